@@ -1,0 +1,1 @@
+"""GitOps reconciler for outbound campaign schedules on NICE CXone."""

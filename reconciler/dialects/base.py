@@ -1,0 +1,283 @@
+"""What a dialect is: one API's words, sans IO.
+
+Every conversation is a generator that yields the calls it wants made, receives one reply for each, and returns a value:
+
+    def read_one(key: str) -> Exchange[Live]:
+        (reply,) = yield (Call("GET", f"/api/campaigns/{key}"),)
+        return …
+
+Calls of one batch may be sent side by side; the next batch waits for all of them. Nobody here sees a socket, so a
+dialect is tested from stored samples, and a second one touches no other room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from reconciler.calendar import Hours
+from reconciler.effect import Rule
+from reconciler.models import Body
+
+JSON: TypeAlias = Any
+"""A decoded JSON value. The only `Any` at this border."""
+
+GET = "GET"
+SAFE_METHODS = frozenset({GET, "HEAD"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request that a dialect wants sent.
+
+    Attributes:
+        method: HTTP method.
+        path: path below the tenant URL, already percent-encoded.
+        params: query, in order.
+        headers: beyond `Authorization` and `Accept`, which the client adds.
+        json: body to send as JSON; `None` sends no body.
+        form: body to send as a form (the token request alone).
+        expects: the statuses that are an answer to read. Every other one is the client's to handle: renew, wait, send
+            again, or raise.
+        repeatable: sending it twice does no more than sending it once, so the client may send it again after a reset
+            or a server error. A write with a key is *not*: servers that ignore keys exist, so whoever writes reads first.
+        anonymous: sent without a token.
+        timeout_s: seconds one attempt may take.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: JSON = None
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    expects: frozenset[int] = frozenset({200})
+    repeatable: bool = True
+    anonymous: bool = False
+    timeout_s: float = 30.0
+
+    @property
+    def where(self) -> str:
+        """Method and path, for messages: never the query, never the host."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer: status, headers with lower-case names, the decoded JSON body (`None` when it is not JSON) and the platform's clock.
+
+    Attributes:
+        at: the `Date` header; `None` when the platform sent none.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    json: JSON = None
+    at: datetime | None = None
+
+
+T = TypeVar("T")
+Exchange: TypeAlias = Generator[tuple[Call, ...], tuple[Reply, ...], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An access token and how long it may be used, in seconds from its receipt."""
+
+    value: str = field(repr=False)
+    expires_in_s: float
+    scopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What proves who we are. The secret is in no repr."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubList:
+    """A do-not-call list as the platform reports it.
+
+    Attributes:
+        status: `ACTIVE`, `SYNCING` or `INACTIVE`.
+        updated_at: as the platform wrote it.
+    """
+
+    id: str
+    name: str
+    status: str
+    updated_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One object that the platform knows: what is stored for it, and whether that is what dials.
+
+    Attributes:
+        key: identity on the platform.
+        name: the platform's own name for it.
+        running: the platform's word on whether it dials at all now.
+        stored: the stored body as received, without the platform's own fields; `None` when there is none.
+        version: what a conditional write quotes (an ETag); `None` when the platform gave none.
+        stored_id: the platform's id of what is stored.
+        active_id: the platform's id of what dials; `None` when nothing does.
+        stored_at, activated_at: the platform's clock, as it wrote them.
+    """
+
+    key: str
+    name: str
+    running: bool = False
+    stored: Body | None = None
+    version: str | None = None
+    stored_id: str | None = None
+    active_id: str | None = None
+    stored_at: str | None = None
+    activated_at: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether what dials is what is stored (nothing and nothing counts)."""
+        return self.active_id == self.stored_id
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the platform held at one moment.
+
+    Attributes:
+        objects: every object of the tenant, by key.
+        ceilings: the tenant's limits, by the names that `Kind.ceilings` uses; a missing name is no limit.
+        scrubs: the do-not-call lists linked to each object, by key.
+        at: the platform's clock.
+    """
+
+    objects: Mapping[str, Live]
+    ceilings: Mapping[str, float]
+    scrubs: Mapping[str, tuple[ScrubList, ...]]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a write left behind: the platform's id (`None` after a removal), the new version, the instant as it wrote it."""
+
+    id: str | None
+    version: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The dialer would not take a refresh now. Not a failure: try again later.
+
+    Attributes:
+        reason: e.g. "the dialer is locked", or the lists that are SYNCING by name.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One hour of what was observed for an object. `start` is UTC; means are over the hour.
+
+    Attributes:
+        attempts, answers, abandons: counts; `answers` are live persons.
+        agents, handle_time_s: hourly means; `None` when unknown.
+    """
+
+    start: datetime
+    attempts: int
+    answers: int
+    abandons: int = 0
+    agents: float | None = None
+    handle_time_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an API can do. The engine stays safe without any of it.
+
+    Attributes:
+        activation: what is stored dials only after a refresh that the dialer takes later.
+        conditional_writes: a write may quote the version that it replaces.
+        idempotency_keys: a write carries a key under which the platform answers a repeat with the first answer.
+    """
+
+    activation: bool
+    conditional_writes: bool
+    idempotency_keys: bool
+
+
+class Kind(Protocol):
+    """What the engine knows of a kind of manifest. Bodies are canonical unless said otherwise."""
+
+    name: str
+    rules: Mapping[str, Rule]
+    """Direction of each top-level field of a body; a field that is not here counts as loosening."""
+
+    def canonical(self, raw: Body) -> Body:
+        """Return the one form in which equal means equal: instants in UTC, lists keyed and sorted, numbers of one type."""
+
+    def hours(self, body: Body) -> Hours:
+        """Return when the body lets the dialer call."""
+
+    def ceilings(self, body: Body) -> Mapping[str, float]:
+        """Return the quantities that the tenant limits, by the names of `Snapshot.ceilings`."""
+
+    def scrubs(self, body: Body) -> bool:
+        """Return whether numbers are checked against do-not-call lists."""
+
+    def audit_fields(self, body: Body) -> Mapping[str, JSON]:
+        """Return what an audit record says of the body (DESIGN §6)."""
+
+
+class Dialect(Protocol):
+    """One API. A module satisfies it."""
+
+    NAME: str
+    CAPABILITIES: Capabilities
+    KINDS: Mapping[str, Kind]
+
+    def authenticate(self, credentials: Credentials) -> Exchange[Token]:
+        """Ask for a token."""
+
+    def read(self) -> Exchange[Snapshot]:
+        """Read the whole tenant: limits, lists, every object."""
+
+    def read_one(self, key: str) -> Exchange[Live]:
+        """Read one object, as fresh as the platform has it."""
+
+    def write(self, key: str, body: Body | None, *, token: str, live: Live) -> Exchange[Stored]:
+        """Store `body` for the object, or remove what is stored when it is `None`.
+
+        Args:
+            key: the object.
+            body: canonical body, whole.
+            token: idempotency key.
+            live: what was read just before; the write is refused when the platform can tell that it moved.
+        """
+
+    def activate(self, key: str) -> Exchange[Waiting | None]:
+        """Ask the dialer to take what is stored; `Waiting` when it would not, `None` when it will."""
+
+    def metrics(self, key: str, start: datetime, end: datetime) -> Exchange[tuple[Bucket, ...]]:
+        """Read what was observed in [start, end), whole hours."""
+
+    def publish(self, events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:
+        """Hand events to the platform's telemetry; return how many it accepted."""
+
+    def explain(self, reply: Reply) -> tuple[str, ...]:
+        """Return what a refusing answer says, one line a field; never more than it said."""
+
+    def missing_scope(self, reply: Reply) -> str | None:
+        """Return the scope that a 403 asks for, when it names one."""
+
+
+DialectFor: TypeAlias = Callable[[str], Dialect]

@@ -1,0 +1,101 @@
+"""Direction: does a change let the dialer do more, or less?
+
+First form: one rule a field, from live to desired. What no rule explains counts as loosening, and so does a mixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from reconciler.calendar import Window
+
+
+class Direction(StrEnum):
+    """What a change does to dialing."""
+
+    TIGHTEN = "tighten"
+    LOOSEN = "loosen"
+    MIXED = "mixed"
+    NEUTRAL = "neutral"
+
+    @property
+    def widens(self) -> bool:
+        """Whether it may let the dialer do something it may not do now: mixed counts."""
+        return self in {Direction.LOOSEN, Direction.MIXED}
+
+
+Rule: TypeAlias = Callable[[Any, Any], Direction]
+"""Direction of one field, given its live and its desired value (never equal, never absent)."""
+
+
+def combine(directions: Iterable[Direction]) -> Direction:
+    """Return the direction of a change from those of its parts."""
+    parts = set(directions) - {Direction.NEUTRAL}
+    if not parts:
+        return Direction.NEUTRAL
+    return parts.pop() if len(parts) == 1 else Direction.MIXED
+
+
+def direction(
+    live: Mapping[str, Any], desired: Mapping[str, Any], rules: Mapping[str, Rule]
+) -> Direction:
+    """Return what going from one canonical body to another does; a field without a rule loosens."""
+    moved = (name for name in live.keys() | desired.keys() if live.get(name) != desired.get(name))
+    return combine(_of_field(name, live, desired, rules) for name in moved)
+
+
+def _of_field(
+    name: str, live: Mapping[str, Any], desired: Mapping[str, Any], rules: Mapping[str, Rule]
+) -> Direction:
+    if name not in rules or name not in live or name not in desired:
+        return Direction.LOOSEN
+    return rules[name](live[name], desired[name])
+
+
+def neutral(_live: object, _desired: object) -> Direction:
+    """A field that does not dial: a label, a display zone."""
+    return Direction.NEUTRAL
+
+
+def lower_tightens(live: float, desired: float) -> Direction:
+    """A rate or a ceiling."""
+    return Direction.TIGHTEN if desired < live else Direction.LOOSEN
+
+
+def true_tightens(live: bool, desired: bool) -> Direction:  # noqa: FBT001 - a rule's two values are positional by nature
+    """A safeguard that is on or off."""
+    return Direction.TIGHTEN if desired and not live else Direction.LOOSEN
+
+
+def later_tightens(live: datetime, desired: datetime) -> Direction:
+    """The start of a span."""
+    return Direction.TIGHTEN if desired > live else Direction.LOOSEN
+
+
+def earlier_tightens(live: datetime, desired: datetime) -> Direction:
+    """The end of a span."""
+    return Direction.TIGHTEN if desired < live else Direction.LOOSEN
+
+
+def fewer_hours_tighten(live: tuple[Window, ...], desired: tuple[Window, ...]) -> Direction:
+    """Daily windows as sets of (zone, minute): no windows at all means every zone at every hour."""
+    if not desired or not live:
+        return Direction.TIGHTEN if desired else Direction.LOOSEN
+    before, after = _minutes(live), _minutes(desired)
+    parts = []
+    if before - after:
+        parts.append(Direction.TIGHTEN)
+    if after - before:
+        parts.append(Direction.LOOSEN)
+    return combine(parts)
+
+
+def _minutes(windows: Iterable[Window]) -> set[tuple[str, int]]:
+    return {
+        (window.zone, minute)
+        for window in windows
+        for minute in range(window.start_minute, window.end_minute)
+    }

@@ -1,0 +1,161 @@
+"""Every error that this product raises on purpose, each with its exit code.
+
+```
+ReconcileError              1   could not do it; nothing was written
+├── UsageError             64   the command line, or an ambiguous or unknown tenant
+├── ManifestError          65   the files do not say a valid thing; carries every problem with its place
+├── Refused                 5   a rule or a limit forbids it
+├── StalePlan               4   the world moved since the plan was approved
+├── TenantLocked            6   somebody else is applying to this tenant
+├── Unavailable            69   the platform or the git remote does not answer
+├── NotFinished            75   not done before --deadline or --wait; the next run finishes it
+├── AccessError            77   the secret, the host or a scope (named)
+├── ApiError                1   the platform answered, and said no
+│   └── UncertainWrite      1   a write was sent and its fate is unknown: read before you send again
+├── GitError                1   git could not do what was asked
+└── LedgerError             1   the audit records cannot be read, or do not verify
+```
+
+Findings are not errors: they are data (`policies`). An unknown exception is a bug, and its traceback is the honest answer.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+SHORTENED_TO = 256
+"""Characters of foreign text (an answer's body, a field of a manifest) that one message may repeat."""
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that a terminal obeys or hides: control, format (bidi, zero width), surrogate, line and paragraph separators."""
+
+
+def safe(text: str, *, limit: int | None = None) -> str:
+    r"""Return `text` with every character that could steer a terminal shown as ``\uXXXX``.
+
+    Args:
+        text: anything from outside: a manifest, the platform, the environment.
+        limit: cut to this many characters, with an ellipsis, when given.
+    """
+    if limit is not None and len(text) > limit:
+        text = text[: limit - 1] + "…"
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) in _HIDDEN else c for c in text)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where something stands in a file. Lines and columns count from 1; 0 is "the whole file"."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return safe(where)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong with a file, and what to do about it."""
+
+    place: Place
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {safe(self.message)}"
+
+
+class ReconcileError(Exception):
+    """The job could not be done, and nothing was written."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ReconcileError):
+    """The call is wrong: an option, a path, an unknown or ambiguous tenant."""
+
+    exit_code = 64
+
+
+class ManifestError(ReconcileError):
+    """The files do not say a valid thing. Carries every problem, sorted by place."""
+
+    exit_code = 65
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Refused(ReconcileError):  # noqa: N818 - the verb is what the user is told
+    """A rule or a limit forbids it; the message names the rule and the way to allow it."""
+
+    exit_code = 5
+
+
+class StalePlan(ReconcileError):  # noqa: N818 - a state of the plan, named as DESIGN names it
+    """The world moved since the plan was approved."""
+
+    exit_code = 4
+
+
+class TenantLocked(ReconcileError):  # noqa: N818 - a state of the tenant
+    """Somebody else is applying to this tenant."""
+
+    exit_code = 6
+
+
+class Unavailable(ReconcileError):  # noqa: N818 - a state of the platform
+    """The platform or the git remote does not answer, or answers with server errors only."""
+
+    exit_code = 69
+
+
+class NotFinished(ReconcileError):  # noqa: N818 - a state of the run
+    """Not done before `--deadline` or `--wait`; the next run finishes it."""
+
+    exit_code = 75
+
+
+class AccessError(ReconcileError):
+    """The secret, the host or a scope; the message names which."""
+
+    exit_code = 77
+
+
+class ApiError(ReconcileError):
+    """The platform answered and said no. Never carries the body, only what the dialect made of it.
+
+    Attributes:
+        status: HTTP status.
+        where: method and path, without the host.
+        reasons: what the platform said, cut and escaped, one line each.
+    """
+
+    def __init__(self, status: int, where: str, reasons: Iterable[str] = ()) -> None:
+        self.status = status
+        self.where = where
+        self.reasons = tuple(safe(reason, limit=SHORTENED_TO) for reason in reasons)
+        said = "; ".join(self.reasons) or "no reason given"
+        super().__init__(f"the platform answered {status} to {safe(where)}: {said}")
+
+
+class UncertainWrite(ApiError):
+    """A write was sent and its fate is unknown (reset, timeout, server error, key in flight).
+
+    Whoever wrote must read the live state before it sends the same write, with the same key, again.
+    """
+
+
+class GitError(ReconcileError):
+    """Git could not do what was asked."""
+
+
+class LedgerError(ReconcileError):
+    """The audit records cannot be read, or do not verify."""

@@ -1,0 +1,1 @@
+"""Optimisers: one strategy a module, one line in a dict."""

@@ -1,0 +1,1 @@
+"""Policies: one rule a module, one line in a dict."""

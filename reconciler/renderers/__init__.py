@@ -1,0 +1,1 @@
+"""Renderers: one format a module, one line in a dict."""
