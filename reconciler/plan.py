@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from reconciler import diff, effect
+from reconciler.dialects.base import Kind, Live, Snapshot
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction
 from reconciler.errors import Place
-from reconciler.models import Body
+from reconciler.models import Body, Desired
 from reconciler.policies.base import Finding, Level
 
 FORMAT_VERSION = 1
@@ -88,50 +90,51 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What would make live equal desired.
+class Origin:
+    """What a plan was made for, and with.
 
     Attributes:
         tenant, url: where.
-        operations: sorted by key; objects that are as desired are not among them.
-        unchanged: keys of the objects that are as desired.
-        unmanaged: keys of platform objects that hold a schedule and that no manifest names.
-        findings: all of them, errors first.
         rules_version, tzdata_version: data that decided with us.
-        at: the platform's clock when it was read.
-        skew_s: how far that clock was ahead of ours, seconds.
-        commit: the commit it was planned from; `None` outside git.
+        commit: the commit that was planned; `None` outside git.
+        skew_s: how far the platform's clock was ahead of ours, seconds.
     """
 
     tenant: str
     url: str
+    rules_version: str = ""
+    tzdata_version: str = ""
+    commit: str | None = None
+    skew_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would make live equal desired.
+
+    Attributes:
+        origin: see `Origin`.
+        operations: sorted by key; objects that are as desired are not among them.
+        unchanged: keys of the objects that are as desired.
+        unmanaged: keys of platform objects that hold a schedule and that no manifest names.
+        findings: all of them, errors first.
+        at: the platform's clock when it was read.
+    """
+
+    origin: Origin
     operations: tuple[Operation, ...]
     unchanged: tuple[str, ...]
     unmanaged: tuple[str, ...]
     findings: tuple[Finding, ...]
-    rules_version: str
-    tzdata_version: str
     at: datetime
-    skew_s: float = 0.0
-    commit: str | None = None
 
     @property
     def digest(self) -> str:
-        """SHA-256 that names the operations: findings, effect, commit, paths and time stand outside it."""
-        return sha256_of(
-            {
-                "format_version": FORMAT_VERSION,
-                "operations": sorted(
-                    operation.hash
-                    for operation in self.operations
-                    if operation.action is not Action.HELD
-                ),
-                "rules_version": self.rules_version,
-                "tenant": self.tenant,
-                "tzdata_version": self.tzdata_version,
-                "url": self.url,
-            }
+        """SHA-256 that names the operations; see `digest_of`."""
+        hashes = (
+            operation.hash for operation in self.operations if operation.action is not Action.HELD
         )
+        return digest_of(self.origin, hashes)
 
     @property
     def executable(self) -> tuple[Operation, ...]:
@@ -144,6 +147,116 @@ class Plan:
         return any(finding.level is Level.ERROR for finding in self.findings)
 
 
+def build(
+    origin: Origin,
+    desired: Iterable[Desired],
+    snapshot: Snapshot,
+    kinds: Mapping[str, Kind],
+    *,
+    findings: Sequence[Finding] = (),
+    held: Mapping[str, str] | None = None,
+) -> Plan:
+    """Return the plan that makes `snapshot` say what `desired` says.
+
+    Args:
+        origin: see `Origin`.
+        desired: compiled manifests; no two of one key.
+        snapshot: what the platform holds.
+        kinds: the dialect's kinds, by name.
+        findings: every finding of every rule; errors block their object, unless the operation only tightens.
+        held: why an object is to be left as it is, by key.
+    """
+    wanted_all = sorted(desired, key=lambda item: item.key)
+    blocking = _blocking(findings)
+    operations, unchanged = [], []
+    for wanted in wanted_all:
+        live = snapshot.objects.get(wanted.key) or Live(wanted.key, "")
+        operation = _operation(wanted, live, kinds[wanted.kind])
+        if operation is None:
+            unchanged.append(wanted.key)
+        else:
+            operations.append(
+                _judged(operation, blocking.get(wanted.key, ()), (held or {}).get(wanted.key))
+            )
+    named = {wanted.key for wanted in wanted_all}
+    unmanaged = sorted(
+        key
+        for key, live in snapshot.objects.items()
+        if key not in named and live.stored is not None
+    )
+    return Plan(
+        origin, tuple(operations), tuple(unchanged), tuple(unmanaged), tuple(findings), snapshot.at
+    )
+
+
+def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:
+    """Return what one object needs; `None` when it is as desired and dials as desired."""
+    if diff.same(live.stored, desired.body, kind.canonical):
+        if live.settled:
+            return None
+        action = Action.RETIRE if desired.retired else Action.REFRESH
+    elif desired.retired:
+        action = Action.RETIRE
+    else:
+        action = Action.CREATE if live.stored is None else Action.UPDATE
+    before = None if live.stored is None else kind.canonical(live.stored)
+    return Operation(
+        kind=desired.kind,
+        key=desired.key,
+        name=desired.name,
+        platform_name=live.name,
+        action=action,
+        desired=desired.body,
+        live=before,
+        live_hash=live_hash(live, kind),
+        fields=diff.explain(before, desired.body) if action is Action.UPDATE else (),
+        direction=_direction(action, before, desired.body, live, kind),
+        place=desired.place,
+        audit=kind.audit_fields(desired.body or before or {}) if (desired.body or before) else {},
+    )
+
+
+def _direction(
+    action: Action, before: Body | None, after: Body | None, live: Live, kind: Kind
+) -> Direction:
+    """Return what an operation does to dialing. What dials without being stored is unknown, and unknown loosens."""
+    if action is Action.RETIRE:
+        return Direction.TIGHTEN
+    if action is not Action.UPDATE or before is None or after is None:
+        return Direction.LOOSEN
+    step = effect.direction(before, after, kind.rules)
+    return step if live.settled else effect.combine([step, Direction.LOOSEN])
+
+
+def live_hash(live: Live, kind: Kind) -> str:
+    """Return the SHA-256 of what an object holds and dials.
+
+    Ids and instants stay outside: storing the same schedule again does not void an approval of what comes after it.
+    """
+    dials = "stored" if live.settled else "nothing" if live.active_id is None else "another"
+    return sha256_of(
+        {"dials": dials, "stored": None if live.stored is None else kind.canonical(live.stored)}
+    )
+
+
+def _blocking(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    errors: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.level is Level.ERROR and finding.key:
+            errors.setdefault(finding.key, []).append(finding)
+    return errors
+
+
+def _judged(operation: Operation, errors: Iterable[Finding], held: str | None) -> Operation:
+    """Return the operation with what stands in its way: a hold first, then the errors that count for its direction."""
+    if held is not None:
+        return replace(operation, action=Action.HELD, blocked=(held,))
+    counts = [
+        error for error in errors if error.stops or operation.direction is not Direction.TIGHTEN
+    ]
+    return replace(operation, blocked=tuple(error.rule for error in counts))
+
+
 def canonical_json(value: object) -> str:
     """Return JSON with sorted keys, no spaces, ASCII only: the form in which everything here is hashed."""
     return json.dumps(
@@ -154,3 +267,109 @@ def canonical_json(value: object) -> str:
 def sha256_of(value: object) -> str:
     """Return the hex SHA-256 of a JSON value's canonical form."""
     return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
+
+
+def serialised(plan: Plan) -> dict[str, Any]:
+    """Return the plan as JSON values: what `plan --format json` prints and `plan --out` writes."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "tenant": plan.origin.tenant,
+        "url": plan.origin.url,
+        "digest": plan.digest,
+        "commit": plan.origin.commit,
+        "at": plan.at.isoformat(),
+        "skew_s": round(plan.origin.skew_s, 3),
+        "rules_version": plan.origin.rules_version,
+        "tzdata_version": plan.origin.tzdata_version,
+        "operations": [_serialised_operation(operation) for operation in plan.operations],
+        "unchanged": list(plan.unchanged),
+        "unmanaged": list(plan.unmanaged),
+        "findings": [_serialised_finding(finding) for finding in plan.findings],
+    }
+
+
+def _serialised_operation(operation: Operation) -> dict[str, Any]:
+    return {
+        "hash": operation.hash,
+        "kind": operation.kind,
+        "key": operation.key,
+        "name": operation.name,
+        "platform_name": operation.platform_name,
+        "action": operation.action.value,
+        "direction": operation.direction.value,
+        "desired": operation.desired,
+        "live": operation.live,
+        "live_hash": operation.live_hash,
+        "fields": [
+            {"path": change.path, "live": change.live, "desired": change.desired}
+            for change in operation.fields
+        ],
+        "blocked": list(operation.blocked),
+        "place": str(operation.place),
+    }
+
+
+def _serialised_finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "level": finding.level.value,
+        "message": finding.message,
+        "key": finding.key,
+        "name": finding.name,
+        "place": str(finding.place) if finding.place else None,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What a reviewer approved: operations by hash, as a saved plan or a digest names them.
+
+    Attributes:
+        digest: of the approved plan.
+        operations: hash → (key, desired body) of each operation; `None` when only the digest is known.
+    """
+
+    digest: str
+    operations: Mapping[str, tuple[str, Body | None]] | None = None
+
+
+def approval_from(saved: Mapping[str, Any]) -> Approval:
+    """Return the approval that a saved plan carries.
+
+    Raises:
+        ValueError: the file is no plan of this format, or was edited: what it says does not hash to what it claims.
+    """
+    if saved.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"format_version is {saved.get('format_version')!r}, this version reads {FORMAT_VERSION}"
+        )
+    operations = {}
+    for entry in saved["operations"]:
+        parts = {
+            "action": entry["action"],
+            "desired": entry["desired"],
+            "key": entry["key"],
+            "kind": entry["kind"],
+            "live": entry["live_hash"],
+        }
+        if entry["action"] != Action.HELD:
+            operations[sha256_of(parts)] = (entry["key"], entry["desired"])
+    origin = Origin(saved["tenant"], saved["url"], saved["rules_version"], saved["tzdata_version"])
+    digest = digest_of(origin, operations)
+    if digest != saved["digest"]:
+        raise ValueError("its digest is not the digest of what it says, so it was edited or cut")
+    return Approval(digest, operations)
+
+
+def digest_of(origin: Origin, hashes: Iterable[str]) -> str:
+    """Return the SHA-256 that names a set of operations on a tenant; findings, effect, commit, paths and time stand outside it."""
+    return sha256_of(
+        {
+            "format_version": FORMAT_VERSION,
+            "operations": sorted(hashes),
+            "rules_version": origin.rules_version,
+            "tenant": origin.tenant,
+            "tzdata_version": origin.tzdata_version,
+            "url": origin.url,
+        }
+    )

@@ -12,7 +12,7 @@ dialect is tested from stored samples, and a second one touches no other room.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -23,9 +23,6 @@ from reconciler.models import Body
 
 JSON: TypeAlias = Any
 """A decoded JSON value. The only `Any` at this border."""
-
-GET = "GET"
-SAFE_METHODS = frozenset({GET, "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +215,13 @@ class Capabilities:
 class Kind(Protocol):
     """What the engine knows of a kind of manifest. Bodies are canonical unless said otherwise."""
 
-    name: str
-    rules: Mapping[str, Rule]
-    """Direction of each top-level field of a body; a field that is not here counts as loosening."""
+    @property
+    def name(self) -> str:
+        """The manifest's `kind`."""
+
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        """Direction of each top-level field of a body; a field that is not here counts as loosening."""
 
     def canonical(self, raw: Body) -> Body:
         """Return the one form in which equal means equal: instants in UTC, lists keyed and sorted, numbers of one type."""
@@ -241,9 +242,17 @@ class Kind(Protocol):
 class Dialect(Protocol):
     """One API. A module satisfies it."""
 
-    NAME: str
-    CAPABILITIES: Capabilities
-    KINDS: Mapping[str, Kind]
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a module's constant
+        """What a tenant's `api` says."""
+
+    @property
+    def CAPABILITIES(self) -> Capabilities:  # noqa: N802 - a module's constant
+        """What the API can do."""
+
+    @property
+    def KINDS(self) -> Mapping[str, Kind]:  # noqa: N802 - a module's constant
+        """The kinds of manifest that it can hold, by name."""
 
     def authenticate(self, credentials: Credentials) -> Exchange[Token]:
         """Ask for a token."""
@@ -278,6 +287,3 @@ class Dialect(Protocol):
 
     def missing_scope(self, reply: Reply) -> str | None:
         """Return the scope that a 403 asks for, when it names one."""
-
-
-DialectFor: TypeAlias = Callable[[str], Dialect]

@@ -1,1 +1,96 @@
-"""Policies: one rule a module, one line in a dict."""
+"""Policies: one rule a module, one line here. `check_all` applies the tenant's levels and waivers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Protocol
+
+from reconciler.policies import (
+    calling_windows,
+    dnc_flag,
+    dnc_list,
+    ended,
+    identity,
+    tenant_limits,
+    vanished,
+)
+from reconciler.policies.base import Facts, Finding, Level, Policy
+
+POLICIES: Mapping[str, Policy] = {
+    policy.ID: policy
+    for policy in (calling_windows, dnc_flag, dnc_list, ended, identity, tenant_limits, vanished)
+}
+
+RULES_VERSION = "1"
+"""Version of the rules and their data tables; part of every plan's digest."""
+
+OFF = "off"
+_ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.INFO: 2}
+
+
+class Waiver(Protocol):
+    """What a tenant waives: one rule, for one object or all, with a reason, until a date."""
+
+    @property
+    def rule(self) -> str:
+        """The policy's id."""
+
+    @property
+    def name(self) -> str | None:
+        """The manifest's name; `None` waives the rule for the tenant."""
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+
+    @property
+    def until(self) -> date:
+        """The last day on which it holds."""
+
+
+def check_all(
+    facts: Facts, levels: Mapping[str, str], waivers: Iterable[Waiver] = ()
+) -> tuple[Finding, ...]:
+    """Return every finding of every policy, errors first, then by object.
+
+    Args:
+        facts: see `Facts`.
+        levels: the tenant's level for a rule id: `error`, `warning`, `info` or `off`. A level set this way replaces the rule's own; a finding
+            that stops its object cannot be lowered, because it may be about the wrong object.
+        waivers: a waived finding becomes an `info` that says who waived it until when.
+    """
+    standing = [waiver for waiver in waivers if waiver.until >= facts.now.date()]
+    found = []
+    for rule, policy in POLICIES.items():
+        for finding in policy.check(facts):
+            judged = _judged(finding, levels.get(rule), standing)
+            if judged is not None:
+                found.append(judged)
+    return tuple(
+        sorted(
+            found,
+            key=lambda finding: (
+                _ORDER[finding.level],
+                finding.name,
+                finding.rule,
+                finding.message,
+            ),
+        )
+    )
+
+
+def _judged(finding: Finding, level: str | None, waivers: Iterable[Waiver]) -> Finding | None:
+    if finding.stops:
+        return finding
+    for waiver in waivers:
+        if waiver.rule == finding.rule and waiver.name in {None, finding.name}:
+            return replace(
+                finding,
+                level=Level.INFO,
+                message=f"{finding.message} (waived until {waiver.until}: {waiver.reason})",
+            )
+    if level == OFF:
+        return None
+    return finding if level is None else replace(finding, level=Level(level))

@@ -7,7 +7,7 @@ YAML that fails. It knows no other policy, does no IO, and raises nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -36,6 +36,7 @@ class Finding:
         key: the object's identity; empty for the whole tenant.
         name: the manifest's name, for people.
         place: where to look.
+        stops: an error that blocks its object even when the operation only tightens: it may be the wrong object.
     """
 
     rule: str
@@ -44,6 +45,7 @@ class Finding:
     key: str = ""
     name: str = ""
     place: Place | None = None
+    stops: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +57,36 @@ class Facts:
         kinds: the dialect's kinds, by name.
         now: the platform's clock, or ours when offline.
         live: what the platform holds; `None` when offline (`validate`): a rule that needs it then says nothing.
+        applied: what the ledger says that we applied last and did not remove: manifest names by key.
     """
 
     desired: Sequence[Desired]
     kinds: Mapping[str, Kind]
     now: datetime
     live: Snapshot | None = None
+    applied: Mapping[str, str] = field(default_factory=dict)
 
 
 class Policy(Protocol):
     """One rule. A module satisfies it."""
 
-    ID: str
-    LEVEL: Level
+    @property
+    def ID(self) -> str:  # noqa: N802 - a module's constant
+        """Stable name, used in levels, waivers and reports."""
+
+    @property
+    def LEVEL(self) -> Level:  # noqa: N802 - a module's constant
+        """The rule's own level; a tenant may set another."""
 
     def check(self, facts: Facts) -> Iterator[Finding]:
         """Yield every finding, at this rule's own default level."""
+
+
+def about(
+    desired: Desired, rule: str, level: Level, message: str, *, field: str = "", stops: bool = False
+) -> Finding:
+    """Return a finding about one manifest, at the place of one of its fields when places were kept."""
+    place = desired.places.get(field, desired.place)
+    return Finding(
+        rule, level, message, key=desired.key, name=desired.name, place=place, stops=stops
+    )

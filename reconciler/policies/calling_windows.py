@@ -1,0 +1,40 @@
+"""Every schedule says in which hours of the contact's own day it may call.
+
+PASS:
+
+    spec:
+      compliance_windows:
+        - {timezone: America/New_York, start_hour: 9, end_hour: 20}
+
+FAIL:
+
+    spec: {compliance_windows: []}
+
+Source: with no window the platform dials every contact through the whole span, nights included (campaigns API, "When it dials").
+A window with which the span never meets is an error in thought, if not in law: it is a finding too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler import calendar
+from reconciler.policies.base import Facts, Finding, Level, about
+
+ID: Final = "calling-windows"
+LEVEL: Final = Level.ERROR
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Yield one finding for each object without a window, and one for each that can never dial inside its windows."""
+    for desired in facts.desired:
+        if desired.body is None:
+            continue
+        hours = facts.kinds[desired.kind].hours(desired.body)
+        if not hours.windows:
+            message = "no calling window: it would dial every contact at any hour, nights included; add compliance_windows"
+            yield about(desired, ID, LEVEL, message, field="compliance_windows")
+        elif not calendar.ever_open(hours):
+            message = "start_time to end_time never meets a calling window, so it would never dial"
+            yield about(desired, ID, Level.WARNING, message, field="compliance_windows")

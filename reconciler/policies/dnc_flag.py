@@ -1,0 +1,32 @@
+"""Numbers are checked against do-not-call lists when they are dialed.
+
+PASS:
+
+    spec: {dnc_verification: true}
+
+FAIL:
+
+    spec: {dnc_verification: false}
+
+Source: the product's brief. A linked list that is not consulted protects nobody, so the flag has a finding of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler.policies.base import Facts, Finding, Level, about
+
+ID: Final = "dnc-flag"
+LEVEL: Final = Level.WARNING
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Yield one finding for each object that dials unchecked numbers."""
+    for desired in facts.desired:
+        if desired.body is not None and not facts.kinds[desired.kind].scrubs(desired.body):
+            message = (
+                "numbers are dialed without a check against DNC lists: set dnc_verification: true"
+            )
+            yield about(desired, ID, LEVEL, message, field="dnc_verification")

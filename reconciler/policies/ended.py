@@ -1,0 +1,32 @@
+"""A schedule that has ended is retired, or given a new end.
+
+PASS, on 2027-01-12:
+
+    spec: {end_time: "2027-01-15 18:00"}
+
+FAIL:
+
+    spec: {end_time: "2027-01-11 18:00"}
+
+Source: an ended schedule does not dial, so storing it again changes nothing but the reader's belief. The clock is the platform's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler.policies.base import Facts, Finding, Level, about
+
+ID: Final = "ended"
+LEVEL: Final = Level.WARNING
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Yield one finding for each object whose span is over."""
+    for desired in facts.desired:
+        if desired.body is not None:
+            end = facts.kinds[desired.kind].hours(desired.body).end
+            if end is not None and end <= facts.now:
+                message = f"it ended on {end:%Y-%m-%d %H:%M} UTC: set metadata.retired: true, or a later end_time"
+                yield about(desired, ID, LEVEL, message, field="end_time")

@@ -1,0 +1,42 @@
+"""No schedule asks for more than the tenant's dialer gives: dial rate, calls at once.
+
+PASS, where the dialer's settings say `max_dial_rate: 50`:
+
+    spec: {dial_rate: 50}
+
+FAIL:
+
+    spec: {dial_rate: 50.5}
+
+Source: the campaigns API answers a body above the dialer's settings with 400; here it is said before anything is sent.
+Needs the platform; says nothing offline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler.models import Desired
+from reconciler.policies.base import Facts, Finding, Level, about
+
+ID: Final = "tenant-limits"
+LEVEL: Final = Level.ERROR
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Yield one finding for each quantity above its limit."""
+    if facts.live is None:
+        return
+    limits = facts.live.ceilings
+    for desired in facts.desired:
+        if desired.body is not None:
+            asked = facts.kinds[desired.kind].ceilings(desired.body)
+            for quantity, value in asked.items():
+                if value > limits.get(quantity, value):
+                    yield _finding(desired, quantity, value, limits[quantity])
+
+
+def _finding(desired: Desired, quantity: str, value: float, limit: float) -> Finding:
+    message = f"{quantity} {value:g} is above the tenant's limit of {limit:g}: lower it, or have the dialer's settings raised"
+    return about(desired, ID, LEVEL, message, field=quantity)

@@ -1,0 +1,36 @@
+"""A manifest does not vanish: absence never deletes, so what we once applied goes on dialing with nobody watching.
+
+PASS: the manifest stays, with
+
+    metadata: {retired: true}
+
+until the removal is verified. FAIL: the file is deleted from git while the platform still holds what we applied.
+
+Source: the ledger's last outcome for the object. Says nothing where there is no ledger, or the platform holds nothing any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler.policies.base import Facts, Finding, Level
+
+ID: Final = "vanished"
+LEVEL: Final = Level.WARNING
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Yield one finding for each object that the ledger knows, the platform holds and no manifest names."""
+    if facts.live is None:
+        return
+    named = {desired.key for desired in facts.desired}
+    for key, name in sorted(facts.applied.items()):
+        live = facts.live.objects.get(key)
+        if (
+            key not in named
+            and live is not None
+            and (live.stored is not None or live.active_id is not None)
+        ):
+            message = f"manifest {name} is gone, but what it applied still stands on {key}: bring it back with metadata.retired: true to remove it"
+            yield Finding(ID, LEVEL, message, key=key, name=name)
