@@ -257,6 +257,63 @@ def _judged(operation: Operation, errors: Iterable[Finding], held: str | None) -
     return replace(operation, blocked=tuple(error.rule for error in counts))
 
 
+class Result(StrEnum):
+    """How an operation ended."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    REFRESHED = "refreshed"
+    CONFIRMED = "confirmed"
+    """The answer was lost, and reading back showed that it had been done."""
+    STORED_NOT_ACTIVE = "stored_not_active"
+    """Stored, but the dialer has not taken it; the next run finishes it."""
+    STALE = "stale"
+    """The object moved since it was planned; nothing was written."""
+    REFUSED = "refused"
+    """The platform said no; nothing was written."""
+    FAILED = "failed"
+    """Could not be done, or what was read back is not what was written."""
+    UNKNOWN = "unknown"
+    """A write was sent and its fate could not be learned; the next run settles it."""
+    NOT_STARTED = "not_started"
+    """Held back: a tightening before it is not active, the run was interrupted, or its time was over."""
+
+
+DONE = frozenset(
+    {Result.CREATED, Result.UPDATED, Result.DELETED, Result.REFRESHED, Result.CONFIRMED}
+)
+"""Results after which the platform holds and dials what was desired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one operation.
+
+    Attributes:
+        operation: what was to be done.
+        result: see `Result`.
+        message: why, for every result that is not done; one sentence.
+        stored_id: the platform's id of what it stored.
+        latency_s: seconds from stored to active, by the platform's clock; `None` when unknown.
+        tries: writes that were sent.
+        wrote: whether the platform's state changed, or may have.
+    """
+
+    operation: Operation
+    result: Result
+    message: str = ""
+    stored_id: str | None = None
+    latency_s: float | None = None
+    tries: int = 0
+    wrote: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether the platform holds and dials what was desired."""
+        return self.result in DONE
+
+
 def canonical_json(value: object) -> str:
     """Return JSON with sorted keys, no spaces, ASCII only: the form in which everything here is hashed."""
     return json.dumps(
