@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from reconciler import pacing
 from reconciler.calendar import Hours
 from reconciler.effect import Rule
 from reconciler.models import Body
@@ -180,21 +181,8 @@ class Waiting:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """One hour of what was observed for an object. `start` is UTC; means are over the hour.
-
-    Attributes:
-        attempts, answers, abandons: counts; `answers` are live persons.
-        agents, handle_time_s: hourly means; `None` when unknown.
-    """
-
-    start: datetime
-    attempts: int
-    answers: int
-    abandons: int = 0
-    agents: float | None = None
-    handle_time_s: float | None = None
+Bucket: TypeAlias = pacing.Bucket
+"""One hour of what was observed for an object."""
 
 
 @dataclass(frozen=True, slots=True)
