@@ -21,6 +21,7 @@ Findings are not errors: they are data (`policies`). An unknown exception is a b
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,8 +34,13 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that a terminal obeys or hides: control, format (bidi, zero width), surrogate, line and paragraph separators."""
 
 
+_COMMANDS = re.compile(r"(?<!\S):(?=:)|(?<=##)\[")
+"""Where GitHub's log reader could see a command: two colons that start a word (it trims the line first, so an
+indentation is no defence) and ``##[`` anywhere (`ActionCommand.cs` of actions/runner)."""
+
+
 def safe(text: str, *, limit: int | None = None) -> str:
-    r"""Return `text` with every character that could steer a terminal shown as ``\uXXXX``.
+    r"""Return `text` with every character that could steer a terminal, or the log of a CI run, shown as ``\uXXXX``.
 
     Args:
         text: anything from outside: a manifest, the platform, the environment.
@@ -42,9 +48,15 @@ def safe(text: str, *, limit: int | None = None) -> str:
     """
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) in _HIDDEN else c for c in text)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_shown(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
+    if "::" in text or "##[" in text:
+        text = _COMMANDS.sub(lambda found: _shown(found[0]), text)
+    return text
+
+
+def _shown(character: str) -> str:
+    return f"\\u{ord(character):04x}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
