@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from reconciler.errors import Place
+
 
 class Tone(StrEnum):
     """How a line should strike the eye; a renderer decides what that means."""
@@ -24,19 +26,40 @@ class Tone(StrEnum):
     BAD = "bad"
     DIM = "dim"
 
+    @property
+    def symbol(self) -> str:
+        """The mark that stands for it where there is no colour; a space for what needs none."""
+        return _SYMBOLS.get(self, " ")
+
+
+_SYMBOLS = {
+    Tone.GOOD: "=",
+    Tone.ADD: "+",
+    Tone.CHANGE: "~",
+    Tone.REMOVE: "-",
+    Tone.WARN: "!",
+    Tone.BAD: "!",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: raw, unescaped cells, and lines of detail that belong under it."""
+    """One line of a table: raw, unescaped cells, and lines of detail that belong under it.
+
+    Attributes:
+        cells: as many as the table has columns; missing ones are empty.
+        place: where to look, when it is about a file: a renderer shows it beside or under the row, so no cell repeats it.
+    """
 
     cells: tuple[str, ...]
     tone: Tone = Tone.PLAIN
     details: tuple[str, ...] = ()
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A titled table. A renderer may leave out the header of a table whose columns explain themselves."""
+    """A titled table. Columns that explain themselves are named with empty text: when all are, no header is shown."""
 
     title: str
     columns: tuple[str, ...]
