@@ -174,19 +174,23 @@ class _Step:
             return await self._activate()
         except _Moved as moved:
             return self._end(Result.STALE, str(moved))
-        except NotFinished as late:
-            return self._end(
-                Result.STORED_NOT_ACTIVE if self.wrote else Result.NOT_STARTED, str(late)
-            )
-        except UncertainWrite as lost:
-            return self._end(Result.UNKNOWN, f"{lost}; the next apply settles it")
-        except (AccessError, Unavailable) as gone:
-            self.to.stop.set()
-            return self._end(Result.FAILED, str(gone))
-        except ApiError as no:
-            return self._end(Result.FAILED if self.wrote else Result.REFUSED, str(no))
         except ReconcileError as error:
-            return self._end(Result.FAILED, str(error))
+            return self._failed(error)
+
+    def _failed(self, error: ReconcileError) -> Outcome:
+        message = str(error)
+        match error:
+            case NotFinished():
+                result = Result.STORED_NOT_ACTIVE if self.wrote else Result.NOT_STARTED
+            case UncertainWrite():
+                result, message = Result.UNKNOWN, f"{error}; the next apply settles it"
+            case ApiError() if not self.wrote:
+                result = Result.REFUSED
+            case _:
+                result = Result.FAILED
+        if isinstance(error, AccessError | Unavailable):
+            self.to.stop.set()  # nothing else will fare better; what is under way is finished and recorded
+        return self._end(result, message)
 
     # --- store ---------------------------------------------------------------------------------------------------------
 
