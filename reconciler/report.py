@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.diff import FieldChange
+from reconciler.errors import Place
 from reconciler.plan import Action, Operation, Outcome, Plan, Result, serialised
 from reconciler.policies.base import Finding, Level
 
@@ -38,19 +39,40 @@ class Tone(StrEnum):
     BAD = "bad"
     DIM = "dim"
 
+    @property
+    def symbol(self) -> str:
+        """The mark that stands for it where there is no colour; a space for what needs none."""
+        return _SYMBOLS.get(self, " ")
+
+
+_SYMBOLS = {
+    Tone.GOOD: "=",
+    Tone.ADD: "+",
+    Tone.CHANGE: "~",
+    Tone.REMOVE: "-",
+    Tone.WARN: "!",
+    Tone.BAD: "!",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: raw, unescaped cells, and lines of detail that belong under it."""
+    """One line of a table: raw, unescaped cells, and lines of detail that belong under it.
+
+    Attributes:
+        cells: as many as the table has columns; missing ones are empty.
+        place: where to look, when it is about a file: a renderer shows it beside or under the row, so no cell repeats it.
+    """
 
     cells: tuple[str, ...]
     tone: Tone = Tone.PLAIN
     details: tuple[str, ...] = ()
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A titled table. A renderer may leave out the header of a table whose columns explain themselves."""
+    """A titled table. Columns that explain themselves are named with empty text: when all are, no header is shown."""
 
     title: str
     columns: tuple[str, ...]
@@ -247,18 +269,13 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     """Return the findings, as sorted."""
     rows = tuple(
         Row(
-            (
-                finding.level.value,
-                finding.rule,
-                finding.name,
-                finding.message,
-                str(finding.place or ""),
-            ),
+            (finding.level.value, finding.rule, finding.name, finding.message),
             _LEVEL_TONES[finding.level],
+            place=finding.place,
         )
         for finding in findings
     )
-    return Table("Findings", ("level", "rule", "manifest", "message", "place"), rows)
+    return Table("Findings", ("level", "rule", "manifest", "message"), rows)
 
 
 # --- apply --------------------------------------------------------------------------------------------------------------
