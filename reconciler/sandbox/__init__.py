@@ -1,0 +1,85 @@
+"""An embedded platform: the campaigns API of the contract, whole and strict, with no network and no account.
+
+Any client written to the contract works against it, in process or over loopback:
+
+```python
+from reconciler import sandbox
+
+world = sandbox.World.open()                      # in memory; World.open("state.db") survives and is shared
+sandbox.seed_samples(world)                       # or world.put_campaign(...), sandbox.seed_many(world, 10_000)
+app = sandbox.create_app(world)                   # ASGI, no lifespan: httpx.ASGITransport(app=app)
+login = sandbox.credentials(world)                # .client_id .client_secret .scopes; every scope
+login = sandbox.credentials(world, "read-only")   # every scope that reads
+login = sandbox.credentials(world, without="dnc:read")
+
+world.faults.add("reset-after:POST /api/campaigns/1001/schedule:times=1")   # grammar: `sandbox.faults`
+world.journal("1001")                             # every executed write and activation, with its instant
+world.executed("1001", "STORED")                  # how many POSTs were executed: must be 1 after any retry
+world.active_history("1001")                      # what dialed, from when
+```
+
+Time is an argument. `Ticker` is a clock that tests move by hand: `World.open(clock="2027-03-01T12:00:00Z",
+monotonic=ticker)` and `create_app(world, sleep=ticker.sleep)` make token expiry, activation, key expiry and the rate
+limit happen without waiting.
+
+`serve(...)` puts a world on 127.0.0.1 and prints the environment for a client. It and `create_app` need the extra
+`cxone-reconcile[sandbox]`; the rest needs the standard library alone. This package imports nothing else of the product:
+what checks must not share code with what is checked.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.campaigns import create_app
+    from reconciler.sandbox.clock import Ticker
+    from reconciler.sandbox.faults import Faults
+    from reconciler.sandbox.seed import open_samples, reset, seed_many, seed_samples
+    from reconciler.sandbox.server import serve
+    from reconciler.sandbox.trouble import FaultError, SandboxError, SandboxMissing
+    from reconciler.sandbox.world import Credentials, Settings, World, credentials
+
+_HOMES = {
+    "Credentials": "world",
+    "FaultError": "trouble",
+    "Faults": "faults",
+    "SandboxError": "trouble",
+    "SandboxMissing": "trouble",
+    "Settings": "world",
+    "Ticker": "clock",
+    "World": "world",
+    "create_app": "campaigns",
+    "credentials": "world",
+    "open_samples": "seed",
+    "reset": "seed",
+    "seed_many": "seed",
+    "seed_samples": "seed",
+    "serve": "server",
+}
+
+__all__ = [
+    "Credentials",
+    "FaultError",
+    "Faults",
+    "SandboxError",
+    "SandboxMissing",
+    "Settings",
+    "Ticker",
+    "World",
+    "create_app",
+    "credentials",
+    "open_samples",
+    "reset",
+    "seed_many",
+    "seed_samples",
+    "serve",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute is of any type
+    """Import the home of a public name when it is first asked for, so that a look at the package costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

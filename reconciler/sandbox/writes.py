@@ -1,0 +1,337 @@
+"""How schedules change: keys, preconditions, store and remove, refresh, activation. Source of every rule: the contract.
+
+Functions of one open transaction. Nothing here waits: what happens later (an activation, a commit that comes after its
+answer) is a row in `pending` with the instant at which it is due, and whoever looks next finds it done, at that instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from sqlite3 import Connection, Row
+from typing import Any
+
+from reconciler.sandbox import rules
+from reconciler.sandbox.clock import iso
+from reconciler.sandbox.trouble import (
+    Conflict,
+    Failed,
+    Invalid,
+    KeyReused,
+    NotFound,
+    PreconditionFailed,
+)
+
+KEY_LIFE_MS = 24 * 3600 * 1000
+"""How long an answer is kept under its key."""
+
+_KEY = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+_ETAGS = re.compile(r'\s*(W/)?"[\x21\x23-\x7e]*"\s*(,\s*(W/)?"[\x21\x23-\x7e]*"\s*)*')
+_ETAG = re.compile(r'(W/)?("[\x21\x23-\x7e]*")')
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer to a write: `body` is JSON text, empty for none."""
+
+    status: int
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What an idempotency key is scoped to, and the fingerprint of the body it came with."""
+
+    client: str
+    method: str
+    path: str
+    key: str
+    fingerprint: str
+
+    @property
+    def scope(self) -> tuple[str, str, str, str]:
+        """Client, method, path and key: what two requests with the same key share."""
+        return self.client, self.method, self.path, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """`If-Match` and `If-None-Match` as sent."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mishap:
+    """What a faulty platform does instead of a clean write, while it answers 500.
+
+    Attributes:
+        commit: whether the write is executed, and the 500 kept under the key all the same.
+        late_ms: executes this much later instead; until then the key is in flight.
+    """
+
+    commit: bool = False
+    late_ms: int | None = None
+
+
+def make_ticket(client: str, method: str, path: str, key: str | None, raw: bytes) -> Ticket:
+    """Return the ticket of a write.
+
+    Raises:
+        Invalid: no key, or not a bare token of at most 64 characters.
+    """
+    if key is None:
+        raise Invalid([("Idempotency-Key", "is required")])
+    if not _KEY.fullmatch(key):
+        raise Invalid([("Idempotency-Key", "must be a bare token of at most 64 characters")])
+    return Ticket(client, method, path, key, fingerprint(raw))
+
+
+def fingerprint(raw: bytes) -> str:
+    """Return what makes two bodies the same: their JSON value, or their bytes when they have none."""
+    with contextlib.suppress(Invalid):
+        raw = json.dumps(rules.load(raw), sort_keys=True).encode()
+    return hashlib.sha256(raw).hexdigest()
+
+
+def replay(db: Connection, now: int, ticket: Ticket) -> Result | None:
+    """Return the answer that is kept under the key.
+
+    Raises:
+        KeyReused: it was used for another body.
+        Conflict: its first request is still being executed.
+    """
+    row = db.execute(
+        "SELECT * FROM keys WHERE client=? AND method=? AND path=? AND key=? AND made_ms>?",
+        (*ticket.scope, now - KEY_LIFE_MS),
+    ).fetchone()
+    if row is None:
+        return None
+    if row["fingerprint"] != ticket.fingerprint:
+        raise KeyReused("this Idempotency-Key was used for another body")
+    if row["status"] is None:
+        raise Conflict("a request with this Idempotency-Key is in flight")
+    return Result(row["status"], row["body"], json.loads(row["headers"]))
+
+
+def remember(db: Connection, now: int, ticket: Ticket | None, result: Result | None) -> None:
+    """Keep an answer under its key; `None` marks the key as in flight."""
+    if ticket is None:
+        return
+    answer: tuple[object, ...] = (None, None, None)
+    if result is not None:
+        answer = (result.status, json.dumps(dict(result.headers)), result.body)
+    db.execute(
+        "INSERT OR REPLACE INTO keys VALUES (?,?,?,?,?,?,?,?,?)",
+        (*ticket.scope, ticket.fingerprint, now, *answer),
+    )
+
+
+def campaign(db: Connection, campaign_id: str) -> Row:
+    """Return a campaign's row.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = db.execute("SELECT * FROM campaigns WHERE id=?", (campaign_id,)).fetchone()
+    if row is None:
+        raise NotFound("campaign not found")
+    return row  # type: ignore[no-any-return]  # sqlite3 rows are untyped
+
+
+def check_body(
+    raw: bytes | None, campaign_id: str, limits: Mapping[str, float]
+) -> dict[str, Any] | None:
+    """Return the schedule that was sent; `None` for a removal.
+
+    Raises:
+        Invalid: with every wrong field.
+    """
+    if raw is None:
+        return None
+    body = rules.load(raw)
+    errors = rules.check_schedule(body, campaign_id, limits)
+    if errors:
+        raise Invalid(errors)
+    return dict(body)
+
+
+def check_conditions(row: Row, conditions: Conditions) -> None:
+    """Compare what is stored with what the caller says it read.
+
+    Raises:
+        PreconditionFailed: it is something else.
+        Invalid: a header of another form.
+    """
+    stored = row["schedule_id"]
+    if conditions.if_none_match is not None:
+        if conditions.if_none_match.strip() != "*":
+            raise Invalid([("If-None-Match", "must be * on a write")])
+        if stored is not None:
+            raise PreconditionFailed("the campaign has a schedule")
+    if conditions.if_match is not None and not matches(conditions.if_match, stored, weak=False):
+        raise PreconditionFailed("the stored schedule is another one")
+
+
+def matches(header: str, stored: str | None, *, weak: bool) -> bool:
+    """Whether an entity-tag list names what is stored (RFC 9110 §13.1).
+
+    Args:
+        header: `*` or a list of entity tags.
+        stored: id of what is stored.
+        weak: compare weakly, as `If-None-Match` does.
+
+    Raises:
+        Invalid: the header is neither.
+    """
+    if header.strip() == "*":
+        return stored is not None
+    if not _ETAGS.fullmatch(header):
+        raise Invalid([("If-None-Match" if weak else "If-Match", 'must be * or quoted: "<id>"')])
+    return any(
+        tag == etag(stored) and (weak or not prefix) for prefix, tag in _ETAG.findall(header)
+    )
+
+
+def etag(schedule_id: str | None) -> str | None:
+    """Return the entity tag of a stored schedule, quotes included."""
+    return None if schedule_id is None else f'"{schedule_id}"'
+
+
+def execute(db: Connection, now: int, row: Row, body: dict[str, Any] | None, client: str) -> Result:
+    """Store a schedule under a new id, or remove the stored one when `body` is `None`."""
+    campaign_id, schedule_id = row["id"], None
+    if body is None:
+        document, result = None, Result(204)
+        note(db, now, "REMOVED", campaign_id, row["schedule_id"], client)
+    else:
+        schedule_id = new_id(db)
+        stamps = {"id": schedule_id, "updated_at": iso(now), "updated_by": client}
+        document = json.dumps(body | stamps, separators=(",", ":"))
+        result = Result(201, document, {"ETag": f'"{schedule_id}"'})
+        note(db, now, "STORED", campaign_id, schedule_id, client, json.dumps(body))
+    db.execute(
+        "UPDATE campaigns SET schedule_id=?, schedule=? WHERE id=?",
+        (schedule_id, document, campaign_id),
+    )
+    return result
+
+
+def blunder(
+    db: Connection,
+    now: int,
+    row: Row,
+    body: dict[str, Any] | None,
+    ticket: Ticket | None,
+    client: str,
+    how: Mishap,
+) -> Result:
+    """Fail as `how` says, and answer 500."""
+    if how.late_ms is not None:
+        scope = ticket and [*ticket.scope, ticket.fingerprint]
+        job = {"body": body, "client": client, "ticket": scope}
+        later(db, now + how.late_ms, "commit", row["id"], json.dumps(job))
+        remember(db, now, ticket, None)
+        return Result(500)
+    if how.commit:
+        execute(db, now, row, body, client)
+    remember(db, now, ticket, Result(500))
+    return Result(500)
+
+
+def refresh(db: Connection, now: int, campaign_id: str, client: str, delay_ms: int) -> None:
+    """Ask the dialer to take, after `delay_ms`, what is stored then.
+
+    Raises:
+        NotFound: no such campaign.
+        Failed: a linked list is SYNCING.
+    """
+    row = campaign(db, campaign_id)
+    for each in lists_of(db, campaign_id):
+        if each["status"] == "SYNCING":
+            raise Failed(f"DNC list {each['id']} is SYNCING")
+    note(db, now, "REFRESHED", campaign_id, row["schedule_id"], client)
+    if row["active_id"] != row["schedule_id"]:
+        later(db, now + delay_ms, "activate", campaign_id)
+
+
+def lists_of(db: Connection, campaign_id: str) -> list[Row]:
+    """Return the DNC lists that are linked to a campaign."""
+    query = (
+        "SELECT lists.* FROM links JOIN lists ON lists.id=list_id WHERE campaign_id=? ORDER BY 1"
+    )
+    return db.execute(query, (campaign_id,)).fetchall()
+
+
+def settle(db: Connection, now: int) -> None:
+    """Do everything that is due, each at its own instant, in order."""
+    query = "SELECT * FROM pending WHERE due_ms<=? ORDER BY due_ms, n"
+    for job in db.execute(query, (now,)).fetchall():
+        db.execute("DELETE FROM pending WHERE n=?", (job["n"],))
+        if job["job"] == "activate":
+            _activate(db, job["due_ms"], job["campaign_id"])
+        else:
+            _commit(db, job)
+
+
+def _activate(db: Connection, at: int, campaign_id: str) -> None:
+    row = db.execute("SELECT * FROM campaigns WHERE id=?", (campaign_id,)).fetchone()
+    if row is None or row["active_id"] == row["schedule_id"]:
+        return
+    db.execute(
+        "UPDATE campaigns SET active_id=schedule_id, activated_at=? WHERE id=?",
+        (iso(at), campaign_id),
+    )
+    note(db, at, "ACTIVATED", campaign_id, row["schedule_id"], None, body_of(row["schedule"]))
+
+
+def _commit(db: Connection, job: Row) -> None:
+    late = json.loads(job["detail"])
+    row = campaign(db, job["campaign_id"])
+    result = execute(db, job["due_ms"], row, late["body"], late["client"])
+    remember(db, job["due_ms"], late["ticket"] and Ticket(*late["ticket"]), result)
+
+
+def body_of(document: str | None) -> str | None:
+    """Return a stored document without the platform's own fields, as JSON text."""
+    if document is None:
+        return None
+    stored = json.loads(document)
+    return json.dumps({k: v for k, v in stored.items() if k in rules.FIELDS})
+
+
+def later(db: Connection, due: int, job: str, campaign_id: str, detail: str | None = None) -> None:
+    """Put off a job until the world's clock reads `due`."""
+    db.execute(
+        "INSERT INTO pending (due_ms, job, campaign_id, detail) VALUES (?,?,?,?)",
+        (due, job, campaign_id, detail),
+    )
+
+
+def new_id(db: Connection) -> str:
+    """Return a schedule id that nobody had before."""
+    db.execute("UPDATE meta SET value=value+1 WHERE name='schedules'")
+    (number,) = db.execute("SELECT value FROM meta WHERE name='schedules'").fetchone()
+    return f"sch-{number:06d}"
+
+
+def note(
+    db: Connection,
+    at: int,
+    action: str,
+    campaign_id: str,
+    schedule_id: str | None,
+    client: str | None,
+    body: str | None = None,
+) -> None:
+    """Write down what happened to a campaign."""
+    db.execute(
+        "INSERT INTO journal (at_ms, action, campaign_id, schedule_id, client, body) VALUES (?,?,?,?,?,?)",
+        (at, action, campaign_id, schedule_id, client, body),
+    )
