@@ -193,9 +193,8 @@ class Front:
         strikes = self._world.faults.draw(request.method, path, now)
         call = Call(operation, request, await _body(request), strikes, now, self._sleep)
         try:
-            self._limit.check(
-                self._world.settings.requests_per_second, self._world.settings.burst, now
-            )
+            settings = self._world.settings
+            self._limit.check(settings.requests_per_second, settings.burst, now)
             answer = None if "reset-before" in strikes else await self._answer(call)
         except Refusal as refusal:
             answer = Answer.refusing(refusal)

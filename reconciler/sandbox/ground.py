@@ -90,6 +90,7 @@ class Ground:
         self._store = store
         self._reading = reading
         self._revoked: set[str] = set()
+        self._key = b""
         self.faults = faults
         self.traffic: Counter[tuple[str, str, int]] = Counter()
 
@@ -126,6 +127,7 @@ class Ground:
         with world._store.write() as db:
             if not db.execute("SELECT 1 FROM clients").fetchone():
                 _found(db)
+            world._key = bytes.fromhex(_meta(db, "token_key"))
         if settings is not None:
             world.configure(settings)
         if clock is not None:
@@ -238,7 +240,7 @@ class Ground:
             "scope": " ".join(wanted),
         }
         claims |= {"iat": now, "exp": now + TOKEN_S, "jti": secrets.token_hex(8)}
-        value = tokens.sign(claims, self._key())
+        value = tokens.sign(claims, self._key)
         return Token(client_id, frozenset(wanted), now + TOKEN_S, value)
 
     def authenticate(self, value: str) -> Token:
@@ -247,7 +249,7 @@ class Ground:
         Raises:
             Unauthorized: unknown, revoked or expired.
         """
-        claims = tokens.verify(value, self._key())
+        claims = tokens.verify(value, self._key)
         if claims is None or value in self._revoked or claims["exp"] * 1000 <= self.now_ms():
             raise Unauthorized
         return Token(claims["sub"], frozenset(claims["scope"].split()), claims["exp"], value)
@@ -274,10 +276,6 @@ class Ground:
     @staticmethod
     def _settings(db: Connection) -> Settings:
         return Settings(**json.loads(_meta(db, "settings")))
-
-    def _key(self) -> bytes:
-        with self._store.read() as db:
-            return bytes.fromhex(_meta(db, "token_key"))
 
 
 def credentials(world: Ground, kind: str = "full", *, without: str | None = None) -> Credentials:

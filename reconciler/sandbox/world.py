@@ -7,7 +7,7 @@ from the world's clock (`clock`), every method first lets happen what is due.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,6 +45,15 @@ class Entry:
     body: dict[str, Any] | None
 
 
+CONSOLE = "console"
+"""Who wrote what the world was given, not asked to store."""
+
+_ADD_CAMPAIGN = (
+    "INSERT INTO campaigns (id, name, status, schedule_id, schedule, active_id, activated_at)"
+    " VALUES (?,?,'RUNNING',?,?,?,?)"
+)
+
+
 class World(Ground):
     """A tenant of the campaigns API. Make one with `World.open`."""
 
@@ -71,10 +80,26 @@ class World(Ground):
                 (campaign_id, name or f"Campaign {campaign_id}", status),
             )
             if schedule is not None:
-                writes.execute(db, now, writes.campaign(db, campaign_id), dict(schedule), "console")
+                writes.execute(db, now, writes.campaign(db, campaign_id), dict(schedule), CONSOLE)
                 if active:
                     writes.later(db, now, "activate", campaign_id)
                     writes.settle(db, now)
+
+    def put_campaigns(self, schedules: Iterable[tuple[str, str, Mapping[str, Any]]]) -> None:
+        """Add many new campaigns, as (id, name, schedule), stored and active: one commit, a few statements."""
+        with self._writing() as (db, now):
+            rows, notes = [], list[tuple[object, ...]]()
+            first = writes.reserve_ids(db)
+            for number, (campaign_id, name, body) in enumerate(schedules, first):
+                schedule_id = writes.schedule_id(number)
+                document = writes.stamped(body, schedule_id, now, CONSOLE)
+                text = json.dumps(body)
+                rows.append((campaign_id, name, schedule_id, document, schedule_id, iso(now)))
+                notes.append((now, "STORED", campaign_id, schedule_id, CONSOLE, text))
+                notes.append((now, "ACTIVATED", campaign_id, schedule_id, None, text))
+            db.executemany(_ADD_CAMPAIGN, rows)
+            db.executemany(writes.ADD_NOTE, notes)
+            writes.reserve_ids(db, len(rows))
 
     def put_list(
         self,
@@ -257,11 +282,17 @@ class World(Ground):
 
     def executed(self, campaign_id: str | None = None, action: str = "STORED") -> int:
         """Return how many writes were executed by clients (not by the console, and no replays)."""
-        return sum(e.client != "console" for e in self.journal(campaign_id, action))
+        return sum(e.client != CONSOLE for e in self.journal(campaign_id, action))
 
     def active_history(self, campaign_id: str) -> list[tuple[datetime, dict[str, Any] | None]]:
         """Return what dialed from when: each body until the next; `None` is silence."""
         return [(e.at, e.body) for e in self.journal(campaign_id, "ACTIVATED")]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no campaign."""
+        with self._store.read() as db:
+            return db.execute("SELECT 1 FROM campaigns LIMIT 1").fetchone() is None
 
     def events(self) -> list[dict[str, Any]]:
         """Return the telemetry that was taken, in order."""

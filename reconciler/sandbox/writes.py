@@ -206,19 +206,18 @@ def etag(schedule_id: str | None) -> str | None:
 
 def execute(db: Connection, now: int, row: Row, body: dict[str, Any] | None, client: str) -> Result:
     """Store a schedule under a new id, or remove the stored one when `body` is `None`."""
-    campaign_id, schedule_id = row["id"], None
+    campaign_id, new = row["id"], None
     if body is None:
         document, result = None, Result(204)
         note(db, now, "REMOVED", campaign_id, row["schedule_id"], client)
     else:
-        schedule_id = new_id(db)
-        stamps = {"id": schedule_id, "updated_at": iso(now), "updated_by": client}
-        document = json.dumps(body | stamps, separators=(",", ":"))
-        result = Result(201, document, {"ETag": f'"{schedule_id}"'})
-        note(db, now, "STORED", campaign_id, schedule_id, client, json.dumps(body))
+        new = schedule_id(reserve_ids(db, 1) - 1)
+        document = stamped(body, new, now, client)
+        result = Result(201, document, {"ETag": f'"{new}"'})
+        note(db, now, "STORED", campaign_id, new, client, json.dumps(body))
     db.execute(
         "UPDATE campaigns SET schedule_id=?, schedule=? WHERE id=?",
-        (schedule_id, document, campaign_id),
+        (new, document, campaign_id),
     )
     return result
 
@@ -314,11 +313,25 @@ def later(db: Connection, due: int, job: str, campaign_id: str, detail: str | No
     )
 
 
-def new_id(db: Connection) -> str:
-    """Return a schedule id that nobody had before."""
-    db.execute("UPDATE meta SET value=value+1 WHERE name='schedules'")
-    (number,) = db.execute("SELECT value FROM meta WHERE name='schedules'").fetchone()
+def schedule_id(number: int) -> str:
+    """Return the id of the `number`th schedule."""
     return f"sch-{number:06d}"
+
+
+def reserve_ids(db: Connection, count: int = 0) -> int:
+    """Return the number of the next schedule after taking `count` of them."""
+    db.execute("UPDATE meta SET value=value+? WHERE name='schedules'", (count,))
+    (taken,) = db.execute("SELECT value FROM meta WHERE name='schedules'").fetchone()
+    return int(taken) + 1
+
+
+def stamped(body: Mapping[str, Any], schedule_id: str, now: int, client: str) -> str:
+    """Return a schedule with the platform's own fields, as JSON text."""
+    stamps = {"id": schedule_id, "updated_at": iso(now), "updated_by": client}
+    return json.dumps({**body, **stamps}, separators=(",", ":"))
+
+
+ADD_NOTE = "INSERT INTO journal (at_ms, action, campaign_id, schedule_id, client, body) VALUES (?,?,?,?,?,?)"
 
 
 def note(
@@ -331,7 +344,4 @@ def note(
     body: str | None = None,
 ) -> None:
     """Write down what happened to a campaign."""
-    db.execute(
-        "INSERT INTO journal (at_ms, action, campaign_id, schedule_id, client, body) VALUES (?,?,?,?,?,?)",
-        (at, action, campaign_id, schedule_id, client, body),
-    )
+    db.execute(ADD_NOTE, (at, action, campaign_id, schedule_id, client, body))
