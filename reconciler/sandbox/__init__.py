@@ -22,8 +22,8 @@ Time is an argument. `Ticker` is a clock that tests move by hand: `World.open(cl
 monotonic=ticker)` and `create_app(world, sleep=ticker.sleep)` make token expiry, activation, key expiry and the rate
 limit happen without waiting.
 
-`serve(...)` puts a world on 127.0.0.1 and prints the environment for a client. It and `create_app` need the extra
-`cxone-reconcile[sandbox]`; the rest needs the standard library alone. This package imports nothing else of the product:
+`serve(...)` puts a world on 127.0.0.1 and prints the environment for a client; `with loopback(app) as url:` does so for
+a test. They and `create_app` need the extra `cxone-reconcile[sandbox]`; the rest needs the standard library alone. This package imports nothing else of the product:
 what checks must not share code with what is checked.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from reconciler.sandbox.clock import Ticker
     from reconciler.sandbox.faults import Faults
     from reconciler.sandbox.seed import open_samples, reset, seed_many, seed_samples
-    from reconciler.sandbox.server import serve
+    from reconciler.sandbox.server import loopback, serve
     from reconciler.sandbox.trouble import FaultError, SandboxError, SandboxMissing
     from reconciler.sandbox.world import Credentials, Settings, World, credentials
 
@@ -52,6 +52,7 @@ _HOMES = {
     "World": "world",
     "create_app": "campaigns",
     "credentials": "world",
+    "loopback": "server",
     "open_samples": "seed",
     "reset": "seed",
     "seed_many": "seed",
@@ -70,6 +71,7 @@ __all__ = [
     "World",
     "create_app",
     "credentials",
+    "loopback",
     "open_samples",
     "reset",
     "seed_many",
