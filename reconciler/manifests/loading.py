@@ -1,0 +1,234 @@
+"""A tenant's folder as one value: its `tenant.yaml`, and what its manifests want."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reconciler.errors import ManifestError, Place, Problem, UsageError
+from reconciler.manifests.folders import (
+    NO_MANIFESTS,
+    TENANT_FILE,
+    TenantFolder,
+    find_tenants,
+    list_files,
+    read_file,
+    show,
+)
+from reconciler.manifests.reader import Document, read
+from reconciler.manifests.sources import Profiles, Source, validate
+from reconciler.models import MANIFESTS, Desired, Tenant, model_for
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What a tenant's folder says.
+
+    Attributes:
+        name: the tenant.
+        path: the folder.
+        tenant: its `tenant.yaml`.
+        desired: compiled manifests, sorted by key.
+        sources: SHA-256 of each file that was read, `tenant.yaml` among them, by its path as messages name it.
+        partial: only a part of the folder was named, so a manifest that is not here is not gone.
+    """
+
+    name: str
+    path: Path
+    tenant: Tenant
+    desired: tuple[Desired, ...]
+    sources: Mapping[str, str]
+    partial: bool = False
+
+    @property
+    def files(self) -> int:
+        """How many files were read, `tenant.yaml` among them."""
+        return len(self.sources)
+
+
+def load(root: Path, tenant: str | None = None, *, keep_places: bool = False) -> Folder:
+    """Return one tenant's folder.
+
+    Args:
+        root: a tenant's folder, a folder of such folders, or a file or folder within one.
+        tenant: which, when there are several.
+        keep_places: keep the place of every field of a compiled body.
+
+    Raises:
+        UsageError: nothing is there, no such tenant, or several and none named.
+        ManifestError: every problem of every file.
+    """
+    found = find_tenants(root)
+    chosen = [folder for folder in found if tenant in {None, folder.name}]
+    names = ", ".join(folder.name for folder in found)
+    if not chosen:
+        raise UsageError(f"there is no tenant {tenant!r} in {root}; there is {names}")
+    if len(chosen) > 1:
+        raise UsageError(f"{root} holds several tenants: choose one with --tenant ({names})")
+    return load_tenant(chosen[0], keep_places=keep_places)
+
+
+def load_tenant(where: TenantFolder, *, keep_places: bool = False) -> Folder:
+    """Return what one tenant's folder says; see `load`."""
+    with _collector_off():
+        loader = _Loader(where, keep_places=keep_places)
+        loader.add_tenant()
+        loader.add_manifests()
+        return loader.folder()
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """Keep the cyclic collector off: it would walk all of what was loaded again and again, and find nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+class _Loader:
+    """Gathers one tenant's folder: what it wants, and everything that is wrong with it."""
+
+    def __init__(self, where: TenantFolder, *, keep_places: bool) -> None:
+        self._where = where
+        self._keep = keep_places
+        self._problems: set[Problem] = set()
+        self._sources: dict[str, str] = {}
+        self._desired: list[Desired] = []
+        self._tenant: Tenant | None = None
+        self._profiles: Profiles | None = None
+
+    def add_tenant(self) -> None:
+        """Read `tenant.yaml`."""
+        file = show(self._where.path / TENANT_FILE)
+        try:
+            source = Source(file, _the_only(read(self._bytes(file), file, keep_places=True), file))
+            self._profiles = Profiles(source)
+            self._tenant = validate(Tenant, source)
+        except ManifestError as error:
+            self._problems.update(error.problems)
+
+    def add_manifests(self) -> None:
+        """Read every other file."""
+        files, problems = list_files(self._where)
+        self._problems.update(problems)
+        for file in files:
+            try:
+                self._add(self._bytes(file), file)
+            except ManifestError as error:
+                self._problems.update(error.problems)
+
+    def folder(self) -> Folder:
+        """Return what was gathered, or raise all that is wrong with it."""
+        where = self._where
+        self._desired.sort(key=lambda desired: (desired.key, desired.kind, desired.place))
+        self._problems.update(_claimed_twice(self._desired))
+        if not self._desired and not self._problems:
+            self._problems.add(Problem(Place(show(where.only or where.path)), NO_MANIFESTS))
+        if self._problems or self._tenant is None:
+            raise ManifestError(self._problems)
+        return Folder(
+            name=where.name,
+            path=where.path,
+            tenant=self._tenant,
+            desired=tuple(self._desired),
+            sources=self._sources,
+            partial=where.only is not None,
+        )
+
+    def _bytes(self, file: str) -> bytes:
+        data = read_file(file)
+        self._sources[file] = hashlib.sha256(data).hexdigest()
+        return data
+
+    def _add(self, data: bytes, file: str) -> None:
+        """Compile a file's documents; when one is wrong, read the file again, this time with places."""
+        for keep_places in (self._keep, True):
+            documents = read(data, file, keep_places=keep_places)
+            found, problems = self._compiled(Source(file, document) for document in documents)
+            if not problems:
+                break
+        self._desired += found
+        self._problems.update(problems)
+
+    def _compiled(self, sources: Iterable[Source]) -> tuple[list[Desired], list[Problem]]:
+        found: list[Desired] = []
+        problems: list[Problem] = []
+        for source in sources:
+            try:
+                found.append(self._compile(source))
+            except ManifestError as error:
+                problems += error.problems
+        return found, problems
+
+    def _compile(self, source: Source) -> Desired:
+        document = source.document.value
+        if type(document) is not dict:
+            text = "is no manifest: write its keys (apiVersion, kind, metadata, spec)"
+            raise ManifestError([Problem(source.start, text)])
+        model = model_for(document)
+        if model is None:
+            raise ManifestError([_no_kind(source, document)])
+        if self._profiles is None:  # tenant.yaml cannot be read, and its problems are already told
+            raise ManifestError([])
+        merged = self._profiles.merge(source)
+        manifest = validate(model, merged)
+        body = manifest.compile()
+        places = {name: merged.place(("spec", name)) for name in body or ()} if self._keep else {}
+        return Desired(
+            kind=document["kind"],
+            key=manifest.key,
+            name=manifest.metadata.name,
+            place=source.start,
+            body=body,
+            platform_name=manifest.metadata.campaign_name,
+            compliance=merged.value.get("compliance", _NOTHING),
+            pacing=merged.value.get("pacing", _NOTHING),
+            places=places or _NOTHING,
+        )
+
+
+def _the_only(documents: tuple[Document, ...], file: str) -> Document:
+    if len(documents) != 1:
+        text = f"must hold one document, of kind Tenant, and holds {len(documents)}"
+        raise ManifestError([Problem(Place(file), text)])
+    return documents[0]
+
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+def _no_kind(source: Source, document: Mapping[str, Any]) -> Problem:
+    kind, known = document.get("kind"), " or ".join(MANIFESTS)
+    if kind == "Tenant":
+        text = (
+            f"kind Tenant stands in {TENANT_FILE} at the top of the tenant's folder, and only there"
+        )
+    elif kind is None:
+        text = f"kind is missing: it must be {known}"
+    else:
+        text = f"kind must be {known}, not {kind!r}"
+    return Problem(source.place(("kind",)), text)
+
+
+def _claimed_twice(desired: Iterable[Desired]) -> Iterator[Problem]:
+    """Yield a problem for each object that two manifests claim, and for each name that two manifests have."""
+    keys: dict[tuple[str, str], Desired] = {}
+    names: dict[str, Desired] = {}
+    for one in sorted(desired, key=lambda one: one.place):
+        first = keys.setdefault((one.kind, one.key), one)
+        if first is not one:
+            text = f"{one.kind} {one.key!r} is claimed here and by {first.name!r} at {first.place}: keep one of them"
+            yield Problem(one.place, text)
+        first = names.setdefault(one.name, one)
+        if first is not one:
+            text = f"metadata.name {one.name!r} is taken by the manifest at {first.place}: choose another"
+            yield Problem(one.place, text)

@@ -1,0 +1,344 @@
+"""The strict subset of YAML 1.2 in which manifests are written: bytes to plain values, with places.
+
+One reader serves speed, strictness and positions. It builds values from the events of ruamel's C parser, because
+loading with that library's own constructor costs six times as much. What the same text could mean to another reader is
+refused, with its place: anchors, aliases, merge keys, tags, directives, duplicate keys, keys that are not text, numbers
+that YAML 1.1 and 1.2 read differently, hidden characters. Dates, `no`, `on` and `10:30` are text.
+
+Limits: 256 KiB a file, depth 20, 50,000 nodes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
+
+from reconciler.errors import ManifestError, Place, Problem, ReconcileError, safe
+
+try:
+    from _ruamel_yaml import CParser  # type: ignore[import-not-found]  # a C module without types
+except ImportError as error:  # pragma: no cover - a broken installation
+    raise ReconcileError(
+        "ruamel.yaml.clib is not installed, and nothing else reads YAML here: pip install ruamel.yaml.clib"
+    ) from error
+
+MAX_BYTES = 256 * 1024
+MAX_DEPTH = 20
+MAX_NODES = 50_000
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where in a document: keys and list positions."""
+Mark: TypeAlias = tuple[int, int]
+"""Line and column, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a value stands in its file.
+
+    Attributes:
+        key: where its key starts; for an item of a list, where the item starts.
+        value: where the value itself starts.
+        start, end: a scalar's text, in characters from 0: [start, end).
+        flow: whether it stands directly in ``{}`` or ``[]``.
+        plain: whether it is a scalar without quotes.
+    """
+
+    key: Mark
+    value: Mark
+    start: int
+    end: int
+    flow: bool
+    plain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a file: what it says, where it starts, and the spot of each value when places were kept."""
+
+    value: Any
+    mark: Mark
+    spots: Mapping[Path, Spot]
+
+
+def read(data: bytes, file: str, *, keep_places: bool = False) -> tuple[Document, ...]:
+    """Return the documents of a file, in order; a document that holds nothing at all is none.
+
+    Args:
+        data: the file's bytes.
+        file: its name in messages.
+        keep_places: keep the spot of every value, at a tenth of the speed or so.
+
+    Raises:
+        ManifestError: not YAML, or outside the subset; every problem with its place.
+    """
+    if problems := _hidden(data, file):
+        raise ManifestError(problems)
+    return _Reader(data, file, keep_places=keep_places).documents()
+
+
+_PLAIN_BYTES = bytes({*range(0x20, 0x7F), 0x09, 0x0A})
+
+
+def _hidden(data: bytes, file: str) -> list[Problem]:
+    """Return a problem for each character that an editor would not show; almost every file is plain ASCII, which is quick to tell."""
+    if len(data) > MAX_BYTES:
+        return [
+            Problem(
+                Place(file), f"is larger than {MAX_BYTES // 1024} KiB: split it into several files"
+            )
+        ]
+    if not data.translate(None, _PLAIN_BYTES):
+        return []
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return [
+            Problem(
+                _place(file, data[: error.start].decode("utf-8")),
+                "is not UTF-8: save the file as UTF-8",
+            )
+        ]
+    return [
+        Problem(
+            _place(file, text[: match.start()]),
+            f"holds the hidden character {_code(match[0])}: remove it",
+        )
+        for match in _ODD.finditer(text)
+        if _is_hidden(match[0])
+    ]
+
+
+_ODD = re.compile(r"\r(?!\n)|[^\x20-\x7e\t\n\r]")
+
+
+def _is_hidden(char: str) -> bool:
+    return safe(char) != char
+
+
+def _code(char: str) -> str:
+    return f"U+{ord(char):04X}"
+
+
+def _place(file: str, before: str) -> Place:
+    line = before.count("\n")
+    return Place(file, line + 1, len(before) - before.rfind("\n"))
+
+
+_CORE: dict[str, bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+"""The words of YAML 1.2's core schema."""
+
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(
+    r"[-+]?((0|[1-9][0-9]{0,17})(\.[0-9]{0,18})?|\.[0-9]{1,18})([eE][-+]?[0-9]{1,2})?"
+)
+_LIKE_A_NUMBER = re.compile(
+    r"[-+]?(0[xob][0-9a-fA-F_]+|\.(inf|Inf|INF)|\.?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?)|\.(nan|NaN|NAN)"
+)
+_NUMERIC = frozenset("0123456789+-.")
+
+
+class _Odd(Exception):  # noqa: N818 - never leaves this module
+    """A scalar outside the subset; says what to write."""
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> str | int | float | bool | None:
+    """Return what a scalar without quotes says by YAML 1.2's core schema; equal texts give one object."""
+    if text in _CORE:
+        return _CORE[text]
+    if text[0] not in _NUMERIC:
+        return text
+    if _INT.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _LIKE_A_NUMBER.fullmatch(text):
+        raise _Odd(
+            f"{text[:40]} is read as different numbers by different tools: write a plain decimal, or text in quotes"
+        )
+    return text
+
+
+class _Reader:
+    """Builds the documents of one file, and gathers what is wrong on the way."""
+
+    def __init__(self, data: bytes, file: str, *, keep_places: bool) -> None:
+        self._file = file
+        self._keep = keep_places
+        self._problems: list[Problem] = []
+        self._spots: dict[Path, Spot] = {}
+        # A node takes at least a byte, so a small file cannot hold too many.
+        step = CParser(data).get_event
+        self._step: Callable[[], Any] = step if len(data) < MAX_NODES else self._counted(step)
+
+    def documents(self) -> tuple[Document, ...]:
+        found = []
+        try:
+            while type(event := self._step()) is not StreamEndEvent:
+                if type(event) is DocumentStartEvent:
+                    found.append(self._document(event))
+        except MarkedYAMLError as error:
+            self._refuse(error.problem_mark or error.context_mark, _broken(error))
+        except YAMLError as error:
+            self._problems.append(Problem(Place(self._file), f"is not valid YAML: {error}"))
+        if self._problems:
+            raise ManifestError(self._problems)
+        return tuple(document for document in found if document is not None)
+
+    def _document(self, start: Any) -> Document | None:  # noqa: ANN401 - ruamel's events have no types
+        if start.version or start.tags:
+            self._refuse(start.start_mark, "holds a directive (%): remove it")
+        event = self._step()
+        self._spots = {}
+        value = self._value(event, (), 0)
+        if value is None and type(event) is ScalarEvent and event.value == "":
+            return None
+        mark = event.start_mark
+        return Document(value, (mark.line + 1, mark.column + 1), self._spots)
+
+    def _value(self, event: Any, path: Path, depth: int) -> Any:  # noqa: ANN401 - a YAML value
+        kind = type(event)
+        if kind is ScalarEvent:
+            return self._scalar(event)
+        if kind is AliasEvent:
+            self._refuse(
+                event.start_mark,
+                f"uses an alias (*{event.anchor}): write the value out, or use a profile",
+            )
+            return None
+        if event.anchor is not None or event.ctag is not None:
+            self._refuse_properties(event)
+        if depth == MAX_DEPTH:
+            self._refuse(event.start_mark, f"is nested more than {MAX_DEPTH} deep")
+            raise ManifestError(self._problems)
+        if kind is MappingStartEvent:
+            return self._mapping(event.flow_style, path, depth + 1)
+        return self._sequence(event.flow_style, path, depth + 1)
+
+    def _scalar(self, event: Any) -> str | int | float | bool | None:  # noqa: ANN401 - ruamel's events have no types
+        if event.anchor is not None or event.ctag is not None:
+            self._refuse_properties(event)
+        text: str = event.value
+        if event.style:
+            if event.style == '"' and not text.isprintable():
+                self._refuse_escapes(event, text)
+            return text
+        try:
+            return _plain(text)
+        except _Odd as odd:
+            self._refuse(event.start_mark, str(odd))
+            return text
+
+    def _mapping(self, flow: bool, path: Path, depth: int) -> dict[str, Any]:  # noqa: FBT001 - as the event says it
+        result: dict[str, Any] = {}
+        step, scalar = self._step, self._scalar
+        while type(key := step()) is not MappingEndEvent:
+            name = scalar(key) if type(key) is ScalarEvent else self._value(key, path, depth)
+            if type(name) is not str or name == "<<":
+                name = self._refuse_key(key, name)
+            event = step()
+            child = (*path, name) if self._keep else path
+            if name in result:
+                self._refuse(
+                    key.start_mark, f"the key {name!r} stands twice in this mapping: remove one"
+                )
+            elif self._keep:
+                self._spots[child] = _spot(key.start_mark, event, flow=flow)
+            result[name] = (
+                scalar(event) if type(event) is ScalarEvent else self._value(event, child, depth)
+            )
+        return result
+
+    def _sequence(self, flow: bool, path: Path, depth: int) -> list[Any]:  # noqa: FBT001 - as the event says it
+        result: list[Any] = []
+        step = self._step
+        while type(event := step()) is not SequenceEndEvent:
+            child = (*path, len(result)) if self._keep else path
+            if self._keep:
+                self._spots[child] = _spot(event.start_mark, event, flow=flow)
+            result.append(self._value(event, child, depth))
+        return result
+
+    def _refuse_properties(self, event: Any) -> None:  # noqa: ANN401 - ruamel's events have no types
+        if event.anchor is not None:
+            self._refuse(
+                event.start_mark,
+                f"sets an anchor (&{event.anchor}): write values out, or use a profile",
+            )
+        if event.ctag is not None:
+            self._refuse(event.start_mark, f"sets a tag ({event.tag}): remove it")
+
+    def _refuse_key(self, event: Any, name: object) -> str:  # noqa: ANN401 - ruamel's events have no types
+        if name == "<<":
+            self._refuse(
+                event.start_mark, "uses a merge key (<<): write the keys out, or use a profile"
+            )
+        else:
+            self._refuse(event.start_mark, "a key must be text: put it in quotes")
+        return str(name)
+
+    def _refuse_escapes(self, event: Any, text: str) -> None:  # noqa: ANN401 - ruamel's events have no types
+        for char in sorted(set(text) - {"\n", "\t"}):
+            if _is_hidden(char):
+                self._refuse(
+                    event.start_mark,
+                    f"holds the hidden character {_code(char)} as an escape: remove it",
+                )
+
+    def _counted(self, step: Callable[[], Any]) -> Callable[[], Any]:
+        nodes = 0
+
+        def counted() -> Any:  # noqa: ANN401 - ruamel's events have no types
+            nonlocal nodes
+            event = step()
+            nodes += isinstance(event, NodeEvent)
+            if nodes > MAX_NODES:
+                self._refuse(
+                    event.start_mark,
+                    f"holds more than {MAX_NODES} values: split it into several files",
+                )
+                raise ManifestError(self._problems)
+            return event
+
+        return counted
+
+    def _refuse(self, mark: Any, message: str) -> None:  # noqa: ANN401 - ruamel's marks have no types
+        place = Place(self._file, mark.line + 1, mark.column + 1) if mark else Place(self._file)
+        self._problems.append(Problem(place, message))
+
+
+def _spot(key: Any, event: Any, *, flow: bool) -> Spot:  # noqa: ANN401 - ruamel's events have no types
+    start, end = event.start_mark, event.end_mark
+    return Spot(
+        key=(key.line + 1, key.column + 1),
+        value=(start.line + 1, start.column + 1),
+        start=start.index,
+        end=end.index,
+        flow=flow,
+        plain=type(event) is ScalarEvent and not event.style,
+    )
+
+
+def _broken(error: MarkedYAMLError) -> str:
+    said = ": ".join(part for part in (error.context, error.problem) if part)
+    return f"is not valid YAML: {said}"

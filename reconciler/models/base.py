@@ -1,0 +1,163 @@
+"""What all manifests share: strictness, metadata, and the value that a manifest compiles to."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconciler.errors import Place
+
+API_VERSION = "cxone.reconciler/v1"
+"""The version of the manifests' language."""
+
+Body: TypeAlias = Mapping[str, Any]
+"""What the platform holds for one object: JSON values only. Everything that is diffed, hashed, sent and recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One object as the manifests want it.
+
+    Attributes:
+        kind: the manifest's kind, e.g. `CampaignSchedule`.
+        key: identity on the platform (a campaign's id).
+        name: the manifest's `metadata.name`; a rename is no change.
+        place: where the manifest starts.
+        body: canonical compiled body; `None` when retired.
+        platform_name: what the platform must call the object, when the manifest says.
+        compliance: what the rules must know; never sent.
+        pacing: what the optimiser must know; never sent.
+        places: file, line and column of each body field, by name, when they were kept.
+    """
+
+    kind: str
+    key: str
+    name: str
+    place: Place
+    body: Body | None
+    platform_name: str | None = None
+    compliance: Mapping[str, Any] = field(default_factory=dict)
+    pacing: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
+
+    @property
+    def retired(self) -> bool:
+        """Whether the manifest is a tombstone."""
+        return self.body is None
+
+
+@dataclass(frozen=True, slots=True)
+class Expects:
+    """What a value must be, in words: the end of the sentence "dial_rate must be …". Stands beside the constraint itself."""
+
+    words: str
+
+
+class Strict(BaseModel):
+    """Immutable, no conversions, no unknown keys.
+
+    Attribute docstrings become the schema's descriptions in `schemas`, not by `use_attribute_docstrings`: that parses
+    the source of every model at every start, which costs twice a bare interpreter.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+Name = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$"),
+    Expects("1 to 63 lower-case letters, digits and hyphens, not starting with a hyphen"),
+]
+Label = Annotated[
+    str, Field(min_length=1, max_length=200), Expects("text of 1 to 200 characters, in quotes")
+]
+Flag = Annotated[bool, Expects("true or false, without quotes")]
+ApiVersion = Annotated[Literal["cxone.reconciler/v1"], Expects(API_VERSION)]
+Jurisdiction = Annotated[
+    str,
+    Field(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"),
+    Expects("a country or country and region by ISO 3166, such as GB or US-NY"),
+]
+Purpose = Annotated[
+    Literal["sales", "debt", "survey", "service"], Expects("sales, debt, survey or service")
+]
+
+
+class Metadata(Strict):
+    """Who and what a manifest is. Never sent to the platform."""
+
+    name: Name
+    """The manifest's name in messages and on the command line. Identity is the platform's object: a rename is no change."""
+
+    owner: Label | None = None
+    """Team that answers for the object."""
+
+    campaign_name: Label | None = None
+    """What the platform must call the object. When it differs the plan stops: a guard against a wrong id."""
+
+    profile: Name | None = None
+    """Profile of tenant.yaml that supplies the keys of spec, compliance and pacing that the manifest leaves away."""
+
+    retired: Flag = False
+    """A tombstone: the schedule is removed from the platform, and the manifest stays until that is verified."""
+
+
+class Compliance(Strict):
+    """What the rules must know. Never sent to the platform."""
+
+    jurisdictions: Annotated[
+        tuple[Jurisdiction, ...], Field(strict=False), Expects("a list of ISO 3166 codes")
+    ] = ()
+    """Where the called people are, by ISO 3166: a country (`GB`) or a country and region (`US-NY`)."""
+
+    purpose: Purpose | None = None
+    """Why they are called."""
+
+
+class Pacing(Strict):
+    """What the optimiser must know. Never sent to the platform."""
+
+    agents: Annotated[int, Field(ge=1, le=100_000), Expects("a whole number from 1 up")] | None = (
+        None
+    )
+    """Agents who take the calls of this campaign at the same time."""
+
+    handle_time_s: (
+        Annotated[
+            float, Field(gt=0, le=86_400), Expects("a number above 0 and at most 86400 (seconds)")
+        ]
+        | None
+    ) = None
+    """Mean handle time of an answered call with its wrap-up, in seconds."""
+
+
+class Manifest(Strict):
+    """One object of one kind. A kind says how it is identified and what it compiles to; the rest is shared."""
+
+    Tombstone: ClassVar[type[Manifest]]
+    """The same kind when `metadata.retired` is true: only what identifies the object is required."""
+
+    api_version: ApiVersion = Field(alias="apiVersion")
+    """Version of the manifest's language."""
+
+    metadata: Metadata
+    """Who and what the manifest is."""
+
+    compliance: Compliance = Compliance()
+    """What the rules must know. Never sent to the platform."""
+
+    pacing: Pacing = Pacing()
+    """What the optimiser must know. Never sent to the platform."""
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Identity of the object on the platform."""
+
+    @abstractmethod
+    def compile(self) -> Body | None:
+        """Return exactly what the platform holds when the manifest is applied, canonical; `None` when retired."""

@@ -1,0 +1,243 @@
+"""`CampaignSchedule`: a campaign's schedule on the `campaigns` API (`contract/campaigns-api.md`, "The schedule")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from reconciler.models.base import Body, Expects, Flag, Manifest, Strict
+from reconciler.models.moments import canonical_instant, to_instant, zone
+
+PLATFORM_FIELDS = frozenset({"id", "updated_at", "updated_by"})
+"""What the platform adds to a schedule that it returns; never part of a body."""
+
+_INSTANTS = ("start_time", "end_time")
+
+
+def _known_zone(name: str) -> str:
+    zone(name)
+    return name
+
+
+CampaignId = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_-]{1,64}$"),
+    Expects("1 to 64 letters, digits, _ and -, in quotes"),
+]
+Zone = Annotated[
+    str, AfterValidator(_known_zone), Expects("an IANA time zone such as America/New_York")
+]
+Hour = Annotated[int, Field(ge=0, le=23), Expects("a whole hour from 0 to 23")]
+Moment = Annotated[
+    str,
+    Expects('a wall time such as "2027-01-11 09:00", or ISO 8601 with an offset, in quotes'),
+]
+
+
+class Window(Strict):
+    """Daily calling hours for the contacts of one zone: local [start, end), every day."""
+
+    timezone: Zone
+    """IANA zone of the contacts that the window admits."""
+
+    start_hour: Hour
+    """First local hour in which contacts of the zone may be called, 0 to 23."""
+
+    end_hour: Hour
+    """Local hour from which they may not be called any more, 0 to 23, after start_hour."""
+
+    @field_validator("end_hour")
+    @classmethod
+    def _ends_after_it_starts(cls, end: int, info: ValidationInfo) -> int:
+        start = info.data.get("start_hour", -1)
+        if end <= start:
+            raise ValueError(
+                f"must be after start_hour {start}, not {end}: a window past midnight needs two"
+            )
+        return end
+
+
+class CampaignKey(Strict):
+    """What identifies a campaign."""
+
+    campaign_id: CampaignId
+    """The platform's id of the campaign, in quotes."""
+
+
+class CampaignSpec(CampaignKey):
+    """What the platform holds: only this is compared, hashed, sent and recorded."""
+
+    timezone: Zone
+    """IANA zone in which start_time and end_time are read. It does not limit who is called: windows do."""
+
+    start_time: Moment
+    """When dialing may begin: a wall time in `timezone`, or ISO 8601 with the offset that the zone has then."""
+
+    end_time: Moment
+    """When dialing ends, written like start_time and after it as an instant. The span is continuous: windows limit the days."""
+
+    dial_rate: Annotated[
+        float, Field(gt=0, le=100), Expects("above 0 and at most 100 (calls per second)")
+    ]
+    """Calls per second, above 0 and at most 100."""
+
+    max_concurrent_calls: Annotated[
+        int, Field(ge=1, le=5000), Expects("a whole number from 1 to 5000 (calls)")
+    ]
+    """Calls in progress at the same time, 1 to 5000."""
+
+    dnc_verification: Flag
+    """Whether numbers are checked against the do-not-call lists linked to the campaign."""
+
+    compliance_windows: Annotated[
+        tuple[Window, ...], Field(strict=False), Expects("a list of windows")
+    ]
+    """Calling hours by the zone of the contact. A contact in a zone without a window is not called."""
+
+    @field_validator("start_time", "end_time")
+    @classmethod
+    def _is_a_moment(cls, text: str, info: ValidationInfo) -> str:
+        if "timezone" not in info.data:
+            return text  # the zone's own problem is reported
+        instant = to_instant(text, info.data["timezone"])
+        start = info.data.get("start_time")
+        if start is not None and instant <= to_instant(start, info.data["timezone"]):
+            raise ValueError(f"must be after start_time {start!r}, not {text!r}")
+        return text
+
+    @field_validator("compliance_windows")
+    @classmethod
+    def _do_not_overlap(cls, windows: tuple[Window, ...]) -> tuple[Window, ...]:
+        for first, second in pairwise(sorted(windows, key=_order)):
+            if first.timezone == second.timezone and second.start_hour < first.end_hour:
+                raise ValueError(
+                    f"overlap in {first.timezone}: {first.start_hour}-{first.end_hour} and "
+                    f"{second.start_hour}-{second.end_hour}; write them as one"
+                )
+        return windows
+
+
+def _order(window: Window) -> tuple[str, int]:
+    return window.timezone, window.start_hour
+
+
+class RetiredSpec(CampaignKey):
+    """What a tombstone must still say. What it keeps of the rest is not read, so that time cannot make it invalid."""
+
+    timezone: object = None
+    start_time: object = None
+    end_time: object = None
+    dial_rate: object = None
+    max_concurrent_calls: object = None
+    dnc_verification: object = None
+    compliance_windows: object = None
+
+
+class _OfCampaign(Manifest):
+    """What a schedule and its tombstone share."""
+
+    kind: Annotated[Literal["CampaignSchedule"], Expects("CampaignSchedule")]
+    """What the manifest describes."""
+
+
+class RetiredCampaign(_OfCampaign):
+    """The tombstone of a campaign's schedule."""
+
+    spec: RetiredSpec
+    """Which campaign must hold no schedule."""
+
+    @property
+    def key(self) -> str:
+        """Return the campaign's id."""
+        return self.spec.campaign_id
+
+    def compile(self) -> None:
+        """Return `None`: the campaign must hold no schedule."""
+
+
+class CampaignSchedule(_OfCampaign):
+    """The schedule of one outbound campaign."""
+
+    Tombstone: ClassVar[type[Manifest]] = RetiredCampaign
+
+    spec: CampaignSpec
+    """What the platform must hold."""
+
+    @property
+    def key(self) -> str:
+        """Return the campaign's id."""
+        return self.spec.campaign_id
+
+    def compile(self) -> Body | None:
+        """Return the canonical body, or `None` when retired."""
+        return None if self.metadata.retired else compile_campaign(self.spec)
+
+
+def compile_campaign(spec: CampaignSpec) -> dict[str, Any]:
+    """Return the canonical body of a schedule: `canonical` leaves it as it is."""
+    return {
+        "campaign_id": spec.campaign_id,
+        "timezone": spec.timezone,
+        "start_time": to_instant(spec.start_time, spec.timezone),
+        "end_time": to_instant(spec.end_time, spec.timezone),
+        "dial_rate": spec.dial_rate,
+        "max_concurrent_calls": spec.max_concurrent_calls,
+        "compliance_windows": [
+            {
+                "timezone": window.timezone,
+                "start_hour": window.start_hour,
+                "end_hour": window.end_hour,
+            }
+            for window in sorted(spec.compliance_windows, key=_order)
+        ],
+        "dnc_verification": spec.dnc_verification,
+    }
+
+
+def canonical(raw: Body) -> dict[str, Any]:
+    """Return a received body in the one form in which equal means equal; it never raises.
+
+    Instants are in UTC, the rate is a float, counts are integers, windows are sorted by zone and hour. The platform's
+    own fields are dropped. Whatever has no such form, and every field that we do not know, stays as it came, and so
+    counts as a difference.
+    """
+    body = {name: value for name, value in raw.items() if name not in PLATFORM_FIELDS}
+    for name in _INSTANTS:
+        if name in body:
+            body[name] = canonical_instant(body[name])
+    if "dial_rate" in body:
+        body["dial_rate"] = _rate(body["dial_rate"])
+    if "max_concurrent_calls" in body:
+        body["max_concurrent_calls"] = _count(body["max_concurrent_calls"])
+    if "compliance_windows" in body:
+        body["compliance_windows"] = _windows(body["compliance_windows"])
+    return body
+
+
+def _rate(value: object) -> object:
+    try:
+        return float(value) if type(value) is int else value
+    except OverflowError:
+        return value
+
+
+def _count(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _windows(value: object) -> object:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
+        return value
+    windows = [
+        {name: _count(part) if name.endswith("_hour") else part for name, part in item.items()}
+        for item in value
+    ]
+    try:
+        return sorted(
+            windows, key=lambda item: (item["timezone"], item["start_hour"], item["end_hour"])
+        )
+    except (KeyError, TypeError):
+        return windows

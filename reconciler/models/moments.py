@@ -1,0 +1,154 @@
+"""Moments and time zones as people write them, and the one canonical form: `2027-01-11T14:00:00Z`.
+
+A moment is a wall time in a zone, or ISO 8601 with an offset. An offset must be the one that the zone has then: an
+offset that went stale over a DST change is the classic error of hand-written schedules. A wall time that a DST change
+skips or repeats is refused rather than guessed.
+
+Zones come from the `tzdata` package alone, never from the machine: the same manifest compiles to the same body
+everywhere, and the version of the data can stand in a plan's digest.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cache, lru_cache
+from io import BytesIO
+from pkgutil import get_data
+from zoneinfo import ZoneInfo
+
+_MOMENT = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?(Z|[+-][0-9]{2}:[0-9]{2})?"
+)
+_RECEIVED = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
+)
+_HOW = 'must be a wall time such as "2027-01-11 09:00", or ISO 8601 with an offset such as "2027-01-11T09:00:00-05:00"'
+_YEARS = range(2000, 2100)
+"""Years that a schedule may name; outside there are only typing errors."""
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Return every name that the IANA database knows, links included."""
+    return frozenset(_tzdata("zones").decode("ascii").split())
+
+
+@cache
+def zone(name: str) -> ZoneInfo:
+    """Return a zone of the `tzdata` package.
+
+    Raises:
+        ValueError: IANA knows no such name; the message suggests one.
+    """
+    if name not in zone_names() or name == "Factory":
+        raise ValueError(f"names no time zone that IANA knows: {name!r}; {_suggestion(name)}")
+    return ZoneInfo.from_file(BytesIO(_tzdata(f"zoneinfo/{name}")), key=name)
+
+
+def _suggestion(name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only a wrong name pays for it
+
+    near = get_close_matches(name, zone_names(), n=1, cutoff=0.75)
+    return f"did you mean {near[0]}?" if near else "write one such as America/New_York"
+
+
+def _tzdata(path: str) -> bytes:
+    data = get_data("tzdata", path)
+    if data is None:
+        raise RuntimeError("the package tzdata is not installed")
+    return data
+
+
+@lru_cache(maxsize=4096)
+def to_instant(text: str, zone_name: str) -> str:
+    """Return a moment as people write it in the canonical form.
+
+    Raises:
+        ValueError: not a moment, skipped or repeated by a DST change, or with an offset that the zone has not then.
+    """
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{_HOW}, not {text!r}")
+    *numbers, seconds, offset = match.groups()
+    try:
+        year, month, day, hour, minute = map(int, numbers)
+        wall = datetime(year, month, day, hour, minute, int(seconds or 0))  # noqa: DTZ001 - wall time has no zone yet
+    except ValueError as error:
+        raise ValueError(f"is no date and time that exists: {text!r} ({error})") from None
+    if wall.year not in _YEARS:
+        raise ValueError(f"must be in a year from 2000 to 2099, not {wall.year}")
+    where = zone(zone_name)
+    ahead = _checked_offset(wall, offset, where) if offset else _offset_of_wall(wall, where)
+    return _canonical(wall - ahead)
+
+
+def _offset_of_wall(wall: datetime, where: ZoneInfo) -> timedelta:
+    """Return the offset of a wall time that exists exactly once."""
+    before, after = (_offset(wall.replace(tzinfo=where, fold=fold)) for fold in (0, 1))
+    if before == after:
+        return before
+    if before < after:
+        first = _end_of_gap(wall, where, before, after)
+        raise ValueError(
+            f"does not exist in {where.key}: clocks go forward over {wall}; the next time that exists is {first:%Y-%m-%d %H:%M}"
+        )
+    raise ValueError(
+        f"happens twice in {where.key}: write the offset, "
+        f'"{wall.isoformat()}{_sign(before)}" for the first or "{wall.isoformat()}{_sign(after)}" for the second'
+    )
+
+
+def _end_of_gap(wall: datetime, where: ZoneInfo, before: timedelta, after: timedelta) -> datetime:
+    """Return the first wall time after the gap in which `wall` lies: the second at which the zone's offset changes."""
+    low, high = wall - after, wall - before
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) // 2
+        middle = middle.replace(microsecond=0)
+        if _offset(middle.replace(tzinfo=UTC).astimezone(where)) == before:
+            low = middle
+        else:
+            high = middle
+    return high + after
+
+
+def _checked_offset(wall: datetime, written: str, where: ZoneInfo) -> timedelta:
+    """Return the written offset when it is the zone's at that instant."""
+    try:
+        instant = datetime.fromisoformat(f"{wall.isoformat()}{written}")
+    except ValueError:
+        raise ValueError(f"has no offset that exists: {written}") from None
+    offset, there = _offset(instant), _offset(instant.astimezone(where))
+    if offset != there:
+        raise ValueError(
+            f"says {written}, but {where.key} has {_sign(there)} then: write the time there without an offset, or with {_sign(there)}"
+        )
+    return offset
+
+
+def canonical_instant(value: object) -> object:
+    """Return a received instant in the canonical form; whatever is no instant with an offset stays as it came.
+
+    >>> canonical_instant("2027-01-11T09:00:00.000-05:00")
+    '2027-01-11T14:00:00Z'
+    """
+    if not isinstance(value, str) or _RECEIVED.fullmatch(value) is None:
+        return value
+    try:
+        instant = datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return value
+    return _canonical(instant.replace(tzinfo=None))
+
+
+def _canonical(utc: datetime) -> str:
+    return utc.isoformat() + "Z"
+
+
+def _offset(moment: datetime) -> timedelta:
+    return moment.utcoffset() or timedelta()
+
+
+def _sign(offset: timedelta) -> str:
+    """Return an offset as ISO 8601 writes it: ``-05:00``."""
+    return datetime(2000, 1, 1, tzinfo=timezone(offset)).isoformat()[-6:]

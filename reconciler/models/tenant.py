@@ -1,0 +1,270 @@
+"""`Tenant`: where a folder's schedules go, and how much a change may do there."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+
+from reconciler.models.base import ApiVersion, Expects, Label, Name, Strict
+from reconciler.models.moments import canonical_instant
+
+TENANT_NAME = re.compile(r"[a-z0-9-]{1,40}")
+"""What a tenant's folder may be called (DESIGN §3)."""
+
+EMBEDDED = "sandbox:"
+"""The URL of the embedded platform."""
+
+_HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+_URL = re.compile(
+    r"(?P<scheme>[^:/]*)://(?P<host>\[[^\]]*\]|[^:/?#\\]*)(?::(?P<port>[^/?#]*))?(?P<path>.*)",
+    re.DOTALL,
+)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def tenant_url(text: str) -> str:
+    """Return a tenant's URL when it is `sandbox:` or scheme, host and optional port, in the one way of writing them.
+
+    One way, because the URL of tenant.yaml must equal the one that stands beside the secret.
+
+    Raises:
+        ValueError: anything else; the message says what to write.
+    """
+    if text == EMBEDDED:
+        return text
+    match = _URL.fullmatch(text)
+    if match is None:
+        raise ValueError(f'must be "https://" and a host, or "{EMBEDDED}", not {text!r}')
+    scheme, host, port, path = match.group("scheme", "host", "port", "path")
+    plain = f"{scheme}://{host}" + (f":{port}" if port is not None else "")
+    if "@" in text.removesuffix(path) or "@" in path:
+        raise ValueError("may not hold a user or a password: write only scheme and host")
+    loopback = _check_host(host)
+    if scheme != "https" and not (scheme == "http" and loopback):
+        raise ValueError(
+            f"must begin with https:// (http:// is for loopback alone), not {scheme}://"
+        )
+    _check_port(port, scheme)
+    if path.rstrip("/").endswith("/api"):
+        raise ValueError(f"ends in /api, which the client adds itself: write {plain}")
+    if path:
+        raise ValueError(f"may hold nothing after the host: write {plain}")
+    return text
+
+
+def _check_host(host: str) -> bool:
+    """Return whether a host is loopback; refuse what is no plain lower-case name."""
+    if host == "localhost":
+        return True
+    try:
+        loopback = ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        if _HOST.fullmatch(host) is None or host.rpartition(".")[2][0].isdigit():
+            raise ValueError(
+                f"names no plain host: {host!r}; write it in lower-case ASCII, without a dot at its end"
+            ) from None
+        return False
+    if not loopback:
+        raise ValueError(f"may not be an IP address: {host}; write the host's name")
+    return True
+
+
+def _check_port(port: str | None, scheme: str) -> None:
+    if port is None:
+        return
+    if re.fullmatch(r"[1-9][0-9]{0,4}", port) is None or int(port) > 65535:  # noqa: PLR2004 - the last TCP port
+        raise ValueError(f"has no port that exists: {port!r}")
+    if (scheme, port) in {("https", "443"), ("http", "80")}:
+        raise ValueError(f"names the port that {scheme} has anyway: leave :{port} away")
+
+
+def _day(value: object) -> object:
+    """Return a date written ``YYYY-MM-DD``; other types are left for the model to refuse."""
+    if not isinstance(value, str):
+        return value
+    if _DAY.fullmatch(value) is None:
+        raise ValueError(f"must be a date such as 2027-03-31, not {value!r}")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"is no date that exists: {value!r}") from None
+
+
+def _clock(value: object) -> object:
+    """Return an instant with an offset as UTC; other types are left for the model to refuse."""
+    instant = canonical_instant(value)
+    if not isinstance(instant, str):
+        return value
+    try:
+        return datetime.strptime(instant, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise ValueError(
+            f'must be an instant in whole seconds, such as "2027-01-11T08:00:00Z", not {value!r}'
+        ) from None
+
+
+Url = Annotated[str, AfterValidator(tenant_url), Expects('"https://" and a host, or "sandbox:"')]
+Day = Annotated[date, BeforeValidator(_day), Expects("a date such as 2027-03-31")]
+Instant = Annotated[
+    datetime, BeforeValidator(_clock), Expects('an instant such as "2027-01-11T08:00:00Z"')
+]
+Share = Annotated[float, Field(ge=0, le=1), Expects("a share from 0 to 1")]
+RuleId = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9-]{0,62}$"),
+    Expects("the id of a rule, such as calling-hours"),
+]
+Level = Annotated[
+    Literal["error", "warning", "info", "off"], Expects("error, warning, info or off")
+]
+Keys = Annotated[dict[str, Any], Expects("a mapping of keys")]
+
+
+class Profile(Strict):
+    """Keys that several manifests share. Whole keys, one level: a manifest's own key wins."""
+
+    spec: Keys = Field(default_factory=dict)
+    """Keys of spec."""
+
+    compliance: Keys = Field(default_factory=dict)
+    """Keys of compliance."""
+
+    pacing: Keys = Field(default_factory=dict)
+    """Keys of pacing."""
+
+    @field_validator("spec")
+    @classmethod
+    def _identifies_nothing(cls, spec: dict[str, Any]) -> dict[str, Any]:
+        if "campaign_id" in spec:
+            raise ValueError("may not hold campaign_id: it belongs to one manifest alone")
+        return spec
+
+
+class Waiver(Strict):
+    """A rule that does not block, for a reason and a time."""
+
+    rule: RuleId
+    """Id of the rule."""
+
+    name: Name | None = None
+    """Manifest that the waiver is for; all of the tenant's when absent."""
+
+    reason: Label
+    """Why, for the audit."""
+
+    until: Day
+    """Last day on which the waiver holds (UTC)."""
+
+
+class Limits(Strict):
+    """How much of the tenant one apply may touch. Shares count from 10 objects up; creates do not count (DESIGN §5)."""
+
+    changed_share: Share = 0.3
+    """Largest share of the tenant's objects that one apply may change, 0 to 1."""
+
+    retired_share: Share = 0.3
+    """Largest share that one apply may retire, 0 to 1."""
+
+    loosened_share: Share = 0.3
+    """Largest share that one apply may let dial more, 0 to 1."""
+
+    reason: Label | None = None
+    """Why a share is above its default; required then."""
+
+    until: Day | None = Field(default=None, validate_default=True)
+    """Last day on which shares above their defaults hold (UTC); required then."""
+
+    @field_validator("until")
+    @classmethod
+    def _stands_with_a_reason(cls, until: date | None, info: ValidationInfo) -> date | None:
+        raised = [name for name in _SHARES if info.data.get(name, 0.0) > _default(name)]
+        if raised and (until is None or info.data.get("reason") is None):
+            raise ValueError(
+                f"and reason are required when {', '.join(raised)} is above its default"
+            )
+        return until
+
+    def on(self, day: date) -> Self:
+        """Return the limits of a day: a raised share falls back to its default when its time is over."""
+        if self.until is None or day <= self.until:
+            return self
+        return self.model_copy(
+            update={name: min(getattr(self, name), _default(name)) for name in _SHARES}
+        )
+
+
+_SHARES = ("changed_share", "retired_share", "loosened_share")
+
+
+def _default(share: str) -> float:
+    return float(Limits.model_fields[share].default)
+
+
+class TenantMetadata(Strict):
+    """Who a tenant belongs to. Its name is its folder's."""
+
+    owner: Label | None = None
+    """Team that answers for the tenant."""
+
+
+class TenantSpec(Strict):
+    """Where the schedules go, and what is allowed there."""
+
+    api: Annotated[
+        Literal["campaigns", "personal-connection"], Expects("campaigns or personal-connection")
+    ]
+    """The API that the platform speaks."""
+
+    url: Url
+    """The platform: `https://` and a host, or `sandbox:` for the embedded one. Must equal the URL beside the secret."""
+
+    requests_per_second: Annotated[
+        float, Field(gt=0, le=1000), Expects("above 0 and at most 1000 (requests per second)")
+    ] = 5.0
+    """Requests per second that the client may send, above 0 and at most 1000."""
+
+    profiles: Annotated[dict[Name, Profile], Expects("a mapping of profiles")] = Field(
+        default_factory=dict
+    )
+    """Keys that manifests share, by the name that `metadata.profile` gives."""
+
+    policies: Annotated[dict[RuleId, Level], Expects("a mapping of rules to levels")] = Field(
+        default_factory=dict
+    )
+    """Level of each rule that shall not have its default, by the rule's id."""
+
+    waivers: Annotated[tuple[Waiver, ...], Field(strict=False), Expects("a list of waivers")] = ()
+    """Findings that do not block, for a reason and a time."""
+
+    limits: Limits = Limits()
+    """How much of the tenant one apply may touch."""
+
+    clock: Instant | None = None
+    """A fixed clock for an embedded platform, so that samples never rot; only with the URL `sandbox:`."""
+
+    @field_validator("clock")
+    @classmethod
+    def _is_embedded(cls, clock: datetime | None, info: ValidationInfo) -> datetime | None:
+        if clock is not None and info.data.get("url", EMBEDDED) != EMBEDDED:
+            raise ValueError(f'may be fixed only with url: "{EMBEDDED}"; leave it away')
+        return clock
+
+
+class Tenant(Strict):
+    """One CXone tenant: the folder's `tenant.yaml`."""
+
+    api_version: ApiVersion = Field(alias="apiVersion")
+    """Version of the manifest's language."""
+
+    kind: Annotated[Literal["Tenant"], Expects("Tenant")]
+    """What the manifest describes."""
+
+    metadata: TenantMetadata = TenantMetadata()
+    """Who the tenant belongs to."""
+
+    spec: TenantSpec
+    """Where the schedules go, and what is allowed there."""
