@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol, TypeVar
 
 from reconciler.dialects.base import Dialect, Exchange, Kind, Live, Stored
@@ -22,6 +21,7 @@ from reconciler.errors import (
     Unavailable,
     UncertainWrite,
 )
+from reconciler.pacing import activation_latency
 from reconciler.plan import Action, Operation, Outcome, Result, live_hash
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Journal(Protocol):
     """Where intents and outcomes are written down. Every method returns when the record is acknowledged, or promises to be."""
 
     def key(self, operation: Operation, attempt: int) -> str:
-        """Return the idempotency key of one attempt at an operation."""
+        """Return the idempotency key of one attempt at an operation; attempts count from 0."""
 
     async def retry(self, operation: Operation, attempt: int) -> None:
         """Record the intent of a further attempt; acknowledged when this returns."""
@@ -201,10 +201,10 @@ class _Step:
             self.operation.desired is None and live.stored is None
         ):
             return
-        for attempt in range(1, ATTEMPTS + 1):
-            if attempt > 1:
+        for attempt in range(ATTEMPTS):
+            if attempt:
                 await self.to.journal.retry(self.operation, attempt)
-            for last in (*[False] * (SAME_KEY_TRIES - 1), attempt == ATTEMPTS):
+            for last in (*[False] * (SAME_KEY_TRIES - 1), attempt == ATTEMPTS - 1):
                 if await self._write(live, attempt, give_up=last):
                     return
 
@@ -337,17 +337,12 @@ class _Step:
 
 
 def _latency_s(live: Live) -> float | None:
-    """Return seconds from stored to active, both by the platform's clock; `None` when it did not say, or nothing is stored."""
+    """Return seconds from stored to active; `None` when the platform did not say, or nothing is stored."""
     if live.stored_at is None or live.activated_at is None:
         return None
     try:
-        return max(
-            0.0,
-            (
-                datetime.fromisoformat(live.activated_at) - datetime.fromisoformat(live.stored_at)
-            ).total_seconds(),
-        )
-    except (TypeError, ValueError):
+        return activation_latency(live.stored_at, live.activated_at)
+    except ValueError:
         return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -324,6 +324,18 @@ def canonical_json(value: object) -> str:
 def sha256_of(value: object) -> str:
     """Return the hex SHA-256 of a JSON value's canonical form."""
     return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
+
+
+def only(plan: Plan, keys: Collection[str]) -> Plan:
+    """Return the plan restricted to some objects; its digest is that of what is left."""
+    return replace(
+        plan,
+        operations=tuple(operation for operation in plan.operations if operation.key in keys),
+        unchanged=tuple(key for key in plan.unchanged if key in keys),
+        findings=tuple(
+            finding for finding in plan.findings if not finding.key or finding.key in keys
+        ),
+    )
 
 
 def serialised(plan: Plan) -> dict[str, Any]:

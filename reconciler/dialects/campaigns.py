@@ -29,7 +29,8 @@ from reconciler.dialects.base import (
 )
 from reconciler.effect import Direction, Rule
 from reconciler.errors import ApiError
-from reconciler.models import Body, canonical_campaign
+from reconciler import models
+from reconciler.models import Body
 
 NAME: Final = "campaigns"
 CAPABILITIES: Final = Capabilities(activation=True, conditional_writes=True, idempotency_keys=True)
@@ -81,7 +82,7 @@ class CampaignKind:
 
     def canonical(self, raw: Body) -> Body:
         """Return a received schedule in the form that manifests compile to."""
-        return canonical_campaign(raw)
+        return models.canonical(raw)
 
     def hours(self, body: Body) -> Hours:
         """Return the span and the daily windows of a canonical body."""

@@ -1,0 +1,94 @@
+"""The Python face: what the command line does, as functions.
+
+```python
+from reconciler import api
+
+found = api.plan("schedules/sandbox")            # a Plan: .operations .findings .digest
+done = api.apply("schedules/sandbox", expect=found.digest, on_event=print)
+rate = api.project_answer_rate(dial_rate=25.0, historical=0.31)
+```
+
+Errors are those of `reconciler.errors`, each with the exit code that the command line would end with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from reconciler.pacing import activation_latency, project_answer_rate, step
+from reconciler.plan import Plan
+from reconciler.report import Report
+from reconciler.workflows import applying, optimizing, planning, validation
+from reconciler.workflows.world import World, here
+
+__all__ = [
+    "activation_latency",
+    "apply",
+    "optimize",
+    "plan",
+    "project_answer_rate",
+    "step",
+    "validate",
+]
+
+
+def _world() -> World:
+    return here(lambda _: None)
+
+
+def validate(*paths: str | Path, online: bool = False, tenant: str | None = None) -> Report:
+    """Check manifests; see `reconcile validate`.
+
+    Raises:
+        ManifestError: every problem of every file.
+    """
+    asked = validation.Request(tuple(map(Path, paths)), tenant=tenant, online=online)
+    return asyncio.run(validation.validate(_world(), asked))
+
+
+def plan(path: str | Path, *names: str, tenant: str | None = None) -> Plan:
+    """Return what would make the platform say what the manifests say; see `reconcile plan`."""
+    return asyncio.run(planning.read(_world(), planning.Request(Path(path), names, tenant=tenant)))
+
+
+def apply(
+    path: str | Path,
+    *names: str,
+    tenant: str | None = None,
+    expect: str | None = None,
+    on_event: Callable[[Mapping[str, Any]], None] | None = None,
+) -> Report:
+    """Carry out the plan; see `reconcile apply --yes`.
+
+    Args:
+        path, names, tenant: which manifests.
+        expect: digest of the plan that was approved; without it whatever derives now is carried out.
+        on_event: given each telemetry event as it happens; what it raises is reported and harms nothing.
+    """
+    asked = applying.Request(Path(path), names, tenant=tenant, expect=expect, on_event=on_event)
+    return asyncio.run(_apply(asked))
+
+
+async def _apply(asked: applying.Request) -> Report:
+    return await applying.apply(_world(), asked, lambda _: True, asyncio.Event())
+
+
+def optimize(
+    path: str | Path,
+    *names: str,
+    target_answer_rate: float,
+    metrics: str | Path | None = None,
+    write: bool = False,
+) -> Report:
+    """Propose dial rates from observed answers; see `reconcile optimize`. Never applies."""
+    asked = optimizing.Request(
+        Path(path),
+        names,
+        target_answer_rate=target_answer_rate,
+        metrics=Path(metrics) if metrics else None,
+        write=write,
+    )
+    return asyncio.run(optimizing.optimize(_world(), asked))

@@ -1,0 +1,102 @@
+"""The command line: parse, delegate, print. No decision lives here.
+
+Results go to stdout, talk to stderr. Commands import what they use when they are used, so that `--help` costs click and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from reconciler._version import __version__
+from reconciler.errors import ReconcileError, UsageError, safe
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "validate": ("changes", "Check manifests without the platform (or with it: --online)."),
+    "render": ("changes", "Print what a manifest compiles to, with the place of every field."),
+    "plan": ("changes", "Show what would make the platform say what the manifests say."),
+    "apply": ("changes", "Carry out a plan: write, activate, verify, record."),
+    "optimize": ("changes", "Propose dial rates from observed answers; never applies."),
+    "tenants": ("changes", "List the tenants below a path."),
+    "schema": ("changes", "Print the JSON Schemas of the manifests."),
+    "audit": ("records", "Read the audit records in git."),
+    "lock": ("records", "Show or release a tenant's lock."),
+    "sandbox": ("platform", "Serve, reset or fill the embedded platform."),
+}
+"""Every command: the module that holds it, and the line that `--help` shows, so that `--help` imports none of them."""
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - same
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(f"reconciler.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - a wrong table is a bug, and the tests walk it
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - same
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="reconcile")
+def reconcile() -> None:
+    """Keep outbound campaign schedules on NICE CXone as their manifests in git say.
+
+    Exit codes: 0 done, or nothing to do; 1 error, nothing written; 2 changes present; 3 partly applied; 4 stale approval; 5 refused by a rule
+    or a limit; 6 locked; 64 usage; 65 manifests; 69 unavailable; 75 not finished in time; 77 secret, host or scope; 130/143 interrupted.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with DESIGN §7's code: the one place where errors become codes."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        result: Any = reconcile.main(
+            args=list(arguments) if arguments is not None else None,
+            prog_name="reconcile",
+            standalone_mode=False,
+        )
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.UsageError as wrong:
+        return _usage(wrong)
+    except click.exceptions.Abort:
+        return _say("interrupted; nothing more was started", 130)
+    except ReconcileError as error:
+        return _say(str(error), error.exit_code)
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # nobody reads on: let the interpreter close in peace
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _usage(wrong: click.UsageError) -> int:
+    """Map click's own exit code 2, which means "changes present" here, to 64."""
+    command = wrong.ctx.command_path if wrong.ctx else "reconcile"
+    return _say(f"{safe(wrong.format_message())} (see {command} --help)", UsageError.exit_code)
+
+
+def _say(message: str, code: int) -> int:
+    for line in message.splitlines() or [""]:
+        click.echo(f"error: {line}", err=True)
+    return code

@@ -1,0 +1,249 @@
+"""Commands about manifests and changes: validate, render, plan, apply, optimize, tenants, schema."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli import options
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from reconciler.report import Report
+
+INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+"""Exit code of a run that a signal ended after a checkpoint."""
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option(
+    "--online", is_flag=True, help="Also ask the platform: limits, DNC lists, campaign names."
+)
+@options.tenant
+@options.network
+@options.output
+def validate(
+    paths: tuple[Path, ...], *, online: bool, tenant: str | None, style: str, **network: Any
+) -> int:
+    """Check the manifests below PATH: every problem, with file, line and column, in one run."""
+    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
+
+    asked = validation.Request(
+        paths or (options.DEFAULT_PATH,), tenant=tenant, online=online, **network
+    )
+    return _shown(asyncio.run(validation.validate(options.world(), asked)), style)
+
+
+@click.command()
+@options.targets
+@options.tenant
+@options.output
+def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
+    """Print the body that NAME compiles to: exactly what is compared, sent and recorded, with the file and line of every field."""
+    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
+
+    path, names = options.split(targets)
+    return _shown(validation.render(options.world(), path, tenant, names), style)
+
+
+@click.command()
+@options.targets
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Also write the plan there, for apply --approved.",
+)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are present.")
+@options.tenant
+@options.network
+@options.output
+def plan(
+    targets: tuple[str, ...],
+    *,
+    out: Path | None,
+    detailed_exitcode: bool,
+    tenant: str | None,
+    style: str,
+    **network: Any,
+) -> int:
+    """Show what would make the platform say what the manifests below PATH say; change nothing."""
+    from reconciler.workflows import planning  # noqa: PLC0415 - see `reconciler.cli`
+
+    path, names = options.split(targets)
+    asked = planning.Request(
+        path, names, tenant=tenant, out=out, detailed=detailed_exitcode, **network
+    )
+    return _shown(asyncio.run(planning.show(options.world(), asked)), style)
+
+
+@click.command()
+@options.targets
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--approved",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Run only the operations of this saved plan.",
+)
+@click.option("--expect", metavar="DIGEST", help="Run only if the plan has this digest.")
+@click.option("--tighten-only", is_flag=True, help="Run only what narrows dialing.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 256),
+    default=8,
+    show_default=True,
+    help="Operations written at once.",
+)
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=900.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest wait for a locked dialer, and for activation.",
+)
+@click.option(
+    "--events",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append telemetry events there, one JSON line each.",
+)
+@options.tenant
+@options.network
+@options.output
+def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> int:  # noqa: ANN401 - click's values
+    """Make the platform say what the manifests below PATH say: narrowings first, verified, recorded in git notes."""
+    from reconciler.workflows import applying  # noqa: PLC0415 - see `reconciler.cli`
+
+    approval = asked["approved"] is not None or asked["expect"] is not None
+    if not (yes or approval or sys.stdin.isatty()):
+        raise UsageError(
+            "not a terminal, so nobody can be asked: add --yes, or --approved PLAN / --expect DIGEST"
+        )
+    path, names = options.split(targets)
+
+    def confirm(report: Report) -> bool:
+        options.show(report, "text", err=style != "text")
+        return yes or approval or click.confirm("Apply this plan?", err=True)
+
+    return asyncio.run(_apply(applying.Request(path, names, **asked), confirm, style))
+
+
+async def _apply(asked: Any, confirm: Any, style: str) -> int:  # noqa: ANN401 - types of a module imported late
+    from reconciler.workflows import applying  # noqa: PLC0415 - see `reconciler.cli`
+
+    stop, caught = asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def interrupted(number: signal.Signals) -> None:
+        caught.append(number)
+        stop.set()
+        options.progress(
+            "interrupted: finishing and recording what is under way, starting nothing more"
+        )
+
+    for number in INTERRUPTED:
+        loop.add_signal_handler(number, interrupted, number)
+    report = await applying.apply(options.world(), asked, confirm, stop)
+    options.show(report, style)
+    return INTERRUPTED[caught[0]] if caught else report.exit_code
+
+
+@click.command()
+@options.targets
+@click.option(
+    "--strategy",
+    type=click.Choice(["step"]),
+    default="step",
+    show_default=True,
+    help="How to propose; `step` is the brief's rule.",
+)
+@click.option(
+    "--target-answer-rate",
+    type=click.FloatRange(0, 1, min_open=True),
+    required=True,
+    metavar="R",
+    help="Answers over attempts to aim at, above 0 and at most 1.",
+)
+@click.option(
+    "--metrics",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Read observations from this CSV, not from the platform.",
+)
+@click.option(
+    "--from",
+    "start",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]),
+    help="Start of the observations, UTC. Default: 7 days before the end.",
+)
+@click.option(
+    "--to",
+    "end",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]),
+    help="End of the observations, UTC. Default: now, by the platform's clock.",
+)
+@click.option(
+    "--write", is_flag=True, help="Edit the proposals into the manifests, comments and order kept."
+)
+@click.option(
+    "--events",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append telemetry events there, one JSON line each.",
+)
+@options.tenant
+@options.network
+@options.output
+def optimize(
+    targets: tuple[str, ...],
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    style: str,
+    **asked: Any,
+) -> int:
+    """Propose dial rates from observed answers, as a plan; with --write as edits of the YAML. Never applies.
+
+    The strategy `step` is the product brief's rule: it lowers the rate when answers fall. For abandonment that is the wrong way round: when fewer
+    people answer, fewer agents are busy. It is here because it was asked for; read its proposals with that in mind.
+    """
+    from reconciler.workflows import optimizing  # noqa: PLC0415 - see `reconciler.cli`
+
+    path, names = options.split(targets)
+    request = optimizing.Request(path, names, start=start, end=end, **asked)
+    return _shown(asyncio.run(optimizing.optimize(options.world(), request)), style)
+
+
+@click.command()
+@click.argument("path", default=options.DEFAULT_PATH, type=click.Path(path_type=Path))
+@options.output
+def tenants(path: Path, *, style: str) -> int:
+    """List the tenants below PATH: feeds a CI matrix with --format json."""
+    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
+
+    return _shown(validation.tenants(path), style)
+
+
+@click.command()
+@click.argument("kind", required=False)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write every schema into this folder.",
+)
+def schema(kind: str | None, *, out: Path | None) -> int:
+    """Print the JSON Schema of KIND, or write all of them with --out."""
+    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
+
+    click.echo(validation.schema(kind, out), nl=False)
+    return 0
+
+
+def _shown(report: Report, style: str) -> int:
+    options.show(report, style)
+    return report.exit_code

@@ -1,0 +1,110 @@
+"""Options that several commands share, and what every command does with its result."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from reconciler.errors import safe
+
+if TYPE_CHECKING:
+    from reconciler.report import Report
+    from reconciler.workflows.world import World
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_PATH = Path("schedules")
+FORMATS = ("text", "json", "markdown", "html", "github")
+
+
+def targets(command: Command) -> Command:
+    """Add `[PATH] [NAME]…`: a first argument that exists on disk, or has a slash, is the path."""
+    return click.argument("targets", nargs=-1, metavar="[PATH] [NAME]...")(command)
+
+
+def split(arguments: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
+    """Return the path and the names that `[PATH] [NAME]…` means."""
+    if arguments and ("/" in arguments[0] or Path(arguments[0]).exists()):
+        return Path(arguments[0]), tuple(arguments[1:])
+    return DEFAULT_PATH, tuple(arguments)
+
+
+def output(command: Command) -> Command:
+    """Add `--format`."""
+    return click.option(
+        "--format",
+        "style",
+        type=click.Choice(FORMATS),
+        default="text",
+        show_default=True,
+        help="How to show the result.",
+    )(command)
+
+
+def tenant(command: Command) -> Command:
+    """Add `--tenant`."""
+    return click.option(
+        "--tenant", metavar="NAME", help="Which tenant, where the path holds several."
+    )(command)
+
+
+def network(command: Command) -> Command:
+    """Add what says how the platform is reached."""
+    for option in (
+        click.option(
+            "--deadline",
+            type=click.FloatRange(min=1),
+            default=3600.0,
+            show_default=True,
+            metavar="SECONDS",
+            help="Longest that the whole command may take.",
+        ),
+        click.option(
+            "--ca-bundle",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Certificate authorities to trust, PEM.",
+        ),
+        click.option(
+            "--proxy",
+            metavar="URL",
+            help="HTTP proxy. Proxy variables of the environment are ignored.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def show(report: Report, style: str, *, err: bool = False) -> None:
+    """Print a report in one of `FORMATS`."""
+    from reconciler.renderers import RENDERERS  # noqa: PLC0415 - only a command with a result needs it
+
+    stream = sys.stderr if err else sys.stdout
+    if style == "text":
+        from reconciler.renderers import text  # noqa: PLC0415 - same
+
+        colour = stream.isatty() and "NO_COLOR" not in os.environ
+        rendered = text.render(
+            report, width=shutil.get_terminal_size((100, 24)).columns, colour=colour
+        )
+    else:
+        rendered = RENDERERS[style].render(report)
+    stream.write(rendered)
+    stream.flush()
+
+
+def progress(line: str) -> None:
+    """Tell whoever watches what is going on, on stderr."""
+    click.echo(safe(line), err=True)
+
+
+def world() -> World:
+    """Return everything that commands take from outside, with progress on stderr."""
+    from reconciler.workflows.world import here  # noqa: PLC0415 - only a command needs it
+
+    return here(progress)

@@ -1,0 +1,116 @@
+"""`reconcile sandbox`: the embedded platform as a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.errors import UsageError
+
+STATE = Path(".reconcile/sandbox.db")
+"""Where the platform of the tenant `sandbox` lives, seen from the top of the repository."""
+
+
+@click.group()
+def sandbox() -> None:
+    """Serve, reset or fill the embedded platform: any client written to the API works against it."""
+
+
+_state = click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="State file. Without one the platform lives in memory.",
+)
+_kept = click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=STATE,
+    show_default=True,
+    help="State file.",
+)
+
+
+@sandbox.command()
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port on 127.0.0.1; a free one when left out.",
+)
+@_state
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="SPEC",
+    help="Misbehave, e.g. `429:POST /api/campaigns/1001/schedule:times=2`; may be repeated.",
+)
+@click.option(
+    "--fault-seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed of the faults' probabilities.",
+)
+def serve(port: int, state: Path | None, faults: tuple[str, ...], fault_seed: int) -> int:
+    """Serve on 127.0.0.1 until interrupted. Meant for: eval "$(reconcile sandbox serve &)"."""
+    platform = _platform()
+    try:
+        platform.serve(port=port, state=_made(state), faults=faults, fault_seed=fault_seed)
+    except (platform.SandboxError, platform.FaultError) as error:
+        raise UsageError(str(error)) from None
+    return 0
+
+
+@sandbox.command()
+@_kept
+def reset(state: Path) -> int:
+    """Forget everything: the next command finds the samples' platform as new."""
+    state.unlink(missing_ok=True)
+    for rest in ("-wal", "-shm"):
+        state.with_name(state.name + rest).unlink(missing_ok=True)
+    click.echo(f"reset {state}", err=True)
+    return 0
+
+
+@sandbox.command()
+@_kept
+@click.option(
+    "--campaigns",
+    type=click.IntRange(1, 1_000_000),
+    help="Fill with this many campaigns instead of the samples.",
+)
+def seed(state: Path, campaigns: int | None) -> int:
+    """Fill an empty platform: the samples, or many campaigns for a trial of speed."""
+    platform = _platform()
+    try:
+        world = (
+            platform.open_samples(_made(state))
+            if campaigns is None
+            else platform.World.open(_made(state))
+        )
+        if campaigns is not None:
+            platform.seed_many(world, campaigns)
+        world.close()
+    except platform.SandboxError as error:
+        raise UsageError(str(error)) from None
+    click.echo(f"seeded {state}", err=True)
+    return 0
+
+
+def _platform() -> Any:  # noqa: ANN401 - a module whose parts are imported when asked for
+    from reconciler import sandbox as platform  # noqa: PLC0415 - see `reconciler.cli`
+
+    try:
+        _ = platform.create_app
+    except platform.SandboxMissing as missing:
+        raise UsageError(str(missing)) from None
+    return platform
+
+
+def _made(state: Path | None) -> Path | None:
+    if state is not None:
+        state.parent.mkdir(parents=True, exist_ok=True)
+    return state

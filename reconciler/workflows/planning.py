@@ -1,0 +1,116 @@
+"""`plan`: desired and live → findings → plan → report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import tzdata
+
+from reconciler import plan as plans
+from reconciler import policies, report
+from reconciler.dialects.base import Snapshot
+from reconciler.errors import UsageError
+from reconciler.models import Desired
+from reconciler.plan import Origin, Plan
+from reconciler.policies.base import Facts, Finding
+from reconciler.workflows import session as sessions
+from reconciler.workflows.session import Session
+from reconciler.workflows.world import Network, World, chosen, load
+
+CHANGES_PRESENT = 2
+REFUSED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `plan` was asked.
+
+    Attributes:
+        path, names, tenant: which manifests.
+        out: where to write the plan as JSON, too.
+        detailed: exit 2 when changes are present.
+        deadline, ca_bundle, proxy: see `Network`.
+    """
+
+    path: Path
+    names: tuple[str, ...] = ()
+    tenant: str | None = None
+    out: Path | None = None
+    detailed: bool = False
+    deadline: float = 3600.0
+    ca_bundle: Path | None = None
+    proxy: str | None = None
+
+    @property
+    def network(self) -> Network:
+        """How the platform is reached."""
+        return Network(self.deadline, self.ca_bundle, self.proxy)
+
+
+async def read(world: World, asked: Request) -> Plan:
+    """Return the plan for one tenant."""
+    folder = load(asked.path, asked.tenant)
+    async with sessions.opened(world, folder, asked.network) as session:
+        plan, _ = await make(session, asked.names)
+    return plan
+
+
+async def show(world: World, asked: Request) -> report.Report:
+    """Return the report of a plan; write it to a file when asked."""
+    plan = await read(world, asked)
+    if asked.out is not None:
+        _write(asked.out, plan)
+    return report.of_plan(plan, exit_code=exit_code(plan, detailed=asked.detailed))
+
+
+def exit_code(plan: Plan, *, detailed: bool) -> int:
+    """Return DESIGN §7's code of a plan that was only shown: a refusal beats "changes present"."""
+    if plan.refused:
+        return REFUSED
+    return CHANGES_PRESENT if detailed and plan.operations else 0
+
+
+async def make(session: Session, names: tuple[str, ...] = ()) -> tuple[Plan, Snapshot]:
+    """Read the platform and plan: the only way to a plan, for `plan` and `apply` alike."""
+    keys = chosen(session.folder, names)
+    snapshot, skew_s = await session.read()
+    origin = Origin(
+        tenant=session.folder.name,
+        url=session.settings.url,
+        rules_version=policies.RULES_VERSION,
+        tzdata_version=tzdata.IANA_VERSION,
+        commit=session.git.head() if session.git else None,
+        skew_s=skew_s,
+    )
+    findings = judge(session, snapshot)
+    plan = plans.build(
+        origin, session.folder.desired, snapshot, session.dialect.KINDS, findings=findings
+    )
+    return (plan if keys is None else plans.only(plan, keys)), snapshot
+
+
+def judge(session: Session, snapshot: Snapshot) -> tuple[Finding, ...]:
+    """Return what the rules say. Places of fields are read only when there is something to point at: it costs a second reading."""
+    findings = _judged(session, session.folder.desired, snapshot)
+    if not findings:
+        return findings
+    placed = load(session.folder.path, None, keep_places=True)
+    return _judged(session, placed.desired, snapshot)
+
+
+def _judged(
+    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot
+) -> tuple[Finding, ...]:
+    facts = Facts(desired, session.dialect.KINDS, snapshot.at, snapshot)
+    spec = session.folder.tenant.spec
+    return policies.check_all(facts, spec.policies, spec.waivers)
+
+
+def _write(path: Path, plan: Plan) -> None:
+    text = json.dumps(plans.serialised(plan), indent=2, sort_keys=True, ensure_ascii=True)
+    try:
+        path.write_text(text + "\n", encoding="ascii")
+    except OSError as error:
+        raise UsageError(f"cannot write the plan to {path}: {error.strerror}") from None

@@ -1,0 +1,146 @@
+"""Writes a run into the ledger: every intent before the first write, outcomes in batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from reconciler import audit
+from reconciler._version import __version__
+from reconciler.audit import Event, Run
+from reconciler.dialects.base import Snapshot
+from reconciler.ledger import Ledger
+from reconciler.plan import Operation, Outcome, Plan, Result
+from reconciler.settings import Provenance
+from reconciler.workflows.session import Session
+
+BATCH_S: Final = 5.0
+"""Longest that an outcome waits to be written, seconds."""
+
+BATCH_LEAST: Final = 20
+"""Outcomes in a batch, at least; a twentieth of the run when that is more (DESIGN: max(20, operations/20))."""
+
+
+class Recorder:
+    """The journal of one run, kept in the ledger."""
+
+    def __init__(self, ledger: Ledger, session: Session, plan: Plan, snapshot: Snapshot) -> None:
+        """Keep the journal of carrying out `plan`, made from `snapshot`, in `ledger`."""
+        self._ledger = ledger
+        self._session = session
+        self._plan = plan
+        self._snapshot = snapshot
+        world = session.world
+        said = Provenance.read(world.environ)
+        provenance = audit.Provenance(
+            actor=said.actor or world.environ.get("USER") or "unknown",
+            approver=said.approver,
+            pull_request=said.pull_request,
+            reviewed_head=said.reviewed_head,
+            run_url=said.run_url,
+        )
+        commit = plan.origin.commit or ""
+        self._run = Run(plan.origin.tenant, commit, world.new_id(), world.now, provenance)
+        self._generations = audit.generations(ledger.records())
+        self._intents: dict[str, Event] = {}
+        self._waiting: list[Event] = []
+        self._batch = BATCH_LEAST
+        self._writing = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushes: set[asyncio.Task[None]] = set()
+
+    async def open(self, operations: Sequence[Operation]) -> None:
+        """Record what is about to be done. Acknowledged when this returns: nothing is written to the platform before."""
+        self._batch = max(BATCH_LEAST, len(operations) // 20)
+        begun = self._run.open(
+            digest=self._plan.digest,
+            operations=len(operations),
+            tool=f"reconcile {__version__}",
+            ledger=self._ledger.head,
+            applied=self._ledger.last_applied(),
+        )
+        await self._append([begun, *(self._intent(operation, 0) for operation in operations)])
+
+    def key(self, operation: Operation, attempt: int) -> str:
+        """Return the idempotency key of one attempt at an operation."""
+        return audit.key(
+            self._run.tenant, self._run.commit, operation.hash, self._generation(operation), attempt
+        )
+
+    async def retry(self, operation: Operation, attempt: int) -> None:
+        """Record the intent of a further attempt; acknowledged when this returns."""
+        await self._append([self._intent(operation, attempt)])
+
+    async def outcome(self, outcome: Outcome) -> None:
+        """Record an outcome, soon. A write whose fate is unknown has none: its intent stays open, and the next run settles it."""
+        if outcome.result is Result.UNKNOWN:
+            return
+        self._waiting.append(self._outcome(outcome))
+        if len(self._waiting) >= self._batch:
+            await self._flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(BATCH_S, self._flush_soon)
+
+    async def close(self, outcomes: Sequence[Outcome]) -> None:
+        """Record what is still waiting, and the end of the run."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.gather(*self._flushes)
+        counts = {
+            result.value: sum(outcome.result is result for outcome in outcomes) for result in Result
+        }
+        self._waiting.append(
+            self._run.close({name: number for name, number in counts.items() if number})
+        )
+        await self._flush()
+
+    def _flush_soon(self) -> None:
+        self._timer = None
+        task = asyncio.ensure_future(self._flush())
+        self._flushes.add(task)
+        task.add_done_callback(self._flushes.discard)
+
+    async def _flush(self) -> None:
+        batch, self._waiting = self._waiting, []
+        await self._append(batch)
+
+    async def _append(self, events: Sequence[Event]) -> None:
+        if events:
+            async with self._writing:
+                await asyncio.to_thread(self._ledger.append, events)
+
+    def _generation(self, operation: Operation) -> int:
+        return self._generations[self._run.commit, operation.hash]
+
+    def _intent(self, operation: Operation, attempt: int) -> Event:
+        event = self._run.intent(
+            operation,
+            digest=self._plan.digest,
+            generation=self._generation(operation),
+            attempt=attempt,
+        )
+        self._intents[operation.hash] = event
+        return event
+
+    def _outcome(self, outcome: Outcome) -> Event:
+        operation = outcome.operation
+        lists = self._snapshot.scrubs.get(operation.key, ())
+        kind = self._session.dialect.KINDS[operation.kind]
+        active = any(entry.status == "ACTIVE" for entry in lists)
+        scrubs = operation.desired is not None and kind.scrubs(operation.desired)
+        return self._run.outcome(
+            self._intents[operation.hash],
+            outcome.result,
+            audit=operation.audit,
+            at=self._at(),
+            dnc_verified=(scrubs and active) if operation.desired is not None else None,
+            dnc_lists=lists,
+            schedule_id=outcome.stored_id,
+            latency_s=outcome.latency_s,
+            message=outcome.message or None,
+        )
+
+    def _at(self) -> str | None:
+        now = self._session.client.now
+        return None if now is None else audit.stamp(now)

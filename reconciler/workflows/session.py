@@ -1,0 +1,98 @@
+"""One tenant, opened: its endpoint, its credentials, its client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from reconciler import client as clients
+from reconciler.dialects import dialect_for
+from reconciler.dialects.base import Credentials, Dialect, Snapshot
+from reconciler.errors import UsageError
+from reconciler.git import Git, toplevel
+from reconciler.manifests import Folder
+from reconciler.settings import Options, Settings
+from reconciler.workflows.world import Network, World
+
+STATE = ".reconcile"
+"""Folder for what the embedded platform keeps, at the top of the repository or in the working directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One tenant, opened.
+
+    Attributes:
+        world: see `World`.
+        folder: its manifests.
+        settings: its endpoint and credentials.
+        dialect: the words of its API.
+        git: the repository that holds the folder; `None` outside one.
+        client: carries conversations to the platform.
+    """
+
+    world: World
+    folder: Folder
+    settings: Settings
+    dialect: Dialect
+    git: Git | None
+    client: clients.Client
+
+    async def read(self) -> tuple[Snapshot, float]:
+        """Return what the platform holds, and how far its clock is ahead of ours, in seconds."""
+        snapshot = await self.client.run(self.dialect.read())
+        return snapshot, (snapshot.at - self.world.now()).total_seconds()
+
+
+@asynccontextmanager
+async def opened(world: World, folder: Folder, network: Network) -> AsyncIterator[Session]:
+    """Open a tenant: its endpoint, its credentials, a client; closed again on leaving."""
+    options = Options(
+        requests_per_second=folder.tenant.spec.requests_per_second,
+        deadline_s=network.deadline,
+        proxy=network.proxy,
+        ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
+    )
+    settings = Settings.read(world.environ, folder.name, folder.tenant.spec.url, options=options)
+    dialect = dialect_for(folder.tenant.spec.api)
+    top = toplevel(folder.path, environ=world.environ)
+    git = Git(top, environ=world.environ) if top else None
+    with ExitStack() as stack:
+        transport = None
+        if settings.in_process:
+            app, credentials = stack.enter_context(_embedded(folder, top or world.directory))
+            settings = replace(settings, credentials=credentials)
+            transport = clients.embedded(app)
+        client = clients.Client(
+            dialect,
+            settings,
+            transport_factory=transport,
+            sleep=world.sleep,
+            monotonic=world.monotonic,
+            rng=world.random,
+        )
+        async with client:
+            yield Session(world, folder, settings, dialect, git, client)
+
+
+@contextmanager
+def _embedded(folder: Folder, top: Path) -> Iterator[tuple[Any, Credentials]]:
+    """Open the embedded platform of a tenant: an ASGI app and its credentials. Its state lives beside git, not in it."""
+    from reconciler import sandbox  # noqa: PLC0415 - only a tenant of `sandbox:` needs it, and its extra
+
+    home = top / STATE
+    home.mkdir(exist_ok=True)
+    try:
+        platform = sandbox.open_samples(home / f"{folder.name}.db")
+    except sandbox.SandboxMissing as missing:
+        raise UsageError(str(missing)) from None
+    try:
+        if folder.tenant.spec.clock is not None:
+            platform.pin(folder.tenant.spec.clock.isoformat())
+        login = sandbox.credentials(platform)
+        yield sandbox.create_app(platform), Credentials(login.client_id, login.client_secret)
+    finally:
+        platform.close()

@@ -1,0 +1,150 @@
+"""Commands that need no change to look at: `validate`, `render`, `tenants`, `schema`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler import manifests, models, policies
+from reconciler import report as reports
+from reconciler.dialects import dialect_for
+from reconciler.dialects.base import Snapshot
+from reconciler.errors import ManifestError, Problem, UsageError
+from reconciler.manifests import Folder
+from reconciler.policies.base import Facts, Finding, Level
+from reconciler.report import Report, Row, Table, Tone
+from reconciler.workflows.world import Network, World, chosen, load
+
+REFUSED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `validate` was asked; see its options on the command line."""
+
+    paths: tuple[Path, ...]
+    tenant: str | None = None
+    online: bool = False
+    deadline: float = 3600.0
+    ca_bundle: Path | None = None
+    proxy: str | None = None
+
+
+async def validate(world: World, asked: Request) -> Report:
+    """Read every tenant below the paths and hold the rules against it; every problem of every file in one run.
+
+    Raises:
+        ManifestError: files that do not say a valid thing, all of them.
+    """
+    folders = _load_all(asked)
+    findings: list[Finding] = []
+    for folder in folders:
+        findings += await _judge(world, folder, asked)
+    refused = any(finding.level is Level.ERROR for finding in findings)
+    return reports.of_validation(
+        files=sum(folder.files for folder in folders),
+        manifests=sum(len(folder.desired) for folder in folders),
+        findings=findings,
+        exit_code=REFUSED if refused else 0,
+    )
+
+
+def _load_all(asked: Request) -> list[Folder]:
+    folders: dict[Path, Folder] = {}
+    problems: list[Problem] = []
+    for path in asked.paths:
+        for where in manifests.find_tenants(path):
+            if asked.tenant in {None, where.name}:
+                try:
+                    folders[where.path, path] = manifests.load_tenant(where, keep_places=True)
+                except ManifestError as error:
+                    problems += error.problems
+    if problems:
+        raise ManifestError(dict.fromkeys(problems))
+    if not folders:
+        raise UsageError(f"there is no tenant {asked.tenant!r} there")
+    return list(folders.values())
+
+
+async def _judge(world: World, folder: Folder, asked: Request) -> tuple[Finding, ...]:
+    if not asked.online:
+        return _held_against(folder, None, world)
+    from reconciler.workflows import session as sessions  # noqa: PLC0415 - offline needs no HTTP
+
+    network = Network(asked.deadline, asked.ca_bundle, asked.proxy)
+    async with sessions.opened(world, folder, network) as session:
+        snapshot, _ = await session.read()
+    return _held_against(folder, snapshot, world)
+
+
+def _held_against(folder: Folder, snapshot: Snapshot | None, world: World) -> tuple[Finding, ...]:
+    spec = folder.tenant.spec
+    now = snapshot.at if snapshot else spec.clock or world.now()
+    facts = Facts(folder.desired, dialect_for(spec.api).KINDS, now, snapshot)
+    return policies.check_all(facts, spec.policies, spec.waivers)
+
+
+def render(path: Path, tenant: str | None, names: tuple[str, ...]) -> Report:
+    """Return the compiled body of the named manifests (all of them when none is named), with the place of every field."""
+    folder = load(path, tenant, keep_places=True)
+    keys = chosen(folder, names)
+    wanted = [desired for desired in folder.desired if keys is None or desired.key in keys]
+    tables = []
+    for desired in wanted:
+        rows = tuple(
+            Row((field, reports.value(value)), place=place)
+            for field, value, place in manifests.explain_compiled(desired)
+        )
+        tables.append(Table(f"{desired.name} ({desired.key})", ("field", "value"), rows))
+    return Report(
+        title=f"Render tenant {folder.name}",
+        verdict=f"{reports.count(len(wanted), 'manifest')} compiled: this is what is compared, sent and recorded",
+        tone=Tone.GOOD,
+        exit_code=0,
+        tables=tables,
+        data=[
+            {"name": desired.name, "key": desired.key, "kind": desired.kind, "body": desired.body}
+            for desired in wanted
+        ],
+    )
+
+
+def tenants(path: Path) -> Report:
+    """Return the tenants below a path, for people and for a CI matrix."""
+    found = manifests.find_tenants(path)
+    rows = tuple(Row((where.name, str(where.path))) for where in found)
+    return Report(
+        title="Tenants",
+        verdict=reports.count(len(found), "tenant"),
+        tone=Tone.GOOD,
+        exit_code=0,
+        tables=(Table("Tenants", ("tenant", "folder"), rows),),
+        data=[{"tenant": where.name, "path": str(where.path)} for where in found],
+    )
+
+
+def schema(kind: str | None, out: Path | None) -> str:
+    """Return one JSON Schema as text, or write all of them and return what was written.
+
+    Raises:
+        UsageError: no such kind, or nothing named.
+    """
+    texts = {
+        name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in models.json_schemas().items()
+    }
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (out / name).write_text(text, encoding="utf-8")
+        return "".join(f"{out / name}\n" for name in texts)
+    named = {_kind(name): text for name, text in texts.items()}
+    if kind is None or kind not in named:
+        raise UsageError(f"name a kind: {', '.join(sorted(named))}; or write all with --out FOLDER")
+    return named[kind]
+
+
+def _kind(file: str) -> str:
+    """Return the kind that a schema's file is named after: ``campaign-schedule.json`` → ``CampaignSchedule``."""
+    return "".join(part.capitalize() for part in file.removesuffix(".json").split("-"))
