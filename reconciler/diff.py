@@ -18,7 +18,7 @@ class FieldChange:
     """One field, as it is and as it should be; `None` means that it is not there.
 
     Attributes:
-        path: e.g. `dial_rate` or `compliance_windows[America/New_York 9-20]`.
+        path: e.g. `dial_rate`, or `compliance_windows[America/New_York]` with the zone's hours as text: ``9-12, 13-20``.
     """
 
     path: str
@@ -37,6 +37,16 @@ def same(live: Body | None, desired: Body | None, canonical: Callable[[Body], Bo
     return live == desired or canonical(live) == desired
 
 
+def moved(live: Body, desired: Body) -> list[str]:
+    """Return the names of the top-level fields that differ, sorted; a field that is `null` is not a field that is missing."""
+    nothing = object()
+    return sorted(
+        name
+        for name in live.keys() | desired.keys()
+        if live.get(name, nothing) != desired.get(name, nothing)
+    )
+
+
 def explain(live: Body | None, desired: Body | None) -> tuple[FieldChange, ...]:
     """Return how two canonical bodies differ, sorted by path; empty when and only when they are equal.
 
@@ -46,20 +56,18 @@ def explain(live: Body | None, desired: Body | None) -> tuple[FieldChange, ...]:
     (FieldChange(path='dial_rate', live=25.0, desired=20.0),)
     """
     before, after = live or {}, desired or {}
-    moved = sorted(
-        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
-    )
     return tuple(
         change
-        for name in moved
+        for name in moved(before, after)
         for change in _explain_field(name, before.get(name), after.get(name))
     )
 
 
 def _explain_field(name: str, live: Any, desired: Any) -> tuple[FieldChange, ...]:  # noqa: ANN401 - JSON
-    """Explain one field that differs; deepdiff is silent on some pairs (`[True]` and `[1]`), so the whole field is the fallback."""
-    if not (isinstance(live, list | tuple) and isinstance(desired, list | tuple)):
-        return (FieldChange(name, live, desired),)
+    """Explain one field that differs. Where keyed forms hide the difference, the whole field is the explanation."""
+    whole = (FieldChange(name, live, desired),)
+    if not (_can_be_keyed(live) and _can_be_keyed(desired)):
+        return whole
     from deepdiff import DeepDiff  # noqa: PLC0415 - see the module's docstring
     from deepdiff.helper import NotPresent  # noqa: PLC0415 - same
 
@@ -73,16 +81,30 @@ def _explain_field(name: str, live: Any, desired: Any) -> tuple[FieldChange, ...
         for levels in tree.values()
         for level in levels
     ]
-    return tuple(sorted(found, key=lambda change: change.path)) or (
-        FieldChange(name, live, desired),
-    )
+    return tuple(sorted(found, key=lambda change: change.path)) or whole
+
+
+def _can_be_keyed(value: Any) -> bool:  # noqa: ANN401 - JSON
+    return isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value)
 
 
 def _keyed(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return a list of small mappings by what names each (its texts), with its numbers as a range: ``{"Europe/London": "9-17, 18-20"}``."""
-    ranges: dict[str, list[str]] = {}
+    """Return a list of small mappings by what names each (its texts), with its numbers as a range: ``{"Europe/London": "9-17, 18-20"}``.
+
+    Names are taken in reverse order, which puts a start before its end whatever order the platform wrote them in.
+    """
+    ranges: dict[str, list[tuple[str, ...]]] = {}
     for item in items:
-        label = " ".join(value for value in item.values() if isinstance(value, str))
-        numbers = "-".join(str(value) for value in item.values() if not isinstance(value, str))
+        values = [item[name] for name in sorted(item, reverse=True)]
+        label = " ".join(value for value in values if isinstance(value, str))
+        numbers = tuple(str(value) for value in values if not isinstance(value, str))
         ranges.setdefault(label, []).append(numbers)
-    return {label: ", ".join(sorted(numbers)) for label, numbers in ranges.items()}
+    return {
+        label: ", ".join("-".join(numbers) for numbers in sorted(found, key=_by_size))
+        for label, found in ranges.items()
+    }
+
+
+def _by_size(numbers: tuple[str, ...]) -> list[tuple[int, str]]:
+    """Return a sort key that puts 9 before 10."""
+    return [(len(number), number) for number in numbers]

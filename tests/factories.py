@@ -1,0 +1,184 @@
+"""One valid value of each kind; a test overrides what matters to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.dialects.base import Call, Exchange, Live, Reply, ScrubList, Snapshot, T
+from reconciler.dialects.campaigns import KINDS
+from reconciler.effect import Direction
+from reconciler.errors import Place
+from reconciler.models import Body, Desired
+from reconciler.plan import Action, Operation, Origin, Plan
+from reconciler.policies.base import Facts, Finding, Level
+
+NOW = datetime(2027, 1, 12, 14, 0, tzinfo=UTC)
+KIND = KINDS["CampaignSchedule"]
+
+
+def make_window(zone: str = "America/New_York", start: int = 9, end: int = 20) -> dict[str, Any]:
+    return {"timezone": zone, "start_hour": start, "end_hour": end}
+
+
+def make_body(**fields: Any) -> dict[str, Any]:
+    """Return a canonical body; `campaign_id` and all others may be overridden."""
+    return {
+        "campaign_id": "1001",
+        "timezone": "America/New_York",
+        "start_time": "2027-01-11T14:00:00Z",
+        "end_time": "2027-01-15T23:00:00Z",
+        "dial_rate": 25.0,
+        "max_concurrent_calls": 500,
+        "compliance_windows": [make_window()],
+        "dnc_verification": True,
+        **fields,
+    }
+
+
+def make_desired(key: str = "1001", *, body: Body | None = None, **parts: Any) -> Desired:
+    """Return what a manifest wants; fields of the body may be given as `body`, everything else by name."""
+    return Desired(
+        **{
+            "kind": "CampaignSchedule",
+            "key": key,
+            "name": f"campaign-{key}",
+            "place": Place(f"schedules/acme/{key}.yaml", 1, 1),
+            "body": make_body(campaign_id=key) if body is None else body,
+            **parts,
+        }
+    )
+
+
+def make_retired(key: str = "1001", **parts: Any) -> Desired:
+    return Desired(
+        "CampaignSchedule",
+        key,
+        parts.pop("name", f"campaign-{key}"),
+        Place(f"schedules/acme/{key}.yaml", 1, 1),
+        None,
+        **parts,
+    )
+
+
+def make_live(key: str = "1001", **parts: Any) -> Live:
+    """Return an object that holds and dials the schedule `s-<key>`, unless told otherwise."""
+    return Live(
+        **{
+            "key": key,
+            "name": f"Campaign {key}",
+            "running": True,
+            "stored": make_body(campaign_id=key),
+            "version": f'"s-{key}"',
+            "stored_id": f"s-{key}",
+            "active_id": f"s-{key}",
+            "stored_at": "2027-01-10T10:00:00Z",
+            "activated_at": "2027-01-10T10:00:05Z",
+            **parts,
+        }
+    )
+
+
+def make_silent(key: str = "1001", **parts: Any) -> Live:
+    """Return an object that holds nothing and dials nothing."""
+    return Live(key, parts.pop("name", f"Campaign {key}"), **parts)
+
+
+def make_scrub_list(identity: str = "dnc-1", *, status: str = "ACTIVE") -> ScrubList:
+    return ScrubList(identity, "Federal DNC", status, "2027-01-10T00:00:00Z")
+
+
+def make_snapshot(objects: Iterable[Live] = (), **parts: Any) -> Snapshot:
+    """Return a platform that holds these objects, each with an ACTIVE list."""
+    known = {live.key: live for live in objects}
+    return Snapshot(
+        **{
+            "objects": known,
+            "ceilings": {"dial_rate": 50.0, "max_concurrent_calls": 2000.0},
+            "scrubs": {key: (make_scrub_list(),) for key in known},
+            "at": NOW,
+            **parts,
+        }
+    )
+
+
+def make_finding(key: str = "1001", **parts: Any) -> Finding:
+    return Finding(
+        **{
+            "rule": "tenant-limits",
+            "level": Level.ERROR,
+            "message": "dial_rate 60 is above the tenant's limit of 50",
+            "key": key,
+            "name": f"campaign-{key}",
+            **parts,
+        }
+    )
+
+
+def make_facts(desired: Iterable[Desired] = (), **parts: Any) -> Facts:
+    return Facts(**{"desired": tuple(desired), "kinds": KINDS, "now": NOW, **parts})
+
+
+def make_origin(**parts: Any) -> Origin:
+    return Origin(
+        **{
+            "tenant": "acme",
+            "url": "https://acme.example",
+            "rules_version": "1",
+            "tzdata_version": "2025.2",
+            **parts,
+        }
+    )
+
+
+def make_operation(key: str = "1001", **parts: Any) -> Operation:
+    return Operation(
+        **{
+            "kind": "CampaignSchedule",
+            "key": key,
+            "name": f"campaign-{key}",
+            "platform_name": f"Campaign {key}",
+            "action": Action.UPDATE,
+            "desired": make_body(campaign_id=key, dial_rate=20.0),
+            "live": make_body(campaign_id=key),
+            "live_hash": "0" * 64,
+            "fields": (),
+            "direction": Direction.TIGHTEN,
+            "place": Place(f"schedules/acme/{key}.yaml", 1, 1),
+            **parts,
+        }
+    )
+
+
+def make_plan(operations: Iterable[Operation] = (), **parts: Any) -> Plan:
+    return Plan(
+        **{
+            "origin": make_origin(),
+            "operations": tuple(operations),
+            "unchanged": (),
+            "unmanaged": (),
+            "findings": (),
+            "at": NOW,
+            **parts,
+        }
+    )
+
+
+def make_reply(
+    json: Any = None, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Reply:
+    return Reply(status, headers or {}, json, NOW)
+
+
+def converse(exchange: Exchange[T], *rounds: tuple[Reply, ...]) -> tuple[T, list[tuple[Call, ...]]]:
+    """Answer each batch of a conversation with the next round; return its value and the calls it made."""
+    made: list[tuple[Call, ...]] = []
+    try:
+        made.append(next(exchange))
+        for replies in rounds:
+            assert len(replies) == len(made[-1]), "a reply for each call"
+            made.append(exchange.send(replies))
+    except StopIteration as end:
+        return end.value, made
+    raise AssertionError(f"the conversation goes on: {made[-1]}")
