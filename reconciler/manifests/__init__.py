@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from reconciler.errors import Place
+from reconciler.manifests.edits import edit
 from reconciler.manifests.folders import TenantFolder, find_tenants
 from reconciler.manifests.loading import Folder, load, load_tenant
+from reconciler.models import Desired
 
-__all__ = ["Folder", "TenantFolder", "find_tenants", "load", "load_tenant"]
+__all__ = [
+    "Folder",
+    "TenantFolder",
+    "edit",
+    "explain_compiled",
+    "find_tenants",
+    "load",
+    "load_tenant",
+]
+
+
+def explain_compiled(desired: Desired) -> list[tuple[str, Any, Place]]:
+    """Return each field of a compiled body with its value and its place: in the manifest, or in the profile that supplied it.
+
+    Places need a folder that was loaded with `keep_places`; else each is where the manifest starts.
+    """
+    body = desired.body or {}
+    return [(name, value, desired.places.get(name, desired.place)) for name, value in body.items()]

@@ -1,12 +1,6 @@
-"""What a manifest may say, and what it compiles to.
-
-A second kind is one module with a `Manifest` and one line in `MANIFESTS`.
-"""
+"""What a manifest may say, and what it compiles to."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 from reconciler.models.base import API_VERSION, Body, Desired, Manifest, Strict
 from reconciler.models.campaign import (
@@ -15,6 +9,7 @@ from reconciler.models.campaign import (
     canonical,
     compile_campaign,
 )
+from reconciler.models.kinds import MANIFESTS, model_for
 from reconciler.models.moments import canonical_instant, to_instant, zone
 from reconciler.models.schemas import json_schemas
 from reconciler.models.tenant import (
@@ -51,19 +46,3 @@ __all__ = [
     "to_instant",
     "zone",
 ]
-
-MANIFESTS: dict[str, type[Manifest]] = {
-    "CampaignSchedule": CampaignSchedule,
-}
-"""Every kind of manifest, by the name that `kind` gives."""
-
-
-def model_for(document: Mapping[str, Any]) -> type[Manifest] | None:
-    """Return the model that a document must satisfy, its kind's tombstone when it is retired; `None` for no known kind."""
-    kind = document.get("kind")
-    model = MANIFESTS.get(kind) if isinstance(kind, str) else None
-    if model is None:
-        return None
-    metadata = document.get("metadata")
-    retired = isinstance(metadata, Mapping) and metadata.get("retired") is True
-    return model.Tombstone if retired else model

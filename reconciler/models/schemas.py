@@ -1,10 +1,105 @@
-"""JSON Schemas of the manifests, for editors and for whoever checks files without this product."""
+"""JSON Schemas of the manifests, for editors and for whoever checks files without this product.
+
+They say what one file can say. What needs more than the file (time zones, DST, order of moments, the tenant's profile)
+is for `reconcile validate`.
+"""
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
+import textwrap
+from itertools import pairwise
 from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from reconciler.models.base import Manifest, Strict
+from reconciler.models.kinds import MANIFESTS
+from reconciler.models.tenant import Tenant
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
-    """."""
-    return {}
+    """Return the schema of each kind of file, by the name under which `schemas/` holds it."""
+    kinds = {_file_name(kind): _of_manifest(model) for kind, model in MANIFESTS.items()}
+    return {**kinds, "tenant.json": _of(Tenant)}
+
+
+def _file_name(kind: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind).lower() + ".json"
+
+
+def _of_manifest(model: type[Manifest]) -> dict[str, Any]:
+    """Return a kind's schema: a profile may supply what the spec leaves away, and a tombstone needs only what identifies its object."""
+    schema = _of(model)
+    spec = schema["$defs"][_spec_of(model).__name__]
+    required, spec["required"] = spec["required"], _required(_spec_of(model.Tombstone))
+    may_lack = [
+        {"properties": {"profile": {"type": "string"}}, "required": ["profile"]},
+        {"properties": {"retired": {"const": True}}, "required": ["retired"]},
+    ]
+    return {
+        **schema,
+        "if": {"properties": {"metadata": {"anyOf": may_lack}}},
+        "else": {"properties": {"spec": {"required": required}}},
+    }
+
+
+def _spec_of(model: type[Manifest]) -> type[BaseModel]:
+    spec = model.model_fields["spec"].annotation
+    if not (isinstance(spec, type) and issubclass(spec, BaseModel)):
+        raise TypeError(f"{model.__name__}.spec is no model")
+    return spec
+
+
+def _required(model: type[BaseModel]) -> list[str]:
+    return [name for name, field in model.model_fields.items() if field.is_required()]
+
+
+def _of(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(schema_generator=_Untitled)
+    models = {one.__name__: one for one in _descendants(Strict)}
+    for name, definition in [(model.__name__, schema), *schema["$defs"].items()]:
+        for key, text in _descriptions(models[name]).items():
+            definition["properties"][key]["description"] = text
+    return {"$schema": GenerateJsonSchema.schema_dialect, "title": model.__name__, **schema}
+
+
+class _Untitled(GenerateJsonSchema):
+    """Without the titles that only repeat the names of the keys."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - as pydantic calls it
+        return False
+
+
+def _descendants(model: type[BaseModel]) -> list[type[BaseModel]]:
+    below = model.__subclasses__()
+    return [*below, *(one for child in below for one in _descendants(child))]
+
+
+def _descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """Return the docstring below each field, by the field's key."""
+    found: dict[str, str] = {}
+    for ancestor in reversed(model.__mro__):
+        if issubclass(ancestor, Strict):
+            found |= _docstrings(ancestor)
+    return {
+        field.alias or name: found[name]
+        for name, field in model.model_fields.items()
+        if name in found
+    }
+
+
+def _docstrings(model: type[BaseModel]) -> dict[str, str]:
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    found = {}
+    for first, second in pairwise(getattr(definition, "body", ())):
+        match first, second:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                found[name] = inspect.cleandoc(text)
+    return found

@@ -161,7 +161,7 @@ class Waiver(Strict):
 
 
 class Limits(Strict):
-    """How much of the tenant one apply may touch. Shares count from 10 objects up; creates do not count (DESIGN §5)."""
+    """How much of the tenant one apply may touch. Shares count from 10 objects up; creates do not count."""
 
     changed_share: Share = 0.3
     """Largest share of the tenant's objects that one apply may change, 0 to 1."""

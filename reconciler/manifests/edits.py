@@ -1,0 +1,130 @@
+"""Edits of manifest files that touch nothing but the value: comments, order, quoting and line ends stay byte for byte.
+
+The reader knows where each scalar's text begins and ends, so an edit is a splice, and its result is read again and
+compared before it is returned. (A round trip through ruamel keeps comments too, but rewrites indentation and quoting.)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from reconciler.errors import ManifestError, Place, Problem, UsageError
+from reconciler.manifests import reader
+from reconciler.manifests.folders import read_file, show
+from reconciler.manifests.reader import Document, Spot
+from reconciler.manifests.sources import Source
+
+Scalar: TypeAlias = str | int | float | bool
+Changes: TypeAlias = Mapping[tuple[str, str], Scalar]
+"""New values by manifest name and dotted key, such as ``("spring-renewals", "spec.dial_rate")``."""
+
+
+class _Splice(NamedTuple):
+    """Replace the characters [start, end) of a file."""
+
+    start: int
+    end: int
+    text: str
+
+
+def edit(path: Path, changes: Changes) -> str:
+    """Return the text of a manifest file with new values; nothing is written.
+
+    A key that the manifest takes from its profile is added to the manifest, which then wins.
+
+    Raises:
+        UsageError: the file holds no manifest of that name.
+        ManifestError: the file is not valid YAML, or the value has no text that can be replaced.
+    """
+    file, data = show(path), read_file(show(path))
+    text = data.decode("utf-8", errors="replace")
+    documents = reader.read(data, file, keep_places=True)
+    wanted = [deepcopy(document.value) for document in documents]
+    splices = []
+    for (name, dotted), value in changes.items():
+        index = _find(documents, name, file)
+        keys = tuple(dotted.split("."))
+        splices += _splices(text, Source(file, documents[index]), keys, value)
+        _set(wanted[index], keys, value)
+    for splice in sorted(splices, reverse=True):
+        text = text[: splice.start] + splice.text + text[splice.end :]
+    _check(text, wanted, file)
+    return text
+
+
+def _find(documents: tuple[Document, ...], name: str, file: str) -> int:
+    for index, document in enumerate(documents):
+        value = document.value
+        metadata = value.get("metadata") if isinstance(value, dict) else None
+        if isinstance(metadata, dict) and metadata.get("name") == name:
+            return index
+    raise UsageError(f"{file} holds no manifest named {name!r}")
+
+
+def _splices(text: str, source: Source, keys: tuple[str, ...], value: Scalar) -> list[_Splice]:
+    spot = source.document.spots.get(keys)
+    if spot is None:
+        return [_addition(text, source, keys, value)]
+    old = _get(source.document.value, keys)
+    if isinstance(old, dict | list):
+        raise _by_hand(source.place(keys), keys)
+    return [] if _same(old, value) else [_Splice(spot.start, spot.end, _written(value))]
+
+
+def _addition(text: str, source: Source, keys: tuple[str, ...], value: Scalar) -> _Splice:
+    """Return the splice that adds a key behind the last scalar of its mapping."""
+    spots = source.document.spots
+    beside = [
+        spot
+        for path, spot in spots.items()
+        if path[:-1] == keys[:-1] and _is_one_line(text, source, path, spot)
+    ]
+    if not beside:
+        raise _by_hand(source.place(keys), keys)
+    last = max(beside, key=lambda spot: spot.end)
+    entry = f"{keys[-1]}: {_written(value)}"
+    if last.flow:
+        return _Splice(last.end, last.end, f", {entry}")
+    newline = "\r\n" if "\r\n" in text else "\n"
+    end = text.find("\n", last.end)
+    stop = len(text) if end < 0 else end - len(newline) + 1
+    return _Splice(stop, stop, newline + " " * (last.key[1] - 1) + entry)
+
+
+def _is_one_line(text: str, source: Source, path: reader.Path, spot: Spot) -> bool:
+    value = _get(source.document.value, path)
+    return not isinstance(value, dict | list) and "\n" not in text[spot.start : spot.end]
+
+
+def _check(text: str, wanted: list[Any], file: str) -> None:
+    """Refuse an edit whose text does not read as what was asked for."""
+    if [document.value for document in reader.read(text.encode(), file)] != wanted:
+        raise ManifestError([Problem(Place(file), "is laid out so that it must be edited by hand")])
+
+
+def _by_hand(place: Place, keys: tuple[str, ...]) -> ManifestError:
+    return ManifestError([Problem(place, f"{'.'.join(keys)} must be edited by hand here")])
+
+
+def _written(value: Scalar) -> str:
+    """Return a scalar as YAML: JSON's notation is the same, and always plain to read."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _same(old: object, new: Scalar) -> bool:
+    return old == new and isinstance(old, bool) == isinstance(new, bool)
+
+
+def _get(value: Any, keys: reader.Path) -> Any:  # noqa: ANN401 - a YAML value
+    for key in keys:
+        value = value[key]
+    return value
+
+
+def _set(value: Any, keys: tuple[str, ...], new: Scalar) -> None:  # noqa: ANN401 - a YAML value
+    *above, last = keys
+    _get(value, tuple(above))[last] = new
