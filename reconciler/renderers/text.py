@@ -1,0 +1,156 @@
+"""A report for a terminal or a log: what matters most is the last line, where the eye is when a command ends.
+
+Every piece of foreign text passes `safe`, so the only control character in the output is the line feed (and the colour
+codes, when they are asked for). Symbols in the margin say the same as the colours: `+ ~ - ! =`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+
+from reconciler.errors import safe
+from reconciler.report import Report, Row, Table, Tone
+
+MARGIN = "  "
+GAP = "  "
+NARROWEST = 20
+"""Characters below which no column is folded: a table wider than its terminal reads better than one word a line."""
+
+_BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+_COLOURS = {
+    Tone.GOOD: "\x1b[32m",
+    Tone.ADD: "\x1b[32m",
+    Tone.CHANGE: "\x1b[33m",
+    Tone.REMOVE: "\x1b[31m",
+    Tone.WARN: "\x1b[33m",
+    Tone.BAD: "\x1b[31m",
+    Tone.DIM: _DIM,
+}
+
+
+def render(report: Report, *, width: int | None = None, colour: bool = False) -> str:
+    """Return the report as text: title, tables, notes, facts, and the verdict as the last line.
+
+    Args:
+        report: what to show.
+        width: columns of the terminal, to which long cells are folded at spaces; `None` (a pipe, a log) never folds, so
+            that a search finds whole lines.
+        colour: whether the reader is a terminal that wants ANSI colours.
+    """
+    blocks = [
+        [_paint(safe(report.title), _BOLD, colour=colour)],
+        *(list(_table(table, width, colour=colour)) for table in report.tables if table.rows),
+        [line for note in report.notes for line in _fold(safe(note), width)],
+        list(_facts(report.facts or {}, colour=colour)),
+        [_paint(safe(report.verdict), _BOLD + _COLOURS.get(report.tone, ""), colour=colour)],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _paint(text: str, code: str, *, colour: bool) -> str:
+    return f"{code}{text}{_RESET}" if colour and code and text.strip() else text
+
+
+def _facts(facts: Mapping[str, str], *, colour: bool) -> Iterator[str]:
+    shown = {safe(name): safe(value) for name, value in facts.items()}
+    widest = max(map(_columns, shown), default=0)
+    for name, value in shown.items():
+        yield MARGIN + _paint(_pad(name, widest), _DIM, colour=colour) + GAP + value
+
+
+def _table(table: Table, width: int | None, *, colour: bool) -> Iterator[str]:
+    cells = [[safe(cell) for cell in row.cells] for row in table.rows]
+    header = [safe(column).upper() for column in table.columns]
+    limits = _limits([header, *cells], width)
+    folded = [_lines(row, limits) for row in [header, *cells]]
+    widths = _widths([line for lines in folded for line in lines])
+    yield _paint(safe(table.title), _BOLD, colour=colour)
+    if any(header):
+        yield from (_paint(_line(" ", line, widths), _DIM, colour=colour) for line in folded[0])
+    for row, lines in zip(table.rows, folded[1:], strict=True):
+        yield from _row(row, lines, widths, colour=colour)
+        yield from _below(row, width, colour=colour)
+
+
+def _row(
+    row: Row, lines: Sequence[Sequence[str]], widths: Sequence[int], *, colour: bool
+) -> Iterator[str]:
+    code = _COLOURS.get(row.tone, "")
+    for number, line in enumerate(lines):
+        symbol = row.tone.symbol if number == 0 else " "
+        if row.tone is Tone.DIM:
+            yield _paint(_line(symbol, line, widths), code, colour=colour)
+        else:
+            yield _line(_paint(symbol, code, colour=colour), line, widths)
+
+
+def _line(symbol: str, cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = GAP.join(_pad(cell, width) for cell, width in zip(cells, widths, strict=False))
+    return f"{MARGIN}{symbol} {padded}".rstrip()
+
+
+def _below(row: Row, width: int | None, *, colour: bool) -> Iterator[str]:
+    """Yield what belongs under a row: its details, indented, and its place."""
+    indent = MARGIN * 3
+    for detail in row.details:
+        first, *rest = _fold(safe(detail), width and width - len(indent) - len(MARGIN))
+        yield (indent + first).rstrip()
+        yield from (indent + MARGIN + line for line in rest)
+    if row.place is not None:
+        yield indent + _paint(f"at {row.place}", _DIM, colour=colour)
+
+
+def _limits(rows: Sequence[Sequence[str]], width: int | None) -> list[int | None]:
+    """Return how wide each column may be: the widest gives way until the table fits, down to `NARROWEST`."""
+    widths = _widths(rows)
+    if width is None:
+        return [None] * len(widths)
+    spare = width - len(MARGIN) - len("+ ") - len(GAP) * (len(widths) - 1)
+    while sum(widths) > spare and max(widths, default=0) > NARROWEST:
+        widest = widths.index(max(widths))
+        others = sum(widths) - widths[widest]
+        second = max([w for i, w in enumerate(widths) if i != widest], default=0)
+        widths[widest] = max(NARROWEST, spare - others, min(second, widths[widest] - 1))
+    return list(widths)
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(_columns, column)) for column in zip_longest(*rows, fillvalue="")]
+
+
+def _lines(cells: Sequence[str], limits: Sequence[int | None]) -> list[list[str]]:
+    """Return one row as the lines that it takes when every cell is folded to its column."""
+    columns = [_fold(cell, limit) for cell, limit in zip(cells, limits, strict=False)]
+    return [list(line) for line in zip_longest(*columns, fillvalue="")] or [[]]
+
+
+def _fold(text: str, width: int | None) -> list[str]:
+    """Break at spaces. A word that is too long stays whole: ids and URLs are there to be copied."""
+    if width is None or _columns(text) <= width:
+        return [text]
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and _columns(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _columns(text))
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.category(c) in {"Mn", "Me"}
+        else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )

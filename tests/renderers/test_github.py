@@ -1,0 +1,46 @@
+"""GitHub annotations: one command a line, and no value can add a property or a line."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given, settings
+
+from reconciler.errors import Place, safe
+from reconciler.renderers import github
+from reconciler.report import Report, Row, Table, Tone
+from tests.renderers.reports import REPORTS, TEXTS
+
+COMMAND = re.compile(
+    r"::(error|warning|notice) (file=[^:,]*,)?(line=\d+,)?(col=\d+,)?title=[^:,]*::.*"
+)
+
+
+@settings(max_examples=60)
+@given(REPORTS)
+def test_each_warning_is_one_command_and_the_verdict_is_the_last(report: Report) -> None:
+    lines = github.render(report).removesuffix("\n").split("\n")
+    assert all(COMMAND.fullmatch(line) for line in lines)
+    loud = [row for t in report.tables for row in t.rows if row.tone in {Tone.WARN, Tone.BAD}]
+    assert len(lines) == len(loud) + 1
+
+
+@given(TEXTS)
+def test_a_message_comes_out_of_the_runner_as_it_went_in(value: str) -> None:
+    report = Report("t", value, Tone.GOOD, 0)
+    message = github.render(report).removesuffix("\n").removeprefix("::notice title=t::")
+    assert message.replace("%25", "%") == safe(value)
+
+
+def test_a_finding_stands_at_its_line() -> None:
+    rows = (
+        Row(("50% too fast",), Tone.BAD, place=Place("a,b:c.yaml", 3, 7)),
+        Row(("whole file",), Tone.WARN, ("more",), Place("d.yaml")),
+        Row(("not said",), Tone.CHANGE, place=Place("d.yaml", 1, 1)),
+    )
+    report = Report("Plan", "done", Tone.PLAIN, 0, (Table("Findings", (), rows),))
+    assert github.render(report).splitlines() == [
+        "::error file=a%2Cb%3Ac.yaml,line=3,col=7,title=Findings::50%25 too fast",
+        "::warning file=d.yaml,title=Findings::whole file%0Amore",
+        "::notice title=Plan::done",
+    ]

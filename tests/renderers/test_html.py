@@ -1,0 +1,74 @@
+"""HTML: one page that loads nothing, in which every value is text."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from hypothesis import given, settings
+
+from reconciler.renderers import html
+from reconciler.report import Report
+from tests.renderers.reports import REPORTS
+from tests.renderers.sample import HOSTILE, SAMPLE
+
+VOID = {"meta"}
+ALLOWED = {
+    "html", "head", "meta", "title", "style", "body", "main", "h1", "p", "dl", "dt", "dd", "div",
+    "table", "caption", "thead", "tbody", "tr", "th", "td", "ul", "li",
+}  # fmt: skip
+ATTRIBUTES = {"lang", "charset", "name", "content", "http-equiv", "class", "scope", "title"}
+
+
+class Page(HTMLParser):
+    """Collects what a browser would see, and checks that every tag is closed in order."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.text: list[str] = []
+        self._open: list[str] = []
+        self.feed(source)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data) -> None:
+        self.text.append(data)
+
+
+@settings(max_examples=60)
+@given(REPORTS)
+def test_no_value_becomes_markup(report: Report) -> None:
+    page = Page(html.render(report))
+    assert set(page.tags) <= ALLOWED
+    assert page.attributes <= ATTRIBUTES
+    assert page.tags.count("tr") <= sum(len(table.rows) + 1 for table in report.tables)
+
+
+def test_hostile_values_are_shown_as_text() -> None:
+    assert "<script>alert(1)</script>" in Page(html.render(HOSTILE)).text
+
+
+def test_the_page_loads_nothing_and_says_so() -> None:
+    output = html.render(SAMPLE)
+    assert "default-src 'none'" in output
+    assert "url(" not in output
+    assert "http://" not in output.replace("http-equiv", "")
+    assert "<script" not in output
+
+
+def test_the_page_has_a_language_a_title_one_heading_and_named_columns() -> None:
+    output = html.render(SAMPLE)
+    assert '<html lang="en">' in output
+    assert output.count("<h1>") == 1
+    assert f"<title>{SAMPLE.title}</title>" in output
+    assert output.count('<th scope="col">') == sum(len(t.columns) for t in SAMPLE.tables)

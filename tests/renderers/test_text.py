@@ -1,0 +1,110 @@
+"""Text: the verdict last, columns under each other, nothing broken that somebody wants to copy."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.renderers import text
+from reconciler.report import Report, Row, Table, Tone
+from tests.renderers.reports import REPORTS
+from tests.renderers.sample import SAMPLE
+
+ANSI = "\x1b["
+
+
+def table_of(*rows: tuple[str, ...], columns: tuple[str, ...] = ()) -> Report:
+    table = Table("T", columns, tuple(Row(cells) for cells in rows))
+    return Report("t", "v", Tone.PLAIN, 0, (table,))
+
+
+def lines_of(report: Report, **options) -> list[str]:
+    return text.render(report, **options).splitlines()
+
+
+@given(REPORTS)
+@settings(max_examples=60)
+def test_without_colour_there_is_no_escape_code_and_with_it_the_same_text(report: Report) -> None:
+    plain, painted = text.render(report), text.render(report, colour=True)
+    assert "\x1b" not in plain
+    for code in ("1", "2", "31", "32", "33", "0"):
+        painted = painted.replace(f"{ANSI}{code}m", "")
+    assert painted == plain
+
+
+def test_the_verdict_is_the_last_line() -> None:
+    assert lines_of(SAMPLE)[-2:] == ["", SAMPLE.verdict]
+    assert lines_of(SAMPLE, colour=True)[-1] == f"{ANSI}1m{ANSI}31m{SAMPLE.verdict}{ANSI}0m"
+
+
+def test_a_plan_on_a_narrow_coloured_terminal_is_the_golden_one(golden) -> None:
+    golden("plan.80.txt", text.render(SAMPLE, width=80))
+    golden("plan.80.ansi", text.render(SAMPLE, width=80, colour=True))
+
+
+def test_columns_stand_under_each_other_whatever_the_script() -> None:
+    rows = (("ascii", "x"), ("東京", "x"), ("cafe\u0301", "x"), ("a longer cell", "x"))
+    shown = lines_of(table_of(*rows, columns=("name", "end")))[3:8]
+    assert shown[0].split() == ["NAME", "END"]
+    ends = {
+        sum(
+            2 if unicodedata.east_asian_width(c) == "W" else not unicodedata.combining(c)
+            for c in line
+        )
+        for line in shown[1:-1]
+    }
+    assert len(ends) == 1
+
+
+def test_columns_without_names_have_no_header() -> None:
+    assert lines_of(table_of(("a", "b"), columns=("", "")))[2:4] == ["T", "    a  b"]
+
+
+def test_a_table_without_rows_is_not_shown() -> None:
+    assert lines_of(table_of(columns=("a",))) == ["t", "", "v"]
+
+
+def test_a_row_without_cells_keeps_its_symbol_and_its_details() -> None:
+    table = Table("T", (), (Row((), Tone.ADD, ("why",)),))
+    assert lines_of(Report("t", "v", Tone.PLAIN, 0, (table,)))[3:5] == ["  +", "      why"]
+
+
+def test_a_long_cell_is_folded_and_its_neighbours_stay() -> None:
+    shown = lines_of(table_of(("id-1", "word " * 30)), width=60)[3:-2]
+    assert shown[0].startswith("    id-1  word word")
+    assert all(line.startswith("          word") for line in shown[1:])
+    assert len(shown) > 1
+
+
+def test_a_word_that_is_longer_than_the_terminal_stays_whole() -> None:
+    digest = "f" * 64
+    assert any(digest in line for line in lines_of(table_of(("digest", digest)), width=40))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 132])
+@given(
+    cells=st.lists(
+        st.tuples(*[st.lists(st.sampled_from(["a", "word", "longer-word"]), max_size=30)] * 2),
+        min_size=1,
+        max_size=5,
+    )
+)
+@settings(max_examples=40)
+def test_words_that_fit_are_folded_into_the_terminal(width: int, cells) -> None:
+    report = table_of(*(tuple(" ".join(words) for words in row) for row in cells))
+    assert max(map(len, lines_of(report, width=width))) <= width
+
+
+@given(REPORTS, st.integers(-5, 200))
+@settings(max_examples=60)
+def test_folding_loses_no_word(report: Report, width: int) -> None:
+    words = sorted(text.render(report).split())
+    assert sorted(text.render(report, width=width).split()) == words
+
+
+def test_each_tone_has_its_symbol() -> None:
+    symbols = "".join(tone.symbol for tone in Tone)
+    assert symbols == " =+~-!! "
