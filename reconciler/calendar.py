@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from reconciler.models import zone
 
 MINUTES_PER_DAY = 24 * 60
 
@@ -15,12 +18,16 @@ class Window:
 
     Attributes:
         zone: IANA name.
-        start_minute, end_minute: minutes from local midnight, 0 ≤ start < end ≤ 1440.
+        start_minute, end_minute: minutes from local midnight, 0 ≤ start < end ≤ 1440; anything else is a `ValueError`.
     """
 
     zone: str
     start_minute: int
     end_minute: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_minute < self.end_minute <= MINUTES_PER_DAY:
+            raise ValueError(f"no part of a day: minutes {self.start_minute} to {self.end_minute}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,7 @@ class Hours:
     """When a body lets the dialer call: within the span, inside a window of the contact's zone.
 
     Attributes:
-        start, end: the span [start, end) as instants; `None` is unbounded.
+        start, end: the span [start, end) as instants in UTC; `None` is unbounded.
         windows: sorted; empty means that the span alone limits.
     """
 
@@ -42,29 +49,43 @@ def ever_open(hours: Hours) -> bool:
 
     An unbounded span meets every window. Windows repeat daily, so two days from the start tell all.
     """
-    if hours.start is None or hours.end is None or not hours.windows:
+    if hours.start is None or hours.end is None:
         return True
-    if hours.end - hours.start >= timedelta(days=2):
+    if hours.end <= hours.start:
+        return False
+    if not hours.windows or hours.end - hours.start >= timedelta(days=2):
         return True
     return any(_meets(window, hours.start, hours.end) for window in hours.windows)
 
 
 def _meets(window: Window, start: datetime, end: datetime) -> bool:
-    zone = ZoneInfo(window.zone)
-    first = start.astimezone(zone).date()
+    """Return whether a span of less than two days meets a window."""
     return any(
-        _bounds(window, first + timedelta(days=n), zone)[0] < end
-        and _bounds(window, first + timedelta(days=n), zone)[1] > start
-        for n in range(3)
+        day + timedelta(minutes=window.start_minute) < high
+        and day + timedelta(minutes=window.end_minute) > low
+        for low, high in _on_the_wall(start, end, zone(window.zone))
+        for day in (datetime.combine(low, time()) + timedelta(days=n) for n in range(3))
     )
 
 
-def _bounds(window: Window, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return a window of one local day as instants. Wall times are converted one by one: adding hours to an aware time is wrong across DST."""
-    midnight = datetime.combine(day, time(), zone)
-    wall = [
-        midnight.replace(tzinfo=None) + timedelta(minutes=minute)
-        for minute in (window.start_minute, window.end_minute)
-    ]
-    low, high = (moment.replace(tzinfo=zone).astimezone(UTC) for moment in wall)
-    return low, high
+def _on_the_wall(
+    start: datetime, end: datetime, where: ZoneInfo
+) -> tuple[tuple[datetime, datetime], ...]:
+    """Return a span as wall times without zone, cut where the clocks change: only between cuts do they run evenly."""
+    cut = min(end, _clock_change(start, end, where))
+    walls = (
+        (low.astimezone(where).replace(tzinfo=None), high - low)
+        for low, high in ((start, cut), (cut, end))
+    )
+    return tuple((wall, wall + lasts) for wall, lasts in walls if lasts)
+
+
+def _clock_change(start: datetime, end: datetime, where: ZoneInfo) -> datetime:
+    """Return the second in which the offset of a zone changes first, or one after `end`. No zone changes twice in two days."""
+
+    def changed(second: int) -> bool:
+        return (start + timedelta(seconds=second)).astimezone(where).utcoffset() != offset
+
+    offset = start.astimezone(where).utcoffset()
+    seconds = range(int((end - start).total_seconds()) + 1)
+    return start + timedelta(seconds=bisect_left(seconds, x=True, key=changed))
