@@ -145,7 +145,7 @@ class ApiError(ReconcileError):
     """The platform answered and said no. Never carries the body, only what the dialect made of it.
 
     Attributes:
-        status: HTTP status.
+        status: HTTP status; 0 when no answer came.
         where: method and path, without the host.
         reasons: what the platform said, cut and escaped, one line each.
     """
@@ -155,7 +155,8 @@ class ApiError(ReconcileError):
         self.where = where
         self.reasons = tuple(safe(reason, limit=SHORTENED_TO) for reason in reasons)
         said = "; ".join(self.reasons) or "no reason given"
-        super().__init__(f"the platform answered {status} to {safe(where)}: {said}")
+        answered = f"answered {status}" if status else "gave no answer"
+        super().__init__(f"the platform {answered} to {safe(where)}: {said}")
 
 
 class UncertainWrite(ApiError):

@@ -1,0 +1,328 @@
+"""Carries a dialect's exchanges out, at the tenant's pace, and maps every failure to an error of ours.
+
+`pace` says when, `lanes` sends; here stands what follows from an answer:
+
+| what came back | a repeatable call | a write |
+|---|---|---|
+| no connection | again, within the budget | the same: nothing was sent |
+| reset, timeout, 5xx | again, within the budget | `UncertainWrite`: whoever wrote reads first |
+| 401 | again with a new token, once | the same: it was not executed |
+| 429 | again after the wait, until the deadline | the same: it was not executed |
+| 403, a redirect, a bad certificate | `AccessError` | the same, but a redirect is `UncertainWrite` |
+| anything else | `ApiError` | the same, but 2xx and 409 (key in flight) are `UncertainWrite` |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from types import TracebackType
+from typing import Final, Self, TypeVar
+from urllib.parse import urlsplit
+
+from reconciler.auth import Tokens
+from reconciler.client.lanes import Lanes, Lost, Transport, embedded, tcp
+from reconciler.client.pace import Pacer, equal_jitter, full_jitter, retry_after
+from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Token
+from reconciler.errors import (
+    AccessError,
+    ApiError,
+    NotFinished,
+    ReconcileError,
+    Unavailable,
+    UncertainWrite,
+    safe,
+)
+from reconciler.settings import Settings
+
+__all__ = ["Client", "Transport", "embedded"]
+
+T = TypeVar("T")
+
+MOST_TRIES: Final = 8
+"""Tries of one call that gets no usable answer."""
+
+DOWN_S: Final = 60.0
+"""Seconds without any usable answer after which no call is tried again."""
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What one call has been through."""
+
+    began: float
+    lost: int = 0
+    refused: int = 0
+    renewed: bool = False
+
+
+class Client:
+    """Talks to one tenant.
+
+    ```python
+    async with Client(dialect, settings) as client:
+        snapshot = await client.run(dialect.read())
+    ```
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        settings: Settings,
+        *,
+        transport_factory: Callable[[], Transport] | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Prepare; nothing is sent before the first `run`. The deadline counts from here.
+
+        Args:
+            dialect: the tenant's.
+            settings: with credentials.
+            transport_factory: opens a lane; TCP when `None`.
+            sleep: waits seconds.
+            monotonic: seconds on a clock that never goes back.
+            rng: where jitter comes from.
+
+        Raises:
+            ValueError: the settings hold no credentials.
+            UsageError: the CA bundle cannot be used.
+        """
+        if settings.credentials is None:
+            raise ValueError("the platform in process needs the credentials that it issued")
+        self._dialect = dialect
+        self._settings = settings
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._rng = rng or random.Random()  # noqa: S311 - jitter is no secret
+        self._tokens = Tokens(
+            dialect, settings.credentials, settings.variables, run=self.run, monotonic=monotonic
+        )
+        self._lanes = Lanes(
+            settings.base_url, settings.credentials, transport_factory or tcp(settings)
+        )
+        self._free = asyncio.Semaphore(settings.options.concurrency)
+        self._pacer = Pacer(settings.options.requests_per_second)
+        self._until = monotonic() + settings.options.deadline_s
+        self._down_since: float | None = None
+        self._clock: tuple[datetime, float] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._lanes.close()
+
+    @property
+    def now(self) -> datetime | None:
+        """The platform's clock: its last `Date` and our seconds since; `None` before the first answer."""
+        if self._clock is None:
+            return None
+        at, seen = self._clock
+        return at + timedelta(seconds=self._monotonic() - seen)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the deadline."""
+        return self._until - self._monotonic()
+
+    async def run(self, exchange: Exchange[T]) -> T:
+        """Carry an exchange out and return its value.
+
+        Raises:
+            AccessError: the secret, the host or a scope.
+            UncertainWrite: a write was sent and its fate is unknown.
+            ApiError: the platform said no, or something that nobody can read.
+            Unavailable: no usable answer within the budget.
+            NotFinished: the deadline has passed, or would have before the next request may leave.
+        """
+        try:
+            calls = next(exchange)
+            while True:
+                calls = exchange.send(await self._batch(calls))
+        except StopIteration as done:
+            value: T = done.value
+            return value
+        finally:
+            exchange.close()
+
+    async def _batch(self, calls: Sequence[Call]) -> tuple[Reply, ...]:
+        """Return a reply for each call. Workers share one iterator: ten thousand calls are not ten thousand tasks."""
+        if len(calls) == 1:
+            return (await self._call(calls[0]),)
+        replies: dict[int, Reply] = {}
+        todo = iter(enumerate(calls))
+
+        async def work() -> None:
+            for index, call in todo:
+                replies[index] = await self._call(call)
+
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(len(calls), self._settings.options.concurrency)):
+                    workers.create_task(work())
+        except ExceptionGroup as failures:
+            first = failures.exceptions[0]
+        else:
+            return tuple(replies[index] for index in range(len(calls)))
+        raise first
+
+    async def _call(self, call: Call) -> Reply:
+        """Return an answer that the call expects, however many attempts the rules allow it."""
+        tries = _Tries(self._monotonic())
+        while True:
+            token = None if call.anonymous else await self._tokens.get()
+            answer = await self._attempt(call, token)
+            if isinstance(answer, Reply) and answer.status in call.expects:
+                return answer
+            await self._after(call, token, answer, tries)
+
+    async def _attempt(self, call: Call, token: Token | None) -> Reply | Lost:
+        async with self._free:
+            now = self._monotonic()
+            await self._pause(self._pacer.reserve(now) - now, "the next request")
+            sent_at = self._monotonic()
+            limit_s = min(call.timeout_s, self.left_s)
+            answer = await self._lanes.attempt(call, token, limit_s=limit_s)
+        if isinstance(answer, Reply):
+            self._heard(call, answer, sent_at)
+        return answer
+
+    def _heard(self, call: Call, reply: Reply, sent_at: float) -> None:
+        """Learn what any answer tells about the platform: its clock, its limit, and that it is up."""
+        now = self._monotonic()
+        if reply.at is not None:
+            self._clock = (reply.at, now)
+        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self._pacer.slow(sent_at, now)
+        if reply.status in call.expects or not _is_trouble(reply.status):
+            self._down_since = None
+
+    async def _after(
+        self, call: Call, token: Token | None, answer: Reply | Lost, tries: _Tries
+    ) -> None:
+        """Return when the call may be sent again, or raise what its answer means."""
+        match answer:
+            case Reply(status=HTTPStatus.UNAUTHORIZED) if token and not tries.renewed:
+                tries.renewed = True
+                self._tokens.drop(token)
+            case Reply(status=HTTPStatus.TOO_MANY_REQUESTS):
+                await self._wait_as_told(call, answer, tries)
+            case Lost(sent=False, again=True):
+                await self._retry(call, answer.reason, 0.0, tries)
+            case Lost(again=True) if call.repeatable:
+                await self._retry(call, answer.reason, 0.0, tries)
+            case Reply(status=status) if call.repeatable and _is_trouble(status):
+                await self._retry(call, str(status), retry_after(answer) or 0.0, tries)
+            case _:
+                raise self._error(call, token, answer)
+
+    async def _wait_as_told(self, call: Call, reply: Reply, tries: _Tries) -> None:
+        told = retry_after(reply) or 0.0
+        wait_s = max(told, equal_jitter(tries.refused, self._rng.random()))
+        tries.refused += 1
+        await self._pause(wait_s, f"{safe(call.where)} was answered 429 and")
+
+    async def _retry(self, call: Call, reason: str, told_s: float, tries: _Tries) -> None:
+        """Wait before another try, while the budget of the call and of the client allows one."""
+        now = self._monotonic()
+        if self._down_since is None:
+            self._down_since = now
+        wait_s = max(told_s, full_jitter(tries.lost, self._rng.random()))
+        tries.lost += 1
+        if tries.lost >= MOST_TRIES or now + wait_s - self._down_since > DOWN_S:
+            raise Unavailable(
+                f"{safe(call.where)}: no usable answer in {tries.lost} tries over {now - tries.began:.0f} s "
+                f"(last: {reason}): the platform is down or out of reach, run again later"
+            )
+        await self._pause(wait_s, f"{safe(call.where)} got no usable answer ({reason}) and")
+
+    async def _pause(self, seconds: float, who: str) -> None:
+        if seconds >= self.left_s:
+            limit_s = self._settings.options.deadline_s
+            raise NotFinished(
+                f"not finished within --deadline ({limit_s:g} s): {who} would have to wait {seconds:.0f} s; "
+                "run again to go on"
+            )
+        if seconds > 0:
+            await self._sleep(seconds)
+
+    def _error(self, call: Call, token: Token | None, answer: Reply | Lost) -> ReconcileError:
+        if isinstance(answer, Lost):
+            return self._lost(call, answer)
+        status = answer.status
+        if not call.repeatable and _is_open(status):
+            said = (*self._dialect.explain(answer), "whether it was executed is unknown")
+            return UncertainWrite(status, call.where, said)
+        if _is_redirect(status):
+            return self._redirected(call, answer)
+        if token is not None and status == HTTPStatus.UNAUTHORIZED:
+            return AccessError(
+                f"{safe(call.where)}: the platform refuses a token that it has just issued (401)"
+            )
+        if token is not None and status == HTTPStatus.FORBIDDEN:
+            self._tokens.drop(token)
+            return self._forbidden(call, answer)
+        return ApiError(status, call.where, self._dialect.explain(answer))
+
+    def _lost(self, call: Call, lost: Lost) -> ReconcileError:
+        if lost.untrusted:
+            return AccessError(
+                f"the certificate of the host in {self._settings.variables.url} is not trusted "
+                f"({safe(lost.reason, limit=100)}): give the authority that signed it with --ca-bundle"
+            )
+        if call.repeatable:
+            return ApiError(lost.status, call.where, [lost.reason])
+        return UncertainWrite(
+            lost.status, call.where, [lost.reason, "whether it was executed is unknown"]
+        )
+
+    def _redirected(self, call: Call, reply: Reply) -> ReconcileError:
+        host = _host(reply.headers.get("location", ""))
+        return AccessError(
+            f"{safe(call.where)}: the platform redirects ({reply.status}) to {host}, and a redirect is never followed, "
+            f"because it would carry the token along: check the host in {self._settings.variables.url}"
+        )
+
+    def _forbidden(self, call: Call, reply: Reply) -> ReconcileError:
+        names = self._settings.variables
+        scope = self._dialect.missing_scope(reply)
+        lacks = f"the scope {safe(scope, limit=100)}" if scope else "a right that it does not name"
+        return AccessError(
+            f"{safe(call.where)}: the platform refuses it (403), for the client lacks {lacks}: have it granted to the "
+            f"client in {names.client_id}, and name it in {names.scope} if that is set"
+        )
+
+
+def _is_trouble(status: int) -> bool:
+    """Whether the server had a problem of its own, so that the same call may do better later."""
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
+
+
+def _is_redirect(status: int) -> bool:
+    return 300 <= status < 400 and status != HTTPStatus.NOT_MODIFIED  # noqa: PLR2004 - HTTP's class
+
+
+def _is_open(status: int) -> bool:
+    """Whether an unexpected answer to a write leaves open that it was executed. 409: an earlier attempt may still run."""
+    return _is_trouble(status) or status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.CONFLICT
+
+
+def _host(location: str) -> str:
+    """Return the host that a redirect names: its path and query may hold what must not be printed."""
+    try:
+        host = urlsplit(location).hostname
+    except ValueError:
+        host = None
+    return safe(host, limit=100) if host else "another path of the same host"

@@ -1,0 +1,258 @@
+"""One request over the wire, and what came of it. The only door to httpx.
+
+A *lane* is a transport with one connection. Requests go over lanes and not over one pool, because httpx's pool looks at
+every connection for every request; and over bare transports, because nothing of httpx's client is wanted here: redirects
+would carry the secret along, cookies and the environment's proxies are not ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import httpx
+
+from reconciler._version import __version__
+from reconciler.client.pace import http_date
+from reconciler.dialects.base import JSON, Call, Credentials, Reply, Token
+from reconciler.errors import UsageError, safe
+from reconciler.settings import Settings
+
+Transport: TypeAlias = httpx.AsyncBaseTransport
+
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+"""The largest answer that is read, unpacked; a page of 1,000 campaigns is below one."""
+
+CONNECT_TIMEOUT_S: Final = 10.0
+
+KEEP_ALIVE_S: Final = 3.0
+"""An idle connection is closed before the usual server (after 5 s or more) closes it under a request."""
+
+SHORTEST_SECRET: Final = 8
+"""Shorter ones are not hidden in refusals: the text would be cut to pieces and say where the letters stood."""
+
+_HEADERS: Final = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "User-Agent": f"cxone-reconcile/{__version__}",
+}
+_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An attempt that brought no usable answer.
+
+    Attributes:
+        reason: in our words: the library's may quote a header.
+        sent: whether any of the request may have reached the platform.
+        again: whether another attempt may do better.
+        untrusted: the host could not prove who it is.
+        status: of an answer that could not be read; 0 when none came.
+    """
+
+    reason: str
+    sent: bool = True
+    again: bool = True
+    untrusted: bool = False
+    status: int = 0
+
+
+class Lanes:
+    """Lanes to one tenant, opened when needed and kept while they work."""
+
+    def __init__(
+        self, base_url: str, credentials: Credentials, open_lane: Callable[[], Transport]
+    ) -> None:
+        """Send to `base_url`; whatever a refusal echoes of `credentials` is hidden."""
+        self._base_url = base_url
+        self._credentials = credentials
+        self._open = open_lane
+        self._idle: list[Transport] = []
+
+    async def attempt(self, call: Call, token: Token | None, *, limit_s: float) -> Reply | Lost:
+        """Send `call` once and return what came of it within `limit_s` seconds. Never raises for what the network does."""
+        request = _request(self._base_url, call, token, limit_s)
+        lane = self._idle.pop() if self._idle else self._open()
+        whole = False
+        try:
+            async with asyncio.timeout(limit_s):
+                response, body = await _exchange(lane, request)
+            whole = True
+        except _TooLarge as error:
+            return Lost(str(error), again=False, status=error.status)
+        except (httpx.RequestError, OSError) as error:
+            return _lost(error)
+        except asyncio.CancelledError as error:
+            error.__context__ = None
+            raise error.with_traceback(None) from None  # the frames below hold headers
+        finally:
+            if whole:
+                self._idle.append(lane)
+            else:
+                await lane.aclose()
+        return self._answer(call, token, response, body)
+
+    async def close(self) -> None:
+        """Close every lane."""
+        while self._idle:
+            await self._idle.pop().aclose()
+
+    def _answer(
+        self, call: Call, token: Token | None, response: httpx.Response, body: bytes
+    ) -> Reply | Lost:
+        status, headers = response.status_code, dict(response.headers.items())
+        expected = status in call.expects
+        if not expected:
+            headers = {name: self._hidden(text, token) for name, text in headers.items()}
+            body = self._hidden(body.decode(errors="replace"), token).encode()
+        try:
+            value = parse(body) if body else None
+        except ValueError:
+            if expected and "json" in headers.get("content-type", ""):
+                return Lost("the answer is not valid JSON", again=False, status=status)
+            value = None
+        return Reply(status, headers, value, http_date(headers.get("date")))
+
+    def _hidden(self, text: str, token: Token | None) -> str:
+        """Return text of a refusal without what it may echo of us."""
+        for secret in (self._credentials.client_secret, token.value if token else ""):
+            if len(secret) >= SHORTEST_SECRET:
+                text = text.replace(secret, "[hidden]")
+        return text
+
+
+def embedded(app: Callable[..., Awaitable[None]]) -> Callable[[], Transport]:
+    """Return what opens a lane to an ASGI app in this process."""
+    return functools.partial(httpx.ASGITransport, app=app)
+
+
+def tcp(settings: Settings) -> Callable[[], Transport]:
+    """Return what opens a lane to the tenant: TLS verified, one shared context, no proxy but the explicit one.
+
+    Raises:
+        UsageError: the CA bundle cannot be used.
+    """
+    return functools.partial(
+        httpx.AsyncHTTPTransport,
+        verify=_tls(settings),
+        trust_env=False,
+        limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE_S),
+        proxy=settings.options.proxy,
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    bundle, proxy = settings.options.ca_bundle, settings.options.proxy or ""
+    if bundle is not None:
+        try:
+            return ssl.create_default_context(cafile=bundle)
+        except OSError:  # ssl.SSLError is one
+            name = safe(bundle, limit=200)
+            raise UsageError(
+                f"--ca-bundle {name} is no readable PEM file of certificates"
+            ) from None
+    if settings.base_url.startswith("https:") or proxy.startswith("https:"):
+        return httpx.create_ssl_context(trust_env=False)
+    return ssl.SSLContext(
+        ssl.PROTOCOL_TLS_CLIENT
+    )  # plain loopback: loading authorities costs more than a plan
+
+
+def _request(base_url: str, call: Call, token: Token | None, limit_s: float) -> httpx.Request:
+    if not call.path.startswith("/"):
+        raise ValueError(f"a call's path starts with /, or it could name another host: {call.path}")
+    headers = {**_HEADERS, **call.headers}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token.value}"
+    timeout = httpx.Timeout(limit_s, connect=min(limit_s, CONNECT_TIMEOUT_S))
+    return httpx.Request(
+        call.method,
+        base_url + call.path,
+        params=call.params or None,
+        headers=headers,
+        json=call.json,
+        data=call.form,
+        extensions={"timeout": timeout.as_dict()},
+    )
+
+
+async def _exchange(lane: Transport, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    """Return the answer and its whole body.
+
+    Raises:
+        _TooLarge: there is more of it than `MAX_ANSWER_BYTES`.
+        httpx.RequestError, OSError: the network.
+    """
+    response = await lane.handle_async_request(request)
+    chunks, size = [], 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            await response.aclose()
+            raise _TooLarge(response.status_code)
+        chunks.append(chunk)
+    return response, b"".join(chunks)
+
+
+class _TooLarge(Exception):  # noqa: N818 - says what the answer is
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(f"the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+
+
+def _lost(error: Exception) -> Lost:
+    distrust = _distrust(error)
+    if distrust is not None:
+        return Lost(distrust, sent=False, again=False, untrusted=True)
+    if isinstance(error, _UNSENT):
+        proxy = isinstance(error, httpx.ProxyError)
+        return Lost("the proxy lets nothing through" if proxy else "no connection", sent=False)
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return Lost("no answer in time")
+    if isinstance(error, httpx.ProtocolError | httpx.DecodingError):
+        return Lost("the answer broke off, or is not HTTP")
+    return Lost("the connection was reset")
+
+
+def _distrust(error: BaseException | None) -> str | None:
+    """Return why the host's certificate was not accepted, when that is what happened."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return str(error.verify_message)
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def parse(body: bytes) -> JSON:
+    """Return the JSON value of `body`: UTF-8, finite numbers, text that can be written again.
+
+    A repeated key is not looked for: that costs more than the rest of reading, and the platform is the authority on what
+    it holds either way.
+
+    Raises:
+        ValueError: it is no such value.
+    """
+    text = body.decode()
+    try:
+        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if "\\ud" in text or "\\uD" in text:
+        # Half a surrogate pair can be read, but never hashed or printed.
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if abs(number) < float("inf") else _no_number(text)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text[:20]} is no number of JSON")

@@ -1,0 +1,100 @@
+"""When the next request may leave, and how long to wait after one that failed. Values in, values out: no clock is read here."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from reconciler.dialects.base import Reply
+
+PACE: Final = 0.98
+"""Requests leave a little slower than the limit, so that jitter on the way never makes one too many of them."""
+
+BURST_S: Final = 0.1
+"""Seconds' worth of requests that may leave at once after a pause: at 50 requests a second, 5."""
+
+EASE_S: Final = 10.0
+"""Seconds without a refusal after which a halved pace is doubled again."""
+
+SLOWEST: Final = 1 / 32
+"""The pace is never slowed below this share."""
+
+BACK_OFF_S: Final = 0.5
+BACK_OFF_CAP_S: Final = 20.0
+
+_SECONDS: Final = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
+
+
+class Pacer:
+    """Gives each request its instant, so that all of them together keep to a rate (generic cell rate algorithm).
+
+    In any window of t seconds lie at most `burst` + t·rate instants. A refusal halves the pace.
+    """
+
+    def __init__(self, requests_per_second: float) -> None:
+        """Keep to `requests_per_second`."""
+        self.burst = max(1, int(requests_per_second * BURST_S))
+        self._full = requests_per_second * PACE
+        self._share = 1.0
+        self._changed_at = float("-inf")
+        self._next = float("-inf")
+
+    @property
+    def rate(self) -> float:
+        """Requests per second now."""
+        return self._full * self._share
+
+    def reserve(self, now: float) -> float:
+        """Return the instant, `now` or later, at which the next request may leave, and take it. Seconds, monotonic."""
+        if self._share < 1 and now - self._changed_at >= EASE_S:
+            self._share = min(self._share * 2, 1.0)
+            self._changed_at = now
+        gap = 1 / self.rate
+        slot = max(self._next, now - (self.burst - 1) * gap)
+        self._next = slot + gap
+        return max(slot, now)
+
+    def slow(self, sent_at: float, now: float) -> None:
+        """Halve the pace: a request that left at `sent_at` was refused. One that left at an older pace says nothing new."""
+        if sent_at >= self._changed_at:
+            self._share = max(self._share / 2, SLOWEST)
+            self._changed_at = now
+
+
+def full_jitter(tries: int, draw: float) -> float:
+    """Return seconds to wait after `tries` failures: up to the doubling step. `draw` is in [0, 1)."""
+    return draw * _step(tries)
+
+
+def equal_jitter(tries: int, draw: float) -> float:
+    """Return seconds to wait after `tries` refusals: half the doubling step to all of it, so never near zero."""
+    return (1 + draw) * _step(tries) / 2
+
+
+def _step(tries: int) -> float:
+    return min(BACK_OFF_CAP_S, BACK_OFF_S * 2.0 ** min(tries, 16))
+
+
+def retry_after(reply: Reply) -> float | None:
+    """Return the seconds that an answer asks to wait; `None` when it does not ask, or not so that one could follow.
+
+    A date counts from the answer's own `Date` (RFC 9110 §10.2.3): our clock has no say in it.
+    """
+    text = reply.headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    until = http_date(text)
+    if until is None or reply.at is None:
+        return None
+    return max(0.0, (until - reply.at).total_seconds())
+
+
+def http_date(text: str | None) -> datetime | None:
+    """Return the instant of an HTTP date in UTC; `None` when it is none."""
+    try:
+        instant = parsedate_to_datetime(text or "")
+        return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

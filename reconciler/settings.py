@@ -1,0 +1,279 @@
+"""Environment and options, read once into one frozen value.
+
+A secret leaves for one host alone: the tenant's URL must stand both in `tenant.yaml`, which a pull request may change, and
+in the environment beside the secret, which it may not, and the two must be equal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from reconciler.dialects.base import Credentials
+from reconciler.errors import SHORTENED_TO, AccessError, UsageError, safe
+from reconciler.models import EMBEDDED, tenant_url
+
+EMBEDDED_URL: Final = "http://127.0.0.1"
+"""Where requests to the platform in process are addressed; no socket is ever opened for it."""
+
+DEFAULT_RATE: Final = 5.0
+"""Requests per second of a tenant that says nothing (`requests_per_second` of `tenant.yaml`)."""
+
+DEFAULT_CONCURRENCY: Final = 8
+DEFAULT_DEADLINE_S: Final = 3600.0
+DEFAULT_WAIT_S: Final = 900.0
+"""How long a locked dialer is waited for (contract: 15 minutes)."""
+
+_LOOPBACK: Final = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[.+\])(?::[0-9]+)?")
+"""Of the URLs that `tenant_url` lets through: an address there is loopback."""
+
+_PULL_REQUEST: Final = re.compile(r"refs/pull/(\d+)/")
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """The names of the environment variables that speak for a tenant. One set, never mixed with another."""
+
+    url: str = "CXONE_TENANT_URL"
+    client_id: str = "CXONE_CLIENT_ID"
+    client_secret: str = "CXONE_CLIENT_SECRET"  # noqa: S105 - the variable's name, not its value
+    scope: str = "CXONE_SCOPE"
+
+    @classmethod
+    def of(cls, tenant: str) -> Variables:
+        """Return the names that carry the tenant's own: `acme-eu` → `CXONE_ACME_EU_CLIENT_ID`."""
+        prefix = f"CXONE_{tenant.upper().replace('-', '_')}"
+        return cls(
+            url=f"{prefix}_TENANT_URL",
+            client_id=f"{prefix}_CLIENT_ID",
+            client_secret=f"{prefix}_CLIENT_SECRET",
+            scope=f"{prefix}_SCOPE",
+        )
+
+    def names(self) -> tuple[str, ...]:
+        """Return all four."""
+        return (self.url, self.client_id, self.client_secret, self.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line and `tenant.yaml` say of a run.
+
+    Attributes:
+        requests_per_second: the tenant's request rate, for all requests of the run together.
+        concurrency: requests in flight at most.
+        deadline_s: seconds that the whole run may take (`--deadline`).
+        wait_s: seconds that a locked dialer is waited for (`--wait`).
+        proxy: http or https URL of a proxy (`--proxy`); the environment's proxies are ignored. It may hold a password.
+        ca_bundle: PEM file to trust instead of the public authorities (`--ca-bundle`).
+    """
+
+    requests_per_second: float = DEFAULT_RATE
+    concurrency: int = DEFAULT_CONCURRENCY
+    deadline_s: float = DEFAULT_DEADLINE_S
+    wait_s: float = DEFAULT_WAIT_S
+    proxy: str | None = field(default=None, repr=False)
+    ca_bundle: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could keep.
+
+        Raises:
+            UsageError: a rate, a count or a time out of range, or a proxy that is no http(s) URL.
+        """
+        if not 0 < self.requests_per_second < float("inf"):
+            raise UsageError("requests_per_second must be above 0")
+        if self.concurrency < 1:
+            raise UsageError("--concurrency must be at least 1")
+        if not (0 < self.deadline_s < float("inf") and 0 <= self.wait_s < float("inf")):
+            raise UsageError("--deadline must be above 0 seconds, and --wait at least 0")
+        if self.proxy is not None and not _is_proxy(self.proxy):
+            raise UsageError("--proxy must be a URL like http://proxy.example:3128")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where a tenant's platform is, what proves who we are, and how we talk to it.
+
+    Attributes:
+        tenant: the folder's name.
+        url: scheme, host and port as in `https://acme.cxonecloud.com`; `sandbox:` for the platform in process.
+        credentials: `None` in process, until the wiring puts the embedded platform's own there.
+        variables: the variables that were read, for messages.
+        options: the run's.
+    """
+
+    tenant: str
+    url: str
+    credentials: Credentials | None
+    variables: Variables = field(default_factory=Variables)
+    options: Options = field(default_factory=Options)
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the platform is the embedded one, in this process."""
+        return self.url == EMBEDDED
+
+    @property
+    def base_url(self) -> str:
+        """What stands before a call's path."""
+        return EMBEDDED_URL if self.in_process else self.url
+
+    @classmethod
+    def read(
+        cls,
+        environ: Mapping[str, str],
+        tenant_name: str,
+        tenant_url: str,
+        *,
+        options: Options | None = None,
+    ) -> Settings:
+        """Return the settings of one tenant.
+
+        Args:
+            environ: the process's environment.
+            tenant_name: the folder's name.
+            tenant_url: `url` of its `tenant.yaml`.
+            options: the run's; the defaults when `None`.
+
+        Raises:
+            AccessError: a variable is missing or unusable, or the host is not the one that the secret belongs to. The
+                message names the variable and what to do, and never holds a secret.
+        """
+        variables, values = _chosen(environ, tenant_name)
+        del environ  # a traceback that shows local variables must not show the secret
+        options = options or Options()
+        if tenant_url == EMBEDDED and not _stands_in(values.get(variables.url), variables):
+            return cls(tenant_name, EMBEDDED, None, variables, options)
+        _require(values, tenant_name, variables)
+        owned = _origin(values[variables.url], variables.url)
+        if tenant_url != EMBEDDED:
+            _agree(_origin(tenant_url, "`url` in tenant.yaml"), owned, tenant_name, variables)
+        return cls(tenant_name, owned, _credentials(values, variables), variables, options)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who and what a run stands for, as CI tells it; recorded, never trusted. Each is `None` when unknown.
+
+    Attributes:
+        actor: who started it (`GITHUB_ACTOR`).
+        approver: who approved it (`RECONCILE_APPROVER`, set by the workflow).
+        pull_request: its number (`RECONCILE_PULL_REQUEST`, or from `GITHUB_REF`).
+        run_url: where its log is.
+        reviewed_head: the commit that was reviewed (`RECONCILE_REVIEWED_HEAD`, set by the workflow).
+    """
+
+    actor: str | None = None
+    approver: str | None = None
+    pull_request: str | None = None
+    run_url: str | None = None
+    reviewed_head: str | None = None
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Provenance:
+        """Return what `environ` says, escaped and cut."""
+        ref = _PULL_REQUEST.match(environ.get("GITHUB_REF", ""))
+        return cls(
+            actor=_told(environ.get("GITHUB_ACTOR")),
+            approver=_told(environ.get("RECONCILE_APPROVER")),
+            pull_request=_told(environ.get("RECONCILE_PULL_REQUEST")) or (ref and ref[1]),
+            run_url=_run_url(environ),
+            reviewed_head=_told(environ.get("RECONCILE_REVIEWED_HEAD")),
+        )
+
+
+def _told(text: str | None) -> str | None:
+    return safe(text, limit=SHORTENED_TO) if text else None
+
+
+def _run_url(environ: Mapping[str, str]) -> str | None:
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    parts = [environ.get(name, "") for name in names]
+    if not all(parts):
+        return None
+    server, repository, run = parts
+    attempt = environ.get("GITHUB_RUN_ATTEMPT", "1")
+    again = "" if attempt in {"", "1"} else f"/attempts/{attempt}"
+    return _told(f"{server}/{repository}/actions/runs/{run}{again}")
+
+
+class _Values(dict[str, str]):
+    """Variables by name, shown by name alone: it stands in frames that a traceback may show."""
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self)}>"
+
+
+def _chosen(environ: Mapping[str, str], tenant: str) -> tuple[Variables, _Values]:
+    """Return the tenant's own set when any of it is set, else the common one. An empty variable is an unset one: CI sets them so."""
+    own = Variables.of(tenant)
+    variables = own if any(environ.get(name) for name in own.names()) else Variables()
+    return variables, _Values(
+        {name: environ[name] for name in variables.names() if environ.get(name)}
+    )
+
+
+def _require(values: _Values, tenant: str, variables: Variables) -> None:
+    needed = (variables.url, variables.client_id, variables.client_secret)
+    missing = [name for name in needed if name not in values]
+    if missing:
+        are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+        raise AccessError(
+            f"tenant {tenant}: {_and(missing)} {are} not set: set {them}, because {_and(needed)} are read as one set"
+        )
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _credentials(values: _Values, variables: Variables) -> Credentials:
+    unclean = [name for name in variables.names() if _is_unclean(values.get(name, ""))]
+    if unclean:
+        raise AccessError(
+            f"{_and(unclean)}: white space at an end, or a control character; set it again without"
+        )
+    secret = values[variables.client_secret]
+    return Credentials(values[variables.client_id], secret, values.get(variables.scope))
+
+
+def _is_unclean(value: str) -> bool:
+    return value != value.strip() or not value.isprintable()
+
+
+def _agree(wanted: str, owned: str, tenant: str, variables: Variables) -> None:
+    if wanted != owned:
+        raise AccessError(
+            f"tenant {tenant}: `url` in tenant.yaml is {wanted} but {variables.url} is {owned}: the secret is sent "
+            "only where both agree, so correct the one that is wrong"
+        )
+
+
+def _origin(url: str, where: str) -> str:
+    """Return `url` when it is a tenant's URL, in the one way of writing them; so equal means the same host.
+
+    Raises:
+        AccessError: it is not. The message does not quote the whole: whoever mixes up variables puts a secret there.
+    """
+    try:
+        return tenant_url(url)
+    except ValueError as error:
+        trouble = str(error).partition(", not ")[0]
+    raise AccessError(f"{where} {safe(trouble)}")
+
+
+def _stands_in(url: str | None, variables: Variables) -> bool:
+    """Whether a loopback server is named to stand in for the platform in process."""
+    return url is not None and _LOOPBACK.fullmatch(_origin(url, variables.url)) is not None
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        return False

@@ -1,0 +1,151 @@
+"""Laws of the pace, and what a server's wish to wait means."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.client.pace import (
+    BACK_OFF_CAP_S,
+    EASE_S,
+    PACE,
+    SLOWEST,
+    Pacer,
+    equal_jitter,
+    full_jitter,
+    http_date,
+    retry_after,
+)
+from reconciler.dialects.base import Reply
+
+rates = st.floats(0.1, 1000)
+gaps = st.lists(st.floats(0, 30), min_size=1, max_size=60)
+draws = st.floats(0, 1, exclude_max=True)
+AT = datetime(2027, 3, 1, 12, tzinfo=UTC)
+
+
+def instants(pacer, gaps, *, refused=frozenset()):
+    """When requests leave that are asked for after these gaps; those of `refused` are answered 429."""
+    now, sent = 0.0, []
+    for index, gap in enumerate(gaps):
+        now += gap
+        now = pacer.reserve(now)
+        sent.append(now)
+        if index in refused:
+            pacer.slow(now, now)
+    return sent
+
+
+@given(rates, gaps, st.sets(st.integers(0, 59)))
+def test_no_window_holds_more_than_the_burst_and_the_rates_share(rate, gaps, refused):
+    pacer = Pacer(rate)
+    sent = instants(pacer, gaps, refused=refused)
+    for first in range(len(sent)):
+        for last in range(first, len(sent)):
+            window = sent[last] - sent[first]
+            assert last - first + 1 <= pacer.burst + rate * window + 1e-6
+
+
+@given(rates, st.integers(1, 2000))
+def test_requests_that_wait_take_no_more_than_five_per_cent_longer_than_the_rate_allows(
+    rate, count
+):
+    sent = instants(Pacer(rate), [0.0] * count)
+    assert sent[-1] <= 1.05 * count / rate
+
+
+@given(rates, gaps)
+def test_a_slot_is_never_in_the_past_and_never_given_twice(rate, gaps):
+    sent = instants(Pacer(rate), gaps)
+    assert sent == sorted(sent)
+    assert sent[-1] >= sum(gaps[:1])
+
+
+@given(rates, st.sets(st.integers(0, 59)), gaps)
+def test_the_pace_stays_between_its_floor_and_the_rate(rate, refused, gaps):
+    pacer = Pacer(rate)
+    instants(pacer, gaps, refused=refused)
+    assert rate * PACE * SLOWEST * 0.999 <= pacer.rate <= rate * PACE
+
+
+def test_a_refusal_halves_the_pace_for_a_while():
+    pacer = Pacer(10)
+    assert pacer.reserve(0) == 0
+    pacer.slow(0.0, 0.1)
+    assert pacer.rate == pytest.approx(4.9)
+    pacer.reserve(0.1 + EASE_S - 0.01)
+    assert pacer.rate == pytest.approx(4.9)
+    pacer.reserve(0.1 + EASE_S)
+    assert pacer.rate == pytest.approx(9.8)
+
+
+def test_refusals_of_requests_that_left_at_the_old_pace_say_nothing_new():
+    pacer = Pacer(10)
+    pacer.slow(1.0, 1.2)
+    pacer.slow(1.1, 1.3)
+    assert pacer.rate == pytest.approx(4.9)
+    pacer.slow(1.2, 1.4)
+    assert pacer.rate == pytest.approx(2.45)
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(0.5, 1), (5, 1), (19.9, 1), (50, 5), (1000, 100)])
+def test_the_burst_is_a_tenth_of_a_second_and_at_least_one_request(rate, burst):
+    pacer = Pacer(rate)
+    assert pacer.burst == burst
+    assert instants(pacer, [100.0] + [0.0] * burst)[:-1] == pytest.approx([100.0] * burst)
+    assert pacer.reserve(0) > 100.0
+
+
+@given(st.integers(0, 10_000), draws)
+def test_jitter_stays_within_its_step(tries, draw):
+    step = min(BACK_OFF_CAP_S, 0.5 * 2 ** min(tries, 16))
+    assert 0 <= full_jitter(tries, draw) < step
+    assert step / 2 <= equal_jitter(tries, draw) < step
+
+
+def reply(text, at=AT):
+    return Reply(429, {} if text is None else {"retry-after": text}, at=at)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("7", 7),
+        (" 7 ", 7),
+        ("0.5", 0.5),
+        ("999999", 999_999),
+        ("Mon, 01 Mar 2027 12:00:30 GMT", 30),
+        ("Mon, 01 Mar 2027 13:00:30 +0100", 30),
+        ("Mon, 01 Mar 2027 11:00:00 GMT", 0),
+        (None, None),
+        ("", None),
+        ("-1", None),
+        ("soon", None),
+        ("1e9", None),
+        ("nan", None),
+        ("inf", None),
+        ("\u0667", None),
+        ("9" * 400, None),
+        ("Mon, 99 Mar 2027 12:00:30 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2300", None),
+    ],
+)
+def test_a_wish_to_wait_is_understood_or_is_none(text, seconds):
+    assert retry_after(reply(text)) == seconds
+
+
+def test_a_date_without_the_platforms_clock_means_nothing():
+    assert retry_after(reply("Mon, 01 Mar 2027 12:00:30 GMT", at=None)) is None
+
+
+@given(st.text(max_size=60))
+def test_no_text_breaks_the_reading(text):
+    wait = retry_after(reply(text))
+    assert wait is None or wait >= 0
+    assert http_date(text) is None or http_date(text).tzinfo is UTC
+
+
+def test_a_date_without_a_zone_is_utc():
+    assert http_date("Mon, 01 Mar 2027 12:00:00 -0000") == AT

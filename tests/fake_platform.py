@@ -1,0 +1,128 @@
+"""A platform made of a list of answers, and an event loop whose time passes in no time."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import replace
+from typing import Any, TypeAlias, TypeVar
+
+import httpx
+
+from reconciler.client import Client
+from reconciler.dialects import campaigns
+from reconciler.dialects.base import Call, Credentials, Exchange, Reply
+from reconciler.settings import Options, Settings
+
+T = TypeVar("T")
+SECRET = "canary-c0ffee-secret"
+TOKEN = "canary-c0ffee-token"
+DATE = "Mon, 01 Mar 2027 12:00:00 GMT"
+Answer: TypeAlias = (
+    int
+    | httpx.Response
+    | Exception
+    | Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
+)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """When nothing is left to do, it is as late as the next timer says."""
+
+    _now = 0.0
+
+    def time(self) -> float:
+        return self._now
+
+    def _run_once(self) -> None:
+        while self._scheduled and self._scheduled[0]._cancelled:
+            heapq.heappop(self._scheduled)._scheduled = False
+            self._timer_cancelled_count -= 1
+        if not self._ready and self._scheduled:
+            self._now = max(self._now, self._scheduled[0]._when)
+        super()._run_once()
+
+
+def play(main: Coroutine[Any, Any, T]) -> T:
+    """Run to the end, in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class Platform:
+    """Gives out tokens; answers everything else from its list, then with 200."""
+
+    def __init__(self, answers: Iterable[Answer] = (), *, tokens: Iterable[Answer] = ()) -> None:
+        self.answers = list(answers)
+        self.tokens = list(tokens)
+        self.seen: list[httpx.Request] = []
+        self.times: list[float] = []
+        self.counts: Counter[str] = Counter()
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.seen.append(request)
+        self.times.append(now())
+        self.counts[request.url.path] += 1
+        if request.url.path == "/api/oauth2/token":
+            return await self._give(self.tokens, request, self._token)
+        return await self._give(self.answers, request, self._fine)
+
+    async def _give(self, answers: list[Answer], request, otherwise) -> httpx.Response:
+        answer = answers.pop(0) if answers else otherwise
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, int):
+            answer = httpx.Response(answer, headers={"Date": DATE})
+        if isinstance(answer, httpx.Response):
+            return answer
+        made = answer(request)
+        return made if isinstance(made, httpx.Response) else await made
+
+    def _token(self, _: httpx.Request) -> httpx.Response:
+        count = self.counts["/api/oauth2/token"]
+        return httpx.Response(
+            200,
+            json={"access_token": f"{TOKEN}-{count}", "token_type": "bearer", "expires_in": 1800},
+            headers={"Date": DATE},
+        )
+
+    def _fine(self, _: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"fine": True}, headers={"Date": DATE})
+
+
+def settings(**options: Any) -> Settings:
+    """A tenant with a secret, at a pace that does not matter unless it is said."""
+    wanted = Options(**{"requests_per_second": 1000.0, **options})
+    found = Settings("acme", "https://acme.example", None, options=wanted)
+    return replace(found, credentials=Credentials("client-1", SECRET))
+
+
+def client_of(platform: Platform, **options: Any) -> Client:
+    """A client on the running loop's time. Ask for it inside `play`."""
+    return Client(
+        campaigns,
+        settings(**options),
+        transport_factory=lambda: httpx.MockTransport(platform),
+        monotonic=now,
+    )
+
+
+def send(*calls: Call) -> Exchange[tuple[Reply, ...]]:
+    """The exchange that sends these calls as one batch and returns the replies."""
+    return (yield calls)
+
+
+def converse(platform: Platform, *calls: Call, **options: Any) -> tuple[Reply, ...]:
+    """Send the calls as one batch with a client of its own, in virtual time."""
+
+    async def main() -> tuple[Reply, ...]:
+        async with client_of(platform, **options) as client:
+            return await client.run(send(*calls))
+
+    return play(main())

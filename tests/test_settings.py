@@ -1,0 +1,219 @@
+"""Where a secret may go, and what is said when it may not."""
+
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.errors import AccessError, UsageError
+from reconciler.settings import Options, Provenance, Settings, Variables
+
+URL = "https://acme.cxonecloud.com"
+SECRET = "canary-c0ffee-secret"
+ENVIRON = {
+    "CXONE_TENANT_URL": URL,
+    "CXONE_CLIENT_ID": "client-1",
+    "CXONE_CLIENT_SECRET": SECRET,
+}
+OWN = {
+    "CXONE_ACME_EU_TENANT_URL": URL,
+    "CXONE_ACME_EU_CLIENT_ID": "client-2",
+    "CXONE_ACME_EU_CLIENT_SECRET": "other-secret",
+}
+
+
+def refusal(environ, url=URL, tenant="acme-eu"):
+    with pytest.raises(AccessError) as caught:
+        Settings.read(environ, tenant, url)
+    shown = "".join(
+        traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+    )
+    ours = shown.partition("reconciler/settings.py")[2]
+    assert ours
+    assert SECRET not in ours
+    return str(caught.value)
+
+
+def test_a_tenant_is_read_from_the_common_variables():
+    settings = Settings.read({**ENVIRON, "CXONE_SCOPE": "dnc:read"}, "acme-eu", URL)
+    assert settings.url == settings.base_url == URL
+    assert not settings.in_process
+    assert settings.credentials.client_id == "client-1"
+    assert settings.credentials.client_secret == SECRET
+    assert settings.credentials.scope == "dnc:read"
+
+
+def test_the_tenants_own_variables_win_over_the_common_ones():
+    settings = Settings.read(ENVIRON | OWN, "acme-eu", URL)
+    assert settings.credentials.client_id == "client-2"
+    assert settings.credentials.scope is None
+    assert settings.variables == Variables.of("acme-eu")
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_two_sets_are_never_mixed(name):
+    without = {key: value for key, value in OWN.items() if key != name}
+    message = refusal(ENVIRON | without)
+    assert message.startswith(f"tenant acme-eu: {name} is not set: set it, because ")
+    assert all(other in message for other in OWN)
+
+
+def test_a_scope_of_its_own_makes_the_set_the_tenants():
+    assert "CXONE_ACME_EU_CLIENT_ID" in refusal({**ENVIRON, "CXONE_ACME_EU_SCOPE": "dnc:read"})
+
+
+def test_an_empty_variable_is_an_unset_one():
+    assert Settings.read({**ENVIRON, "CXONE_ACME_EU_CLIENT_ID": ""}, "acme-eu", URL).url == URL
+    assert "CXONE_CLIENT_SECRET is not set" in refusal({**ENVIRON, "CXONE_CLIENT_SECRET": ""})
+
+
+def test_all_missing_variables_are_named_at_once():
+    assert refusal({}) == (
+        "tenant acme-eu: CXONE_TENANT_URL, CXONE_CLIENT_ID and CXONE_CLIENT_SECRET are not set: set them, because "
+        "CXONE_TENANT_URL, CXONE_CLIENT_ID and CXONE_CLIENT_SECRET are read as one set"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example",
+        "https://acme.cxonecloud.com.evil.example",
+        "https://acme.cxonecloud.co",
+        "https://acme.cxonecloud.com:8443",
+        "http://127.0.0.1:9000",
+    ],
+)
+def test_another_host_in_the_tenant_file_is_refused_and_both_are_shown(url):
+    message = refusal(ENVIRON, url)
+    assert message == (
+        f"tenant acme-eu: `url` in tenant.yaml is {url} but CXONE_TENANT_URL is {URL}: the secret is sent only where "
+        "both agree, so correct the one that is wrong"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("https://acme.cxonecloud.com@evil.example", "may not hold a user"),
+        ("https://user:mixed-up@acme.cxonecloud.com", "may not hold a user"),
+        ("https://acme.cxonecloud.com.", "names no plain host"),
+        ("https://ACME.cxonecloud.com", "in lower-case ASCII"),
+        ("https://\u0430cme.cxonecloud.com", "names no plain host"),
+        ("https://acme.cxonecloud.com\n", "names no plain host"),
+        ("https://10.0.0.1", "may not be an IP address"),
+        ("mixed-up", 'must be "https://" and a host, or "sandbox:"'),
+        ("http://acme.cxonecloud.com", "must begin with https:// (http:// is for loopback alone)"),
+        ("http://localhost.evil.example", "must begin with https://"),
+        ("http://127.0.0.1.evil.example", "must begin with https://"),
+        ("https://acme.cxonecloud.com/api", "write https://acme.cxonecloud.com"),
+        ("https://acme.cxonecloud.com/v1", "write https://acme.cxonecloud.com"),
+    ],
+)
+def test_a_url_that_readers_could_read_differently_is_refused_on_both_sides(url, says):
+    in_file, in_environ = refusal(ENVIRON, url), refusal({**ENVIRON, "CXONE_TENANT_URL": url})
+    assert in_file.startswith("`url` in tenant.yaml ")
+    assert in_environ.startswith("CXONE_TENANT_URL ")
+    assert says in in_file
+    assert says in in_environ
+    assert "mixed-up" not in in_file + in_environ
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8000", "http://localhost:1", "http://[::1]:8000", "http://127.9.9.9"]
+)
+def test_a_loopback_server_stands_in_for_the_sandbox(url):
+    settings = Settings.read({**ENVIRON, "CXONE_TENANT_URL": url}, "sandbox", "sandbox:")
+    assert settings.url == url
+    assert settings.credentials.client_secret == SECRET
+
+
+@pytest.mark.parametrize("environ", [{}, ENVIRON, {"CXONE_CLIENT_SECRET": SECRET}])
+def test_the_sandbox_is_in_process_and_gets_no_secret_otherwise(environ):
+    settings = Settings.read(environ, "sandbox", "sandbox:")
+    assert settings.in_process
+    assert settings.credentials is None
+    assert settings.base_url == "http://127.0.0.1"
+
+
+def test_a_loopback_server_without_its_secret_is_an_error():
+    message = refusal({"CXONE_TENANT_URL": "http://127.0.0.1:8000"}, "sandbox:", "sandbox")
+    assert message.startswith("tenant sandbox: CXONE_CLIENT_ID and CXONE_CLIENT_SECRET are not set")
+
+
+@pytest.mark.parametrize("bad", [f"{SECRET}\n", f" {SECRET}", f"{SECRET}\x00", f"{SECRET}\u200b"])
+@pytest.mark.parametrize("name", ["CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "CXONE_SCOPE"])
+def test_white_space_and_hidden_characters_around_a_secret_are_named(name, bad):
+    message = refusal({**ENVIRON, name: bad})
+    assert message == f"{name}: white space at an end, or a control character; set it again without"
+
+
+def test_no_repr_shows_a_secret():
+    settings = Settings.read(
+        ENVIRON, "acme-eu", URL, options=Options(proxy="http://me:canary-c0ffee@proxy.example")
+    )
+    assert "c0ffee" not in repr(settings) + str(settings)
+
+
+@given(st.text(max_size=40))
+def test_whatever_the_file_says_the_url_is_the_environments_or_it_is_refused(url):
+    try:
+        settings = Settings.read(ENVIRON, "acme-eu", url)
+    except AccessError:
+        return
+    assert settings.in_process or settings.url == URL
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"requests_per_second": 0.0}, "requests_per_second must be above 0"),
+        ({"requests_per_second": float("nan")}, "requests_per_second"),
+        ({"requests_per_second": float("inf")}, "requests_per_second"),
+        ({"concurrency": 0}, "--concurrency must be at least 1"),
+        ({"deadline_s": 0.0}, "--deadline must be above 0"),
+        ({"deadline_s": float("inf")}, "--deadline"),
+        ({"wait_s": -1.0}, "--wait at least 0"),
+        (
+            {"proxy": "socks5://proxy.example"},
+            "--proxy must be a URL like http://proxy.example:3128",
+        ),
+        ({"proxy": "proxy.example:3128"}, "--proxy"),
+    ],
+)
+def test_options_that_no_run_could_keep_are_usage_errors(options, says):
+    with pytest.raises(UsageError, match=says):
+        Options(**options)
+
+
+def test_provenance_is_what_ci_says():
+    environ = {
+        "GITHUB_ACTOR": "octo",
+        "GITHUB_SERVER_URL": "https://github.example",
+        "GITHUB_REPOSITORY": "acme/schedules",
+        "GITHUB_RUN_ID": "17",
+        "GITHUB_RUN_ATTEMPT": "2",
+        "GITHUB_REF": "refs/pull/12/merge",
+        "RECONCILE_APPROVER": "lead",
+        "RECONCILE_REVIEWED_HEAD": "abc123",
+    }
+    assert Provenance.read(environ) == Provenance(
+        actor="octo",
+        approver="lead",
+        pull_request="12",
+        run_url="https://github.example/acme/schedules/actions/runs/17/attempts/2",
+        reviewed_head="abc123",
+    )
+    assert Provenance.read({**environ, "RECONCILE_PULL_REQUEST": "13"}).pull_request == "13"
+
+
+def test_provenance_without_ci_is_unknown():
+    assert Provenance.read({"GITHUB_RUN_ID": "17", "GITHUB_ACTOR": ""}) == Provenance()
+
+
+def test_provenance_cannot_steer_a_terminal():
+    assert Provenance.read({"GITHUB_ACTOR": "a\x1b[2J\n" + "b" * 1000}).actor.startswith(
+        "a\\u001b[2J\\u000a"
+    )
+    assert len(Provenance.read({"GITHUB_ACTOR": "b" * 1000}).actor) == 256
