@@ -1,0 +1,102 @@
+"""What a strategy is: what was observed of each object in, one piece of advice for each out.
+
+A strategy is a module with `NAME` and `propose`. It knows no kind of manifest, no platform and no sibling; it never
+applies anything: a proposal becomes an edit of a manifest, and that is planned like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from reconciler.pacing import Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One object that may be advised on.
+
+    Attributes:
+        key: identity on the platform.
+        name: the manifest's name.
+        dial_rate: what the manifest says, calls per second.
+        observed: the hours of the interval that is looked at, in any order.
+        ceiling: the tenant's highest dial rate, calls per second; `None` when it has none.
+    """
+
+    key: str
+    name: str
+    dial_rate: float
+    observed: tuple[Bucket, ...] = ()
+    ceiling: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a piece of advice rests on: sums over the interval."""
+
+    attempts: int
+    answers: int
+
+    @classmethod
+    def of(cls, buckets: Iterable[Bucket]) -> Evidence:
+        """Return the sums over some hours."""
+        hours = tuple(buckets)
+        return cls(sum(hour.attempts for hour in hours), sum(hour.answers for hour in hours))
+
+    @property
+    def answer_rate(self) -> float:
+        """Answers per attempt, 0 to 1. There must be attempts."""
+        return self.answers / self.attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A better dial rate for one object.
+
+    Attributes:
+        key, name: the object.
+        current, proposed: calls per second; never equal.
+        reason: why, in one sentence with the numbers.
+        evidence: what was observed.
+        projected_answer_rate: what `pacing.project_answer_rate` says of the proposed rate.
+    """
+
+    key: str
+    name: str
+    current: float
+    proposed: float
+    reason: str
+    evidence: Evidence
+    projected_answer_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """No proposal for one object, and why. Also what is fine as it is."""
+
+    key: str
+    name: str
+    reason: str
+
+
+Advice: TypeAlias = Proposal | Declined
+
+
+class Strategy(Protocol):
+    """One way to find better dial rates. A module satisfies it."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a module's constant
+        """What `--strategy` says."""
+
+    def propose(
+        self, subjects: Sequence[Subject], *, target_answer_rate: float
+    ) -> tuple[Advice, ...]:
+        """Return one piece of advice a subject, in their order.
+
+        Args:
+            subjects: every object of the tenant that has a dial rate.
+            target_answer_rate: answers per attempt to aim at, above 0 and at most 1.
+        """

@@ -1,0 +1,200 @@
+"""Measured signals from a CSV: text in, hours for each campaign and every problem by line out.
+
+    campaign_id,start,attempts,answers,abandons,agents,handle_time_s
+    1001,2027-01-11T14:00:00Z,3600,720,14,60,181.5
+
+The first four columns are required, in any order; an empty cell of the others means unknown (no abandons). `start` is a whole hour in
+ISO 8601 with its offset. Numbers are plain: a decimal point, no thousands separators.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import StringIO
+
+from reconciler.errors import Place, Problem
+from reconciler.pacing import Bucket
+
+REQUIRED = ("campaign_id", "start", "attempts", "answers")
+OPTIONAL = ("abandons", "agents", "handle_time_s")
+
+_COUNT = re.compile(r"[0-9]{1,12}")
+_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What a file says.
+
+    Attributes:
+        observed: hours by campaign id, sorted by start; only what had no problem.
+        problems: sorted by line.
+    """
+
+    observed: Mapping[str, tuple[Bucket, ...]]
+    problems: tuple[Problem, ...]
+
+
+def parse(text: str, file: str) -> Metrics:
+    """Read a CSV of metrics; nothing is raised, whatever the text is.
+
+    Args:
+        text: the whole file, decoded.
+        file: its name, for the problems.
+    """
+    reading = _Reading(file)
+    try:
+        reading.read(text.removeprefix("\ufeff"))
+    except csv.Error as error:
+        reading.complain(reading.line, f"this is not CSV: {error}")
+    return reading.result()
+
+
+class _Reading:
+    """One pass over one file."""
+
+    def __init__(self, file: str) -> None:
+        self.line = 1
+        self._file = file
+        self._hours: dict[str, dict[datetime, Bucket]] = {}
+        self._problems: list[Problem] = []
+
+    def read(self, text: str) -> None:
+        rows = self._rows(text)
+        header = next(rows, None)
+        if header is None:
+            self.complain(
+                1, f"the file is empty: its first line names the columns {_names(REQUIRED)}"
+            )
+        elif self._accepts(header):
+            for row in rows:
+                self._row(header, row)
+
+    def _rows(self, text: str) -> Iterator[list[str]]:
+        """Yield what is not blank; while a row is looked at, `line` is where it starts."""
+        rows = csv.reader(StringIO(text, newline=""), strict=True)
+        for row in rows:
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                yield cells
+            self.line = rows.line_num + 1
+
+    def complain(self, line: int, message: str) -> None:
+        self._problems.append(Problem(Place(self._file, line, 1), message))
+
+    def result(self) -> Metrics:
+        observed = {
+            key: tuple(hours[start] for start in sorted(hours))
+            for key, hours in sorted(self._hours.items())
+        }
+        return Metrics(observed, tuple(sorted(self._problems)))
+
+    def _accepts(self, header: Sequence[str]) -> bool:
+        missing = [name for name in REQUIRED if name not in header]
+        unknown = [name for name in header if name not in REQUIRED + OPTIONAL]
+        twice = sorted({name for name in header if header.count(name) > 1})
+        if missing:
+            self.complain(self.line, f"the first line must name the columns {_names(missing)} too")
+        if unknown:
+            self.complain(
+                self.line,
+                f"no such column: {_names(unknown)}; there are {_names(REQUIRED + OPTIONAL)}",
+            )
+        if twice:
+            self.complain(self.line, f"the first line names {_names(twice)} more than once")
+        return not (missing or unknown or twice)
+
+    def _row(self, header: Sequence[str], row: Sequence[str]) -> None:
+        if len(row) != len(header):
+            self.complain(self.line, f"{len(row)} values, but {len(header)} columns are named")
+            return
+        cells = dict(zip(header, row, strict=True))
+        found = list(_problems(cells))
+        for message in found:
+            self.complain(self.line, message)
+        if not found:
+            self._keep(cells["campaign_id"], _bucket(cells))
+
+    def _keep(self, key: str, bucket: Bucket) -> None:
+        hours = self._hours.setdefault(key, {})
+        if bucket.start in hours:
+            hour = bucket.start.isoformat()
+            self.complain(
+                self.line, f"campaign {key} already has the hour {hour} on an earlier line"
+            )
+        hours.setdefault(bucket.start, bucket)
+
+
+def _problems(cells: Mapping[str, str]) -> Iterator[str]:
+    bad = False
+    for name, cell in cells.items():
+        expected = None if name in OPTIONAL and not cell else _expected(name, cell)
+        if expected:
+            bad = True
+            yield f"{name} must be {expected}, not {cell[:40]!r}"
+    if not bad:
+        yield from _contradictions(_bucket(cells))
+
+
+def _expected(name: str, cell: str) -> str | None:
+    """Return what a cell should have been; `None` when it is that."""
+    accepts, expected = _COLUMNS[name]
+    return None if accepts(cell) else expected
+
+
+def _contradictions(bucket: Bucket) -> Iterator[str]:
+    if bucket.answers > bucket.attempts:
+        yield f"{bucket.answers} answers to {bucket.attempts} attempts cannot be"
+    if bucket.abandons > bucket.answers:
+        yield f"{bucket.abandons} abandons of {bucket.answers} answers cannot be"
+
+
+def _bucket(cells: Mapping[str, str]) -> Bucket:
+    return Bucket(
+        start=datetime.fromisoformat(cells["start"]).astimezone(UTC),
+        attempts=int(cells["attempts"]),
+        answers=int(cells["answers"]),
+        abandons=int(cells.get("abandons") or 0),
+        agents=_number(cells.get("agents")),
+        handle_time_s=_number(cells.get("handle_time_s")),
+    )
+
+
+def _number(cell: str | None) -> float | None:
+    return float(cell) if cell else None
+
+
+def _is_hour(cell: str) -> bool:
+    """Whether a cell is an instant, with an offset, on a whole hour of UTC."""
+    try:
+        moment = datetime.fromisoformat(cell)
+        return moment.tzinfo is not None and not moment.astimezone(UTC).timestamp() % 3600
+    except (ValueError, OverflowError):
+        return False
+
+
+def _is_count(cell: str) -> bool:
+    return _COUNT.fullmatch(cell) is not None
+
+
+def _is_number(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell) is not None
+
+
+_COLUMNS: Mapping[str, tuple[Callable[[str], object], str]] = {
+    "campaign_id": (bool, "a campaign's id"),
+    "start": (_is_hour, "a whole hour in ISO 8601 with its offset, like 2027-01-11T14:00:00Z"),
+    "attempts": (_is_count, "a whole number"),
+    "answers": (_is_count, "a whole number"),
+    "abandons": (_is_count, "a whole number"),
+    "agents": (_is_number, "a number"),
+    "handle_time_s": (_is_number, "a number of seconds"),
+}
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,85 @@
+"""The brief's rule: dial slower when answers fall below the target, faster when they rise above it.
+
+Read this before you use it. The rule lowers the rate when answers fall, and that is the wrong way round for
+abandonment: live persons per second are dial rate times answer rate, so when answers rise and the rule dials faster
+still, the agents are flooded twice over, and when answers fall they sit idle. Its floor alone, 1 call/s, keeps 45 agents
+busy at 25 % answers and 180 s a call (1 x 0.25 x 180), so it suits no small team. It is here because the brief names it.
+It looks at answers per attempt and at nothing else: whoever follows it must watch abandonment.
+
+A proposal is not made when the rule's own clamp turns it round (0.5 "lowered" to 1.0, 60 "raised" to 50), nor above the
+tenant's limit: a number that says the opposite of its reason is worse than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler import pacing
+from reconciler.optimize.base import Advice, Declined, Evidence, Proposal, Subject
+
+NAME = "step"
+
+
+def propose(subjects: Sequence[Subject], *, target_answer_rate: float) -> tuple[Advice, ...]:
+    """Return what the rule makes of each subject: see `pacing.step` for the numbers.
+
+    Raises:
+        ValueError: the target is no share above 0 and at most 1.
+    """
+    if not 0 < target_answer_rate <= 1:
+        raise ValueError(f"a target answer rate is above 0 and at most 1: {target_answer_rate}")
+    return tuple(_advise(subject, target_answer_rate) for subject in subjects)
+
+
+def _advise(subject: Subject, target: float) -> Advice:
+    evidence = Evidence.of(subject.observed)
+    unusable = _unusable(evidence)
+    if unusable:
+        return Declined(subject.key, subject.name, unusable)
+    proposed = pacing.step(subject.dial_rate, evidence.answer_rate, target)
+    side = pacing.leaning(evidence.answer_rate, target)
+    observed = _observed(evidence, target, side)
+    objection = _objection(subject, proposed, side)
+    if objection:
+        return Declined(subject.key, subject.name, f"{observed}; {objection}")
+    return Proposal(
+        key=subject.key,
+        name=subject.name,
+        current=subject.dial_rate,
+        proposed=proposed,
+        reason=f"{observed}: {'slower' if side < 0 else 'faster'} by the step rule",
+        evidence=evidence,
+        projected_answer_rate=pacing.project_answer_rate(proposed, evidence.answer_rate),
+    )
+
+
+def _unusable(evidence: Evidence) -> str | None:
+    if evidence.attempts <= 0:
+        return "no attempts were observed in the interval"
+    if not 0 <= evidence.answers <= evidence.attempts:
+        return f"{evidence.answers} answers to {evidence.attempts} attempts cannot be: check the metrics"
+    return None
+
+
+def _observed(evidence: Evidence, target: float, side: int) -> str:
+    where = {-1: "below 0.9 x", 0: "within 10 % of", 1: "above 1.1 x"}[side]
+    counts = f"{evidence.answers} of {evidence.attempts} attempts"
+    return f"answer rate {evidence.answer_rate:.3g} ({counts}) is {where} the target {target:g}"
+
+
+def _objection(subject: Subject, proposed: float, side: int) -> str | None:
+    """Return why the rule's number is no proposal; `None` when it is one."""
+    current = subject.dial_rate
+    if side == 0:
+        return "nothing to change"
+    if side < 0 and proposed >= current:
+        return (
+            f"the rule never says less than {pacing.SLOWEST:g} calls/s, and the rate is {current:g}"
+        )
+    if side > 0 and proposed <= current:
+        return (
+            f"the rule never says more than {pacing.FASTEST:g} calls/s, and the rate is {current:g}"
+        )
+    if subject.ceiling is not None and proposed > subject.ceiling:
+        return f"{proposed:g} calls/s would be above the tenant's limit of {subject.ceiling:g}"
+    return None

@@ -1,0 +1,133 @@
+"""The strategy `step`: the brief's rule, and the proposals that it does not make."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler import pacing
+from reconciler.optimize import STRATEGIES, step
+from reconciler.optimize.base import Declined, Evidence, Proposal, Subject
+from reconciler.pacing import Bucket
+
+NOON = datetime(2027, 1, 11, 12, tzinfo=UTC)
+HOURS = st.lists(
+    st.tuples(st.integers(0, 5000), st.floats(0, 1)).map(
+        lambda pair: Bucket(NOON, pair[0], int(pair[0] * pair[1]))
+    ),
+    max_size=4,
+).map(tuple)
+SUBJECTS = st.builds(
+    Subject,
+    st.text(max_size=4),
+    st.text(max_size=4),
+    st.floats(0.01, 100),
+    HOURS,
+    st.none() | st.floats(0.5, 100),
+)
+TARGETS = st.floats(0.01, 1)
+
+
+def subject(dial_rate: float, answers: int, *, attempts: int = 1000, ceiling: float | None = None):
+    return Subject(
+        "1001", "spring-renewals", dial_rate, (Bucket(NOON, attempts, answers),), ceiling
+    )
+
+
+def advise(one: Subject, target: float = 0.25) -> Proposal | Declined:
+    (advice,) = step.propose([one], target_answer_rate=target)
+    return advice
+
+
+def test_every_strategy_is_named_as_its_module_says() -> None:
+    assert {name: strategy.NAME for name, strategy in STRATEGIES.items()} == {"step": "step"}
+
+
+def test_few_answers_lower_the_rate_with_the_evidence_beside_it() -> None:
+    assert advise(subject(25.0, 180)) == Proposal(
+        key="1001",
+        name="spring-renewals",
+        current=25.0,
+        proposed=21.25,
+        reason=(
+            "answer rate 0.18 (180 of 1000 attempts) is below 0.9 x the target 0.25: "
+            "slower by the step rule"
+        ),
+        evidence=Evidence(1000, 180),
+        projected_answer_rate=pacing.project_answer_rate(21.25, 0.18),
+    )
+
+
+def test_many_answers_raise_the_rate() -> None:
+    advice = advise(subject(20.0, 400))
+    assert isinstance(advice, Proposal)
+    assert advice.proposed == pytest.approx(23.0)
+    assert advice.reason.endswith("is above 1.1 x the target 0.25: faster by the step rule")
+
+
+@pytest.mark.parametrize(
+    ("one", "reason"),
+    [
+        (subject(20.0, 250), "is within 10 % of the target 0.25; nothing to change"),
+        (subject(0.5, 100), "the rule never says less than 1 calls/s, and the rate is 0.5"),
+        (subject(1.0, 100), "the rule never says less than 1 calls/s, and the rate is 1"),
+        (subject(60.0, 500), "the rule never says more than 50 calls/s, and the rate is 60"),
+        (subject(50.0, 500), "the rule never says more than 50 calls/s, and the rate is 50"),
+        (subject(30.0, 500, ceiling=30), "34.5 calls/s would be above the tenant's limit of 30"),
+        (subject(60.0, 100, ceiling=50), "51 calls/s would be above the tenant's limit of 50"),
+        (subject(20.0, 0, attempts=0), "no attempts were observed in the interval"),
+        (Subject("1", "n", 20.0), "no attempts were observed in the interval"),
+        (subject(20.0, 11, attempts=10), "11 answers to 10 attempts cannot be: check the metrics"),
+    ],
+)
+def test_what_cannot_be_proposed_is_declined_with_its_reason(one: Subject, reason: str) -> None:
+    advice = advise(one)
+    assert isinstance(advice, Declined)
+    assert advice.reason.endswith(reason)
+
+
+def test_the_rate_is_of_the_whole_interval_and_no_mean_of_hourly_rates() -> None:
+    hours = (Bucket(NOON, 1000, 100), Bucket(NOON + timedelta(hours=1), 10, 10))
+    advice = advise(Subject("1", "n", 20.0, hours))
+    assert isinstance(advice, Proposal)
+    assert advice.evidence.answer_rate == 110 / 1010
+
+
+@given(st.lists(SUBJECTS, max_size=5), TARGETS)
+def test_each_subject_gets_its_own_advice_whatever_stands_beside_it(subjects, target) -> None:
+    together = step.propose(subjects, target_answer_rate=target)
+    assert together == tuple(step.propose([one], target_answer_rate=target)[0] for one in subjects)
+    assert [(a.key, a.name) for a in together] == [(s.key, s.name) for s in subjects]
+
+
+@given(SUBJECTS, TARGETS)
+def test_a_proposal_moves_as_its_reason_says_and_stays_within_every_limit(one, target) -> None:
+    advice = advise(one, target)
+    if isinstance(advice, Declined):
+        assert advice.reason
+        return
+    rate = advice.evidence.answer_rate
+    assert (advice.proposed < advice.current) == (rate < 0.9 * target)
+    assert (advice.proposed > advice.current) == (rate > 1.1 * target)
+    assert advice.proposed != advice.current
+    assert advice.proposed == pacing.step(one.dial_rate, rate, target)
+    assert one.ceiling is None or advice.proposed <= one.ceiling
+    assert advice.projected_answer_rate <= rate
+
+
+@given(SUBJECTS, TARGETS)
+def test_following_the_advice_is_declined_or_goes_on_the_same_way(one, target) -> None:
+    first = advise(one, target)
+    if isinstance(first, Proposal):
+        then = advise(Subject(one.key, one.name, first.proposed, one.observed, one.ceiling), target)
+        if isinstance(then, Proposal):
+            assert (then.proposed > then.current) == (first.proposed > first.current)
+
+
+@pytest.mark.parametrize("target", [0, -0.1, 1.1, float("nan")])
+def test_a_target_that_is_no_share_is_refused(target: float) -> None:
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
+        step.propose([], target_answer_rate=target)
