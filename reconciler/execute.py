@@ -30,6 +30,9 @@ RELOCK_PAUSE_S = 30.0
 """Seconds between two refreshes of a locked dialer (contract: "try again every thirty seconds")."""
 
 FIRST_POLL_S, LAST_POLL_S = 0.25, 5.0
+ACTIVATION_S = 60.0
+"""Seconds that a dialer gets to take what it accepted, however short the wait for a locked one is."""
+
 SAME_KEY_TRIES = 4
 """Writes under one key before a stored error is taken to pin it, and the next attempt gets a key of its own."""
 
@@ -276,7 +279,7 @@ class _Step:
                     Result.STORED_NOT_ACTIVE,
                     f"stored, not active: {reason}; the next apply finishes it",
                 )
-        return await self._verify(until)
+        return await self._verify(max(until, self.to.monotonic() + ACTIVATION_S))
 
     async def _refresh(self, until: float) -> str | None:
         """Return why the dialer would not take it within the wait, or `None` when it will."""

@@ -50,7 +50,7 @@ def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
     from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
 
     path, names = options.split(targets)
-    return _shown(validation.render(options.world(), path, tenant, names), style)
+    return _shown(validation.render(path, tenant, names), style)
 
 
 @click.command()
@@ -117,7 +117,7 @@ def plan(
 @options.tenant
 @options.network
 @options.output
-def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> int:  # noqa: ANN401 - click's values
+def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> int:
     """Make the platform say what the manifests below PATH say: narrowings first, verified, recorded in git notes."""
     from reconciler.workflows import applying  # noqa: PLC0415 - see `reconciler.cli`
 
@@ -135,7 +135,7 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
     return asyncio.run(_apply(applying.Request(path, names, **asked), confirm, style))
 
 
-async def _apply(asked: Any, confirm: Any, style: str) -> int:  # noqa: ANN401 - types of a module imported late
+async def _apply(asked: Any, confirm: Any, style: str) -> int:
     from reconciler.workflows import applying  # noqa: PLC0415 - see `reconciler.cli`
 
     stop, caught = asyncio.Event(), []

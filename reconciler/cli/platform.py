@@ -100,7 +100,7 @@ def seed(state: Path, campaigns: int | None) -> int:
     return 0
 
 
-def _platform() -> Any:  # noqa: ANN401 - a module whose parts are imported when asked for
+def _platform() -> Any:
     from reconciler import sandbox as platform  # noqa: PLC0415 - see `reconciler.cli`
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.errors import Place
-from reconciler.manifests.edits import edit
+from reconciler.manifests.edits import edit, save
 from reconciler.manifests.folders import TenantFolder, find_tenants
 from reconciler.manifests.loading import Folder, load, load_tenant
 from reconciler.models import Desired
@@ -18,6 +18,7 @@ __all__ = [
     "find_tenants",
     "load",
     "load_tenant",
+    "save",
 ]
 
 

@@ -56,6 +56,20 @@ def edit(path: Path, changes: Changes) -> str:
     return text
 
 
+def save(path: Path, text: str) -> None:
+    """Replace a manifest file as one: whoever reads it meanwhile sees the old text or the new, never a part.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        aside.write_text(text, encoding="utf-8", newline="")
+        aside.replace(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {show(path)}: {error.strerror}") from None
+
+
 def _find(documents: tuple[Document, ...], name: str, file: str) -> int:
     for index, document in enumerate(documents):
         value = document.value

@@ -34,7 +34,10 @@ class Recorder:
         world = session.world
         said = Provenance.read(world.environ)
         provenance = audit.Provenance(
-            actor=said.actor or world.environ.get("USER") or "unknown",
+            actor=said.actor
+            or world.environ.get("USER")
+            or world.environ.get("LOGNAME")
+            or "unknown",
             approver=said.approver,
             pull_request=said.pull_request,
             reviewed_head=said.reviewed_head,

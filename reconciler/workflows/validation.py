@@ -51,7 +51,7 @@ async def validate(world: World, asked: Request) -> Report:
 
 
 def _load_all(asked: Request) -> list[Folder]:
-    folders: dict[Path, Folder] = {}
+    folders: dict[tuple[Path, Path], Folder] = {}
     problems: list[Problem] = []
     for path in asked.paths:
         for where in manifests.find_tenants(path):

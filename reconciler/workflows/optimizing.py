@@ -1,0 +1,219 @@
+"""`optimize`: desired and observed → advice → a proposal, shown as a plan; written into the manifests when asked, never applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from reconciler import diff, effect, manifests
+from reconciler.dialects.base import Bucket, Snapshot
+from reconciler.errors import ManifestError, UsageError
+from reconciler.models import Desired
+from reconciler.optimize import STRATEGIES, metrics
+from reconciler.optimize.base import Advice, Declined, Proposal, Subject
+from reconciler.pacing import during
+from reconciler.plan import Action, Operation
+from reconciler.report import Report, Row, Table, Tone, changes_table, count
+from reconciler.workflows import session as sessions
+from reconciler.workflows.session import Session
+from reconciler.workflows.world import Network, World, chosen, load
+
+FIELD: Final = "dial_rate"
+"""The quantity that strategies propose."""
+
+LOOK_BACK: Final = timedelta(days=7)
+"""Observations that are looked at when no start is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `optimize` was asked; see its options on the command line. Naive instants are UTC."""
+
+    path: Path
+    names: tuple[str, ...] = ()
+    tenant: str | None = None
+    strategy: str = "step"
+    target_answer_rate: float = 0.0
+    metrics: Path | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    write: bool = False
+    events: Path | None = None
+    deadline: float = 3600.0
+    ca_bundle: Path | None = None
+    proxy: str | None = None
+
+    @property
+    def network(self) -> Network:
+        """How the platform is reached."""
+        return Network(self.deadline, self.ca_bundle, self.proxy)
+
+
+async def optimize(world: World, asked: Request) -> Report:
+    """Return what a strategy advises for each object; edit the proposals into the manifests when asked."""
+    folder = load(asked.path, asked.tenant)
+    keys = chosen(folder, asked.names)
+    wanted = [
+        each
+        for each in folder.desired
+        if each.body is not None and FIELD in each.body and (keys is None or each.key in keys)
+    ]
+    async with sessions.opened(world, folder, asked.network) as session:
+        snapshot, _ = await session.read()
+        observed = await _observed(session, asked, wanted, snapshot)
+    ceiling = snapshot.ceilings.get(FIELD)
+    subjects = [
+        Subject(each.key, each.name, _rate(each), observed.get(each.key, ()), ceiling)
+        for each in wanted
+    ]
+    advice = STRATEGIES[asked.strategy].propose(
+        subjects, target_answer_rate=asked.target_answer_rate
+    )
+    proposals = [each for each in advice if isinstance(each, Proposal)]
+    written = _write(wanted, proposals) if asked.write else ()
+    return _report(session, asked, wanted, advice, written)
+
+
+def _rate(desired: Desired) -> float:
+    return float((desired.body or {})[FIELD])
+
+
+async def _observed(
+    session: Session, asked: Request, wanted: Sequence[Desired], snapshot: Snapshot
+) -> Mapping[str, tuple[Bucket, ...]]:
+    """Return the hours of each object, from the file or from the platform."""
+    start, end = _utc(asked.start), _utc(asked.end)
+    if asked.metrics is not None:
+        return {key: during(buckets, start, end) for key, buckets in _read(asked.metrics).items()}
+    end = end or snapshot.at.replace(minute=0, second=0, microsecond=0)
+    start = start or end - LOOK_BACK
+    if start >= end:
+        raise UsageError(f"--from {start:%Y-%m-%d %H:%M} is not before --to {end:%Y-%m-%d %H:%M}")
+    known = [each.key for each in wanted if each.key in snapshot.objects]
+    return {
+        key: await session.client.run(session.dialect.metrics(key, start, end)) for key in known
+    }
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    return None if instant is None else instant.replace(tzinfo=instant.tzinfo or UTC)
+
+
+def _read(path: Path) -> Mapping[str, tuple[Bucket, ...]]:
+    """Return the buckets of a CSV.
+
+    Raises:
+        ManifestError: every line that is wrong.
+        UsageError: the file cannot be read.
+    """
+    try:
+        found = metrics.parse(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    if found.problems:
+        raise ManifestError(found.problems)
+    return found.observed
+
+
+def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal]) -> tuple[str, ...]:
+    """Edit the proposals into the manifests, file by file, and return the files."""
+    places = {each.key: each.place for each in wanted}
+    files: dict[str, dict[tuple[str, str], Any]] = {}
+    for proposal in proposals:
+        files.setdefault(places[proposal.key].file, {})[proposal.name, f"spec.{FIELD}"] = (
+            proposal.proposed
+        )
+    texts = {file: manifests.edit(Path(file), changes) for file, changes in files.items()}
+    for file, text in texts.items():
+        manifests.save(Path(file), text)
+    return tuple(texts)
+
+
+def _report(
+    session: Session,
+    asked: Request,
+    wanted: Sequence[Desired],
+    advice: Sequence[Advice],
+    written: Sequence[str],
+) -> Report:
+    proposals = [each for each in advice if isinstance(each, Proposal)]
+    declined = [each for each in advice if isinstance(each, Declined)]
+    by_key = {each.key: each for each in wanted}
+    operations = [_as_change(session, by_key[each.key], each) for each in proposals]
+    tables = (changes_table(operations), _reasons(proposals), _declined(declined))
+    verb = (
+        f"written to {', '.join(written)}"
+        if written
+        else "proposed"
+        if not asked.write
+        else "to write"
+    )
+    return Report(
+        title=f"Optimize tenant {session.folder.name}: strategy {asked.strategy}, target answer rate {asked.target_answer_rate:g}",
+        verdict=f"{count(len(proposals), 'change')} {verb}; {count(len(declined), 'schedule')} left as {'it is' if len(declined) == 1 else 'they are'}",
+        tone=Tone.CHANGE if proposals else Tone.GOOD,
+        exit_code=0,
+        tables=tuple(table for table in tables if table.rows),
+        notes=(
+            "nothing is applied: commit the edits and let them be reviewed like any other change",
+        )
+        if proposals
+        else (),
+        data={
+            "proposals": [_proposal(each) for each in proposals],
+            "declined": [
+                {"key": each.key, "name": each.name, "reason": each.reason} for each in declined
+            ],
+            "written": list(written),
+        },
+    )
+
+
+def _as_change(session: Session, desired: Desired, proposal: Proposal) -> Operation:
+    """Return a proposal as the change that it would be once it is written and planned."""
+    before = desired.body or {}
+    after = {**before, FIELD: proposal.proposed}
+    return Operation(
+        kind=desired.kind,
+        key=desired.key,
+        name=desired.name,
+        platform_name=desired.platform_name or "",
+        action=Action.UPDATE,
+        desired=after,
+        live=before,
+        live_hash="",
+        fields=diff.explain(before, after),
+        direction=effect.direction(before, after, session.dialect.KINDS[desired.kind].rules),
+        place=desired.place,
+    )
+
+
+def _reasons(proposals: Sequence[Proposal]) -> Table:
+    rows = tuple(
+        Row((each.name, f"{each.projected_answer_rate:.3f}", each.reason)) for each in proposals
+    )
+    return Table("Why", ("manifest", "projected answer rate", "reason"), rows)
+
+
+def _declined(declined: Sequence[Declined]) -> Table:
+    return Table(
+        "Left as they are",
+        ("manifest", "reason"),
+        tuple(Row((each.name, each.reason), Tone.DIM) for each in declined),
+    )
+
+
+def _proposal(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "key": proposal.key,
+        "name": proposal.name,
+        "current": proposal.current,
+        "proposed": proposal.proposed,
+        "reason": proposal.reason,
+        "attempts": proposal.evidence.attempts,
+        "answers": proposal.evidence.answers,
+        "projected_answer_rate": proposal.projected_answer_rate,
+    }

@@ -1,0 +1,166 @@
+"""The engine on an embedded platform, on a clock moved by hand: plan and carry out, without git."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from reconciler import policies, sandbox
+from reconciler.client import Client, embedded
+from reconciler.dialects import campaigns
+from reconciler.dialects.base import Credentials, Exchange, Snapshot
+from reconciler.execute import Executor, Options
+from reconciler.models import Desired
+from reconciler.plan import Operation, Origin, Outcome, Plan, build
+from reconciler.policies.base import Facts
+from reconciler.settings import Options as ClientOptions
+from reconciler.settings import Settings, Variables
+
+T = TypeVar("T")
+CLOCK = "2027-01-10T12:00:00Z"
+
+
+class Notebook:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+        self.outcomes: list[Outcome] = []
+
+    def key(self, operation: Operation, attempt: int) -> str:
+        return f"{operation.hash[:40]}-{attempt}"
+
+    async def retry(self, operation: Operation, attempt: int) -> None:
+        self.lines.append(("retry", f"{operation.name}/{attempt}"))
+
+    async def outcome(self, outcome: Outcome) -> None:
+        self.lines.append(("outcome", outcome.operation.name))
+        self.outcomes.append(outcome)
+
+
+@dataclass
+class Engine:
+    """A platform, a way to it, and everything between desired and outcomes."""
+
+    world: sandbox.World
+    ticker: sandbox.Ticker
+    url: str = "sandbox:"
+    options: Options = field(default_factory=lambda: Options(settle_s=1.0))
+    requests_per_second: float = 1000.0
+    deadline_s: float = 1e6
+    told: list[str] = field(default_factory=list)
+    journal: Notebook = field(default_factory=Notebook)
+    stop_after: Callable[[str], bool] = lambda _: False
+
+    def client(self) -> Client:
+        login = sandbox.credentials(self.world)
+        credentials = Credentials(login.client_id, login.client_secret)
+        limits = ClientOptions(
+            requests_per_second=self.requests_per_second, deadline_s=self.deadline_s, wait_s=900
+        )
+        settings = Settings("sandbox", self.url, credentials, Variables(), limits)
+        lane = (
+            embedded(sandbox.create_app(self.world, sleep=self.ticker.sleep))
+            if settings.in_process
+            else None
+        )
+        return Client(
+            campaigns,
+            settings,
+            transport_factory=lane,
+            sleep=self.ticker.sleep,
+            monotonic=self.ticker,
+            rng=random.Random(1),
+        )
+
+    def read(self) -> Snapshot:
+        return self.ask(campaigns.read())
+
+    def ask(self, exchange: Exchange[T]) -> T:
+        async def run() -> T:
+            async with self.client() as client:
+                return await client.run(exchange)
+
+        return asyncio.run(run())
+
+    def plan(self, desired: Iterable[Desired], **more: Any) -> Plan:
+        return self.made(tuple(desired), self.read(), **more)
+
+    def made(
+        self, desired: tuple[Desired, ...], snapshot: Snapshot, *, judged: bool = False, **more: Any
+    ) -> Plan:
+        findings = (
+            policies.check_all(Facts(desired, campaigns.KINDS, snapshot.at, snapshot), {})
+            if judged
+            else ()
+        )
+        return build(
+            Origin("sandbox", self.url),
+            desired,
+            snapshot,
+            campaigns.KINDS,
+            findings=findings,
+            **more,
+        )
+
+    def apply(self, desired: Iterable[Desired], **more: Any) -> tuple[Plan, tuple[Outcome, ...]]:
+        """Plan and carry out, as `apply` does between its ledger's records."""
+        return asyncio.run(self._apply(tuple(desired), **more))
+
+    async def _apply(
+        self, desired: tuple[Desired, ...], **more: Any
+    ) -> tuple[Plan, tuple[Outcome, ...]]:
+        async with self.client() as client:
+            snapshot = await client.run(campaigns.read())
+            plan = self.made(desired, snapshot, **more)
+            return plan, await self.executor(client, snapshot).run(plan.executable)
+
+    def executor(self, client: Client, snapshot: Snapshot) -> Executor:
+        stop = asyncio.Event()
+
+        def progress(line: str) -> None:
+            self.told.append(line)
+            if self.stop_after(line):
+                stop.set()
+
+        return Executor(
+            platform=client,
+            dialect=campaigns,
+            journal=self.journal,
+            live=snapshot.objects,
+            options=self.options,
+            sleep=self.ticker.sleep,
+            monotonic=self.ticker,
+            progress=progress,
+            stop=stop,
+        )
+
+
+@contextmanager
+def engine(
+    live: Mapping[str, Mapping[str, Any] | None],
+    *,
+    faults: Iterable[str] = (),
+    loopback: bool = False,
+) -> Iterator[Engine]:
+    """Open an engine on a platform that holds these schedules, by campaign; each is linked to an ACTIVE list."""
+    ticker = sandbox.Ticker()
+    world = sandbox.World.open(clock=CLOCK, monotonic=ticker)
+    world.configure(requests_per_second=0)
+    for key, body in live.items():
+        world.put_campaign(key, f"Campaign {key}", schedule=body)
+    world.put_list("dnc-1", "Suppression", campaign_ids=list(live))
+    for fault in faults:
+        world.faults.add(fault)
+    try:
+        if not loopback:
+            yield Engine(world, ticker)
+            return
+        with sandbox.loopback(sandbox.create_app(world, sleep=ticker.sleep)) as url:
+            yield Engine(world, ticker, url)
+    finally:
+        world.close()
