@@ -1,0 +1,64 @@
+"""The record of the ledger: build, encode, chain, verify, ask. Values in, values out.
+
+```
+Provenance(actor, approver, pull_request, reviewed_head, run_url)
+Run(tenant, commit, id, clock, provenance)              makes the events of one run
+  .open(digest=…, operations=…, tool=…, ledger=…, applied=…)   .close(counts)
+  .intent(operation, digest=…, generation=…, attempt=0)        .outcome(intent, result, audit=…, **Observed)
+  .hold(target, …) .release(target, …) .note(text) .superseded(commit)
+Event                                                   something that happened; `.id` names it
+chain(event, last, seq) -> Record                       an event in its place
+encode(record) -> bytes; decode(commit, blob) -> (records, defects)
+verify(notes, tenant=…) -> (Defect, …)                  all that is wrong, the first bad record first
+key(tenant, commit, op, generation, attempt) -> str     the idempotency key of a write
+generations(records) open_intents(records) applied(records) holds(records, now=…)      what the ledger says
+```
+
+A record is one line of canonical ASCII JSON in the note of the commit that its run was about. Ids name events: the same
+event has the same id whoever writes it, so a second writer can see that it is there. The chain is per run (`h` hashes the
+record, `n` counts it, `prev` is the `h` before it), so two runs never fork one chain; `seq` counts the whole ledger, so
+its order trusts no clock.
+Numbers are those of the body in its canonical form; rates and durations are always written as floats (25.0).
+"""
+
+from reconciler.audit.check import verify
+from reconciler.audit.queries import Applied, applied, generations, holds, open_intents
+from reconciler.audit.records import (
+    FIRST,
+    LINE_LIMIT,
+    VERSION,
+    Defect,
+    Event,
+    Record,
+    RecordKind,
+    chain,
+    decode,
+    encode,
+    key,
+    stamp,
+)
+from reconciler.audit.runs import Observed, Provenance, Run
+
+__all__ = [
+    "FIRST",
+    "LINE_LIMIT",
+    "VERSION",
+    "Applied",
+    "Defect",
+    "Event",
+    "Observed",
+    "Provenance",
+    "Record",
+    "RecordKind",
+    "Run",
+    "applied",
+    "chain",
+    "decode",
+    "encode",
+    "generations",
+    "holds",
+    "key",
+    "open_intents",
+    "stamp",
+    "verify",
+]

@@ -1,0 +1,123 @@
+"""Is a ledger what it was when it was written? Everything that its records alone can tell."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.audit.records import FIRST, Defect, Record, RecordKind, digest_of, key
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A record, the commit whose note it stands in, and its line there."""
+
+    commit: str
+    line: int
+    record: Record
+
+    def but(self, problem: str) -> Defect:
+        return Defect(self.commit, self.line, problem, self.record.id)
+
+
+def verify(notes: Mapping[str, Sequence[Record]], *, tenant: str) -> tuple[Defect, ...]:
+    """Return everything that is wrong with a ledger's records, in its own order: the first bad record first.
+
+    Checked: hashes and ids; the ledger's count, without a gap; each run's chain, in one note; each note's records
+    belong to its commit and to the tenant; no event twice; each outcome has its intent and each intent its `open`;
+    nothing after a `close`. What was cut off the ledger's end, or rewritten whole, shows in its history or to a
+    witness, not here.
+
+    Args:
+        notes: records of each note, in order, by commit.
+        tenant: whose ledger it is.
+    """
+    placed = [
+        _Placed(commit, line, record)
+        for commit, records in notes.items()
+        for line, record in enumerate(records, start=1)
+    ]
+    counted = sorted(placed, key=lambda each: each.record.seq)
+    defects = [
+        *(each.but(problem) for each in placed for problem in _itself(each, tenant)),
+        *_counted(counted),
+        *_ordered(placed),
+        *_chained(placed),
+        *_referring(counted),
+    ]
+    rank = {(each.commit, each.line): rank for rank, each in enumerate(counted)}
+    return tuple(sorted(defects, key=lambda defect: rank[defect.commit, defect.line]))
+
+
+def _itself(placed: _Placed, tenant: str) -> Iterator[str]:
+    record, event = placed.record, placed.record.event
+    if digest_of(record) != record.h:
+        yield "its content does not match its hash: it was edited"
+    elif event.id != record.id:
+        yield "its id is not that of the event it tells"
+    if event.commit != placed.commit:
+        yield f"it belongs to the note of {event.commit[:12]}"
+    if event.tenant != tenant:
+        yield f"it belongs to the tenant {event.tenant}"
+    if record.kind is RecordKind.INTENT and event.data.get("key") != _key(record):
+        yield "its key is not that of its write"
+
+
+def _key(record: Record) -> str:
+    event, data = record.event, record.data
+    return key(event.tenant, event.commit, data["op"], data["generation"], data["attempt"])
+
+
+def _counted(counted: Sequence[_Placed]) -> Iterator[Defect]:
+    due = 0
+    for each in counted:
+        if each.record.seq > due:
+            yield each.but(f"{each.record.seq - due} of the records before it are missing")
+        elif each.record.seq < due:
+            yield each.but("another record has its place in the ledger")
+        due = each.record.seq + 1
+
+
+def _ordered(placed: Sequence[_Placed]) -> Iterator[Defect]:
+    for before, each in itertools.pairwise(placed):
+        if before.commit == each.commit and before.record.seq > each.record.seq:
+            yield each.but("it stands after a later record")
+
+
+def _chained(placed: Sequence[_Placed]) -> Iterator[Defect]:
+    """Follow each run from its first record on; after a break, go on from there."""
+    runs: dict[str, _Placed] = {}
+    for each in placed:
+        record, last = each.record, runs.get(each.record.event.run)
+        n, prev = (0, FIRST) if last is None else (last.record.n + 1, last.record.h)
+        if record.n != n:
+            yield each.but(f"it is number {record.n} of its run where number {n} is due")
+        elif record.prev != prev:
+            yield each.but("it does not follow the record before it in its run")
+        if last is not None and last.commit != each.commit:
+            yield each.but("its run began in the note of another commit")
+        if last is not None and last.record.kind is RecordKind.CLOSE:
+            yield each.but("its run was closed before it")
+        runs[record.event.run] = each
+
+
+def _referring(counted: Sequence[_Placed]) -> Iterator[Defect]:
+    """Check what a record says of earlier ones."""
+    seen: dict[str, Record] = {}
+    opened: set[str] = set()
+    for each in counted:
+        record = each.record
+        if record.id in seen:
+            yield each.but("the same event is recorded twice")
+        seen.setdefault(record.id, record)
+        if record.kind is RecordKind.OPEN:
+            opened.add(record.event.run)
+        elif record.kind is RecordKind.INTENT and record.event.run not in opened:
+            yield each.but("an intent without the opening of its run")
+        elif record.kind is RecordKind.OUTCOME:
+            intent = seen.get(str(record.data["intent"]))
+            if intent is None or intent.kind is not RecordKind.INTENT:
+                yield each.but("an outcome without an intent before it")
+            elif intent.data["op"] != record.data.get("op"):
+                yield each.but("an outcome of another operation than its intent")

@@ -1,0 +1,265 @@
+"""What a record is: an event, its id, its place in the chain, its line."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from reconciler.errors import LedgerError, safe
+from reconciler.plan import canonical_json, sha256_of
+
+VERSION: Final = 1
+"""`v` of every record."""
+
+LINE_LIMIT: Final = 8 * 1024
+"""Bytes of one record with its line end."""
+
+TEXT_LIMIT: Final = 500
+"""Characters of a reason, a note or a message."""
+
+FIRST: Final = "0" * 64
+"""`prev` of a run's first record."""
+
+
+class RecordKind(StrEnum):
+    """What a record tells."""
+
+    OPEN = "open"
+    INTENT = "intent"
+    OUTCOME = "outcome"
+    CLOSE = "close"
+    HOLD = "hold"
+    RELEASE = "release"
+    NOTE = "note"
+
+
+_IDENTITY: Final[Mapping[RecordKind, tuple[str, ...]]] = {
+    RecordKind.OPEN: ("run",),
+    RecordKind.CLOSE: ("run",),
+    RecordKind.INTENT: ("commit", "op", "generation", "attempt"),
+    RecordKind.OUTCOME: ("intent",),
+    RecordKind.HOLD: ("run", "target"),
+    RecordKind.RELEASE: ("run", "target"),
+    RecordKind.NOTE: ("run", "text"),
+}
+"""What makes an event of a kind the same event, beside kind and tenant."""
+
+_NEEDED: Final[Mapping[RecordKind, Mapping[str, type]]] = {
+    RecordKind.OPEN: {},
+    RecordKind.CLOSE: {},
+    RecordKind.INTENT: {"op": str, "generation": int, "attempt": int, "target": str, "verb": str},
+    RecordKind.OUTCOME: {"intent": str, "result": str},
+    RecordKind.HOLD: {"target": str},
+    RecordKind.RELEASE: {"target": str},
+    RecordKind.NOTE: {"text": str},
+}
+"""What a kind's records are asked for later, and so must say."""
+
+_HEADER: Final = {
+    "v": int,
+    "id": str,
+    "kind": str,
+    "tenant": str,
+    "commit": str,
+    "run": str,
+    "seq": int,
+    "n": int,
+    "prev": str,
+    "h": str,
+    "ts": str,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a run, not yet in the ledger.
+
+    Attributes:
+        ts: our clock when it was made, UTC, milliseconds.
+        data: what this kind of record says beyond the header; JSON values only.
+    """
+
+    kind: RecordKind
+    tenant: str
+    commit: str
+    run: str
+    ts: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of what the event is: the same event has the same id, whoever writes it and when."""
+        known = {**self.data, "commit": self.commit, "run": self.run}
+        what = {name: known.get(name) for name in _IDENTITY[self.kind]}
+        return sha256_of({**what, "kind": self.kind, "tenant": self.tenant})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event in its place: the ledger's `seq`-th and its run's `n`-th, after its run's record whose hash is `prev`."""
+
+    event: Event
+    seq: int
+    n: int
+    prev: str
+    h: str
+    id: str
+    v: int = VERSION
+
+    @property
+    def kind(self) -> RecordKind:
+        """What it tells."""
+        return self.event.kind
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What it says beyond the header."""
+        return self.event.data
+
+    def fields(self) -> dict[str, Any]:
+        """Return the whole record, flat, as it is encoded."""
+        event = self.event
+        return {
+            **event.data,
+            "commit": event.commit,
+            "h": self.h,
+            "id": self.id,
+            "kind": event.kind.value,
+            "n": self.n,
+            "prev": self.prev,
+            "run": event.run,
+            "seq": self.seq,
+            "tenant": event.tenant,
+            "ts": event.ts,
+            "v": self.v,
+        }
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Defect:
+    """One thing that is wrong with the ledger.
+
+    Attributes:
+        commit, line: the note and the line in it, from 1; line 0 is the whole note or ledger.
+        problem: what is wrong, for a person.
+        id: the record's, when it could be read.
+    """
+
+    commit: str
+    line: int
+    problem: str
+    id: str = ""
+
+    def __str__(self) -> str:
+        where = f"note of {self.commit[:12]}" if self.commit else "ledger"
+        place = f"{where}, line {self.line}" if self.line else where
+        return f"{place}: {safe(self.problem)}" + (f" (record {self.id[:12]})" if self.id else "")
+
+
+def stamp(instant: datetime) -> str:
+    """Return an aware instant in UTC with milliseconds: `2027-01-11T14:00:00.000Z`."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def key(tenant: str, commit: str, op: str, generation: int, attempt: int) -> str:
+    """Return the idempotency key of a write: 52 lower-case letters and digits.
+
+    `generation` makes A, B and A again within the platform's memory three writes; `attempt` leaves a stored error.
+    """
+    digest = hashlib.sha256(canonical_json([tenant, commit, op, generation, attempt]).encode())
+    return base64.b32encode(digest.digest()).decode().rstrip("=").lower()
+
+
+def chain(event: Event, last: Record | None, seq: int) -> Record:
+    """Return an event as the record after `last` of its run (`None`: the first), the ledger's `seq`-th (from 0).
+
+    Raises:
+        LedgerError: its line would be too long.
+    """
+    n, prev = (0, FIRST) if last is None else (last.n + 1, last.h)
+    bare = Record(event, seq=seq, n=n, prev=prev, h="", id=event.id)
+    record = replace(bare, h=digest_of(bare))
+    if (size := len(encode(record))) > LINE_LIMIT:
+        what = safe(str(event.data.get("name") or event.kind))
+        raise LedgerError(f"the audit record of {what} has {size} bytes; {LINE_LIMIT} are allowed")
+    return record
+
+
+def digest_of(record: Record) -> str:
+    """Return what a record's `h` must be: SHA-256 of everything else in it."""
+    return sha256_of({name: value for name, value in record.fields().items() if name != "h"})
+
+
+def encode(record: Record) -> bytes:
+    """Return a record's line: canonical ASCII JSON and a line end."""
+    return canonical_json(record.fields()).encode("ascii") + b"\n"
+
+
+def decode(commit: str, blob: bytes) -> tuple[tuple[Record, ...], tuple[Defect, ...]]:
+    """Return the records of a note, and the lines of it that are none.
+
+    Args:
+        commit: the commit that carries the note.
+        blob: its bytes.
+    """
+    *lines, rest = blob.split(b"\n")
+    records: list[Record] = []
+    defects: list[Defect] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(_parse(line))
+        except (ValueError, RecursionError) as error:
+            defects.append(Defect(commit, number, str(error)))
+    if rest or not lines:
+        defects.append(Defect(commit, len(lines) + 1, "the line is cut: it has no end"))
+    return tuple(records), tuple(defects)
+
+
+def _parse(line: bytes) -> Record:
+    if len(line) >= LINE_LIMIT:
+        raise ValueError(f"the line has {len(line)} bytes; at most {LINE_LIMIT - 1} are allowed")
+    if b"\0" in line:
+        raise ValueError("the line holds a NUL")
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError("the line is not JSON") from None
+    if not isinstance(fields, dict):
+        raise ValueError("the line is not a record")  # noqa: TRY004 - a defect of the file, not of the program
+    _require(fields, {"v": int})
+    if fields["v"] != VERSION:
+        raise ValueError(f"record version {fields['v']}: this program reads version {VERSION}")
+    _require(fields, _HEADER)
+    _require(fields, _NEEDED[RecordKind(fields["kind"])])
+    record = _record(fields)
+    if encode(record) != line + b"\n":
+        raise ValueError("the line is not in canonical form")
+    return record
+
+
+def _require(fields: Mapping[str, Any], types: Mapping[str, type]) -> None:
+    for name, kind in types.items():
+        if type(fields.get(name)) is not kind:
+            raise ValueError(f"the record's {name} is missing or of another type")
+
+
+def _record(fields: dict[str, Any]) -> Record:
+    data = {name: value for name, value in fields.items() if name not in _HEADER}
+    event = Event(
+        kind=RecordKind(fields["kind"]),
+        tenant=fields["tenant"],
+        commit=fields["commit"],
+        run=fields["run"],
+        ts=fields["ts"],
+        data=MappingProxyType(data),
+    )
+    return Record(
+        event, seq=fields["seq"], n=fields["n"], prev=fields["prev"], h=fields["h"], id=fields["id"]
+    )

@@ -1,0 +1,251 @@
+"""A run makes events: one function for each thing that it may have to tell."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, TypedDict, Unpack
+
+from reconciler.audit.records import Event, Record, RecordKind, key, stamp
+from reconciler.dialects.base import ScrubList
+from reconciler.errors import LedgerError, safe
+from reconciler.plan import DONE, Action, Operation, Result, canonical_json, sha256_of
+
+TEXT_LIMIT: Final = 500
+"""Characters of a reason, a note or a message."""
+
+_ACTIONS: Final = {
+    Action.CREATE: "SCHEDULE_DEPLOYED",
+    Action.UPDATE: "SCHEDULE_DEPLOYED",
+    Action.RETIRE: "SCHEDULE_RETIRED",
+    Action.REFRESH: "SCHEDULE_REFRESHED",
+}
+
+_RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who stands behind a run, as far as it is known. `None` is "not known", never "the same as the actor"."""
+
+    actor: str
+    approver: str | None = None
+    pull_request: str | None = None
+    reviewed_head: str | None = None
+    run_url: str | None = None
+
+    def fields(self) -> dict[str, str | None]:
+        """Return what a record says of it."""
+        return {
+            "actor": _text(self.actor),
+            "approver": _text(self.approver),
+            "pull_request": _text(self.pull_request),
+            "reviewed_head": _text(self.reviewed_head),
+            "run_url": _text(self.run_url),
+        }
+
+
+class Observed(TypedDict, total=False):
+    """What apply saw of one write. What is left out was not seen."""
+
+    at: str | None
+    """The platform's clock when it took effect, as it wrote it; ours counts when it said nothing."""
+    dnc_verified: bool | None
+    """What the check at apply found: scrubbing on and an ACTIVE list linked; `None` when not checked."""
+    dnc_lists: Sequence[ScrubList]
+    """The do-not-call lists linked at apply."""
+    schedule_id: str | None
+    """The platform's id of what it now stores."""
+    latency_s: float | None
+    """From stored to active, seconds, by the platform's clock."""
+    live: str | None
+    """Hash of what was read back."""
+    message: str | None
+    """For a person, when it did not end well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Makes the events of one run of a command on one commit.
+
+    Attributes:
+        tenant, commit: what it acts on.
+        id: unique: letters, digits, `.`, `_`, `-`, at most 64.
+        clock: our clock, aware.
+        provenance: who stands behind it.
+    """
+
+    tenant: str
+    commit: str
+    id: str
+    clock: Callable[[], datetime]
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        if not _RUN.fullmatch(self.id):
+            raise ValueError(f"{self.id!r}: not a run id")
+
+    def open(
+        self, *, digest: str, operations: int, tool: str, ledger: str | None, applied: str | None
+    ) -> Event:
+        """Begin.
+
+        Args:
+            digest: of the plan.
+            operations: how many will be carried out.
+            tool: name and version.
+            ledger: the ledger's head that this run saw; `None` when it was empty.
+            applied: the commit applied last, as far as the ledger says.
+        """
+        return self._event(
+            RecordKind.OPEN,
+            self.provenance.fields()
+            | {
+                "applied": applied,
+                "digest": digest,
+                "ledger": ledger,
+                "operations": operations,
+                "tool": _text(tool),
+            },
+        )
+
+    def intent(
+        self, operation: Operation, *, digest: str, generation: int, attempt: int = 0
+    ) -> Event:
+        """Say what is about to be written. No write before this is acknowledged.
+
+        Args:
+            operation: the write.
+            digest: of the plan that it was approved in.
+            generation: outcomes that the ledger holds for this commit and operation (`generations`).
+            attempt: raised only when the platform pinned an error to the key.
+        """
+        op = operation.hash
+        desired = operation.desired
+        return self._event(
+            RecordKind.INTENT,
+            self.provenance.fields()
+            | {
+                "after": None if desired is None else sha256_of(desired),
+                "attempt": attempt,
+                "before": operation.live_hash,
+                "body": None if desired is None else dict(desired),
+                "digest": digest,
+                "direction": str(operation.direction),
+                "generation": generation,
+                "key": key(self.tenant, self.commit, op, generation, attempt),
+                "name": _text(operation.name),
+                "object": operation.kind,
+                "op": op,
+                "target": operation.key,
+                "verb": operation.action.value,
+            },
+        )
+
+    def outcome(
+        self,
+        intent: Event | Record,
+        result: Result,
+        *,
+        audit: Mapping[str, Any],
+        **observed: Unpack[Observed],
+    ) -> Event:
+        """Say how a write ended: the audit entry.
+
+        Args:
+            intent: the write; who approved it, and as what, is copied from there.
+            result: how it ended.
+            audit: the kind's fields of the desired body (`Operation.audit`).
+            **observed: what the platform said (`Observed`).
+        """
+        said = intent.data
+        event = self._event(RecordKind.OUTCOME, {name: said.get(name) for name in _COPIED})
+        entry = {
+            "campaign_id": said["target"],
+            **audit,
+            **_observed(observed),
+            "action": _action(Action(said["verb"]), result),
+            "intent": intent.id,
+            "result": result.value,
+            "timestamp": observed.get("at") or event.ts,
+        }
+        if isinstance(entry.get("dial_rate"), int):
+            entry["dial_rate"] = float(entry["dial_rate"])
+        return replace(event, data=_frozen({**event.data, **entry}))
+
+    def close(self, counts: Mapping[str, int]) -> Event:
+        """End. `counts`: planned, applied, active, failed, held."""
+        return self._event(RecordKind.CLOSE, {"counts": dict(counts)})
+
+    def hold(self, target: str, *, name: str, reason: str, until: datetime | None = None) -> Event:
+        """Forbid apply to touch an object, until released or until an instant."""
+        data = {"name": _text(name), "reason": _text(reason), "target": target}
+        return self._event(
+            RecordKind.HOLD,
+            self.provenance.fields() | data | {"until": None if until is None else stamp(until)},
+        )
+
+    def release(self, target: str, *, name: str, reason: str) -> Event:
+        """End a hold."""
+        data = {"name": _text(name), "reason": _text(reason), "target": target}
+        return self._event(RecordKind.RELEASE, self.provenance.fields() | data)
+
+    def note(self, text: str) -> Event:
+        """Say something to whoever reads the ledger later."""
+        return self._event(RecordKind.NOTE, self.provenance.fields() | {"text": _text(text)})
+
+    def superseded(self, commit: str) -> Event:
+        """Record that a commit never got an apply of its own: this run's commit came after it."""
+        event = self.note(f"superseded: {commit} was not applied by itself")
+        return replace(event, data=_frozen({**event.data, "superseded": commit}))
+
+    def _event(self, kind: RecordKind, data: Mapping[str, Any]) -> Event:
+        return Event(kind, self.tenant, self.commit, self.id, stamp(self.clock()), _frozen(data))
+
+
+_COPIED: Final = (
+    *("actor", "approver", "pull_request", "reviewed_head", "run_url"),
+    *("digest", "op", "generation", "attempt", "target", "object", "name", "verb", "direction"),
+)
+"""What an outcome repeats of its intent, so that one line answers who, what and by whose leave."""
+
+
+def _observed(observed: Observed) -> dict[str, Any]:
+    lists = sorted(observed.get("dnc_lists", ()), key=lambda each: each.id)
+    latency_s = observed.get("latency_s")
+    return {
+        "dnc_lists": [
+            {"id": each.id, "status": each.status, "updated_at": each.updated_at} for each in lists
+        ],
+        "dnc_verified": observed.get("dnc_verified"),
+        "latency_s": None if latency_s is None else round(float(latency_s), 3),
+        "live": observed.get("live"),
+        "message": _text(observed.get("message")),
+        "schedule_id": observed.get("schedule_id"),
+    }
+
+
+def _action(verb: Action, result: Result) -> str:
+    """Name what happened to the schedule: an attempt that changed nothing is no deployment."""
+    if result in DONE:
+        return _ACTIONS[verb]
+    if result is Result.STORED_NOT_ACTIVE:
+        return "SCHEDULE_STORED"
+    return "SCHEDULE_UNKNOWN" if result is Result.UNKNOWN else "SCHEDULE_UNCHANGED"
+
+
+def _text(text: str | None) -> str | None:
+    return None if text is None else safe(text, limit=TEXT_LIMIT)
+
+
+def _frozen(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return JSON data as it will be read back, with a clear error for what JSON cannot hold."""
+    try:
+        plain: dict[str, Any] = json.loads(canonical_json(dict(data)))
+    except (TypeError, ValueError) as error:
+        raise LedgerError(f"an audit record cannot hold this: {error}") from error
+    return MappingProxyType(plain)

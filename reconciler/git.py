@@ -1,0 +1,598 @@
+"""The only door to git, and to any other process.
+
+```
+toplevel(path, environ=…) -> Path | None            the work tree that holds a path; None when there is none
+Git.find(path, environ=…) -> Git | None             the repository there
+Git(root, environ=…, runner=…, timeout_s=…)
+  .head() .resolve(name) .refs(*names) .is_ancestor(a, b) .remotes()      what is where
+  .is_clean(folder) .differing(folder)                                    does a folder equal HEAD
+  .stat(*ids) .read(*ids) .read_blob(id, limit) .walk(tip)                objects
+  .write_blob(data) .make_tree(entries) .commit_tree(tree, …)             objects, made
+  .update_refs(*moves)                                                    compare-and-swap, all or none
+  .remote_refs(remote, *refs) .fetch(remote, *refs) .push(remote, *moves) another repository
+```
+
+Git runs from an argument list, in its own session (a Ctrl-C at the terminal is ours to handle, and nothing can ask a
+question), with `GIT_*` and our own secrets taken out of its environment, without the repository's hooks, fsmonitor,
+signing and replace refs, in UTF-8, with a timeout. The manner of running it follows setuptools-scm.
+Works in worktrees, in shallow clones, with SHA-1 and SHA-256.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol, TypeAlias
+
+from reconciler.errors import SHORTENED_TO, GitError, Unavailable, safe
+
+TIMEOUT_S: Final = 60.0
+"""Seconds that one git command on this machine may take."""
+
+NETWORK_TIMEOUT_S: Final = 120.0
+"""Seconds that one fetch or push may take."""
+
+_GRACE_S: Final = 2.0
+
+TREE: Final = "40000"
+FILE: Final = "100644"
+
+_OPTIONS: Final = (
+    "--no-pager",
+    "--no-optional-locks",
+    "--literal-pathspecs",
+    *(
+        part
+        for setting in (
+            "commit.gpgSign=false",
+            "core.askPass=",
+            "core.filesRefLockTimeout=5000",
+            "core.fsmonitor=false",
+            f"core.hooksPath={os.devnull}",
+            "core.packedRefsTimeout=5000",
+            "core.untrackedCache=false",
+            "fetch.prune=false",
+            "gc.auto=0",
+            "i18n.commitEncoding=UTF-8",
+            "maintenance.auto=false",
+            "protocol.ext.allow=never",
+            "push.followTags=false",
+            "push.gpgSign=false",
+            "push.recurseSubmodules=no",
+        )
+        for part in ("-c", setting)
+    ),
+)
+
+_ENVIRONMENT: Final = {
+    "GIT_COMMITTER_EMAIL": "reconcile@localhost",
+    "GIT_COMMITTER_NAME": "reconcile",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "LC_ALL": "C.UTF-8",
+}
+
+_HEX: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_REF: Final = re.compile(r"refs(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+_USER_IN_URL: Final = re.compile(r"://[^/@\s]+@")
+_MANIFEST_SUFFIXES: Final = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a process left: exit code, output, and what it said on stderr."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+class Runner(Protocol):
+    """Runs a program. The one in use starts a process; another may count, or fail on purpose."""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: bytes,
+        timeout_s: float,
+    ) -> Ran:
+        """Run `argv`.
+
+        Raises:
+            FileNotFoundError: there is no such program.
+            TimeoutError: it took longer than `timeout_s`, and was ended.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a commit says made it. Never read from `user.name`: CI machines have none."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """Type (`blob`, `tree`, `commit`, `tag`) and size in bytes of an object."""
+
+    type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A ref goes from `old` to `new`; `None` is "does not exist".
+
+    Attributes:
+        exact: push by exact lease, so that a value that does not descend from `old` is taken too. Without it a push
+            is plain: the remote takes descendants only.
+    """
+
+    ref: str
+    new: str | None
+    old: str | None
+    exact: bool = False
+
+
+Entry: TypeAlias = tuple[str, str]
+"""Mode and object id of one name in a tree."""
+
+
+def run_process(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdin: bytes,
+    timeout_s: float,
+) -> Ran:
+    """Run a program in its own session, and end all of it when it takes too long (`Runner`)."""
+    process = subprocess.Popen(  # noqa: S603 - an argument list, built here; no shell
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            out, err = process.communicate(stdin, timeout_s)
+        except BaseException as error:
+            _end(process)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise TimeoutError from error
+            raise
+    return Ran(process.returncode, out, err)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started: first so that git can remove its lock files, then for certain."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal_number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_GRACE_S)
+
+
+def toplevel(
+    path: Path, *, environ: Mapping[str, str] | None = None, runner: Runner = run_process
+) -> Path | None:
+    """Return the top of the work tree that holds `path`; `None` when no repository does.
+
+    Raises:
+        GitError: git is not installed, or will not open the repository that is there (its owner, its format).
+    """
+    folder = path if path.is_dir() else path.parent
+    git = Git(folder, environ=environ, runner=runner)
+    ran = git.run("rev-parse", "--show-toplevel", allowed=(0, 128))
+    if ran.code == 0:
+        return Path(os.fsdecode(ran.out).rstrip("\n"))
+    if any((parent / ".git").exists() for parent in (folder, *folder.resolve().parents)):
+        raise GitError(f"git will not open the repository here: {_first_line(ran)}")
+    return None
+
+
+class Git:
+    """One repository.
+
+    Args:
+        root: top of its work tree (or of a bare repository).
+        environ: the environment to start from (`PATH`, `HOME` and an ssh agent matter); `None`: this process's.
+        runner: starts the process.
+        timeout_s, network_timeout_s: seconds that one command may take.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        runner: Runner = run_process,
+        timeout_s: float = TIMEOUT_S,
+        network_timeout_s: float = NETWORK_TIMEOUT_S,
+    ) -> None:
+        self.root = root
+        self._runner = runner
+        self._timeout_s = timeout_s
+        self._network_timeout_s = network_timeout_s
+        kept = {
+            name: value
+            for name, value in (os.environ if environ is None else environ).items()
+            if not name.startswith(("GIT_", "CXONE_")) and name not in {"LANGUAGE", "SSH_ASKPASS"}
+        }
+        self._environment = kept | _ENVIRONMENT
+
+    @classmethod
+    def find(cls, path: Path, *, environ: Mapping[str, str] | None = None) -> Git | None:
+        """Return the repository whose work tree holds `path`; `None` outside one (`toplevel`)."""
+        root = toplevel(path, environ=environ)
+        return None if root is None else cls(root, environ=environ)
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        allowed: Sequence[int] = (0,),
+        extra: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Ran:
+        """Run one git command.
+
+        Args:
+            arguments: subcommand first.
+            stdin: what it reads.
+            allowed: exit codes that are an answer.
+            extra: environment on top of ours.
+            timeout_s: instead of the usual.
+
+        Raises:
+            GitError: no git, a timeout, or another exit code; carries git's first line, escaped.
+        """
+        limit = self._timeout_s if timeout_s is None else timeout_s
+        what = "git " + next((a for a in arguments if not a.startswith("-") and "=" not in a), "")
+        try:
+            ran = self._runner(
+                ["git", *_OPTIONS, *arguments],
+                cwd=self.root,
+                env=self._environment | dict(extra or {}),
+                stdin=stdin,
+                timeout_s=limit,
+            )
+        except FileNotFoundError:
+            if not self.root.is_dir():
+                raise GitError(f"{safe(str(self.root))}: no such folder") from None
+            raise GitError(
+                "git is not installed, or not on PATH: install git 2.39 or later"
+            ) from None
+        except TimeoutError:
+            raise GitError(f"{what} took longer than {limit:g} s and was stopped") from None
+        if ran.code not in allowed:
+            raise GitError(f"{what}: {_first_line(ran)}")
+        return ran
+
+    def text(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Run one git command and return its output without the last line end."""
+        return self.run(*arguments, stdin=stdin).out.decode("utf-8", "surrogateescape").rstrip("\n")
+
+    def _network(self, *arguments: str) -> Ran:
+        """Run a command that talks to another repository; every failure is the remote's until it is looked at."""
+        try:
+            return self.run(*arguments, timeout_s=self._network_timeout_s)
+        except GitError as error:
+            raise Unavailable(f"the git remote does not answer: {error}") from error
+
+    # --- what is where ------------------------------------------------------------------------------------------------
+
+    def head(self) -> str:
+        """Return the id of the checked out commit.
+
+        Raises:
+            GitError: there is no commit yet.
+        """
+        found = self.resolve("HEAD^{commit}")
+        if found is None:
+            raise GitError("this repository has no commit yet: commit the manifests first")
+        return found
+
+    def resolve(self, name: str) -> str | None:
+        """Return the id that a revision stands for; `None` when there is no such thing."""
+        if name.startswith("-"):
+            raise GitError(f"{safe(name)}: not a revision")
+        ran = self.run("rev-parse", "--verify", "--quiet", name, allowed=(0, 1, 128))
+        return ran.out.decode().strip() or None if ran.code == 0 else None
+
+    def refs(self, *names: str) -> dict[str, str]:
+        """Return the ids of the refs among `names` that exist."""
+        out = self.text("for-each-ref", "--format=%(objectname) %(refname)", *map(_ref, names))
+        found = {ref: value for value, _, ref in (line.partition(" ") for line in out.splitlines())}
+        return {name: found[name] for name in names if name in found}
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Return whether `newer` descends from `older` (itself counts), as far as the history is here.
+
+        Raises:
+            GitError: one of them is not here.
+        """
+        ran = self.run("merge-base", "--is-ancestor", _id(older), _id(newer), allowed=(0, 1))
+        return ran.code == 0
+
+    def remotes(self) -> tuple[str, ...]:
+        """Return the names of the configured remotes."""
+        return tuple(self.text("remote").split())
+
+    # --- the work tree ------------------------------------------------------------------------------------------------
+
+    def is_clean(self, folder: Path) -> bool:
+        """Return whether a folder of the work tree equals HEAD (see `differing`)."""
+        return not self.differing(folder)
+
+    def differing(self, folder: Path) -> tuple[str, ...]:
+        """Return what makes a folder of the work tree differ from HEAD: path and how, sorted; empty when nothing does.
+
+        Changed, staged, missing and untracked files count; ignored ones when their name is that of a manifest; files
+        that git was told not to look at (`assume-unchanged`, `skip-worktree`, sparse checkouts) always.
+
+        Raises:
+            GitError: the folder is not in this work tree.
+        """
+        inside = self._inside(folder)
+        status = self.text(
+            *("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all"),
+            *("--ignored=traditional", "--ignore-submodules=none", "--", inside),
+        )
+        found = {
+            f"{safe(line[3:])} ({_state(line[:2])})"
+            for line in filter(None, status.split("\0"))
+            if line[:2] != "!!" or line.endswith(_MANIFEST_SUFFIXES)
+        }
+        tags = self.text("ls-files", "-v", "-z", "--", inside)
+        found |= {
+            f"{safe(line[2:])} (git was told not to look at it)"
+            for line in filter(None, tags.split("\0"))
+            if line[0].islower() or line[0] == "S"
+        }
+        return tuple(sorted(found))
+
+    def _inside(self, folder: Path) -> str:
+        try:
+            return folder.resolve().relative_to(self.root.resolve()).as_posix()
+        except ValueError:
+            raise GitError(
+                f"{safe(str(folder))} is not inside the repository {safe(str(self.root))}"
+            ) from None
+
+    # --- objects ------------------------------------------------------------------------------------------------------
+
+    def stat(self, *ids: str) -> dict[str, Stat]:
+        """Return type and size of each object that is here; absent ones are left out."""
+        if not ids:
+            return {}
+        out = self.text("cat-file", "--batch-check", stdin=_lines(ids))
+        rows = (line.split(" ") for line in out.splitlines())
+        return {row[0]: Stat(row[1], int(row[2])) for row in rows if len(row) == 3}  # noqa: PLR2004 - id, type, size; "ID missing" is two
+
+    def read(self, *ids: str) -> dict[str, bytes]:
+        """Return the contents of objects, raw, by id. Look at `stat` first: this reads all of each.
+
+        Raises:
+            GitError: one of them is not here.
+        """
+        if not ids:
+            return {}
+        return dict(_batch(self.run("cat-file", "--batch", stdin=_lines(ids)).out))
+
+    def read_blob(self, blob: str, *, limit: int) -> bytes:
+        """Return a blob's bytes.
+
+        Raises:
+            GitError: not here, not a blob, or above `limit` bytes.
+        """
+        stat = self.stat(blob).get(blob)
+        if stat is None or stat.type != "blob" or stat.size > limit:
+            what = "not here" if stat is None else f"a {stat.type} of {stat.size} bytes"
+            raise GitError(f"object {blob} is {what}; expected a blob of at most {limit} bytes")
+        return self.read(blob)[blob]
+
+    def walk(self, tip: str) -> Iterator[tuple[str, bytes]]:
+        """Yield id and raw commit object of everything that `tip` descends from, newest first.
+
+        A parent that is not here (a shallow history) ends nothing: whoever reads sees it named in the raw commit.
+        """
+        ids = self.text("rev-list", "--topo-order", _id(tip), "--").splitlines()
+        raw = self.read(*ids)
+        return ((each, raw[each]) for each in ids)
+
+    def write_blob(self, data: bytes) -> str:
+        """Store bytes verbatim and return their id."""
+        return self.text("hash-object", "-w", "--stdin", stdin=data)
+
+    def make_tree(self, entries: Mapping[str, Entry]) -> str:
+        """Store a tree of name → (mode, id) and return its id."""
+        lines = (
+            f"{mode.zfill(6)} {_type(mode)} {_id(value)}\t{name}\0"
+            for name, (mode, value) in entries.items()
+        )
+        data = "".join(lines).encode("utf-8", "surrogateescape")
+        return self.text("mktree", "-z", "--missing", stdin=data)
+
+    def commit_tree(
+        self,
+        tree: str,
+        *,
+        parents: Sequence[str],
+        message: str,
+        identity: Identity,
+        at: datetime,
+        signing_key: Path | None = None,
+    ) -> str:
+        """Store a commit and return its id; the same arguments give the same id (unless signed).
+
+        Args:
+            tree: its tree.
+            parents: none makes a root.
+            message: UTF-8 text.
+            identity: author and committer.
+            at: when, aware; whole seconds count.
+            signing_key: sign with this SSH key (`git commit-tree -S`).
+        """
+        moment = f"{int(at.astimezone(UTC).timestamp())} +0000"
+        who = {
+            f"GIT_{role}_{part}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for part, value in (
+                ("NAME", identity.name),
+                ("EMAIL", identity.email),
+                ("DATE", moment),
+            )
+        }
+        signing: tuple[str, ...] = ()
+        if signing_key is not None:
+            signing = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={signing_key}")
+        flags = ["-S"] if signing_key is not None else []
+        flags += [part for parent in parents for part in ("-p", _id(parent))]
+        ran = self.run(
+            *signing, "commit-tree", *flags, _id(tree), stdin=message.encode(), extra=who
+        )
+        return ran.out.decode().strip()
+
+    def signatures(self, tip: str, signers: Path) -> dict[str, str]:
+        """Return git's one-letter verdict (`G` is good) on each commit that `tip` descends from.
+
+        Args:
+            tip: where to begin.
+            signers: an SSH allowed signers file (ssh-keygen(1)).
+        """
+        setting = f"gpg.ssh.allowedSignersFile={signers}"
+        out = self.text("-c", setting, "log", "--format=%H %G?", _id(tip), "--")
+        return {line[:-2]: line[-1] for line in out.splitlines()}
+
+    # --- refs ---------------------------------------------------------------------------------------------------------
+
+    def update_refs(self, *moves: Move) -> None:
+        """Move refs, all or none, if each is where its `old` says.
+
+        Raises:
+            GitError: it was not done, or its fate is unknown. Read the refs to learn which: the text does not say.
+        """
+        self.run(
+            "update-ref", "--no-deref", "--stdin", stdin="".join(map(_command, moves)).encode()
+        )
+
+    # --- another repository -------------------------------------------------------------------------------------------
+
+    def remote_refs(self, remote: str, *refs: str) -> dict[str, str]:
+        """Return the ids of the refs among `refs` that a remote has.
+
+        Raises:
+            Unavailable: it does not answer, which is not the same as "it has none".
+        """
+        ran = self._network("ls-remote", "--quiet", "--", _remote(remote), *map(_ref, refs))
+        rows = (line.partition("\t") for line in ran.out.decode("utf-8", "replace").splitlines())
+        found = {ref: value for value, _, ref in rows}
+        return {ref: found[ref] for ref in refs if ref in found}
+
+    def fetch(self, remote: str, *refs: str) -> None:
+        """Bring the whole history of a remote's refs here, and move no ref of ours.
+
+        Raises:
+            Unavailable: the remote does not answer, or has no such ref.
+        """
+        options = (
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--refmap=",
+            "--no-recurse-submodules",
+        )
+        self._network("fetch", *options, "--", _remote(remote), *map(_ref, refs))
+
+    def push(self, remote: str, *moves: Move) -> None:
+        """Move refs of a remote, all or none.
+
+        Raises:
+            Unavailable: it was refused, or its fate is unknown. Read the refs to learn which: the text does not say.
+        """
+        leases = [f"--force-with-lease={_ref(m.ref)}:{m.old or ''}" for m in moves if m.exact]
+        specs = [f"{_id(m.new) if m.new else ''}:{_ref(m.ref)}" for m in moves]
+        options = ("--quiet", "--atomic", "--no-verify", "--no-signed")
+        self._network("push", *options, *leases, "--", _remote(remote), *specs)
+
+
+def _first_line(ran: Ran) -> str:
+    lines = ran.err.decode("utf-8", "replace").splitlines()
+    line = next((line.strip() for line in lines if line.strip()), f"exit code {ran.code}")
+    return safe(_USER_IN_URL.sub("://…@", line), limit=SHORTENED_TO)
+
+
+def _state(code: str) -> str:
+    match code:
+        case "??":
+            return "untracked"
+        case "!!":
+            return "ignored by git, but a manifest"
+        case _ if code[0] != " ":
+            return "staged"
+        case _:
+            return "missing" if "D" in code else "changed"
+
+
+def _type(mode: str) -> str:
+    return {TREE: "tree", "160000": "commit"}.get(mode, "blob")
+
+
+def _command(move: Move) -> str:
+    match move.old, move.new:
+        case None, str(new):
+            return f"create {_ref(move.ref)} {_id(new)}\n"
+        case str(old), None:
+            return f"delete {_ref(move.ref)} {_id(old)}\n"
+        case str(old), str(new):
+            return f"update {_ref(move.ref)} {_id(new)} {_id(old)}\n"
+        case _:
+            raise ValueError(f"{move} moves nothing")
+
+
+def _batch(out: bytes) -> Iterator[tuple[str, bytes]]:
+    """Split what `cat-file --batch` prints: `id type size`, the bytes, a line end."""
+    at = 0
+    while at < len(out):
+        end = out.index(b"\n", at)
+        header = out[at:end].decode().split(" ")
+        if header[-1] == "missing":
+            raise GitError(f"object {safe(header[0])} is not here: fetch it")
+        start = end + 1
+        at = start + int(header[2]) + 1
+        yield header[0], out[start : at - 1]
+
+
+def _lines(ids: Sequence[str]) -> bytes:
+    return "".join(f"{_id(each)}\n" for each in ids).encode()
+
+
+def _checked(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise GitError(f"{safe(text, limit=SHORTENED_TO)}: not {what}")
+        return text
+
+    return check
+
+
+_id = _checked(_HEX, "an object id")
+_ref = _checked(_REF, "the full name of a ref")
+_remote = _checked(re.compile(r"[A-Za-z0-9_./:][^\s\x00-\x1f]*"), "a remote")

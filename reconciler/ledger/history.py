@@ -1,0 +1,261 @@
+"""Was the ledger only ever added to? Its commits tell, as far as they were not rewritten whole; that takes a witness."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler import audit
+from reconciler.audit import Defect, Record, RecordKind
+from reconciler.errors import LedgerError
+from reconciler.git import Git
+from reconciler.ledger.book import Book, contents
+from reconciler.ledger.notes import NOTE_LIMIT, Notes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `verify` found.
+
+    Attributes:
+        head: the ledger commit that was verified; note it down, and it is a witness next time.
+        commits, records, runs: how many there are.
+        defects: what is wrong, the first bad record first.
+        open_intents: writes whose fate the ledger does not tell. Not a defect: the next apply settles them.
+        witnesses: what would have shown a rollback or a whole rewrite.
+    """
+
+    head: str | None
+    commits: int
+    records: int
+    runs: int
+    defects: tuple[Defect, ...]
+    open_intents: tuple[Record, ...]
+    witnesses: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if self.defects:
+            return f"not consistent: {self.defects[0]}"
+        by = ", ".join(self.witnesses)
+        return f"consistent, anchored by {by}" if by else "consistent, not anchored"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The ledger to verify, read."""
+
+    git: Git
+    notes: Notes
+    book: Book
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """One ledger commit."""
+
+    id: str
+    tree: str
+    parents: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A note as one ledger commit left it. `at` counts ledger commits, oldest first."""
+
+    at: int
+    commit: _Commit
+    blob: str
+    size: int
+
+
+def message(last: Record) -> str:
+    """Return the message of the ledger commit that ends with `last`."""
+    return f"{last.event.run} {last.h}\n"
+
+
+def verify(
+    subject: Subject, *, mirror: str | None, expect_head: str | None, signers: Path | None
+) -> Verdict:
+    """Return what the ledger's records, its history and its witnesses tell.
+
+    Raises:
+        LedgerError: the history is shallow: what is not here cannot be verified.
+    """
+    book, git = subject.book, subject.git
+    commits = _commits(git, book.head)
+    pages = {commit: page.records for commit, page in book.pages.items()}
+    defects = [
+        *sorted(defect for page in book.pages.values() for defect in page.defects),
+        *audit.verify(pages, tenant=subject.tenant),
+        *_history(subject, commits),
+    ]
+    known = {each.id for each in commits}
+    witnesses: list[str] = []
+    if expect_head is not None and expect_head in known:
+        witnesses.append("the expected head")
+    elif expect_head is not None:
+        defects.append(
+            Defect("", 0, f"it does not hold {expect_head}: it was rolled back or rewritten")
+        )
+    if mirror is not None and mirror == book.head:
+        witnesses.append("the mirror branch")
+    if signers is not None and book.head is not None:
+        unsigned = [
+            each for each, state in git.signatures(book.head, signers).items() if state != "G"
+        ]
+        defects += (
+            Defect("", 0, f"ledger commit {each} has no good signature") for each in unsigned
+        )
+        witnesses += [] if unsigned else ["signatures"]
+    return Verdict(
+        head=book.head,
+        commits=len(commits),
+        records=len(book.records),
+        runs=len(book.tips),
+        defects=tuple(defects),
+        open_intents=audit.open_intents(book.records),
+        witnesses=tuple(witnesses),
+    )
+
+
+def _commits(git: Git, head: str | None) -> list[_Commit]:
+    """Return the ledger's commits, oldest first.
+
+    Raises:
+        LedgerError: a parent is not here.
+    """
+    if head is None:
+        return []
+    found = [_parse(each, raw) for each, raw in git.walk(head)]
+    known = {each.id for each in found}
+    for each in found:
+        for parent in each.parents:
+            if parent not in known:
+                raise LedgerError(
+                    f"the ledger's history is shallow: {parent} is not here. Fetch it whole: git fetch --unshallow"
+                )
+    return found[::-1]
+
+
+def _parse(id_: str, raw: bytes) -> _Commit:
+    head, _, text = raw.partition(b"\n\n")
+    headers = [line.partition(b" ") for line in head.split(b"\n")]
+    return _Commit(
+        id_,
+        tree=next(value.decode() for name, _, value in headers if name == b"tree"),
+        parents=tuple(value.decode() for name, _, value in headers if name == b"parent"),
+        message=text.decode("utf-8", "replace"),
+    )
+
+
+def _history(subject: Subject, commits: Sequence[_Commit]) -> Iterator[Defect]:
+    """Check that each commit has one parent, adds lines only, and names its last record."""
+    yield from _forks(commits)
+    changed: dict[str, list[tuple[int, str]]] = {}
+    tree: str | None = None
+    subject.notes.warm(*(each.tree for each in commits))
+    for at, commit in enumerate(commits):
+        changes = subject.notes.changes(tree, commit.tree)
+        if not changes:
+            yield Defect("", 0, f"ledger commit {commit.id} adds nothing")
+        for note, (_, blob) in changes.items():
+            if blob is None:
+                yield Defect(note, 0, f"the whole note was removed by ledger commit {commit.id}")
+            else:
+                changed.setdefault(note, []).append((at, blob))
+        tree = commit.tree
+    yield from _contents(subject, commits, changed)
+
+
+def _forks(commits: Sequence[_Commit]) -> Iterator[Defect]:
+    before: str | None = None
+    for commit in commits:
+        expected = () if before is None else (before,)
+        if commit.parents != expected:
+            yield Defect("", 0, f"ledger commit {commit.id} does not follow {before}: not linear")
+        before = commit.id
+
+
+def _contents(
+    subject: Subject, commits: Sequence[_Commit], changed: Mapping[str, list[tuple[int, str]]]
+) -> Iterator[Defect]:
+    sizes = subject.git.stat(*dict.fromkeys(b for each in changed.values() for _, b in each))
+    named: set[int] = set()
+    places = {each.id: at for at, each in enumerate(commits)}
+    wanted = {note: subject.book.pages[note].blob for note in changed if note in subject.book.pages}
+    for note, data in contents(subject.git, wanted):
+        page = subject.book.pages[note]
+        versions = [
+            _Version(at, commits[at], blob, sizes[blob].size if blob in sizes else -1)
+            for at, blob in changed[note]
+        ]
+        yield from _grown(subject.git, note, data, versions)
+        if page.defects:
+            continue
+        lengths = itertools.accumulate(len(audit.encode(record)) for record in page.records)
+        ends = dict(zip(lengths, page.records, strict=True))
+        named |= {
+            each.at
+            for each in versions
+            if each.size in ends and message(ends[each.size]) == each.commit.message
+        }
+        yield from _anchored(note, ends, versions, places)
+    for at, commit in enumerate(commits):
+        if at not in named:
+            yield Defect("", 0, f"ledger commit {commit.id} does not name its last record")
+
+
+def _grown(git: Git, note: str, data: bytes, versions: Sequence[_Version]) -> Iterator[Defect]:
+    """Check that each version of a note is the beginning of the next.
+
+    What begins the note as it is now began everything between, too: only the others are read and compared.
+    """
+    whole = memoryview(data)
+    for version, after in itertools.pairwise(versions):
+        if _blob_id(whole[: max(version.size, 0)], len(version.blob)) != version.blob:
+            yield from _change(git, note, version, after)
+
+
+def _blob_id(data: memoryview, length: int) -> str:
+    """Return the id that git gives a blob, in hex digits of the repository's kind."""
+    name = "sha1" if length == 40 else "sha256"  # noqa: PLR2004 - hex digits of SHA-1
+    digest = hashlib.new(name, b"blob %d\0" % len(data), usedforsecurity=False)
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def _change(git: Git, note: str, version: _Version, after: _Version) -> Iterator[Defect]:
+    """Name the first line that a later ledger commit did not leave as it was."""
+    by = f"by ledger commit {after.commit.id}"
+    if not 0 <= version.size <= NOTE_LIMIT or not 0 <= after.size <= NOTE_LIMIT:
+        yield Defect(note, 0, f"it was rewritten {by}")
+        return
+    data = git.read(version.blob, after.blob)
+    old, new = (data[each.blob].split(b"\n") for each in (version, after))
+    for line, (left, right) in enumerate(itertools.zip_longest(old[:-1], new[:-1]), start=1):
+        if left is not None and left != right:
+            records, _ = audit.decode(note, left + b"\n")
+            id_ = records[0].id if records else ""
+            yield Defect(note, line, f"it was changed, moved or dropped {by}", id_)
+            return
+
+
+def _anchored(
+    note: str,
+    ends: Mapping[int, Record],
+    versions: Sequence[_Version],
+    places: Mapping[str, int],
+) -> Iterator[Defect]:
+    """Check that the ledger that each run saw is one that this one grew from."""
+    for line, (end, record) in enumerate(ends.items(), start=1):
+        seen = record.data.get("ledger") if record.kind is RecordKind.OPEN else None
+        if seen is None:
+            continue
+        written = next((version.at for version in versions if version.size >= end), -1)
+        if places.get(str(seen), len(places)) >= written:
+            yield Defect(note, line, f"its run saw a ledger that is not here: {seen}", record.id)

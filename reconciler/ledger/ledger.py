@@ -1,0 +1,467 @@
+"""One tenant's ledger: read it, append to it, hold its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from reconciler import audit
+from reconciler.audit import Event, Record, RecordKind
+from reconciler.errors import GitError, LedgerError, Unavailable
+from reconciler.git import Git, Identity, Move
+from reconciler.ledger import book as books
+from reconciler.ledger import history, locks
+from reconciler.ledger.locks import TTL_S, Lock
+from reconciler.ledger.notes import Notes
+from reconciler.ledger.stores import Heads, Local, Names, Remote, Store
+
+IDENTITY: Final = Identity("reconcile", "reconcile@localhost")
+"""Author of ledger commits. Who acted stands in the records."""
+
+CHECKPOINTS: Final = (
+    "lock:made",
+    "lock:moved",
+    "ledger:read",
+    "ledger:stored",
+    "ledger:committed",
+    "ledger:moved",
+    "ledger:refused",
+    "release:moved",
+)
+"""Points that `Options.checkpoint` is told of: a crash at each of them loses nothing (tests kill there)."""
+
+_STUCK: Final = 5
+"""Refusals in a row, with nothing moved by anybody else, after which it is no race."""
+
+_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 2.0
+
+
+def _pass(_: str) -> None:
+    """Go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a ledger behaves, and the parts of the world that it needs.
+
+    Attributes:
+        identity: author of its commits.
+        mirror: push a mirror branch along, which a forge can protect against a rollback.
+        signing_key: sign its commits with this SSH key.
+        budget_s: seconds that one append may go on against other writers.
+        checkpoint: told of each point in `CHECKPOINTS`.
+        sleep, monotonic, random, nonce: the world.
+    """
+
+    identity: Identity = IDENTITY
+    mirror: bool = True
+    signing_key: Path | None = None
+    budget_s: float = 120.0
+    checkpoint: Callable[[str], None] = _pass
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    random: Callable[[], float] = random.random
+    nonce: Callable[[], str] = secrets.token_hex
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The lock that is ours: its commit, what it says, and when (both clocks) the beat that proved it began."""
+
+    commit: str
+    lock: Lock
+    monotonic: float
+    wall: datetime
+
+
+class Ledger:
+    """One tenant's ledger. Safe to use from several threads."""
+
+    def __init__(
+        self, git: Git, tenant: str, store: Store, clock: Callable[[], datetime], options: Options
+    ) -> None:
+        """Keep the ledger of `tenant` in `store`; `open` chooses one and reads it."""
+        self.tenant = tenant
+        self._git = git
+        self._store = store
+        self._clock = clock
+        self._options = options
+        self._names = Names.of(tenant)
+        self._notes = Notes(git)
+        self._guard = threading.RLock()
+        self._heads = Heads(None, None)
+        self._book = books.EMPTY
+        self._pending: tuple[Event, ...] = ()
+        self._held: _Held | None = None
+        self._beat: _Held | None = None
+
+    @classmethod
+    def open(
+        cls,
+        git: Git,
+        tenant: str,
+        *,
+        clock: Callable[[], datetime],
+        remote: str | None = None,
+        offline: bool = False,
+        options: Options | None = None,
+    ) -> Ledger:
+        """Return a tenant's ledger, read.
+
+        Args:
+            git: the repository.
+            tenant: whose.
+            clock: our clock, aware.
+            remote: name or URL of the git remote whose refs decide; `None`: this clone's do.
+            offline: append to this clone's copy although a remote decides; what is appended is pushed later.
+            options: see `Options`.
+
+        Raises:
+            Unavailable: the remote does not answer: which is never an empty ledger.
+            LedgerError: it cannot be read, or was rolled back.
+        """
+        chosen = options or Options()
+        names = Names.of(tenant)
+        store: Store = Local(git, names)
+        if remote is not None and not offline:
+            store = Remote(git, names, remote, mirrors=chosen.mirror, sleep=chosen.sleep)
+        ledger = cls(git, tenant, store, clock, chosen)
+        ledger.refresh()
+        return ledger
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    @property
+    def head(self) -> str | None:
+        """The ledger commit that is acknowledged where it counts; `None`: there is no ledger yet."""
+        return self._heads.anchor
+
+    def refresh(self) -> None:
+        """Read again, fetching first where there is a remote.
+
+        Raises:
+            Unavailable: the remote does not answer.
+            LedgerError: it cannot be read, or was rolled back.
+            TenantLocked: the lock that we held is no longer ours.
+        """
+        with self._guard:
+            self._heads = self._store.read()
+            self._options.checkpoint("ledger:read")
+            self._settle_lock()
+            base, copy = self._heads.ledger, self._heads.copy
+            self._pending = ()
+            if copy is not None and (base is None or self._git.is_ancestor(base, copy)):
+                base = copy
+            self._book = books.read(self._git, self._notes, base, known=self._book)
+            if copy is not None and base is not None and not self._git.is_ancestor(copy, base):
+                self._pending = self._left_behind(copy)
+
+    def _left_behind(self, copy: str) -> tuple[Event, ...]:
+        """Return what this clone recorded and the remote has not got."""
+        ours = books.read(self._git, self._notes, copy)
+        for record in ours.records:
+            theirs = self._book.by_id.get(record.id)
+            if theirs and theirs.event.run == record.event.run and theirs.event != record.event:
+                raise LedgerError(
+                    f"the remote tells record {record.id} in other words than this clone: one of them was edited"
+                )
+        return tuple(each.event for each in ours.records if each.id not in self._book.by_id)
+
+    def records(self, commit: str | None = None) -> tuple[Record, ...]:
+        """Return the records, all or those in one commit's note, in the ledger's order.
+
+        Raises:
+            LedgerError: a line is no record.
+        """
+        with self._guard:
+            defects = sorted(d for page in self._book.pages.values() for d in page.defects)
+            if defects:
+                raise LedgerError(f"{defects[0]}. See: reconcile audit verify")
+            records = (*self._book.records, *self._book.added(self._pending))
+        return tuple(each for each in records if commit in {None, each.event.commit})
+
+    def open_intents(self) -> tuple[Record, ...]:
+        """Return the writes whose fate the ledger does not tell."""
+        return audit.open_intents(self.records())
+
+    def generations(self) -> Counter[tuple[str, str]]:
+        """Return how many outcomes there are for each (commit, operation hash)."""
+        return audit.generations(self.records())
+
+    def last_applied(self) -> str | None:
+        """Return the commit that the last apply was about."""
+        opens = [each for each in self.records() if each.kind is RecordKind.OPEN]
+        return opens[-1].event.commit if opens else None
+
+    def check(self) -> None:
+        """Hold the records against each other.
+
+        Raises:
+            LedgerError: the first bad record, named.
+        """
+        with self._guard:
+            self.records()
+            pages = {commit: page.records for commit, page in self._book.pages.items()}
+        for defect in audit.verify(pages, tenant=self.tenant):
+            raise LedgerError(f"the ledger does not verify: {defect}. See: reconcile audit verify")
+
+    def verify(
+        self, *, expect_head: str | None = None, signers: Path | None = None
+    ) -> history.Verdict:
+        """Hold the whole ledger against its history and every witness.
+
+        Args:
+            expect_head: a ledger commit that it must hold, noted down earlier.
+            signers: git's allowed signers file; every ledger commit must then be signed by one of them.
+
+        Raises:
+            LedgerError: it cannot be read at all, or its history is shallow.
+        """
+        self.refresh()
+        with self._guard:
+            subject = history.Subject(self._git, self._notes, self._book, self.tenant)
+            mirror = self._heads.mirror
+        return history.verify(subject, mirror=mirror, expect_head=expect_head, signers=signers)
+
+    # --- appending ----------------------------------------------------------------------------------------------------
+
+    def append(self, events: Iterable[Event]) -> tuple[Record, ...]:
+        """Record events, and return their records once they are acknowledged where it counts.
+
+        An event that is there already, written by this run or another, is not added: its record is returned.
+
+        Raises:
+            Unavailable: the remote does not answer or will not take them; they may or may not be recorded.
+            GitError: git could not, here.
+            TenantLocked: the lock that we held is no longer ours; nothing was recorded.
+            LedgerError: a record or a note would be too large, or the ledger cannot be read.
+        """
+        wanted = tuple(events)
+        with self._guard:
+            self._publish(wanted)
+            return tuple(self._book.by_id[event.id] for event in wanted)
+
+    def _publish(self, wanted: Sequence[Event]) -> None:
+        options = self._options
+        end = options.monotonic() + options.budget_s
+        stuck = 0
+        for attempt in itertools.count():
+            records = self._book.added((*self._pending, *wanted))
+            if not records and self._book.head == self._heads.ledger:
+                return
+            error = self._try(records)
+            if error is None:
+                return
+            options.checkpoint("ledger:refused")
+            before = self._heads
+            self._pause(attempt)
+            self.refresh()
+            stuck = stuck + 1 if self._heads == before else 0
+            if stuck >= _STUCK or options.monotonic() > end:
+                raise error
+
+    def _pause(self, attempt: int) -> None:
+        """Wait before trying again: half fixed, half random, so that the last winner is not favoured."""
+        longest = min(_LONGEST_PAUSE_S, _PAUSE_S * 2 ** min(attempt, 10))
+        self._options.sleep(longest * (1 + self._options.random()) / 2)
+
+    def _try(self, records: Sequence[Record]) -> GitError | Unavailable | None:
+        """Build a ledger commit and move the refs to it, with a heartbeat; return why that was not done."""
+        book = self._committed(records) if records else self._book
+        if book.head is None:
+            raise ValueError("nothing to record")
+        moves = [Move(self._names.ledger, book.head, self._heads.ledger)]
+        beat = self._next_beat()
+        if beat and self._held:
+            moves.append(Move(self._names.lock, beat.commit, self._held.commit, exact=True))
+        self._beat = beat
+        try:
+            self._store.move(*moves)
+        except (GitError, Unavailable) as error:
+            return error
+        self._options.checkpoint("ledger:moved")
+        self._book, self._pending, self._held = book, (), beat
+        self._heads = self._heads.after(book.head, lock=beat.commit if beat else None)
+        return None
+
+    def _committed(self, records: Sequence[Record]) -> books.Book:
+        options = self._options
+        head = self._book.head
+        tree, pages = books.extended(self._git, self._notes, self._book, records)
+        options.checkpoint("ledger:stored")
+        commit = self._git.commit_tree(
+            tree,
+            parents=[head] if head else [],
+            message=history.message(records[-1]),
+            identity=options.identity,
+            at=self._clock(),
+            signing_key=options.signing_key,
+        )
+        options.checkpoint("ledger:committed")
+        return books.Book(commit, tree, pages)
+
+    # --- the lock -----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def locked(
+        self, *, holder: str, run_url: str | None = None, force: bool = False
+    ) -> Iterator[Ledger]:
+        """Hold the tenant's lock, with the ledger read again and verified.
+
+        Args:
+            holder: who, for whoever waits.
+            run_url: where the run can be watched.
+            force: take it from whoever holds it (an emergency stop).
+
+        Raises:
+            TenantLocked: somebody else holds it.
+            LedgerError: the ledger does not verify.
+        """
+        self._acquire(
+            locks.fresh(holder, run_url, self._options.nonce(), self._clock()), force=force
+        )
+        try:
+            self.check()
+            yield self
+        finally:
+            self._release()
+
+    def _acquire(self, lock: Lock, *, force: bool) -> None:
+        with self._guard:
+            mine = self._beat_of(lock, parent=None)
+            self._options.checkpoint("lock:made")
+            for attempt in itertools.count():
+                self.refresh()
+                standing = self._standing()
+                if standing and not force and not standing.expired(self._clock()):
+                    raise locks.refusal(self.tenant, standing)
+                move = Move(self._names.lock, mine.commit, self._heads.lock, exact=True)
+                error = self._moved(move)
+                if error is None:
+                    break
+                if attempt >= _STUCK:
+                    raise error
+                self._pause(attempt)
+            self._options.checkpoint("lock:moved")
+            self._held = mine
+            self.refresh()
+
+    def _moved(self, move: Move) -> GitError | Unavailable | None:
+        """Move one ref; when that fails, look whether it was done after all."""
+        try:
+            self._store.move(move)
+        except (GitError, Unavailable) as error:
+            now = self._store.read()
+            return None if now.lock == move.new else error
+        return None
+
+    def _release(self) -> None:
+        """Give the lock back. One that cannot be given back expires; one that was taken is not ours to give."""
+        with self._guard:
+            held, self._held, self._beat = self._held, None, None
+            if held is None:
+                return
+            with contextlib.suppress(GitError, Unavailable):
+                self._store.move(Move(self._names.lock, None, held.commit, exact=True))
+                self._heads = replace(self._heads, lock=None)
+                self._options.checkpoint("release:moved")
+
+    def heartbeat(self) -> None:
+        """Prove that the lock is still ours, and extend it.
+
+        Raises:
+            TenantLocked: it is not.
+            Unavailable: the remote does not answer.
+        """
+        with self._guard:
+            beat = self._beat = self._next_beat()
+            if beat is None or self._held is None:
+                raise locks.lost(self.tenant, None)
+            try:
+                self._store.move(Move(self._names.lock, beat.commit, self._held.commit, exact=True))
+            except (GitError, Unavailable):
+                self.refresh()
+                if self._held is not beat:
+                    raise
+            self._held = beat
+            self._heads = replace(self._heads, lock=beat.commit)
+
+    def may_write(self) -> bool:
+        """Return whether the platform may be written to: the last acknowledged heartbeat is younger than half the expiry.
+
+        Both clocks count, since a machine that slept may have stopped the monotonic one.
+        """
+        held = self._held
+        if held is None:
+            return False
+        elapsed = max(
+            self._options.monotonic() - held.monotonic,
+            (self._clock() - held.wall).total_seconds(),
+        )
+        return elapsed < TTL_S / 2
+
+    def still_ours(self) -> bool:
+        """Look whether the lock is still ours, without extending it."""
+        with self._guard:
+            held = self._held
+            return held is not None and self._store.read().lock == held.commit
+
+    def lock(self) -> Lock | None:
+        """Return who holds the tenant's lock, as of now."""
+        with self._guard:
+            self._heads = self._store.read()
+            return self._standing()
+
+    def release_lock(self) -> Lock | None:
+        """Take the lock away from whoever holds it, and return what it said; `None`: nobody held it.
+
+        Raises:
+            GitError, Unavailable: it moved meanwhile, or the remote does not answer.
+        """
+        with self._guard:
+            lock = self.lock()
+            if lock is not None:
+                self._store.move(Move(self._names.lock, None, self._heads.lock, exact=True))
+            return lock
+
+    def _standing(self) -> Lock | None:
+        commit = self._heads.lock
+        return None if commit is None else locks.written(self._git.read(commit)[commit])
+
+    def _settle_lock(self) -> None:
+        """After a move of unknown fate: the lock is at our last beat, at our next one, or no longer ours."""
+        if self._held is None or self._heads.lock == self._held.commit:
+            return
+        if self._beat and self._heads.lock == self._beat.commit:
+            self._held = self._beat
+            return
+        self._held = None
+        raise locks.lost(self.tenant, self._standing())
+
+    def _next_beat(self) -> _Held | None:
+        if self._held is None:
+            return None
+        return self._beat_of(locks.beaten(self._held.lock, self._clock()), self._held.commit)
+
+    def _beat_of(self, lock: Lock, parent: str | None) -> _Held:
+        """Store a lock's commit. The times are taken before it can be acknowledged: the safe side."""
+        now, monotonic = self._clock(), self._options.monotonic()
+        commit = self._git.commit_tree(
+            self._git.make_tree({}),
+            parents=[parent] if parent else [],
+            message=lock.message(),
+            identity=self._options.identity,
+            at=now,
+        )
+        return _Held(commit, lock, monotonic, now)

@@ -1,0 +1,170 @@
+"""Notes as git keeps them: a tree of commit id → blob, whatever its fan-out, read with limits and never trusted.
+
+Git spreads many notes over folders (`ab/cdef…`). Both flat and spread trees are read; paths that are no note are left
+where they are. A tree that `git notes` would choke on (one commit noted twice, a folder where a note belongs) is an error
+that names the commit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.errors import LedgerError
+from reconciler.git import FILE, TREE, Entry, Git
+
+NOTE_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of one note."""
+
+TREE_LIMIT: Final = 16 * 1024 * 1024
+"""Bytes of one tree object."""
+
+PATHS_LIMIT: Final = 200_000
+"""Notes in one ledger."""
+
+_DEPTH: Final = 3
+_HEX_PAIR: Final = re.compile(r"[0-9a-f]{2}")
+_HEX: Final = re.compile(r"[0-9a-f]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Where a note stands in the tree, and its blob."""
+
+    path: str
+    blob: str
+
+
+class Notes:
+    """Reads and extends trees of notes. Trees are remembered by id: they cannot change."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._trees: dict[str, dict[str, Entry]] = {}
+
+    def find(self, tree: str) -> dict[str, Note]:
+        """Return the note of each commit.
+
+        Raises:
+            LedgerError: the tree is hostile or too large.
+            GitError: an object is not here.
+        """
+        found: dict[str, Note] = {}
+        level = {"": tree}
+        for _ in range(_DEPTH):
+            self.warm(*level.values())
+            deeper: dict[str, str] = {}
+            for prefix, each in level.items():
+                for name, (mode, value) in self._trees[each].items():
+                    path = f"{prefix}{name}"
+                    if mode == TREE and _HEX_PAIR.fullmatch(name):
+                        deeper[f"{path}/"] = value
+                    elif (commit := _commit(path, len(tree))) is not None:
+                        _admit(found, commit, Note(path, value), mode)
+            level = deeper
+        if level:
+            raise LedgerError(f"the ledger's tree is deeper than {_DEPTH} levels: {min(level)}")
+        return found
+
+    def put(self, tree: str | None, notes: Mapping[str, str]) -> str:
+        """Return a tree like `tree` in which each commit of `notes` has that blob as its note."""
+        known = self.find(tree) if tree else {}
+        for commit, blob in notes.items():
+            path = known[commit].path if commit in known else f"{commit[:2]}/{commit[2:]}"
+            tree = self._graft(tree, path.split("/"), blob)
+        if tree is None:
+            raise ValueError("no notes to put")
+        return tree
+
+    def _graft(self, tree: str | None, path: list[str], blob: str) -> str:
+        entries = dict(self._entries(tree)) if tree else {}
+        name, *rest = path
+        if rest:
+            mode, below = entries.get(name, (TREE, None))
+            if mode != TREE:
+                raise LedgerError(f"the ledger's tree has a file where a folder belongs: {name}")
+            entries[name] = (TREE, self._graft(below, rest, blob))
+        else:
+            entries[name] = (FILE, blob)
+        made = self._git.make_tree(entries)
+        self._trees[made] = entries
+        return made
+
+    def _entries(self, tree: str) -> Mapping[str, Entry]:
+        self.warm(tree)
+        return self._trees[tree]
+
+    def warm(self, *trees: str) -> None:
+        """Read trees that are not known yet, all in one go.
+
+        Raises:
+            LedgerError: one is no tree, or too large.
+        """
+        wanted = tuple(dict.fromkeys(each for each in trees if each not in self._trees))
+        for each, stat in self._git.stat(*wanted).items():
+            if stat.type != "tree" or stat.size > TREE_LIMIT:
+                raise LedgerError(
+                    f"object {each} is a {stat.type} of {stat.size} bytes where the ledger needs a tree of at most {TREE_LIMIT}"
+                )
+        for each, raw in self._git.read(*wanted).items():
+            self._trees[each] = dict(_parse(raw, len(each) // 2))
+
+    def changes(self, old: str | None, new: str) -> dict[str, tuple[str | None, str | None]]:
+        """Return old and new blob of each commit whose note differs between two trees."""
+        before, after = self._flat(old, new)
+        return {
+            commit: (before.get(commit), after.get(commit))
+            for commit in sorted(before.keys() | after.keys())
+            if before.get(commit) != after.get(commit)
+        }
+
+    def _flat(
+        self, old: str | None, new: str, prefix: str = ""
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the notes of both trees, without the folders that they share."""
+        trees = [dict(self._entries(each)) if each else {} for each in (old, new)]
+        shared = trees[0].items() & trees[1].items()
+        sides: tuple[dict[str, str], dict[str, str]] = ({}, {})
+        folders: dict[str, list[str | None]] = {}
+        for side, entries in enumerate(trees):
+            for name, (mode, value) in entries.items() - shared:
+                if mode == TREE and _HEX_PAIR.fullmatch(name) and prefix.count("/") < _DEPTH:
+                    folders.setdefault(name, [None, None])[side] = value
+                elif (commit := _commit(prefix + name, len(new))) is not None:
+                    sides[side][commit] = value
+        for name, (left, right) in folders.items():
+            below = self._flat(left, right or self._git.make_tree({}), f"{prefix}{name}/")
+            for side in (0, 1):
+                sides[side].update(below[side])
+        return sides
+
+
+def _commit(path: str, length: int) -> str | None:
+    commit = path.replace("/", "")
+    return commit if len(commit) == length and _HEX.fullmatch(commit) else None
+
+
+def _admit(found: dict[str, Note], commit: str, note: Note, mode: str) -> None:
+    if mode != FILE:
+        raise LedgerError(f"the note of {commit} is no file (mode {mode}): {note.path}")
+    if commit in found:
+        raise LedgerError(f"{commit} has two notes: {found[commit].path} and {note.path}")
+    if len(found) >= PATHS_LIMIT:
+        raise LedgerError(f"the ledger has more than {PATHS_LIMIT} notes")
+    found[commit] = note
+
+
+def _parse(raw: bytes, id_bytes: int) -> Iterator[tuple[str, Entry]]:
+    """Split a tree object: mode, space, name, NUL, id as bytes."""
+    at = 0
+    seen: set[str] = set()
+    while at < len(raw):
+        nul = raw.index(b"\0", at)
+        mode, _, name = raw[at:nul].decode("utf-8", "surrogateescape").partition(" ")
+        at = nul + 1 + id_bytes
+        if name in seen:
+            raise LedgerError(f"the ledger's tree names {name!r} twice")
+        seen.add(name)
+        yield name, (mode, raw[nul + 1 : at].hex())

@@ -1,0 +1,196 @@
+"""Where a ledger's refs live: in this clone, or in a remote that everybody shares. Both move them by compare-and-swap."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from reconciler.errors import GitError, LedgerError, Unavailable, safe
+from reconciler.git import Git, Move
+
+_LOOKS: Final = 5
+_LOOK_AGAIN_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The refs of one tenant's ledger.
+
+    Attributes:
+        ledger: the notes.
+        lock: who may write now.
+        mirror: the same commits as a branch, which a forge can protect; notes it cannot.
+        seen: the remote's ledger when this clone last saw it: a witness against a rollback. Never pushed.
+    """
+
+    ledger: str
+    lock: str
+    mirror: str
+    seen: str
+
+    @classmethod
+    def of(cls, tenant: str) -> Names:
+        """Return the names for a tenant."""
+        return cls(
+            ledger=f"refs/notes/reconcile/{tenant}",
+            lock=f"refs/reconcile/lock/{tenant}",
+            mirror=f"refs/heads/reconcile-audit/{tenant}",
+            seen=f"refs/reconcile/seen/{tenant}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """Where the refs are; `None`: there is none.
+
+    Attributes:
+        copy: this clone's own ledger beside a remote's: it may hold records that the remote has not got yet.
+        anchor: the ledger as it is known where it counts: what this clone appends offline is built anew on top of it.
+    """
+
+    ledger: str | None
+    lock: str | None
+    mirror: str | None = None
+    copy: str | None = None
+    anchor: str | None = None
+
+    def after(self, ledger: str, lock: str | None) -> Heads:
+        """Return where the refs are once the ledger moved, and the lock with it if we hold it."""
+        anchor = ledger if self.anchor == self.ledger else self.anchor
+        copy = None if self.copy is None else ledger
+        return replace(self, ledger=ledger, lock=lock or self.lock, copy=copy, anchor=anchor)
+
+
+class Store(Protocol):
+    """Holds the refs that decide."""
+
+    name: str
+
+    def read(self) -> Heads:
+        """Return where the refs are now; what they name is here.
+
+        Raises:
+            Unavailable: the store does not answer.
+            LedgerError: the ledger went back.
+        """
+
+    def move(self, *moves: Move) -> None:
+        """Move refs, all or none.
+
+        Raises:
+            GitError, Unavailable: it was not done, or its fate is unknown: `read` tells.
+        """
+
+
+class Local:
+    """The refs of this clone: for a tenant whose platform lives here too, or with no remote to ask."""
+
+    name = "this clone"
+
+    def __init__(self, git: Git, names: Names) -> None:
+        self._git = git
+        self._names = names
+
+    def read(self) -> Heads:
+        """Return where the refs are now (`Store`)."""
+        names = self._names
+        found = self._git.refs(names.ledger, names.lock, names.seen)
+        ledger = found.get(names.ledger)
+        anchor = found.get(names.seen, ledger)
+        return Heads(ledger, found.get(names.lock), anchor=anchor)
+
+    def move(self, *moves: Move) -> None:
+        """Move refs (`Store`)."""
+        self._git.update_refs(*moves)
+
+
+class Remote:
+    """The refs of a remote. This clone keeps a copy of the ledger, for `git log`, and remembers what it saw."""
+
+    def __init__(
+        self, git: Git, names: Names, remote: str, *, mirrors: bool, sleep: Callable[[float], None]
+    ) -> None:
+        self.name = remote
+        self._git = git
+        self._names = names
+        self._mirrors = mirrors
+        self._sleep = sleep
+        self._heads = Heads(None, None)
+
+    def read(self) -> Heads:
+        """Fetch what the remote has, and hold it against what it had (`Store`).
+
+        The refs of one push may be seen one by one, so what looks like a rollback is looked at again.
+        """
+        for _ in range(_LOOKS - 1):
+            try:
+                return self._read()
+            except LedgerError:
+                self._sleep(_LOOK_AGAIN_S)
+        return self._read()
+
+    def _read(self) -> Heads:
+        names = self._names
+        found = self._git.remote_refs(self.name, names.ledger, names.lock, names.mirror)
+        if absent := self._absent(found):
+            self._git.fetch(self.name, *absent)
+        if lost := self._absent(found):
+            raise Unavailable(f"{', '.join(lost)} moved while being fetched: try again")
+        heads = Heads(
+            ledger=found.get(names.ledger),
+            lock=found.get(names.lock),
+            mirror=found.get(names.mirror),
+            copy=self._git.resolve(names.ledger),
+            anchor=found.get(names.ledger),
+        )
+        self._compare(heads)
+        self._heads = self._copied(heads)
+        return self._heads
+
+    def _copied(self, heads: Heads) -> Heads:
+        """Let this clone's copy follow, unless it holds what the remote has not got."""
+        new, old = heads.ledger, heads.copy
+        if new is None or new == old or (old and not self._git.is_ancestor(old, new)):
+            return heads
+        self._follow(self._names.ledger, new, old)
+        return replace(heads, copy=new)
+
+    def _absent(self, found: dict[str, str]) -> list[str]:
+        here = self._git.stat(*found.values())
+        return sorted(ref for ref, value in found.items() if value not in here)
+
+    def _compare(self, heads: Heads) -> None:
+        """Refuse a ledger that went back: this clone and the mirror branch remember."""
+        seen = self._git.resolve(self._names.seen)
+        for witness, value in (("this clone", seen), (self._names.mirror, heads.mirror)):
+            if value is not None and not self._holds(heads.ledger, value):
+                remote, ref = safe(self.name), self._names.ledger
+                raise LedgerError(
+                    f"the ledger of {remote} was rolled back or rewritten: it no longer holds {value}, which {witness} "
+                    f"knows. Find out who moved it; to restore it: git push --force {remote} {value}:{ref}"
+                )
+        if heads.ledger is not None and heads.ledger != seen:
+            self._follow(self._names.seen, heads.ledger, seen)
+
+    def _holds(self, head: str | None, value: str) -> bool:
+        return head is not None and self._git.is_ancestor(value, head)
+
+    def move(self, *moves: Move) -> None:
+        """Push, the mirror along with the ledger (`Store`)."""
+        names = self._names
+        ledger = next((move.new for move in moves if move.ref == names.ledger), None)
+        mirror = (
+            [Move(names.mirror, ledger, self._heads.mirror)] if ledger and self._mirrors else []
+        )
+        self._git.push(self.name, *moves, *mirror)
+        if ledger:
+            self._follow(names.seen, ledger, self._git.resolve(names.seen))
+            self._follow(names.ledger, ledger, self._heads.copy)
+            self._heads = replace(self._heads, copy=ledger)
+
+    def _follow(self, ref: str, new: str, old: str | None) -> None:
+        """Move a ref of this clone. Where another process was faster, its value stands and is looked at next time."""
+        with contextlib.suppress(GitError):
+            self._git.update_refs(Move(ref, new, old))

@@ -1,0 +1,495 @@
+"""Records: golden vectors for every digest, laws for lines and chains, every kind of tampering."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler import audit
+from reconciler.audit import Event, Record, RecordKind
+from reconciler.dialects.base import ScrubList
+from reconciler.errors import LedgerError
+from reconciler.plan import Action, Result
+from tests.gitfakes import START, Clock, operation, run, story
+
+COMMIT = "c" * 40
+OTHER = "e" * 40
+
+
+def chained(events: list[Event], seq: int = 0) -> tuple[Record, ...]:
+    """Return the records of one run or several, in the ledger's order."""
+    tips: dict[str, Record] = {}
+    records = []
+    for event in events:
+        record = audit.chain(event, tips.get(event.run), seq + len(records))
+        tips[event.run] = record
+        records.append(record)
+    return tuple(records)
+
+
+def of_every_kind() -> list[Event]:
+    maker = run(COMMIT)
+    begun, intent, outcome, closed = story(maker, [operation()])
+    return [
+        begun,
+        intent,
+        maker.hold("1002", name="other", reason="complaints", until=START + timedelta(hours=1)),
+        maker.release("1002", name="other", reason="solved"),
+        maker.note("looked at by hand"),
+        maker.superseded("d" * 40),
+        outcome,
+        closed,
+    ]
+
+
+def sound(records: tuple[Record, ...], commit: str = COMMIT) -> tuple[audit.Defect, ...]:
+    return audit.verify({commit: records}, tenant="acme")
+
+
+# --- golden vectors -------------------------------------------------------------------------------------------------------
+
+GOLDEN = {
+    "0 open": (
+        "ebc8a01718cca516fb34d113d9726cf15ee05859574ac8000ef48288b86b5b8e",
+        "f8954a3f9c0682f5cef8cd96a66296cc0d926d09e4c61e4912b89f21ed7f5fc3",
+    ),
+    "1 intent": (
+        "d87adee328e2a9a68a3ae0ebdb29117e37aa608569e4c4260317c2e69d6172c4",
+        "f8a5611a13a9d5c36ee9efefbd467ac6f852bfdd5812a67856bfc4c7307c3cd0",
+    ),
+    "2 hold": (
+        "4d4ec15775ef7ae133ea747b9dc0c9c7505def56404680d07627bd8f38edf4aa",
+        "aaf4bf06aec5a1a2eaec6d01885f93ccc1ebf495b01f12fc6e6f8cfd51493d49",
+    ),
+    "3 release": (
+        "8fbf53040f7e72ccba7499c86ba718e132194395715181e76dd7635e76be22ce",
+        "a1ea536fe247fad942eacb354adae1aa70187a1edd2722014d9952f7ea3ea51c",
+    ),
+    "4 note": (
+        "584cd1779c600bfeb5adfd9afb84ed9c55986eea5a8c3731e4133c3710292a31",
+        "356bf11e3928d3e297c92114e9b8d73cb1d9693adc4ff0a70d36af23085c15a7",
+    ),
+    "5 note": (
+        "5f45492ffe2b31c6605a043a494bc7c1a053f0ec566ac1f306d2e81b677246ae",
+        "c24b8eb1757cc31d4d3fd0b4fbbe0197ec5763f343e6059461ce3ce33522b923",
+    ),
+    "6 outcome": (
+        "ecf55d7a469587d95a08e4812383498de10867d7d199f952092c452969fa812b",
+        "ee688bc81bc95a6d1e418f6e01a5c4ebdac45bfc8e5f1d8da5781df32719e121",
+    ),
+    "7 close": (
+        "8dd1480330be244e3e77be5cceb510ea8917b39afaffe158015a303d122820b5",
+        "beead688e32f98714805e6741061046d52e3d230a103f9a249c2252ddd940756",
+    ),
+}
+
+
+def test_ids_and_hashes_of_every_kind_are_the_golden_ones():
+    records = chained(of_every_kind())
+    assert {f"{r.n} {r.kind}": (r.id, r.h) for r in records} == GOLDEN
+
+
+def test_the_key_of_a_write_is_the_golden_one():
+    assert (
+        audit.key("acme", COMMIT, "f" * 64, 0, 0)
+        == "b23cx27ipow2im2v5hypwp4ermkpkwsdqjlvfkwank7bwo74w3wa"
+    )
+    assert (
+        audit.key("acme", COMMIT, "f" * 64, 1, 0)
+        == "spegkajxrrnd2nzx4zgirvx5lalb3pvya5i2zminwfmtno6z4zta"
+    )
+    assert (
+        audit.key("acme", COMMIT, "f" * 64, 0, 1)
+        == "schk7gqre2e4z4p64cnuwya736ypoilrdel46wlyxprgtktlhc5q"
+    )
+
+
+def test_the_line_of_an_outcome_is_the_golden_one():
+    """The brief's audit entry, whole, beside who and by whose leave."""
+    line = audit.encode(chained(of_every_kind())[6]).decode()
+    assert line == (
+        '{"action":"SCHEDULE_DEPLOYED"'
+        ',"actor":"ci-bot"'
+        ',"approver":"lead"'
+        ',"attempt":0'
+        ',"campaign_id":"1001"'
+        ',"commit":"cccccccccccccccccccccccccccccccccccccccc"'
+        ',"compliance_windows":[{"end_hour":20'
+        ',"start_hour":9'
+        ',"timezone":"America/New_York"}]'
+        ',"dial_rate":25.0'
+        ',"digest":"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"'
+        ',"direction":"tighten"'
+        ',"dnc_lists":[]'
+        ',"dnc_verified":null'
+        ',"generation":0'
+        ',"h":"ee688bc81bc95a6d1e418f6e01a5c4ebdac45bfc8e5f1d8da5781df32719e121"'
+        ',"id":"ecf55d7a469587d95a08e4812383498de10867d7d199f952092c452969fa812b"'
+        ',"intent":"d87adee328e2a9a68a3ae0ebdb29117e37aa608569e4c4260317c2e69d6172c4"'
+        ',"kind":"outcome"'
+        ',"latency_s":null'
+        ',"live":null'
+        ',"max_concurrent":500'
+        ',"message":null'
+        ',"n":6'
+        ',"name":"campaign-1001"'
+        ',"object":"CampaignSchedule"'
+        ',"op":"94a54cb2a3d2ccae2e2825bb028cc2dc5b92cfe2e9a6ae24cbb7134c47edc0a9"'
+        ',"prev":"c24b8eb1757cc31d4d3fd0b4fbbe0197ec5763f343e6059461ce3ce33522b923"'
+        ',"pull_request":"42"'
+        ',"result":"updated"'
+        ',"reviewed_head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"'
+        ',"run":"run-1"'
+        ',"run_url":"https://ci.example/runs/7"'
+        ',"schedule_id":"s-1001"'
+        ',"seq":6'
+        ',"target":"1001"'
+        ',"tenant":"acme"'
+        ',"timestamp":"2027-01-11T14:00:00.000Z"'
+        ',"ts":"2027-01-11T14:00:00.000Z"'
+        ',"v":1'
+        ',"verb":"update"}'
+        "\n"
+    )
+
+
+# --- what a record is -------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_event_has_the_same_id_whoever_writes_it_and_when():
+    late = Clock(START + timedelta(days=1))
+    one = run(COMMIT, "one").intent(operation(), digest="d" * 64, generation=0)
+    two = run(COMMIT, "two", clock=late).intent(operation(), digest="9" * 64, generation=0)
+    assert one.id == two.id
+    ends = [
+        run(COMMIT, name).outcome(one, result, audit={}).id
+        for name, result in (("one", Result.UPDATED), ("settler", Result.CONFIRMED))
+    ]
+    assert ends[0] == ends[1] != one.id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.intent(operation(rate=20.0), digest="d", generation=0),
+        lambda m: m.intent(operation(), digest="d", generation=1),
+        lambda m: m.intent(operation(), digest="d", generation=0, attempt=1),
+        lambda _: run(OTHER).intent(operation(), digest="d", generation=0),
+    ],
+)
+def test_another_operation_generation_attempt_or_commit_is_another_event_with_another_key(change):
+    maker = run(COMMIT)
+    this, that = maker.intent(operation(), digest="d", generation=0), change(maker)
+    assert this.id != that.id
+    assert this.data["key"] != that.data["key"]
+
+
+def test_a_key_is_a_bare_token_that_the_contract_allows():
+    token = audit.key("a" * 40, "f" * 64, "0" * 64, 10**6, 10**6)
+    assert len(token) <= 64
+    assert token.isalnum()
+    assert token == token.lower()
+
+
+@pytest.mark.parametrize(
+    ("verb", "result", "action"),
+    [
+        (Action.CREATE, Result.CREATED, "SCHEDULE_DEPLOYED"),
+        (Action.UPDATE, Result.UPDATED, "SCHEDULE_DEPLOYED"),
+        (Action.UPDATE, Result.CONFIRMED, "SCHEDULE_DEPLOYED"),
+        (Action.RETIRE, Result.DELETED, "SCHEDULE_RETIRED"),
+        (Action.REFRESH, Result.REFRESHED, "SCHEDULE_REFRESHED"),
+        (Action.UPDATE, Result.STORED_NOT_ACTIVE, "SCHEDULE_STORED"),
+        (Action.UPDATE, Result.STALE, "SCHEDULE_UNCHANGED"),
+        (Action.RETIRE, Result.REFUSED, "SCHEDULE_UNCHANGED"),
+        (Action.CREATE, Result.UNKNOWN, "SCHEDULE_UNKNOWN"),
+    ],
+)
+def test_only_what_dials_now_is_called_deployed(verb, result, action):
+    maker = run(COMMIT)
+    intent = maker.intent(operation(action=verb), digest="d", generation=0)
+    assert maker.outcome(intent, result, audit={}).data["action"] == action
+
+
+def test_an_outcome_answers_for_a_removal_and_for_numbers_without_a_point():
+    maker = run(COMMIT)
+    intent = maker.intent(operation("7", action=Action.RETIRE), digest="d", generation=0)
+    data = maker.outcome(
+        intent,
+        Result.DELETED,
+        audit={"dial_rate": 25},
+        latency_s=1,
+        at="2027-01-11T14:00:09Z",
+        dnc_verified=True,
+        dnc_lists=[ScrubList("b", "B", "SYNCING"), ScrubList("a", "A", "ACTIVE", "2027-01-01")],
+    ).data
+    assert data["campaign_id"] == "7"
+    assert (data["dial_rate"], data["latency_s"]) == (25.0, 1.0)
+    assert isinstance(data["dial_rate"], float)
+    assert data["timestamp"] == "2027-01-11T14:00:09Z"
+    assert [each["id"] for each in data["dnc_lists"]] == ["a", "b"]
+
+
+def test_an_unknown_approver_is_unknown_and_never_the_actor():
+    maker = dataclasses.replace(run(COMMIT), provenance=audit.Provenance("somebody"))
+    assert maker.note("x").data["approver"] is None
+
+
+def test_foreign_text_is_escaped_and_cut():
+    data = run(COMMIT).note("a\x1b[2Jb" + "x" * 1000).data
+    assert "\\u001b" in data["text"]
+    assert len(data["text"]) < 600
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), b"bytes", {1, 2}])
+def test_what_json_cannot_hold_is_refused(value):
+    maker = run(COMMIT)
+    intent = maker.intent(operation(), digest="d", generation=0)
+    with pytest.raises(LedgerError, match="cannot hold"):
+        maker.outcome(intent, Result.UPDATED, audit={"dial_rate": value})
+
+
+def test_a_record_that_is_too_long_is_refused_before_it_is_written():
+    maker = run(COMMIT)
+    intent = maker.intent(operation(), digest="d", generation=0)
+    long = maker.outcome(intent, Result.UPDATED, audit={"compliance_windows": ["x" * 9000]})
+    with pytest.raises(LedgerError, match=r"campaign-1001 has \d+ bytes; 8192 are allowed"):
+        audit.chain(long, None, 0)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-x", "x" * 65, "a\nb"])
+def test_a_run_id_is_a_plain_word(name):
+    with pytest.raises(ValueError, match="not a run id"):
+        run(COMMIT, name)
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------------
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["reason", "more", "ä", "\ud800"]), json_values, max_size=3))
+def test_reading_what_was_written_gives_the_same_record(extra: dict[str, Any]):
+    event = run(COMMIT).hold("1001", name="n", reason="r")
+    event = dataclasses.replace(event, data=json.loads(json.dumps({**event.data, **extra})))
+    record = audit.chain(event, None, 0)
+    line = audit.encode(record)
+    assert line.isascii()
+    assert line.count(b"\n") == 1
+    assert audit.decode(COMMIT, line) == ((record,), ())
+    assert sound((record,)) == ()
+
+
+@given(st.binary(max_size=80))
+def test_no_bytes_crash_the_reader(data: bytes):
+    records, defects = audit.decode(COMMIT, data)
+    assert not records
+    assert defects
+
+
+GOOD = audit.encode(chained(of_every_kind())[4])
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"\n", "not JSON"),
+        (b"[]\n", "not a record"),
+        (b"{}\n", "v is missing"),
+        (b"[" * 5000 + b"\n", "not JSON"),
+        (b'{"v":' + b"9" * 5000 + b"}\n", "not JSON"),
+        (GOOD.replace(b'"v":1', b'"v":2'), "version 2"),
+        (GOOD.replace(b'"v":1', b'"v":true'), "v is missing"),
+        (GOOD.replace(b'"n":4', b'"n":"4"'), "n is missing"),
+        (GOOD.replace(b'"kind":"note"', b'"kind":"edict"'), "edict"),
+        (GOOD.replace(b'"text":', b'"txet":'), "text is missing"),
+        (GOOD.replace(b'"v":1', b'"v": 1'), "canonical"),
+        (GOOD.replace(b'"v":1', b'"v":1,"v":1'), "canonical"),
+        (GOOD.replace(b'"v":1', b'"v":1,"w":1e400'), "NUL|canonical|float|JSON"),
+        (GOOD.replace(b"looked", b"lo\0ked"), "NUL"),
+        (GOOD.replace(b"looked", b"x" * 9000), "bytes"),
+        (GOOD[:-1], "cut"),
+    ],
+)
+def test_a_line_that_is_no_record_is_named_with_its_place(line, problem):
+    records, defects = audit.decode(COMMIT, GOOD + line)
+    assert len(records) == 1
+    assert defects[0].line == 2
+    assert re.search(problem, str(defects[0]))
+    assert str(defects[0]).startswith("note of cccccccccccc, line 2: ")
+
+
+def test_an_empty_note_is_a_defect():
+    assert audit.decode(COMMIT, b"")[1]
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------------
+
+histories = st.lists(st.integers(min_value=0, max_value=3), min_size=1, max_size=5)
+
+
+def two_commits(sizes: list[int]) -> dict[str, tuple[Record, ...]]:
+    """Return an honest ledger of one run for each of `sizes`, in turn on two commits."""
+    events = []
+    for number, size in enumerate(sizes):
+        where = (COMMIT, OTHER)[number % 2]
+        operations = [operation(str(100 * number + key)) for key in range(size)]
+        events += story(run(where, f"run-{number}"), operations)
+    records = chained(events)
+    return {
+        where: tuple(each for each in records if each.event.commit == where)
+        for where in (COMMIT, OTHER)
+    }
+
+
+@given(histories)
+def test_an_honest_ledger_raises_no_alarm(sizes):
+    assert audit.verify(two_commits(sizes), tenant="acme") == ()
+
+
+def test_a_ledger_of_every_kind_verifies():
+    assert sound(chained(of_every_kind())) == ()
+
+
+@given(histories, st.data())
+def test_every_single_edit_is_found_and_the_first_bad_record_named(sizes, data):
+    notes = {commit: list(records) for commit, records in two_commits(sizes).items() if records}
+    commit = data.draw(st.sampled_from(sorted(notes)))
+    index = data.draw(st.integers(0, len(notes[commit]) - 1))
+    victim = notes[commit][index]
+    kind = data.draw(st.sampled_from(["drop", "repeat", "edit", "move", "swap", "retell"]))
+    if kind == "drop":
+        last = max(each.seq for records in notes.values() for each in records)
+        if victim.seq == last:
+            return  # the ledger's end: its history tells, not its records
+        del notes[commit][index]
+    elif kind == "repeat":
+        notes[commit].insert(index, victim)
+    elif kind == "edit":
+        event = dataclasses.replace(victim.event, ts="2030-01-01T00:00:00.000Z")
+        notes[commit][index] = dataclasses.replace(victim, event=event)
+    elif kind == "move":
+        other = OTHER if commit == COMMIT else COMMIT
+        notes.setdefault(other, []).append(notes[commit].pop(index))
+    elif kind == "swap":
+        if index == 0:
+            return
+        notes[commit][index - 1 : index + 1] = notes[commit][index - 1 : index + 1][::-1]
+    else:
+        event = dataclasses.replace(victim.event, data={**victim.data, "actor": "nobody"})
+        forged = dataclasses.replace(victim, event=event)
+        forged = dataclasses.replace(forged, h=audit.chain(event, None, victim.seq).h)
+        notes[commit][index] = forged
+    defects = audit.verify(notes, tenant="acme")
+    assert defects
+    assert defects[0].id in {each.id for records in notes.values() for each in records}
+    assert defects[0].line >= 1
+
+
+def forged(event: Event, like: Record) -> Record:
+    """Return a record that a forger who knows the hash would write."""
+    bare = dataclasses.replace(like, event=event, id=event.id)
+    return dataclasses.replace(bare, h=audit.records.digest_of(bare))
+
+
+@pytest.mark.parametrize(
+    ("index", "change", "problem"),
+    [
+        (1, {"key": "0" * 52}, "key is not that"),
+        (6, {"intent": "0" * 64}, "without an intent"),
+        (6, {"op": "0" * 64}, "another operation"),
+    ],
+)
+def test_a_well_hashed_lie_is_found_too(index, change, problem):
+    records = list(chained(of_every_kind()))
+    event = dataclasses.replace(records[index].event, data={**records[index].data, **change})
+    records[index] = forged(event, records[index])
+    found = sound(tuple(records))
+    assert problem in " ".join(each.problem for each in found)
+
+
+@pytest.mark.parametrize(
+    ("drop", "problem"),
+    [(slice(0, 1), "without the opening"), (slice(7, 8), None)],
+)
+def test_a_run_begins_with_its_opening_and_may_lack_its_end(drop, problem):
+    events = of_every_kind()
+    del events[drop]
+    found = sound(chained(events))
+    assert (problem is None and found == ()) or problem in found[0].problem
+
+
+def test_nothing_follows_the_end_of_a_run():
+    events = of_every_kind()
+    found = sound(chained([*events, run(COMMIT).note("late")]))
+    assert [each.problem for each in found] == ["its run was closed before it"]
+
+
+def test_a_record_of_another_tenant_is_named():
+    records = chained(of_every_kind())
+    found = audit.verify({COMMIT: records}, tenant="other")
+    assert "belongs to the tenant acme" in found[0].problem
+
+
+# --- questions ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_generation_counts_the_outcomes_of_the_commit_and_operation():
+    op = operation()
+    records = chained(story(run(COMMIT), [op]) + story(run(OTHER, "b"), [operation("7")]))
+    assert audit.generations(records)[COMMIT, op.hash] == 1
+    assert audit.generations(records)[OTHER, op.hash] == 0
+
+
+def test_an_outcome_that_a_later_commit_settles_counts_for_the_commit_of_the_intent():
+    begun, intent, *_ = story(run(COMMIT), [operation()])
+    settled = run(OTHER, "settler").outcome(intent, Result.CONFIRMED, audit={})
+    records = chained([begun, intent, settled])
+    assert audit.generations(records) == {(COMMIT, operation().hash): 1}
+    assert audit.open_intents(records) == ()
+
+
+def test_an_intent_without_an_outcome_is_open():
+    begun, intent, other, outcome, *_ = story(run(COMMIT), [operation(), operation("7")])
+    records = chained([begun, intent, other, outcome])
+    assert [each.id for each in audit.open_intents(records)] == [other.id]
+
+
+def test_what_was_applied_last_is_the_last_write_that_left_something():
+    maker = run(COMMIT)
+    begun, *_ = story(maker, [])
+    events = [begun]
+    for rate, result in ((25.0, Result.UPDATED), (20.0, Result.REFUSED)):
+        intent = maker.intent(operation(rate=rate), digest="d", generation=0)
+        events += [intent, maker.outcome(intent, result, audit={})]
+    assert audit.applied(chained(events))["1001"].intent.data["body"]["dial_rate"] == 25.0
+
+
+def test_a_hold_stands_until_released_or_over():
+    maker = run(COMMIT)
+    later = START + timedelta(hours=1)
+    held = maker.hold("1", name="a", reason="stop")
+    timed = maker.hold("2", name="b", reason="stop", until=later)
+    records = chained([held, timed])
+    assert set(audit.holds(records, now=START)) == {"1", "2"}
+    assert set(audit.holds(records, now=later)) == {"1"}
+    released = chained([held, timed, maker.release("1", name="a", reason="go")])
+    assert set(audit.holds(released, now=START)) == {"2"}
+    assert RecordKind.HOLD is audit.holds(records, now=START)["1"].kind
