@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from reconciler import diff
 from reconciler.calendar import Window
 
 
@@ -28,7 +29,7 @@ class Direction(StrEnum):
 
 
 Rule: TypeAlias = Callable[[Any, Any], Direction]
-"""Direction of one field, given its live and its desired value (never equal, never absent)."""
+"""Direction of one field, given its live and its desired value: never equal, never absent, but the live one may be anything."""
 
 
 def combine(directions: Iterable[Direction]) -> Direction:
@@ -43,16 +44,19 @@ def direction(
     live: Mapping[str, Any], desired: Mapping[str, Any], rules: Mapping[str, Rule]
 ) -> Direction:
     """Return what going from one canonical body to another does; a field without a rule loosens."""
-    moved = (name for name in live.keys() | desired.keys() if live.get(name) != desired.get(name))
-    return combine(_of_field(name, live, desired, rules) for name in moved)
+    return combine(_of_field(name, live, desired, rules) for name in diff.moved(live, desired))
 
 
 def _of_field(
     name: str, live: Mapping[str, Any], desired: Mapping[str, Any], rules: Mapping[str, Rule]
 ) -> Direction:
+    """Return the direction of one field. What a rule cannot read (a rate that is text) is unknown, and unknown loosens."""
     if name not in rules or name not in live or name not in desired:
         return Direction.LOOSEN
-    return rules[name](live[name], desired[name])
+    try:
+        return rules[name](live[name], desired[name])
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return Direction.LOOSEN
 
 
 def neutral(_live: object, _desired: object) -> Direction:
@@ -82,7 +86,7 @@ def earlier_tightens(live: datetime, desired: datetime) -> Direction:
 
 def fewer_hours_tighten(live: tuple[Window, ...], desired: tuple[Window, ...]) -> Direction:
     """Daily windows as sets of (zone, minute): no windows at all means every zone at every hour."""
-    if not desired or not live:
+    if bool(live) != bool(desired):
         return Direction.TIGHTEN if desired else Direction.LOOSEN
     before, after = _minutes(live), _minutes(desired)
     parts = []

@@ -1,0 +1,103 @@
+"""`CampaignSchedule`: what the engine may know of a campaign's schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler import effect, models
+from reconciler.calendar import Hours, Window
+from reconciler.dialects.base import JSON
+from reconciler.effect import Direction, Rule
+from reconciler.models import Body
+
+
+class CampaignKind:
+    """The kind of the campaigns API. `canonical` takes anything and never raises; the others take canonical bodies of manifests."""
+
+    name = "CampaignSchedule"
+    rules: Mapping[str, Rule]
+
+    def __init__(self) -> None:
+        self.rules = {
+            "compliance_windows": _windows_rule,
+            "dial_rate": effect.lower_tightens,
+            "dnc_verification": effect.true_tightens,
+            "end_time": _end_rule,
+            "max_concurrent_calls": effect.lower_tightens,
+            "start_time": _start_rule,
+            "timezone": effect.neutral,  # contract: serves display and the offset check alone
+        }
+
+    def canonical(self, raw: Body) -> Body:
+        """Return a received schedule in the form that manifests compile to."""
+        return models.canonical(raw)
+
+    def hours(self, body: Body) -> Hours:
+        """Return the span and the daily windows."""
+        return Hours(
+            instant(body["start_time"]),
+            instant(body["end_time"]),
+            _windows(body["compliance_windows"]),
+        )
+
+    def ceilings(self, body: Body) -> Mapping[str, float]:
+        """Return calls per second and calls at once."""
+        return {
+            "dial_rate": body["dial_rate"],
+            "max_concurrent_calls": body["max_concurrent_calls"],
+        }
+
+    def scrubs(self, body: Body) -> bool:
+        """Return the do-not-call flag."""
+        return bool(body["dnc_verification"])
+
+    def audit_fields(self, body: Body) -> Mapping[str, JSON]:
+        """Return the audit entry's fields, by the brief's names. The body of a removal is the platform's: a field may be missing."""
+        return {
+            "campaign_id": body.get("campaign_id"),
+            "compliance_windows": body.get("compliance_windows"),
+            "dial_rate": body.get("dial_rate"),
+            "max_concurrent": body.get("max_concurrent_calls"),
+        }
+
+
+def instant(text: str) -> datetime:
+    """Return ISO 8601 text as an instant in UTC.
+
+    Raises:
+        ValueError: no instant: unreadable, out of range, or without an offset (which would mean this machine's zone).
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"no offset: {text!r}")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"out of range: {text!r}") from error
+
+
+def _windows(items: Iterable[Mapping[str, Any]]) -> tuple[Window, ...]:
+    if not isinstance(items, list | tuple):
+        raise TypeError("no list of windows")
+    return tuple(
+        sorted(
+            Window(item["timezone"], item["start_hour"] * 60, item["end_hour"] * 60)
+            for item in items
+        )
+    )
+
+
+def _windows_rule(
+    live: Iterable[Mapping[str, Any]], desired: Iterable[Mapping[str, Any]]
+) -> Direction:
+    return effect.fewer_hours_tighten(_windows(live), _windows(desired))
+
+
+def _start_rule(live: str, desired: str) -> Direction:
+    return effect.later_tightens(instant(live), instant(desired))
+
+
+def _end_rule(live: str, desired: str) -> Direction:
+    return effect.earlier_tightens(instant(live), instant(desired))

@@ -1,0 +1,188 @@
+"""Direction: laws over every rule, and windows against sets of minutes."""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.calendar import Window
+from reconciler.effect import Direction, combine, direction, fewer_hours_tighten
+from tests.factories import KIND, make_body, make_window
+
+BACK = {
+    Direction.TIGHTEN: Direction.LOOSEN,
+    Direction.LOOSEN: Direction.TIGHTEN,
+    Direction.MIXED: Direction.MIXED,
+    Direction.NEUTRAL: Direction.NEUTRAL,
+}
+ZONES = ("America/New_York", "Europe/London")
+
+windows = st.lists(
+    st.builds(
+        lambda zone, start, length: make_window(zone, start, min(start + length, 23)),
+        st.sampled_from(ZONES),
+        st.integers(0, 22),
+        st.integers(1, 23),
+    ),
+    max_size=3,
+)
+bodies = st.fixed_dictionaries(
+    {
+        "compliance_windows": windows,
+        "dial_rate": st.sampled_from([1.0, 20.0, 25.0]),
+        "dnc_verification": st.booleans(),
+        "end_time": st.sampled_from(["2027-01-15T23:00:00Z", "2027-01-16T23:00:00Z"]),
+        "max_concurrent_calls": st.sampled_from([100, 500]),
+        "start_time": st.sampled_from(["2027-01-11T14:00:00Z", "2027-01-12T14:00:00Z"]),
+        "timezone": st.sampled_from(ZONES),
+    }
+).map(lambda fields: make_body(**fields))
+directions = st.sampled_from(list(Direction))
+
+
+def of(live, desired):
+    return direction(live, desired, KIND.rules)
+
+
+def admitted(items) -> set[tuple[str, int]]:
+    """Every (zone, hour) that windows admit, one by one; no window admits all, other zones too."""
+    zones = (*ZONES, "elsewhere")
+    return {
+        (zone, hour)
+        for zone, hour in product(zones, range(24))
+        if not items
+        or any(w["timezone"] == zone and w["start_hour"] <= hour < w["end_hour"] for w in items)
+    }
+
+
+@given(bodies)
+def test_no_change_is_neutral(body):
+    assert of(body, body) is Direction.NEUTRAL
+
+
+@given(bodies, bodies)
+def test_what_tightens_one_way_loosens_back(live, desired):
+    assert of(desired, live) is BACK[of(live, desired)]
+
+
+@given(bodies, bodies)
+def test_a_change_is_the_combination_of_its_fields(live, desired):
+    steps = [of(live, {**live, name: desired[name]}) for name in live]
+    assert of(live, desired) is combine(steps)
+
+
+@given(windows, windows)
+def test_windows_are_compared_as_the_hours_that_they_admit(live, desired):
+    before, after = admitted(live), admitted(desired)
+    expected = {
+        (False, False): Direction.NEUTRAL,
+        (True, False): Direction.TIGHTEN,
+        (False, True): Direction.LOOSEN,
+        (True, True): Direction.MIXED,
+    }[bool(before - after), bool(after - before)]
+    found = of(make_body(compliance_windows=live), make_body(compliance_windows=desired))
+    assert found is expected
+
+
+@given(
+    bodies,
+    st.sampled_from(["note", "ring_time_s"]),
+    st.none() | st.integers() | st.text(max_size=2),
+)
+def test_a_field_that_no_rule_knows_loosens_whichever_way_it_goes(body, name, value):
+    assert of(body, {**body, name: value}) is Direction.LOOSEN
+    assert of({**body, name: value}, body) is Direction.LOOSEN
+
+
+@given(bodies, st.sampled_from(sorted(KIND.rules)))
+def test_a_field_that_is_missing_on_one_side_loosens(body, name):
+    less = {field: value for field, value in body.items() if field != name}
+    assert of(body, less) is Direction.LOOSEN
+    assert of(less, body) is Direction.LOOSEN
+
+
+@given(
+    st.sampled_from(sorted(set(KIND.rules) - {"timezone", "dnc_verification"})),
+    st.none()
+    | st.text(max_size=4)
+    | st.lists(
+        st.none() | st.integers() | st.dictionaries(st.text(max_size=2), st.integers()),
+        min_size=1,
+        max_size=2,
+    )
+    | st.dictionaries(st.text(max_size=2), st.integers(), min_size=1, max_size=2),
+)
+def test_a_live_value_that_a_rule_cannot_read_is_unknown_and_loosens(name, value):
+    assert of(make_body(**{name: value}), make_body()) is Direction.LOOSEN
+
+
+@given(directions)
+def test_combining_one_direction_with_itself_or_with_neutral_changes_nothing(one):
+    assert combine([one]) is one
+    assert combine([one, one]) is one
+    assert combine([one, Direction.NEUTRAL]) is one
+
+
+@given(st.lists(directions, max_size=4), st.lists(directions, max_size=4))
+def test_combining_in_groups_or_in_another_order_changes_nothing(some, others):
+    assert combine([combine(some), combine(others)]) is combine([*some, *others])
+    assert combine([*others, *some]) is combine([*some, *others])
+
+
+def test_opposite_directions_are_mixed_and_nothing_is_neutral():
+    for parts in permutations([Direction.TIGHTEN, Direction.LOOSEN]):
+        assert combine(parts) is Direction.MIXED
+    assert combine([Direction.MIXED, Direction.TIGHTEN]) is Direction.MIXED
+    assert combine([]) is Direction.NEUTRAL
+
+
+def test_only_what_may_let_the_dialer_do_more_widens():
+    assert {each for each in Direction if each.widens} == {Direction.LOOSEN, Direction.MIXED}
+
+
+@pytest.mark.parametrize(
+    ("field", "live", "desired", "expected"),
+    [
+        ("dial_rate", 25.0, 20.0, Direction.TIGHTEN),
+        ("dial_rate", 20.0, 25.0, Direction.LOOSEN),
+        ("max_concurrent_calls", 500, 499, Direction.TIGHTEN),
+        ("max_concurrent_calls", 499, 500, Direction.LOOSEN),
+        ("dnc_verification", False, True, Direction.TIGHTEN),
+        ("dnc_verification", True, False, Direction.LOOSEN),
+        ("start_time", "2027-01-11T14:00:00Z", "2027-01-11T15:00:00Z", Direction.TIGHTEN),
+        ("start_time", "2027-01-11T14:00:00.5Z", "2027-01-11T14:00:00Z", Direction.LOOSEN),
+        ("start_time", "2027-01-11T09:30:00-05:00", "2027-01-11T14:00:00Z", Direction.LOOSEN),
+        ("end_time", "2027-01-15T23:00:00Z", "2027-01-15T22:00:00Z", Direction.TIGHTEN),
+        ("end_time", "2027-01-15T23:00:00Z", "2028-01-01T00:00:00Z", Direction.LOOSEN),
+        ("end_time", "whenever", "2027-01-15T22:00:00Z", Direction.LOOSEN),
+        ("end_time", "2027-01-15T23:00:00", "2027-01-15T22:00:00Z", Direction.LOOSEN),
+        ("timezone", "America/New_York", "Europe/London", Direction.NEUTRAL),
+        ("campaign_id", "1001", "1002", Direction.LOOSEN),
+        ("compliance_windows", [make_window()], [], Direction.LOOSEN),
+        ("compliance_windows", [], [make_window()], Direction.TIGHTEN),
+        (
+            "compliance_windows",
+            [make_window(start=9, end=12), make_window(start=12, end=20)],
+            [make_window(start=9, end=20)],
+            Direction.NEUTRAL,
+        ),
+        (
+            "compliance_windows",
+            [make_window("America/New_York")],
+            [make_window("America/Chicago")],
+            Direction.MIXED,
+        ),
+    ],
+)
+def test_each_field_of_a_campaign_has_its_direction(field, live, desired, expected):
+    assert of(make_body(**{field: live}), make_body(**{field: desired})) is expected
+
+
+def test_half_an_hour_less_tightens():
+    live, desired = (Window("Etc/UTC", 540, 1200),), (Window("Etc/UTC", 570, 1200),)
+    assert fewer_hours_tighten(live, desired) is Direction.TIGHTEN
+    assert fewer_hours_tighten(desired, live) is Direction.LOOSEN
+    assert fewer_hours_tighten((), ()) is Direction.NEUTRAL
