@@ -1,48 +1,36 @@
-"""The only door to git, and to any other process.
-
-```
-toplevel(path, environ=…) -> Path | None            the work tree that holds a path; None when there is none
-Git.find(path, environ=…) -> Git | None             the repository there
-Git(root, environ=…, runner=…, timeout_s=…)
-  .head() .resolve(name) .refs(*names) .is_ancestor(a, b) .remotes()      what is where
-  .is_clean(folder) .differing(folder)                                    does a folder equal HEAD
-  .stat(*ids) .read(*ids) .read_blob(id, limit) .walk(tip)                objects
-  .write_blob(data) .make_tree(entries) .commit_tree(tree, …)             objects, made
-  .update_refs(*moves)                                                    compare-and-swap, all or none
-  .remote_refs(remote, *refs) .fetch(remote, *refs) .push(remote, *moves) another repository
-```
-
-Git runs from an argument list, in its own session (a Ctrl-C at the terminal is ours to handle, and nothing can ask a
-question), with `GIT_*` and our own secrets taken out of its environment, without the repository's hooks, fsmonitor,
-signing and replace refs, in UTF-8, with a timeout. The manner of running it follows setuptools-scm.
-Works in worktrees, in shallow clones, with SHA-1 and SHA-256.
-"""
+"""One repository, through the git command."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import signal
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Final
 
-from reconciler.errors import SHORTENED_TO, GitError, Unavailable, safe
+from reconciler.errors import GitError, Unavailable, safe
+from reconciler.git.process import Ran, Runner, run_process
+from reconciler.git.values import (
+    Entry,
+    Identity,
+    Move,
+    Stat,
+    command,
+    first_line,
+    lines,
+    object_id,
+    ref_name,
+    remote_name,
+    split_batch,
+    state,
+    type_of,
+)
 
 TIMEOUT_S: Final = 60.0
 """Seconds that one git command on this machine may take."""
 
 NETWORK_TIMEOUT_S: Final = 120.0
 """Seconds that one fetch or push may take."""
-
-_GRACE_S: Final = 2.0
-
-TREE: Final = "40000"
-FILE: Final = "100644"
 
 _OPTIONS: Final = (
     "--no-pager",
@@ -79,112 +67,7 @@ _ENVIRONMENT: Final = {
     "LC_ALL": "C.UTF-8",
 }
 
-_HEX: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_REF: Final = re.compile(r"refs(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
-_USER_IN_URL: Final = re.compile(r"://[^/@\s]+@")
 _MANIFEST_SUFFIXES: Final = (".yaml", ".yml")
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a process left: exit code, output, and what it said on stderr."""
-
-    code: int
-    out: bytes
-    err: bytes
-
-
-class Runner(Protocol):
-    """Runs a program. The one in use starts a process; another may count, or fail on purpose."""
-
-    def __call__(
-        self,
-        argv: Sequence[str],
-        *,
-        cwd: Path,
-        env: Mapping[str, str],
-        stdin: bytes,
-        timeout_s: float,
-    ) -> Ran:
-        """Run `argv`.
-
-        Raises:
-            FileNotFoundError: there is no such program.
-            TimeoutError: it took longer than `timeout_s`, and was ended.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a commit says made it. Never read from `user.name`: CI machines have none."""
-
-    name: str
-    email: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """Type (`blob`, `tree`, `commit`, `tag`) and size in bytes of an object."""
-
-    type: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A ref goes from `old` to `new`; `None` is "does not exist".
-
-    Attributes:
-        exact: push by exact lease, so that a value that does not descend from `old` is taken too. Without it a push
-            is plain: the remote takes descendants only.
-    """
-
-    ref: str
-    new: str | None
-    old: str | None
-    exact: bool = False
-
-
-Entry: TypeAlias = tuple[str, str]
-"""Mode and object id of one name in a tree."""
-
-
-def run_process(
-    argv: Sequence[str],
-    *,
-    cwd: Path,
-    env: Mapping[str, str],
-    stdin: bytes,
-    timeout_s: float,
-) -> Ran:
-    """Run a program in its own session, and end all of it when it takes too long (`Runner`)."""
-    process = subprocess.Popen(  # noqa: S603 - an argument list, built here; no shell
-        argv,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    with process:
-        try:
-            out, err = process.communicate(stdin, timeout_s)
-        except BaseException as error:
-            _end(process)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise TimeoutError from error
-            raise
-    return Ran(process.returncode, out, err)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started: first so that git can remove its lock files, then for certain."""
-    for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal_number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=_GRACE_S)
 
 
 def toplevel(
@@ -201,7 +84,7 @@ def toplevel(
     if ran.code == 0:
         return Path(os.fsdecode(ran.out).rstrip("\n"))
     if any((parent / ".git").exists() for parent in (folder, *folder.resolve().parents)):
-        raise GitError(f"git will not open the repository here: {_first_line(ran)}")
+        raise GitError(f"git will not open the repository here: {first_line(ran)}")
     return None
 
 
@@ -282,7 +165,7 @@ class Git:
         except TimeoutError:
             raise GitError(f"{what} took longer than {limit:g} s and was stopped") from None
         if ran.code not in allowed:
-            raise GitError(f"{what}: {_first_line(ran)}")
+            raise GitError(f"{what}: {first_line(ran)}")
         return ran
 
     def text(self, *arguments: str, stdin: bytes = b"") -> str:
@@ -318,7 +201,7 @@ class Git:
 
     def refs(self, *names: str) -> dict[str, str]:
         """Return the ids of the refs among `names` that exist."""
-        out = self.text("for-each-ref", "--format=%(objectname) %(refname)", *map(_ref, names))
+        out = self.text("for-each-ref", "--format=%(objectname) %(refname)", *map(ref_name, names))
         found = {ref: value for value, _, ref in (line.partition(" ") for line in out.splitlines())}
         return {name: found[name] for name in names if name in found}
 
@@ -328,7 +211,9 @@ class Git:
         Raises:
             GitError: one of them is not here.
         """
-        ran = self.run("merge-base", "--is-ancestor", _id(older), _id(newer), allowed=(0, 1))
+        ran = self.run(
+            "merge-base", "--is-ancestor", object_id(older), object_id(newer), allowed=(0, 1)
+        )
         return ran.code == 0
 
     def remotes(self) -> tuple[str, ...]:
@@ -356,7 +241,7 @@ class Git:
             *("--ignored=traditional", "--ignore-submodules=none", "--", inside),
         )
         found = {
-            f"{safe(line[3:])} ({_state(line[:2])})"
+            f"{safe(line[3:])} ({state(line[:2])})"
             for line in filter(None, status.split("\0"))
             if line[:2] != "!!" or line.endswith(_MANIFEST_SUFFIXES)
         }
@@ -382,7 +267,7 @@ class Git:
         """Return type and size of each object that is here; absent ones are left out."""
         if not ids:
             return {}
-        out = self.text("cat-file", "--batch-check", stdin=_lines(ids))
+        out = self.text("cat-file", "--batch-check", stdin=lines(ids))
         rows = (line.split(" ") for line in out.splitlines())
         return {row[0]: Stat(row[1], int(row[2])) for row in rows if len(row) == 3}  # noqa: PLR2004 - id, type, size; "ID missing" is two
 
@@ -394,7 +279,7 @@ class Git:
         """
         if not ids:
             return {}
-        return dict(_batch(self.run("cat-file", "--batch", stdin=_lines(ids)).out))
+        return dict(split_batch(self.run("cat-file", "--batch", stdin=lines(ids)).out))
 
     def read_blob(self, blob: str, *, limit: int) -> bytes:
         """Return a blob's bytes.
@@ -413,7 +298,7 @@ class Git:
 
         A parent that is not here (a shallow history) ends nothing: whoever reads sees it named in the raw commit.
         """
-        ids = self.text("rev-list", "--topo-order", _id(tip), "--").splitlines()
+        ids = self.text("rev-list", "--topo-order", object_id(tip), "--").splitlines()
         raw = self.read(*ids)
         return ((each, raw[each]) for each in ids)
 
@@ -424,7 +309,7 @@ class Git:
     def make_tree(self, entries: Mapping[str, Entry]) -> str:
         """Store a tree of name → (mode, id) and return its id."""
         lines = (
-            f"{mode.zfill(6)} {_type(mode)} {_id(value)}\t{name}\0"
+            f"{mode.zfill(6)} {type_of(mode)} {object_id(value)}\t{name}\0"
             for name, (mode, value) in entries.items()
         )
         data = "".join(lines).encode("utf-8", "surrogateescape")
@@ -464,9 +349,9 @@ class Git:
         if signing_key is not None:
             signing = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={signing_key}")
         flags = ["-S"] if signing_key is not None else []
-        flags += [part for parent in parents for part in ("-p", _id(parent))]
+        flags += [part for parent in parents for part in ("-p", object_id(parent))]
         ran = self.run(
-            *signing, "commit-tree", *flags, _id(tree), stdin=message.encode(), extra=who
+            *signing, "commit-tree", *flags, object_id(tree), stdin=message.encode(), extra=who
         )
         return ran.out.decode().strip()
 
@@ -478,7 +363,7 @@ class Git:
             signers: an SSH allowed signers file (ssh-keygen(1)).
         """
         setting = f"gpg.ssh.allowedSignersFile={signers}"
-        out = self.text("-c", setting, "log", "--format=%H %G?", _id(tip), "--")
+        out = self.text("-c", setting, "log", "--format=%H %G?", object_id(tip), "--")
         return {line[:-2]: line[-1] for line in out.splitlines()}
 
     # --- refs ---------------------------------------------------------------------------------------------------------
@@ -489,9 +374,7 @@ class Git:
         Raises:
             GitError: it was not done, or its fate is unknown. Read the refs to learn which: the text does not say.
         """
-        self.run(
-            "update-ref", "--no-deref", "--stdin", stdin="".join(map(_command, moves)).encode()
-        )
+        self.run("update-ref", "--no-deref", "--stdin", stdin="".join(map(command, moves)).encode())
 
     # --- another repository -------------------------------------------------------------------------------------------
 
@@ -501,7 +384,7 @@ class Git:
         Raises:
             Unavailable: it does not answer, which is not the same as "it has none".
         """
-        ran = self._network("ls-remote", "--quiet", "--", _remote(remote), *map(_ref, refs))
+        ran = self._network("ls-remote", "--quiet", "--", remote_name(remote), *map(ref_name, refs))
         rows = (line.partition("\t") for line in ran.out.decode("utf-8", "replace").splitlines())
         found = {ref: value for value, _, ref in rows}
         return {ref: found[ref] for ref in refs if ref in found}
@@ -519,7 +402,7 @@ class Git:
             "--refmap=",
             "--no-recurse-submodules",
         )
-        self._network("fetch", *options, "--", _remote(remote), *map(_ref, refs))
+        self._network("fetch", *options, "--", remote_name(remote), *map(ref_name, refs))
 
     def push(self, remote: str, *moves: Move) -> None:
         """Move refs of a remote, all or none.
@@ -527,72 +410,7 @@ class Git:
         Raises:
             Unavailable: it was refused, or its fate is unknown. Read the refs to learn which: the text does not say.
         """
-        leases = [f"--force-with-lease={_ref(m.ref)}:{m.old or ''}" for m in moves if m.exact]
-        specs = [f"{_id(m.new) if m.new else ''}:{_ref(m.ref)}" for m in moves]
+        leases = [f"--force-with-lease={ref_name(m.ref)}:{m.old or ''}" for m in moves if m.exact]
+        specs = [f"{object_id(m.new) if m.new else ''}:{ref_name(m.ref)}" for m in moves]
         options = ("--quiet", "--atomic", "--no-verify", "--no-signed")
-        self._network("push", *options, *leases, "--", _remote(remote), *specs)
-
-
-def _first_line(ran: Ran) -> str:
-    lines = ran.err.decode("utf-8", "replace").splitlines()
-    line = next((line.strip() for line in lines if line.strip()), f"exit code {ran.code}")
-    return safe(_USER_IN_URL.sub("://…@", line), limit=SHORTENED_TO)
-
-
-def _state(code: str) -> str:
-    match code:
-        case "??":
-            return "untracked"
-        case "!!":
-            return "ignored by git, but a manifest"
-        case _ if code[0] != " ":
-            return "staged"
-        case _:
-            return "missing" if "D" in code else "changed"
-
-
-def _type(mode: str) -> str:
-    return {TREE: "tree", "160000": "commit"}.get(mode, "blob")
-
-
-def _command(move: Move) -> str:
-    match move.old, move.new:
-        case None, str(new):
-            return f"create {_ref(move.ref)} {_id(new)}\n"
-        case str(old), None:
-            return f"delete {_ref(move.ref)} {_id(old)}\n"
-        case str(old), str(new):
-            return f"update {_ref(move.ref)} {_id(new)} {_id(old)}\n"
-        case _:
-            raise ValueError(f"{move} moves nothing")
-
-
-def _batch(out: bytes) -> Iterator[tuple[str, bytes]]:
-    """Split what `cat-file --batch` prints: `id type size`, the bytes, a line end."""
-    at = 0
-    while at < len(out):
-        end = out.index(b"\n", at)
-        header = out[at:end].decode().split(" ")
-        if header[-1] == "missing":
-            raise GitError(f"object {safe(header[0])} is not here: fetch it")
-        start = end + 1
-        at = start + int(header[2]) + 1
-        yield header[0], out[start : at - 1]
-
-
-def _lines(ids: Sequence[str]) -> bytes:
-    return "".join(f"{_id(each)}\n" for each in ids).encode()
-
-
-def _checked(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise GitError(f"{safe(text, limit=SHORTENED_TO)}: not {what}")
-        return text
-
-    return check
-
-
-_id = _checked(_HEX, "an object id")
-_ref = _checked(_REF, "the full name of a ref")
-_remote = _checked(re.compile(r"[A-Za-z0-9_./:][^\s\x00-\x1f]*"), "a remote")
+        self._network("push", *options, *leases, "--", remote_name(remote), *specs)

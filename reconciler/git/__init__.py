@@ -1,0 +1,37 @@
+"""The only door to git, and to any other process.
+
+```
+toplevel(path, environ=…) -> Path | None            the work tree that holds a path; None when there is none
+Git.find(path, environ=…) -> Git | None             the repository there
+Git(root, environ=…, runner=…, timeout_s=…)
+  .head() .resolve(name) .refs(*names) .is_ancestor(a, b) .remotes()      what is where
+  .is_clean(folder) .differing(folder)                                    does a folder equal HEAD
+  .stat(*ids) .read(*ids) .read_blob(id, limit) .walk(tip)                objects
+  .write_blob(data) .make_tree(entries) .commit_tree(tree, …)             objects, made
+  .update_refs(*moves)                                                    compare-and-swap, all or none
+  .remote_refs(remote, *refs) .fetch(remote, *refs) .push(remote, *moves) another repository
+```
+
+Git runs from an argument list, in its own session (a Ctrl-C at the terminal is ours to handle, and nothing can ask a
+question), with `GIT_*` and our own secrets taken out of its environment, without the repository's hooks, fsmonitor,
+signing and replace refs, in UTF-8, with a timeout. The manner of running it follows setuptools-scm.
+Works in worktrees, in shallow clones, with SHA-1 and SHA-256.
+"""
+
+from reconciler.git.process import Ran, Runner, run_process
+from reconciler.git.repository import Git, toplevel
+from reconciler.git.values import FILE, TREE, Entry, Identity, Move, Stat
+
+__all__ = [
+    "FILE",
+    "TREE",
+    "Entry",
+    "Git",
+    "Identity",
+    "Move",
+    "Ran",
+    "Runner",
+    "Stat",
+    "run_process",
+    "toplevel",
+]

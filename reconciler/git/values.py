@@ -1,0 +1,123 @@
+"""What git is told and what it tells, as values; what may be a name, and what its output means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from reconciler.errors import SHORTENED_TO, GitError, safe
+from reconciler.git.process import Ran
+
+TREE: Final = "40000"
+FILE: Final = "100644"
+
+_HEX: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_REF: Final = re.compile(r"refs(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+_USER_IN_URL: Final = re.compile(r"://[^/@\s]+@")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a commit says made it. Never read from `user.name`: CI machines have none."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """Type (`blob`, `tree`, `commit`, `tag`) and size in bytes of an object."""
+
+    type: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A ref goes from `old` to `new`; `None` is "does not exist".
+
+    Attributes:
+        exact: push by exact lease, so that a value that does not descend from `old` is taken too. Without it a push
+            is plain: the remote takes descendants only.
+    """
+
+    ref: str
+    new: str | None
+    old: str | None
+    exact: bool = False
+
+
+Entry: TypeAlias = tuple[str, str]
+"""Mode and object id of one name in a tree."""
+
+
+def first_line(ran: Ran) -> str:
+    """Return the first line that a failing command said, fit to be shown: escaped, cut, without credentials."""
+    said = ran.err.decode("utf-8", "replace").splitlines()
+    line = next((line.strip() for line in said if line.strip()), f"exit code {ran.code}")
+    return safe(_USER_IN_URL.sub("://…@", line), limit=SHORTENED_TO)
+
+
+def state(code: str) -> str:
+    """Return what a status code of `git status --porcelain` means."""
+    match code:
+        case "??":
+            return "untracked"
+        case "!!":
+            return "ignored by git, but a manifest"
+        case _ if code[0] != " ":
+            return "staged"
+        case _:
+            return "missing" if "D" in code else "changed"
+
+
+def type_of(mode: str) -> str:
+    """Return the type of the object that a tree entry of some mode names."""
+    return {TREE: "tree", "160000": "commit"}.get(mode, "blob")
+
+
+def command(move: Move) -> str:
+    """Return the line of `git update-ref --stdin` that makes a move."""
+    match move.old, move.new:
+        case None, str(new):
+            return f"create {ref_name(move.ref)} {object_id(new)}\n"
+        case str(old), None:
+            return f"delete {ref_name(move.ref)} {object_id(old)}\n"
+        case str(old), str(new):
+            return f"update {ref_name(move.ref)} {object_id(new)} {object_id(old)}\n"
+        case _:
+            raise ValueError(f"{move} moves nothing")
+
+
+def split_batch(out: bytes) -> Iterator[tuple[str, bytes]]:
+    """Split what `cat-file --batch` prints: `id type size`, the bytes, a line end."""
+    at = 0
+    while at < len(out):
+        end = out.index(b"\n", at)
+        header = out[at:end].decode().split(" ")
+        if header[-1] == "missing":
+            raise GitError(f"object {safe(header[0])} is not here: fetch it")
+        start = end + 1
+        at = start + int(header[2]) + 1
+        yield header[0], out[start : at - 1]
+
+
+def lines(ids: Sequence[str]) -> bytes:
+    """Return ids for the standard input of `git cat-file --batch`."""
+    return "".join(f"{object_id(each)}\n" for each in ids).encode()
+
+
+def _checked(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise GitError(f"{safe(text, limit=SHORTENED_TO)}: not {what}")
+        return text
+
+    return check
+
+
+object_id = _checked(_HEX, "an object id")
+ref_name = _checked(_REF, "the full name of a ref")
+remote_name = _checked(re.compile(r"[A-Za-z0-9_./:][^\s\x00-\x1f]*"), "a remote")
