@@ -91,6 +91,18 @@ def _page(name: str, rows: JSON) -> JSON:
     return _object({name: _array(rows), "page": one, "page_size": one, "total": _COUNT})
 
 
+EXAMPLE: JSON = {
+    "campaign_id": "1001",
+    "timezone": "America/New_York",
+    "start_time": "2027-03-08T14:00:00Z",
+    "end_time": "2027-03-20T00:00:00Z",
+    "dial_rate": 2.5,
+    "max_concurrent_calls": 240,
+    "compliance_windows": [{"timezone": "America/New_York", "start_hour": 9, "end_hour": 20}],
+    "dnc_verification": True,
+}
+"""A schedule that the platform takes, for campaign 1001."""
+
 SCHEMAS: JSON = {
     "Window": _object({"start_hour": _HOUR, "end_hour": _HOUR, "timezone": _ZONE}),
     "Schedule": _object(_SCHEDULE),
@@ -180,8 +192,12 @@ _KEYED = {
 }
 
 
-def _query(name: str, schema: JSON, *, required: bool = False) -> JSON:
-    return {"name": name, "in": "query", "required": required, "schema": schema}
+def _query(name: str, schema: JSON) -> JSON:
+    return {"name": name, "in": "query", "schema": schema}
+
+
+def _hour(name: str, example: str) -> JSON:
+    return {"name": name, "in": "query", "required": True, "schema": _WHEN, "example": example}
 
 
 def _header(name: str, *, required: bool = False, pattern: str = '^(\\*|"[!#-~]+")$') -> JSON:
@@ -203,6 +219,7 @@ _CAMPAIGN: JSON = {
     "in": "path",
     "required": True,
     "schema": {"type": "string", "minLength": 1},
+    "example": "1001",
 }
 
 
@@ -232,7 +249,8 @@ def _row(
 
 
 def _body(schema: str) -> JSON:
-    return {"application/json": {"schema": _ref(schema)}}
+    examples = {"examples": {"one": {"value": EXAMPLE}}} if schema == "Schedule" else {}
+    return {"application/json": {"schema": _ref(schema), **examples}}
 
 
 _ROWS: Mapping[tuple[str, str], JSON] = {
@@ -330,8 +348,8 @@ _ROWS: Mapping[tuple[str, str], JSON] = {
         scope="campaigns:read",
         parameters=(
             _CAMPAIGN,
-            _query("from", _WHEN, required=True),
-            _query("to", _WHEN, required=True),
+            _hour("from", "2027-02-01T00:00:00Z"),
+            _hour("to", "2027-02-08T00:00:00Z"),
         ),
     ),
     ("POST", "/api/telemetry/events"): _row(

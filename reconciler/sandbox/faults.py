@@ -16,7 +16,8 @@ TARGET is `METHOD /path`, either part alone, or a pattern with `*`; the default 
 For `locked` it is a campaign id (default: all), for `syncing` a list id.
 
 KIND                         does
-400 403 404 409 412 422 503  answers so, executes nothing
+400 403 404 409 412 422      answers so, executes nothing; never the token request
+503                          answers so, executes nothing
 401                          answers so, and the token that came stays refused; the token request: `invalid_client`
 429                          answers so; `after=` is the Retry-After: text as it is, `date` for a date two seconds
                              ahead, `none` for no header (default `1`)
@@ -56,13 +57,15 @@ from random import Random
 from reconciler.sandbox.trouble import FaultError
 
 _ANY = ("* *",)
+_LOGGED_IN = ("* /api/campaigns*", "* /api/dialer/*", "* /api/dnc/*", "* /api/telemetry/*")
 _WRITES = ("POST /api/campaigns/*/schedule", "DELETE /api/campaigns/*/schedule")
 _REFRESH = ("PUT /api/campaigns/*/actions/refresh",)
 _PAGES = ("GET /api/campaigns", "GET /api/dnc/lists")
 _READS = ("GET /api/campaigns", "GET /api/campaigns/*/schedule")
 
 KINDS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("400", "401", "403", "404", "409", "412", "422", "429", "500", "503"), _ANY),
+    **dict.fromkeys(("401", "429", "500", "503"), _ANY),
+    **dict.fromkeys(("400", "403", "404", "409", "412", "422"), _LOGGED_IN),
     **dict.fromkeys(("reset-before", "reset-after", "500-after", "slow"), _ANY),
     **dict.fromkeys(("truncated", "garbage"), _ANY),
     **dict.fromkeys(("500-stored", "late", "no-keys"), _WRITES),
@@ -189,7 +192,7 @@ def parse(spec: str) -> Fault:
     kind, *rest = spec.split(":")
     if kind not in KINDS:
         near = get_close_matches(kind, KINDS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(KINDS)}"
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(KINDS))}"
         raise FaultError(f"fault {spec!r}: there is no kind {kind!r}; {hint}")
     options = rest.pop() if rest and "=" in rest[-1] else ""
     if len(rest) > 1:

@@ -301,7 +301,7 @@ class Dropped(Response):
 
 
 def mount(app: FastAPI, front: Front, operations: tuple[Operation, ...]) -> None:
-    """Route every operation to the front, and answer everything else in JSON."""
+    """Route every operation to the front, describe them at `/openapi.json`, and answer everything else in JSON."""
     for operation in operations:
         app.add_api_route(
             operation.path,
@@ -317,9 +317,13 @@ def mount(app: FastAPI, front: Front, operations: tuple[Operation, ...]) -> None
         what = {404: "no such route", 405: "method not allowed here"}.get(status, "bad request")
         return front.plain(Answer(status, json.dumps({"error": what}), headers))
 
+    async def description(_: Request) -> Response:
+        return front.plain(Answer.of(app.openapi()))
+
     async def crashed(_: Request, __: Exception) -> Response:
         return front.plain(Answer(500, "internal error", media=TEXT_TYPE))
 
+    app.add_api_route("/openapi.json", description, include_in_schema=False)
     app.add_exception_handler(HTTPException, unrouted)
     app.add_exception_handler(Exception, crashed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,9 @@ EMPTIED = ("campaigns", "lists", "links", "keys", "pending", "journal", "metrics
 class Store:
     """A SQLite database with short transactions. Threads take turns; processes wait up to `BUSY_S`.
 
+    Attributes:
+        close: lets go of the file; so does the end of the object.
+
     Args:
         path: the state file, made when absent; `None` keeps it in memory.
 
@@ -64,6 +68,7 @@ class Store:
             self._db = self._connect()
         except sqlite3.Error as error:
             raise SandboxError(f"{self.path}: cannot be used as sandbox state: {error}") from error
+        self.close = weakref.finalize(self, self._db.close)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -87,10 +92,6 @@ class Store:
             with self._db:
                 yield self._db
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
     def _connect(self) -> sqlite3.Connection:
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,21 +110,29 @@ class Store:
         return db
 
     def _prepare(self, db: sqlite3.Connection) -> None:
+        self._check(db)  # before anything is changed: it may be somebody else's file
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("BEGIN IMMEDIATE")
         with db:
-            tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
-            if not tables:
+            if self._check(db):
                 for statement in TABLES.split(";"):
                     db.execute(statement)
                 db.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
-            elif "meta" not in tables or _format(db) != FORMAT:
-                raise SandboxError(
-                    f"{self.path}: not a sandbox state of this version; remove it with `reconcile sandbox reset`"
-                )
+
+    def _check(self, db: sqlite3.Connection) -> bool:
+        """Return whether the file is still empty; refuse it when it is not ours."""
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+        if tables and ("meta" not in tables or _format(db) != FORMAT):
+            raise SandboxError(
+                f"{self.path}: not a sandbox state of this version; remove the file, or name another"
+            )
+        return not tables
 
 
 def _format(db: sqlite3.Connection) -> object:
-    row = db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+    try:
+        row = db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+    except sqlite3.OperationalError:  # another program's table of that name
+        return None
     return row and row[0]

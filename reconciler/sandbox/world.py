@@ -50,7 +50,9 @@ CONSOLE = "console"
 
 _ADD_CAMPAIGN = (
     "INSERT INTO campaigns (id, name, status, schedule_id, schedule, active_id, activated_at)"
-    " VALUES (?,?,'RUNNING',?,?,?,?)"
+    " VALUES (?,?,'RUNNING',?,?,?,?) ON CONFLICT (id) DO UPDATE SET name=excluded.name,"
+    " schedule_id=excluded.schedule_id, schedule=excluded.schedule,"
+    " active_id=excluded.active_id, activated_at=excluded.activated_at"
 )
 
 
@@ -86,7 +88,7 @@ class World(Ground):
                     writes.settle(db, now)
 
     def put_campaigns(self, schedules: Iterable[tuple[str, str, Mapping[str, Any]]]) -> None:
-        """Add many new campaigns, as (id, name, schedule), stored and active: one commit, a few statements."""
+        """Add many campaigns, as (id, name, schedule), stored and active: one commit, a few statements."""
         with self._writing() as (db, now):
             rows, notes = [], list[tuple[object, ...]]()
             first = writes.reserve_ids(db)
