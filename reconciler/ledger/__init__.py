@@ -21,7 +21,8 @@ heartbeat of the lock: who lost the lock can append nothing. `offline` appends h
 """
 
 from reconciler.ledger.history import Verdict
-from reconciler.ledger.ledger import CHECKPOINTS, IDENTITY, Ledger, Options
+from reconciler.ledger.ledger import Ledger
 from reconciler.ledger.locks import TTL_S, Lock
+from reconciler.ledger.reading import CHECKPOINTS, IDENTITY, Options
 
 __all__ = ["CHECKPOINTS", "IDENTITY", "TTL_S", "Ledger", "Lock", "Options", "Verdict"]

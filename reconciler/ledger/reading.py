@@ -1,0 +1,215 @@
+"""Read one tenant's ledger, here or from a remote."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Self
+
+from reconciler import audit
+from reconciler.audit import Event, Record, RecordKind
+from reconciler.errors import LedgerError
+from reconciler.git import Git, Identity
+from reconciler.ledger import book as books
+from reconciler.ledger import history
+from reconciler.ledger.notes import Notes
+from reconciler.ledger.stores import Heads, Local, Names, Remote, Store
+
+IDENTITY: Final = Identity("reconcile", "reconcile@localhost")
+"""Author of ledger commits. Who acted stands in the records."""
+
+CHECKPOINTS: Final = (
+    "lock:made",
+    "lock:moved",
+    "ledger:read",
+    "ledger:stored",
+    "ledger:committed",
+    "ledger:moved",
+    "ledger:refused",
+    "release:moved",
+)
+"""Points that `Options.checkpoint` is told of: a crash at each of them loses nothing (tests kill there)."""
+
+
+def _pass(_: str) -> None:
+    """Go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a ledger behaves, and the parts of the world that it needs.
+
+    Attributes:
+        identity: author of its commits.
+        mirror: push a mirror branch along, which a forge can protect against a rollback.
+        signing_key: sign its commits with this SSH key.
+        budget_s: seconds that one append may go on against other writers.
+        checkpoint: told of each point in `CHECKPOINTS`.
+        sleep, monotonic, random, nonce: the world.
+    """
+
+    identity: Identity = IDENTITY
+    mirror: bool = True
+    signing_key: Path | None = None
+    budget_s: float = 120.0
+    checkpoint: Callable[[str], None] = _pass
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    random: Callable[[], float] = random.random
+    nonce: Callable[[], str] = secrets.token_hex
+
+
+class Reader:
+    """One tenant's ledger, to read. Safe to use from several threads."""
+
+    def __init__(
+        self, git: Git, tenant: str, store: Store, clock: Callable[[], datetime], options: Options
+    ) -> None:
+        """Read the ledger of `tenant` from `store`; `open` chooses one and reads it."""
+        self.tenant = tenant
+        self._git = git
+        self._store = store
+        self._clock = clock
+        self._options = options
+        self._names = Names.of(tenant)
+        self._notes = Notes(git)
+        self._guard = threading.RLock()
+        self._heads = Heads(None, None)
+        self._book = books.EMPTY
+        self._pending: tuple[Event, ...] = ()
+
+    @classmethod
+    def open(
+        cls,
+        git: Git,
+        tenant: str,
+        *,
+        clock: Callable[[], datetime],
+        remote: str | None = None,
+        offline: bool = False,
+        options: Options | None = None,
+    ) -> Self:
+        """Return a tenant's ledger, read.
+
+        Args:
+            git: the repository.
+            tenant: whose.
+            clock: our clock, aware.
+            remote: name or URL of the git remote whose refs decide; `None`: this clone's do.
+            offline: append to this clone's copy although a remote decides; what is appended is pushed later.
+            options: see `Options`.
+
+        Raises:
+            Unavailable: the remote does not answer: which is never an empty ledger.
+            LedgerError: it cannot be read, or was rolled back.
+        """
+        chosen = options or Options()
+        names = Names.of(tenant)
+        store: Store = Local(git, names)
+        if remote is not None and not offline:
+            store = Remote(git, names, remote, mirrors=chosen.mirror, sleep=chosen.sleep)
+        ledger = cls(git, tenant, store, clock, chosen)
+        ledger.refresh()
+        return ledger
+
+    @property
+    def head(self) -> str | None:
+        """The ledger commit that is acknowledged where it counts; `None`: there is no ledger yet."""
+        return self._heads.anchor
+
+    def refresh(self) -> None:
+        """Read again, fetching first where there is a remote.
+
+        Raises:
+            Unavailable: the remote does not answer.
+            LedgerError: it cannot be read, or was rolled back.
+            TenantLocked: the lock that we held is no longer ours.
+        """
+        with self._guard:
+            self._heads = self._store.read()
+            self._options.checkpoint("ledger:read")
+            self._notice()
+            base, copy = self._heads.ledger, self._heads.copy
+            self._pending = ()
+            if copy is not None and (base is None or self._git.is_ancestor(base, copy)):
+                base = copy
+            self._book = books.read(self._git, self._notes, base, known=self._book)
+            if copy is not None and base is not None and not self._git.is_ancestor(copy, base):
+                self._pending = self._left_behind(copy)
+
+    def _left_behind(self, copy: str) -> tuple[Event, ...]:
+        """Return what this clone recorded and the remote has not got."""
+        ours = books.read(self._git, self._notes, copy)
+        for record in ours.records:
+            theirs = self._book.by_id.get(record.id)
+            if theirs and theirs.event.run == record.event.run and theirs.event != record.event:
+                raise LedgerError(
+                    f"the remote tells record {record.id} in other words than this clone: one of them was edited"
+                )
+        return tuple(each.event for each in ours.records if each.id not in self._book.by_id)
+
+    def records(self, commit: str | None = None) -> tuple[Record, ...]:
+        """Return the records, all or those in one commit's note, in the ledger's order.
+
+        Raises:
+            LedgerError: a line is no record.
+        """
+        with self._guard:
+            defects = sorted(d for page in self._book.pages.values() for d in page.defects)
+            if defects:
+                raise LedgerError(f"{defects[0]}. See: reconcile audit verify")
+            records = (*self._book.records, *self._book.added(self._pending))
+        return tuple(each for each in records if commit in {None, each.event.commit})
+
+    def open_intents(self) -> tuple[Record, ...]:
+        """Return the writes whose fate the ledger does not tell."""
+        return audit.open_intents(self.records())
+
+    def generations(self) -> Counter[tuple[str, str]]:
+        """Return how many outcomes there are for each (commit, operation hash)."""
+        return audit.generations(self.records())
+
+    def last_applied(self) -> str | None:
+        """Return the commit that the last apply was about."""
+        opens = [each for each in self.records() if each.kind is RecordKind.OPEN]
+        return opens[-1].event.commit if opens else None
+
+    def check(self) -> None:
+        """Hold the records against each other.
+
+        Raises:
+            LedgerError: the first bad record, named.
+        """
+        with self._guard:
+            self.records()
+            pages = {commit: page.records for commit, page in self._book.pages.items()}
+        for defect in audit.verify(pages, tenant=self.tenant):
+            raise LedgerError(f"the ledger does not verify: {defect}. See: reconcile audit verify")
+
+    def verify(
+        self, *, expect_head: str | None = None, signers: Path | None = None
+    ) -> history.Verdict:
+        """Hold the whole ledger against its history and every witness.
+
+        Args:
+            expect_head: a ledger commit that it must hold, noted down earlier.
+            signers: git's allowed signers file; every ledger commit must then be signed by one of them.
+
+        Raises:
+            LedgerError: it cannot be read at all, or its history is shallow.
+        """
+        self.refresh()
+        with self._guard:
+            subject = history.Subject(self._git, self._notes, self._book, self.tenant)
+            mirror = self._heads.mirror
+        return history.verify(subject, mirror=mirror, expect_head=expect_head, signers=signers)
+
+    def _notice(self) -> None:
+        """Look at the refs that were read, before what they name is."""
