@@ -86,7 +86,9 @@ def _splices(text: str, source: Source, keys: tuple[str, ...], value: Scalar) ->
     old = _get(source.document.value, keys)
     if isinstance(old, dict | list):
         raise _by_hand(source.place(keys), keys)
-    return [] if _same(old, value) else [_Splice(spot.start, spot.end, _written(value))]
+    if _same(old, value):
+        return []
+    return [_Splice(spot.text.start, spot.text.stop, _written(value))]
 
 
 def _addition(text: str, source: Source, keys: tuple[str, ...], value: Scalar) -> _Splice:
@@ -99,19 +101,20 @@ def _addition(text: str, source: Source, keys: tuple[str, ...], value: Scalar) -
     ]
     if not beside:
         raise _by_hand(source.place(keys), keys)
-    last = max(beside, key=lambda spot: spot.end)
-    entry = f"{keys[-1]}: {_written(value)}"
+    last = max(beside, key=lambda spot: spot.text.stop)
+    entry, end = f"{keys[-1]}: {_written(value)}", last.text.stop
     if last.flow:
-        return _Splice(last.end, last.end, f", {entry}")
+        return _Splice(end, end, f", {entry}")
     newline = "\r\n" if "\r\n" in text else "\n"
-    end = text.find("\n", last.end)
-    stop = len(text) if end < 0 else end - len(newline) + 1
-    return _Splice(stop, stop, newline + " " * (last.key[1] - 1) + entry)
+    stop = text.find(newline, end)
+    end = len(text) if stop < 0 else stop
+    _, column = last.mark(of_key=True)
+    return _Splice(end, end, newline + " " * (column - 1) + entry)
 
 
 def _is_one_line(text: str, source: Source, path: reader.Path, spot: Spot) -> bool:
     value = _get(source.document.value, path)
-    return not isinstance(value, dict | list) and "\n" not in text[spot.start : spot.end]
+    return not isinstance(value, dict | list) and "\n" not in text[spot.text]
 
 
 def _check(text: str, wanted: list[Any], file: str) -> None:

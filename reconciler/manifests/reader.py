@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
@@ -47,24 +47,25 @@ Mark: TypeAlias = tuple[int, int]
 """Line and column, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """Where a value stands in its file.
+class Spot(NamedTuple):
+    """Where a value stands in its file: the events of its key (for an item of a list, of the item itself) and of the value.
 
     Attributes:
-        key: where its key starts; for an item of a list, where the item starts.
-        value: where the value itself starts.
-        start, end: a scalar's text, in characters from 0: [start, end).
         flow: whether it stands directly in ``{}`` or ``[]``.
-        plain: whether it is a scalar without quotes.
     """
 
-    key: Mark
-    value: Mark
-    start: int
-    end: int
+    key: Any
+    value: Any
     flow: bool
-    plain: bool
+
+    def mark(self, *, of_key: bool = False) -> Mark:
+        """Return line and column of the value, or of its key."""
+        return _mark(self.key if of_key else self.value)
+
+    @property
+    def text(self) -> slice:
+        """A scalar's own text within the file, in characters."""
+        return slice(self.value.start_mark.index, self.value.end_mark.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +214,7 @@ class _Reader:
         value = self._value(event, (), 0)
         if value is None and type(event) is ScalarEvent and event.value == "":
             return None
-        mark = event.start_mark
-        return Document(value, (mark.line + 1, mark.column + 1), self._spots)
+        return Document(value, _mark(event), self._spots)
 
     def _value(self, event: Any, path: Path, depth: int) -> Any:  # noqa: ANN401 - a YAML value
         kind = type(event)
@@ -251,19 +251,21 @@ class _Reader:
 
     def _mapping(self, flow: bool, path: Path, depth: int) -> dict[str, Any]:  # noqa: FBT001 - as the event says it
         result: dict[str, Any] = {}
-        step, scalar = self._step, self._scalar
+        step, scalar, keep = self._step, self._scalar, self._keep
+        child = path
         while type(key := step()) is not MappingEndEvent:
             name = scalar(key) if type(key) is ScalarEvent else self._value(key, path, depth)
             if type(name) is not str or name == "<<":
                 name = self._refuse_key(key, name)
             event = step()
-            child = (*path, name) if self._keep else path
+            if keep:
+                child = (*path, name)
             if name in result:
                 self._refuse(
                     key.start_mark, f"the key {name!r} stands twice in this mapping: remove one"
                 )
-            elif self._keep:
-                self._spots[child] = _spot(key.start_mark, event, flow=flow)
+            elif keep:
+                self._spots[child] = Spot(key, event, flow)
             result[name] = (
                 scalar(event) if type(event) is ScalarEvent else self._value(event, child, depth)
             )
@@ -275,7 +277,7 @@ class _Reader:
         while type(event := step()) is not SequenceEndEvent:
             child = (*path, len(result)) if self._keep else path
             if self._keep:
-                self._spots[child] = _spot(event.start_mark, event, flow=flow)
+                self._spots[child] = Spot(event, event, flow)
             result.append(self._value(event, child, depth))
         return result
 
@@ -327,16 +329,9 @@ class _Reader:
         self._problems.append(Problem(place, message))
 
 
-def _spot(key: Any, event: Any, *, flow: bool) -> Spot:  # noqa: ANN401 - ruamel's events have no types
-    start, end = event.start_mark, event.end_mark
-    return Spot(
-        key=(key.line + 1, key.column + 1),
-        value=(start.line + 1, start.column + 1),
-        start=start.index,
-        end=end.index,
-        flow=flow,
-        plain=type(event) is ScalarEvent and not event.style,
-    )
+def _mark(event: Any) -> Mark:  # noqa: ANN401 - ruamel's events have no types
+    mark = event.start_mark
+    return mark.line + 1, mark.column + 1
 
 
 def _broken(error: MarkedYAMLError) -> str:

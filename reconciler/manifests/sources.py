@@ -36,7 +36,7 @@ class Source:
             loc = loc[:-1]
         if not loc:
             return self.start
-        return Place(self.file, *(spots[loc].key if of_key else spots[loc].value))
+        return Place(self.file, *spots[loc].mark(of_key=of_key))
 
 
 class Profiles:
