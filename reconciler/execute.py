@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from reconciler.dialects.base import Dialect, Exchange, Kind, Live, Stored
@@ -193,7 +193,7 @@ class _Step:
                 result = Result.FAILED
         if isinstance(error, AccessError | Unavailable):
             self.to.stop.set()  # nothing else will fare better; what is under way is finished and recorded
-        return self._end(result, message)
+        return replace(self._end(result, message), code=error.exit_code)
 
     # --- store ---------------------------------------------------------------------------------------------------------
 
@@ -315,25 +315,26 @@ class _Step:
 
     def _done(self, live: Live) -> Outcome:
         result = Result.CONFIRMED if self.confirmed else _STORED_AS[self.operation.action]
-        return self._end(result, "", stored_id=live.stored_id, latency_s=_latency_s(live))
+        done = self._end(result, "")
+        return replace(
+            done,
+            stored_id=live.stored_id,
+            latency_s=_latency_s(live),
+            stored_at=live.stored_at,
+            activated_at=live.activated_at,
+        )
 
     async def _read(self) -> Live:
         return await self.to.platform.run(self.to.dialect.read_one(self.operation.key))
 
-    def _end(
-        self,
-        result: Result,
-        message: str,
-        *,
-        stored_id: str | None = None,
-        latency_s: float | None = None,
-    ) -> Outcome:
+    def _end(self, result: Result, message: str) -> Outcome:
+        stored = self.stored or Stored(None)
         return Outcome(
             self.operation,
             result,
             message,
-            stored_id=stored_id or (self.stored.id if self.stored else None),
-            latency_s=latency_s,
+            stored_id=stored.id,
+            stored_at=stored.at,
             tries=self.tries,
             wrote=self.wrote,
         )

@@ -116,7 +116,7 @@ class Plan:
         origin: see `Origin`.
         operations: sorted by key; objects that are as desired are not among them.
         unchanged: keys of the objects that are as desired.
-        unmanaged: keys of platform objects that hold a schedule and that no manifest names.
+        unmanaged: keys of platform objects that hold or dial a schedule and that no manifest names.
         findings: all of them, errors first.
         at: the platform's clock when it was read.
     """
@@ -182,7 +182,7 @@ def build(
     unmanaged = sorted(
         key
         for key, live in snapshot.objects.items()
-        if key not in named and live.stored is not None
+        if key not in named and (live.stored is not None or live.active_id is not None)
     )
     return Plan(
         origin, tuple(operations), tuple(unchanged), tuple(unmanaged), tuple(findings), snapshot.at
@@ -298,6 +298,8 @@ class Outcome:
         latency_s: seconds from stored to active, by the platform's clock; `None` when unknown.
         tries: writes that were sent.
         wrote: whether the platform's state changed, or may have.
+        code: exit code of the error that ended it (DESIGN §7); 0 when none did.
+        stored_at, activated_at: the platform's clock, as it wrote them.
     """
 
     operation: Operation
@@ -307,6 +309,9 @@ class Outcome:
     latency_s: float | None = None
     tries: int = 0
     wrote: bool = False
+    code: int = 0
+    stored_at: str | None = None
+    activated_at: str | None = None
 
     @property
     def done(self) -> bool:
@@ -396,10 +401,12 @@ class Approval:
     Attributes:
         digest: of the approved plan.
         operations: hash → (key, desired body) of each operation; `None` when only the digest is known.
+        origin: what the plan was made for: an operation's hash does not say on which tenant; `None` when only the digest is known.
     """
 
     digest: str
     operations: Mapping[str, tuple[str, Body | None]] | None = None
+    origin: Origin | None = None
 
 
 def approval_from(saved: Mapping[str, Any]) -> Approval:
@@ -408,26 +415,31 @@ def approval_from(saved: Mapping[str, Any]) -> Approval:
     Raises:
         ValueError: the file is no plan of this format, or was edited: what it says does not hash to what it claims.
     """
-    if saved.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"format_version is {saved.get('format_version')!r}, this version reads {FORMAT_VERSION}"
+    try:
+        if saved["format_version"] != FORMAT_VERSION:
+            raise ValueError(
+                f"format_version is {saved['format_version']!r}, this version reads {FORMAT_VERSION}"
+            )
+        operations = dict(
+            _approved(entry) for entry in saved["operations"] if entry["action"] != Action.HELD
         )
-    operations = {}
-    for entry in saved["operations"]:
-        parts = {
-            "action": entry["action"],
-            "desired": entry["desired"],
-            "key": entry["key"],
-            "kind": entry["kind"],
-            "live": entry["live_hash"],
-        }
-        if entry["action"] != Action.HELD:
-            operations[sha256_of(parts)] = (entry["key"], entry["desired"])
-    origin = Origin(saved["tenant"], saved["url"], saved["rules_version"], saved["tzdata_version"])
-    digest = digest_of(origin, operations)
-    if digest != saved["digest"]:
+        parts = (saved[name] for name in ("tenant", "url", "rules_version", "tzdata_version"))
+        origin, claimed = Origin(*parts), saved["digest"]
+    except (KeyError, TypeError) as error:
+        raise ValueError("it is no plan, or only a part of one") from error
+    if digest_of(origin, operations) != claimed:
         raise ValueError("its digest is not the digest of what it says, so it was edited or cut")
-    return Approval(digest, operations)
+    return Approval(claimed, operations, origin)
+
+
+def _approved(entry: Mapping[str, Any]) -> tuple[str, tuple[str, Body | None]]:
+    """Return a saved operation's hash, computed afresh, with its key and desired body."""
+    parts = {name: entry[name] for name in ("action", "desired", "key", "kind")}
+    if (name := sha256_of({**parts, "live": entry["live_hash"]})) != entry["hash"]:
+        raise ValueError(
+            f"the operation on {entry['key']} was edited: it does not hash to its hash"
+        )
+    return name, (entry["key"], entry["desired"])
 
 
 def digest_of(origin: Origin, hashes: Iterable[str]) -> str:
@@ -441,4 +453,90 @@ def digest_of(origin: Origin, hashes: Iterable[str]) -> str:
             "tzdata_version": origin.tzdata_version,
             "url": origin.url,
         }
+    )
+
+
+def approved(plan: Plan) -> Approval:
+    """Return the approval of everything that a plan would do, for whoever said yes to it."""
+    return Approval(
+        plan.digest,
+        {operation.hash: (operation.key, operation.desired) for operation in plan.executable},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A plan after an approval was held against it.
+
+    Attributes:
+        run: operations to carry out.
+        stale: keys of approved operations that no longer derive.
+        strange: names of operations that derive and were not approved.
+    """
+
+    run: tuple[Operation, ...]
+    stale: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
+
+
+def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = False) -> Cut:
+    """Return what of a plan may run: only what was approved; what was approved and no longer derives is stale.
+
+    What was approved and is already so is neither: an earlier run did it.
+    """
+    ready = tuple(
+        operation
+        for operation in plan.executable
+        if not tighten_only or operation.direction is Direction.TIGHTEN
+    )
+    if approval is None:
+        return Cut(ready)
+    if approval.operations is None:
+        return (
+            Cut(ready)
+            if approval.digest == plan.digest
+            else Cut((), stale=tuple(operation.key for operation in plan.operations) or ("all",))
+        )
+    derived = {operation.hash for operation in plan.operations}
+    already = set(plan.unchanged)
+    stale = tuple(
+        key
+        for hash_, (key, _) in approval.operations.items()
+        if hash_ not in derived and key not in already
+    )
+    strangers = (operation for operation in ready if operation.hash not in approval.operations)
+    return Cut(
+        run=tuple(operation for operation in ready if operation.hash in approval.operations),
+        stale=stale,
+        strange=tuple(operation.name for operation in strangers if operation.key not in stale),
+    )
+
+
+SHARES_FROM = 10
+"""Objects from which on shares count (DESIGN §5)."""
+
+
+def beyond(
+    operations: Sequence[Operation], total: int, shares: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Return each limit that carrying out `operations` would pass, in one sentence; creates do not count.
+
+    Args:
+        operations: what would run.
+        total: the tenant's objects.
+        shares: largest share of `total` that may be `changed`, `retired`, `loosened`, 0 to 1.
+    """
+    moved = [operation for operation in operations if operation.action is not Action.CREATE]
+    counts = {
+        "changed": len(moved),
+        "retired": sum(operation.action is Action.RETIRE for operation in moved),
+        "loosened": sum(operation.direction.widens for operation in moved),
+    }
+    if total < SHARES_FROM:
+        return ()
+    return tuple(
+        f"{number} of {total} objects would be {what}, the limit is {shares[what]:.0%}: apply fewer (NAME…), or raise limits.{what}_share in "
+        "tenant.yaml with a reason and a last day"
+        for what, number in counts.items()
+        if number > shares[what] * total
     )

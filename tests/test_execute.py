@@ -1,11 +1,13 @@
 """Carrying a plan out on the embedded platform: order, waits, lost answers, other people's changes."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler.dialects import campaigns
 from reconciler.effect import Direction
 from reconciler.execute import Options
 from reconciler.plan import Result
@@ -54,7 +56,7 @@ desired_states = st.tuples(*(st.none() | st.just("retired") | bodies(key) for ke
 
 @pytest.mark.parametrize("loopback", [False, True], ids=["in process", "loopback"])
 @pytest.mark.parametrize("server", ["", "no-expand", "reject-expand", "no-keys", "no-etags"])
-def test_a_plan_after_apply_is_empty(server: str, loopback: bool) -> None:
+def test_a_plan_after_apply_is_empty(server: str, *, loopback: bool) -> None:
     """Whatever lives, whatever is wanted, whatever the server lacks: one apply makes it so, and the next finds nothing."""
 
     @settings(
@@ -194,10 +196,6 @@ def test_a_write_that_never_gets_an_answer_stays_unknown() -> None:
 
 @pytest.mark.parametrize("server", ["", "no-etags"])
 def test_an_object_that_moved_after_planning_is_left_alone(server: str) -> None:
-    import asyncio
-
-    from reconciler.dialects import campaigns
-
     async def moved(bench: Engine) -> Any:
         async with bench.client() as client:
             snapshot = await client.run(campaigns.read())

@@ -114,6 +114,12 @@ def plan(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Append telemetry events there, one JSON line each.",
 )
+@click.option(
+    "--publish-events",
+    "publish",
+    is_flag=True,
+    help="Also hand telemetry events to the platform (scope telemetry:write).",
+)
 @options.tenant
 @options.network
 @options.output
@@ -121,8 +127,8 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
     """Make the platform say what the manifests below PATH say: narrowings first, verified, recorded in git notes."""
     from reconciler.workflows import applying  # noqa: PLC0415 - see `reconciler.cli`
 
-    approval = asked["approved"] is not None or asked["expect"] is not None
-    if not (yes or approval or sys.stdin.isatty()):
+    ask = not (yes or asked["approved"] or asked["expect"])
+    if ask and not sys.stdin.isatty():
         raise UsageError(
             "not a terminal, so nobody can be asked: add --yes, or --approved PLAN / --expect DIGEST"
         )
@@ -130,9 +136,9 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
 
     def confirm(report: Report) -> bool:
         options.show(report, "text", err=style != "text")
-        return yes or approval or click.confirm("Apply this plan?", err=True)
+        return not ask or click.confirm("Apply this plan?", err=True)
 
-    return asyncio.run(_apply(applying.Request(path, names, **asked), confirm, style))
+    return asyncio.run(_apply(applying.Request(path, names, ask=ask, **asked), confirm, style))
 
 
 async def _apply(asked: Any, confirm: Any, style: str) -> int:
@@ -195,6 +201,12 @@ async def _apply(asked: Any, confirm: Any, style: str) -> int:
     "--events",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Append telemetry events there, one JSON line each.",
+)
+@click.option(
+    "--publish-events",
+    "publish",
+    is_flag=True,
+    help="Also hand telemetry events to the platform (scope telemetry:write).",
 )
 @options.tenant
 @options.network

@@ -88,9 +88,10 @@ def show(report: Report, style: str, *, err: bool = False) -> None:
     if style == "text":
         from reconciler.renderers import text  # noqa: PLC0415 - same
 
-        colour = stream.isatty() and "NO_COLOR" not in os.environ
+        terminal = stream.isatty()
+        width = shutil.get_terminal_size().columns if terminal else None
         rendered = text.render(
-            report, width=shutil.get_terminal_size((100, 24)).columns, colour=colour
+            report, width=width, colour=terminal and "NO_COLOR" not in os.environ
         )
     else:
         rendered = RENDERERS[style].render(report)

@@ -11,24 +11,22 @@ from pathlib import Path
 from reconciler import plan as plans
 from reconciler import report as reports
 from reconciler.dialects.base import Snapshot
-from reconciler.effect import Direction
 from reconciler.errors import GitError, Refused, StalePlan, UsageError
 from reconciler.execute import Executor, Options
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.plan import Action, Approval, Operation, Outcome, Plan, Result
+from reconciler.plan import Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report
-from reconciler.workflows import planning
+from reconciler.settings import Provenance
+from reconciler.workflows import planning, telling
 from reconciler.workflows import session as sessions
 from reconciler.workflows.recording import Recorder
 from reconciler.workflows.session import Session
+from reconciler.workflows.telling import OnEvent
 from reconciler.workflows.world import Network, World, load
 
 Confirm = Callable[[Report], bool]
 """Shows a plan to whoever is there, and returns whether to go on."""
-
-LIMITS_FROM = 10
-"""Objects from which on shares count (DESIGN §5)."""
 
 DECLINED = 1
 PARTLY, STALE, REFUSED, NOT_FINISHED = 3, 4, 5, 75
@@ -44,9 +42,12 @@ class Request:
     approved: Path | None = None
     expect: str | None = None
     tighten_only: bool = False
+    ask: bool = False
     concurrency: int = 8
     wait_s: float = 900.0
     events: Path | None = None
+    publish: bool = False
+    on_event: OnEvent | None = None
     deadline: float = 3600.0
     ca_bundle: Path | None = None
     proxy: str | None = None
@@ -57,30 +58,35 @@ class Request:
         return Network(self.deadline, self.ca_bundle, self.proxy)
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A plan after its approval was held against it.
-
-    Attributes:
-        run: operations to carry out.
-        stale: names of approved operations that no longer derive.
-        strange: names of operations that derive and were not approved.
-    """
-
-    run: tuple[Operation, ...]
-    stale: tuple[str, ...] = ()
-    strange: tuple[str, ...] = ()
-
-
 async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Event) -> Report:
-    """Carry out the plan for one tenant and return the report of what became of it."""
+    """Carry out the plan for one tenant and return the report of what became of it.
+
+    Args:
+        world: see `World`.
+        asked: see `Request`.
+        confirm: shown the plan. Where somebody is asked, it is before the lock is taken: what is planned again under the lock must then be the
+            same, operation by operation.
+        stop: set by whoever interrupts the run.
+    """
     approval = read_approval(asked)
     folder = load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
         git = committed(session)
+        if asked.ask:
+            plan, _ = await planning.make(session, asked.names)
+            if not confirm(reports.of_plan(plan, exit_code=0)):
+                return reports.of_apply(
+                    plan, (), exit_code=DECLINED, notes=("declined: nothing was written",)
+                )
+            approval = approval or plans.approved(plan)
         ledger = Ledger.open(git, folder.name, clock=world.now)
-        with ledger.locked(holder=world.new_id()):
-            return await _locked(session, asked, approval, ledger, confirm, stop)
+        with ledger.locked(holder=_holder(world)):
+            return await _Run(session, asked, ledger, stop).carry_out(approval, confirm)
+
+
+def _holder(world: World) -> str:
+    said = Provenance.read(world.environ)
+    return said.run_url or said.actor or world.environ.get("USER") or f"run {world.new_id()}"
 
 
 def committed(session: Session) -> Git:
@@ -120,29 +126,64 @@ def read_approval(asked: Request) -> Approval | None:
     return approval
 
 
-async def _locked(
-    session: Session,
-    asked: Request,
-    approval: Approval | None,
-    ledger: Ledger,
-    confirm: Confirm,
-    stop: asyncio.Event,
-) -> Report:
-    """Plan again now that nobody else applies, and carry out what was approved."""
-    notes = _left_open(ledger)
-    plan, snapshot = await planning.make(session, asked.names)
-    cut = approve(plan, approval, tighten_only=asked.tighten_only)
-    check_limits(session, cut.run)
-    if not confirm(reports.of_plan(plan, exit_code=0, notes=notes)):
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One apply that holds the tenant's lock."""
+
+    session: Session
+    asked: Request
+    ledger: Ledger
+    stop: asyncio.Event
+
+    async def carry_out(self, approval: Approval | None, confirm: Confirm) -> Report:
+        """Plan again now that nobody else applies, and carry out what was approved."""
+        notes = _left_open(self.ledger)
+        plan, snapshot = await planning.make(self.session, self.asked.names)
+        cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
+        self._within_limits(cut.run)
+        if not self.asked.ask:
+            confirm(reports.of_plan(plan, exit_code=0, notes=notes))
+        outcomes, lost = await self._execute(plan, snapshot, cut.run) if cut.run else ((), ())
+        notes = (*notes, *_held(cut, plan), *lost)
         return reports.of_apply(
-            plan, (), exit_code=DECLINED, notes=(*notes, "declined: nothing was written")
+            plan, outcomes, exit_code=exit_code(plan, cut, outcomes), notes=notes
         )
-    outcomes = (
-        await _carry_out(session, asked, plan, snapshot, cut.run, ledger, stop) if cut.run else ()
-    )
-    return reports.of_apply(
-        plan, outcomes, exit_code=exit_code(plan, cut, outcomes), notes=(*notes, *_held(cut, plan))
-    )
+
+    def _within_limits(self, operations: Sequence[Operation]) -> None:
+        limits = self.session.folder.tenant.spec.limits.on(self.session.world.now().date())
+        shares = {
+            "changed": limits.changed_share,
+            "retired": limits.retired_share,
+            "loosened": limits.loosened_share,
+        }
+        beyond = plans.beyond(operations, len(self.session.folder.desired), shares)
+        if beyond:
+            raise Refused("; ".join(beyond))
+
+    async def _execute(
+        self, plan: Plan, snapshot: Snapshot, operations: Sequence[Operation]
+    ) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
+        """Record every intent, carry the operations out, record every outcome; return them, and what telemetry lost."""
+        world, asked = self.session.world, self.asked
+        telemetry = telling.opened(
+            self.session, asked.events, asked.on_event, publish=asked.publish
+        )
+        recorder = Recorder(self.ledger, self.session, plan, snapshot, telemetry)
+        await recorder.open(operations)
+        executor = Executor(
+            platform=self.session.client,
+            dialect=self.session.dialect,
+            journal=recorder,
+            live=snapshot.objects,
+            options=Options(concurrency=asked.concurrency, wait_s=asked.wait_s),
+            sleep=world.sleep,
+            monotonic=world.monotonic,
+            progress=world.progress,
+            stop=self.stop,
+        )
+        outcomes = await executor.run(operations)
+        await recorder.close(outcomes)
+        return outcomes, await telemetry.close()
 
 
 def _left_open(ledger: Ledger) -> tuple[str, ...]:
@@ -150,40 +191,6 @@ def _left_open(ledger: Ledger) -> tuple[str, ...]:
     return tuple(
         f"an earlier run left {record.data['name']} open ({record.data['verb']} at {record.event.ts}); it is planned afresh"
         for record in left
-    )
-
-
-def approve(plan: Plan, approval: Approval | None, *, tighten_only: bool) -> Cut:
-    """Hold an approval against a plan: only what was approved runs, and what no longer derives is stale."""
-    ready = tuple(
-        operation
-        for operation in plan.executable
-        if not tighten_only or operation.direction is Direction.TIGHTEN
-    )
-    if approval is None:
-        return Cut(ready)
-    if approval.operations is None:
-        every = tuple(operation.name for operation in plan.executable)
-        return (
-            Cut(ready)
-            if approval.digest == plan.digest
-            else Cut((), stale=every or ("every operation",))
-        )
-    derived = {operation.hash for operation in plan.operations}
-    already = set(plan.unchanged)
-    stale = tuple(
-        key
-        for hash_, (key, _) in approval.operations.items()
-        if hash_ not in derived and key not in already
-    )
-    return Cut(
-        tuple(operation for operation in ready if operation.hash in approval.operations),
-        stale=stale,
-        strange=tuple(
-            operation.name
-            for operation in ready
-            if operation.hash not in approval.operations and operation.key not in stale
-        ),
     )
 
 
@@ -200,67 +207,17 @@ def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def check_limits(session: Session, operations: Sequence[Operation]) -> None:
-    """Refuse an apply that touches too much of the tenant at once (DESIGN §5: shares count from 10 objects up; creates do not count).
-
-    Raises:
-        Refused: a share is above its limit; the message says which, how far, and how to allow it.
-    """
-    total = len(session.folder.desired)
-    if total < LIMITS_FROM:
-        return
-    limits = session.folder.tenant.spec.limits.on(session.world.now().date())
-    moved = [operation for operation in operations if operation.action is not Action.CREATE]
-    shares = {
-        "changed": (len(moved), limits.changed_share),
-        "retired": (
-            sum(operation.action is Action.RETIRE for operation in moved),
-            limits.retired_share,
-        ),
-        "loosened": (sum(operation.direction.widens for operation in moved), limits.loosened_share),
-    }
-    for what, (number, share) in shares.items():
-        if number > share * total:
-            raise Refused(
-                f"{number} of {total} objects would be {what}, the limit is {share:.0%}: apply fewer (NAME…), or raise limits.{what}_share in tenant.yaml with a reason and a last day"
-            )
-
-
-async def _carry_out(
-    session: Session,
-    asked: Request,
-    plan: Plan,
-    snapshot: Snapshot,
-    operations: Sequence[Operation],
-    ledger: Ledger,
-    stop: asyncio.Event,
-) -> tuple[Outcome, ...]:
-    """Record every intent, carry the operations out, record every outcome."""
-    world = session.world
-    recorder = Recorder(ledger, session, plan, snapshot)
-    await recorder.open(operations)
-    executor = Executor(
-        platform=session.client,
-        dialect=session.dialect,
-        journal=recorder,
-        live=snapshot.objects,
-        options=Options(concurrency=asked.concurrency, wait_s=asked.wait_s),
-        sleep=world.sleep,
-        monotonic=world.monotonic,
-        progress=world.progress,
-        stop=stop,
-    )
-    outcomes = await executor.run(operations)
-    await recorder.close(outcomes)
-    return outcomes
-
-
 def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
     """Return DESIGN §7's code of an apply: the worst that happened, partly applied first."""
     results = {outcome.result for outcome in outcomes}
     wrote = any(outcome.wrote for outcome in outcomes)
-    if results & {Result.FAILED, Result.UNKNOWN, Result.REFUSED}:
-        return PARTLY if wrote else 1
+    failed = [
+        outcome
+        for outcome in outcomes
+        if outcome.result in {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
+    ]
+    if failed:
+        return PARTLY if wrote else max(outcome.code for outcome in failed) or 1
     if results & {Result.STORED_NOT_ACTIVE, Result.NOT_STARTED}:
         return NOT_FINISHED
     if Result.STALE in results or cut.stale or cut.strange:

@@ -17,12 +17,19 @@ from reconciler.optimize.base import Advice, Declined, Proposal, Subject
 from reconciler.pacing import during
 from reconciler.plan import Action, Operation
 from reconciler.report import Report, Row, Table, Tone, changes_table, count
+from reconciler.telemetry import Projected
 from reconciler.workflows import session as sessions
+from reconciler.workflows import telling
 from reconciler.workflows.session import Session
+from reconciler.workflows.telling import OnEvent
 from reconciler.workflows.world import Network, World, chosen, load
 
 FIELD: Final = "dial_rate"
 """The quantity that strategies propose."""
+
+APPLY_LATER: Final = (
+    "nothing is applied: commit the edits, and have them reviewed like any other change"
+)
 
 LOOK_BACK: Final = timedelta(days=7)
 """Observations that are looked at when no start is given."""
@@ -42,6 +49,8 @@ class Request:
     end: datetime | None = None
     write: bool = False
     events: Path | None = None
+    publish: bool = False
+    on_event: OnEvent | None = None
     deadline: float = 3600.0
     ca_bundle: Path | None = None
     proxy: str | None = None
@@ -64,17 +73,37 @@ async def optimize(world: World, asked: Request) -> Report:
     async with sessions.opened(world, folder, asked.network) as session:
         snapshot, _ = await session.read()
         observed = await _observed(session, asked, wanted, snapshot)
-    ceiling = snapshot.ceilings.get(FIELD)
-    subjects = [
-        Subject(each.key, each.name, _rate(each), observed.get(each.key, ()), ceiling)
-        for each in wanted
-    ]
-    advice = STRATEGIES[asked.strategy].propose(
-        subjects, target_answer_rate=asked.target_answer_rate
-    )
-    proposals = [each for each in advice if isinstance(each, Proposal)]
+        ceiling = snapshot.ceilings.get(FIELD)
+        subjects = [
+            Subject(each.key, each.name, _rate(each), observed.get(each.key, ()), ceiling)
+            for each in wanted
+        ]
+        advice = STRATEGIES[asked.strategy].propose(
+            subjects, target_answer_rate=asked.target_answer_rate
+        )
+        proposals = [each for each in advice if isinstance(each, Proposal)]
+        lost = await _tell(session, asked, proposals, snapshot)
     written = _write(wanted, proposals) if asked.write else ()
-    return _report(session, asked, wanted, advice, written)
+    return _report(session, asked, wanted, advice, written, lost)
+
+
+async def _tell(
+    session: Session, asked: Request, proposals: Sequence[Proposal], snapshot: Snapshot
+) -> tuple[str, ...]:
+    """Tell other systems what was projected; return a note for each sink that did not take it."""
+    telemetry = telling.opened(session, asked.events, asked.on_event, publish=asked.publish)
+    for each in proposals:
+        telemetry.emit(
+            Projected(
+                tenant=session.folder.name,
+                campaign_id=each.key,
+                at=snapshot.at.isoformat(),
+                dial_rate=each.proposed,
+                historical_answer_rate=each.evidence.answer_rate,
+                projected_answer_rate=each.projected_answer_rate,
+            )
+        )
+    return await telemetry.close()
 
 
 def _rate(desired: Desired) -> float:
@@ -138,30 +167,21 @@ def _report(
     wanted: Sequence[Desired],
     advice: Sequence[Advice],
     written: Sequence[str],
+    lost: Sequence[str],
 ) -> Report:
     proposals = [each for each in advice if isinstance(each, Proposal)]
     declined = [each for each in advice if isinstance(each, Declined)]
     by_key = {each.key: each for each in wanted}
     operations = [_as_change(session, by_key[each.key], each) for each in proposals]
     tables = (changes_table(operations), _reasons(proposals), _declined(declined))
-    verb = (
-        f"written to {', '.join(written)}"
-        if written
-        else "proposed"
-        if not asked.write
-        else "to write"
-    )
+    verb = f"written to {', '.join(written)}" if written else "proposed"
     return Report(
         title=f"Optimize tenant {session.folder.name}: strategy {asked.strategy}, target answer rate {asked.target_answer_rate:g}",
         verdict=f"{count(len(proposals), 'change')} {verb}; {count(len(declined), 'schedule')} left as {'it is' if len(declined) == 1 else 'they are'}",
         tone=Tone.CHANGE if proposals else Tone.GOOD,
         exit_code=0,
         tables=tuple(table for table in tables if table.rows),
-        notes=(
-            "nothing is applied: commit the edits and let them be reviewed like any other change",
-        )
-        if proposals
-        else (),
+        notes=(*((APPLY_LATER,) if proposals else ()), *lost),
         data={
             "proposals": [_proposal(each) for each in proposals],
             "declined": [

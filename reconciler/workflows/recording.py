@@ -13,7 +13,9 @@ from reconciler.dialects.base import Snapshot
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Outcome, Plan, Result
 from reconciler.settings import Provenance
+from reconciler.telemetry import Telemetry
 from reconciler.workflows.session import Session
+from reconciler.workflows.telling import events_of
 
 BATCH_S: Final = 5.0
 """Longest that an outcome waits to be written, seconds."""
@@ -25,8 +27,11 @@ BATCH_LEAST: Final = 20
 class Recorder:
     """The journal of one run, kept in the ledger."""
 
-    def __init__(self, ledger: Ledger, session: Session, plan: Plan, snapshot: Snapshot) -> None:
-        """Keep the journal of carrying out `plan`, made from `snapshot`, in `ledger`."""
+    def __init__(
+        self, ledger: Ledger, session: Session, plan: Plan, snapshot: Snapshot, telemetry: Telemetry
+    ) -> None:
+        """Keep the journal of carrying out `plan`, made from `snapshot`, in `ledger`, and tell `telemetry` of each outcome."""
+        self._telemetry = telemetry
         self._ledger = ledger
         self._session = session
         self._plan = plan
@@ -77,6 +82,8 @@ class Recorder:
 
     async def outcome(self, outcome: Outcome) -> None:
         """Record an outcome, soon. A write whose fate is unknown has none: its intent stays open, and the next run settles it."""
+        for event in events_of(self._run.tenant, outcome, self._at()):
+            self._telemetry.emit(event)
         if outcome.result is Result.UNKNOWN:
             return
         self._waiting.append(self._outcome(outcome))
@@ -144,6 +151,6 @@ class Recorder:
             message=outcome.message or None,
         )
 
-    def _at(self) -> str | None:
-        now = self._session.client.now
-        return None if now is None else audit.stamp(now)
+    def _at(self) -> str:
+        """Return the platform's clock, as records write it."""
+        return audit.stamp(self._session.client.now or self._session.world.now())

@@ -1,0 +1,422 @@
+"""The command line: every unhappy path has one clear message, its exit code, and writes nothing."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler import sandbox
+from reconciler.cli import COMMANDS, reconcile, run
+
+HERE = Path(__file__).parent.parent
+SAMPLES = HERE / "schedules" / "sandbox"
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git as somebody."""
+    identity = [
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.com",
+        "-c",
+        "init.defaultBranch=main",
+    ]
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def commit(folder: Path, message: str = "change") -> None:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", message)
+
+
+class Desk:
+    """A repository with the samples, and the command line in it."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.tenant = folder / "schedules" / "sandbox"
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def run(self, *arguments: str) -> int:
+        code = run(arguments)
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def says(self, code: int, *arguments: str) -> str:
+        """Run, expect the code, and return what was said as an error: one line, no traceback, nothing on stdout."""
+        assert self.run(*arguments) == code, self.out + self.err
+        errors = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1, self.err
+        return errors[0]
+
+    def edit(self, old: str, new: str, file: str = "spring-renewals.yaml") -> None:
+        path = self.tenant / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def records(self) -> str:
+        """Return the ledger's ref, empty when nothing was ever recorded."""
+        return git(self.folder, "for-each-ref", "refs/notes")
+
+    def written(self) -> int:
+        """Return how many writes the embedded platform has executed."""
+        state = self.folder / ".reconcile" / "sandbox.db"
+        if not state.exists():
+            return 0
+        world = sandbox.open_samples(state)
+        try:
+            return world.executed() + world.executed(action="REMOVED")
+        finally:
+            world.close()
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Desk:
+    """A clean clone of nothing but the samples."""
+    git(tmp_path, "init", "-q")
+    shutil.copytree(SAMPLES, tmp_path / "schedules" / "sandbox")
+    (tmp_path / ".gitignore").write_text(".reconcile/\n", encoding="utf-8")
+    commit(tmp_path, "samples")
+    monkeypatch.chdir(tmp_path)
+    return Desk(tmp_path, capsys)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
+    """The samples' platform over loopback, named by the environment."""
+    world = sandbox.open_samples()
+    with sandbox.loopback(sandbox.create_app(world)) as url:
+        login = sandbox.credentials(world)
+        monkeypatch.setenv("CXONE_TENANT_URL", url)
+        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
+        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+        yield world
+    world.close()
+
+
+def test_the_first_run_applies_the_samples_and_the_second_finds_nothing(desk: Desk) -> None:
+    assert desk.run("apply", "--yes", "schedules/sandbox") == 0
+    assert "5 planned, 5 applied, 5 active, 0 failed, 0 held" in desk.out
+    assert desk.run("plan", "schedules/sandbox") == 0
+    assert "nothing to do: 6 schedules as their manifests say" in desk.out
+    assert desk.run("plan", "--detailed-exitcode", "schedules/sandbox") == 0
+    notes = git(desk.folder, "log", "-1", "--notes=reconcile/sandbox")
+    assert '"action":"SCHEDULE_DEPLOYED"' in notes
+    assert '"action":"SCHEDULE_RETIRED"' in notes
+
+
+def test_plan_changes_nothing_and_says_so_by_its_code(desk: Desk) -> None:
+    assert desk.run("plan", "schedules/sandbox") == 0
+    assert desk.run("plan", "--detailed-exitcode", "schedules/sandbox") == 2
+    assert (desk.written(), desk.records()) == (0, "")
+
+
+# --- usage: 64 ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["plan", "--nonsense"], "No such option"),
+        (["nonsense"], "No such command"),
+        (["plan", "nowhere/at/all"], "nowhere/at/all"),
+        (["plan", "schedules", "--tenant", "acme"], "there is no tenant 'acme'"),
+        (["plan", "schedules/sandbox", "no-such-manifest"], "no manifest named no-such-manifest"),
+        (["apply", "schedules/sandbox"], "add --yes"),
+        (["apply", "--yes", "--approved", "README", "schedules/sandbox"], "README"),
+        (["schema"], "name a kind"),
+        (["sandbox", "serve", "--fault", "nonsense"], "nonsense"),
+    ],
+)
+def test_a_wrong_call_is_64_and_never_clicks_own_2(
+    desk: Desk, arguments: list[str], says: str
+) -> None:
+    assert says in desk.says(64, *arguments)
+    assert (desk.written(), desk.records()) == (0, "")
+
+
+def test_several_tenants_and_no_choice_are_listed(desk: Desk) -> None:
+    shutil.copytree(desk.tenant, desk.folder / "schedules" / "second")
+    said = desk.says(64, "plan", "schedules")
+    assert "sandbox" in said
+    assert "second" in said
+    assert desk.run("validate", "schedules") == 0
+
+
+# --- manifests: 65 --------------------------------------------------------------------------------------------------------
+
+BAD_YAML = {
+    "syntax": ("kind: [a\n", "broken.yaml:2:1"),
+    "anchor": ("kind: &a CampaignSchedule\n", "broken.yaml:1:7"),
+    "tag": ("kind: !!str x\n", "broken.yaml:1:7"),
+    "directive": ("%YAML 1.1\n---\nkind: x\n", "broken.yaml:1:1"),
+    "duplicate key": ("kind: a\nkind: b\n", "broken.yaml:2:1"),
+    "key that is no text": ("1: a\n", "broken.yaml:1:1"),
+    "control character": ("kind: 'a\u202eb'\n", "broken.yaml:1"),
+    "unknown kind": ("apiVersion: cxone.reconciler/v1\nkind: Nonsense\n", "broken.yaml:2:7"),
+    "unknown key": ("apiVersion: cxone.reconciler/v1\nkind: Tenant\nsurprise: 1\n", "broken.yaml"),
+}
+
+
+@pytest.mark.parametrize("text", BAD_YAML)
+@pytest.mark.parametrize("command", ["validate", "plan", "apply"])
+def test_bad_yaml_is_65_with_its_place(desk: Desk, command: str, text: str) -> None:
+    (desk.tenant / "broken.yaml").write_text(BAD_YAML[text][0], encoding="utf-8")
+    commit(desk.folder)
+    extra = ["--yes"] if command == "apply" else []
+    assert desk.run(command, *extra, "schedules/sandbox") == 65
+    assert f"schedules/sandbox/{BAD_YAML[text][1]}" in desk.err
+    assert "Traceback" not in desk.err
+    assert (desk.written(), desk.records()) == (0, "")
+
+
+def test_every_problem_is_named_in_one_run(desk: Desk) -> None:
+    desk.edit("dial_rate: 2.0", "dial_rate: 0")
+    desk.edit("timezone: Europe/London", "timezone: Europe/Londom", "home-broadband-upgrade.yaml")
+    assert desk.run("validate", "schedules/sandbox") == 65
+    assert "spring-renewals.yaml:15:14" in desk.err
+    assert "home-broadband-upgrade.yaml" in desk.err
+
+
+def test_no_manifests_is_65_and_not_no_changes(desk: Desk) -> None:
+    for file in desk.tenant.glob("*.yaml"):
+        if file.name != "tenant.yaml":
+            file.unlink()
+    assert "no manifests" in desk.says(65, "plan", "schedules/sandbox")
+
+
+# --- secret, host, scope: 77 ----------------------------------------------------------------------------------------------
+
+
+def test_a_missing_secret_is_77_and_names_the_variable(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.edit('url: "sandbox:"', "url: https://acme.cxonecloud.com", "tenant.yaml")
+    desk.edit('  clock: "2027-03-01T12:00:00Z"\n', "", "tenant.yaml")
+    said = desk.says(77, "plan", "schedules/sandbox")
+    assert "CXONE_CLIENT_SECRET" in said
+    monkeypatch.setenv("CXONE_TENANT_URL", "https://evil.example")
+    monkeypatch.setenv("CXONE_CLIENT_ID", "a")
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", "canary-secret")
+    said = desk.says(77, "plan", "schedules/sandbox")
+    assert "https://evil.example" in said
+    assert "https://acme.cxonecloud.com" in said
+    assert "canary-secret" not in desk.out + desk.err
+
+
+def test_a_url_with_api_is_refused_with_the_value_to_use(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXONE_TENANT_URL", "https://acme.cxonecloud.com/api")
+    monkeypatch.setenv("CXONE_CLIENT_ID", "a")
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", "b")
+    assert "write https://acme.cxonecloud.com" in desk.says(77, "plan", "schedules/sandbox")
+    desk.edit('url: "sandbox:"', "url: https://acme.cxonecloud.com/api", "tenant.yaml")
+    desk.edit('  clock: "2027-03-01T12:00:00Z"\n', "", "tenant.yaml")
+    assert "https://acme.cxonecloud.com" in desk.says(65, "plan", "schedules/sandbox")
+
+
+def test_a_wrong_secret_says_that_it_may_have_been_rotated(
+    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", "canary-wrong-secret")
+    said = desk.says(77, "plan", "schedules/sandbox")
+    assert "rotated" in said
+    assert "CXONE_CLIENT_SECRET" in said
+    assert "canary-wrong-secret" not in desk.out + desk.err
+
+
+def test_a_missing_scope_is_named(
+    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = sandbox.credentials(server, "read-only")
+    monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+    assert desk.run("plan", "schedules/sandbox") == 0
+    login = sandbox.credentials(server, without="dnc:read")
+    monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+    assert "dnc:read" in desk.says(77, "plan", "schedules/sandbox")
+
+
+def test_an_apply_with_the_read_only_client_writes_nothing(
+    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = sandbox.credentials(server, "read-only")
+    monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+    assert desk.run("apply", "--yes", "schedules/sandbox") == 77
+    assert "campaigns:write" in desk.out + desk.err
+    assert server.executed() == 0
+
+
+# --- platform down, locked, stale, refused --------------------------------------------------------------------------------
+
+
+def test_a_platform_that_is_down_is_69(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.client.DOWN_S", 0.2)
+    monkeypatch.setenv("CXONE_TENANT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("CXONE_CLIENT_ID", "a")
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", "b")
+    desk.says(69, "plan", "schedules/sandbox")
+
+
+def test_a_dialer_locked_beyond_the_wait_is_75_and_the_next_run_finishes(
+    desk: Desk, server: sandbox.World
+) -> None:
+    server.faults.add("locked:1003")
+    assert (
+        desk.run("apply", "--yes", "--wait", "0", "schedules/sandbox", "warranty-reminders") == 75
+    )
+    assert "stored, not active: the dialer is locked" in desk.out
+    server.faults.clear()
+    assert desk.run("apply", "--yes", "schedules/sandbox", "warranty-reminders") == 0
+    assert server.executed("1003") == 1
+
+
+def test_a_stale_approval_is_4_and_writes_nothing(desk: Desk, server: sandbox.World) -> None:
+    assert (
+        desk.run(
+            "plan",
+            "schedules/sandbox",
+            "warranty-reminders",
+            "--out",
+            "plan.json",
+            "--format",
+            "json",
+        )
+        == 0
+    )
+    digest = json.loads(desk.out)["digest"]
+    body = json.loads(str(server.campaign("1003")["schedule"]))
+    server.put_campaign(
+        "1003", "Warranty Reminders", schedule={**body, "campaign_id": "1003", "dial_rate": 1.0}
+    )
+    approved = ["--approved", "plan.json", "--expect", digest]
+    assert desk.run("apply", *approved, "schedules/sandbox", "warranty-reminders") == 4
+    assert "stale" in desk.out
+    assert server.executed("1003") == 0
+
+
+def test_an_edited_plan_is_no_approval(desk: Desk) -> None:
+    assert desk.run("plan", "schedules/sandbox", "--out", "plan.json") == 0
+    plan = json.loads(Path("plan.json").read_text(encoding="ascii"))
+    plan["operations"][0]["desired"]["dial_rate"] = 40.0
+    Path("plan.json").write_text(json.dumps(plan), encoding="ascii")
+    assert "edited" in desk.says(64, "apply", "--approved", "plan.json", "schedules/sandbox")
+    assert (desk.written(), desk.records()) == (0, "")
+
+
+def test_only_what_was_approved_runs(desk: Desk, server: sandbox.World) -> None:
+    assert desk.run("plan", "schedules/sandbox", "warranty-reminders", "--out", "plan.json") == 0
+    assert desk.run("apply", "--approved", "plan.json", "schedules/sandbox") == 4
+    assert "not approved" in desk.out
+    assert (server.executed("1003"), server.executed()) == (1, 1)
+
+
+def test_a_folder_that_differs_from_head_is_refused(desk: Desk) -> None:
+    desk.edit("dial_rate: 2.0", "dial_rate: 2.5")
+    assert "spring-renewals.yaml" in desk.says(5, "apply", "--yes", "schedules/sandbox")
+    assert (desk.written(), desk.records()) == (0, "")
+
+
+def test_no_git_repository_is_an_error(desk: Desk) -> None:
+    shutil.rmtree(desk.folder / ".git")
+    assert "git repository" in desk.says(1, "apply", "--yes", "schedules/sandbox")
+    assert desk.written() == 0
+    assert desk.run("plan", "schedules/sandbox") == 0
+
+
+def test_a_rule_refuses_with_5_and_blocks_its_own_object_alone(desk: Desk) -> None:
+    desk.edit("dial_rate: 2.0", "dial_rate: 60")
+    commit(desk.folder)
+    assert desk.run("plan", "schedules/sandbox") == 5
+    assert "tenant-limits" in desk.out
+    assert "schedules/sandbox/spring-renewals.yaml:15:14" in desk.out
+    assert desk.run("apply", "--yes", "schedules/sandbox") == 5
+    assert "4 applied" in desk.out
+
+
+def test_somebody_else_applying_is_6(desk: Desk) -> None:
+    from datetime import UTC, datetime
+
+    from reconciler.git import Git
+    from reconciler.ledger import Ledger
+
+    ledger = Ledger.open(
+        Git(desk.folder, environ=dict(os.environ)), "sandbox", clock=lambda: datetime.now(UTC)
+    )
+    with ledger.locked(holder="another run"):
+        assert "another run" in desk.says(6, "apply", "--yes", "schedules/sandbox")
+        assert desk.run("lock", "status", "schedules/sandbox") == 0
+        assert "another run" in desk.out
+    assert desk.written() == 0
+
+
+def test_declining_is_1_and_writes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", lambda *_, **__: False)
+    assert desk.run("apply", "schedules/sandbox") == 1
+    assert "declined" in desk.out
+    assert (desk.written(), desk.records()) == (0, "")
+
+
+def test_tighten_only_leaves_every_widening_out(desk: Desk, server: sandbox.World) -> None:
+    assert desk.run("apply", "--yes", "--tighten-only", "schedules/sandbox") == 0
+    assert {
+        entry.campaign_id
+        for entry in server.journal()
+        if entry.client != "console" and entry.action == "STORED"
+    } == {"1003"}
+
+
+# --- the face -------------------------------------------------------------------------------------------------------------
+
+
+def test_every_command_has_help_that_names_it(desk: Desk) -> None:
+    for name in COMMANDS:
+        assert desk.run(name, "--help") == 0
+        assert f"reconcile {name}" in desk.out
+
+
+def test_the_readme_names_every_command_and_every_exit_code() -> None:
+    readme = (HERE / "README.md").read_text(encoding="utf-8")
+    for name in COMMANDS:
+        assert f"`reconcile {name}" in readme or f"reconcile {name}`" in readme, name
+    for code in (0, 1, 2, 3, 4, 5, 6, 64, 65, 69, 75, 77):
+        assert f"| {code} |" in readme
+
+
+def test_help_imports_nothing_of_the_engine() -> None:
+    code = "import sys; from reconciler.cli import run; run(['--help']); print(*sorted(m for m in sys.modules if m.split('.')[0] in {'httpx','pydantic','deepdiff','ruamel','fastapi','asyncio'}), sep=',', file=sys.stderr)"
+    done = subprocess.run(
+        ["python", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=HERE,
+        env={**os.environ, "PYTHONPATH": str(HERE)},
+    )
+    assert done.stderr.strip() == ""
+
+
+def test_the_table_of_commands_matches_the_group() -> None:
+    import click
+
+    context = click.Context(reconcile)
+    for name in COMMANDS:
+        command = reconcile.get_command(context, name)
+        assert command is not None
+        assert command.name == name
