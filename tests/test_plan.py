@@ -1,0 +1,571 @@
+"""The planner: every combination of desired and live, what the digest names, and what an approval survives."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.dialects.campaigns import KINDS
+from reconciler.diff import FieldChange
+from reconciler.effect import Direction
+from reconciler.errors import Place
+from reconciler.plan import (
+    Action,
+    approval_from,
+    build,
+    canonical_json,
+    digest_of,
+    live_hash,
+    only,
+    serialised,
+    sha256_of,
+)
+from reconciler.policies.base import Level
+from tests.factories import (
+    KIND,
+    NOW,
+    make_body,
+    make_desired,
+    make_finding,
+    make_live,
+    make_operation,
+    make_origin,
+    make_plan,
+    make_retired,
+    make_silent,
+    make_snapshot,
+    make_window,
+)
+
+# Golden vectors, computed from the canonical text written out by hand, not by the code under test.
+GOLDEN_LIVE = "0f03ba188383050974d3c252312e0f79f7967428b3057c5b7f3a9387217784e2"
+GOLDEN_SILENT = "42ea7387ea97f89e227a2805430723d527ddfb987416c5a2e81e6ee80c4e9289"
+GOLDEN_OPERATION = "6aeff8efdbd9e565fd5380bd8b23064c438408442cf31852738cd5596ea6a1e7"
+GOLDEN_EMPTY = "62cd51870c314c259d55108ca6e1e2db9135ce9c0dc14a1ba106e3a4e5dd6d5a"
+GOLDEN_PLAN = "a5e6a2c776282b4495ee0189b5792a05aa3f9d1f31330f9e72ba60c0c5664e22"
+
+
+def planned(desired, objects=(), **parts):
+    return build(make_origin(), desired, make_snapshot(objects), KINDS, **parts)
+
+
+def one(desired, live, **parts):
+    """Return the only operation of a plan for one object, `None` when nothing is to be done."""
+    plan = planned([desired], [live], **parts)
+    assert len(plan.operations) + len(plan.unchanged) == 1
+    return plan.operations[0] if plan.operations else None
+
+
+# --- desired by live ----------------------------------------------------------------------------------------------------
+
+WANTED = make_desired()
+RETIRED = make_retired()
+LESS = make_body(dial_rate=20.0)
+MORE = make_body(dial_rate=30.0)
+OTHERWISE = make_body(dial_rate=20.0, max_concurrent_calls=600)
+
+
+@pytest.mark.parametrize(
+    ("desired", "live", "action", "direction"),
+    [
+        (WANTED, make_silent(), Action.CREATE, Direction.LOOSEN),
+        (WANTED, make_silent(active_id="s-0"), Action.CREATE, Direction.LOOSEN),
+        (WANTED, make_live(), None, None),
+        (WANTED, make_live(active_id=None), Action.REFRESH, Direction.LOOSEN),
+        (WANTED, make_live(active_id="s-0"), Action.REFRESH, Direction.LOOSEN),
+        (WANTED, make_live(stored=MORE), Action.UPDATE, Direction.TIGHTEN),
+        (WANTED, make_live(stored=LESS), Action.UPDATE, Direction.LOOSEN),
+        (WANTED, make_live(stored=OTHERWISE), Action.UPDATE, Direction.MIXED),
+        (
+            WANTED,
+            make_live(stored=make_body(timezone="Europe/London")),
+            Action.UPDATE,
+            Direction.NEUTRAL,
+        ),
+        (WANTED, make_live(stored=MORE, active_id=None), Action.UPDATE, Direction.MIXED),
+        (WANTED, make_live(stored=MORE, active_id="s-0"), Action.UPDATE, Direction.MIXED),
+        (WANTED, make_live(stored=LESS, active_id="s-0"), Action.UPDATE, Direction.LOOSEN),
+        (
+            WANTED,
+            make_live(stored=make_body(timezone="Europe/London"), active_id="s-0"),
+            Action.UPDATE,
+            Direction.LOOSEN,
+        ),
+        (WANTED, make_live(stored={}), Action.UPDATE, Direction.LOOSEN),
+        (RETIRED, make_silent(), None, None),
+        (RETIRED, make_silent(active_id="s-0"), Action.RETIRE, Direction.TIGHTEN),
+        (RETIRED, make_live(), Action.RETIRE, Direction.TIGHTEN),
+        (RETIRED, make_live(active_id=None), Action.RETIRE, Direction.TIGHTEN),
+        (RETIRED, make_live(active_id="s-0"), Action.RETIRE, Direction.TIGHTEN),
+        (RETIRED, make_live(stored={"dial_rate": None}), Action.RETIRE, Direction.TIGHTEN),
+    ],
+    ids=lambda value: value.value if isinstance(value, Action) else "",
+)
+def test_each_pair_of_desired_and_live_has_its_action_and_direction(
+    desired, live, action, direction
+):
+    operation = one(desired, live)
+    assert (operation and operation.action, operation and operation.direction) == (
+        action,
+        direction,
+    )
+
+
+def test_an_operation_carries_what_it_was_planned_from():
+    operation = one(make_desired(platform_name="Campaign 1001"), make_live(stored=MORE))
+    assert operation.desired == make_body()
+    assert operation.live == MORE
+    assert operation.live_hash == live_hash(make_live(stored=MORE), KIND)
+    assert operation.fields == (FieldChange("dial_rate", 30.0, 25.0),)
+    assert (operation.kind, operation.key, operation.name) == (
+        "CampaignSchedule",
+        "1001",
+        "campaign-1001",
+    )
+    assert (operation.platform_name, operation.place) == ("Campaign 1001", WANTED.place)
+    assert operation.executable
+
+
+def test_only_an_update_is_explained_field_by_field():
+    for desired, live in (
+        (WANTED, make_silent()),
+        (RETIRED, make_live()),
+        (WANTED, make_live(active_id="x")),
+    ):
+        assert one(desired, live).fields == ()
+
+
+def test_an_audit_entry_speaks_of_what_is_stored_or_of_what_is_removed():
+    assert one(WANTED, make_silent()).audit["dial_rate"] == 25.0
+    assert one(RETIRED, make_live(stored=MORE)).audit["dial_rate"] == 30.0
+    assert one(RETIRED, make_live(stored={})).audit == {}
+    assert one(RETIRED, make_live(stored={"dial_rate": 1})).audit["max_concurrent"] is None
+    assert one(RETIRED, make_silent(active_id="s-0")).audit == {}
+
+
+def test_a_live_body_in_another_form_is_unchanged():
+    stored = make_body(dial_rate=25, start_time="2027-01-11T09:00:00-05:00")
+    assert one(WANTED, make_live(stored=stored)) is None
+
+
+def test_a_campaign_that_the_platform_does_not_know_is_a_creation_or_nothing():
+    assert planned([WANTED]).operations[0].action is Action.CREATE
+    assert planned([RETIRED]).unchanged == ("1001",)
+
+
+def test_what_no_manifest_names_is_counted_when_it_holds_or_dials_something():
+    objects = [
+        make_live("9"),
+        make_silent("8", active_id="s-0"),
+        make_silent("7"),
+        make_live("1001"),
+    ]
+    plan = planned([WANTED], objects)
+    assert plan.unmanaged == ("8", "9")
+    assert plan.unchanged == ("1001",)
+    assert plan.operations == ()
+
+
+# --- what stands in the way ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("desired", "live", "level", "stops", "executable"),
+    [
+        (WANTED, make_live(stored=LESS), Level.ERROR, False, False),
+        (WANTED, make_live(stored=OTHERWISE), Level.ERROR, False, False),
+        (WANTED, make_live(stored=make_body(timezone="Europe/London")), Level.ERROR, False, False),
+        (WANTED, make_silent(), Level.ERROR, False, False),
+        (WANTED, make_live(active_id=None), Level.ERROR, False, False),
+        (WANTED, make_live(stored=MORE), Level.ERROR, False, True),
+        (RETIRED, make_live(), Level.ERROR, False, True),
+        (WANTED, make_live(stored=MORE), Level.ERROR, True, False),
+        (RETIRED, make_live(), Level.ERROR, True, False),
+        (WANTED, make_live(stored=LESS), Level.WARNING, False, True),
+        (WANTED, make_live(stored=LESS), Level.INFO, False, True),
+    ],
+    ids=[
+        "loosen",
+        "mixed",
+        "neutral",
+        "create",
+        "refresh",
+        "tighten",
+        "retire",
+        "stops-tighten",
+        "stops-retire",
+        "warning",
+        "info",
+    ],
+)
+def test_an_error_blocks_its_object_unless_the_operation_only_tightens(
+    desired, live, level, stops, executable
+):
+    operation = one(desired, live, findings=[make_finding(level=level, stops=stops)])
+    assert operation.executable is executable
+    assert operation.blocked == (() if executable else ("tenant-limits",))
+
+
+def test_an_error_blocks_its_own_object_alone_and_one_of_the_tenant_none():
+    desired = [make_desired("1"), make_desired("2")]
+    plan = planned(
+        desired,
+        [make_silent("1"), make_silent("2")],
+        findings=[make_finding("1"), make_finding("")],
+    )
+    assert [operation.key for operation in plan.executable] == ["2"]
+    assert plan.refused
+
+
+def test_a_plan_is_refused_by_errors_alone():
+    assert not planned([WANTED], findings=[make_finding(level=Level.WARNING)]).refused
+
+
+def test_a_hold_leaves_an_object_alone_and_says_why():
+    operation = one(
+        WANTED, make_live(stored=LESS), held={"1001": "narrowed by hand"}, findings=[make_finding()]
+    )
+    assert operation.action is Action.HELD
+    assert operation.blocked == ("narrowed by hand",)
+    assert not operation.executable
+
+
+def test_a_hold_on_what_is_as_desired_is_nothing():
+    assert one(WANTED, make_live(), held={"1001": "narrowed by hand"}) is None
+
+
+# --- a plan as a value --------------------------------------------------------------------------------------------------
+
+lives = st.sampled_from(
+    [
+        make_live,
+        make_silent,
+        lambda key: make_live(key, active_id=None),
+        lambda key: make_live(key, stored=make_body(campaign_id=key, dial_rate=20.0)),
+        lambda key: make_live(key, stored=make_body(campaign_id=key, compliance_windows=[])),
+    ]
+)
+wants = st.sampled_from([make_desired, make_retired])
+KEYS = ("7", "70", "700", "8")
+worlds = st.tuples(
+    st.dictionaries(st.sampled_from(KEYS), wants, max_size=4),
+    st.dictionaries(st.sampled_from(KEYS), lives, max_size=4),
+).map(
+    lambda world: (
+        [make(key) for key, make in world[0].items()],
+        [make(key) for key, make in world[1].items()],
+    )
+)
+
+
+@given(worlds, st.randoms())
+def test_the_order_of_manifests_and_of_objects_does_not_matter(world, order):
+    desired, objects = world
+    mixed = planned(order.sample(desired, len(desired)), order.sample(objects, len(objects)))
+    assert mixed == planned(desired, objects)
+    assert mixed.digest == planned(desired, objects).digest
+
+
+@given(worlds)
+def test_every_manifest_is_an_operation_or_unchanged_and_the_rest_is_unmanaged(world):
+    desired, objects = world
+    plan = planned(desired, objects)
+    named = [operation.key for operation in plan.operations]
+    assert sorted([*named, *plan.unchanged]) == sorted(item.key for item in desired)
+    assert not {*plan.unmanaged} & {item.key for item in desired}
+    assert [named, *map(list, (plan.unchanged, plan.unmanaged))] == [
+        sorted(each) for each in (named, plan.unchanged, plan.unmanaged)
+    ]
+
+
+@given(worlds)
+def test_carrying_a_plan_out_leaves_nothing_to_do(world):
+    desired, objects = world
+    after = {live.key: live for live in objects}
+    for operation in planned(desired, objects).operations:
+        after[operation.key] = (
+            make_silent(operation.key)
+            if operation.desired is None
+            else make_live(operation.key, stored=operation.desired)
+        )
+    assert planned(desired, after.values()).operations == ()
+
+
+def test_a_plan_may_be_restricted_to_some_objects():
+    plan = planned(
+        [make_desired(key) for key in ("1", "2", "3")],
+        [make_silent("1"), make_live("2"), make_silent("3")],
+        findings=[make_finding("1"), make_finding("3"), make_finding("")],
+    )
+    cut = only(plan, {"1", "2"})
+    assert [operation.key for operation in cut.operations] == ["1"]
+    assert cut.unchanged == ("2",)
+    assert [finding.key for finding in cut.findings] == ["1", ""]
+    assert cut.digest == planned([make_desired("1")], [make_silent("1")]).digest
+    assert only(plan, {"1", "2", "3"}) == plan
+
+
+# --- golden vectors -----------------------------------------------------------------------------------------------------
+
+
+def test_canonical_json_is_sorted_compact_ascii():
+    value = {"b": [1, 1.0, True, None], "a": "\u00fc\u2028\ud800", "A": {}}
+    assert canonical_json(value) == '{"A":{},"a":"\\u00fc\\u2028\\ud800","b":[1,1.0,true,null]}'
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_a_json_number_has_no_hash(value):
+    with pytest.raises(ValueError, match="JSON"):
+        sha256_of([value])
+
+
+def test_the_hash_of_a_live_object_is_this_one():
+    assert live_hash(make_live(), KIND) == GOLDEN_LIVE
+    assert live_hash(make_silent(), KIND) == GOLDEN_SILENT
+
+
+def test_the_hash_of_an_operation_is_this_one():
+    assert make_operation().hash == GOLDEN_OPERATION
+
+
+def test_the_digest_of_a_plan_is_this_one():
+    assert make_plan().digest == GOLDEN_EMPTY
+    assert (
+        make_plan(
+            [make_operation("1001"), make_operation("1002", action=Action.RETIRE, desired=None)]
+        ).digest
+        == GOLDEN_PLAN
+    )
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"stored_id": "s-2", "active_id": "s-2", "version": '"s-2"'},
+        {"stored_at": "2027-01-12T00:00:00Z", "activated_at": None},
+        {"name": "Renamed", "running": False},
+        {"stored": make_body(dial_rate=25, start_time="2027-01-11T09:00:00-05:00")},
+    ],
+    ids=["stored-again", "instants", "name", "form"],
+)
+def test_the_hash_of_a_live_object_does_not_count_what_does_not_dial(parts):
+    assert live_hash(make_live(**parts), KIND) == GOLDEN_LIVE
+
+
+@pytest.mark.parametrize(
+    "live",
+    [
+        make_live(active_id=None),
+        make_live(active_id="s-0"),
+        make_live(stored=make_body(dial_rate=25.5)),
+        make_live(stored=make_body(note=None)),
+        make_silent(),
+        make_silent(active_id="s-0"),
+    ],
+)
+def test_the_hash_of_a_live_object_counts_what_is_stored_and_what_dials(live):
+    assert live_hash(live, KIND) != GOLDEN_LIVE
+
+
+def test_six_states_of_one_object_have_six_hashes():
+    states = [
+        make_live(),
+        make_live(active_id=None),
+        make_live(active_id="s-0"),
+        make_live(stored=LESS),
+        make_silent(),
+        make_silent(active_id="s-0"),
+    ]
+    assert len({live_hash(live, KIND) for live in states}) == 6
+
+
+# --- what a digest names ------------------------------------------------------------------------------------------------
+
+
+def test_findings_commit_place_time_and_skew_are_outside_the_digest():
+    operation = make_operation()
+    plan = make_plan([operation])
+    other = make_plan(
+        [
+            replace(
+                operation,
+                name="renamed",
+                platform_name="Renamed",
+                place=Place("elsewhere.yaml", 7, 7),
+                direction=Direction.LOOSEN,
+                fields=(FieldChange("dial_rate", 1, 2),),
+                blocked=("tenant-limits",),
+                live=None,
+                audit={"dial_rate": 1},
+            )
+        ],
+        origin=make_origin(commit="0" * 40, skew_s=30.0),
+        findings=(make_finding(),),
+        unchanged=("1",),
+        unmanaged=("2",),
+        at=NOW + timedelta(days=1),
+    )
+    assert other.digest == plan.digest
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        make_operation("1002"),
+        make_operation(kind="SkillPacing"),
+        make_operation(action=Action.CREATE),
+        make_operation(live_hash="0" * 63 + "1"),
+        make_operation(desired=None),
+        make_operation(desired=make_body(dial_rate=20.000001)),
+        make_operation(desired=make_body(dial_rate=20.0, dnc_verification=False)),
+        make_operation(desired=make_body(dial_rate=20.0, compliance_windows=[make_window(end=21)])),
+        make_operation(desired=make_body(dial_rate=20.0, end_time="2027-01-15T23:00:01Z")),
+        make_operation(desired=make_body(dial_rate=20.0, note=None)),
+    ],
+)
+def test_the_digest_changes_with_every_part_of_an_operation(operation):
+    assert make_plan([operation]).digest != make_plan([make_operation()]).digest
+
+
+@pytest.mark.parametrize("name", ["tenant", "url", "rules_version", "tzdata_version"])
+def test_the_digest_changes_with_where_and_by_which_data(name):
+    origin = make_origin(**{name: "another"})
+    assert (
+        make_plan([make_operation()], origin=origin).digest != make_plan([make_operation()]).digest
+    )
+
+
+def test_the_digest_changes_with_each_operation_more_or_less_but_not_with_their_order():
+    first, second = make_operation("1"), make_operation("2")
+    digests = [make_plan(some).digest for some in ((), (first,), (second,), (first, second))]
+    assert len(set(digests)) == 4
+    assert make_plan([second, first]).digest == digests[3]
+
+
+def test_what_is_held_is_not_named_by_the_digest():
+    held = make_operation("2", action=Action.HELD, blocked=("narrowed by hand",))
+    assert make_plan([make_operation("1"), held]).digest == make_plan([make_operation("1")]).digest
+
+
+@given(st.lists(st.text("0123456789abcdef", min_size=4, max_size=4), max_size=4))
+def test_a_digest_is_of_the_hashes_in_any_order(hashes):
+    assert digest_of(make_origin(), hashes) == digest_of(make_origin(), reversed(hashes))
+
+
+# --- saved and approved -------------------------------------------------------------------------------------------------
+
+SAVED = make_plan(
+    [
+        make_operation("1001"),
+        make_operation("1002", action=Action.RETIRE, desired=None),
+        make_operation("1003", action=Action.HELD, blocked=("narrowed by hand",)),
+    ],
+    findings=(make_finding(place=Place("x.yaml", 1, 2)), make_finding("")),
+    unchanged=("1004",),
+)
+
+
+def through_a_file(plan):
+    return json.loads(json.dumps(serialised(plan)))
+
+
+@given(worlds)
+@settings(max_examples=40)
+def test_an_approval_of_a_saved_plan_names_its_operations(world):
+    plan = planned(*world)
+    approval = approval_from(through_a_file(plan))
+    assert approval.digest == plan.digest
+    assert approval.operations == {op.hash: (op.key, op.desired) for op in plan.operations}
+    assert approval.origin == make_origin()
+
+
+def test_what_is_held_is_not_approved_by_approving_the_plan():
+    approval = approval_from(through_a_file(SAVED))
+    assert {key for key, _ in approval.operations.values()} == {"1001", "1002"}
+
+
+def test_a_saved_plan_holds_all_that_a_reviewer_was_shown():
+    saved = through_a_file(SAVED)
+    assert saved["tenant"] == "acme"
+    assert saved["at"] == "2027-01-12T14:00:00+00:00"
+    assert [entry["action"] for entry in saved["operations"]] == ["update", "retire", "held"]
+    assert saved["operations"][0]["hash"] == GOLDEN_OPERATION
+    assert [finding["place"] for finding in saved["findings"]] == ["x.yaml:1:2", None]
+    assert saved["unchanged"] == ["1004"]
+
+
+BOUND = [
+    ("tenant",),
+    ("url",),
+    ("rules_version",),
+    ("tzdata_version",),
+    ("digest",),
+    ("format_version",),
+    *(
+        ("operations", n, name)
+        for n in (0, 1)
+        for name in ("kind", "key", "action", "desired", "live_hash", "hash")
+    ),
+    ("operations", 0, "desired", "dial_rate"),
+    ("operations", 0, "desired", "compliance_windows", 0, "end_hour"),
+    ("operations", 2, "action"),
+]
+
+
+@pytest.mark.parametrize("path", BOUND, ids=lambda path: ".".join(map(str, path)))
+@pytest.mark.parametrize("value", ["update", 1.5, None, {}], ids=repr)
+def test_any_edit_of_what_an_approval_binds_is_refused(path, value):
+    saved = through_a_file(SAVED)
+    inner = saved
+    for step in path[:-1]:
+        inner = inner[step]
+    if inner[path[-1]] == value:
+        value = "held"
+    inner[path[-1]] = value
+    with pytest.raises(ValueError, match=r"edited|part of one|format_version"):
+        approval_from(saved)
+
+
+@pytest.mark.parametrize("path", BOUND, ids=lambda path: ".".join(map(str, path)))
+def test_a_plan_that_was_cut_is_refused(path):
+    saved = through_a_file(SAVED)
+    inner = saved
+    for step in path[:-1]:
+        inner = inner[step]
+    del inner[path[-1]]
+    with pytest.raises(ValueError, match=r"edited|part of one"):
+        approval_from(saved)
+
+
+@pytest.mark.parametrize("change", ["drop", "add", "replace"])
+def test_an_operation_more_or_less_is_refused(change):
+    saved = through_a_file(SAVED)
+    extra = through_a_file(make_plan([make_operation("9")]))["operations"][0]
+    if change != "add":
+        saved["operations"].pop(0)
+    if change != "drop":
+        saved["operations"].append(extra)
+    with pytest.raises(ValueError, match="edited or cut"):
+        approval_from(saved)
+
+
+@pytest.mark.parametrize("name", ["at", "commit", "skew_s", "findings", "unchanged", "unmanaged"])
+def test_what_is_beside_the_digest_does_not_change_what_is_approved(name):
+    saved = through_a_file(SAVED)
+    saved[name] = deepcopy(saved["operations"])
+    assert approval_from(saved) == approval_from(through_a_file(SAVED))
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [[], None, "plan", 7, {}, {"format_version": 2}, {"format_version": 1, "operations": [7]}],
+)
+def test_what_is_no_plan_is_refused_as_such(saved):
+    with pytest.raises(ValueError, match=r"no plan|format_version"):
+        approval_from(saved)
