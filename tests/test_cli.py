@@ -5,12 +5,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import pytest
 
 from reconciler import sandbox
 from reconciler.cli import COMMANDS, reconcile, run
+from reconciler.git import Git
+from reconciler.ledger import Ledger
 
 HERE = Path(__file__).parent.parent
 SAMPLES = HERE / "schedules" / "sandbox"
@@ -350,11 +354,6 @@ def test_a_rule_refuses_with_5_and_blocks_its_own_object_alone(desk: Desk) -> No
 
 
 def test_somebody_else_applying_is_6(desk: Desk) -> None:
-    from datetime import UTC, datetime
-
-    from reconciler.git import Git
-    from reconciler.ledger import Ledger
-
     ledger = Ledger.open(
         Git(desk.folder, environ=dict(os.environ)), "sandbox", clock=lambda: datetime.now(UTC)
     )
@@ -380,6 +379,133 @@ def test_tighten_only_leaves_every_widening_out(desk: Desk, server: sandbox.Worl
         for entry in server.journal()
         if entry.client != "console" and entry.action == "STORED"
     } == {"1003"}
+
+
+# --- optimize and telemetry -----------------------------------------------------------------------------------------------
+
+
+def observed(desk: Desk, **answers: int) -> str:
+    """Write a CSV of one hour in which 1,000 were called and so many answered, by campaign."""
+    rows = [
+        f"{key.removeprefix('c')},2027-03-01T10:00:00Z,1000,{number}"
+        for key, number in answers.items()
+    ]
+    (desk.folder / "metrics.csv").write_text(
+        "\n".join(["campaign_id,start,attempts,answers", *rows, ""]), encoding="utf-8"
+    )
+    return "metrics.csv"
+
+
+def test_optimize_proposes_and_writes_only_when_told(desk: Desk) -> None:
+    path = desk.tenant / "spring-renewals.yaml"
+    before = path.read_text(encoding="utf-8")
+    asked = [
+        "optimize",
+        "--target-answer-rate",
+        "0.3",
+        "--metrics",
+        observed(desk, c1001=400, c1003=290),
+        "schedules/sandbox",
+    ]
+    assert desk.run(*asked) == 0
+    assert "dial_rate 2 → 2.3" in desk.out
+    assert "warranty-reminders" in desk.out
+    assert path.read_text(encoding="utf-8") == before
+    assert desk.run(*asked, "--write") == 0
+    assert path.read_text(encoding="utf-8") == before.replace("dial_rate: 2.0", "dial_rate: 2.3")
+    assert (desk.written(), desk.records()) == (0, "")
+
+
+def test_optimize_makes_no_proposal_that_its_clamp_turns_round(desk: Desk) -> None:
+    desk.edit("dial_rate: 2.0", "dial_rate: 0.5")
+    asked = [
+        "optimize",
+        "--target-answer-rate",
+        "0.3",
+        "--metrics",
+        observed(desk, c1001=10),
+        "schedules/sandbox",
+        "spring-renewals",
+    ]
+    assert desk.run(*asked) == 0
+    assert "0 changes proposed" in desk.out
+    assert "the rule never says less than 1 calls/s" in desk.out
+
+
+def test_optimize_reads_the_platforms_own_metrics(desk: Desk, server: sandbox.World) -> None:
+    start = datetime(2027, 2, 28, 15, tzinfo=UTC)
+    for hour in range(3):
+        server.put_metrics(
+            "1003",
+            start + timedelta(hours=hour),
+            {"attempts": 1000, "answers": 100, "abandons": 1, "agents": 5, "handle_time_s": 180},
+        )
+    assert (
+        desk.run(
+            "optimize",
+            "--target-answer-rate",
+            "0.3",
+            "schedules/sandbox",
+            "warranty-reminders",
+            "--format",
+            "json",
+        )
+        == 0
+    )
+    assert json.loads(desk.out)["proposals"][0]["proposed"] == pytest.approx(2.04)
+
+
+def test_a_bad_line_of_metrics_is_65_with_its_line(desk: Desk) -> None:
+    (desk.folder / "metrics.csv").write_text(
+        "campaign_id,start,attempts,answers\n1001,yesterday,1,1\n", encoding="utf-8"
+    )
+    said = desk.says(
+        65,
+        "optimize",
+        "--target-answer-rate",
+        "0.3",
+        "--metrics",
+        "metrics.csv",
+        "schedules/sandbox",
+    )
+    assert "metrics.csv:2" in said
+
+
+def test_events_of_a_run_are_written_once_each_with_their_latency(
+    desk: Desk, server: sandbox.World
+) -> None:
+    asked = [
+        "apply",
+        "--yes",
+        "--events",
+        "events.jsonl",
+        "--publish-events",
+        "schedules/sandbox",
+        "warranty-reminders",
+    ]
+    assert desk.run(*asked) == 0
+    events = [
+        json.loads(line) for line in Path("events.jsonl").read_text(encoding="ascii").splitlines()
+    ]
+    assert [event["type"] for event in events] == ["deployed", "activated"]
+    assert 0 < events[1]["latency_s"] < 5
+    assert [event["id"] for event in server.events()] == [event["id"] for event in events]
+
+
+def test_a_sink_that_fails_is_reported_and_harms_nothing(desk: Desk, server: sandbox.World) -> None:
+    assert (
+        desk.run(
+            "apply",
+            "--yes",
+            "--events",
+            "no/such/folder/events.jsonl",
+            "schedules/sandbox",
+            "warranty-reminders",
+        )
+        == 0
+    )
+    assert "no/such/folder/events.jsonl" in desk.out
+    assert server.executed("1003") == 1
 
 
 # --- the face -------------------------------------------------------------------------------------------------------------
@@ -413,8 +539,6 @@ def test_help_imports_nothing_of_the_engine() -> None:
 
 
 def test_the_table_of_commands_matches_the_group() -> None:
-    import click
-
     context = click.Context(reconcile)
     for name in COMMANDS:
         command = reconcile.get_command(context, name)
