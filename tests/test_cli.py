@@ -447,6 +447,10 @@ def test_optimize_reads_the_platforms_own_metrics(desk: Desk, server: sandbox.Wo
             "0.3",
             "schedules/sandbox",
             "warranty-reminders",
+            "--from",
+            "2027-02-28T15:00:00Z",
+            "--to",
+            "2027-02-28T18:00:00Z",
             "--format",
             "json",
         )
