@@ -71,11 +71,6 @@ class Tokens:
         self._usable_until = 0.0
         self._refused: str | None = None
 
-    def secrets(self) -> tuple[str, ...]:
-        """Return what must appear nowhere: the secret and the token in use."""
-        token = () if self._token is None else (self._token.value,)
-        return (self._credentials.client_secret, *token)
-
     async def get(self) -> Token:
         """Return a token that is good for a request now.
 

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.dialects.base import Call
+from reconciler.auth import Tokens
+from reconciler.dialects import campaigns
+from reconciler.dialects.base import Call, Credentials, Token
 from reconciler.errors import AccessError, ApiError, Unavailable
+from reconciler.settings import Variables
 from tests.fake_platform import SECRET, TOKEN, Platform, client_of, converse, play, send
 
 TOKEN_PATH = "/api/oauth2/token"
@@ -67,9 +70,23 @@ def test_a_short_token_is_used_for_half_its_life():
     assert after(5.1, lifetime=10) == 2
 
 
-@pytest.mark.parametrize("lifetime", [0, -5])
+@pytest.mark.parametrize("lifetime", [0.0, -5.0])
 def test_a_token_that_is_born_dead_is_used_once(lifetime):
-    assert after(0, lifetime=lifetime) == 2
+    async def run(exchange):
+        nonlocal asked
+        exchange.close()
+        asked += 1
+        return Token(TOKEN, lifetime)
+
+    async def main():
+        tokens = Tokens(
+            campaigns, Credentials("client-1", SECRET), Variables(), run=run, monotonic=lambda: 0.0
+        )
+        return [await tokens.get(), await tokens.get()]
+
+    asked = 0
+    assert [token.value for token in play(main())] == [TOKEN, TOKEN]
+    assert asked == 2
 
 
 def test_a_refused_token_is_renewed_once_and_the_call_goes_on():
@@ -82,6 +99,17 @@ def test_a_refused_token_is_renewed_once_and_the_call_goes_on():
 def test_many_tasks_with_a_refused_token_renew_it_once():
     def check(request):
         good = request.headers["authorization"] == f"Bearer {TOKEN}-2"
+        return httpx.Response(200 if good else 401, json={})
+
+    platform = Platform([check] * 100)
+    converse(platform, *[READ] * 8)
+    assert platform.counts[TOKEN_PATH] == 2
+
+
+def test_a_refusal_that_comes_late_does_not_cost_the_others_their_new_token():
+    async def check(request):
+        good = request.headers["authorization"] == f"Bearer {TOKEN}-2"
+        await asyncio.sleep(platform.counts[READ.path])
         return httpx.Response(200 if good else 401, json={})
 
     platform = Platform([check] * 100)

@@ -180,6 +180,7 @@ def test_whatever_the_file_says_the_url_is_the_environments_or_it_is_refused(url
             "--proxy must be a URL like http://proxy.example:3128",
         ),
         ({"proxy": "proxy.example:3128"}, "--proxy"),
+        ({"proxy": "http://[bad"}, "--proxy"),
     ],
 )
 def test_options_that_no_run_could_keep_are_usage_errors(options, says):

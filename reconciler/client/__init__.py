@@ -242,18 +242,21 @@ class Client:
         wait_s = max(told_s, full_jitter(tries.lost, self._rng.random()))
         tries.lost += 1
         if tries.lost >= MOST_TRIES or now + wait_s - self._down_since > DOWN_S:
+            many = (
+                "1 try" if tries.lost == 1 else f"{tries.lost} tries over {now - tries.began:.0f} s"
+            )
             raise Unavailable(
-                f"{safe(call.where)}: no usable answer in {tries.lost} tries over {now - tries.began:.0f} s "
-                f"(last: {reason}): the platform is down or out of reach, run again later"
+                f"{safe(call.where)}: no usable answer in {many} (last: {reason}): the platform is down or out of reach, "
+                "run again later"
             )
         await self._pause(wait_s, f"{safe(call.where)} got no usable answer ({reason}) and")
 
     async def _pause(self, seconds: float, who: str) -> None:
         if seconds >= self.left_s:
+            wait = f"{who} would have to wait {seconds:.0f} s" if seconds > 0 else "no time is left"
             limit_s = self._settings.options.deadline_s
             raise NotFinished(
-                f"not finished within --deadline ({limit_s:g} s): {who} would have to wait {seconds:.0f} s; "
-                "run again to go on"
+                f"not finished within --deadline ({limit_s:g} s): {wait}; run again to go on"
             )
         if seconds > 0:
             await self._sleep(seconds)

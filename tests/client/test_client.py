@@ -41,6 +41,10 @@ def answer(status, body=None, **headers):
     return httpx.Response(status, json=body, headers={"Date": DATE, **named})
 
 
+async def never(_):
+    await asyncio.sleep(1e9)
+
+
 def redirect(location):
     return answer(307, Location=location)
 
@@ -285,6 +289,17 @@ def test_a_wait_beyond_the_deadline_ends_the_run_at_once(call):
     assert platform.times[-1] < 1
 
 
+def test_a_deadline_that_has_passed_says_so():
+    async def main():
+        async with client_of(Platform(), deadline_s=5) as client:
+            await asyncio.sleep(6)
+            assert client.left_s == -1
+            await client.run(send(READ))
+
+    with pytest.raises(NotFinished, match=r"\(5 s\): no time is left; run again to go on$"):
+        play(main())
+
+
 def test_requests_that_cannot_leave_before_the_deadline_end_the_run():
     platform = Platform()
     with pytest.raises(
@@ -295,9 +310,6 @@ def test_requests_that_cannot_leave_before_the_deadline_end_the_run():
 
 
 def test_an_attempt_never_outlives_the_deadline():
-    async def never(_):
-        await asyncio.sleep(1e9)
-
     error = failure(Platform([never]), READ, deadline_s=5)
     assert type(error) is NotFinished
     assert type(failure(Platform([never]), WRITE, deadline_s=5)) is UncertainWrite
@@ -379,10 +391,11 @@ def test_a_503_is_waited_for_as_told():
 def test_a_call_after_a_long_outage_is_tried_once():
     async def main():
         async with client_of(platform) as client:
-            for _ in range(2):
-                with pytest.raises(Unavailable):
-                    await client.run(send(READ))
-                await asyncio.sleep(DOWN_S)
+            with pytest.raises(Unavailable, match=r"in \d tries over \d+ s \(last: 503\)"):
+                await client.run(send(READ))
+            await asyncio.sleep(DOWN_S)
+            with pytest.raises(Unavailable, match=r"no usable answer in 1 try \(last: 503\)"):
+                await client.run(send(READ))
 
     platform = Platform([503] * 99)
     play(main())
@@ -390,10 +403,19 @@ def test_a_call_after_a_long_outage_is_tried_once():
     assert 2 <= first <= MOST_TRIES
 
 
-def test_an_attempt_takes_no_longer_than_the_call_allows():
-    async def never(_):
-        await asyncio.sleep(1e9)
+def test_an_answer_in_between_ends_an_outage():
+    async def main():
+        async with client_of(platform) as client:
+            for _ in range(3):
+                await client.run(send(READ))
+                await asyncio.sleep(2 * DOWN_S)
 
+    platform = Platform([503, 503, 200] * 3)
+    play(main())
+    assert platform.counts[READ.path] == 9
+
+
+def test_an_attempt_takes_no_longer_than_the_call_allows():
     platform = Platform([never])
     converse(platform, Call("GET", "/x", timeout_s=3))
     assert 3 <= platform.times[-1] <= 4
@@ -519,7 +541,9 @@ def test_a_limit_that_is_lower_than_configured_is_found():
 
 # --- laws -----------------------------------------------------------------------------------------
 
-troubles = st.sampled_from([429, 500, 503, 401, 403, 404, 409, 200, 201, 307, *RESETS, *UNSENT])
+troubles = st.sampled_from(
+    [429, 500, 503, 401, 403, 404, 409, 200, 201, 307, never, *RESETS, *UNSENT]
+)
 
 
 @given(st.lists(troubles, max_size=25), st.sampled_from([READ, WRITE]), st.floats(0.5, 200))

@@ -152,6 +152,25 @@ def test_a_cancelled_attempt_leaves_no_connection_behind():
     assert asyncio.run(main()) == []
 
 
+@pytest.mark.parametrize("trouble", [httpx.ReadError(""), OSError(), ValueError()], ids=repr)
+def test_a_lane_that_brought_no_whole_answer_is_closed(trouble):
+    class Broken(httpx.AsyncBaseTransport):
+        closed = False
+
+        async def handle_async_request(self, _):
+            raise trouble
+
+        async def aclose(self):
+            self.closed = True
+
+    lane = Broken()
+    lanes = Lanes("http://127.0.0.1", CREDENTIALS, lambda: lane)
+    with contextlib.suppress(ValueError):
+        asyncio.run(lanes.attempt(READ, None, limit_s=5))
+    assert lane.closed
+    assert lanes._idle == []
+
+
 def test_a_packed_answer_is_unpacked():
     body = gzip.compress(b'{"packed":1}')
     (reply,) = attempts(Server(ok(body, extra=b"Content-Encoding: gzip\r\n")), READ)

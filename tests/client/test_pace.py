@@ -100,8 +100,8 @@ def test_the_burst_is_a_tenth_of_a_second_and_at_least_one_request(rate, burst):
 @given(st.integers(0, 10_000), draws)
 def test_jitter_stays_within_its_step(tries, draw):
     step = min(BACK_OFF_CAP_S, 0.5 * 2 ** min(tries, 16))
-    assert 0 <= full_jitter(tries, draw) < step
-    assert step / 2 <= equal_jitter(tries, draw) < step
+    assert 0 <= full_jitter(tries, draw) <= step
+    assert step / 2 <= equal_jitter(tries, draw) <= step
 
 
 def reply(text, at=AT):

@@ -1,7 +1,6 @@
 """A canary in the secret and in the tokens: it must sing in no sink."""
 
 import asyncio
-import gc
 import logging
 import traceback
 import warnings
@@ -104,7 +103,6 @@ def test_no_trouble_makes_the_canary_sing(trouble, where, call, caplog, capfd):
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         shown = play(main())
-        gc.collect()
     assert CANARY not in shown
     assert CANARY not in caplog.text
     assert CANARY not in "".join(capfd.readouterr())
@@ -167,6 +165,26 @@ def test_an_interrupted_request_does_not_make_it_sing_either(script):
     shown, kind = loopback(*script, cancel=True)
     assert kind is asyncio.CancelledError
     assert CANARY not in shown
+
+
+def test_a_cancellation_does_not_show_the_frames_below():
+    async def hold(request):
+        held = [*request.headers.items(), request.content]
+        await asyncio.sleep(1e9)
+        return held
+
+    async def main(platform):
+        async with client_of(platform) as client:
+            task = asyncio.create_task(client.run(send(READ)))
+            await asyncio.sleep(1)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError as error:
+                return everything(error)
+
+    for platform in (Platform([hold]), Platform(tokens=[hold])):
+        assert CANARY not in play(main(platform))
 
 
 def test_what_holds_a_secret_does_not_show_it():
