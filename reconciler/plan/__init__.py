@@ -1,0 +1,56 @@
+"""The plan: a value, sorted and serialisable, the same for the same inputs on any machine.
+
+`build` is the only planner: what `plan` shows is what `apply` executes. The digest names exactly what would be done; an
+approval of a digest is an approval of these operations and of nothing else.
+"""
+
+from reconciler.plan.approval import (
+    SHARES_FROM,
+    Approval,
+    Cut,
+    approval_from,
+    approved,
+    beyond,
+    hold_against,
+    serialised,
+)
+from reconciler.plan.build import build, live_hash
+from reconciler.plan.values import (
+    DONE,
+    FORMAT_VERSION,
+    Action,
+    Operation,
+    Origin,
+    Outcome,
+    Plan,
+    Result,
+    canonical_json,
+    digest_of,
+    only,
+    sha256_of,
+)
+
+__all__ = [
+    "DONE",
+    "FORMAT_VERSION",
+    "SHARES_FROM",
+    "Action",
+    "Approval",
+    "Cut",
+    "Operation",
+    "Origin",
+    "Outcome",
+    "Plan",
+    "Result",
+    "approval_from",
+    "approved",
+    "beyond",
+    "build",
+    "canonical_json",
+    "digest_of",
+    "hold_against",
+    "live_hash",
+    "only",
+    "serialised",
+    "sha256_of",
+]

@@ -1,0 +1,213 @@
+"""What a reviewer approved: a plan written down, read again, and held against the plan that derives now; and how much one apply may touch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.effect import Direction
+from reconciler.models import Body
+from reconciler.plan.values import (
+    FORMAT_VERSION,
+    Action,
+    Operation,
+    Origin,
+    Plan,
+    digest_of,
+    sha256_of,
+)
+from reconciler.policies.base import Finding
+
+
+def serialised(plan: Plan) -> dict[str, Any]:
+    """Return the plan as JSON values: what `plan --format json` prints and `plan --out` writes."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "tenant": plan.origin.tenant,
+        "url": plan.origin.url,
+        "digest": plan.digest,
+        "commit": plan.origin.commit,
+        "at": plan.at.isoformat(),
+        "skew_s": round(plan.origin.skew_s, 3),
+        "rules_version": plan.origin.rules_version,
+        "tzdata_version": plan.origin.tzdata_version,
+        "operations": [_serialised_operation(operation) for operation in plan.operations],
+        "unchanged": list(plan.unchanged),
+        "unmanaged": list(plan.unmanaged),
+        "findings": [_serialised_finding(finding) for finding in plan.findings],
+    }
+
+
+def _serialised_operation(operation: Operation) -> dict[str, Any]:
+    return {
+        "hash": operation.hash,
+        "kind": operation.kind,
+        "key": operation.key,
+        "name": operation.name,
+        "platform_name": operation.platform_name,
+        "action": operation.action.value,
+        "direction": operation.direction.value,
+        "desired": operation.desired,
+        "live": operation.live,
+        "live_hash": operation.live_hash,
+        "fields": [
+            {"path": change.path, "live": change.live, "desired": change.desired}
+            for change in operation.fields
+        ],
+        "blocked": list(operation.blocked),
+        "place": str(operation.place),
+    }
+
+
+def _serialised_finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "level": finding.level.value,
+        "message": finding.message,
+        "key": finding.key,
+        "name": finding.name,
+        "place": str(finding.place) if finding.place else None,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What a reviewer approved: operations by hash, as a saved plan or a digest names them.
+
+    Attributes:
+        digest: of the approved plan.
+        operations: hash → (key, desired body) of each operation; `None` when only the digest is known.
+        origin: what the plan was made for: an operation's hash does not say on which tenant; `None` when only the digest is known.
+    """
+
+    digest: str
+    operations: Mapping[str, tuple[str, Body | None]] | None = None
+    origin: Origin | None = None
+
+
+def approval_from(saved: Mapping[str, Any]) -> Approval:
+    """Return the approval that a saved plan carries.
+
+    Raises:
+        ValueError: the file is no plan of this format, or was edited: what it says does not hash to what it claims.
+    """
+    try:
+        if saved["format_version"] != FORMAT_VERSION:
+            raise ValueError(
+                f"format_version is {saved['format_version']!r}, this version reads {FORMAT_VERSION}"
+            )
+        operations = dict(
+            _approved(entry) for entry in saved["operations"] if entry["action"] != Action.HELD
+        )
+        parts = (saved[name] for name in ("tenant", "url", "rules_version", "tzdata_version"))
+        origin, claimed = Origin(*parts), saved["digest"]
+    except (KeyError, TypeError) as error:
+        raise ValueError("it is no plan, or only a part of one") from error
+    if digest_of(origin, operations) != claimed:
+        raise ValueError("its digest is not the digest of what it says, so it was edited or cut")
+    return Approval(claimed, operations, origin)
+
+
+def _approved(entry: Mapping[str, Any]) -> tuple[str, tuple[str, Body | None]]:
+    """Return a saved operation's hash, computed afresh, with its key and desired body."""
+    parts = {name: entry[name] for name in ("action", "desired", "key", "kind")}
+    if (name := sha256_of({**parts, "live": entry["live_hash"]})) != entry["hash"]:
+        raise ValueError(
+            f"the operation on {entry['key']} was edited: it does not hash to its hash"
+        )
+    return name, (entry["key"], entry["desired"])
+
+
+def approved(plan: Plan) -> Approval:
+    """Return the approval of everything that a plan would do, for whoever said yes to it."""
+    operations = {
+        operation.hash: (operation.key, operation.desired) for operation in plan.executable
+    }
+    return Approval(plan.digest, operations, plan.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A plan after an approval was held against it.
+
+    Attributes:
+        run: operations to carry out.
+        stale: keys of approved operations that no longer derive.
+        strange: names of operations that derive and were not approved.
+    """
+
+    run: tuple[Operation, ...]
+    stale: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
+
+
+def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = False) -> Cut:
+    """Return what of a plan may run: only what was approved; what was approved and no longer derives is stale.
+
+    What was approved and is already so is neither: an earlier run did it.
+    """
+    ready = tuple(
+        operation
+        for operation in plan.executable
+        if not tighten_only or operation.direction is Direction.TIGHTEN
+    )
+    if approval is None:
+        return Cut(ready)
+    if approval.operations is None:
+        return (
+            Cut(ready)
+            if approval.digest == plan.digest
+            else Cut((), stale=tuple(operation.key for operation in plan.operations) or ("all",))
+        )
+    if not _same_tenant(approval, plan):
+        return Cut((), stale=tuple(sorted(key for key, _ in approval.operations.values())))
+    derived = {operation.hash for operation in plan.operations}
+    already = set(plan.unchanged)
+    stale = tuple(
+        key
+        for hash_, (key, _) in approval.operations.items()
+        if hash_ not in derived and key not in already
+    )
+    strangers = (operation for operation in ready if operation.hash not in approval.operations)
+    return Cut(
+        run=tuple(operation for operation in ready if operation.hash in approval.operations),
+        stale=stale,
+        strange=tuple(operation.name for operation in strangers if operation.key not in stale),
+    )
+
+
+def _same_tenant(approval: Approval, plan: Plan) -> bool:
+    """Whether the approval was given for this tenant: the hash of an operation does not say."""
+    origin = approval.origin
+    return origin is None or (origin.tenant, origin.url) == (plan.origin.tenant, plan.origin.url)
+
+
+SHARES_FROM = 10
+"""Objects from which on shares count (DESIGN §5)."""
+
+
+def beyond(
+    operations: Sequence[Operation], total: int, shares: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Return each limit that carrying out `operations` would pass, in one sentence; creates do not count.
+
+    Args:
+        operations: what would run.
+        total: the tenant's objects.
+        shares: largest share of `total` that may be `changed`, `retired`, `loosened`, 0 to 1.
+    """
+    moved = [operation for operation in operations if operation.action is not Action.CREATE]
+    counts = {
+        "changed": len(moved),
+        "retired": sum(operation.action is Action.RETIRE for operation in moved),
+        "loosened": sum(operation.direction.widens for operation in moved),
+    }
+    if total < SHARES_FROM:
+        return ()
+    return tuple(
+        f"{number} of {total} objects would be {what}, the limit is {shares[what]:.0%}: apply fewer (NAME…), or raise limits.{what}_share in "
+        "tenant.yaml with a reason and a last day"
+        for what, number in counts.items()
+        if number > shares[what] * total
+    )

@@ -1,0 +1,241 @@
+"""The values of a plan: operations, outcomes, and the digest that names what would be done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from reconciler.diff import FieldChange
+from reconciler.effect import Direction
+from reconciler.errors import Place
+from reconciler.models import Body
+from reconciler.policies.base import Finding, Level
+
+FORMAT_VERSION = 1
+"""Version of the plan's serialised form, and so of its digest."""
+
+
+class Action(StrEnum):
+    """What has to happen to one object."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    RETIRE = "retire"
+    REFRESH = "refresh"
+    """Stored as desired, but the dialer has not taken it."""
+    HELD = "held"
+    """Reported, never done: a hold, or narrowed by hand since it was last applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One object that is not as its manifest says, and what would make it so.
+
+    Attributes:
+        kind, key: the object.
+        name: the manifest's name; `platform_name` the platform's own.
+        action: see `Action`.
+        desired: canonical body to store; `None` to remove.
+        live: canonical stored body it was planned against; `None` when there is none.
+        live_hash: hash of what the platform held and dialed.
+        fields: live → desired.
+        direction: of the whole operation.
+        place: where the manifest stands.
+        blocked: why it will not be carried out (findings of level error), empty when it will.
+        audit: what an audit record says of the desired body, without what only apply can know.
+    """
+
+    kind: str
+    key: str
+    name: str
+    platform_name: str
+    action: Action
+    desired: Body | None
+    live: Body | None
+    live_hash: str
+    fields: tuple[FieldChange, ...]
+    direction: Direction
+    place: Place
+    blocked: tuple[str, ...] = ()
+    audit: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over object, action, desired body and live hash."""
+        return sha256_of(
+            {
+                "action": self.action,
+                "desired": self.desired,
+                "key": self.key,
+                "kind": self.kind,
+                "live": self.live_hash,
+            }
+        )
+
+    @property
+    def executable(self) -> bool:
+        """Whether apply would carry it out."""
+        return self.action is not Action.HELD and not self.blocked
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a plan was made for, and with.
+
+    Attributes:
+        tenant, url: where.
+        rules_version, tzdata_version: data that decided with us.
+        commit: the commit that was planned; `None` outside git.
+        skew_s: how far the platform's clock was ahead of ours, seconds.
+    """
+
+    tenant: str
+    url: str
+    rules_version: str = ""
+    tzdata_version: str = ""
+    commit: str | None = None
+    skew_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would make live equal desired.
+
+    Attributes:
+        origin: see `Origin`.
+        operations: sorted by key; objects that are as desired are not among them.
+        unchanged: keys of the objects that are as desired.
+        unmanaged: keys of platform objects that hold or dial a schedule and that no manifest names.
+        findings: all of them, errors first.
+        at: the platform's clock when it was read.
+    """
+
+    origin: Origin
+    operations: tuple[Operation, ...]
+    unchanged: tuple[str, ...]
+    unmanaged: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    at: datetime
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 that names the operations; see `digest_of`."""
+        hashes = (
+            operation.hash for operation in self.operations if operation.action is not Action.HELD
+        )
+        return digest_of(self.origin, hashes)
+
+    @property
+    def executable(self) -> tuple[Operation, ...]:
+        """The operations that apply would carry out."""
+        return tuple(operation for operation in self.operations if operation.executable)
+
+    @property
+    def refused(self) -> bool:
+        """Whether a finding of level error stands."""
+        return any(finding.level is Level.ERROR for finding in self.findings)
+
+
+class Result(StrEnum):
+    """How an operation ended."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    REFRESHED = "refreshed"
+    CONFIRMED = "confirmed"
+    """The answer was lost, and reading back showed that it had been done."""
+    STORED_NOT_ACTIVE = "stored_not_active"
+    """Stored, but the dialer has not taken it; the next run finishes it."""
+    STALE = "stale"
+    """The object moved since it was planned; nothing was written."""
+    REFUSED = "refused"
+    """The platform said no; nothing was written."""
+    FAILED = "failed"
+    """Could not be done, or what was read back is not what was written."""
+    UNKNOWN = "unknown"
+    """A write was sent and its fate could not be learned; the next run settles it."""
+    NOT_STARTED = "not_started"
+    """Held back: a tightening before it is not active, the run was interrupted, or its time was over."""
+
+
+DONE = frozenset(
+    {Result.CREATED, Result.UPDATED, Result.DELETED, Result.REFRESHED, Result.CONFIRMED}
+)
+"""Results after which the platform holds and dials what was desired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one operation.
+
+    Attributes:
+        operation: what was to be done.
+        result: see `Result`.
+        message: why, for every result that is not done; one sentence.
+        stored_id: the platform's id of what it stored.
+        latency_s: seconds from stored to active, by the platform's clock; `None` when unknown.
+        tries: writes that were sent.
+        wrote: whether the platform's state changed, or may have.
+        code: exit code of the error that ended it (DESIGN §7); 0 when none did.
+        stored_at, activated_at: the platform's clock, as it wrote them.
+    """
+
+    operation: Operation
+    result: Result
+    message: str = ""
+    stored_id: str | None = None
+    latency_s: float | None = None
+    tries: int = 0
+    wrote: bool = False
+    code: int = 0
+    stored_at: str | None = None
+    activated_at: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the platform holds and dials what was desired."""
+        return self.result in DONE
+
+
+def only(plan: Plan, keys: Collection[str]) -> Plan:
+    """Return the plan restricted to some objects; its digest is that of what is left."""
+    return replace(
+        plan,
+        operations=tuple(operation for operation in plan.operations if operation.key in keys),
+        unchanged=tuple(key for key in plan.unchanged if key in keys),
+        findings=tuple(
+            finding for finding in plan.findings if not finding.key or finding.key in keys
+        ),
+    )
+
+
+def digest_of(origin: Origin, hashes: Iterable[str]) -> str:
+    """Return the SHA-256 that names a set of operations on a tenant; findings, effect, commit, paths and time stand outside it."""
+    return sha256_of(
+        {
+            "format_version": FORMAT_VERSION,
+            "operations": sorted(hashes),
+            "rules_version": origin.rules_version,
+            "tenant": origin.tenant,
+            "tzdata_version": origin.tzdata_version,
+            "url": origin.url,
+        }
+    )
+
+
+def canonical_json(value: object) -> str:
+    """Return JSON with sorted keys, no spaces, ASCII only: the form in which everything here is hashed."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+
+
+def sha256_of(value: object) -> str:
+    """Return the hex SHA-256 of a JSON value's canonical form."""
+    return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
