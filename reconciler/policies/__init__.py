@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date
 from typing import Protocol
 
 from reconciler.policies import (
@@ -57,15 +57,16 @@ def check_all(
 
     Args:
         facts: see `Facts`.
-        levels: the tenant's level for a rule id: `error`, `warning`, `info` or `off`. A level set this way replaces the rule's own; a finding
-            that stops its object cannot be lowered, because it may be about the wrong object.
-        waivers: a waived finding becomes an `info` that says who waived it until when.
+        levels: the tenant's level for a rule id: `error`, `warning`, `info` or `off`. A level set this way replaces the rule's own, and is
+            the most that its milder findings may be; a finding that stops its object cannot be lowered, because it may be about the wrong object.
+        waivers: a waived finding becomes an `info` that says until when it is waived and why.
     """
-    standing = [waiver for waiver in waivers if waiver.until >= facts.now.date()]
+    today = facts.now.astimezone(UTC).date()
+    standing = [waiver for waiver in waivers if waiver.until >= today]
     found = []
     for rule, policy in POLICIES.items():
         for finding in policy.check(facts):
-            judged = _judged(finding, levels.get(rule), standing)
+            judged = _judged(finding, policy.LEVEL, levels.get(rule), standing)
             if judged is not None:
                 found.append(judged)
     return tuple(
@@ -81,9 +82,13 @@ def check_all(
     )
 
 
-def _judged(finding: Finding, level: str | None, waivers: Iterable[Waiver]) -> Finding | None:
+def _judged(
+    finding: Finding, own: Level, level: str | None, waivers: Iterable[Waiver]
+) -> Finding | None:
     if finding.stops:
         return finding
+    if level == OFF:
+        return None
     for waiver in waivers:
         if waiver.rule == finding.rule and waiver.name in {None, finding.name}:
             return replace(
@@ -91,6 +96,12 @@ def _judged(finding: Finding, level: str | None, waivers: Iterable[Waiver]) -> F
                 level=Level.INFO,
                 message=f"{finding.message} (waived until {waiver.until}: {waiver.reason})",
             )
-    if level == OFF:
-        return None
-    return finding if level is None else replace(finding, level=Level(level))
+    if level is None:
+        return finding
+    wanted = Level(level)
+    return replace(
+        finding,
+        level=wanted
+        if finding.level is own
+        else max(finding.level, wanted, key=_ORDER.__getitem__),
+    )

@@ -1,7 +1,8 @@
 """What a policy is: facts in, findings out.
 
 A policy is a module with `ID`, `LEVEL` and `check(facts)`; its docstring is its manual page, with YAML that passes and
-YAML that fails. It knows no other policy, does no IO, and raises nothing.
+YAML that fails: keys of the manifest, and beside them what the `platform` says and what the ledger says was `applied`.
+It knows no other policy, does no IO, and raises nothing.
 """
 
 from __future__ import annotations

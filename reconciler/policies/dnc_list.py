@@ -1,11 +1,16 @@
 """Every campaign that dials has an ACTIVE do-not-call list linked to it, whatever its own flag says.
 
-PASS: the platform lists `{id: "dnc-1", status: ACTIVE, campaign_ids: ["1001"]}` and
+PASS:
 
+    platform: {lists: [{id: dnc-1, status: ACTIVE, campaign_ids: ["1001"]}]}
+    spec: {campaign_id: "1001", dnc_verification: false}
+
+FAIL:
+
+    platform: {lists: [{id: dnc-1, status: INACTIVE, campaign_ids: ["1001"]}, {id: dnc-2, status: ACTIVE, campaign_ids: ["1002"]}]}
     spec: {campaign_id: "1001"}
 
-FAIL: no list with `1001` among its `campaign_ids`, or only INACTIVE ones. A list that is SYNCING is a warning: the dialer will not take a refresh
-until it is done, and `apply` waits for it.
+A list that is SYNCING is a warning: the dialer will not take a refresh until it is done, and `apply` waits for it.
 
 Source: the product's brief. Needs the platform; says nothing offline.
 """

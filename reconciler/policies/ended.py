@@ -1,12 +1,14 @@
 """A schedule that has ended is retired, or given a new end.
 
-PASS, on 2027-01-12:
+PASS:
 
+    platform: {clock: "2027-01-12T14:00:00Z"}
     spec: {end_time: "2027-01-15 18:00"}
 
 FAIL:
 
-    spec: {end_time: "2027-01-11 18:00"}
+    platform: {clock: "2027-01-15T23:00:00Z"}
+    spec: {end_time: "2027-01-15 18:00"}
 
 Source: an ended schedule does not dial, so storing it again changes nothing but the reader's belief. The clock is the platform's.
 """

@@ -1,12 +1,23 @@
 """A manifest names an object that the platform has, by the name that it has there.
 
-PASS, where the platform calls campaign 1001 "Spring Renewals":
+PASS:
 
+    platform: {campaigns: [{id: "1001", name: Spring Renewals}]}
     metadata: {campaign_name: Spring Renewals}
     spec: {campaign_id: "1001"}
 
-FAIL: an id that the platform does not know, or a `campaign_name` that is not the platform's. The object is left alone whatever the change
-would do: a typo in an id must not narrow or stop somebody else's campaign.
+FAIL:
+
+    platform: {campaigns: [{id: "1001", name: Debt Reminders}]}
+    metadata: {campaign_name: Spring Renewals}
+    spec: {campaign_id: "1001"}
+
+FAIL:
+
+    platform: {campaigns: [{id: "1001", name: Spring Renewals}]}
+    spec: {campaign_id: "10001"}
+
+The object is left alone whatever the change would do: a typo in an id must not narrow or stop somebody else's campaign.
 
 Source: the manifest format. Needs the platform; says nothing offline.
 """

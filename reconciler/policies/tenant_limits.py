@@ -1,11 +1,13 @@
 """No schedule asks for more than the tenant's dialer gives: dial rate, calls at once.
 
-PASS, where the dialer's settings say `max_dial_rate: 50`:
+PASS:
 
+    platform: {settings: {max_dial_rate: 50}}
     spec: {dial_rate: 50}
 
 FAIL:
 
+    platform: {settings: {max_dial_rate: 50}}
     spec: {dial_rate: 50.5}
 
 Source: the campaigns API answers a body above the dialer's settings with 400; here it is said before anything is sent.

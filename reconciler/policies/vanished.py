@@ -1,10 +1,17 @@
 """A manifest does not vanish: absence never deletes, so what we once applied goes on dialing with nobody watching.
 
-PASS: the manifest stays, with
+PASS:
 
+    applied: {"1001": spring-renewals}
     metadata: {retired: true}
+    spec: {campaign_id: "1001"}
 
-until the removal is verified. FAIL: the file is deleted from git while the platform still holds what we applied.
+FAIL:
+
+    applied: {"1001": spring-renewals}
+
+The second has no manifest any more: it was deleted from git while the platform still holds what we applied. A tombstone stays until
+the removal is verified.
 
 Source: the ledger's last outcome for the object. Says nothing where there is no ledger, or the platform holds nothing any more.
 """
