@@ -149,8 +149,9 @@ def _inside(runner: asyncio.Runner, app: Any) -> Callable[[httpx.Request], httpx
     transport = httpx.ASGITransport(app)
 
     async def ask(request: httpx.Request) -> httpx.Response:
-        async with httpx.AsyncClient(transport=transport) as client:
-            return await client.send(request)
+        answer = await transport.handle_async_request(request)
+        await answer.aread()
+        return answer
 
     return lambda request: runner.run(ask(request))
 
