@@ -41,10 +41,10 @@ _OPTIONS: Final = (
         for setting in (
             "commit.gpgSign=false",
             "core.askPass=",
-            "core.filesRefLockTimeout=5000",
+            "core.filesRefLockTimeout=500",
             "core.fsmonitor=false",
             f"core.hooksPath={os.devnull}",
-            "core.packedRefsTimeout=5000",
+            "core.packedRefsTimeout=2000",
             "core.untrackedCache=false",
             "fetch.prune=false",
             "gc.auto=0",

@@ -9,6 +9,7 @@ Ledger.open(git, tenant, clock=…, remote=None, offline=False, options=Options(
   .verify(expect_head=None) -> Verdict       everything, with the full history, and which witness there was
   .refresh()                 read (and fetch) again
   .locked(holder=…, run_url=None, force=False)     context manager: the tenant is ours, and the ledger verified
+  .acquire(…) .check() .release()            what it is made of
   .heartbeat() .may_write() .still_ours()    while it is ours
   .lock() -> Lock | None, .release_lock()    `reconcile lock status | release`
 ```

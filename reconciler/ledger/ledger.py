@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from reconciler.audit import Event, Record
-from reconciler.errors import GitError, Unavailable
+from reconciler.errors import GitError, TenantLocked, Unavailable
 from reconciler.git import Git, Move
 from reconciler.ledger import book as books
 from reconciler.ledger import history, locks
@@ -45,6 +45,7 @@ class Ledger(Reader):
         super().__init__(git, tenant, store, clock, options)
         self._held: _Held | None = None
         self._beat: _Held | None = None
+        self._lost: TenantLocked | None = None
 
     # --- appending ----------------------------------------------------------------------------------------------------
 
@@ -61,6 +62,7 @@ class Ledger(Reader):
         """
         wanted = tuple(events)
         with self._guard:
+            self._not_lost()
             self._publish(wanted)
             return tuple(self._book.by_id[event.id] for event in wanted)
 
@@ -99,12 +101,11 @@ class Ledger(Reader):
             moves.append(Move(self._names.lock, beat.commit, self._held.commit, exact=True))
         self._beat = beat
         try:
-            self._store.move(*moves)
+            self._heads = self._store.move(self._heads, *moves)
         except (GitError, Unavailable) as error:
             return error
         self._options.checkpoint("ledger:moved")
         self._book, self._pending, self._held = book, (), beat
-        self._heads = self._heads.after(book.head, lock=beat.commit if beat else None)
         return None
 
     def _committed(self, records: Sequence[Record]) -> books.Book:
@@ -129,7 +130,21 @@ class Ledger(Reader):
     def locked(
         self, *, holder: str, run_url: str | None = None, force: bool = False
     ) -> Iterator[Ledger]:
-        """Hold the tenant's lock, with the ledger read again and verified.
+        """Hold the tenant's lock, with the ledger read again and verified (`acquire`, `check`, `release`).
+
+        Raises:
+            TenantLocked: somebody else holds it.
+            LedgerError: the ledger does not verify.
+        """
+        try:
+            self.acquire(holder=holder, run_url=run_url, force=force)
+            self.check()
+            yield self
+        finally:
+            self.release()
+
+    def acquire(self, *, holder: str, run_url: str | None = None, force: bool = False) -> None:
+        """Take the tenant's lock, and read the ledger again.
 
         Args:
             holder: who, for whoever waits.
@@ -138,28 +153,22 @@ class Ledger(Reader):
 
         Raises:
             TenantLocked: somebody else holds it.
-            LedgerError: the ledger does not verify.
+            GitError, Unavailable: it cannot be taken.
         """
-        self._acquire(
-            locks.fresh(holder, run_url, self._options.nonce(), self._clock()), force=force
-        )
-        try:
-            self.check()
-            yield self
-        finally:
-            self._release()
-
-    def _acquire(self, lock: Lock, *, force: bool) -> None:
+        lock = locks.fresh(holder, run_url, self._options.nonce(), self._clock())
         with self._guard:
             mine = self._beat_of(lock, parent=None)
             self._options.checkpoint("lock:made")
             for attempt in itertools.count():
                 self.refresh()
-                standing = self._standing()
+                if self._heads.lock == mine.commit:
+                    break  # the last try was refused, or so it seemed
+                standing = self._standing(self._heads.lock)
                 if standing and not force and not standing.expired(self._clock()):
                     raise locks.refusal(self.tenant, standing)
-                move = Move(self._names.lock, mine.commit, self._heads.lock, exact=True)
-                error = self._moved(move)
+                error = self._moved(
+                    Move(self._names.lock, mine.commit, self._heads.lock, exact=True)
+                )
                 if error is None:
                     break
                 if attempt >= _STUCK:
@@ -170,44 +179,42 @@ class Ledger(Reader):
             self.refresh()
 
     def _moved(self, move: Move) -> GitError | Unavailable | None:
-        """Move one ref; when that fails, look whether it was done after all."""
+        """Move the lock; return why that was not done, or seems not to be."""
         try:
-            self._store.move(move)
+            self._heads = self._store.move(self._heads, move)
         except (GitError, Unavailable) as error:
-            now = self._store.read()
-            return None if now.lock == move.new else error
+            return error
         return None
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """Give the lock back. One that cannot be given back expires; one that was taken is not ours to give."""
         with self._guard:
-            held, self._held, self._beat = self._held, None, None
+            held, self._held, self._beat, self._lost = self._held, None, None, None
             if held is None:
                 return
-            with contextlib.suppress(GitError, Unavailable):
-                self._store.move(Move(self._names.lock, None, held.commit, exact=True))
-                self._heads = replace(self._heads, lock=None)
-                self._options.checkpoint("release:moved")
+            error = self._moved(Move(self._names.lock, None, held.commit, exact=True))
+            self._options.checkpoint("release:refused" if error else "release:moved")
 
     def heartbeat(self) -> None:
         """Prove that the lock is still ours, and extend it.
 
         Raises:
             TenantLocked: it is not.
-            Unavailable: the remote does not answer.
+            GitError, Unavailable: it could not be learned.
         """
         with self._guard:
-            beat = self._beat = self._next_beat()
-            if beat is None or self._held is None:
-                raise locks.lost(self.tenant, None)
-            try:
-                self._store.move(Move(self._names.lock, beat.commit, self._held.commit, exact=True))
-            except (GitError, Unavailable):
-                self.refresh()
-                if self._held is not beat:
-                    raise
-            self._held = beat
-            self._heads = replace(self._heads, lock=beat.commit)
+            self._not_lost()
+            held, beat = self._held, self._next_beat()
+            if held is None or beat is None:
+                raise ValueError("no lock is held")
+            self._beat = beat
+            error = self._moved(Move(self._names.lock, beat.commit, held.commit, exact=True))
+            if error is None:
+                self._held = beat
+                return
+            self.refresh()
+            if self._held is not beat:
+                raise error
 
     def may_write(self) -> bool:
         """Return whether the platform may be written to: the last acknowledged heartbeat is younger than half the expiry.
@@ -232,8 +239,7 @@ class Ledger(Reader):
     def lock(self) -> Lock | None:
         """Return who holds the tenant's lock, as of now."""
         with self._guard:
-            self._heads = self._store.read()
-            return self._standing()
+            return self._standing(self._store.read().lock)
 
     def release_lock(self) -> Lock | None:
         """Take the lock away from whoever holds it, and return what it said; `None`: nobody held it.
@@ -242,13 +248,12 @@ class Ledger(Reader):
             GitError, Unavailable: it moved meanwhile, or the remote does not answer.
         """
         with self._guard:
-            lock = self.lock()
-            if lock is not None:
-                self._store.move(Move(self._names.lock, None, self._heads.lock, exact=True))
-            return lock
+            heads = self._store.read()
+            if heads.lock is not None:
+                self._store.move(heads, Move(self._names.lock, None, heads.lock, exact=True))
+            return self._standing(heads.lock)
 
-    def _standing(self) -> Lock | None:
-        commit = self._heads.lock
+    def _standing(self, commit: str | None) -> Lock | None:
         return None if commit is None else locks.written(self._git.read(commit)[commit])
 
     def _notice(self) -> None:
@@ -259,7 +264,13 @@ class Ledger(Reader):
             self._held = self._beat
             return
         self._held = None
-        raise locks.lost(self.tenant, self._standing())
+        self._lost = locks.lost(self.tenant, self._standing(self._heads.lock))
+        raise self._lost
+
+    def _not_lost(self) -> None:
+        """Refuse whatever a run that lost its lock still wants."""
+        if self._lost is not None:
+            raise self._lost
 
     def _next_beat(self) -> _Held | None:
         if self._held is None:

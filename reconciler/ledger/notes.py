@@ -22,7 +22,7 @@ TREE_LIMIT: Final = 16 * 1024 * 1024
 """Bytes of one tree object."""
 
 PATHS_LIMIT: Final = 200_000
-"""Notes in one ledger."""
+"""Paths on one level of a ledger's tree."""
 
 _DEPTH: Final = 3
 _HEX_PAIR: Final = re.compile(r"[0-9a-f]{2}")
@@ -55,6 +55,8 @@ class Notes:
         level = {"": tree}
         for _ in range(_DEPTH):
             self.warm(*level.values())
+            if sum(len(self._trees[each]) for each in level.values()) > PATHS_LIMIT:
+                raise LedgerError(f"the ledger has more than {PATHS_LIMIT} paths")
             deeper: dict[str, str] = {}
             for prefix, each in level.items():
                 for name, (mode, value) in self._trees[each].items():
@@ -151,8 +153,6 @@ def _admit(found: dict[str, Note], commit: str, note: Note, mode: str) -> None:
         raise LedgerError(f"the note of {commit} is no file (mode {mode}): {note.path}")
     if commit in found:
         raise LedgerError(f"{commit} has two notes: {found[commit].path} and {note.path}")
-    if len(found) >= PATHS_LIMIT:
-        raise LedgerError(f"the ledger has more than {PATHS_LIMIT} notes")
     found[commit] = note
 
 

@@ -33,6 +33,7 @@ CHECKPOINTS: Final = (
     "ledger:committed",
     "ledger:moved",
     "ledger:refused",
+    "release:refused",
     "release:moved",
 )
 """Points that `Options.checkpoint` is told of: a crash at each of them loses nothing (tests kill there)."""

@@ -56,11 +56,12 @@ class Heads:
     copy: str | None = None
     anchor: str | None = None
 
-    def after(self, ledger: str, lock: str | None) -> Heads:
-        """Return where the refs are once the ledger moved, and the lock with it if we hold it."""
-        anchor = ledger if self.anchor == self.ledger else self.anchor
-        copy = None if self.copy is None else ledger
-        return replace(self, ledger=ledger, lock=lock or self.lock, copy=copy, anchor=anchor)
+    def moved(self, names: Names, *moves: Move) -> Heads:
+        """Return where the ledger and the lock are after some moves."""
+        to = {move.ref: move.new for move in moves}
+        return replace(
+            self, ledger=to.get(names.ledger, self.ledger), lock=to.get(names.lock, self.lock)
+        )
 
 
 class Store(Protocol):
@@ -76,8 +77,12 @@ class Store(Protocol):
             LedgerError: the ledger went back.
         """
 
-    def move(self, *moves: Move) -> None:
-        """Move refs, all or none.
+    def move(self, heads: Heads, *moves: Move) -> Heads:
+        """Move refs, all or none; return where they are then.
+
+        Args:
+            heads: the reading that the moves were made from.
+            moves: from where the refs were then.
 
         Raises:
             GitError, Unavailable: it was not done, or its fate is unknown: `read` tells.
@@ -101,9 +106,11 @@ class Local:
         anchor = found.get(names.seen, ledger)
         return Heads(ledger, found.get(names.lock), anchor=anchor)
 
-    def move(self, *moves: Move) -> None:
+    def move(self, heads: Heads, *moves: Move) -> Heads:
         """Move refs (`Store`)."""
         self._git.update_refs(*moves)
+        new = heads.moved(self._names, *moves)
+        return replace(new, anchor=new.ledger if heads.anchor == heads.ledger else heads.anchor)
 
 
 class Remote:
@@ -117,7 +124,6 @@ class Remote:
         self._names = names
         self._mirrors = mirrors
         self._sleep = sleep
-        self._heads = Heads(None, None)
 
     def read(self) -> Heads:
         """Fetch what the remote has, and hold it against what it had (`Store`).
@@ -146,8 +152,7 @@ class Remote:
             anchor=found.get(names.ledger),
         )
         self._compare(heads)
-        self._heads = self._copied(heads)
-        return self._heads
+        return self._copied(heads)
 
     def _copied(self, heads: Heads) -> Heads:
         """Let this clone's copy follow, unless it holds what the remote has not got."""
@@ -177,18 +182,19 @@ class Remote:
     def _holds(self, head: str | None, value: str) -> bool:
         return head is not None and self._git.is_ancestor(value, head)
 
-    def move(self, *moves: Move) -> None:
+    def move(self, heads: Heads, *moves: Move) -> Heads:
         """Push, the mirror along with the ledger (`Store`)."""
         names = self._names
-        ledger = next((move.new for move in moves if move.ref == names.ledger), None)
-        mirror = (
-            [Move(names.mirror, ledger, self._heads.mirror)] if ledger and self._mirrors else []
-        )
+        new = heads.moved(names, *moves)
+        if new.ledger is None or new.ledger == heads.ledger:
+            self._git.push(self.name, *moves)
+            return new
+        mirror = [Move(names.mirror, new.ledger, heads.mirror)] if self._mirrors else []
         self._git.push(self.name, *moves, *mirror)
-        if ledger:
-            self._follow(names.seen, ledger, self._git.resolve(names.seen))
-            self._follow(names.ledger, ledger, self._heads.copy)
-            self._heads = replace(self._heads, copy=ledger)
+        self._follow(names.seen, new.ledger, self._git.resolve(names.seen))
+        self._follow(names.ledger, new.ledger, heads.copy)
+        mirrored = new.ledger if self._mirrors else heads.mirror
+        return replace(new, mirror=mirrored, copy=new.ledger, anchor=new.ledger)
 
     def _follow(self, ref: str, new: str, old: str | None) -> None:
         """Move a ref of this clone. Where another process was faster, its value stands and is looked at next time."""
