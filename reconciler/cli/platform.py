@@ -68,9 +68,11 @@ def serve(port: int, state: Path | None, faults: tuple[str, ...], fault_seed: in
 @_kept
 def reset(state: Path) -> int:
     """Forget everything: the next command finds the samples' platform as new."""
-    state.unlink(missing_ok=True)
-    for rest in ("-wal", "-shm"):
-        state.with_name(state.name + rest).unlink(missing_ok=True)
+    platform = _platform()
+    try:
+        platform.reset(_made(state))
+    except platform.SandboxError as error:
+        raise UsageError(str(error)) from None
     click.echo(f"reset {state}", err=True)
     return 0
 

@@ -127,6 +127,26 @@ def read_approval(asked: Request) -> Approval | None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Done:
+    """What came of carrying out a plan.
+
+    Attributes:
+        outcomes: one for each operation.
+        unrecorded: why the ledger does not hold all of them; `None` when it does.
+        lost: what telemetry did not take.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    unrecorded: str | None
+    lost: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the report must say of it."""
+        return self.lost if self.unrecorded is None else (self.unrecorded, *self.lost)
+
+
+@dataclass(frozen=True, slots=True)
 class _Run:
     """One apply that holds the tenant's lock."""
 
@@ -143,11 +163,16 @@ class _Run:
         self._within_limits(cut.run)
         if not self.asked.ask:
             confirm(reports.of_plan(plan, exit_code=0, notes=notes))
-        outcomes, lost = await self._execute(plan, snapshot, cut.run) if cut.run else ((), ())
-        notes = (*notes, *_held(cut, plan), *lost)
-        return reports.of_apply(
-            plan, outcomes, exit_code=exit_code(plan, cut, outcomes), notes=notes
-        )
+        if not cut.run:
+            return reports.of_apply(
+                plan, (), exit_code=exit_code(plan, cut, ()), notes=(*notes, *_held(cut, plan))
+            )
+        done = await self._execute(plan, snapshot, cut.run)
+        code = exit_code(plan, cut, done.outcomes)
+        if done.unrecorded:
+            code = PARTLY
+        notes = (*notes, *_held(cut, plan), *done.notes)
+        return reports.of_apply(plan, done.outcomes, exit_code=code, notes=notes)
 
     def _within_limits(self, operations: Sequence[Operation]) -> None:
         limits = self.session.folder.tenant.spec.limits.on(self.session.world.now().date())
@@ -162,13 +187,13 @@ class _Run:
 
     async def _execute(
         self, plan: Plan, snapshot: Snapshot, operations: Sequence[Operation]
-    ) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
-        """Record every intent, carry the operations out, record every outcome; return them, and what telemetry lost."""
+    ) -> _Done:
+        """Record every intent, carry the operations out, record every outcome."""
         world, asked = self.session.world, self.asked
         telemetry = telling.opened(
             self.session, asked.events, asked.on_event, publish=asked.publish
         )
-        recorder = Recorder(self.ledger, self.session, plan, snapshot, telemetry)
+        recorder = Recorder(self.ledger, self.session, plan, snapshot, telemetry, self.stop)
         await recorder.open(operations)
         executor = Executor(
             platform=self.session.client,
@@ -182,8 +207,8 @@ class _Run:
             stop=self.stop,
         )
         outcomes = await executor.run(operations)
-        await recorder.close(outcomes)
-        return outcomes, await telemetry.close()
+        unrecorded = await recorder.close(outcomes)
+        return _Done(outcomes, unrecorded, await telemetry.close())
 
 
 def _left_open(ledger: Ledger) -> tuple[str, ...]:

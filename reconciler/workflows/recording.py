@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ from reconciler import audit
 from reconciler._version import __version__
 from reconciler.audit import Event, Run
 from reconciler.dialects.base import Snapshot
+from reconciler.errors import ReconcileError
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Outcome, Plan, Result
 from reconciler.settings import Provenance
@@ -28,10 +30,17 @@ class Recorder:
     """The journal of one run, kept in the ledger."""
 
     def __init__(
-        self, ledger: Ledger, session: Session, plan: Plan, snapshot: Snapshot, telemetry: Telemetry
+        self,
+        ledger: Ledger,
+        session: Session,
+        plan: Plan,
+        snapshot: Snapshot,
+        telemetry: Telemetry,
+        stop: asyncio.Event,
     ) -> None:
-        """Keep the journal of carrying out `plan`, made from `snapshot`, in `ledger`, and tell `telemetry` of each outcome."""
+        """Keep the journal of carrying out `plan`, made from `snapshot`, in `ledger`; tell `telemetry` of each outcome; set `stop` when the ledger fails."""
         self._telemetry = telemetry
+        self._stop = stop
         self._ledger = ledger
         self._session = session
         self._plan = plan
@@ -56,7 +65,7 @@ class Recorder:
         self._batch = BATCH_LEAST
         self._writing = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
-        self._flushes: set[asyncio.Task[None]] = set()
+        self._flushes: set[asyncio.Task[ReconcileError | None]] = set()
 
     async def open(self, operations: Sequence[Operation]) -> None:
         """Record what is about to be done. Acknowledged when this returns: nothing is written to the platform before."""
@@ -92,18 +101,17 @@ class Recorder:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_S, self._flush_soon)
 
-    async def close(self, outcomes: Sequence[Outcome]) -> None:
-        """Record what is still waiting, and the end of the run."""
+    async def close(self, outcomes: Sequence[Outcome]) -> str | None:
+        """Record what is still waiting, and the end of the run; return why the ledger does not hold all of it, if it does not."""
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.gather(*self._flushes)
-        counts = {
-            result.value: sum(outcome.result is result for outcome in outcomes) for result in Result
-        }
-        self._waiting.append(
-            self._run.close({name: number for name, number in counts.items() if number})
-        )
-        await self._flush()
+        counts = Counter(outcome.result.value for outcome in outcomes)
+        self._waiting.append(self._run.close(dict(sorted(counts.items()))))
+        failure = await self._flush()
+        if failure is None:
+            return None
+        return f"the ledger does not hold every outcome of this run ({failure}); the next apply settles what is open"
 
     def _flush_soon(self) -> None:
         self._timer = None
@@ -111,9 +119,16 @@ class Recorder:
         self._flushes.add(task)
         task.add_done_callback(self._flushes.discard)
 
-    async def _flush(self) -> None:
+    async def _flush(self) -> ReconcileError | None:
+        """Write what is waiting; return why it could not be. Then it keeps waiting, and nothing more is started: every intent is there already."""
         batch, self._waiting = self._waiting, []
-        await self._append(batch)
+        try:
+            await self._append(batch)
+        except ReconcileError as error:
+            self._waiting = batch + self._waiting
+            self._stop.set()
+            return error
+        return None
 
     async def _append(self, events: Sequence[Event]) -> None:
         if events:

@@ -87,8 +87,8 @@ def _embedded(folder: Folder, top: Path) -> Iterator[tuple[Any, Credentials]]:
     home.mkdir(exist_ok=True)
     try:
         platform = sandbox.open_samples(home / f"{folder.name}.db")
-    except sandbox.SandboxMissing as missing:
-        raise UsageError(str(missing)) from None
+    except sandbox.SandboxError as error:
+        raise UsageError(str(error)) from None
     try:
         if folder.tenant.spec.clock is not None:
             platform.pin(folder.tenant.spec.clock.isoformat())
