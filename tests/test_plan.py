@@ -17,10 +17,15 @@ from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.plan import (
     Action,
+    Approval,
+    Cut,
     approval_from,
+    approved,
+    beyond,
     build,
     canonical_json,
     digest_of,
+    hold_against,
     live_hash,
     only,
     serialised,
@@ -569,3 +574,92 @@ def test_what_is_beside_the_digest_does_not_change_what_is_approved(name):
 def test_what_is_no_plan_is_refused_as_such(saved):
     with pytest.raises(ValueError, match=r"no plan|format_version"):
         approval_from(saved)
+
+
+# --- an approval against what is planned now ----------------------------------------------------------------------------
+
+TIGHTER, WIDER = make_operation("1"), make_operation("2", direction=Direction.LOOSEN)
+BLOCKED = make_operation("3", blocked=("tenant-limits",))
+NOW_PLANNED = make_plan([TIGHTER, WIDER, BLOCKED], unchanged=("4",))
+
+
+def test_without_an_approval_all_that_nothing_stands_in_the_way_of_runs():
+    assert hold_against(NOW_PLANNED, None) == Cut((TIGHTER, WIDER))
+    assert hold_against(NOW_PLANNED, None, tighten_only=True) == Cut((TIGHTER,))
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["by-yes", "by-file"])
+def test_what_was_approved_and_still_derives_runs(saved):
+    approval = approval_from(through_a_file(NOW_PLANNED)) if saved else approved(NOW_PLANNED)
+    assert hold_against(NOW_PLANNED, approval) == Cut((TIGHTER, WIDER))
+    assert hold_against(NOW_PLANNED, approval, tighten_only=True) == Cut((TIGHTER,))
+
+
+def test_a_digest_approves_its_plan_and_no_other():
+    assert hold_against(NOW_PLANNED, Approval(NOW_PLANNED.digest)).run == (TIGHTER, WIDER)
+    moved = hold_against(make_plan([TIGHTER]), Approval(NOW_PLANNED.digest))
+    assert (moved.run, moved.stale) == ((), ("1",))
+    assert hold_against(make_plan(), Approval(NOW_PLANNED.digest)).stale
+
+
+def test_what_moved_since_is_stale_and_the_rest_runs():
+    moved = make_operation("1", live_hash="f" * 64)
+    cut = hold_against(make_plan([moved, WIDER]), approved(NOW_PLANNED))
+    assert cut == Cut((WIDER,), stale=("1",))
+
+
+def test_what_nobody_approved_does_not_run_and_is_named():
+    cut = hold_against(NOW_PLANNED, approved(make_plan([TIGHTER])))
+    assert cut == Cut((TIGHTER,), strange=("campaign-2",))
+
+
+def test_what_was_approved_and_is_done_already_is_not_stale():
+    cut = hold_against(make_plan([WIDER], unchanged=("1",)), approved(NOW_PLANNED))
+    assert cut == Cut((WIDER,))
+
+
+@pytest.mark.parametrize("parts", [{"tenant": "other"}, {"url": "https://other.example"}])
+def test_an_approval_for_another_tenant_approves_nothing(parts):
+    elsewhere = replace(NOW_PLANNED, origin=make_origin(**parts))
+    assert hold_against(elsewhere, approved(NOW_PLANNED)) == Cut((), stale=("1", "2"))
+
+
+def test_newer_rules_do_not_void_an_approval_of_operations():
+    newer = replace(NOW_PLANNED, origin=make_origin(rules_version="2"))
+    assert hold_against(newer, approved(NOW_PLANNED)).run == (TIGHTER, WIDER)
+
+
+# --- limits -------------------------------------------------------------------------------------------------------------
+
+ALL = {"changed": 1.0, "retired": 1.0, "loosened": 1.0}
+
+
+@given(st.integers(10, 2000), st.data())
+def test_a_share_is_passed_by_one_object_more_and_by_no_rounding(total, data):
+    number = data.draw(st.integers(0, min(total, 30)))
+    shares = {**ALL, "changed": number / total}
+    assert beyond([TIGHTER] * number, total, shares) == ()
+    assert len(beyond([TIGHTER] * (number + 1), total, shares)) == 1
+
+
+def test_a_share_of_29_percent_of_100_is_29():
+    assert beyond([TIGHTER] * 29, 100, {**ALL, "changed": 0.29}) == ()
+
+
+def test_each_limit_counts_what_it_is_about():
+    gone = make_operation("9", action=Action.RETIRE, desired=None)
+    none = dict.fromkeys(ALL, 0.0)
+    assert [
+        text.split(" would be ")[1].split(",")[0] for text in beyond([gone, WIDER], 10, none)
+    ] == [
+        "changed",
+        "retired",
+        "loosened",
+    ]
+    assert (
+        beyond([make_operation(action=Action.CREATE, direction=Direction.LOOSEN)], 10, none) == ()
+    )
+    assert beyond([gone] * 9, 9, none) == ()
+    (text,) = beyond([gone, TIGHTER], 10, {**ALL, "changed": 0.1})
+    assert text.startswith("2 of 10 objects would be changed, the limit is 10%")
+    assert "limits.changed_share" in text

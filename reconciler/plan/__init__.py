@@ -13,6 +13,7 @@ from reconciler.plan.approval import (
     beyond,
     hold_against,
     serialised,
+    serialised_finding,
 )
 from reconciler.plan.build import build, live_hash
 from reconciler.plan.values import (
@@ -52,5 +53,6 @@ __all__ = [
     "live_hash",
     "only",
     "serialised",
+    "serialised_finding",
     "sha256_of",
 ]

@@ -35,7 +35,7 @@ def serialised(plan: Plan) -> dict[str, Any]:
         "operations": [_serialised_operation(operation) for operation in plan.operations],
         "unchanged": list(plan.unchanged),
         "unmanaged": list(plan.unmanaged),
-        "findings": [_serialised_finding(finding) for finding in plan.findings],
+        "findings": [serialised_finding(finding) for finding in plan.findings],
     }
 
 
@@ -60,7 +60,8 @@ def _serialised_operation(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _serialised_finding(finding: Finding) -> dict[str, Any]:
+def serialised_finding(finding: Finding) -> dict[str, Any]:
+    """Return a finding as JSON values."""
     return {
         "rule": finding.rule,
         "level": finding.level.value,
@@ -209,5 +210,5 @@ def beyond(
         f"{number} of {total} objects would be {what}, the limit is {shares[what]:.0%}: apply fewer (NAME…), or raise limits.{what}_share in "
         "tenant.yaml with a reason and a last day"
         for what, number in counts.items()
-        if number > shares[what] * total
+        if number / total > shares[what]
     )
