@@ -283,7 +283,7 @@ class Client:
         if lost.untrusted:
             return AccessError(
                 f"the certificate of the host in {self._settings.variables.url} is not trusted "
-                f"({safe(lost.reason, limit=100)}): give the authority that signed it with --ca-bundle"
+                f"({safe(lost.reason, limit=100)}): check the host, or give the authority that signed it with --ca-bundle"
             )
         if call.repeatable:
             return ApiError(lost.status, call.where, [lost.reason])

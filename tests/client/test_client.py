@@ -433,8 +433,8 @@ def test_a_certificate_that_is_not_trusted_names_the_option():
     error = failure(platform, READ)
     assert type(error) is AccessError
     assert str(error) == (
-        "the certificate of the host in CXONE_TENANT_URL is not trusted (self-signed certificate): give the authority "
-        "that signed it with --ca-bundle"
+        "the certificate of the host in CXONE_TENANT_URL is not trusted (self-signed certificate): check the host, or give "
+        "the authority that signed it with --ca-bundle"
     )
     assert len(platform.seen) == 1
 
