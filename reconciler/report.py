@@ -14,7 +14,7 @@ from typing import Any
 
 from reconciler.diff import FieldChange
 from reconciler.errors import Place
-from reconciler.plan import Action, Operation, Outcome, Plan, Result, serialised
+from reconciler.plan import Action, Operation, Outcome, Plan, Result, serialised, serialised_finding
 from reconciler.policies.base import Finding, Level
 
 NAMES_SHOWN = 8
@@ -120,17 +120,13 @@ def value(thing: Any) -> str:  # noqa: ANN401 - a JSON value
         case bool():
             return str(thing).lower()
         case float():
-            return f"{thing:g}"
+            return repr(thing).removesuffix(".0")
         case list() | tuple():
             return ", ".join(value(item) for item in thing) or "none"
         case Mapping():
             texts = [item for item in thing.values() if isinstance(item, str)]
-            return " ".join(
-                [
-                    *texts,
-                    "-".join(value(item) for item in thing.values() if not isinstance(item, str)),
-                ]
-            )
+            rest = "-".join(value(item) for item in thing.values() if not isinstance(item, str))
+            return " ".join(filter(None, [*texts, rest])) or "none"
         case _:
             return str(thing)
 
@@ -178,28 +174,35 @@ def plan_facts(plan: Plan) -> dict[str, str]:
 
 
 def plan_verdict(plan: Plan) -> str:
-    """Return a plan in one sentence."""
+    """Return a plan in one sentence: what to do, what of it may widen dialing, what stands in the way, what is as it should be."""
     same = f"{count(len(plan.unchanged), 'schedule')} as {'its manifest says' if len(plan.unchanged) == 1 else 'their manifests say'}"
     if not plan.operations:
         return f"nothing to do: {same}"
     actions = Counter(operation.action for operation in plan.operations)
-    parts = ", ".join(f"{actions[action]} {action.value}" for action in Action if actions[action])
+    held = actions.pop(Action.HELD, 0)
     widening = sum(operation.direction.widens for operation in plan.executable)
-    blocked = len(plan.operations) - len(plan.executable) - actions[Action.HELD]
-    tail = f"; {blocked} blocked by findings" if blocked else ""
-    return f"{count(len(plan.operations), 'change')}: {parts} ({widening} may widen dialing){tail}; {same}"
+    blocked = len(plan.operations) - len(plan.executable) - held
+    parts = (
+        ", ".join(f"{actions[action]} to {action.value}" for action in Action if actions[action]),
+        f"{widening} may widen dialing" if widening else "",
+        f"{blocked} blocked by findings" if blocked else "",
+        f"{held} held" if held else "",
+        same if plan.unchanged else "",
+    )
+    return "; ".join(filter(None, parts))
 
 
 def _plan_notes(plan: Plan) -> tuple[str, ...]:
     notes = []
     if plan.unmanaged:
+        hold, are = ("holds", "is") if len(plan.unmanaged) == 1 else ("hold", "are")
         notes.append(
-            f"{count(len(plan.unmanaged), 'schedule')} on the platform {'has' if len(plan.unmanaged) == 1 else 'have'} no manifest and {'is' if len(plan.unmanaged) == 1 else 'are'} left alone"
+            f"{count(len(plan.unmanaged), 'campaign')} {hold} a schedule that no manifest names, and {are} left alone: {_names(plan.unmanaged)}"
         )
     if abs(plan.origin.skew_s) > SKEW_SHOWN_S:
-        ahead = "ahead of" if plan.origin.skew_s > 0 else "behind"
+        side = "ahead of" if plan.origin.skew_s > 0 else "behind"
         notes.append(
-            f"the platform's clock is {abs(plan.origin.skew_s):.0f} s {ahead} this machine's; the plan goes by the platform's"
+            f"the platform's clock is {abs(plan.origin.skew_s):.0f} s {side} this machine's; the plan goes by the platform's"
         )
     return tuple(notes)
 
@@ -358,32 +361,26 @@ def of_validation(
     files: int, manifests: int, findings: Sequence[Finding], *, exit_code: int
 ) -> Report:
     """Return the report of manifests that can be read: what the rules say of them."""
-    errors = sum(finding.level is Level.ERROR for finding in findings)
-    said = (
-        f"{count(errors, 'error')}, {count(len(findings) - errors, 'other finding')}"
-        if findings
-        else "no findings"
-    )
+    levels = Counter(finding.level for finding in findings)
+    found = [
+        count(levels[level], word)
+        for level, word in (
+            (Level.ERROR, "error"),
+            (Level.WARNING, "warning"),
+            (Level.INFO, "note"),
+        )
+        if levels[level]
+    ]
+    worst = min(findings, key=lambda finding: list(Level).index(finding.level), default=None)
     return Report(
         title="Validate",
-        verdict=f"{count(manifests, 'manifest')} in {count(files, 'file')}: {said}",
-        tone=Tone.BAD if errors else Tone.WARN if findings else Tone.GOOD,
+        verdict=f"{count(manifests, 'manifest')} in {count(files, 'file')}: {', '.join(found) or 'no findings'}",
+        tone=Tone.GOOD if worst is None else _LEVEL_TONES[worst.level],
         exit_code=exit_code,
         tables=tuple(table for table in (findings_table(findings),) if table.rows),
         data={
             "manifests": manifests,
             "files": files,
-            "findings": [_finding(finding) for finding in findings],
+            "findings": [serialised_finding(finding) for finding in findings],
         },
     )
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "rule": finding.rule,
-        "level": finding.level.value,
-        "message": finding.message,
-        "key": finding.key,
-        "name": finding.name,
-        "place": str(finding.place) if finding.place else None,
-    }
