@@ -55,7 +55,7 @@ class Request:
     @property
     def network(self) -> Network:
         """How the platform is reached."""
-        return Network(self.deadline, self.ca_bundle, self.proxy)
+        return Network(self.deadline, self.ca_bundle, self.proxy, concurrency=max(8, self.concurrency))
 
 
 async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Event) -> Report:

@@ -52,6 +52,7 @@ async def opened(world: World, folder: Folder, network: Network) -> AsyncIterato
     """Open a tenant: its endpoint, its credentials, a client; closed again on leaving."""
     options = Options(
         requests_per_second=folder.tenant.spec.requests_per_second,
+        concurrency=network.concurrency,
         deadline_s=network.deadline,
         proxy=network.proxy,
         ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,

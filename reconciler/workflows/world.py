@@ -8,7 +8,7 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class World:
         progress: told one line at each step worth a line.
     """
 
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     directory: Path
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
@@ -48,6 +48,7 @@ class Network:
     deadline: float = 3600.0
     ca_bundle: Path | None = None
     proxy: str | None = None
+    concurrency: int = 8
 
 
 def here(progress: Callable[[str], None]) -> World:
