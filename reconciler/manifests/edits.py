@@ -72,8 +72,7 @@ def save(path: Path, text: str) -> None:
 
 def _find(documents: tuple[Document, ...], name: str, file: str) -> int:
     for index, document in enumerate(documents):
-        value = document.value
-        metadata = value.get("metadata") if isinstance(value, dict) else None
+        metadata = document.value.get("metadata")
         if isinstance(metadata, dict) and metadata.get("name") == name:
             return index
     raise UsageError(f"{file} holds no manifest named {name!r}")

@@ -173,9 +173,6 @@ class _Loader:
 
     def _compile(self, source: Source) -> Desired:
         document = source.document.value
-        if type(document) is not dict:
-            text = "is no manifest: write its keys (apiVersion, kind, metadata, spec)"
-            raise ManifestError([Problem(source.start, text)])
         model = model_for(document)
         if model is None:
             raise ManifestError([_no_kind(source, document)])

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -40,6 +41,8 @@ except ImportError as error:  # pragma: no cover - a broken installation
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 MAX_NODES = 50_000
+MAX_PROBLEMS = 20
+"""Problems that are told of one file before it is given up: a hostile one could hold a hundred thousand."""
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where in a document: keys and list positions."""
@@ -72,7 +75,7 @@ class Spot(NamedTuple):
 class Document:
     """One document of a file: what it says, where it starts, and the spot of each value when places were kept."""
 
-    value: Any
+    value: dict[str, Any]
     mark: Mark
     spots: Mapping[Path, Spot]
 
@@ -88,52 +91,56 @@ def read(data: bytes, file: str, *, keep_places: bool = False) -> tuple[Document
     Raises:
         ManifestError: not YAML, or outside the subset; every problem with its place.
     """
-    if problems := _hidden(data, file):
+    if problems := _refused_bytes(data, file):
         raise ManifestError(problems)
     return _Reader(data, file, keep_places=keep_places).documents()
 
 
-_PLAIN_BYTES = bytes({*range(0x20, 0x7F), 0x09, 0x0A})
+_PLAIN_BYTES = bytes({*range(0x20, 0x7F), 0x0A})
+_KEY_SIGN = re.compile(rb"(?:^|[-{,\[] *)\?", re.MULTILINE)
+
+
+def _refused_bytes(data: bytes, file: str) -> list[Problem]:
+    """Return what is wrong with a file before it is parsed."""
+    if len(data) > MAX_BYTES:
+        text = f"is larger than {MAX_BYTES // 1024} KiB: split it into several files"
+        return [Problem(Place(file), text)]
+    if problems := _hidden(data, file):
+        return problems
+    if b"?" in data and (match := _KEY_SIGN.search(data)):
+        place = _place(file, data[: match.end() - 1].decode("utf-8"))
+        text = "a ? where a key may begin is read differently by different tools: put the text in quotes"
+        return [Problem(place, text)]
+    return []
 
 
 def _hidden(data: bytes, file: str) -> list[Problem]:
     """Return a problem for each character that an editor would not show; almost every file is plain ASCII, which is quick to tell."""
-    if len(data) > MAX_BYTES:
-        return [
-            Problem(
-                Place(file), f"is larger than {MAX_BYTES // 1024} KiB: split it into several files"
-            )
-        ]
     if not data.translate(None, _PLAIN_BYTES):
         return []
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        return [
-            Problem(
-                _place(file, data[: error.start].decode("utf-8")),
-                "is not UTF-8: save the file as UTF-8",
-            )
-        ]
+        place = _place(file, data[: error.start].decode("utf-8"))
+        return [Problem(place, "is not UTF-8: save the file as UTF-8")]
+    odd = (match for match in _ODD.finditer(text) if _is_hidden(match[0]))
     return [
-        Problem(
-            _place(file, text[: match.start()]),
-            f"holds the hidden character {_code(match[0])}: remove it",
-        )
-        for match in _ODD.finditer(text)
-        if _is_hidden(match[0])
+        Problem(_place(file, text[: match.start()]), _hides(match[0]))
+        for match in islice(odd, MAX_PROBLEMS)
     ]
 
 
-_ODD = re.compile(r"\r(?!\n)|[^\x20-\x7e\t\n\r]")
+_ODD = re.compile(r"\r(?!\n)|[^\x20-\x7e\n\r]")
 
 
 def _is_hidden(char: str) -> bool:
-    return safe(char) != char
+    return safe(char) != char or char in "\u00a0\ufffe\uffff"
 
 
-def _code(char: str) -> str:
-    return f"U+{ord(char):04X}"
+def _hides(char: str) -> str:
+    if char == "\t":
+        return "holds a tab, which tools read differently: use spaces"
+    return f"holds the hidden character U+{ord(char):04X}: remove it"
 
 
 def _place(file: str, before: str) -> Place:
@@ -175,7 +182,7 @@ def _plain(text: str) -> str | int | float | bool | None:
         return float(text)
     if _LIKE_A_NUMBER.fullmatch(text):
         raise _Odd(
-            f"{text[:40]} is read as different numbers by different tools: write a plain decimal, or text in quotes"
+            f"{text[:40]} is a number that tools read differently: write it as a plain decimal, or as text in quotes"
         )
     return text
 
@@ -201,7 +208,9 @@ class _Reader:
         except MarkedYAMLError as error:
             self._refuse(error.problem_mark or error.context_mark, _broken(error))
         except YAMLError as error:
-            self._problems.append(Problem(Place(self._file), f"is not valid YAML: {error}"))
+            self._problems.append(
+                Problem(Place(self._file), f"is not valid YAML: {str(error).splitlines()[0]}")
+            )
         if self._problems:
             raise ManifestError(self._problems)
         return tuple(document for document in found if document is not None)
@@ -212,8 +221,13 @@ class _Reader:
         event = self._step()
         self._spots = {}
         value = self._value(event, (), 0)
-        if value is None and type(event) is ScalarEvent and event.value == "":
+        if type(event) is ScalarEvent and not event.value and not event.style:
             return None
+        if type(value) is not dict:
+            self._refuse(
+                event.start_mark,
+                "is no manifest: write its keys (apiVersion, kind, metadata, spec)",
+            )
         return Document(value, _mark(event), self._spots)
 
     def _value(self, event: Any, path: Path, depth: int) -> Any:  # noqa: ANN401 - a YAML value
@@ -302,10 +316,7 @@ class _Reader:
     def _refuse_escapes(self, event: Any, text: str) -> None:  # noqa: ANN401 - ruamel's events have no types
         for char in sorted(set(text) - {"\n", "\t"}):
             if _is_hidden(char):
-                self._refuse(
-                    event.start_mark,
-                    f"holds the hidden character {_code(char)} as an escape: remove it",
-                )
+                self._refuse(event.start_mark, _hides(char))
 
     def _counted(self, step: Callable[[], Any]) -> Callable[[], Any]:
         nodes = 0
@@ -327,6 +338,8 @@ class _Reader:
     def _refuse(self, mark: Any, message: str) -> None:  # noqa: ANN401 - ruamel's marks have no types
         place = Place(self._file, mark.line + 1, mark.column + 1) if mark else Place(self._file)
         self._problems.append(Problem(place, message))
+        if len(self._problems) == MAX_PROBLEMS:
+            raise ManifestError(self._problems)
 
 
 def _mark(event: Any) -> Mark:  # noqa: ANN401 - ruamel's events have no types

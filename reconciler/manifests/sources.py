@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from reconciler.errors import ManifestError, Place, Problem
-from reconciler.manifests.reader import Document, Path
+from reconciler.manifests.reader import MAX_PROBLEMS, Document, Path
 
 _SECTIONS = ("spec", "compliance", "pacing")
 """What a profile may supply."""
@@ -44,7 +45,7 @@ class Profiles:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._raw = _mapping(_mapping(_mapping(source.document.value).get("spec")).get("profiles"))
+        self._raw = _mapping(_mapping(source.document.value.get("spec")).get("profiles"))
 
     def merge(self, source: Source) -> Merged:
         """Return a document with what its profile supplies: whole keys, one level; its own win. A tombstone takes nothing.
@@ -112,7 +113,7 @@ def validate(model: type[M], what: Merged | Source) -> M:
 
         raise ManifestError(
             Problem(what.place(said.loc, of_key=said.of_key), said.message)
-            for said in sentences(error, model)
+            for said in islice(sentences(error, model), MAX_PROBLEMS)
         ) from None
 
 
