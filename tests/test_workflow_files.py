@@ -1,0 +1,138 @@
+"""The workflow files hold what the threat model asks for. `zizmor` says more, in the gate; `test_life` runs them."""
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.expressions import ExpressionError, evaluate, fill
+from tests.forge import INSTALL, ROOT, WORKFLOWS, load
+
+FILES = sorted(path.name for path in WORKFLOWS.glob("*.yml"))
+PIN = re.compile(r"uses: (?P<action>actions/[a-z-]+)@(?P<pin>[0-9a-f]{40} # v\d+\.\d+\.\d+)")
+SECRETS = ("CXONE_CLIENT_SECRET",)
+
+
+def jobs(file: str) -> dict[str, Any]:
+    return dict(load(file)["jobs"])
+
+
+def steps(file: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    return [(job, step) for job in jobs(file).values() for step in job.get("steps", ())]
+
+
+def test_there_are_the_workflows_that_the_readme_names():
+    assert FILES == ["apply-tenant.yml", "apply.yml", "ci.yml", "plan.yml"]
+
+
+def test_every_action_is_pinned_to_one_commit_with_its_version_beside_it():
+    pins: dict[str, set[str]] = {}
+    for file in FILES:
+        text = (WORKFLOWS / file).read_text()
+        found = list(PIN.finditer(text))
+        assert len(found) == text.count("uses: ") - text.count("uses: $/")
+        for each in found:
+            pins.setdefault(each["action"], set()).add(each["pin"])
+    assert {action: len(versions) for action, versions in pins.items()} == {
+        "actions/checkout": 1,
+        "actions/download-artifact": 1,
+        "actions/setup-python": 1,
+        "actions/upload-artifact": 1,
+    }
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_value_is_pasted_into_a_script(file: str):
+    assert [step["run"] for _, step in steps(file) if "${{" in step.get("run", "")] == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_nothing_is_permitted_but_what_a_job_names(file: str):
+    assert load(file)["permissions"] == {}
+    for name, job in jobs(file).items():
+        writes = {key for key, level in job["permissions"].items() if level != "read"}
+        assert writes <= ({"contents"} if name in {"apply", "tenant"} else set())
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_checkout_leaves_no_credentials_behind(file: str):
+    checkouts = [s for _, s in steps(file) if s.get("uses", "").startswith("actions/checkout@")]
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_secret_is_seen_by_one_step_of_a_job_in_an_environment(file: str):
+    for job, step in steps(file):
+        used = [name for name in SECRETS if f"secrets.{name}" in str(step)]
+        if used:
+            assert re.fullmatch(r"(plan|production)-\$\{\{ \w+\.tenant \}\}", job["environment"])
+            assert re.match(r"(code=0\n)?reconcile (plan|apply) ", step["run"])
+    assert "inherit" not in (WORKFLOWS / file).read_text()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_job_ends(file: str):
+    assert all("uses" in job or job["timeout-minutes"] <= 90 for job in jobs(file).values())
+
+
+def test_no_workflow_runs_a_pull_requests_code_with_secrets():
+    triggers = {file: set(load(file)["on"]) for file in FILES}
+    assert triggers == {
+        "apply-tenant.yml": {"workflow_call"},
+        "apply.yml": {"push"},
+        "ci.yml": {"push", "pull_request"},
+        "plan.yml": {"pull_request"},
+    }
+    tools = {step["run"] for _, step in steps("plan.yml") if INSTALL in step.get("run", "")}
+    assert tools == {f"{INSTALL}'./.tool[sandbox]'"}
+    sources = {
+        step["with"].get("ref") for _, step in steps("plan.yml") if ".tool" in str(step.get("with"))
+    }
+    assert sources == {"${{ github.event.pull_request.base.sha }}"}
+
+
+def test_plans_and_applies_begin_when_schedules_change():
+    assert load("plan.yml")["on"]["pull_request"] == {"paths": ["schedules/**"]}
+    assert load("apply.yml")["on"]["push"] == {"branches": ["main"], "paths": ["schedules/**"]}
+
+
+def test_an_apply_is_never_cancelled_for_a_newer_one():
+    assert jobs("apply-tenant.yml")["apply"]["concurrency"]["cancel-in-progress"] is False
+    assert load("apply.yml")["concurrency"]["cancel-in-progress"] is False
+
+
+def test_the_gate_runs_on_the_oldest_python_and_on_the_newest():
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    matrix = jobs("ci.yml")["gate"]["strategy"]["matrix"]
+    assert matrix == {"python": [oldest.removeprefix(">="), "3.x"]}
+    assert [step["run"] for _, step in steps("ci.yml") if "run" in step] == [".ci/run"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a.b", "x"),
+        ("a.b == 'x' && !no()", True),
+        ("a.b != 'x' || a.outputs.c == ''", True),
+        ("!(a.b == 'x')", False),
+        ("fromJSON(a.list)", [1]),
+        ("'it''s'", "it's"),
+    ],
+)
+def test_expressions_mean_what_they_mean_on_the_forge(text: str, value: object):
+    contexts = {"a": {"b": "x", "list": "[1]", "outputs": {}}}
+    assert evaluate(text, contexts, no=lambda: False) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["a.c", "b", "a.b.c", "hashFiles('x')", "a.b ==", "a.b 'x'", "a['b']", "", "(a.b"]
+)
+def test_an_expression_that_is_not_known_is_an_error(text: str):
+    with pytest.raises(ExpressionError):
+        evaluate(text, {"a": {"b": "x"}})
+
+
+def test_a_value_that_is_all_expression_keeps_its_type():
+    contexts = {"a": {"n": 3}}
+    assert fill({"x": ["${{ a.n }}", "n=${{ a.n }}", 7]}, contexts) == {"x": [3, "n=3", 7]}
