@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from reconciler.errors import GitError, LedgerError, Unavailable, safe
 from reconciler.git import Git, Move
 
-_LOOKS: Final = 5
+_LOOKS: Final = 10
 _LOOK_AGAIN_S: Final = 0.1
 
 
@@ -128,18 +128,23 @@ class Remote:
     def read(self) -> Heads:
         """Fetch what the remote has, and hold it against what it had (`Store`).
 
-        The refs of one push may be seen one by one, so what looks like a rollback is looked at again.
+        The refs of one push may be seen one by one, and a ref may go while it is being fetched: what looks wrong is
+        looked at again.
         """
-        for _ in range(_LOOKS - 1):
-            try:
-                return self._read()
-            except LedgerError:
-                self._sleep(_LOOK_AGAIN_S)
-        return self._read()
-
-    def _read(self) -> Heads:
         names = self._names
-        found = self._git.remote_refs(self.name, names.ledger, names.lock, names.mirror)
+        looks = 0
+        while True:
+            found = self._git.remote_refs(self.name, names.ledger, names.lock, names.mirror)
+            try:
+                return self._taken(found)
+            except (LedgerError, Unavailable):
+                looks += 1
+                if looks == _LOOKS:
+                    raise
+                self._sleep(_LOOK_AGAIN_S)
+
+    def _taken(self, found: dict[str, str]) -> Heads:
+        names = self._names
         if absent := self._absent(found):
             self._git.fetch(self.name, *absent)
         if lost := self._absent(found):
