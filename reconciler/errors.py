@@ -56,7 +56,8 @@ def safe(text: str, *, limit: int | None = None) -> str:
 
 
 def _shown(character: str) -> str:
-    return f"\\u{ord(character):04x}"
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - what four digits can say
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -159,7 +160,7 @@ class ApiError(ReconcileError):
         super().__init__(f"the platform {answered} to {safe(where)}: {said}")
 
 
-class UncertainWrite(ApiError):
+class UncertainWrite(ApiError):  # noqa: N818 - a state of the write
     """A write was sent and its fate is unknown (reset, timeout, server error, key in flight).
 
     Whoever wrote must read the live state before it sends the same write, with the same key, again.
