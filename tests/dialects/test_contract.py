@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.dialects import DIALECTS, dialect_for
+from reconciler.errors import UsageError
 from reconciler.models import MANIFESTS
 from tests.factories import make_body
 
@@ -62,5 +63,5 @@ def test_an_audit_entry_has_the_names_of_the_brief_and_never_fails(dialect):
 
 
 def test_an_api_that_nobody_speaks_is_unknown():
-    with pytest.raises(KeyError):
+    with pytest.raises(UsageError, match="does not speak api: fax; it speaks campaigns"):
         dialect_for("fax")
