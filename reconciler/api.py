@@ -14,7 +14,7 @@ Errors are those of `reconciler.errors`, each with the exit code that the comman
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +49,17 @@ def validate(*paths: str | Path, online: bool = False, tenant: str | None = None
     return asyncio.run(validation.validate(_world(), asked))
 
 
-def plan(path: str | Path, *names: str, tenant: str | None = None) -> Plan:
+def plan(path: str | Path, names: Sequence[str] = (), *, tenant: str | None = None) -> Plan:
     """Return what would make the platform say what the manifests say; see `reconcile plan`."""
-    return asyncio.run(planning.read(_world(), planning.Request(Path(path), names, tenant=tenant)))
+    return asyncio.run(
+        planning.read(_world(), planning.Request(Path(path), tuple(names), tenant=tenant))
+    )
 
 
 def apply(
     path: str | Path,
-    *names: str,
+    names: Sequence[str] = (),
+    *,
     tenant: str | None = None,
     expect: str | None = None,
     on_event: Callable[[Mapping[str, Any]], None] | None = None,
@@ -64,11 +67,15 @@ def apply(
     """Carry out the plan; see `reconcile apply --yes`.
 
     Args:
-        path, names, tenant: which manifests.
+        path: the tenant's folder, or one above it.
+        names: manifests; none means all.
+        tenant: which, where the path holds several.
         expect: digest of the plan that was approved; without it whatever derives now is carried out.
         on_event: given each telemetry event as it happens; what it raises is reported and harms nothing.
     """
-    asked = applying.Request(Path(path), names, tenant=tenant, expect=expect, on_event=on_event)
+    asked = applying.Request(
+        Path(path), tuple(names), tenant=tenant, expect=expect, on_event=on_event
+    )
     return asyncio.run(_apply(asked))
 
 
@@ -78,7 +85,8 @@ async def _apply(asked: applying.Request) -> Report:
 
 def optimize(
     path: str | Path,
-    *names: str,
+    names: Sequence[str] = (),
+    *,
     target_answer_rate: float,
     metrics: str | Path | None = None,
     write: bool = False,
@@ -86,7 +94,7 @@ def optimize(
     """Propose dial rates from observed answers; see `reconcile optimize`. Never applies."""
     asked = optimizing.Request(
         Path(path),
-        names,
+        tuple(names),
         target_answer_rate=target_answer_rate,
         metrics=Path(metrics) if metrics else None,
         write=write,

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from reconciler.dialects.base import Dialect
+from reconciler.errors import UsageError
 
 if TYPE_CHECKING:  # the type checker proves here that each module is a dialect
     from reconciler.dialects import campaigns
@@ -18,5 +19,11 @@ DIALECTS: Mapping[str, str] = {"campaigns": "reconciler.dialects.campaigns"}
 
 
 def dialect_for(api: str) -> Dialect:
-    """Return the dialect of a tenant's `api`. Raises `KeyError` for one that does not exist: models refuse it first."""
+    """Return the dialect of a tenant's `api`.
+
+    Raises:
+        UsageError: this version does not speak it.
+    """
+    if api not in DIALECTS:
+        raise UsageError(f"this version does not speak api: {api}; it speaks {', '.join(DIALECTS)}")
     return cast("Dialect", import_module(DIALECTS[api]))

@@ -15,6 +15,7 @@ from reconciler.plan.approval import (
     serialised,
     serialised_finding,
 )
+from reconciler.plan.base import Base, MovedBy
 from reconciler.plan.build import build, live_hash
 from reconciler.plan.values import (
     DONE,
@@ -37,7 +38,9 @@ __all__ = [
     "SHARES_FROM",
     "Action",
     "Approval",
+    "Base",
     "Cut",
+    "MovedBy",
     "Operation",
     "Origin",
     "Outcome",

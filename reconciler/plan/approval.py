@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.effect import Direction
@@ -48,6 +48,8 @@ def _serialised_operation(operation: Operation) -> dict[str, Any]:
         "platform_name": operation.platform_name,
         "action": operation.action.value,
         "direction": operation.direction.value,
+        "moved_by": operation.moved_by.value,
+        "fields_moved_by": {name: by.value for name, by in operation.fields_moved_by.items()},
         "desired": operation.desired,
         "live": operation.live,
         "live_hash": operation.live_hash,
@@ -146,35 +148,53 @@ class Cut:
 def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = False) -> Cut:
     """Return what of a plan may run: only what was approved; what was approved and no longer derives is stale.
 
-    What was approved and is already so is neither: an earlier run did it.
+    What was approved and is already so is neither: an earlier run did it. What an earlier run stored and the dialer has not taken is finished
+    under the same approval: it was approved as a whole.
     """
-    ready = tuple(
-        operation
-        for operation in plan.executable
-        if not tighten_only or operation.direction is Direction.TIGHTEN
-    )
     if approval is None:
-        return Cut(ready)
+        return Cut(_wanted(plan.executable, tighten_only=tighten_only))
     if approval.operations is None:
-        return (
-            Cut(ready)
-            if approval.digest == plan.digest
-            else Cut((), stale=tuple(operation.key for operation in plan.operations) or ("all",))
-        )
+        if approval.digest == plan.digest:
+            return Cut(_wanted(plan.executable, tighten_only=tighten_only))
+        return Cut((), stale=tuple(operation.key for operation in plan.operations) or ("all",))
     if not _same_tenant(approval, plan):
         return Cut((), stale=tuple(sorted(key for key, _ in approval.operations.values())))
-    derived = {operation.hash for operation in plan.operations}
-    already = set(plan.unchanged)
-    stale = tuple(
-        key
-        for hash_, (key, _) in approval.operations.items()
-        if hash_ not in derived and key not in already
+    covered = [_covered(operation, approval.operations) for operation in plan.operations]
+    run = tuple(operation for operation in covered if operation is not None)
+    settled = {*plan.unchanged, *(operation.key for operation in run)}
+    held = {operation.key for operation in run if not operation.executable}
+    ready = _wanted(
+        (operation for operation in run if operation.executable), tighten_only=tighten_only
     )
-    strangers = (operation for operation in ready if operation.hash not in approval.operations)
-    return Cut(
-        run=tuple(operation for operation in ready if operation.hash in approval.operations),
-        stale=stale,
-        strange=tuple(operation.name for operation in strangers if operation.key not in stale),
+    stale = tuple(key for key, _ in approval.operations.values() if key not in settled)
+    known = {*stale, *settled, *held}
+    strange = tuple(operation.name for operation in plan.executable if operation.key not in known)
+    return Cut(ready, stale, strange)
+
+
+def _wanted(operations: Iterable[Operation], *, tighten_only: bool) -> tuple[Operation, ...]:
+    return tuple(
+        operation
+        for operation in operations
+        if not tighten_only or operation.direction is Direction.TIGHTEN
+    )
+
+
+def _covered(
+    operation: Operation, approved: Mapping[str, tuple[str, Body | None]]
+) -> Operation | None:
+    """Return the operation as its approval lets it run; `None` when nobody approved it."""
+    if operation.hash in approved:
+        if operation.action is Action.HELD and operation.would is not None:
+            return replace(
+                operation, action=operation.would, would=None, blocked=operation.blocked[1:]
+            )
+        return operation
+    finishes = operation.action is Action.REFRESH or (
+        operation.action is Action.RETIRE and operation.live is None
+    )
+    return (
+        operation if finishes and (operation.key, operation.desired) in approved.values() else None
     )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler import diff, effect
 from reconciler.dialects.base import Kind, Live, Snapshot
 from reconciler.effect import Direction
 from reconciler.models import Body, Desired
+from reconciler.plan.base import Base, fields_moved_by, moved_by, narrowed_by_hand
 from reconciler.plan.values import Action, Operation, Origin, Plan, sha256_of
 from reconciler.policies.base import Finding, Level
 
 
-def build(
+def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
     origin: Origin,
     desired: Iterable[Desired],
     snapshot: Snapshot,
@@ -21,6 +22,8 @@ def build(
     *,
     findings: Sequence[Finding] = (),
     held: Mapping[str, str] | None = None,
+    base: Mapping[str, Base] | None = None,
+    revert: Collection[str] = (),
 ) -> Plan:
     """Return the plan that makes `snapshot` say what `desired` says.
 
@@ -30,7 +33,9 @@ def build(
         snapshot: what the platform holds.
         kinds: the dialect's kinds, by name.
         findings: every finding of every rule; errors block their object, unless the operation only tightens.
-        held: why an object is to be left as it is, by key.
+        held: why an object is to be left as it is, by key: an emergency stop, which no approval lifts.
+        base: what was applied last, by key; without it nobody can tell who moved what.
+        revert: keys of objects whose narrowing by hand is to be undone.
     """
     wanted_all = sorted(desired, key=lambda item: item.key)
     blocking = _blocking(findings)
@@ -40,10 +45,14 @@ def build(
         operation = _operation(wanted, live, kinds[wanted.kind])
         if operation is None:
             unchanged.append(wanted.key)
-        else:
-            operations.append(
-                _judged(operation, blocking.get(wanted.key, ()), (held or {}).get(wanted.key))
-            )
+            continue
+        applied = (base or {}).get(wanted.key)
+        operation = _attributed(operation, applied)
+        if wanted.key in (held or {}):
+            operation = replace(operation, action=Action.HELD, blocked=((held or {})[wanted.key],))
+        elif wanted.key not in revert:
+            operation = _kept_narrow(operation, applied, kinds[wanted.kind])
+        operations.append(_judged(operation, blocking.get(wanted.key, ())))
     named = {wanted.key for wanted in wanted_all}
     unmanaged = sorted(
         key
@@ -113,11 +122,31 @@ def _blocking(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     return errors
 
 
-def _judged(operation: Operation, errors: Iterable[Finding], held: str | None) -> Operation:
-    """Return the operation with what stands in its way: a hold first, then the errors that count for its direction."""
-    if held is not None:
-        return replace(operation, action=Action.HELD, blocked=(held,))
+def _attributed(operation: Operation, base: Base | None) -> Operation:
+    """Return the operation with who moved it, and each of its fields, since base."""
+    by = moved_by(base, operation.live, operation.desired)
+    fields = (
+        fields_moved_by(base, operation.live, operation.desired)
+        if operation.live and operation.desired
+        else {}
+    )
+    return replace(operation, moved_by=by, fields_moved_by=fields)
+
+
+def _kept_narrow(operation: Operation, base: Base | None, kind: Kind) -> Operation:
+    """Return the operation held, when all it would do is to widen again what somebody narrowed by hand."""
+    narrowed = narrowed_by_hand(base, operation.live, operation.desired, kind)
+    if not narrowed or not operation.direction.widens:
+        return operation
+    why = f"{', '.join(narrowed)} narrowed by hand since it was last applied, and the manifest has not changed since"
+    return replace(operation, action=Action.HELD, would=operation.action, blocked=(why,))
+
+
+def _judged(operation: Operation, errors: Iterable[Finding]) -> Operation:
+    """Return the operation with the errors that count for its direction; an emergency stop needs no other reason."""
+    if operation.action is Action.HELD and operation.would is None:
+        return operation
     counts = [
         error for error in errors if error.stops or operation.direction is not Direction.TIGHTEN
     ]
-    return replace(operation, blocked=tuple(error.rule for error in counts))
+    return replace(operation, blocked=(*operation.blocked, *(error.rule for error in counts)))

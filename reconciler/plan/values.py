@@ -14,6 +14,7 @@ from reconciler.diff import FieldChange
 from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.models import Body
+from reconciler.plan.base import MovedBy
 from reconciler.policies.base import Finding, Level
 
 FORMAT_VERSION = 1
@@ -46,6 +47,8 @@ class Operation:
         fields: live → desired.
         direction: of the whole operation.
         place: where the manifest stands.
+        moved_by: who moved the object since it was last applied; `fields_moved_by` the same for each top-level field.
+        would: for what was narrowed by hand and is held: the action that an approval of this very operation lets run.
         blocked: why it will not be carried out (findings of level error), empty when it will.
         audit: what an audit record says of the desired body, without what only apply can know.
     """
@@ -61,6 +64,9 @@ class Operation:
     fields: tuple[FieldChange, ...]
     direction: Direction
     place: Place
+    moved_by: MovedBy = MovedBy.UNKNOWN
+    fields_moved_by: Mapping[str, MovedBy] = field(default_factory=dict)
+    would: Action | None = None
     blocked: tuple[str, ...] = ()
     audit: Mapping[str, Any] = field(default_factory=dict)
 
@@ -69,7 +75,7 @@ class Operation:
         """SHA-256 over object, action, desired body and live hash."""
         return sha256_of(
             {
-                "action": self.action,
+                "action": self.would or self.action,
                 "desired": self.desired,
                 "key": self.key,
                 "kind": self.kind,

@@ -55,7 +55,9 @@ class Request:
     @property
     def network(self) -> Network:
         """How the platform is reached."""
-        return Network(self.deadline, self.ca_bundle, self.proxy, concurrency=max(8, self.concurrency))
+        return Network(
+            self.deadline, self.ca_bundle, self.proxy, concurrency=max(8, self.concurrency)
+        )
 
 
 async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Event) -> Report:
@@ -79,7 +81,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
                     plan, (), exit_code=DECLINED, notes=("declined: nothing was written",)
                 )
             approval = approval or plans.approved(plan)
-        ledger = Ledger.open(git, folder.name, clock=world.now)
+        ledger = session.ledger or Ledger.open(git, folder.name, clock=world.now)
         with ledger.locked(holder=_holder(world)):
             return await _Run(session, asked, ledger, stop).carry_out(approval, confirm)
 

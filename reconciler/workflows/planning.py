@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import tzdata
 
+from reconciler import audit, policies, report
 from reconciler import plan as plans
-from reconciler import policies, report
+from reconciler.audit import Record
 from reconciler.dialects.base import Snapshot
 from reconciler.errors import UsageError
 from reconciler.models import Desired
-from reconciler.plan import Origin, Plan
+from reconciler.plan import Base, Origin, Plan
 from reconciler.policies.base import Facts, Finding
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
@@ -39,6 +41,7 @@ class Request:
     tenant: str | None = None
     out: Path | None = None
     detailed: bool = False
+    revert: tuple[str, ...] = ()
     deadline: float = 3600.0
     ca_bundle: Path | None = None
     proxy: str | None = None
@@ -53,7 +56,7 @@ async def read(world: World, asked: Request) -> Plan:
     """Return the plan for one tenant."""
     folder = load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
-        plan, _ = await make(session, asked.names)
+        plan, _ = await make(session, asked.names, asked.revert)
     return plan
 
 
@@ -72,8 +75,16 @@ def exit_code(plan: Plan, *, detailed: bool) -> int:
     return CHANGES_PRESENT if detailed and plan.operations else 0
 
 
-async def make(session: Session, names: tuple[str, ...] = ()) -> tuple[Plan, Snapshot]:
-    """Read the platform and plan: the only way to a plan, for `plan` and `apply` alike."""
+async def make(
+    session: Session, names: tuple[str, ...] = (), revert: tuple[str, ...] = ()
+) -> tuple[Plan, Snapshot]:
+    """Read the platform and plan: the only way to a plan, for `plan` and `apply` alike.
+
+    Args:
+        session: see `Session`.
+        names: manifests to plan; none means all.
+        revert: manifests whose narrowing by hand is to be undone.
+    """
     keys = chosen(session.folder, names)
     snapshot, skew_s = await session.read()
     origin = Origin(
@@ -86,26 +97,75 @@ async def make(session: Session, names: tuple[str, ...] = ()) -> tuple[Plan, Sna
         if session.settings.in_process
         else skew_s,  # the embedded platform may live in any year
     )
-    findings = judge(session, snapshot)
+    past = Past.of(session)
+    findings = judge(session, snapshot, past)
     plan = plans.build(
-        origin, session.folder.desired, snapshot, session.dialect.KINDS, findings=findings
+        origin,
+        session.folder.desired,
+        snapshot,
+        session.dialect.KINDS,
+        findings=findings,
+        held=past.held,
+        base=past.base,
+        revert=chosen(session.folder, revert) or (),
     )
     return (plan if keys is None else plans.only(plan, keys)), snapshot
 
 
-def judge(session: Session, snapshot: Snapshot) -> tuple[Finding, ...]:
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the ledger says that planning must know.
+
+    Attributes:
+        base: what was applied last, by key.
+        held: why an emergency stop holds an object, by key.
+        applied: manifest names of what was applied and not removed, by key.
+    """
+
+    base: Mapping[str, Base]
+    held: Mapping[str, str]
+    applied: Mapping[str, str]
+
+    @classmethod
+    def of(cls, session: Session) -> Past:
+        """Return what the tenant's ledger says; nothing outside a repository."""
+        if session.ledger is None:
+            return cls({}, {}, {})
+        records = session.ledger.records()
+        last = audit.applied(records)
+        return cls(
+            base={key: Base(each.intent.data["body"]) for key, each in last.items()},
+            held={
+                key: _hold(hold)
+                for key, hold in audit.holds(records, now=session.world.now()).items()
+            },
+            applied={
+                key: str(each.intent.data["name"])
+                for key, each in last.items()
+                if each.intent.data["body"] is not None
+            },
+        )
+
+
+def _hold(record: Record) -> str:
+    until = f" until {record.data['until']}" if record.data.get("until") else ""
+    return f"halted by {record.data.get('actor') or 'somebody'}{until}: {record.data['reason']}; end it with `reconcile release`"
+
+
+def judge(session: Session, snapshot: Snapshot, past: Past) -> tuple[Finding, ...]:
     """Return what the rules say. Places of fields are read only when there is something to point at: it costs a second reading."""
-    findings = _judged(session, session.folder.desired, snapshot)
+    findings = _judged(session, session.folder.desired, snapshot, past)
     if not findings:
         return findings
     placed = load(session.folder.path, None, keep_places=True)
-    return _judged(session, placed.desired, snapshot)
+    return _judged(session, placed.desired, snapshot, past)
 
 
 def _judged(
-    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot
+    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, past: Past
 ) -> tuple[Finding, ...]:
-    facts = Facts(desired, session.dialect.KINDS, snapshot.at, snapshot)
+    gone = {} if session.folder.partial else past.applied
+    facts = Facts(desired, session.dialect.KINDS, snapshot.at, snapshot, gone)
     spec = session.folder.tenant.spec
     return policies.check_all(facts, spec.policies, spec.waivers)
 

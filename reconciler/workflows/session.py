@@ -13,7 +13,9 @@ from reconciler.dialects import dialect_for
 from reconciler.dialects.base import Credentials, Dialect, Snapshot
 from reconciler.errors import UsageError
 from reconciler.git import Git, toplevel
+from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
+from reconciler.models import EMBEDDED
 from reconciler.settings import Options, Settings
 from reconciler.workflows.world import Network, World
 
@@ -32,6 +34,7 @@ class Session:
         dialect: the words of its API.
         git: the repository that holds the folder; `None` outside one.
         client: carries conversations to the platform.
+        ledger: the tenant's records, read; `None` outside a repository.
     """
 
     world: World
@@ -40,6 +43,7 @@ class Session:
     dialect: Dialect
     git: Git | None
     client: clients.Client
+    ledger: Ledger | None
 
     async def read(self) -> tuple[Snapshot, float]:
         """Return what the platform holds, and how far its clock is ahead of ours, in seconds."""
@@ -61,6 +65,7 @@ async def opened(world: World, folder: Folder, network: Network) -> AsyncIterato
     dialect = dialect_for(folder.tenant.spec.api)
     top = toplevel(folder.path, environ=world.environ)
     git = Git(top, environ=world.environ) if top else None
+    ledger = None if git is None else records(world, git, folder.name, folder.tenant.spec.url)
     with ExitStack() as stack:
         transport = None
         if settings.in_process:
@@ -76,7 +81,24 @@ async def opened(world: World, folder: Folder, network: Network) -> AsyncIterato
             rng=world.random,
         )
         async with client:
-            yield Session(world, folder, settings, dialect, git, client)
+            yield Session(world, folder, settings, dialect, git, client, ledger)
+
+
+def records(world: World, git: Git, tenant: str, url: str, *, offline: bool = False) -> Ledger:
+    """Return a tenant's ledger: kept by the remote that everybody shares; by this clone alone for an embedded platform, or where there is no remote.
+
+    Raises:
+        Unavailable: the remote does not answer, which is never an empty ledger.
+        LedgerError: it cannot be read.
+    """
+    remote = None if url == EMBEDDED else remote_of(world, git)
+    return Ledger.open(git, tenant, clock=world.now, remote=remote, offline=offline)
+
+
+def remote_of(world: World, git: Git) -> str | None:
+    """Return the remote that keeps the ledger: `origin`, or what `RECONCILE_REMOTE` names; `None` when there is none."""
+    named = world.environ.get("RECONCILE_REMOTE", "origin")
+    return named if named in git.remotes() else None
 
 
 @contextmanager
