@@ -20,6 +20,7 @@ from reconciler.models import TENANT_NAME
 TENANT_FILE = "tenant.yaml"
 MAX_FILES = 20_000
 _SUFFIXES = (".yaml", ".yml")
+_NAMING = "a tenant's folder is named by 1 to 40 lower-case letters, digits and hyphens: rename it"
 NO_MANIFESTS = (
     "no manifests: name a tenant's folder (it holds tenant.yaml), or a folder of such folders"
 )
@@ -60,9 +61,7 @@ def find_tenants(path: Path) -> tuple[TenantFolder, ...]:
         part = None if path in {above, above / TENANT_FILE} else path
         return (_tenant(above, part),)
     if not path.is_dir():
-        raise ManifestError(
-            [Problem(Place(show(path)), f"no {TENANT_FILE} stands beside it or above it")]
-        )
+        raise _refusal(path, f"no {TENANT_FILE} stands beside it or above it")
     return _below(path)
 
 
@@ -76,22 +75,18 @@ def _above(path: Path) -> Path | None:
 def _below(path: Path) -> tuple[TenantFolder, ...]:
     problems: list[Problem] = []
     found: list[TenantFolder] = []
-    for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
+    for entry in _entries(path):
         here = path / entry.name
-        if entry.name.startswith("."):
-            continue
         if entry.is_symlink():
             problems.append(_link(here))
         elif entry.is_dir():
             problems += _add(here, found)
         elif entry.name.lower().endswith(_SUFFIXES):
-            problems.append(
-                Problem(Place(show(here)), "stands in no tenant's folder: move it into one")
-            )
+            problems.append(_problem(here, "stands in no tenant's folder: move it into one"))
     if problems:
         raise ManifestError(problems)
     if not found:
-        raise ManifestError([Problem(Place(show(path)), NO_MANIFESTS)])
+        raise _refusal(path, NO_MANIFESTS)
     return tuple(found)
 
 
@@ -101,7 +96,7 @@ def _add(folder: Path, found: list[TenantFolder]) -> list[Problem]:
         if os.path.lexists(folder / TENANT_FILE):
             found.append(_tenant(folder, None))
         elif next(_files(folder, []), None):
-            return [Problem(Place(show(folder)), f"holds manifests but no {TENANT_FILE}: add one")]
+            return [_problem(folder, f"holds manifests but no {TENANT_FILE}: add one")]
     except ManifestError as error:
         return list(error.problems)
     return []
@@ -110,16 +105,10 @@ def _add(folder: Path, found: list[TenantFolder]) -> list[Problem]:
 def _tenant(folder: Path, only: Path | None) -> TenantFolder:
     name = Path(os.path.abspath(folder)).name  # noqa: PTH100 - `.` and `..` have a name too; links stay
     if TENANT_NAME.fullmatch(name) is None:
-        raise ManifestError(
-            [
-                Problem(
-                    Place(show(folder)),
-                    "a tenant's folder is named by 1 to 40 lower-case letters, digits and hyphens: rename it",
-                )
-            ]
-        )
-    if folder.is_symlink():
-        raise ManifestError([_link(folder)])
+        raise _refusal(folder, _NAMING)
+    for named in (folder, only):
+        if named is not None and named.is_symlink():
+            raise ManifestError([_link(named)])
     return TenantFolder(name, folder, only)
 
 
@@ -131,24 +120,29 @@ def list_files(tenant: TenantFolder) -> tuple[list[str], list[Problem]]:
     files = sorted(islice(found, MAX_FILES + 1))
     if len(files) > MAX_FILES:
         text = f"holds more than {MAX_FILES} files: join some, a file may hold many documents"
-        problems.append(Problem(Place(show(tenant.path)), text))
+        problems.append(_problem(tenant.path, text))
     return files[:MAX_FILES], problems
 
 
 def _files(path: Path | str, problems: list[Problem]) -> Iterator[str]:
-    """Yield every manifest file at or below a path; hidden names are an editor's own and are left out."""
+    """Yield every manifest file at or below a path."""
     if not os.path.isdir(path):  # noqa: PTH112 - texts, not paths: ten thousand of these objects cost more than the reads
         yield show(path)
         return
-    for entry in os.scandir(path):
-        if entry.name.startswith("."):
-            continue
+    for entry in _entries(path):
         if entry.is_symlink():
             problems.append(_link(entry.path))
         elif entry.is_dir():
             yield from _files(entry.path, problems)
         elif entry.name.lower().endswith(_SUFFIXES):
             yield show(entry.path)
+
+
+def _entries(path: Path | str) -> list[os.DirEntry[str]]:
+    """Return what a folder holds, by name; hidden names are an editor's own and are left out."""
+    with os.scandir(path) as entries:
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+    return sorted(shown, key=lambda entry: entry.name)
 
 
 def read_file(path: str) -> bytes:
@@ -162,15 +156,11 @@ def read_file(path: str) -> bytes:
     except OSError as error:
         if os.path.islink(path):  # noqa: PTH114 - a text
             raise ManifestError([_link(path)]) from None
-        raise ManifestError(
-            [Problem(Place(show(path)), f"cannot be read: {error.strerror}")]
-        ) from None
+        raise _refusal(path, f"cannot be read: {error.strerror}") from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ManifestError(
-                [Problem(Place(show(path)), "is no regular file: replace it by one")]
-            )
+            raise _refusal(path, "is no regular file: replace it by one")
         return _all(descriptor, min(status.st_size, MAX_BYTES) + 1)
     finally:
         os.close(descriptor)
@@ -185,8 +175,15 @@ def _all(descriptor: int, size: int) -> bytes:
 
 
 def _link(path: Path | str) -> Problem:
-    text = "is a link, and links are not followed: put the file itself here"
+    return _problem(path, "is a link, and links are not followed: put the file itself here")
+
+
+def _problem(path: Path | str, text: str) -> Problem:
     return Problem(Place(show(path)), text)
+
+
+def _refusal(path: Path | str, text: str) -> ManifestError:
+    return ManifestError([_problem(path, text)])
 
 
 def show(path: Path | str) -> str:

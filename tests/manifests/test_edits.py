@@ -1,0 +1,125 @@
+"""Edits touch a value and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.errors import ManifestError, UsageError
+from reconciler.manifests import edit
+from reconciler.manifests.reader import read
+
+BLOCK = """\
+# The spring run. é
+metadata:
+    name:   spring   # its name
+spec:
+    campaign_id:  '1001'   # the id
+    # what finance agreed
+    dial_rate:   25.0      # calls per second
+    timezone: "America/New_York"
+    compliance_windows:
+    -   {timezone: America/New_York,   start_hour: 9, end_hour: 20}
+# the end
+"""
+FLOW = "{metadata: {name: spring}, spec: {campaign_id: '1001', dial_rate: 25.0, compliance_windows: []}}"
+SECOND = "metadata: {name: other}\nspec:\n  campaign_id: '2'\n  dial_rate: 1.0"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "spring.yaml"
+
+
+def edited(file: Path, text: str, **values: float | str) -> str:
+    file.write_bytes(text.encode())
+    return edit(file, {("spring", f"spec.{key}"): value for key, value in values.items()})
+
+
+def test_a_value_is_replaced_where_it_stands(file: Path) -> None:
+    assert edited(file, BLOCK, dial_rate=21.25) == BLOCK.replace("25.0 ", "21.25 ")
+    assert edited(file, FLOW, dial_rate=20) == FLOW.replace("25.0", "20")
+
+
+def test_a_key_that_a_profile_supplied_is_added_behind_the_last_plain_one(file: Path) -> None:
+    anchor = '    timezone: "America/New_York"\n'
+    added = BLOCK.replace(anchor, f"{anchor}    max_concurrent_calls: 400\n")
+    assert edited(file, BLOCK, max_concurrent_calls=400) == added
+    assert edited(file, FLOW, max_concurrent_calls=400) == FLOW.replace(
+        "25.0", "25.0, max_concurrent_calls: 400"
+    )
+
+
+def test_a_comment_behind_the_neighbour_stays_with_it(file: Path) -> None:
+    text = "metadata: {name: spring}\nspec:\n  campaign_id: '1' # the id"
+    assert edited(file, text, dial_rate=2.5) == f"{text}\n  dial_rate: 2.5"
+
+
+def test_line_ends_stay_as_they_are(file: Path) -> None:
+    text = BLOCK.replace("\n", "\r\n")
+    done = edited(file, text, dial_rate=2.5, max_concurrent_calls=9)
+    assert done.count("\r\n") == done.count("\n") == text.count("\n") + 1
+
+
+def test_the_right_document_of_many_is_edited(file: Path) -> None:
+    text = f"{SECOND}\n---\n{BLOCK}---\n{SECOND.replace('other', 'third')}"
+    assert edited(file, text, dial_rate=3.5) == text.replace("25.0 ", "3.5 ")
+
+
+def test_an_equal_value_keeps_its_way_of_writing(file: Path) -> None:
+    assert edited(file, BLOCK, dial_rate=25) == BLOCK
+
+
+def test_nothing_is_written(file: Path) -> None:
+    edited(file, BLOCK, dial_rate=1.5)
+    assert file.read_text(encoding="utf-8") == BLOCK
+
+
+def test_an_unknown_name_is_a_wrong_call(file: Path) -> None:
+    file.write_text(BLOCK)
+    with pytest.raises(UsageError, match="holds no manifest named 'autumn'"):
+        edit(file, {("autumn", "spec.dial_rate"): 1.0})
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (BLOCK, "compliance_windows"),
+        ("metadata: {name: spring}\nspec: {}\n", "dial_rate"),
+        ("metadata: {name: spring}\n", "dial_rate"),
+        ("metadata: {name: spring}\nspec:\n  campaign_id: >-\n    1001\n", "dial_rate"),
+    ],
+)
+def test_what_cannot_be_spliced_is_left_to_people(file: Path, text: str, key: str) -> None:
+    with pytest.raises(ManifestError, match="must be edited by hand"):
+        edited(file, text, **{key: 1.5})
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    template=st.sampled_from([BLOCK, FLOW, f"{SECOND}\n---\n{BLOCK}", BLOCK.replace("\n", "\r\n")]),
+    values=st.fixed_dictionaries(
+        {},
+        optional={
+            "dial_rate": st.floats(0.01, 100).map(lambda rate: round(rate, 2)),
+            "max_concurrent_calls": st.integers(1, 5000),
+            "timezone": st.text("abcé /\"'#:", min_size=1, max_size=12),
+            "dnc_verification": st.booleans(),
+        },
+    ),
+)
+def test_an_edit_changes_those_values_and_not_another_byte(file: Path, template, values) -> None:
+    done = edited(file, template, **values)
+    before, after = read(template.encode(), "f"), read(done.encode(), "f")
+    for old, new in zip(before, after, strict=True):
+        spec = old.value["spec"] | (values if old.value["metadata"]["name"] == "spring" else {})
+        assert new.value == old.value | {"spec": spec}
+    kept = [
+        line
+        for line in template.splitlines()
+        if "campaign_id" not in line and not any(key in line for key in values)
+    ]
+    assert [line for line in done.splitlines() if line in kept] == kept or template is FLOW
