@@ -1,0 +1,161 @@
+"""How fast is `reconcile`? One run measures product and yardstick side by side, and prints one Markdown table.
+
+    python tests/bench/bench.py            # some ten minutes; makes itself a clean environment with pip
+    python tests/bench/bench.py --quick    # the cut that CI runs: seconds, in this environment, without a claim
+
+Yardstick and product run in turn, as whole processes against the same platform; a figure is the median of the rounds'
+ratios, with the least and the greatest of them. There are no thresholds here: goals stand beside the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform as machine
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from processes import (
+    HERE,
+    ROOT,
+    Ground,
+    Product,
+    Run,
+    clean_environment,
+    make,
+    run,
+    script,
+    serving,
+    this_environment,
+)
+
+RATE = 50
+"""Requests per second of the tenant that changes are applied to."""
+
+Row = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        small, large: manifests of the two plans.
+        rounds: of every comparison; `starts` for each start of a process.
+        changes: that are applied; `cut` by the client to beat.
+    """
+
+    small: int
+    large: int
+    rounds: int
+    starts: int
+    changes: int
+    cut: int
+
+
+FULL = Size(small=1000, large=10_000, rounds=5, starts=15, changes=1000, cut=100)
+QUICK = Size(small=20, large=200, rounds=1, starts=1, changes=6, cut=8)
+
+
+def main() -> None:
+    """Measure, and print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a small cut, in this environment")
+    parser.add_argument("--rounds", type=int, help="rounds of every comparison")
+    asked = parser.parse_args()
+    size = QUICK if asked.quick else FULL
+    rounds = asked.rounds or size.rounds
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        product = this_environment() if asked.quick else clean_environment(home)
+        rows = [
+            *plans(product, home, size, rounds),
+            *applies(product, home, size),
+            *starts(product, max(rounds, size.starts)),
+        ]
+    print(
+        f"Machine-independent: only ratios count. Python {machine.python_version()}, {product.note}."
+    )
+    print("\n| what | measured | goal |\n| --- | --- | --- |")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+def plans(product: Product, home: Path, size: Size, rounds: int) -> Iterator[Row]:
+    """Yield what a cold plan costs against its floor, and how it grows."""
+    small, large = (make(home, count, changed=0.01) for count in (size.small, size.large))
+    floors: dict[int, list[Run]] = {small.count: [], large.count: []}
+    ours: dict[int, list[Run]] = {small.count: [], large.count: []}
+    with serving(small, "--replay") as one, serving(large, "--replay") as other:
+        for number in range(rounds + 1):
+            for ground, platform in ((small, one), (large, other)):
+                folder = str(ground.folder)
+                floor = run([product.python, str(HERE / "floor.py"), folder, *platform.login])
+                plan = product.run(
+                    "plan", "--detailed-exitcode", folder, expect=2, **platform.variables
+                )
+                if number:  # the first round fills the caches of files, pages and bytecode
+                    floors[ground.count].append(floor)
+                    ours[ground.count].append(plan)
+    few, many = ours[small.count], ours[large.count]
+    each = size.large / size.small
+    added = median(a.peak_kib - b.peak_kib for a, b in zip(many, few, strict=True))
+    name, scale = f"{large.count:,} manifests", f"at {large.count:,} ÷ at {small.count:,}"
+    yield f"cold `plan` of {name}, 1 % changed ÷ floor", ratio(many, floors[large.count]), "≤ 2.0"
+    yield f"cost per manifest {scale}", ratio(many, few, by=each), "≤ 1"
+    kib = f"{added / (large.count - small.count):.1f} KiB"
+    yield "peak memory per added manifest", kib, "≤ 6 KiB"
+
+
+def applies(product: Product, home: Path, size: Size) -> Iterator[Row]:
+    """Yield what applying takes against the tenant's rate: by us, and by the client to beat."""
+    ground = make(home, size.changes, changed=1, rate=RATE)
+    with serving(ground) as platform:
+        took = product.run("apply", "--yes", str(ground.folder), **platform.variables)
+    requests, refused = sum(platform.answers.values()), platform.answers.get("429", 0)
+    told = f"{took.wall_s * RATE / requests:.3f}; {requests:,} requests, {refused} refused"
+    name = f"`apply` of {size.changes:,} changes at {RATE} requests/s ÷ (requests ÷ rate)"
+    yield name, told, "≤ 1.05, none refused"
+    ground = make(home, size.cut, changed=1, rate=RATE)
+    with serving(ground) as platform:
+        wall_s, accepted = sequential(ground, platform.login)
+    refused = platform.answers.get("429", 0)
+    told = f"{wall_s * RATE / accepted:.1f}; {accepted:,} requests, {refused} refused"
+    yield f"the same, {size.cut} changes, one by one with 2ⁿ + 0.5 s back-off", told, "(to compare)"
+
+
+def sequential(ground: Ground, login: Iterable[str]) -> tuple[float, int]:
+    """Let the client to beat store what the manifests say; return its seconds and its accepted requests."""
+    bodies = script("ground.py", "-", "-", "--count", str(ground.count))
+    began = time.perf_counter()
+    said = script("backoff.py", *login, said=bodies)
+    return time.perf_counter() - began, json.loads(said)["accepted"]
+
+
+def starts(product: Product, rounds: int) -> Iterator[Row]:
+    """Yield what a start costs, against a Python that does nothing."""
+    one = str(ROOT / "schedules" / "sandbox" / "loyalty-survey.yaml")
+    bare, helps, checks = [], [], []
+    for _ in range(rounds):
+        bare.append(run([product.python, "-c", "pass"]))
+        helps.append(product.run("--help"))
+        checks.append(product.run("validate", one))
+    yield "`--help` ÷ bare Python", ratio(helps, bare), "≤ 5"
+    yield "`validate` of one file ÷ bare Python", ratio(checks, bare), "≤ 16"
+
+
+def ratio(ours: Iterable[Run], theirs: Iterable[Run], *, by: float = 1.0) -> str:
+    """Return the median of the rounds' ratios of wall time, their range, and the same of CPU time."""
+    pairs = list(zip(ours, theirs, strict=True))
+    walls = sorted(a.wall_s / b.wall_s / by for a, b in pairs)
+    cpu = median(a.cpu_s / b.cpu_s / by for a, b in pairs)
+    span = f"{walls[0]:.2f} to {walls[-1]:.2f}; " if len(walls) > 1 else ""
+    return f"{median(walls):.2f} ({span}CPU {cpu:.2f})"
+
+
+if __name__ == "__main__":
+    main()
