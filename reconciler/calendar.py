@@ -59,12 +59,12 @@ def ever_open(hours: Hours) -> bool:
 
 
 def _meets(window: Window, start: datetime, end: datetime) -> bool:
-    """Return whether a span of less than two days meets a window."""
+    """Return whether a span of less than two days meets a window: on its first day or its second, for a third would make that whole."""
     return any(
         day + timedelta(minutes=window.start_minute) < high
         and day + timedelta(minutes=window.end_minute) > low
         for low, high in _on_the_wall(start, end, zone(window.zone))
-        for day in (datetime.combine(low, time()) + timedelta(days=n) for n in range(3))
+        for day in (datetime.combine(low, time()) + timedelta(days=n) for n in range(2))
     )
 
 

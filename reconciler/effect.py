@@ -50,9 +50,7 @@ def direction(
 def _of_field(
     name: str, live: Mapping[str, Any], desired: Mapping[str, Any], rules: Mapping[str, Rule]
 ) -> Direction:
-    """Return the direction of one field. What a rule cannot read (a rate that is text) is unknown, and unknown loosens."""
-    if name not in rules or name not in live or name not in desired:
-        return Direction.LOOSEN
+    """Return the direction of one field. What has no rule, no value or none that the rule can read is unknown, and unknown loosens."""
     try:
         return rules[name](live[name], desired[name])
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError):

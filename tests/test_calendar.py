@@ -77,6 +77,9 @@ def test_the_days_on_which_clocks_change_are_those_days(name):
 @example(
     at(4, 3, 15, 0), 5, [Window("Australia/Lord_Howe", 90, 100)]
 )  # clocks go back by half an hour
+@example(
+    at(3, 13, 8), 24 * 60, [Window("America/New_York", 120, 180)]
+)  # a day and a night that miss it
 def test_it_agrees_with_a_walk_over_every_minute(start, minutes, some):
     hours = Hours(start, start + timedelta(minutes=minutes), tuple(some))
     assert ever_open(hours) == open_at_any_minute(hours)
