@@ -15,6 +15,7 @@ from reconciler.git.values import (
     Identity,
     Move,
     Stat,
+    TreeChange,
     command,
     first_line,
     lines,
@@ -22,6 +23,7 @@ from reconciler.git.values import (
     ref_name,
     remote_name,
     split_batch,
+    split_changes,
     state,
     type_of,
 )
@@ -211,10 +213,35 @@ class Git:
         Raises:
             GitError: one of them is not here.
         """
+        if older == newer:
+            return True
         ran = self.run(
             "merge-base", "--is-ancestor", object_id(older), object_id(newer), allowed=(0, 1)
         )
         return ran.code == 0
+
+    def commits_between(self, older: str, newer: str, folder: Path) -> tuple[str, ...]:
+        """Return the commits of the main line after `older`, before `newer`, that touched a folder; oldest first.
+
+        Raises:
+            GitError: one of them is not here.
+        """
+        line = f"{object_id(older)}..{object_id(newer)}"
+        found = self.text(
+            "rev-list", "--first-parent", "--reverse", line, "--", self._inside(folder)
+        )
+        return tuple(commit for commit in found.splitlines() if commit != newer)
+
+    def complete(self, remote: str) -> None:
+        """Bring the whole history of HEAD into a shallow clone, without its files; nothing in a clone that has it.
+
+        Raises:
+            Unavailable: the remote does not answer.
+        """
+        if self.text("rev-parse", "--is-shallow-repository") == "true":
+            self._network(
+                "fetch", "--quiet", "--no-tags", "--unshallow", "--filter=blob:none", remote
+            )
 
     def remotes(self) -> tuple[str, ...]:
         """Return the names of the configured remotes."""
@@ -301,6 +328,12 @@ class Git:
         ids = self.text("rev-list", "--topo-order", object_id(tip), "--").splitlines()
         raw = self.read(*ids)
         return ((each, raw[each]) for each in ids)
+
+    def tree_changes(self, pairs: Sequence[tuple[str, str]]) -> list[list[TreeChange]]:
+        """Return, for each pair of trees, the names on their top level that differ."""
+        asked = "".join(f"{object_id(old)} {object_id(new)}\n" for old, new in pairs).encode()
+        options = ("--stdin", "--raw", "-z", "--no-abbrev", "--no-renames")
+        return split_changes(self.run("diff-tree", *options, stdin=asked).out, pairs)
 
     def write_blob(self, data: bytes) -> str:
         """Store bytes verbatim and return their id."""

@@ -52,6 +52,9 @@ class Move:
 Entry: TypeAlias = tuple[str, str]
 """Mode and object id of one name in a tree."""
 
+TreeChange: TypeAlias = tuple[str, Entry | None, Entry | None]
+"""A name, and what it stood for in the one tree and in the other."""
+
 
 def first_line(ran: Ran) -> str:
     """Return the first line that a failing command said, fit to be shown: escaped, cut, without credentials."""
@@ -102,6 +105,28 @@ def split_batch(out: bytes) -> Iterator[tuple[str, bytes]]:
         start = end + 1
         at = start + int(header[2]) + 1
         yield header[0], out[start : at - 1]
+
+
+def split_changes(out: bytes, pairs: Sequence[tuple[str, str]]) -> list[list[TreeChange]]:
+    """Split what `diff-tree --stdin --raw -z` prints: a line for the pair, then `:modes ids how`, NUL, name, NUL."""
+    at = 0
+    found: list[list[TreeChange]] = []
+    for old, new in pairs:
+        at += len(old) + len(new) + 2
+        changes: list[TreeChange] = []
+        while out[at : at + 1] == b":":
+            nul = out.index(b"\0", at)
+            end = out.index(b"\0", nul + 1)
+            modes = out[at + 1 : nul].decode().split(" ")
+            name = out[nul + 1 : end].decode("utf-8", "surrogateescape")
+            changes.append((name, _side(modes[0], modes[2]), _side(modes[1], modes[3])))
+            at = end + 1
+        found.append(changes)
+    return found
+
+
+def _side(mode: str, value: str) -> Entry | None:
+    return None if mode == "000000" else (mode.lstrip("0"), value)
 
 
 def lines(ids: Sequence[str]) -> bytes:

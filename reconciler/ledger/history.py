@@ -157,18 +157,16 @@ def _history(subject: Subject, commits: Sequence[_Commit]) -> Iterator[Defect]:
     """Check that each commit has one parent, adds lines only, and names its last record."""
     yield from _forks(commits)
     changed: dict[str, list[tuple[int, str]]] = {}
-    tree: str | None = None
-    subject.notes.warm(*(each.tree for each in commits))
-    for at, commit in enumerate(commits):
-        changes = subject.notes.changes(tree, commit.tree)
-        if not changes:
+    history = subject.notes.changes([each.tree for each in commits])
+    for at, (commit, changes) in enumerate(zip(commits, history, strict=True)):
+        moved = {note: new for note, (old, new) in changes.items() if old != new}
+        if not moved:
             yield Defect("", 0, f"ledger commit {commit.id} adds nothing")
-        for note, (_, blob) in changes.items():
+        for note, blob in moved.items():
             if blob is None:
                 yield Defect(note, 0, f"the whole note was removed by ledger commit {commit.id}")
             else:
                 changed.setdefault(note, []).append((at, blob))
-        tree = commit.tree
     yield from _contents(subject, commits, changed)
 
 
@@ -217,7 +215,8 @@ def _grown(git: Git, note: str, data: bytes, versions: Sequence[_Version]) -> It
     """
     whole = memoryview(data)
     for version, after in itertools.pairwise(versions):
-        if _blob_id(whole[: max(version.size, 0)], len(version.blob)) != version.blob:
+        begins = _blob_id(whole[: max(version.size, 0)], len(version.blob)) == version.blob
+        if not begins or after.size < version.size:
             yield from _change(git, note, version, after)
 
 

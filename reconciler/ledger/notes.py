@@ -8,9 +8,10 @@ that names the commit.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import Final, TypeAlias
 
 from reconciler.errors import LedgerError
 from reconciler.git import FILE, TREE, Entry, Git
@@ -35,6 +36,10 @@ class Note:
 
     path: str
     blob: str
+
+
+Change: TypeAlias = tuple[str | None, str | None]
+"""Blob of a note before and after."""
 
 
 class Notes:
@@ -113,34 +118,32 @@ class Notes:
         for each, raw in self._git.read(*wanted).items():
             self._trees[each] = dict(_parse(raw, len(each) // 2))
 
-    def changes(self, old: str | None, new: str) -> dict[str, tuple[str | None, str | None]]:
-        """Return old and new blob of each commit whose note differs between two trees."""
-        before, after = self._flat(old, new)
-        return {
-            commit: (before.get(commit), after.get(commit))
-            for commit in sorted(before.keys() | after.keys())
-            if before.get(commit) != after.get(commit)
-        }
+    def changes(self, trees: Sequence[str]) -> list[dict[str, Change]]:
+        """Return, for each tree, old and new blob of the commits whose notes differ from the tree before it (from none, the first)."""
+        nothing = self._git.make_tree({})
+        found: list[tuple[dict[str, str], dict[str, str]]] = [({}, {}) for _ in trees]
+        level = [(at, "", (old, new)) for at, (old, new) in enumerate(pairwise((nothing, *trees)))]
+        for _ in range(_DEPTH):
+            changed = self._git.tree_changes([pair for _, _, pair in level])
+            deeper: list[tuple[int, str, tuple[str, str]]] = []
+            for (at, prefix, _), changes in zip(level, changed, strict=True):
+                for name, *entries in changes:
+                    path = f"{prefix}{name}"
+                    for side, entry in zip(found[at], entries, strict=True):
+                        if entry and (commit := _commit(path, len(nothing))):
+                            side[commit] = entry[1]
+                    if _HEX_PAIR.fullmatch(name):
+                        old, new = (_folder(entry) or nothing for entry in entries)
+                        deeper += [(at, f"{path}/", (old, new))] if old != new else []
+            level = deeper
+        return [
+            {each: (old.get(each), new.get(each)) for each in sorted(old.keys() | new.keys())}
+            for old, new in found
+        ]
 
-    def _flat(
-        self, old: str | None, new: str, prefix: str = ""
-    ) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the notes of both trees, without the folders that they share."""
-        trees = [dict(self._entries(each)) if each else {} for each in (old, new)]
-        shared = trees[0].items() & trees[1].items()
-        sides: tuple[dict[str, str], dict[str, str]] = ({}, {})
-        folders: dict[str, list[str | None]] = {}
-        for side, entries in enumerate(trees):
-            for name, (mode, value) in entries.items() - shared:
-                if mode == TREE and _HEX_PAIR.fullmatch(name) and prefix.count("/") < _DEPTH:
-                    folders.setdefault(name, [None, None])[side] = value
-                elif (commit := _commit(prefix + name, len(new))) is not None:
-                    sides[side][commit] = value
-        for name, (left, right) in folders.items():
-            below = self._flat(left, right or self._git.make_tree({}), f"{prefix}{name}/")
-            for side in (0, 1):
-                sides[side].update(below[side])
-        return sides
+
+def _folder(entry: Entry | None) -> str | None:
+    return entry[1] if entry and entry[0] == TREE else None
 
 
 def _commit(path: str, length: int) -> str | None:
