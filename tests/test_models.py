@@ -229,6 +229,7 @@ def test_odd_live_data_never_raises_and_has_one_canonical_form(raw) -> None:
         ("max_concurrent_calls", 500.5),
         ("start_time", "2027-03-08T09:00:00"),
         ("start_time", "2027-13-08T09:00:00Z"),
+        ("start_time", "2027-03-08T24:00:00Z"),
         ("start_time", "0001-01-01T00:00:00+10:00"),
         ("start_time", "2027-03-08T09:00:00.0000001Z"),
         ("start_time", 1804500000),

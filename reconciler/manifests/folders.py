@@ -140,8 +140,11 @@ def _files(path: Path | str, problems: list[Problem]) -> Iterator[str]:
 
 def _entries(path: Path | str) -> list[os.DirEntry[str]]:
     """Return what a folder holds, by name; hidden names are an editor's own and are left out."""
-    with os.scandir(path) as entries:
-        shown = [entry for entry in entries if not entry.name.startswith(".")]
+    try:
+        with os.scandir(path) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise _refusal(path, f"cannot be read: {error.strerror}") from None
     return sorted(shown, key=lambda entry: entry.name)
 
 
