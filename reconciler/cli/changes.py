@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sys
+from collections.abc import Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,6 +16,8 @@ from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.report import Report
+
+T = TypeVar("T")
 
 INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
 """Exit code of a run that a signal ended after a checkpoint."""
@@ -38,7 +40,9 @@ def validate(
     asked = validation.Request(
         paths or (options.DEFAULT_PATH,), tenant=tenant, online=online, **network
     )
-    return _shown(asyncio.run(validation.validate(options.world(), asked)), style)
+    if not online:
+        return _shown(validation.check(options.world(), asked), style)
+    return _shown(_run(validation.validate(options.world(), asked)), style)
 
 
 @click.command()
@@ -80,7 +84,7 @@ def plan(
     asked = planning.Request(
         path, names, tenant=tenant, out=out, detailed=detailed_exitcode, **network
     )
-    return _shown(asyncio.run(planning.show(options.world(), asked)), style)
+    return _shown(_run(planning.show(options.world(), asked)), style)
 
 
 @click.command()
@@ -138,10 +142,12 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
         options.show(report, "text", err=style != "text")
         return not ask or click.confirm("Apply this plan?", err=True)
 
-    return asyncio.run(_apply(applying.Request(path, names, ask=ask, **asked), confirm, style))
+    return _run(_apply(applying.Request(path, names, ask=ask, **asked), confirm, style))
 
 
 async def _apply(asked: Any, confirm: Any, style: str) -> int:
+    import asyncio  # noqa: PLC0415 - see `_run`
+
     from reconciler.workflows import applying  # noqa: PLC0415 - see `reconciler.cli`
 
     stop, caught = asyncio.Event(), []
@@ -228,7 +234,7 @@ def optimize(
 
     path, names = options.split(targets)
     request = optimizing.Request(path, names, start=start, end=end, **asked)
-    return _shown(asyncio.run(optimizing.optimize(options.world(), request)), style)
+    return _shown(_run(optimizing.optimize(options.world(), request)), style)
 
 
 @click.command()
@@ -254,6 +260,13 @@ def schema(kind: str | None, *, out: Path | None) -> int:
 
     click.echo(validation.schema(kind, out), nl=False)
     return 0
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Carry work out that talks to a platform; what does not needs no event loop, whose import costs more than click's."""
+    import asyncio  # noqa: PLC0415 - said above
+
+    return asyncio.run(work)
 
 
 def _shown(report: Report, style: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import secrets
@@ -51,6 +50,12 @@ class Network:
     concurrency: int = 8
 
 
+async def _sleep(seconds: float) -> None:
+    from asyncio import sleep  # noqa: PLC0415 - whoever sleeps has an event loop; what runs without one need not pay for it
+
+    await sleep(seconds)
+
+
 def here(progress: Callable[[str], None]) -> World:
     """Return the real world: this process's environment, clocks and randomness."""
     return World(
@@ -58,7 +63,7 @@ def here(progress: Callable[[str], None]) -> World:
         directory=Path.cwd(),
         now=lambda: datetime.now(UTC),
         monotonic=time.monotonic,
-        sleep=asyncio.sleep,
+        sleep=_sleep,
         random=random.SystemRandom(),
         new_id=lambda: secrets.token_hex(8),
         progress=progress,
