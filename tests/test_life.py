@@ -211,7 +211,7 @@ def test_a_change_lives_from_branch_to_note(team: Team):
         "validate": "success",
         "plan acme": "success",
     }
-    assert "1 change: 1 create" in jobs["plan acme"].summary
+    assert "| create | spring-renewals | 1001 |" in jobs["plan acme"].summary
     assert {commit for job in jobs.values() for commit in job.installed} == {base}
     assert team.writes() == 0
     assert team.asked == []
