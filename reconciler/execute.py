@@ -18,6 +18,7 @@ from reconciler.errors import (
     ApiError,
     NotFinished,
     ReconcileError,
+    TenantLocked,
     Unavailable,
     UncertainWrite,
 )
@@ -59,6 +60,9 @@ class Journal(Protocol):
     async def outcome(self, outcome: Outcome) -> None:
         """Record an outcome; outcomes may be written in batches."""
 
+    async def may_write(self) -> bool:
+        """Return whether the tenant is still ours to write to."""
+
 
 class Platform(Protocol):
     """Whoever carries a dialect's conversation to the platform."""
@@ -75,13 +79,13 @@ class Options:
         concurrency: operations being written at once; waiting for the dialer does not count.
         wait_s: seconds to wait for a locked dialer, and for activation.
         settle_s: seconds before an uncertain write is read back: longer than the platform takes to commit late.
-        tighten_only: leave out everything that does not only tighten.
+        look_s: seconds between two looks at what was written while more is being written.
     """
 
     concurrency: int = 8
     wait_s: float = 900.0
     settle_s: float = 2.0
-    tighten_only: bool = False
+    look_s: float = 1.0
 
 
 @dataclass(slots=True)
@@ -106,6 +110,10 @@ class Executor:
     monotonic: Callable[[], float]
     progress: Callable[[str], None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _lookout: _Lookout = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._lookout = _Lookout(self)
 
     async def run(self, operations: Iterable[Operation]) -> tuple[Outcome, ...]:
         """Carry out the operations, tightenings first, and return an outcome for each, in that order."""
@@ -123,6 +131,7 @@ class Executor:
 
     async def _group(self, operations: list[Operation]) -> tuple[Outcome, ...]:
         slots = asyncio.Semaphore(self.options.concurrency)
+        self._lookout.writing += len(operations)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._recorded(operation, slots)) for operation in operations
@@ -130,7 +139,11 @@ class Executor:
         return tuple(task.result() for task in tasks)
 
     async def _recorded(self, operation: Operation, slots: asyncio.Semaphore) -> Outcome:
-        outcome = await _Step(self, operation).run(slots)
+        step = _Step(self, operation)
+        try:
+            outcome = await step.run(slots)
+        finally:
+            step.at_rest()
         await self.journal.outcome(outcome)
         self.progress(_line(outcome))
         return outcome
@@ -139,6 +152,14 @@ class Executor:
         outcome = Outcome(operation, Result.NOT_STARTED, reason)
         await self.journal.outcome(outcome)
         return outcome
+
+    async def seen(self, key: str) -> Live:
+        """Return an object as the platform has it soon; whoever waits together is answered by one look."""
+        return await self._lookout.see(key)
+
+    def written(self) -> None:
+        """Say that one operation has nothing more to write, or waits."""
+        self._lookout.writing -= 1
 
     async def pause(self, seconds: float) -> None:
         """Sleep, or less when the run is stopped."""
@@ -149,6 +170,79 @@ class Executor:
         finally:
             sleeper.cancel()
             stopper.cancel()
+
+
+LIST_FROM = 4
+"""Objects from which on one look at the whole list is cheaper than a look at each."""
+
+
+class _Lookout:
+    """Looks at what was written, for everybody who waits: rarely while there is more to write, for requests are what an apply is short of."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.writing = 0
+        self._to = executor
+        self._waiting: dict[str, asyncio.Future[Live]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._looked = float("-inf")
+
+    async def see(self, key: str) -> Live:
+        """Return the object as the next look finds it."""
+        future = self._waiting.get(key)
+        if future is None:
+            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look())
+        return await asyncio.shield(future)
+
+    async def _look(self) -> None:
+        wait = self._looked + self._to.options.look_s - self._to.monotonic()
+        while self.writing > 0 and wait > 0 and not self._to.stop.is_set():
+            await self._to.pause(min(wait, FIRST_POLL_S))
+            wait = self._looked + self._to.options.look_s - self._to.monotonic()
+        waiting, self._waiting = self._waiting, {}
+        try:
+            found = await self._to.platform.run(self._exchange(tuple(waiting)))
+        except BaseException as error:
+            for future in waiting.values():
+                _fail(future, error)
+            if isinstance(error, ReconcileError):
+                return
+            raise
+        self._looked = self._to.monotonic()
+        for key, future in waiting.items():
+            if not future.done():
+                future.set_result(found[key])
+        if self._waiting:
+            self._task = asyncio.create_task(self._look())
+
+    def _exchange(self, keys: tuple[str, ...]) -> Exchange[Mapping[str, Live]]:
+        dialect = self._to.dialect
+        return _many(dialect, keys) if len(keys) >= LIST_FROM else _each(dialect, keys)
+
+
+def _fail(future: asyncio.Future[Live], error: BaseException) -> None:
+    if isinstance(error, ReconcileError):
+        future.set_exception(error)
+    else:
+        future.cancel()
+
+
+def _many(dialect: Dialect, keys: tuple[str, ...]) -> Exchange[Mapping[str, Live]]:
+    """Read the list; one that changes while it is read says nothing, so then each object is asked for."""
+    try:
+        found = yield from dialect.read_some(keys)
+    except ApiError:
+        found = {}
+    missing = [key for key in keys if key not in found]
+    return {**found, **(yield from _each(dialect, missing))}
+
+
+def _each(dialect: Dialect, keys: Iterable[str]) -> Exchange[Mapping[str, Live]]:
+    found = {}
+    for key in keys:
+        found[key] = yield from dialect.read_one(key)
+    return found
 
 
 class _Moved(Exception):  # noqa: N818 - control flow inside this module, never seen outside
@@ -166,6 +260,13 @@ class _Step:
         self.wrote = False
         self.confirmed = False
         self.stored: Stored | None = None
+        self._resting = False
+
+    def at_rest(self) -> None:
+        """Say, once, that there is nothing more to write here before somebody else's look."""
+        if not self._resting:
+            self._resting = True
+            self.to.written()
 
     async def run(self, slots: asyncio.Semaphore) -> Outcome:
         """Return the outcome; never raises for anything that the platform or the network does."""
@@ -183,7 +284,7 @@ class _Step:
     def _failed(self, error: ReconcileError) -> Outcome:
         message = str(error)
         match error:
-            case NotFinished():
+            case NotFinished() | TenantLocked():
                 result = Result.STORED_NOT_ACTIVE if self.wrote else Result.NOT_STARTED
             case UncertainWrite():
                 result, message = Result.UNKNOWN, f"{error}; the next apply settles it"
@@ -191,7 +292,7 @@ class _Step:
                 result = Result.REFUSED
             case _:
                 result = Result.FAILED
-        if isinstance(error, AccessError | Unavailable):
+        if isinstance(error, AccessError | Unavailable | TenantLocked):
             self.to.stop.set()  # nothing else will fare better; what is under way is finished and recorded
         return replace(self._end(result, message), code=error.exit_code)
 
@@ -223,6 +324,7 @@ class _Step:
 
     async def _write(self, live: Live, attempt: int, *, give_up: bool) -> bool:
         """Send the write once; return whether the platform now holds it. Raises the uncertainty itself when told to give up."""
+        await self._still_ours()
         key = self.to.journal.key(self.operation, attempt)
         self.tries += 1
         try:
@@ -238,6 +340,12 @@ class _Step:
             return await self._settle(error, give_up=give_up)
         self.wrote = True
         return True
+
+    async def _still_ours(self) -> None:
+        if not await self.to.journal.may_write():
+            raise TenantLocked(
+                "the tenant's lock was lost, or taken: nothing more is written by this run"
+            )
 
     async def _settle(self, error: ApiError, *, give_up: bool) -> bool:
         """After an uncertain write: wait longer than a late commit takes, read, and believe only what is read."""
@@ -290,14 +398,18 @@ class _Step:
             if self.to.stop.is_set() or self.to.monotonic() + RELOCK_PAUSE_S > until:
                 return waiting.reason
             self.to.progress(f"{self.operation.name}: waiting, {waiting.reason}")
+            self.at_rest()
             await self.to.pause(RELOCK_PAUSE_S)
+            await self._still_ours()
         self.wrote = True
+        self.at_rest()
         return None
 
     async def _verify(self, until: float) -> Outcome:
+        self.at_rest()
         pause = FIRST_POLL_S
         while True:
-            live = await self._read()
+            live = await self.to.seen(self.operation.key)
             if not self._holds(live):
                 return self._end(
                     Result.FAILED,

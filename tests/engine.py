@@ -30,12 +30,16 @@ class Notebook:
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
         self.outcomes: list[Outcome] = []
+        self.lost = False
 
     def key(self, operation: Operation, attempt: int) -> str:
         return f"{operation.hash[:40]}-{attempt}"
 
     async def retry(self, operation: Operation, attempt: int) -> None:
         self.lines.append(("retry", f"{operation.name}/{attempt}"))
+
+    async def may_write(self) -> bool:
+        return not self.lost
 
     async def outcome(self, outcome: Outcome) -> None:
         self.lines.append(("outcome", outcome.operation.name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -493,3 +493,62 @@ def test_a_hold_stands_until_released_or_over():
     released = chained([held, timed, maker.release("1", name="a", reason="go")])
     assert set(audit.holds(released, now=START)) == {"2"}
     assert RecordKind.HOLD is audit.holds(records, now=START)["1"].kind
+
+
+def test_a_commit_or_a_name_shows_what_was_recorded_about_it():
+    records = chained([*of_every_kind(), *story(run(OTHER, "b"), [operation("7")])])
+    assert len(audit.about(records, COMMIT)) == 8
+    assert audit.about(records, OTHER[:7]) == records[8:]
+    assert audit.about(records, "ccc") == ()
+    assert [each.kind for each in audit.about(records, "campaign-7")] == ["intent", "outcome"]
+    assert [each.kind for each in audit.about(records, "1002")] == ["hold", "release"]
+    assert [each.kind for each in audit.about(records, "d" * 40)] == ["note"]
+
+
+def applied_at(
+    maker, rate: float, result: Result, when: str, latency_s: float | None
+) -> list[Event]:
+    intent = maker.intent(operation(rate=rate), digest="d", generation=0)
+    return [intent, maker.outcome(intent, result, audit={}, at=when, latency_s=latency_s)]
+
+
+def test_what_was_stored_and_what_dialed_at_an_instant_are_told_apart():
+    maker = run(COMMIT)
+    records = chained(
+        [
+            story(maker, [])[0],
+            *applied_at(maker, 25.0, Result.CREATED, "2027-01-11T10:00:30Z", 30.0),
+            *applied_at(maker, 20.0, Result.STORED_NOT_ACTIVE, "2027-01-11T11:00:00Z", None),
+            *applied_at(maker, 15.0, Result.FAILED, "2027-01-11T12:00:00Z", None),
+        ]
+    )
+
+    def rates(text: str) -> tuple[float | None, float | None]:
+        state = audit.at(records, datetime.fromisoformat(text), "1001")
+        stored, active = state.stored, state.active
+        return (
+            stored and stored.intent.data["body"]["dial_rate"],
+            active and active.intent.data["body"]["dial_rate"],
+        )
+
+    assert rates("2027-01-11T09:59:59Z") == (None, None)
+    assert rates("2027-01-11T10:00:10Z") == (25.0, None)
+    assert rates("2027-01-11T10:00:30Z") == (25.0, 25.0)
+    assert rates("2027-01-11T13:00:00+01:00") == (20.0, 25.0)
+    assert audit.at(records, START, "9") == audit.State(None, None)
+
+
+def test_our_clock_counts_where_the_platform_gave_no_instant():
+    maker = run(COMMIT)
+    for nonsense in ("yesterday", "2027-01-11T10:00:00"):
+        record = chained(applied_at(maker, 25.0, Result.CREATED, nonsense, None))[1]
+        assert audit.queries.moment(record) == START
+
+
+def test_exported_entries_are_the_outcomes_of_the_time_asked_for_with_every_column():
+    records = chained(story(run(COMMIT), [operation()]))
+    (entry,) = audit.entries(records, since=START, until=START + timedelta(seconds=1))
+    assert tuple(entry) == audit.COLUMNS
+    assert (entry["dial_rate"], entry["max_concurrent"], entry["commit"]) == (25.0, 500, COMMIT)
+    assert audit.entries(records, until=START) == []
+    assert audit.entries(records, since=START + timedelta(seconds=1)) == []

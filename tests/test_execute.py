@@ -265,3 +265,26 @@ def test_retiring_a_campaign_that_dials_without_a_schedule_silences_it() -> None
         _, (second,) = bench.apply([make_retired("1001")])
         assert second.done
         assert bench.plan([make_retired("1001")]).operations == ()
+
+
+def test_a_run_that_lost_its_lock_writes_nothing_more() -> None:
+    with engine({"1001": make_body()}) as bench:
+        bench.journal.lost = True
+        _, (outcome,) = bench.apply([make_desired("1001", body=make_body(dial_rate=10.0))])
+        assert outcome.result is Result.NOT_STARTED
+        assert outcome.code == 6
+        assert bench.world.executed("1001") == 0
+
+
+def test_many_are_verified_by_few_looks() -> None:
+    """Requests are what an apply is short of: two writes each, and the list now and then."""
+    keys = [str(number) for number in range(2000, 2040)]
+    live = {key: make_body(campaign_id=key) for key in keys}
+    desired = [make_desired(key, body=make_body(campaign_id=key, dial_rate=10.0)) for key in keys]
+    with engine(live) as bench:
+        _, outcomes = bench.apply(desired)
+        assert all(outcome.done for outcome in outcomes)
+        reads = [
+            line for line in bench.world.traffic if str(line).startswith("GET /api/campaigns/")
+        ]
+        assert len(reads) < len(keys)

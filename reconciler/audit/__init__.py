@@ -12,6 +12,7 @@ encode(record) -> bytes; decode(commit, blob) -> (records, defects)
 verify(notes, tenant=…) -> (Defect, …)                  all that is wrong, the first bad record first
 key(tenant, commit, op, generation, attempt) -> str     the idempotency key of a write
 generations(records) open_intents(records) applied(records) holds(records, now=…)      what the ledger says
+about(records, COMMIT|NAME) at(records, instant, target) -> State entries(records, since=…, until=…)   `audit show|at|export`
 ```
 
 A record is one line of canonical ASCII JSON in the note of the commit that its run was about. Ids name events: the same
@@ -22,7 +23,18 @@ Numbers are those of the body in its canonical form; rates and durations are alw
 """
 
 from reconciler.audit.check import verify
-from reconciler.audit.queries import Applied, applied, generations, holds, open_intents
+from reconciler.audit.queries import (
+    COLUMNS,
+    Applied,
+    State,
+    about,
+    applied,
+    at,
+    entries,
+    generations,
+    holds,
+    open_intents,
+)
 from reconciler.audit.records import (
     FIRST,
     LINE_LIMIT,
@@ -40,6 +52,7 @@ from reconciler.audit.records import (
 from reconciler.audit.runs import Observed, Provenance, Run
 
 __all__ = [
+    "COLUMNS",
     "FIRST",
     "LINE_LIMIT",
     "VERSION",
@@ -51,10 +64,14 @@ __all__ = [
     "Record",
     "RecordKind",
     "Run",
+    "State",
+    "about",
     "applied",
+    "at",
     "chain",
     "decode",
     "encode",
+    "entries",
     "generations",
     "holds",
     "key",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from reconciler.audit.records import Record, RecordKind, stamp
 from reconciler.plan import DONE, Result
+
+_SHORTEST_ID: Final = 7
+"""Digits that name a commit, at least."""
 
 _LEFT_SOMETHING: Final = frozenset({*DONE, Result.STORED_NOT_ACTIVE})
 
@@ -76,3 +79,88 @@ def holds(records: Iterable[Record], *, now: datetime) -> dict[str, Record]:
         for target, record in standing.items()
         if record.data.get("until") is None or record.data["until"] > moment
     }
+
+
+def about(records: Iterable[Record], what: str) -> tuple[Record, ...]:
+    """Return the records of a commit (its id, or at least 7 digits of it) or of an object (its name or key).
+
+    A commit that was never applied by itself is told by the run that superseded it.
+    """
+    return tuple(record for record in records if _is_about(record, what))
+
+
+def _is_about(record: Record, what: str) -> bool:
+    data = record.data
+    if what in {data.get("target"), data.get("name")}:
+        return True
+    commits = (record.event.commit, str(data.get("superseded", "")))
+    return len(what) >= _SHORTEST_ID and any(each.startswith(what) for each in commits)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the platform held for an object at an instant, as far as the ledger tells.
+
+    Attributes:
+        stored: the write that was stored then; `None`: none of ours.
+        active: the write that dialed then.
+    """
+
+    stored: Applied | None
+    active: Applied | None
+
+
+def at(records: Iterable[Record], instant: datetime, target: str) -> State:
+    """Return what was stored and active for an object at an instant, by the platform's clock where it is known.
+
+    An outcome's `timestamp` is when it took effect; it was stored `latency_s` before that.
+    """
+    stored = active = None
+    intents: dict[str, Record] = {}
+    for record in records:
+        if record.kind is RecordKind.INTENT:
+            intents[record.id] = record
+        elif _left_something(record) and (intent := intents.get(record.data["intent"])):
+            if intent.data["target"] != target:
+                continue
+            write = Applied(intent, record)
+            took_effect = moment(record)
+            if took_effect - timedelta(seconds=record.data.get("latency_s") or 0) <= instant:
+                stored = write
+            if took_effect <= instant and record.data["result"] in DONE:
+                active = write
+    return State(stored, active)
+
+
+def moment(record: Record) -> datetime:
+    """Return when a record's event took effect: the platform's word, ours where that is no instant."""
+    for text in (record.data.get("timestamp"), record.event.ts):
+        try:
+            instant = datetime.fromisoformat(str(text))
+        except ValueError:
+            continue
+        if instant.tzinfo is not None:
+            return instant
+    raise ValueError(f"record {record.id} has no time")
+
+
+COLUMNS: Final = (
+    *("timestamp", "campaign_id", "name", "action", "result", "dial_rate", "max_concurrent"),
+    *("dnc_verified", "dnc_lists", "schedule_id", "compliance_windows", "latency_s"),
+    *("actor", "approver", "pull_request", "reviewed_head", "run_url", "digest"),
+    *("commit", "run", "seq", "id", "message"),
+)
+"""Fields of an exported audit entry, in order: the brief's first."""
+
+
+def entries(
+    records: Iterable[Record], *, since: datetime | None = None, until: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Return the audit entries (outcomes) that took effect in [since, until), each with `COLUMNS`; `None` is "not known"."""
+    return [
+        {name: record.fields().get(name) for name in COLUMNS}
+        for record in records
+        if record.kind is RecordKind.OUTCOME
+        and (since is None or moment(record) >= since)
+        and (until is None or moment(record) < until)
+    ]

@@ -60,6 +60,12 @@ def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
 @click.command()
 @options.targets
 @click.option(
+    "--revert",
+    multiple=True,
+    metavar="NAME",
+    help="Undo what somebody narrowed by hand on this manifest's object; may be repeated.",
+)
+@click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Also write the plan there, for apply --approved.",
@@ -89,6 +95,12 @@ def plan(
 
 @click.command()
 @options.targets
+@click.option(
+    "--revert",
+    multiple=True,
+    metavar="NAME",
+    help="Undo what somebody narrowed by hand on this manifest's object; may be repeated.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--approved",

@@ -251,6 +251,9 @@ class Dialect(Protocol):
     def read_one(self, key: str) -> Exchange[Live]:
         """Read one object, as fresh as the platform has it."""
 
+    def read_some(self, keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
+        """Read some objects (`None`: all) and nothing else, in as few calls as the API allows; the answer may hold others, too."""
+
     def write(self, key: str, body: Body | None, *, token: str, live: Live) -> Exchange[Stored]:
         """Store `body` for the object, or remove what is stored when it is `None`.
 

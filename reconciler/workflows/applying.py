@@ -10,17 +10,18 @@ from pathlib import Path
 
 from reconciler import plan as plans
 from reconciler import report as reports
+from reconciler.audit import Event, Run
 from reconciler.dialects.base import Snapshot
-from reconciler.errors import GitError, Refused, StalePlan, UsageError
+from reconciler.errors import GitError, ReconcileError, Refused, StalePlan, UsageError
 from reconciler.execute import Executor, Options
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report
 from reconciler.settings import Provenance
-from reconciler.workflows import planning, telling
+from reconciler.workflows import planning, settling, telling
 from reconciler.workflows import session as sessions
-from reconciler.workflows.recording import Recorder
+from reconciler.workflows.recording import Recorder, provenance
 from reconciler.workflows.session import Session
 from reconciler.workflows.telling import OnEvent
 from reconciler.workflows.world import Network, World, load
@@ -42,6 +43,7 @@ class Request:
     approved: Path | None = None
     expect: str | None = None
     tighten_only: bool = False
+    revert: tuple[str, ...] = ()
     ask: bool = False
     concurrency: int = 8
     wait_s: float = 900.0
@@ -75,7 +77,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
     async with sessions.opened(world, folder, asked.network) as session:
         git = committed(session)
         if asked.ask:
-            plan, _ = await planning.make(session, asked.names)
+            plan, _ = await planning.make(session, asked.names, asked.revert)
             if not confirm(reports.of_plan(plan, exit_code=0)):
                 return reports.of_apply(
                     plan, (), exit_code=DECLINED, notes=("declined: nothing was written",)
@@ -83,7 +85,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
             approval = approval or plans.approved(plan)
         ledger = session.ledger or Ledger.open(git, folder.name, clock=world.now)
         with ledger.locked(holder=_holder(world)):
-            return await _Run(session, asked, ledger, stop).carry_out(approval, confirm)
+            return await _Run(session, git, asked, ledger, stop).carry_out(approval, confirm)
 
 
 def _holder(world: World) -> str:
@@ -139,13 +141,18 @@ class _Done:
     """
 
     outcomes: tuple[Outcome, ...]
-    unrecorded: str | None
+    unrecorded: ReconcileError | None
     lost: tuple[str, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the report must say of it."""
-        return self.lost if self.unrecorded is None else (self.unrecorded, *self.lost)
+        if self.unrecorded is None:
+            return self.lost
+        return (
+            f"the ledger does not hold every outcome of this run ({self.unrecorded}); the next apply settles what is open",
+            *self.lost,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,28 +160,43 @@ class _Run:
     """One apply that holds the tenant's lock."""
 
     session: Session
+    git: Git
     asked: Request
     ledger: Ledger
     stop: asyncio.Event
 
     async def carry_out(self, approval: Approval | None, confirm: Confirm) -> Report:
-        """Plan again now that nobody else applies, and carry out what was approved."""
-        notes = _left_open(self.ledger)
-        plan, snapshot = await planning.make(self.session, self.asked.names)
+        """Settle, plan again now that nobody else applies, and carry out what was approved."""
+        session, ledger = self.session, self.ledger
+        passed_over = settling.skipped(session, self.git, ledger)
+        left = await settling.look(session, ledger)
+        plan, snapshot = await planning.make(session, self.asked.names, self.asked.revert)
+        run = Run(
+            plan.origin.tenant,
+            self.git.head(),
+            session.world.new_id(),
+            session.world.now,
+            provenance(session.world),
+        )
+        before = (*settling.closed(session, left, plan, run), *map(run.superseded, passed_over))
+        notes = settling.notes_on(left)
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
         self._within_limits(cut.run)
         if not self.asked.ask:
             confirm(reports.of_plan(plan, exit_code=0, notes=notes))
+        notes = (*notes, *_held(cut, plan))
         if not cut.run:
-            return reports.of_apply(
-                plan, (), exit_code=exit_code(plan, cut, ()), notes=(*notes, *_held(cut, plan))
-            )
-        done = await self._execute(plan, snapshot, cut.run)
+            ledger.append(before)
+            return reports.of_apply(plan, (), exit_code=exit_code(plan, cut, ()), notes=notes)
+        done = await self._execute(run, plan, snapshot, cut.run, before)
         code = exit_code(plan, cut, done.outcomes)
-        if done.unrecorded:
-            code = PARTLY
-        notes = (*notes, *_held(cut, plan), *done.notes)
-        return reports.of_apply(plan, done.outcomes, exit_code=code, notes=notes)
+        if done.unrecorded is not None:
+            code = (
+                PARTLY
+                if any(outcome.wrote for outcome in done.outcomes)
+                else done.unrecorded.exit_code
+            )
+        return reports.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
 
     def _within_limits(self, operations: Sequence[Operation]) -> None:
         limits = self.session.folder.tenant.spec.limits.on(self.session.world.now().date())
@@ -188,15 +210,20 @@ class _Run:
             raise Refused("; ".join(beyond))
 
     async def _execute(
-        self, plan: Plan, snapshot: Snapshot, operations: Sequence[Operation]
+        self,
+        run: Run,
+        plan: Plan,
+        snapshot: Snapshot,
+        operations: Sequence[Operation],
+        before: Sequence[Event],
     ) -> _Done:
         """Record every intent, carry the operations out, record every outcome."""
         world, asked = self.session.world, self.asked
         telemetry = telling.opened(
             self.session, asked.events, asked.on_event, publish=asked.publish
         )
-        recorder = Recorder(self.ledger, self.session, plan, snapshot, telemetry, self.stop)
-        await recorder.open(operations)
+        recorder = Recorder(self.ledger, self.session, run, telemetry, self.stop)
+        await recorder.open(plan, operations, snapshot, before)
         executor = Executor(
             platform=self.session.client,
             dialect=self.session.dialect,
@@ -211,14 +238,6 @@ class _Run:
         outcomes = await executor.run(operations)
         unrecorded = await recorder.close(outcomes)
         return _Done(outcomes, unrecorded, await telemetry.close())
-
-
-def _left_open(ledger: Ledger) -> tuple[str, ...]:
-    left = ledger.open_intents()
-    return tuple(
-        f"an earlier run left {record.data['name']} open ({record.data['verb']} at {record.event.ts}); it is planned afresh"
-        for record in left
-    )
 
 
 def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:

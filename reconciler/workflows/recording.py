@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from reconciler import audit
 from reconciler._version import __version__
 from reconciler.audit import Event, Run
-from reconciler.dialects.base import Snapshot
-from reconciler.errors import ReconcileError
+from reconciler.dialects.base import ScrubList, Snapshot
+from reconciler.errors import GitError, ReconcileError, TenantLocked, Unavailable
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Outcome, Plan, Result
 from reconciler.settings import Provenance
 from reconciler.telemetry import Telemetry
 from reconciler.workflows.session import Session
 from reconciler.workflows.telling import events_of
+from reconciler.workflows.world import World
 
 BATCH_S: Final = 5.0
 """Longest that an outcome waits to be written, seconds."""
@@ -26,39 +27,39 @@ BATCH_LEAST: Final = 20
 """Outcomes in a batch, at least; a twentieth of the run when that is more (DESIGN: max(20, operations/20))."""
 
 
+BEAT_S: Final = 60.0
+"""Seconds between two heartbeats: well below half the lock's expiry, after which nothing may be written."""
+
+LOOK_S: Final = 1.0
+"""Seconds for which a look at the lock is believed: how soon a run stops that an emergency stop went past."""
+
+
+def provenance(world: World) -> audit.Provenance:
+    """Return who stands behind a run, as CI or this machine tells it."""
+    said = Provenance.read(world.environ)
+    return audit.Provenance(
+        actor=said.actor or world.environ.get("USER") or world.environ.get("LOGNAME") or "unknown",
+        approver=said.approver,
+        pull_request=said.pull_request,
+        reviewed_head=said.reviewed_head,
+        run_url=said.run_url,
+    )
+
+
 class Recorder:
     """The journal of one run, kept in the ledger."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        session: Session,
-        plan: Plan,
-        snapshot: Snapshot,
-        telemetry: Telemetry,
-        stop: asyncio.Event,
+        self, ledger: Ledger, session: Session, run: Run, telemetry: Telemetry, stop: asyncio.Event
     ) -> None:
-        """Keep the journal of carrying out `plan`, made from `snapshot`, in `ledger`; tell `telemetry` of each outcome; set `stop` when the ledger fails."""
-        self._telemetry = telemetry
-        self._stop = stop
+        """Keep the journal of `run` in `ledger`; tell `telemetry` of each outcome; set `stop` when the ledger or the lock fails."""
         self._ledger = ledger
         self._session = session
-        self._plan = plan
-        self._snapshot = snapshot
-        world = session.world
-        said = Provenance.read(world.environ)
-        provenance = audit.Provenance(
-            actor=said.actor
-            or world.environ.get("USER")
-            or world.environ.get("LOGNAME")
-            or "unknown",
-            approver=said.approver,
-            pull_request=said.pull_request,
-            reviewed_head=said.reviewed_head,
-            run_url=said.run_url,
-        )
-        commit = plan.origin.commit or ""
-        self._run = Run(plan.origin.tenant, commit, world.new_id(), world.now, provenance)
+        self._run = run
+        self._telemetry = telemetry
+        self._stop = stop
+        self._digest = ""
+        self._scrubs: Mapping[str, tuple[ScrubList, ...]] = {}
         self._generations = audit.generations(ledger.records())
         self._intents: dict[str, Event] = {}
         self._waiting: list[Event] = []
@@ -66,18 +67,67 @@ class Recorder:
         self._writing = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._flushes: set[asyncio.Task[ReconcileError | None]] = set()
+        self._beating: asyncio.Task[None] | None = None
+        self._ours, self._looked = True, float("-inf")
 
-    async def open(self, operations: Sequence[Operation]) -> None:
-        """Record what is about to be done. Acknowledged when this returns: nothing is written to the platform before."""
+    async def open(
+        self,
+        plan: Plan,
+        operations: Sequence[Operation],
+        snapshot: Snapshot,
+        before: Sequence[Event] = (),
+    ) -> None:
+        """Record what is about to be done. Acknowledged when this returns: nothing is written to the platform before.
+
+        Args:
+            plan: what was planned.
+            operations: what of it will be carried out.
+            snapshot: what it was planned from.
+            before: what is to be recorded first.
+        """
+        self._digest, self._scrubs = plan.digest, snapshot.scrubs
         self._batch = max(BATCH_LEAST, len(operations) // 20)
         begun = self._run.open(
-            digest=self._plan.digest,
+            digest=plan.digest,
             operations=len(operations),
             tool=f"reconcile {__version__}",
             ledger=self._ledger.head,
             applied=self._ledger.last_applied(),
         )
-        await self._append([begun, *(self._intent(operation, 0) for operation in operations)])
+        await self._append(
+            [*before, begun, *(self._intent(operation, 0) for operation in operations)]
+        )
+        self._beating = asyncio.create_task(self._beat())
+
+    async def _beat(self) -> None:
+        """Extend the lock while the run lasts, also through a long wait; a run that cannot stops."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            try:
+                async with self._writing:
+                    await asyncio.to_thread(self._ledger.heartbeat)
+            except TenantLocked:
+                self._ours = False
+                self._stop.set()
+                return
+            except ReconcileError as error:
+                self._session.world.progress(f"the lock could not be extended: {error}")
+
+    async def may_write(self) -> bool:
+        """Return whether the tenant is still ours: our last heartbeat is young, and nobody took the lock (looked at once a second)."""
+        if not self._ledger.may_write():
+            return False
+        now = self._session.world.monotonic()
+        if self._ours and now - self._looked >= LOOK_S:
+            self._looked = now
+            self._ours = await asyncio.to_thread(self._look)
+        return self._ours
+
+    def _look(self) -> bool:
+        try:
+            return self._ledger.still_ours()
+        except (Unavailable, GitError):
+            return True  # the lock's own time decides while nobody answers
 
     def key(self, operation: Operation, attempt: int) -> str:
         """Return the idempotency key of one attempt at an operation."""
@@ -86,8 +136,12 @@ class Recorder:
         )
 
     async def retry(self, operation: Operation, attempt: int) -> None:
-        """Record the intent of a further attempt; acknowledged when this returns."""
-        await self._append([self._intent(operation, attempt)])
+        """Record that an attempt is given up, and the intent of a further one; acknowledged when this returns."""
+        said = "the platform keeps an error under this attempt's key"
+        ended = self._run.outcome(
+            self._intents[operation.hash], Result.FAILED, audit=operation.audit, message=said
+        )
+        await self._append([ended, self._intent(operation, attempt)])
 
     async def outcome(self, outcome: Outcome) -> None:
         """Record an outcome, soon. A write whose fate is unknown has none: its intent stays open, and the next run settles it."""
@@ -101,17 +155,16 @@ class Recorder:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_S, self._flush_soon)
 
-    async def close(self, outcomes: Sequence[Outcome]) -> str | None:
+    async def close(self, outcomes: Sequence[Outcome]) -> ReconcileError | None:
         """Record what is still waiting, and the end of the run; return why the ledger does not hold all of it, if it does not."""
+        if self._beating is not None:
+            self._beating.cancel()
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.gather(*self._flushes)
         counts = Counter(outcome.result.value for outcome in outcomes)
         self._waiting.append(self._run.close(dict(sorted(counts.items()))))
-        failure = await self._flush()
-        if failure is None:
-            return None
-        return f"the ledger does not hold every outcome of this run ({failure}); the next apply settles what is open"
+        return await self._flush()
 
     def _flush_soon(self) -> None:
         self._timer = None
@@ -141,7 +194,7 @@ class Recorder:
     def _intent(self, operation: Operation, attempt: int) -> Event:
         event = self._run.intent(
             operation,
-            digest=self._plan.digest,
+            digest=self._digest,
             generation=self._generation(operation),
             attempt=attempt,
         )
@@ -150,7 +203,7 @@ class Recorder:
 
     def _outcome(self, outcome: Outcome) -> Event:
         operation = outcome.operation
-        lists = self._snapshot.scrubs.get(operation.key, ())
+        lists = self._scrubs.get(operation.key, ())
         kind = self._session.dialect.KINDS[operation.kind]
         active = any(entry.status == "ACTIVE" for entry in lists)
         scrubs = operation.desired is not None and kind.scrubs(operation.desired)

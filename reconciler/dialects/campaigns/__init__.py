@@ -99,6 +99,13 @@ def read_one(key: str) -> Exchange[Live]:
     return _read_alone(key, *map(Answer, calls, replies))
 
 
+def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
+    """Read the list of campaigns; where the server cannot expand it, only `keys` one by one (`None`: all)."""
+    call = _campaigns_page(expand=True)
+    (reply,) = yield (call,)
+    return (yield from _campaigns(Answer(call, reply), keys))
+
+
 def _calls_of(key: str) -> tuple[Call, Call]:
     schedule = Call("GET", _path(key, "schedule"), expects=frozenset({200, NOT_FOUND}))
     return Call("GET", _path(key)), schedule
@@ -121,7 +128,7 @@ def _campaigns_page(*, expand: bool) -> Call:
     return Call("GET", "/api/campaigns", params={**params, "expand": "schedule"}, expects=expects)
 
 
-def _campaigns(first: Answer) -> Exchange[dict[str, Live]]:
+def _campaigns(first: Answer, keys: Sequence[str] | None = None) -> Exchange[dict[str, Live]]:
     if first.reply.status == BAD_REQUEST:
         reasons = explain(first.reply)
         if not any("expand" in reason for reason in reasons):
@@ -132,7 +139,7 @@ def _campaigns(first: Answer) -> Exchange[dict[str, Live]]:
     rows = yield from pages(first, "campaigns", CAMPAIGNS_PAGE)
     if "expand" in first.call.params and all("schedule" in row and "dialer" in row for row in rows):
         return {row["id"]: _expanded(first, row) for row in rows}
-    return (yield from _each([row["id"] for row in rows]))
+    return (yield from _each([row["id"] for row in rows] if keys is None else keys))
 
 
 def _expanded(answer: Answer, row: dict[str, Any]) -> Live:

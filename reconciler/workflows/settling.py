@@ -1,0 +1,141 @@
+"""The first step of every apply: what earlier runs left open is read back and closed, and HEAD must not go back.
+
+An intent without an outcome is a write whose fate nobody recorded: the run was killed, or lost its network. What is read tells:
+
+| the platform holds | then |
+|---|---|
+| what was to be written | it is closed as `confirmed`, or as stored and not active; this run activates it |
+| what was there before, and the same write derives again from the same commit | it stays open: this run sends it again, under its own key |
+| what was there before, otherwise | it is closed as `not_started`: nothing had been written |
+| something else | it is closed as `unknown`: somebody else wrote since, and the platform does not say what came between |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from reconciler.audit import Event, Record, Run
+from reconciler.dialects.base import Live
+from reconciler.errors import ApiError, Refused
+from reconciler.git import Git
+from reconciler.ledger import Ledger
+from reconciler.plan import Plan, Result, live_hash, sha256_of
+from reconciler.workflows.session import Session, remote_of
+
+SETTLE_S: Final = 2.0
+"""Seconds after an intent before its absence is believed: longer than a platform takes to commit late."""
+
+NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What an earlier run left open, as it was found.
+
+    Attributes:
+        intent: the write.
+        result: how it ended; `None` while it can still be sent again.
+        live: what the platform holds; `None` when it has no such object any more.
+    """
+
+    intent: Record
+    result: Result | None
+    live: Live | None
+
+
+async def look(session: Session, ledger: Ledger) -> tuple[Left, ...]:
+    """Read back every write that the ledger holds without an outcome."""
+    intents = ledger.open_intents()
+    if not intents:
+        return ()
+    newest = max(datetime.fromisoformat(intent.event.ts) for intent in intents)
+    age_s = (session.world.now() - newest).total_seconds()
+    if age_s < SETTLE_S:
+        await session.world.sleep(SETTLE_S - max(age_s, 0.0))
+    return tuple([await _left(session, intent) for intent in intents])
+
+
+async def _left(session: Session, intent: Record) -> Left:
+    try:
+        live = await session.client.run(session.dialect.read_one(intent.data["target"]))
+    except ApiError as error:
+        if error.status != NOT_FOUND:
+            raise
+        return Left(intent, Result.UNKNOWN, None)
+    return Left(intent, _fate(session, intent, live), live)
+
+
+def _fate(session: Session, intent: Record, live: Live) -> Result | None:
+    kind = session.dialect.KINDS[intent.data["object"]]
+    stored = None if live.stored is None else sha256_of(kind.canonical(live.stored))
+    if stored == intent.data["after"]:
+        return Result.CONFIRMED if live.settled else Result.STORED_NOT_ACTIVE
+    return None if live_hash(live, kind) == intent.data["before"] else Result.UNKNOWN
+
+
+def closed(session: Session, lefts: Iterable[Left], plan: Plan, run: Run) -> tuple[Event, ...]:
+    """Return the outcomes of what was left open, leaving out what this run will send again under its own key."""
+    again = {operation.hash for operation in plan.executable}
+    events = []
+    for left in lefts:
+        data = left.intent.data
+        retried = (
+            left.result is None and data["op"] in again and left.intent.event.commit == run.commit
+        )
+        if not retried:
+            kind = session.dialect.KINDS[data["object"]]
+            audit = kind.audit_fields(data["body"]) if data["body"] else {}
+            live = left.live
+            events.append(
+                run.outcome(
+                    left.intent,
+                    left.result or Result.NOT_STARTED,
+                    audit=audit,
+                    schedule_id=None if live is None else live.stored_id,
+                    message=_SAID.get(left.result or Result.NOT_STARTED),
+                )
+            )
+    return tuple(events)
+
+
+_SAID = {
+    Result.NOT_STARTED: "read back by a later run: nothing had been written",
+    Result.UNKNOWN: "read back by a later run: somebody else wrote since, so the platform does not tell whether this was",
+}
+
+
+def notes_on(lefts: Sequence[Left]) -> tuple[str, ...]:
+    """Return a sentence about each write that was left open."""
+    said = {
+        Result.CONFIRMED: "it had been done, and is recorded now",
+        Result.STORED_NOT_ACTIVE: "it is stored and not active; this run activates it",
+        Result.UNKNOWN: "whether it was done cannot be told, because somebody else wrote since: look at what the plan says of it",
+        None: "nothing had been written; it is planned again",
+    }
+    return tuple(
+        f"an earlier run left {left.intent.data['name']} open ({left.intent.data['verb']}, {left.intent.event.ts}): {said[left.result]}"
+        for left in lefts
+    )
+
+
+def skipped(session: Session, git: Git, ledger: Ledger) -> tuple[str, ...]:
+    """Return the commits since the one applied last that never got an apply of their own; oldest first.
+
+    Raises:
+        Refused: HEAD does not descend from the commit that was applied last: applying it would go back.
+    """
+    last, head = ledger.last_applied(), git.head()
+    if last is None or last == head:
+        return ()
+    if git.resolve(f"{last}^{{commit}}") is None:
+        remote = remote_of(session.world, git)
+        if remote is not None:
+            git.complete(remote)
+    if git.resolve(f"{last}^{{commit}}") is None or not git.is_ancestor(last, head):
+        raise Refused(
+            f"HEAD ({head[:12]}) does not descend from the commit applied last ({last[:12]}), so applying it would go back: revert in git, and apply that commit"
+        )
+    return git.commits_between(last, head, session.folder.path)
