@@ -13,6 +13,12 @@ STATE = Path(".reconcile/sandbox.db")
 """Where the platform of the tenant `sandbox` lives, seen from the top of the repository."""
 
 
+AFTER_RESET = (
+    "the records in git stay: what they say was applied counts as removed by hand now, so plan holds it (--revert NAME);"
+    " to forget them too: git update-ref -d refs/notes/reconcile/sandbox"
+)
+
+
 @click.group()
 def sandbox() -> None:
     """Serve, reset or fill the embedded platform: any client written to the API works against it."""
@@ -74,6 +80,7 @@ def reset(state: Path) -> int:
     except platform.SandboxError as error:
         raise UsageError(str(error)) from None
     click.echo(f"reset {state}", err=True)
+    click.echo(AFTER_RESET, err=True)
     return 0
 
 

@@ -12,7 +12,6 @@ from enum import StrEnum
 
 from reconciler import diff, effect
 from reconciler.dialects.base import Kind
-from reconciler.effect import Direction
 from reconciler.models import Body
 
 
@@ -76,20 +75,12 @@ def narrowed_by_hand(
         return ()
     if live is None:
         return ("the schedule",)
-    narrowed = (
+    return tuple(
         name for name in diff.moved(base.body, live) if _narrows(base.body, live, name, kind)
     )
-    return tuple(narrowed)
 
 
 def _narrows(applied: Body, live: Body, name: str, kind: Kind) -> bool:
     """Whether going back to what was applied would widen this field; a field that nobody can judge counts."""
-    one = {name: live[name]} if name in live else {}
-    other = {name: applied[name]} if name in applied else {}
-    return effect.direction(one, other, kind.rules) is not Direction.TIGHTEN and not _neutral(
-        one, other, kind
-    )
-
-
-def _neutral(one: Body, other: Body, kind: Kind) -> bool:
-    return effect.direction(one, other, kind.rules) is Direction.NEUTRAL
+    now, then = ({name: body[name]} if name in body else {} for body in (live, applied))
+    return effect.direction(now, then, kind.rules).widens

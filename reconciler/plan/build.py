@@ -138,7 +138,10 @@ def _kept_narrow(operation: Operation, base: Base | None, kind: Kind) -> Operati
     narrowed = narrowed_by_hand(base, operation.live, operation.desired, kind)
     if not narrowed or not operation.direction.widens:
         return operation
-    why = f"{', '.join(narrowed)} narrowed by hand since it was last applied, and the manifest has not changed since"
+    what = (
+        "its schedule was removed" if operation.live is None else f"{', '.join(narrowed)} narrowed"
+    )
+    why = f"{what} by hand since it was last applied, and the manifest has not changed since: --revert {operation.name} undoes that"
     return replace(operation, action=Action.HELD, would=operation.action, blocked=(why,))
 
 

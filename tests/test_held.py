@@ -1,0 +1,149 @@
+"""Who moved what since it was applied, and what somebody narrowed by hand: never silently widened again."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.dialects.base import Live, Snapshot
+from reconciler.plan import (
+    Action,
+    Base,
+    MovedBy,
+    Origin,
+    approval_from,
+    approved,
+    build,
+    hold_against,
+    serialised,
+)
+from tests.factories import KIND, NOW, make_body, make_desired, make_live, make_retired
+
+BASE = make_body(dial_rate=20.0, max_concurrent_calls=200)
+
+
+def planned(desired, live, *, base=BASE, revert=(), held=None):
+    """Return the one operation of a plan, or nothing."""
+    snapshot = Snapshot({"1001": live}, {}, {}, NOW)
+    known = {"1001": Base(base)} if base != "never" else {}
+    plan = build(
+        Origin("acme", "sandbox:"),
+        [desired],
+        snapshot,
+        {KIND.name: KIND},
+        base=known,
+        revert=revert,
+        held=held,
+    )
+    return plan, (plan.operations[0] if plan.operations else None)
+
+
+def live(**fields) -> Live:
+    return make_live(stored={**BASE, **fields})
+
+
+def test_what_git_moved_is_gits():
+    _, operation = planned(make_desired(body={**BASE, "dial_rate": 25.0}), live())
+    assert (operation.action, operation.moved_by) == (Action.UPDATE, MovedBy.GIT)
+    assert operation.fields_moved_by == {"dial_rate": MovedBy.GIT}
+
+
+def test_what_was_narrowed_by_hand_is_held_with_its_reason():
+    _, operation = planned(make_desired(body=BASE), live(dial_rate=5.0))
+    assert (operation.action, operation.would, operation.moved_by) == (
+        Action.HELD,
+        Action.UPDATE,
+        MovedBy.OUTSIDE,
+    )
+    assert not operation.executable
+    assert "dial_rate narrowed by hand" in operation.blocked[0]
+
+
+def test_what_was_widened_by_hand_is_narrowed_again_like_any_change():
+    _, operation = planned(make_desired(body=BASE), live(dial_rate=40.0))
+    assert operation.action is Action.UPDATE
+    assert operation.executable
+
+
+def test_narrowed_in_one_field_and_widened_in_another_is_held():
+    _, operation = planned(make_desired(body=BASE), live(dial_rate=5.0, max_concurrent_calls=900))
+    assert operation.action is Action.HELD
+
+
+def test_a_schedule_removed_by_hand_is_held():
+    _, operation = planned(
+        make_desired(body=BASE),
+        make_live(stored=None, version=None, stored_id=None, active_id=None),
+    )
+    assert (operation.action, operation.would) == (Action.HELD, Action.CREATE)
+    assert "removed by hand" in operation.blocked[0]
+
+
+def test_a_new_commit_to_the_manifest_reverts_it_and_says_that_both_moved():
+    _, operation = planned(
+        make_desired(body={**BASE, "dial_rate": 22.0}),
+        live(dial_rate=5.0, max_concurrent_calls=100),
+    )
+    assert (operation.action, operation.moved_by) == (Action.UPDATE, MovedBy.BOTH)
+    assert operation.fields_moved_by == {
+        "dial_rate": MovedBy.BOTH,
+        "max_concurrent_calls": MovedBy.OUTSIDE,
+    }
+
+
+def test_retiring_what_was_narrowed_by_hand_is_never_held():
+    _, operation = planned(make_retired("1001"), live(dial_rate=5.0))
+    assert operation.action is Action.RETIRE
+    assert operation.executable
+
+
+def test_without_a_ledger_nobody_knows_and_nothing_is_held():
+    _, operation = planned(make_desired(body=BASE), live(dial_rate=5.0), base="never")
+    assert (operation.action, operation.moved_by) == (Action.UPDATE, MovedBy.UNKNOWN)
+
+
+def test_an_approval_of_that_very_operation_reverts_it_and_of_another_plan_does_not():
+    wanted, now = make_desired(body=BASE), live(dial_rate=5.0)
+    held, _ = planned(wanted, now)
+    asked, operation = planned(wanted, now, revert=["1001"])
+    assert operation.executable
+    approval = approval_from(json.loads(json.dumps(serialised(asked))))
+    assert [each.action for each in hold_against(held, approval).run] == [Action.UPDATE]
+    assert hold_against(held, approved(held)).run == ()
+    assert hold_against(held, None).run == ()
+
+
+def test_an_emergency_stop_is_lifted_by_no_approval():
+    wanted, now = (
+        make_desired(body=BASE),
+        make_live(stored=None, version=None, stored_id=None, active_id=None),
+    )
+    asked, _ = planned(wanted, now, revert=["1001"])
+    stopped, operation = planned(
+        wanted, now, held={"1001": "halted by ops: complaint"}, revert=["1001"]
+    )
+    assert (operation.action, operation.would, operation.blocked) == (
+        Action.HELD,
+        None,
+        ("halted by ops: complaint",),
+    )
+    assert hold_against(stopped, approved(asked)).run == ()
+
+
+@given(st.sampled_from([1.0, 10.0, 20.0, 30.0]), st.sampled_from([100, 200, 300]), st.booleans())
+def test_no_hand_narrowing_is_ever_undone_without_a_word(rate, calls, dnc):
+    """Whatever somebody made of it by hand: what runs on its own never widens a field that was narrowed."""
+    body = {
+        "dial_rate": rate,
+        "max_concurrent_calls": calls,
+        "dnc_verification": dnc or BASE["dnc_verification"],
+    }
+    plan, _ = planned(make_desired(body=BASE), live(**body))
+    narrowed = rate < 20.0 or calls < 200
+    assert not (narrowed and plan.executable)
+
+
+def test_the_reason_names_the_way_out():
+    """The reason and the way out stand in the plan."""
+    _, operation = planned(make_desired(body=BASE), live(dial_rate=5.0))
+    assert operation.blocked[0].endswith(f"--revert {operation.name} undoes that")
