@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -255,6 +256,8 @@ class _Place:
         return self._shell(step["run"], step.get("env", {}))
 
     def _shell(self, text: str, env: Mapping[str, Any]) -> dict[str, str]:
+        if re.search(r"^ *reconcile (plan|apply) ", text, re.MULTILINE):
+            assert self._password(env) == f"password={TOKEN}", "git cannot ask a private forge"
         script, output, summary = (self.home / each for each in ("step.sh", "output", "summary"))
         script.write_text(text)
         output.write_text("")
@@ -275,6 +278,19 @@ class _Place:
         if ran.returncode:
             self.job.result, self.job.code = "failure", ran.returncode
         return dict(line.split("=", 1) for line in output.read_text().splitlines())
+
+    def _password(self, env: Mapping[str, Any]) -> str:
+        """Return what git would send to the forge as its password."""
+        asked = subprocess.run(
+            ["git", "credential", "fill"],
+            cwd=self.workspace,
+            env=self._variables() | env | {"GIT_TERMINAL_PROMPT": "0"},
+            input="protocol=https\nhost=forge.example\n\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return asked.stdout.splitlines()[-1]
 
     def _variables(self) -> dict[str, str]:
         forge, event = self.run.forge, self.run.event
