@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler import audit
 from reconciler.audit import Event
 from reconciler.errors import GitError, LedgerError, ReconcileError, TenantLocked
 from reconciler.git import Git, Ran, run_process
@@ -183,6 +184,76 @@ def test_a_tree_that_never_ends_is_refused(repo):
     planted(repo, tree)
     with pytest.raises(LedgerError, match="more than 200000 paths"):
         opened(repo)
+
+
+def test_a_tree_deeper_than_any_that_git_makes_is_refused(repo):
+    tree = repo.make_tree({"f": ("100644", repo.write_blob(b"x"))})
+    for name in ("dd", "cc", "bb", "aa"):
+        tree = repo.make_tree({name: ("40000", tree)})
+    planted(repo, tree)
+    with pytest.raises(LedgerError, match="deeper than 3 levels: aa/bb/cc/"):
+        opened(repo)
+
+
+def test_a_tree_that_names_a_thing_twice_is_refused(repo):
+    blob = bytes.fromhex(repo.write_blob(b"x"))
+    raw = b"".join(b"100644 README\0" + blob for _ in range(2))
+    planted(
+        repo, git(repo.root, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=raw)
+    )
+    with pytest.raises(LedgerError, match="names 'README' twice"):
+        opened(repo)
+
+
+def test_a_ledger_that_is_no_commit_is_refused(repo):
+    git(repo.root, "update-ref", NOTES, repo.write_blob(b"x"))
+    with pytest.raises(LedgerError, match="is not a commit that is here"):
+        opened(repo)
+
+
+def test_a_file_where_the_folder_of_a_note_belongs_stops_the_append_and_loses_nothing(repo):
+    planted(repo, repo.make_tree({repo.head()[:2]: ("100644", repo.write_blob(b"x"))}))
+    before = git(repo.root, "rev-parse", NOTES)
+    with pytest.raises(LedgerError, match="a file where a folder belongs"):
+        opened(repo).append(told("one", repo.head(), 1))
+    assert git(repo.root, "rev-parse", NOTES) == before
+
+
+def test_a_ledger_that_somebody_removed_is_empty_when_read_again(repo):
+    ledger = opened(repo)
+    ledger.append(told("one", repo.head(), 1))
+    git(repo.root, "update-ref", "-d", NOTES)
+    ledger.refresh()
+    assert ledger.records() == ()
+
+
+def test_a_note_that_would_outgrow_the_limit_is_refused_and_keeps_what_it_has(repo, monkeypatch):
+    ledger = opened(repo)
+    ledger.append(told("one", repo.head(), 1))
+    monkeypatch.setattr("reconciler.ledger.book.NOTE_LIMIT", 2000)
+    with pytest.raises(LedgerError, match=r"would have \d+ bytes; 2000 are allowed"):
+        ledger.append(told("one", repo.head(), 6))
+    assert_sound(repo, 1)
+
+
+def test_many_notes_are_read_a_bounded_number_of_bytes_at_a_time(repo, monkeypatch):
+    ledger = opened(repo)
+    for number in range(5):
+        ledger.append(told(f"run-{number}", f"{number}" * 40, 2))
+    monkeypatch.setattr("reconciler.ledger.book._CHUNK", 1500)
+    assert opened(repo).records() == ledger.records()
+
+
+def test_an_edited_record_stops_whoever_locks_and_is_named(repo):
+    (record,) = opened(repo).append(told("one", repo.head(), 1))
+    forged = audit.encode(dataclasses.replace(record, prev="f" * 64))
+    planted(repo, repo.make_tree({repo.head(): ("100644", repo.write_blob(forged))}))
+    with (
+        pytest.raises(LedgerError, match=r"does not verify: note of \w+, line 1: .* edited"),
+        opened(repo).locked(holder="me"),
+    ):
+        pytest.fail("the ledger does not verify")
+    assert opened(repo).lock() is None
 
 
 def test_a_huge_note_is_refused_before_it_is_read(repo):
@@ -410,6 +481,7 @@ def test_a_crash_at_any_point_loses_nothing_acknowledged_and_the_next_run_finish
         ledger.check()
         for batch in (events[:3], events[3:]):
             acknowledged += [each.id for each in ledger.append(batch)]
+            ledger.heartbeat()
         ledger.release()
     except Killed:
         clock.pass_by(TTL_S + 1)

@@ -133,7 +133,7 @@ class Line:
 
 
 @pytest.mark.parametrize("fault", ["lost", "answer lost", "lied"])
-@pytest.mark.parametrize("nth", range(4))
+@pytest.mark.parametrize("nth", range(5))
 def test_a_push_of_unknown_fate_is_settled_by_reading_the_ref(three, fault, nth):
     """Whichever push it is: the lock's, an append's, a heartbeat's."""
     _, (one, two, _) = three
@@ -142,7 +142,7 @@ def test_a_push_of_unknown_fate_is_settled_by_reading_the_ref(three, fault, nth)
     count = iter(range(100))
 
     def checkpoint(name: str) -> None:
-        if name in {"lock:made", "ledger:committed"} and next(count) == nth:
+        if name in {"lock:made", "ledger:committed", "lock:beating"} and next(count) == nth:
             line.faults.append(fault)
 
     ours = ledger(shaky, options=Clock().options(checkpoint=checkpoint))
@@ -161,8 +161,12 @@ def test_a_remote_that_refuses_for_ever_is_an_error_with_its_reason(three):
     hook.write_text("#!/bin/sh\necho no notes here >&2\nexit 1\n")
     hook.chmod(0o755)
     clock = Clock()
-    with pytest.raises(Unavailable, match="git push: "):
-        ledger(one, clock).append(told("one", one, 1))
+    for write in (
+        lambda: ledger(one, clock).append(told("one", one, 1)),
+        lambda: ledger(one, clock).acquire(holder="one"),
+    ):
+        with pytest.raises(Unavailable, match="git push: "):
+            write()
     assert sum(clock.slept) < 10
     assert git(bare, "for-each-ref", NOTES, MIRROR) == ""
 
@@ -380,6 +384,20 @@ def test_a_run_goes_on_when_somebody_without_the_lock_records_a_stop(three):
     assert_sound(two, 2)
 
 
+def test_a_heartbeat_that_the_remote_will_not_take_is_an_error_with_its_reason(three):
+    bare, (one, *_) = three
+    ours = ledger(one)
+    ours.acquire(holder="one")
+    hook = bare / "hooks" / "update"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(Unavailable, match="git push: "):
+        ours.heartbeat()
+    hook.unlink()
+    ours.heartbeat()
+    assert ours.still_ours()
+
+
 # --- crashes ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -414,6 +432,7 @@ def test_a_crash_at_any_point_is_finished_from_a_fresh_clone(three, tmp_path, po
         ours.acquire(holder="killed")
         for batch in (events[:3], events[3:]):
             acknowledged += [each.id for each in ours.append(batch)]
+            ours.heartbeat()
         ours.release()
     except Killed:
         clock.pass_by(TTL_S + 1)

@@ -21,6 +21,9 @@ from reconciler.ledger.stores import Store
 _STUCK: Final = 5
 """Refusals in a row, with nothing moved by anybody else, after which it is no race."""
 
+_BEATS: Final = 2
+"""Further tries at a heartbeat: one that is lost on the way must not stop a run."""
+
 _PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
 
@@ -208,13 +211,20 @@ class Ledger(Reader):
             if held is None or beat is None:
                 raise ValueError("no lock is held")
             self._beat = beat
-            error = self._moved(Move(self._names.lock, beat.commit, held.commit, exact=True))
-            if error is None:
-                self._held = beat
-                return
-            self.refresh()
-            if self._held is not beat:
-                raise error
+            self._options.checkpoint("lock:beating")
+            move = Move(self._names.lock, beat.commit, held.commit, exact=True)
+            for attempt in itertools.count():
+                error = self._moved(move)
+                self._options.checkpoint("lock:beaten")
+                if error is None:
+                    self._held = beat
+                    return
+                self._pause(attempt)
+                self.refresh()
+                if self._held is beat:
+                    return
+                if attempt >= _BEATS:
+                    raise error
 
     def may_write(self) -> bool:
         """Return whether the platform may be written to: the last acknowledged heartbeat is younger than half the expiry.

@@ -28,6 +28,8 @@ IDENTITY: Final = Identity("reconcile", "reconcile@localhost")
 CHECKPOINTS: Final = (
     "lock:made",
     "lock:moved",
+    "lock:beating",
+    "lock:beaten",
     "ledger:read",
     "ledger:stored",
     "ledger:committed",
