@@ -108,6 +108,8 @@ class Client:
             settings.base_url, settings.credentials, transport_factory or tcp(settings)
         )
         self._free = asyncio.Semaphore(settings.options.concurrency)
+        # One waits for its instant at a time: after a stall all that waited would leave together, beyond any burst.
+        self._door = asyncio.Lock()
         self._pacer = Pacer(settings.options.requests_per_second)
         self._until = monotonic() + settings.options.deadline_s
         self._down_since: float | None = None
@@ -190,8 +192,9 @@ class Client:
 
     async def _attempt(self, call: Call, token: Token | None) -> Reply | Lost:
         async with self._free:
-            now = self._monotonic()
-            await self._pause(self._pacer.reserve(now) - now, "the next request")
+            async with self._door:
+                now = self._monotonic()
+                await self._pause(self._pacer.reserve(now) - now, "the next request")
             sent_at = self._monotonic()
             limit_s = min(call.timeout_s, self.left_s)
             answer = await self._lanes.attempt(call, token, limit_s=limit_s)

@@ -531,6 +531,23 @@ def test_the_configured_rate_is_used_up_and_none_is_refused(rate, burst, count):
     assert platform.times[-1] <= 1.05 * count / rate
 
 
+def test_a_process_that_was_held_up_does_not_send_at_once_all_that_it_missed():
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        def held_up():
+            loop._now += 0.4
+
+        loop.call_at(0.5, held_up)
+        async with client_of(platform, requests_per_second=50, concurrency=8) as client:
+            await client.run(send(*[READ] * 100))
+
+    server = Bucket(50, 10)
+    platform = Platform([server] * 200)
+    play(main())
+    assert server.refused == 0
+
+
 def test_a_limit_that_is_lower_than_configured_is_found():
     server = Bucket(25, 25)
     platform = Platform([server] * 2000)
