@@ -14,7 +14,6 @@ from typing import Any, Final
 import click
 
 from reconciler._version import __version__
-from reconciler.errors import ReconcileError, UsageError, safe
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "validate": ("changes", "Check manifests without the platform (or with it: --online)."),
@@ -80,18 +79,24 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _usage(wrong)
     except click.exceptions.Abort:
         return _say("interrupted; nothing more was started", 130)
-    except ReconcileError as error:
-        return _say(str(error), error.exit_code)
     except BrokenPipeError:
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
         )  # nobody reads on: let the interpreter close in peace
         return 0
+    except Exception as error:
+        from reconciler.errors import ReconcileError  # noqa: PLC0415 - `--help` raises none
+
+        if not isinstance(error, ReconcileError):
+            raise
+        return _say(str(error), error.exit_code)
     return result if isinstance(result, int) else 0
 
 
 def _usage(wrong: click.UsageError) -> int:
     """Map click's own exit code 2, which means "changes present" here, to 64."""
+    from reconciler.errors import UsageError, safe  # noqa: PLC0415 - as above
+
     command = wrong.ctx.command_path if wrong.ctx else "reconcile"
     return _say(f"{safe(wrong.format_message())} (see {command} --help)", UsageError.exit_code)
 
