@@ -12,6 +12,7 @@ import click
 import pytest
 
 from reconciler import sandbox
+from reconciler.audit import Provenance, Run
 from reconciler.cli import COMMANDS, reconcile, run
 from reconciler.git import Git
 from reconciler.ledger import Ledger
@@ -510,6 +511,51 @@ def test_a_sink_that_fails_is_reported_and_harms_nothing(desk: Desk, server: san
     )
     assert "no/such/folder/events.jsonl" in desk.out
     assert server.executed("1003") == 1
+
+
+# --- records that a remote keeps ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def remote(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The desk's tenant lives on a real platform, so its records live in `origin`; one was pushed by another clone."""
+    desk.edit('url: "sandbox:"', "url: https://acme.cxonecloud.com", "tenant.yaml")
+    desk.edit('  clock: "2027-03-01T12:00:00Z"\n', "", "tenant.yaml")
+    commit(desk.folder)
+    shared = tmp_path_factory.mktemp("origin")
+    git(shared, "init", "-q", "--bare")
+    git(desk.folder, "remote", "add", "origin", str(shared))
+    git(desk.folder, "push", "-q", "origin", "HEAD:refs/heads/main")
+    other = tmp_path_factory.mktemp("other") / "clone"
+    git(desk.folder, "clone", "-q", "-b", "main", str(shared), str(other))
+    there = Git(other, environ=dict(os.environ))
+    maker = Run(
+        "sandbox", there.head(), "run-1", lambda: datetime.now(UTC), Provenance("somebody else")
+    )
+    ledger = Ledger.open(there, "sandbox", clock=lambda: datetime.now(UTC), remote="origin")
+    ledger.append([maker.note("written in another clone")])
+    return shared
+
+
+@pytest.mark.usefixtures("remote")
+def test_the_audit_log_fetches_what_other_clones_recorded(desk: Desk) -> None:
+    assert desk.run("audit", "log", "schedules/sandbox") == 0
+    assert "written in another clone" in desk.out
+
+
+@pytest.mark.usefixtures("remote")
+def test_the_audit_log_needs_no_valid_manifests(desk: Desk) -> None:
+    (desk.tenant / "broken.yaml").write_text("kind: [a\n", encoding="utf-8")
+    assert desk.run("audit", "log", "schedules/sandbox") == 0
+    assert "written in another clone" in desk.out
+
+
+def test_a_remote_that_does_not_answer_is_69_and_never_an_empty_log(
+    desk: Desk, remote: Path
+) -> None:
+    shutil.rmtree(remote)
+    desk.says(69, "audit", "log", "schedules/sandbox")
+    desk.says(69, "lock", "status", "schedules/sandbox")
 
 
 # --- the face -------------------------------------------------------------------------------------------------------------

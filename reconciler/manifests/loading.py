@@ -82,6 +82,18 @@ def load_tenant(where: TenantFolder, *, keep_places: bool = False) -> Folder:
         return loader.folder()
 
 
+def load_settings(where: TenantFolder) -> Tenant:
+    """Return what a tenant's `tenant.yaml` says, whatever its manifests say.
+
+    Raises:
+        ManifestError: everything that is wrong with the file.
+    """
+    file = show(where.path / TENANT_FILE)
+    return validate(
+        Tenant, Source(file, _the_only(read(read_file(file), file, keep_places=True), file))
+    )
+
+
 @contextmanager
 def _collector_off() -> Iterator[None]:
     """Keep the cyclic collector off: it would walk all of what was loaded again and again, and find nothing."""

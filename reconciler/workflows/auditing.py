@@ -9,8 +9,9 @@ from reconciler.audit import Record, RecordKind
 from reconciler.errors import GitError, UsageError
 from reconciler.git import Git, toplevel
 from reconciler.ledger import Ledger
-from reconciler.manifests import find_tenants
+from reconciler.manifests import find_tenants, load_settings
 from reconciler.report import Report, Row, Table, Tone, count
+from reconciler.workflows.session import records as ledger_of
 from reconciler.workflows.world import World
 
 
@@ -20,6 +21,8 @@ def opened(world: World, path: Path, tenant: str | None) -> Ledger:
     Raises:
         UsageError: no such tenant, or several and none named.
         GitError: no git repository.
+        ManifestError: `tenant.yaml` is wrong, so nobody knows where the records are.
+        Unavailable: the remote that keeps them does not answer.
     """
     found = [where for where in find_tenants(path) if tenant in {None, where.name}]
     if len(found) != 1:
@@ -28,7 +31,8 @@ def opened(world: World, path: Path, tenant: str | None) -> Ledger:
     top = toplevel(found[0].path, environ=world.environ)
     if top is None:
         raise GitError(f"{path} is in no git repository, so there are no records")
-    return Ledger.open(Git(top, environ=world.environ), found[0].name, clock=world.now)
+    url = load_settings(found[0]).spec.url
+    return ledger_of(world, Git(top, environ=world.environ), found[0].name, url)
 
 
 def log(world: World, path: Path, tenant: str | None) -> Report:
