@@ -13,8 +13,17 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.diff import FieldChange
-from reconciler.errors import Place
-from reconciler.plan import Action, Operation, Outcome, Plan, Result, serialised, serialised_finding
+from reconciler.errors import Place, Problem
+from reconciler.plan import (
+    FAILURES,
+    Action,
+    Operation,
+    Outcome,
+    Plan,
+    Result,
+    serialised,
+    serialised_finding,
+)
 from reconciler.policies.base import Finding, Level
 
 NAMES_SHOWN = 8
@@ -313,9 +322,7 @@ def apply_verdict(plan: Plan, outcomes: Sequence[Outcome]) -> str:
         outcome.done or outcome.result is Result.STORED_NOT_ACTIVE for outcome in outcomes
     )
     active = sum(outcome.done for outcome in outcomes)
-    failed = sum(
-        outcome.result in {Result.FAILED, Result.UNKNOWN, Result.REFUSED} for outcome in outcomes
-    )
+    failed = sum(outcome.result in FAILURES for outcome in outcomes)
     held = len(plan.operations) - applied - failed
     return f"{len(plan.operations)} planned, {applied} applied, {active} active, {failed} failed, {held} held"
 
@@ -382,5 +389,24 @@ def of_validation(
             "manifests": manifests,
             "files": files,
             "findings": [serialised_finding(finding) for finding in findings],
+        },
+    )
+
+
+def of_problems(problems: Sequence[Problem], *, exit_code: int) -> Report:
+    """Return the report of files that do not say a valid thing, for a page or a log that shows no stderr."""
+    rows = tuple(
+        Row(("error", problem.message), Tone.BAD, place=problem.place) for problem in problems
+    )
+    return Report(
+        title="Validate",
+        verdict=f"{count(len(problems), 'problem')}: nothing was planned or applied",
+        tone=Tone.BAD,
+        exit_code=exit_code,
+        tables=(Table("Problems", ("level", "message"), rows),),
+        data={
+            "problems": [
+                {"place": str(problem.place), "message": problem.message} for problem in problems
+            ]
         },
     )

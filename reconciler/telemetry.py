@@ -60,13 +60,14 @@ class Activated(Event):
     """The dialer took what was stored.
 
     Attributes:
-        latency_s: seconds from storing to taking, both on the platform's clock (`pacing.activation_latency`).
+        latency_s: seconds from storing to taking, both on the platform's clock (`pacing.activation_latency`); `None` when
+            the platform did not say, as after a removal.
     """
 
     type: ClassVar[str] = "activated"
 
     schedule_id: str | None
-    latency_s: float
+    latency_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ class Notebook:
         self.lines: list[tuple[str, str]] = []
         self.outcomes: list[Outcome] = []
         self.lost = False
+        self.asked_until_lost: int | None = None
 
     def key(self, operation: Operation, attempt: int) -> str:
         return f"{operation.hash[:40]}-{attempt}"
@@ -39,6 +40,9 @@ class Notebook:
         self.lines.append(("retry", f"{operation.name}/{attempt}"))
 
     async def may_write(self) -> bool:
+        if self.asked_until_lost is not None:
+            self.asked_until_lost -= 1
+            return self.asked_until_lost >= 0
         return not self.lost
 
     async def outcome(self, outcome: Outcome) -> None:

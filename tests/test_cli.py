@@ -202,6 +202,37 @@ def test_no_manifests_is_65_and_not_no_changes(desk: Desk) -> None:
     assert "no manifests" in desk.says(65, "plan", "schedules/sandbox")
 
 
+@pytest.mark.parametrize(
+    ("style", "shown"),
+    [("github", "::error file="), ("markdown", "is not valid YAML"), ("json", '"problems"')],
+)
+def test_bad_yaml_shows_on_the_page_that_the_format_is_for(
+    desk: Desk, style: str, shown: str
+) -> None:
+    (desk.tenant / "broken.yaml").write_text("kind: [a\n", encoding="utf-8")
+    assert desk.run("validate", "--format", style, "schedules/sandbox") == 65
+    assert shown in desk.out
+    assert "broken.yaml" in desk.out
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["policies: {dnc-lst: 'off'}", "waivers: [{rule: dnc-lst, reason: r, until: 2027-12-31}]"],
+)
+def test_a_rule_that_does_not_exist_is_refused_and_not_ignored(desk: Desk, line: str) -> None:
+    desk.edit(
+        "  requests_per_second: 20\n", f"  requests_per_second: 20\n  {line}\n", "tenant.yaml"
+    )
+    assert desk.run("validate", "schedules/sandbox") == 5
+    assert "'dnc-lst', which does not exist; there is calling-windows" in desk.out
+
+
+def test_a_plan_needs_no_commit(desk: Desk) -> None:
+    shutil.rmtree(desk.folder / ".git")
+    git(desk.folder, "init", "-q")
+    assert desk.run("plan", "schedules/sandbox") == 0
+
+
 # --- secret, host, scope: 77 ----------------------------------------------------------------------------------------------
 
 

@@ -288,3 +288,52 @@ def test_many_are_verified_by_few_looks() -> None:
             line for line in bench.world.traffic if str(line).startswith("GET /api/campaigns/")
         ]
         assert len(reads) < len(keys)
+
+
+def test_a_refresh_is_a_write_too_and_needs_the_lock() -> None:
+    desired = [make_desired("1001", body=make_body(dial_rate=10.0))]
+    with engine({"1001": make_body()}, faults=["locked:1001:times=1"]) as bench:
+        bench.options = Options(wait_s=0, settle_s=1.0)
+        bench.apply(desired)
+        bench.journal.lost = True
+        _, (outcome,) = bench.apply(desired)
+        assert outcome.result is Result.NOT_STARTED
+        assert [method for method, _, _ in bench.world.traffic].count("PUT") == 1
+
+
+def test_a_lock_lost_between_write_and_refresh_leaves_it_stored_and_not_dialing() -> None:
+    with engine({"1001": make_body()}) as bench:
+        bench.journal.asked_until_lost = 1
+        _, (outcome,) = bench.apply([make_desired("1001", body=make_body(dial_rate=10.0))])
+        assert (outcome.result, outcome.code) == (Result.STORED_NOT_ACTIVE, 6)
+        assert not any(method == "PUT" for method, _, _ in bench.world.traffic)
+
+
+def test_a_platform_that_goes_away_after_an_uncertain_write_leaves_its_fate_open() -> None:
+    """Nobody read back, so nobody may say that it failed: the intent stays open for the next run."""
+    faults = ["reset-after:POST /api/campaigns/*:times=1", "503:GET /api/campaigns/1001*"]
+    with engine({"1001": make_body()}, faults=faults) as bench:
+        _, (outcome,) = bench.apply([make_desired("1001", body=make_body(dial_rate=10.0))])
+        assert outcome.result is Result.UNKNOWN
+        assert outcome.wrote
+
+
+def test_what_is_stored_counts_before_what_went_wrong_after_it() -> None:
+    with engine({"1001": make_body()}, faults=["403:PUT *"]) as bench:
+        _, (outcome,) = bench.apply([make_desired("1001", body=make_body(dial_rate=10.0))])
+        assert (outcome.result, outcome.code) == (Result.STORED_NOT_ACTIVE, 77)
+        assert outcome.stored_id is not None
+
+
+def test_what_somebody_changes_before_it_is_verified_is_overtaken() -> None:
+    with engine({"1001": make_body()}, faults=["locked:1001:times=1"]) as bench:
+
+        def overtake(line: str) -> bool:
+            if "waiting" in line:
+                bench.world.put_campaign("1001", "Campaign 1001", schedule=make_body(dial_rate=3.0))
+            return False
+
+        bench.stop_after = overtake
+        _, (outcome,) = bench.apply([make_desired("1001", body=make_body(dial_rate=10.0))])
+        assert outcome.result is Result.OVERTAKEN
+        assert not outcome.done

@@ -14,7 +14,7 @@ from reconciler.plan import DONE, Result
 _SHORTEST_ID: Final = 7
 """Digits that name a commit, at least."""
 
-_LEFT_SOMETHING: Final = frozenset({*DONE, Result.STORED_NOT_ACTIVE})
+_LEFT_SOMETHING: Final = frozenset({*DONE, Result.STORED_NOT_ACTIVE, Result.OVERTAKEN})
 
 
 def _left_something(record: Record) -> bool:

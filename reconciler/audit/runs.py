@@ -233,7 +233,7 @@ def _action(verb: Action, result: Result) -> str:
     """Name what happened to the schedule: an attempt that changed nothing is no deployment."""
     if result in DONE:
         return _ACTIONS[verb]
-    if result is Result.STORED_NOT_ACTIVE:
+    if result in {Result.STORED_NOT_ACTIVE, Result.OVERTAKEN}:
         return "SCHEDULE_STORED"
     return "SCHEDULE_UNKNOWN" if result is Result.UNKNOWN else "SCHEDULE_UNCHANGED"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from reconciler.cli import options
-from reconciler.errors import UsageError
+from reconciler.errors import ManifestError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.report import Report
@@ -40,9 +40,18 @@ def validate(
     asked = validation.Request(
         paths or (options.DEFAULT_PATH,), tenant=tenant, online=online, **network
     )
-    if not online:
-        return _shown(validation.check(options.world(), asked), style)
-    return _shown(_run(validation.validate(options.world(), asked)), style)
+    try:
+        world = options.world()
+        report = (
+            _run(validation.validate(world, asked)) if online else validation.check(world, asked)
+        )
+    except ManifestError as error:
+        if style == "text":  # on a terminal its lines on stderr say it all
+            raise
+        from reconciler.report import of_problems  # noqa: PLC0415 - see `reconciler.cli`
+
+        report = of_problems(error.problems, exit_code=error.exit_code)
+    return _shown(report, style)
 
 
 @click.command()
@@ -59,12 +68,7 @@ def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
 
 @click.command()
 @options.targets
-@click.option(
-    "--revert",
-    multiple=True,
-    metavar="NAME",
-    help="Undo what somebody narrowed by hand on this manifest's object; may be repeated.",
-)
+@options.revert
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
@@ -95,12 +99,7 @@ def plan(
 
 @click.command()
 @options.targets
-@click.option(
-    "--revert",
-    multiple=True,
-    metavar="NAME",
-    help="Undo what somebody narrowed by hand on this manifest's object; may be repeated.",
-)
+@options.revert
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--approved",
@@ -125,17 +124,7 @@ def plan(
     metavar="SECONDS",
     help="Longest wait for a locked dialer, and for activation.",
 )
-@click.option(
-    "--events",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Append telemetry events there, one JSON line each.",
-)
-@click.option(
-    "--publish-events",
-    "publish",
-    is_flag=True,
-    help="Also hand telemetry events to the platform (scope telemetry:write).",
-)
+@options.events
 @options.tenant
 @options.network
 @options.output
@@ -215,17 +204,7 @@ async def _apply(asked: Any, confirm: Any, style: str) -> int:
 @click.option(
     "--write", is_flag=True, help="Edit the proposals into the manifests, comments and order kept."
 )
-@click.option(
-    "--events",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Append telemetry events there, one JSON line each.",
-)
-@click.option(
-    "--publish-events",
-    "publish",
-    is_flag=True,
-    help="Also hand telemetry events to the platform (scope telemetry:write).",
-)
+@options.events
 @options.tenant
 @options.network
 @options.output

@@ -54,6 +54,31 @@ def tenant(command: Command) -> Command:
     )(command)
 
 
+def revert(command: Command) -> Command:
+    """Add `--revert`."""
+    said = "Undo what somebody narrowed by hand on this manifest's object; may be repeated."
+    return click.option("--revert", multiple=True, metavar="NAME", help=said)(command)
+
+
+def events(command: Command) -> Command:
+    """Add where telemetry events go."""
+    for option in (
+        click.option(
+            "--publish-events",
+            "publish",
+            is_flag=True,
+            help="Also hand telemetry events to the platform (scope telemetry:write).",
+        ),
+        click.option(
+            "--events",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Append telemetry events there, one JSON line each.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def network(command: Command) -> Command:
     """Add what says how the platform is reached."""
     for option in (

@@ -19,6 +19,7 @@ from reconciler.plan.base import Base, MovedBy
 from reconciler.plan.build import build, live_hash
 from reconciler.plan.values import (
     DONE,
+    FAILURES,
     FORMAT_VERSION,
     Action,
     Operation,
@@ -34,6 +35,7 @@ from reconciler.plan.values import (
 
 __all__ = [
     "DONE",
+    "FAILURES",
     "FORMAT_VERSION",
     "SHARES_FROM",
     "Action",

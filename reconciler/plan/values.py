@@ -158,12 +158,14 @@ class Result(StrEnum):
     """The answer was lost, and reading back showed that it had been done."""
     STORED_NOT_ACTIVE = "stored_not_active"
     """Stored, but the dialer has not taken it; the next run finishes it."""
+    OVERTAKEN = "overtaken"
+    """Stored, and changed by somebody else before it was verified."""
     STALE = "stale"
     """The object moved since it was planned; nothing was written."""
     REFUSED = "refused"
     """The platform said no; nothing was written."""
     FAILED = "failed"
-    """Could not be done, or what was read back is not what was written."""
+    """Could not be done."""
     UNKNOWN = "unknown"
     """A write was sent and its fate could not be learned; the next run settles it."""
     NOT_STARTED = "not_started"
@@ -174,6 +176,10 @@ DONE = frozenset(
     {Result.CREATED, Result.UPDATED, Result.DELETED, Result.REFRESHED, Result.CONFIRMED}
 )
 """Results after which the platform holds and dials what was desired."""
+
+
+FAILURES = frozenset({Result.FAILED, Result.OVERTAKEN, Result.REFUSED, Result.UNKNOWN})
+"""Results that somebody must look at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date
 from typing import Protocol
@@ -62,8 +62,9 @@ def check_all(
         waivers: a waived finding becomes an `info` that says until when it is waived and why.
     """
     today = facts.now.astimezone(UTC).date()
+    waivers = tuple(waivers)
     standing = [waiver for waiver in waivers if waiver.until >= today]
-    found = []
+    found = list(_unknown({*levels, *(waiver.rule for waiver in waivers)}))
     for rule, policy in POLICIES.items():
         for finding in policy.check(facts):
             judged = _judged(finding, policy.LEVEL, levels.get(rule), standing)
@@ -80,6 +81,13 @@ def check_all(
             ),
         )
     )
+
+
+def _unknown(named: Iterable[str]) -> Iterator[Finding]:
+    """Yield a finding for each rule that a tenant names and that does not exist: a slip there would switch off nothing, and nobody would know."""
+    for rule in sorted(set(named) - set(POLICIES)):
+        message = f"tenant.yaml names the rule {rule!r}, which does not exist; there is {', '.join(sorted(POLICIES))}"
+        yield Finding("unknown-rule", Level.ERROR, message)
 
 
 def _judged(

@@ -16,7 +16,7 @@ from reconciler.errors import GitError, ReconcileError, Refused, StalePlan, Usag
 from reconciler.execute import Executor, Options
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.plan import Approval, Cut, Operation, Outcome, Plan, Result
+from reconciler.plan import FAILURES, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report
 from reconciler.settings import Provenance
 from reconciler.workflows import planning, settling, telling
@@ -168,17 +168,13 @@ class _Run:
     async def carry_out(self, approval: Approval | None, confirm: Confirm) -> Report:
         """Settle, plan again now that nobody else applies, and carry out what was approved."""
         session, ledger = self.session, self.ledger
+        commit, world = self.git.head(), session.world
+        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
         passed_over = settling.skipped(session, self.git, ledger)
         left = await settling.look(session, ledger)
+        ledger.append(settling.told(session, left, run))
         plan, snapshot = await planning.make(session, self.asked.names, self.asked.revert)
-        run = Run(
-            plan.origin.tenant,
-            self.git.head(),
-            session.world.new_id(),
-            session.world.now,
-            provenance(session.world),
-        )
-        before = (*settling.closed(session, left, plan, run), *map(run.superseded, passed_over))
+        ledger.append(settling.dropped(session, left, plan, run))
         notes = settling.notes_on(left)
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
         self._within_limits(cut.run)
@@ -186,9 +182,10 @@ class _Run:
             confirm(reports.of_plan(plan, exit_code=0, notes=notes))
         notes = (*notes, *_held(cut, plan))
         if not cut.run:
-            ledger.append(before)
             return reports.of_apply(plan, (), exit_code=exit_code(plan, cut, ()), notes=notes)
-        done = await self._execute(run, plan, snapshot, cut.run, before)
+        done = await self._execute(
+            run, plan, snapshot, cut.run, tuple(map(run.superseded, passed_over))
+        )
         code = exit_code(plan, cut, done.outcomes)
         if done.unrecorded is not None:
             code = (
@@ -256,14 +253,17 @@ def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:
 def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
     """Return DESIGN §7's code of an apply: the worst that happened, partly applied first."""
     results = {outcome.result for outcome in outcomes}
-    wrote = any(outcome.wrote for outcome in outcomes)
     failed = [
         outcome
         for outcome in outcomes
-        if outcome.result in {Result.FAILED, Result.UNKNOWN, Result.REFUSED}
+        if outcome.result in FAILURES or outcome.code not in {0, NOT_FINISHED}
     ]
     if failed:
-        return PARTLY if wrote else max(outcome.code for outcome in failed) or 1
+        return (
+            PARTLY
+            if any(outcome.wrote for outcome in outcomes)
+            else max(outcome.code for outcome in failed) or 1
+        )
     if results & {Result.STORED_NOT_ACTIVE, Result.NOT_STARTED}:
         return NOT_FINISHED
     if Result.STALE in results or cut.stale or cut.strange:

@@ -54,25 +54,43 @@ class Request:
 
 async def read(world: World, asked: Request) -> Plan:
     """Return the plan for one tenant."""
+    plan, _ = await _read(world, asked)
+    return plan
+
+
+async def _read(world: World, asked: Request) -> tuple[Plan, tuple[str, ...]]:
+    """Return the plan, and the names of the writes that an earlier run left open."""
     folder = load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
         plan, _ = await make(session, asked.names, asked.revert)
-    return plan
+        left = session.ledger.open_intents() if session.ledger else ()
+    return plan, tuple(str(intent.data["name"]) for intent in left)
 
 
 async def show(world: World, asked: Request) -> report.Report:
     """Return the report of a plan; write it to a file when asked."""
-    plan = await read(world, asked)
+    plan, left = await _read(world, asked)
     if asked.out is not None:
         _write(asked.out, plan)
-    return report.of_plan(plan, exit_code=exit_code(plan, detailed=asked.detailed))
+    code = exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
+    notes = (
+        (
+            f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it",
+        )
+        if left
+        else ()
+    )
+    return report.of_plan(plan, exit_code=code, notes=notes)
 
 
-def exit_code(plan: Plan, *, detailed: bool) -> int:
-    """Return DESIGN §7's code of a plan that was only shown: a refusal beats "changes present"."""
+def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
+    """Return DESIGN §7's code of a plan that was only shown: a refusal beats "changes present".
+
+    What an earlier run left open is something to do, too: only an apply settles it.
+    """
     if plan.refused:
         return REFUSED
-    return CHANGES_PRESENT if detailed and plan.operations else 0
+    return CHANGES_PRESENT if detailed and (plan.operations or unsettled) else 0
 
 
 async def make(
@@ -92,7 +110,7 @@ async def make(
         url=session.settings.url,
         rules_version=policies.RULES_VERSION,
         tzdata_version=tzdata.IANA_VERSION,
-        commit=session.git.head() if session.git else None,
+        commit=session.git.resolve("HEAD^{commit}") if session.git else None,
         skew_s=0.0
         if session.settings.in_process
         else skew_s,  # the embedded platform may live in any year
@@ -157,8 +175,11 @@ def judge(session: Session, snapshot: Snapshot, past: Past) -> tuple[Finding, ..
     findings = _judged(session, session.folder.desired, snapshot, past)
     if not findings:
         return findings
-    placed = load(session.folder.path, None, keep_places=True)
-    return _judged(session, placed.desired, snapshot, past)
+    asked = {desired.key for desired in session.folder.desired}
+    placed = load(session.folder.path, None, keep_places=True).desired
+    return _judged(
+        session, tuple(desired for desired in placed if desired.key in asked), snapshot, past
+    )
 
 
 def _judged(

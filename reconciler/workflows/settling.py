@@ -76,29 +76,34 @@ def _fate(session: Session, intent: Record, live: Live) -> Result | None:
     return None if live_hash(live, kind) == intent.data["before"] else Result.UNKNOWN
 
 
-def closed(session: Session, lefts: Iterable[Left], plan: Plan, run: Run) -> tuple[Event, ...]:
-    """Return the outcomes of what was left open, leaving out what this run will send again under its own key."""
+def told(session: Session, lefts: Iterable[Left], run: Run) -> tuple[Event, ...]:
+    """Return the outcomes of what is known to have ended. Recorded before anything is planned: planning compares with what was applied last."""
+    return tuple(
+        _outcome(session, left, left.result, run) for left in lefts if left.result is not None
+    )
+
+
+def dropped(session: Session, lefts: Iterable[Left], plan: Plan, run: Run) -> tuple[Event, ...]:
+    """Return the outcomes of what had not been written and this run does not send again under its own key."""
     again = {operation.hash for operation in plan.executable}
-    events = []
-    for left in lefts:
-        data = left.intent.data
-        retried = (
-            left.result is None and data["op"] in again and left.intent.event.commit == run.commit
-        )
-        if not retried:
-            kind = session.dialect.KINDS[data["object"]]
-            audit = kind.audit_fields(data["body"]) if data["body"] else {}
-            live = left.live
-            events.append(
-                run.outcome(
-                    left.intent,
-                    left.result or Result.NOT_STARTED,
-                    audit=audit,
-                    schedule_id=None if live is None else live.stored_id,
-                    message=_SAID.get(left.result or Result.NOT_STARTED),
-                )
-            )
-    return tuple(events)
+    return tuple(
+        _outcome(session, left, Result.NOT_STARTED, run)
+        for left in lefts
+        if left.result is None
+        and not (left.intent.data["op"] in again and left.intent.event.commit == run.commit)
+    )
+
+
+def _outcome(session: Session, left: Left, result: Result, run: Run) -> Event:
+    data = left.intent.data
+    kind = session.dialect.KINDS[data["object"]]
+    return run.outcome(
+        left.intent,
+        result,
+        audit=kind.audit_fields(data["body"]) if data["body"] else {},
+        schedule_id=None if left.live is None else left.live.stored_id,
+        message=_SAID.get(result),
+    )
 
 
 _SAID = {

@@ -51,7 +51,7 @@ def events_of(tenant: str, outcome: Outcome, now: str) -> tuple[Event, ...]:
         return ()
     events: list[Event] = []
     if (
-        outcome.done or outcome.result is Result.STORED_NOT_ACTIVE
+        outcome.done or outcome.result in {Result.STORED_NOT_ACTIVE, Result.OVERTAKEN}
     ) and outcome.operation.action is not Action.REFRESH:
         at = outcome.stored_at or now
         events.append(
@@ -59,14 +59,13 @@ def events_of(tenant: str, outcome: Outcome, now: str) -> tuple[Event, ...]:
         )
     if outcome.done:
         at = outcome.activated_at or now
-        latency_s = outcome.latency_s if outcome.latency_s is not None else 0.0
         events.append(
             Activated(
                 tenant=tenant,
                 campaign_id=key,
                 at=at,
                 schedule_id=outcome.stored_id,
-                latency_s=latency_s,
+                latency_s=outcome.latency_s,
             )
         )
     else:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from reconciler.dialects.base import Dialect, Exchange, Kind, Live, Stored
+from reconciler.dialects.base import Dialect, Exchange, Kind, Live, Stored, Waiting
 from reconciler.effect import Direction
 from reconciler.errors import (
     AccessError,
@@ -22,6 +22,7 @@ from reconciler.errors import (
     Unavailable,
     UncertainWrite,
 )
+from reconciler.execute.lookout import Lookout
 from reconciler.pacing import activation_latency
 from reconciler.plan import Action, Operation, Outcome, Result, live_hash
 
@@ -110,10 +111,12 @@ class Executor:
     monotonic: Callable[[], float]
     progress: Callable[[str], None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    _lookout: _Lookout = field(init=False)
+    lookout: Lookout = field(init=False)
 
     def __post_init__(self) -> None:
-        self._lookout = _Lookout(self)
+        self.lookout = Lookout(
+            self.platform.run, self.dialect, self.options.look_s, self.monotonic, self.pause
+        )
 
     async def run(self, operations: Iterable[Operation]) -> tuple[Outcome, ...]:
         """Carry out the operations, tightenings first, and return an outcome for each, in that order."""
@@ -131,7 +134,7 @@ class Executor:
 
     async def _group(self, operations: list[Operation]) -> tuple[Outcome, ...]:
         slots = asyncio.Semaphore(self.options.concurrency)
-        self._lookout.writing += len(operations)
+        self.lookout.writing += len(operations)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._recorded(operation, slots)) for operation in operations
@@ -153,14 +156,6 @@ class Executor:
         await self.journal.outcome(outcome)
         return outcome
 
-    async def seen(self, key: str) -> Live:
-        """Return an object as the platform has it soon; whoever waits together is answered by one look."""
-        return await self._lookout.see(key)
-
-    def written(self) -> None:
-        """Say that one operation has nothing more to write, or waits."""
-        self._lookout.writing -= 1
-
     async def pause(self, seconds: float) -> None:
         """Sleep, or less when the run is stopped."""
         sleeper = asyncio.ensure_future(self.sleep(seconds))
@@ -170,79 +165,6 @@ class Executor:
         finally:
             sleeper.cancel()
             stopper.cancel()
-
-
-LIST_FROM = 4
-"""Objects from which on one look at the whole list is cheaper than a look at each."""
-
-
-class _Lookout:
-    """Looks at what was written, for everybody who waits: rarely while there is more to write, for requests are what an apply is short of."""
-
-    def __init__(self, executor: Executor) -> None:
-        self.writing = 0
-        self._to = executor
-        self._waiting: dict[str, asyncio.Future[Live]] = {}
-        self._task: asyncio.Task[None] | None = None
-        self._looked = float("-inf")
-
-    async def see(self, key: str) -> Live:
-        """Return the object as the next look finds it."""
-        future = self._waiting.get(key)
-        if future is None:
-            future = self._waiting[key] = asyncio.get_running_loop().create_future()
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._look())
-        return await asyncio.shield(future)
-
-    async def _look(self) -> None:
-        wait = self._looked + self._to.options.look_s - self._to.monotonic()
-        while self.writing > 0 and wait > 0 and not self._to.stop.is_set():
-            await self._to.pause(min(wait, FIRST_POLL_S))
-            wait = self._looked + self._to.options.look_s - self._to.monotonic()
-        waiting, self._waiting = self._waiting, {}
-        try:
-            found = await self._to.platform.run(self._exchange(tuple(waiting)))
-        except BaseException as error:
-            for future in waiting.values():
-                _fail(future, error)
-            if isinstance(error, ReconcileError):
-                return
-            raise
-        self._looked = self._to.monotonic()
-        for key, future in waiting.items():
-            if not future.done():
-                future.set_result(found[key])
-        if self._waiting:
-            self._task = asyncio.create_task(self._look())
-
-    def _exchange(self, keys: tuple[str, ...]) -> Exchange[Mapping[str, Live]]:
-        dialect = self._to.dialect
-        return _many(dialect, keys) if len(keys) >= LIST_FROM else _each(dialect, keys)
-
-
-def _fail(future: asyncio.Future[Live], error: BaseException) -> None:
-    if isinstance(error, ReconcileError):
-        future.set_exception(error)
-    else:
-        future.cancel()
-
-
-def _many(dialect: Dialect, keys: tuple[str, ...]) -> Exchange[Mapping[str, Live]]:
-    """Read the list; one that changes while it is read says nothing, so then each object is asked for."""
-    try:
-        found = yield from dialect.read_some(keys)
-    except ApiError:
-        found = {}
-    missing = [key for key in keys if key not in found]
-    return {**found, **(yield from _each(dialect, missing))}
-
-
-def _each(dialect: Dialect, keys: Iterable[str]) -> Exchange[Mapping[str, Live]]:
-    found = {}
-    for key in keys:
-        found[key] = yield from dialect.read_one(key)
-    return found
 
 
 class _Moved(Exception):  # noqa: N818 - control flow inside this module, never seen outside
@@ -260,13 +182,14 @@ class _Step:
         self.wrote = False
         self.confirmed = False
         self.stored: Stored | None = None
+        self.uncertain = False
         self._resting = False
 
     def at_rest(self) -> None:
         """Say, once, that there is nothing more to write here before somebody else's look."""
         if not self._resting:
             self._resting = True
-            self.to.written()
+            self.to.lookout.writing -= 1
 
     async def run(self, slots: asyncio.Semaphore) -> Outcome:
         """Return the outcome; never raises for anything that the platform or the network does."""
@@ -277,24 +200,29 @@ class _Step:
                 await self._store()
             return await self._activate()
         except _Moved as moved:
-            return self._end(Result.STALE, str(moved))
+            return self._end(Result.UNKNOWN if self.uncertain else Result.STALE, str(moved))
         except ReconcileError as error:
             return self._failed(error)
 
     def _failed(self, error: ReconcileError) -> Outcome:
-        message = str(error)
-        match error:
-            case NotFinished() | TenantLocked():
-                result = Result.STORED_NOT_ACTIVE if self.wrote else Result.NOT_STARTED
-            case UncertainWrite():
-                result, message = Result.UNKNOWN, f"{error}; the next apply settles it"
-            case ApiError() if not self.wrote:
-                result = Result.REFUSED
-            case _:
-                result = Result.FAILED
+        result, message = self._result_of(error), str(error)
+        if result is Result.UNKNOWN:
+            message = f"{error}; the next apply settles it"
+        if result is Result.STORED_NOT_ACTIVE:
+            message = f"stored, not active: {error}; the next apply finishes it"
         if isinstance(error, AccessError | Unavailable | TenantLocked):
             self.to.stop.set()  # nothing else will fare better; what is under way is finished and recorded
         return replace(self._end(result, message), code=error.exit_code)
+
+    def _result_of(self, error: ReconcileError) -> Result:
+        """Return how an error leaves the operation: what is stored counts before what went wrong after it."""
+        if self.uncertain or isinstance(error, UncertainWrite):
+            return Result.UNKNOWN
+        if self.stored is not None:
+            return Result.STORED_NOT_ACTIVE
+        if isinstance(error, NotFinished | TenantLocked):
+            return Result.NOT_STARTED
+        return Result.REFUSED if isinstance(error, ApiError) and not self.wrote else Result.FAILED
 
     # --- store ---------------------------------------------------------------------------------------------------------
 
@@ -338,7 +266,7 @@ class _Step:
             if not isinstance(error, UncertainWrite) and error.status != CONFLICT:
                 raise
             return await self._settle(error, give_up=give_up)
-        self.wrote = True
+        self.wrote, self.uncertain = True, False
         return True
 
     async def _still_ours(self) -> None:
@@ -349,13 +277,13 @@ class _Step:
 
     async def _settle(self, error: ApiError, *, give_up: bool) -> bool:
         """After an uncertain write: wait longer than a late commit takes, read, and believe only what is read."""
-        self.wrote = True
+        self.wrote = self.uncertain = True
         await self.to.sleep(self.to.options.settle_s)
         if self._holds(live := await self._read()):
             self._confirm(live)
             return True
         if live_hash(live, self.kind) != self.operation.live_hash:
-            raise _Moved("it moved while a write of ours was uncertain; plan again")
+            raise _Moved("it moved while a write of ours was uncertain; the next apply settles it")
         if give_up:
             raise error
         return False
@@ -369,6 +297,7 @@ class _Step:
 
     def _confirm(self, live: Live) -> None:
         self.wrote = self.confirmed = True
+        self.uncertain = False
         self.stored = Stored(live.stored_id, live.version, live.stored_at)
 
     def _holds(self, live: Live) -> bool:
@@ -391,29 +320,29 @@ class _Step:
 
     async def _refresh(self, until: float) -> str | None:
         """Return why the dialer would not take it within the wait, or `None` when it will."""
-        while (
-            waiting := await self.to.platform.run(self.to.dialect.activate(self.operation.key))
-        ) is not None:
-            self.wrote = self.wrote or self.operation.action is Action.REFRESH
+        while (waiting := await self._ask_to_refresh()) is not None:
             if self.to.stop.is_set() or self.to.monotonic() + RELOCK_PAUSE_S > until:
                 return waiting.reason
             self.to.progress(f"{self.operation.name}: waiting, {waiting.reason}")
             self.at_rest()
             await self.to.pause(RELOCK_PAUSE_S)
-            await self._still_ours()
         self.wrote = True
         self.at_rest()
         return None
+
+    async def _ask_to_refresh(self) -> Waiting | None:
+        """A refresh is a write, too: it makes what is stored dial."""
+        await self._still_ours()
+        return await self.to.platform.run(self.to.dialect.activate(self.operation.key))
 
     async def _verify(self, until: float) -> Outcome:
         self.at_rest()
         pause = FIRST_POLL_S
         while True:
-            live = await self.to.seen(self.operation.key)
+            live = await self.to.lookout.see(self.operation.key)
             if not self._holds(live):
                 return self._end(
-                    Result.FAILED,
-                    "what was read back is not what was written: somebody else changed it",
+                    Result.OVERTAKEN, "stored, and changed by somebody else before it was verified"
                 )
             if live.settled:
                 return self._done(live)
