@@ -223,7 +223,7 @@ def changes_table(operations: Sequence[Operation]) -> Table:
         groups.setdefault(_likeness(operation), []).append(operation)
     in_full = sum(operation.action is Action.CREATE for operation in operations) <= BODIES_SHOWN
     rows = tuple(_change_row(group, in_full=in_full) for group in groups.values())
-    return Table("Changes", ("action", "manifest", "id", "change", "direction"), rows)
+    return Table("Changes", ("action", "manifest", "id", "direction", "change"), rows)
 
 
 def _likeness(operation: Operation) -> tuple[Any, ...]:
@@ -247,7 +247,7 @@ def _change_row(group: Sequence[Operation], *, in_full: bool) -> Row:
             f"{'held' if first.action is Action.HELD else 'blocked by'}: {', '.join(first.blocked)}",
         )
     tone = Tone.BAD if first.blocked and first.action is not Action.HELD else _TONES[first.action]
-    return Row((first.action.value, name, key, summary, first.direction.value), tone, details)
+    return Row((first.action.value, name, key, first.direction.value, summary), tone, details)
 
 
 def _summary(operation: Operation, *, in_full: bool) -> tuple[str, tuple[str, ...]]:

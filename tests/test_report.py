@@ -154,7 +154,7 @@ def test_a_plan_sounds_as_it_is(plan, tone):
 def test_identical_changes_are_one_line():
     table = changes_table([update(str(n)) for n in range(12)])
     (row,) = table.rows
-    assert row.cells == ("update", "12 campaigns", "", "dial_rate 25 → 20", "tighten")
+    assert row.cells == ("update", "12 campaigns", "", "tighten", "dial_rate 25 → 20")
     assert row.details == (
         "campaign-0, campaign-1, campaign-2, campaign-3, campaign-4, campaign-5, campaign-6, campaign-7 and 4 more",
     )
@@ -187,13 +187,13 @@ def test_only_updates_are_drawn_together(make):
 def test_several_fields_are_a_line_each():
     fields = (*SLOWER, FieldChange("compliance_windows[Europe/London]", "9-20", None))
     (row,) = changes_table([update(fields=fields)]).rows
-    assert row.cells[3] == "2 fields"
+    assert row.cells[4] == "2 fields"
     assert row.details == ("dial_rate 25 → 20", "compliance_windows[Europe/London] 9-20 → none")
 
 
 def test_a_creation_is_shown_whole_but_for_its_id():
     (row,) = changes_table([create("1001")]).rows
-    assert row.cells == ("create", "campaign-1001", "1001", "Campaign 1001", "loosen")
+    assert row.cells == ("create", "campaign-1001", "1001", "loosen", "Campaign 1001")
     assert "compliance_windows America/New_York 9-20" in row.details
     assert "dial_rate 25" in row.details
     assert not any("campaign_id" in detail for detail in row.details)
@@ -222,7 +222,7 @@ def test_many_creations_are_a_line_each():
 )
 def test_each_action_says_what_it_does(operation, said, tone):
     (row,) = changes_table([operation]).rows
-    assert row.cells[3] == said
+    assert row.cells[4] == said
     assert row.tone is tone
 
 

@@ -356,9 +356,8 @@ class _Step:
 
     def _done(self, live: Live) -> Outcome:
         result = Result.CONFIRMED if self.confirmed else _STORED_AS[self.operation.action]
-        done = self._end(result, "")
         return replace(
-            done,
+            self._end(result, ""),
             stored_id=live.stored_id,
             latency_s=_latency_s(live),
             stored_at=live.stored_at,

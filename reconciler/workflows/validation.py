@@ -131,7 +131,7 @@ def tenants(path: Path) -> Report:
         verdict=reports.count(len(found), "tenant"),
         tone=Tone.GOOD,
         exit_code=0,
-        tables=(Table("Tenants", ("tenant", "folder"), rows),),
+        tables=(Table("Folders", ("tenant", "folder"), rows),),
         data=[{"tenant": where.name, "path": str(where.path)} for where in found],
     )
 
