@@ -21,15 +21,17 @@ from typing import Any
 from reconciler.pacing import activation_latency, project_answer_rate, step
 from reconciler.plan import Plan
 from reconciler.report import Report
-from reconciler.workflows import applying, optimizing, planning, validation
+from reconciler.workflows import applying, halting, optimizing, planning, validation
 from reconciler.workflows.world import World, here
 
 __all__ = [
     "activation_latency",
     "apply",
+    "halt",
     "optimize",
     "plan",
     "project_answer_rate",
+    "release",
     "step",
     "validate",
 ]
@@ -81,6 +83,26 @@ def apply(
 
 async def _apply(asked: applying.Request) -> Report:
     return await applying.apply(_world(), asked, lambda _: True, asyncio.Event())
+
+
+def halt(
+    path: str | Path, names: Sequence[str] = (), *, reason: str, everything: bool = False
+) -> Report:
+    """Stop dialing at once and hold it; see `reconcile halt`."""
+    asked = halting.Request(Path(path), tuple(names), everything=everything, reason=reason)
+    return asyncio.run(_halt(asked))
+
+
+async def _halt(asked: halting.Request) -> Report:
+    return await halting.halt(_world(), asked, asyncio.Event())
+
+
+def release(
+    path: str | Path, names: Sequence[str] = (), *, reason: str, everything: bool = False
+) -> Report:
+    """End the hold of a stop; see `reconcile release`."""
+    asked = halting.Release(Path(path), tuple(names), everything=everything, reason=reason)
+    return halting.release(_world(), asked)
 
 
 def optimize(

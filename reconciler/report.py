@@ -149,6 +149,7 @@ def _change(change: FieldChange) -> str:
 _TONES = {
     Action.CREATE: Tone.ADD,
     Action.UPDATE: Tone.CHANGE,
+    Action.HALT: Tone.REMOVE,
     Action.RETIRE: Tone.REMOVE,
     Action.REFRESH: Tone.CHANGE,
     Action.HELD: Tone.WARN,

@@ -23,6 +23,8 @@ DEFAULT_RATE: Final = 5.0
 """Requests per second of a tenant that says nothing (`requests_per_second` of `tenant.yaml`)."""
 
 DEFAULT_CONCURRENCY: Final = 8
+DEFAULT_BURST_S: Final = 0.1
+"""Seconds' worth of requests that may leave at once after a pause: at 50 requests a second, 5."""
 DEFAULT_DEADLINE_S: Final = 3600.0
 DEFAULT_WAIT_S: Final = 900.0
 """How long a locked dialer is waited for (contract: 15 minutes)."""
@@ -67,6 +69,7 @@ class Options:
         concurrency: requests in flight at most.
         deadline_s: seconds that the whole run may take (`--deadline`).
         wait_s: seconds that a locked dialer is waited for (`--wait`).
+        burst_s: seconds' worth of requests that may leave at once after a pause.
         proxy: http or https URL of a proxy (`--proxy`); the environment's proxies are ignored. It may hold a password.
         ca_bundle: PEM file to trust instead of the public authorities (`--ca-bundle`).
     """
@@ -75,6 +78,7 @@ class Options:
     concurrency: int = DEFAULT_CONCURRENCY
     deadline_s: float = DEFAULT_DEADLINE_S
     wait_s: float = DEFAULT_WAIT_S
+    burst_s: float = DEFAULT_BURST_S
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
 

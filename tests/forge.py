@@ -99,7 +99,11 @@ class Forge:
         self.artifacts.clear()
         self.approvals.clear()
         done: dict[str, Job] = {}
-        _Run(self, event, done).workflow(file, inputs={}, lifted=None, prefix="")
+        inputs = event.payload.get("inputs", {})
+        assert set(inputs) == set(
+            (load(file)["on"].get("workflow_dispatch") or {}).get("inputs", {})
+        )
+        _Run(self, event, done).workflow(file, inputs=inputs, lifted=None, prefix="")
         return done
 
     def answer(self, path: str) -> Any:
@@ -256,7 +260,7 @@ class _Place:
         return self._shell(step["run"], step.get("env", {}))
 
     def _shell(self, text: str, env: Mapping[str, Any]) -> dict[str, str]:
-        if re.search(r"^ *reconcile (plan|apply) ", text, re.MULTILINE):
+        if re.search(r"^ *reconcile (plan|apply|halt) ", text, re.MULTILINE):
             assert self._password(env) == f"password={TOKEN}", "git cannot ask a private forge"
         script, output, summary = (self.home / each for each in ("step.sh", "output", "summary"))
         script.write_text(text)

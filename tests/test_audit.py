@@ -58,35 +58,35 @@ def sound(records: tuple[Record, ...], commit: str = COMMIT) -> tuple[audit.Defe
 GOLDEN = {
     "0 open": (
         "ebc8a01718cca516fb34d113d9726cf15ee05859574ac8000ef48288b86b5b8e",
-        "f8954a3f9c0682f5cef8cd96a66296cc0d926d09e4c61e4912b89f21ed7f5fc3",
+        "7eb96ccdeb40abbd7def1d13281d44be85ac3e23c45ea219f8cbed95de516616",
     ),
     "1 intent": (
         "d87adee328e2a9a68a3ae0ebdb29117e37aa608569e4c4260317c2e69d6172c4",
-        "f8a5611a13a9d5c36ee9efefbd467ac6f852bfdd5812a67856bfc4c7307c3cd0",
+        "efb7028f2c30f63de9cbfe27a56f3ec0b6d78f3ca647896638ad95c7f427b81d",
     ),
     "2 hold": (
         "4d4ec15775ef7ae133ea747b9dc0c9c7505def56404680d07627bd8f38edf4aa",
-        "aaf4bf06aec5a1a2eaec6d01885f93ccc1ebf495b01f12fc6e6f8cfd51493d49",
+        "3fe065a4500368d48b9c09a97075440521bbc0fac4750696a358beae4d989fc1",
     ),
     "3 release": (
         "8fbf53040f7e72ccba7499c86ba718e132194395715181e76dd7635e76be22ce",
-        "a1ea536fe247fad942eacb354adae1aa70187a1edd2722014d9952f7ea3ea51c",
+        "2db0332e42682c3cab83d7f61d06669a43d1f10b25a6b1b9b9d13a421b1178d9",
     ),
     "4 note": (
         "584cd1779c600bfeb5adfd9afb84ed9c55986eea5a8c3731e4133c3710292a31",
-        "356bf11e3928d3e297c92114e9b8d73cb1d9693adc4ff0a70d36af23085c15a7",
+        "bba0d8605687cb26301a5de670b2cc30762767b6d56397416e10a118b9a7da11",
     ),
     "5 note": (
         "5f45492ffe2b31c6605a043a494bc7c1a053f0ec566ac1f306d2e81b677246ae",
-        "c24b8eb1757cc31d4d3fd0b4fbbe0197ec5763f343e6059461ce3ce33522b923",
+        "28e744ee181ead60d59fc72c784ad780b57a72d388305a8e9e670e11be1d2af6",
     ),
     "6 outcome": (
         "ecf55d7a469587d95a08e4812383498de10867d7d199f952092c452969fa812b",
-        "ee688bc81bc95a6d1e418f6e01a5c4ebdac45bfc8e5f1d8da5781df32719e121",
+        "751c114c2915b7b9192e48ca275e06180147a334c4ebb2cba20e9338c07a6ec2",
     ),
     "7 close": (
         "8dd1480330be244e3e77be5cceb510ea8917b39afaffe158015a303d122820b5",
-        "beead688e32f98714805e6741061046d52e3d230a103f9a249c2252ddd940756",
+        "b15ff5544eb43b5654d114e1853d418d229f36abffd23a343af46805359762b1",
     ),
 }
 
@@ -130,7 +130,7 @@ def test_the_line_of_an_outcome_is_the_golden_one():
         ',"dnc_lists":[]'
         ',"dnc_verified":null'
         ',"generation":0'
-        ',"h":"ee688bc81bc95a6d1e418f6e01a5c4ebdac45bfc8e5f1d8da5781df32719e121"'
+        ',"h":"751c114c2915b7b9192e48ca275e06180147a334c4ebb2cba20e9338c07a6ec2"'
         ',"id":"ecf55d7a469587d95a08e4812383498de10867d7d199f952092c452969fa812b"'
         ',"intent":"d87adee328e2a9a68a3ae0ebdb29117e37aa608569e4c4260317c2e69d6172c4"'
         ',"kind":"outcome"'
@@ -142,7 +142,7 @@ def test_the_line_of_an_outcome_is_the_golden_one():
         ',"name":"campaign-1001"'
         ',"object":"CampaignSchedule"'
         ',"op":"94a54cb2a3d2ccae2e2825bb028cc2dc5b92cfe2e9a6ae24cbb7134c47edc0a9"'
-        ',"prev":"c24b8eb1757cc31d4d3fd0b4fbbe0197ec5763f343e6059461ce3ce33522b923"'
+        ',"prev":"28e744ee181ead60d59fc72c784ad780b57a72d388305a8e9e670e11be1d2af6"'
         ',"pull_request":"42"'
         ',"result":"updated"'
         ',"reviewed_head":"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"'

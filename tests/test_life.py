@@ -86,6 +86,7 @@ class Team:
         self.forge.environments |= {
             f"plan-{name}": self.environment("read-only"),
             f"production-{name}": self.environment("full", protected=True),
+            f"halt-{name}": self.environment("full"),
         }
 
     def write(self, tenant: str, file: str, text: str) -> None:
@@ -135,6 +136,13 @@ class Team:
         self.branch(message, **revert)
         merged = self.merge()
         return merged, self.applied(merged)
+
+    def halted(self, selector: str, reason: str) -> Job:
+        """Start halt.yml by hand, on main."""
+        inputs = {"tenant": "acme", "selector": selector, "reason": reason}
+        sha = git(self.forge.remote, "rev-parse", "refs/heads/main")
+        event = Event("workflow_dispatch", sha, "refs/heads/main", {"inputs": inputs})
+        return self.forge.run("halt.yml", event)["halt"]
 
     def approve(self, environment: str) -> str:
         self.asked.append(environment)
@@ -343,3 +351,28 @@ def test_a_change_that_a_rule_refuses_is_red_and_the_rest_can_still_be_approved(
     assert jobs["acme / apply"].code == 5
     assert team.active("1001") is None
     assert team.active("1002")["dial_rate"] == 2.4
+
+
+@pytest.mark.parametrize("selector", ["warranty", "1002", "--all"])
+def test_a_stop_by_hand_silences_and_the_next_merge_leaves_it_so_until_it_is_released(
+    team: Team, selector: str
+) -> None:
+    team.write("acme", "warranty.yaml", manifest("warranty", "1002"))
+    merged, _ = team.shipped("Slow the warranty calls down")
+    assert team.active("1002")["dial_rate"] == 2.0
+    stopped = team.halted(selector, 'calls at night; "$(touch /tmp/no)"')
+    assert (stopped.result, team.active("1002")) == ("success", None)
+    assert "silent and held" in stopped.summary
+    (hold,) = [each for each in team.records("acme", merged) if each["kind"] == "hold"]
+    assert (hold["reason"], hold["actor"]) == ('calls at night; "$(touch /tmp/no)"', "an-author")
+    team.write("acme", "renewals.yaml", manifest("renewals", "1001"))
+    team.shipped("Begin the renewals")
+    assert team.active("1002") is None
+    assert team.active("1001")["dial_rate"] == 2.0
+
+
+@pytest.mark.parametrize("selector", ["nobody", "--all nobody", "--reason", ""])
+def test_a_selector_that_means_nothing_is_64_and_stops_nothing(team: Team, selector: str) -> None:
+    stopped = team.halted(selector, "x")
+    assert (stopped.result, stopped.code) == ("failure", 64)
+    assert team.writes() == 0

@@ -234,11 +234,16 @@ def test_a_plan_is_refused_by_errors_alone():
 
 def test_a_hold_leaves_an_object_alone_and_says_why():
     operation = one(
-        WANTED, make_live(stored=LESS), held={"1001": "narrowed by hand"}, findings=[make_finding()]
+        WANTED, make_silent(), held={"1001": "halted by ops"}, findings=[make_finding()]
     )
     assert operation.action is Action.HELD
-    assert operation.blocked == ("narrowed by hand",)
+    assert operation.blocked == ("halted by ops",)
     assert not operation.executable
+
+
+def test_a_hold_that_the_dialer_has_not_obeyed_is_no_silence():
+    operation = one(WANTED, make_live(stored=LESS), held={"1001": "halted by ops"})
+    assert operation.blocked == ("halted by ops; it still dials: run `reconcile halt` again",)
 
 
 def test_a_hold_on_what_is_as_desired_is_nothing():

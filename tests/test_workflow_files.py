@@ -23,7 +23,7 @@ def steps(file: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 def test_there_are_the_workflows_that_the_readme_names():
-    assert FILES == ["apply-tenant.yml", "apply.yml", "ci.yml", "plan.yml"]
+    assert FILES == ["apply-tenant.yml", "apply.yml", "ci.yml", "halt.yml", "plan.yml"]
 
 
 def test_every_action_is_pinned_to_one_commit_with_its_version_beside_it():
@@ -52,7 +52,7 @@ def test_nothing_is_permitted_but_what_a_job_names(file: str):
     assert load(file)["permissions"] == {}
     for name, job in jobs(file).items():
         writes = {key for key, level in job["permissions"].items() if level != "read"}
-        assert writes <= ({"contents"} if name in {"apply", "tenant"} else set())
+        assert writes <= ({"contents"} if name in {"apply", "halt", "tenant"} else set())
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -66,8 +66,10 @@ def test_a_secret_is_seen_by_one_step_of_a_job_in_an_environment(file: str):
     for job, step in steps(file):
         used = [name for name in SECRETS if f"secrets.{name}" in str(step)]
         if used:
-            assert re.fullmatch(r"(plan|production)-\$\{\{ \w+\.tenant \}\}", job["environment"])
-            assert re.match(r"(code=0\n)?reconcile (plan|apply) ", step["run"])
+            assert re.fullmatch(
+                r"(plan|production|halt)-\$\{\{ \w+\.tenant \}\}", job["environment"]
+            )
+            assert re.search(r"^reconcile (plan|apply|halt) ", step["run"], re.MULTILINE)
     assert "inherit" not in (WORKFLOWS / file).read_text()
 
 
@@ -82,6 +84,7 @@ def test_no_workflow_runs_a_pull_requests_code_with_secrets():
         "apply-tenant.yml": {"workflow_call"},
         "apply.yml": {"push"},
         "ci.yml": {"push", "pull_request"},
+        "halt.yml": {"workflow_dispatch"},
         "plan.yml": {"pull_request"},
     }
     tools = {step["run"] for _, step in steps("plan.yml") if INSTALL in step.get("run", "")}
@@ -100,6 +103,11 @@ def test_plans_and_applies_begin_when_schedules_change():
 def test_an_apply_is_never_cancelled_for_a_newer_one():
     assert jobs("apply-tenant.yml")["apply"]["concurrency"]["cancel-in-progress"] is False
     assert load("apply.yml")["concurrency"]["cancel-in-progress"] is False
+
+
+def test_a_stop_queues_behind_nothing():
+    assert load("halt.yml")["concurrency"]["group"] == "halt-${{ github.run_id }}"
+    assert "concurrency" not in jobs("halt.yml")["halt"]
 
 
 def test_the_gate_runs_on_the_oldest_python_and_on_the_newest():

@@ -49,11 +49,13 @@ from reconciler.audit.records import (
     key,
     stamp,
 )
-from reconciler.audit.runs import Observed, Provenance, Run
+from reconciler.audit.runs import APPLY, HALT, Observed, Provenance, Run
 
 __all__ = [
+    "APPLY",
     "COLUMNS",
     "FIRST",
+    "HALT",
     "LINE_LIMIT",
     "VERSION",
     "Applied",

@@ -21,9 +21,16 @@ TEXT_LIMIT: Final = 500
 _ACTIONS: Final = {
     Action.CREATE: "SCHEDULE_DEPLOYED",
     Action.UPDATE: "SCHEDULE_DEPLOYED",
+    Action.HALT: "SCHEDULE_HALTED",
     Action.RETIRE: "SCHEDULE_RETIRED",
     Action.REFRESH: "SCHEDULE_REFRESHED",
 }
+
+BODY_LIMIT: Final = 4096
+"""Characters of a body that a hold keeps; a record has room for twice that."""
+
+APPLY, HALT = "apply", "halt"
+"""What a run is for (`open`)."""
 
 _RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -90,7 +97,14 @@ class Run:
             raise ValueError(f"{self.id!r}: not a run id")
 
     def open(
-        self, *, digest: str, operations: int, tool: str, ledger: str | None, applied: str | None
+        self,
+        *,
+        digest: str,
+        operations: int,
+        tool: str,
+        ledger: str | None,
+        applied: str | None,
+        purpose: str = APPLY,
     ) -> Event:
         """Begin.
 
@@ -100,6 +114,7 @@ class Run:
             tool: name and version.
             ledger: the ledger's head that this run saw; `None` when it was empty.
             applied: the commit applied last, as far as the ledger says.
+            purpose: what the run is for; only an apply makes its commit the one that was applied.
         """
         return self._event(
             RecordKind.OPEN,
@@ -109,6 +124,7 @@ class Run:
                 "digest": digest,
                 "ledger": ledger,
                 "operations": operations,
+                "purpose": purpose,
                 "tool": _text(tool),
             },
         )
@@ -181,9 +197,27 @@ class Run:
         """End. `counts`: planned, applied, active, failed, held."""
         return self._event(RecordKind.CLOSE, {"counts": dict(counts)})
 
-    def hold(self, target: str, *, name: str, reason: str, until: datetime | None = None) -> Event:
-        """Forbid apply to touch an object, until released or until an instant."""
-        data = {"name": _text(name), "reason": _text(reason), "target": target}
+    def hold(
+        self,
+        target: str,
+        *,
+        name: str,
+        reason: str,
+        until: datetime | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Forbid apply to touch an object, until released or until an instant.
+
+        Args:
+            target: the object.
+            name: what people call it.
+            reason: why, for whoever reads it later.
+            until: when it ends by itself.
+            body: what was stored, as far as it fits: of an object that no manifest names it stands nowhere else.
+        """
+        data: dict[str, Any] = {"name": _text(name), "reason": _text(reason), "target": target}
+        if body is not None and len(canonical_json(dict(body))) <= BODY_LIMIT:
+            data["body"] = dict(body)
         return self._event(
             RecordKind.HOLD,
             self.provenance.fields() | data | {"until": None if until is None else stamp(until)},

@@ -20,6 +20,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "render": ("changes", "Print what a manifest compiles to, with the place of every field."),
     "plan": ("changes", "Show what would make the platform say what the manifests say."),
     "apply": ("changes", "Carry out a plan: write, activate, verify, record."),
+    "halt": ("stopping", "Stop dialing at once, and hold it: needs no plan and no approval."),
+    "release": ("stopping", "End the hold of an emergency stop."),
     "optimize": ("changes", "Propose dial rates from observed answers; never applies."),
     "tenants": ("changes", "List the tenants below a path."),
     "schema": ("changes", "Print the JSON Schemas of the manifests."),

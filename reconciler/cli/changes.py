@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Coroutine
 from datetime import datetime
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from reconciler.report import Report
 
 T = TypeVar("T")
-
-INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
-"""Exit code of a run that a signal ended after a checkpoint."""
 
 
 @click.command()
@@ -130,6 +126,7 @@ def plan(
 @options.output
 def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> int:
     """Make the platform say what the manifests below PATH say: narrowings first, verified, recorded in git notes."""
+    from reconciler.cli import running  # noqa: PLC0415 - see `_run`
     from reconciler.workflows import applying  # noqa: PLC0415 - see `reconciler.cli`
 
     ask = not (yes or asked["approved"] or asked["expect"])
@@ -143,29 +140,10 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
         options.show(report, "text", err=style != "text")
         return not ask or click.confirm("Apply this plan?", err=True)
 
-    return _run(_apply(applying.Request(path, names, ask=ask, **asked), confirm, style))
-
-
-async def _apply(asked: Any, confirm: Any, style: str) -> int:
-    import asyncio  # noqa: PLC0415 - see `_run`
-
-    from reconciler.workflows import applying  # noqa: PLC0415 - see `reconciler.cli`
-
-    stop, caught = asyncio.Event(), []
-    loop = asyncio.get_running_loop()
-
-    def interrupted(number: signal.Signals) -> None:
-        caught.append(number)
-        stop.set()
-        options.progress(
-            "interrupted: finishing and recording what is under way, starting nothing more"
-        )
-
-    for number in INTERRUPTED:
-        loop.add_signal_handler(number, interrupted, number)
-    report = await applying.apply(options.world(), asked, confirm, stop)
-    options.show(report, style)
-    return INTERRUPTED[caught[0]] if caught else report.exit_code
+    request = applying.Request(path, names, ask=ask, **asked)
+    return running.carry_out(
+        lambda stop: applying.apply(options.world(), request, confirm, stop), style
+    )
 
 
 @click.command()

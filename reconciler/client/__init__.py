@@ -110,7 +110,7 @@ class Client:
         self._free = asyncio.Semaphore(settings.options.concurrency)
         # One waits for its instant at a time: after a stall all that waited would leave together, beyond any burst.
         self._door = asyncio.Lock()
-        self._pacer = Pacer(settings.options.requests_per_second)
+        self._pacer = Pacer(settings.options.requests_per_second, settings.options.burst_s)
         self._until = monotonic() + settings.options.deadline_s
         self._down_since: float | None = None
         self._clock: tuple[datetime, float] | None = None

@@ -8,12 +8,10 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from reconciler.dialects.base import Reply
+from reconciler.settings import DEFAULT_BURST_S
 
 PACE: Final = 0.98
 """Requests leave a little slower than the limit, so that jitter on the way never makes one too many of them."""
-
-BURST_S: Final = 0.1
-"""Seconds' worth of requests that may leave at once after a pause: at 50 requests a second, 5."""
 
 EASE_S: Final = 10.0
 """Seconds without a refusal after which a halved pace is doubled again."""
@@ -33,9 +31,9 @@ class Pacer:
     In any window of t seconds lie at most `burst` + t·rate instants. A refusal halves the pace.
     """
 
-    def __init__(self, requests_per_second: float) -> None:
-        """Keep to `requests_per_second`."""
-        self.burst = max(1, int(requests_per_second * BURST_S))
+    def __init__(self, requests_per_second: float, burst_s: float = DEFAULT_BURST_S) -> None:
+        """Keep to `requests_per_second`; after a pause, what fits into `burst_s` seconds may leave at once."""
+        self.burst = max(1, int(requests_per_second * burst_s))
         self._full = requests_per_second * PACE
         self._share = 1.0
         self._changed_at = float("-inf")

@@ -267,6 +267,20 @@ class Dialect(Protocol):
     def activate(self, key: str) -> Exchange[Waiting | None]:
         """Ask the dialer to take what is stored; `Waiting` when it would not, `None` when it will."""
 
+    def silence(self, key: str, *, token: str) -> Exchange[Waiting | None]:
+        """Stop whatever the object dials, whoever stored it: an emergency. Doing it twice does no more than doing it once.
+
+        Args:
+            key: the object.
+            token: idempotency key.
+
+        Returns:
+            `None` when the platform takes it, `Waiting` when the dialer would not let go now: ask again.
+        """
+
+    def is_silent(self, live: Live) -> bool:
+        """Return whether the object dials nothing, and will not begin to by itself."""
+
     def metrics(self, key: str, start: datetime, end: datetime) -> Exchange[tuple[Bucket, ...]]:
         """Read what was observed in [start, end), whole hours."""
 

@@ -69,6 +69,18 @@ class Ledger(Reader):
             self._publish(wanted)
             return tuple(self._book.by_id[event.id] for event in wanted)
 
+    def publish(self) -> bool:
+        """Bring to the remote what was recorded here while it was out of reach; return whether there was anything.
+
+        Raises:
+            Unavailable, GitError, TenantLocked, LedgerError: as `append`; what is here stays here.
+        """
+        with self._guard:
+            if not self._pending and self._book.head == self._heads.ledger:
+                return False
+            self._publish(())
+            return True
+
     def _publish(self, wanted: Sequence[Event]) -> None:
         options = self._options
         end = options.monotonic() + options.budget_s

@@ -180,8 +180,12 @@ class Reader:
         return audit.generations(self.records())
 
     def last_applied(self) -> str | None:
-        """Return the commit that the last apply was about."""
-        opens = [each for each in self.records() if each.kind is RecordKind.OPEN]
+        """Return the commit that the last apply was about; an emergency stop applies none."""
+        opens = [
+            each
+            for each in self.records()
+            if each.kind is RecordKind.OPEN and each.data.get("purpose", audit.APPLY) == audit.APPLY
+        ]
         return opens[-1].event.commit if opens else None
 
     def check(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from reconciler.errors import Place
 from reconciler.manifests.edits import edit, save
 from reconciler.manifests.folders import TenantFolder, find_tenants
-from reconciler.manifests.loading import Folder, load, load_settings, load_tenant
+from reconciler.manifests.loading import Folder, load, load_readable, load_settings, load_tenant
 from reconciler.models import Desired
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "explain_compiled",
     "find_tenants",
     "load",
+    "load_readable",
     "load_settings",
     "load_tenant",
     "save",

@@ -63,6 +63,24 @@ def load(root: Path, tenant: str | None = None, *, keep_places: bool = False) ->
         UsageError: nothing is there, no such tenant, or several and none named.
         ManifestError: every problem of every file.
     """
+    return load_tenant(_chosen(root, tenant), keep_places=keep_places)
+
+
+def load_readable(root: Path, tenant: str | None = None) -> Folder:
+    """Return what can be read of one tenant's folder, for an emergency: a wrong manifest must not keep the others waiting.
+
+    Raises:
+        UsageError: as `load`.
+        ManifestError: `tenant.yaml` is wrong, so nobody knows where the platform is.
+    """
+    where = _chosen(root, tenant)
+    loader = _Loader(where, keep_places=False)
+    loader.add_tenant()
+    loader.add_manifests()
+    return loader.readable()
+
+
+def _chosen(root: Path, tenant: str | None) -> TenantFolder:
     found = find_tenants(root)
     chosen = [folder for folder in found if tenant in {None, folder.name}]
     names = ", ".join(folder.name for folder in found)
@@ -70,7 +88,7 @@ def load(root: Path, tenant: str | None = None, *, keep_places: bool = False) ->
         raise UsageError(f"there is no tenant {tenant!r} in {root}; there is {names}")
     if len(chosen) > 1:
         raise UsageError(f"{root} holds several tenants: choose one with --tenant ({names})")
-    return load_tenant(chosen[0], keep_places=keep_places)
+    return chosen[0]
 
 
 def load_tenant(where: TenantFolder, *, keep_places: bool = False) -> Folder:
@@ -147,7 +165,14 @@ class _Loader:
         self._problems.update(_claimed_twice(self._desired))
         if not self._desired and not self._problems:
             self._problems.add(Problem(Place(show(where.only or where.path)), NO_MANIFESTS))
-        if self._problems or self._tenant is None:
+        if self._problems:
+            raise ManifestError(self._problems)
+        return self.readable()
+
+    def readable(self) -> Folder:
+        """Return what could be read, whatever is wrong with the rest."""
+        where = self._where
+        if self._tenant is None:
             raise ManifestError(self._problems)
         return Folder(
             name=where.name,

@@ -48,8 +48,10 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
             continue
         applied = (base or {}).get(wanted.key)
         operation = _attributed(operation, applied)
-        if wanted.key in (held or {}):
-            operation = replace(operation, action=Action.HELD, blocked=((held or {})[wanted.key],))
+        if held and wanted.key in held:
+            operation = replace(
+                operation, action=Action.HELD, blocked=(_why(held[wanted.key], live),)
+            )
         elif wanted.key not in revert:
             operation = _kept_narrow(operation, applied, kinds[wanted.kind])
         operations.append(_judged(operation, blocking.get(wanted.key, ())))
@@ -62,6 +64,11 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
     return Plan(
         origin, tuple(operations), tuple(unchanged), tuple(unmanaged), tuple(findings), snapshot.at
     )
+
+
+def _why(hold: str, live: Live) -> str:
+    """Return why an object is left alone; an emergency stop that the dialer has not obeyed yet is no silence."""
+    return hold if live.active_id is None else f"{hold}; it still dials: run `reconcile halt` again"
 
 
 def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:

@@ -29,6 +29,8 @@ class Action(StrEnum):
     RETIRE = "retire"
     REFRESH = "refresh"
     """Stored as desired, but the dialer has not taken it."""
+    HALT = "halt"
+    """Stopped at once, whatever its manifest says: never planned, an emergency stop alone does it."""
     HELD = "held"
     """Reported, never done: a hold, or narrowed by hand since it was last applied."""
 

@@ -76,6 +76,7 @@ class Recorder:
         operations: Sequence[Operation],
         snapshot: Snapshot,
         before: Sequence[Event] = (),
+        purpose: str = audit.APPLY,
     ) -> None:
         """Record what is about to be done. Acknowledged when this returns: nothing is written to the platform before.
 
@@ -84,6 +85,7 @@ class Recorder:
             operations: what of it will be carried out.
             snapshot: what it was planned from.
             before: what is to be recorded first.
+            purpose: what the run is for.
         """
         self._digest, self._scrubs = plan.digest, snapshot.scrubs
         self._batch = max(BATCH_LEAST, len(operations) // 20)
@@ -93,11 +95,22 @@ class Recorder:
             tool=f"reconcile {__version__}",
             ledger=self._ledger.head,
             applied=self._ledger.last_applied(),
+            purpose=purpose,
         )
         await self._append(
             [*before, begun, *(self._intent(operation, 0) for operation in operations)]
         )
-        self._beating = asyncio.create_task(self._beat())
+        if (
+            self._ledger.may_write()
+        ):  # an emergency stop holds no lock here, so there is none to extend
+            self._beating = asyncio.create_task(self._beat())
+
+    async def further(self, operations: Sequence[Operation]) -> None:
+        """Record that more is about to be done, or done again; acknowledged when this returns."""
+        for operation in operations:
+            if operation.hash in self._intents:
+                self._generations[self._run.commit, operation.hash] += 1
+        await self._append([self._intent(operation, 0) for operation in operations])
 
     async def _beat(self) -> None:
         """Extend the lock while the run lasts, also through a long wait; a run that cannot stops."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -11,8 +12,8 @@ from typing import Any
 from reconciler import client as clients
 from reconciler.dialects import dialect_for
 from reconciler.dialects.base import Credentials, Dialect, Snapshot
-from reconciler.errors import UsageError
-from reconciler.git import Git, toplevel
+from reconciler.errors import GitError, Unavailable, UsageError
+from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED
@@ -52,24 +53,42 @@ class Session:
 
 
 @asynccontextmanager
-async def opened(world: World, folder: Folder, network: Network) -> AsyncIterator[Session]:
-    """Open a tenant: its endpoint, its credentials, a client; closed again on leaving."""
+async def opened(
+    world: World, folder: Folder, network: Network, *, urgent: bool = False
+) -> AsyncIterator[Session]:
+    """Open a tenant: its endpoint, its credentials, a client; closed again on leaving.
+
+    Args:
+        world: see `World`.
+        folder: the tenant's.
+        network: see `Network`.
+        urgent: needs nothing but the platform: no ledger is read, and a git that fails is no git.
+    """
     options = Options(
         requests_per_second=folder.tenant.spec.requests_per_second,
         concurrency=network.concurrency,
         deadline_s=network.deadline,
         proxy=network.proxy,
         ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
+        burst_s=network.burst_s,
     )
     settings = Settings.read(world.environ, folder.name, folder.tenant.spec.url, options=options)
     dialect = dialect_for(folder.tenant.spec.api)
-    top = toplevel(folder.path, environ=world.environ)
-    git = Git(top, environ=world.environ) if top else None
-    ledger = None if git is None else records(world, git, folder.name, folder.tenant.spec.url)
+    try:
+        git = Git.find(folder.path, environ=world.environ)
+    except GitError:
+        if not urgent:
+            raise
+        git = None
+    ledger = None
+    if git is not None and not urgent:
+        ledger = records(world, git, folder.name, folder.tenant.spec.url)
     with ExitStack() as stack:
         transport = None
         if settings.in_process:
-            app, credentials = stack.enter_context(_embedded(folder, top or world.directory))
+            app, credentials = stack.enter_context(
+                _embedded(folder, git.root if git else world.directory)
+            )
             settings = replace(settings, credentials=credentials)
             transport = clients.embedded(app)
         client = clients.Client(
@@ -87,12 +106,17 @@ async def opened(world: World, folder: Folder, network: Network) -> AsyncIterato
 def records(world: World, git: Git, tenant: str, url: str, *, offline: bool = False) -> Ledger:
     """Return a tenant's ledger: kept by the remote that everybody shares; by this clone alone for an embedded platform, or where there is no remote.
 
+    What an emergency stop recorded here while the remote was away is brought there first, by the first command that can.
+
     Raises:
         Unavailable: the remote does not answer, which is never an empty ledger.
         LedgerError: it cannot be read.
     """
     remote = None if url == EMBEDDED else remote_of(world, git)
-    return Ledger.open(git, tenant, clock=world.now, remote=remote, offline=offline)
+    ledger = Ledger.open(git, tenant, clock=world.now, remote=remote, offline=offline)
+    with contextlib.suppress(GitError, Unavailable):  # who may only read cannot; who can, will
+        ledger.publish()
+    return ledger
 
 
 def remote_of(world: World, git: Git) -> str | None:

@@ -267,6 +267,22 @@ def activate(key: str) -> Exchange[Waiting | None]:
     )
 
 
+def silence(key: str, *, token: str) -> Exchange[Waiting | None]:
+    """Remove what is stored, whatever it is, and have the dialer let go of what it took."""
+    headers = {"Idempotency-Key": token}
+    expects = frozenset({204, NOT_FOUND})
+    call = Call(
+        "DELETE", _path(key, "schedule"), headers=headers, expects=expects, repeatable=False
+    )
+    yield (call,)
+    return (yield from activate(key))
+
+
+def is_silent(live: Live) -> bool:
+    """Return whether nothing is stored and nothing dials: what is stored dials after anybody's refresh."""
+    return live.stored is None and live.active_id is None
+
+
 # --- signals ------------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,84 @@
+"""The emergency stop, and its end: halt, release."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from reconciler.cli import options
+from reconciler.cli.running import carry_out
+from reconciler.errors import UsageError
+
+
+def _named(targets: tuple[str, ...], *, everything: bool, verb: str) -> Any:
+    path, names = options.split(targets)
+    if bool(names) == everything:
+        raise UsageError(f"say what to {verb}: names, or --all")
+    return path, names
+
+
+_everything = click.option("--all", "everything", is_flag=True, help="Everything of the tenant.")
+_reason = click.option(
+    "--reason", required=True, metavar="TEXT", help="Why: recorded, and shown by every plan."
+)
+
+
+@click.command()
+@options.targets
+@_everything
+@_reason
+@click.option(
+    "--until",
+    metavar="INSTANT",
+    help="End the hold by itself then, e.g. 2027-03-01T18:00:00Z. Default: `reconcile release` ends it.",
+)
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=900.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest wait for a locked dialer; the others are stopped meanwhile.",
+)
+@options.tenant
+@options.network
+@options.output
+def halt(targets: tuple[str, ...], *, until: str | None, style: str, **asked: Any) -> int:
+    """Stop dialing at once: remove what dials, verify silence, and hold it. Asks nothing, needs no clean tree.
+
+    NAME is a manifest's name or the platform's id of a campaign. A running apply ends at its next write.
+    """
+    from reconciler.workflows import halting  # noqa: PLC0415 - see `reconciler.cli`
+
+    path, names = _named(targets, everything=asked["everything"], verb="halt")
+    request = halting.Request(path, names, until=_instant(until), **asked)
+    return carry_out(lambda stop: halting.halt(options.world(), request, stop), style)
+
+
+@click.command()
+@options.targets
+@_everything
+@_reason
+@options.tenant
+@options.output
+def release(targets: tuple[str, ...], *, style: str, **asked: Any) -> int:
+    """End the hold of an emergency stop. Nothing dials by that: the next apply plans it again."""
+    from reconciler.workflows import halting  # noqa: PLC0415 - see `reconciler.cli`
+
+    path, names = _named(targets, everything=asked["everything"], verb="release")
+    report = halting.release(options.world(), halting.Release(path, names, **asked))
+    options.show(report, style)
+    return report.exit_code
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        instant = None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if text is not None and (instant is None or instant.tzinfo is None):
+        raise UsageError(f"--until {text} is no instant: write one like 2027-03-01T18:00:00Z")
+    return instant

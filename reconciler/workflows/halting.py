@@ -1,0 +1,377 @@
+"""`halt` and `release`: dialing is stopped at once, whatever else is down; and allowed again, by name and with a reason.
+
+A stop asks for no plan, no clean tree and no approval. It reads what the platform holds, records in this clone what it is about
+to do, and stops every object side by side. Meanwhile it takes the tenant's lock from whoever holds it, so that a running apply
+ends at its next write; a git remote that is out of reach keeps nothing waiting: its records follow with the next command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from reconciler import audit, manifests
+from reconciler.audit import Record, RecordKind, Run
+from reconciler.dialects.base import Live, Snapshot
+from reconciler.errors import AccessError, Place, ReconcileError, UsageError
+from reconciler.execute import Options
+from reconciler.execute.silence import Silencer
+from reconciler.git import Git
+from reconciler.ledger import Ledger
+from reconciler.plan import Operation, Origin, Outcome, Plan
+from reconciler.report import Report
+from reconciler.telemetry import Telemetry
+from reconciler.workflows import auditing, stops
+from reconciler.workflows import session as sessions
+from reconciler.workflows.recording import LOOK_S, Recorder, provenance
+from reconciler.workflows.session import Session
+from reconciler.workflows.stops import Known, Target
+from reconciler.workflows.world import Network, World
+
+BURST_S: Final = 1.0
+"""Seconds' worth of requests that a stop begins with: a pause has saved them, and a call that is not stopped costs more than a refusal."""
+
+REMOTE_S: Final = 10.0
+"""Seconds that one command to the git remote may take: nobody waits for it."""
+
+PARTLY, NOT_FINISHED = 3, 75
+
+Recording: TypeAlias = Callable[[Sequence[Target], Sequence[Operation]], Awaitable[None]]
+"""Records what is about to be stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `halt` was asked; see its options on the command line."""
+
+    path: Path
+    names: tuple[str, ...] = ()
+    everything: bool = False
+    reason: str = ""
+    until: datetime | None = None
+    tenant: str | None = None
+    concurrency: int = 8
+    wait_s: float = 900.0
+    deadline: float = 3600.0
+    ca_bundle: Path | None = None
+    proxy: str | None = None
+
+    @property
+    def network(self) -> Network:
+        """How the platform is reached."""
+        lanes = max(8, self.concurrency)
+        return Network(self.deadline, self.ca_bundle, self.proxy, lanes, BURST_S)
+
+
+async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:
+    """Stop what was named, or everything that dials; return what became of it.
+
+    Args:
+        world: see `World`.
+        asked: see `Request`.
+        stop: set by whoever interrupts the run: it ends the waits.
+
+    Raises:
+        UsageError: no such tenant, or none of the names means anything.
+        ManifestError: `tenant.yaml` is wrong, so nobody knows where the platform is.
+        AccessError: the secret, the host or a scope.
+    """
+    if asked.until is not None and asked.until <= world.now():
+        raise UsageError(f"--until {asked.until.isoformat()} is over: name an instant to come")
+    folder = manifests.load_readable(asked.path, asked.tenant)
+    async with sessions.opened(world, folder, asked.network, urgent=True) as session:
+        return await _Halt(session, asked, stop).carry_out()
+
+
+@dataclass(slots=True)
+class _Halt:
+    """One emergency stop. `troubles` are what somebody must look after."""
+
+    session: Session
+    asked: Request
+    stop: asyncio.Event
+    troubles: list[str] = field(default_factory=list)
+
+    async def carry_out(self) -> Report:
+        bypass = _Bypass(self.session)
+        journal = _Journal(self.session, self.asked)
+        targets = self._chosen(await self._look(), journal)
+        outcomes = await self._silenced(targets, journal, journal.open)
+        if await bypass.went_past():
+            await self.session.world.sleep(
+                2 * LOOK_S
+            )  # whoever held the lock looks at it once in a LOOK_S
+        outcomes |= await self._again(targets, outcomes, journal)
+        await journal.close()
+        await bypass.end()
+        self.troubles += [*journal.troubles, *bypass.troubles]
+        return stops.report(
+            f"Halt of tenant {self.session.folder.name} ({self.session.settings.url})",
+            targets,
+            outcomes,
+            code=_exit_code(outcomes.values(), troubled=bool(self.troubles)),
+            notes=(*self.troubles, stops.how_it_ends(targets, self.asked.until)),
+            facts={"reason": self.asked.reason, "lock": bypass.said},
+        )
+
+    async def _look(self) -> Mapping[str, Live] | None:
+        """Return what the platform holds; `None` when the list cannot be had: what was named is then stopped unseen."""
+        try:
+            return await self.session.client.run(self.session.dialect.read_some(None))
+        except AccessError:
+            raise
+        except ReconcileError as error:
+            self.troubles.append(
+                f"the platform's list could not be read ({error}): only what a manifest, a record or the command names was stopped"
+            )
+            return None
+
+    def _chosen(self, live: Mapping[str, Live] | None, journal: _Journal) -> tuple[Target, ...]:
+        session = self.session
+        known = Known(session.folder, session.dialect, journal.names(), live)
+        if self.asked.everything:
+            return known.everything()
+        targets, unknown = known.named(self.asked.names)
+        said = f"nobody knows {', '.join(unknown)}: name manifests, ids of the platform, or --all"
+        if not targets:
+            raise UsageError(said)
+        if unknown:
+            self.troubles.append(f"{said}; nothing was stopped by that name")
+        return targets
+
+    async def _again(
+        self, targets: Sequence[Target], ended: Mapping[str, Outcome], journal: _Journal
+    ) -> dict[str, Outcome]:
+        """Look once more and stop what dials again: a run that this one went past may have had a write under way."""
+        live = None if self.stop.is_set() else await self._look()
+        if live is None:
+            return {}
+        quiet = [each for each in targets if each.key not in ended or ended[each.key].done]
+        seen = [replace(each, live=live.get(each.key) or Live(each.key, "")) for each in quiet]
+        return await self._silenced(seen, journal, journal.further)
+
+    async def _silenced(
+        self, targets: Sequence[Target], journal: _Journal, record: Recording
+    ) -> dict[str, Outcome]:
+        """Record what is about to be stopped, then stop it; return how each that dialed ended, by key."""
+        place, dialect = Place(str(self.session.folder.path)), self.session.dialect
+        operations = [each.operation(dialect, place) for each in targets if each.dials(dialect)]
+        await record(targets, operations)
+        world = self.session.world
+        silencer = Silencer(
+            platform=self.session.client,
+            dialect=dialect,
+            key=journal.key,
+            outcome=journal.outcome,
+            options=Options(concurrency=self.asked.concurrency, wait_s=self.asked.wait_s),
+            sleep=world.sleep,
+            monotonic=world.monotonic,
+            progress=world.progress,
+            stop=self.stop,
+        )
+        return {each.operation.key: each for each in await silencer.run(operations)}
+
+
+def _exit_code(outcomes: Collection[Outcome], *, troubled: bool) -> int:
+    """Return DESIGN §7's code: what still dials counts before what could not be recorded."""
+    failed = [outcome for outcome in outcomes if not outcome.done]
+    if not failed:
+        return PARTLY if troubled else 0
+    code = max(outcome.code for outcome in failed)
+    return PARTLY if code != NOT_FINISHED and any(each.wrote for each in outcomes) else code
+
+
+class _Journal:
+    """What is recorded of a stop: in this clone, at once. A ledger that fails keeps nothing from being stopped."""
+
+    def __init__(self, session: Session, asked: Request) -> None:
+        """Read what this clone knows; no remote is asked."""
+        self.troubles: list[str] = []
+        self._session, self._asked = session, asked
+        self._id = session.world.new_id()
+        self._records: tuple[Record, ...] = ()
+        self._run: Run | None = None
+        self._recorder: Recorder | None = None
+        try:
+            self._prepare()
+        except ReconcileError as error:
+            self._fail(error)
+
+    def _prepare(self) -> None:
+        session, world = self._session, self._session.world
+        if session.git is None:
+            raise UsageError("there is no git repository here")
+        tenant, url = session.folder.name, session.folder.tenant.spec.url
+        ledger = sessions.records(world, session.git, tenant, url, offline=True)
+        self._records = ledger.records()
+        # What is stopped is what was applied, whatever commit somebody stands on while stopping it.
+        commit = ledger.last_applied() or session.git.head()
+        self._run = Run(tenant, commit, self._id, world.now, provenance(world))
+        nobody = asyncio.Event()  # a recorder that fails ends the run that it records; not this one
+        self._recorder = Recorder(ledger, session, self._run, Telemetry(), nobody)
+
+    def _fail(self, error: ReconcileError) -> None:
+        self._recorder = None
+        self.troubles.append(
+            f"nothing of this could be recorded ({error}): the next apply does not know of it and would dial again, so stop that as well"
+        )
+
+    def names(self) -> dict[str, str]:
+        """Return the keys of everything that was ever applied, by its name then."""
+        intents = (each.data for each in self._records if each.kind is RecordKind.INTENT)
+        return {str(data["name"]): data["target"] for data in intents}
+
+    def key(self, operation: Operation, attempt: int) -> str:
+        """Return the idempotency key of an attempt."""
+        if self._recorder is not None:
+            return self._recorder.key(operation, attempt)
+        return audit.key(self._session.folder.name, self._id, operation.hash, 0, attempt)
+
+    async def open(self, targets: Sequence[Target], operations: Sequence[Operation]) -> None:
+        """Record the holds and the intents."""
+        if self._recorder is None or self._run is None:
+            return
+        session, asked = self._session, self._asked
+        origin = Origin(session.folder.name, session.settings.url)
+        now = session.client.now or session.world.now()
+        plan = Plan(origin, tuple(operations), (), (), (), now)
+        holds = [
+            self._run.hold(
+                each.key,
+                name=each.name,
+                reason=asked.reason,
+                until=asked.until,
+                body=each.live.stored if each.live else None,
+            )
+            for each in targets
+        ]
+        snapshot = Snapshot({}, {}, {}, now)
+        try:
+            await self._recorder.open(plan, operations, snapshot, holds, purpose=audit.HALT)
+        except ReconcileError as error:
+            self._fail(error)
+
+    async def further(self, _: Sequence[Target], operations: Sequence[Operation]) -> None:
+        """Record the intents of what has to be stopped once more."""
+        if self._recorder is not None and operations:
+            try:
+                await self._recorder.further(operations)
+            except ReconcileError as error:
+                self._fail(error)
+
+    async def outcome(self, outcome: Outcome) -> None:
+        """Record how one ended."""
+        if self._recorder is not None:
+            await self._recorder.outcome(outcome)
+
+    async def close(self) -> None:
+        """Record the end."""
+        if self._recorder is not None and (error := await self._recorder.close(())) is not None:
+            self.troubles.append(
+                f"not every outcome is recorded ({error}); the next apply settles what is open"
+            )
+
+
+class _Bypass:
+    """Goes past a running apply: takes the tenant's lock from whoever holds it, beside the stopping.
+
+    A remote that is away keeps nobody waiting: it is asked in a thread, and asked again when everything is silent.
+    """
+
+    def __init__(self, session: Session) -> None:
+        """Begin."""
+        self.said = "nobody held it"
+        self.troubles: list[str] = []
+        self._session = session
+        self._ledger: Ledger | None = None
+        self._task = asyncio.create_task(asyncio.to_thread(self._take))
+
+    def _take(self) -> bool:
+        """Take the lock; return whether somebody held it."""
+        try:
+            ledger = self._opened()
+            standing = ledger.lock()
+            ledger.acquire(holder=f"halt by {provenance(self._session.world).actor}", force=True)
+        except ReconcileError as error:
+            self.said = f"could not be taken: {error}"
+            return False
+        self._ledger = ledger
+        if standing is not None:
+            self.said = f"taken from {standing.holder}, who held it since {standing.since}"
+        return standing is not None
+
+    def _opened(self) -> Ledger:
+        session = self._session
+        if session.git is None:
+            raise UsageError("there is no git repository here")
+        world, tenant = session.world, session.folder
+        git = Git(session.git.root, environ=world.environ, network_timeout_s=REMOTE_S)
+        return sessions.records(world, git, tenant.name, tenant.tenant.spec.url)
+
+    async def went_past(self) -> bool:
+        """Return whether the lock was taken from somebody."""
+        return await self._task
+
+    async def end(self) -> None:
+        """Bring the records to where everybody sees them, and give the lock back."""
+        if self._session.git is None:
+            return
+        try:
+            await asyncio.to_thread(self._published)
+        except ReconcileError as error:
+            self.troubles.append(
+                f"the records are in this clone alone ({error}): the next command here that reaches the remote brings them there. "
+                "Until then an apply from elsewhere does not know of the hold: keep it from running"
+            )
+
+    def _published(self) -> None:
+        ledger = self._ledger or self._opened()
+        try:
+            ledger.refresh()
+            ledger.publish()
+        finally:
+            ledger.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What `release` was asked."""
+
+    path: Path
+    names: tuple[str, ...] = ()
+    everything: bool = False
+    reason: str = ""
+    tenant: str | None = None
+
+
+def release(world: World, asked: Release) -> Report:
+    """End holds. Nothing dials by that: the next apply plans what was held again.
+
+    Raises:
+        UsageError: no such tenant, or nothing is held by a name; then nothing is released.
+        Unavailable: the remote that keeps the records does not answer.
+    """
+    ledger = auditing.opened(world, asked.path, asked.tenant)
+    holds = audit.holds(ledger.records(), now=world.now())
+    named = {str(hold.data["name"]): key for key, hold in holds.items()} | {
+        key: key for key in holds
+    }
+    if unknown := [name for name in asked.names if name not in named]:
+        held = ", ".join(sorted(str(hold.data["name"]) for hold in holds.values())) or "nothing"
+        raise UsageError(f"nothing is held by the name {', '.join(unknown)}; held is {held}")
+    keys = (
+        sorted(holds)
+        if asked.everything
+        else list(dict.fromkeys(named[name] for name in asked.names))
+    )
+    if keys:
+        commit = ledger.last_applied() or holds[keys[0]].event.commit
+        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
+        ledger.append(
+            run.release(key, name=str(holds[key].data["name"]), reason=asked.reason) for key in keys
+        )
+    return stops.released(ledger.tenant, [holds[key] for key in keys], asked.reason)

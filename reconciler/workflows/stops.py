@@ -1,0 +1,187 @@
+"""What an emergency stop is about, and how it is told: no command, no IO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler import report as reports
+from reconciler.audit import Record
+from reconciler.dialects.base import Dialect, Live
+from reconciler.effect import Direction
+from reconciler.errors import Place
+from reconciler.manifests import Folder
+from reconciler.plan import Action, Operation, Outcome, live_hash
+from reconciler.report import Report, Row, Table, Tone, count
+
+ROWS_SHOWN = 40
+"""Objects that get a line of their own; beyond that the silent ones share one (json has them all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One object to be stopped and held.
+
+    Attributes:
+        kind, key: the object.
+        name: the manifest's name, else the platform's, else its key.
+        live: what the platform holds; `None` when it could not be asked.
+    """
+
+    kind: str
+    key: str
+    name: str
+    live: Live | None
+
+    def dials(self, dialect: Dialect) -> bool:
+        """Return whether it has to be stopped: what nobody could ask about does."""
+        return self.live is None or not dialect.is_silent(self.live)
+
+    def operation(self, dialect: Dialect, place: Place) -> Operation:
+        """Return the write that stops it."""
+        kind, live = dialect.KINDS[self.kind], self.live or Live(self.key, "")
+        stored = None if live.stored is None else kind.canonical(live.stored)
+        return Operation(
+            kind=self.kind,
+            key=self.key,
+            name=self.name,
+            platform_name=live.name,
+            action=Action.HALT,
+            desired=None,
+            live=stored,
+            live_hash=live_hash(live, kind),
+            fields=(),
+            direction=Direction.TIGHTEN,
+            place=place,
+            audit=kind.audit_fields(stored) if stored else {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything that a stop could be asked for by a name.
+
+    Attributes:
+        folder: the manifests that could be read.
+        dialect: the tenant's.
+        recorded: keys by the names that the ledger has for them.
+        live: what the platform holds, by key; `None` when it could not be asked.
+    """
+
+    folder: Folder
+    dialect: Dialect
+    recorded: Mapping[str, str]
+    live: Mapping[str, Live] | None
+
+    def named(self, names: Iterable[str]) -> tuple[tuple[Target, ...], tuple[str, ...]]:
+        """Return what the names mean (a manifest's, a record's, the platform's id), and those that mean nothing."""
+        keys = {**self.recorded, **{each.name: each.key for each in self.folder.desired}}
+        found: dict[str, Target] = {}
+        unknown = []
+        for name in names:
+            key = keys.get(name, name)
+            if name in keys or self.live is None or key in self.live:
+                found[key] = self._target(key)
+            else:
+                unknown.append(name)
+        return tuple(found.values()), tuple(unknown)
+
+    def everything(self) -> tuple[Target, ...]:
+        """Return what dials, whoever stored it, and what a manifest could make dial."""
+        live = self.live or {}
+        dialing = {key for key, each in live.items() if not self.dialect.is_silent(each)}
+        wanted = {each.key for each in self.folder.desired if not each.retired}
+        return tuple(self._target(key) for key in sorted(dialing | wanted))
+
+    def _target(self, key: str) -> Target:
+        manifest = next((each for each in self.folder.desired if each.key == key), None)
+        live = None if self.live is None else self.live.get(key) or Live(key, "")
+        name = manifest.name if manifest else live.name if live and live.name else key
+        kind = manifest.kind if manifest else next(iter(self.dialect.KINDS))
+        return Target(kind, key, name, live)
+
+
+def report(
+    title: str,
+    targets: Sequence[Target],
+    ended: Mapping[str, Outcome],
+    *,
+    code: int,
+    notes: Sequence[str],
+    facts: Mapping[str, str],
+) -> Report:
+    """Return the report of a stop: what still dials first. `ended`: by key, of what dialed."""
+    rows = [_row(target, ended.get(target.key)) for target in targets]
+    loud = [row for row in rows if row.tone is Tone.BAD]
+    quiet = [row for row in rows if row.tone is not Tone.BAD]
+    if len(quiet) > ROWS_SHOWN:
+        names = ", ".join(row.cells[1] for row in quiet[: reports.NAMES_SHOWN])
+        more = f"{names} and {len(quiet) - reports.NAMES_SHOWN} more"
+        quiet = [Row(("silent", f"{len(quiet)} objects", ""), Tone.GOOD, (more,))]
+    verdict = f"{len(targets) - len(loud)} of {count(len(targets), 'object')} silent and held"
+    if loud:
+        verdict += f", {len(loud)} still {'dials' if len(loud) == 1 else 'dial'}"
+    return Report(
+        title=title,
+        verdict=verdict,
+        tone=Tone.BAD if loud else Tone.WARN if code else Tone.GOOD,
+        exit_code=code,
+        tables=(Table("Stopped", ("result", "manifest", "id"), (*loud, *quiet)),),
+        notes=notes,
+        facts=facts,
+        data={
+            "exit_code": code,
+            "objects": [_serialised(target, ended.get(target.key)) for target in targets],
+        },
+    )
+
+
+def _row(target: Target, outcome: Outcome | None) -> Row:
+    if outcome is None:
+        return Row(("was silent", target.name, target.key), Tone.DIM)
+    if outcome.done:
+        return Row(("silent", target.name, target.key), Tone.GOOD)
+    return Row(("still dials", target.name, target.key), Tone.BAD, (outcome.message,))
+
+
+def _serialised(target: Target, outcome: Outcome | None) -> dict[str, object]:
+    return {
+        "key": target.key,
+        "name": target.name,
+        "silent": outcome is None or outcome.done,
+        "result": None if outcome is None else outcome.result.value,
+        "message": "" if outcome is None else outcome.message,
+    }
+
+
+def how_it_ends(targets: Sequence[Target], until: datetime | None) -> str:
+    """Return how what is held may dial again."""
+    names = " ".join(target.name for target in targets[:3]) + (" …" if len(targets) > 3 else "")  # noqa: PLR2004 - an example
+    by_itself = f" on {until:%Y-%m-%d at %H:%M UTC}, or" if until else ""
+    return (
+        f"apply leaves them alone; that ends{by_itself} by: reconcile release {names} --reason TEXT"
+    )
+
+
+def released(tenant: str, holds: Sequence[Record], reason: str) -> Report:
+    """Return the report of a release."""
+    rows = tuple(
+        Row(
+            ("released", str(hold.data["name"]), str(hold.data["target"])),
+            Tone.GOOD,
+            (f"held since {hold.event.ts} by {hold.data.get('actor')}: {hold.data['reason']}",),
+        )
+        for hold in holds
+    )
+    return Report(
+        title=f"Release of tenant {tenant}",
+        verdict=f"{count(len(holds), 'hold')} ended; nothing dials by that: the next apply plans it again"
+        if holds
+        else "nothing was held",
+        tone=Tone.GOOD,
+        exit_code=0,
+        tables=(Table("Released", ("result", "manifest", "id"), rows),) if rows else (),
+        facts={"reason": reason},
+        data=[hold.fields() for hold in holds],
+    )
