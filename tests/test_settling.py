@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from reconciler.audit import Provenance, RecordKind, Run, key
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation
-from reconciler.workflows import planning
+from reconciler.workflows import applying, planning, settling
 from reconciler.workflows.world import here
 from tests.test_cli import SAMPLES, Desk, commit, git
 
@@ -35,6 +36,12 @@ def desk(
     commit(tmp_path, "samples")
     monkeypatch.chdir(tmp_path)
     return Desk(tmp_path, capsys)
+
+
+@pytest.fixture(autouse=True)
+def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here commits late, but where a test says so."""
+    monkeypatch.setattr(settling, "SETTLE_S", 0.0)
 
 
 @pytest.fixture
@@ -105,6 +112,26 @@ def test_what_had_been_done_is_confirmed_and_not_done_again(
     operation = die_after_the_intent(desk)
     server.put_campaign(KEY, "Warranty Reminders", schedule=operation.desired)
     assert apply(desk) == 0
+    assert ends(desk) == [("dead", "confirmed")]
+    assert server.executed(KEY) == 0
+
+
+def test_what_the_platform_commits_late_is_waited_for_however_old_the_intent_is(
+    desk: Desk, server: sandbox.World
+) -> None:
+    """All intents are recorded before the first write: a run may have sent this one just before it was killed."""
+    operation = die_after_the_intent(desk)
+
+    async def late(seconds: float) -> None:
+        if seconds == settling.SETTLE_S:
+            server.put_campaign(KEY, "Warranty Reminders", schedule=operation.desired)
+
+    world = replace(here(lambda _: None), sleep=late)
+    asyncio.run(
+        applying.apply(
+            world, applying.Request(Path(PATH), (NAME,)), lambda _: True, asyncio.Event()
+        )
+    )
     assert ends(desk) == [("dead", "confirmed")]
     assert server.executed(KEY) == 0
 

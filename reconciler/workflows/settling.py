@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from reconciler.audit import Event, Record, Run
@@ -26,7 +25,10 @@ from reconciler.plan import Plan, Result, live_hash, sha256_of
 from reconciler.workflows.session import Session, remote_of
 
 SETTLE_S: Final = 2.0
-"""Seconds after an intent before its absence is believed: longer than a platform takes to commit late."""
+"""Seconds before what is absent is believed to be: longer than a platform takes to commit late.
+
+They count from now, not from the intents: those are all recorded before the first write, and a run may have sent its last one just before it died.
+"""
 
 NOT_FOUND: Final = 404
 
@@ -51,10 +53,7 @@ async def look(session: Session, ledger: Ledger) -> tuple[Left, ...]:
     intents = ledger.open_intents()
     if not intents:
         return ()
-    newest = max(datetime.fromisoformat(intent.event.ts) for intent in intents)
-    age_s = (session.world.now() - newest).total_seconds()
-    if age_s < SETTLE_S:
-        await session.world.sleep(SETTLE_S - max(age_s, 0.0))
+    await session.world.sleep(SETTLE_S)
     return tuple([await _left(session, intent) for intent in intents])
 
 
