@@ -9,15 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from reconciler.dialects.base import Dialect, Exchange, Live
 from reconciler.effect import Direction
+from reconciler.execute import step as steps
 from reconciler.execute.lookout import Lookout
 from reconciler.execute.step import Step
 from reconciler.plan import Operation, Outcome, Result
 
 T = TypeVar("T")
+
+
+CHECKPOINTS: Final = (*steps.CHECKPOINTS, "outcome:before", "outcome:told")
+"""Points that `Executor.checkpoint` is told of."""
 
 
 class Journal(Protocol):
@@ -60,6 +65,10 @@ class Options:
     look_s: float = 1.0
 
 
+def _pass(_: str) -> None:
+    """Go on."""
+
+
 @dataclass(slots=True)
 class Executor:
     """Carries operations out over one platform.
@@ -71,6 +80,7 @@ class Executor:
         sleep, monotonic: time, in seconds.
         progress: told one line at each step worth a line.
         stop: set to start nothing more and to end waits; what is being written is finished and recorded.
+        checkpoint: told of each point in `CHECKPOINTS`.
     """
 
     platform: Platform
@@ -82,6 +92,7 @@ class Executor:
     monotonic: Callable[[], float]
     progress: Callable[[str], None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    checkpoint: Callable[[str], None] = _pass
     lookout: Lookout = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,7 +129,9 @@ class Executor:
             outcome = await step.run(slots)
         finally:
             step.at_rest()
+        self.checkpoint("outcome:before")
         await self.journal.outcome(outcome)
+        self.checkpoint("outcome:told")
         self.progress(_line(outcome))
         return outcome
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from reconciler.dialects.base import Kind, Live, Stored, Waiting
 from reconciler.errors import (
@@ -41,6 +41,21 @@ _STORED_AS = {
     Action.RETIRE: Result.DELETED,
     Action.REFRESH: Result.REFRESHED,
 }
+
+
+CHECKPOINTS: Final = (
+    "write:before",
+    "write:answered",
+    "write:uncertain",
+    "write:settled",
+    "retry:before",
+    "retry:recorded",
+    "refresh:before",
+    "refresh:answered",
+    "verify:before",
+    "verify:seen",
+)
+"""Points that `Executor.checkpoint` is told of on an operation's way: a crash at each of them loses nothing (tests kill there)."""
 
 
 class _Moved(Exception):  # noqa: N818 - control flow inside this module, never seen outside
@@ -111,7 +126,9 @@ class Step:
             return
         for attempt in range(ATTEMPTS):
             if attempt:
+                self.to.checkpoint("retry:before")
                 await self.to.journal.retry(self.operation, attempt)
+                self.to.checkpoint("retry:recorded")
             for last in (*[False] * (SAME_KEY_TRIES - 1), attempt == ATTEMPTS - 1):
                 if await self._write(live, attempt, give_up=last):
                     return
@@ -131,6 +148,7 @@ class Step:
         await self._still_ours()
         key = self.to.journal.key(self.operation, attempt)
         self.tries += 1
+        self.to.checkpoint("write:before")
         try:
             exchange = self.to.dialect.write(
                 self.operation.key, self.operation.desired, token=key, live=live
@@ -142,6 +160,7 @@ class Step:
             if not isinstance(error, UncertainWrite) and error.status != CONFLICT:
                 raise
             return await self._settle(error, give_up=give_up)
+        self.to.checkpoint("write:answered")
         self.wrote, self.uncertain = True, False
         return True
 
@@ -154,8 +173,11 @@ class Step:
     async def _settle(self, error: ApiError, *, give_up: bool) -> bool:
         """After an uncertain write: wait longer than a late commit takes, read, and believe only what is read."""
         self.wrote = self.uncertain = True
+        self.to.checkpoint("write:uncertain")
         await self.to.sleep(self.to.options.settle_s)
-        if self._holds(live := await self._read()):
+        live = await self._read()
+        self.to.checkpoint("write:settled")
+        if self._holds(live):
             self._confirm(live)
             return True
         if live_hash(live, self.kind) != self.operation.live_hash:
@@ -209,13 +231,18 @@ class Step:
     async def _ask_to_refresh(self) -> Waiting | None:
         """A refresh is a write, too: it makes what is stored dial."""
         await self._still_ours()
-        return await self.to.platform.run(self.to.dialect.activate(self.operation.key))
+        self.to.checkpoint("refresh:before")
+        waiting = await self.to.platform.run(self.to.dialect.activate(self.operation.key))
+        self.to.checkpoint("refresh:answered")
+        return waiting
 
     async def _verify(self, until: float) -> Outcome:
         self.at_rest()
+        self.to.checkpoint("verify:before")
         pause = FIRST_POLL_S
         while True:
             live = await self.to.lookout.see(self.operation.key)
+            self.to.checkpoint("verify:seen")
             if not self._holds(live):
                 return self._end(
                     Result.OVERTAKEN, "stored, and changed by somebody else before it was verified"

@@ -14,6 +14,7 @@ from reconciler.dialects.base import Credentials, Dialect, Snapshot
 from reconciler.errors import UsageError
 from reconciler.git import Git, toplevel
 from reconciler.ledger import Ledger
+from reconciler.ledger import Options as LedgerOptions
 from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED
 from reconciler.settings import Options, Settings
@@ -92,7 +93,10 @@ def records(world: World, git: Git, tenant: str, url: str, *, offline: bool = Fa
         LedgerError: it cannot be read.
     """
     remote = None if url == EMBEDDED else remote_of(world, git)
-    return Ledger.open(git, tenant, clock=world.now, remote=remote, offline=offline)
+    options = LedgerOptions(checkpoint=world.checkpoint, monotonic=world.monotonic)
+    return Ledger.open(
+        git, tenant, clock=world.now, remote=remote, offline=offline, options=options
+    )
 
 
 def remote_of(world: World, git: Git) -> str | None:
