@@ -16,7 +16,7 @@ from reconciler import sandbox
 from reconciler.audit import Provenance, RecordKind, Run, key
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.plan import Operation
+from reconciler.plan import Operation, Result
 from reconciler.workflows import applying, planning, settling
 from reconciler.workflows.world import here
 from tests.test_cli import SAMPLES, Desk, commit, git
@@ -63,8 +63,8 @@ def ledger(desk: Desk) -> Ledger:
     )
 
 
-def die_after_the_intent(desk: Desk) -> Operation:
-    """Record what a run of a while ago was about to do with one campaign, and nothing after it."""
+def die_after_the_intent(desk: Desk, *, attempts: int = 1) -> Operation:
+    """Record what a run of a while ago was about to do with one campaign, and nothing after it; but for the last, attempts failed."""
     plan = asyncio.run(planning.read(here(lambda _: None), planning.Request(Path(PATH), (NAME,))))
     (operation,) = plan.operations
     run = Run(
@@ -75,7 +75,12 @@ def die_after_the_intent(desk: Desk) -> Operation:
         Provenance("somebody"),
     )
     begun = run.open(digest=plan.digest, operations=1, tool="test", ledger=None, applied=None)
-    ledger(desk).append([begun, run.intent(operation, digest=plan.digest, generation=0)])
+    tries = [
+        run.intent(operation, digest=plan.digest, generation=0, attempt=number)
+        for number in range(attempts)
+    ]
+    failed = [run.outcome(each, Result.FAILED, audit={}) for each in tries[:-1]]
+    ledger(desk).append([begun, *tries, *failed])
     return operation
 
 
@@ -147,6 +152,16 @@ def test_what_had_not_been_written_is_sent_under_the_dead_runs_own_key(
         key("sandbox", head, operation.hash, 0, 0)
     ]
     assert ends(desk) == [("dead", "updated")]
+    assert server.executed(KEY) == 1
+
+
+def test_a_further_attempt_that_was_not_written_is_closed_because_this_run_has_another_key(
+    desk: Desk, server: sandbox.World
+) -> None:
+    die_after_the_intent(desk, attempts=2)
+    assert apply(desk) == 0
+    assert sorted(result for _, result in ends(desk)) == ["failed", "not_started", "updated"]
+    assert ledger(desk).open_intents() == ()
     assert server.executed(KEY) == 1
 
 

@@ -201,7 +201,7 @@ class _Run:
         world.checkpoint("settle:recorded")
         plan, snapshot = await planning.make(session, self.asked.names, self.asked.revert)
         world.checkpoint("apply:planned")
-        ledger.append(settling.dropped(session, left, plan, run))
+        ledger.append(settling.dropped(session, ledger, left, plan, run))
         world.checkpoint("settle:dropped")
         notes = settling.notes_on(left)
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)

@@ -6,7 +6,7 @@ An intent without an outcome is a write whose fate nobody recorded: the run was 
 |---|---|
 | what was to be written | it is closed as `confirmed`, or as stored and not active; this run activates it |
 | what was there before, and the same write derives again from the same commit | it stays open: this run sends it again, under its own key |
-| what was there before, otherwise | it is closed as `not_started`: nothing had been written |
+| what was there before, otherwise, or it was a further attempt | it is closed as `not_started`: nothing had been written |
 | something else | it is closed as `unknown`: somebody else wrote since, and the platform does not say what came between |
 """
 
@@ -82,15 +82,28 @@ def told(session: Session, lefts: Iterable[Left], run: Run) -> tuple[Event, ...]
     )
 
 
-def dropped(session: Session, lefts: Iterable[Left], plan: Plan, run: Run) -> tuple[Event, ...]:
-    """Return the outcomes of what had not been written and this run does not send again under its own key."""
-    again = {operation.hash for operation in plan.executable}
+def dropped(
+    session: Session, ledger: Ledger, lefts: Iterable[Left], plan: Plan, run: Run
+) -> tuple[Event, ...]:
+    """Return the outcomes of what had not been written and this run does not send again under its own key.
+
+    A further attempt is such, too: that its first one ended began another generation, so this run's key is another one.
+    """
+    generations = ledger.generations()
+    again = {
+        (run.commit, operation.hash, generations[run.commit, operation.hash], 0)
+        for operation in plan.executable
+    }
     return tuple(
         _outcome(session, left, Result.NOT_STARTED, run)
         for left in lefts
-        if left.result is None
-        and not (left.intent.data["op"] in again and left.intent.event.commit == run.commit)
+        if left.result is None and _identity(left.intent) not in again
     )
+
+
+def _identity(intent: Record) -> tuple[str, str, int, int]:
+    data = intent.data
+    return intent.event.commit, data["op"], data["generation"], data["attempt"]
 
 
 def _outcome(session: Session, left: Left, result: Result, run: Run) -> Event:
