@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,12 @@ from reconciler import sandbox
 from reconciler.audit import RecordKind
 from reconciler.git import Git
 from reconciler.ledger import Ledger
+from reconciler.report import Report
+from reconciler.workflows import applying
 from tests import fasttime
-from tests.crash.child import Order
+from tests.crash.child import Order, request_of, world_of
 from tests.crash.ground import Campaigns
-from tests.gitfakes import ENVIRON, commit, git
+from tests.gitfakes import ENVIRON, commit, git, run
 
 ROOT = Path(__file__).parent.parent.parent
 TENANT = "acme"
@@ -43,14 +48,15 @@ class Bench:
     orphans: list[str] = field(init=False)
     pid: int = 0
     kill: tuple[str, int] = ("", 0)
+    asked: Callable[[], None] = lambda: None
     ahead_s: float = 0.0
     number: int = 0
 
-    def prepare(self, ground: Campaigns, faults: tuple[str, ...] = ()) -> None:
+    def prepare(self, ground: Campaigns, *faults: str) -> None:
         """Start a case: this platform, a fresh remote and clone whose only commit asks for what is wanted."""
         self.number += 1
         self.ground, self.orphans, self.epoch = ground, [], fasttime.monotonic()
-        self.kill, self.ahead_s = ("", 0), 0.0
+        self.kill, self.ahead_s, self.asked = ("", 0), 0.0, lambda: None
         for fault in faults:
             ground.world.faults.add(fault)
         self.serve(self._watched)
@@ -80,6 +86,7 @@ class Bench:
         if key is not None and key not in self.intended():
             self.orphans.append(f"{scope['method']} {scope['path']}")
         if key is not None:
+            self.asked()
             self._at("platform:asked")
         await self.ground.app(scope, receive, send)
         if key is not None:
@@ -127,6 +134,41 @@ class Bench:
         self.pid = int(self.parent.stdout.readline().removeprefix("pid "))
         return int(self.parent.stdout.readline().removeprefix("ended "))
 
+    @contextmanager
+    def stopped(self, point: str) -> Iterator[Future[int]]:
+        """Run an apply that stops itself (SIGSTOP) at a point; it goes on when the context ends. Gives its exit code to be."""
+        with ThreadPoolExecutor(1) as thread:
+            self.pid = 0
+            code = thread.submit(self.apply, point=point, stop=True, concurrency=1)
+            while not self.pid or not _is_stopped(self.pid):
+                assert not code.done(), f"it never came to {point}: {self.told()}"
+                time.sleep(0.01)
+            try:
+                yield code
+            finally:
+                os.kill(self.pid, signal.SIGCONT)
+
+    def apply_here(
+        self,
+        checkpoint: Callable[[str], None] = lambda _: None,
+        confirm: Callable[[Report], bool] = lambda _: True,
+        **asked: Any,
+    ) -> Report:
+        """Run an apply in this process."""
+        order = self.order()
+        request = replace(request_of(order), **asked)
+        with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
+            world = world_of(order, checkpoint)
+            return runner.run(applying.apply(world, request, confirm, asyncio.Event()))
+
+    def outcomes(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what the remote's ledger says that became of each object, in order."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for each in self.ledger().records():
+            if each.kind is RecordKind.OUTCOME:
+                found.setdefault(each.data["target"], []).append(dict(each.data))
+        return found
+
     def release_lock(self) -> None:
         """Take a dead run's lock away, as an operator does who knows that it is dead."""
         self.ledger().release_lock()
@@ -136,10 +178,26 @@ class Bench:
         self.ahead_s += seconds
         self.ground.ahead_s += seconds
 
-    def fresh_clone(self) -> None:
-        """Go on from another machine: nothing but what the remote holds."""
-        self.clone = self.clone.with_name("again")
-        git(self.remote.parent, "clone", "-q", "--template=", str(self.remote), str(self.clone))
+    def note(self, text: str) -> None:
+        """Let somebody else record something in the remote's ledger."""
+        ledger = self.ledger()
+        commit_id = Git(self.clone, environ=ENVIRON).head()
+        ledger.append([run(commit_id, "somebody-else").note(text)])
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Change a manifest in git."""
+        path = self.clone / PATH / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        commit(self.clone, f"{old} is {new}")
+        git(self.clone, "push", "-q", "origin", "HEAD:main")
+
+    def other_clone(self) -> Path:
+        """Return a fresh clone: another machine, which knows nothing but what the remote holds."""
+        clone = self.clone.with_name(f"{self.clone.name}-again")
+        git(self.remote.parent, "clone", "-q", "--template=", str(self.remote), str(clone))
+        return clone
 
     def told(self) -> str:
         """Return what the children said."""
@@ -152,6 +210,11 @@ class Bench:
     def tidy(self) -> None:
         self.ground.close()
         shutil.rmtree(self.clone.parent, ignore_errors=True)
+
+
+def _is_stopped(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    return stat.rpartition(")")[2].split()[0] == "T"
 
 
 @contextmanager

@@ -18,7 +18,8 @@ import signal
 import sys
 import time
 import uuid
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import reconciler
@@ -51,10 +52,31 @@ class Order:
     stop: bool = False
     ahead_s: float = 0.0
     concurrency: int = 8
-    names: list[str] = field(default_factory=list)
 
     def line(self) -> str:
         return json.dumps(asdict(self))
+
+
+def world_of(order: Order, checkpoint: Callable[[str], None]) -> World:
+    """Return the world that an order names."""
+    return World(
+        environ=order.environ,
+        directory=Path(order.folder),
+        now=fasttime.clock(order.epoch, order.ahead_s),
+        monotonic=fasttime.monotonic,
+        sleep=asyncio.sleep,
+        random=random.Random(1),
+        new_id=lambda: uuid.uuid4().hex,
+        progress=lambda line: print(line, flush=True),
+        checkpoint=checkpoint,
+    )
+
+
+def request_of(order: Order) -> applying.Request:
+    """Return what an order asks."""
+    return applying.Request(
+        Path(order.folder) / order.path, concurrency=order.concurrency, deadline=1e6
+    )
 
 
 def carry_out(order: Order) -> int:
@@ -72,23 +94,7 @@ def carry_out(order: Order) -> int:
             os.kill(os.getpid(), signal.SIGSTOP if order.stop else signal.SIGKILL)
             time.sleep(0 if order.stop else 60)
 
-    world = World(
-        environ=order.environ,
-        directory=Path(order.folder),
-        now=fasttime.clock(order.epoch, order.ahead_s),
-        monotonic=fasttime.monotonic,
-        sleep=asyncio.sleep,
-        random=random.Random(1),
-        new_id=lambda: uuid.uuid4().hex,
-        progress=lambda line: print(line, flush=True),
-        checkpoint=checkpoint,
-    )
-    asked = applying.Request(
-        Path(order.folder) / order.path,
-        names=tuple(order.names),
-        concurrency=order.concurrency,
-        deadline=1e6,
-    )
+    world, asked = world_of(order, checkpoint), request_of(order)
     try:
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
             report = runner.run(applying.apply(world, asked, lambda _: True, asyncio.Event()))

@@ -45,6 +45,7 @@ class Happened:
     what: str
     key: str
     rate: float
+    by_hand: bool = False
 
 
 class Campaigns:
@@ -77,6 +78,9 @@ class Campaigns:
         "token expiry": "401:{where}:times=1",
     }
     """What goes wrong, once; `{where}` is one of the three writes."""
+
+    LOCKED = "locked:{key}:for={seconds}"
+    """A dialer that refuses for a while."""
 
     SERVERS: Mapping[str, tuple[str, ...]] = {
         "keys and ETags": (),
@@ -130,9 +134,14 @@ class Campaigns:
                 words.get(each.action, "active"),
                 each.campaign_id,
                 float(each.body["dial_rate"]) if each.body else 0.0,
+                each.client == "console",
             )
             for each in self.world.journal()[self._known :]
         ]
+
+    def by_hand(self, key: str, rate: float) -> None:
+        """Let somebody store another rate, and the dialer take it."""
+        self.world.put_campaign(key, schedule=self._body(key, rate))
 
     def dials(self) -> dict[str, float]:
         """Return the rate at which each campaign is stored, or -1 where something else dials."""

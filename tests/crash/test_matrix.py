@@ -7,9 +7,7 @@ each fault occurs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -17,7 +15,6 @@ import pytest
 from reconciler.audit import RecordKind
 from reconciler.ledger import TTL_S
 from reconciler.workflows.applying import CHECKPOINTS
-from tests.crash import bench as benches
 from tests.crash.bench import KILLED, Bench
 from tests.crash.ground import Campaigns
 
@@ -95,14 +92,14 @@ class Figures:
 
 def crash(bench: Bench, case: Case, ground: type[Campaigns]) -> Figures:
     """Play one case and return its figures."""
-    bench.prepare(ground(), case.faults(ground))
+    bench.prepare(ground(), *case.faults(ground))
     faults = bench.ground.world.faults
     bench.kill = (case.point, case.nth) if case.point.startswith("platform") else ("", 0)
     code = bench.apply(point=case.point, nth=case.nth)
     bench.kill = ("", 0)
     known = {each.id for each in bench.ledger().records()}
     if case.number % 2:
-        bench.fresh_clone()
+        bench.clone = bench.other_clone()
     if case.number // 2 % 2:
         bench.pass_by(TTL_S + 60)
     else:
@@ -170,12 +167,6 @@ def play(bench: Bench, cases: list[Case], ground: type[Campaigns] = Campaigns) -
     print(f"kill -9, {cases[0].server}: {total}")
     assert not wrong, "\n\n".join(wrong[:5])
     return total
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with benches.opened(tmp_path) as bench:
-        yield bench
 
 
 def matrix(server: str, ground: type[Campaigns] = Campaigns) -> list[Case]:
