@@ -2,10 +2,12 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.dialects.base import Live, Snapshot
+from reconciler.effect import Direction
 from reconciler.plan import (
     Action,
     Base,
@@ -25,7 +27,7 @@ BASE = make_body(dial_rate=20.0, max_concurrent_calls=200)
 def planned(desired, live, *, base=BASE, revert=(), held=None):
     """Return the one operation of a plan, or nothing."""
     snapshot = Snapshot({"1001": live}, {}, {}, NOW)
-    known = {"1001": Base(base)} if base != "never" else {}
+    known = {"1001": base if isinstance(base, Base) else Base(base)} if base != "never" else {}
     plan = build(
         Origin("acme", "sandbox:"),
         [desired],
@@ -57,6 +59,21 @@ def test_what_was_narrowed_by_hand_is_held_with_its_reason():
     )
     assert not operation.executable
     assert "dial_rate narrowed by hand" in operation.blocked[0]
+
+
+@pytest.mark.parametrize("direction", [Direction.TIGHTEN, Direction.LOOSEN])
+def test_a_refresh_goes_the_way_of_the_write_that_it_finishes(direction):
+    """A narrowing that a dead run stored is a narrowing still: nothing may be widened before it is active."""
+    stored = make_live(stored=BASE, stored_id="ours", active_id="older")
+    _, operation = planned(make_desired(body=BASE), stored, base=Base(BASE, direction, "ours"))
+    assert (operation.action, operation.direction) == (Action.REFRESH, direction)
+
+
+def test_a_refresh_of_what_somebody_else_stored_counts_as_widening():
+    stored = make_live(stored=BASE, stored_id="theirs", active_id="older")
+    base = Base(BASE, Direction.TIGHTEN, "ours")
+    _, operation = planned(make_desired(body=BASE), stored, base=base)
+    assert (operation.action, operation.direction) == (Action.REFRESH, Direction.LOOSEN)
 
 
 def test_what_was_widened_by_hand_is_narrowed_again_like_any_change():

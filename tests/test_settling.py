@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from reconciler import sandbox
 from reconciler.audit import Provenance, RecordKind, Run, key
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.plan import Operation
-from reconciler.workflows import planning
+from reconciler.plan import Operation, Result
+from reconciler.workflows import applying, planning, settling
 from reconciler.workflows.world import here
 from tests.test_cli import SAMPLES, Desk, commit, git
 
@@ -35,6 +36,12 @@ def desk(
     commit(tmp_path, "samples")
     monkeypatch.chdir(tmp_path)
     return Desk(tmp_path, capsys)
+
+
+@pytest.fixture(autouse=True)
+def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here commits late, but where a test says so."""
+    monkeypatch.setattr(settling, "SETTLE_S", 0.0)
 
 
 @pytest.fixture
@@ -56,8 +63,8 @@ def ledger(desk: Desk) -> Ledger:
     )
 
 
-def die_after_the_intent(desk: Desk) -> Operation:
-    """Record what a run of a while ago was about to do with one campaign, and nothing after it."""
+def die_after_the_intent(desk: Desk, *, attempts: int = 1) -> Operation:
+    """Record what a run of a while ago was about to do with one campaign, and nothing after it; but for the last, attempts failed."""
     plan = asyncio.run(planning.read(here(lambda _: None), planning.Request(Path(PATH), (NAME,))))
     (operation,) = plan.operations
     run = Run(
@@ -68,7 +75,12 @@ def die_after_the_intent(desk: Desk) -> Operation:
         Provenance("somebody"),
     )
     begun = run.open(digest=plan.digest, operations=1, tool="test", ledger=None, applied=None)
-    ledger(desk).append([begun, run.intent(operation, digest=plan.digest, generation=0)])
+    tries = [
+        run.intent(operation, digest=plan.digest, generation=0, attempt=number)
+        for number in range(attempts)
+    ]
+    failed = [run.outcome(each, Result.FAILED, audit={}) for each in tries[:-1]]
+    ledger(desk).append([begun, *tries, *failed])
     return operation
 
 
@@ -109,6 +121,26 @@ def test_what_had_been_done_is_confirmed_and_not_done_again(
     assert server.executed(KEY) == 0
 
 
+def test_what_the_platform_commits_late_is_waited_for_however_old_the_intent_is(
+    desk: Desk, server: sandbox.World
+) -> None:
+    """All intents are recorded before the first write: a run may have sent this one just before it was killed."""
+    operation = die_after_the_intent(desk)
+
+    async def late(seconds: float) -> None:
+        if seconds == settling.SETTLE_S:
+            server.put_campaign(KEY, "Warranty Reminders", schedule=operation.desired)
+
+    world = replace(here(lambda _: None), sleep=late)
+    asyncio.run(
+        applying.apply(
+            world, applying.Request(Path(PATH), (NAME,)), lambda _: True, asyncio.Event()
+        )
+    )
+    assert ends(desk) == [("dead", "confirmed")]
+    assert server.executed(KEY) == 0
+
+
 def test_what_had_not_been_written_is_sent_under_the_dead_runs_own_key(
     desk: Desk, server: sandbox.World
 ) -> None:
@@ -120,6 +152,16 @@ def test_what_had_not_been_written_is_sent_under_the_dead_runs_own_key(
         key("sandbox", head, operation.hash, 0, 0)
     ]
     assert ends(desk) == [("dead", "updated")]
+    assert server.executed(KEY) == 1
+
+
+def test_a_further_attempt_that_was_not_written_is_closed_because_this_run_has_another_key(
+    desk: Desk, server: sandbox.World
+) -> None:
+    die_after_the_intent(desk, attempts=2)
+    assert apply(desk) == 0
+    assert sorted(result for _, result in ends(desk)) == ["failed", "not_started", "updated"]
+    assert ledger(desk).open_intents() == ()
     assert server.executed(KEY) == 1
 
 

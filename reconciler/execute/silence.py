@@ -14,8 +14,10 @@ from typing import Final
 
 from reconciler.dialects.base import Dialect, Live
 from reconciler.errors import AccessError, NotFinished, ReconcileError
-from reconciler.execute import RELOCK_PAUSE_S, Options, Platform
+from reconciler.execute import Options, Platform
 from reconciler.execute.lookout import Lookout
+from reconciler.execute.pauses import pause
+from reconciler.execute.step import RELOCK_PAUSE_S
 from reconciler.plan import Operation, Outcome, Result
 
 POLL_S: Final = 0.5
@@ -83,20 +85,20 @@ class Silencer:
                 self._lookout.writing -= 1
             if ended.result is Result.FAILED:
                 return ended
-            pause = RELOCK_PAUSE_S
+            wait_s = RELOCK_PAUSE_S
             if ended.result is Result.UNKNOWN:
-                pause = min(RETRY_S * 2.0 ** (tries - 1), RELOCK_PAUSE_S)
+                wait_s = min(RETRY_S * 2.0 ** (tries - 1), RELOCK_PAUSE_S)
             if ended.done:
                 if (live := await self._silent(operation)) is not None:
                     return replace(ended, activated_at=live.activated_at)
-                pause = 0.0
+                wait_s = 0.0
                 ended = replace(
                     ended, result=Result.STORED_NOT_ACTIVE, message="it was told to stop, and dials"
                 )
-            if self.stop.is_set() or self.monotonic() + pause > until:
+            if self.stop.is_set() or self.monotonic() + wait_s > until:
                 return replace(ended, code=NotFinished.exit_code)
             self.progress(f"{operation.name}: still dials, {ended.message}; trying again")
-            await self._pause(pause)
+            await self._pause(wait_s)
         raise AssertionError("unreachable: the count has no end")
 
     async def _asked(self, operation: Operation, tries: int) -> Outcome:
@@ -127,11 +129,4 @@ class Silencer:
             await self._pause(POLL_S)
 
     async def _pause(self, seconds: float) -> None:
-        """Sleep, or less when the run is interrupted."""
-        sleeper = asyncio.ensure_future(self.sleep(seconds))
-        stopper = asyncio.ensure_future(self.stop.wait())
-        try:
-            await asyncio.wait({sleeper, stopper}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeper.cancel()
-            stopper.cancel()
+        await pause(seconds, self.sleep, self.stop)

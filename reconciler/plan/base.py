@@ -31,9 +31,13 @@ class Base:
 
     Attributes:
         body: canonical; `None` when the schedule was removed.
+        direction: of that write.
+        stored_id: the platform's id of what it stored; `None` when nothing, or unknown.
     """
 
     body: Body | None
+    direction: effect.Direction = effect.Direction.LOOSEN
+    stored_id: str | None = None
 
 
 def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> MovedBy:

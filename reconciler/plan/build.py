@@ -47,7 +47,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
             unchanged.append(wanted.key)
             continue
         applied = (base or {}).get(wanted.key)
-        operation = _attributed(operation, applied)
+        operation = _finishing(_attributed(operation, applied), live, applied)
         if held and wanted.key in held:
             operation = replace(
                 operation, action=Action.HELD, blocked=(_why(held[wanted.key], live),)
@@ -127,6 +127,20 @@ def _blocking(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
         if finding.level is Level.ERROR and finding.key:
             errors.setdefault(finding.key, []).append(finding)
     return errors
+
+
+def _finishing(operation: Operation, live: Live, base: Base | None) -> Operation:
+    """Return a refresh with the direction of the write that it finishes: while that is what is stored, what dials is older.
+
+    A narrowing that is stored and not active must be active before anything is widened, whichever run stored it.
+    """
+    if operation.action is not Action.REFRESH or base is None or base.stored_id is None:
+        return operation
+    return (
+        replace(operation, direction=base.direction)
+        if live.stored_id == base.stored_id
+        else operation
+    )
 
 
 def _attributed(operation: Operation, base: Base | None) -> Operation:

@@ -46,7 +46,7 @@ def create_app(
         world: what it serves.
         drop: makes what the app raises, in process, where a fault drops the connection. Give your client's own
             transport error.
-        sleep: waits the seconds given, for the fault `slow`.
+        sleep: waits the seconds given, for the faults `slow` and `hang`.
     """
     app = FastAPI(
         title="CXone campaigns API (sandbox)",

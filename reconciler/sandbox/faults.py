@@ -27,6 +27,7 @@ KIND                         does
 late                         answers 500 now, executes `ms=` later (default 300); meanwhile the key is in flight (409)
 reset-before, reset-after    drops the connection, before or after it executes
 slow                         executes only `ms=` later (default 1000); meanwhile the key is in flight (409)
+hang                         executes; the answer comes only `ms=` later (default 60000), when nobody waits for it any more
 truncated                    executes; the body ends in the middle
 garbage                      executes; the body is no JSON
 locked                       refresh answers 500: the dialer is locked
@@ -66,7 +67,7 @@ _READS = ("GET /api/campaigns", "GET /api/campaigns/*/schedule")
 KINDS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("401", "429", "500", "503"), _ANY),
     **dict.fromkeys(("400", "403", "404", "409", "412", "422"), _LOGGED_IN),
-    **dict.fromkeys(("reset-before", "reset-after", "500-after", "slow"), _ANY),
+    **dict.fromkeys(("reset-before", "reset-after", "500-after", "slow", "hang"), _ANY),
     **dict.fromkeys(("truncated", "garbage"), _ANY),
     **dict.fromkeys(("500-stored", "late", "no-keys"), _WRITES),
     **dict.fromkeys(("short-page", "shifted-page", "wrong-total"), _PAGES),
@@ -82,7 +83,9 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     "500-stored": frozenset({"commit"}),
     "late": frozenset({"ms"}),
     "slow": frozenset({"ms"}),
+    "hang": frozenset({"ms"}),
 }
+_MS: Mapping[str, int] = {"late": 300, "slow": 1000, "hang": 60_000}
 _COMMON = frozenset({"times", "skip", "for", "p"})
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "*"})
 
@@ -95,7 +98,7 @@ class Fault:
         spec: as given.
         kind: what goes wrong.
         target: pattern of `METHOD /path`, or a list's id.
-        ms: delay of `late` and `slow`.
+        ms: delay of `late`, `slow` and `hang`.
         after: Retry-After of `429`.
         commit: whether a `500-stored` executes.
         fired: how often it struck.
@@ -197,7 +200,7 @@ def parse(spec: str) -> Fault:
     options = rest.pop() if rest and "=" in rest[-1] else ""
     if len(rest) > 1:
         raise FaultError(f"fault {spec!r}: must be KIND[:TARGET][:OPTION=VALUE,...]")
-    fault = Fault(spec, kind, ms=300 if kind == "late" else 1000)
+    fault = Fault(spec, kind, ms=_MS.get(kind, 0))
     fault.target = _target(spec, kind, rest[0] if rest else "")
     for option in filter(None, options.split(",")):
         _set(fault, *option.partition("=")[::2])

@@ -214,7 +214,10 @@ class Front:
             if call.operation.scope is not None:
                 call.vet()
             await call.pause()
-        return await call.operation.handle(self._world, call)
+        answer = await call.operation.handle(self._world, call)
+        if hang := call.strikes.get("hang"):
+            await self._sleep(hang.ms / 1000)
+        return answer
 
     def _admit(self, call: Call, scope: str) -> Token:
         token = self._world.authenticate(bearer(call) or "")

@@ -7,7 +7,9 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from reconciler import execute
 from reconciler import plan as plans
 from reconciler import report as reports
 from reconciler.audit import Event, Run
@@ -15,6 +17,7 @@ from reconciler.dialects.base import Snapshot
 from reconciler.errors import GitError, ReconcileError, Refused, StalePlan, UsageError
 from reconciler.execute import Executor, Options
 from reconciler.git import Git
+from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
 from reconciler.ledger import Ledger
 from reconciler.plan import FAILURES, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report
@@ -25,6 +28,23 @@ from reconciler.workflows.recording import Recorder, provenance
 from reconciler.workflows.session import Session
 from reconciler.workflows.telling import OnEvent
 from reconciler.workflows.world import Network, World, load
+
+CHECKPOINTS: Final = (
+    "apply:opened",
+    "apply:locked",
+    "settle:looked",
+    "settle:recorded",
+    "apply:planned",
+    "settle:dropped",
+    "intents:before",
+    "intents:recorded",
+    "apply:executed",
+    "apply:closed",
+    "apply:released",
+    *execute.CHECKPOINTS,
+    *LEDGER_CHECKPOINTS,
+)
+"""Points that `World.checkpoint` is told of during an apply: a crash at each of them loses nothing (tests kill there)."""
 
 Confirm = Callable[[Report], bool]
 """Shows a plan to whoever is there, and returns whether to go on."""
@@ -84,8 +104,12 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
                 )
             approval = approval or plans.approved(plan)
         ledger = session.ledger or Ledger.open(git, folder.name, clock=world.now)
+        world.checkpoint("apply:opened")
         with ledger.locked(holder=_holder(world)):
-            return await _Run(session, git, asked, ledger, stop).carry_out(approval, confirm)
+            world.checkpoint("apply:locked")
+            report = await _Run(session, git, asked, ledger, stop).carry_out(approval, confirm)
+        world.checkpoint("apply:released")
+        return report
 
 
 def _holder(world: World) -> str:
@@ -172,9 +196,13 @@ class _Run:
         run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
         passed_over = settling.skipped(session, self.git, ledger)
         left = await settling.look(session, ledger)
+        world.checkpoint("settle:looked")
         ledger.append(settling.told(session, left, run))
+        world.checkpoint("settle:recorded")
         plan, snapshot = await planning.make(session, self.asked.names, self.asked.revert)
-        ledger.append(settling.dropped(session, left, plan, run))
+        world.checkpoint("apply:planned")
+        ledger.append(settling.dropped(session, ledger, left, plan, run))
+        world.checkpoint("settle:dropped")
         notes = settling.notes_on(left)
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
         self._within_limits(cut.run)
@@ -220,7 +248,9 @@ class _Run:
             self.session, asked.events, asked.on_event, publish=asked.publish
         )
         recorder = Recorder(self.ledger, self.session, run, telemetry, self.stop)
+        world.checkpoint("intents:before")
         await recorder.open(plan, operations, snapshot, before)
+        world.checkpoint("intents:recorded")
         executor = Executor(
             platform=self.session.client,
             dialect=self.session.dialect,
@@ -231,9 +261,12 @@ class _Run:
             monotonic=world.monotonic,
             progress=world.progress,
             stop=self.stop,
+            checkpoint=world.checkpoint,
         )
         outcomes = await executor.run(operations)
+        world.checkpoint("apply:executed")
         unrecorded = await recorder.close(outcomes)
+        world.checkpoint("apply:closed")
         return _Done(outcomes, unrecorded, await telemetry.close())
 
 

@@ -13,6 +13,7 @@ from reconciler import audit, policies, report
 from reconciler import plan as plans
 from reconciler.audit import Record
 from reconciler.dialects.base import Snapshot
+from reconciler.effect import Direction
 from reconciler.errors import UsageError
 from reconciler.models import Desired
 from reconciler.plan import Base, Origin, Plan
@@ -152,7 +153,7 @@ class Past:
         records = session.ledger.records()
         last = audit.applied(records)
         return cls(
-            base={key: Base(each.intent.data["body"]) for key, each in last.items()},
+            base={key: _base(each) for key, each in last.items()},
             held={
                 key: _hold(hold)
                 for key, hold in audit.holds(records, now=session.world.now()).items()
@@ -163,6 +164,13 @@ class Past:
                 if each.intent.data["body"] is not None
             },
         )
+
+
+def _base(last: audit.Applied) -> Base:
+    intent = last.intent.data
+    return Base(
+        intent["body"], Direction(intent["direction"]), last.outcome.data.get("schedule_id")
+    )
 
 
 def _hold(record: Record) -> str:

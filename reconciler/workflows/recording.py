@@ -115,7 +115,7 @@ class Recorder:
     async def _beat(self) -> None:
         """Extend the lock while the run lasts, also through a long wait; a run that cannot stops."""
         while True:
-            await asyncio.sleep(BEAT_S)
+            await self._session.world.sleep(BEAT_S)
             try:
                 async with self._writing:
                     await asyncio.to_thread(self._ledger.heartbeat)

@@ -15,6 +15,7 @@ from reconciler.dialects.base import Credentials, Dialect, Snapshot
 from reconciler.errors import GitError, Unavailable, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
+from reconciler.ledger import Options as LedgerOptions
 from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED
 from reconciler.settings import Options, Settings
@@ -113,7 +114,10 @@ def records(world: World, git: Git, tenant: str, url: str, *, offline: bool = Fa
         LedgerError: it cannot be read.
     """
     remote = None if url == EMBEDDED else remote_of(world, git)
-    ledger = Ledger.open(git, tenant, clock=world.now, remote=remote, offline=offline)
+    options = LedgerOptions(checkpoint=world.checkpoint, monotonic=world.monotonic)
+    ledger = Ledger.open(
+        git, tenant, clock=world.now, remote=remote, offline=offline, options=options
+    )
     with contextlib.suppress(GitError, Unavailable):  # who may only read cannot; who can, will
         ledger.publish()
     return ledger

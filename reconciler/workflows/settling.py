@@ -6,7 +6,7 @@ An intent without an outcome is a write whose fate nobody recorded: the run was 
 |---|---|
 | what was to be written | it is closed as `confirmed`, or as stored and not active; this run activates it |
 | what was there before, and the same write derives again from the same commit | it stays open: this run sends it again, under its own key |
-| what was there before, otherwise | it is closed as `not_started`: nothing had been written |
+| what was there before, otherwise, or it was a further attempt | it is closed as `not_started`: nothing had been written |
 | something else | it is closed as `unknown`: somebody else wrote since, and the platform does not say what came between |
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from reconciler.audit import Event, Record, Run
@@ -26,7 +25,10 @@ from reconciler.plan import Plan, Result, live_hash, sha256_of
 from reconciler.workflows.session import Session, remote_of
 
 SETTLE_S: Final = 2.0
-"""Seconds after an intent before its absence is believed: longer than a platform takes to commit late."""
+"""Seconds before what is absent is believed to be: longer than a platform takes to commit late.
+
+They count from now, not from the intents: those are all recorded before the first write, and a run may have sent its last one just before it died.
+"""
 
 NOT_FOUND: Final = 404
 
@@ -51,10 +53,7 @@ async def look(session: Session, ledger: Ledger) -> tuple[Left, ...]:
     intents = ledger.open_intents()
     if not intents:
         return ()
-    newest = max(datetime.fromisoformat(intent.event.ts) for intent in intents)
-    age_s = (session.world.now() - newest).total_seconds()
-    if age_s < SETTLE_S:
-        await session.world.sleep(SETTLE_S - max(age_s, 0.0))
+    await session.world.sleep(SETTLE_S)
     return tuple([await _left(session, intent) for intent in intents])
 
 
@@ -83,15 +82,28 @@ def told(session: Session, lefts: Iterable[Left], run: Run) -> tuple[Event, ...]
     )
 
 
-def dropped(session: Session, lefts: Iterable[Left], plan: Plan, run: Run) -> tuple[Event, ...]:
-    """Return the outcomes of what had not been written and this run does not send again under its own key."""
-    again = {operation.hash for operation in plan.executable}
+def dropped(
+    session: Session, ledger: Ledger, lefts: Iterable[Left], plan: Plan, run: Run
+) -> tuple[Event, ...]:
+    """Return the outcomes of what had not been written and this run does not send again under its own key.
+
+    A further attempt is such, too: that its first one ended began another generation, so this run's key is another one.
+    """
+    generations = ledger.generations()
+    again = {
+        (run.commit, operation.hash, generations[run.commit, operation.hash], 0)
+        for operation in plan.executable
+    }
     return tuple(
         _outcome(session, left, Result.NOT_STARTED, run)
         for left in lefts
-        if left.result is None
-        and not (left.intent.data["op"] in again and left.intent.event.commit == run.commit)
+        if left.result is None and _identity(left.intent) not in again
     )
+
+
+def _identity(intent: Record) -> tuple[str, str, int, int]:
+    data = intent.data
+    return intent.event.commit, data["op"], data["generation"], data["attempt"]
 
 
 def _outcome(session: Session, left: Left, result: Result, run: Run) -> Event:

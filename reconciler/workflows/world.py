@@ -16,6 +16,10 @@ from reconciler.errors import UsageError
 from reconciler.manifests import Folder
 
 
+def _pass(_: str) -> None:
+    """Go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything that commands take from outside, as arguments.
@@ -28,6 +32,7 @@ class World:
         random: for jitter.
         new_id: a fresh identifier of a run.
         progress: told one line at each step worth a line.
+        checkpoint: told of each point in `applying.CHECKPOINTS`; tests end the process there.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -38,6 +43,7 @@ class World:
     random: random.Random
     new_id: Callable[[], str]
     progress: Callable[[str], None]
+    checkpoint: Callable[[str], None] = _pass
 
 
 @dataclass(frozen=True, slots=True)

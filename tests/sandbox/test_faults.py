@@ -137,6 +137,14 @@ def test_a_slow_request_lets_the_time_pass_first(door, body, ticker):
     assert ticker() == 3
 
 
+def test_a_request_that_hangs_is_executed_at_once_and_answered_later(door, body, ticker):
+    door.world.faults.add("hang:POST *:times=1")
+    door.post(body)
+    assert ticker() == 60
+    (stored,) = door.world.journal("1001", "STORED")
+    assert (door.world.now - stored.at).total_seconds() == 60
+
+
 def test_a_key_is_in_flight_while_its_request_is_slow(world, body, runner):
     async def story() -> list[int]:
         gate, entered = asyncio.Event(), asyncio.Event()

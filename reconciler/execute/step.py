@@ -1,0 +1,293 @@
+"""One operation on its way: store, refresh, wait, read back. A write whose fate is unknown is read back before it is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from reconciler.dialects.base import Kind, Live, Stored, Waiting
+from reconciler.errors import (
+    AccessError,
+    ApiError,
+    NotFinished,
+    ReconcileError,
+    TenantLocked,
+    Unavailable,
+    UncertainWrite,
+)
+from reconciler.pacing import activation_latency
+from reconciler.plan import Action, Operation, Outcome, Result, live_hash
+
+if TYPE_CHECKING:
+    from reconciler.execute import Executor
+
+RELOCK_PAUSE_S = 30.0
+"""Seconds between two refreshes of a locked dialer (contract: "try again every thirty seconds")."""
+
+FIRST_POLL_S, LAST_POLL_S = 0.25, 5.0
+ACTIVATION_S = 60.0
+"""Seconds that a dialer gets to take what it accepted, however short the wait for a locked one is."""
+
+SAME_KEY_TRIES = 4
+"""Writes under one key before a stored error is taken to pin it, and the next attempt gets a key of its own."""
+
+ATTEMPTS = 2
+CONFLICT = 409
+PRECONDITION_FAILED = 412
+_STORED_AS = {
+    Action.CREATE: Result.CREATED,
+    Action.UPDATE: Result.UPDATED,
+    Action.RETIRE: Result.DELETED,
+    Action.REFRESH: Result.REFRESHED,
+}
+
+
+CHECKPOINTS: Final = (
+    "write:before",
+    "write:answered",
+    "write:uncertain",
+    "write:settled",
+    "retry:before",
+    "retry:recorded",
+    "refresh:before",
+    "refresh:answered",
+    "verify:before",
+    "verify:seen",
+)
+"""Points that `Executor.checkpoint` is told of on an operation's way: a crash at each of them loses nothing (tests kill there)."""
+
+
+class _Moved(Exception):  # noqa: N818 - control flow inside this module, never seen outside
+    """The object is not what it was planned against."""
+
+
+class Step:
+    """One operation on its way. Remembers what was sent, so that every exit can say so."""
+
+    def __init__(self, executor: Executor, operation: Operation) -> None:
+        self.to = executor
+        self.operation = operation
+        self.kind: Kind = executor.dialect.KINDS[operation.kind]
+        self.tries = 0
+        self.wrote = False
+        self.confirmed = False
+        self.stored: Stored | None = None
+        self.uncertain = False
+        self._resting = False
+
+    def at_rest(self) -> None:
+        """Say, once, that there is nothing more to write here before somebody else's look."""
+        if not self._resting:
+            self._resting = True
+            self.to.lookout.writing -= 1
+
+    async def run(self, slots: asyncio.Semaphore) -> Outcome:
+        """Return the outcome; never raises for anything that the platform or the network does."""
+        try:
+            async with slots:
+                if self.to.stop.is_set():
+                    return self._end(Result.NOT_STARTED, "not started: the run was stopped")
+                await self._store()
+            return await self._activate()
+        except _Moved as moved:
+            return self._end(Result.UNKNOWN if self.uncertain else Result.STALE, str(moved))
+        except ReconcileError as error:
+            return self._failed(error)
+
+    def _failed(self, error: ReconcileError) -> Outcome:
+        result, message = self._result_of(error), str(error)
+        if result is Result.UNKNOWN:
+            message = f"{error}; the next apply settles it"
+        if result is Result.STORED_NOT_ACTIVE:
+            message = f"stored, not active: {error}; the next apply finishes it"
+        if isinstance(error, AccessError | Unavailable | TenantLocked):
+            self.to.stop.set()  # nothing else will fare better; what is under way is finished and recorded
+        return replace(self._end(result, message), code=error.exit_code)
+
+    def _result_of(self, error: ReconcileError) -> Result:
+        """Return how an error leaves the operation: what is stored counts before what went wrong after it."""
+        if self.uncertain or isinstance(error, UncertainWrite):
+            return Result.UNKNOWN
+        if self.stored is not None:
+            return Result.STORED_NOT_ACTIVE
+        if isinstance(error, NotFinished | TenantLocked):
+            return Result.NOT_STARTED
+        return Result.REFUSED if isinstance(error, ApiError) and not self.wrote else Result.FAILED
+
+    # --- store ---------------------------------------------------------------------------------------------------------
+
+    async def _store(self) -> None:
+        """Make the platform hold what is desired, exactly once as far as anyone can tell."""
+        live = await self._before()
+        if self.operation.action is Action.REFRESH or (
+            self.operation.desired is None and live.stored is None
+        ):
+            return
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self.to.checkpoint("retry:before")
+                await self.to.journal.retry(self.operation, attempt)
+                self.to.checkpoint("retry:recorded")
+            for last in (*[False] * (SAME_KEY_TRIES - 1), attempt == ATTEMPTS - 1):
+                if await self._write(live, attempt, give_up=last):
+                    return
+
+    async def _before(self) -> Live:
+        """Return what the write replaces: as planned where a version guards it, read again where nothing does."""
+        live = self.to.live.get(self.operation.key)
+        if live is not None and live.version is not None:
+            return live
+        live = await self._read()
+        if live_hash(live, self.kind) != self.operation.live_hash:
+            raise _Moved("it moved since it was planned; plan again")
+        return live
+
+    async def _write(self, live: Live, attempt: int, *, give_up: bool) -> bool:
+        """Send the write once; return whether the platform now holds it. Raises the uncertainty itself when told to give up."""
+        await self._still_ours()
+        key = self.to.journal.key(self.operation, attempt)
+        self.tries += 1
+        self.to.checkpoint("write:before")
+        try:
+            exchange = self.to.dialect.write(
+                self.operation.key, self.operation.desired, token=key, live=live
+            )
+            self.stored = await self.to.platform.run(exchange)
+        except ApiError as error:
+            if error.status == PRECONDITION_FAILED:
+                return await self._precondition()
+            if not isinstance(error, UncertainWrite) and error.status != CONFLICT:
+                raise
+            return await self._settle(error, give_up=give_up)
+        self.to.checkpoint("write:answered")
+        self.wrote, self.uncertain = True, False
+        return True
+
+    async def _still_ours(self) -> None:
+        if not await self.to.journal.may_write():
+            raise TenantLocked(
+                "the tenant's lock was lost, or taken: nothing more is written by this run"
+            )
+
+    async def _settle(self, error: ApiError, *, give_up: bool) -> bool:
+        """After an uncertain write: wait longer than a late commit takes, read, and believe only what is read."""
+        self.wrote = self.uncertain = True
+        self.to.checkpoint("write:uncertain")
+        await self.to.sleep(self.to.options.settle_s)
+        live = await self._read()
+        self.to.checkpoint("write:settled")
+        if self._holds(live):
+            self._confirm(live)
+            return True
+        if live_hash(live, self.kind) != self.operation.live_hash:
+            raise _Moved("it moved while a write of ours was uncertain; the next apply settles it")
+        if give_up:
+            raise error
+        return False
+
+    async def _precondition(self) -> bool:
+        """412 after a lost answer may be our own write: then it is confirmed; otherwise somebody else's, and ours is stale."""
+        if self.tries > 1 and self._holds(live := await self._read()):
+            self._confirm(live)
+            return True
+        raise _Moved("somebody else changed it since it was planned; plan again")
+
+    def _confirm(self, live: Live) -> None:
+        self.wrote = self.confirmed = True
+        self.uncertain = False
+        self.stored = Stored(live.stored_id, live.version, live.stored_at)
+
+    def _holds(self, live: Live) -> bool:
+        stored = None if live.stored is None else self.kind.canonical(live.stored)
+        return stored == self.operation.desired
+
+    # --- activate ------------------------------------------------------------------------------------------------------
+
+    async def _activate(self) -> Outcome:
+        """Have the dialer take it, wait until it has, and compare what is read back with what was desired."""
+        until = self.to.monotonic() + self.to.options.wait_s
+        if self.to.dialect.CAPABILITIES.activation:
+            reason = await self._refresh(until)
+            if reason is not None:
+                return self._end(
+                    Result.STORED_NOT_ACTIVE,
+                    f"stored, not active: {reason}; the next apply finishes it",
+                )
+        return await self._verify(max(until, self.to.monotonic() + ACTIVATION_S))
+
+    async def _refresh(self, until: float) -> str | None:
+        """Return why the dialer would not take it within the wait, or `None` when it will."""
+        while (waiting := await self._ask_to_refresh()) is not None:
+            if self.to.stop.is_set() or self.to.monotonic() + RELOCK_PAUSE_S > until:
+                return waiting.reason
+            self.to.progress(f"{self.operation.name}: waiting, {waiting.reason}")
+            self.at_rest()
+            await self.to.pause(RELOCK_PAUSE_S)
+        self.wrote = True
+        self.at_rest()
+        return None
+
+    async def _ask_to_refresh(self) -> Waiting | None:
+        """A refresh is a write, too: it makes what is stored dial."""
+        await self._still_ours()
+        self.to.checkpoint("refresh:before")
+        waiting = await self.to.platform.run(self.to.dialect.activate(self.operation.key))
+        self.to.checkpoint("refresh:answered")
+        return waiting
+
+    async def _verify(self, until: float) -> Outcome:
+        self.at_rest()
+        self.to.checkpoint("verify:before")
+        pause = FIRST_POLL_S
+        while True:
+            live = await self.to.lookout.see(self.operation.key)
+            self.to.checkpoint("verify:seen")
+            if not self._holds(live):
+                return self._end(
+                    Result.OVERTAKEN, "stored, and changed by somebody else before it was verified"
+                )
+            if live.settled:
+                return self._done(live)
+            if self.to.stop.is_set() or self.to.monotonic() + pause > until:
+                return self._end(
+                    Result.STORED_NOT_ACTIVE,
+                    "stored, not active: the dialer has not taken it yet; the next apply finishes it",
+                )
+            await self.to.pause(pause)
+            pause = min(pause * 2, LAST_POLL_S)
+
+    def _done(self, live: Live) -> Outcome:
+        result = Result.CONFIRMED if self.confirmed else _STORED_AS[self.operation.action]
+        return replace(
+            self._end(result, ""),
+            stored_id=live.stored_id,
+            latency_s=_latency_s(live),
+            stored_at=live.stored_at,
+            activated_at=live.activated_at,
+        )
+
+    async def _read(self) -> Live:
+        return await self.to.platform.run(self.to.dialect.read_one(self.operation.key))
+
+    def _end(self, result: Result, message: str) -> Outcome:
+        stored = self.stored or Stored(None)
+        return Outcome(
+            self.operation,
+            result,
+            message,
+            stored_id=stored.id,
+            stored_at=stored.at,
+            tries=self.tries,
+            wrote=self.wrote,
+        )
+
+
+def _latency_s(live: Live) -> float | None:
+    """Return seconds from stored to active; `None` when the platform did not say, or nothing is stored."""
+    if live.stored_at is None or live.activated_at is None:
+        return None
+    try:
+        return activation_latency(live.stored_at, live.activated_at)
+    except ValueError:
+        return None

@@ -1,0 +1,246 @@
+"""A place to crash in: a platform over loopback, a bare remote, a clone, and a parent that forks whoever is to die."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from reconciler import sandbox
+from reconciler.audit import RecordKind
+from reconciler.git import Git
+from reconciler.ledger import Ledger
+from reconciler.report import Report
+from reconciler.workflows import applying
+from tests import fasttime
+from tests.crash.child import Order, request_of, world_of
+from tests.crash.ground import Campaigns
+from tests.gitfakes import ENVIRON, commit, git, run
+
+ROOT = Path(__file__).parent.parent.parent
+TENANT = "acme"
+PATH = f"schedules/{TENANT}"
+KILLED = -signal.SIGKILL
+
+
+@dataclass
+class Bench:
+    """See the module. One case at a time: `prepare`, then `apply` as often as needed."""
+
+    folder: Path
+    url: str
+    serve: Callable[[Callable[..., Any]], None]
+    parent: subprocess.Popen[str]
+    ground: Campaigns = field(init=False)
+    remote: Path = field(init=False)
+    clone: Path = field(init=False)
+    epoch: float = field(init=False)
+    orphans: list[str] = field(init=False)
+    pid: int = 0
+    kill: tuple[str, int] = ("", 0)
+    asked: Callable[[], None] = lambda: None
+    ahead_s: float = 0.0
+    number: int = 0
+
+    def prepare(self, ground: Campaigns, *faults: str) -> None:
+        """Start a case: this platform, a fresh remote and clone whose only commit asks for what is wanted."""
+        self.number += 1
+        self.ground, self.orphans, self.epoch = ground, [], fasttime.monotonic()
+        self.kill, self.ahead_s, self.asked = ("", 0), 0.0, lambda: None
+        for fault in faults:
+            ground.world.faults.add(fault)
+        self.serve(self._watched)
+        here = self.folder / f"case{self.number}"
+        self.remote, self.clone = here / "remote.git", here / "clone"
+        shutil.copytree(self._template(ground), here)
+
+    def _template(self, ground: Campaigns) -> Path:
+        made = self.folder / "template"
+        if not made.exists():
+            bare, clone = made / "remote.git", made / "clone"
+            for where, kind in ((bare, ["--bare"]), (clone, [])):
+                where.mkdir(parents=True)
+                git(where, "init", "-q", "-b", "main", "--template=", *kind)
+            folder = clone / PATH
+            folder.mkdir(parents=True)
+            for name, text in ground.files(self.url, ground.NEW).items():
+                (folder / name).write_text(text, encoding="utf-8")
+            git(clone, "remote", "add", "origin", "../remote.git")
+            commit(clone, "what is wanted")
+            git(clone, "push", "-q", "origin", "main")
+        return made
+
+    async def _watched(self, scope: Any, receive: Any, send: Any) -> None:
+        """Before a write is executed, look whether the shared ledger knows that it was meant."""
+        key = self.ground.object_of(scope["method"], scope["path"])
+        if key is not None and key not in self.intended():
+            self.orphans.append(f"{scope['method']} {scope['path']}")
+        if key is not None:
+            self.asked()
+            self._at("platform:asked")
+        await self.ground.app(scope, receive, send)
+        if key is not None:
+            self._at("platform:did")
+
+    def _at(self, point: str) -> None:
+        """End the child while the platform has its request: what a point inside the child cannot do."""
+        wanted, left = self.kill
+        if wanted == point:
+            self.kill = (wanted, left - 1)
+            if left == 1:
+                os.kill(self.pid, signal.SIGKILL)
+
+    def ledger(self) -> Ledger:
+        """Return the remote's own ledger, as it is now."""
+        there = Git(self.remote, environ=ENVIRON)
+        return Ledger.open(there, TENANT, clock=fasttime.clock(self.epoch))
+
+    def intended(self) -> set[str]:
+        records = self.ledger().records()
+        return {each.data["target"] for each in records if each.kind is RecordKind.INTENT}
+
+    def order(self, **more: Any) -> Order:
+        environ = {**ENVIRON, "USER": "somebody", **self.ground.variables(self.url)}
+        log = self.clone.parent / "log"
+        return Order(
+            **{
+                "folder": str(self.clone),
+                "path": PATH,
+                "environ": environ,
+                "epoch": self.epoch,
+                "log": str(log),
+                "passed": str(self.clone.parent / "passed"),
+                "ahead_s": self.ahead_s,
+                **more,
+            }
+        )
+
+    def apply(self, **more: Any) -> int:
+        """Run an apply in a process of its own; return its exit code, or minus the signal that ended it."""
+        assert self.parent.stdin is not None
+        assert self.parent.stdout is not None
+        self.parent.stdin.write(self.order(**more).line() + "\n")
+        self.parent.stdin.flush()
+        self.pid = int(self.parent.stdout.readline().removeprefix("pid "))
+        return int(self.parent.stdout.readline().removeprefix("ended "))
+
+    @contextmanager
+    def stopped(self, point: str) -> Iterator[Future[int]]:
+        """Run an apply that stops itself (SIGSTOP) at a point; it goes on when the context ends. Gives its exit code to be."""
+        with ThreadPoolExecutor(1) as thread:
+            self.pid = 0
+            code = thread.submit(self.apply, point=point, stop=True, concurrency=1)
+            while not self.pid or not _is_stopped(self.pid):
+                assert not code.done(), f"it never came to {point}: {self.told()}"
+                time.sleep(0.01)
+            try:
+                yield code
+            finally:
+                os.kill(self.pid, signal.SIGCONT)
+
+    def apply_here(
+        self,
+        checkpoint: Callable[[str], None] = lambda _: None,
+        confirm: Callable[[Report], bool] = lambda _: True,
+        **asked: Any,
+    ) -> Report:
+        """Run an apply in this process."""
+        order = self.order()
+        request = replace(request_of(order), **asked)
+        with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
+            world = world_of(order, checkpoint)
+            return runner.run(applying.apply(world, request, confirm, asyncio.Event()))
+
+    def outcomes(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what the remote's ledger says that became of each object, in order."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for each in self.ledger().records():
+            if each.kind is RecordKind.OUTCOME:
+                found.setdefault(each.data["target"], []).append(dict(each.data))
+        return found
+
+    def release_lock(self) -> None:
+        """Take a dead run's lock away, as an operator does who knows that it is dead."""
+        self.ledger().release_lock()
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass for everybody."""
+        self.ahead_s += seconds
+        self.ground.ahead_s += seconds
+
+    def note(self, text: str) -> None:
+        """Let somebody else record something in the remote's ledger."""
+        ledger = self.ledger()
+        commit_id = Git(self.clone, environ=ENVIRON).head()
+        ledger.append([run(commit_id, "somebody-else").note(text)])
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Change a manifest in git."""
+        path = self.clone / PATH / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        commit(self.clone, f"{old} is {new}")
+        git(self.clone, "push", "-q", "origin", "HEAD:main")
+
+    def other_clone(self) -> Path:
+        """Return a fresh clone: another machine, which knows nothing but what the remote holds."""
+        clone = self.clone.with_name(f"{self.clone.name}-again")
+        git(self.remote.parent, "clone", "-q", "--template=", str(self.remote), str(clone))
+        return clone
+
+    def told(self) -> str:
+        """Return what the children said."""
+        return (self.clone.parent / "log").read_text(encoding="utf-8")
+
+    def passed(self) -> list[str]:
+        """Return the points that the children passed."""
+        return (self.clone.parent / "passed").read_text(encoding="utf-8").split()
+
+    def tidy(self) -> None:
+        self.ground.close()
+        shutil.rmtree(self.clone.parent, ignore_errors=True)
+
+
+def _is_stopped(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Bench]:
+    """Open a bench: one server and one parent for all its cases."""
+    current: list[Callable[..., Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await current[-1](scope, receive, send)
+
+    with sandbox.loopback(app) as url, _parent() as parent:
+        yield Bench(folder, url, current.append, parent)
+
+
+@contextmanager
+def _parent() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.crash.child"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdin is not None
+        assert parent.stdout.readline() == "ready\n"
+        yield parent
+        parent.stdin.close()

@@ -1,0 +1,141 @@
+"""Runs `apply` in processes of their own that kill themselves at a point: a warm parent that forks, or one process by itself.
+
+An order is a line of JSON; see `Order`. `python -m tests.crash.child` reads orders and forks a child for each: it says
+`pid N` when the child is there and `ended N` (as `wait` has it) when it is not. `python -m tests.crash.child ORDER` carries out
+one in this very process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import random
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import reconciler
+from reconciler.errors import ReconcileError
+from reconciler.workflows import applying
+from reconciler.workflows.world import World
+from tests import fasttime
+
+
+@dataclass(frozen=True)
+class Order:
+    """One apply.
+
+    Attributes:
+        folder: the clone; `path` the tenant's folder in it.
+        environ: its whole environment.
+        log: where it says what it does; `passed` where it writes down each point that it passes.
+        point, nth: kills itself when it passes `point` for the `nth` time; stops itself instead when `stop` is set.
+        epoch, ahead_s: see `fasttime.clock`.
+    """
+
+    folder: str
+    path: str
+    environ: dict[str, str]
+    epoch: float
+    log: str = os.devnull
+    passed: str = os.devnull
+    point: str = ""
+    nth: int = 1
+    stop: bool = False
+    ahead_s: float = 0.0
+    concurrency: int = 8
+
+    def line(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def world_of(order: Order, checkpoint: Callable[[str], None]) -> World:
+    """Return the world that an order names."""
+    return World(
+        environ=order.environ,
+        directory=Path(order.folder),
+        now=fasttime.clock(order.epoch, order.ahead_s),
+        monotonic=fasttime.monotonic,
+        sleep=asyncio.sleep,
+        random=random.Random(1),
+        new_id=lambda: uuid.uuid4().hex,
+        progress=lambda line: print(line, flush=True),
+        checkpoint=checkpoint,
+    )
+
+
+def request_of(order: Order) -> applying.Request:
+    """Return what an order asks."""
+    return applying.Request(
+        Path(order.folder) / order.path, concurrency=order.concurrency, deadline=1e6
+    )
+
+
+def carry_out(order: Order) -> int:
+    """Apply; return the exit code."""
+    passed = Path(order.passed).open("a", buffering=1)  # noqa: SIM115 - closed by the end of the process
+    left = order.nth
+
+    def checkpoint(name: str) -> None:
+        nonlocal left
+        passed.write(f"{name}\n")
+        if name != order.point:
+            return
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGSTOP if order.stop else signal.SIGKILL)
+            time.sleep(0 if order.stop else 60)
+
+    world, asked = world_of(order, checkpoint), request_of(order)
+    try:
+        with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
+            report = runner.run(applying.apply(world, asked, lambda _: True, asyncio.Event()))
+    except ReconcileError as error:
+        print(f"error: {error}")
+        return error.exit_code
+    print(f"exit code {report.exit_code}: {report.verdict}")
+    return report.exit_code
+
+
+def _in_child(order: Order) -> None:
+    log = os.open(order.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for number in (1, 2):
+        os.dup2(log, number)
+    os.chdir(order.folder)
+    code = 99
+    try:
+        code = carry_out(order)
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def serve() -> None:
+    """Fork a child for each order, one after the other."""
+    for module in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
+        if "__main__" not in module.name and "sandbox" not in module.name:
+            importlib.import_module(module.name)
+    gc.freeze()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        order = Order(**json.loads(line))
+        pid = os.fork()
+        if pid == 0:
+            _in_child(order)
+        print(f"pid {pid}", flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(f"ended {os.waitstatus_to_exitcode(status)}", flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        sys.exit(carry_out(Order(**json.loads(sys.argv[1]))))
+    serve()
