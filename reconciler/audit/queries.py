@@ -65,6 +65,19 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
     return last
 
 
+def judged(records: Iterable[Record]) -> tuple[str, ...]:
+    """Return the commits that an apply was about, the last one last.
+
+    One that had something to do opened a run; one that had nothing to do and weakened rules left a note.
+    """
+    return tuple(
+        record.event.commit
+        for record in records
+        if record.kind is RecordKind.OPEN
+        or (record.kind is RecordKind.NOTE and record.data.get("judge") is True)
+    )
+
+
 def holds(records: Iterable[Record], *, now: datetime) -> dict[str, Record]:
     """Return the hold that stands on each object, by key."""
     standing: dict[str, Record] = {}

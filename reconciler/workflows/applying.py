@@ -177,12 +177,15 @@ class _Run:
         ledger.append(settling.dropped(session, left, plan, run))
         notes = settling.notes_on(left)
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
-        self._within_limits(cut.run)
+        self._within_limits(plan, cut.run)
         if not self.asked.ask:
             confirm(reports.of_plan(plan, exit_code=0, notes=notes))
         notes = (*notes, *_held(cut, plan))
         if not cut.run:
-            return reports.of_apply(plan, (), exit_code=exit_code(plan, cut, ()), notes=notes)
+            code = exit_code(plan, cut, ())
+            if plan.judge.pending and code != STALE:
+                ledger.append([run.judged([each.setting for each in plan.judge.weakenings])])
+            return reports.of_apply(plan, (), exit_code=code, notes=notes)
         done = await self._execute(
             run, plan, snapshot, cut.run, tuple(map(run.superseded, passed_over))
         )
@@ -195,8 +198,8 @@ class _Run:
             )
         return reports.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
 
-    def _within_limits(self, operations: Sequence[Operation]) -> None:
-        limits = self.session.folder.tenant.spec.limits.on(self.session.world.now().date())
+    def _within_limits(self, plan: Plan, operations: Sequence[Operation]) -> None:
+        limits = plan.judge.limits
         shares = {
             "changed": limits.changed_share,
             "retired": limits.retired_share,

@@ -13,10 +13,11 @@ from reconciler import audit, policies, report
 from reconciler import plan as plans
 from reconciler.audit import Record
 from reconciler.dialects.base import Snapshot
-from reconciler.errors import UsageError
+from reconciler.errors import Refused, UsageError
 from reconciler.models import Desired
-from reconciler.plan import Base, Origin, Plan
+from reconciler.plan import Base, Judge, Origin, Plan
 from reconciler.policies.base import Facts, Finding
+from reconciler.workflows import judging
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
 from reconciler.workflows.world import Network, World, chosen, load
@@ -86,11 +87,12 @@ async def show(world: World, asked: Request) -> report.Report:
 def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
     """Return DESIGN §7's code of a plan that was only shown: a refusal beats "changes present".
 
-    What an earlier run left open is something to do, too: only an apply settles it.
+    What an earlier run left open is something to do, too: only an apply settles it. So are weakened rules: only an apply makes them count.
     """
     if plan.refused:
         return REFUSED
-    return CHANGES_PRESENT if detailed and (plan.operations or unsettled) else 0
+    present = plan.operations or unsettled or plan.judge.pending
+    return CHANGES_PRESENT if detailed and present else 0
 
 
 async def make(
@@ -116,7 +118,8 @@ async def make(
         else skew_s,  # the embedded platform may live in any year
     )
     past = Past.of(session)
-    findings = judge(session, snapshot, past)
+    by = judging.judge_of(session, snapshot.at)
+    findings = judge(session, snapshot, past, by)
     plan = plans.build(
         origin,
         session.folder.desired,
@@ -126,6 +129,7 @@ async def make(
         held=past.held,
         base=past.base,
         revert=chosen(session.folder, revert) or (),
+        judge=by,
     )
     return (plan if keys is None else plans.only(plan, keys)), snapshot
 
@@ -170,25 +174,29 @@ def _hold(record: Record) -> str:
     return f"halted by {record.data.get('actor') or 'somebody'}{until}: {record.data['reason']}; end it with `reconcile release`"
 
 
-def judge(session: Session, snapshot: Snapshot, past: Past) -> tuple[Finding, ...]:
-    """Return what the rules say. Places of fields are read only when there is something to point at: it costs a second reading."""
-    findings = _judged(session, session.folder.desired, snapshot, past)
+def judge(session: Session, snapshot: Snapshot, past: Past, by: Judge) -> tuple[Finding, ...]:
+    """Return what the rules say. Places of fields are read only when there is something to point at: it costs a second reading.
+
+    Raises:
+        Refused: the second reading is not the first: what would be carried out must be what was judged.
+    """
+    findings = _judged(session, session.folder.desired, snapshot, past, by)
     if not findings:
         return findings
     asked = {desired.key for desired in session.folder.desired}
-    placed = load(session.folder.path, None, keep_places=True).desired
-    return _judged(
-        session, tuple(desired for desired in placed if desired.key in asked), snapshot, past
-    )
+    again = load(session.folder.path, None, keep_places=True)
+    if not session.folder.sources.items() <= again.sources.items():
+        raise Refused(f"files in {session.folder.path} changed while they were read: run it again")
+    placed = tuple(desired for desired in again.desired if desired.key in asked)
+    return _judged(session, placed, snapshot, past, by)
 
 
 def _judged(
-    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, past: Past
+    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, past: Past, by: Judge
 ) -> tuple[Finding, ...]:
     gone = {} if session.folder.partial else past.applied
     facts = Facts(desired, session.dialect.KINDS, snapshot.at, snapshot, gone)
-    spec = session.folder.tenant.spec
-    return policies.check_all(facts, spec.policies, spec.waivers)
+    return policies.check_all(facts, by.levels, by.waivers)
 
 
 def _write(path: Path, plan: Plan) -> None:
