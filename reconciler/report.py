@@ -317,7 +317,7 @@ def of_apply(
     return Report(
         title=f"Apply to tenant {plan.origin.tenant} ({plan.origin.url})",
         verdict=apply_verdict(plan, outcomes),
-        tone=Tone.GOOD if exit_code == 0 else Tone.BAD if done < len(outcomes) else Tone.WARN,
+        tone=_apply_tone(plan, exit_code, failed=done < len(outcomes)),
         exit_code=exit_code,
         tables=tuple(
             table
@@ -332,6 +332,13 @@ def of_apply(
             "exit_code": exit_code,
         },
     )
+
+
+def _apply_tone(plan: Plan, exit_code: int, *, failed: bool) -> Tone:
+    if exit_code and failed:
+        return Tone.BAD
+    held = any(operation.action is Action.HELD for operation in plan.operations)
+    return Tone.WARN if exit_code or held else Tone.GOOD
 
 
 def apply_verdict(plan: Plan, outcomes: Sequence[Outcome]) -> str:

@@ -320,6 +320,8 @@ def test_a_change_that_raises_the_limit_it_would_pass_is_refused(
     office.set(RAISED)
     office.slow_down(5)
     office.commit()
+    assert office.plan() == 5
+    assert "apply would refuse this: 5 of 10 objects would be changed" in office.out
     for _ in range(2):  # asking twice is no second change
         assert "the limit is 30%" in office.says(5, "apply", "--yes", PATH)
     assert world.executed() == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,14 @@ class Folder:
     def files(self) -> int:
         """How many files were read, `tenant.yaml` among them."""
         return len(self.sources)
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each file that was read, by its path within the folder, with slashes."""
+        return {
+            os.path.relpath(file, self.path).replace(os.sep, "/"): digest
+            for file, digest in self.sources.items()
+        }
 
 
 def load(root: Path, tenant: str | None = None, *, keep_places: bool = False) -> Folder:

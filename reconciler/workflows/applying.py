@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from reconciler import plan as plans
 from reconciler import report as reports
 from reconciler.audit import Event, Run
 from reconciler.dialects.base import Snapshot
-from reconciler.errors import GitError, ReconcileError, Refused, StalePlan, UsageError
+from reconciler.errors import GitError, ReconcileError, Refused, StalePlan, UsageError, safe
 from reconciler.execute import Executor, Options
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.plan import FAILURES, Approval, Cut, Operation, Outcome, Plan, Result
+from reconciler.manifests import Folder
+from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report
 from reconciler.settings import Provenance
 from reconciler.workflows import planning, settling, telling
@@ -108,6 +110,26 @@ def committed(session: Session) -> Git:
     return git
 
 
+def _as_committed(git: Git, folder: Folder, commit: str) -> None:
+    """Refuse what was read when it is not, byte for byte, what a commit holds.
+
+    `differing` compares what lies on the disk now, after line ends and filters were converted. What is applied was read before that. A file
+    that was not read is none of this: absence never deletes.
+    """
+    read = folder.hashes
+    held = {
+        path: hashlib.sha256(data).hexdigest()
+        for path, data in git.contents(commit, folder.path)
+        if path in read
+    }
+    other = sorted(path for path in read if read[path] != held.get(path))
+    if other:
+        raise Refused(
+            f"what was read of {folder.path} is not what the commit holds ({', '.join(map(safe, other[:5]))}): either it changed meanwhile, or git converts"
+            " these files (line ends, filters); switch that off with `* -text -filter -ident` in their folder's .gitattributes, check out again, and apply again"
+        )
+
+
 def read_approval(asked: Request) -> Approval | None:
     """Return what was approved: a saved plan, a digest, or both; `None` when nothing was.
 
@@ -169,6 +191,7 @@ class _Run:
         """Settle, plan again now that nobody else applies, and carry out what was approved."""
         session, ledger = self.session, self.ledger
         commit, world = self.git.head(), session.world
+        _as_committed(self.git, session.folder, commit)
         run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
         passed_over = settling.skipped(session, self.git, ledger)
         left = await settling.look(session, ledger)
@@ -199,13 +222,7 @@ class _Run:
         return reports.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
 
     def _within_limits(self, plan: Plan, operations: Sequence[Operation]) -> None:
-        limits = plan.judge.limits
-        shares = {
-            "changed": limits.changed_share,
-            "retired": limits.retired_share,
-            "loosened": limits.loosened_share,
-        }
-        beyond = plans.beyond(operations, len(self.session.folder.desired), shares)
+        beyond = planning.beyond(self.session, plan, operations)
         if beyond:
             raise Refused("; ".join(beyond))
 
@@ -250,11 +267,21 @@ def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:
         f"not approved: {name} needs a change that the approved plan did not hold; it was left alone"
         for name in cut.strange
     ]
+    running = {operation.key for operation in cut.run}
+    notes += [
+        f"held: {operation.name}: {', '.join(operation.blocked)}"
+        for operation in plan.operations
+        if operation.action is Action.HELD and operation.key not in running
+    ]
     return tuple(notes)
 
 
 def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
-    """Return DESIGN §7's code of an apply: the worst that happened, partly applied first."""
+    """Return DESIGN §7's code of an apply: the worst that happened, partly applied first.
+
+    It is 5 for the reason for which the plan is: a finding of level error stands. What somebody narrowed by hand or halted is held, which is
+    no refusal by a rule: it is reported, and changes no code.
+    """
     results = {outcome.result for outcome in outcomes}
     failed = [
         outcome
@@ -271,4 +298,4 @@ def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
         return NOT_FINISHED
     if Result.STALE in results or cut.stale or cut.strange:
         return STALE
-    return REFUSED if any(operation.blocked for operation in plan.operations) else 0
+    return REFUSED if plan.refused else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from reconciler.audit import Record
 from reconciler.dialects.base import Snapshot
 from reconciler.errors import Refused, UsageError
 from reconciler.models import Desired
-from reconciler.plan import Base, Judge, Origin, Plan
+from reconciler.plan import Base, Judge, Operation, Origin, Plan
 from reconciler.policies.base import Facts, Finding
 from reconciler.workflows import judging
 from reconciler.workflows import session as sessions
@@ -55,32 +55,42 @@ class Request:
 
 async def read(world: World, asked: Request) -> Plan:
     """Return the plan for one tenant."""
-    plan, _ = await _read(world, asked)
+    plan, _, _ = await _read(world, asked)
     return plan
 
 
-async def _read(world: World, asked: Request) -> tuple[Plan, tuple[str, ...]]:
-    """Return the plan, and the names of the writes that an earlier run left open."""
+async def _read(world: World, asked: Request) -> tuple[Plan, tuple[str, ...], tuple[str, ...]]:
+    """Return the plan, the names of the writes that an earlier run left open, and the limits that carrying it out would pass."""
     folder = load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
         plan, _ = await make(session, asked.names, asked.revert)
         left = session.ledger.open_intents() if session.ledger else ()
-    return plan, tuple(str(intent.data["name"]) for intent in left)
+        over = beyond(session, plan, plan.executable)
+    return plan, tuple(str(intent.data["name"]) for intent in left), over
+
+
+def beyond(session: Session, plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
+    """Return each limit that carrying out some operations of a plan would pass, in one sentence."""
+    limits = plan.judge.limits
+    shares = {
+        "changed": limits.changed_share,
+        "retired": limits.retired_share,
+        "loosened": limits.loosened_share,
+    }
+    return plans.beyond(operations, len(session.folder.desired), shares)
 
 
 async def show(world: World, asked: Request) -> report.Report:
     """Return the report of a plan; write it to a file when asked."""
-    plan, left = await _read(world, asked)
+    plan, left, over = await _read(world, asked)
     if asked.out is not None:
         _write(asked.out, plan)
-    code = exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
-    notes = (
-        (
-            f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it",
+    code = REFUSED if over else exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
+    notes = [f"apply would refuse this: {each}" for each in over]
+    if left:
+        notes.append(
+            f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"
         )
-        if left
-        else ()
-    )
     return report.of_plan(plan, exit_code=code, notes=notes)
 
 
