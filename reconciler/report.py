@@ -17,12 +17,15 @@ from reconciler.errors import Place, Problem
 from reconciler.plan import (
     FAILURES,
     Action,
+    Judge,
     Operation,
     Outcome,
     Plan,
     Result,
+    Weakening,
     serialised,
     serialised_finding,
+    serialised_weakening,
 )
 from reconciler.policies.base import Finding, Level
 
@@ -166,7 +169,11 @@ def of_plan(plan: Plan, *, exit_code: int, notes: Sequence[str] = ()) -> Report:
         exit_code=exit_code,
         tables=tuple(
             table
-            for table in (changes_table(plan.operations), findings_table(plan.findings))
+            for table in (
+                weakened_table(plan.judge.weakenings),
+                changes_table(plan.operations),
+                findings_table(plan.findings),
+            )
             if table.rows
         ),
         notes=(*_plan_notes(plan), *notes),
@@ -187,7 +194,7 @@ def plan_verdict(plan: Plan) -> str:
     """Return a plan in one sentence: what to do, what of it may widen dialing, what stands in the way, what is as it should be."""
     same = f"{count(len(plan.unchanged), 'schedule')} as {'its manifest says' if len(plan.unchanged) == 1 else 'their manifests say'}"
     if not plan.operations:
-        return f"nothing to do: {same}"
+        return f"nothing to do{' but to record what is weakened' if plan.judge.pending else ''}: {same}"
     actions = Counter(operation.action for operation in plan.operations)
     held = actions.pop(Action.HELD, 0)
     widening = sum(operation.direction.widens for operation in plan.executable)
@@ -203,7 +210,7 @@ def plan_verdict(plan: Plan) -> str:
 
 
 def _plan_notes(plan: Plan) -> tuple[str, ...]:
-    notes = []
+    notes = [plan.judge.note] if plan.judge.note else []
     if plan.unmanaged:
         hold, are = ("holds", "is") if len(plan.unmanaged) == 1 else ("hold", "are")
         notes.append(
@@ -215,6 +222,15 @@ def _plan_notes(plan: Plan) -> tuple[str, ...]:
             f"the platform's clock is {abs(plan.origin.skew_s):.0f} s {side} this machine's; the plan goes by the platform's"
         )
     return tuple(notes)
+
+
+def weakened_table(weakenings: Iterable[Weakening]) -> Table:
+    """Return what a change weakens of its own judge; it stands first, and counts later."""
+    rows = tuple(
+        Row((each.setting, each.counts, each.asked), Tone.WARN, place=each.place)
+        for each in weakenings
+    )
+    return Table("Weakened rules", ("setting", "counts now", "from the next change on"), rows)
 
 
 def changes_table(operations: Sequence[Operation]) -> Table:
@@ -302,9 +318,13 @@ def of_apply(
     return Report(
         title=f"Apply to tenant {plan.origin.tenant} ({plan.origin.url})",
         verdict=apply_verdict(plan, outcomes),
-        tone=Tone.GOOD if exit_code == 0 else Tone.BAD if done < len(outcomes) else Tone.WARN,
+        tone=_apply_tone(plan, exit_code, failed=done < len(outcomes)),
         exit_code=exit_code,
-        tables=tuple(table for table in (_outcomes_table(outcomes),) if table.rows),
+        tables=tuple(
+            table
+            for table in (weakened_table(plan.judge.weakenings), _outcomes_table(outcomes))
+            if table.rows
+        ),
         notes=notes,
         facts=plan_facts(plan),
         data={
@@ -313,6 +333,13 @@ def of_apply(
             "exit_code": exit_code,
         },
     )
+
+
+def _apply_tone(plan: Plan, exit_code: int, *, failed: bool) -> Tone:
+    if exit_code and failed:
+        return Tone.BAD
+    held = any(operation.action is Action.HELD for operation in plan.operations)
+    return Tone.WARN if exit_code or held else Tone.GOOD
 
 
 def apply_verdict(plan: Plan, outcomes: Sequence[Outcome]) -> str:
@@ -366,9 +393,15 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 
 def of_validation(
-    files: int, manifests: int, findings: Sequence[Finding], *, exit_code: int
+    files: int,
+    manifests: int,
+    findings: Sequence[Finding],
+    *,
+    exit_code: int,
+    judges: Sequence[Judge] = (),
 ) -> Report:
-    """Return the report of manifests that can be read: what the rules say of them."""
+    """Return the report of manifests that can be read: what the rules say of them, and what they weaken of the rules."""
+    weakenings = [each for judge in judges for each in judge.weakenings]
     levels = Counter(finding.level for finding in findings)
     found = [
         count(levels[level], word)
@@ -385,11 +418,15 @@ def of_validation(
         verdict=f"{count(manifests, 'manifest')} in {count(files, 'file')}: {', '.join(found) or 'no findings'}",
         tone=Tone.GOOD if worst is None else _LEVEL_TONES[worst.level],
         exit_code=exit_code,
-        tables=tuple(table for table in (findings_table(findings),) if table.rows),
+        tables=tuple(
+            table for table in (weakened_table(weakenings), findings_table(findings)) if table.rows
+        ),
+        notes=tuple(judge.note for judge in judges if judge.note),
         data={
             "manifests": manifests,
             "files": files,
             "findings": [serialised_finding(finding) for finding in findings],
+            "weakenings": [serialised_weakening(each) for each in weakenings],
         },
     )
 

@@ -28,7 +28,13 @@ from tests.gitfakes import git
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = ROOT / ".github" / "workflows"
-INSTALL = "python -m pip install --disable-pip-version-check "
+PIP = "python -m pip install --disable-pip-version-check "
+INSTALLS = {
+    where: f"{PIP}--require-hashes -r {where}/.github/requirements.txt\n{PIP}--no-deps --no-build-isolation {where}\n"
+    for where in (".", "./.tool")
+}
+"""How a workflow installs the tool from a checkout, with the libraries that are locked there."""
+
 TOKEN = "forge-token"
 
 _JOB_KEYS = {
@@ -254,8 +260,8 @@ class _Place:
             assert len(commit) == 40
             getattr(self, "_" + action.replace("/", "_").replace("-", "_"))(step.get("with", {}))
             return {}
-        if step["run"].startswith(INSTALL):
-            self._install(step["run"].removeprefix(INSTALL))
+        if "pip install" in step["run"]:
+            self._install(step["run"])
             return {}
         return self._shell(step["run"], step.get("env", {}))
 
@@ -315,10 +321,10 @@ class _Place:
             "RUNNER_TEMP": str(self.temp),
         }
 
-    def _install(self, what: str) -> None:
+    def _install(self, script: str) -> None:
         """Write down which commit the tool would come from; from now on it is on the PATH."""
-        assert what in {"'.[sandbox]'", "'./.tool[sandbox]'"}
-        source = self.workspace / (".tool" if ".tool" in what else "")
+        (where,) = (where for where, lines in INSTALLS.items() if lines == script)
+        source = self.workspace / where
         self.job.installed.append(git(source, "rev-parse", "HEAD"))
 
     def _actions_checkout(self, asked: Mapping[str, Any]) -> None:

@@ -16,6 +16,8 @@ from reconciler.audit import Provenance, Run
 from reconciler.cli import COMMANDS, reconcile, run
 from reconciler.git import Git
 from reconciler.ledger import Ledger
+from reconciler.manifests import Folder
+from reconciler.workflows import applying, planning
 
 HERE = Path(__file__).parent.parent
 SAMPLES = HERE / "schedules" / "sandbox"
@@ -368,6 +370,71 @@ def test_a_folder_that_differs_from_head_is_refused(desk: Desk) -> None:
     assert (desk.written(), desk.records()) == (0, "")
 
 
+def test_what_was_read_must_be_what_the_commit_holds_whatever_lies_there_by_now(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody swaps a file in for the moment in which it is read, and back before it is held against HEAD."""
+    load = applying.load
+
+    def swapped(path: Path, tenant: str | None) -> Folder:
+        desk.edit("dial_rate: 2.0", "dial_rate: 2.5")
+        folder = load(path, tenant)
+        desk.edit("dial_rate: 2.5", "dial_rate: 2.0")
+        return folder
+
+    monkeypatch.setattr(applying, "load", swapped)
+    said = desk.says(5, "apply", "--yes", "schedules/sandbox")
+    assert "not what the commit holds (spring-renewals.yaml)" in said
+    assert (desk.written(), desk.records()) == (0, "")
+
+
+def test_what_is_judged_must_be_what_was_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Findings are read again for their places: a file without the fault, swapped in for that, hides nothing."""
+    desk.edit("dial_rate: 2.0", "dial_rate: 60")
+    commit(desk.folder)
+    load = planning.load
+
+    def swapped(path: Path, tenant: str | None, *, keep_places: bool) -> Folder:
+        desk.edit("dial_rate: 60", "dial_rate: 2.0")
+        folder = load(path, tenant, keep_places=keep_places)
+        desk.edit("dial_rate: 2.0", "dial_rate: 60")
+        return folder
+
+    monkeypatch.setattr(planning, "load", swapped)
+    assert "changed while they were read" in desk.says(5, "apply", "--yes", "schedules/sandbox")
+    assert (desk.written(), desk.records()) == (0, "")
+
+
+def test_a_file_whose_line_ends_git_converts_is_refused_with_the_way_out(desk: Desk) -> None:
+    attributes = desk.tenant / ".gitattributes"
+    attributes.write_text("loyalty-survey.yaml text eol=crlf\n", encoding="utf-8")
+    commit(desk.folder)
+    (desk.tenant / "loyalty-survey.yaml").unlink()
+    git(desk.folder, "checkout", "-q", "--", "schedules")
+    assert git(desk.folder, "status", "--porcelain") == ""
+    said = desk.says(5, "apply", "--yes", "schedules/sandbox")
+    assert "loyalty-survey.yaml" in said
+    assert "* -text -filter -ident" in said
+    assert (desk.written(), desk.records()) == (0, "")
+    attributes.write_text("* -text -filter -ident\n", encoding="utf-8")
+    commit(desk.folder)
+    (desk.tenant / "loyalty-survey.yaml").unlink()
+    git(desk.folder, "checkout", "-q", "--", "schedules")
+    assert desk.run("apply", "--yes", "schedules/sandbox") == 0
+
+
+def test_a_part_of_a_folder_is_held_against_the_commit_from_wherever_it_is_named(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk.tenant)
+    assert desk.run("apply", "--yes", "warranty-reminders.yaml") == 0
+    assert "1 applied" in desk.out
+    assert desk.run("apply", "--yes", ".") == 0
+    assert "4 applied" in desk.out
+    assert desk.run("apply", "--yes", str(desk.tenant)) == 0
+    assert "nothing to do" in desk.out
+
+
 def test_no_git_repository_is_an_error(desk: Desk) -> None:
     shutil.rmtree(desk.folder / ".git")
     assert "git repository" in desk.says(1, "apply", "--yes", "schedules/sandbox")
@@ -383,6 +450,15 @@ def test_a_rule_refuses_with_5_and_blocks_its_own_object_alone(desk: Desk) -> No
     assert "schedules/sandbox/spring-renewals.yaml:15:14" in desk.out
     assert desk.run("apply", "--yes", "schedules/sandbox") == 5
     assert "4 applied" in desk.out
+
+
+def test_a_finding_that_names_no_object_is_5_for_plan_and_apply_alike(desk: Desk) -> None:
+    line = "  requests_per_second: 20\n"
+    desk.edit(line, line + "  policies: {dnc-lst: 'off'}\n", "tenant.yaml")
+    commit(desk.folder)
+    assert desk.run("plan", "schedules/sandbox") == 5
+    assert desk.run("apply", "--yes", "schedules/sandbox") == 5
+    assert "5 applied" in desk.out
 
 
 def test_somebody_else_applying_is_6(desk: Desk) -> None:

@@ -257,6 +257,27 @@ def test_what_happens_outside_the_folder_does_not_count(repo):
     assert not repo.is_clean(repo.root)
 
 
+def test_a_folder_is_read_as_a_commit_holds_it_whatever_lies_there_now(either):
+    for path in ("schedules/acme/a.yaml", "schedules/acme/deep/é b.yaml", "elsewhere.yaml"):
+        file = either.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(path, encoding="utf-8")
+    git(either.root, "add", "-A")
+    git(either.root, "commit", "-qm", "x")
+    head = either.head()
+    (either.root / "schedules/acme/a.yaml").write_text("changed", encoding="utf-8")
+    (either.root / "schedules/acme/b.yaml").write_text("new", encoding="utf-8")
+    assert dict(either.contents(head, either.root / "schedules" / "acme")) == {
+        "a.yaml": b"schedules/acme/a.yaml",
+        "deep/é b.yaml": "schedules/acme/deep/é b.yaml".encode(),
+    }
+    assert "elsewhere.yaml" in dict(either.contents(head, either.root))
+    assert either.file(head, either.root / "elsewhere.yaml") == b"elsewhere.yaml"
+    assert either.file(head, either.root / "schedules/acme/b.yaml") is None
+    with pytest.raises(GitError):
+        dict(either.contents(head, either.root / "nothing"))
+
+
 def test_a_folder_elsewhere_is_an_error(repo, tmp_path):
     with pytest.raises(GitError, match="is not inside the repository"):
         repo.differing(tmp_path)

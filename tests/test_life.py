@@ -340,6 +340,22 @@ def test_tenants_are_planned_approved_and_applied_each_for_itself(team: Team):
     assert [each["campaign_id"] for each in team.outcomes("globex", merged)] == ["1002"]
 
 
+def test_a_change_that_only_weakens_rules_is_planned_approved_and_recorded_once(team: Team):
+    team.write("acme", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
+    team.shipped("Dial slower")
+    raised = "  limits: {changed_share: 0.6, reason: migration, until: 2027-03-31}\n"
+    team.write("acme", "tenant.yaml", TENANT.format(url=team.url) + raised)
+    merged, jobs = team.shipped("Raise a limit")
+    assert jobs["acme / apply"].result == "success", jobs["acme / apply"].log
+    assert "Weakened rules" in jobs["acme / plan"].summary
+    git(team.clone, "fetch", "--quiet", "origin", "refs/notes/*:refs/notes/*")
+    notes = git(team.clone, "log", "-1", "--notes=reconcile/acme", merged)
+    assert "weakened from the next change on: limits.changed_share" in notes
+    team.asked.clear()
+    assert team.applied(merged)["acme / apply"].result == "skipped"
+    assert team.asked == []
+
+
 def test_a_change_that_a_rule_refuses_is_red_and_the_rest_can_still_be_approved(team: Team):
     team.write("acme", "spring.yaml", manifest("spring-renewals", "1001", rate=99.0))
     team.write("acme", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))

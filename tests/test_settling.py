@@ -229,8 +229,10 @@ def test_what_was_narrowed_by_hand_after_an_apply_is_held_until_it_is_reverted(
             "dial_rate": 0.5,
         },
     )
-    apply(desk)
-    assert "narrowed by hand" in desk.out
+    assert desk.run("plan", PATH, NAME, "--detailed-exitcode") == 2
+    assert apply(desk) == 0  # held is no refusal: nobody's rule says no
+    assert f"held: {NAME}: dial_rate narrowed by hand" in desk.out
+    assert "1 planned, 0 applied, 0 active, 0 failed, 1 held" in desk.out
     assert server.executed(KEY) == 1
     assert apply(desk, "--revert", NAME) == 0
     assert server.executed(KEY) == 2

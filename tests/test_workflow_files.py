@@ -5,9 +5,11 @@ import tomllib
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.expressions import ExpressionError, evaluate, fill
-from tests.forge import INSTALL, ROOT, WORKFLOWS, load
+from tests.forge import INSTALLS, ROOT, WORKFLOWS, load
 
 FILES = sorted(path.name for path in WORKFLOWS.glob("*.yml"))
 PIN = re.compile(r"uses: (?P<action>actions/[a-z-]+)@(?P<pin>[0-9a-f]{40} # v\d+\.\d+\.\d+)")
@@ -20,6 +22,11 @@ def jobs(file: str) -> dict[str, Any]:
 
 def steps(file: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     return [(job, step) for job in jobs(file).values() for step in job.get("steps", ())]
+
+
+def installs(file: str) -> set[str]:
+    """Return the steps of a workflow in which anything is installed."""
+    return {step["run"] for _, step in steps(file) if "install" in step.get("run", "")}
 
 
 def test_there_are_the_workflows_that_the_readme_names():
@@ -87,12 +94,42 @@ def test_no_workflow_runs_a_pull_requests_code_with_secrets():
         "halt.yml": {"workflow_dispatch"},
         "plan.yml": {"pull_request"},
     }
-    tools = {step["run"] for _, step in steps("plan.yml") if INSTALL in step.get("run", "")}
-    assert tools == {f"{INSTALL}'./.tool[sandbox]'"}
+    assert installs("plan.yml") == {INSTALLS["./.tool"]}
     sources = {
         step["with"].get("ref") for _, step in steps("plan.yml") if ".tool" in str(step.get("with"))
     }
     assert sources == {"${{ github.event.pull_request.base.sha }}"}
+
+
+def test_what_applies_comes_from_the_commit_that_is_applied():
+    for file in ("apply.yml", "apply-tenant.yml"):
+        assert installs(file) == {INSTALLS["."]}
+
+
+LOCKED = re.compile(
+    r"(?P<name>[a-z0-9.-]+)==(?P<version>[0-9.]+)(?: ; [^\\]+)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n"
+)
+
+
+def test_what_is_installed_beside_the_tool_is_pinned_by_hash_and_names_no_index():
+    text = (ROOT / ".github" / "requirements.txt").read_text()
+    body = text[re.search(r"^[^#]", text, re.MULTILINE).start() :]
+    assert LOCKED.sub("", body) == ""
+    assert "://" not in text
+
+
+def test_what_is_locked_is_what_the_project_asks_for():
+    text = (ROOT / ".github" / "requirements.txt").read_text()
+    locked = {found["name"]: found["version"] for found in LOCKED.finditer(text)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = [
+        *project["build-system"]["requires"],
+        *project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"]["sandbox"],
+    ]
+    for each in map(Requirement, wanted):
+        name = canonicalize_name(each.name)
+        assert locked[name] in each.specifier, f"{each}: make .github/requirements.txt again"
 
 
 def test_plans_and_applies_begin_when_schedules_change():

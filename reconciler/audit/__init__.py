@@ -5,13 +5,13 @@ Provenance(actor, approver, pull_request, reviewed_head, run_url)
 Run(tenant, commit, id, clock, provenance)              makes the events of one run
   .open(digest=…, operations=…, tool=…, ledger=…, applied=…)   .close(counts)
   .intent(operation, digest=…, generation=…, attempt=0)        .outcome(intent, result, audit=…, **Observed)
-  .hold(target, …) .release(target, …) .note(text) .superseded(commit)
+  .hold(target, …) .release(target, …) .note(text) .superseded(commit) .judged(settings)
 Event                                                   something that happened; `.id` names it
 chain(event, last, seq) -> Record                       an event in its place
 encode(record) -> bytes; decode(commit, blob) -> (records, defects)
 verify(notes, tenant=…) -> (Defect, …)                  all that is wrong, the first bad record first
 key(tenant, commit, op, generation, attempt) -> str     the idempotency key of a write
-generations(records) open_intents(records) applied(records) holds(records, now=…)      what the ledger says
+generations(records) open_intents(records) applied(records) judged(records) holds(records, now=…)      what the ledger says
 about(records, COMMIT|NAME) at(records, instant, target) -> State entries(records, since=…, until=…)   `audit show|at|export`
 ```
 
@@ -33,6 +33,7 @@ from reconciler.audit.queries import (
     entries,
     generations,
     holds,
+    judged,
     open_intents,
 )
 from reconciler.audit.records import (
@@ -76,6 +77,7 @@ __all__ = [
     "entries",
     "generations",
     "holds",
+    "judged",
     "key",
     "open_intents",
     "stamp",

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.audit.records import Record, RecordKind, stamp
+from reconciler.audit.runs import APPLY
 from reconciler.plan import DONE, Result
 
 _SHORTEST_ID: Final = 7
@@ -63,6 +64,20 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
         elif _left_something(record) and (intent := intents.get(record.data["intent"])):
             last[intent.data["target"]] = Applied(intent, record)
     return last
+
+
+def judged(records: Iterable[Record]) -> tuple[str, ...]:
+    """Return the commits that an apply was about, the last one last.
+
+    One that had something to do opened a run; one that had nothing to do and weakened rules left a note. An emergency stop
+    applies no commit.
+    """
+    return tuple(
+        record.event.commit
+        for record in records
+        if (record.kind is RecordKind.OPEN and record.data.get("purpose", APPLY) == APPLY)
+        or (record.kind is RecordKind.NOTE and record.data.get("judge") is True)
+    )
 
 
 def holds(records: Iterable[Record], *, now: datetime) -> dict[str, Record]:

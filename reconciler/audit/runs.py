@@ -237,6 +237,11 @@ class Run:
         event = self.note(f"superseded: {commit} was not applied by itself")
         return replace(event, data=_frozen({**event.data, "superseded": commit}))
 
+    def judged(self, settings: Sequence[str]) -> Event:
+        """Record an apply of this commit that had nothing to do: the rules that it weakens count from the next change on."""
+        event = self.note(f"weakened from the next change on: {', '.join(settings)}")
+        return replace(event, data=_frozen({**event.data, "judge": True}))
+
     def _event(self, kind: RecordKind, data: Mapping[str, Any]) -> Event:
         return Event(kind, self.tenant, self.commit, self.id, stamp(self.clock()), _frozen(data))
 

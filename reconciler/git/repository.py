@@ -34,6 +34,12 @@ TIMEOUT_S: Final = 60.0
 NETWORK_TIMEOUT_S: Final = 120.0
 """Seconds that one fetch or push may take."""
 
+FILE_LIMIT: Final = 1 << 20
+"""Bytes of a file that is read as it was at a commit, at most: four times what a manifest may have."""
+
+_AT_ONCE: Final = 500
+"""Files whose bytes are held at the same time."""
+
 _OPTIONS: Final = (
     "--no-pager",
     "--no-optional-locks",
@@ -243,6 +249,18 @@ class Git:
                 "fetch", "--quiet", "--no-tags", "--unshallow", "--filter=blob:none", remote
             )
 
+    def bring(self, remote: str, commit: str) -> None:
+        """Bring a commit and its history here from a remote; nothing when it is here.
+
+        Raises:
+            Unavailable: the remote does not answer, or does not give it.
+        """
+        if self.resolve(f"{object_id(commit)}^{{commit}}") is None:
+            self.complete(remote)
+        if self.resolve(f"{commit}^{{commit}}") is None:
+            options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=")
+            self._network("fetch", *options, "--", remote_name(remote), commit)
+
     def remotes(self) -> tuple[str, ...]:
         """Return the names of the configured remotes."""
         return tuple(self.text("remote").split())
@@ -319,6 +337,32 @@ class Git:
             what = "not here" if stat is None else f"a {stat.type} of {stat.size} bytes"
             raise GitError(f"object {blob} is {what}; expected a blob of at most {limit} bytes")
         return self.read(blob)[blob]
+
+    def file(self, commit: str, path: Path) -> bytes | None:
+        """Return what a file of the work tree held at a commit; `None` when there was none.
+
+        Raises:
+            GitError: it cannot be read, or is too large to be a manifest.
+        """
+        blob = self.resolve(f"{object_id(commit)}:{self._inside(path)}")
+        return None if blob is None else self.read_blob(blob, limit=FILE_LIMIT)
+
+    def contents(self, commit: str, folder: Path) -> Iterator[tuple[str, bytes]]:
+        """Yield path (within the folder) and bytes of every file that a folder held at a commit, as git stores them.
+
+        Raises:
+            GitError: there was no such folder.
+        """
+        inside = self._inside(folder)
+        tree = f"{object_id(commit)}:{'' if inside == '.' else inside}"
+        rows = filter(None, self.text("ls-tree", "-r", "-z", tree).split("\0"))
+        found = [
+            (path, head.split(" ")[2]) for head, _, path in (row.partition("\t") for row in rows)
+        ]
+        for start in range(0, len(found), _AT_ONCE):
+            part = found[start : start + _AT_ONCE]
+            held = self.read(*dict.fromkeys(blob for _, blob in part))
+            yield from ((path, held[blob]) for path, blob in part)
 
     def walk(self, tip: str) -> Iterator[tuple[str, bytes]]:
         """Yield id and raw commit object of everything that `tip` descends from, newest first.

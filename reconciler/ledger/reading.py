@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from reconciler import audit
-from reconciler.audit import Event, Record, RecordKind
+from reconciler.audit import Event, Record
 from reconciler.errors import LedgerError
 from reconciler.git import Git, Identity
 from reconciler.ledger import book as books
@@ -181,12 +181,8 @@ class Reader:
 
     def last_applied(self) -> str | None:
         """Return the commit that the last apply was about; an emergency stop applies none."""
-        opens = [
-            each
-            for each in self.records()
-            if each.kind is RecordKind.OPEN and each.data.get("purpose", audit.APPLY) == audit.APPLY
-        ]
-        return opens[-1].event.commit if opens else None
+        commits = audit.judged(self.records())
+        return commits[-1] if commits else None
 
     def check(self) -> None:
         """Hold the records against each other.

@@ -6,11 +6,19 @@ from typing import Any
 
 from reconciler.errors import Place
 from reconciler.manifests.edits import edit, save
-from reconciler.manifests.folders import TenantFolder, find_tenants
-from reconciler.manifests.loading import Folder, load, load_readable, load_settings, load_tenant
+from reconciler.manifests.folders import TENANT_FILE, TenantFolder, find_tenants
+from reconciler.manifests.loading import (
+    Folder,
+    load,
+    load_readable,
+    load_settings,
+    load_tenant,
+    read_settings,
+)
 from reconciler.models import Desired
 
 __all__ = [
+    "TENANT_FILE",
     "Folder",
     "TenantFolder",
     "edit",
@@ -20,6 +28,7 @@ __all__ = [
     "load_readable",
     "load_settings",
     "load_tenant",
+    "read_settings",
     "save",
 ]
 

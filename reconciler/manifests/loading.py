@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Folder:
         name: the tenant.
         path: the folder.
         tenant: its `tenant.yaml`.
+        settings: the document that it stands in, for its places.
         desired: compiled manifests, sorted by key.
         sources: SHA-256 of each file that was read, `tenant.yaml` among them, by its path as messages name it.
         partial: only a part of the folder was named, so a manifest that is not here is not gone.
@@ -41,6 +43,7 @@ class Folder:
     name: str
     path: Path
     tenant: Tenant
+    settings: Source
     desired: tuple[Desired, ...]
     sources: Mapping[str, str]
     partial: bool = False
@@ -49,6 +52,14 @@ class Folder:
     def files(self) -> int:
         """How many files were read, `tenant.yaml` among them."""
         return len(self.sources)
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each file that was read, by its path within the folder, with slashes."""
+        return {
+            os.path.relpath(file, self.path).replace(os.sep, "/"): digest
+            for file, digest in self.sources.items()
+        }
 
 
 def load(root: Path, tenant: str | None = None, *, keep_places: bool = False) -> Folder:
@@ -107,9 +118,24 @@ def load_settings(where: TenantFolder) -> Tenant:
         ManifestError: everything that is wrong with the file.
     """
     file = show(where.path / TENANT_FILE)
-    return validate(
-        Tenant, Source(file, _the_only(read(read_file(file), file, keep_places=True), file))
-    )
+    return read_settings(read_file(file), file)
+
+
+def read_settings(data: bytes, file: str) -> Tenant:
+    """Return what the bytes of a `tenant.yaml` say.
+
+    Args:
+        data: the bytes, of today's file or of an older one.
+        file: its name in messages.
+
+    Raises:
+        ManifestError: everything that is wrong with them.
+    """
+    return validate(Tenant, _settings(data, file))
+
+
+def _settings(data: bytes, file: str) -> Source:
+    return Source(file, _the_only(read(data, file, keep_places=True), file))
 
 
 @contextmanager
@@ -134,15 +160,16 @@ class _Loader:
         self._sources: dict[str, str] = {}
         self._desired: list[Desired] = []
         self._tenant: Tenant | None = None
+        self._settings: Source | None = None
         self._profiles: Profiles | None = None
 
     def add_tenant(self) -> None:
         """Read `tenant.yaml`."""
         file = show(self._where.path / TENANT_FILE)
         try:
-            source = Source(file, _the_only(read(self._bytes(file), file, keep_places=True), file))
-            self._profiles = Profiles(source)
-            self._tenant = validate(Tenant, source)
+            self._settings = _settings(self._bytes(file), file)
+            self._profiles = Profiles(self._settings)
+            self._tenant = validate(Tenant, self._settings)
         except ManifestError as error:
             self._problems.update(error.problems)
 
@@ -172,12 +199,13 @@ class _Loader:
     def readable(self) -> Folder:
         """Return what could be read, whatever is wrong with the rest."""
         where = self._where
-        if self._tenant is None:
+        if self._tenant is None or self._settings is None:
             raise ManifestError(self._problems)
         return Folder(
             name=where.name,
             path=where.path,
             tenant=self._tenant,
+            settings=self._settings,
             desired=tuple(sorted(self._desired, key=lambda one: (one.key, one.kind))),
             sources=self._sources,
             partial=where.only is not None,

@@ -14,9 +14,11 @@ from reconciler.plan.approval import (
     hold_against,
     serialised,
     serialised_finding,
+    serialised_weakening,
 )
 from reconciler.plan.base import Base, MovedBy
 from reconciler.plan.build import build, live_hash
+from reconciler.plan.judge import Judge, Weakening, stricter, without_exceptions
 from reconciler.plan.values import (
     DONE,
     FAILURES,
@@ -42,12 +44,14 @@ __all__ = [
     "Approval",
     "Base",
     "Cut",
+    "Judge",
     "MovedBy",
     "Operation",
     "Origin",
     "Outcome",
     "Plan",
     "Result",
+    "Weakening",
     "approval_from",
     "approved",
     "beyond",
@@ -59,5 +63,8 @@ __all__ = [
     "only",
     "serialised",
     "serialised_finding",
+    "serialised_weakening",
     "sha256_of",
+    "stricter",
+    "without_exceptions",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.effect import Direction
 from reconciler.models import Body
+from reconciler.plan.judge import Weakening
 from reconciler.plan.values import (
     FORMAT_VERSION,
     Action,
@@ -36,6 +37,17 @@ def serialised(plan: Plan) -> dict[str, Any]:
         "unchanged": list(plan.unchanged),
         "unmanaged": list(plan.unmanaged),
         "findings": [serialised_finding(finding) for finding in plan.findings],
+        "weakenings": [serialised_weakening(each) for each in plan.judge.weakenings],
+    }
+
+
+def serialised_weakening(weakening: Weakening) -> dict[str, Any]:
+    """Return what a change weakens as JSON values."""
+    return {
+        "setting": weakening.setting,
+        "counts": weakening.counts,
+        "asked": weakening.asked,
+        "place": str(weakening.place) if weakening.place else None,
     }
 
 

@@ -10,6 +10,7 @@ from reconciler.dialects.base import Kind, Live, Snapshot
 from reconciler.effect import Direction
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, fields_moved_by, moved_by, narrowed_by_hand
+from reconciler.plan.judge import Judge
 from reconciler.plan.values import Action, Operation, Origin, Plan, sha256_of
 from reconciler.policies.base import Finding, Level
 
@@ -24,6 +25,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
     held: Mapping[str, str] | None = None,
     base: Mapping[str, Base] | None = None,
     revert: Collection[str] = (),
+    judge: Judge | None = None,
 ) -> Plan:
     """Return the plan that makes `snapshot` say what `desired` says.
 
@@ -36,6 +38,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         held: why an object is to be left as it is, by key: an emergency stop, which no approval lifts.
         base: what was applied last, by key; without it nobody can tell who moved what.
         revert: keys of objects whose narrowing by hand is to be undone.
+        judge: what the findings were judged by; its limits count when the plan is carried out.
     """
     wanted_all = sorted(desired, key=lambda item: item.key)
     blocking = _blocking(findings)
@@ -62,7 +65,13 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         if key not in named and (live.stored is not None or live.active_id is not None)
     )
     return Plan(
-        origin, tuple(operations), tuple(unchanged), tuple(unmanaged), tuple(findings), snapshot.at
+        origin,
+        tuple(operations),
+        tuple(unchanged),
+        tuple(unmanaged),
+        tuple(findings),
+        snapshot.at,
+        judge or Judge(),
     )
 
 

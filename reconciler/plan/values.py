@@ -15,6 +15,7 @@ from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.models import Body
 from reconciler.plan.base import MovedBy
+from reconciler.plan.judge import Judge
 from reconciler.policies.base import Finding, Level
 
 FORMAT_VERSION = 1
@@ -121,6 +122,7 @@ class Plan:
         unmanaged: keys of platform objects that hold or dial a schedule and that no manifest names.
         findings: all of them, errors first.
         at: the platform's clock when it was read.
+        judge: what the findings were judged by, and the limits of carrying it out; see `Judge`.
     """
 
     origin: Origin
@@ -129,6 +131,7 @@ class Plan:
     unmanaged: tuple[str, ...]
     findings: tuple[Finding, ...]
     at: datetime
+    judge: Judge = field(default_factory=Judge)
 
     @property
     def digest(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from reconciler import plan as plans
 from reconciler import report as reports
 from reconciler.audit import Event, Run
 from reconciler.dialects.base import Snapshot
-from reconciler.errors import GitError, ReconcileError, Refused, StalePlan, UsageError
+from reconciler.errors import GitError, ReconcileError, Refused, StalePlan, UsageError, safe
 from reconciler.execute import Executor, Options
 from reconciler.git import Git
 from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
 from reconciler.ledger import Ledger
-from reconciler.plan import FAILURES, Approval, Cut, Operation, Outcome, Plan, Result
+from reconciler.manifests import Folder
+from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report
 from reconciler.settings import Provenance
 from reconciler.workflows import planning, settling, telling
@@ -132,6 +134,26 @@ def committed(session: Session) -> Git:
     return git
 
 
+def _as_committed(git: Git, folder: Folder, commit: str) -> None:
+    """Refuse what was read when it is not, byte for byte, what a commit holds.
+
+    `differing` compares what lies on the disk now, after line ends and filters were converted. What is applied was read before that. A file
+    that was not read is none of this: absence never deletes.
+    """
+    read = folder.hashes
+    held = {
+        path: hashlib.sha256(data).hexdigest()
+        for path, data in git.contents(commit, folder.path)
+        if path in read
+    }
+    other = sorted(path for path in read if read[path] != held.get(path))
+    if other:
+        raise Refused(
+            f"what was read of {folder.path} is not what the commit holds ({', '.join(map(safe, other[:5]))}): either it changed meanwhile, or git converts"
+            " these files (line ends, filters); switch that off with `* -text -filter -ident` in their folder's .gitattributes, check out again, and apply again"
+        )
+
+
 def read_approval(asked: Request) -> Approval | None:
     """Return what was approved: a saved plan, a digest, or both; `None` when nothing was.
 
@@ -193,6 +215,7 @@ class _Run:
         """Settle, plan again now that nobody else applies, and carry out what was approved."""
         session, ledger = self.session, self.ledger
         commit, world = self.git.head(), session.world
+        _as_committed(self.git, session.folder, commit)
         run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
         passed_over = settling.skipped(session, self.git, ledger)
         left = await settling.look(session, ledger)
@@ -205,12 +228,15 @@ class _Run:
         world.checkpoint("settle:dropped")
         notes = settling.notes_on(left)
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
-        self._within_limits(cut.run)
+        self._within_limits(plan, cut.run)
         if not self.asked.ask:
             confirm(reports.of_plan(plan, exit_code=0, notes=notes))
         notes = (*notes, *_held(cut, plan))
         if not cut.run:
-            return reports.of_apply(plan, (), exit_code=exit_code(plan, cut, ()), notes=notes)
+            code = exit_code(plan, cut, ())
+            if plan.judge.pending and code != STALE:
+                ledger.append([run.judged([each.setting for each in plan.judge.weakenings])])
+            return reports.of_apply(plan, (), exit_code=code, notes=notes)
         done = await self._execute(
             run, plan, snapshot, cut.run, tuple(map(run.superseded, passed_over))
         )
@@ -223,14 +249,8 @@ class _Run:
             )
         return reports.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
 
-    def _within_limits(self, operations: Sequence[Operation]) -> None:
-        limits = self.session.folder.tenant.spec.limits.on(self.session.world.now().date())
-        shares = {
-            "changed": limits.changed_share,
-            "retired": limits.retired_share,
-            "loosened": limits.loosened_share,
-        }
-        beyond = plans.beyond(operations, len(self.session.folder.desired), shares)
+    def _within_limits(self, plan: Plan, operations: Sequence[Operation]) -> None:
+        beyond = planning.beyond(self.session, plan, operations)
         if beyond:
             raise Refused("; ".join(beyond))
 
@@ -280,11 +300,21 @@ def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:
         f"not approved: {name} needs a change that the approved plan did not hold; it was left alone"
         for name in cut.strange
     ]
+    running = {operation.key for operation in cut.run}
+    notes += [
+        f"held: {operation.name}: {', '.join(operation.blocked)}"
+        for operation in plan.operations
+        if operation.action is Action.HELD and operation.key not in running
+    ]
     return tuple(notes)
 
 
 def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
-    """Return DESIGN §7's code of an apply: the worst that happened, partly applied first."""
+    """Return DESIGN §7's code of an apply: the worst that happened, partly applied first.
+
+    It is 5 for the reason for which the plan is: a finding of level error stands. What somebody narrowed by hand or halted is held, which is
+    no refusal by a rule: it is reported, and changes no code.
+    """
     results = {outcome.result for outcome in outcomes}
     failed = [
         outcome
@@ -301,4 +331,4 @@ def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
         return NOT_FINISHED
     if Result.STALE in results or cut.stale or cut.strange:
         return STALE
-    return REFUSED if any(operation.blocked for operation in plan.operations) else 0
+    return REFUSED if plan.refused else 0

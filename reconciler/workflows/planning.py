@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from reconciler import plan as plans
 from reconciler.audit import Record
 from reconciler.dialects.base import Snapshot
 from reconciler.effect import Direction
-from reconciler.errors import UsageError
+from reconciler.errors import Refused, UsageError
 from reconciler.models import Desired
-from reconciler.plan import Base, Origin, Plan
+from reconciler.plan import Base, Judge, Operation, Origin, Plan
 from reconciler.policies.base import Facts, Finding
+from reconciler.workflows import judging
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
 from reconciler.workflows.world import Network, World, chosen, load
@@ -55,43 +56,54 @@ class Request:
 
 async def read(world: World, asked: Request) -> Plan:
     """Return the plan for one tenant."""
-    plan, _ = await _read(world, asked)
+    plan, _, _ = await _read(world, asked)
     return plan
 
 
-async def _read(world: World, asked: Request) -> tuple[Plan, tuple[str, ...]]:
-    """Return the plan, and the names of the writes that an earlier run left open."""
+async def _read(world: World, asked: Request) -> tuple[Plan, tuple[str, ...], tuple[str, ...]]:
+    """Return the plan, the names of the writes that an earlier run left open, and the limits that carrying it out would pass."""
     folder = load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
         plan, _ = await make(session, asked.names, asked.revert)
         left = session.ledger.open_intents() if session.ledger else ()
-    return plan, tuple(str(intent.data["name"]) for intent in left)
+        over = beyond(session, plan, plan.executable)
+    return plan, tuple(str(intent.data["name"]) for intent in left), over
+
+
+def beyond(session: Session, plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
+    """Return each limit that carrying out some operations of a plan would pass, in one sentence."""
+    limits = plan.judge.limits
+    shares = {
+        "changed": limits.changed_share,
+        "retired": limits.retired_share,
+        "loosened": limits.loosened_share,
+    }
+    return plans.beyond(operations, len(session.folder.desired), shares)
 
 
 async def show(world: World, asked: Request) -> report.Report:
     """Return the report of a plan; write it to a file when asked."""
-    plan, left = await _read(world, asked)
+    plan, left, over = await _read(world, asked)
     if asked.out is not None:
         _write(asked.out, plan)
-    code = exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
-    notes = (
-        (
-            f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it",
+    code = REFUSED if over else exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
+    notes = [f"apply would refuse this: {each}" for each in over]
+    if left:
+        notes.append(
+            f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"
         )
-        if left
-        else ()
-    )
     return report.of_plan(plan, exit_code=code, notes=notes)
 
 
 def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
     """Return DESIGN §7's code of a plan that was only shown: a refusal beats "changes present".
 
-    What an earlier run left open is something to do, too: only an apply settles it.
+    What an earlier run left open is something to do, too: only an apply settles it. So are weakened rules: only an apply makes them count.
     """
     if plan.refused:
         return REFUSED
-    return CHANGES_PRESENT if detailed and (plan.operations or unsettled) else 0
+    present = plan.operations or unsettled or plan.judge.pending
+    return CHANGES_PRESENT if detailed and present else 0
 
 
 async def make(
@@ -117,7 +129,8 @@ async def make(
         else skew_s,  # the embedded platform may live in any year
     )
     past = Past.of(session)
-    findings = judge(session, snapshot, past)
+    by = judging.judge_of(session, snapshot.at)
+    findings = judge(session, snapshot, past, by)
     plan = plans.build(
         origin,
         session.folder.desired,
@@ -127,6 +140,7 @@ async def make(
         held=past.held,
         base=past.base,
         revert=chosen(session.folder, revert) or (),
+        judge=by,
     )
     return (plan if keys is None else plans.only(plan, keys)), snapshot
 
@@ -178,25 +192,29 @@ def _hold(record: Record) -> str:
     return f"halted by {record.data.get('actor') or 'somebody'}{until}: {record.data['reason']}; end it with `reconcile release`"
 
 
-def judge(session: Session, snapshot: Snapshot, past: Past) -> tuple[Finding, ...]:
-    """Return what the rules say. Places of fields are read only when there is something to point at: it costs a second reading."""
-    findings = _judged(session, session.folder.desired, snapshot, past)
+def judge(session: Session, snapshot: Snapshot, past: Past, by: Judge) -> tuple[Finding, ...]:
+    """Return what the rules say. Places of fields are read only when there is something to point at: it costs a second reading.
+
+    Raises:
+        Refused: the second reading is not the first: what would be carried out must be what was judged.
+    """
+    findings = _judged(session, session.folder.desired, snapshot, past, by)
     if not findings:
         return findings
     asked = {desired.key for desired in session.folder.desired}
-    placed = load(session.folder.path, None, keep_places=True).desired
-    return _judged(
-        session, tuple(desired for desired in placed if desired.key in asked), snapshot, past
-    )
+    again = load(session.folder.path, None, keep_places=True)
+    if not session.folder.sources.items() <= again.sources.items():
+        raise Refused(f"files in {session.folder.path} changed while they were read: run it again")
+    placed = tuple(desired for desired in again.desired if desired.key in asked)
+    return _judged(session, placed, snapshot, past, by)
 
 
 def _judged(
-    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, past: Past
+    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, past: Past, by: Judge
 ) -> tuple[Finding, ...]:
     gone = {} if session.folder.partial else past.applied
     facts = Facts(desired, session.dialect.KINDS, snapshot.at, snapshot, gone)
-    spec = session.folder.tenant.spec
-    return policies.check_all(facts, spec.policies, spec.waivers)
+    return policies.check_all(facts, by.levels, by.waivers)
 
 
 def _write(path: Path, plan: Plan) -> None:

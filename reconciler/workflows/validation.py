@@ -9,9 +9,9 @@ from pathlib import Path
 from reconciler import manifests, models, policies
 from reconciler import report as reports
 from reconciler.dialects import dialect_for
-from reconciler.dialects.base import Snapshot
 from reconciler.errors import ManifestError, Problem, UsageError
 from reconciler.manifests import Folder
+from reconciler.plan import Judge
 from reconciler.policies.base import Facts, Finding, Level
 from reconciler.report import Report, Row, Table, Tone
 from reconciler.workflows.world import Network, World, chosen, load
@@ -50,16 +50,17 @@ def check(world: World, asked: Request) -> Report:
         ManifestError: files that do not say a valid thing, all of them.
     """
     folders = _load_all(asked)
-    return _told(folders, [_held_against(folder, None, world) for folder in folders])
+    return _told(folders, [(_alone(folder, world), Judge()) for folder in folders])
 
 
-def _told(folders: list[Folder], found: list[tuple[Finding, ...]]) -> Report:
-    findings = [finding for each in found for finding in each]
+def _told(folders: list[Folder], found: list[tuple[tuple[Finding, ...], Judge]]) -> Report:
+    findings = [finding for each, _ in found for finding in each]
     refused = any(finding.level is Level.ERROR for finding in findings)
     return reports.of_validation(
         files=sum(folder.files for folder in folders),
         manifests=sum(len(folder.desired) for folder in folders),
         findings=findings,
+        judges=[judge for _, judge in found],
         exit_code=REFUSED if refused else 0,
     )
 
@@ -81,19 +82,24 @@ def _load_all(asked: Request) -> list[Folder]:
     return list(folders.values())
 
 
-async def _asked_online(world: World, folder: Folder, asked: Request) -> tuple[Finding, ...]:
-    from reconciler.workflows import session as sessions  # noqa: PLC0415 - offline needs no HTTP
+async def _asked_online(
+    world: World, folder: Folder, asked: Request
+) -> tuple[tuple[Finding, ...], Judge]:
+    from reconciler.workflows import judging  # noqa: PLC0415 - offline needs no HTTP
+    from reconciler.workflows import session as sessions  # noqa: PLC0415 - same
 
     network = Network(asked.deadline, asked.ca_bundle, asked.proxy)
     async with sessions.opened(world, folder, network) as session:
         snapshot, _ = await session.read()
-    return _held_against(folder, snapshot, world)
+        judge = judging.judge_of(session, snapshot.at)
+    facts = Facts(folder.desired, session.dialect.KINDS, snapshot.at, snapshot)
+    return policies.check_all(facts, judge.levels, judge.waivers), judge
 
 
-def _held_against(folder: Folder, snapshot: Snapshot | None, world: World) -> tuple[Finding, ...]:
+def _alone(folder: Folder, world: World) -> tuple[Finding, ...]:
+    """Return what the rules say without the platform, as `tenant.yaml` sets them: the base that judges a change is asked for online."""
     spec = folder.tenant.spec
-    now = snapshot.at if snapshot else spec.clock or world.now()
-    facts = Facts(folder.desired, dialect_for(spec.api).KINDS, now, snapshot)
+    facts = Facts(folder.desired, dialect_for(spec.api).KINDS, spec.clock or world.now())
     return policies.check_all(facts, spec.policies, spec.waivers)
 
 
