@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.errors import Place
-from reconciler.manifests.edits import edit, save
 from reconciler.manifests.folders import TenantFolder, find_tenants
 from reconciler.manifests.loading import Folder, load, load_settings, load_tenant
 from reconciler.models import Desired
@@ -13,13 +12,11 @@ from reconciler.models import Desired
 __all__ = [
     "Folder",
     "TenantFolder",
-    "edit",
     "explain_compiled",
     "find_tenants",
     "load",
     "load_settings",
     "load_tenant",
-    "save",
 ]
 
 
