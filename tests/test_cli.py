@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -693,6 +694,28 @@ def test_help_imports_nothing_of_the_engine() -> None:
         env={**os.environ, "PYTHONPATH": str(HERE)},
     )
     assert done.stderr.strip() == ""
+
+
+def test_a_check_of_manifests_imports_no_network_no_other_format_and_no_schemas() -> None:
+    code = "import sys; from reconciler.cli import run; run(['validate', 'schedules/sandbox']); print(*sorted(m for m in sys.modules if m.split('.')[0] in {'httpx','deepdiff','asyncio'} or m in {'reconciler.models.schemas','reconciler.manifests.edits','reconciler.renderers.html'}), sep=',', file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HERE
+    )
+    assert done.stderr.strip() == ""
+
+
+def test_no_plugin_of_another_package_has_a_say_in_what_a_manifest_may_be() -> None:
+    code = (
+        "import importlib.metadata as found, sys; import reconciler.__main__ as entry\n"
+        "def asked(**_): raise SystemExit('looked for plugins')\n"
+        "found.entry_points = asked\n"
+        "sys.argv[1:] = ['validate', 'schedules/sandbox']\n"
+        "entry.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=HERE
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_table_of_commands_matches_the_group() -> None:

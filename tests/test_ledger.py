@@ -57,6 +57,22 @@ def test_what_was_appended_is_read_back_by_anybody_and_shown_by_git_log(tmp_path
     assert_sound(repo, 6)
 
 
+def test_a_further_append_reads_nothing_back_that_the_last_one_wrote(repo):
+    ran: list[str] = []
+
+    def counted(argv, **more):
+        ran.extend(each for each in argv if each in {"cat-file", "hash-object"})
+        return run_process(argv, **more)
+
+    begun, intent, *rest = story(run(repo.head()), [operation()])
+    ledger = opened(Git(repo.root, environ=ENVIRON, runner=counted))
+    ledger.append([begun, intent])
+    ran.clear()
+    ledger.append(rest)
+    assert ran == ["hash-object"]
+    assert_sound(repo, 4)
+
+
 def test_an_empty_ledger_says_nothing(repo):
     ledger = opened(repo)
     assert (ledger.head, ledger.records(), ledger.last_applied()) == (None, (), None)

@@ -668,3 +668,11 @@ def test_each_limit_counts_what_it_is_about():
     (text,) = beyond([gone, TIGHTER], 10, {**ALL, "changed": 0.1})
     assert text.startswith("2 of 10 objects would be changed, the limit is 10%")
     assert "limits.changed_share" in text
+
+
+def test_a_hash_that_was_asked_for_is_not_taken_along_to_another_operation() -> None:
+    first = make_operation()
+    assert first.hash
+    other = replace(first, key="another")
+    assert other.hash != first.hash
+    assert replace(other, key=first.key).hash == first.hash

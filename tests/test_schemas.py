@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 
 from reconciler.manifests.reader import read
-from reconciler.models import json_schemas
+from reconciler.models.schemas import json_schemas
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = sorted((ROOT / "schedules").rglob("*.yaml"))

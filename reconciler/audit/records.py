@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -77,7 +78,7 @@ _HEADER: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: its id is asked for at each step of an append, and kept
 class Event:
     """Something that happened in a run, not yet in the ledger.
 
@@ -93,7 +94,7 @@ class Event:
     ts: str
     data: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """SHA-256 of what the event is: the same event has the same id, whoever writes it and when."""
         known = {**self.data, "commit": self.commit, "run": self.run}
@@ -185,16 +186,23 @@ def chain(event: Event, last: Record | None, seq: int) -> Record:
     """
     n, prev = (0, FIRST) if last is None else (last.n + 1, last.h)
     bare = Record(event, seq=seq, n=n, prev=prev, h="", id=event.id)
-    record = replace(bare, h=digest_of(bare))
-    if (size := len(encode(record))) > LINE_LIMIT:
+    text = _hashed(bare)
+    h = hashlib.sha256(text).hexdigest()
+    if (size := len(text) + len(f'"h":"{h}",\n')) > LINE_LIMIT:
         what = safe(str(event.data.get("name") or event.kind))
         raise LedgerError(f"the audit record of {what} has {size} bytes; {LINE_LIMIT} are allowed")
-    return record
+    return replace(bare, h=h)
 
 
 def digest_of(record: Record) -> str:
     """Return what a record's `h` must be: SHA-256 of everything else in it."""
-    return sha256_of({name: value for name, value in record.fields().items() if name != "h"})
+    return hashlib.sha256(_hashed(record)).hexdigest()
+
+
+def _hashed(record: Record) -> bytes:
+    """Return what a record's `h` is the hash of."""
+    fields = {name: value for name, value in record.fields().items() if name != "h"}
+    return canonical_json(fields).encode("ascii")
 
 
 def encode(record: Record) -> bytes:

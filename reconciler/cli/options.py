@@ -107,7 +107,7 @@ def network(command: Command) -> Command:
 
 def show(report: Report, style: str, *, err: bool = False) -> None:
     """Print a report in one of `FORMATS`."""
-    from reconciler.renderers import RENDERERS  # noqa: PLC0415 - only a command with a result needs it
+    from reconciler.renderers import renderer_for  # noqa: PLC0415 - only a command with a result needs it
 
     stream = sys.stderr if err else sys.stdout
     if style == "text":
@@ -119,7 +119,7 @@ def show(report: Report, style: str, *, err: bool = False) -> None:
             report, width=width, colour=terminal and "NO_COLOR" not in os.environ
         )
     else:
-        rendered = RENDERERS[style].render(report)
+        rendered = renderer_for(style).render(report)
     stream.write(rendered)
     stream.flush()
 

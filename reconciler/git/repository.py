@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -391,6 +392,11 @@ class Git:
         )
         data = "".join(lines).encode("utf-8", "surrogateescape")
         return self.text("mktree", "-z", "--missing", stdin=data)
+
+    @cached_property
+    def empty_tree(self) -> str:
+        """The id of the tree that holds nothing, stored once: every beat of a lock is a commit of it."""
+        return self.make_tree({})
 
     def commit_tree(
         self,

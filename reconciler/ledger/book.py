@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -25,12 +25,14 @@ class Page:
         size: bytes.
         records: in order.
         defects: its lines that are no records.
+        written: its bytes, where we have just written them: the next append to it need not read them again.
     """
 
     blob: str
     size: int
     records: tuple[Record, ...]
     defects: tuple[Defect, ...] = ()
+    written: bytes | None = field(default=None, repr=False, compare=False)
 
 
 class Book:
@@ -149,13 +151,15 @@ def extended(
     for record in records:
         lines.setdefault(record.event.commit, []).append(record)
     pages = dict(book.pages)
-    olds = dict(contents(git, {each: pages[each].blob for each in lines if each in pages}))
+    olds = {each: pages[each].written for each in lines if each in pages}
+    unread = {each: pages[each].blob for each, data in olds.items() if data is None}
+    olds |= dict(contents(git, unread))
     for commit, added in lines.items():
-        data = olds.get(commit, b"") + b"".join(map(encode, added))
+        data = (olds.get(commit) or b"") + b"".join(map(encode, added))
         if len(data) > NOTE_LIMIT:
             raise LedgerError(
                 f"the note of {commit} would have {len(data)} bytes; {NOTE_LIMIT} are allowed"
             )
         before = pages[commit].records if commit in pages else ()
-        pages[commit] = Page(git.write_blob(data), len(data), (*before, *added))
+        pages[commit] = Page(git.write_blob(data), len(data), (*before, *added), written=data)
     return notes.put(book.tree, {commit: pages[commit].blob for commit in lines}), pages

@@ -303,7 +303,7 @@ class Ledger(Reader):
         """Store a lock's commit. The times are taken before it can be acknowledged: the safe side."""
         now, monotonic = self._clock(), self._options.monotonic()
         commit = self._git.commit_tree(
-            self._git.make_tree({}),
+            self._git.empty_tree,
             parents=[parent] if parent else [],
             message=lock.message(),
             identity=self._options.identity,

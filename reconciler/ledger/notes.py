@@ -120,7 +120,7 @@ class Notes:
 
     def changes(self, trees: Sequence[str]) -> list[dict[str, Change]]:
         """Return, for each tree, old and new blob of the commits whose notes differ from the tree before it (from none, the first)."""
-        nothing = self._git.make_tree({})
+        nothing = self._git.empty_tree
         found: list[tuple[dict[str, str], dict[str, str]]] = [({}, {}) for _ in trees]
         level = [(at, "", (old, new)) for at, (old, new) in enumerate(pairwise((nothing, *trees)))]
         for _ in range(_DEPTH):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.errors import Place
-from reconciler.manifests.edits import edit, save
 from reconciler.manifests.folders import TENANT_FILE, TenantFolder, find_tenants
 from reconciler.manifests.loading import (
     Folder,
@@ -21,7 +20,6 @@ __all__ = [
     "TENANT_FILE",
     "Folder",
     "TenantFolder",
-    "edit",
     "explain_compiled",
     "find_tenants",
     "load",
@@ -29,7 +27,6 @@ __all__ = [
     "load_settings",
     "load_tenant",
     "read_settings",
-    "save",
 ]
 
 

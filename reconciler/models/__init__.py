@@ -11,7 +11,6 @@ from reconciler.models.campaign import (
 )
 from reconciler.models.kinds import MANIFESTS, model_for
 from reconciler.models.moments import canonical_instant, to_instant, zone
-from reconciler.models.schemas import json_schemas
 from reconciler.models.tenant import (
     EMBEDDED,
     TENANT_NAME,
@@ -42,7 +41,6 @@ __all__ = [
     "canonical",
     "canonical_instant",
     "compile_campaign",
-    "json_schemas",
     "model_for",
     "tenant_url",
     "to_instant",

@@ -61,10 +61,13 @@ class Strict(BaseModel):
     """Immutable, no conversions, no unknown keys.
 
     Attribute docstrings become the schema's descriptions in `schemas`, not by `use_attribute_docstrings`: that parses
-    the source of every model at every start, which costs twice a bare interpreter.
+    the source of every model at every start, which costs twice a bare interpreter. A model's own validator is built when
+    it is first asked, which most, being parts of others, never are.
     """
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True
+    )
 
 
 Name = Annotated[

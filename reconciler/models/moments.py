@@ -132,12 +132,18 @@ def canonical_instant(value: object) -> object:
     >>> canonical_instant("2027-01-11T09:00:00.000-05:00")
     '2027-01-11T14:00:00Z'
     """
-    if not isinstance(value, str) or _RECEIVED.fullmatch(value) is None:
-        return value
+    return _received(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=4096)
+def _received(text: str) -> str:
+    """Return a received text in the canonical form; the same few instants come again and again, in many campaigns."""
+    if _RECEIVED.fullmatch(text) is None:
+        return text
     try:
-        instant = datetime.fromisoformat(value.upper()).astimezone(UTC)
+        instant = datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        return value
+        return text
     return _canonical(instant.replace(tzinfo=None))
 
 

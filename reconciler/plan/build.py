@@ -175,9 +175,9 @@ def _kept_narrow(operation: Operation, base: Base | None, kind: Kind) -> Operati
     return replace(operation, action=Action.HELD, would=operation.action, blocked=(why,))
 
 
-def _judged(operation: Operation, errors: Iterable[Finding]) -> Operation:
+def _judged(operation: Operation, errors: Sequence[Finding]) -> Operation:
     """Return the operation with the errors that count for its direction; an emergency stop needs no other reason."""
-    if operation.action is Action.HELD and operation.would is None:
+    if not errors or (operation.action is Action.HELD and operation.would is None):
         return operation
     counts = [
         error for error in errors if error.stops or operation.direction is not Direction.TIGHTEN

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction
@@ -36,7 +37,9 @@ class Action(StrEnum):
     """Reported, never done: a hold, or narrowed by hand since it was last applied."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(
+    frozen=True
+)  # no slots: its hash is asked for ten times on the way to a record, and kept
 class Operation:
     """One object that is not as its manifest says, and what would make it so.
 
@@ -73,7 +76,7 @@ class Operation:
     blocked: tuple[str, ...] = ()
     audit: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 over object, action, desired body and live hash."""
         return sha256_of(
@@ -246,11 +249,15 @@ def digest_of(origin: Origin, hashes: Iterable[str]) -> str:
     )
 
 
+_CANONICAL: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+)
+"""Made once: `json.dumps` makes one for each value, which is a third of writing a small one."""
+
+
 def canonical_json(value: object) -> str:
     """Return JSON with sorted keys, no spaces, ASCII only: the form in which everything here is hashed."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
+    return _CANONICAL.encode(value)
 
 
 def sha256_of(value: object) -> str:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler import diff, effect, manifests
+from reconciler import diff, effect
 from reconciler.dialects.base import Bucket, Snapshot
 from reconciler.errors import ManifestError, UsageError
+from reconciler.manifests import edits
 from reconciler.models import Desired
 from reconciler.optimize import STRATEGIES, metrics
 from reconciler.optimize.base import Advice, Declined, Proposal, Subject
@@ -155,9 +156,9 @@ def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal]) -> tuple[st
         files.setdefault(places[proposal.key].file, {})[proposal.name, f"spec.{FIELD}"] = (
             proposal.proposed
         )
-    texts = {file: manifests.edit(Path(file), changes) for file, changes in files.items()}
+    texts = {file: edits.edit(Path(file), changes) for file, changes in files.items()}
     for file, text in texts.items():
-        manifests.save(Path(file), text)
+        edits.save(Path(file), text)
     return tuple(texts)
 
 

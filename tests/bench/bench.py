@@ -36,6 +36,17 @@ from processes import (
 RATE = 50
 """Requests per second of the tenant that changes are applied to."""
 
+LIBRARIES = """\
+import gc
+gc.disable()
+import click, ruamel.yaml
+from pydantic import BaseModel
+class One(BaseModel):
+    field: int
+gc.freeze()
+"""
+"""The floor of any command that reads YAML into models: its libraries and one model of one field, at the product's own settings."""
+
 Row = tuple[str, str, str]
 
 
@@ -139,13 +150,19 @@ def sequential(ground: Ground, login: Iterable[str]) -> tuple[float, int]:
 def starts(product: Product, rounds: int) -> Iterator[Row]:
     """Yield what a start costs, against a Python that does nothing."""
     one = str(ROOT / "schedules" / "sandbox" / "loyalty-survey.yaml")
-    bare, helps, checks = [], [], []
+    bare, helps, checks, floors = [], [], [], []
     for _ in range(rounds):
         bare.append(run([product.python, "-c", "pass"]))
         helps.append(product.run("--help"))
         checks.append(product.run("validate", one))
+        floors.append(run([product.python, "-c", LIBRARIES], PYDANTIC_DISABLE_PLUGINS="__all__"))
     yield "`--help` ÷ bare Python", ratio(helps, bare), "≤ 5"
     yield "`validate` of one file ÷ bare Python", ratio(checks, bare), "≤ 16"
+    yield (
+        "its libraries alone: click, ruamel.yaml, one pydantic model",
+        ratio(floors, bare),
+        "(floor)",
+    )
 
 
 def ratio(ours: Iterable[Run], theirs: Iterable[Run], *, by: float = 1.0) -> str:

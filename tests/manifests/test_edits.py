@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import ManifestError, UsageError
-from reconciler.manifests import edit
+from reconciler.manifests.edits import edit
 from reconciler.manifests.reader import read
 
 BLOCK = """\

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.renderers import RENDERERS
+from reconciler.renderers import RENDERERS, renderer_for
 from reconciler.report import Report, Tone
 from tests.renderers.reports import REPORTS
 from tests.renderers.sample import CLEAN, HOSTILE, SAMPLE
@@ -38,17 +38,17 @@ def test_every_format_has_its_goldens() -> None:
     ("label", "report"), [("plan", SAMPLE), ("clean", CLEAN), ("hostile", HOSTILE)]
 )
 def test_the_whole_output_is_the_golden_one(golden, name: str, label: str, report: Report) -> None:
-    golden(f"{label}.{ENDINGS[name]}", RENDERERS[name].render(report))
+    golden(f"{label}.{ENDINGS[name]}", renderer_for(name).render(report))
 
 
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=60)
 @given(report=REPORTS)
 def test_no_value_steers_whoever_reads_the_output(name: str, report: Report) -> None:
-    output = RENDERERS[name].render(report)
+    output = renderer_for(name).render(report)
     assert steering(output) == []
     assert output.endswith("\n")
-    assert RENDERERS[name].render(report) == output
+    assert renderer_for(name).render(report) == output
     if name != "github":
         assert commands(output) == []
 
@@ -57,12 +57,12 @@ def test_no_value_steers_whoever_reads_the_output(name: str, report: Report) -> 
 @given(st.sampled_from(Tone))
 def test_the_verdict_is_in_every_format_that_people_read(name: str, tone: Tone) -> None:
     report = Report(title="Plan", verdict="Two campaigns changed", tone=tone, exit_code=2)
-    assert "Two campaigns changed" in RENDERERS[name].render(report)
+    assert "Two campaigns changed" in renderer_for(name).render(report)
 
 
 @pytest.mark.parametrize("name", ["text", "markdown", "html"])
 def test_every_row_detail_note_and_fact_of_a_plan_is_shown(name: str) -> None:
-    output = re.sub(r"\\(?=[_|])", "", RENDERERS[name].render(SAMPLE))
+    output = re.sub(r"\\(?=[_|])", "", renderer_for(name).render(SAMPLE))
     for unescaped, escaped in (("'", "&#x27;"), ('"', "&quot;")):
         output = output.replace(escaped, unescaped)
     for table in SAMPLE.tables:

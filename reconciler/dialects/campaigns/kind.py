@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from reconciler import effect, models
@@ -63,6 +64,7 @@ class CampaignKind:
         }
 
 
+@lru_cache(maxsize=4096)  # many campaigns share few instants, and two rules ask for those of each
 def instant(text: str) -> datetime:
     """Return ISO 8601 text as an instant in UTC.
 
@@ -82,11 +84,15 @@ def _windows(items: Iterable[Mapping[str, Any]]) -> tuple[Window, ...]:
     if not isinstance(items, list | tuple):
         raise TypeError("no list of windows")
     return tuple(
-        sorted(
-            Window(item["timezone"], item["start_hour"] * 60, item["end_hour"] * 60)
-            for item in items
-        )
+        sorted(_window(item["timezone"], item["start_hour"], item["end_hour"]) for item in items)
     )
+
+
+@lru_cache(
+    maxsize=4096, typed=True
+)  # the same hours in thousands of campaigns; 9 and 9.0 are told apart
+def _window(timezone: str, start_hour: int, end_hour: int) -> Window:
+    return Window(timezone, start_hour * 60, end_hour * 60)
 
 
 def _windows_rule(
