@@ -13,7 +13,7 @@ from reconciler.settings import DEFAULT_BURST_S
 PACE: Final = 0.9995
 """Requests leave a trifle slower than the limit: as much as a clock that is being set right may run fast (500 in a million),
 for a platform that counts by another clock must never see one too many. Jitter on the way is no matter of pace: it bunches
-up as many requests as its width times the rate, whatever the pace, and for those `BURST_S` stays well below a server's burst."""
+up as many requests as its width times the rate, whatever the pace, and for those the usual burst stays well below a server's burst."""
 
 EASE_S: Final = 10.0
 """Seconds without a refusal after which a halved pace is doubled again."""
@@ -36,6 +36,7 @@ class Pacer:
     def __init__(self, requests_per_second: float, burst_s: float = DEFAULT_BURST_S) -> None:
         """Keep to `requests_per_second`; after a pause, what fits into `burst_s` seconds may leave at once."""
         self.burst = max(1, int(requests_per_second * burst_s))
+        self._usual_burst = max(1, int(requests_per_second * DEFAULT_BURST_S))
         self._full = requests_per_second * PACE
         self._share = 1.0
         self._changed_at = float("-inf")
@@ -57,10 +58,17 @@ class Pacer:
         return max(slot, now)
 
     def slow(self, sent_at: float, now: float) -> None:
-        """Halve the pace: a request that left at `sent_at` was refused. One that left at an older pace says nothing new."""
-        if sent_at >= self._changed_at:
+        """Halve the pace: a request that left at `sent_at` was refused. One that left at an older pace says nothing new.
+
+        After a burst that was larger than the usual one a refusal says that much and no more: the pace stays.
+        """
+        if sent_at < self._changed_at:
+            return
+        self._changed_at = now
+        if self.burst > self._usual_burst:
+            self.burst = self._usual_burst
+        else:
             self._share = max(self._share / 2, SLOWEST)
-            self._changed_at = now
 
 
 def full_jitter(tries: int, draw: float) -> float:

@@ -149,3 +149,12 @@ def test_no_text_breaks_the_reading(text):
 
 def test_a_date_without_a_zone_is_utc():
     assert http_date("Mon, 01 Mar 2027 12:00:00 -0000") == AT
+
+
+def test_a_refusal_after_a_large_burst_costs_the_burst_and_not_the_pace() -> None:
+    pacer = Pacer(20, burst_s=1.0)
+    assert all(pacer.reserve(100.0) < 100.001 for _ in range(20))
+    pacer.slow(100.0, 100.1)
+    assert (pacer.burst, pacer.rate) == (2, Pacer(20).rate)
+    pacer.slow(100.2, 100.3)
+    assert pacer.rate == Pacer(20).rate / 2
