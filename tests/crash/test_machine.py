@@ -240,7 +240,7 @@ def tell(bench: Bench, stories: int, steps: int) -> None:
 
 
 def test_a_few_short_stories(bench: Bench) -> None:
-    tell(bench, stories=5, steps=12)
+    tell(bench, stories=3, steps=10)
 
 
 @pytest.mark.long
