@@ -1,6 +1,6 @@
-"""Time that passes fifty times as fast, for everybody on this machine who counts from the same epoch.
+"""Time that passes twenty times as fast, for everybody on this machine who counts from the same epoch.
 
-Real processes cannot share a clock that is moved by hand. They can share one that hurries: two seconds of settling take forty
+Real processes cannot share a clock that is moved by hand. They can share one that hurries: two seconds of settling take a hundred
 milliseconds, and the platform, the run that dies and the run that comes after it agree on what is before and what is after.
 """
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-SPEED = 50.0
+SPEED = 20.0
 START = datetime(2027, 1, 10, 12, 0, tzinfo=UTC)
 
 
@@ -37,7 +37,7 @@ class _Hurried(selectors.DefaultSelector):
 
 
 class FastLoop(asyncio.SelectorEventLoop):
-    """A loop whose every timer is fifty times as soon: sleeps, time limits, heartbeats."""
+    """A loop whose every timer is twenty times as soon: sleeps, time limits, heartbeats."""
 
     def __init__(self) -> None:
         super().__init__(_Hurried())

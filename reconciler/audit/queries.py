@@ -18,6 +18,10 @@ _SHORTEST_ID: Final = 7
 _LEFT_SOMETHING: Final = frozenset({*DONE, Result.STORED_NOT_ACTIVE, Result.OVERTAKEN})
 
 
+_MAY_HAVE_LEFT: Final = frozenset({*_LEFT_SOMETHING, Result.UNKNOWN})
+"""The same, with the writes of which nobody can tell any more: what somebody narrowed after such a write must not be widened to it."""
+
+
 def _left_something(record: Record) -> bool:
     return record.kind is RecordKind.OUTCOME and record.data["result"] in _LEFT_SOMETHING
 
@@ -55,13 +59,16 @@ class Applied:
 
 
 def applied(records: Iterable[Record]) -> dict[str, Applied]:
-    """Return what was last applied to each object, by key: the base of drift."""
+    """Return what was last applied to each object, or may have been, by key: the base of drift."""
     intents: dict[str, Record] = {}
     last: dict[str, Applied] = {}
     for record in records:
         if record.kind is RecordKind.INTENT:
             intents[record.id] = record
-        elif _left_something(record) and (intent := intents.get(record.data["intent"])):
+        elif record.kind is RecordKind.OUTCOME and record.data["result"] in _MAY_HAVE_LEFT:
+            intent = intents.get(record.data["intent"])
+            if intent is None:
+                continue
             last[intent.data["target"]] = Applied(intent, record)
     return last
 

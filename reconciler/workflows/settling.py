@@ -7,7 +7,7 @@ An intent without an outcome is a write whose fate nobody recorded: the run was 
 | what was to be written | it is closed as `confirmed`, or as stored and not active; this run activates it |
 | what was there before, and the same write derives again from the same commit | it stays open: this run sends it again, under its own key |
 | what was there before, otherwise, or it was a further attempt | it is closed as `not_started`: nothing had been written |
-| something else | it is closed as `unknown`: somebody else wrote since, and the platform does not say what came between |
+| something else | it is closed as `unknown`: somebody else wrote since, and the platform does not say what came between; planning takes it for applied, so that what was narrowed since is held |
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _outcome(session: Session, left: Left, result: Result, run: Run) -> Event:
         left.intent,
         result,
         audit=kind.audit_fields(data["body"]) if data["body"] else {},
-        schedule_id=None if left.live is None else left.live.stored_id,
+        schedule_id=left.live.stored_id if left.live and result is not Result.UNKNOWN else None,
         message=_SAID.get(result),
     )
 

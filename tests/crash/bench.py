@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from reconciler import sandbox
 from reconciler.audit import RecordKind
 from reconciler.git import Git
 from reconciler.ledger import Ledger
+from reconciler.plan import Plan
 from reconciler.report import Report
-from reconciler.workflows import applying
+from reconciler.workflows import applying, planning
 from tests import fasttime
 from tests.crash.child import Order, request_of, world_of
 from tests.crash.ground import Campaigns
@@ -41,6 +42,7 @@ class Bench:
     url: str
     serve: Callable[[Callable[..., Any]], None]
     parent: subprocess.Popen[str]
+    stack: ExitStack
     ground: Campaigns = field(init=False)
     remote: Path = field(init=False)
     clone: Path = field(init=False)
@@ -51,6 +53,7 @@ class Bench:
     asked: Callable[[], None] = lambda: None
     ahead_s: float = 0.0
     number: int = 0
+    _second: subprocess.Popen[str] | None = None
 
     def prepare(self, ground: Campaigns, *faults: str) -> None:
         """Start a case: this platform, a fresh remote and clone whose only commit asks for what is wanted."""
@@ -106,8 +109,8 @@ class Bench:
         return Ledger.open(there, TENANT, clock=fasttime.clock(self.epoch))
 
     def intended(self) -> set[str]:
-        records = self.ledger().records()
-        return {each.data["target"] for each in records if each.kind is RecordKind.INTENT}
+        """Return what the shared ledger says is being written now."""
+        return {each.data["target"] for each in self.ledger().open_intents()}
 
     def order(self, **more: Any) -> Order:
         environ = {**ENVIRON, "USER": "somebody", **self.ground.variables(self.url)}
@@ -127,26 +130,41 @@ class Bench:
 
     def apply(self, **more: Any) -> int:
         """Run an apply in a process of its own; return its exit code, or minus the signal that ended it."""
-        assert self.parent.stdin is not None
-        assert self.parent.stdout is not None
-        self.parent.stdin.write(self.order(**more).line() + "\n")
-        self.parent.stdin.flush()
-        self.pid = int(self.parent.stdout.readline().removeprefix("pid "))
-        return int(self.parent.stdout.readline().removeprefix("ended "))
+        return self._forked(self.parent, self.order(**more))
+
+    def apply_beside(self, **more: Any) -> int:
+        """Run an apply while the other parent's child is there."""
+        if self._second is None:
+            self._second = self.stack.enter_context(_parent())
+        pid, code = self.pid, self._forked(self._second, self.order(**more))
+        self.pid = pid
+        return code
+
+    def _forked(self, parent: subprocess.Popen[str], order: Order) -> int:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        parent.stdin.write(order.line() + "\n")
+        parent.stdin.flush()
+        self.pid = int(parent.stdout.readline().removeprefix("pid "))
+        return int(parent.stdout.readline().removeprefix("ended "))
 
     @contextmanager
-    def stopped(self, point: str) -> Iterator[Future[int]]:
-        """Run an apply that stops itself (SIGSTOP) at a point; it goes on when the context ends. Gives its exit code to be."""
+    def stopped(self, point: str, *, needed: bool = True) -> Iterator[Future[int]]:
+        """Run an apply that stops itself (SIGSTOP) at a point; it goes on when the context ends. Gives its exit code to be.
+
+        With `needed` off it may never come there: then the code is done already.
+        """
         with ThreadPoolExecutor(1) as thread:
             self.pid = 0
             code = thread.submit(self.apply, point=point, stop=True, concurrency=1)
-            while not self.pid or not _is_stopped(self.pid):
-                assert not code.done(), f"it never came to {point}: {self.told()}"
+            while not code.done() and not (self.pid and _is_stopped(self.pid)):
                 time.sleep(0.01)
+            assert not (needed and code.done()), f"it never came to {point}: {self.told()}"
             try:
                 yield code
             finally:
-                os.kill(self.pid, signal.SIGCONT)
+                if not code.done():
+                    os.kill(self.pid, signal.SIGCONT)
 
     def apply_here(
         self,
@@ -184,6 +202,19 @@ class Bench:
         commit_id = Git(self.clone, environ=ENVIRON).head()
         ledger.append([run(commit_id, "somebody-else").note(text)])
 
+    def plan_here(self) -> Plan:
+        """Plan in this process."""
+        order = self.order()
+        with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
+            world = world_of(order, lambda _: None)
+            return runner.run(planning.read(world, planning.Request(request_of(order).path)))
+
+    def rewrite(self, wanted: Mapping[str, float]) -> None:
+        """Commit manifests that want these rates."""
+        for name, text in self.ground.files(self.url, wanted).items():
+            (self.clone / PATH / name).write_text(text, encoding="utf-8")
+        commit(self.clone, f"want {dict(wanted)}")
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Change a manifest in git."""
         path = self.clone / PATH / file
@@ -191,7 +222,8 @@ class Bench:
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
         commit(self.clone, f"{old} is {new}")
-        git(self.clone, "push", "-q", "origin", "HEAD:main")
+        if self.remote != self.clone:
+            git(self.clone, "push", "-q", "origin", "HEAD:main")
 
     def other_clone(self) -> Path:
         """Return a fresh clone: another machine, which knows nothing but what the remote holds."""
@@ -207,13 +239,21 @@ class Bench:
         """Return the points that the children passed."""
         return (self.clone.parent / "passed").read_text(encoding="utf-8").split()
 
+    def alone(self) -> None:
+        """Go on without a remote: this clone's ledger counts."""
+        git(self.clone, "remote", "remove", "origin")
+        self.remote = self.clone
+
     def tidy(self) -> None:
         self.ground.close()
         shutil.rmtree(self.clone.parent, ignore_errors=True)
 
 
 def _is_stopped(pid: int) -> bool:
-    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
     return stat.rpartition(")")[2].split()[0] == "T"
 
 
@@ -225,8 +265,8 @@ def opened(folder: Path) -> Iterator[Bench]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await current[-1](scope, receive, send)
 
-    with sandbox.loopback(app) as url, _parent() as parent:
-        yield Bench(folder, url, current.append, parent)
+    with sandbox.loopback(app) as url, _parent() as parent, ExitStack() as stack:
+        yield Bench(folder, url, current.append, parent, stack)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ ONCE = [("1001", "stored"), ("1002", "stored"), ("1003", "stored"), ("1004", "re
 def test_eight_applies_at_once_in_one_clone_are_done_or_refused(bench: Bench) -> None:
     bench.prepare(Campaigns())
     applies = [command(bench) for _ in range(8)]
-    said = [each.communicate(timeout=60)[0] for each in applies]
+    said = [each.communicate(timeout=120)[0] for each in applies]
     codes = [each.returncode for each in applies]
     assert set(codes) <= {0, 6}, "\n".join(said)
     assert 0 in codes
@@ -102,7 +102,7 @@ def test_an_interrupted_apply_finishes_and_records_what_is_under_way_and_starts_
 
     bench.asked = interrupt
     started.append(process := command(bench, "--concurrency", "1"))
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode == code, said
     assert "interrupted: finishing and recording" in said
     assert written(bench) == ONCE[:1]
