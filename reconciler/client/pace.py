@@ -11,11 +11,14 @@ from reconciler.dialects.base import Reply
 
 PACE: Final = 0.9995
 """Requests leave a trifle slower than the limit: as much as a clock that is being set right may run fast (500 in a million),
-for a platform that counts by another clock must never see one too many. Jitter on the way is no matter of pace: it bunches
-up as many requests as its width times the rate, whatever the pace, and for those `BURST_S` stays well below a server's burst."""
+for a platform that counts by another clock must never see one too many. Stalls are no matter of pace; see `BURST_S`."""
 
-BURST_S: Final = 0.1
-"""Seconds' worth of requests that may leave at once after a pause: at 50 requests a second, 5."""
+BURST_S: Final = 0.04
+"""Seconds' worth of requests that may leave at once after a pause: at 50 requests a second, 2.
+
+A platform that stalls counts all that was in flight at once, and then what leaves in a burst: eight lanes and two more are as
+many as a bucket of ten takes. A refusal, which halves the pace for `EASE_S`, costs more than the stalls that a longer burst
+would make good."""
 
 EASE_S: Final = 10.0
 """Seconds without a refusal after which a halved pace is doubled again."""
