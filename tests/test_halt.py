@@ -28,9 +28,8 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Outcome
 from reconciler.sandbox.seed import bulk_body
+from reconciler.settings import URGENT_BURST_S, Settings, Variables
 from reconciler.settings import Options as ClientOptions
-from reconciler.settings import Settings, Variables
-from reconciler.workflows.halting import BURST_S
 from reconciler.workflows.stops import Target
 from tests.fake_platform import now, play
 from tests.test_cli import SAMPLES, Desk, commit, git
@@ -66,7 +65,7 @@ class Stop:
         for fault in self.faults:
             self.world.faults.add(fault)
         login = sandbox.credentials(self.world)
-        limits = ClientOptions(requests_per_second=self.rate, burst_s=BURST_S)
+        limits = ClientOptions(requests_per_second=self.rate, burst_s=URGENT_BURST_S)
         credentials = Credentials(login.client_id, login.client_secret)
         client = Client(
             campaigns,

@@ -12,8 +12,7 @@ from reconciler.settings import DEFAULT_BURST_S
 
 PACE: Final = 0.9995
 """Requests leave a trifle slower than the limit: as much as a clock that is being set right may run fast (500 in a million),
-for a platform that counts by another clock must never see one too many. Jitter on the way is no matter of pace: it bunches
-up as many requests as its width times the rate, whatever the pace, and for those the usual burst stays well below a server's burst."""
+for a platform that counts by another clock must never see one too many. Stalls are no matter of pace; see `DEFAULT_BURST_S`."""
 
 EASE_S: Final = 10.0
 """Seconds without a refusal after which a halved pace is doubled again."""

@@ -32,9 +32,6 @@ from reconciler.workflows.session import Session
 from reconciler.workflows.stops import Known, Target
 from reconciler.workflows.world import Network, World
 
-BURST_S: Final = 1.0
-"""Seconds' worth of requests that a stop begins with: a pause has saved them, and a call that is not stopped costs more than a refusal."""
-
 REMOTE_S: Final = 10.0
 """Seconds that one command to the git remote may take: nobody waits for it."""
 
@@ -64,7 +61,7 @@ class Request:
     def network(self) -> Network:
         """How the platform is reached."""
         lanes = max(8, self.concurrency)
-        return Network(self.deadline, self.ca_bundle, self.proxy, lanes, BURST_S)
+        return Network(self.deadline, self.ca_bundle, self.proxy, lanes)
 
 
 async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:

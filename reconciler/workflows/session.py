@@ -18,7 +18,7 @@ from reconciler.ledger import Ledger
 from reconciler.ledger import Options as LedgerOptions
 from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED
-from reconciler.settings import Options, Settings
+from reconciler.settings import DEFAULT_BURST_S, URGENT_BURST_S, Options, Settings
 from reconciler.workflows.world import Network, World
 
 STATE = ".reconcile"
@@ -71,7 +71,7 @@ async def opened(
         deadline_s=network.deadline,
         proxy=network.proxy,
         ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
-        burst_s=network.burst_s,
+        burst_s=URGENT_BURST_S if urgent else DEFAULT_BURST_S,
     )
     settings = Settings.read(world.environ, folder.name, folder.tenant.spec.url, options=options)
     dialect = dialect_for(folder.tenant.spec.api)

@@ -48,13 +48,12 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How the platform is reached; see the options of the command line, and `settings.Options`."""
+    """How the platform is reached; see the options of the command line."""
 
     deadline: float = 3600.0
     ca_bundle: Path | None = None
     proxy: str | None = None
     concurrency: int = 8
-    burst_s: float = 0.1
 
 
 async def _sleep(seconds: float) -> None:
