@@ -18,6 +18,7 @@ from reconciler.models.tenant import (
     Limits,
     Profile,
     Tenant,
+    TenantSpec,
     Waiver,
     tenant_url,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Profile",
     "Strict",
     "Tenant",
+    "TenantSpec",
     "Waiver",
     "canonical",
     "canonical_instant",

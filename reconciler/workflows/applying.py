@@ -19,7 +19,7 @@ from reconciler.ledger import Ledger
 from reconciler.plan import FAILURES, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report
 from reconciler.settings import Provenance
-from reconciler.workflows import planning, settling, telling
+from reconciler.workflows import keeping, planning, settling, telling
 from reconciler.workflows import session as sessions
 from reconciler.workflows.recording import Recorder, provenance
 from reconciler.workflows.session import Session
@@ -76,6 +76,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
     folder = load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
         git = committed(session)
+        keeping.require_key(world, folder.tenant.spec)
         if asked.ask:
             plan, _ = await planning.make(session, asked.names, asked.revert)
             if not confirm(reports.of_plan(plan, exit_code=0)):
@@ -175,7 +176,7 @@ class _Run:
         ledger.append(settling.told(session, left, run))
         plan, snapshot = await planning.make(session, self.asked.names, self.asked.revert)
         ledger.append(settling.dropped(session, left, plan, run))
-        notes = settling.notes_on(left)
+        notes = (*session.notes, *settling.notes_on(left))
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
         self._within_limits(cut.run)
         if not self.asked.ask:

@@ -54,22 +54,24 @@ class Request:
 
 async def read(world: World, asked: Request) -> Plan:
     """Return the plan for one tenant."""
-    plan, _ = await _read(world, asked)
+    plan, _, _ = await _read(world, asked)
     return plan
 
 
-async def _read(world: World, asked: Request) -> tuple[Plan, tuple[str, ...]]:
-    """Return the plan, and the names of the writes that an earlier run left open."""
+async def _read(world: World, asked: Request) -> tuple[Plan, tuple[str, ...], tuple[str, ...]]:
+    """Return the plan, the names of the writes that an earlier run left open, and what must be said of where records are kept."""
     folder = load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
+        if session.ledger is not None:
+            session.ledger.check()
         plan, _ = await make(session, asked.names, asked.revert)
         left = session.ledger.open_intents() if session.ledger else ()
-    return plan, tuple(str(intent.data["name"]) for intent in left)
+    return plan, tuple(str(intent.data["name"]) for intent in left), session.notes
 
 
 async def show(world: World, asked: Request) -> report.Report:
     """Return the report of a plan; write it to a file when asked."""
-    plan, left = await _read(world, asked)
+    plan, left, kept = await _read(world, asked)
     if asked.out is not None:
         _write(asked.out, plan)
     code = exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
@@ -80,7 +82,7 @@ async def show(world: World, asked: Request) -> report.Report:
         if left
         else ()
     )
-    return report.of_plan(plan, exit_code=code, notes=notes)
+    return report.of_plan(plan, exit_code=code, notes=(*kept, *notes))
 
 
 def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:

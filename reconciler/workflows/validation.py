@@ -85,7 +85,7 @@ async def _asked_online(world: World, folder: Folder, asked: Request) -> tuple[F
     from reconciler.workflows import session as sessions  # noqa: PLC0415 - offline needs no HTTP
 
     network = Network(asked.deadline, asked.ca_bundle, asked.proxy)
-    async with sessions.opened(world, folder, network) as session:
+    async with sessions.opened(world, folder, network, recorded=False) as session:
         snapshot, _ = await session.read()
     return _held_against(folder, snapshot, world)
 

@@ -28,6 +28,7 @@ class World:
         random: for jitter.
         new_id: a fresh identifier of a run.
         progress: told one line at each step worth a line.
+        remote: the git remote that keeps audit records and locks; `None`: `origin`.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -38,6 +39,7 @@ class World:
     random: random.Random
     new_id: Callable[[], str]
     progress: Callable[[str], None]
+    remote: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ async def _sleep(seconds: float) -> None:
     await sleep(seconds)
 
 
-def here(progress: Callable[[str], None]) -> World:
-    """Return the real world: this process's environment, clocks and randomness."""
+def here(progress: Callable[[str], None], *, remote: str | None = None) -> World:
+    """Return the real world: this process's environment, clocks and randomness; `remote` as in `World`."""
     return World(
         environ=dict(os.environ),
         directory=Path.cwd(),
@@ -68,6 +70,7 @@ def here(progress: Callable[[str], None]) -> World:
         random=random.SystemRandom(),
         new_id=lambda: secrets.token_hex(8),
         progress=progress,
+        remote=remote,
     )
 
 
