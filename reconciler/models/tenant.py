@@ -207,10 +207,10 @@ def _default(share: str) -> float:
 class Audit(Strict):
     """How the audit records in git are secured."""
 
-    sign: bool = False
+    sign: Annotated[bool, Expects("true or false")] = False
     """Sign every ledger commit with the SSH key whose file `RECONCILE_SIGNING_KEY` names; a manifest cannot name one."""
 
-    mirror: bool = True
+    mirror: Annotated[bool, Expects("true or false")] = True
     """Push a mirror branch along, `reconcile-audit/<tenant>`, which a forge can protect against a rollback."""
 
 
