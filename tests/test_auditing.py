@@ -8,12 +8,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from reconciler import audit
+from reconciler import audit, sandbox
 from reconciler.audit import Run
 from reconciler.git import FILE, Git
 from tests import test_ledger_verify as tampering
@@ -340,7 +340,8 @@ def test_who_may_not_push_applies_nothing(desk: Shared) -> None:
     hook.write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
     hook.chmod(0o755)
     before = desk.refs()
-    desk.says(1, "apply", "--yes", PATH)
+    said = desk.says(69, "apply", "--yes", PATH)
+    assert "pre-receive hook declined" in said
     assert desk.refs() == before
 
 
@@ -433,6 +434,56 @@ def test_signed_records_are_anchored_by_their_signatures(
     signers.write_text("", encoding="ascii")
     assert embedded.run("audit", "verify", "--signers", str(signers), PATH) == 1
     assert "has no good signature" in embedded.out
+
+
+@pytest.fixture
+def live(desk: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
+    """The same desk, with a platform that answers."""
+    world = sandbox.open_samples()
+    with sandbox.loopback(sandbox.create_app(world)) as url:
+        login = sandbox.credentials(world)
+        desk.edit("https://acme.cxonecloud.com", url, "tenant.yaml")
+        monkeypatch.setenv("CXONE_TENANT_URL", url)
+        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
+        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+        commit(desk.folder)
+        yield desk
+    world.close()
+
+
+def test_a_mirror_that_is_off_is_said_by_plan_and_apply(live: Shared) -> None:
+    assert live.run("plan", PATH) == 0
+    assert "audit.mirror" not in live.out
+    live.edit("  requests_per_second: 20\n", "  audit: {mirror: false}\n", "tenant.yaml")
+    commit(live.folder)
+    mirrored = git(live.bare, "rev-parse", MIRROR)
+    assert live.run("apply", "--yes", PATH, "spring-renewals") == 0, live.out + live.err
+    assert live.out.count("audit.mirror is off in tenant.yaml") == 2
+    assert git(live.bare, "rev-parse", MIRROR) == mirrored != git(live.bare, "rev-parse", NOTES)
+    assert live.run("audit", "verify", PATH) == 0
+    assert live.out.splitlines()[-1] == "consistent, not anchored"
+
+
+def test_plan_and_apply_say_that_no_other_clone_knows_of_the_records(live: Shared) -> None:
+    git(live.folder, "remote", "remove", "origin")
+    for command in (["plan"], ["apply", "--yes"]):
+        assert live.run(*command, PATH, "spring-renewals") == 0, live.out + live.err
+        assert "this clone alone keeps the audit records and the lock" in live.out
+
+
+def test_ci_tells_who_acted_and_who_approved_and_neither_is_taken_for_the_other(
+    live: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTOR", "the-merger")
+    assert live.run("apply", "--yes", PATH, "spring-renewals") == 0, live.out + live.err
+    monkeypatch.setenv("RECONCILE_APPROVER", "the-lead")
+    monkeypatch.setenv("RECONCILE_PULL_REQUEST", "42")
+    monkeypatch.setenv("RECONCILE_REVIEWED_HEAD", "a" * 40)
+    assert live.run("apply", "--yes", PATH, "appointment-reminders") == 0, live.out + live.err
+    first, second = live.rows()[-2:]
+    told = ("actor", "approver", "pull_request", "reviewed_head")
+    assert [first[name] for name in told] == ["the-merger", "", "", ""]
+    assert [second[name] for name in told] == ["the-merger", "the-lead", "42", "a" * 40]
 
 
 def test_a_manifest_cannot_name_a_key(desk: Shared) -> None:

@@ -229,10 +229,11 @@ def at(
     states = {key: audit.at(records, instant, key) for key in keys}
     told = [record for record in records if record.event.ts <= moment]
     holds = audit.holds(told, now=instant)
+    held = [_held(holds[key]) for key in keys if key in holds]
     rows = [each for key in keys for each in _state_rows(key, states[key], holds.get(key))]
     return Report(
         title=f"{asked} of tenant {tenant} at {moment}",
-        verdict=_in_one_sentence(asked, states),
+        verdict="; ".join([_in_one_sentence(asked, states), *held]),
         tone=Tone.GOOD if any(each.stored for each in states.values()) else Tone.WARN,
         exit_code=0,
         tables=(Table("What was so", ("", "id", "what"), tuple(rows)),),
