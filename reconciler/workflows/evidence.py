@@ -237,7 +237,7 @@ def at(
         tone=Tone.GOOD if any(each.stored for each in states.values()) else Tone.WARN,
         exit_code=0,
         tables=(Table("What was so", ("", "id", "what"), tuple(rows)),),
-        notes=_doubts(records, keys, moment),
+        notes=_doubts(records, states, moment),
         facts=facts,
         data={
             "at": moment,
@@ -305,8 +305,9 @@ def _write_data(write: Applied | None) -> dict[str, Any] | None:
     }
 
 
-def _doubts(records: Sequence[Record], keys: Sequence[str], moment: str) -> tuple[str, ...]:
-    """Return a sentence about each write before the instant whose fate the records do not tell."""
+def _doubts(records: Sequence[Record], states: Mapping[str, State], moment: str) -> tuple[str, ...]:
+    """Return a sentence about each write before the instant whose fate the records do not tell, and no later write ended the doubt."""
+    ended = {key: each.stored.outcome.seq if each.stored else -1 for key, each in states.items()}
     unsure = [
         *audit.open_intents(records),
         *(
@@ -318,5 +319,5 @@ def _doubts(records: Sequence[Record], keys: Sequence[str], moment: str) -> tupl
     return tuple(
         f"whether {each.data.get('name')} was written by run {each.event.run} ({each.event.ts}) is not known, so it may have been otherwise"
         for each in unsure
-        if each.data.get("target") in keys and each.event.ts <= moment
+        if each.event.ts <= moment and each.seq > ended.get(str(each.data.get("target")), each.seq)
     )

@@ -119,6 +119,30 @@ def test_a_name_that_moved_means_every_object_that_had_it():
     assert evidence.keys_of([first, second], "1003") == ()
 
 
+def test_a_doubt_lasts_until_the_next_write_that_is_known():
+    clock = Clock()
+    first, later = (audit.Run("acme", COMMIT, name, clock, WHO) for name in ("run-1", "run-2"))
+    one = operation("1001")
+    begun, again = (
+        each.open(digest="d" * 64, operations=1, tool="t", ledger=None, applied=None)
+        for each in (first, later)
+    )
+    intent = first.intent(one, digest="d" * 64, generation=0)
+    lost = first.outcome(intent, Result.UNKNOWN, audit=one.audit)
+    clock.pass_by(60)
+    second = later.intent(one, digest="d" * 64, generation=1)
+    done = later.outcome(second, Result.UPDATED, audit=one.audit)
+    records = _chained(begun, intent, lost, again, second, done)
+
+    def doubts(seconds: float):
+        instant = START + timedelta(seconds=seconds)
+        return evidence.at("acme", "1001", instant, records, FACTS).notes
+
+    assert len(doubts(30)) == 1
+    assert "is not known, so it may have been otherwise" in doubts(30)[0]
+    assert doubts(60) == doubts(-1) == ()
+
+
 # --- a spreadsheet ----------------------------------------------------------------------------------------------------------
 
 
