@@ -136,11 +136,17 @@ def value(thing: Any) -> str:  # noqa: ANN401 - a JSON value
         case list() | tuple():
             return ", ".join(value(item) for item in thing) or "none"
         case Mapping():
-            texts = [item for item in thing.values() if isinstance(item, str)]
-            rest = "-".join(value(item) for item in thing.values() if not isinstance(item, str))
+            items = [thing[name] for name in sorted(thing, key=_is_end)]  # a record sorts its keys
+            texts = [item for item in items if isinstance(item, str)]
+            rest = "-".join(value(item) for item in items if not isinstance(item, str))
             return " ".join(filter(None, [*texts, rest])) or "none"
         case _:
             return str(thing)
+
+
+def _is_end(name: str) -> bool:
+    """Return whether a key names an end, which is written after its start."""
+    return name.startswith("end")
 
 
 def _change(change: FieldChange) -> str:

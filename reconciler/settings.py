@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -36,6 +37,9 @@ URGENT_BURST_S: Final = 1.0
 DEFAULT_DEADLINE_S: Final = 3600.0
 DEFAULT_WAIT_S: Final = 900.0
 """How long a locked dialer is waited for (contract: 15 minutes)."""
+
+SIGNING_KEY: Final = "RECONCILE_SIGNING_KEY"
+"""The variable that names the file of the SSH key for `audit.sign`."""
 
 _LOOPBACK: Final = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[.+\])(?::[0-9]+)?")
 """Of the URLs that `tenant_url` lets through: an address there is loopback."""
@@ -196,6 +200,25 @@ class Provenance:
             run_url=_run_url(environ),
             reviewed_head=_told(environ.get("RECONCILE_REVIEWED_HEAD")),
         )
+
+
+def signing_key(environ: Mapping[str, str], directory: Path) -> Path:
+    """Return the file of the SSH key that signs ledger commits: the environment names it, never a manifest, which a pull request may change.
+
+    Raises:
+        AccessError: none is named, or there is no such file.
+    """
+    named = environ.get(SIGNING_KEY)
+    if not named:
+        raise AccessError(
+            f"audit.sign is on in tenant.yaml and {SIGNING_KEY} is not set: set it to the path of an SSH private key"
+        )
+    file = directory / named
+    if not file.is_file():
+        raise AccessError(
+            f"{SIGNING_KEY} names no file ({safe(named, limit=SHORTENED_TO)}): set it to the path of an SSH private key"
+        )
+    return file
 
 
 def _told(text: str | None) -> str | None:

@@ -71,6 +71,7 @@ def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
     help="Also write the plan there, for apply --approved.",
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are present.")
+@options.remote
 @options.tenant
 @options.network
 @options.output
@@ -121,6 +122,7 @@ def plan(
     help="Longest wait for a locked dialer, and for activation.",
 )
 @options.events
+@options.remote
 @options.tenant
 @options.network
 @options.output

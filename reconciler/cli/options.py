@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_PATH = Path("schedules")
+_REMOTE = "reconciler.remote"
+
 FORMATS = ("text", "json", "markdown", "html", "github")
 
 
@@ -51,6 +53,17 @@ def tenant(command: Command) -> Command:
     """Add `--tenant`."""
     return click.option(
         "--tenant", metavar="NAME", help="Which tenant, where the path holds several."
+    )(command)
+
+
+def remote(command: Command) -> Command:
+    """Add `--remote`, which `world` reads: no command but for that does anything with it."""
+    return click.option(
+        "--remote",
+        metavar="NAME",
+        expose_value=False,
+        callback=lambda ctx, _, name: ctx.meta.__setitem__(_REMOTE, name),
+        help="Git remote that keeps audit records and locks. Default: origin. A `sandbox:` tenant's stay in this clone.",
     )(command)
 
 
@@ -133,4 +146,5 @@ def world() -> World:
     """Return everything that commands take from outside, with progress on stderr."""
     from reconciler.workflows.world import here  # noqa: PLC0415 - only a command needs it
 
-    return here(progress)
+    context = click.get_current_context(silent=True)
+    return here(progress, remote=context.meta.get(_REMOTE) if context else None)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from reconciler.cli import options
+from reconciler.errors import UsageError
+
+
+def _tenant(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `[PATH]`, `--tenant` and `--remote`: whose records, and where they are."""
+    path = click.argument("path", default=options.DEFAULT_PATH, type=click.Path(path_type=Path))
+    return path(options.tenant(options.remote(command)))
 
 
 @click.group()
@@ -15,15 +26,114 @@ def audit() -> None:
 
 
 @audit.command()
-@click.argument("path", default=options.DEFAULT_PATH, type=click.Path(path_type=Path))
-@options.tenant
+@_tenant
 @options.output
 def log(path: Path, *, tenant: str | None, style: str) -> int:
     """List every record of a tenant, oldest first."""
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
-    options.show(auditing.log(options.world(), path, tenant), style)
-    return 0
+    return _shown(auditing.log(options.world(), path, tenant), style)
+
+
+@audit.command()
+@click.argument("what", metavar="COMMIT|NAME")
+@_tenant
+@options.output
+def show(what: str, path: Path, *, tenant: str | None, style: str) -> int:
+    """Show every record about a commit (or the run that superseded it), or about a manifest's name or a campaign's id, in full."""
+    from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
+
+    return _shown(auditing.show(options.world(), path, tenant, what), style)
+
+
+@audit.command()
+@_tenant
+@click.option(
+    "--expect-head", metavar="SHA", help="A ledger commit noted down earlier: it must be there."
+)
+@click.option(
+    "--signers",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Allowed signers file (ssh-keygen): every ledger commit must be signed by one of them.",
+)
+@options.output
+def verify(path: Path, *, tenant: str | None, style: str, **witnesses: Any) -> int:
+    """Check that every record is as it was written, none is missing, and say which witness there was. Exit 1 otherwise."""
+    from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
+
+    return _shown(auditing.verify(options.world(), path, tenant, **witnesses), style)
+
+
+@audit.command()
+@_tenant
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["json", "csv"]),
+    default="json",
+    show_default=True,
+    help="A list of objects, or one line an entry.",
+)
+@click.option("--since", metavar="INSTANT|DATE", help="Only what took effect then or later.")
+@click.option("--until", metavar="INSTANT|DATE", help="Only what took effect before then.")
+def export(
+    path: Path, *, tenant: str | None, style: str, since: str | None, until: str | None
+) -> int:
+    """Print the audit entries, one for each write, by when it took effect on the platform. A date is its midnight, UTC."""
+    from reconciler.renderers import csv, json  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.workflows import auditing  # noqa: PLC0415 - same
+
+    start, end = _instant("--since", since), _instant("--until", until)
+    if start and end and start >= end:
+        raise UsageError(f"--since {since} is not before --until {until}")
+    report = auditing.export(options.world(), path, tenant, start, end)
+    sys.stdout.write({"csv": csv, "json": json}[style].render(report))
+    return report.exit_code
+
+
+@audit.command()
+@click.argument("instant", metavar="INSTANT")
+@_tenant
+@click.option(
+    "--campaign",
+    "what",
+    required=True,
+    metavar="NAME|ID",
+    help="A manifest's name, or the platform's id.",
+)
+@options.output
+def at(instant: str, path: Path, *, tenant: str | None, what: str, style: str) -> int:
+    """Say what was stored and active at an instant by the platform's clock, by which commit, approved by whom as which plan."""
+    from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
+
+    moment = _instant("INSTANT", instant, dates=False)
+    assert moment is not None  # noqa: S101 - an argument that must be there
+    return _shown(auditing.at(options.world(), path, tenant, moment, what), style)
+
+
+def _instant(name: str, text: str | None, *, dates: bool = True) -> datetime | None:
+    """Return an instant; of a date its midnight, UTC.
+
+    Raises:
+        UsageError: neither, or a time without an offset, which means another instant to every reader.
+    """
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is not None and instant.tzinfo is None and dates and len(text) == len("2027-03-01"):
+        instant = instant.replace(tzinfo=UTC)
+    if instant is None or instant.tzinfo is None:
+        or_date = " or 2027-03-01" if dates else ""
+        raise UsageError(f"{name} {text!r}: write it like 2027-03-01T18:00:00Z{or_date}")
+    return instant
+
+
+def _shown(report: Any, style: str) -> int:
+    options.show(report, style)
+    return int(report.exit_code)
 
 
 @click.group()
@@ -32,24 +142,20 @@ def lock() -> None:
 
 
 @lock.command()
-@click.argument("path", default=options.DEFAULT_PATH, type=click.Path(path_type=Path))
-@options.tenant
+@_tenant
 @options.output
 def status(path: Path, *, tenant: str | None, style: str) -> int:
     """Say who is applying to a tenant."""
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
-    options.show(auditing.lock_status(options.world(), path, tenant), style)
-    return 0
+    return _shown(auditing.lock_status(options.world(), path, tenant), style)
 
 
 @lock.command()
-@click.argument("path", default=options.DEFAULT_PATH, type=click.Path(path_type=Path))
-@options.tenant
+@_tenant
 @options.output
 def release(path: Path, *, tenant: str | None, style: str) -> int:
     """Release the lock of a run that is known to be dead; a live one notices and stops writing."""
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
-    options.show(auditing.lock_release(options.world(), path, tenant), style)
-    return 0
+    return _shown(auditing.lock_release(options.world(), path, tenant), style)

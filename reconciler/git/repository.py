@@ -186,7 +186,7 @@ class Git:
         try:
             return self.run(*arguments, timeout_s=self._network_timeout_s)
         except GitError as error:
-            raise Unavailable(f"the git remote does not answer: {error}") from error
+            raise Unavailable(f"the git remote does not answer, or refuses: {error}") from error
 
     # --- what is where ------------------------------------------------------------------------------------------------
 

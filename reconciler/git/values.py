@@ -59,7 +59,8 @@ TreeChange: TypeAlias = tuple[str, Entry | None, Entry | None]
 def first_line(ran: Ran) -> str:
     """Return the first line that a failing command said, fit to be shown: escaped, cut, without credentials."""
     said = ran.err.decode("utf-8", "replace").splitlines()
-    line = next((line.strip() for line in said if line.strip()), f"exit code {ran.code}")
+    telling = (line.strip() for line in said if not line.startswith("To "))  # where a push went
+    line = next(filter(None, telling), f"exit code {ran.code}")
     return safe(_USER_IN_URL.sub("://…@", line), limit=SHORTENED_TO)
 
 

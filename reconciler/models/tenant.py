@@ -204,6 +204,16 @@ def _default(share: str) -> float:
     return float(Limits.model_fields[share].default)
 
 
+class Audit(Strict):
+    """How the audit records in git are secured."""
+
+    sign: Annotated[bool, Expects("true or false")] = False
+    """Sign every ledger commit with the SSH key whose file `RECONCILE_SIGNING_KEY` names; a manifest cannot name one."""
+
+    mirror: Annotated[bool, Expects("true or false")] = True
+    """Push a mirror branch along, `reconcile-audit/<tenant>`, which a forge can protect against a rollback."""
+
+
 class TenantMetadata(Strict):
     """Who a tenant belongs to. Its name is its folder's."""
 
@@ -242,6 +252,9 @@ class TenantSpec(Strict):
 
     limits: Limits = Limits()
     """How much of the tenant one apply may touch."""
+
+    audit: Audit = Audit()
+    """How the audit records in git are secured."""
 
     clock: Instant | None = None
     """A fixed clock for an embedded platform, so that samples never rot; only with the URL `sandbox:`."""

@@ -24,7 +24,7 @@ from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report
 from reconciler.settings import Provenance
-from reconciler.workflows import planning, settling, telling
+from reconciler.workflows import keeping, planning, settling, telling
 from reconciler.workflows import session as sessions
 from reconciler.workflows.recording import Recorder, provenance
 from reconciler.workflows.session import Session
@@ -98,6 +98,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
     folder = load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
         git = committed(session)
+        keeping.require_key(world, folder.tenant.spec)
         if asked.ask:
             plan, _ = await planning.make(session, asked.names, asked.revert)
             if not confirm(reports.of_plan(plan, exit_code=0)):
@@ -226,7 +227,7 @@ class _Run:
         world.checkpoint("apply:planned")
         ledger.append(settling.dropped(session, ledger, left, plan, run))
         world.checkpoint("settle:dropped")
-        notes = settling.notes_on(left)
+        notes = (*session.notes, *settling.notes_on(left))
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
         self._within_limits(plan, cut.run)
         if not self.asked.ask:

@@ -2,24 +2,62 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from reconciler.audit import Record, RecordKind
-from reconciler.errors import GitError, UsageError
-from reconciler.git import Git, toplevel
+from reconciler import audit
+from reconciler.audit import Record
+from reconciler.errors import GitError, LedgerError, UsageError
+from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import find_tenants, load_settings
-from reconciler.report import Report, Row, Table, Tone, count
-from reconciler.workflows.session import records as ledger_of
+from reconciler.report import Report, Table, Tone, count
+from reconciler.settings import signing_key
+from reconciler.workflows import evidence, verdicts
+from reconciler.workflows.keeping import Keeping
+from reconciler.workflows.keeping import records as ledger_of
 from reconciler.workflows.world import World
+
+EMPTY: Final = "no record: nothing was ever applied or halted from here"
+
+_WHOLE_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A tenant's ledger, read, and where it is kept."""
+
+    ledger: Ledger
+    keeping: Keeping
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What every report of records says: where they are kept, and the ledger commit that was read."""
+        return {"kept by": str(self.keeping), "ledger": self.ledger.head or "empty"}
 
 
 def opened(world: World, path: Path, tenant: str | None) -> Ledger:
+    """Return the ledger of a tenant, to append to (`read`).
+
+    Raises:
+        AccessError: its records are to be signed, and there is no key.
+    """
+    kept = read(world, path, tenant)
+    if kept.keeping.sign:
+        signing_key(world.environ, world.directory)
+    return kept.ledger
+
+
+def read(world: World, path: Path, tenant: str | None) -> Kept:
     """Return the ledger of the tenant that the path and the name mean; its manifests need not be valid to look at its records.
 
     Raises:
-        UsageError: no such tenant, or several and none named.
+        UsageError: no such tenant, or several and none named; no such remote.
         GitError: no git repository.
         ManifestError: `tenant.yaml` is wrong, so nobody knows where the records are.
         Unavailable: the remote that keeps them does not answer.
@@ -28,86 +66,110 @@ def opened(world: World, path: Path, tenant: str | None) -> Ledger:
     if len(found) != 1:
         names = ", ".join(where.name for where in found) or "none"
         raise UsageError(f"name one tenant with --tenant; {path} has {names}")
-    top = toplevel(found[0].path, environ=world.environ)
-    if top is None:
+    git = Git.find(found[0].path, environ=world.environ)
+    if git is None:
         raise GitError(f"{path} is in no git repository, so there are no records")
-    url = load_settings(found[0]).spec.url
-    return ledger_of(world, Git(top, environ=world.environ), found[0].name, url)
+    spec = load_settings(found[0]).spec
+    keeping = Keeping.of(world, git, spec)
+    return Kept(ledger_of(world, git, found[0].name, spec), keeping)
 
 
 def log(world: World, path: Path, tenant: str | None) -> Report:
     """Return every record, newest last."""
-    ledger = opened(world, path, tenant)
-    records = ledger.records()
-    rows = tuple(_row(record) for record in records)
+    kept, records = _checked(world, path, tenant)
+    rows = tuple(map(evidence.row, records))
     return Report(
-        title=f"Audit log of tenant {ledger.tenant}",
-        verdict=count(len(records), "record"),
+        title=f"Audit log of tenant {kept.ledger.tenant}",
+        verdict=count(len(records), "record") if records else EMPTY,
         tone=Tone.GOOD,
         exit_code=0,
-        tables=(Table("Records", ("time", "record", "commit", "manifest", "what", "by"), rows),)
-        if rows
-        else (),
-        facts={"ledger": ledger.head or "empty"},
+        tables=(Table("Records", ("time", "record", "commit", "manifest", "what", "by"), rows),),
+        facts=kept.facts,
         data=[record.fields() for record in records],
     )
 
 
-def _row(record: Record) -> Row:
-    data = record.data
-    tone = Tone.PLAIN
-    if record.kind is RecordKind.OUTCOME:
-        tone = (
-            Tone.GOOD
-            if str(data.get("action", "")).removeprefix("SCHEDULE_")
-            in {"DEPLOYED", "RETIRED", "REFRESHED"}
-            else Tone.BAD
-        )
-    cells = (
-        record.event.ts,
-        record.kind.value,
-        record.event.commit[:12],
-        str(data.get("name") or ""),
-        _what(record.kind, data),
-        str(data.get("actor") or ""),
+def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
+    """Return every record about a commit or an object, in full."""
+    kept, records = _checked(world, path, tenant)
+    with _as_they_must_be():
+        return evidence.show(kept.ledger.tenant, what, audit.about(records, what), kept.facts)
+
+
+def export(
+    world: World, path: Path, tenant: str | None, since: datetime | None, until: datetime | None
+) -> Report:
+    """Return the audit entries that took effect in [since, until)."""
+    kept, records = _checked(world, path, tenant)
+    with _as_they_must_be():
+        return evidence.export(kept.ledger.tenant, audit.entries(records, since=since, until=until))
+
+
+def at(world: World, path: Path, tenant: str | None, instant: datetime, what: str) -> Report:
+    """Return what was stored and active for an object at an instant."""
+    kept, records = _checked(world, path, tenant)
+    with _as_they_must_be():
+        return evidence.at(kept.ledger.tenant, what, instant, records, kept.facts)
+
+
+def verify(
+    world: World,
+    path: Path,
+    tenant: str | None,
+    expect_head: str | None,
+    signers: Path | None,
+) -> Report:
+    """Return whether everything is as it was written, and which witness there was.
+
+    Raises:
+        UsageError: the expected head is no whole id.
+        LedgerError: it cannot be read at all, or is shallow.
+    """
+    if expect_head is not None and not _WHOLE_ID.fullmatch(expect_head):
+        raise UsageError(f"--expect-head {expect_head} is no whole id of a commit")
+    kept = read(world, path, tenant)
+    found = kept.ledger.verify(
+        expect_head=expect_head, signers=world.directory / signers if signers else None
     )
-    return Row(cells, tone)
+    return verdicts.report(kept.ledger.tenant, found, str(kept.keeping))
 
 
-def _what(kind: RecordKind, data: Any) -> str:  # noqa: ANN401 - JSON of a record
-    match kind:
-        case RecordKind.OPEN:
-            return f"{count(data['operations'], 'operation')}, plan {data['digest'][:12]}"
-        case RecordKind.INTENT:
-            return f"{data['verb']} {data['target']}"
-        case RecordKind.OUTCOME:
-            return f"{data['action']} {data['target']}: {str(data['result']).replace('_', ' ')}"
-        case RecordKind.CLOSE:
-            return ", ".join(
-                f"{number} {name.replace('_', ' ')}" for name, number in data["counts"].items()
-            )
-        case _:
-            return str(data.get("reason") or data.get("text") or "")
+def _checked(world: World, path: Path, tenant: str | None) -> tuple[Kept, tuple[Record, ...]]:
+    """Return a ledger and its records, held against each other: what was edited is not shown as if it were evidence."""
+    kept = read(world, path, tenant)
+    kept.ledger.check()
+    return kept, kept.ledger.records()
+
+
+@contextmanager
+def _as_they_must_be() -> Iterator[None]:
+    """Somebody who can write records can write them with anything in them, and right hashes."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise LedgerError(
+            f"a record does not say what its kind must say ({error}): somebody else than this program wrote it"
+        ) from None
 
 
 def lock_status(world: World, path: Path, tenant: str | None) -> Report:
     """Return who holds the tenant."""
-    ledger = opened(world, path, tenant)
-    lock = ledger.lock()
+    kept = read(world, path, tenant)
+    lock = kept.ledger.lock()
     verdict = (
         "nobody is applying"
         if lock is None
         else f"held by {lock.holder} since {lock.since}, expires at {lock.expires}"
     )
-    return _of_lock(ledger, verdict, lock)
+    return _of_lock(kept, verdict, lock)
 
 
 def lock_release(world: World, path: Path, tenant: str | None) -> Report:
     """Take the lock away from whoever holds it: for a run that is known to be dead."""
-    ledger = opened(world, path, tenant)
-    lock = ledger.release_lock()
+    kept = read(world, path, tenant)
+    lock = kept.ledger.release_lock()
     return _of_lock(
-        ledger,
+        kept,
         "nobody held it"
         if lock is None
         else f"released; it was held by {lock.holder} since {lock.since}",
@@ -115,7 +177,7 @@ def lock_release(world: World, path: Path, tenant: str | None) -> Report:
     )
 
 
-def _of_lock(ledger: Ledger, verdict: str, lock: Any) -> Report:  # noqa: ANN401 - a lock or nothing
+def _of_lock(kept: Kept, verdict: str, lock: Any) -> Report:  # noqa: ANN401 - a lock or nothing
     data = (
         None
         if lock is None
@@ -126,4 +188,11 @@ def _of_lock(ledger: Ledger, verdict: str, lock: Any) -> Report:  # noqa: ANN401
             "run_url": lock.run_url,
         }
     )
-    return Report(f"Lock of tenant {ledger.tenant}", verdict, Tone.GOOD, 0, data=data)
+    return Report(
+        f"Lock of tenant {kept.ledger.tenant}",
+        verdict,
+        Tone.GOOD,
+        0,
+        facts={"kept by": str(kept.keeping)},
+        data=data,
+    )

@@ -25,7 +25,7 @@ from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Origin, Outcome, Plan
 from reconciler.report import Report
 from reconciler.telemetry import Telemetry
-from reconciler.workflows import auditing, stops
+from reconciler.workflows import auditing, keeping, stops
 from reconciler.workflows import session as sessions
 from reconciler.workflows.recording import LOOK_S, Recorder, provenance
 from reconciler.workflows.session import Session
@@ -61,7 +61,7 @@ class Request:
     def network(self) -> Network:
         """How the platform is reached."""
         lanes = max(8, self.concurrency)
-        return Network(self.deadline, self.ca_bundle, self.proxy, lanes)
+        return Network(self.deadline, self.ca_bundle, self.proxy, lanes, urgent=True)
 
 
 async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:
@@ -80,7 +80,7 @@ async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:
     if asked.until is not None and asked.until <= world.now():
         raise UsageError(f"--until {asked.until.isoformat()} is over: name an instant to come")
     folder = manifests.load_readable(asked.path, asked.tenant)
-    async with sessions.opened(world, folder, asked.network, urgent=True) as session:
+    async with sessions.opened(world, folder, asked.network, recorded=False) as session:
         return await _Halt(session, asked, stop).carry_out()
 
 
@@ -202,8 +202,8 @@ class _Journal:
         session, world = self._session, self._session.world
         if session.git is None:
             raise UsageError("there is no git repository here")
-        tenant, url = session.folder.name, session.folder.tenant.spec.url
-        ledger = sessions.records(world, session.git, tenant, url, offline=True)
+        tenant, spec = session.folder.name, session.folder.tenant.spec
+        ledger = keeping.records(world, session.git, tenant, spec, offline=True)
         self._records = ledger.records()
         # What is stopped is what was applied, whatever commit somebody stands on while stopping it.
         commit = ledger.last_applied() or session.git.head()
@@ -307,7 +307,7 @@ class _Bypass:
             raise UsageError("there is no git repository here")
         world, tenant = session.world, session.folder
         git = Git(session.git.root, environ=world.environ, network_timeout_s=REMOTE_S)
-        return sessions.records(world, git, tenant.name, tenant.tenant.spec.url)
+        return keeping.records(world, git, tenant.name, tenant.tenant.spec)
 
     async def went_past(self) -> bool:
         """Return whether the lock was taken from somebody."""

@@ -10,7 +10,8 @@ from reconciler.errors import ManifestError
 from reconciler.git import Git
 from reconciler.models import TenantSpec
 from reconciler.plan import Judge, stricter, without_exceptions
-from reconciler.workflows.session import Session, remote_of
+from reconciler.workflows.keeping import remote_of
+from reconciler.workflows.session import Session
 
 
 def judge_of(session: Session, at: datetime) -> Judge:

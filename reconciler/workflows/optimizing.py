@@ -71,7 +71,7 @@ async def optimize(world: World, asked: Request) -> Report:
         for each in folder.desired
         if each.body is not None and FIELD in each.body and (keys is None or each.key in keys)
     ]
-    async with sessions.opened(world, folder, asked.network) as session:
+    async with sessions.opened(world, folder, asked.network, recorded=False) as session:
         snapshot, _ = await session.read()
         observed = await _observed(session, asked, wanted, snapshot)
         ceiling = snapshot.ceilings.get(FIELD)

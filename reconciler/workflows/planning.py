@@ -56,18 +56,29 @@ class Request:
 
 async def read(world: World, asked: Request) -> Plan:
     """Return the plan for one tenant."""
-    plan, _, _ = await _read(world, asked)
-    return plan
+    return (await _read(world, asked)).plan
 
 
-async def _read(world: World, asked: Request) -> tuple[Plan, tuple[str, ...], tuple[str, ...]]:
-    """Return the plan, the names of the writes that an earlier run left open, and the limits that carrying it out would pass."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A plan, and what must be said beside it: names of writes that an earlier run left open, limits that it would pass, where records are kept."""
+
+    plan: Plan
+    left: tuple[str, ...]
+    over: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+async def _read(world: World, asked: Request) -> _Read:
+    """Return the plan, the names of the writes that an earlier run left open, and what must be said of limits and of where records are kept."""
     folder = load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
+        if session.ledger is not None:
+            session.ledger.check()
         plan, _ = await make(session, asked.names, asked.revert)
         left = session.ledger.open_intents() if session.ledger else ()
         over = beyond(session, plan, plan.executable)
-    return plan, tuple(str(intent.data["name"]) for intent in left), over
+    return _Read(plan, tuple(str(intent.data["name"]) for intent in left), over, session.notes)
 
 
 def beyond(session: Session, plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
@@ -83,7 +94,8 @@ def beyond(session: Session, plan: Plan, operations: Sequence[Operation]) -> tup
 
 async def show(world: World, asked: Request) -> report.Report:
     """Return the report of a plan; write it to a file when asked."""
-    plan, left, over = await _read(world, asked)
+    found = await _read(world, asked)
+    plan, left, over = found.plan, found.left, found.over
     if asked.out is not None:
         _write(asked.out, plan)
     code = REFUSED if over else exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
@@ -92,7 +104,7 @@ async def show(world: World, asked: Request) -> report.Report:
         notes.append(
             f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"
         )
-    return report.of_plan(plan, exit_code=code, notes=notes)
+    return report.of_plan(plan, exit_code=code, notes=(*found.kept, *notes))
 
 
 def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -12,13 +11,12 @@ from typing import Any
 from reconciler import client as clients
 from reconciler.dialects import dialect_for
 from reconciler.dialects.base import Credentials, Dialect, Snapshot
-from reconciler.errors import GitError, Unavailable, UsageError
+from reconciler.errors import GitError, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.ledger import Options as LedgerOptions
 from reconciler.manifests import Folder
-from reconciler.models import EMBEDDED
 from reconciler.settings import DEFAULT_BURST_S, URGENT_BURST_S, Options, Settings
+from reconciler.workflows.keeping import Keeping, records
 from reconciler.workflows.world import Network, World
 
 STATE = ".reconcile"
@@ -37,6 +35,7 @@ class Session:
         git: the repository that holds the folder; `None` outside one.
         client: carries conversations to the platform.
         ledger: the tenant's records, read; `None` outside a repository.
+        keeping: where they are kept; `None` where none were read.
     """
 
     world: World
@@ -46,6 +45,12 @@ class Session:
     git: Git | None
     client: clients.Client
     ledger: Ledger | None
+    keeping: Keeping | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report must say of where the records are kept."""
+        return self.keeping.notes if self.keeping else ()
 
     async def read(self) -> tuple[Snapshot, float]:
         """Return what the platform holds, and how far its clock is ahead of ours, in seconds."""
@@ -55,7 +60,7 @@ class Session:
 
 @asynccontextmanager
 async def opened(
-    world: World, folder: Folder, network: Network, *, urgent: bool = False
+    world: World, folder: Folder, network: Network, *, recorded: bool = True
 ) -> AsyncIterator[Session]:
     """Open a tenant: its endpoint, its credentials, a client; closed again on leaving.
 
@@ -63,7 +68,8 @@ async def opened(
         world: see `World`.
         folder: the tenant's.
         network: see `Network`.
-        urgent: needs nothing but the platform: no ledger is read, and a git that fails is no git.
+        recorded: the ledger is read. A command that neither reads nor writes it, or cannot wait for it, needs nothing but the platform: a git that
+            fails is then no git.
     """
     options = Options(
         requests_per_second=folder.tenant.spec.requests_per_second,
@@ -71,19 +77,21 @@ async def opened(
         deadline_s=network.deadline,
         proxy=network.proxy,
         ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
-        burst_s=URGENT_BURST_S if urgent else DEFAULT_BURST_S,
+        burst_s=URGENT_BURST_S if network.urgent else DEFAULT_BURST_S,
     )
     settings = Settings.read(world.environ, folder.name, folder.tenant.spec.url, options=options)
     dialect = dialect_for(folder.tenant.spec.api)
     try:
         git = Git.find(folder.path, environ=world.environ)
     except GitError:
-        if not urgent:
+        if recorded:
             raise
         git = None
-    ledger = None
-    if git is not None and not urgent:
-        ledger = records(world, git, folder.name, folder.tenant.spec.url)
+    ledger = keeping = None
+    if git is not None and recorded:
+        spec = folder.tenant.spec
+        keeping = Keeping.of(world, git, spec)
+        ledger = records(world, git, folder.name, spec)
     with ExitStack() as stack:
         transport = None
         if settings.in_process:
@@ -101,32 +109,7 @@ async def opened(
             rng=world.random,
         )
         async with client:
-            yield Session(world, folder, settings, dialect, git, client, ledger)
-
-
-def records(world: World, git: Git, tenant: str, url: str, *, offline: bool = False) -> Ledger:
-    """Return a tenant's ledger: kept by the remote that everybody shares; by this clone alone for an embedded platform, or where there is no remote.
-
-    What an emergency stop recorded here while the remote was away is brought there first, by the first command that can.
-
-    Raises:
-        Unavailable: the remote does not answer, which is never an empty ledger.
-        LedgerError: it cannot be read.
-    """
-    remote = None if url == EMBEDDED else remote_of(world, git)
-    options = LedgerOptions(checkpoint=world.checkpoint, monotonic=world.monotonic)
-    ledger = Ledger.open(
-        git, tenant, clock=world.now, remote=remote, offline=offline, options=options
-    )
-    with contextlib.suppress(GitError, Unavailable):  # who may only read cannot; who can, will
-        ledger.publish()
-    return ledger
-
-
-def remote_of(world: World, git: Git) -> str | None:
-    """Return the remote that keeps the ledger: `origin`, or what `RECONCILE_REMOTE` names; `None` when there is none."""
-    named = world.environ.get("RECONCILE_REMOTE", "origin")
-    return named if named in git.remotes() else None
+            yield Session(world, folder, settings, dialect, git, client, ledger, keeping)
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from reconciler.errors import ApiError, Refused
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Plan, Result, live_hash, sha256_of
-from reconciler.workflows.session import Session, remote_of
+from reconciler.workflows.keeping import remote_of
+from reconciler.workflows.session import Session
 
 SETTLE_S: Final = 2.0
 """Seconds before what is absent is believed to be: longer than a platform takes to commit late.

@@ -33,6 +33,7 @@ class World:
         new_id: a fresh identifier of a run.
         progress: told one line at each step worth a line.
         checkpoint: told of each point in `applying.CHECKPOINTS`; tests end the process there.
+        remote: the git remote that keeps audit records and locks; `None`: `origin`.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -44,16 +45,18 @@ class World:
     new_id: Callable[[], str]
     progress: Callable[[str], None]
     checkpoint: Callable[[str], None] = _pass
+    remote: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How the platform is reached; see the options of the command line."""
+    """How the platform is reached; see the options of the command line. `urgent`: an emergency stop."""
 
     deadline: float = 3600.0
     ca_bundle: Path | None = None
     proxy: str | None = None
     concurrency: int = 8
+    urgent: bool = False
 
 
 async def _sleep(seconds: float) -> None:
@@ -62,8 +65,8 @@ async def _sleep(seconds: float) -> None:
     await sleep(seconds)
 
 
-def here(progress: Callable[[str], None]) -> World:
-    """Return the real world: this process's environment, clocks and randomness."""
+def here(progress: Callable[[str], None], *, remote: str | None = None) -> World:
+    """Return the real world: this process's environment, clocks and randomness; `remote` as in `World`."""
     return World(
         environ=dict(os.environ),
         directory=Path.cwd(),
@@ -73,6 +76,7 @@ def here(progress: Callable[[str], None]) -> World:
         random=random.SystemRandom(),
         new_id=lambda: secrets.token_hex(8),
         progress=progress,
+        remote=remote,
     )
 
 

@@ -1,0 +1,323 @@
+"""What an auditor is shown of records: each in full, all entries, and what was stored and active at an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from reconciler import audit
+from reconciler.audit import Applied, Record, RecordKind, State
+from reconciler.plan import DONE, Result
+from reconciler.report import Report, Row, Table, Tone, count, value
+
+UNKNOWN: Final = "not known"
+"""What stands where nobody told; never the same as "no"."""
+
+_UNSURE: Final = frozenset({Result.UNKNOWN, Result.STORED_NOT_ACTIVE, Result.OVERTAKEN})
+
+
+# --- one record -----------------------------------------------------------------------------------------------------------
+
+
+def row(record: Record) -> Row:
+    """Return a record as one line of the log."""
+    data = record.data
+    cells = (
+        record.event.ts,
+        record.kind.value,
+        record.event.commit[:12],
+        str(data.get("name") or data.get("target") or ""),
+        what(record),
+        str(data.get("actor") or ""),
+    )
+    return Row(cells, tone(record))
+
+
+def block(record: Record) -> Row:
+    """Return a record in full: what it tells, and one line a field below."""
+    data = record.data
+    name, target = str(data.get("name") or ""), str(data.get("target") or "")
+    cells = (f"{record.seq} {record.kind.value}", record.event.ts, name, target, what(record))
+    return Row(cells, tone(record), details(record))
+
+
+def details(record: Record, **more: object) -> tuple[str, ...]:
+    """Return everything that a record says, one aligned line a field; `more` are fields that stand in another record."""
+    data = {**record.data, **more}
+    lines = [
+        *((label, shown(data[field])) for field, label, shown in _FIELDS if field in data),
+        ("commit", record.event.commit),
+        ("run", f"{record.event.run}, its record {record.n}"),
+        ("record", record.id),
+        ("hash", record.h),
+    ]
+    told = [(label, text) for label, text in lines if text]
+    widest = max(len(label) for label, _ in told)
+    return tuple(f"{label:<{widest}}  {text}" for label, text in told)
+
+
+def tone(record: Record) -> Tone:
+    """Return how a record should strike the eye."""
+    if record.kind is RecordKind.HOLD:
+        return Tone.WARN
+    if record.kind is not RecordKind.OUTCOME:
+        return Tone.PLAIN
+    result = record.data["result"]
+    return Tone.GOOD if result in DONE else Tone.WARN if result in _UNSURE else Tone.BAD
+
+
+def what(record: Record) -> str:
+    """Return what a record tells, in a few words."""
+    data = record.data
+    match record.kind:
+        case RecordKind.OPEN:
+            purpose = data.get("purpose", audit.APPLY)
+            told = count(data.get("operations", 0), "operation")
+            return f"{purpose}: {told}, plan {str(data.get('digest') or UNKNOWN)[:12]}"
+        case RecordKind.INTENT:
+            return f"{data['verb']} {data['target']} ({data.get('direction') or UNKNOWN})"
+        case RecordKind.OUTCOME:
+            return f"{data.get('action')} {data.get('target')}: {_words(data['result'])}"
+        case RecordKind.CLOSE:
+            counts = data.get("counts") or {}
+            return (
+                ", ".join(f"{number} {_words(name)}" for name, number in counts.items()) or "ended"
+            )
+        case RecordKind.HOLD | RecordKind.RELEASE:
+            return f"{_held(record)}: {data.get('reason')}"
+        case RecordKind.NOTE:
+            return str(data["text"])
+
+
+def _held(record: Record) -> str:
+    if record.kind is RecordKind.RELEASE:
+        return "released"
+    return f"held until {_until(record.data.get('until'))}"
+
+
+def _words(thing: object) -> str:
+    return str(thing).replace("_", " ")
+
+
+def _who(thing: object) -> str:
+    return UNKNOWN if thing is None else str(thing)
+
+
+def _if_any(thing: object) -> str:
+    return "" if thing is None else value(thing)
+
+
+def _verified(thing: object) -> str:
+    return "not checked" if thing is None else "yes" if thing is True else "NO"
+
+
+def _each(thing: object) -> str:
+    """Return a list on one line: `America/Chicago 9-20; America/New_York 9-20`."""
+    return "; ".join(map(value, thing)) if isinstance(thing, list) else _if_any(thing)
+
+
+def _lists(thing: object) -> str:
+    told = [
+        f"{each.get('id')} {each.get('status')}, updated {each.get('updated_at') or UNKNOWN}"
+        for each in (thing if isinstance(thing, list) else ())
+        if isinstance(each, Mapping)
+    ]
+    return "; ".join(told) or "none recorded"
+
+
+def _seconds(thing: object) -> str:
+    return f"{thing:.3f} s" if isinstance(thing, int | float) else _if_any(thing)
+
+
+def _until(thing: object) -> str:
+    return "released" if thing is None else str(thing)
+
+
+def _body(thing: object) -> str:
+    if not isinstance(thing, Mapping):
+        return "no schedule" if thing is None else value(thing)
+    return ", ".join(f"{name} {value(each)}" for name, each in thing.items())
+
+
+Shown = Callable[[object], str]
+
+_FIELDS: Final[tuple[tuple[str, str, Shown], ...]] = (
+    ("actor", "by", _who),
+    ("approver", "approved by", _who),
+    ("digest", "as plan", _who),
+    ("pull_request", "pull request", _who),
+    ("reviewed_head", "reviewed head", _who),
+    ("run_url", "log of the run", _who),
+    ("reason", "reason", _if_any),
+    ("until", "until", _until),
+    ("action", "action", _if_any),
+    ("verb", "what", _words),
+    ("direction", "direction", _if_any),
+    ("result", "result", _words),
+    ("message", "message", _if_any),
+    ("timestamp", "took effect", _if_any),
+    ("latency_s", "stored to active", _seconds),
+    ("schedule_id", "schedule", _if_any),
+    ("dial_rate", "dial rate", _if_any),
+    ("max_concurrent", "at most", _if_any),
+    ("compliance_windows", "windows", _each),
+    ("dnc_verified", "DNC verified", _verified),
+    ("dnc_lists", "DNC lists", _lists),
+    ("body", "body", _body),
+    ("superseded", "superseded", _if_any),
+    ("applied", "applied before", _if_any),
+    ("ledger", "ledger seen", _if_any),
+    ("tool", "tool", _if_any),
+    ("key", "sent under key", _if_any),
+    ("intent", "of intent", _if_any),
+)
+"""What a record says, in an auditor's order, and how it is written; "not known" where nobody told who."""
+
+
+def show(tenant: str, asked: str, records: Sequence[Record], facts: Mapping[str, str]) -> Report:
+    """Return the report of the records about a commit or an object."""
+    columns = ("record", "time", "manifest", "id", "what")
+    return Report(
+        title=f"Audit records of tenant {tenant} about {asked}",
+        verdict=f"{count(len(records), 'record')} about {asked}"
+        if records
+        else f"no record is about {asked}",
+        tone=Tone.GOOD if records else Tone.WARN,
+        exit_code=0,
+        tables=(Table("Records", columns, tuple(map(block, records))),),
+        facts=facts,
+        data=[record.fields() for record in records],
+    )
+
+
+# --- all entries ----------------------------------------------------------------------------------------------------------
+
+
+def export(tenant: str, entries: Sequence[Mapping[str, Any]]) -> Report:
+    """Return audit entries as a report: as they are for a machine, with one cell a column for a spreadsheet."""
+    rows = tuple(Row(tuple(_each(entry[name]) for name in audit.COLUMNS)) for entry in entries)
+    return Report(
+        title=f"Audit entries of tenant {tenant}",
+        verdict=count(len(entries), "entry", "entries"),
+        tone=Tone.GOOD,
+        exit_code=0,
+        tables=(Table("Entries", audit.COLUMNS, rows),),
+        data=[dict(entry) for entry in entries],
+    )
+
+
+# --- at an instant ----------------------------------------------------------------------------------------------------------
+
+
+def keys_of(records: Iterable[Record], what_: str) -> tuple[str, ...]:
+    """Return the keys of the objects that a name or a key means, in the ledger's order: a name may have moved from one object to another."""
+    found: dict[str, None] = {}
+    for record in records:
+        target = record.data.get("target")
+        if target is not None and what_ in {target, record.data.get("name")}:
+            found[str(target)] = None
+    return (what_,) if what_ in found else tuple(found)
+
+
+def at(
+    tenant: str, asked: str, instant: datetime, records: Sequence[Record], facts: Mapping[str, str]
+) -> Report:
+    """Return the report of what was stored and active for an object at an instant, as far as the records tell."""
+    moment = audit.stamp(instant)
+    keys = keys_of(records, asked)
+    states = {key: audit.at(records, instant, key) for key in keys}
+    told = [record for record in records if record.event.ts <= moment]
+    holds = audit.holds(told, now=instant)
+    held = [_held(holds[key]) for key in keys if key in holds]
+    rows = [each for key in keys for each in _state_rows(key, states[key], holds.get(key))]
+    return Report(
+        title=f"{asked} of tenant {tenant} at {moment}",
+        verdict="; ".join([_in_one_sentence(asked, states), *held]),
+        tone=Tone.GOOD if any(each.stored for each in states.values()) else Tone.WARN,
+        exit_code=0,
+        tables=(Table("What was so", ("", "id", "what"), tuple(rows)),),
+        notes=_doubts(records, states, moment),
+        facts=facts,
+        data={
+            "at": moment,
+            "asked": asked,
+            "objects": [
+                {
+                    "id": key,
+                    "stored": _write_data(states[key].stored),
+                    "active": _write_data(states[key].active),
+                    "hold": holds[key].fields() if key in holds else None,
+                }
+                for key in keys
+            ],
+        },
+    )
+
+
+def _in_one_sentence(asked: str, states: Mapping[str, State]) -> str:
+    if not states:
+        return f"nothing of ours: no record is about {asked}"
+    if not any(each.stored for each in states.values()):
+        return f"nothing of ours: no write to {asked} is recorded up to then"
+    return "; ".join(
+        f"{name}{f' for {key}' if len(states) > 1 else ''}: {_write(write)}"
+        for key, state in states.items()
+        for name, write in _parts(state)
+    )
+
+
+def _parts(state: State) -> Sequence[tuple[str, Applied | None]]:
+    """Return what was stored and what was active: one thing, mostly."""
+    if state.stored == state.active:
+        return (("stored and active", state.stored),)
+    return (("stored", state.stored), ("active", state.active))
+
+
+def _write(write: Applied | None) -> str:
+    if write is None:
+        return "nothing of ours"
+    data, commit = write.intent.data, write.intent.event.commit[:12]
+    did = "no schedule, removed by" if data.get("body") is None else "the schedule of"
+    plan = str(data.get("digest") or UNKNOWN)[:12]
+    return f"{did} commit {commit}, approver {_who(data.get('approver'))}, plan {plan}"
+
+
+def _state_rows(key: str, state: State, hold: Record | None) -> Iterable[Row]:
+    for name, write in _parts(state):
+        if write is None:
+            yield Row((name, key, _write(None)), Tone.DIM)
+        else:
+            told = details(write.outcome, body=write.intent.data.get("body"))
+            yield Row((name, key, _write(write)), tone(write.outcome), told)
+    if hold is not None:
+        yield Row(("held", key, what(hold)), Tone.WARN, details(hold))
+
+
+def _write_data(write: Applied | None) -> dict[str, Any] | None:
+    if write is None:
+        return None
+    return {
+        "body": write.intent.data.get("body"),
+        "commit": write.intent.event.commit,
+        "intent": write.intent.id,
+        "outcome": write.outcome.fields(),
+    }
+
+
+def _doubts(records: Sequence[Record], states: Mapping[str, State], moment: str) -> tuple[str, ...]:
+    """Return a sentence about each write before the instant whose fate the records do not tell, and no later write ended the doubt."""
+    ended = {key: each.stored.outcome.seq if each.stored else -1 for key, each in states.items()}
+    unsure = [
+        *audit.open_intents(records),
+        *(
+            r
+            for r in records
+            if r.kind is RecordKind.OUTCOME and r.data["result"] == Result.UNKNOWN
+        ),
+    ]
+    return tuple(
+        f"whether {each.data.get('name')} was written by run {each.event.run} ({each.event.ts}) is not known, so it may have been otherwise"
+        for each in unsure
+        if each.event.ts <= moment and each.seq > ended.get(str(each.data.get("target")), each.seq)
+    )

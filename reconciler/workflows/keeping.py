@@ -1,0 +1,132 @@
+"""Where a tenant's audit records are kept: by which git remote, with a mirror or not, signed or not. What is unusual is said."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from reconciler.errors import AccessError, GitError, Unavailable, UsageError
+from reconciler.git import Git
+from reconciler.ledger import Ledger, Options
+from reconciler.models import EMBEDDED, TenantSpec
+from reconciler.settings import signing_key
+from reconciler.workflows.world import World
+
+ORIGIN: Final = "origin"
+"""The remote that keeps the records when none is named."""
+
+ALONE: Final = "there is no git remote: this clone alone keeps the audit records and the lock, and no other clone knows of either"
+UNMIRRORED: Final = (
+    "audit.mirror is off in tenant.yaml: no mirror branch anchors the audit records, so a rollback of them shows only to who noted their"
+    " head down (`reconcile audit verify --expect-head`)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Where a tenant's records are kept.
+
+    Attributes:
+        remote: name of the git remote whose refs decide; `None`: this clone's do.
+        embedded: the platform lives in this clone, and so do its records.
+        mirror: a mirror branch goes along with every push.
+        sign: ledger commits are to be signed.
+    """
+
+    remote: str | None
+    embedded: bool
+    mirror: bool
+    sign: bool
+
+    @classmethod
+    def of(cls, world: World, git: Git, spec: TenantSpec) -> Keeping:
+        """Return where the records are kept, as `--remote`, the repository and `tenant.yaml` say.
+
+        Raises:
+            UsageError: the remote that was named does not exist, or there are remotes and none is `origin`.
+        """
+        embedded = spec.url == EMBEDDED
+        remote = remote_of(world, git) if world.remote or not embedded else None
+        return cls(None if embedded else remote, embedded, spec.audit.mirror, spec.audit.sign)
+
+    def __str__(self) -> str:
+        if self.remote is not None:
+            return f"the git remote {self.remote}"
+        return "this clone" if self.embedded else "this clone alone: there is no git remote"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report must say of it."""
+        if self.embedded:
+            return ()
+        if self.remote is None:
+            return (ALONE,)
+        return () if self.mirror else (UNMIRRORED,)
+
+
+def remote_of(world: World, git: Git) -> str | None:
+    """Return the remote that keeps the records: `--remote`, else `origin`; `None` only where there is no remote at all.
+
+    Raises:
+        UsageError: the one that was named does not exist, or there are remotes and none is `origin`.
+    """
+    remotes = git.remotes()
+    if (world.remote or ORIGIN) in remotes:
+        return world.remote or ORIGIN
+    has = f"this repository has {', '.join(remotes) or 'none'}"
+    if world.remote is not None:
+        raise UsageError(f"there is no git remote {world.remote!r}; {has}")
+    if remotes:
+        raise UsageError(
+            f"there is no git remote {ORIGIN!r}, and {has}: name the one that keeps the audit records with --remote"
+        )
+    return None
+
+
+def records(
+    world: World, git: Git, tenant: str, spec: TenantSpec, *, offline: bool = False
+) -> Ledger:
+    """Return a tenant's ledger: kept by the remote that everybody shares; by this clone alone for an embedded platform, or where there is no remote.
+
+    What an emergency stop recorded here while the remote was away is brought there first, by the first command that can. Where records are to
+    be signed and there is no key, what is recorded offline is not: a stop that nobody knows of is worse than one that nobody signed.
+
+    Raises:
+        UsageError: see `remote_of`; never `offline`.
+        Unavailable: the remote does not answer, which is never an empty ledger.
+        LedgerError: it cannot be read.
+    """
+    remote = None if offline else Keeping.of(world, git, spec).remote
+    key = _key_if_any(world) if spec.audit.sign else None
+    options = Options(
+        mirror=spec.audit.mirror,
+        signing_key=key,
+        checkpoint=world.checkpoint,
+        monotonic=world.monotonic,
+    )
+    ledger = Ledger.open(
+        git, tenant, clock=world.now, remote=remote, offline=offline, options=options
+    )
+    if key is not None or not spec.audit.sign:
+        with contextlib.suppress(GitError, Unavailable):  # who may only read cannot; who can, will
+            ledger.publish()
+    return ledger
+
+
+def require_key(world: World, spec: TenantSpec) -> None:
+    """Refuse to begin what is recorded when its records are to be signed and nobody gave a key.
+
+    Raises:
+        AccessError: `audit.sign` is on, and `RECONCILE_SIGNING_KEY` names no file.
+    """
+    if spec.audit.sign:
+        signing_key(world.environ, world.directory)
+
+
+def _key_if_any(world: World) -> Path | None:
+    try:
+        return signing_key(world.environ, world.directory)
+    except AccessError:
+        return None

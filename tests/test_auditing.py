@@ -1,0 +1,495 @@
+"""`audit` from the command line: what an auditor is shown, with one clone and one fetch; and what a bad ledger does to every command."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler import audit, sandbox
+from reconciler.audit import Run
+from reconciler.git import FILE, Git
+from tests import test_ledger_verify as tampering
+from tests.gitfakes import ENVIRON, WHO, Clock, git, opened, operation, run, story
+from tests.test_cli import SAMPLES, Desk, commit
+
+NOTES = "refs/notes/reconcile/acme"
+MIRROR = "refs/heads/reconcile-audit/acme"
+KEY = "1003"
+NAME = f"campaign-{KEY}"
+PATH = "schedules/acme"
+
+
+class Shared(Desk):
+    """A clone whose tenant's records live in a bare repository beside it; its platform is never reached."""
+
+    bare: Path
+
+    def refs(self) -> str:
+        return git(self.bare, "for-each-ref")
+
+    def rows(self, *arguments: str) -> list[dict[str, str]]:
+        assert self.run("audit", "export", "--format", "csv", *arguments, PATH) == 0, self.err
+        return list(csv.DictReader(io.StringIO(self.out)))
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shared:
+    """Two runs are recorded: one that went well, and a hold."""
+    here = tmp_path / "here"
+    shutil.copytree(SAMPLES, here / PATH)
+    git(here, "init", "-q", "-b", "main")
+    desk = Shared(here, capsys)
+    desk.tenant, desk.bare = here / PATH, tmp_path / "shared.git"
+    desk.edit('url: "sandbox:"', "url: https://acme.cxonecloud.com", "tenant.yaml")
+    desk.edit('  clock: "2027-03-01T12:00:00Z"\n', "", "tenant.yaml")
+    commit(here)
+    git(tmp_path, "init", "-q", "--bare", "-b", "main", str(desk.bare))
+    git(here, "remote", "add", "origin", desk.bare.as_uri())
+    git(here, "push", "-q", "origin", "main")
+    repo = Git(here, environ=ENVIRON)
+    ledger = opened(repo, remote="origin")
+    ledger.append(story(run(repo.head()), [operation("1002"), operation(KEY)]))
+    clock = Clock()
+    clock.pass_by(3600)
+    holder = Run("acme", repo.head(), "run-2", clock, WHO)
+    ledger.append([holder.hold(KEY, name=NAME, reason="complaints from Ohio")])
+    monkeypatch.chdir(here)
+    for name, value in (
+        ("TENANT_URL", "https://acme.cxonecloud.com"),
+        ("CLIENT_ID", "a"),
+        ("CLIENT_SECRET", "b"),
+    ):
+        monkeypatch.setenv(f"CXONE_{name}", value)
+    return desk
+
+
+# --- show, at, export -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", [KEY, NAME])
+def test_show_tells_everything_about_an_object_in_full(desk: Shared, asked: str) -> None:
+    assert desk.run("audit", "show", asked, PATH) == 0
+    for text in (
+        "by              ci-bot",
+        "approved by     lead",
+        f"as plan         {'d' * 64}",
+        "pull request    42",
+        f"reviewed head   {'b' * 40}",
+        "America/New_York 9-20",
+        "complaints from Ohio",
+        "until           released",
+    ):
+        assert text in desk.out
+    assert "campaign-1002" not in desk.out
+    assert "3 records about" in desk.out
+
+
+def test_show_takes_a_commit_and_its_beginning(desk: Shared) -> None:
+    head = git(desk.folder, "rev-parse", "HEAD")
+    for asked in (head, head[:7]):
+        assert desk.run("audit", "show", asked, PATH) == 0
+        assert "7 records about" in desk.out
+    assert desk.run("audit", "show", head[:6], PATH) == 0
+    assert "no record is about" in desk.out
+
+
+def test_a_commit_that_was_superseded_is_told_by_the_run_that_came_after_it(desk: Shared) -> None:
+    repo, old = Git(desk.folder, environ=ENVIRON), "9" * 40
+    opened(repo, remote="origin").append([run(repo.head(), "run-3").superseded(old)])
+    assert desk.run("audit", "show", old, PATH) == 0
+    assert f"superseded: {old} was not applied by itself" in desk.out
+
+
+def test_at_tells_what_was_stored_by_which_commit_and_whose_leave(desk: Shared) -> None:
+    head = git(desk.folder, "rev-parse", "HEAD")
+    for asked in (KEY, NAME):
+        at = ["audit", "at", "2027-01-11T14:30:00Z", "--campaign", asked, PATH]
+        assert desk.run(*at) == 0
+        assert desk.out.splitlines()[-1] == (
+            f"stored and active: the schedule of commit {head[:12]}, approver lead, plan {'d' * 12}"
+        )
+        assert "held" not in desk.out
+    assert desk.run("audit", "at", "2027-01-11T15:00:00Z", "--campaign", KEY, PATH) == 0
+    assert "held until released: complaints from Ohio" in desk.out
+
+
+@pytest.mark.parametrize(
+    ("instant", "asked", "says"),
+    [
+        ("2027-01-11T13:59:59Z", KEY, "no write to 1003 is recorded up to then"),
+        ("2027-01-11T14:30:00Z", "1001", "no record is about 1001"),
+    ],
+)
+def test_at_says_clearly_that_nothing_was_ours(
+    desk: Shared, instant: str, asked: str, says: str
+) -> None:
+    assert desk.run("audit", "at", instant, "--campaign", asked, PATH) == 0
+    assert desk.out.splitlines()[-1] == f"nothing of ours: {says}"
+
+
+def test_an_export_is_one_line_a_write_and_half_open(desk: Shared) -> None:
+    rows = desk.rows()
+    assert [row["campaign_id"] for row in rows] == ["1002", KEY]
+    assert tuple(rows[0]) == audit.COLUMNS
+    assert rows[0]["compliance_windows"] == "America/New_York 9-20"
+    assert (rows[0]["actor"], rows[0]["approver"]) == ("ci-bot", "lead")
+    assert len(desk.rows("--since", "2027-01-11T14:00:00Z")) == 2
+    assert len(desk.rows("--until", "2027-01-11T14:00:00Z")) == 0
+    assert len(desk.rows("--since", "2027-01-11", "--until", "2027-01-12")) == 2
+    assert len(desk.rows("--since", "2027-01-12")) == 0
+
+
+def test_an_export_as_json_holds_the_same(desk: Shared) -> None:
+    assert desk.run("audit", "export", PATH) == 0
+    entries = json.loads(desk.out)
+    assert [entry["campaign_id"] for entry in entries] == ["1002", KEY]
+    assert set(entries[0]) == set(audit.COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", "--since", "yesterday"],
+        ["export", "--since", "2027-01-11T14:00:00"],
+        ["export", "--since", "2027-01-12", "--until", "2027-01-11"],
+        ["at", "2027-01-11", "--campaign", KEY],
+        ["at", "2027-01-11T14:00:00Z"],
+        ["verify", "--expect-head", "abc"],
+        ["verify", "--signers", "nowhere"],
+        ["log", "--remote", "nowhere"],
+    ],
+)
+def test_a_wrong_question_is_64(desk: Shared, arguments: list[str]) -> None:
+    desk.says(64, "audit", *arguments, PATH)
+
+
+def test_nobody_who_acted_is_taken_for_an_approver(desk: Shared) -> None:
+    repo = Git(desk.folder, environ=ENVIRON)
+    alone = Run("acme", repo.head(), "run-3", Clock(), audit.Provenance("somebody"))
+    opened(repo, remote="origin").append(story(alone, [operation("77")]))
+    assert desk.run("audit", "show", "77", PATH) == 0
+    assert "by              somebody" in desk.out
+    assert "approved by     not known" in desk.out
+    assert desk.rows()[-1]["approver"] == ""
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_verify_names_its_witnesses_and_the_head_to_note_down(desk: Shared) -> None:
+    head = git(desk.bare, "rev-parse", NOTES)
+    assert desk.run("audit", "verify", PATH) == 0
+    assert desk.out.splitlines()[-1] == "consistent, anchored by the mirror branch"
+    assert f"--expect-head {head}" in desk.out
+    assert "7 in 2 runs, 2 ledger commits" in desk.out
+    git(desk.bare, "update-ref", "-d", MIRROR)
+    assert desk.run("audit", "verify", PATH) == 0
+    assert desk.out.splitlines()[-1] == "consistent, not anchored"
+    assert desk.run("audit", "verify", "--expect-head", head, PATH) == 0
+    assert desk.out.splitlines()[-1] == "consistent, anchored by the expected head"
+    assert desk.run("audit", "verify", "--expect-head", "1" * 40, PATH) == 1
+    assert "it was rolled back or rewritten" in desk.out
+
+
+def test_an_open_intent_is_told_and_no_defect(desk: Shared) -> None:
+    repo = Git(desk.folder, environ=ENVIRON)
+    told = story(run(repo.head(), "run-3"), [operation("55")])
+    opened(repo, remote="origin").append(told[:2])
+    assert desk.run("audit", "verify", PATH) == 0
+    assert "campaign-55" in desk.out
+    assert "the next apply reads back what became of it" in desk.out
+    assert desk.run("audit", "at", "2027-01-11T14:00:00Z", "--campaign", "55", PATH) == 0
+    assert "is not known, so it may have been otherwise" in desk.out
+
+
+def test_an_empty_ledger_is_said_to_be_empty(desk: Shared) -> None:
+    git(desk.bare, "update-ref", "-d", NOTES)
+    git(desk.bare, "update-ref", "-d", MIRROR)
+    fresh = desk.folder.with_name("fresh")
+    git(desk.bare, "clone", "-q", desk.bare.as_uri(), str(fresh))
+    os.chdir(fresh)
+    for arguments, says in (
+        (["log"], "no record: nothing was ever applied or halted from here"),
+        (["show", KEY], f"no record is about {KEY}"),
+        (["at", "2027-01-11T14:00:00Z", "--campaign", KEY], "nothing of ours"),
+        (["verify"], "empty: nothing was ever recorded"),
+    ):
+        assert desk.run("audit", *arguments, PATH) == 0, desk.err
+        assert says in desk.out
+    assert desk.rows() == []
+
+
+@pytest.mark.parametrize("kind", ["shallow clone", "worktree"])
+def test_every_question_is_answered_in_the_clones_that_ci_makes(desk: Shared, kind: str) -> None:
+    there = desk.folder.with_name("there")
+    if kind == "worktree":
+        git(desk.folder, "worktree", "add", "-q", str(there), "-b", "more")
+    else:
+        git(desk.bare, "clone", "-q", "--depth=1", desk.bare.as_uri(), str(there))
+    os.chdir(there)
+    for arguments in (
+        ["log"],
+        ["show", KEY],
+        ["verify"],
+        ["export"],
+        ["at", "2027-01-11T15:00:00Z", "--campaign", KEY],
+    ):
+        assert desk.run("audit", *arguments, PATH) == 0, desk.err
+    assert "stored and active" in desk.out
+
+
+def test_a_shallow_ledger_is_not_verified_and_says_what_to_do(desk: Shared) -> None:
+    there = desk.folder.with_name("there")
+    git(desk.bare, "clone", "-q", "--depth=1", desk.bare.as_uri(), str(there))
+    git(there, "fetch", "-q", "--depth=1", "origin", f"{NOTES}:{NOTES}")
+    os.chdir(there)
+    assert "git fetch --unshallow" in desk.says(1, "audit", "verify", PATH)
+
+
+# --- bad ledgers ------------------------------------------------------------------------------------------------------------------
+
+
+def _tampered(tamper: tampering.Tamper) -> Callable[[Shared], None]:
+    def make(desk: Shared) -> None:
+        repo = _scratch(desk)
+        notes = tampering.lines_of(repo)
+        tamper(notes, next(iter(notes)), 1)
+        tampering.forge(repo, notes)
+        git(repo.root, "push", "-q", "--force", "origin", f"{NOTES}:{NOTES}", f"{NOTES}:{MIRROR}")
+
+    return make
+
+
+def _scratch(desk: Shared) -> Git:
+    """Return another clone, in which somebody works on the ledger."""
+    there = desk.folder.with_name("scratch")
+    git(desk.bare, "clone", "-q", desk.bare.as_uri(), str(there))
+    git(there, "fetch", "-q", "origin", f"{NOTES}:{NOTES}")
+    return Git(there, environ=ENVIRON)
+
+
+def _fanned_out_twice(desk: Shared) -> None:
+    repo = _scratch(desk)
+    ((note, page),) = opened(repo)._book.pages.items()
+    folder = repo.make_tree({note[2:]: (FILE, page.blob)})
+    tree = repo.make_tree({note[:2]: ("40000", folder), note: (FILE, page.blob)})
+    head = git(repo.root, "rev-parse", NOTES)
+    made = git(repo.root, "commit-tree", "-p", head, "-m", "x", tree)
+    git(repo.root, "push", "-q", "origin", f"{made}:{NOTES}", f"{made}:{MIRROR}")
+
+
+def _pushed_back(desk: Shared) -> None:
+    for ref in (NOTES, MIRROR):
+        git(desk.bare, "update-ref", ref, f"{ref}~1")
+
+
+def _away(desk: Shared) -> None:
+    shutil.rmtree(desk.bare)
+
+
+BAD: dict[str, tuple[Callable[[Shared], None], int, str]] = {
+    "edited": (_tampered(tampering.edit_well), 1, "note of"),
+    "truncated": (_tampered(tampering.cut), 1, "the line is cut"),
+    "reordered": (_tampered(tampering.swap), 1, "note of"),
+    "dropped": (_tampered(tampering.drop), 1, "note of"),
+    "NUL": (_tampered(tampering.null), 1, "holds a NUL"),
+    "mixed fan-out": (_fanned_out_twice, 1, "has two notes"),
+    "pushed back": (_pushed_back, 1, "rolled back or rewritten"),
+    "unreachable": (_away, 69, "shared.git"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_ledger_is_one_clear_error_and_nothing_is_written(desk: Shared, kind: str) -> None:
+    spoil, code, says = BAD[kind]
+    spoil(desk)
+    before = desk.refs() if desk.bare.exists() else ""
+    for command in (
+        ["audit", "log"],
+        ["audit", "show", KEY],
+        ["audit", "export"],
+        ["plan"],
+        ["apply", "--yes"],
+    ):
+        assert says in desk.says(code, *command, PATH), command
+    assert desk.run("audit", "verify", PATH) == code
+    assert says in desk.out + desk.err
+    assert (desk.refs() if desk.bare.exists() else "") == before
+
+
+def test_a_huge_note_is_refused_by_every_command(
+    desk: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.ledger.book.NOTE_LIMIT", 100)
+    for command in (["audit", "log"], ["audit", "verify"], ["plan"], ["apply", "--yes"]):
+        assert "a blob of at most 100 is allowed" in desk.says(1, *command, PATH)
+
+
+def test_who_may_not_push_applies_nothing(desk: Shared) -> None:
+    hook = desk.bare / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
+    hook.chmod(0o755)
+    before = desk.refs()
+    said = desk.says(69, "apply", "--yes", PATH)
+    assert "pre-receive hook declined" in said
+    assert desk.refs() == before
+
+
+def test_a_record_that_says_nonsense_with_right_hashes_is_an_error_and_no_crash(
+    desk: Shared,
+) -> None:
+    repo = Git(desk.folder, environ=ENVIRON)
+    forged = story(run(repo.head(), "run-3"), [operation("66")])
+    nonsense = audit.Event(
+        forged[2].kind, "acme", repo.head(), "run-3", "then", {**forged[2].data, "timestamp": "now"}
+    )
+    opened(repo, remote="origin").append([*forged[:2], nonsense])
+    assert "somebody else than this program" in desk.says(
+        1, "audit", "export", "--since", "2027-01-01", PATH
+    )
+
+
+# --- which remote -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_remote_can_be_named_and_must_exist(desk: Shared) -> None:
+    git(desk.folder, "remote", "rename", "origin", "upstream")
+    for command in (["audit", "log"], ["lock", "status"], ["plan"], ["apply", "--yes"]):
+        said = desk.says(64, *command, PATH)
+        assert "this repository has upstream: name the one that keeps" in said
+        assert "'nowhere'" in desk.says(64, *command, "--remote", "nowhere", PATH)
+    assert desk.run("audit", "log", "--remote", "upstream", PATH) == 0
+    assert "kept by  the git remote upstream" in desk.out
+    assert "7 records" in desk.out
+
+
+def test_with_no_remote_at_all_the_records_are_local_and_that_is_said(desk: Shared) -> None:
+    git(desk.folder, "remote", "remove", "origin")
+    assert desk.run("audit", "log", PATH) == 0
+    assert "kept by  this clone alone: there is no git remote" in desk.out
+    assert desk.run("lock", "status", PATH) == 0
+    assert "this clone alone" in desk.out
+
+
+# --- the audit section of tenant.yaml ---------------------------------------------------------------------------------------------
+
+
+def _sign(desk: Shared) -> None:
+    """Records are to be signed, of a tenant that lives in this process."""
+    desk.edit("url: https://acme.cxonecloud.com", 'url: "sandbox:"', "tenant.yaml")
+    desk.edit(
+        "  requests_per_second: 20\n",
+        '  requests_per_second: 20\n  clock: "2027-03-01T12:00:00Z"\n  audit: {sign: true}\n',
+        "tenant.yaml",
+    )
+    (desk.folder / ".gitignore").write_text(".reconcile/\n", encoding="utf-8")
+    commit(desk.folder)
+    git(desk.folder, "update-ref", "-d", NOTES)
+    git(desk.folder, "update-ref", "-d", "refs/reconcile/seen/acme")
+
+
+@pytest.fixture
+def embedded(desk: Shared, monkeypatch: pytest.MonkeyPatch) -> Shared:
+    for name in ("TENANT_URL", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.delenv(f"CXONE_{name}")
+    _sign(desk)
+    return desk
+
+
+def test_signing_without_a_key_is_77_and_names_the_variable(
+    embedded: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = git(embedded.folder, "for-each-ref")
+    said = embedded.says(77, "apply", "--yes", PATH, "warranty-reminders")
+    assert "RECONCILE_SIGNING_KEY is not set" in said
+    monkeypatch.setenv("RECONCILE_SIGNING_KEY", "nowhere")
+    said = embedded.says(77, "apply", "--yes", PATH, "warranty-reminders")
+    assert "names no file (nowhere)" in said
+    assert git(embedded.folder, "for-each-ref") == before
+    assert embedded.run("plan", PATH) == 0
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="git signs with ssh-keygen")
+def test_signed_records_are_anchored_by_their_signatures(
+    embedded: Shared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key, signers = tmp_path / "key", tmp_path / "signers"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    public = key.with_suffix(".pub").read_text(encoding="ascii")
+    signers.write_text(f"reconcile@localhost {public}", encoding="ascii")
+    monkeypatch.setenv("RECONCILE_SIGNING_KEY", str(key))
+    assert embedded.run("apply", "--yes", PATH, "warranty-reminders") == 0
+    assert embedded.run("audit", "verify", "--signers", str(signers), PATH) == 0
+    assert embedded.out.splitlines()[-1] == "consistent, anchored by signatures"
+    signers.write_text("", encoding="ascii")
+    assert embedded.run("audit", "verify", "--signers", str(signers), PATH) == 1
+    assert "has no good signature" in embedded.out
+
+
+@pytest.fixture
+def live(desk: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
+    """The same desk, with a platform that answers."""
+    world = sandbox.open_samples()
+    with sandbox.loopback(sandbox.create_app(world)) as url:
+        login = sandbox.credentials(world)
+        desk.edit("https://acme.cxonecloud.com", url, "tenant.yaml")
+        monkeypatch.setenv("CXONE_TENANT_URL", url)
+        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
+        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+        commit(desk.folder)
+        yield desk
+    world.close()
+
+
+def test_a_mirror_that_is_off_is_said_by_plan_and_apply(live: Shared) -> None:
+    assert live.run("plan", PATH) == 0
+    assert "audit.mirror" not in live.out
+    live.edit("  requests_per_second: 20\n", "  audit: {mirror: false}\n", "tenant.yaml")
+    commit(live.folder)
+    mirrored = git(live.bare, "rev-parse", MIRROR)
+    assert live.run("apply", "--yes", PATH, "spring-renewals") == 0, live.out + live.err
+    assert live.out.count("audit.mirror is off in tenant.yaml") == 2
+    assert git(live.bare, "rev-parse", MIRROR) == mirrored != git(live.bare, "rev-parse", NOTES)
+    assert live.run("audit", "verify", PATH) == 0
+    assert live.out.splitlines()[-1] == "consistent, not anchored"
+
+
+def test_plan_and_apply_say_that_no_other_clone_knows_of_the_records(live: Shared) -> None:
+    git(live.folder, "remote", "remove", "origin")
+    for command in (["plan"], ["apply", "--yes"]):
+        assert live.run(*command, PATH, "spring-renewals") == 0, live.out + live.err
+        assert "this clone alone keeps the audit records and the lock" in live.out
+
+
+def test_ci_tells_who_acted_and_who_approved_and_neither_is_taken_for_the_other(
+    live: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTOR", "the-merger")
+    assert live.run("apply", "--yes", PATH, "spring-renewals") == 0, live.out + live.err
+    monkeypatch.setenv("RECONCILE_APPROVER", "the-lead")
+    monkeypatch.setenv("RECONCILE_PULL_REQUEST", "42")
+    monkeypatch.setenv("RECONCILE_REVIEWED_HEAD", "a" * 40)
+    assert live.run("apply", "--yes", PATH, "appointment-reminders") == 0, live.out + live.err
+    first, second = live.rows()[-2:]
+    told = ("actor", "approver", "pull_request", "reviewed_head")
+    assert [first[name] for name in told] == ["the-merger", "", "", ""]
+    assert [second[name] for name in told] == ["the-merger", "the-lead", "42", "a" * 40]
+
+
+def test_a_manifest_cannot_name_a_key(desk: Shared) -> None:
+    desk.edit(
+        "  requests_per_second: 20\n",
+        "  requests_per_second: 20\n  audit: {sign: /root/.ssh/id_ed25519}\n",
+        "tenant.yaml",
+    )
+    assert "audit.sign must be true or false" in desk.says(65, "audit", "log", PATH)
