@@ -59,7 +59,11 @@ class Applied:
 
 
 def applied(records: Iterable[Record]) -> dict[str, Applied]:
-    """Return what was last applied to each object, or may have been, by key: the base of drift."""
+    """Return what was last applied to each object, or may have been, by key: the base of drift.
+
+    A write of which nobody can tell does not come after one that was begun later and is known: an emergency stop goes past a run
+    whose write is settled when both are over.
+    """
     intents: dict[str, Record] = {}
     last: dict[str, Applied] = {}
     for record in records:
@@ -67,7 +71,9 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
             intents[record.id] = record
         elif record.kind is RecordKind.OUTCOME and record.data["result"] in _MAY_HAVE_LEFT:
             intent = intents.get(record.data["intent"])
-            if intent is None:
+            before = last.get(intent.data["target"]) if intent else None
+            doubtful = record.data["result"] == Result.UNKNOWN
+            if intent is None or (doubtful and before and before.intent.seq > intent.seq):
                 continue
             last[intent.data["target"]] = Applied(intent, record)
     return last

@@ -25,6 +25,7 @@ T = TypeVar("T")
     "--online", is_flag=True, help="Also ask the platform: limits, DNC lists, campaign names."
 )
 @options.tenant
+@options.remote
 @options.network
 @options.output
 def validate(

@@ -44,6 +44,7 @@ _reason = click.option(
     help="Longest wait for a locked dialer; the others are stopped meanwhile.",
 )
 @options.tenant
+@options.remote
 @options.network
 @options.output
 def halt(targets: tuple[str, ...], *, until: str | None, style: str, **asked: Any) -> int:
@@ -63,6 +64,7 @@ def halt(targets: tuple[str, ...], *, until: str | None, style: str, **asked: An
 @_everything
 @_reason
 @options.tenant
+@options.remote
 @options.output
 def release(targets: tuple[str, ...], *, style: str, **asked: Any) -> int:
     """End the hold of an emergency stop. Nothing dials by that: the next apply plans it again."""

@@ -10,7 +10,7 @@ from reconciler.errors import ManifestError
 from reconciler.git import Git
 from reconciler.models import TenantSpec
 from reconciler.plan import Judge, stricter, without_exceptions
-from reconciler.workflows.keeping import remote_of
+from reconciler.workflows.keeping import origin_of
 from reconciler.workflows.session import Session
 
 
@@ -68,7 +68,7 @@ def _base(session: Session, commit: str) -> tuple[TenantSpec, str]:
 
 def _is_here(session: Session, git: Git, commit: str) -> bool:
     """Return whether a commit is in this clone, after asking the remote for it; without a remote nobody can be asked."""
-    remote = remote_of(session.world, git)
+    remote = origin_of(session.world, git)
     if remote is not None:
         git.bring(remote, commit)
     return git.resolve(f"{commit}^{{commit}}") is not None

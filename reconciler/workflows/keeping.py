@@ -85,6 +85,15 @@ def remote_of(world: World, git: Git) -> str | None:
     return None
 
 
+def origin_of(world: World, git: Git) -> str | None:
+    """Return the remote that has the commits which a shallow clone lacks: `--remote`, else `origin`; `None` where there is none of that name.
+
+    Also for an embedded platform, whose records stay here: its manifests have a history all the same.
+    """
+    name = world.remote or ORIGIN
+    return name if name in git.remotes() else None
+
+
 def records(
     world: World, git: Git, tenant: str, spec: TenantSpec, *, offline: bool = False
 ) -> Ledger:

@@ -69,6 +69,7 @@ class Recorder:
         self._flushes: set[asyncio.Task[ReconcileError | None]] = set()
         self._beating: asyncio.Task[None] | None = None
         self._ours, self._looked = True, float("-inf")
+        self._looking = asyncio.Lock()
 
     async def open(
         self,
@@ -130,10 +131,11 @@ class Recorder:
         """Return whether the tenant is still ours: our last heartbeat is young, and nobody took the lock (looked at once a second)."""
         if not self._ledger.may_write():
             return False
-        now = self._session.world.monotonic()
-        if self._ours and now - self._looked >= LOOK_S:
-            self._looked = now
-            self._ours = await asyncio.to_thread(self._look)
+        async with self._looking:  # whoever asks while a look is under way waits for what it finds
+            now = self._session.world.monotonic()
+            if self._ours and now - self._looked >= LOOK_S:
+                self._ours = await asyncio.to_thread(self._look)
+                self._looked = now
         return self._ours
 
     def _look(self) -> bool:

@@ -22,7 +22,7 @@ from reconciler.errors import ApiError, Refused
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Plan, Result, live_hash, sha256_of
-from reconciler.workflows.keeping import remote_of
+from reconciler.workflows.keeping import origin_of
 from reconciler.workflows.session import Session
 
 SETTLE_S: Final = 2.0
@@ -149,7 +149,7 @@ def skipped(session: Session, git: Git, ledger: Ledger) -> tuple[str, ...]:
     if last is None or last == head:
         return ()
     if git.resolve(f"{last}^{{commit}}") is None:
-        remote = remote_of(session.world, git)
+        remote = origin_of(session.world, git)
         if remote is not None:
             git.complete(remote)
     if git.resolve(f"{last}^{{commit}}") is None or not git.is_ancestor(last, head):

@@ -89,7 +89,7 @@ async def _asked_online(
     from reconciler.workflows import session as sessions  # noqa: PLC0415 - same
 
     network = Network(asked.deadline, asked.ca_bundle, asked.proxy)
-    async with sessions.opened(world, folder, network, recorded=False) as session:
+    async with sessions.opened(world, folder, network) as session:
         snapshot, _ = await session.read()
         judge = judging.judge_of(session, snapshot.at)
     facts = Facts(folder.desired, session.dialect.KINDS, snapshot.at, snapshot)

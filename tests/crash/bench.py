@@ -22,7 +22,7 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Plan
 from reconciler.report import Report
-from reconciler.workflows import applying, planning
+from reconciler.workflows import applying, halting, planning
 from tests import fasttime
 from tests.crash.child import Order, request_of, world_of
 from tests.crash.ground import Campaigns
@@ -208,6 +208,20 @@ class Bench:
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
             world = world_of(order, lambda _: None)
             return runner.run(planning.read(world, planning.Request(request_of(order).path)))
+
+    def halt_here(self, key: str) -> Report:
+        """Stop one object in this process."""
+        order = self.order()
+        asked = halting.Request(request_of(order).path, (key,), reason="a test", deadline=1e6)
+        with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
+            world = world_of(order, lambda _: None)
+            return runner.run(halting.halt(world, asked, asyncio.Event()))
+
+    def release_here(self, key: str) -> Report:
+        """End the hold of one object."""
+        order = self.order()
+        asked = halting.Release(request_of(order).path, (key,), reason="a test")
+        return halting.release(world_of(order, lambda _: None), asked)
 
     def rewrite(self, wanted: Mapping[str, float]) -> None:
         """Commit manifests that want these rates."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import RoundTripConstructor
@@ -157,6 +157,8 @@ _PIECES = "a|b: |c:\n  |- |\n|  |{|}|[|]|, |: |'|\"|#| #|>\n|? |?|---\n|...\n|1|
     )
 )
 def test_what_we_read_ruamel_reads_alike_and_what_it_refuses_we_refuse(text: str) -> None:
+    # YAML 1.2 (9.2) lets a document end more than once. libyaml and we agree; ruamel's own parser does not.
+    assume("...\n...\n" not in text)
     try:
         expected = by_ruamel(text)
     except YAMLError:
