@@ -32,7 +32,7 @@ many as a bucket of ten takes. A refusal, which halves the pace for a while, cos
 would make good.
 """
 
-URGENT_BURST_S: Final = 1.0
+URGENT_BURST_S: Final = 2.0
 """The same for an emergency stop: a pause has saved it, and a call that is not stopped costs more than a refusal."""
 DEFAULT_DEADLINE_S: Final = 3600.0
 DEFAULT_WAIT_S: Final = 900.0

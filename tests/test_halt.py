@@ -477,7 +477,7 @@ def test_the_goal_with_a_real_process_a_stuck_apply_and_no_remote(
     """300 campaigns at 20 requests a second, one dialer locked, the lock held by a stuck apply, the remote out of reach."""
     world = sandbox.World.open()
     sandbox.seed_many(world, 300)
-    world.configure(requests_per_second=20, burst=20, activation_s=ACTIVATION_S)
+    world.configure(requests_per_second=20, activation_s=ACTIVATION_S)
     world.faults.add("locked:1000007")
     root, bare = tmp_path / "clone", tmp_path / "remote.git"
     folder = root / "schedules" / "acme"

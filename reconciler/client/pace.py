@@ -17,6 +17,9 @@ for a platform that counts by another clock must never see one too many. Stalls 
 EASE_S: Final = 10.0
 """Seconds without a refusal after which a halved pace is doubled again."""
 
+SLACK: Final = 4
+"""Requests that are left out after a burst was refused: a bucket that was emptied must not be met empty by each that follows."""
+
 SLOWEST: Final = 1 / 32
 """The pace is never slowed below this share."""
 
@@ -59,13 +62,14 @@ class Pacer:
     def slow(self, sent_at: float, now: float) -> None:
         """Halve the pace: a request that left at `sent_at` was refused. One that left at an older pace says nothing new.
 
-        After a burst that was larger than the usual one a refusal says that much and no more: the pace stays.
+        After a burst that was larger than the usual one a refusal says that much and no more: the pace stays, behind a gap of `SLACK`.
         """
         if sent_at < self._changed_at:
             return
         self._changed_at = now
         if self.burst > self._usual_burst:
             self.burst = self._usual_burst
+            self._next = max(self._next, now) + SLACK / self.rate
         else:
             self._share = max(self._share / 2, SLOWEST)
 

@@ -10,6 +10,7 @@ from reconciler.client.pace import (
     BACK_OFF_CAP_S,
     EASE_S,
     PACE,
+    SLACK,
     SLOWEST,
     Pacer,
     equal_jitter,
@@ -156,5 +157,6 @@ def test_a_refusal_after_a_large_burst_costs_the_burst_and_not_the_pace() -> Non
     assert all(pacer.reserve(100.0) < 100.001 for _ in range(20))
     pacer.slow(100.0, 100.1)
     assert (pacer.burst, pacer.rate) == (Pacer(20).burst, Pacer(20).rate)
+    assert pacer.reserve(100.1) >= 100.1 + SLACK / pacer.rate
     pacer.slow(100.2, 100.3)
     assert pacer.rate == Pacer(20).rate / 2
