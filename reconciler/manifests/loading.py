@@ -22,7 +22,7 @@ from reconciler.manifests.folders import (
 )
 from reconciler.manifests.reader import Document, read
 from reconciler.manifests.sources import Profiles, Source, validate
-from reconciler.models import MANIFESTS, Desired, Tenant, model_for
+from reconciler.models import MANIFESTS, Desired, Manifest, Tenant, model_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,7 @@ class _Loader:
             raise ManifestError([_no_kind(source, document)])
         if self._profiles is None:  # tenant.yaml cannot be read, and its problems are already told
             raise ManifestError([])
+        self._check_api(source, model)
         merged = self._profiles.merge(source)
         manifest = validate(model, merged)
         body = manifest.compile()
@@ -200,11 +201,19 @@ class _Loader:
             name=manifest.metadata.name,
             place=source.start,
             body=body,
-            platform_name=manifest.metadata.campaign_name,
+            platform_name=manifest.platform_name,
             compliance=merged.value.get("compliance", _NOTHING),
             pacing=merged.value.get("pacing", _NOTHING),
             places=places or _NOTHING,
         )
+
+    def _check_api(self, source: Source, model: type[Manifest]) -> None:
+        """Refuse a kind that the tenant's API cannot hold."""
+        api = model.api if self._tenant is None else self._tenant.spec.api
+        if model.api != api:
+            held = " or ".join(kind for kind, each in MANIFESTS.items() if each.api == api)
+            text = f"kind {source.document.value['kind']} is for api: {model.api}, and this tenant's is {api}, which holds {held}"
+            raise ManifestError([Problem(source.place(("kind",)), text)])
 
 
 def _the_only(documents: tuple[Document, ...], file: str) -> Document:

@@ -66,6 +66,9 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
+    CANNOT: ClassVar[Mapping[str, str]] = {}
+    """Keys that people will try and the platform cannot hold: why, and the nearest thing that works."""
+
 
 Name = Annotated[
     str,
@@ -95,9 +98,6 @@ class Metadata(Strict):
 
     owner: Label | None = None
     """Team that answers for the object."""
-
-    campaign_name: Label | None = None
-    """What the platform must call the object. When it differs the plan stops: a guard against a wrong id."""
 
     profile: Name | None = None
     """Profile of tenant.yaml that supplies the keys of spec, compliance and pacing that the manifest leaves away."""
@@ -138,6 +138,9 @@ class Pacing(Strict):
 class Manifest(Strict):
     """One object of one kind. A kind says how it is identified and what it compiles to; the rest is shared."""
 
+    api: ClassVar[str]
+    """The API whose tenants can hold the kind."""
+
     Tombstone: ClassVar[type[Manifest]]
     """The same kind when `metadata.retired` is true: only what identifies the object is required."""
 
@@ -157,6 +160,11 @@ class Manifest(Strict):
     @abstractmethod
     def key(self) -> str:
         """Identity of the object on the platform."""
+
+    @property
+    @abstractmethod
+    def platform_name(self) -> str | None:
+        """What the platform must call the object, when the manifest says."""
 
     @abstractmethod
     def compile(self) -> Body | None:

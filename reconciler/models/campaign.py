@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from reconciler.models.base import Body, Expects, Flag, Manifest, Strict
+from reconciler.models.base import Body, Expects, Flag, Label, Manifest, Metadata, Strict
 from reconciler.models.moments import canonical_instant, to_instant, zone
 
 PLATFORM_FIELDS = frozenset({"id", "updated_at", "updated_by"})
@@ -136,11 +136,28 @@ class RetiredSpec(CampaignKey):
     compliance_windows: object = None
 
 
+class CampaignMetadata(Metadata):
+    """Who and what a campaign's manifest is. Never sent to the platform."""
+
+    campaign_name: Label | None = None
+    """What the platform must call the object. When it differs the plan stops: a guard against a wrong id."""
+
+
 class _OfCampaign(Manifest):
     """What a schedule and its tombstone share."""
 
+    api: ClassVar[str] = "campaigns"
+
     kind: Annotated[Literal["CampaignSchedule"], Expects("CampaignSchedule")]
     """What the manifest describes."""
+
+    metadata: CampaignMetadata
+    """Who and what the manifest is."""
+
+    @property
+    def platform_name(self) -> str | None:
+        """Return what the platform must call the campaign."""
+        return self.metadata.campaign_name
 
 
 class RetiredCampaign(_OfCampaign):

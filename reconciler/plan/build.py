@@ -60,7 +60,13 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         if key not in named and (live.stored is not None or live.active_id is not None)
     )
     return Plan(
-        origin, tuple(operations), tuple(unchanged), tuple(unmanaged), tuple(findings), snapshot.at
+        origin,
+        tuple(operations),
+        tuple(unchanged),
+        tuple(unmanaged),
+        tuple(findings),
+        snapshot.at,
+        noun=next(iter(kinds.values())).words.object,
     )
 
 

@@ -119,6 +119,7 @@ class Plan:
         unmanaged: keys of platform objects that hold or dial a schedule and that no manifest names.
         findings: all of them, errors first.
         at: the platform's clock when it was read.
+        noun: what the objects are called.
     """
 
     origin: Origin
@@ -127,6 +128,7 @@ class Plan:
     unmanaged: tuple[str, ...]
     findings: tuple[Finding, ...]
     at: datetime
+    noun: str = "campaign"
 
     @property
     def digest(self) -> str:

@@ -60,6 +60,7 @@ async def opened(world: World, folder: Folder, network: Network) -> AsyncIterato
         deadline_s=network.deadline,
         proxy=network.proxy,
         ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
+        api_version=folder.tenant.spec.version,
     )
     settings = Settings.read(world.environ, folder.name, folder.tenant.spec.url, options=options)
     dialect = dialect_for(folder.tenant.spec.api)
@@ -109,13 +110,14 @@ def _embedded(folder: Folder, top: Path) -> Iterator[tuple[Any, Credentials]]:
     home = top / STATE
     home.mkdir(exist_ok=True)
     try:
-        platform = sandbox.open_samples(home / f"{folder.name}.db")
+        kind = sandbox.platform(folder.tenant.spec.api)
+        platform = kind.opened(home / f"{folder.name}.db")
     except sandbox.SandboxError as error:
         raise UsageError(str(error)) from None
     try:
         if folder.tenant.spec.clock is not None:
             platform.pin(folder.tenant.spec.clock.isoformat())
         login = sandbox.credentials(platform)
-        yield sandbox.create_app(platform), Credentials(login.client_id, login.client_secret)
+        yield kind.app(platform), Credentials(login.client_id, login.client_secret)
     finally:
         platform.close()

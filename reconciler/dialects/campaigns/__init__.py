@@ -21,6 +21,7 @@ from reconciler.dialects.base import (
     Live,
     Reply,
     ScrubList,
+    Site,
     Snapshot,
     Stored,
     Token,
@@ -33,6 +34,9 @@ from reconciler.models import Body
 
 NAME: Final = "campaigns"
 CAPABILITIES: Final = Capabilities(activation=True, conditional_writes=True, idempotency_keys=True)
+HOSTS: Final[tuple[str, ...]] = ()
+"""No answer of this API leads anywhere else."""
+
 KINDS: Final[Mapping[str, Kind]] = {CampaignKind.name: CampaignKind()}
 
 DEFAULT_CEILINGS: Final = {"max_dial_rate": 50.0, "max_concurrent_calls": 2000.0}
@@ -58,7 +62,7 @@ def _path(key: str, *rest: str) -> str:
 # --- signing in ---------------------------------------------------------------------------------------------------------
 
 
-def authenticate(credentials: Credentials) -> Exchange[Token]:
+def authenticate(credentials: Credentials, site: Site | None = None) -> Exchange[Token]:  # noqa: ARG001 - the tenant's URL is all there is
     """Ask for a client-credentials token (contract: `POST /api/oauth2/token`)."""
     form = {
         "grant_type": "client_credentials",

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler import effect, models
 from reconciler.calendar import Hours, Window
-from reconciler.dialects.base import JSON
+from reconciler.dialects.base import JSON, Words
 from reconciler.effect import Direction, Rule
 from reconciler.models import Body
 
@@ -17,6 +17,17 @@ class CampaignKind:
     """The kind of the campaigns API. `canonical` takes anything and never raises; the others take canonical bodies of manifests."""
 
     name = "CampaignSchedule"
+    words = Words(
+        object="campaign",
+        windows="compliance_windows",
+        span="start_time to end_time",
+        scrubs="dnc_verification",
+        scrub="set dnc_verification: true",
+        link="link one on the platform before it dials",
+        removal="bring it back with metadata.retired: true to remove it",
+    )
+    fixed: frozenset[str] = frozenset()
+    immediate: frozenset[str] = frozenset()
     rules: Mapping[str, Rule]
 
     def __init__(self) -> None:
@@ -48,6 +59,13 @@ class CampaignKind:
             "dial_rate": body["dial_rate"],
             "max_concurrent_calls": body["max_concurrent_calls"],
         }
+
+    def choices(self, body: Body) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 - a body chooses nothing
+        """Return nothing: the platform offers no choice."""
+        return {}
+
+    def lists(self, body: Body) -> None:
+        """Return `None`: lists are linked on the platform."""
 
     def scrubs(self, body: Body) -> bool:
         """Return the do-not-call flag."""
