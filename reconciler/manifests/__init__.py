@@ -8,6 +8,7 @@ from reconciler.errors import Place
 from reconciler.manifests.edits import edit, save
 from reconciler.manifests.folders import TenantFolder, find_tenants
 from reconciler.manifests.loading import Folder, load, load_settings, load_tenant
+from reconciler.manifests.writing import new_manifest, new_name
 from reconciler.models import Desired
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "load",
     "load_settings",
     "load_tenant",
+    "new_manifest",
+    "new_name",
     "save",
 ]
 

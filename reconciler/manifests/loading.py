@@ -51,13 +51,20 @@ class Folder:
         return len(self.sources)
 
 
-def load(root: Path, tenant: str | None = None, *, keep_places: bool = False) -> Folder:
+def load(
+    root: Path,
+    tenant: str | None = None,
+    *,
+    keep_places: bool = False,
+    may_be_empty: bool = False,
+) -> Folder:
     """Return one tenant's folder.
 
     Args:
         root: a tenant's folder, a folder of such folders, or a file or folder within one.
         tenant: which, when there are several.
         keep_places: keep the place of every field of a compiled body.
+        may_be_empty: a folder that holds `tenant.yaml` alone is one, too.
 
     Raises:
         UsageError: nothing is there, no such tenant, or several and none named.
@@ -70,16 +77,18 @@ def load(root: Path, tenant: str | None = None, *, keep_places: bool = False) ->
         raise UsageError(f"there is no tenant {tenant!r} in {root}; there is {names}")
     if len(chosen) > 1:
         raise UsageError(f"{root} holds several tenants: choose one with --tenant ({names})")
-    return load_tenant(chosen[0], keep_places=keep_places)
+    return load_tenant(chosen[0], keep_places=keep_places, may_be_empty=may_be_empty)
 
 
-def load_tenant(where: TenantFolder, *, keep_places: bool = False) -> Folder:
+def load_tenant(
+    where: TenantFolder, *, keep_places: bool = False, may_be_empty: bool = False
+) -> Folder:
     """Return what one tenant's folder says; see `load`."""
     with _collector_off():
         loader = _Loader(where, keep_places=keep_places)
         loader.add_tenant()
         loader.add_manifests()
-        return loader.folder()
+        return loader.folder(may_be_empty=may_be_empty)
 
 
 def load_settings(where: TenantFolder) -> Tenant:
@@ -141,11 +150,11 @@ class _Loader:
         for file, data in contents:
             self._add(data, file)
 
-    def folder(self) -> Folder:
+    def folder(self, *, may_be_empty: bool = False) -> Folder:
         """Return what was gathered, or raise all that is wrong with it."""
         where = self._where
         self._problems.update(_claimed_twice(self._desired))
-        if not self._desired and not self._problems:
+        if not self._desired and not self._problems and not may_be_empty:
             self._problems.add(Problem(Place(show(where.only or where.path)), NO_MANIFESTS))
         if self._problems or self._tenant is None:
             raise ManifestError(self._problems)

@@ -141,6 +141,9 @@ class Manifest(Strict):
     api: ClassVar[str]
     """The API whose tenants can hold the kind."""
 
+    named_by: ClassVar[str]
+    """The key of metadata that says what the platform must call the object."""
+
     Tombstone: ClassVar[type[Manifest]]
     """The same kind when `metadata.retired` is true: only what identifies the object is required."""
 
@@ -160,6 +163,15 @@ class Manifest(Strict):
     @abstractmethod
     def key(self) -> str:
         """Identity of the object on the platform."""
+
+    @classmethod
+    def spec_of(cls, body: Body) -> dict[str, Any]:
+        """Return the spec that compiles to a canonical body: what `import` writes.
+
+        Raises:
+            ValueError: no manifest of this kind can say it; the message names the field and the reason.
+        """
+        raise NotImplementedError(f"{cls.__name__} describes nothing: {len(body)} fields")
 
     @property
     @abstractmethod

@@ -241,6 +241,7 @@ class _OfSkill(Manifest):
     """What a schedule and its (refused) tombstone share."""
 
     api: ClassVar[str] = "personal-connection"
+    named_by: ClassVar[str] = "skill_name"
 
     kind: Annotated[Literal["SkillSchedule"], Expects("SkillSchedule")]
     """What the manifest describes."""
@@ -274,6 +275,11 @@ class SkillSchedule(_OfSkill):
 
     Tombstone: ClassVar[type[Manifest]] = RetiredSkill
 
+    @classmethod
+    def spec_of(cls, body: Body) -> dict[str, Any]:
+        """Return the body with its week as a daily window and the days that differ."""
+        return {**body, "run_window": _week_of(body["run_window"])}
+
     spec: SkillSpec
     """What the platform must hold."""
 
@@ -285,6 +291,16 @@ class SkillSchedule(_OfSkill):
     def compile(self) -> Body:
         """Return the canonical body."""
         return compile_skill(self.spec)
+
+
+def _week_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    days = {row["day"]: {"start": row["start"], "end": row["end"]} for row in rows}
+    closed = [day for day in DAYS if day not in days]
+    if closed:
+        raise ValueError(f"run_window has no window for {', '.join(closed)}: {CLOSED}")
+    windows = list(days.values())
+    usual = max(windows, key=windows.count)
+    return {"daily": usual, **{day: days[day] for day in DAYS if days[day] != usual}}
 
 
 def compile_skill(spec: SkillSpec) -> dict[str, Any]:
