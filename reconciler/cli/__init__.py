@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "plan": ("changes", "Show what would make the platform say what the manifests say."),
     "apply": ("changes", "Carry out a plan: write, activate, verify, record."),
     "import": ("adopting", "Write manifests of what the platform holds."),
+    "doctor": ("adopting", "Ask a platform whether it keeps what we rely on."),
     "optimize": ("changes", "Propose dial rates from observed answers; never applies."),
     "tenants": ("changes", "List the tenants below a path."),
     "schema": ("changes", "Print the JSON Schemas of the manifests."),

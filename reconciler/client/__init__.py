@@ -145,6 +145,14 @@ class Client:
         """Seconds until the deadline."""
         return self._until - self._monotonic()
 
+    async def sign_in(self) -> Token:
+        """Return a token that is good now, asking for one when there is none.
+
+        Raises:
+            AccessError: see `run`.
+        """
+        return await self._tokens.get()
+
     async def run(self, exchange: Exchange[T]) -> T:
         """Carry an exchange out and return its value. What fails is thrown into it first: it may have something to put back.
 

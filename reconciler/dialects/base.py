@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from reconciler import pacing
 from reconciler.calendar import Hours
 from reconciler.effect import Rule
+from reconciler.errors import ReconcileError
 from reconciler.models import Body
 
 JSON: TypeAlias = Any
@@ -229,6 +230,32 @@ Bucket: TypeAlias = pacing.Bucket
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that the platform was asked about itself, for `doctor`.
+
+    Attributes:
+        name: what was looked at.
+        holds: whether it is as we rely on.
+        said: what was found.
+        advice: what to do when it does not hold.
+    """
+
+    name: str
+    holds: bool
+    said: str
+    advice: str = ""
+
+
+def probe(name: str, asking: Exchange[str], advice: str) -> Exchange[Check]:
+    """Return what came of asking: its answer in words, or why there is none. One that fails keeps no other from being asked."""
+    try:
+        said = yield from asking
+    except ReconcileError as error:
+        return Check(name, holds=False, said=str(error), advice=advice)
+    return Check(name, holds=True, said=said)
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an API can do. The engine stays safe without any of it.
 
@@ -363,6 +390,12 @@ class Dialect(Protocol):
 
     def publish(self, events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:
         """Hand events to the platform's telemetry; return how many it accepted."""
+
+    def examine(self) -> Exchange[tuple[Check, ...]]:
+        """Ask the platform whether what we rely on holds there. Reads only, and never raises for what it answers."""
+
+    def roundtrip(self, key: str) -> Exchange[Check]:
+        """Write what an object holds back unchanged and read it again, where that changes nothing."""
 
     def explain(self, reply: Reply) -> tuple[str, ...]:
         """Return what a refusing answer says, one line a field; never more than it said."""

@@ -28,6 +28,7 @@ from reconciler.dialects.base import (
 )
 from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import Answer, explain, pages
+from reconciler.dialects.personal_connection.examining import examine, roundtrip
 from reconciler.dialects.personal_connection.kind import SkillKind
 from reconciler.dialects.personal_connection.login import HOSTS, authenticate
 from reconciler.dialects.personal_connection.writing import write
@@ -40,6 +41,7 @@ __all__ = [
     "NAME",
     "activate",
     "authenticate",
+    "examine",
     "explain",
     "metrics",
     "missing_scope",
@@ -47,6 +49,7 @@ __all__ = [
     "read",
     "read_one",
     "read_some",
+    "roundtrip",
     "write",
 ]
 

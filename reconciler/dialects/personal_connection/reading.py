@@ -134,7 +134,7 @@ def read_members(groups: Sequence[str]) -> Exchange[dict[str, frozenset[str]]]:
 
 def settings_of(keys: Sequence[str], bulk: Answer) -> Exchange[dict[str, Part]]:
     """Return the settings of skills: from the bulk answer where it holds them all and says the same as the blocks of one of them."""
-    found = _of_bulk(bulk)
+    found = of_bulk(bulk)
     if keys and found is not None and set(keys) <= set(found):
         sample = yield from of_blocks(keys[:1])
         if sample[keys[0]] == found[keys[0]]:
@@ -142,7 +142,7 @@ def settings_of(keys: Sequence[str], bulk: Answer) -> Exchange[dict[str, Part]]:
     return (yield from of_blocks(keys))
 
 
-def _of_bulk(answer: Answer) -> dict[str, Part] | None:
+def of_bulk(answer: Answer) -> dict[str, Part] | None:
     """Return what a bulk answer says, by skill; `None` when there is none, or its shape is another one."""
     if answer.reply.status == NOT_FOUND:
         return None
