@@ -381,6 +381,20 @@ def test_a_part_that_was_not_taken_is_found_in_an_answer_that_looks_well(box):
         box.write("4001", make_skill_body())
 
 
+@pytest.mark.parametrize("answer", [1.5, 1.2])
+def test_what_is_read_back_as_something_else_is_no_success(answer):
+    live = Live("4001", "x", stored=make_skill_body())
+    raw = _block(blocks.PACE)
+    rounds = [
+        (make_reply({"generalSettings": raw}),),
+        (make_reply(None, 204),),
+        (make_reply({"generalSettings": raw | {"maximumRatio": answer}}),),
+    ]
+    slower = make_skill_body(maximum_ratio=1.0)
+    with pytest.raises(PartlyWritten, match="maximum_ratio was taken and is read back as"):
+        converse(pc.write("4001", slower, token="t", live=live), *rounds)
+
+
 def test_a_write_leads_to_the_run_by_its_correlation_id():
     live = Live("4001", "x", stored=make_skill_body())
     [call] = next(pc.write("4001", make_skill_body(maximum_ratio=1.0), token="run-7", live=live))
@@ -417,6 +431,7 @@ def test_every_path_of_the_package_is_one_that_it_may_call():
         "/inContactAPI/services",
         "/skills",
         "/skills/parameters",
+        "/timezones",
         "/v",
         "/wfm-data/skills/dialer-contacts",
     }
