@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from reconciler.dialects.base import Credentials, Dialect, Exchange, Token
+from reconciler.dialects.base import Credentials, Dialect, Exchange, Site, Token
 from reconciler.errors import AccessError, ApiError
 
 RENEW_BEFORE_END_S: Final = 30.0
@@ -49,6 +49,7 @@ class Tokens:
         credentials: Credentials,
         names: Names,
         *,
+        site: Site,
         run: Callable[[Exchange[Token]], Awaitable[Token]],
         monotonic: Callable[[], float],
     ) -> None:
@@ -58,12 +59,14 @@ class Tokens:
             dialect: knows how to ask for one.
             credentials: what to ask with.
             names: the variables that a message names.
+            site: where the tenant is.
             run: carries an exchange out.
             monotonic: seconds on a clock that never goes back.
         """
         self._dialect = dialect
         self._credentials = credentials
         self._names = names
+        self._site = site
         self._run = run
         self._monotonic = monotonic
         self._asking = asyncio.Lock()
@@ -96,7 +99,9 @@ class Tokens:
         if self._refused is not None:
             raise AccessError(self._refused)
         try:
-            return self._keep(await self._run(self._dialect.authenticate(self._credentials)))
+            return self._keep(
+                await self._run(self._dialect.authenticate(self._credentials, self._site))
+            )
         except ApiError as error:
             failure: Exception = self._explained(error)
         except Exception as error:  # noqa: BLE001 - re-raised below, without the frames that hold the secret

@@ -1,10 +1,12 @@
-"""When a schedule may dial: a span of instants, and daily windows on each contact's own clock."""
+"""When a schedule may dial: a span of instants, a week on one clock, and daily windows on each contact's own clock."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from reconciler.models import zone
@@ -30,25 +32,43 @@ class Window:
             raise ValueError(f"no part of a day: minutes {self.start_minute} to {self.end_minute}")
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Run:
+    """A stretch of one day of every week in which a schedule runs: local [start, end) of `hours.zone`, whoever is called.
+
+    Attributes:
+        weekday: 0 is Monday.
+        hours: which part of that day, on which clock.
+    """
+
+    weekday: int
+    hours: Window
+
+
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """When a body lets the dialer call: within the span, inside a window of the contact's zone.
+    """When a body lets the dialer call: within the span, while it runs, inside a window of the contact's zone.
 
     Attributes:
         start, end: the span [start, end) as instants in UTC; `None` is unbounded.
         windows: sorted; empty means that the span alone limits.
+        runs: the week, sorted; empty means that it runs at every hour.
     """
 
     start: datetime | None
     end: datetime | None
     windows: tuple[Window, ...] = ()
+    runs: tuple[Run, ...] = ()
 
 
 def ever_open(hours: Hours) -> bool:
-    """Return whether any instant of the span lies inside any window, on the clock of the window's zone.
+    """Return whether any instant of the span lies inside any window, on the clock of the window's zone, while the week runs.
 
-    An unbounded span meets every window. Windows repeat daily, so two days from the start tell all.
+    An unbounded span meets every window. Windows repeat daily, so two days from the start tell all. Span and week are
+    held against the windows each by itself: together they may still exclude each other.
     """
+    if hours.runs and hours.windows and not _week_meets(hours.runs, hours.windows):
+        return False
     if hours.start is None or hours.end is None:
         return True
     if hours.end <= hours.start:
@@ -56,6 +76,45 @@ def ever_open(hours: Hours) -> bool:
     if not hours.windows or hours.end - hours.start >= timedelta(days=2):
         return True
     return any(_meets(window, hours.start, hours.end) for window in hours.windows)
+
+
+def _week_meets(runs: Iterable[Run], windows: Iterable[Window]) -> bool:
+    """Return whether a week meets a window in some month.
+
+    Days are left aside: a window is there every day, so each day of the week meets it or none does.
+    """
+    return any(
+        _overlap(run.hours.start_minute - shift, _length(run.hours), window)
+        for run in runs
+        for window in windows
+        for shift in _shifts(run.hours.zone, window.zone)
+    )
+
+
+def _overlap(start: int, length: int, window: Window) -> bool:
+    """Return whether a stretch of the day meets a window, both on a clock that goes round."""
+    after = (window.start_minute - start) % MINUTES_PER_DAY
+    before = (start - window.start_minute) % MINUTES_PER_DAY
+    return after < length or before < _length(window)
+
+
+def _length(window: Window) -> int:
+    return window.end_minute - window.start_minute
+
+
+@cache
+def _shifts(zone_of_run: str, zone_of_window: str) -> frozenset[int]:
+    """Return by how many minutes the first clock is ahead of the second, at the start of each month of a year like any other."""
+    months = [datetime(2027, month, 1, tzinfo=UTC) for month in range(1, 13)]
+    return frozenset(
+        _offset_minutes(month, zone(zone_of_run)) - _offset_minutes(month, zone(zone_of_window))
+        for month in months
+    )
+
+
+def _offset_minutes(instant: datetime, where: ZoneInfo) -> int:
+    offset = instant.astimezone(where).utcoffset() or timedelta()
+    return int(offset.total_seconds()) // 60
 
 
 def _meets(window: Window, start: datetime, end: datetime) -> bool:

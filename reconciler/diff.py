@@ -6,6 +6,7 @@ costs more than planning a thousand objects that are equal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -89,20 +90,28 @@ def _can_be_keyed(value: Any) -> bool:  # noqa: ANN401 - JSON
 
 
 def _keyed(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return a list of small mappings by what names each (its texts), with its numbers as a range: ``{"Europe/London": "9-17, 18-20"}``.
+    """Return a list of small mappings by what names each (its texts), with its numbers and times of day as a range: ``{"Europe/London": "9-17, 18-20"}``.
 
     Names are taken in reverse order, which puts a start before its end whatever order the platform wrote them in.
     """
     ranges: dict[str, list[tuple[str, ...]]] = {}
     for item in items:
         values = [item[name] for name in sorted(item, reverse=True)]
-        label = " ".join(value for value in values if isinstance(value, str))
-        numbers = tuple(str(value) for value in values if not isinstance(value, str))
+        label = " ".join(value for value in values if is_name(value))
+        numbers = tuple(str(value) for value in values if not is_name(value))
         ranges.setdefault(label, []).append(numbers)
     return {
         label: ", ".join("-".join(numbers) for numbers in sorted(found, key=_by_size))
         for label, found in ranges.items()
     }
+
+
+_TIME_OF_DAY = re.compile(r"[0-9]{2}:[0-9]{2}")
+
+
+def is_name(value: object) -> bool:
+    """Return whether a part of a small mapping names it: a text that is no time of day."""
+    return isinstance(value, str) and _TIME_OF_DAY.fullmatch(value) is None
 
 
 def _by_size(numbers: tuple[str, ...]) -> list[tuple[int, str]]:

@@ -5,7 +5,8 @@ First form: one rule a field, from live to desired. What no rule explains counts
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -67,6 +68,11 @@ def lower_tightens(live: float, desired: float) -> Direction:
     return Direction.TIGHTEN if desired < live else Direction.LOOSEN
 
 
+def higher_tightens(live: float, desired: float) -> Direction:
+    """A condition that must be met before more is dialed."""
+    return Direction.TIGHTEN if desired > live else Direction.LOOSEN
+
+
 def true_tightens(live: bool, desired: bool) -> Direction:  # noqa: FBT001 - a rule's two values are positional by nature
     """A safeguard that is on or off."""
     return Direction.TIGHTEN if desired and not live else Direction.LOOSEN
@@ -86,7 +92,16 @@ def fewer_hours_tighten(live: tuple[Window, ...], desired: tuple[Window, ...]) -
     """Daily windows as sets of (zone, minute): no windows at all means every zone at every hour."""
     if bool(live) != bool(desired):
         return Direction.TIGHTEN if desired else Direction.LOOSEN
-    before, after = _minutes(live), _minutes(desired)
+    return less_tightens(_minutes(live), _minutes(desired))
+
+
+def more_tightens(live: Collection[object], desired: Collection[object]) -> Direction:
+    """Safeguards, each of which takes something away: what is added tightens, what is gone loosens."""
+    return less_tightens(set(desired), set(live))
+
+
+def less_tightens(before: AbstractSet[object], after: AbstractSet[object]) -> Direction:
+    """What is allowed, as a set: what is gone tightens, what is added loosens."""
     parts = []
     if before - after:
         parts.append(Direction.TIGHTEN)

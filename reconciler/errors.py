@@ -11,7 +11,8 @@ ReconcileError              1   could not do it; nothing was written
 ├── NotFinished            75   not done before --deadline or --wait; the next run finishes it
 ├── AccessError            77   the secret, the host or a scope (named)
 ├── ApiError                1   the platform answered, and said no
-│   └── UncertainWrite      1   a write was sent and its fate is unknown: read before you send again
+│   ├── UncertainWrite      1   a write was sent and its fate is unknown: read before you send again
+│   └── PartlyWritten       1   a write of several parts ended between them
 ├── GitError                1   git could not do what was asked
 └── LedgerError             1   the audit records cannot be read, or do not verify
 ```
@@ -165,6 +166,10 @@ class UncertainWrite(ApiError):  # noqa: N818 - a state of the write
 
     Whoever wrote must read the live state before it sends the same write, with the same key, again.
     """
+
+
+class PartlyWritten(ApiError):  # noqa: N818 - a state of the write
+    """A write of several parts ended between them: what was widened was put back where that was possible, and the reasons say what was not."""
 
 
 class GitError(ReconcileError):

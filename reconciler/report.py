@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from reconciler.diff import FieldChange
+from reconciler.diff import FieldChange, is_name
 from reconciler.errors import Place, Problem
 from reconciler.plan import (
     FAILURES,
@@ -137,8 +137,8 @@ def value(thing: Any) -> str:  # noqa: ANN401 - a JSON value
             return ", ".join(value(item) for item in thing) or "none"
         case Mapping():
             items = [thing[name] for name in sorted(thing, key=_is_end)]  # a record sorts its keys
-            texts = [item for item in items if isinstance(item, str)]
-            rest = "-".join(value(item) for item in items if not isinstance(item, str))
+            texts = [item for item in items if is_name(item)]
+            rest = "-".join(value(item) for item in items if not is_name(item))
             return " ".join(filter(None, [*texts, rest])) or "none"
         case _:
             return str(thing)
@@ -177,7 +177,7 @@ def of_plan(plan: Plan, *, exit_code: int, notes: Sequence[str] = ()) -> Report:
             table
             for table in (
                 weakened_table(plan.judge.weakenings),
-                changes_table(plan.operations),
+                changes_table(plan.operations, plan.noun),
                 findings_table(plan.findings),
             )
             if table.rows
@@ -220,7 +220,7 @@ def _plan_notes(plan: Plan) -> tuple[str, ...]:
     if plan.unmanaged:
         hold, are = ("holds", "is") if len(plan.unmanaged) == 1 else ("hold", "are")
         notes.append(
-            f"{count(len(plan.unmanaged), 'campaign')} {hold} a schedule that no manifest names, and {are} left alone: {_names(plan.unmanaged)}"
+            f"{count(len(plan.unmanaged), plan.noun)} {hold} a schedule that no manifest names, and {are} left alone: {_names(plan.unmanaged)}"
         )
     if abs(plan.origin.skew_s) > SKEW_SHOWN_S:
         side = "ahead of" if plan.origin.skew_s > 0 else "behind"
@@ -239,13 +239,13 @@ def weakened_table(weakenings: Iterable[Weakening]) -> Table:
     return Table("Weakened rules", ("setting", "counts now", "from the next change on"), rows)
 
 
-def changes_table(operations: Sequence[Operation]) -> Table:
+def changes_table(operations: Sequence[Operation], noun: str = "campaign") -> Table:
     """Return the changes; identical ones are one line."""
     groups: dict[tuple[Any, ...], list[Operation]] = {}
     for operation in operations:
         groups.setdefault(_likeness(operation), []).append(operation)
     in_full = sum(operation.action is Action.CREATE for operation in operations) <= BODIES_SHOWN
-    rows = tuple(_change_row(group, in_full=in_full) for group in groups.values())
+    rows = tuple(_change_row(group, noun, in_full=in_full) for group in groups.values())
     return Table("Changes", ("action", "manifest", "id", "direction", "change"), rows)
 
 
@@ -259,9 +259,9 @@ def _likeness(operation: Operation) -> tuple[Any, ...]:
     return (operation.action, operation.direction, operation.blocked, fields)
 
 
-def _change_row(group: Sequence[Operation], *, in_full: bool) -> Row:
+def _change_row(group: Sequence[Operation], noun: str, *, in_full: bool) -> Row:
     first = group[0]
-    name, key = (first.name, first.key) if len(group) == 1 else (f"{len(group)} campaigns", "")
+    name, key = (first.name, first.key) if len(group) == 1 else (f"{len(group)} {noun}s", "")
     summary, details = _summary(first, in_full=in_full)
     if len(group) > 1:
         details += (_names([operation.name for operation in group]),)

@@ -55,6 +55,9 @@ class Variables:
     client_id: str = "CXONE_CLIENT_ID"
     client_secret: str = "CXONE_CLIENT_SECRET"  # noqa: S105 - the variable's name, not its value
     scope: str = "CXONE_SCOPE"
+    app_id: str = "CXONE_APP_ID"
+    app_secret: str = "CXONE_APP_SECRET"  # noqa: S105 - same
+    api_url: str = "CXONE_API_URL"
 
     @classmethod
     def of(cls, tenant: str) -> Variables:
@@ -65,11 +68,22 @@ class Variables:
             client_id=f"{prefix}_CLIENT_ID",
             client_secret=f"{prefix}_CLIENT_SECRET",
             scope=f"{prefix}_SCOPE",
+            app_id=f"{prefix}_APP_ID",
+            app_secret=f"{prefix}_APP_SECRET",
+            api_url=f"{prefix}_API_URL",
         )
 
     def names(self) -> tuple[str, ...]:
-        """Return all four."""
-        return (self.url, self.client_id, self.client_secret, self.scope)
+        """Return all of them."""
+        return (
+            self.url,
+            self.client_id,
+            self.client_secret,
+            self.scope,
+            self.app_id,
+            self.app_secret,
+            self.api_url,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,7 @@ class Options:
         burst_s: seconds' worth of requests that may leave at once after a pause.
         proxy: http or https URL of a proxy (`--proxy`); the environment's proxies are ignored. It may hold a password.
         ca_bundle: PEM file to trust instead of the public authorities (`--ca-bundle`).
+        api_version: the tenant's, where its API has versions.
     """
 
     requests_per_second: float = DEFAULT_RATE
@@ -93,6 +108,7 @@ class Options:
     burst_s: float = DEFAULT_BURST_S
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
+    api_version: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no run could keep.
@@ -120,6 +136,7 @@ class Settings:
         credentials: `None` in process, until the wiring puts the embedded platform's own there.
         variables: the variables that were read, for messages.
         options: the run's.
+        api_url: a host that the API may be at besides `url`, where the environment names one.
     """
 
     tenant: str
@@ -127,6 +144,7 @@ class Settings:
     credentials: Credentials | None
     variables: Variables = field(default_factory=Variables)
     options: Options = field(default_factory=Options)
+    api_url: str | None = None
 
     @property
     def in_process(self) -> bool:
@@ -168,7 +186,9 @@ class Settings:
         owned = _origin(values[variables.url], variables.url)
         if tenant_url != EMBEDDED:
             _agree(_origin(tenant_url, "`url` in tenant.yaml"), owned, tenant_name, variables)
-        return cls(tenant_name, owned, _credentials(values, variables), variables, options)
+        named = values.get(variables.api_url)
+        api_url = None if named is None else _origin(named, variables.api_url)
+        return cls(tenant_name, owned, _credentials(values, variables), variables, options, api_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +293,13 @@ def _credentials(values: _Values, variables: Variables) -> Credentials:
             f"{_and(unclean)}: white space at an end, or a control character; set it again without"
         )
     secret = values[variables.client_secret]
-    return Credentials(values[variables.client_id], secret, values.get(variables.scope))
+    app_id, app_secret = values.get(variables.app_id), values.get(variables.app_secret)
+    if (app_id is None) != (app_secret is None):
+        raise AccessError(
+            f"{variables.app_id} and {variables.app_secret} stand together: set both, or neither"
+        )
+    scope = values.get(variables.scope)
+    return Credentials(values[variables.client_id], secret, scope, app_id, app_secret)
 
 
 def _is_unclean(value: str) -> bool:

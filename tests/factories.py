@@ -6,16 +6,18 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.dialects import personal_connection
 from reconciler.dialects.base import Call, Exchange, Live, Reply, ScrubList, Snapshot, T
 from reconciler.dialects.campaigns import KINDS
 from reconciler.effect import Direction
 from reconciler.errors import Place
-from reconciler.models import Body, Desired
+from reconciler.models import DAYS, Body, Desired
 from reconciler.plan import Action, Operation, Origin, Plan
 from reconciler.policies.base import Facts, Finding, Level
 
 NOW = datetime(2027, 1, 12, 14, 0, tzinfo=UTC)
 KIND = KINDS["CampaignSchedule"]
+SKILLS = personal_connection.KINDS
 
 
 def make_window(zone: str = "America/New_York", start: int = 9, end: int = 20) -> dict[str, Any]:
@@ -35,6 +37,35 @@ def make_body(**fields: Any) -> dict[str, Any]:
         "dnc_verification": True,
         **fields,
     }
+
+
+def make_skill_body(**fields: Any) -> dict[str, Any]:
+    """Return a canonical body of a skill's schedule; every field may be overridden."""
+    return {
+        "skill_id": "4001",
+        "timezone": "America/New_York",
+        "run_window": [{"day": day, "start": "08:00", "end": "21:00"} for day in DAYS],
+        "calling_windows": [{"timezone": "America/New_York", "start": "09:00", "end": "20:00"}],
+        "maximum_ratio": 1.5,
+        "aggressiveness": "5",
+        "block_multiple_calls": True,
+        "percentage_of_agents_before_overdial": 20.0,
+        "abandon_rate_threshold": 3.0,
+        "override_business_unit_abandon_rate": False,
+        "maximum_ringing_duration_s": 25,
+        "dnc_groups": ["70"],
+        **fields,
+    }
+
+
+def make_skill_desired(key: str = "4001", **fields: Any) -> Desired:
+    """Return what a manifest of a skill wants, with fields of its body by name."""
+    return make_desired(
+        key,
+        kind="SkillSchedule",
+        name=f"skill-{key}",
+        body={**make_skill_body(), "skill_id": key, **fields},
+    )
 
 
 def make_desired(key: str = "1001", *, body: Body | None = None, **parts: Any) -> Desired:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.auth import Tokens
 from reconciler.dialects import campaigns
-from reconciler.dialects.base import Call, Credentials, Token
+from reconciler.dialects.base import Call, Credentials, Site, Token
 from reconciler.errors import AccessError, ApiError, Unavailable
 from reconciler.settings import Variables
 from tests.fake_platform import SECRET, TOKEN, Platform, client_of, converse, play, send
@@ -80,7 +80,12 @@ def test_a_token_that_is_born_dead_is_used_once(lifetime):
 
     async def main():
         tokens = Tokens(
-            campaigns, Credentials("client-1", SECRET), Variables(), run=run, monotonic=lambda: 0.0
+            campaigns,
+            Credentials("client-1", SECRET),
+            Variables(),
+            site=Site("https://acme.example"),
+            run=run,
+            monotonic=lambda: 0.0,
         )
         return [await tokens.get(), await tokens.get()]
 

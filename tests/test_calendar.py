@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.calendar import Hours, Window, ever_open
+from reconciler.calendar import Hours, Run, Window, ever_open
 from reconciler.models import zone
 
 
@@ -142,3 +142,51 @@ def test_a_window_is_a_part_of_one_day(start, end):
 def test_without_windows_the_span_alone_limits():
     day = at(1, 12, 0)
     assert ever_open(Hours(day, day + timedelta(minutes=1)))
+
+
+# --- weeks --------------------------------------------------------------------------------------------------------------
+
+MONTHS = [datetime(2027, month, 1, tzinfo=UTC) for month in range(1, 13)]
+
+
+def meets_in_any_month(run: Run, window: Window) -> bool:
+    """The law itself: on some first day of a month both clocks show a minute that is allowed."""
+    return any(
+        inside(moment, run.hours) and inside(moment, window)
+        for first in MONTHS
+        for moment in (first + timedelta(minutes=5 * step) for step in range(-300, 600))
+    )
+
+
+def inside(moment: datetime, window: Window) -> bool:
+    wall = moment.astimezone(zone(window.zone))
+    return window.start_minute <= wall.hour * 60 + wall.minute < window.end_minute
+
+
+five_minutes = st.builds(
+    lambda name, start, length: Window(name, start * 5, min((start + length) * 5, 1440)),
+    st.sampled_from(sorted(CHANGES)),
+    st.integers(0, 287),
+    st.integers(1, 100),
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 6), five_minutes, five_minutes)
+def test_a_week_meets_a_window_when_both_clocks_allow_some_minute(weekday, hours, window):
+    run = Run(weekday, hours)
+    found = ever_open(Hours(None, None, (window,), (run,)))
+    assert found == meets_in_any_month(run, window)
+
+
+def test_a_week_without_windows_and_windows_without_a_week_are_open():
+    hours = Window("America/New_York", 540, 600)
+    assert ever_open(Hours(None, None, (), (Run(0, hours),)))
+    assert ever_open(Hours(None, None, (hours,), ()))
+
+
+def test_a_week_and_a_window_that_never_meet_are_closed_whatever_the_span():
+    week, window = Window("Europe/London", 0, 1), Window("Europe/London", 540, 600)
+    for start, end in ((None, None), (at(1, 1, 0), at(12, 31, 0))):
+        assert not ever_open(Hours(start, end, (window,), (Run(0, week),)))
+        assert ever_open(Hours(start, end, (window,), (Run(0, week), Run(1, window))))

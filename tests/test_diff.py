@@ -209,3 +209,24 @@ def test_where_keyed_forms_hide_the_difference_something_is_still_said(live, des
 
 def test_the_example_in_the_documentation_holds():
     assert doctest.testmod(diff).failed == 0
+
+
+def test_times_of_day_are_a_range_and_never_a_name():
+    def window(zone, start, end):
+        return {"timezone": zone, "start": start, "end": end}
+
+    live = {
+        "windows": [
+            window("Europe/London", "09:00", "17:00"),
+            window("Europe/Paris", "09:00", "12:00"),
+        ]
+    }
+    desired = {
+        "windows": [
+            window("Europe/London", "09:00", "18:30"),
+            window("Europe/Paris", "09:00", "12:00"),
+        ]
+    }
+    assert explain(live, desired) == (
+        FieldChange("windows[Europe/London]", "09:00-17:00", "09:00-18:30"),
+    )

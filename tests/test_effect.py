@@ -9,8 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.calendar import Window
-from reconciler.effect import Direction, combine, direction, fewer_hours_tighten
-from tests.factories import KIND, make_body, make_window
+from reconciler.effect import (
+    Direction,
+    combine,
+    direction,
+    fewer_hours_tighten,
+    higher_tightens,
+    less_tightens,
+    lower_tightens,
+    more_tightens,
+)
+from tests.factories import KIND, SKILLS, make_body, make_window
 
 BACK = {
     Direction.TIGHTEN: Direction.LOOSEN,
@@ -186,3 +195,48 @@ def test_half_an_hour_less_tightens():
     assert fewer_hours_tighten(live, desired) is Direction.TIGHTEN
     assert fewer_hours_tighten(desired, live) is Direction.LOOSEN
     assert fewer_hours_tighten((), ()) is Direction.NEUTRAL
+
+
+# --- sets and conditions ------------------------------------------------------------------------------------------------
+
+few = st.sets(st.integers(0, 5))
+
+
+@given(few, few)
+def test_safeguards_and_allowances_are_each_others_opposite(before, after):
+    step = less_tightens(before, after)
+    assert more_tightens(sorted(before), sorted(after)) is BACK[step]
+    assert less_tightens(after, before) is BACK[step]
+    assert (step is Direction.TIGHTEN) == (after < before)
+    assert (step is Direction.LOOSEN) == (before < after)
+    assert (step is Direction.NEUTRAL) == (before == after)
+
+
+@given(st.floats(0, 100), st.floats(0, 100))
+def test_a_higher_condition_tightens_where_a_higher_ceiling_loosens(live, desired):
+    if live != desired:
+        assert higher_tightens(live, desired) is BACK[lower_tightens(live, desired)]
+
+
+@pytest.mark.parametrize(
+    ("field", "live", "desired", "expected"),
+    [
+        ("maximum_ratio", 2.0, 1.5, Direction.TIGHTEN),
+        ("percentage_of_agents_before_overdial", 20.0, 30.0, Direction.TIGHTEN),
+        ("abandon_rate_threshold", 3.0, 2.0, Direction.TIGHTEN),
+        ("block_multiple_calls", False, True, Direction.TIGHTEN),
+        ("aggressiveness", "5", "4", Direction.TIGHTEN),
+        ("aggressiveness", "10", "9", Direction.TIGHTEN),
+        ("aggressiveness", "High", "Low", Direction.LOOSEN),
+        ("maximum_ringing_duration_s", 25, 20, Direction.LOOSEN),
+        ("override_business_unit_abandon_rate", False, True, Direction.LOOSEN),
+        ("dnc_groups", ["70"], ["70", "71"], Direction.TIGHTEN),
+        ("dnc_groups", ["70"], ["71"], Direction.MIXED),
+        ("calling_windows", [], [{"timezone": "x", "start": "09:00", "end": "10:00"}], Direction.LOOSEN),
+        ("run_window", [{"day": "monday", "start": "09:00", "end": "10:00"}], [], Direction.TIGHTEN),
+        ("run_window", "odd", [], Direction.LOOSEN),
+    ],
+)  # fmt: skip
+def test_the_settings_of_a_skill_have_their_directions(field, live, desired, expected):
+    rules = SKILLS["SkillSchedule"].rules
+    assert direction({field: live}, {field: desired}, rules) is expected

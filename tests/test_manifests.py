@@ -233,12 +233,12 @@ def test_a_tombstone_still_claims_its_campaign(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("kind: Campaign\n", "2:7: kind must be CampaignSchedule, not 'Campaign'"),
+        ("kind: Campaign\n", "2:7: kind must be CampaignSchedule or SkillSchedule, not 'Campaign'"),
         (
             "kind: [CampaignSchedule]\n",
-            "2:7: kind must be CampaignSchedule, not ['CampaignSchedule']",
+            "2:7: kind must be CampaignSchedule or SkillSchedule, not ['CampaignSchedule']",
         ),
-        ("", "1:1: kind is missing: it must be CampaignSchedule"),
+        ("", "1:1: kind is missing: it must be CampaignSchedule or SkillSchedule"),
         (
             "kind: Tenant\n",
             "2:7: kind Tenant stands in tenant.yaml at the top of the tenant's folder, and only there",

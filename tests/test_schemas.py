@@ -49,8 +49,9 @@ def test_the_committed_schemas_are_current() -> None:
 
 @pytest.mark.parametrize("file", SAMPLES, ids=lambda file: file.stem)
 def test_every_sample_satisfies_its_schema(file: Path) -> None:
-    name = "tenant.json" if file.name == "tenant.yaml" else "campaign-schedule.json"
     text = file.read_bytes()
+    kind = "skill" if b"kind: SkillSchedule" in text else "campaign"
+    name = "tenant.json" if file.name == "tenant.yaml" else f"{kind}-schedule.json"
     assert f"schemas/{name}" in text.decode().splitlines()[0]
     assert [accepts(name, document.value) for document in read(text, file.name)] == [True]
 

@@ -50,7 +50,7 @@ from reconciler.audit.records import (
     key,
     stamp,
 )
-from reconciler.audit.runs import APPLY, HALT, Observed, Provenance, Run
+from reconciler.audit.runs import APPLY, HALT, Observed, Provenance, Run, marks
 
 __all__ = [
     "APPLY",
@@ -79,6 +79,7 @@ __all__ = [
     "holds",
     "judged",
     "key",
+    "marks",
     "open_intents",
     "stamp",
     "verify",

@@ -26,6 +26,9 @@ _ACTIONS: Final = {
     Action.REFRESH: "SCHEDULE_REFRESHED",
 }
 
+MARK: Final = 16
+"""Digits of a mark: enough to tell apart what one body holds, few enough for one record."""
+
 BODY_LIMIT: Final = 4096
 """Characters of a body that a hold keeps; a record has room for twice that."""
 
@@ -130,7 +133,13 @@ class Run:
         )
 
     def intent(
-        self, operation: Operation, *, digest: str, generation: int, attempt: int = 0
+        self,
+        operation: Operation,
+        *,
+        digest: str,
+        generation: int,
+        attempt: int = 0,
+        atomic: bool = True,
     ) -> Event:
         """Say what is about to be written. No write before this is acknowledged.
 
@@ -139,12 +148,16 @@ class Run:
             digest: of the plan that it was approved in.
             generation: outcomes that the ledger holds for this commit and operation (`generations`).
             attempt: raised only when the platform pinned an error to the key.
+            atomic: the platform stores the write as one or not at all; else the marks of what was there before are kept, which tell a write that
+                was cut off between its parts from what somebody else wrote.
         """
         op = operation.hash
         desired = operation.desired
+        parts = {} if atomic else {"parts": marks(operation.live or {})}
         return self._event(
             RecordKind.INTENT,
             self.provenance.fields()
+            | parts
             | {
                 "after": None if desired is None else sha256_of(desired),
                 "attempt": attempt,
@@ -251,6 +264,14 @@ _COPIED: Final = (
     *("digest", "op", "generation", "attempt", "target", "object", "name", "verb", "direction"),
 )
 """What an outcome repeats of its intent, so that one line answers who, what and by whose leave."""
+
+
+def marks(body: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return short hashes of what each field of a body holds: of each item of a list, of anything else as a whole."""
+    return {
+        name: [sha256_of(item)[:MARK] for item in (value if isinstance(value, list) else [value])]
+        for name, value in body.items()
+    }
 
 
 def _observed(observed: Observed) -> dict[str, Any]:

@@ -38,7 +38,17 @@ _kept = click.option(
 )
 
 
+_api = click.option(
+    "--api",
+    type=click.Choice(["campaigns", "personal-connection"]),
+    default="campaigns",
+    show_default=True,
+    help="Which API it speaks.",
+)
+
+
 @sandbox.command()
+@_api
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -60,23 +70,24 @@ _kept = click.option(
     show_default=True,
     help="Seed of the faults' probabilities.",
 )
-def serve(port: int, state: Path | None, faults: tuple[str, ...], fault_seed: int) -> int:
+def serve(api: str, port: int, state: Path | None, faults: tuple[str, ...], fault_seed: int) -> int:
     """Serve on 127.0.0.1 until interrupted. Meant for: eval "$(reconcile sandbox serve &)"."""
     platform = _platform()
     try:
-        platform.serve(port=port, state=_made(state), faults=faults, fault_seed=fault_seed)
+        platform.serve(port=port, state=_made(state), faults=faults, fault_seed=fault_seed, api=api)
     except (platform.SandboxError, platform.FaultError) as error:
         raise UsageError(str(error)) from None
     return 0
 
 
 @sandbox.command()
+@_api
 @_kept
-def reset(state: Path) -> int:
+def reset(api: str, state: Path) -> int:
     """Forget everything: the next command finds the samples' platform as new."""
     platform = _platform()
     try:
-        platform.reset(_made(state))
+        platform.reset(_made(state), api)
     except platform.SandboxError as error:
         raise UsageError(str(error)) from None
     click.echo(f"reset {state}", err=True)
@@ -85,23 +96,23 @@ def reset(state: Path) -> int:
 
 
 @sandbox.command()
+@_api
 @_kept
 @click.option(
     "--campaigns",
+    "--skills",
+    "count",
     type=click.IntRange(1, 1_000_000),
-    help="Fill with this many campaigns instead of the samples.",
+    help="Fill with this many instead of the samples.",
 )
-def seed(state: Path, campaigns: int | None) -> int:
-    """Fill an empty platform: the samples, or many campaigns for a trial of speed."""
+def seed(api: str, state: Path, count: int | None) -> int:
+    """Fill an empty platform: the samples, or many objects for a trial of speed."""
     platform = _platform()
     try:
-        world = (
-            platform.open_samples(_made(state))
-            if campaigns is None
-            else platform.World.open(_made(state))
-        )
-        if campaigns is not None:
-            platform.seed_many(world, campaigns)
+        kind = platform.platform(api)
+        world = (kind.opened if count is None else kind.bare)(_made(state))
+        if count is not None:
+            kind.fill(world, count)
         world.close()
     except platform.SandboxError as error:
         raise UsageError(str(error)) from None

@@ -26,9 +26,10 @@ from typing import Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 from reconciler.auth import Tokens
+from reconciler.client.hosts import target
 from reconciler.client.lanes import Lanes, Lost, Transport, embedded, tcp
 from reconciler.client.pace import Pacer, equal_jitter, full_jitter, retry_after
-from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Token
+from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Site, Token
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -102,7 +103,12 @@ class Client:
         self._monotonic = monotonic
         self._rng = rng or random.Random()  # noqa: S311 - jitter is no secret
         self._tokens = Tokens(
-            dialect, settings.credentials, settings.variables, run=self.run, monotonic=monotonic
+            dialect,
+            settings.credentials,
+            settings.variables,
+            site=Site(settings.base_url, settings.options.api_version),
+            run=self.run,
+            monotonic=monotonic,
         )
         self._lanes = Lanes(
             settings.base_url, settings.credentials, transport_factory or tcp(settings)
@@ -139,8 +145,16 @@ class Client:
         """Seconds until the deadline."""
         return self._until - self._monotonic()
 
+    async def sign_in(self) -> Token:
+        """Return a token that is good now, asking for one when there is none.
+
+        Raises:
+            AccessError: see `run`.
+        """
+        return await self._tokens.get()
+
     async def run(self, exchange: Exchange[T]) -> T:
-        """Carry an exchange out and return its value.
+        """Carry an exchange out and return its value. What fails is thrown into it first: it may have something to put back.
 
         Raises:
             AccessError: the secret, the host or a scope.
@@ -152,7 +166,12 @@ class Client:
         try:
             calls = next(exchange)
             while True:
-                calls = exchange.send(await self._batch(calls))
+                try:
+                    replies = await self._batch(calls)
+                except ReconcileError as error:
+                    calls = exchange.throw(error)
+                else:
+                    calls = exchange.send(replies)
         except StopIteration as done:
             value: T = done.value
             return value
@@ -197,7 +216,8 @@ class Client:
                 await self._pause(self._pacer.reserve(now) - now, "the next request")
             sent_at = self._monotonic()
             limit_s = min(call.timeout_s, self.left_s)
-            answer = await self._lanes.attempt(call, token, limit_s=limit_s)
+            base = target(call, token, self._settings, self._dialect.HOSTS)
+            answer = await self._lanes.attempt(call, token, base=base, limit_s=limit_s)
         if isinstance(answer, Reply):
             self._heard(call, answer, sent_at)
         return answer

@@ -75,9 +75,11 @@ class Lanes:
         self._open = open_lane
         self._idle: list[Transport] = []
 
-    async def attempt(self, call: Call, token: Token | None, *, limit_s: float) -> Reply | Lost:
-        """Send `call` once and return what came of it within `limit_s` seconds. Never raises for what the network does."""
-        request = _request(self._base_url, call, token, limit_s)
+    async def attempt(
+        self, call: Call, token: Token | None, *, limit_s: float, base: str | None = None
+    ) -> Reply | Lost:
+        """Send `call` once (to `base` in place of the tenant's URL) and return what came of it within `limit_s` seconds. Never raises for what the network does."""
+        request = _request(base or self._base_url, call, token, limit_s)
         lane = self._idle.pop() if self._idle else self._open()
         whole = False
         try:
@@ -121,7 +123,8 @@ class Lanes:
 
     def _hidden(self, text: str, token: Token | None) -> str:
         """Return text of a refusal without what it may echo of us."""
-        for secret in (self._credentials.client_secret, token.value if token else ""):
+        ours = self._credentials
+        for secret in (ours.client_secret, ours.app_secret or "", token.value if token else ""):
             if len(secret) >= SHORTEST_SECRET:
                 text = text.replace(secret, "[hidden]")
         return text

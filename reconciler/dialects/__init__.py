@@ -10,11 +10,14 @@ from reconciler.dialects.base import Dialect
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:  # the type checker proves here that each module is a dialect
-    from reconciler.dialects import campaigns
+    from reconciler.dialects import campaigns, personal_connection
 
-    _proof: tuple[Dialect, ...] = (campaigns,)
+    _proof: tuple[Dialect, ...] = (campaigns, personal_connection)
 
-DIALECTS: Mapping[str, str] = {"campaigns": "reconciler.dialects.campaigns"}
+DIALECTS: Mapping[str, str] = {
+    "campaigns": "reconciler.dialects.campaigns",
+    "personal-connection": "reconciler.dialects.personal_connection",
+}
 """Modules by the `api` that a tenant names; imported when a tenant needs one, never by a name from a file."""
 
 

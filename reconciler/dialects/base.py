@@ -6,7 +6,8 @@ Every conversation is a generator that yields the calls it wants made, receives 
         (reply,) = yield (Call("GET", f"/api/campaigns/{key}"),)
         return …
 
-Calls of one batch may be sent side by side; the next batch waits for all of them. Nobody here sees a socket, so a
+Calls of one batch may be sent side by side; the next batch waits for all of them. A batch that fails is thrown into the
+generator, which may ask for more (to put back what it did) before it raises. Nobody here sees a socket, so a
 dialect is tested from stored samples, and a second one touches no other room.
 """
 
@@ -20,6 +21,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from reconciler import pacing
 from reconciler.calendar import Hours
 from reconciler.effect import Rule
+from reconciler.errors import ReconcileError
 from reconciler.models import Body
 
 JSON: TypeAlias = Any
@@ -43,18 +45,21 @@ class Call:
             or a server error. A write with a key is *not*: servers that ignore keys exist, so whoever writes reads first.
         anonymous: sent without a token.
         timeout_s: seconds one attempt may take.
+        origin: scheme and host to send it to in place of the tenant's; the client refuses one that is neither the
+            tenant's, nor of the dialect's `HOSTS`, nor named in the environment.
     """
 
     method: str
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    json: JSON = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    json: JSON = field(default=None, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     expects: frozenset[int] = frozenset({200})
     repeatable: bool = True
     anonymous: bool = False
     timeout_s: float = 30.0
+    origin: str | None = None
 
     @property
     def where(self) -> str:
@@ -82,20 +87,47 @@ Exchange: TypeAlias = Generator[tuple[Call, ...], tuple[Reply, ...], T]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token and how long it may be used, in seconds from its receipt."""
+    """An access token and how long it may be used, in seconds from its receipt.
+
+    Attributes:
+        base: what stands before the path of each call that carries it: scheme, host and prefix, under the same rule as
+            `Call.origin`; `None` is the tenant's URL.
+    """
 
     value: str = field(repr=False)
     expires_in_s: float
     scopes: frozenset[str] = frozenset()
+    base: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a tenant is.
+
+    Attributes:
+        url: scheme, host and port.
+        version: of the API, where the tenant says it.
+    """
+
+    url: str
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What proves who we are. The secret is in no repr."""
+    """What proves who we are. The secrets are in no repr.
+
+    Attributes:
+        client_id, client_secret: of the client, or of the access key.
+        scope: what to ask for.
+        app_id, app_secret: of the application that asks, where the API wants both.
+    """
 
     client_id: str
     client_secret: str = field(repr=False)
     scope: str | None = None
+    app_id: str | None = None
+    app_secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +185,24 @@ class Snapshot:
         ceilings: the tenant's limits, by the names that `Kind.ceilings` uses; a missing name is no limit.
         scrubs: the do-not-call lists linked to each object, by key.
         at: the platform's clock.
+        lists: every do-not-call list, by id, where a body may choose among them.
+        offers: what bodies may choose among, by the names of `Kind.choices`; a missing name is no limit.
+        unfit: objects that the platform has and the dialect cannot manage: why, by key.
     """
 
     objects: Mapping[str, Live]
     ceilings: Mapping[str, float]
     scrubs: Mapping[str, tuple[ScrubList, ...]]
     at: datetime
+    lists: Mapping[str, ScrubList] = field(default_factory=dict)
+    offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unfit: Mapping[str, str] = field(default_factory=dict)
+
+    def linked(self, key: str, chosen: frozenset[str] | None) -> tuple[ScrubList, ...]:
+        """Return the lists that an object is checked against: those that its body chooses, or (`None`) those that the platform links."""
+        if chosen is None:
+            return self.scrubs.get(key, ())
+        return tuple(self.lists[each] for each in sorted(chosen) if each in self.lists)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +230,32 @@ Bucket: TypeAlias = pacing.Bucket
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that the platform was asked about itself, for `doctor`.
+
+    Attributes:
+        name: what was looked at.
+        holds: whether it is as we rely on.
+        said: what was found.
+        advice: what to do when it does not hold.
+    """
+
+    name: str
+    holds: bool
+    said: str
+    advice: str = ""
+
+
+def probe(name: str, asking: Exchange[str], advice: str) -> Exchange[Check]:
+    """Return what came of asking: its answer in words, or why there is none. One that fails keeps no other from being asked."""
+    try:
+        said = yield from asking
+    except ReconcileError as error:
+        return Check(name, holds=False, said=str(error), advice=advice)
+    return Check(name, holds=True, said=said)
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What an API can do. The engine stays safe without any of it.
 
@@ -193,11 +263,36 @@ class Capabilities:
         activation: what is stored dials only after a refresh that the dialer takes later.
         conditional_writes: a write may quote the version that it replaces.
         idempotency_keys: a write carries a key under which the platform answers a repeat with the first answer.
+        atomic_writes: a write is stored as one or not at all; else it may be cut off between its parts.
     """
 
     activation: bool
     conditional_writes: bool
     idempotency_keys: bool
+    atomic_writes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a kind calls the things that every kind has, for findings and reports.
+
+    Attributes:
+        object: what it is a schedule of.
+        windows: the field that holds the calling windows.
+        span: what says when the schedule runs at all.
+        scrubs: the field that has numbers checked against do-not-call lists.
+        scrub: how a manifest asks for that check.
+        link: how such a list comes to an object.
+        removal: how a manifest that is gone can end what it applied.
+    """
+
+    object: str
+    windows: str
+    span: str
+    scrubs: str
+    scrub: str
+    link: str
+    removal: str
 
 
 class Kind(Protocol):
@@ -206,6 +301,18 @@ class Kind(Protocol):
     @property
     def name(self) -> str:
         """The manifest's `kind`."""
+
+    @property
+    def words(self) -> Words:
+        """What it calls things."""
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """Fields that a body states and no write can change: they must be as the platform has them."""
+
+    @property
+    def immediate(self) -> frozenset[str]:
+        """Fields that act in the very moment of the write on an object that runs."""
 
     @property
     def rules(self) -> Mapping[str, Rule]:
@@ -220,8 +327,20 @@ class Kind(Protocol):
     def ceilings(self, body: Body) -> Mapping[str, float]:
         """Return the quantities that the tenant limits, by the names of `Snapshot.ceilings`."""
 
+    def choices(self, body: Body) -> Mapping[str, frozenset[str]]:
+        """Return what the body names of what the platform offers, by field; the names of `Snapshot.offers`."""
+
     def scrubs(self, body: Body) -> bool:
         """Return whether numbers are checked against do-not-call lists."""
+
+    def lists(self, body: Body) -> frozenset[str] | None:
+        """Return the ids of the do-not-call lists that the body itself links; `None` when links are the platform's."""
+
+    def is_silent(self, live: Live) -> bool:
+        """Return whether the object dials nothing, and will not begin to by itself."""
+
+    def silenced(self, body: Body | None) -> Body | None:
+        """Return what is stored for an object once it is silenced: what was (`body`), where stopping removes nothing, or nothing."""
 
     def audit_fields(self, body: Body) -> Mapping[str, JSON]:
         """Return what an audit record says of the body (DESIGN §6)."""
@@ -242,8 +361,12 @@ class Dialect(Protocol):
     def KINDS(self) -> Mapping[str, Kind]:  # noqa: N802 - a module's constant
         """The kinds of manifest that it can hold, by name."""
 
-    def authenticate(self, credentials: Credentials) -> Exchange[Token]:
-        """Ask for a token."""
+    @property
+    def HOSTS(self) -> tuple[str, ...]:  # noqa: N802 - a module's constant
+        """The vendor's own domains: hosts that an answer may lead to, besides the tenant's."""
+
+    def authenticate(self, credentials: Credentials, site: Site) -> Exchange[Token]:
+        """Ask for a token, and find where its calls go."""
 
     def read(self) -> Exchange[Snapshot]:
         """Read the whole tenant: limits, lists, every object."""
@@ -262,6 +385,9 @@ class Dialect(Protocol):
             body: canonical body, whole.
             token: idempotency key.
             live: what was read just before; the write is refused when the platform can tell that it moved.
+
+        Raises:
+            PartlyWritten: it took several calls and ended between them.
         """
 
     def activate(self, key: str) -> Exchange[Waiting | None]:
@@ -278,14 +404,17 @@ class Dialect(Protocol):
             `None` when the platform takes it, `Waiting` when the dialer would not let go now: ask again.
         """
 
-    def is_silent(self, live: Live) -> bool:
-        """Return whether the object dials nothing, and will not begin to by itself."""
-
     def metrics(self, key: str, start: datetime, end: datetime) -> Exchange[tuple[Bucket, ...]]:
         """Read what was observed in [start, end), whole hours."""
 
     def publish(self, events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:
         """Hand events to the platform's telemetry; return how many it accepted."""
+
+    def examine(self) -> Exchange[tuple[Check, ...]]:
+        """Ask the platform whether what we rely on holds there. Reads only, and never raises for what it answers."""
+
+    def roundtrip(self, key: str) -> Exchange[Check]:
+        """Write what an object holds back unchanged and read it again, where that changes nothing."""
 
     def explain(self, reply: Reply) -> tuple[str, ...]:
         """Return what a refusing answer says, one line a field; never more than it said."""

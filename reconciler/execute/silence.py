@@ -120,7 +120,7 @@ class Silencer:
         while True:
             try:
                 live = await self._lookout.see(operation.key)
-                if self.dialect.is_silent(live):
+                if self.dialect.KINDS[operation.kind].is_silent(live):
                     return live
             except ReconcileError as error:  # a look that fails is no news about the object
                 self.progress(f"{operation.name}: cannot be looked at: {error}")

@@ -11,6 +11,7 @@ from reconciler.errors import (
     AccessError,
     ApiError,
     NotFinished,
+    PartlyWritten,
     ReconcileError,
     TenantLocked,
     Unavailable,
@@ -155,6 +156,9 @@ class Step:
             )
             self.stored = await self.to.platform.run(exchange)
         except ApiError as error:
+            if isinstance(error, PartlyWritten):
+                self.wrote = True
+                raise
             if error.status == PRECONDITION_FAILED:
                 return await self._precondition()
             if not isinstance(error, UncertainWrite) and error.status != CONFLICT:

@@ -31,16 +31,22 @@ class _Splice(NamedTuple):
     text: str
 
 
-def edit(path: Path, changes: Changes) -> str:
+def edit(path: Path, changes: Changes, *, text: str | None = None) -> str:
     """Return the text of a manifest file with new values; nothing is written.
 
     A key that the manifest takes from its profile is added to the manifest, which then wins.
+
+    Args:
+        path: the file.
+        changes: see `Changes`.
+        text: what to edit in place of what the file holds: an earlier edit that is not saved yet.
 
     Raises:
         UsageError: the file holds no manifest of that name.
         ManifestError: the file is not valid YAML, or the value has no text that can be replaced.
     """
-    file, data = show(path), read_file(show(path))
+    file = show(path)
+    data = read_file(file) if text is None else text.encode("utf-8")
     text = data.decode("utf-8", errors="replace")
     documents = reader.read(data, file, keep_places=True)
     wanted = [deepcopy(document.value) for document in documents]

@@ -23,7 +23,7 @@ from reconciler.manifests.folders import (
 )
 from reconciler.manifests.reader import Document, read
 from reconciler.manifests.sources import Profiles, Source, validate
-from reconciler.models import MANIFESTS, Desired, Tenant, model_for
+from reconciler.models import MANIFESTS, Desired, Manifest, Tenant, model_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,27 @@ class Folder:
         }
 
 
-def load(root: Path, tenant: str | None = None, *, keep_places: bool = False) -> Folder:
+def load(
+    root: Path,
+    tenant: str | None = None,
+    *,
+    keep_places: bool = False,
+    may_be_empty: bool = False,
+) -> Folder:
     """Return one tenant's folder.
 
     Args:
         root: a tenant's folder, a folder of such folders, or a file or folder within one.
         tenant: which, when there are several.
         keep_places: keep the place of every field of a compiled body.
+        may_be_empty: a folder that holds `tenant.yaml` alone is one, too.
 
     Raises:
         UsageError: nothing is there, no such tenant, or several and none named.
         ManifestError: every problem of every file.
     """
-    return load_tenant(_chosen(root, tenant), keep_places=keep_places)
+    where = _chosen(root, tenant)
+    return load_tenant(where, keep_places=keep_places, may_be_empty=may_be_empty)
 
 
 def load_readable(root: Path, tenant: str | None = None) -> Folder:
@@ -102,13 +110,15 @@ def _chosen(root: Path, tenant: str | None) -> TenantFolder:
     return chosen[0]
 
 
-def load_tenant(where: TenantFolder, *, keep_places: bool = False) -> Folder:
+def load_tenant(
+    where: TenantFolder, *, keep_places: bool = False, may_be_empty: bool = False
+) -> Folder:
     """Return what one tenant's folder says; see `load`."""
     with _collector_off():
         loader = _Loader(where, keep_places=keep_places)
         loader.add_tenant()
         loader.add_manifests()
-        return loader.folder()
+        return loader.folder(may_be_empty=may_be_empty)
 
 
 def load_settings(where: TenantFolder) -> Tenant:
@@ -186,11 +196,11 @@ class _Loader:
         for file, data in contents:
             self._add(data, file)
 
-    def folder(self) -> Folder:
+    def folder(self, *, may_be_empty: bool = False) -> Folder:
         """Return what was gathered, or raise all that is wrong with it."""
         where = self._where
         self._problems.update(_claimed_twice(self._desired))
-        if not self._desired and not self._problems:
+        if not self._desired and not self._problems and not may_be_empty:
             self._problems.add(Problem(Place(show(where.only or where.path)), NO_MANIFESTS))
         if self._problems:
             raise ManifestError(self._problems)
@@ -243,6 +253,7 @@ class _Loader:
             raise ManifestError([_no_kind(source, document)])
         if self._profiles is None:  # tenant.yaml cannot be read, and its problems are already told
             raise ManifestError([])
+        self._check_api(source, model)
         merged = self._profiles.merge(source)
         manifest = validate(model, merged)
         body = manifest.compile()
@@ -253,11 +264,19 @@ class _Loader:
             name=manifest.metadata.name,
             place=source.start,
             body=body,
-            platform_name=manifest.metadata.campaign_name,
+            platform_name=manifest.platform_name,
             compliance=merged.value.get("compliance", _NOTHING),
             pacing=merged.value.get("pacing", _NOTHING),
             places=places or _NOTHING,
         )
+
+    def _check_api(self, source: Source, model: type[Manifest]) -> None:
+        """Refuse a kind that the tenant's API cannot hold."""
+        api = model.api if self._tenant is None else self._tenant.spec.api
+        if model.api != api:
+            held = " or ".join(kind for kind, each in MANIFESTS.items() if each.api == api)
+            text = f"kind {source.document.value['kind']} is for api: {model.api}, and this tenant's is {api}, which holds {held}"
+            raise ManifestError([Problem(source.place(("kind",)), text)])
 
 
 def _the_only(documents: tuple[Document, ...], file: str) -> Document:

@@ -69,6 +69,9 @@ class Strict(BaseModel):
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True
     )
 
+    CANNOT: ClassVar[Mapping[str, str]] = {}
+    """Keys that people will try and the platform cannot hold: why, and the nearest thing that works."""
+
 
 Name = Annotated[
     str,
@@ -98,9 +101,6 @@ class Metadata(Strict):
 
     owner: Label | None = None
     """Team that answers for the object."""
-
-    campaign_name: Label | None = None
-    """What the platform must call the object. When it differs the plan stops: a guard against a wrong id."""
 
     profile: Name | None = None
     """Profile of tenant.yaml that supplies the keys of spec, compliance and pacing that the manifest leaves away."""
@@ -141,6 +141,12 @@ class Pacing(Strict):
 class Manifest(Strict):
     """One object of one kind. A kind says how it is identified and what it compiles to; the rest is shared."""
 
+    api: ClassVar[str]
+    """The API whose tenants can hold the kind."""
+
+    named_by: ClassVar[str]
+    """The key of metadata that says what the platform must call the object."""
+
     Tombstone: ClassVar[type[Manifest]]
     """The same kind when `metadata.retired` is true: only what identifies the object is required."""
 
@@ -160,6 +166,20 @@ class Manifest(Strict):
     @abstractmethod
     def key(self) -> str:
         """Identity of the object on the platform."""
+
+    @classmethod
+    def spec_of(cls, body: Body) -> dict[str, Any]:
+        """Return the spec that compiles to a canonical body: what `import` writes.
+
+        Raises:
+            ValueError: no manifest of this kind can say it; the message names the field and the reason.
+        """
+        raise NotImplementedError(f"{cls.__name__} describes nothing: {len(body)} fields")
+
+    @property
+    @abstractmethod
+    def platform_name(self) -> str | None:
+        """What the platform must call the object, when the manifest says."""
 
     @abstractmethod
     def compile(self) -> Body | None:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from reconciler.models.base import Body, Expects, Flag, Manifest, Strict
-from reconciler.models.moments import canonical_instant, to_instant, zone
+from reconciler.models.base import Body, Expects, Flag, Label, Manifest, Metadata, Strict
+from reconciler.models.moments import canonical_instant, from_instant, to_instant, zone
 
 PLATFORM_FIELDS = frozenset({"id", "updated_at", "updated_by"})
 """What the platform adds to a schedule that it returns; never part of a body."""
@@ -136,11 +136,29 @@ class RetiredSpec(CampaignKey):
     compliance_windows: object = None
 
 
+class CampaignMetadata(Metadata):
+    """Who and what a campaign's manifest is. Never sent to the platform."""
+
+    campaign_name: Label | None = None
+    """What the platform must call the object. When it differs the plan stops: a guard against a wrong id."""
+
+
 class _OfCampaign(Manifest):
     """What a schedule and its tombstone share."""
 
+    api: ClassVar[str] = "campaigns"
+    named_by: ClassVar[str] = "campaign_name"
+
     kind: Annotated[Literal["CampaignSchedule"], Expects("CampaignSchedule")]
     """What the manifest describes."""
+
+    metadata: CampaignMetadata
+    """Who and what the manifest is."""
+
+    @property
+    def platform_name(self) -> str | None:
+        """Return what the platform must call the campaign."""
+        return self.metadata.campaign_name
 
 
 class RetiredCampaign(_OfCampaign):
@@ -162,6 +180,14 @@ class CampaignSchedule(_OfCampaign):
     """The schedule of one outbound campaign."""
 
     Tombstone: ClassVar[type[Manifest]] = RetiredCampaign
+
+    @classmethod
+    def spec_of(cls, body: Body) -> dict[str, Any]:
+        """Return the body with its instants as wall times of its zone."""
+        return {
+            name: from_instant(value, body["timezone"]) if name in _INSTANTS else value
+            for name, value in body.items()
+        }
 
     spec: CampaignSpec
     """What the platform must hold."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from reconciler.models.base import Expects
+from reconciler.models.base import Expects, Strict
 
 Loc: TypeAlias = tuple[str | int, ...]
 """Where in a document: keys and list positions."""
@@ -49,7 +49,7 @@ def sentences(error: ValidationError, model: type[BaseModel]) -> Iterator[Compla
                 text = f"{_label(loc)} is missing: it must be {_expected(model, loc)}"
                 yield Complaint(loc[:-1], text, of_key=True)
             case "extra_forbidden":
-                yield Complaint(loc, _unknown(loc, _fields(model, loc[:-1])), of_key=True)
+                yield Complaint(loc, _unknown(loc, _within(model, loc[:-1])), of_key=True)
             case "value_error":
                 yield Complaint(loc, f"{_label(loc)} {detail['ctx']['error']}")
             case _ if loc[-1:] == (_KEY,):
@@ -82,7 +82,11 @@ def _is_plain(text: str) -> bool:
         return False
 
 
-def _unknown(loc: Loc, known: dict[str, FieldInfo]) -> str:
+def _unknown(loc: Loc, within: type[BaseModel] | None) -> str:
+    cannot = within.CANNOT if within is not None and issubclass(within, Strict) else {}
+    if (why := cannot.get(str(loc[-1]))) is not None:
+        return f"{_label(loc)} cannot be held: {why}"
+    known = _by_key(within) if within else {}
     where = f" in {_label(loc[:-1])}" if len(loc) > 1 else ""
     near = get_close_matches(str(loc[-1]), known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
@@ -117,12 +121,12 @@ def _expected(model: type[BaseModel], loc: Loc) -> str:
     return words
 
 
-def _fields(model: type[BaseModel], loc: Loc) -> dict[str, FieldInfo]:
-    """Return the keys that a mapping may hold."""
+def _within(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
+    """Return the model at a location; `None` where there is none."""
     here = _Spot(model)
     for part in loc:
         here = here.at(part)
-    return _by_key(here.model) if here.model else {}
+    return here.model
 
 
 class _Spot:

@@ -1,4 +1,4 @@
-"""The kinds of manifest there are. A second one is a module with a `Manifest`, and a line here."""
+"""The kinds of manifest there are. Another one is a module with a `Manifest`, and a line here."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 from reconciler.models.base import Manifest
 from reconciler.models.campaign import CampaignSchedule
+from reconciler.models.skill import SkillSchedule
 
 MANIFESTS: dict[str, type[Manifest]] = {
     "CampaignSchedule": CampaignSchedule,
+    "SkillSchedule": SkillSchedule,
 }
 """Every kind of manifest, by the name that `kind` gives."""
 

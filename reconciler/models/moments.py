@@ -83,6 +83,27 @@ def to_instant(text: str, zone_name: str) -> str:
     return _canonical(wall - ahead)
 
 
+def from_instant(instant: str, zone_name: str) -> str:
+    """Return a canonical instant as people write it in a zone: a wall time, or with its offset where that is not enough.
+
+    Raises:
+        ValueError: no canonical instant, or no zone.
+
+    >>> from_instant("2027-01-11T14:00:00Z", "America/New_York")
+    '2027-01-11 09:00'
+    """
+    moment = datetime.fromisoformat(instant)
+    if moment.tzinfo is None:
+        raise ValueError(f"is no instant: {instant!r}")
+    local = moment.astimezone(zone(zone_name))
+    wall = f"{local:%Y-%m-%d %H:%M}"
+    try:
+        enough = to_instant(wall, zone_name) == instant
+    except ValueError:
+        enough = False
+    return wall if enough else local.isoformat()
+
+
 def _offset_of_wall(wall: datetime, where: ZoneInfo) -> timedelta:
     """Return the offset of a wall time that exists exactly once."""
     before, after = (_offset(wall.replace(tzinfo=where, fold=fold)) for fold in (0, 1))

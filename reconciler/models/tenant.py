@@ -139,8 +139,9 @@ class Profile(Strict):
     @field_validator("spec")
     @classmethod
     def _identifies_nothing(cls, spec: dict[str, Any]) -> dict[str, Any]:
-        if "campaign_id" in spec:
-            raise ValueError("may not hold campaign_id: it belongs to one manifest alone")
+        for key in ("campaign_id", "skill_id"):
+            if key in spec:
+                raise ValueError(f"may not hold {key}: it belongs to one manifest alone")
         return spec
 
 
@@ -232,6 +233,13 @@ class TenantSpec(Strict):
     url: Url
     """The platform: `https://` and a host, or `sandbox:` for the embedded one. Must equal the URL beside the secret."""
 
+    version: Annotated[
+        int | None,
+        Field(ge=30, le=99, validate_default=True),
+        Expects("a whole number from 30 to 99"),
+    ] = None
+    """Version of the personal-connection API that the tenant speaks, such as 33 for `v33.0`; required there, and only there."""
+
     requests_per_second: Annotated[
         float, Field(gt=0, le=1000), Expects("above 0 and at most 1000 (requests per second)")
     ] = 5.0
@@ -258,6 +266,16 @@ class TenantSpec(Strict):
 
     clock: Instant | None = None
     """A fixed clock for an embedded platform, so that samples never rot; only with the URL `sandbox:`."""
+
+    @field_validator("version")
+    @classmethod
+    def _stands_with_its_api(cls, version: int | None, info: ValidationInfo) -> int | None:
+        api = info.data.get("api")
+        if api == "personal-connection" and version is None:
+            raise ValueError("is required with api: personal-connection: such as 33 for v33.0")
+        if api == "campaigns" and version is not None:
+            raise ValueError("is for api: personal-connection alone; leave it away")
+        return version
 
     @field_validator("clock")
     @classmethod

@@ -53,7 +53,9 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         operation = _finishing(_attributed(operation, applied), live, applied)
         if held and wanted.key in held:
             operation = replace(
-                operation, action=Action.HELD, blocked=(_why(held[wanted.key], live),)
+                operation,
+                action=Action.HELD,
+                blocked=(_why(held[wanted.key], live, kinds[wanted.kind]),),
             )
         elif wanted.key not in revert:
             operation = _kept_narrow(operation, applied, kinds[wanted.kind])
@@ -72,12 +74,13 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         tuple(findings),
         snapshot.at,
         judge or Judge(),
+        noun=next(iter(kinds.values())).words.object,
     )
 
 
-def _why(hold: str, live: Live) -> str:
+def _why(hold: str, live: Live, kind: Kind) -> str:
     """Return why an object is left alone; an emergency stop that the dialer has not obeyed yet is no silence."""
-    return hold if live.active_id is None else f"{hold}; it still dials: run `reconcile halt` again"
+    return hold if kind.is_silent(live) else f"{hold}; it still dials: run `reconcile halt` again"
 
 
 def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:

@@ -126,6 +126,7 @@ class Plan:
         findings: all of them, errors first.
         at: the platform's clock when it was read.
         judge: what the findings were judged by, and the limits of carrying it out; see `Judge`.
+        noun: what the objects are called.
     """
 
     origin: Origin
@@ -135,6 +136,7 @@ class Plan:
     findings: tuple[Finding, ...]
     at: datetime
     judge: Judge = field(default_factory=Judge)
+    noun: str = "campaign"
 
     @property
     def digest(self) -> str:

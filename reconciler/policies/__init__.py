@@ -12,7 +12,9 @@ from reconciler.policies import (
     dnc_flag,
     dnc_list,
     ended,
+    fixed_fields,
     identity,
+    running,
     tenant_limits,
     vanished,
 )
@@ -20,10 +22,20 @@ from reconciler.policies.base import Facts, Finding, Level, Policy
 
 POLICIES: Mapping[str, Policy] = {
     policy.ID: policy
-    for policy in (calling_windows, dnc_flag, dnc_list, ended, identity, tenant_limits, vanished)
+    for policy in (
+        calling_windows,
+        dnc_flag,
+        dnc_list,
+        ended,
+        fixed_fields,
+        identity,
+        running,
+        tenant_limits,
+        vanished,
+    )
 }
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Version of the rules and their data tables; part of every plan's digest."""
 
 OFF = "off"

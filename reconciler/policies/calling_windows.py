@@ -31,10 +31,11 @@ def check(facts: Facts) -> Iterator[Finding]:
     for desired in facts.desired:
         if desired.body is None:
             continue
-        hours = facts.kinds[desired.kind].hours(desired.body)
+        kind = facts.kinds[desired.kind]
+        hours, words = kind.hours(desired.body), kind.words
         if not hours.windows:
-            message = "no calling window: it would dial every contact at any hour, nights included; add compliance_windows"
-            yield about(desired, ID, LEVEL, message, field="compliance_windows")
+            message = f"no calling window: it would dial every contact at any hour, nights included; add {words.windows}"
+            yield about(desired, ID, LEVEL, message, field=words.windows)
         elif not calendar.ever_open(hours):
-            message = "start_time to end_time never meets a calling window, so it would never dial"
-            yield about(desired, ID, Level.WARNING, message, field="compliance_windows")
+            message = f"{words.span} never meets a calling window, so it would never dial"
+            yield about(desired, ID, Level.WARNING, message, field=words.windows)

@@ -25,8 +25,7 @@ LEVEL: Final = Level.WARNING
 def check(facts: Facts) -> Iterator[Finding]:
     """Yield one finding for each object that dials unchecked numbers."""
     for desired in facts.desired:
-        if desired.body is not None and not facts.kinds[desired.kind].scrubs(desired.body):
-            message = (
-                "numbers are dialed without a check against DNC lists: set dnc_verification: true"
-            )
-            yield about(desired, ID, LEVEL, message, field="dnc_verification")
+        kind = facts.kinds[desired.kind]
+        if desired.body is not None and not kind.scrubs(desired.body):
+            message = f"numbers are dialed without a check against DNC lists: {kind.words.scrub}"
+            yield about(desired, ID, LEVEL, message, field=kind.words.scrubs)

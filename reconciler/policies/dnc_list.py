@@ -37,7 +37,10 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def _of(desired: Desired, facts: Facts) -> Iterator[Finding]:
-    linked = facts.live.scrubs.get(desired.key, ()) if facts.live else ()
+    if facts.live is None or desired.body is None:
+        return
+    kind = facts.kinds[desired.kind]
+    linked = facts.live.linked(desired.key, kind.lists(desired.body))
     syncing = [entry for entry in linked if entry.status == "SYNCING"]
     for entry in syncing:
         message = f"DNC list {entry.name} ({entry.id}) is SYNCING: the dialer takes no refresh until it is ACTIVE"
@@ -52,5 +55,5 @@ def _of(desired: Desired, facts: Facts) -> Iterator[Finding]:
             desired,
             ID,
             LEVEL,
-            f"no ACTIVE DNC list is linked to this campaign ({has}): link one on the platform before it dials",
+            f"no ACTIVE DNC list is linked to this {kind.words.object} ({has}): {kind.words.link}",
         )

@@ -17,6 +17,8 @@ FAIL:
     platform: {campaigns: [{id: "1001", name: Spring Renewals}]}
     spec: {campaign_id: "10001"}
 
+An object that the platform has and this API cannot manage is named with the reason.
+
 The object is left alone whatever the change would do: a typo in an id must not narrow or stop somebody else's campaign.
 
 Source: the manifest format. Needs the platform; says nothing offline.
@@ -41,18 +43,17 @@ def check(facts: Facts) -> Iterator[Finding]:
     for desired in facts.desired:
         live = facts.live.objects.get(desired.key)
         if live is None:
-            yield from _unknown(desired)
+            yield from _unknown(desired, facts)
         elif desired.platform_name is not None and desired.platform_name != live.name:
             message = f'the platform calls {desired.key} "{live.name}", not "{desired.platform_name}": one of the two is a slip'
             yield about(desired, ID, LEVEL, message, stops=True)
 
 
-def _unknown(desired: Desired) -> Iterator[Finding]:
-    if not desired.retired:
-        yield about(
-            desired,
-            ID,
-            LEVEL,
-            f"the platform has no campaign {desired.key}: create it there, or correct the id",
-            stops=True,
-        )
+def _unknown(desired: Desired, facts: Facts) -> Iterator[Finding]:
+    """Yield a finding for what the platform has not, or has and cannot be managed; a tombstone's object may be gone."""
+    why = facts.live.unfit.get(desired.key) if facts.live else None
+    if desired.retired and why is None:
+        return
+    noun = facts.kinds[desired.kind].words.object
+    text = why or f"the platform has no {noun} {desired.key}: create it there, or correct the id"
+    yield about(desired, ID, LEVEL, text, stops=True)

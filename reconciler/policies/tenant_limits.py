@@ -1,4 +1,4 @@
-"""No schedule asks for more than the tenant's dialer gives: dial rate, calls at once.
+"""No schedule asks for more than the tenant has: a rate, a ratio, a time zone, a do-not-call list.
 
 PASS:
 
@@ -16,9 +16,10 @@ Needs the platform; says nothing offline.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from reconciler.dialects.base import Kind
 from reconciler.models import Desired
 from reconciler.policies.base import Facts, Finding, Level, about
 
@@ -37,6 +38,19 @@ def check(facts: Facts) -> Iterator[Finding]:
             for quantity, value in asked.items():
                 if value > limits.get(quantity, value):
                     yield _finding(desired, quantity, value, limits[quantity])
+            yield from _not_offered(desired, facts.kinds[desired.kind], facts.live.offers)
+
+
+def _not_offered(
+    desired: Desired, kind: Kind, offers: Mapping[str, frozenset[str]]
+) -> Iterator[Finding]:
+    """Yield one finding for each field that names what the platform does not have."""
+    for field, named in kind.choices(desired.body or {}).items():
+        missing = sorted(named - offers.get(field, named))
+        if missing:
+            there = ", ".join(sorted(offers[field])) or "none"
+            message = f"{field} names {', '.join(missing)}, which the platform does not have here; it has {there}"
+            yield about(desired, ID, LEVEL, message, field=field)
 
 
 def _finding(desired: Desired, quantity: str, value: float, limit: float) -> Finding:

@@ -39,5 +39,8 @@ def check(facts: Facts) -> Iterator[Finding]:
             and live is not None
             and (live.stored is not None or live.active_id is not None)
         ):
-            message = f"manifest {name} is gone, but what it applied still stands on {key}: bring it back with metadata.retired: true to remove it"
+            removal = next(iter(facts.kinds.values())).words.removal
+            message = (
+                f"manifest {name} is gone, but what it applied still stands on {key}: {removal}"
+            )
             yield Finding(ID, LEVEL, message, key=key, name=name)

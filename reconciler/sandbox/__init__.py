@@ -25,6 +25,9 @@ limit happen without waiting.
 `serve(...)` puts a world on 127.0.0.1 and prints the environment for a client; `with loopback(app) as url:` does so for
 a test. They and `create_app` need the extra `cxone-reconcile[sandbox]`; the rest needs the standard library alone. This package imports nothing else of the product:
 what checks must not share code with what is checked.
+
+The Personal Connection API stands beside it, over the same ground: `SkillWorld.open`, `seed_skill_samples`,
+`create_connection_app`; `platform(api)` gives either by the name that a tenant's `api` has.
 """
 
 from __future__ import annotations
@@ -35,13 +38,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reconciler.sandbox.campaigns import create_app
     from reconciler.sandbox.clock import Ticker
+    from reconciler.sandbox.connection import create_connection_app
     from reconciler.sandbox.faults import Faults
-    from reconciler.sandbox.seed import open_samples, reset, seed_many, seed_samples
+    from reconciler.sandbox.platforms import PLATFORMS, platform, reset
+    from reconciler.sandbox.seed import open_samples, seed_many, seed_samples
     from reconciler.sandbox.server import loopback, serve
+    from reconciler.sandbox.skill_seed import (
+        open_skill_samples,
+        seed_many_skills,
+        seed_skill_samples,
+    )
+    from reconciler.sandbox.skills import SkillWorld
     from reconciler.sandbox.trouble import FaultError, SandboxError, SandboxMissing
     from reconciler.sandbox.world import Credentials, Settings, World, credentials
 
 _HOMES = {
+    "seed_skill_samples": "skill_seed",
+    "seed_many_skills": "skill_seed",
+    "platform": "platforms",
+    "open_skill_samples": "skill_seed",
+    "create_connection_app": "connection",
+    "SkillWorld": "skills",
+    "PLATFORMS": "platforms",
     "Credentials": "world",
     "FaultError": "trouble",
     "Faults": "faults",
@@ -54,28 +72,35 @@ _HOMES = {
     "credentials": "world",
     "loopback": "server",
     "open_samples": "seed",
-    "reset": "seed",
+    "reset": "platforms",
     "seed_many": "seed",
     "seed_samples": "seed",
     "serve": "server",
 }
 
 __all__ = [
+    "PLATFORMS",
     "Credentials",
     "FaultError",
     "Faults",
     "SandboxError",
     "SandboxMissing",
     "Settings",
+    "SkillWorld",
     "Ticker",
     "World",
     "create_app",
+    "create_connection_app",
     "credentials",
     "loopback",
     "open_samples",
+    "open_skill_samples",
+    "platform",
     "reset",
     "seed_many",
+    "seed_many_skills",
     "seed_samples",
+    "seed_skill_samples",
     "serve",
 ]
 

@@ -39,6 +39,10 @@ no-keys                      Idempotency-Key is ignored
 no-etags                     no ETag, `etag` is null, If-Match and If-None-Match are ignored
 no-expand                    `expand` is ignored: no `dialer`, `schedule`, `etag`
 reject-expand                400 naming `expand`
+partial                      a settings block of a skill is not taken, and 206 says so in its body
+no-bulk                      `/skills/parameters` does not exist
+odd-bulk                     `/skills/parameters` says another aggressiveness than the block
+old-stats                    the contacts' list has its older name
 
 OPTION      says
 times=N     N times, then never again (default: always)
@@ -58,7 +62,10 @@ from random import Random
 from reconciler.sandbox.trouble import FaultError
 
 _ANY = ("* *",)
-_LOGGED_IN = ("* /api/campaigns*", "* /api/dialer/*", "* /api/dnc/*", "* /api/telemetry/*")
+_LOGGED_IN = (
+    *("* /api/campaigns*", "* /api/dialer/*", "* /api/dnc/*", "* /api/telemetry/*"),
+    "* /inContactAPI/*",
+)
 _WRITES = ("POST /api/campaigns/*/schedule", "DELETE /api/campaigns/*/schedule")
 _REFRESH = ("PUT /api/campaigns/*/actions/refresh",)
 _PAGES = ("GET /api/campaigns", "GET /api/dnc/lists")
@@ -73,6 +80,9 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("short-page", "shifted-page", "wrong-total"), _PAGES),
     **dict.fromkeys(("no-expand", "reject-expand"), _PAGES[:1]),
     "no-etags": _READS + _WRITES,
+    "partial": ("PUT /inContactAPI/*/parameters/*",),
+    **dict.fromkeys(("no-bulk", "odd-bulk"), ("GET /inContactAPI/*/skills/parameters",)),
+    "old-stats": ("GET /inContactAPI/*/wfm-data/*",),
     "locked": _REFRESH,
     "syncing": (),
 }

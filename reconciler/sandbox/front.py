@@ -173,6 +173,7 @@ class Front:
         world: behind it.
         drop: makes what an in-process app raises in place of an answer.
         sleep: waits the seconds given.
+        refuse: says a refusal in the API's words.
     """
 
     def __init__(
@@ -180,10 +181,12 @@ class Front:
         world: Ground,
         drop: Callable[[], Exception] = ConnectionResetError,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        refuse: Callable[[Refusal], Answer] = Answer.refusing,
     ) -> None:
         self._world = world
         self._drop = drop
         self._sleep = sleep
+        self._refuse = refuse
         self._limit = Limit()
 
     async def take(self, operation: Operation, request: Request) -> Response:
@@ -197,7 +200,7 @@ class Front:
             self._limit.check(settings.requests_per_second, settings.burst, now)
             answer = None if "reset-before" in strikes else await self._answer(call)
         except Refusal as refusal:
-            answer = Answer.refusing(refusal)
+            answer = self._refuse(refusal)
         return self._send(call, answer)
 
     def plain(self, answer: Answer) -> Response:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from reconciler.sandbox import tokens
 from reconciler.sandbox.clock import Reading, from_ms, parse_instant, to_ms, utc_now
@@ -86,6 +86,12 @@ class Ground:
         traffic: answers by (method, route, status); status 0 is a dropped connection. Counted by the HTTP side.
     """
 
+    tables: ClassVar[str] = ""
+    """What one API's content needs beside the store's own tables: statements that may be repeated."""
+
+    emptied: ClassVar[tuple[str, ...]] = ()
+    """Those of them that a reset empties."""
+
     def __init__(self, store: Store, reading: Reading, faults: Faults) -> None:
         self._store = store
         self._reading = reading
@@ -127,6 +133,8 @@ class Ground:
         with world._store.write() as db:
             if not db.execute("SELECT 1 FROM clients").fetchone():
                 _found(db)
+            for statement in filter(str.strip, cls.tables.split(";")):
+                db.execute(statement)
             world._key = bytes.fromhex(_meta(db, "token_key"))
         if settings is not None:
             world.configure(settings)
@@ -186,7 +194,7 @@ class Ground:
     def reset(self) -> None:
         """Empty the world. Clients, settings and the clock stay."""
         with self._store.write() as db:
-            for table in EMPTIED:
+            for table in (*EMPTIED, *self.emptied):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant of ours
 
     @contextmanager
@@ -213,13 +221,23 @@ class Ground:
             r["id"]: Credentials(r["id"], r["secret"], tuple(r["scopes"].split())) for r in rows
         }
 
-    def issue(self, client_id: str, secret: str, scope: str | None = None) -> Token:
+    def issue(
+        self,
+        client_id: str,
+        secret: str,
+        scope: str | None = None,
+        *,
+        life_s: int = TOKEN_S,
+        **more: str,
+    ) -> Token:
         """Issue a token.
 
         Args:
             client_id: who asks.
             secret: proves it.
             scope: space-separated part of the client's scopes; `None` asks for all.
+            life_s: seconds that it is good for.
+            **more: claims that the API adds.
 
         Raises:
             Unauthorized: unknown client, or another secret.
@@ -238,10 +256,11 @@ class Ground:
             "iss": "cxone-sandbox",
             "sub": client_id,
             "scope": " ".join(wanted),
+            **more,
         }
-        claims |= {"iat": now, "exp": now + TOKEN_S, "jti": secrets.token_hex(8)}
+        claims |= {"iat": now, "exp": now + life_s, "jti": secrets.token_hex(8)}
         value = tokens.sign(claims, self._key)
-        return Token(client_id, frozenset(wanted), now + TOKEN_S, value)
+        return Token(client_id, frozenset(wanted), now + life_s, value)
 
     def authenticate(self, value: str) -> Token:
         """Return what a token allows.

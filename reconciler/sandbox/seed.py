@@ -36,18 +36,6 @@ def open_samples(path: str | Path | None = None, **options: Any) -> World:  # no
     return world
 
 
-def reset(path: str | Path) -> None:
-    """Empty a state file, and forget its pinned clock.
-
-    Raises:
-        SandboxError: it is not ours; it is left alone.
-    """
-    world = World.open(path)
-    world.reset()
-    world.pin("system")
-    world.close()
-
-
 def seed_samples(world: World) -> None:
     """Fill a world so that the sample manifests find three creates, an update, a retirement and a no-op.
 

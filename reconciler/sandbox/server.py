@@ -14,12 +14,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TextIO, TypeAlias
 
-from reconciler.sandbox.campaigns import create_app
 from reconciler.sandbox.front import ABORT
-from reconciler.sandbox.ground import credentials
-from reconciler.sandbox.seed import open_samples
+from reconciler.sandbox.ground import Ground, credentials
+from reconciler.sandbox.platforms import PLATFORMS
 from reconciler.sandbox.trouble import SandboxError, SandboxMissing
-from reconciler.sandbox.world import World
 
 try:
     import uvicorn
@@ -38,11 +36,12 @@ def serve(
     faults: Sequence[str] = (),
     fault_seed: int = 0,
     out: TextIO | None = None,
+    api: str = "campaigns",
 ) -> None:
     """Serve a world until SIGINT or SIGTERM. An empty one gets the samples.
 
     First writes an `export` line for each of `CXONE_TENANT_URL`, `CXONE_CLIENT_ID`, `CXONE_CLIENT_SECRET` and
-    `CXONE_CAMPAIGN_ID`, then closes that output, so that whoever captures it goes on.
+    `CXONE_CAMPAIGN_ID` (or `CXONE_SKILL_ID`), then closes that output, so that whoever captures it goes on.
 
     Args:
         port: 0 takes a free one.
@@ -50,18 +49,20 @@ def serve(
         faults: specifications (`faults`).
         fault_seed: of the faults' probabilities.
         out: where the lines go; the standard output when `None`.
+        api: `campaigns` or `personal-connection`.
 
     Raises:
         SandboxError: the port is taken, or the file cannot be used.
         FaultError: a specification is wrong.
     """
-    world = open_samples(state, faults=faults, fault_seed=fault_seed)
+    platform = PLATFORMS[api]
+    world = platform.opened(state, faults=faults, fault_seed=fault_seed)
     listener = listen(port)
-    _announce(world, listener, sys.stdout if out is None else out)
+    _announce(world, platform.example(world), listener, sys.stdout if out is None else out)
     # The server hands a signal on when it is done; by then there is nothing left to interrupt.
     kept = {s: signal.signal(s, lambda *_: None) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _server(create_app(world)).run(sockets=[listener])
+        _server(platform.app(world)).run(sockets=[listener])
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
@@ -107,16 +108,18 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{HOST}:{listener.getsockname()[1]}"
 
 
-def _announce(world: World, listener: socket.socket, out: TextIO) -> None:
+def _announce(
+    world: Ground, example: tuple[str, str], listener: socket.socket, out: TextIO
+) -> None:
     login = credentials(world)
-    rows, _ = world.campaign_page(1, 1)
+    variable, key = example
     out.writelines(
         f"export CXONE_{name}={value}\n"
         for name, value in {
             "TENANT_URL": url_of(listener),
             "CLIENT_ID": login.client_id,
             "CLIENT_SECRET": login.client_secret,
-            "CAMPAIGN_ID": rows[0]["id"] if rows else "",
+            variable: key,
         }.items()
     )
     out.flush()

@@ -53,7 +53,8 @@ class Invalid(Refusal):
     status = 400
 
     def __init__(self, errors: Iterable[tuple[str, str]]) -> None:
-        super().__init__({"errors": [{"field": f, "message": m} for f, m in errors]})
+        self.errors = tuple(errors)
+        super().__init__({"errors": [{"field": f, "message": m} for f, m in self.errors]})
 
 
 class BadGrant(Refusal):

@@ -66,14 +66,16 @@ async def optimize(world: World, asked: Request) -> Report:
     """Return what a strategy advises for each object; edit the proposals into the manifests when asked."""
     folder = load(asked.path, asked.tenant)
     keys = chosen(folder, asked.names)
-    wanted = [
+    every = [
         each
         for each in folder.desired
-        if each.body is not None and FIELD in each.body and (keys is None or each.key in keys)
+        if each.body is not None and (keys is None or each.key in keys)
     ]
+    wanted = [each for each in every if FIELD in (each.body or {})]
+    others = [each for each in every if FIELD not in (each.body or {})]
     async with sessions.opened(world, folder, asked.network, recorded=False) as session:
         snapshot, _ = await session.read()
-        observed = await _observed(session, asked, wanted, snapshot)
+        observed = await _observed(session, asked, every, snapshot)
         ceiling = snapshot.ceilings.get(FIELD)
         subjects = [
             Subject(each.key, each.name, _rate(each), observed.get(each.key, ()), ceiling)
@@ -82,10 +84,22 @@ async def optimize(world: World, asked: Request) -> Report:
         advice = STRATEGIES[asked.strategy].propose(
             subjects, target_answer_rate=asked.target_answer_rate
         )
+        advice = (*advice, *(_without_a_rate(each, observed.get(each.key, ())) for each in others))
         proposals = [each for each in advice if isinstance(each, Proposal)]
         lost = await _tell(session, asked, proposals, snapshot)
     written = _write(wanted, proposals) if asked.write else ()
     return _report(session, asked, wanted, advice, written, lost)
+
+
+def _without_a_rate(desired: Desired, hours: Sequence[Bucket]) -> Declined:
+    """Return what was observed of an object that is not paced in calls per second: no strategy here can propose for it."""
+    attempts, answers = sum(h.attempts for h in hours), sum(h.answers for h in hours)
+    seen = "nothing was observed"
+    if attempts and answers:
+        abandons = sum(hour.abandons for hour in hours)
+        seen = f"{answers / attempts:.1%} of {attempts} attempts were answered and {abandons / answers:.1%} of those abandoned"
+    reason = f"{desired.kind} has no {FIELD}, so there is nothing to propose; in {count(len(hours), 'hour')} {seen}"
+    return Declined(desired.key, desired.name, reason)
 
 
 async def _tell(

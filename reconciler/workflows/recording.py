@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from reconciler import audit
@@ -59,7 +59,7 @@ class Recorder:
         self._telemetry = telemetry
         self._stop = stop
         self._digest = ""
-        self._scrubs: Mapping[str, tuple[ScrubList, ...]] = {}
+        self._snapshot: Snapshot | None = None
         self._generations = audit.generations(ledger.records())
         self._intents: dict[str, Event] = {}
         self._waiting: list[Event] = []
@@ -88,7 +88,7 @@ class Recorder:
             before: what is to be recorded first.
             purpose: what the run is for.
         """
-        self._digest, self._scrubs = plan.digest, snapshot.scrubs
+        self._digest, self._snapshot = plan.digest, snapshot
         self._batch = max(BATCH_LEAST, len(operations) // 20)
         begun = self._run.open(
             digest=plan.digest,
@@ -212,13 +212,14 @@ class Recorder:
             digest=self._digest,
             generation=self._generation(operation),
             attempt=attempt,
+            atomic=self._session.dialect.CAPABILITIES.atomic_writes,
         )
         self._intents[operation.hash] = event
         return event
 
     def _outcome(self, outcome: Outcome) -> Event:
         operation = outcome.operation
-        lists = self._scrubs.get(operation.key, ())
+        lists = self._lists(operation)
         kind = self._session.dialect.KINDS[operation.kind]
         active = any(entry.status == "ACTIVE" for entry in lists)
         scrubs = operation.desired is not None and kind.scrubs(operation.desired)
@@ -233,6 +234,12 @@ class Recorder:
             latency_s=outcome.latency_s,
             message=outcome.message or None,
         )
+
+    def _lists(self, operation: Operation) -> tuple[ScrubList, ...]:
+        """Return the do-not-call lists that the object is checked against once it is as desired."""
+        kind = self._session.dialect.KINDS[operation.kind]
+        chosen = None if operation.desired is None else kind.lists(operation.desired)
+        return () if self._snapshot is None else self._snapshot.linked(operation.key, chosen)
 
     def _at(self) -> str:
         """Return the platform's clock, as records write it."""

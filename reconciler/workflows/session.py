@@ -78,6 +78,7 @@ async def opened(
         proxy=network.proxy,
         ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
         burst_s=URGENT_BURST_S if network.urgent else DEFAULT_BURST_S,
+        api_version=folder.tenant.spec.version,
     )
     settings = Settings.read(world.environ, folder.name, folder.tenant.spec.url, options=options)
     dialect = dialect_for(folder.tenant.spec.api)
@@ -120,13 +121,14 @@ def _embedded(folder: Folder, top: Path) -> Iterator[tuple[Any, Credentials]]:
     home = top / STATE
     home.mkdir(exist_ok=True)
     try:
-        platform = sandbox.open_samples(home / f"{folder.name}.db")
+        kind = sandbox.platform(folder.tenant.spec.api)
+        platform = kind.opened(home / f"{folder.name}.db")
     except sandbox.SandboxError as error:
         raise UsageError(str(error)) from None
     try:
         if folder.tenant.spec.clock is not None:
             platform.pin(folder.tenant.spec.clock.isoformat())
         login = sandbox.credentials(platform)
-        yield sandbox.create_app(platform), Credentials(login.client_id, login.client_secret)
+        yield kind.app(platform), Credentials(login.client_id, login.client_secret)
     finally:
         platform.close()

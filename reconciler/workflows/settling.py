@@ -7,6 +7,7 @@ An intent without an outcome is a write whose fate nobody recorded: the run was 
 | what was to be written | it is closed as `confirmed`, or as stored and not active; this run activates it |
 | what was there before, and the same write derives again from the same commit | it stays open: this run sends it again, under its own key |
 | what was there before, otherwise, or it was a further attempt | it is closed as `not_started`: nothing had been written |
+| nothing but what was there before or was meant, at a platform that writes in parts | it is closed as `failed`: it was cut off, and the rest is planned again |
 | something else | it is closed as `unknown`: somebody else wrote since, and the platform does not say what came between; planning takes it for applied, so that what was narrowed since is held |
 """
 
@@ -16,12 +17,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.audit import Event, Record, Run
+from reconciler.audit import Event, Record, Run, marks
 from reconciler.dialects.base import Live
 from reconciler.errors import ApiError, Refused
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.plan import Plan, Result, live_hash, sha256_of
+from reconciler.models import Body
+from reconciler.plan import Action, Plan, Result, live_hash, sha256_of
 from reconciler.workflows.keeping import origin_of
 from reconciler.workflows.session import Session
 
@@ -71,9 +73,26 @@ async def _left(session: Session, intent: Record) -> Left:
 def _fate(session: Session, intent: Record, live: Live) -> Result | None:
     kind = session.dialect.KINDS[intent.data["object"]]
     stored = None if live.stored is None else sha256_of(kind.canonical(live.stored))
+    if intent.data["verb"] == Action.HALT and not kind.is_silent(live):
+        removed = live.stored is None and not live.settled
+        return Result.STORED_NOT_ACTIVE if removed else None
     if stored == intent.data["after"]:
         return Result.CONFIRMED if live.settled else Result.STORED_NOT_ACTIVE
-    return None if live_hash(live, kind) == intent.data["before"] else Result.UNKNOWN
+    if live_hash(live, kind) == intent.data["before"]:
+        return None
+    return Result.FAILED if _cut_off(intent, kind.canonical(live.stored or {})) else Result.UNKNOWN
+
+
+def _cut_off(intent: Record, now: Body) -> bool:
+    """Return whether all that is there was there before or was meant: a write of several parts that ended between them.
+
+    Where a write is stored as one, no intent keeps marks, and such a mixture is somebody else's.
+    """
+    before, after = intent.data.get("parts"), intent.data["body"]
+    if before is None or after is None:
+        return False
+    meant, found = marks(after), marks(now)
+    return all(set(found[name]) <= {*before.get(name, ()), *meant.get(name, ())} for name in found)
 
 
 def told(session: Session, lefts: Iterable[Left], run: Run) -> tuple[Event, ...]:
@@ -120,6 +139,7 @@ def _outcome(session: Session, left: Left, result: Result, run: Run) -> Event:
 
 
 _SAID = {
+    Result.FAILED: "read back by a later run: it was cut off between its parts",
     Result.NOT_STARTED: "read back by a later run: nothing had been written",
     Result.UNKNOWN: "read back by a later run: somebody else wrote since, so the platform does not tell whether this was",
 }
@@ -128,6 +148,7 @@ _SAID = {
 def notes_on(lefts: Sequence[Left]) -> tuple[str, ...]:
     """Return a sentence about each write that was left open."""
     said = {
+        Result.FAILED: "it was cut off between its parts; what is missing is planned again",
         Result.CONFIRMED: "it had been done, and is recorded now",
         Result.STORED_NOT_ACTIVE: "it is stored and not active; this run activates it",
         Result.UNKNOWN: "whether it was done cannot be told, because somebody else wrote since: look at what the plan says of it",

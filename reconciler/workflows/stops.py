@@ -36,7 +36,7 @@ class Target:
 
     def dials(self, dialect: Dialect) -> bool:
         """Return whether it has to be stopped: what nobody could ask about does."""
-        return self.live is None or not dialect.is_silent(self.live)
+        return self.live is None or not dialect.KINDS[self.kind].is_silent(self.live)
 
     def operation(self, dialect: Dialect, place: Place) -> Operation:
         """Return the write that stops it."""
@@ -48,7 +48,7 @@ class Target:
             name=self.name,
             platform_name=live.name,
             action=Action.HALT,
-            desired=None,
+            desired=kind.silenced(stored),
             live=stored,
             live_hash=live_hash(live, kind),
             fields=(),
@@ -90,7 +90,8 @@ class Known:
     def everything(self) -> tuple[Target, ...]:
         """Return what dials, whoever stored it, and what a manifest could make dial."""
         live = self.live or {}
-        dialing = {key for key, each in live.items() if not self.dialect.is_silent(each)}
+        kind = next(iter(self.dialect.KINDS.values()))
+        dialing = {key for key, each in live.items() if not kind.is_silent(each)}
         wanted = {each.key for each in self.folder.desired if not each.retired}
         return tuple(self._target(key) for key in sorted(dialing | wanted))
 

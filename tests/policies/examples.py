@@ -8,11 +8,19 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from reconciler.dialects.base import ScrubList
+from reconciler.dialects.base import Live, ScrubList, Snapshot
 from reconciler.errors import Place
 from reconciler.models import Desired, model_for
 from reconciler.policies.base import Facts, Finding, Policy
-from tests.factories import NOW, make_facts, make_live, make_snapshot
+from tests.factories import (
+    NOW,
+    SKILLS,
+    make_facts,
+    make_live,
+    make_skill_body,
+    make_skill_desired,
+    make_snapshot,
+)
 
 _BLOCK = re.compile(r"^(PASS|FAIL):\n\n((?:    .*(?:\n|$))+)", re.MULTILINE)
 _MANIFEST: dict[str, Any] = {
@@ -48,6 +56,8 @@ def facts_of(example: dict[str, Any]) -> Facts:
     """Return the facts that an example describes, the rest being in order."""
     unknown = set(example) - {"metadata", "spec", "platform", "applied"}
     assert not unknown, f"no part of an example: {unknown}"
+    if "skill_id" in example.get("spec", {}):
+        return _of_skills(example)
     says = {**_PLATFORM, **example.get("platform", {})}
     snapshot = make_snapshot(
         [make_live(row["id"], name=row["name"]) for row in says["campaigns"]],
@@ -60,6 +70,24 @@ def facts_of(example: dict[str, Any]) -> Facts:
         now=datetime.fromisoformat(says["clock"]),
         applied=example.get("applied", {}),
     )
+
+
+def _of_skills(example: dict[str, Any]) -> Facts:
+    """Return the facts of an example about skills: each is as `make_skill_body` says, but for what the example says of it."""
+    group = ScrubList("70", "Group", "ACTIVE")
+    live = [
+        Live(
+            row["skill_id"],
+            "Skill",
+            row.get("running", False),
+            make_skill_body(**{name: value for name, value in row.items() if name != "running"}),
+        )
+        for row in example["platform"]["skills"]
+    ]
+    snapshot = Snapshot({each.key: each for each in live}, {}, {}, NOW, lists={"70": group})
+    spec = {name: value for name, value in example["spec"].items() if name != "skill_id"}
+    desired = make_skill_desired(example["spec"]["skill_id"], **spec)
+    return make_facts([desired], live=snapshot, kinds=SKILLS)
 
 
 def findings(policy: Policy, example: dict[str, Any]) -> list[Finding]:

@@ -6,6 +6,7 @@ Source: the platform's API description, "campaigns". What a server may leave out
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,16 +16,19 @@ from reconciler.dialects.base import (
     Bucket,
     Call,
     Capabilities,
+    Check,
     Credentials,
     Exchange,
     Kind,
     Live,
     Reply,
     ScrubList,
+    Site,
     Snapshot,
     Stored,
     Token,
     Waiting,
+    probe,
 )
 from reconciler.dialects.campaigns.answers import Answer, is_id, pages
 from reconciler.dialects.campaigns.kind import CampaignKind
@@ -32,7 +36,12 @@ from reconciler.errors import ApiError, UncertainWrite
 from reconciler.models import Body
 
 NAME: Final = "campaigns"
-CAPABILITIES: Final = Capabilities(activation=True, conditional_writes=True, idempotency_keys=True)
+CAPABILITIES: Final = Capabilities(
+    activation=True, conditional_writes=True, idempotency_keys=True, atomic_writes=True
+)
+HOSTS: Final[tuple[str, ...]] = ()
+"""No answer of this API leads anywhere else."""
+
 KINDS: Final[Mapping[str, Kind]] = {CampaignKind.name: CampaignKind()}
 
 DEFAULT_CEILINGS: Final = {"max_dial_rate": 50.0, "max_concurrent_calls": 2000.0}
@@ -58,7 +67,7 @@ def _path(key: str, *rest: str) -> str:
 # --- signing in ---------------------------------------------------------------------------------------------------------
 
 
-def authenticate(credentials: Credentials) -> Exchange[Token]:
+def authenticate(credentials: Credentials, site: Site | None = None) -> Exchange[Token]:  # noqa: ARG001 - the tenant's URL is all there is
     """Ask for a client-credentials token (contract: `POST /api/oauth2/token`)."""
     form = {
         "grant_type": "client_credentials",
@@ -278,9 +287,52 @@ def silence(key: str, *, token: str) -> Exchange[Waiting | None]:
     return (yield from activate(key))
 
 
-def is_silent(live: Live) -> bool:
-    """Return whether nothing is stored and nothing dials: what is stored dials after anybody's refresh."""
-    return live.stored is None and live.active_id is None
+# --- what holds here ----------------------------------------------------------------------------------------------------
+
+
+def examine() -> Exchange[tuple[Check, ...]]:
+    """Ask for each thing that a server may leave out, and whether each scope that reads is there."""
+    limits = yield from probe("limits", _asked_limits(), "grant the scope dialer:read")
+    lists = yield from probe("do-not-call lists", _asked_lists(), "grant the scope dnc:read")
+    expand = yield from probe(
+        "campaigns with their schedules in one list",
+        _asked_expand(),
+        "nothing to do: campaigns are read one by one, which takes longer",
+    )
+    return limits, lists, expand
+
+
+def _asked_limits() -> Exchange[str]:
+    call = Call("GET", "/api/dialer/settings")
+    (reply,) = yield (call,)
+    found = _ceilings(Answer(call, reply))
+    return ", ".join(f"{name} {limit:g}" for name, limit in sorted(found.items()))
+
+
+def _asked_lists() -> Exchange[str]:
+    call = _lists_page()
+    (reply,) = yield (call,)
+    rows = yield from pages(Answer(call, reply), "lists", LISTS_PAGE)
+    active = sum(row.get("status") == "ACTIVE" for row in rows)
+    return f"{len(rows)}, {active} of them ACTIVE"
+
+
+def _asked_expand() -> Exchange[str]:
+    call = _campaigns_page(expand=True)
+    (reply,) = yield (replace(call, expects=frozenset({200})),)
+    answer = Answer(call, reply)
+    rows = answer.rows("campaigns")
+    if not all("schedule" in row and "dialer" in row for row in rows):
+        raise answer.wrong("the server ignores `expand`")
+    tags = sum(bool(row.get("etag")) for row in rows)
+    return f"{len(rows)} on the first page, {tags} with an ETag"
+
+
+def roundtrip(key: str) -> Exchange[Check]:
+    """Write nothing: even an unchanged schedule is stored under a new id, and would wait for a refresh."""
+    live = yield from read_one(key)
+    said = f"{live.name or key} can be read; a schedule that is written back gets a new id here, so it was not"
+    return Check("round trip", holds=True, said=said)
 
 
 # --- signals ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler import effect, models
 from reconciler.calendar import Hours, Window
-from reconciler.dialects.base import JSON
+from reconciler.dialects.base import JSON, Live, Words
 from reconciler.effect import Direction, Rule
 from reconciler.models import Body
 
@@ -18,6 +18,17 @@ class CampaignKind:
     """The kind of the campaigns API. `canonical` takes anything and never raises; the others take canonical bodies of manifests."""
 
     name = "CampaignSchedule"
+    words = Words(
+        object="campaign",
+        windows="compliance_windows",
+        span="start_time to end_time",
+        scrubs="dnc_verification",
+        scrub="set dnc_verification: true",
+        link="link one on the platform before it dials",
+        removal="bring it back with metadata.retired: true to remove it",
+    )
+    fixed: frozenset[str] = frozenset()
+    immediate: frozenset[str] = frozenset()
     rules: Mapping[str, Rule]
 
     def __init__(self) -> None:
@@ -50,9 +61,23 @@ class CampaignKind:
             "max_concurrent_calls": body["max_concurrent_calls"],
         }
 
+    def choices(self, body: Body) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 - a body chooses nothing
+        """Return nothing: the platform offers no choice."""
+        return {}
+
+    def lists(self, body: Body) -> None:
+        """Return `None`: lists are linked on the platform."""
+
     def scrubs(self, body: Body) -> bool:
         """Return the do-not-call flag."""
         return bool(body["dnc_verification"])
+
+    def is_silent(self, live: Live) -> bool:
+        """Return whether nothing is stored and nothing dials: what is stored dials after anybody's refresh."""
+        return live.stored is None and live.active_id is None
+
+    def silenced(self, body: Body | None) -> None:
+        """Return nothing: a stop removes what is stored."""
 
     def audit_fields(self, body: Body) -> Mapping[str, JSON]:
         """Return the audit entry's fields, by the brief's names. The body of a removal is the platform's: a field may be missing."""

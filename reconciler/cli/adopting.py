@@ -1,0 +1,53 @@
+"""`reconcile import` and `reconcile doctor`: from a platform that is dialing to one that can be trusted to be planned for."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli import options
+
+
+@click.command(name="import")
+@click.argument("targets", nargs=-1, metavar="[PATH] [ID]...")
+@options.tenant
+@options.network
+@options.output
+def import_(targets: tuple[str, ...], *, tenant: str | None, style: str, **network: Any) -> int:
+    """Write what the platform holds into the manifests of the tenant at PATH: all of it, or the objects with these IDs.
+
+    What no manifest names gets a new file; a scalar that differs is edited in place, with comments and order as they are. Writes nothing to the
+    platform. Ends with the plan, which is then empty, or says which field could not be taken over and why (exit 2).
+    """
+    from reconciler.workflows import importing  # noqa: PLC0415 - see `reconciler.cli`
+
+    path, keys = options.split(targets)
+    asked = importing.Request(path, keys, tenant=tenant, **network)
+    report = asyncio.run(importing.run(options.world(), asked))
+    options.show(report, style)
+    return report.exit_code
+
+
+@click.command()
+@click.argument("path", default=options.DEFAULT_PATH, type=click.Path(path_type=Path))
+@click.option(
+    "--roundtrip",
+    metavar="NAME",
+    help="Also write this manifest's (or id's) settings back unchanged and read them again, where that changes nothing.",
+)
+@options.tenant
+@options.network
+@options.output
+def doctor(path: Path, *, style: str, **asked: Any) -> int:
+    """Sign in to the tenant at PATH, read, and say which facts that we rely on hold there, and what to do about each that does not.
+
+    Writes nothing, but with --roundtrip.
+    """
+    from reconciler.workflows import examining  # noqa: PLC0415 - see `reconciler.cli`
+
+    report = asyncio.run(examining.run(options.world(), examining.Request(path, **asked)))
+    options.show(report, style)
+    return report.exit_code

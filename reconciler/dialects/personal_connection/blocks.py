@@ -1,0 +1,192 @@
+"""The three settings blocks of a skill, in both shapes, and the parts of a body that they hold.
+
+A block is read as the platform sent it, only what a body manages is changed, and the whole goes back: what we do not know
+is kept. `/skills/parameters` says the same in other words; those are put into the shape of the blocks first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reconciler.dialects.base import JSON
+from reconciler.dialects.personal_connection import assumed
+from reconciler.models import DAYS, canonical_skill, iana_name, windows_name
+
+Part = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block.
+
+    Attributes:
+        path: its last step.
+        name: the key that it stands under.
+        fields: what of a body it holds.
+        unpack: block as received → those fields.
+        pack: block as received, those fields → block to send.
+        of_bulk: the same block of `/skills/parameters` → block.
+    """
+
+    path: str
+    name: str
+    fields: tuple[str, ...]
+    unpack: Callable[[JSON], Part]
+    pack: Callable[[JSON, Mapping[str, Any]], JSON]
+    of_bulk: Callable[[JSON], JSON]
+
+    def read(self, raw: JSON) -> Part:
+        """Return the fields that a block holds, canonical.
+
+        Raises:
+            TypeError, KeyError, AttributeError: it is no such block.
+        """
+        return canonical_skill(self.unpack(raw))
+
+    def inner(self, answer: JSON) -> JSON:
+        """Return the block of an answer, whether it stands under its name or is the answer."""
+        return answer[self.name] if isinstance(answer, dict) and self.name in answer else answer
+
+
+# -- the week
+
+
+def _unpack_week(raw: JSON) -> Part:
+    """Return the days that are active; a skill that is not scheduled has none."""
+    if not raw["isScheduled"]:
+        return {"run_window": []}
+    return {
+        "run_window": [
+            {
+                "day": day,
+                "start": assumed.clock_text(raw[f"{day}StartTime"]),
+                "end": assumed.clock_text(raw[f"{day}EndTime"]),
+            }
+            for day in DAYS
+            if raw[f"{day}IsActive"]
+        ]
+    }
+
+
+def _pack_week(raw: JSON, part: Mapping[str, Any]) -> JSON:
+    changed: dict[str, Any] = {"isScheduled": True}
+    for row in part["run_window"]:
+        day = row["day"]
+        changed |= {
+            f"{day}StartTime": row["start"],
+            f"{day}EndTime": row["end"],
+            f"{day}IsActive": True,
+        }
+    return {**raw, **changed}
+
+
+def _week_of_bulk(bulk: JSON) -> JSON:
+    found = {"isScheduled": bulk["isScheduled"], **{f"{day}IsActive": False for day in DAYS}}
+    for row in bulk["schedules"]:
+        day = row["day"].lower()
+        found |= {
+            f"{day}StartTime": row["startTime"],
+            f"{day}EndTime": row["endTime"],
+            f"{day}IsActive": row["active"],
+        }
+    return found
+
+
+# -- zones
+
+
+def _unpack_zones(raw: JSON) -> Part:
+    if not isinstance(raw, list):
+        raise TypeError("no list of zones")
+    return {
+        "calling_windows": [
+            {
+                "timezone": zone["standardName"],
+                "start": assumed.clock_text(zone["startTime"]),
+                "end": assumed.clock_text(zone["endTime"]),
+            }
+            for zone in raw
+            if zone["timeZoneActiveToCall"]
+        ]
+    }
+
+
+def _pack_zones(raw: JSON, part: Mapping[str, Any]) -> JSON:
+    """Return the zones that are on: the platform switches off what is not sent. What a zone has besides its hours is kept."""
+    known = {iana_name(zone["standardName"]): zone for zone in raw}
+    return [
+        {
+            "overrideTime": assumed.OVERRIDE_TIME,
+            "standardName": _wire_name(window["timezone"]),
+            **known.get(window["timezone"], {}),
+            "startTime": window["start"],
+            "endTime": window["end"],
+            "timeZoneActiveToCall": True,
+        }
+        for window in part["calling_windows"]
+    ]
+
+
+def _wire_name(zone: str) -> str:
+    """Return the Windows name; a zone that CLDR does not know came from the platform, and is named as it named it."""
+    try:
+        return windows_name(zone)
+    except ValueError:
+        return zone
+
+
+def _zones_of_bulk(bulk: JSON) -> JSON:
+    return [{**zone, "standardName": assumed.bulk_zone_name(zone)} for zone in bulk]
+
+
+# -- pacing
+
+_WIRE: Final = {
+    "maximum_ratio": "maximumRatio",
+    "aggressiveness": "aggressiveness",
+    "block_multiple_calls": "blockMultipleCalls",
+    "percentage_of_agents_before_overdial": "percentageOfAgentsBeforeOverdial",
+    "abandon_rate_threshold": "abandonRateThreshold",
+    "override_business_unit_abandon_rate": "overrideBusinessUnitAbandonRate",
+    "maximum_ringing_duration_s": "maximumRingingDuration",
+}
+
+
+def _unpack_pace(raw: JSON) -> Part:
+    return {ours: raw[theirs] for ours, theirs in _WIRE.items()}
+
+
+def _pack_pace(raw: JSON, part: Mapping[str, Any]) -> JSON:
+    now = canonical_skill(_unpack_pace(raw))
+    return {**raw, **{_WIRE[name]: value for name, value in part.items() if now[name] != value}}
+
+
+def _pace_of_bulk(bulk: JSON) -> JSON:
+    level = bulk["aggressiveness"]
+    is_number = isinstance(level, int) and not isinstance(level, bool)
+    return {**bulk, "aggressiveness": assumed.level_text(level) if is_number else level}
+
+
+WEEK: Final = Block(
+    "schedule-settings",
+    "scheduleSettings",
+    ("run_window",),
+    _unpack_week,
+    _pack_week,
+    _week_of_bulk,
+)
+ZONES: Final = Block(
+    "time-zones",
+    "timeZoneSettings",
+    ("calling_windows",),
+    _unpack_zones,
+    _pack_zones,
+    _zones_of_bulk,
+)
+PACE: Final = Block(
+    "general-settings", "generalSettings", tuple(_WIRE), _unpack_pace, _pack_pace, _pace_of_bulk
+)
+BLOCKS: Final = (WEEK, ZONES, PACE)
+"""Every block, in the order in which they are written."""

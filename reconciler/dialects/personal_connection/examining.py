@@ -1,0 +1,120 @@
+"""What of `assumed` and of the contract holds on this tenant: asked one by one, read only; and one block written back as it is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.dialects.base import Call, Check, Exchange, probe
+from reconciler.dialects.personal_connection import assumed, reading
+from reconciler.dialects.personal_connection.answers import Answer, failed_items
+from reconciler.dialects.personal_connection.blocks import PACE
+from reconciler.models import iana_name, windows_name
+
+_ASSUMED: Final = "correct it in personal_connection/assumed.py"
+
+
+def examine() -> Exchange[tuple[Check, ...]]:
+    """Ask about version, zones, skills, both shapes of the settings, and groups."""
+    version = yield from probe(
+        "version", _version(), "set `version` in tenant.yaml to one that answers"
+    )
+    zones = yield from probe(
+        "time zones", _zones(), "update the package tzlocal, or leave that zone out of manifests"
+    )
+    skills = yield from probe("skills", _skills(), f"STRATEGY: {_ASSUMED}")
+    shapes = yield from probe(
+        "settings in bulk",
+        _shapes(),
+        "nothing to do: every skill's blocks are read, which takes three calls a skill",
+    )
+    groups = yield from probe("DNC groups", _groups(), f"GROUPS, SCRUBBED: {_ASSUMED}")
+    return version, zones, skills, shapes, groups
+
+
+def _asked(call: Call) -> Exchange[Answer]:
+    (reply,) = yield (call,)
+    return Answer(call, reply)
+
+
+def _version() -> Exchange[str]:
+    answer = yield from _asked(reading.unit_call())
+    unit = reading.unit_of(answer)
+    ahead = "allowed" if unit.predictive else "not allowed, so maximum_ratio is 1"
+    return f"the business unit answers; weeks are read in {unit.zone}; dialing ahead is {ahead}"
+
+
+def _zones() -> Exchange[str]:
+    answer = yield from _asked(Call("GET", "/timezones"))
+    names = [answer.text(row, "standardName") for row in answer.rows("timeZones", "timezones")]
+    strange = sorted(name for name in names if not _is_known(name))
+    if strange:
+        raise answer.wrong(f"CLDR does not know {', '.join(strange)}")
+    return f"{len(names)}, all known by their IANA names"
+
+
+def _is_known(windows: str) -> bool:
+    try:
+        return windows_name(iana_name(windows)) == windows
+    except ValueError:
+        return False
+
+
+def _managed() -> Exchange[list[str]]:
+    answer = yield from _asked(reading.skills_call())
+    rows = answer.rows(*assumed.SKILLS)
+    return [answer.id(row, "skillId") for row in rows if reading.unfit(row) is None]
+
+
+def _skills() -> Exchange[str]:
+    answer = yield from _asked(reading.skills_call())
+    rows = answer.rows(*assumed.SKILLS)
+    fit = sum(reading.unfit(row) is None for row in rows)
+    if rows and not fit:
+        raise answer.wrong(f"none of the first {len(rows)} is a {assumed.STRATEGY} skill")
+    return f"{fit} of the first {len(rows)} can be managed"
+
+
+def _shapes() -> Exchange[str]:
+    keys = (yield from _managed())[:1]
+    if not keys:
+        return "no skill to hold them against"
+    blocks = yield from reading.of_blocks(keys)
+    answer = yield from _asked(reading.bulk_call())
+    bulk = reading.of_bulk(answer)
+    if bulk is None or keys[0] not in bulk:
+        raise answer.wrong("there is no /skills/parameters of the form that we know")
+    moved = sorted(name for name, value in blocks[keys[0]].items() if bulk[keys[0]][name] != value)
+    if moved:
+        raise answer.wrong(f"it says another {', '.join(moved)} of skill {keys[0]} than its blocks")
+    return f"says of skill {keys[0]} what its blocks say"
+
+
+def _groups() -> Exchange[str]:
+    answer = yield from _asked(reading.groups_call())
+    groups = yield from reading.read_groups(answer)
+    return f"{len(groups.lists)}, which scrub {len(groups.of_skill)} skills"
+
+
+def roundtrip(key: str) -> Exchange[Check]:
+    """Write the pacing of a skill back byte for byte and read it again. A skill that runs is left alone."""
+    advice = "look at the skill: what was read is what was sent"
+    return (yield from probe("round trip", _written_back(key), advice))
+
+
+def _written_back(key: str) -> Exchange[str]:
+    skill = yield from _asked(Call("GET", reading.skill_path(key)))
+    why = reading.unfit(skill.body)
+    if why is not None or skill.body.get("isRunning") is True:
+        raise skill.wrong(why or "the skill is running: choose one that is not")
+    path = reading.skill_path(key, "parameters", PACE.path)
+    before = PACE.inner((yield from _asked(Call("GET", path))).reply.json)
+    sent = yield from _asked(
+        Call("PUT", path, json={PACE.name: before}, expects=frozenset({200, 202, 204, 206}))
+    )
+    failed = list(failed_items(sent.reply.json))
+    if failed:
+        raise sent.wrong(f"not all of it was taken: {'; '.join(failed)}")
+    answer = yield from _asked(Call("GET", path))
+    if PACE.inner(answer.reply.json) != before:
+        raise answer.wrong("what is read back is not what was sent")
+    return f"{PACE.name} of skill {key} was written back unchanged and is read as it was"

@@ -1,0 +1,212 @@
+"""Reading skills: all settings in one call where the answer can be trusted, block by block where not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+from reconciler.dialects.base import Call, Exchange, Live, ScrubList
+from reconciler.dialects.personal_connection import assumed
+from reconciler.dialects.personal_connection.answers import TOP, Answer, pages
+from reconciler.dialects.personal_connection.blocks import BLOCKS
+from reconciler.models import canonical_skill, iana_name
+
+NOT_FOUND: Final = 404
+LISTED: Final = frozenset({200, 204})
+
+Part = dict[str, Any]
+Rows = Sequence[Mapping[str, Any]]
+
+
+def skill_path(key: str, *rest: str) -> str:
+    """Return the path of a skill, or of what is below it."""
+    return "/".join(("/skills", quote(key, safe=""), *rest))
+
+
+def group_path(group: str, *rest: str) -> str:
+    """Return the path of the skills that a group scrubs."""
+    return "/".join(("/dnc-groups", quote(group, safe=""), "scrubbed-skills", *rest))
+
+
+def unit_call() -> Call:
+    """Return the call for the business unit. A 404 is read: it is what a version that is not spoken answers."""
+    return Call("GET", "/business-unit", expects=frozenset({200, NOT_FOUND}))
+
+
+def skills_call() -> Call:
+    """Return the call for the first page of skills."""
+    params = {"isActive": "true", "skip": "0", "top": str(TOP)}
+    return Call("GET", "/skills", params=params, expects=LISTED)
+
+
+def bulk_call() -> Call:
+    """Return the call for every skill's settings; a platform that does not know it says 404, which is read."""
+    return Call("GET", "/skills/parameters", expects=LISTED | {NOT_FOUND})
+
+
+def groups_call() -> Call:
+    """Return the call for the DNC groups."""
+    return Call("GET", "/dnc-groups", expects=LISTED)
+
+
+def block_calls(key: str) -> tuple[Call, ...]:
+    """Return the calls for a skill's blocks, in their order."""
+    return tuple(Call("GET", skill_path(key, "parameters", block.path)) for block in BLOCKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The business unit: its zone, its zones (`None`: it does not say), and whether it may dial ahead."""
+
+    zone: str
+    zones: frozenset[str] | None
+    predictive: bool
+
+
+def unit_of(answer: Answer) -> Unit:
+    """Return what the business unit says.
+
+    Raises:
+        ApiError: it says no zone, or this version of the API does not exist there.
+    """
+    if answer.reply.status == NOT_FOUND:
+        raise answer.wrong(
+            "the platform does not speak this version of its API, or is another area's: check `version` and `url` in tenant.yaml"
+        )
+    units = answer.rows("businessUnits")
+    if not units:
+        raise answer.wrong("the answer names no business unit")
+    zone = answer.text(units[0], assumed.RUN_WINDOW_ZONE)
+    if not zone:
+        raise answer.wrong(f"the business unit has no `{assumed.RUN_WINDOW_ZONE}`")
+    listed = units[0].get("timeZones")
+    zones = None
+    if isinstance(listed, list):
+        zones = frozenset(
+            iana_name(answer.text(row, "standardName")) for row in listed if isinstance(row, dict)
+        )
+    return Unit(iana_name(zone), zones, units[0].get("allowPredictiveDialing") is True)
+
+
+# --- DNC groups ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The DNC groups by id, and the ids of those that scrub each skill."""
+
+    lists: Mapping[str, ScrubList]
+    of_skill: Mapping[str, tuple[str, ...]]
+
+
+def read_groups(answer: Answer) -> Exchange[Groups]:
+    """Read who obeys which group: there is no look-up by skill, so every group is scanned."""
+    lists = {}
+    for row in answer.rows(*assumed.GROUPS):
+        active = row.get("isActive") is True and row.get("isRemoved") is not True
+        group = answer.id(row, "dncGroupId")
+        name, at = answer.text(row, "dncGroupName"), answer.text(row, "lastUpdateTime")
+        lists[group] = ScrubList(group, name, "ACTIVE" if active else "INACTIVE", at or None)
+    of_skill: dict[str, tuple[str, ...]] = {}
+    for group, members in (yield from read_members(sorted(lists))).items():
+        for key in members:
+            of_skill[key] = (*of_skill.get(key, ()), group)
+    return Groups(lists, of_skill)
+
+
+def read_members(groups: Sequence[str]) -> Exchange[dict[str, frozenset[str]]]:
+    """Return the skills that each group scrubs; the first pages at once."""
+    params = {"skip": "0", "top": str(TOP)}
+    calls = tuple(Call("GET", group_path(group), params=params, expects=LISTED) for group in groups)
+    replies = (yield calls) if calls else ()
+    found = {}
+    for group, call, reply in zip(groups, calls, replies, strict=True):
+        answer = Answer(call, reply)
+        rows = yield from pages(answer, "skillId", *assumed.SCRUBBED)
+        found[group] = frozenset(answer.id(row, "skillId") for row in rows)
+    return found
+
+
+# --- settings -----------------------------------------------------------------------------------------------------------
+
+
+def settings_of(keys: Sequence[str], bulk: Answer) -> Exchange[dict[str, Part]]:
+    """Return the settings of skills: from the bulk answer where it holds them all and says the same as the blocks of one of them."""
+    found = of_bulk(bulk)
+    if keys and found is not None and set(keys) <= set(found):
+        sample = yield from of_blocks(keys[:1])
+        if sample[keys[0]] == found[keys[0]]:
+            return {key: found[key] for key in keys}
+    return (yield from of_blocks(keys))
+
+
+def of_bulk(answer: Answer) -> dict[str, Part] | None:
+    """Return what a bulk answer says, by skill; `None` when there is none, or its shape is another one."""
+    if answer.reply.status == NOT_FOUND:
+        return None
+    try:
+        return {
+            answer.id(row, "skillId"): {
+                name: value
+                for block in BLOCKS
+                for name, value in block.read(block.of_bulk(row[block.name])).items()
+            }
+            for row in answer.rows(*assumed.SKILLS)
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def of_blocks(keys: Sequence[str]) -> Exchange[dict[str, Part]]:
+    """Read the blocks of each skill, all at once."""
+    calls = tuple(call for key in keys for call in block_calls(key))
+    replies = (yield calls) if calls else ()
+    answers = list(map(Answer, calls, replies))
+    size = len(BLOCKS)
+    return {
+        key: part_of(answers[index * size : (index + 1) * size]) for index, key in enumerate(keys)
+    }
+
+
+def part_of(answers: Iterable[Answer]) -> Part:
+    """Return the settings that a skill's blocks hold.
+
+    Raises:
+        ApiError: one is not as the contract says.
+    """
+    found: Part = {}
+    for block, answer in zip(BLOCKS, answers, strict=True):
+        try:
+            found |= block.read(block.inner(answer.reply.json))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            said = str(error) if isinstance(error, KeyError) else "a field of another type"
+            raise answer.wrong(f"{block.name} is not as it should be: {said}") from None
+    return found
+
+
+# --- skills -------------------------------------------------------------------------------------------------------------
+
+
+def unfit(row: Mapping[str, Any]) -> str | None:
+    """Return why a skill cannot be managed here; `None` when it can."""
+    name = row.get("skillName")
+    if row.get("isOutbound") is not True:
+        return f'skill "{name}" takes calls and dials none, so it has no schedule: correct the id'
+    if row.get("outboundStrategy") != assumed.STRATEGY:
+        return f'skill "{name}" is no {assumed.STRATEGY} skill but {row.get("outboundStrategy") or "has no strategy"}: correct the id, or change the skill there'
+    return None
+
+
+def live_of(
+    answer: Answer, row: Mapping[str, Any], settings: Part, unit: Unit, groups: Groups
+) -> Live:
+    """Return a skill as the engine knows it: what is stored is what dials."""
+    key = answer.id(row, "skillId")
+    chosen = list(groups.of_skill.get(key, ()))
+    stored = canonical_skill(
+        {"skill_id": key, "timezone": unit.zone, **settings, "dnc_groups": chosen}
+    )
+    name, running = answer.text(row, "skillName"), row.get("isRunning") is True
+    return Live(key=key, name=name, running=running, stored=stored)

@@ -1,0 +1,252 @@
+"""Writing a skill block by block: what narrows first, what widens last, each read just before and read back.
+
+| step | what |
+|---|---|
+| 1 | every field that narrows, in whichever blocks: the skill dials less or the same from here on |
+| 2 | the rest; every block that widens is remembered |
+| a step fails | what step 2 widened is put back to what step 1 had left, from the block as it was read; what was narrowed stays |
+
+Nothing here can be repeated under a key, and nothing need be: a block is replaced as a whole, so sending it twice does no
+more than sending it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from reconciler import diff, effect
+from reconciler.dialects.base import JSON, Call, Exchange, Live, Reply, Stored
+from reconciler.dialects.personal_connection import assumed
+from reconciler.dialects.personal_connection.answers import Answer, failed_items
+from reconciler.dialects.personal_connection.blocks import BLOCKS, Block
+from reconciler.dialects.personal_connection.kind import SkillKind
+from reconciler.dialects.personal_connection.reading import group_path, read_members, skill_path
+from reconciler.effect import Direction
+from reconciler.errors import (
+    AccessError,
+    ApiError,
+    PartlyWritten,
+    ReconcileError,
+    UncertainWrite,
+)
+from reconciler.models import Body
+
+GROUPS: Final = "dnc_groups"
+MOVED: Final = 412
+"""The status under which the engine knows that an object is not what it was planned against."""
+
+REFUSED: Final = range(400, 500)
+"""Statuses after which nothing was done."""
+
+_TAKEN: Final = frozenset({200, 202, 204, 206})
+_KIND: Final = SkillKind()
+
+
+def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[Stored]:
+    """Make a skill hold `body`.
+
+    Args:
+        key: the skill.
+        body: canonical body, whole.
+        token: sent as `CorrelationId`, so that the platform's records lead to ours.
+        live: what was read just before.
+
+    Raises:
+        ApiError: refused, and nothing was written; 412 when somebody else wrote meanwhile.
+        PartlyWritten: it ended between the blocks; what it had widened was put back.
+        UncertainWrite: what it had widened could not be put back, or whether it was is unknown.
+    """
+    if body is None or live.stored is None:
+        raise ApiError(
+            400,
+            skill_path(key),
+            ["a skill always holds a schedule: none can be removed, or created"],
+        )
+    before = _KIND.canonical(live.stored)
+    writing = _Writing(key, token, {**before})
+    narrow = _narrowed(before, body)
+    try:
+        yield from writing.to(narrow)
+        writing.widening = True
+        yield from writing.to(body)
+    except ReconcileError as error:
+        if not writing.began and (not writing.open or _is_refusal(error)):
+            raise
+        if writing.open and _is_refusal(error):
+            writing.forget_last()
+        yield from _put_back(writing, narrow, error)
+    return Stored(None)
+
+
+def _narrowed(before: Body, desired: Body) -> dict[str, Any]:
+    """Return the body that has of each difference only what narrows (or does not matter)."""
+    found = {**before}
+    for name in diff.moved(before, desired):
+        then, now = ({name: body[name]} if name in body else {} for body in (before, desired))
+        if effect.direction(then, now, _KIND.rules) in {Direction.TIGHTEN, Direction.NEUTRAL}:
+            found[name] = desired[name]
+    return found
+
+
+def _is_refusal(error: ReconcileError) -> bool:
+    """Whether an error says that its call did nothing."""
+    return isinstance(error, AccessError) or (
+        isinstance(error, ApiError) and error.status in REFUSED
+    )
+
+
+def _put_back(writing: _Writing, narrow: Body, error: ReconcileError) -> Exchange[None]:
+    """Undo what was widened, and raise what that leaves."""
+    where = error.where if isinstance(error, ApiError) else skill_path(writing.key)
+    status = error.status if isinstance(error, ApiError) else 0
+    said = list(error.reasons) if isinstance(error, ApiError) else [str(error)]
+    try:
+        yield from writing.back(narrow)
+    except ReconcileError as trouble:
+        said.append(f"and what was widened could not be put back ({trouble}): look at the skill")
+        raise UncertainWrite(status, where, said) from error
+    if writing.widened:
+        said.append(f"what was widened was put back ({', '.join(writing.widened)})")
+    elif writing.open and not _is_refusal(error):
+        raise UncertainWrite(
+            status, where, [*said, "whether it was executed is unknown"]
+        ) from error
+    raise PartlyWritten(status, where, said) from error
+
+
+@dataclass(slots=True)
+class _Writing:
+    """One write on its way.
+
+    Attributes:
+        key: the skill.
+        token: its `CorrelationId`.
+        now: what the skill holds, as far as we know.
+        began: something was written.
+        open: a write was sent that has not been answered.
+        widening: what is written from now on may widen.
+        widened: fields that were widened, or may have been.
+        last: those of them that the last write is about.
+        images: blocks as they were read before they were first written, by path.
+    """
+
+    key: str
+    token: str
+    now: dict[str, Any]
+    began: bool = False
+    open: bool = False
+    widening: bool = False
+    widened: list[str] = field(default_factory=list)
+    last: list[str] = field(default_factory=list)
+    images: dict[str, JSON] = field(default_factory=dict)
+
+    def to(self, target: Body) -> Exchange[None]:
+        """Write every block of which a field is not as in `target`."""
+        for block in BLOCKS:
+            if any(self.now.get(name) != target.get(name) for name in block.fields):
+                yield from self._write(block, target)
+        if self.now.get(GROUPS) != target[GROUPS]:
+            yield from self._link(target)
+
+    def _write(self, block: Block, target: Body) -> Exchange[None]:
+        call = self._call("GET", block)
+        (reply,) = yield (call,)
+        answer = Answer(call, reply)
+        raw = block.inner(reply.json)
+        if _read(answer, block, raw) != {name: self.now.get(name) for name in block.fields}:
+            raise ApiError(MOVED, call.where, ["it moved while it was being written"])
+        self.images.setdefault(block.path, raw)
+        self._mark(block.fields, target)
+        yield from self._put(block, raw, target)
+        self.now |= {name: target[name] for name in block.fields}
+
+    def _put(self, block: Block, raw: JSON, target: Body) -> Exchange[None]:
+        """Replace a block, and hold what is read back against it."""
+        part = {name: target[name] for name in block.fields}
+        call = self._call("PUT", block, json={block.name: block.pack(raw, part)})
+        (reply,) = yield from self._send(call)
+        failed = list(failed_items(reply.json))
+        if failed:
+            raise Answer(call, reply).wrong(f"not all of it was taken: {'; '.join(failed)}")
+        call = self._call("GET", block)
+        (reply,) = yield (call,)
+        answer = Answer(call, reply)
+        held = _read(answer, block, block.inner(reply.json))
+        wrong = sorted(name for name in part if held.get(name) != part[name])
+        if wrong:
+            raise answer.wrong(f"{', '.join(wrong)} was taken and is read back as something else")
+
+    def _link(self, target: Body) -> Exchange[None]:
+        """Have exactly the groups of `target` scrub the skill, and hold what is read back against that."""
+        had, wanted = set(self.now.get(GROUPS, ())), set(target[GROUPS])
+        self._mark((GROUPS,), target)
+        calls = [self._membership("POST", group) for group in sorted(wanted - had)]
+        calls += [self._membership("DELETE", group) for group in sorted(had - wanted)]
+        for call in calls:
+            yield from self._send(call)
+        touched = sorted(had ^ wanted)
+        members = yield from read_members(touched)
+        wrong = [group for group in touched if (self.key in members[group]) != (group in wanted)]
+        if wrong:
+            raise ApiError(
+                200, calls[0].where, [f"group {', '.join(wrong)} is read back as before"]
+            )
+        self.now[GROUPS] = list(target[GROUPS])
+
+    def _send(self, call: Call) -> Exchange[tuple[Reply, ...]]:
+        """Send a write, and remember that it was until it is answered."""
+        self.open = True
+        replies = yield (call,)
+        self.began, self.open = True, False
+        return replies
+
+    def _mark(self, names: tuple[str, ...], target: Body) -> None:
+        if self.widening:
+            self.last = [name for name in names if self.now.get(name) != target.get(name)]
+            self.widened += self.last
+
+    def forget_last(self) -> None:
+        """Take back that the last write may have widened: it was refused. Memberships are several writes, so theirs stays."""
+        if GROUPS not in self.last:
+            self.widened = [name for name in self.widened if name not in self.last]
+
+    def back(self, narrow: Body) -> Exchange[None]:
+        """Put back what was widened, whatever it is now: each block as it was first read, with what narrows."""
+        for block in BLOCKS:
+            if set(block.fields) & set(self.widened):
+                yield from self._put(block, self.images[block.path], narrow)
+        if GROUPS in self.widened:
+            self.now[GROUPS] = []
+            yield from self._link_all(narrow)
+
+    def _link_all(self, narrow: Body) -> Exchange[None]:
+        """Put back memberships. The widening took some away; asking for one that is there does nothing."""
+        for group in narrow[GROUPS]:
+            yield from self._send(self._membership("POST", group))
+        members = yield from read_members(narrow[GROUPS])
+        lost = [group for group, keys in members.items() if self.key not in keys]
+        if lost:
+            raise ApiError(200, group_path(lost[0]), ["the group does not scrub the skill again"])
+
+    def _call(self, method: str, block: Block, json: JSON = None) -> Call:
+        path = skill_path(self.key, "parameters", block.path)
+        expects = frozenset({200}) if method == "GET" else _TAKEN
+        return Call(method, path, headers=self._headers, json=json, expects=expects)
+
+    def _membership(self, method: str, group: str) -> Call:
+        expects = assumed.MEMBERSHIP_DONE if method == "POST" else assumed.MEMBERSHIP_GONE
+        path = group_path(group, self.key)
+        return Call(method, path, headers=self._headers, expects=expects)
+
+    @property
+    def _headers(self) -> Mapping[str, str]:
+        return {"CorrelationId": self.token}
+
+
+def _read(answer: Answer, block: Block, raw: JSON) -> dict[str, Any]:
+    try:
+        return block.read(raw)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise answer.wrong(f"{block.name} is not as it should be") from None

@@ -1,0 +1,377 @@
+"""`SkillSchedule`: when and how a skill dials on the `personal-connection` API (`contract/personal-connection-api.md`).
+
+What the platform cannot hold is refused here, with the reason and the nearest thing that works (`CANNOT`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from reconciler.models.base import Body, Expects, Flag, Label, Manifest, Metadata, Strict
+from reconciler.models.zones import canonical_zone, iana_name, windows_name
+
+DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+"""The days of a week, as manifests write them and in their order."""
+
+CLOSED: Final = (
+    "the platform takes a week only when all seven days are open: for a day without calls write one minute in which no"
+    ' calling window is open, such as {start: "00:00", end: "00:01"}'
+)
+"""Why no day can be closed, and what works (contract: an inactive day answers InvalidParameter)."""
+
+
+def _windows_zone(name: str) -> str:
+    windows_name(name)
+    return name
+
+
+Id = Annotated[
+    str, Field(pattern=r"^[1-9][0-9]{0,14}$"), Expects("a number of 1 to 15 digits, in quotes")
+]
+Zone = Annotated[
+    str, AfterValidator(_windows_zone), Expects("an IANA time zone such as America/New_York")
+]
+Time = Annotated[
+    str,
+    Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"),
+    Expects('a time such as "09:00", in quotes'),
+]
+_RETIRED = (
+    "false or absent: a skill always holds a schedule, so none can be removed; to leave it as it is delete the"
+    " manifest, to silence it narrow its calling windows or stop it"
+)
+
+
+class Day(Strict):
+    """One stretch of a day: local [start, end)."""
+
+    start: Time
+    """When dialing may begin, HH:MM."""
+
+    end: Time
+    """When it ends, HH:MM, after start."""
+
+    @field_validator("end")
+    @classmethod
+    def _ends_after_it_starts(cls, end: str, info: ValidationInfo) -> str:
+        start = info.data.get("start", "")
+        if end <= start:
+            raise ValueError(
+                f"must be after start {start}, not {end}: no window goes past midnight"
+            )
+        return end
+
+
+OfDay = Annotated[
+    Day | None,
+    Expects(
+        'one window such as {start: "09:00", end: "20:00"}: the platform holds exactly one a day'
+    ),
+]
+
+
+class RunWindow(Strict):
+    """When the skill may dial at all, by the day of the week: one window a day, and every day has one."""
+
+    daily: OfDay = None
+    """Every day that is not named."""
+
+    monday: OfDay = None
+    """Mondays."""
+
+    tuesday: OfDay = None
+    """Tuesdays."""
+
+    wednesday: OfDay = None
+    """Wednesdays."""
+
+    thursday: OfDay = None
+    """Thursdays."""
+
+    friday: OfDay = None
+    """Fridays."""
+
+    saturday: OfDay = None
+    """Saturdays."""
+
+    sunday: OfDay = None
+    """Sundays."""
+
+    @model_validator(mode="after")
+    def _has_every_day(self) -> RunWindow:
+        closed = [name for name in self.model_fields_set if getattr(self, name) is None]
+        missing = [] if self.daily else [day for day in DAYS if getattr(self, day) is None]
+        if closed or missing:
+            without = ", ".join(sorted(closed) or missing)
+            raise ValueError(f"has no window for {without}: {CLOSED}")
+        return self
+
+    def of(self, day: str) -> Day:
+        """Return the window of a day."""
+        found = getattr(self, day) or self.daily
+        if not isinstance(found, Day):
+            raise TypeError(day)
+        return found
+
+
+class CallingWindow(Day):
+    """Daily calling hours for the contacts of one zone: local [start, end), every day."""
+
+    timezone: Zone
+    """IANA zone of the contacts that the window admits. Zones that Windows has one name for are one zone."""
+
+
+class SkillKey(Strict):
+    """What identifies a skill."""
+
+    skill_id: Id
+    """The platform's id of the skill, in quotes."""
+
+
+class SkillSpec(SkillKey):
+    """What the platform holds: only this is compared, hashed, sent and recorded. Every other setting of the skill is kept as it is."""
+
+    CANNOT: ClassVar[Mapping[str, str]] = {
+        "compliance_windows": "a skill's are called calling_windows, each with start and end as HH:MM",
+        "campaign_id": "the platform's campaigns only group skills in reports: name the skill_id",
+        "dial_rate": "the platform knows no calls per second: maximum_ratio limits the calls an available agent",
+        "dnc_verification": "the platform has no such flag: a skill obeys the groups that scrub it, so name them in dnc_groups",
+        "end_time": "a skill's schedule has no dates, it holds until it is changed: merge the change on the day",
+        "max_concurrent_calls": "the platform limits ports for the whole business unit, not for a skill: maximum_ratio limits the calls an available agent",
+        "start_time": "a skill's schedule has no dates, it holds from when it is applied: merge the change on the day",
+    }
+
+    timezone: Zone
+    """IANA zone in which run_window is read: the business unit's own. It cannot be changed here; a plan checks it."""
+
+    run_window: RunWindow
+    """When the skill may dial, by day of the week, on the clock of `timezone`. One window a day; no day is closed."""
+
+    calling_windows: Annotated[
+        tuple[CallingWindow, ...],
+        Field(strict=False, min_length=1),
+        Expects("a list of at least one window"),
+    ]
+    """Calling hours by the zone of the contact, one window a zone. A contact in a zone without a window is not called."""
+
+    maximum_ratio: Annotated[
+        float, Field(ge=1, le=3), Expects("a number from 1 to 3 (calls an available agent)")
+    ]
+    """Calls that may be in progress for each available agent, 1 to 3; 1 never dials ahead."""
+
+    aggressiveness: Annotated[
+        str,
+        Field(min_length=1, max_length=40),
+        Expects('the platform\'s own word, such as "5", in quotes'),
+    ]
+    """How fast the dialer goes up to the ratio: the platform's own word, sent as it is."""
+
+    block_multiple_calls: Flag
+    """Whether a contact is kept from being called by two skills at once."""
+
+    percentage_of_agents_before_overdial: Annotated[
+        float, Field(ge=0, le=100), Expects("a number from 0 to 100 (percent of agents)")
+    ]
+    """Share of the agents who must be available before more is dialed than there are agents, in percent."""
+
+    abandon_rate_threshold: Annotated[
+        float, Field(ge=0, le=99.9), Expects("a number from 0 to 99.9 (percent of answered calls)")
+    ]
+    """Abandoned calls above which the dialer slows down, in percent of answered calls."""
+
+    override_business_unit_abandon_rate: Flag
+    """Whether the skill goes by its own abandon_rate_threshold instead of the business unit's."""
+
+    maximum_ringing_duration_s: Annotated[
+        int, Field(ge=1, le=60), Expects("a whole number from 1 to 60 (seconds)")
+    ]
+    """Seconds that a call rings before it is given up, 1 to 60."""
+
+    dnc_groups: Annotated[
+        tuple[Id, ...], Field(strict=False), Expects("a list of ids of DNC groups, in quotes")
+    ]
+    """Ids of the DNC groups that scrub the skill: exactly these."""
+
+    @field_validator("calling_windows")
+    @classmethod
+    def _one_a_zone(cls, windows: tuple[CallingWindow, ...]) -> tuple[CallingWindow, ...]:
+        seen: dict[str, str] = {}
+        for window in windows:
+            known = windows_name(window.timezone)
+            if known in seen:
+                raise ValueError(
+                    f"name {known} twice ({seen[known]}, {window.timezone}): the platform holds one window a zone, so write them as one"
+                )
+            seen[known] = window.timezone
+        return windows
+
+
+class RetiredSkillSpec(SkillKey):
+    """What a tombstone would say: there is none for this kind."""
+
+    timezone: object = None
+    run_window: object = None
+    calling_windows: object = None
+    maximum_ratio: object = None
+    aggressiveness: object = None
+    block_multiple_calls: object = None
+    percentage_of_agents_before_overdial: object = None
+    abandon_rate_threshold: object = None
+    override_business_unit_abandon_rate: object = None
+    maximum_ringing_duration_s: object = None
+    dnc_groups: object = None
+
+
+class SkillMetadata(Metadata):
+    """Who and what a manifest of a skill is. Never sent to the platform."""
+
+    CANNOT: ClassVar[Mapping[str, str]] = {"campaign_name": "a skill's is called skill_name"}
+
+    skill_name: Label | None = None
+    """What the platform must call the skill. When it differs the plan stops: a guard against a wrong id."""
+
+    retired: Annotated[Literal[False], Expects(_RETIRED)] = False
+    """Not for this kind: a skill always holds a schedule."""
+
+
+class _OfSkill(Manifest):
+    """What a schedule and its (refused) tombstone share."""
+
+    api: ClassVar[str] = "personal-connection"
+    named_by: ClassVar[str] = "skill_name"
+
+    kind: Annotated[Literal["SkillSchedule"], Expects("SkillSchedule")]
+    """What the manifest describes."""
+
+    metadata: SkillMetadata
+    """Who and what the manifest is."""
+
+    @property
+    def platform_name(self) -> str | None:
+        """Return what the platform must call the skill."""
+        return self.metadata.skill_name
+
+
+class RetiredSkill(_OfSkill):
+    """A tombstone: refused, because the platform cannot hold a skill without a schedule."""
+
+    spec: RetiredSkillSpec
+    """Which skill."""
+
+    @property
+    def key(self) -> str:
+        """Return the skill's id."""
+        return self.spec.skill_id
+
+    def compile(self) -> None:
+        """Return `None`; never reached, for `metadata.retired` is refused."""
+
+
+class SkillSchedule(_OfSkill):
+    """The schedule of one Personal Connection skill."""
+
+    Tombstone: ClassVar[type[Manifest]] = RetiredSkill
+
+    @classmethod
+    def spec_of(cls, body: Body) -> dict[str, Any]:
+        """Return the body with its week as a daily window and the days that differ."""
+        return {**body, "run_window": _week_of(body["run_window"])}
+
+    spec: SkillSpec
+    """What the platform must hold."""
+
+    @property
+    def key(self) -> str:
+        """Return the skill's id."""
+        return self.spec.skill_id
+
+    def compile(self) -> Body:
+        """Return the canonical body."""
+        return compile_skill(self.spec)
+
+
+def _week_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    days = {row["day"]: {"start": row["start"], "end": row["end"]} for row in rows}
+    closed = [day for day in DAYS if day not in days]
+    if closed:
+        raise ValueError(f"run_window has no window for {', '.join(closed)}: {CLOSED}")
+    windows = list(days.values())
+    usual = max(windows, key=windows.count)
+    return {"daily": usual, **{day: days[day] for day in DAYS if days[day] != usual}}
+
+
+def compile_skill(spec: SkillSpec) -> dict[str, Any]:
+    """Return the canonical body of a skill's schedule: `canonical_skill` leaves it as it is."""
+    return {
+        "skill_id": spec.skill_id,
+        "timezone": canonical_zone(spec.timezone),
+        "run_window": [
+            {"day": day, "start": spec.run_window.of(day).start, "end": spec.run_window.of(day).end}
+            for day in DAYS
+        ],
+        "calling_windows": _sorted_windows(
+            {"timezone": canonical_zone(each.timezone), "start": each.start, "end": each.end}
+            for each in spec.calling_windows
+        ),
+        "maximum_ratio": spec.maximum_ratio,
+        "aggressiveness": spec.aggressiveness,
+        "block_multiple_calls": spec.block_multiple_calls,
+        "percentage_of_agents_before_overdial": spec.percentage_of_agents_before_overdial,
+        "abandon_rate_threshold": spec.abandon_rate_threshold,
+        "override_business_unit_abandon_rate": spec.override_business_unit_abandon_rate,
+        "maximum_ringing_duration_s": spec.maximum_ringing_duration_s,
+        "dnc_groups": sorted(set(spec.dnc_groups)),
+    }
+
+
+_NUMBERS: Final = {
+    "maximum_ratio": float,
+    "percentage_of_agents_before_overdial": float,
+    "abandon_rate_threshold": float,
+    "maximum_ringing_duration_s": int,
+}
+
+
+def canonical_skill(raw: Body) -> dict[str, Any]:
+    """Return a body that the dialect read in the one form in which equal means equal; it never raises.
+
+    Numbers have one type, zones their canonical IANA name, windows and groups an order. Whatever has no such form stays
+    as it came, and so counts as a difference.
+    """
+    body = dict(raw)
+    for name, kind in _NUMBERS.items():
+        if name in body:
+            body[name] = _number(body[name], kind)
+    if isinstance(body.get("timezone"), str):
+        body["timezone"] = iana_name(body["timezone"])
+    if _is_rows(body.get("calling_windows"), "timezone"):
+        body["calling_windows"] = _sorted_windows(
+            {**row, "timezone": iana_name(row["timezone"])} for row in body["calling_windows"]
+        )
+    groups = body.get("dnc_groups")
+    if isinstance(groups, list) and all(isinstance(group, str) for group in groups):
+        body["dnc_groups"] = sorted(set(groups))
+    return body
+
+
+def _number(value: object, kind: type[float | int]) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    try:
+        number = kind(value)
+    except (OverflowError, ValueError):
+        return value
+    return number if number == value else value
+
+
+def _is_rows(value: object, key: str) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(row, Mapping) and isinstance(row.get(key), str) for row in value
+    )
+
+
+def _sorted_windows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(map(dict, rows), key=lambda row: (row["timezone"], str(row.get("start"))))

@@ -1,0 +1,46 @@
+"""What a manifest states and no write can change is as the platform has it.
+
+PASS:
+
+    platform: {skills: [{skill_id: "4001", timezone: America/Chicago}]}
+    spec: {skill_id: "4001", timezone: America/Chicago}
+
+FAIL:
+
+    platform: {skills: [{skill_id: "4001", timezone: America/New_York}]}
+    spec: {skill_id: "4001", timezone: America/Chicago}
+
+The second states another time zone than its business unit has, so every hour of its week would mean another hour there.
+
+Source: the Personal Connection API reads a skill's week in the business unit's zone, and offers no call that this product makes to change it.
+Needs the platform; says nothing offline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler import diff
+from reconciler.models import Desired
+from reconciler.policies.base import Facts, Finding, Level, about
+
+ID: Final = "fixed-fields"
+LEVEL: Final = Level.ERROR
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Yield one finding for each such field that differs. It stops its object: the rest of the body may mean something else, too."""
+    for desired in facts.desired:
+        yield from _of(desired, facts)
+
+
+def _of(desired: Desired, facts: Facts) -> Iterator[Finding]:
+    kind = facts.kinds[desired.kind]
+    live = facts.live.objects.get(desired.key) if facts.live else None
+    if live is None or live.stored is None or desired.body is None:
+        return
+    stored = kind.canonical(live.stored)
+    for field in sorted(kind.fixed.intersection(diff.moved(stored, desired.body))):
+        message = f"{field} is {stored.get(field)} on the platform and cannot be changed from here: the manifest says {desired.body.get(field)}, correct it"
+        yield about(desired, ID, LEVEL, message, field=field, stops=True)

@@ -1,0 +1,54 @@
+"""What acts at once on an object that runs is looked at before it is written.
+
+PASS:
+
+    platform: {skills: [{skill_id: "4001", running: false, maximum_ratio: 1.5}]}
+    spec: {skill_id: "4001", maximum_ratio: 2}
+
+FAIL:
+
+    platform: {skills: [{skill_id: "4001", running: true, maximum_ratio: 1.5}]}
+    spec: {skill_id: "4001", maximum_ratio: 2}
+
+A change that only narrows is a warning; one that widens is an error, which a waiver may allow.
+
+Source: Personal Connection takes a pacing change in the moment it is written, also while a skill dials. Needs the platform; says nothing offline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler import diff, effect
+from reconciler.models import Desired
+from reconciler.policies.base import Facts, Finding, Level, about
+
+ID: Final = "running"
+LEVEL: Final = Level.ERROR
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """Yield one finding for each object that runs and would change at once."""
+    for desired in facts.desired:
+        yield from _of(desired, facts)
+
+
+def _of(desired: Desired, facts: Facts) -> Iterator[Finding]:
+    kind = facts.kinds[desired.kind]
+    live = facts.live.objects.get(desired.key) if facts.live else None
+    if live is None or live.stored is None or desired.body is None or not live.running:
+        return
+    before = kind.canonical(live.stored)
+    moved = [name for name in diff.moved(before, desired.body) if name in kind.immediate]
+    if not moved:
+        return
+    then, now = (
+        {name: body[name] for name in moved if name in body} for body in (before, desired.body)
+    )
+    widens = effect.direction(then, now, kind.rules).widens
+    ends = (
+        "stop it first, or waive this rule for this change" if widens else "it may only slow down"
+    )
+    message = f"the {kind.words.object} is running, so {', '.join(moved)} acts in the moment it is written: {ends}"
+    yield about(desired, ID, LEVEL if widens else Level.WARNING, message, field=moved[0])

@@ -1,0 +1,78 @@
+"""Both ways to a token of the Personal Connection API, and the two documents that say where things are."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Final
+from urllib.parse import parse_qsl
+
+from reconciler.sandbox.front import JSON_TYPE, Answer, Call, media_type
+from reconciler.sandbox.rules import load
+from reconciler.sandbox.skills import SkillWorld
+from reconciler.sandbox.trouble import Invalid, NotFound, Unauthorized
+
+TOKEN_S: Final = 3600
+"""Life of a token. A client must believe `expires_in`, not this."""
+
+APP_ID, APP_SECRET = "sandbox-app", "sandbox-app-secret"
+"""The application of the second way to a token, in HTTP Basic."""
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+async def get_openid(_: SkillWorld, call: Call) -> Answer:
+    """Say where tokens are issued."""
+    return Answer.of({"issuer": _here(call), "token_endpoint": f"{_here(call)}/auth/token"})
+
+
+async def get_configuration(world: SkillWorld, call: Call) -> Answer:
+    """Say where a tenant's API is."""
+    if call.query().get("tenantId") != world.unit()["tenantId"]:
+        raise NotFound("there is no such tenant")
+    return Answer.of({"tenantId": call.query()["tenantId"], "api_endpoint": _here(call)})
+
+
+async def post_access_key(world: SkillWorld, call: Call) -> Answer:
+    """Issue a token for an access key."""
+    if media_type(call.header("content-type")) != JSON_TYPE:
+        raise Invalid([("Content-Type", f"must be {JSON_TYPE}")])
+    body = load(call.raw)
+    if not isinstance(body, dict) or set(body) != {"accessKeyId", "accessKeySecret"}:
+        raise Invalid([("body", "must hold accessKeyId and accessKeySecret, and nothing else")])
+    return _issue(world, body["accessKeyId"], body["accessKeySecret"])
+
+
+async def post_token(world: SkillWorld, call: Call) -> Answer:
+    """Issue a token for an access key, to an application that proves itself."""
+    if _basic(call.header("authorization") or "") != f"{APP_ID}:{APP_SECRET}":
+        raise Unauthorized("invalid_client")
+    if media_type(call.header("content-type")) != FORM_TYPE:
+        raise Invalid([("Content-Type", f"must be {FORM_TYPE}")])
+    try:
+        form = dict(parse_qsl(call.raw.decode(), strict_parsing=True, max_num_fields=9))
+    except ValueError:
+        raise Invalid([("body", "must be a form")]) from None
+    if form.get("grant_type") != "password":
+        raise Invalid([("grant_type", "must be password")])
+    return _issue(world, form.get("username"), form.get("password"))
+
+
+def _issue(world: SkillWorld, key: object, secret: object) -> Answer:
+    tenant = world.unit()["tenantId"]
+    token = world.issue(str(key), str(secret), life_s=TOKEN_S, tenantId=tenant)
+    said = {"access_token": token.value, "token_type": "bearer", "expires_in": TOKEN_S}
+    return Answer.of(said, headers={"Cache-Control": "no-store"})
+
+
+def _basic(header: str) -> str | None:
+    scheme, _, value = header.partition(" ")
+    try:
+        return base64.b64decode(value, validate=True).decode() if scheme == "Basic" else None
+    except (ValueError, binascii.Error):
+        return None
+
+
+def _here(call: Call) -> str:
+    url = call.request.url
+    return f"{url.scheme}://{url.netloc}"

@@ -1,0 +1,68 @@
+"""The platforms there are, by the `api` that a tenant names: how each is opened with its samples, and its app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from reconciler.sandbox.campaigns import create_app
+from reconciler.sandbox.connection import create_connection_app
+from reconciler.sandbox.seed import open_samples, seed_many
+from reconciler.sandbox.skill_seed import open_skill_samples, seed_many_skills
+from reconciler.sandbox.skills import SkillWorld
+from reconciler.sandbox.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One API's platform.
+
+    Attributes:
+        bare: opens a world as it is; takes the options of `Ground.open`.
+        opened: opens a world, and gives an empty one the samples.
+        app: returns the ASGI app over a world.
+        fill: adds a number of objects to a world.
+        example: variable and id of an object, for whoever tries the server by hand.
+    """
+
+    bare: Callable[..., Any]
+    opened: Callable[..., Any]
+    app: Callable[..., Any]
+    fill: Callable[[Any, int], None]
+    example: Callable[[Any], tuple[str, str]]
+
+
+def platform(api: str) -> Platform:
+    """Return the platform of an API."""
+    return PLATFORMS[api]
+
+
+def _campaign(world: World) -> tuple[str, str]:
+    rows, _ = world.campaign_page(1, 1)
+    return "CAMPAIGN_ID", rows[0]["id"] if rows else ""
+
+
+def _skill(world: SkillWorld) -> tuple[str, str]:
+    return "SKILL_ID", "".join(str(row["id"]) for row in world.skills(top=1))
+
+
+PLATFORMS: Final[Mapping[str, Platform]] = {
+    "campaigns": Platform(World.open, open_samples, create_app, seed_many, _campaign),
+    "personal-connection": Platform(
+        SkillWorld.open, open_skill_samples, create_connection_app, seed_many_skills, _skill
+    ),
+}
+
+
+def reset(path: str | Path, api: str = "campaigns") -> None:
+    """Empty a state file, and forget its pinned clock.
+
+    Raises:
+        SandboxError: it is not ours; it is left alone.
+    """
+    world = PLATFORMS[api].bare(path)
+    world.reset()
+    world.pin("system")
+    world.close()

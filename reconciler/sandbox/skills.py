@@ -1,0 +1,381 @@
+"""A Personal Connection tenant: skills with three blocks of settings, DNC groups, a business unit. Knows no HTTP.
+
+It stands on the same ground as `world`: clock, clients, faults and the file. A write here acts at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from sqlite3 import Connection, Row
+from typing import Any, ClassVar, Final
+
+from reconciler.sandbox import skill_rules as rules
+from reconciler.sandbox.clock import iso, to_ms
+from reconciler.sandbox.ground import Ground
+from reconciler.sandbox.trouble import Conflict, Invalid, NotFound
+
+SCHEDULE, ZONES, GENERAL = "schedule", "zones", "general"
+BLOCKS: Final = (SCHEDULE, ZONES, GENERAL)
+
+CONSOLE = "console"
+"""Who wrote what the tenant was given, not asked to store."""
+
+BUSINESS_UNIT: Final[Mapping[str, Any]] = {
+    "businessUnitId": 1,
+    "tenantId": "11ec0000-0000-0000-0000-000000000001",
+    "outboundPortLimit": 400,
+    "agentlessPortLimit": 50,
+    "concurrentAgentLimit": 250,
+    "allowPredictiveDialing": True,
+    "enableSkillAbandonRate": True,
+    "defaultTimeZone": "Eastern Standard Time",
+}
+"""What a new tenant's business unit says, but for its zones."""
+
+KNOWN_ZONES: Final = {
+    "Alaskan Standard Time": "(UTC-09:00) Alaska",
+    "Central Standard Time": "(UTC-06:00) Central Time (US & Canada)",
+    "Eastern Standard Time": "(UTC-05:00) Eastern Time (US & Canada)",
+    "GMT Standard Time": "(UTC+00:00) Dublin, Edinburgh, Lisbon, London",
+    "Hawaiian Standard Time": "(UTC-10:00) Hawaii",
+    "Mountain Standard Time": "(UTC-07:00) Mountain Time (US & Canada)",
+    "Pacific Standard Time": "(UTC-08:00) Pacific Time (US & Canada)",
+    "US Mountain Standard Time": "(UTC-07:00) Arizona",
+}
+"""Windows names of the platform's zones, with what it shows for each."""
+
+UNIT_ZONES: Final = tuple(name for name in KNOWN_ZONES if name != "GMT Standard Time")
+"""The zones of a new tenant's business unit."""
+
+
+class SkillWorld(Ground):
+    """A tenant of the Personal Connection API. Make one with `SkillWorld.open`."""
+
+    tables: ClassVar[str] = """
+CREATE TABLE IF NOT EXISTS unit (one INTEGER PRIMARY KEY CHECK (one = 1), settings TEXT NOT NULL, zones TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS skills (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, outbound INTEGER NOT NULL, strategy TEXT NOT NULL, active INTEGER NOT NULL,
+    running INTEGER NOT NULL, campaign_id INTEGER, schedule TEXT NOT NULL, zones TEXT NOT NULL, general TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS dnc_groups (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, active INTEGER NOT NULL, removed INTEGER NOT NULL, records INTEGER NOT NULL,
+    updated_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS scrubbed (group_id INTEGER, skill_id INTEGER, PRIMARY KEY (group_id, skill_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures TEXT NOT NULL, PRIMARY KEY (skill_id, start_ms)) WITHOUT ROWID;
+"""
+    emptied: ClassVar[tuple[str, ...]] = ("unit", "skills", "dnc_groups", "scrubbed", "contacts")
+
+    # -- what the platform is given
+
+    def put_unit(self, *, zones: Sequence[str] = UNIT_ZONES, **settings: Any) -> None:  # noqa: ANN401 - fields of the unit
+        """Set what the business unit says: its zones, and any of `BUSINESS_UNIT`'s fields."""
+        with self._writing() as (db, _):
+            db.execute(
+                "INSERT OR REPLACE INTO unit VALUES (1,?,?)",
+                (json.dumps({**BUSINESS_UNIT, **settings}), json.dumps(list(zones))),
+            )
+
+    def put_skill(  # noqa: PLR0913 - a skill is made of these
+        self,
+        skill_id: int,
+        name: str | None = None,
+        *,
+        running: bool = False,
+        outbound: bool = True,
+        strategy: str = "Personal Connection",
+        active: bool = True,
+        schedule: Mapping[str, Any] | None = None,
+        zones: Mapping[str, tuple[str, str]] | None = None,
+        general: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add a skill, or change it, as if somebody had done so by hand.
+
+        Args:
+            skill_id: the skill.
+            name: `Skill <id>` when `None`.
+            running: it dials now, so a change of its pace acts at once.
+            outbound: it dials, rather than takes calls.
+            strategy: how it dials; only "Personal Connection" obeys the blocks.
+            active: it is listed among the active ones.
+            schedule: fields of its week that are not as `a_week` says.
+            zones: start and end by Windows zone; all of the unit's from 9 to 20 when `None`.
+            general: fields of its pacing that are not as `a_pace` says.
+        """
+        windows = dict.fromkeys(UNIT_ZONES, ("09:00", "20:00")) if zones is None else zones
+        row = (
+            skill_id,
+            name or f"Skill {skill_id}",
+            outbound,
+            strategy,
+            active,
+            running,
+            9000,
+            json.dumps(a_week() | dict(schedule or {})),
+            json.dumps([a_zone(zone, *hours) for zone, hours in sorted(windows.items())]),
+            json.dumps(a_pace() | dict(general or {})),
+        )
+        with self._writing() as (db, _):
+            db.execute("INSERT OR REPLACE INTO skills VALUES (?,?,?,?,?,?,?,?,?,?)", row)
+
+    def put_group(
+        self,
+        group_id: int,
+        name: str | None = None,
+        *,
+        active: bool = True,
+        removed: bool = False,
+        records: int = 1000,
+        skills: Iterable[int] = (),
+    ) -> None:
+        """Add a DNC group, or change it, with the skills that it scrubs."""
+        with self._writing() as (db, now):
+            row = (group_id, name or f"Group {group_id}", active, removed, records, iso(now))
+            db.execute("INSERT OR REPLACE INTO dnc_groups VALUES (?,?,?,?,?,?)", row)
+            db.execute("DELETE FROM scrubbed WHERE group_id=?", (group_id,))
+            db.executemany(
+                "INSERT INTO scrubbed VALUES (?,?)", [(group_id, skill) for skill in skills]
+            )
+
+    def put_contacts(self, skill_id: int, start: datetime, figures: Mapping[str, float]) -> None:
+        """Record one hour: `dials, connects, rightPartyConnects, abandons, connectsAHT`."""
+        with self._writing() as (db, _):
+            row = (skill_id, to_ms(start), json.dumps(dict(figures)))
+            db.execute("INSERT OR REPLACE INTO contacts VALUES (?,?,?)", row)
+
+    # -- reading
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no skill."""
+        with self._store.read() as db:
+            return db.execute("SELECT 1 FROM skills LIMIT 1").fetchone() is None
+
+    def unit(self) -> dict[str, Any]:
+        """Return the business unit."""
+        with self._store.read() as db:
+            row = db.execute("SELECT * FROM unit").fetchone()
+        settings, zones = (
+            (BUSINESS_UNIT, UNIT_ZONES)
+            if row is None
+            else (json.loads(row["settings"]), json.loads(row["zones"]))
+        )
+        listed = [{"displayName": KNOWN_ZONES[name], "standardName": name} for name in zones]
+        return {**settings, "timeZones": listed}
+
+    def skills(self, *, active: bool | None = None, skip: int = 0, top: int = -1) -> list[Row]:
+        """Return skills by id, from `skip` on and at most `top`."""
+        self.now_ms()
+        query = "SELECT * FROM skills WHERE active=ifnull(?,active) ORDER BY id LIMIT ? OFFSET ?"
+        with self._store.read() as db:
+            return db.execute(query, (active, top, skip)).fetchall()
+
+    def skill(self, skill_id: str) -> Row:
+        """Return one skill.
+
+        Raises:
+            NotFound: there is none.
+        """
+        self.now_ms()
+        with self._store.read() as db:
+            return _skill(db, skill_id)
+
+    def groups(self) -> list[Row]:
+        """Return the DNC groups, by id."""
+        with self._store.read() as db:
+            return db.execute("SELECT * FROM dnc_groups ORDER BY id").fetchall()
+
+    def scrubbed(self, group_id: str, skip: int = 0, top: int = -1) -> list[int]:
+        """Return the skills that a group scrubs.
+
+        Raises:
+            NotFound: no such group.
+        """
+        query = "SELECT skill_id FROM scrubbed WHERE group_id=? ORDER BY 1 LIMIT ? OFFSET ?"
+        with self._store.read() as db:
+            found = db.execute(query, (_group(db, group_id)["id"], top, skip)).fetchall()
+        return [skill for (skill,) in found]
+
+    def contacts(self, start: datetime, end: datetime) -> list[Row]:
+        """Return the hours of [start, end) of every skill."""
+        query = (
+            "SELECT * FROM contacts WHERE start_ms>=? AND start_ms<? ORDER BY start_ms, skill_id"
+        )
+        with self._store.read() as db:
+            return db.execute(query, (to_ms(start), to_ms(end))).fetchall()
+
+    # -- writing, as a client asks
+
+    def write(self, skill_id: str, block: str, value: Any, client: str) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
+        """Replace a whole block; it acts at once. Return what of it was not taken (zones alone can be).
+
+        Raises:
+            NotFound: no such skill.
+            Invalid: nothing of it is taken.
+        """
+        with self._writing() as (db, now):
+            row, failed = _skill(db, skill_id), list[dict[str, Any]]()
+            if block == SCHEDULE:
+                rules.check_schedule(value)
+            elif block == GENERAL:
+                rules.check_general(value, predictive=bool(self.unit()["allowPredictiveDialing"]))
+            else:
+                value, failed = self._zones(value)
+            db.execute(
+                f"UPDATE skills SET {block}=? WHERE id=?",  # noqa: S608 - a constant of ours
+                (json.dumps(value), row["id"]),
+            )
+            _note(db, now, block.upper(), row["id"], client, value)
+        return failed
+
+    def link(self, group_id: str, skill_id: str, client: str) -> None:
+        """Have a group scrub a skill.
+
+        Raises:
+            NotFound: no such group or skill.
+            Conflict: it does already.
+        """
+        with self._writing() as (db, now):
+            pair = _group(db, group_id)["id"], _skill(db, skill_id)["id"]
+            if db.execute(
+                "SELECT 1 FROM scrubbed WHERE group_id=? AND skill_id=?", pair
+            ).fetchone():
+                raise Conflict("the group scrubs this skill already")
+            db.execute("INSERT INTO scrubbed VALUES (?,?)", pair)
+            _note(db, now, "LINKED", pair[1], client, pair[0])
+
+    def unlink(self, group_id: str, skill_id: str, client: str) -> None:
+        """Have a group no longer scrub a skill.
+
+        Raises:
+            NotFound: it does not.
+        """
+        with self._writing() as (db, now):
+            pair = _group(db, group_id)["id"], _skill(db, skill_id)["id"]
+            gone = db.execute("DELETE FROM scrubbed WHERE group_id=? AND skill_id=?", pair)
+            if not gone.rowcount:
+                raise NotFound("the group does not scrub this skill")
+            _note(db, now, "UNLINKED", pair[1], client, pair[0])
+
+    def stop(self, skill_id: str, client: str) -> None:
+        """Stop a skill, a moment later.
+
+        Raises:
+            NotFound: no such skill.
+            Conflict: it does not run.
+        """
+        with self._writing() as (db, now):
+            row = _skill(db, skill_id)
+            if not row["running"]:
+                raise Conflict("the skill is not running")
+            _note(db, now, "STOP", row["id"], client, None)
+            due = now + round(self._settings(db).activation_s * 1000)
+            db.execute(
+                "INSERT INTO pending (due_ms, job, campaign_id) VALUES (?,'stop',?)",
+                (due, str(row["id"])),
+            )
+
+    # -- what a test asks
+
+    def journal(self, skill_id: int | None = None) -> list[tuple[str, int, str]]:
+        """Return what clients wrote, in order: what, to which skill, by whom."""
+        wanted = None if skill_id is None else str(skill_id)
+        query = "SELECT * FROM journal WHERE campaign_id=ifnull(?,campaign_id) ORDER BY n"
+        with self._store.read() as db:
+            rows = db.execute(query, (wanted,)).fetchall()
+        return [(row["action"], int(row["campaign_id"]), row["client"]) for row in rows]
+
+    # -- inside
+
+    def _settle(self, db: Connection, now: int) -> None:
+        due = db.execute("SELECT * FROM pending WHERE due_ms<=? ORDER BY n", (now,)).fetchall()
+        for job in due:
+            db.execute("UPDATE skills SET running=0 WHERE id=?", (int(job["campaign_id"]),))
+            db.execute("DELETE FROM pending WHERE n=?", (job["n"],))
+
+    def _zones(self, value: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:  # noqa: ANN401 - JSON
+        """Return the zones that are taken, and what of the request is not: the rest of the unit's zones are off."""
+        if not isinstance(value, list):
+            raise Invalid([("timeZoneSettings", "must be a list")])
+        known = {zone["standardName"] for zone in self.unit()["timeZones"]}
+        taken, failed = dict[str, dict[str, Any]](), []
+        for item in value:
+            wrong = rules.check_zone(item)
+            name = item.get("standardName") if isinstance(item, dict) else None
+            if wrong is None and name not in known:
+                wrong = "the business unit has no such time zone"
+            if wrong is None and name in taken:
+                wrong = "the zone is given twice"
+            if wrong is None:
+                taken[str(name)] = item
+            else:
+                failed.append({"standardName": name, "success": False, "error": wrong})
+        off = [a_zone(name, "00:00", "00:00", active=False) for name in known - set(taken)]
+        return sorted([*taken.values(), *off], key=lambda zone: str(zone["standardName"])), failed
+
+
+def a_week(start: str = "08:00", end: str = "21:00") -> dict[str, Any]:
+    """Return a schedule block: every day from one time to another."""
+    days = {
+        f"{day}{part}": value
+        for day in rules.DAYS
+        for part, value in (("StartTime", start), ("EndTime", end), ("IsActive", True))
+    }
+    return {"isScheduled": True, **days}
+
+
+def a_zone(name: str, start: str, end: str, *, active: bool = True) -> dict[str, Any]:
+    """Return one zone of a zones block."""
+    return {
+        "standardName": name,
+        "startTime": start,
+        "endTime": end,
+        "timeZoneActiveToCall": active,
+        "overrideTime": False,
+    }
+
+
+def a_pace(ratio: float = 1.5) -> dict[str, Any]:
+    """Return a general block."""
+    return {
+        "maximumRatio": ratio,
+        "minimumRatio": 1,
+        "aggressiveness": "5",
+        "blockMultipleCalls": True,
+        "percentageOfAgentsBeforeOverdial": 20,
+        "abandonRateThreshold": 3,
+        "abandonRateCutoff": 5,
+        "overrideBusinessUnitAbandonRate": False,
+        "maximumRingingDuration": 25,
+        "callerIdOverride": "+12125550100",
+    }
+
+
+def _skill(db: Connection, skill_id: str) -> Row:
+    row = _row(db, "SELECT * FROM skills WHERE id=?", skill_id)
+    if row is None:
+        raise NotFound(f"SkillId {skill_id} does not exist")
+    return row
+
+
+def _group(db: Connection, group_id: str) -> Row:
+    row = _row(db, "SELECT * FROM dnc_groups WHERE id=?", group_id)
+    if row is None:
+        raise NotFound(f"DncGroupId {group_id} does not exist")
+    return row
+
+
+def _row(db: Connection, query: str, number: str) -> Row | None:
+    if not (number.isascii() and number.isdigit() and len(number) < 16):  # noqa: PLR2004 - beyond any id
+        return None
+    found: Row | None = db.execute(query, (int(number),)).fetchone()
+    return found
+
+
+def _note(db: Connection, at: int, action: str, skill_id: int, client: str, body: Any) -> None:  # noqa: ANN401 - a row
+    db.execute(
+        "INSERT INTO journal (at_ms, action, campaign_id, schedule_id, client, body) VALUES (?,?,?,NULL,?,?)",
+        (at, action, str(skill_id), client, json.dumps(body)),
+    )

@@ -1,0 +1,209 @@
+"""`import`: live → manifests. New files for what no manifest names, scalars edited in place, and a plan that must be empty.
+
+Nothing is guessed: what a manifest cannot say, or an edit cannot put in place, is named with its field and left as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from reconciler import diff, manifests
+from reconciler import plan as plans
+from reconciler.dialects.base import Kind, Live
+from reconciler.errors import ManifestError, UsageError
+from reconciler.manifests import Folder, edits
+from reconciler.models import API_VERSION, MANIFESTS, Body, Desired
+from reconciler.plan import Plan
+from reconciler.report import Report, Row, Table, Tone, changes_table, count
+from reconciler.workflows import planning
+from reconciler.workflows import session as sessions
+from reconciler.workflows.session import Session
+from reconciler.workflows.world import Network, World
+
+CHANGES_PRESENT: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `import` was asked.
+
+    Attributes:
+        path, tenant: which tenant's folder; it may hold `tenant.yaml` alone.
+        keys: ids of the objects to import; none means all that hold a schedule.
+        deadline, ca_bundle, proxy: see `Network`.
+    """
+
+    path: Path
+    keys: tuple[str, ...] = ()
+    tenant: str | None = None
+    deadline: float = 3600.0
+    ca_bundle: Path | None = None
+    proxy: str | None = None
+
+    @property
+    def network(self) -> Network:
+        """How the platform is reached."""
+        return Network(self.deadline, self.ca_bundle, self.proxy)
+
+
+@dataclass(slots=True)
+class _Import:
+    """What is to be written, and what cannot be.
+
+    Attributes:
+        names: names of manifests that are taken.
+        texts: new text of each file.
+        done: id, name and file of each object that was taken over.
+        left: id, name and reason of each field or object that was not.
+    """
+
+    names: set[str]
+    texts: dict[Path, str] = field(default_factory=dict)
+    done: list[tuple[str, str, str]] = field(default_factory=list)
+    left: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+async def run(world: World, asked: Request) -> Report:
+    """Take over what the platform holds, and plan: what the plan still shows could not be taken over.
+
+    Raises:
+        UsageError: an id that the platform does not have, or that holds nothing.
+        ManifestError: the folder does not say a valid thing before or after.
+    """
+    folder = manifests.load(asked.path, asked.tenant, keep_places=True, may_be_empty=True)
+    async with sessions.opened(world, folder, asked.network) as session:
+        snapshot, _ = await session.read()
+        objects = _chosen(snapshot.objects, asked.keys)
+        found = _Import(names={each.name for each in folder.desired})
+        for key in sorted(objects):
+            _take(found, session, objects[key])
+        for path, text in found.texts.items():
+            edits.save(path, text)
+        if not (folder.desired or found.texts):
+            return _report(folder, found, None)
+        after = replace(session, folder=manifests.load(folder.path))
+        plan, _ = await planning.make(after)
+        return _report(folder, found, plans.only(plan, frozenset(objects)))
+
+
+def _chosen(objects: Any, keys: tuple[str, ...]) -> dict[str, Live]:  # noqa: ANN401 - a mapping of Live
+    holding = {key: live for key, live in objects.items() if live.stored is not None}
+    unknown = [key for key in keys if key not in holding]
+    if unknown:
+        raise UsageError(
+            f"the platform has no schedule for {', '.join(unknown)}: nothing to import"
+        )
+    return {key: holding[key] for key in keys} if keys else holding
+
+
+def _take(found: _Import, session: Session, live: Live) -> None:
+    """Take one object over: into its manifest when there is one, else into a new file."""
+    kind = next(iter(session.dialect.KINDS.values()))
+    desired = next((each for each in session.folder.desired if each.key == live.key), None)
+    body = kind.canonical(live.stored or {})
+    try:
+        spec = MANIFESTS[kind.name].spec_of(body)
+    except (ValueError, KeyError, TypeError) as error:
+        name = live.name if desired is None else desired.name
+        found.left.append((live.key, name, _reason(error)))
+        return
+    if desired is None:
+        _create(found, session.folder, kind, live, body, spec)
+    else:
+        _patch(found, kind, desired, body, spec)
+
+
+def _reason(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _create(
+    found: _Import, folder: Folder, kind: Kind, live: Live, body: Body, spec: dict[str, Any]
+) -> None:
+    model = MANIFESTS[kind.name]
+    name = manifests.new_name(live.name, live.key, found.names)
+    path = folder.path / f"{name}.yaml"
+    document = {
+        "apiVersion": API_VERSION,
+        "kind": kind.name,
+        "metadata": {"name": name, model.named_by: live.name or None},
+        "spec": spec,
+    }
+    try:
+        compiled = model.model_validate(document).compile()
+    except ValidationError as error:
+        where = error.errors(include_url=False)[0]
+        loc = ".".join(map(str, where["loc"][1:] or where["loc"]))
+        found.left.append((live.key, live.name, f"{loc}: {where['msg']}"))
+        return
+    if compiled != body:
+        fields = ", ".join(diff.moved(body, compiled or {}))
+        found.left.append((live.key, live.name, f"{fields} would not compile to what is there"))
+    elif path.exists():
+        found.left.append((live.key, live.name, f"{path} exists, and names another object"))
+    else:
+        found.texts[path] = manifests.new_manifest(kind.name, model, name, live.name, spec)
+        found.done.append((live.key, name, str(path)))
+        found.names.add(name)
+
+
+def _patch(found: _Import, kind: Kind, desired: Desired, body: Body, spec: dict[str, Any]) -> None:
+    """Edit the scalars of a manifest that differ; a list is for a person, who knows what its comments say."""
+    if desired.body is None:
+        reason = "its manifest is a tombstone: the schedule is to be removed, not taken over"
+        found.left.append((desired.key, desired.name, reason))
+        return
+    moved = [name for name in diff.moved(desired.body, body) if name not in kind.fixed]
+    path = Path(desired.place.file)
+    for name in moved:
+        if name not in spec or isinstance(spec[name], list | dict):
+            place = desired.places.get(name, desired.place)
+            found.left.append(
+                (desired.key, desired.name, f"{name} must be edited by hand at {place}")
+            )
+            continue
+        try:
+            text = edits.edit(
+                path, {(desired.name, f"spec.{name}"): spec[name]}, text=found.texts.get(path)
+            )
+        except ManifestError as error:
+            found.left.append((desired.key, desired.name, str(error)))
+        else:
+            found.texts[path] = text
+            found.done.append((desired.key, desired.name, f"{path}: {name}"))
+
+
+def _report(folder: Folder, found: _Import, plan: Plan | None) -> Report:
+    remaining = plan.operations if plan else ()
+    noun = plan.noun if plan else "object"
+    left = Table(
+        "Not taken over",
+        ("id", "name", "reason"),
+        tuple(Row(row, Tone.WARN) for row in found.left),
+    )
+    taken = Table("Taken over", ("id", "name", "where"), tuple(map(Row, found.done)))
+    changes = changes_table(remaining, noun)
+    clean = not remaining and not found.left
+    verdict = (
+        "the plan is empty"
+        if not remaining
+        else f"the plan still shows {count(len(remaining), 'change')}"
+    )
+    return Report(
+        title=f"Import tenant {folder.name}",
+        verdict=f"{count(len({key for key, _, _ in found.done}), noun)} taken over, {len({key for key, _, _ in found.left})} not or not wholly; {verdict}",
+        tone=Tone.GOOD if clean else Tone.WARN,
+        exit_code=0 if clean else CHANGES_PRESENT,
+        tables=tuple(table for table in (left, taken, changes) if table.rows),
+        data={
+            "taken": [
+                {"key": key, "name": name, "where": where} for key, name, where in found.done
+            ],
+            "left": [{"key": key, "name": name, "reason": why} for key, name, why in found.left],
+            "changes": [operation.key for operation in remaining],
+        },
+    )

@@ -1,0 +1,533 @@
+"""The personal-connection dialect: reading in both shapes, writing block by block, on the strict platform and over stored answers."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import contextlib
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler import sandbox
+from reconciler.dialects import personal_connection as pc
+from reconciler.dialects.base import Call, Credentials, Live, Reply, Site
+from reconciler.dialects.personal_connection import assumed, blocks
+from reconciler.dialects.personal_connection.answers import failed_items
+from reconciler.errors import (
+    AccessError,
+    ApiError,
+    PartlyWritten,
+    Unavailable,
+    UncertainWrite,
+    UsageError,
+)
+from reconciler.models import DAYS
+from reconciler.sandbox import skills
+from tests.factories import NOW, converse, make_reply, make_skill_body
+from tests.skills import APP, KIND, body_of, held, platform, wider
+
+PACKAGE = Path(pc.__file__).parent
+KEY = Credentials("key", "s3cret-of-key")
+SITE = Site("https://na1.nice-incontact.com", 33)
+
+
+@pytest.fixture
+def box():
+    with platform() as opened:
+        yield opened
+
+
+def token_of(**claims) -> str:
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{part}.c2ln"
+
+
+TOKEN = {"access_token": token_of(tenantId="t-1"), "expires_in": 1234}
+CONFIGURATION = {"api_endpoint": "https://api-na1.niceincontact.com/"}
+
+
+# --- signing in ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_access_key_is_shown_to_the_tenants_own_host_and_the_api_is_looked_up():
+    rounds = [(make_reply(TOKEN),), (make_reply(CONFIGURATION),)]
+    token, [[ask], [find]] = converse(pc.authenticate(KEY, SITE), *rounds)
+    assert (ask.method, ask.path, ask.origin, ask.anonymous) == (
+        "POST",
+        "/authentication/v1/token/access-key",
+        None,
+        True,
+    )
+    assert ask.json == {"accessKeyId": "key", "accessKeySecret": "s3cret-of-key"}
+    assert (find.origin, dict(find.params)) == (
+        "https://cxone.niceincontact.com",
+        {"tenantId": "t-1"},
+    )
+    assert token.base == "https://api-na1.niceincontact.com/inContactAPI/services/v33.0"
+    assert token.expires_in_s == 1234
+
+
+def test_an_application_goes_through_discovery_with_its_own_secret():
+    both = Credentials("key", "s3cret-of-key", app_id="app", app_secret="s3cret-of-app")
+    openid = {"token_endpoint": "https://cxone.niceincontact.com/auth/token"}
+    rounds = [(make_reply(openid),), (make_reply(TOKEN),), (make_reply(CONFIGURATION),)]
+    _, [[first], [ask], _] = converse(pc.authenticate(both, SITE), *rounds)
+    assert first.path == "/.well-known/openid-configuration"
+    assert (ask.origin, ask.path) == ("https://cxone.niceincontact.com", "/auth/token")
+    assert ask.form == {"grant_type": "password", "username": "key", "password": "s3cret-of-key"}
+    assert base64.b64decode(ask.headers["Authorization"].split()[1]) == b"app:s3cret-of-app"
+    assert "s3cret" not in repr(both) + repr(ask)
+    assert ask.headers["Authorization"].split()[1] not in repr(ask)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"access_token": token_of(tenantId="t-1")},
+        {"access_token": "one-part", "expires_in": 10},
+        {"access_token": token_of(tenant="t-1"), "expires_in": 10},
+        {"access_token": "e30.%%%.x", "expires_in": 10},
+    ],
+)
+def test_a_token_that_says_not_whose_it_is_or_how_long_it_lives_is_refused(answer):
+    with pytest.raises(ApiError):
+        converse(pc.authenticate(KEY, SITE), (make_reply(answer),))
+
+
+@pytest.mark.parametrize("more", [{}, APP], ids=["access key", "application"])
+def test_both_ways_lead_into_the_platform(box, more):
+    assert "4001" in box.ask(pc.read(), **more).objects
+
+
+def test_a_rotated_key_is_said_to_be_one(box):
+    box.world.put_client("sandbox", "another")
+    login = Credentials("sandbox", "sandbox-secret")
+    box.world.put_client("sandbox", "sandbox-secret-2")
+    with pytest.raises(AccessError, match="CXONE_CLIENT_SECRET"):
+        box.ask(pc.read(), app_id="x", app_secret=login.client_secret)
+
+
+# --- reading ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_tenant_is_read_whole(box):
+    found = box.ask(pc.read())
+    assert sorted(found.objects) == ["4001", "4002", "4003", "4004", "4005"]
+    assert found.objects["4003"].running
+    assert found.objects["4003"].settled
+    assert found.ceilings == {"maximum_ratio": 3.0}
+    assert {key: lists.status for key, lists in found.lists.items()} == {
+        "70": "ACTIVE",
+        "71": "ACTIVE",
+        "72": "INACTIVE",
+    }
+    assert [each.id for each in found.scrubs["4002"]] == ["70", "71"]
+    assert "America/Chicago" in found.offers["calling_windows"]
+    assert set(found.unfit) == {"4008", "4009"}
+    assert "takes calls" in found.unfit["4008"]
+    assert "Manual" in found.unfit["4009"]
+
+
+def test_bulk_blocks_and_a_single_look_say_the_same(box):
+    bulk = box.ask(pc.read()).objects
+    box.world.faults.add("no-bulk")
+    blockwise = box.ask(pc.read()).objects
+    assert bulk == blockwise == dict(box.ask(pc.read_some(None)))
+    for key, live in bulk.items():
+        assert box.ask(pc.read_one(key)) == live
+        assert live.stored == held(box.world, key)
+
+
+def test_a_bulk_answer_that_says_something_else_than_the_blocks_is_not_believed(box):
+    truth = box.ask(pc.read()).objects
+    box.world.faults.add("odd-bulk")
+    assert box.ask(pc.read()).objects == truth
+
+
+def test_a_bulk_answer_costs_three_calls_more_for_its_proof(box):
+    box.ask(pc.read())
+    blockwise = [each for each in box.asked if each.endswith("-settings") or "time-zones" in each]
+    assert len(blockwise) == 3
+
+
+def test_skills_come_in_pages(box):
+    sandbox.seed_many_skills(box.world, 205)
+    found = box.ask(pc.read())
+    assert len(found.objects) == 5 + 205
+    assert sum(each == "GET /skills" for each in box.asked) == 3
+    assert len(found.scrubs) == 4 + 205
+
+
+def test_a_platform_with_nothing_answers_204_and_is_read_as_empty(box):
+    box.world.reset()
+    found = box.ask(pc.read())
+    assert (found.objects, found.lists, found.unfit) == ({}, {}, {})
+
+
+def test_where_dialing_ahead_is_not_allowed_the_ratio_is_one(box):
+    box.world.put_unit(allowPredictiveDialing=False)
+    assert box.ask(pc.read()).ceilings == {"maximum_ratio": assumed.RATIO_WITHOUT_PREDICTIVE}
+
+
+def test_a_version_that_is_not_spoken_is_named(box):
+    with pytest.raises(ApiError, match="check `version` and `url`"):
+        converse(pc.read(), (make_reply(None, 204),) * 3 + (make_reply(None, 404),))
+
+
+def test_an_unknown_skill_is_a_404_with_the_platforms_reason(box):
+    with pytest.raises(ApiError, match="SkillId 999 does not exist") as caught:
+        box.ask(pc.read_one("999"))
+    assert caught.value.status == 404
+
+
+def test_a_closed_day_and_a_skill_that_is_not_scheduled_are_read_as_they_are(box):
+    box.world.put_skill(4001, schedule={"sundayIsActive": False})
+    days = [row["day"] for row in body_of(box.ask(pc.read_one("4001")))["run_window"]]
+    assert days == list(DAYS[:6])
+    box.world.put_skill(4001, schedule={"isScheduled": False})
+    assert body_of(box.ask(pc.read_one("4001")))["run_window"] == []
+
+
+@pytest.mark.parametrize("block", blocks.BLOCKS, ids=lambda block: block.path)
+@pytest.mark.parametrize("answer", [None, [], {}, {"x": 1}, "text", [{"x": 1}]])
+def test_a_block_of_another_form_is_an_error_with_its_name(block, answer):
+    parts = {each.path: make_reply(_block(each)) for each in blocks.BLOCKS}
+    parts[block.path] = make_reply({block.name: answer})
+    unit = make_reply({"businessUnits": [{"defaultTimeZone": "Eastern Standard Time"}]})
+    skill = make_reply({"skillId": 4001, "skillName": "x"})
+    first = (unit, skill, make_reply(None, 204), *parts.values())
+    if answer == [] and block is blocks.ZONES:
+        live, _ = converse(pc.read_one("4001"), first)
+        assert live.stored["calling_windows"] == []
+        return
+    with pytest.raises(ApiError, match=block.name):
+        converse(pc.read_one("4001"), first)
+
+
+def _block(block):
+    made = {
+        "schedule-settings": skills.a_week(),
+        "time-zones": [skills.a_zone("Eastern Standard Time", "09:00", "20:00")],
+        "general-settings": skills.a_pace(),
+    }
+    return made[block.path]  # without the wrapper: both are read
+
+
+# --- writing ------------------------------------------------------------------------------------------------------------
+
+times = st.integers(0, 1438).flatmap(
+    lambda start: st.integers(start + 1, 1439).map(lambda end: (_clock(start), _clock(end)))
+)
+ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/Phoenix")
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+bodies = st.builds(
+    lambda week, zones, ratio, level, block, before, rate, own, ring, groups: make_skill_body(
+        run_window=[
+            {"day": day, "start": start, "end": end}
+            for day, (start, end) in zip(DAYS, week, strict=True)
+        ],
+        calling_windows=[
+            {"timezone": zone, "start": start, "end": end}
+            for zone, (start, end) in sorted(zones.items())
+        ],
+        maximum_ratio=ratio / 10,
+        aggressiveness=level,
+        block_multiple_calls=block,
+        percentage_of_agents_before_overdial=float(before),
+        abandon_rate_threshold=rate / 10,
+        override_business_unit_abandon_rate=own,
+        maximum_ringing_duration_s=ring,
+        dnc_groups=sorted(groups),
+    ),
+    st.lists(times, min_size=7, max_size=7),
+    st.dictionaries(st.sampled_from(ZONES), times, min_size=1),
+    st.integers(10, 30),
+    st.sampled_from(["1", "5", "10", "Cautious"]),
+    st.booleans(),
+    st.integers(0, 100),
+    st.integers(0, 999),
+    st.booleans(),
+    st.integers(1, 60),
+    st.sets(st.sampled_from(["70", "71"])),
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_what_is_written_is_read_and_at_no_instant_is_it_wider_than_before_or_after(data):
+    with platform() as box:
+        for _ in range(2):
+            body = data.draw(bodies)
+            before = held(box.world, "4001")
+            box.watched, box.seen = "4001", []
+            box.write("4001", body)
+            assert box.ask(pc.read_one("4001")).stored == body == held(box.world, "4001")
+            assert all(wider(each, before, body) == [] for each in box.seen)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    bodies,
+    st.integers(0, 14),
+    st.sampled_from(["400", "409", "500", "reset-after", "partial", "403"]),
+)
+def test_wherever_it_fails_nothing_is_wider_than_before_and_what_was_narrowed_stays(
+    body, skip, fault
+):
+    with platform() as box:
+        before = held(box.world, "4001")
+        box.watched = "4001"
+        box.world.faults.add(f"{fault}:PUT *:skip={skip},times=1")
+        try:
+            box.write("4001", body)
+        except (ApiError, AccessError):
+            after = held(box.world, "4001")
+            assert wider(after, before) == []
+        else:
+            assert held(box.world, "4001") == body
+        assert all(wider(each, before, body) == [] for each in box.seen)
+
+
+def test_fields_that_nobody_manages_are_kept(box):
+    def unknown():
+        return json.loads(box.world.skill("4001")["general"])["callerIdOverride"]
+
+    box.world.put_skill(4001, general={"callerIdOverride": "+13035550111"})
+    box.write("4001", make_skill_body(maximum_ratio=2.0))
+    assert unknown() == "+13035550111"
+
+
+def test_only_blocks_that_change_are_written_and_each_is_read_before_and_after(box):
+    body = body_of(box.ask(pc.read_one("4001"))) | {"maximum_ratio": 1.1}
+    box.write("4001", body)
+    path = "/skills/4001/parameters/general-settings"
+    assert box.asked == [f"GET {path}", f"PUT {path}", f"GET {path}"]
+
+
+def test_what_narrows_goes_before_what_widens(box):
+    body = body_of(box.ask(pc.read_one("4001")))
+    body |= {"maximum_ratio": 2.0, "abandon_rate_threshold": 1.0, "dnc_groups": ["71"]}
+    box.watched = "4001"
+    box.write("4001", body)
+    ratios = [(each["maximum_ratio"], each["abandon_rate_threshold"]) for each in box.seen]
+    assert ratios == [(1.2, 1.0), (2.0, 1.0), (2.0, 1.0), (2.0, 1.0)]
+    assert [each["dnc_groups"] for each in box.seen] == [["70"], ["70"], ["70", "71"], ["71"]]
+
+
+def test_what_the_first_call_refuses_leaves_nothing_written(box):
+    before = held(box.world, "4001")
+    box.world.faults.add("400:PUT *")
+    with pytest.raises(ApiError) as caught:
+        box.write("4001", make_skill_body())
+    assert type(caught.value) is ApiError
+    assert held(box.world, "4001") == before
+    assert box.world.journal() == []
+
+
+def test_what_was_widened_is_put_back_when_a_later_block_fails(box):
+    before = body_of(box.ask(pc.read_one("4001")))
+    wide = make_skill_body(maximum_ratio=2.0, abandon_rate_threshold=2.0)
+    box.world.faults.add("400:PUT *general-settings:skip=1")
+    with pytest.raises(PartlyWritten, match=r"put back \(calling_windows\)"):
+        box.write("4001", wide)
+    assert held(box.world, "4001") == before | {"abandon_rate_threshold": 2.0}
+
+
+def test_what_cannot_be_put_back_is_for_whoever_reads_first(box):
+    box.world.faults.add("400:PUT *general-settings")
+    box.world.faults.add("400:PUT *time-zones:skip=1")
+    with pytest.raises(UncertainWrite, match="could not be put back"):
+        box.write("4001", make_skill_body(maximum_ratio=2.0))
+
+
+def test_a_platform_that_goes_away_leaves_the_fate_open(box):
+    box.world.faults.add("reset-after:PUT *")
+    live = box.ask(pc.read_one("4001"))
+    with pytest.raises(UncertainWrite):
+        box.ask(pc.write("4001", make_skill_body(maximum_ratio=1.0), token="t", live=live))
+
+
+def test_a_platform_that_cannot_be_read_first_has_nothing_open(box):
+    live = box.ask(pc.read_one("4001"))
+    box.world.faults.add("reset-before")
+    with pytest.raises(Unavailable):
+        box.ask(pc.write("4001", make_skill_body(), token="t", live=live))
+
+
+def test_a_skill_that_moved_meanwhile_is_stale_and_left_alone(box):
+    live = box.ask(pc.read_one("4001"))
+    box.world.put_skill(4001, general={"maximumRatio": 1.3})
+    moved = held(box.world, "4001")
+    with pytest.raises(ApiError) as caught:
+        box.ask(pc.write("4001", moved | {"maximum_ratio": 1.1}, token="t", live=live))
+    assert caught.value.status == 412
+    assert held(box.world, "4001") == moved
+
+
+def test_a_part_that_was_not_taken_is_found_in_an_answer_that_looks_well(box):
+    box.world.faults.add("partial:PUT *")
+    with pytest.raises((PartlyWritten, UncertainWrite), match="a fault that was asked for"):
+        box.write("4001", make_skill_body())
+
+
+@pytest.mark.parametrize("answer", [1.5, 1.2])
+def test_what_is_read_back_as_something_else_is_no_success(answer):
+    live = Live("4001", "x", stored=make_skill_body())
+    raw = _block(blocks.PACE)
+    rounds = [
+        (make_reply({"generalSettings": raw}),),
+        (make_reply(None, 204),),
+        (make_reply({"generalSettings": raw | {"maximumRatio": answer}}),),
+    ]
+    slower = make_skill_body(maximum_ratio=1.0)
+    with pytest.raises(PartlyWritten, match="maximum_ratio was taken and is read back as"):
+        converse(pc.write("4001", slower, token="t", live=live), *rounds)
+
+
+def test_a_write_leads_to_the_run_by_its_correlation_id():
+    live = Live("4001", "x", stored=make_skill_body())
+    [call] = next(pc.write("4001", make_skill_body(maximum_ratio=1.0), token="run-7", live=live))
+    assert call.headers == {"CorrelationId": "run-7"}
+
+
+@pytest.mark.parametrize(
+    ("live", "body"),
+    [(Live("4001", "x", stored=make_skill_body()), None), (Live("4001", "x"), make_skill_body())],
+)
+def test_nothing_is_removed_and_nothing_is_created(live, body):
+    with pytest.raises(ApiError, match="always holds a schedule"):
+        converse(pc.write("4001", body, token="t", live=live))
+
+
+# --- what is never called -----------------------------------------------------------------------------------------------
+
+
+def test_every_path_of_the_package_is_one_that_it_may_call():
+    """The words of paths, with the methods that stand beside them, are all there are in the source."""
+    texts = {
+        node.value
+        for file in PACKAGE.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    paths = {text for text in texts if text.startswith("/") and " " not in text and len(text) > 1}
+    assert paths == {
+        "/.well-known/cxone-configuration",
+        "/.well-known/openid-configuration",
+        "/authentication/v1/token/access-key",
+        "/business-unit",
+        "/dnc-groups",
+        "/inContactAPI/services",
+        "/skills",
+        "/skills/parameters",
+        "/stop",  # by the emergency stop alone
+        "/timezones",
+        "/v",
+        "/wfm-data/skills/dialer-contacts",
+    }
+    assert not {"lists", "call-lists", "force"} & texts
+
+
+@settings(max_examples=10, deadline=None)
+@given(bodies, st.integers(0, 8))
+def test_whatever_is_written_only_blocks_and_memberships_are_touched(body, skip):
+    with platform(f"400:PUT *:skip={skip},times=1") as box:
+        with contextlib.suppress(ApiError):
+            box.write("4001", body)
+        for each in box.asked:
+            method, path = each.split(" ")
+            assert method == "GET" or (
+                (method == "PUT" and path.startswith("/skills/4001/parameters/"))
+                or (
+                    method in {"POST", "DELETE"}
+                    and path.startswith("/dnc-groups/")
+                    and path.endswith("/scrubbed-skills/4001")
+                )
+            ), each
+
+
+def test_every_assumption_is_listed_for_whoever_has_a_tenant():
+    readme = (PACKAGE.parents[2] / "README.md").read_text("utf-8")
+    listed = readme.partition("**To verify on your tenant**")[2].partition("\n## ")[0]
+    names = [name for name in vars(assumed) if not name.startswith("_")]
+    own = [name for name in names if name not in {"annotations", "Any", "Final"}]
+    assert own
+    assert [name for name in own if f"`{name}`" not in listed] == []
+
+
+def test_the_only_delete_is_of_a_membership():
+    calls = [
+        (node, file)
+        for file in PACKAGE.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and node.value == "DELETE"
+    ]
+    assert {file.name for _, file in calls} == {"writing.py"}
+    assert len(calls) == 1
+
+
+# --- answers ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "expected"),
+    [
+        ({"error": "invalid_grant", "error_description": "no"}, {}, ("invalid_grant: no",)),
+        ({"errorDescription": "wrong"}, {}, ("wrong",)),
+        ({"message": "wrong"}, {}, ("wrong",)),
+        (None, {"icstatusdescription": "InvalidParameter"}, ("InvalidParameter",)),
+        ({}, {}, ()),
+    ],
+)
+def test_a_reason_is_found_in_the_body_or_in_the_header(body, headers, expected):
+    assert pc.explain(Reply(400, headers, body, NOW)) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "count"),
+    [
+        (None, 0),
+        ({"generalSettings": {"maximumRatio": 2}}, 0),
+        ({"results": [{"success": True}, {"success": False}]}, 1),
+        ({"results": [{"error": "no"}, {"errors": []}]}, 1),
+        ([{"success": False, "error": "a"}, {"nested": [{"errorDescription": "b"}]}], 2),
+    ],
+)
+def test_failed_items_are_found_wherever_they_stand(answer, count):
+    assert len(list(failed_items(answer))) == count
+
+
+def test_roles_are_not_named_and_there_is_no_refresh_and_no_intake():
+    assert pc.missing_scope(make_reply({}, 403)) is None
+    assert converse(pc.activate("4001")) == (None, [])
+    with pytest.raises(UsageError, match="--events"):
+        converse(pc.publish([{"id": "1"}]))
+
+
+@pytest.mark.parametrize("fault", [None, "old-stats"])
+def test_what_was_dialed_is_read_under_either_name(box, fault):
+    if fault:
+        box.world.faults.add(fault)
+    start = datetime(2027, 2, 20, 15, tzinfo=UTC)
+    found = box.ask(pc.metrics("4002", start, start + timedelta(days=8)))
+    assert len(found) == 9 * 8
+    assert found[0].start == start
+    assert (found[0].attempts, found[0].answers, found[0].handle_time_s) == (5200, 1456, 158)
+    assert sum("dialer-contacts" in each for each in box.asked) == 2
+
+
+def test_a_call_says_where_it_goes_and_never_its_host():
+    call = Call("GET", "/x", origin="https://cxone.niceincontact.com")
+    assert call.where == "GET /x"
+    assert KIND.name == "SkillSchedule"

@@ -1,0 +1,132 @@
+"""A Personal Connection platform and a way to it, on a clock moved by hand; and every instant of what it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+
+from reconciler import effect, sandbox
+from reconciler.client import Client, embedded
+from reconciler.dialects import personal_connection as pc
+from reconciler.dialects.base import Credentials, Exchange, Live
+from reconciler.dialects.personal_connection.blocks import BLOCKS
+from reconciler.models import Body
+from reconciler.sandbox import connection_login
+from reconciler.settings import Options, Settings, Variables
+
+T = TypeVar("T")
+KIND = pc.KINDS["SkillSchedule"]
+
+
+@dataclass
+class Platform:
+    """A world of skills, its app, and a client of ours.
+
+    Attributes:
+        seen: every body that skill 4001 held after any request, in order.
+        asked: method and path of every request below the API's root.
+    """
+
+    world: sandbox.SkillWorld
+    ticker: sandbox.Ticker
+    seen: list[Body] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    watched: str | None = None
+    deadline_s: float = 1e6
+
+    def __post_init__(self) -> None:
+        app = sandbox.create_connection_app(
+            self.world, sleep=self.ticker.sleep, drop=lambda: httpx.ReadError("dropped")
+        )
+
+        async def watching(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            finally:
+                path = scope["path"].partition("/v33.0")[2]
+                if path:
+                    self.asked.append(f"{scope['method']} {path}")
+                if path and self.watched is not None and scope["method"] != "GET":
+                    self.seen.append(held(self.world, self.watched))
+
+        self.app = watching
+
+    def client(self, **parts: Any) -> Client:
+        login = sandbox.credentials(self.world)
+        credentials = Credentials(login.client_id, login.client_secret, **parts)
+        options = Options(requests_per_second=1000, deadline_s=self.deadline_s, api_version=33)
+        return Client(
+            pc,
+            Settings("sandbox-pc", "sandbox:", credentials, Variables(), options),
+            transport_factory=embedded(self.app),
+            sleep=self.ticker.sleep,
+            monotonic=self.ticker,
+            rng=random.Random(1),
+        )
+
+    def ask(self, exchange: Exchange[T], **parts: Any) -> T:
+        async def run() -> T:
+            async with self.client(**parts) as client:
+                return await client.run(exchange)
+
+        return asyncio.run(run())
+
+    def write(self, key: str, body: Body) -> Any:
+        live = self.ask(pc.read_one(key))
+        self.asked.clear()
+        return self.ask(pc.write(key, body, token="run-1", live=live))
+
+
+APP = {"app_id": connection_login.APP_ID, "app_secret": connection_login.APP_SECRET}
+
+
+@contextmanager
+def platform(*faults: str) -> Iterator[Platform]:
+    """Open the samples' platform, with no limit of requests."""
+    ticker = sandbox.Ticker()
+    world = sandbox.SkillWorld.open(monotonic=ticker)
+    sandbox.seed_skill_samples(world)
+    world.configure(requests_per_second=0)
+    for fault in faults:
+        world.faults.add(fault)
+    try:
+        yield Platform(world, ticker)
+    finally:
+        world.close()
+
+
+def held(world: sandbox.SkillWorld, key: str) -> Body:
+    """Return what a skill holds, read past HTTP."""
+    row = world.skill(key)
+    parts: dict[str, Any] = {}
+    for block, column in zip(BLOCKS, ("schedule", "zones", "general"), strict=True):
+        parts |= block.read(json.loads(row[column]))
+    groups = [str(g["id"]) for g in world.groups() if int(key) in world.scrubbed(str(g["id"]))]
+    return KIND.canonical(
+        {"skill_id": key, "timezone": "America/New_York", **parts, "dnc_groups": groups}
+    )
+
+
+def wider(body: Body, *others: Body) -> list[str]:
+    """Return the fields in which a body lets the dialer do what none of the others lets it."""
+    return [
+        name
+        for name in KIND.rules
+        if all(
+            body[name] != other[name]
+            and effect.direction({name: other[name]}, {name: body[name]}, KIND.rules).widens
+            for other in others
+        )
+    ]
+
+
+def body_of(live: Live) -> dict[str, Any]:
+    """Return what is stored, to change."""
+    return dict(live.stored or {})

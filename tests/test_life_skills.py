@@ -1,0 +1,180 @@
+"""The life of a change at a Personal Connection tenant: imported, edited, applied, cut off anywhere, finished; and what is measured."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from reconciler import audit, manifests, sandbox
+from reconciler.git import Git
+from reconciler.sandbox import platforms
+from reconciler.workflows import applying, importing, optimizing, planning
+from reconciler.workflows.keeping import records
+from tests.gitfakes import git, repository
+from tests.skills import held, wider
+from tests.test_importing import Desk
+
+API = "personal-connection"
+EDITS = {
+    "renewals.yaml": (
+        ("maximum_ratio: 1.2", "maximum_ratio: 1.6"),
+        ("abandon_rate_threshold: 3.0", "abandon_rate_threshold: 2.0"),
+        ('start: "09:00", end: "18:00"', 'start: "09:00", end: "20:00"'),
+        ('dnc_groups: ["70"]', 'dnc_groups: ["71"]'),
+    ),
+    "fiber-upgrade.yaml": (("abandon_rate_threshold: 3.0", "abandon_rate_threshold: 1.5"),),
+}
+
+
+STANDING = 5
+"""The exit code of every apply here: one of the samples names no group that is ACTIVE, and the finding stands whatever was done."""
+
+
+class CutOff(BaseException):
+    """The run ends here: not an error that anything may handle."""
+
+
+@pytest.fixture
+def desk(tmp_path):
+    repository(tmp_path)
+    (tmp_path / ".gitignore").write_text(".reconcile/\n")
+    made = Desk(tmp_path, API)
+
+    async def sleep(_: float) -> None:
+        await asyncio.sleep(0)
+
+    made.world = replace(made.world, sleep=sleep)
+    sandbox.seed_skill_samples(made.platform)
+    made.platform.configure(requests_per_second=0)
+    asyncio.run(importing.run(made.world, importing.Request(made.folder)))
+    for file, edits in EDITS.items():
+        path = made.folder / file
+        text = path.read_text()
+        for old, new in edits:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        path.write_text(text)
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-q", "-m", "faster renewals")
+    yield made
+    made.platform.close()
+
+
+def apply(desk):
+    asked = applying.Request(desk.folder)
+    return asyncio.run(applying.apply(desk.world, asked, lambda _: True, asyncio.Event()))
+
+
+def plan(desk):
+    return asyncio.run(planning.read(desk.world, planning.Request(desk.folder)))
+
+
+def cut_off(monkeypatch, nth: int, *, executed: bool, seen: list) -> None:
+    """End the run at its nth write: before the platform executes it, or after and before the answer."""
+    kind = platforms.PLATFORMS[API]
+    writes = 0
+
+    def app_over(world):
+        app = kind.app(world)
+
+        async def cutting(scope, receive, send):
+            nonlocal writes
+            if scope["method"] != "GET" and scope["path"].startswith("/inContactAPI"):
+                writes += 1
+                if writes == nth and not executed:
+                    raise CutOff
+
+                async def hold(message):
+                    if writes == nth:
+                        raise CutOff
+                    await send(message)
+
+                try:
+                    await app(scope, receive, hold)
+                finally:
+                    seen.append(held(world, "4001"))
+                return
+            await app(scope, receive, send)
+
+        return cutting
+
+    monkeypatch.setitem(platforms.PLATFORMS, API, replace(kind, app=app_over))
+
+
+def test_an_edit_is_applied_once_and_recorded(desk):
+    report = apply(desk)
+    assert report.exit_code == STANDING
+    assert [row.cells[0] for row in report.tables[0].rows] == ["updated", "updated"]
+    assert plan(desk).operations == ()
+    again = apply(desk)
+    assert again.exit_code == STANDING
+    writes = len(desk.platform.journal())
+    assert apply(desk).exit_code == STANDING
+    assert len(desk.platform.journal()) == writes
+
+
+@pytest.mark.parametrize("executed", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("nth", range(1, 7))
+def test_a_run_that_is_cut_off_at_any_write_is_finished_by_the_next(
+    desk, monkeypatch, nth, executed
+):
+    before, seen = held(desk.platform, "4001"), []
+    wanted = next(each for each in plan(desk).operations if each.key == "4001").desired
+    with monkeypatch.context() as patch:
+        cut_off(patch, nth, executed=executed, seen=seen)
+        with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group of ours, or ours
+            apply(desk)
+        assert not isinstance(caught.value, AssertionError)
+    assert all(wider(each, before, wanted) == [] for each in seen)
+    report = apply(desk)
+    assert report.exit_code == STANDING, report
+    assert plan(desk).operations == ()
+    assert held(desk.platform, "4001") == wanted
+    ledger = records_of(desk)
+    assert audit.open_intents(ledger.records()) == ()
+
+
+def records_of(desk):
+    spec = manifests.load(desk.folder).tenant.spec
+    return records(desk.world, Git(desk.folder.parent, environ={}), "acme", spec)
+
+
+def test_the_audit_entry_says_which_groups_scrub_the_skill_from_now_on(desk):
+    apply(desk)
+    ledger = records_of(desk)
+    (outcome,) = [
+        record.data
+        for record in ledger.records()
+        if record.kind is audit.RecordKind.OUTCOME and record.data["target"] == "4001"
+    ]
+    assert outcome["campaign_id"] == "4001"
+    assert outcome["action"] == "SCHEDULE_DEPLOYED"
+    assert outcome["dnc_verified"] is True
+    assert [each["id"] for each in outcome["dnc_lists"]] == ["71"]
+    assert outcome["maximum_ratio"] == 1.6
+
+
+def test_what_was_narrowed_by_hand_stays_narrow(desk):
+    apply(desk)
+    pace = {"maximumRatio": 1.0, "abandonRateThreshold": 1.5}
+    zones = {
+        "Eastern Standard Time": ("08:00", "21:00"),
+        "Central Standard Time": ("08:00", "21:00"),
+    }
+    desk.platform.put_skill(4002, "Fiber Upgrade", general=pace, zones=zones)
+    held_back = [each for each in plan(desk).operations if each.key == "4002"]
+    assert [each.action.value for each in held_back] == ["held"]
+
+
+def test_optimize_says_what_it_saw_and_that_there_is_no_rate_to_propose(desk):
+    asked = optimizing.Request(
+        desk.folder, ("fiber-upgrade", "partner-overflow"), target_answer_rate=0.3
+    )
+    report = asyncio.run(optimizing.optimize(desk.world, asked))
+    reasons = {each["name"]: each["reason"] for each in report.data["declined"]}
+    assert report.data["proposals"] == []
+    assert "SkillSchedule has no dial_rate" in reasons["fiber-upgrade"]
+    assert "attempts were answered" in reasons["fiber-upgrade"]
+    assert "nothing was observed" in reasons["partner-overflow"]
