@@ -263,11 +263,13 @@ class Capabilities:
         activation: what is stored dials only after a refresh that the dialer takes later.
         conditional_writes: a write may quote the version that it replaces.
         idempotency_keys: a write carries a key under which the platform answers a repeat with the first answer.
+        rereads: a write reads what it replaces itself, just before, and is refused with 412 when it moved.
     """
 
     activation: bool
     conditional_writes: bool
     idempotency_keys: bool
+    rereads: bool = False
 
 
 @dataclass(frozen=True, slots=True)

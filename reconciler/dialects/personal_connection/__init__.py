@@ -55,7 +55,7 @@ __all__ = [
 
 NAME: Final = "personal-connection"
 CAPABILITIES: Final = Capabilities(
-    activation=False, conditional_writes=False, idempotency_keys=False
+    activation=False, conditional_writes=False, idempotency_keys=False, rereads=True
 )
 KINDS: Final[Mapping[str, Kind]] = {SkillKind.name: SkillKind()}
 
