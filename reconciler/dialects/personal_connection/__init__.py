@@ -64,11 +64,14 @@ KINDS: Final[Mapping[str, Kind]] = {SkillKind.name: SkillKind()}
 
 
 def read() -> Exchange[Snapshot]:
-    """Read the business unit, every skill with its settings, and every DNC group with the skills that obey it."""
-    calls = (*_calls(), reading.unit_call())
-    replies = yield calls
-    *answers, unit_answer = map(Answer, calls, replies)
+    """Read the business unit (alone, for it tells a wrong version from all else), then every skill with its settings and every DNC group."""
+    call = reading.unit_call()
+    (reply,) = yield (call,)
+    unit_answer = Answer(call, reply)
     unit = reading.unit_of(unit_answer)
+    calls = _calls()
+    replies = yield calls
+    answers = [*map(Answer, calls, replies)]
     objects, unfit, groups = yield from _skills(answers, unit)
     ratio = assumed.RATIO if unit.predictive else assumed.RATIO_WITHOUT_PREDICTIVE
     offers = {"dnc_groups": frozenset(groups.lists)}
