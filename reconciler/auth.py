@@ -36,6 +36,14 @@ class Names(Protocol):
     def scope(self) -> str:
         """The scopes to ask for."""
 
+    @property
+    def app_id(self) -> str:
+        """The id of the application that asks."""
+
+    @property
+    def app_secret(self) -> str:
+        """Its secret."""
+
 
 class Tokens:
     """The token cache of one tenant.
@@ -129,7 +137,7 @@ class Tokens:
             )
         elif error.status in {401, 403} or "invalid_client" in said or "invalid_grant" in said:
             self._refused = (
-                f"the platform refused {names.client_id} with {names.client_secret} ({error.status}): the secret is "
+                f"the platform refused {names.client_id} with {names.client_secret}{self._application} ({error.status}): the secret is "
                 f"wrong or may have been rotated; put the current one into {names.client_secret}"
             )
         elif error.status == 404:  # noqa: PLR2004 - the status is HTTP's word
@@ -137,3 +145,10 @@ class Tokens:
                 f"{error.where} does not exist there (404): check the host in {names.url}"
             )
         return error if self._refused is None else AccessError(self._refused)
+
+    @property
+    def _application(self) -> str:
+        """The application that asked along, for a message: which of the two was refused is not said."""
+        if self._credentials.app_id is None:
+            return ""
+        return f", or the application in {self._names.app_id} with {self._names.app_secret}"

@@ -60,7 +60,8 @@ class Platform:
 
     def client(self, **parts: Any) -> Client:
         login = sandbox.credentials(self.world)
-        credentials = Credentials(login.client_id, login.client_secret, **parts)
+        secret = parts.pop("client_secret", login.client_secret)
+        credentials = Credentials(login.client_id, secret, **parts)
         options = Options(requests_per_second=1000, deadline_s=self.deadline_s, api_version=33)
         return Client(
             pc,

@@ -231,14 +231,7 @@ Bucket: TypeAlias = pacing.Bucket
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that the platform was asked about itself, for `doctor`.
-
-    Attributes:
-        name: what was looked at.
-        holds: whether it is as we rely on.
-        said: what was found.
-        advice: what to do when it does not hold.
-    """
+    """One thing that the platform was asked about itself, for `doctor`: whether it is as we rely on, what it said, what to do if not."""
 
     name: str
     holds: bool
@@ -264,12 +257,14 @@ class Capabilities:
         conditional_writes: a write may quote the version that it replaces.
         idempotency_keys: a write carries a key under which the platform answers a repeat with the first answer.
         atomic_writes: a write is stored as one or not at all; else it may be cut off between its parts.
+        rereads: a write reads what it replaces itself, just before, and is refused with 412 when it moved.
     """
 
     activation: bool
     conditional_writes: bool
     idempotency_keys: bool
     atomic_writes: bool
+    rereads: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,13 +272,9 @@ class Words:
     """What a kind calls the things that every kind has, for findings and reports.
 
     Attributes:
-        object: what it is a schedule of.
-        windows: the field that holds the calling windows.
-        span: what says when the schedule runs at all.
-        scrubs: the field that has numbers checked against do-not-call lists.
-        scrub: how a manifest asks for that check.
-        link: how such a list comes to an object.
-        removal: how a manifest that is gone can end what it applied.
+        object, span: what it is a schedule of, and what says when that runs at all.
+        windows, scrubs: the fields that hold the calling windows, and that have do-not-call lists consulted.
+        scrub, link, removal: how a manifest asks for that, how a list comes to an object, how what is gone is ended.
     """
 
     object: str

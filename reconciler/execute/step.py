@@ -135,9 +135,10 @@ class Step:
                     return
 
     async def _before(self) -> Live:
-        """Return what the write replaces: as planned where a version guards it, read again where nothing does."""
+        """Return what the write replaces: as planned where a version or the write itself guards it, read again where nothing does."""
         live = self.to.live.get(self.operation.key)
-        if live is not None and live.version is not None:
+        guarded = self.to.dialect.CAPABILITIES.rereads or (live and live.version is not None)
+        if live is not None and guarded:
             return live
         live = await self._read()
         if live_hash(live, self.kind) != self.operation.live_hash:

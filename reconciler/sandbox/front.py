@@ -170,9 +170,8 @@ class Front:
     """The door to a world.
 
     Args:
-        world: behind it.
+        world, sleep: what is behind it, and what waits the seconds given.
         drop: makes what an in-process app raises in place of an answer.
-        sleep: waits the seconds given.
         refuse: says a refusal in the API's words.
     """
 

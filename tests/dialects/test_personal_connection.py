@@ -106,11 +106,13 @@ def test_both_ways_lead_into_the_platform(box, more):
 
 
 def test_a_rotated_key_is_said_to_be_one(box):
-    box.world.put_client("sandbox", "another")
-    login = Credentials("sandbox", "sandbox-secret")
-    box.world.put_client("sandbox", "sandbox-secret-2")
     with pytest.raises(AccessError, match="CXONE_CLIENT_SECRET"):
-        box.ask(pc.read(), app_id="x", app_secret=login.client_secret)
+        box.ask(pc.read(), client_secret="rotated-away")
+
+
+def test_an_application_that_is_refused_is_named_beside_the_key(box):
+    with pytest.raises(AccessError, match="CXONE_APP_ID with CXONE_APP_SECRET"):
+        box.ask(pc.read(), **{**APP, "app_secret": "wrong-secret"})
 
 
 # --- reading ------------------------------------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ def test_where_dialing_ahead_is_not_allowed_the_ratio_is_one(box):
 
 def test_a_version_that_is_not_spoken_is_named(box):
     with pytest.raises(ApiError, match="check `version` and `url`"):
-        converse(pc.read(), (make_reply(None, 204),) * 3 + (make_reply(None, 404),))
+        converse(pc.read(), (make_reply(None, 404),))
 
 
 def test_an_unknown_skill_is_a_404_with_the_platforms_reason(box):
@@ -311,8 +313,14 @@ def test_fields_that_nobody_manages_are_kept(box):
 def test_only_blocks_that_change_are_written_and_each_is_read_before_and_after(box):
     body = body_of(box.ask(pc.read_one("4001"))) | {"maximum_ratio": 1.1}
     box.write("4001", body)
-    path = "/skills/4001/parameters/general-settings"
-    assert box.asked == [f"GET {path}", f"PUT {path}", f"GET {path}"]
+    path = "/skills/4001/parameters"
+    pace = f"{path}/general-settings"
+    assert box.asked[3:] == [f"PUT {pace}", f"GET {pace}"]
+    assert sorted(box.asked[:3]) == [
+        f"GET {pace}",
+        f"GET {path}/schedule-settings",
+        f"GET {path}/time-zones",
+    ]
 
 
 def test_what_narrows_goes_before_what_widens(box):
@@ -375,6 +383,16 @@ def test_a_skill_that_moved_meanwhile_is_stale_and_left_alone(box):
     assert held(box.world, "4001") == moved
 
 
+def test_a_membership_that_moved_meanwhile_is_stale_and_left_alone(box):
+    live = box.ask(pc.read_one("4001"))
+    box.world.put_group(71, skills=[4001])
+    wanted = body_of(live) | {"dnc_groups": ["70", "71"]}
+    with pytest.raises(ApiError) as caught:
+        box.ask(pc.write("4001", wanted, token="t", live=live))
+    assert caught.value.status == 412
+    assert box.world.journal() == []
+
+
 def test_a_part_that_was_not_taken_is_found_in_an_answer_that_looks_well(box):
     box.world.faults.add("partial:PUT *")
     with pytest.raises((PartlyWritten, UncertainWrite), match="a fault that was asked for"):
@@ -386,7 +404,7 @@ def test_what_is_read_back_as_something_else_is_no_success(answer):
     live = Live("4001", "x", stored=make_skill_body())
     raw = _block(blocks.PACE)
     rounds = [
-        (make_reply({"generalSettings": raw}),),
+        tuple(make_reply(_block(block)) for block in blocks.BLOCKS),
         (make_reply(None, 204),),
         (make_reply({"generalSettings": raw | {"maximumRatio": answer}}),),
     ]
@@ -397,7 +415,7 @@ def test_what_is_read_back_as_something_else_is_no_success(answer):
 
 def test_a_write_leads_to_the_run_by_its_correlation_id():
     live = Live("4001", "x", stored=make_skill_body())
-    [call] = next(pc.write("4001", make_skill_body(maximum_ratio=1.0), token="run-7", live=live))
+    call, *_ = next(pc.write("4001", make_skill_body(maximum_ratio=1.0), token="run-7", live=live))
     assert call.headers == {"CorrelationId": "run-7"}
 
 

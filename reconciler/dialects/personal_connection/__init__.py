@@ -9,13 +9,12 @@ skill or a list. A test holds the package to that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from reconciler.dialects.base import (
     JSON,
-    Bucket,
     Call,
     Capabilities,
     Exchange,
@@ -31,6 +30,7 @@ from reconciler.dialects.personal_connection.answers import Answer, explain, pag
 from reconciler.dialects.personal_connection.examining import examine, roundtrip
 from reconciler.dialects.personal_connection.kind import SkillKind
 from reconciler.dialects.personal_connection.login import HOSTS, authenticate
+from reconciler.dialects.personal_connection.measuring import metrics
 from reconciler.dialects.personal_connection.writing import write
 from reconciler.errors import UsageError
 
@@ -56,7 +56,11 @@ __all__ = [
 
 NAME: Final = "personal-connection"
 CAPABILITIES: Final = Capabilities(
-    activation=False, conditional_writes=False, idempotency_keys=False, atomic_writes=False
+    activation=False,
+    conditional_writes=False,
+    idempotency_keys=False,
+    atomic_writes=False,
+    rereads=True,
 )
 STOPPED: Final = frozenset({202, 204, 409})
 """Answers after which a skill is stopped, or will be: what counts is what is read back."""
@@ -68,11 +72,14 @@ KINDS: Final[Mapping[str, Kind]] = {SkillKind.name: SkillKind()}
 
 
 def read() -> Exchange[Snapshot]:
-    """Read the business unit, every skill with its settings, and every DNC group with the skills that obey it."""
-    calls = (*_calls(), reading.unit_call())
-    replies = yield calls
-    *answers, unit_answer = map(Answer, calls, replies)
+    """Read the business unit (alone, for it tells a wrong version from all else), then every skill with its settings and every DNC group."""
+    call = reading.unit_call()
+    (reply,) = yield (call,)
+    unit_answer = Answer(call, reply)
     unit = reading.unit_of(unit_answer)
+    calls = _calls()
+    replies = yield calls
+    answers = [*map(Answer, calls, replies)]
     objects, unfit, groups = yield from _skills(answers, unit)
     ratio = assumed.RATIO if unit.predictive else assumed.RATIO_WITHOUT_PREDICTIVE
     offers = {"dnc_groups": frozenset(groups.lists)}
@@ -183,51 +190,3 @@ def publish(events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:  # noqa: ARG
 def missing_scope(reply: Reply) -> str | None:  # noqa: ARG001 - it never names one
     """Return `None`: a role is not named."""
     return None
-
-
-# --- signals ------------------------------------------------------------------------------------------------------------
-
-
-def metrics(key: str, start: datetime, end: datetime) -> Exchange[tuple[Bucket, ...]]:
-    """Read the hours of [start, end) of one skill: dials, connects, abandons and the handle time of what was connected."""
-    calls = tuple(
-        Call(
-            "GET",
-            "/wfm-data/skills/dialer-contacts",
-            params={"startDate": _text(low), "endDate": _text(high)},
-            expects=reading.LISTED,
-        )
-        for low, high in _spans(start, end)
-    )
-    replies = (yield calls) if calls else ()
-    return tuple(
-        _bucket(answer, row)
-        for answer in map(Answer, calls, replies)
-        for row in answer.rows(*assumed.CONTACTS)
-        if answer.id(row, "skillId") == key
-    )
-
-
-def _spans(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    span = timedelta(days=assumed.METRICS_DAYS)
-    while start < end:
-        yield start, min(start + span, end)
-        start += span
-
-
-def _bucket(answer: Answer, row: Mapping[str, Any]) -> Bucket:
-    counts = (int(answer.number(row, name)) for name in ("dials", "connects", "abandons"))
-    attempts, answers, abandons = counts
-    handle_time_s = answer.number(row, "connectsAHT")
-    return Bucket(
-        start=answer.instant(row, *assumed.INTERVAL_START),
-        attempts=attempts,
-        answers=answers,
-        abandons=abandons,
-        agents=None,
-        handle_time_s=handle_time_s or None,
-    )
-
-
-def _text(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

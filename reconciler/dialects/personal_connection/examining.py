@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from reconciler.dialects.base import Call, Check, Exchange, probe
 from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import Answer, failed_items
 from reconciler.dialects.personal_connection.blocks import PACE
+from reconciler.dialects.personal_connection.measuring import contacts_call
 from reconciler.models import iana_name, windows_name
 
 _ASSUMED: Final = "correct it in personal_connection/assumed.py"
 
 
 def examine() -> Exchange[tuple[Check, ...]]:
-    """Ask about version, zones, skills, both shapes of the settings, and groups."""
+    """Ask about version, zones, skills, both shapes of the settings, groups and contacts."""
     version = yield from probe(
         "version", _version(), "set `version` in tenant.yaml to one that answers"
     )
@@ -28,7 +30,10 @@ def examine() -> Exchange[tuple[Check, ...]]:
         "nothing to do: every skill's blocks are read, which takes three calls a skill",
     )
     groups = yield from probe("DNC groups", _groups(), f"GROUPS, SCRUBBED: {_ASSUMED}")
-    return version, zones, skills, shapes, groups
+    contacts = yield from probe(
+        "contacts", _contacts(), f"CONTACTS, INTERVAL_START: {_ASSUMED}; only optimize needs them"
+    )
+    return version, zones, skills, shapes, groups, contacts
 
 
 def _asked(call: Call) -> Exchange[Answer]:
@@ -93,6 +98,19 @@ def _groups() -> Exchange[str]:
     answer = yield from _asked(reading.groups_call())
     groups = yield from reading.read_groups(answer)
     return f"{len(groups.lists)}, which scrub {len(groups.of_skill)} skills"
+
+
+def _contacts() -> Exchange[str]:
+    """Ask for the day before the platform's own now."""
+    unit = yield from _asked(reading.unit_call())
+    if unit.reply.at is None:
+        raise unit.wrong("the platform sends no Date, so its clock is unknown")
+    end = unit.reply.at.replace(minute=0, second=0, microsecond=0)
+    answer = yield from _asked(contacts_call(end - timedelta(days=1), end))
+    rows = answer.rows(*assumed.CONTACTS)
+    for row in rows:
+        answer.instant(row, *assumed.INTERVAL_START)
+    return f"{len(rows)} intervals in the last day"
 
 
 def roundtrip(key: str) -> Exchange[Check]:

@@ -1,7 +1,8 @@
-"""Writing a skill block by block: what narrows first, what widens last, each read just before and read back.
+"""Writing a skill block by block: all read just before, what narrows first, what widens last, each read back.
 
 | step | what |
 |---|---|
+| 0 | every block is read, and every group that is to change: what is not as it was planned against is left alone |
 | 1 | every field that narrows, in whichever blocks: the skill dials less or the same from here on |
 | 2 | the rest; every block that widens is remembered |
 | a step fails | what step 2 widened is put back to what step 1 had left, from the block as it was read; what was narrowed stays |
@@ -68,6 +69,7 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
     writing = _Writing(key, token, {**before})
     narrow = _narrowed(before, body)
     try:
+        yield from writing.look(body)
         yield from writing.to(narrow)
         writing.widening = True
         yield from writing.to(body)
@@ -129,7 +131,8 @@ class _Writing:
         widening: what is written from now on may widen.
         widened: fields that were widened, or may have been.
         last: those of them that the last write is about.
-        images: blocks as they were read before they were first written, by path.
+        raws: blocks as they were read last, by path.
+        images: blocks as they were before anything was written, by path.
     """
 
     key: str
@@ -140,7 +143,26 @@ class _Writing:
     widening: bool = False
     widened: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
+    raws: dict[str, JSON] = field(default_factory=dict)
     images: dict[str, JSON] = field(default_factory=dict)
+
+    def look(self, target: Body) -> Exchange[None]:
+        """Read what is to be replaced.
+
+        Raises:
+            ApiError: 412 when it is not what it was planned against.
+        """
+        calls = tuple(self._call("GET", block) for block in BLOCKS)
+        replies = yield calls
+        for block, answer in zip(BLOCKS, map(Answer, calls, replies), strict=True):
+            raw = self.raws[block.path] = block.inner(answer.reply.json)
+            if _read(answer, block, raw) != {name: self.now.get(name) for name in block.fields}:
+                raise _moved(answer.call)
+        self.images = {**self.raws}
+        had = set(self.now[GROUPS])
+        members = yield from read_members(sorted(had ^ set(target[GROUPS])))
+        if any((self.key in keys) != (group in had) for group, keys in members.items()):
+            raise _moved(calls[0])
 
     def to(self, target: Body) -> Exchange[None]:
         """Write every block of which a field is not as in `target`."""
@@ -151,15 +173,8 @@ class _Writing:
             yield from self._link(target)
 
     def _write(self, block: Block, target: Body) -> Exchange[None]:
-        call = self._call("GET", block)
-        (reply,) = yield (call,)
-        answer = Answer(call, reply)
-        raw = block.inner(reply.json)
-        if _read(answer, block, raw) != {name: self.now.get(name) for name in block.fields}:
-            raise ApiError(MOVED, call.where, ["it moved while it was being written"])
-        self.images.setdefault(block.path, raw)
         self._mark(block.fields, target)
-        yield from self._put(block, raw, target)
+        yield from self._put(block, self.raws[block.path], target)
         self.now |= {name: target[name] for name in block.fields}
 
     def _put(self, block: Block, raw: JSON, target: Body) -> Exchange[None]:
@@ -173,7 +188,8 @@ class _Writing:
         call = self._call("GET", block)
         (reply,) = yield (call,)
         answer = Answer(call, reply)
-        held = _read(answer, block, block.inner(reply.json))
+        back = self.raws[block.path] = block.inner(reply.json)
+        held = _read(answer, block, back)
         wrong = sorted(name for name in part if held.get(name) != part[name])
         if wrong:
             raise answer.wrong(f"{', '.join(wrong)} was taken and is read back as something else")
@@ -243,6 +259,10 @@ class _Writing:
     @property
     def _headers(self) -> Mapping[str, str]:
         return {"CorrelationId": self.token}
+
+
+def _moved(call: Call) -> ApiError:
+    return ApiError(MOVED, call.where, ["it is not what it was planned against"])
 
 
 def _read(answer: Answer, block: Block, raw: JSON) -> dict[str, Any]:
