@@ -371,6 +371,14 @@ def test_a_running_apply_loses_its_lock_to_a_stop(desk: Desk, server: sandbox.Wo
     assert not running.still_ours()
 
 
+def test_a_stop_that_is_refused_gives_the_lock_back(
+    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", "rotated-meanwhile")
+    assert halt(desk, NAME) == 77
+    assert ledger(desk.folder).lock() is None
+
+
 def test_releasing_what_is_not_held_is_64_and_names_what_is(
     desk: Desk, server: sandbox.World
 ) -> None:

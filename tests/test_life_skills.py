@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 
 import pytest
 
 from reconciler import audit, manifests, sandbox
+from reconciler.audit import RecordKind
 from reconciler.git import Git
 from reconciler.sandbox import platforms
-from reconciler.workflows import applying, importing, optimizing, planning
+from reconciler.workflows import applying, halting, importing, optimizing, planning
 from reconciler.workflows.keeping import records
 from tests.gitfakes import git, repository
 from tests.skills import held, wider
@@ -45,7 +47,8 @@ def desk(tmp_path):
     async def sleep(_: float) -> None:
         await asyncio.sleep(0)
 
-    made.world = replace(made.world, sleep=sleep)
+    ids = (f"run-{number}" for number in itertools.count(1))
+    made.world = replace(made.world, sleep=sleep, new_id=lambda: next(ids))
     sandbox.seed_skill_samples(made.platform)
     made.platform.configure(requests_per_second=0)
     asyncio.run(importing.run(made.world, importing.Request(made.folder)))
@@ -178,3 +181,52 @@ def test_optimize_says_what_it_saw_and_that_there_is_no_rate_to_propose(desk):
     assert "SkillSchedule has no dial_rate" in reasons["fiber-upgrade"]
     assert "attempts were answered" in reasons["fiber-upgrade"]
     assert "nothing was observed" in reasons["partner-overflow"]
+
+
+def halt(desk, *names):
+    asked = halting.Request(
+        desk.folder, names, everything=not names, reason="calls at night", wait_s=60
+    )
+    return asyncio.run(halting.halt(desk.world, asked, asyncio.Event()))
+
+
+def running(desk) -> list[str]:
+    rows = desk.platform.skills()
+    return [str(row["id"]) for row in rows if row["running"]]
+
+
+def test_a_stop_stops_what_runs_and_keeps_its_settings(desk):
+    assert running(desk)
+    before = held(desk.platform, "4001")
+    report = halt(desk)
+    assert report.exit_code == 0, report
+    assert running(desk) == []
+    assert held(desk.platform, "4001") == before
+    assert not any("force" in str(entry) for entry in desk.platform.journal())
+    outcomes = [r for r in records_of(desk).records() if r.kind is RecordKind.OUTCOME]
+    assert {r.data["action"] for r in outcomes} == {"SCHEDULE_HALTED"}
+    assert records_of(desk).open_intents() == ()
+
+
+def test_what_is_stopped_is_not_written_to_before_it_is_released(desk):
+    halt(desk, "renewals")
+    before = held(desk.platform, "4001")
+    apply(desk)
+    assert held(desk.platform, "4001") == before
+    halting.release(
+        desk.world, halting.Release(desk.folder, ("renewals",), reason="hours corrected")
+    )
+    apply(desk)
+    assert held(desk.platform, "4001") != before
+
+
+def test_a_stop_that_died_before_it_stopped_anything_is_no_stop(desk, monkeypatch):
+    """The settings of a stopped skill are what they were: only silence tells whether the stop was done."""
+    with monkeypatch.context() as patch:
+        cut_off(patch, 1, executed=False, seen=[])
+        with pytest.raises(BaseException):  # noqa: B017, PT011 - a group of ours, or ours
+            halt(desk, "payment-reminders")
+    apply(desk)
+    ended = [r.data["result"] for r in records_of(desk).records() if r.kind is RecordKind.OUTCOME]
+    assert ended[0] == "not_started"
+    assert halt(desk, "payment-reminders").exit_code == 0

@@ -94,14 +94,20 @@ class _Halt:
     troubles: list[str] = field(default_factory=list)
 
     async def carry_out(self) -> Report:
+        """Stop, and give the lock back whatever happens: a stop that fails must not keep an apply out, too."""
         bypass = _Bypass(self.session)
+        try:
+            return await self._carried_out(bypass)
+        finally:
+            await bypass.give_back()
+
+    async def _carried_out(self, bypass: _Bypass) -> Report:
         journal = _Journal(self.session, self.asked)
         targets = self._chosen(await self._look(), journal)
         outcomes = await self._silenced(targets, journal, journal.open)
         if await bypass.went_past():
-            await self.session.world.sleep(
-                2 * LOOK_S
-            )  # whoever held the lock looks at it once in a LOOK_S
+            # Whoever held the lock looks at it once in a LOOK_S.
+            await self.session.world.sleep(2 * LOOK_S)
         outcomes |= await self._again(targets, outcomes, journal)
         await journal.close()
         await bypass.end()
@@ -314,7 +320,7 @@ class _Bypass:
         return await self._task
 
     async def end(self) -> None:
-        """Bring the records to where everybody sees them, and give the lock back."""
+        """Bring the records to where everybody sees them."""
         if self._session.git is None:
             return
         try:
@@ -327,11 +333,14 @@ class _Bypass:
 
     def _published(self) -> None:
         ledger = self._ledger or self._opened()
-        try:
-            ledger.refresh()
-            ledger.publish()
-        finally:
-            ledger.release()
+        ledger.refresh()
+        ledger.publish()
+
+    async def give_back(self) -> None:
+        """Let go of the lock."""
+        await asyncio.wait([self._task])
+        if self._ledger is not None:
+            await asyncio.to_thread(self._ledger.release)
 
 
 @dataclass(frozen=True, slots=True)
