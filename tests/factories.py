@@ -11,7 +11,8 @@ from reconciler.dialects.base import Call, Exchange, Live, Reply, ScrubList, Sna
 from reconciler.dialects.campaigns import KINDS
 from reconciler.effect import Direction
 from reconciler.errors import Place
-from reconciler.models import DAYS, Body, Desired
+from reconciler.models import Body, Desired
+from reconciler.models.skill import DAYS
 from reconciler.plan import Action, Operation, Origin, Plan
 from reconciler.policies.base import Facts, Finding, Level
 

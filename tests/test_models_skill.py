@@ -12,13 +12,8 @@ from tzlocal.windows_tz import tz_win, win_tz
 
 from reconciler.errors import ManifestError
 from reconciler.manifests import load
-from reconciler.models import (
-    SkillSchedule,
-    canonical_skill,
-    canonical_zone,
-    iana_name,
-    windows_name,
-)
+from reconciler.models.skill import SkillSchedule, canonical_skill
+from reconciler.models.zones import canonical_zone, iana_name, windows_name
 from tests.factories import make_skill_body
 
 MANIFEST = """\

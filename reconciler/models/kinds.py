@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, Final
 
 from reconciler.models.base import Manifest
-from reconciler.models.campaign import CampaignSchedule
-from reconciler.models.skill import SkillSchedule
 
-MANIFESTS: dict[str, type[Manifest]] = {
-    "CampaignSchedule": CampaignSchedule,
-    "SkillSchedule": SkillSchedule,
-}
+_HOMES: Final = {"CampaignSchedule": "campaign", "SkillSchedule": "skill"}
+"""The module of each kind."""
+
+
+class _Manifests(Mapping[str, type[Manifest]]):
+    """The model of each kind, imported when a document is of it: a model costs more than the interpreter."""
+
+    def __getitem__(self, kind: str) -> type[Manifest]:
+        model: type[Manifest] = getattr(import_module(f"reconciler.models.{_HOMES[kind]}"), kind)
+        return model
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_HOMES)
+
+    def __len__(self) -> int:
+        return len(_HOMES)
+
+
+MANIFESTS: Final[Mapping[str, type[Manifest]]] = _Manifests()
 """Every kind of manifest, by the name that `kind` gives."""
 
 

@@ -26,7 +26,7 @@ from reconciler.errors import (
     UncertainWrite,
     UsageError,
 )
-from reconciler.models import DAYS
+from reconciler.models.skill import DAYS
 from reconciler.sandbox import skills
 from tests.factories import NOW, converse, make_reply, make_skill_body
 from tests.skills import APP, KIND, body_of, held, platform, wider

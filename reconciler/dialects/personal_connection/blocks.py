@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from reconciler.dialects.base import JSON
 from reconciler.dialects.personal_connection import assumed
-from reconciler.models import DAYS, canonical_skill, iana_name, windows_name
+from reconciler.models.skill import DAYS, canonical_skill
+from reconciler.models.zones import iana_name, windows_name
 
 Part = dict[str, Any]
 

@@ -10,7 +10,7 @@ from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import Answer, failed_items
 from reconciler.dialects.personal_connection.blocks import PACE
 from reconciler.dialects.personal_connection.measuring import contacts_call
-from reconciler.models import iana_name, windows_name
+from reconciler.models.zones import iana_name, windows_name
 
 _ASSUMED: Final = "correct it in personal_connection/assumed.py"
 

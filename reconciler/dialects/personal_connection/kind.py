@@ -9,7 +9,8 @@ from reconciler import effect
 from reconciler.calendar import Hours, Run, Window
 from reconciler.dialects.base import JSON, Live, Words
 from reconciler.effect import Direction, Rule
-from reconciler.models import DAYS, Body, canonical_skill
+from reconciler.models import Body
+from reconciler.models.skill import DAYS, canonical_skill
 
 
 def _unknown(_live: object, _desired: object) -> Direction:

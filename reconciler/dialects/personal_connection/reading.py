@@ -11,7 +11,8 @@ from reconciler.dialects.base import Call, Exchange, Live, ScrubList
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import TOP, Answer, pages
 from reconciler.dialects.personal_connection.blocks import BLOCKS
-from reconciler.models import canonical_skill, iana_name
+from reconciler.models.skill import canonical_skill
+from reconciler.models.zones import iana_name
 
 NOT_FOUND: Final = 404
 LISTED: Final = frozenset({200, 204})
