@@ -1,7 +1,10 @@
 """The workflow files hold what the threat model asks for. `zizmor` says more, in the gate; `test_life` runs them."""
 
 import re
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +107,29 @@ def test_no_workflow_runs_a_pull_requests_code_with_secrets():
 def test_what_applies_comes_from_the_commit_that_is_applied():
     for file in ("apply.yml", "apply-tenant.yml"):
         assert installs(file) == {INSTALLS["."]}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_python_looks_for_its_modules_in_what_is_checked_out(file: str):
+    """`python -m` begins with the working directory, which in `plan.yml` is what the pull request says it is."""
+    runs = [step["run"] for _, step in steps(file) if "run" in step]
+    assert [text for text in runs if re.search(r"\bpython3? (?!-P )", text)] == []
+
+
+def test_a_pull_request_that_brings_a_pip_of_its_own_does_not_run_it(tmp_path: Path):
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "__init__.py").touch()
+    (tmp_path / "pip" / "__main__.py").write_text("print('mine')")
+    (installing,) = installs("plan.yml")
+    _, *flags, _ = installing.partition(" install ")[0].split()
+    ran = subprocess.run(
+        [sys.executable, *flags, "pip", "--version"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "mine" not in ran.stdout
 
 
 LOCKED = re.compile(
