@@ -8,6 +8,7 @@ ends at its next write; a git remote that is out of reach keeps nothing waiting:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,7 +18,7 @@ from typing import Final, TypeAlias
 from reconciler import audit, manifests
 from reconciler.audit import Record, RecordKind, Run
 from reconciler.dialects.base import Live, Snapshot
-from reconciler.errors import AccessError, Place, ReconcileError, UsageError
+from reconciler.errors import AccessError, Place, ReconcileError, TenantLocked, UsageError
 from reconciler.execute import Options
 from reconciler.execute.silence import Silencer
 from reconciler.git import Git
@@ -97,7 +98,12 @@ class _Halt:
         bypass = _Bypass(self.session)
         journal = _Journal(self.session, self.asked)
         targets = self._chosen(await self._look(), journal)
-        outcomes = await self._silenced(targets, journal, journal.open)
+
+        async def begin(targets: Sequence[Target], operations: Sequence[Operation]) -> None:
+            await journal.open(targets, operations)
+            bypass.share()
+
+        outcomes = await self._silenced(targets, journal, begin)
         if await bypass.went_past():
             await self.session.world.sleep(
                 2 * LOOK_S
@@ -286,6 +292,7 @@ class _Bypass:
         self._session = session
         self._ledger: Ledger | None = None
         self._task = asyncio.create_task(asyncio.to_thread(self._take))
+        self._sharing: asyncio.Task[None] | None = None
 
     def _take(self) -> bool:
         """Take the lock; return whether somebody held it."""
@@ -313,25 +320,44 @@ class _Bypass:
         """Return whether the lock was taken from somebody."""
         return await self._task
 
+    def share(self) -> None:
+        """Bring the holds to where everybody sees them as soon as the lock is ours: a dialer may be waited for longer than that lock stands."""
+        self._sharing = asyncio.create_task(self._shared())
+
+    async def _shared(self) -> None:
+        await self._task
+        if self._ledger is not None:
+            with contextlib.suppress(ReconcileError):  # `end` tries again, and tells
+                await asyncio.to_thread(self._published)
+
     async def end(self) -> None:
         """Bring the records to where everybody sees them, and give the lock back."""
         if self._session.git is None:
             return
         try:
+            if self._sharing is not None:
+                await self._sharing
             await asyncio.to_thread(self._published)
         except ReconcileError as error:
             self.troubles.append(
                 f"the records are in this clone alone ({error}): the next command here that reaches the remote brings them there. "
                 "Until then an apply from elsewhere does not know of the hold: keep it from running"
             )
+        finally:
+            if self._ledger is not None:
+                await asyncio.to_thread(self._ledger.release)
 
     def _published(self) -> None:
         ledger = self._ledger or self._opened()
         try:
             ledger.refresh()
             ledger.publish()
-        finally:
-            ledger.release()
+        except (
+            TenantLocked
+        ):  # another stop took the lock from this one, or it expired: records need none
+            self._ledger = None
+            ledger = self._opened()
+            ledger.publish()
 
 
 @dataclass(frozen=True, slots=True)
