@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from reconciler import sandbox
-from reconciler.audit import RecordKind
+from reconciler import manifests, sandbox
+from reconciler.audit import Event, RecordKind
 from reconciler.client import Client, embedded
 from reconciler.dialects import campaigns
 from reconciler.dialects.base import Credentials
@@ -30,7 +30,7 @@ from reconciler.plan import Operation, Outcome
 from reconciler.sandbox.seed import bulk_body
 from reconciler.settings import URGENT_BURST_S, Settings, Variables
 from reconciler.settings import Options as ClientOptions
-from reconciler.workflows.stops import Target
+from reconciler.workflows.stops import Known, Target
 from tests.fake_platform import now, play
 from tests.test_cli import SAMPLES, Desk, commit, git
 
@@ -310,6 +310,47 @@ def test_without_a_repository_it_stops_and_says_that_nothing_is_recorded(
     assert desk.run("halt", str(bare), NAME, "--reason", "x") == 3
     assert silent(server, KEY)
     assert "nothing of this could be recorded" in desk.out
+
+
+def test_a_name_that_moved_to_another_object_stops_both(desk: Desk, server: sandbox.World) -> None:
+    """What dials under the name was applied from the commit before; nobody is asked which one is meant."""
+    assert desk.run("apply", "--yes", PATH) == 0
+    desk.edit('campaign_id: "1003"', 'campaign_id: "2001"', f"{NAME}.yaml")
+    assert halt(desk, NAME) == 0
+    assert silent(server, KEY)
+    assert silent(server, "2001")
+
+
+def test_a_manifest_named_like_the_id_of_a_campaign_does_not_hide_that_campaign(
+    desk: Desk, server: sandbox.World
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    desk.edit("name: spring-renewals", 'name: "1003"')
+    assert halt(desk, "1003") == 0
+    assert silent(server, KEY)
+    assert silent(server, "1001")
+
+
+def test_all_is_all_that_anybody_knows_of_where_the_platforms_list_cannot_be_read() -> None:
+    """A retirement that waits for its approval dials, and so does what a manifest that is gone has left."""
+    folder = manifests.load_readable(SAMPLES)
+    retired = {each.key for each in folder.desired if each.retired}
+    known = Known(folder, campaigns, {"gone": {"9"}}, None)
+    found = {each.key for each in known.everything()}
+    assert retired
+    assert found == {"9", *(each.key for each in folder.desired)}
+
+
+def test_a_record_that_says_no_name_keeps_nothing_from_being_stopped(
+    desk: Desk, server: sandbox.World
+) -> None:
+    """Whoever can push can write records with anything in them."""
+    odd = {"op": "x", "generation": 0, "attempt": 0, "target": "1", "verb": "create"}
+    head = git(desk.folder, "rev-parse", "HEAD").strip()
+    event = Event(RecordKind.INTENT, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
+    ledger(desk.folder).append([event])
+    assert halt(desk, NAME) == 0
+    assert silent(server, KEY)
 
 
 def test_a_name_that_nobody_knows_stops_the_others_and_is_told(

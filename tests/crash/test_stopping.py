@@ -53,3 +53,23 @@ def test_the_holds_are_shared_before_the_last_dialer_is_silent(bench: Bench) -> 
     bench.asked = lambda: shared or shared.append(wait_for(lambda: held(bench)))
     bench.halt_here("1001")
     assert shared == [True]
+
+
+def test_a_stop_of_all_stops_what_a_run_that_it_went_past_began_meanwhile(bench: Bench) -> None:
+    """That run carries out manifests that this clone has not got: what it created is no target of the first look."""
+    bench.prepare(Campaigns())
+    (bench.clone / "schedules/acme/1003.yaml").unlink()
+    created: list[bool] = []
+
+    def create() -> None:
+        if not created:
+            created.append(True)
+            bench.ground.by_hand("1003", 3.0)
+
+    bench.asked = create
+    report = bench.halt_here()
+    assert created
+    assert not any(bench.ground.dials().values())
+    assert "1003" in held(bench)
+    assert {each["key"] for each in report.data["objects"]} == {"1001", "1002", "1003", "1004"}
+    assert bench.ledger().verify().defects == ()
