@@ -30,7 +30,7 @@ from reconciler.plan import Operation, Outcome
 from reconciler.sandbox.seed import bulk_body
 from reconciler.settings import URGENT_BURST_S, Settings, Variables
 from reconciler.settings import Options as ClientOptions
-from reconciler.workflows.stops import Known, Target
+from reconciler.workflows.stops import Known, Target, how_it_ends
 from tests.fake_platform import now, play
 from tests.test_cli import SAMPLES, Desk, commit, git
 
@@ -370,6 +370,7 @@ def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
         ((NAME, "--until", "2020-01-01T00:00:00Z"), "is over"),
         ((NAME, "--until", "tomorrow"), "is no instant"),
         ((NAME, "--until", "2099-01-01T00:00:00"), "is no instant"),
+        ((NAME, "--until", "9999-12-31T23:59:59-05:00"), "is no instant"),
     ],
 )
 def test_a_call_that_means_nothing_stops_nothing(
@@ -402,6 +403,16 @@ def test_a_hold_ends_by_itself(desk: Desk, server: sandbox.World) -> None:
     (hold,) = [e for e in ledger(desk.folder).records() if e.kind is RecordKind.HOLD]
     assert hold.data["until"] == "2099-01-01T00:00:00.000Z"
     assert "2099-01-01" in desk.out
+
+
+def test_the_end_of_a_hold_in_another_zone_is_told_in_utc() -> None:
+    until = datetime.fromisoformat("2099-01-01T20:30:00-05:00")
+    assert "on 2099-01-02 at 01:30 UTC" in how_it_ends([Target("x", KEY, NAME, None)], until)
+
+
+def test_a_name_of_the_platform_is_no_command_for_whoever_copies_it() -> None:
+    said = how_it_ends([Target("x", KEY, "a $(reboot)", None)], None)
+    assert "reconcile release 'a $(reboot)' --reason" in said
 
 
 def test_a_running_apply_loses_its_lock_to_a_stop(desk: Desk, server: sandbox.World) -> None:
