@@ -353,6 +353,18 @@ def test_a_record_that_says_no_name_keeps_nothing_from_being_stopped(
     assert silent(server, KEY)
 
 
+def test_what_a_record_says_cannot_steer_the_terminal_of_whoever_releases(
+    desk: Desk, server: sandbox.World
+) -> None:
+    head = git(desk.folder, "rev-parse", "HEAD").strip()
+    odd = {"target": "1", "name": "\x1b]0;mine\x07 ##[group]", "reason": "r"}
+    event = Event(RecordKind.HOLD, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
+    ledger(desk.folder).append([event])
+    said = desk.says(64, "release", PATH, "nobody\x1b[2J", "--reason", "x")
+    assert "mine" in said
+    assert not any(each in said for each in ("\x1b", "\x07", "##["))
+
+
 def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
     desk: Desk, server: sandbox.World
 ) -> None:
