@@ -173,6 +173,34 @@ def test_a_stop_queues_behind_nothing():
     assert "concurrency" not in jobs("halt.yml")["halt"]
 
 
+@pytest.mark.parametrize(
+    ("selector", "asked"),
+    [
+        ("--all", ["--all", "--"]),
+        (" --all ", ["--all", "--"]),
+        ("a  b", ["--", "a", "b"]),
+        ("* $(id)", ["--", "*", "$(id)"]),
+    ],
+)
+def test_the_form_of_a_stop_forgives_a_space_and_runs_nothing(
+    tmp_path: Path, selector: str, asked: list[str]
+):
+    (run,) = [step["run"] for _, step in steps("halt.yml") if step["name"] == "Stop"]
+    subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", "reconcile() { printf '%s\\n' \"$@\"; }\n" + run],
+        cwd=tmp_path,
+        env={
+            "TENANT": "acme",
+            "SELECTOR": selector,
+            "REASON": "r",
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "out"),
+        },
+        check=True,
+    )
+    said = (tmp_path / "out").read_text().split("\n")
+    assert [word for word in said if word in asked] == asked
+
+
 def test_the_gate_runs_on_the_oldest_python_and_on_the_newest():
     oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     matrix = jobs("ci.yml")["gate"]["strategy"]["matrix"]
