@@ -28,7 +28,7 @@ from tests.gitfakes import git
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = ROOT / ".github" / "workflows"
-PIP = "python -m pip install --disable-pip-version-check "
+PIP = "python -P -m pip install --disable-pip-version-check "
 INSTALLS = {
     where: f"{PIP}--require-hashes -r {where}/.github/requirements.txt\n{PIP}--no-deps --no-build-isolation {where}\n"
     for where in (".", "./.tool")

@@ -482,6 +482,40 @@ def test_what_was_applied_last_is_the_last_write_that_left_something():
     assert audit.applied(chained(events))["1001"].intent.data["body"]["dial_rate"] == 25.0
 
 
+def test_a_second_stop_with_an_end_does_not_end_the_first_that_has_none():
+    """Whoever stops for an hour what somebody else stopped for good must not make it dial after that hour."""
+    first = run(COMMIT, "run-1").hold("1", name="a", reason="for good")
+    hour = START + timedelta(hours=1)
+    second = run(COMMIT, "run-2").hold("1", name="a", reason="an hour", until=hour)
+    for records in (chained([first, second]), chained([second, first])):
+        assert audit.holds(records, now=hour)["1"].data["reason"] == "for good"
+
+
+def test_of_two_stops_with_an_end_the_later_end_counts():
+    ends = [START + timedelta(hours=hours) for hours in (2, 1)]
+    holds = [
+        run(COMMIT, f"r{i}").hold("1", name="a", reason="r", until=end)
+        for i, end in enumerate(ends)
+    ]
+    assert set(audit.holds(chained(holds), now=ends[1])) == {"1"}
+    assert set(audit.holds(chained(holds), now=ends[0])) == set()
+
+
+@pytest.mark.parametrize("text", ["x", "ж", "漢", "😀", "\u202e", "\U000e0001", '"', "\\"])
+@pytest.mark.parametrize("windows", [0, 40, 60, 200])
+def test_a_hold_fits_into_a_record_whatever_was_said_and_stored(text: str, windows: int):
+    """One that does not is none: nothing of that stop would be recorded, and the next apply would dial again."""
+    body = {"compliance_windows": [{"timezone": f"America/Zone_{i}"} for i in range(windows)]}
+    held = run(COMMIT).hold("1", name=text * 600, reason=text * 600, body=body)
+    assert len(audit.encode(audit.chain(held, None, 10**9))) <= audit.LINE_LIMIT
+    assert held.data.get("body", body) == body
+
+
+def test_a_reason_in_any_script_is_kept_as_far_as_a_latin_one():
+    held = run(COMMIT).hold("1", name="a", reason="ж" * 500)
+    assert held.data["reason"] == "ж" * 500
+
+
 def test_a_hold_stands_until_released_or_over():
     maker = run(COMMIT)
     later = START + timedelta(hours=1)

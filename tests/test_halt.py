@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from reconciler import sandbox
-from reconciler.audit import RecordKind
+from reconciler import manifests, sandbox
+from reconciler.audit import Event, RecordKind
 from reconciler.client import Client, embedded
 from reconciler.dialects import campaigns
 from reconciler.dialects.base import Credentials
@@ -30,7 +30,7 @@ from reconciler.plan import Operation, Outcome
 from reconciler.sandbox.seed import bulk_body
 from reconciler.settings import URGENT_BURST_S, Settings, Variables
 from reconciler.settings import Options as ClientOptions
-from reconciler.workflows.stops import Target
+from reconciler.workflows.stops import Known, Target, how_it_ends
 from tests.fake_platform import now, play
 from tests.test_cli import SAMPLES, Desk, commit, git
 
@@ -312,6 +312,59 @@ def test_without_a_repository_it_stops_and_says_that_nothing_is_recorded(
     assert "nothing of this could be recorded" in desk.out
 
 
+def test_a_name_that_moved_to_another_object_stops_both(desk: Desk, server: sandbox.World) -> None:
+    """What dials under the name was applied from the commit before; nobody is asked which one is meant."""
+    assert desk.run("apply", "--yes", PATH) == 0
+    desk.edit('campaign_id: "1003"', 'campaign_id: "2001"', f"{NAME}.yaml")
+    assert halt(desk, NAME) == 0
+    assert silent(server, KEY)
+    assert silent(server, "2001")
+
+
+def test_a_manifest_named_like_the_id_of_a_campaign_does_not_hide_that_campaign(
+    desk: Desk, server: sandbox.World
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    desk.edit("name: spring-renewals", 'name: "1003"')
+    assert halt(desk, "1003") == 0
+    assert silent(server, KEY)
+    assert silent(server, "1001")
+
+
+def test_all_is_all_that_anybody_knows_of_where_the_platforms_list_cannot_be_read() -> None:
+    """A retirement that waits for its approval dials, and so does what a manifest that is gone has left."""
+    folder = manifests.load_readable(SAMPLES)
+    retired = {each.key for each in folder.desired if each.retired}
+    known = Known(folder, campaigns, {"gone": {"9"}}, None)
+    found = {each.key for each in known.everything()}
+    assert retired
+    assert found == {"9", *(each.key for each in folder.desired)}
+
+
+def test_a_record_that_says_no_name_keeps_nothing_from_being_stopped(
+    desk: Desk, server: sandbox.World
+) -> None:
+    """Whoever can push can write records with anything in them."""
+    odd = {"op": "x", "generation": 0, "attempt": 0, "target": "1", "verb": "create"}
+    head = git(desk.folder, "rev-parse", "HEAD").strip()
+    event = Event(RecordKind.INTENT, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
+    ledger(desk.folder).append([event])
+    assert halt(desk, NAME) == 0
+    assert silent(server, KEY)
+
+
+def test_what_a_record_says_cannot_steer_the_terminal_of_whoever_releases(
+    desk: Desk, server: sandbox.World
+) -> None:
+    head = git(desk.folder, "rev-parse", "HEAD").strip()
+    odd = {"target": "1", "name": "\x1b]0;mine\x07 ##[group]", "reason": "r"}
+    event = Event(RecordKind.HOLD, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
+    ledger(desk.folder).append([event])
+    said = desk.says(64, "release", PATH, "nobody\x1b[2J", "--reason", "x")
+    assert "mine" in said
+    assert not any(each in said for each in ("\x1b", "\x07", "##["))
+
+
 def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
     desk: Desk, server: sandbox.World
 ) -> None:
@@ -329,6 +382,7 @@ def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
         ((NAME, "--until", "2020-01-01T00:00:00Z"), "is over"),
         ((NAME, "--until", "tomorrow"), "is no instant"),
         ((NAME, "--until", "2099-01-01T00:00:00"), "is no instant"),
+        ((NAME, "--until", "9999-12-31T23:59:59-05:00"), "is no instant"),
     ],
 )
 def test_a_call_that_means_nothing_stops_nothing(
@@ -361,6 +415,16 @@ def test_a_hold_ends_by_itself(desk: Desk, server: sandbox.World) -> None:
     (hold,) = [e for e in ledger(desk.folder).records() if e.kind is RecordKind.HOLD]
     assert hold.data["until"] == "2099-01-01T00:00:00.000Z"
     assert "2099-01-01" in desk.out
+
+
+def test_the_end_of_a_hold_in_another_zone_is_told_in_utc() -> None:
+    until = datetime.fromisoformat("2099-01-01T20:30:00-05:00")
+    assert "on 2099-01-02 at 01:30 UTC" in how_it_ends([Target("x", KEY, NAME, None)], until)
+
+
+def test_a_name_of_the_platform_is_no_command_for_whoever_copies_it() -> None:
+    said = how_it_ends([Target("x", KEY, "a $(reboot)", None)], None)
+    assert "reconcile release 'a $(reboot)' --reason" in said
 
 
 def test_a_running_apply_loses_its_lock_to_a_stop(desk: Desk, server: sandbox.World) -> None:

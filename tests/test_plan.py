@@ -246,8 +246,15 @@ def test_a_hold_that_the_dialer_has_not_obeyed_is_no_silence():
     assert operation.blocked == ("halted by ops; it still dials: run `reconcile halt` again",)
 
 
-def test_a_hold_on_what_is_as_desired_is_nothing():
-    assert one(WANTED, make_live(), held={"1001": "narrowed by hand"}) is None
+def test_what_is_held_and_dials_as_desired_is_told_and_left_alone():
+    """Somebody stored it again after the stop: "as its manifest says" would hide that it dials."""
+    operation = one(WANTED, make_live(), held={"1001": "halted by ops"})
+    assert (operation.action, operation.executable) == (Action.HELD, False)
+    assert operation.blocked == ("halted by ops; it still dials: run `reconcile halt` again",)
+
+
+def test_a_hold_on_what_is_retired_and_silent_is_nothing():
+    assert one(make_retired(), make_silent(), held={"1001": "halted by ops"}) is None
 
 
 # --- a plan as a value --------------------------------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 """The workflow files hold what the threat model asks for. `zizmor` says more, in the gate; `test_life` runs them."""
 
 import re
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +109,29 @@ def test_what_applies_comes_from_the_commit_that_is_applied():
         assert installs(file) == {INSTALLS["."]}
 
 
+@pytest.mark.parametrize("file", FILES)
+def test_no_python_looks_for_its_modules_in_what_is_checked_out(file: str):
+    """`python -m` begins with the working directory, which in `plan.yml` is what the pull request says it is."""
+    runs = [step["run"] for _, step in steps(file) if "run" in step]
+    assert [text for text in runs if re.search(r"\bpython3? (?!-P )", text)] == []
+
+
+def test_a_pull_request_that_brings_a_pip_of_its_own_does_not_run_it(tmp_path: Path):
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "__init__.py").touch()
+    (tmp_path / "pip" / "__main__.py").write_text("print('mine')")
+    (installing,) = installs("plan.yml")
+    _, *flags, _ = installing.partition(" install ")[0].split()
+    ran = subprocess.run(
+        [sys.executable, *flags, "pip", "--version"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "mine" not in ran.stdout
+
+
 LOCKED = re.compile(
     r"(?P<name>[a-z0-9.-]+)==(?P<version>[0-9.]+)(?: ; [^\\]+)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n"
 )
@@ -145,6 +171,34 @@ def test_an_apply_is_never_cancelled_for_a_newer_one():
 def test_a_stop_queues_behind_nothing():
     assert load("halt.yml")["concurrency"]["group"] == "halt-${{ github.run_id }}"
     assert "concurrency" not in jobs("halt.yml")["halt"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "asked"),
+    [
+        ("--all", ["--all", "--"]),
+        (" --all ", ["--all", "--"]),
+        ("a  b", ["--", "a", "b"]),
+        ("* $(id)", ["--", "*", "$(id)"]),
+    ],
+)
+def test_the_form_of_a_stop_forgives_a_space_and_runs_nothing(
+    tmp_path: Path, selector: str, asked: list[str]
+):
+    (run,) = [step["run"] for _, step in steps("halt.yml") if step["name"] == "Stop"]
+    subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", "reconcile() { printf '%s\\n' \"$@\"; }\n" + run],
+        cwd=tmp_path,
+        env={
+            "TENANT": "acme",
+            "SELECTOR": selector,
+            "REASON": "r",
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "out"),
+        },
+        check=True,
+    )
+    said = (tmp_path / "out").read_text().split("\n")
+    assert [word for word in said if word in asked] == asked
 
 
 def test_the_gate_runs_on_the_oldest_python_and_on_the_newest():

@@ -94,11 +94,13 @@ def judged(records: Iterable[Record]) -> tuple[str, ...]:
 
 
 def holds(records: Iterable[Record], *, now: datetime) -> dict[str, Record]:
-    """Return the hold that stands on each object, by key."""
+    """Return the hold that stands on each object, by key: the one that lasts longest, for a second stop ends no earlier one."""
     standing: dict[str, Record] = {}
     for record in records:
         if record.kind is RecordKind.HOLD:
-            standing[record.data["target"]] = record
+            before = standing.get(record.data["target"])
+            if before is None or _lasts(record) >= _lasts(before):
+                standing[record.data["target"]] = record
         elif record.kind is RecordKind.RELEASE:
             standing.pop(record.data["target"], None)
     moment = stamp(now)
@@ -107,6 +109,12 @@ def holds(records: Iterable[Record], *, now: datetime) -> dict[str, Record]:
         for target, record in standing.items()
         if record.data.get("until") is None or record.data["until"] > moment
     }
+
+
+def _lasts(hold: Record) -> tuple[bool, str]:
+    """Return how long a hold stands, to be compared: one without an end longest."""
+    until = hold.data.get("until")
+    return until is None, str(until)
 
 
 def about(records: Iterable[Record], what: str) -> tuple[Record, ...]:

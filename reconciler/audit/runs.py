@@ -10,7 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, TypedDict, Unpack
 
-from reconciler.audit.records import Event, Record, RecordKind, key, stamp
+from reconciler.audit.records import LINE_LIMIT, Event, Record, RecordKind, key, stamp
 from reconciler.dialects.base import ScrubList
 from reconciler.errors import LedgerError, safe
 from reconciler.plan import DONE, Action, Operation, Result, canonical_json, sha256_of
@@ -29,8 +29,11 @@ _ACTIONS: Final = {
 MARK: Final = 16
 """Digits of a mark: enough to tell apart what one body holds, few enough for one record."""
 
-BODY_LIMIT: Final = 4096
-"""Characters of a body that a hold keeps; a record has room for twice that."""
+TEXT_BYTES: Final = 6 * TEXT_LIMIT + 2
+"""Bytes of such a text in a record: `TEXT_LIMIT` characters of any script, but of emoji and of what is shown as an escape fewer."""
+
+HEADER_BYTES: Final = 1024
+"""Bytes of a record that are kept for what every record says."""
 
 APPLY, HALT = "apply", "halt"
 """What a run is for (`open`)."""
@@ -228,13 +231,16 @@ class Run:
             until: when it ends by itself.
             body: what was stored, as far as it fits: of an object that no manifest names it stands nowhere else.
         """
-        data: dict[str, Any] = {"name": _text(name), "reason": _text(reason), "target": target}
-        if body is not None and len(canonical_json(dict(body))) <= BODY_LIMIT:
-            data["body"] = dict(body)
-        return self._event(
-            RecordKind.HOLD,
-            self.provenance.fields() | data | {"until": None if until is None else stamp(until)},
-        )
+        data: dict[str, Any] = {
+            **self.provenance.fields(),
+            "name": _text(name),
+            "reason": _text(reason),
+            "target": target,
+            "until": None if until is None else stamp(until),
+        }
+        kept = data | {"body": None if body is None else dict(body)}
+        fits = body is not None and len(canonical_json(kept)) <= LINE_LIMIT - HEADER_BYTES
+        return self._event(RecordKind.HOLD, kept if fits else data)
 
     def release(self, target: str, *, name: str, reason: str) -> Event:
         """End a hold."""
@@ -299,7 +305,12 @@ def _action(verb: Action, result: Result) -> str:
 
 
 def _text(text: str | None) -> str | None:
-    return None if text is None else safe(text, limit=TEXT_LIMIT)
+    if text is None:
+        return None
+    text = safe(text, limit=TEXT_LIMIT)
+    while (size := len(canonical_json(text))) > TEXT_BYTES:
+        text = text[: len(text) * TEXT_BYTES // size - 2] + "…"
+    return text
 
 
 def _frozen(data: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -108,6 +108,10 @@ def _usage(wrong: click.UsageError) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    for line in message.splitlines() or [""]:
-        click.echo(f"error: {line}", err=True)
+    from reconciler.errors import safe  # noqa: PLC0415 - as above
+
+    for line in message.splitlines() or [
+        ""
+    ]:  # may quote a record or a ref, which whoever can push wrote
+        click.echo(f"error: {safe(line)}", err=True)
     return code

@@ -121,7 +121,9 @@ def _instant(name: str, text: str | None, *, dates: bool = True) -> datetime | N
         return None
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        if instant.tzinfo is not None:
+            instant = instant.astimezone(UTC)
+    except (ValueError, OverflowError):  # an offset may lead out of the calendar
         instant = None
     if instant is not None and instant.tzinfo is None and dates and len(text) == len("2027-03-01"):
         instant = instant.replace(tzinfo=UTC)

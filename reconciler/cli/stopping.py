@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -79,7 +79,9 @@ def release(targets: tuple[str, ...], *, style: str, **asked: Any) -> int:
 def _instant(text: str | None) -> datetime | None:
     try:
         instant = None if text is None else datetime.fromisoformat(text)
-    except ValueError:
+        if instant is not None and instant.tzinfo is not None:
+            instant = instant.astimezone(UTC)
+    except (ValueError, OverflowError):  # an offset may lead out of the calendar
         instant = None
     if text is not None and (instant is None or instant.tzinfo is None):
         raise UsageError(f"--until {text} is no instant: write one like 2027-03-01T18:00:00Z")

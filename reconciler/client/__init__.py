@@ -17,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -35,6 +36,7 @@ from reconciler.errors import (
     ApiError,
     NotFinished,
     ReconcileError,
+    TenantLocked,
     Unavailable,
     UncertainWrite,
     safe,
@@ -120,6 +122,7 @@ class Client:
         self._until = monotonic() + settings.options.deadline_s
         self._down_since: float | None = None
         self._clock: tuple[datetime, float] | None = None
+        self._may_write: Callable[[], Awaitable[bool]] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -153,6 +156,15 @@ class Client:
         """
         return await self._tokens.get()
 
+    @contextmanager
+    def guarded(self, may_write: Callable[[], Awaitable[bool]]) -> Iterator[None]:
+        """Ask `may_write` right before each write leaves, however long it waited for its turn or was told to wait: a lock may be gone by then."""
+        self._may_write = may_write
+        try:
+            yield
+        finally:
+            self._may_write = None
+
     async def run(self, exchange: Exchange[T]) -> T:
         """Carry an exchange out and return its value. What fails is thrown into it first: it may have something to put back.
 
@@ -162,6 +174,7 @@ class Client:
             ApiError: the platform said no, or something that nobody can read.
             Unavailable: no usable answer within the budget.
             NotFinished: the deadline has passed, or would have before the next request may leave.
+            TenantLocked: a write must not leave any more (`guarded`).
         """
         try:
             calls = next(exchange)
@@ -214,6 +227,7 @@ class Client:
             async with self._door:
                 now = self._monotonic()
                 await self._pause(self._pacer.reserve(now) - now, "the next request")
+            await self._allow(call)
             sent_at = self._monotonic()
             limit_s = min(call.timeout_s, self.left_s)
             base = target(call, token, self._settings, self._dialect.HOSTS)
@@ -221,6 +235,14 @@ class Client:
         if isinstance(answer, Reply):
             self._heard(call, answer, sent_at)
         return answer
+
+    async def _allow(self, call: Call) -> None:
+        if self._may_write is None or call.anonymous or call.method == "GET":
+            return
+        if not await self._may_write():
+            raise TenantLocked(
+                f"{safe(call.where)} was not sent: the tenant's lock was lost, or taken, while it waited"
+            )
 
     def _heard(self, call: Call, reply: Reply, sent_at: float) -> None:
         """Learn what any answer tells about the platform: its clock, its limit, and that it is up."""

@@ -46,6 +46,9 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
     for wanted in wanted_all:
         live = snapshot.objects.get(wanted.key) or Live(wanted.key, "")
         operation = _operation(wanted, live, kinds[wanted.kind])
+        if operation is None and held and wanted.key in held and live.stored is not None:
+            # As desired and halted: it was stored again meanwhile, and somebody must hear of it.
+            operation = _described(wanted, live, kinds[wanted.kind], Action.HELD, Direction.NEUTRAL)
         if operation is None:
             unchanged.append(wanted.key)
             continue
@@ -94,6 +97,15 @@ def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:
     else:
         action = Action.CREATE if live.stored is None else Action.UPDATE
     before = None if live.stored is None else kind.canonical(live.stored)
+    return _described(
+        desired, live, kind, action, _direction(action, before, desired.body, live, kind)
+    )
+
+
+def _described(
+    desired: Desired, live: Live, kind: Kind, action: Action, direction: Direction
+) -> Operation:
+    before = None if live.stored is None else kind.canonical(live.stored)
     return Operation(
         kind=desired.kind,
         key=desired.key,
@@ -104,7 +116,7 @@ def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:
         live=before,
         live_hash=live_hash(live, kind),
         fields=diff.explain(before, desired.body) if action is Action.UPDATE else (),
-        direction=_direction(action, before, desired.body, live, kind),
+        direction=direction,
         place=desired.place,
         audit=kind.audit_fields(desired.body or before or {}) if (desired.body or before) else {},
     )

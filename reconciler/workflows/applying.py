@@ -284,7 +284,8 @@ class _Run:
             stop=self.stop,
             checkpoint=world.checkpoint,
         )
-        outcomes = await executor.run(operations)
+        with self.session.client.guarded(recorder.may_write):
+            outcomes = await executor.run(operations)
         world.checkpoint("apply:executed")
         unrecorded = await recorder.close(outcomes)
         world.checkpoint("apply:closed")

@@ -8,16 +8,17 @@ ends at its next write; a git remote that is out of reach keeps nothing waiting:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from reconciler import audit, manifests
-from reconciler.audit import Record, RecordKind, Run
+from reconciler.audit import Event, Record, RecordKind, Run
 from reconciler.dialects.base import Live, Snapshot
-from reconciler.errors import AccessError, Place, ReconcileError, UsageError
+from reconciler.errors import AccessError, Place, ReconcileError, TenantLocked, UsageError
 from reconciler.execute import Options
 from reconciler.execute.silence import Silencer
 from reconciler.git import Git
@@ -34,8 +35,6 @@ from reconciler.workflows.world import Network, World
 
 REMOTE_S: Final = 10.0
 """Seconds that one command to the git remote may take: nobody waits for it."""
-
-PARTLY, NOT_FINISHED = 3, 75
 
 Recording: TypeAlias = Callable[[Sequence[Target], Sequence[Operation]], Awaitable[None]]
 """Records what is about to be stopped."""
@@ -104,11 +103,17 @@ class _Halt:
     async def _carried_out(self, bypass: _Bypass) -> Report:
         journal = _Journal(self.session, self.asked)
         targets = self._chosen(await self._look(), journal)
-        outcomes = await self._silenced(targets, journal, journal.open)
+
+        async def begin(targets: Sequence[Target], operations: Sequence[Operation]) -> None:
+            await journal.open(targets, operations)
+            bypass.share()
+
+        outcomes = await self._silenced(targets, journal, begin)
         if await bypass.went_past():
             # Whoever held the lock looks at it once in a LOOK_S.
             await self.session.world.sleep(2 * LOOK_S)
-        outcomes |= await self._again(targets, outcomes, journal)
+        more, again = await self._again(targets, outcomes, journal)
+        targets, outcomes = (*targets, *more), outcomes | again
         await journal.close()
         await bypass.end()
         self.troubles += [*journal.troubles, *bypass.troubles]
@@ -116,7 +121,7 @@ class _Halt:
             f"Halt of tenant {self.session.folder.name} ({self.session.settings.url})",
             targets,
             outcomes,
-            code=_exit_code(outcomes.values(), troubled=bool(self.troubles)),
+            code=stops.exit_code(outcomes.values(), troubled=bool(self.troubles)),
             notes=(*self.troubles, stops.how_it_ends(targets, self.asked.until)),
             facts={"reason": self.asked.reason, "lock": bypass.said},
         )
@@ -148,14 +153,20 @@ class _Halt:
 
     async def _again(
         self, targets: Sequence[Target], ended: Mapping[str, Outcome], journal: _Journal
-    ) -> dict[str, Outcome]:
-        """Look once more and stop what dials again: a run that this one went past may have had a write under way."""
+    ) -> tuple[tuple[Target, ...], dict[str, Outcome]]:
+        """Look once more and stop what dials again, or only now: a run that this one went past may have had a write under way.
+
+        Return what was not among the targets: that run may carry out manifests that are not here.
+        """
         live = None if self.stop.is_set() else await self._look()
         if live is None:
-            return {}
+            return (), {}
         quiet = [each for each in targets if each.key not in ended or ended[each.key].done]
         seen = [replace(each, live=live.get(each.key) or Live(each.key, "")) for each in quiet]
-        return await self._silenced(seen, journal, journal.further)
+        known = {each.key for each in targets}
+        now = self._chosen(live, journal) if self.asked.everything else ()
+        more = tuple(each for each in now if each.key not in known)
+        return more, await self._silenced((*seen, *more), journal, journal.further)
 
     async def _silenced(
         self, targets: Sequence[Target], journal: _Journal, record: Recording
@@ -179,15 +190,6 @@ class _Halt:
         return {each.operation.key: each for each in await silencer.run(operations)}
 
 
-def _exit_code(outcomes: Collection[Outcome], *, troubled: bool) -> int:
-    """Return DESIGN §7's code: what still dials counts before what could not be recorded."""
-    failed = [outcome for outcome in outcomes if not outcome.done]
-    if not failed:
-        return PARTLY if troubled else 0
-    code = max(outcome.code for outcome in failed)
-    return PARTLY if code != NOT_FINISHED and any(each.wrote for each in outcomes) else code
-
-
 class _Journal:
     """What is recorded of a stop: in this clone, at once. A ledger that fails keeps nothing from being stopped."""
 
@@ -199,6 +201,7 @@ class _Journal:
         self._records: tuple[Record, ...] = ()
         self._run: Run | None = None
         self._recorder: Recorder | None = None
+        self._held: set[str] = set()
         try:
             self._prepare()
         except ReconcileError as error:
@@ -223,10 +226,13 @@ class _Journal:
             f"nothing of this could be recorded ({error}): the next apply does not know of it and would dial again, so stop that as well"
         )
 
-    def names(self) -> dict[str, str]:
+    def names(self) -> dict[str, set[str]]:
         """Return the keys of everything that was ever applied, by its name then."""
-        intents = (each.data for each in self._records if each.kind is RecordKind.INTENT)
-        return {str(data["name"]): data["target"] for data in intents}
+        found: dict[str, set[str]] = {}
+        for each in self._records:
+            if each.kind is RecordKind.INTENT:
+                found.setdefault(str(each.data.get("name")), set()).add(each.data["target"])
+        return found
 
     def key(self, operation: Operation, attempt: int) -> str:
         """Return the idempotency key of an attempt."""
@@ -238,11 +244,24 @@ class _Journal:
         """Record the holds and the intents."""
         if self._recorder is None or self._run is None:
             return
-        session, asked = self._session, self._asked
+        session = self._session
         origin = Origin(session.folder.name, session.settings.url)
         now = session.client.now or session.world.now()
         plan = Plan(origin, tuple(operations), (), (), (), now)
-        holds = [
+        snapshot = Snapshot({}, {}, {}, now)
+        try:
+            await self._recorder.open(
+                plan, operations, snapshot, self._holds(targets), purpose=audit.HALT
+            )
+        except ReconcileError as error:
+            self._fail(error)
+
+    def _holds(self, targets: Sequence[Target]) -> list[Event]:
+        """Return the holds of what this stop does not hold yet."""
+        new = [each for each in targets if each.key not in self._held]
+        self._held.update(each.key for each in new)
+        asked = self._asked
+        return [
             self._run.hold(
                 each.key,
                 name=each.name,
@@ -250,19 +269,16 @@ class _Journal:
                 until=asked.until,
                 body=each.live.stored if each.live else None,
             )
-            for each in targets
+            for each in new
+            if self._run is not None
         ]
-        snapshot = Snapshot({}, {}, {}, now)
-        try:
-            await self._recorder.open(plan, operations, snapshot, holds, purpose=audit.HALT)
-        except ReconcileError as error:
-            self._fail(error)
 
-    async def further(self, _: Sequence[Target], operations: Sequence[Operation]) -> None:
-        """Record the intents of what has to be stopped once more."""
-        if self._recorder is not None and operations:
+    async def further(self, targets: Sequence[Target], operations: Sequence[Operation]) -> None:
+        """Record the intents of what has to be stopped once more, and the holds of what came up only now."""
+        holds = self._holds(targets)
+        if self._recorder is not None and (operations or holds):
             try:
-                await self._recorder.further(operations)
+                await self._recorder.further(operations, holds)
             except ReconcileError as error:
                 self._fail(error)
 
@@ -292,6 +308,7 @@ class _Bypass:
         self._session = session
         self._ledger: Ledger | None = None
         self._task = asyncio.create_task(asyncio.to_thread(self._take))
+        self._sharing: asyncio.Task[None] | None = None
 
     def _take(self) -> bool:
         """Take the lock; return whether somebody held it."""
@@ -319,11 +336,23 @@ class _Bypass:
         """Return whether the lock was taken from somebody."""
         return await self._task
 
+    def share(self) -> None:
+        """Bring the holds to where everybody sees them as soon as the lock is ours: a dialer may be waited for longer than that lock stands."""
+        self._sharing = asyncio.create_task(self._shared())
+
+    async def _shared(self) -> None:
+        await self._task
+        if self._ledger is not None:
+            with contextlib.suppress(ReconcileError):  # `end` tries again, and tells
+                await asyncio.to_thread(self._published)
+
     async def end(self) -> None:
         """Bring the records to where everybody sees them."""
         if self._session.git is None:
             return
         try:
+            if self._sharing is not None:
+                await self._sharing
             await asyncio.to_thread(self._published)
         except ReconcileError as error:
             self.troubles.append(
@@ -333,12 +362,19 @@ class _Bypass:
 
     def _published(self) -> None:
         ledger = self._ledger or self._opened()
-        ledger.refresh()
-        ledger.publish()
+        try:
+            ledger.refresh()
+            ledger.publish()
+        except TenantLocked:
+            # Another stop took the lock from this one, or it expired: records need none.
+            self._ledger = None
+            self._opened().publish()
 
     async def give_back(self) -> None:
         """Let go of the lock."""
         await asyncio.wait([self._task])
+        if self._sharing is not None:
+            await asyncio.wait([self._sharing])
         if self._ledger is not None:
             await asyncio.to_thread(self._ledger.release)
 

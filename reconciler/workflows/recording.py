@@ -106,12 +106,12 @@ class Recorder:
         ):  # an emergency stop holds no lock here, so there is none to extend
             self._beating = asyncio.create_task(self._beat())
 
-    async def further(self, operations: Sequence[Operation]) -> None:
+    async def further(self, operations: Sequence[Operation], before: Sequence[Event] = ()) -> None:
         """Record that more is about to be done, or done again; acknowledged when this returns."""
         for operation in operations:
             if operation.hash in self._intents:
                 self._generations[self._run.commit, operation.hash] += 1
-        await self._append([self._intent(operation, 0) for operation in operations])
+        await self._append([*before, *(self._intent(operation, 0) for operation in operations)])
 
     async def _beat(self) -> None:
         """Extend the lock while the run lasts, also through a long wait; a run that cannot stops."""

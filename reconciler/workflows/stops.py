@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from reconciler import report as reports
 from reconciler.audit import Record
@@ -14,6 +15,8 @@ from reconciler.errors import Place
 from reconciler.manifests import Folder
 from reconciler.plan import Action, Operation, Outcome, live_hash
 from reconciler.report import Report, Row, Table, Tone, count
+
+PARTLY, NOT_FINISHED = 3, 75
 
 ROWS_SHOWN = 40
 """Objects that get a line of their own; beyond that the silent ones share one (json has them all)."""
@@ -65,31 +68,43 @@ class Known:
     Attributes:
         folder: the manifests that could be read.
         dialect: the tenant's.
-        recorded: keys by the names that the ledger has for them.
+        recorded: keys by the names that the ledger has for them: a name may have moved from one object to another.
         live: what the platform holds, by key; `None` when it could not be asked.
     """
 
     folder: Folder
     dialect: Dialect
-    recorded: Mapping[str, str]
+    recorded: Mapping[str, Collection[str]]
     live: Mapping[str, Live] | None
 
     def named(self, names: Iterable[str]) -> tuple[tuple[Target, ...], tuple[str, ...]]:
         """Return what the names mean (a manifest's, a record's, the platform's id), and those that mean nothing."""
-        keys = {**self.recorded, **{each.name: each.key for each in self.folder.desired}}
         found: dict[str, Target] = {}
         unknown = []
         for name in names:
-            key = keys.get(name, name)
-            if name in keys or self.live is None or key in self.live:
-                found[key] = self._target(key)
-            else:
+            keys = self._meant(name)
+            found |= {key: self._target(key) for key in sorted(keys)}
+            if not keys:
                 unknown.append(name)
         return tuple(found.values()), tuple(unknown)
 
+    def _meant(self, name: str) -> set[str]:
+        """Return every object that a name can mean: in an emergency nobody is asked which."""
+        keys = {each.key for each in self.folder.desired if each.name == name}
+        claimed = {each.key for each in self.folder.desired}
+        recorded = set(self.recorded.get(name, ()))
+        keys |= recorded - claimed
+        keys = keys or recorded
+        if name in self.live if self.live is not None else not keys:
+            keys.add(name)
+        return keys
+
     def everything(self) -> tuple[Target, ...]:
-        """Return what dials, whoever stored it, and what a manifest could make dial."""
-        live = self.live or {}
+        """Return what dials, whoever stored it, and what a manifest could make dial; all that anybody knows of where nobody can tell what dials."""
+        if self.live is None:
+            keys = {each.key for each in self.folder.desired}.union(*self.recorded.values())
+            return tuple(map(self._target, sorted(keys)))
+        live = self.live
         kind = next(iter(self.dialect.KINDS.values()))
         dialing = {key for key, each in live.items() if not kind.is_silent(each)}
         wanted = {each.key for each in self.folder.desired if not each.retired}
@@ -101,6 +116,15 @@ class Known:
         name = manifest.name if manifest else live.name if live and live.name else key
         kind = manifest.kind if manifest else next(iter(self.dialect.KINDS))
         return Target(kind, key, name, live)
+
+
+def exit_code(outcomes: Collection[Outcome], *, troubled: bool) -> int:
+    """Return DESIGN §7's code: what still dials counts before what could not be recorded."""
+    failed = [outcome for outcome in outcomes if not outcome.done]
+    if not failed:
+        return PARTLY if troubled else 0
+    code = max(outcome.code for outcome in failed)
+    return PARTLY if code != NOT_FINISHED and any(each.wrote for each in outcomes) else code
 
 
 def report(
@@ -158,8 +182,11 @@ def _serialised(target: Target, outcome: Outcome | None) -> dict[str, object]:
 
 def how_it_ends(targets: Sequence[Target], until: datetime | None) -> str:
     """Return how what is held may dial again."""
-    names = " ".join(target.name for target in targets[:3]) + (" …" if len(targets) > 3 else "")  # noqa: PLR2004 - an example
-    by_itself = f" on {until:%Y-%m-%d at %H:%M UTC}, or" if until else ""
+    names = " ".join(
+        shlex.quote(target.name) for target in targets[:3]
+    )  # the platform's may hold anything
+    names += " …" if len(targets) > 3 else ""  # noqa: PLR2004 - an example
+    by_itself = f" on {until.astimezone(UTC):%Y-%m-%d at %H:%M UTC}, or" if until else ""
     return (
         f"apply leaves them alone; that ends{by_itself} by: reconcile release {names} --reason TEXT"
     )

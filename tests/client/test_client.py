@@ -17,6 +17,7 @@ from reconciler.errors import (
     ApiError,
     NotFinished,
     ReconcileError,
+    TenantLocked,
     Unavailable,
     UncertainWrite,
 )
@@ -598,3 +599,22 @@ def test_time_in_these_tests_passes_in_no_time():
         return now()
 
     assert fake_platform.play(main()) == 86_400
+
+
+def test_a_guarded_write_asks_right_before_it_leaves_and_a_read_never():
+    allowed = [True, False]
+
+    async def may_write():
+        return allowed.pop(0)
+
+    async def main():
+        async with client_of(platform) as client:
+            with client.guarded(may_write):
+                await client.run(send(READ))
+                with pytest.raises(TenantLocked):
+                    await client.run(send(WRITE))
+            return await client.run(send(WRITE))
+
+    platform = Platform([200, answer(429, Retry_After="7"), answer(201, {})])
+    assert play(main())[0].status == 201
+    assert platform.counts[WRITE.path] == 2

@@ -209,10 +209,11 @@ class Bench:
             world = world_of(order, lambda _: None)
             return runner.run(planning.read(world, planning.Request(request_of(order).path)))
 
-    def halt_here(self, key: str) -> Report:
-        """Stop one object in this process."""
+    def halt_here(self, *keys: str) -> Report:
+        """Stop some objects in this process; everything when none is named."""
         order = self.order()
-        asked = halting.Request(request_of(order).path, (key,), reason="a test", deadline=1e6)
+        path = request_of(order).path
+        asked = halting.Request(path, keys, everything=not keys, reason="a test", deadline=1e6)
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
             world = world_of(order, lambda _: None)
             return runner.run(halting.halt(world, asked, asyncio.Event()))

@@ -121,3 +121,14 @@ def test_what_came_up_while_somebody_was_asked_is_left_alone(bench: Bench) -> No
     assert any("not approved: campaign-1003" in note for note in report.notes)
     assert [each["result"] for each in bench.outcomes()["1003"]] == ["created"]
     assert [each["result"] for each in bench.outcomes()["1002"]] == ["updated", "updated"]
+
+
+def test_a_write_that_is_told_to_wait_is_not_sent_when_the_lock_was_taken_meanwhile(
+    bench: Bench,
+) -> None:
+    """An emergency stop goes past a run whose write was answered 429: half a minute later nothing of it may reach the platform."""
+    bench.prepare(Campaigns(), f"429:{Campaigns.STORE}:after=30,times=1")
+    bench.asked = lambda: bench.ledger().acquire(holder="a stop", force=True)
+    report = bench.apply_here(concurrency=1)
+    assert [each for each in bench.ground.happened() if each.what == "stored"] == []
+    assert report.exit_code in {3, 6}

@@ -1,0 +1,75 @@
+"""An emergency stop among other runs: its records are where everybody looks, whoever takes the lock, and nothing comes after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from reconciler.audit import RecordKind
+from tests.crash.bench import Bench
+from tests.crash.ground import Campaigns
+
+
+def held(bench: Bench) -> list[str]:
+    """Return what the shared ledger says is held."""
+    return [
+        each.data["target"] for each in bench.ledger().records() if each.kind is RecordKind.HOLD
+    ]
+
+
+def wait_for(happened: Callable[[], object]) -> bool:
+    """Return whether something that another thread does happens within some seconds."""
+    until = time.monotonic() + 20
+    while not happened():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_a_stop_whose_lock_another_stop_takes_records_all_the_same(bench: Bench) -> None:
+    """Two stops at once: the clone of a stop in CI is thrown away, and with it what it could not bring to the remote."""
+    bench.prepare(Campaigns())
+    bench.ledger().acquire(holder="an apply")
+    stops = [1]
+
+    def another() -> None:
+        if stops and wait_for(lambda: "halt by" in bench.ledger().lock().holder):
+            stops.pop()
+            bench.ledger().acquire(holder="another stop", force=True)
+
+    bench.asked = another
+    report = bench.halt_here("1001")
+    assert (stops, held(bench)) == ([], ["1001"])
+    assert report.exit_code == 0, report.notes
+    assert bench.ledger().lock().holder == "another stop"
+    assert bench.ledger().open_intents() == ()
+
+
+def test_the_holds_are_shared_before_the_last_dialer_is_silent(bench: Bench) -> None:
+    """A locked dialer is waited for as long as the lock stands, and a stop may be killed: an apply elsewhere must know of the hold by then."""
+    bench.prepare(Campaigns())
+    shared: list[bool] = []
+    bench.asked = lambda: shared or shared.append(wait_for(lambda: held(bench)))
+    bench.halt_here("1001")
+    assert shared == [True]
+
+
+def test_a_stop_of_all_stops_what_a_run_that_it_went_past_began_meanwhile(bench: Bench) -> None:
+    """That run carries out manifests that this clone has not got: what it created is no target of the first look."""
+    bench.prepare(Campaigns())
+    (bench.clone / "schedules/acme/1003.yaml").unlink()
+    created: list[bool] = []
+
+    def create() -> None:
+        if not created:
+            created.append(True)
+            bench.ground.by_hand("1003", 3.0)
+
+    bench.asked = create
+    report = bench.halt_here()
+    assert created
+    assert not any(bench.ground.dials().values())
+    assert "1003" in held(bench)
+    assert {each["key"] for each in report.data["objects"]} == {"1001", "1002", "1003", "1004"}
+    assert bench.ledger().verify().defects == ()
