@@ -139,6 +139,8 @@ def test_plan_changes_nothing_and_says_so_by_its_code(desk: Desk) -> None:
     [
         (["plan", "--nonsense"], "No such option"),
         (["nonsense"], "No such command"),
+        ([], "name a command (see reconcile --help)"),
+        (["audit"], "name a command (see reconcile audit --help)"),
         (["plan", "nowhere/at/all"], "nowhere/at/all"),
         (["plan", "schedules", "--tenant", "acme"], "there is no tenant 'acme'"),
         (["plan", "schedules/sandbox", "no-such-manifest"], "no manifest named no-such-manifest"),
