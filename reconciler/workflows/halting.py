@@ -106,12 +106,13 @@ class _Halt:
         await journal.close()
         await bypass.end()
         self.troubles += [*journal.troubles, *bypass.troubles]
+        ends = (stops.how_it_ends(targets, self.asked.until),) if journal.holds else ()
         return stops.report(
             f"Halt of tenant {self.session.folder.name} ({self.session.settings.url})",
             targets,
             outcomes,
             code=_exit_code(outcomes.values(), troubled=bool(self.troubles)),
-            notes=(*self.troubles, stops.how_it_ends(targets, self.asked.until)),
+            notes=(*self.troubles, *ends),
             facts={"reason": self.asked.reason, "lock": bypass.said},
         )
 
@@ -188,6 +189,8 @@ class _Journal:
     def __init__(self, session: Session, asked: Request) -> None:
         """Read what this clone knows; no remote is asked."""
         self.troubles: list[str] = []
+        self.holds = False
+        """Whether the records say what is held."""
         self._session, self._asked = session, asked
         self._id = session.world.new_id()
         self._records: tuple[Record, ...] = ()
@@ -249,6 +252,7 @@ class _Journal:
         snapshot = Snapshot({}, {}, {}, now)
         try:
             await self._recorder.open(plan, operations, snapshot, holds, purpose=audit.HALT)
+            self.holds = True
         except ReconcileError as error:
             self._fail(error)
 
@@ -358,8 +362,9 @@ def release(world: World, asked: Release) -> Report:
         key: key for key in holds
     }
     if unknown := [name for name in asked.names if name not in named]:
-        held = ", ".join(sorted(str(hold.data["name"]) for hold in holds.values())) or "nothing"
-        raise UsageError(f"nothing is held by the name {', '.join(unknown)}; held is {held}")
+        held = ", ".join(sorted(str(hold.data["name"]) for hold in holds.values()))
+        rest = f"held is {held}" if held else "no stop holds anything, so there is nothing to end"
+        raise UsageError(f"nothing is held by the name {', '.join(unknown)}; {rest}")
     keys = (
         sorted(holds)
         if asked.everything

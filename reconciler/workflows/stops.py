@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -157,7 +158,8 @@ def _serialised(target: Target, outcome: Outcome | None) -> dict[str, object]:
 
 def how_it_ends(targets: Sequence[Target], until: datetime | None) -> str:
     """Return how what is held may dial again."""
-    names = " ".join(target.name for target in targets[:3]) + (" …" if len(targets) > 3 else "")  # noqa: PLR2004 - an example
+    shown = [shlex.quote(target.name) for target in targets[:3]]
+    names = " ".join(shown) + (" …" if len(targets) > 3 else "")  # noqa: PLR2004 - an example
     by_itself = f" on {until:%Y-%m-%d at %H:%M UTC}, or" if until else ""
     return (
         f"apply leaves them alone; that ends{by_itself} by: reconcile release {names} --reason TEXT"
