@@ -276,9 +276,9 @@ def _change_row(group: Sequence[Operation], noun: str, *, in_full: bool) -> Row:
 def _summary(operation: Operation, *, in_full: bool) -> tuple[str, tuple[str, ...]]:
     """Return the change in one cell, or a short cell and a line a field."""
     match operation.action:
-        case Action.UPDATE if len(operation.fields) == 1:
+        case Action.UPDATE | Action.HELD if len(operation.fields) == 1:
             return _change(operation.fields[0]), ()
-        case Action.UPDATE:
+        case Action.UPDATE | Action.HELD if operation.fields:
             return f"{len(operation.fields)} fields", tuple(
                 _change(change) for change in operation.fields
             )

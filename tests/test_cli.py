@@ -139,6 +139,8 @@ def test_plan_changes_nothing_and_says_so_by_its_code(desk: Desk) -> None:
     [
         (["plan", "--nonsense"], "No such option"),
         (["nonsense"], "No such command"),
+        ([], "name a command (see reconcile --help)"),
+        (["audit"], "name a command (see reconcile audit --help)"),
         (["plan", "nowhere/at/all"], "nowhere/at/all"),
         (["plan", "schedules", "--tenant", "acme"], "there is no tenant 'acme'"),
         (["plan", "schedules/sandbox", "no-such-manifest"], "no manifest named no-such-manifest"),
@@ -519,8 +521,10 @@ def test_optimize_proposes_and_writes_only_when_told(desk: Desk) -> None:
     assert desk.run(*asked) == 0
     assert "dial_rate 2 → 2.3" in desk.out
     assert "warranty-reminders" in desk.out
+    assert "--write puts this into the manifests" in desk.out
     assert path.read_text(encoding="utf-8") == before
     assert desk.run(*asked, "--write") == 0
+    assert "commit the edits" in desk.out
     assert path.read_text(encoding="utf-8") == before.replace("dial_rate: 2.0", "dial_rate: 2.3")
     assert (desk.written(), desk.records()) == (0, "")
 
@@ -664,6 +668,15 @@ def test_a_remote_that_does_not_answer_is_69_and_never_an_empty_log(
     shutil.rmtree(remote)
     desk.says(69, "audit", "log", "schedules/sandbox")
     desk.says(69, "lock", "status", "schedules/sandbox")
+
+
+def test_what_is_no_digest_is_no_stale_approval(desk: Desk) -> None:
+    assert "is no digest" in desk.says(64, "apply", "schedules/sandbox", "--expect", "0000")
+
+
+def test_a_plan_of_one_file_calls_nothing_unmanaged_that_the_others_name(desk: Desk) -> None:
+    assert desk.run("plan", "schedules/sandbox/spring-renewals.yaml") == 0
+    assert "no manifest names" not in desk.out
 
 
 # --- the face -------------------------------------------------------------------------------------------------------------

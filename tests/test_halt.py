@@ -125,7 +125,7 @@ def test_three_hundred_are_silent_in_thirty_seconds_while_one_dialer_is_locked()
     assert max(others.values()) <= 30 + ACTIVATION_S
     assert stop.silent_after["1000007"] > 120
     assert all(outcome.done for outcome in stop.outcomes)
-    assert "1000007: still dials, the dialer is locked; trying again" in stop.told
+    assert any("1000007: still dials, the dialer is locked; trying again" in t for t in stop.told)
 
 
 def test_half_are_silent_in_half_the_time() -> None:
@@ -299,6 +299,7 @@ def test_a_stop_needs_no_clean_tree_no_valid_manifests_and_no_apply_before(
 
 def test_a_stop_by_the_platforms_id_needs_no_manifest(desk: Desk, server: sandbox.World) -> None:
     assert halt(desk, "2001") == 0
+    assert "reconcile release 'Collections Pilot' --reason" in desk.out  # one word for the shell
     assert silent(server, "2001")
 
 
@@ -310,6 +311,7 @@ def test_without_a_repository_it_stops_and_says_that_nothing_is_recorded(
     assert desk.run("halt", str(bare), NAME, "--reason", "x") == 3
     assert silent(server, KEY)
     assert "nothing of this could be recorded" in desk.out
+    assert "reconcile release" not in desk.out  # it ends no hold, for there is none
 
 
 def test_a_name_that_moved_to_another_object_stops_both(desk: Desk, server: sandbox.World) -> None:
@@ -378,7 +380,7 @@ def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
     [
         (("nobody",), "nobody knows nobody"),
         ((), "say what to halt"),
-        ((NAME, "--all"), "say what to halt"),
+        ((NAME, "--all"), "say what to halt: names, or --all, not both"),
         ((NAME, "--until", "2020-01-01T00:00:00Z"), "is over"),
         ((NAME, "--until", "tomorrow"), "is no instant"),
         ((NAME, "--until", "2099-01-01T00:00:00"), "is no instant"),
@@ -392,10 +394,17 @@ def test_a_call_that_means_nothing_stops_nothing(
     assert (server.executed(action="REMOVED"), desk.records()) == (0, "")
 
 
+def test_a_reason_that_says_nothing_is_refused(desk: Desk, server: sandbox.World) -> None:
+    assert "--reason says nothing" in desk.says(64, "halt", PATH, NAME, "--reason", " ")
+    assert "--reason says nothing" in desk.says(64, "release", PATH, NAME, "--reason", "")
+    assert server.executed(action="REMOVED") == 0
+
+
 def test_a_locked_dialer_is_75_and_the_others_are_silent(desk: Desk, server: sandbox.World) -> None:
     server.faults.add(f"locked:{KEY}")
     assert halt(desk, "--all", "--wait", "0") == 75
     assert silent(server, "1004")
+    assert "run the same command again" in desk.out
     assert "still dials" in desk.out
     assert "the dialer is locked" in desk.out
 
@@ -449,6 +458,7 @@ def test_releasing_what_is_not_held_is_64_and_names_what_is(
     assert halt(desk, NAME) == 0
     assert f"held is {NAME}" in desk.says(64, "release", PATH, "nobody", "--reason", "x")
     assert desk.run("release", PATH, "--all", "--reason", "x") == 0
+    assert "no stop holds anything" in desk.says(64, "release", PATH, NAME, "--reason", "x")
     assert desk.run("release", PATH, "--all", "--reason", "x") == 0
     assert "nothing was held" in desk.out
 

@@ -104,7 +104,11 @@ def _usage(wrong: click.UsageError) -> int:
     from reconciler.errors import UsageError, safe  # noqa: PLC0415 - as above
 
     command = wrong.ctx.command_path if wrong.ctx else "reconcile"
-    return _say(f"{safe(wrong.format_message())} (see {command} --help)", UsageError.exit_code)
+    said = wrong.format_message()
+    if isinstance(wrong, click.exceptions.NoArgsIsHelpError):
+        click.echo(said, err=True)  # the whole help: many lines, and ours
+        said = "name a command"
+    return _say(f"{safe(said)} (see {command} --help)", UsageError.exit_code)
 
 
 def _say(message: str, code: int) -> int:

@@ -15,20 +15,21 @@ from reconciler.errors import UsageError
 def _named(targets: tuple[str, ...], *, everything: bool, verb: str) -> Any:
     path, names = options.split(targets)
     if bool(names) == everything:
-        raise UsageError(f"say what to {verb}: names, or --all")
+        raise UsageError(f"say what to {verb}: names, or --all{', not both' if names else ''}")
     return path, names
-
-
-_everything = click.option("--all", "everything", is_flag=True, help="Everything of the tenant.")
-_reason = click.option(
-    "--reason", required=True, metavar="TEXT", help="Why: recorded, and shown by every plan."
-)
 
 
 @click.command()
 @options.targets
-@_everything
-@_reason
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Everything of the tenant, also what no manifest names.",
+)
+@click.option(
+    "--reason", required=True, metavar="TEXT", help="Why: recorded, and shown by every plan."
+)
 @click.option(
     "--until",
     metavar="INSTANT",
@@ -61,8 +62,8 @@ def halt(targets: tuple[str, ...], *, until: str | None, style: str, **asked: An
 
 @click.command()
 @options.targets
-@_everything
-@_reason
+@click.option("--all", "everything", is_flag=True, help="Every hold of the tenant.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why: recorded.")
 @options.tenant
 @options.remote
 @options.output

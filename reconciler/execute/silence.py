@@ -97,7 +97,10 @@ class Silencer:
                 )
             if self.stop.is_set() or self.monotonic() + wait_s > until:
                 return replace(ended, code=NotFinished.exit_code)
-            self.progress(f"{operation.name}: still dials, {ended.message}; trying again")
+            left_s = until - self.monotonic()
+            self.progress(
+                f"{operation.name}: still dials, {ended.message}; trying again, for {left_s:.0f} s at most"
+            )
             await self._pause(wait_s)
         raise AssertionError("unreachable: the count has no end")
 

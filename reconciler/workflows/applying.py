@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ CHECKPOINTS: Final = (
 
 Confirm = Callable[[Report], bool]
 """Shows a plan to whoever is there, and returns whether to go on."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 DECLINED = 1
 PARTLY, STALE, REFUSED, NOT_FINISHED = 3, 4, 5, 75
@@ -162,6 +165,8 @@ def read_approval(asked: Request) -> Approval | None:
         UsageError: the file is no plan.
         StalePlan: the file is not the plan whose digest was approved.
     """
+    if asked.expect is not None and not _DIGEST.fullmatch(asked.expect.strip().lower()):
+        raise UsageError("--expect is no digest: write the 64 digits that `reconcile plan` shows")
     if asked.approved is None:
         return None if asked.expect is None else Approval(asked.expect.strip().lower())
     try:

@@ -76,6 +76,7 @@ async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:
         ManifestError: `tenant.yaml` is wrong, so nobody knows where the platform is.
         AccessError: the secret, the host or a scope.
     """
+    stops.require_reason(asked.reason)
     if asked.until is not None and asked.until <= world.now():
         raise UsageError(f"--until {asked.until.isoformat()} is over: name an instant to come")
     folder = manifests.load_readable(asked.path, asked.tenant)
@@ -117,12 +118,14 @@ class _Halt:
         await journal.close()
         await bypass.end()
         self.troubles += [*journal.troubles, *bypass.troubles]
+        ends = (stops.how_it_ends(targets, self.asked.until),) if journal.holds else ()
         return stops.report(
             f"Halt of tenant {self.session.folder.name} ({self.session.settings.url})",
             targets,
             outcomes,
             code=stops.exit_code(outcomes.values(), troubled=bool(self.troubles)),
-            notes=(*self.troubles, stops.how_it_ends(targets, self.asked.until)),
+            held=journal.holds,
+            notes=(*self.troubles, *ends),
             facts={"reason": self.asked.reason, "lock": bypass.said},
         )
 
@@ -196,6 +199,8 @@ class _Journal:
     def __init__(self, session: Session, asked: Request) -> None:
         """Read what this clone knows; no remote is asked."""
         self.troubles: list[str] = []
+        self.holds = False
+        """Whether the records say what is held."""
         self._session, self._asked = session, asked
         self._id = session.world.new_id()
         self._records: tuple[Record, ...] = ()
@@ -253,6 +258,7 @@ class _Journal:
             await self._recorder.open(
                 plan, operations, snapshot, self._holds(targets), purpose=audit.HALT
             )
+            self.holds = True
         except ReconcileError as error:
             self._fail(error)
 
@@ -397,14 +403,16 @@ def release(world: World, asked: Release) -> Report:
         UsageError: no such tenant, or nothing is held by a name; then nothing is released.
         Unavailable: the remote that keeps the records does not answer.
     """
+    stops.require_reason(asked.reason)
     ledger = auditing.opened(world, asked.path, asked.tenant)
     holds = audit.holds(ledger.records(), now=world.now())
     named = {str(hold.data["name"]): key for key, hold in holds.items()} | {
         key: key for key in holds
     }
     if unknown := [name for name in asked.names if name not in named]:
-        held = ", ".join(sorted(str(hold.data["name"]) for hold in holds.values())) or "nothing"
-        raise UsageError(f"nothing is held by the name {', '.join(unknown)}; held is {held}")
+        held = ", ".join(sorted(str(hold.data["name"]) for hold in holds.values()))
+        rest = f"held is {held}" if held else "no stop holds anything, so there is nothing to end"
+        raise UsageError(f"nothing is held by the name {', '.join(unknown)}; {rest}")
     keys = (
         sorted(holds)
         if asked.everything

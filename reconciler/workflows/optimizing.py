@@ -31,6 +31,7 @@ FIELD: Final = "dial_rate"
 APPLY_LATER: Final = (
     "nothing is applied: commit the edits, and have them reviewed like any other change"
 )
+WRITE_FIRST: Final = "nothing is edited and nothing applied: --write puts this into the manifests"
 
 LOOK_BACK: Final = timedelta(days=7)
 """Observations that are looked at when no start is given."""
@@ -196,7 +197,7 @@ def _report(
         tone=Tone.CHANGE if proposals else Tone.GOOD,
         exit_code=0,
         tables=tuple(table for table in tables if table.rows),
-        notes=(*((APPLY_LATER,) if proposals else ()), *lost),
+        notes=(*((APPLY_LATER if written else WRITE_FIRST,) if proposals else ()), *lost),
         data={
             "proposals": [_proposal(each) for each in proposals],
             "declined": [

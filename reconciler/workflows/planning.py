@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tzdata
@@ -154,6 +154,10 @@ async def make(
         revert=chosen(session.folder, revert) or (),
         judge=by,
     )
+    if (
+        session.folder.partial
+    ):  # the manifests that were not read may name what seems to be unmanaged
+        plan = replace(plan, unmanaged=())
     return (plan if keys is None else plans.only(plan, keys)), snapshot
 
 

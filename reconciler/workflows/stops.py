@@ -11,7 +11,7 @@ from reconciler import report as reports
 from reconciler.audit import Record
 from reconciler.dialects.base import Dialect, Live
 from reconciler.effect import Direction
-from reconciler.errors import Place
+from reconciler.errors import Place, UsageError
 from reconciler.manifests import Folder
 from reconciler.plan import Action, Operation, Outcome, live_hash
 from reconciler.report import Report, Row, Table, Tone, count
@@ -133,10 +133,21 @@ def report(
     ended: Mapping[str, Outcome],
     *,
     code: int,
+    held: bool,
     notes: Sequence[str],
     facts: Mapping[str, str],
 ) -> Report:
-    """Return the report of a stop: what still dials first. `ended`: by key, of what dialed."""
+    """Return the report of a stop: what still dials first.
+
+    Args:
+        title: what was asked.
+        targets: what was to be stopped.
+        ended: by key, of what dialed.
+        code: exit code.
+        held: whether the holds are recorded.
+        notes: sentences for people.
+        facts: names and values.
+    """
     rows = [_row(target, ended.get(target.key)) for target in targets]
     loud = [row for row in rows if row.tone is Tone.BAD]
     quiet = [row for row in rows if row.tone is not Tone.BAD]
@@ -144,9 +155,14 @@ def report(
         names = ", ".join(row.cells[1] for row in quiet[: reports.NAMES_SHOWN])
         more = f"{names} and {len(quiet) - reports.NAMES_SHOWN} more"
         quiet = [Row(("silent", f"{len(quiet)} objects", ""), Tone.GOOD, (more,))]
-    verdict = f"{len(targets) - len(loud)} of {count(len(targets), 'object')} silent and held"
+    kept = "silent and held" if held else "silent, and nothing is held"
+    verdict = f"{len(targets) - len(loud)} of {count(len(targets), 'object')} {kept}"
     if loud:
         verdict += f", {len(loud)} still {'dials' if len(loud) == 1 else 'dial'}"
+        notes = (
+            "what still dials: run the same command again, or stop it on the platform itself",
+            *notes,
+        )
     return Report(
         title=title,
         verdict=verdict,
@@ -180,11 +196,20 @@ def _serialised(target: Target, outcome: Outcome | None) -> dict[str, object]:
     }
 
 
+def require_reason(reason: str) -> None:
+    """Refuse a reason that says nothing.
+
+    Raises:
+        UsageError: it is empty.
+    """
+    if not reason.strip():
+        raise UsageError("--reason says nothing: say why, for whoever reads the records and plans")
+
+
 def how_it_ends(targets: Sequence[Target], until: datetime | None) -> str:
     """Return how what is held may dial again."""
-    names = " ".join(
-        shlex.quote(target.name) for target in targets[:3]
-    )  # the platform's may hold anything
+    # A name on the platform may hold anything.
+    names = " ".join(shlex.quote(target.name) for target in targets[:3])
     names += " …" if len(targets) > 3 else ""  # noqa: PLR2004 - an example
     by_itself = f" on {until.astimezone(UTC):%Y-%m-%d at %H:%M UTC}, or" if until else ""
     return (

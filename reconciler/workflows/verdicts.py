@@ -77,7 +77,7 @@ def _advice(found: Verdict) -> tuple[str, ...]:
         )
     elif found.head is not None and not found.witnesses:
         notes.append(
-            "nothing outside the records says that they were not rolled back or rewritten as a whole: a mirror branch, signatures or a head noted down would"
+            "whether all of them were rolled back or rewritten together cannot be told: that takes a mirror branch, signatures, or a head that was noted down"
         )
     if found.head is not None and not found.defects:
         notes.append(
