@@ -297,6 +297,15 @@ def test_a_stop_needs_no_clean_tree_no_valid_manifests_and_no_apply_before(
     assert silent(server, KEY)
 
 
+def test_what_lies_beside_the_folder_of_a_named_tenant_keeps_no_stop_waiting(
+    desk: Desk, server: sandbox.World
+) -> None:
+    (desk.tenant.parent / "stray.yaml").write_text("kind: [a\n", encoding="utf-8")
+    assert halt(desk, NAME) == 0
+    assert desk.run("halt", "schedules", "2001", "--tenant", "sandbox", "--reason", "x") == 0
+    assert silent(server, "2001")
+
+
 def test_a_stop_by_the_platforms_id_needs_no_manifest(desk: Desk, server: sandbox.World) -> None:
     assert halt(desk, "2001") == 0
     assert "reconcile release 'Collections Pilot' --reason" in desk.out  # one word for the shell

@@ -425,7 +425,13 @@ def test_a_lock_can_be_looked_at_and_released_by_hand(repo):
     assert other.lock() is None
 
 
-@pytest.mark.parametrize("message", ["", "nonsense", "{}", '{"holder":"x"}', "[" * 5000])
+NO_ZONE = '{"holder":"x","since":"2027-01-01","expires":"2027-01-01","nonce":""}'
+NO_NAME = '{"holder":7,"since":"2027-01-01","expires":"2099-01-01T00:00:00Z","nonce":""}'
+
+
+@pytest.mark.parametrize(
+    "message", ["", "nonsense", "{}", '{"holder":"x"}', "[" * 5000, NO_ZONE, NO_NAME]
+)
 def test_a_lock_that_says_nothing_is_held_until_released_by_hand(repo, message):
     made = git(repo.root, "commit-tree", repo.make_tree({}), "-m", message or "\n")
     git(repo.root, "update-ref", LOCK, made)

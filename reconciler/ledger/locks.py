@@ -47,14 +47,15 @@ class Lock:
 
 def written(commit: bytes) -> Lock:
     """Return what a lock's raw commit says. A commit that says nothing is held by somebody unknown, for ever."""
+    unknown = Lock("somebody unknown", "an unknown time", "9999-12-31T23:59:59+00:00", "")
     _, _, message = commit.partition(b"\n\n")
     try:
         lock = Lock(**json.loads(message))
-        datetime.fromisoformat(lock.expires)
         datetime.fromisoformat(lock.since)
+        zone = datetime.fromisoformat(lock.expires).tzinfo
     except (TypeError, ValueError, RecursionError):
-        return Lock("somebody unknown", "an unknown time", "9999-12-31T23:59:59+00:00", "")
-    return lock
+        return unknown
+    return lock if zone is not None and isinstance(lock.holder, str) else unknown
 
 
 def fresh(holder: str, run_url: str | None, nonce: str, now: datetime) -> Lock:

@@ -115,7 +115,7 @@ class Reader:
         """
         chosen = options or Options()
         names = Names.of(tenant)
-        store: Store = Local(git, names)
+        store: Store = Local(git, names, copy=offline)
         if remote is not None and not offline:
             store = Remote(git, names, remote, mirrors=chosen.mirror, sleep=chosen.sleep)
         ledger = cls(git, tenant, store, clock, chosen)

@@ -90,27 +90,32 @@ class Store(Protocol):
 
 
 class Local:
-    """The refs of this clone: for a tenant whose platform lives here too, or with no remote to ask."""
+    """The refs of this clone: for a tenant whose platform lives here too, or with no remote to ask.
+
+    With `copy` a remote decides, and is not asked now: what this clone appends is no anchor, for it is built anew over there.
+    """
 
     name = "this clone"
 
-    def __init__(self, git: Git, names: Names) -> None:
+    def __init__(self, git: Git, names: Names, *, copy: bool = False) -> None:
         self._git = git
         self._names = names
+        self._copy = copy
 
     def read(self) -> Heads:
         """Return where the refs are now (`Store`)."""
         names = self._names
         found = self._git.refs(names.ledger, names.lock, names.seen)
         ledger = found.get(names.ledger)
-        anchor = found.get(names.seen, ledger)
+        anchor = found.get(names.seen, None if self._copy else ledger)
         return Heads(ledger, found.get(names.lock), anchor=anchor)
 
     def move(self, heads: Heads, *moves: Move) -> Heads:
         """Move refs (`Store`)."""
         self._git.update_refs(*moves)
         new = heads.moved(self._names, *moves)
-        return replace(new, anchor=new.ledger if heads.anchor == heads.ledger else heads.anchor)
+        here = not self._copy and heads.anchor == heads.ledger
+        return replace(new, anchor=new.ledger if here else heads.anchor)
 
 
 class Remote:

@@ -86,14 +86,15 @@ def load(
 
 
 def load_readable(root: Path, tenant: str | None = None) -> Folder:
-    """Return what can be read of one tenant's folder, for an emergency: a wrong manifest must not keep the others waiting.
+    """Return what can be read of one tenant's folder, for an emergency: neither a wrong manifest nor what lies beside the folder may keep it waiting.
 
     Raises:
         UsageError: as `load`.
         ManifestError: `tenant.yaml` is wrong, so nobody knows where the platform is.
     """
-    where = _chosen(root, tenant)
-    loader = _Loader(where, keep_places=False)
+    if tenant is not None and (root / tenant / TENANT_FILE).is_file():
+        root = root / tenant
+    loader = _Loader(_chosen(root, tenant), keep_places=False)
     loader.add_tenant()
     loader.add_manifests()
     return loader.readable()

@@ -108,6 +108,7 @@ def records(
         LedgerError: it cannot be read.
     """
     remote = None if offline else Keeping.of(world, git, spec).remote
+    offline = offline and spec.url != EMBEDDED and bool(git.remotes())
     key = _key_if_any(world) if spec.audit.sign else None
     options = Options(
         mirror=spec.audit.mirror,

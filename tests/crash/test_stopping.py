@@ -73,3 +73,25 @@ def test_a_stop_of_all_stops_what_a_run_that_it_went_past_began_meanwhile(bench:
     assert "1003" in held(bench)
     assert {each["key"] for each in report.data["objects"]} == {"1001", "1002", "1003", "1004"}
     assert bench.ledger().verify().defects == ()
+
+
+def away(bench: Bench, *keys: str) -> None:
+    """Stop objects one by one while the remote is out of reach."""
+    shown, hidden = bench.remote, bench.remote.with_name("away.git")
+    bench.remote = shown.rename(hidden)
+    for key in keys:
+        assert bench.halt_here(key).exit_code == 3
+    bench.remote = hidden.rename(shown)
+
+
+def test_stops_in_a_clone_that_never_saw_the_ledger_are_no_sign_of_tampering_later(
+    bench: Bench,
+) -> None:
+    """Recorded offline, they are built anew on the remote's ledger: what the second one saw of the first is not there."""
+    bench.prepare(Campaigns())
+    assert bench.apply_here().exit_code == 0
+    bench.clone = bench.other_clone()
+    away(bench, "1001", "1002")
+    bench.plan_here()
+    assert held(bench) == ["1001", "1002"]
+    assert bench.ledger().verify().defects == ()
