@@ -34,7 +34,7 @@ body { font: 1rem/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100%; margin: 2rem 0; }
 caption { font-weight: 600; text-align: left; padding-bottom: .4rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-top: 1px solid var(--line); }
-ul { margin: .2rem 0; padding-left: 1.2rem; }
+ul { margin: .2rem 0; padding-left: 1.2rem; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
 dt, .place, .dim { color: var(--dim); }
 dd { margin: 0; }
