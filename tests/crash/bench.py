@@ -34,6 +34,7 @@ TENANT = "acme"
 PATH = f"schedules/{TENANT}"
 KILLED = -signal.SIGKILL
 Ground = Campaigns | Skills
+"""What is crashed over: one API each."""
 
 
 @dataclass

@@ -50,7 +50,12 @@ class Happened:
 
 
 class Campaigns:
-    """The campaigns API. Another dialect gives the same names, and the matrix runs over it unchanged."""
+    """The campaigns API. `ground_skills` gives the same names for another dialect, and the matrix runs over both unchanged.
+
+    Attributes:
+        ahead_s: how far its clock is ahead of the others, seconds.
+        runs: applies that were begun over it.
+    """
 
     api = "campaigns"
 

@@ -66,7 +66,7 @@ AFTER: Mapping[str, Parts] = {
     "4004": Parts(1.7, "19:00", "20:00", 2.0, (71,)),
     "4005": BEFORE["4005"],
 }
-"""Two narrowed (one of them runs), one widened in every part, one mixed in every way: its pace is written twice, and the groups change places. One as it was."""
+"""Two narrowed (one of them runs), one widened in every part, one mixed (its pace is written twice, its groups change places), one as it was."""
 
 
 class _Platform(sandbox.SkillWorld):

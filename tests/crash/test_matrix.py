@@ -1,7 +1,7 @@
 """`kill -9` of a real apply, at every point, under every fault, on every server: nothing lost, nothing twice, nothing unmeant, nothing wider.
 
 `pytest -m long -n 2 -rP tests/crash` runs the whole matrix and prints its figures; a cut of it runs always, in which each point and
-each fault occurs. Both run over each API's ground. What no API has a part in (`APART`) is cut for the first of them alone.
+each fault occurs. Both run over the ground of each API; points in which no API has a part are in one API's cut alone (`APART`).
 """
 
 from __future__ import annotations
