@@ -26,12 +26,15 @@ from reconciler.workflows import applying, halting, planning
 from tests import fasttime
 from tests.crash.child import Order, request_of, world_of
 from tests.crash.ground import Campaigns
+from tests.crash.ground_skills import Skills
 from tests.gitfakes import ENVIRON, commit, git, run
 
 ROOT = Path(__file__).parent.parent.parent
 TENANT = "acme"
 PATH = f"schedules/{TENANT}"
 KILLED = -signal.SIGKILL
+Ground = Campaigns | Skills
+"""What is crashed over: one API each."""
 
 
 @dataclass
@@ -43,7 +46,7 @@ class Bench:
     serve: Callable[[Callable[..., Any]], None]
     parent: subprocess.Popen[str]
     stack: ExitStack
-    ground: Campaigns = field(init=False)
+    ground: Ground = field(init=False)
     remote: Path = field(init=False)
     clone: Path = field(init=False)
     epoch: float = field(init=False)
@@ -55,7 +58,7 @@ class Bench:
     number: int = 0
     _second: subprocess.Popen[str] | None = None
 
-    def prepare(self, ground: Campaigns, *faults: str) -> None:
+    def prepare(self, ground: Ground, *faults: str) -> None:
         """Start a case: this platform, a fresh remote and clone whose only commit asks for what is wanted."""
         self.number += 1
         self.ground, self.orphans, self.epoch = ground, [], fasttime.monotonic()
@@ -67,8 +70,8 @@ class Bench:
         self.remote, self.clone = here / "remote.git", here / "clone"
         shutil.copytree(self._template(ground), here)
 
-    def _template(self, ground: Campaigns) -> Path:
-        made = self.folder / "template"
+    def _template(self, ground: Ground) -> Path:
+        made = self.folder / f"template-{ground.api}"
         if not made.exists():
             bare, clone = made / "remote.git", made / "clone"
             for where, kind in ((bare, ["--bare"]), (clone, [])):
@@ -143,6 +146,7 @@ class Bench:
     def _forked(self, parent: subprocess.Popen[str], order: Order) -> int:
         assert parent.stdin is not None
         assert parent.stdout is not None
+        self.ground.runs += 1
         parent.stdin.write(order.line() + "\n")
         parent.stdin.flush()
         self.pid = int(parent.stdout.readline().removeprefix("pid "))

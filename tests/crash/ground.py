@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,12 @@ class Happened:
 
 
 class Campaigns:
-    """The campaigns API. Another dialect gives the same names, and the matrix runs over it unchanged."""
+    """The campaigns API. `ground_skills` gives the same names for another dialect, and the matrix runs over both unchanged.
+
+    Attributes:
+        ahead_s: how far its clock is ahead of the others, seconds.
+        runs: applies that were begun over it.
+    """
 
     api = "campaigns"
 
@@ -59,7 +65,9 @@ class Campaigns:
     NEW: Mapping[str, float] = {"1001": 10.0, "1002": 12.0, "1003": 3.0, "1004": 0.0}
     """Dial rates wanted: one narrowed, one widened, one new, one retired."""
 
-    STORE, REMOVE, REFRESH = "POST /api/campaigns/*", "DELETE /api/campaigns/*", "PUT *"
+    STORE = "POST /api/campaigns/*"
+    WRITES = (STORE, "DELETE /api/campaigns/*", "PUT *")
+    """Store, remove, refresh: the second is done once, the others at least twice."""
 
     FAULTS: Mapping[str, str] = {
         "429 with seconds": "429:{where}:after=1,times=1",
@@ -77,7 +85,24 @@ class Campaigns:
         "timeout": "hang:{where}:times=1,ms=40000",
         "token expiry": "401:{where}:times=1",
     }
-    """What goes wrong, once; `{where}` is one of the three writes."""
+    """What goes wrong, once; `{where}` is one of `WRITES`."""
+
+    KEPT = frozenset({"500 kept under the key", "500 kept though executed", "late commit"})
+    """Those of them that only the first two writes can meet."""
+
+    NEEDS: Mapping[str, str] = {
+        "write:uncertain": "late commit",
+        "write:settled": "reset after",
+        "retry:before": "500 kept under the key",
+        "retry:recorded": "500 kept under the key",
+    }
+    """Points that are passed under some faults alone, with one of them."""
+
+    NEVER: frozenset[str] = frozenset()
+    """Points that no run passes here."""
+
+    APART: frozenset[str] = frozenset()
+    """Points that the cut leaves to the whole matrix."""
 
     LOCKED = "locked:{key}:for={seconds}"
     """A dialer that refuses for a while."""
@@ -90,6 +115,7 @@ class Campaigns:
 
     def __init__(self) -> None:
         self.ahead_s = 0.0
+        self.runs = 0
         self.world = sandbox.World.open(
             clock="2027-01-10T12:00:00Z", monotonic=lambda: fasttime.monotonic() + self.ahead_s
         )
@@ -138,6 +164,13 @@ class Campaigns:
             )
             for each in self.world.journal()[self._known :]
         ]
+
+    def duplicates(self) -> int:
+        """Return how many writes were executed once more."""
+        wrote = Counter(
+            (each.key, each.what) for each in self.happened() if each.what in {"stored", "removed"}
+        )
+        return sum(times - 1 for times in wrote.values())
 
     def by_hand(self, key: str, rate: float) -> None:
         """Let somebody store another rate, and the dialer take it."""

@@ -1,12 +1,12 @@
 """`kill -9` of a real apply, at every point, under every fault, on every server: nothing lost, nothing twice, nothing unmeant, nothing wider.
 
 `pytest -m long -n 2 -rP tests/crash` runs the whole matrix and prints its figures; a cut of it runs always, in which each point and
-each fault occurs.
+each fault occurs. Both run over the ground of each API; points in which no API has a part are in one API's cut alone (`APART`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -15,8 +15,9 @@ import pytest
 from reconciler.audit import RecordKind
 from reconciler.ledger import TTL_S
 from reconciler.workflows.applying import CHECKPOINTS
-from tests.crash.bench import KILLED, Bench
+from tests.crash.bench import KILLED, Bench, Ground
 from tests.crash.ground import Campaigns
+from tests.crash.ground_skills import Skills
 
 SELDOM = {"lock:beating", "lock:beaten", "ledger:refused", "release:refused"}
 """Points that a short run alone does not pass: the ledger's own tests crash there."""
@@ -31,13 +32,8 @@ OFTEN = tuple(
 )
 """Points that each operation passes on its way: two in the first group, two more in the second."""
 
-NEEDS = {
-    "write:uncertain": "late commit",
-    "write:settled": "reset after",
-    "retry:before": "500 kept under the key",
-    "retry:recorded": "500 kept under the key",
-}
-"""Points that are passed under some faults alone, with one of them."""
+GROUNDS: tuple[type[Ground], ...] = (Campaigns, Skills)
+PLACES = [(ground, server) for ground in GROUNDS for server in ground.SERVERS]
 
 
 class Case(NamedTuple):
@@ -52,14 +48,12 @@ class Case(NamedTuple):
     def nth(self) -> int:
         return 1 + self.number % 4 if self.point in OFTEN else 1
 
-    def faults(self, ground: type[Campaigns]) -> tuple[str, ...]:
-        """Return the faults: the server's, and the case's on one of the three writes."""
-        kept = self.fault in {"500 kept under the key", "500 kept though executed", "late commit"}
-        places = (
-            (ground.STORE, ground.REMOVE) if kept else (ground.STORE, ground.REMOVE, ground.REFRESH)
-        )
-        spec = ground.FAULTS[self.fault].format(where=places[self.number % len(places)])
-        skip = self.number // 2 % 2 if places[self.number % len(places)] != ground.REMOVE else 0
+    def faults(self, ground: type[Ground]) -> tuple[str, ...]:
+        """Return the faults: the server's, and the case's on one of the writes."""
+        places = ground.WRITES[:2] if self.fault in ground.KEPT else ground.WRITES
+        place = places[self.number % len(places)]
+        spec = ground.FAULTS[self.fault].format(where=place)
+        skip = self.number // 2 % 2 if place != ground.WRITES[1] else 0
         return (*ground.SERVERS[self.server], f"{spec},skip={skip}")
 
 
@@ -90,7 +84,7 @@ class Figures:
         )
 
 
-def crash(bench: Bench, case: Case, ground: type[Campaigns]) -> Figures:
+def crash(bench: Bench, case: Case, ground: type[Ground]) -> Figures:
     """Play one case and return its figures."""
     bench.prepare(ground(), *case.faults(ground))
     faults = bench.ground.world.faults
@@ -119,9 +113,7 @@ def judged(bench: Bench, known: set[str]) -> Figures:
     ground, ledger = bench.ground, bench.ledger()
     verdict, records = ledger.verify(), ledger.records()
     happened = ground.happened()
-    wrote = Counter(
-        (each.key, each.what) for each in happened if each.what in {"stored", "removed"}
-    )
+    wrote = {each.key for each in happened if each.what in {"stored", "removed"}}
     told = {
         each.data["target"]
         for each in records
@@ -132,17 +124,15 @@ def judged(bench: Bench, known: set[str]) -> Figures:
     ]
     return Figures(
         cases=1,
-        lost=len(known - {each.id for each in records})
-        + len({key for key, _ in wrote} - told)
-        + len(verdict.defects),
-        duplicates=sum(times - 1 for times in wrote.values()),
+        lost=len(known - {each.id for each in records}) + len(wrote - told) + len(verdict.defects),
+        duplicates=ground.duplicates(),
         without_intent=len(bench.orphans),
         wider=len([each for each in unlike if each.what != "refreshed"]) + early(ground),
         not_converged=int(ground.dials() != ground.NEW or bool(verdict.open_intents)),
     )
 
 
-def early(ground: Campaigns) -> int:
+def early(ground: Ground) -> int:
     """Return how many widenings were stored before every narrowing was active."""
     narrowed: set[str] = set()
     narrow = {key for key, rate in ground.NEW.items() if rate < ground.OLD[key]}
@@ -155,7 +145,7 @@ def early(ground: Campaigns) -> int:
     return found
 
 
-def play(bench: Bench, cases: list[Case], ground: type[Campaigns] = Campaigns) -> Figures:
+def play(bench: Bench, cases: list[Case], ground: type[Ground]) -> Figures:
     """Play the cases; say which went wrong, with what the children said."""
     total, wrong = Figures(), []
     for case in cases:
@@ -169,40 +159,49 @@ def play(bench: Bench, cases: list[Case], ground: type[Campaigns] = Campaigns) -
     return total
 
 
-def matrix(server: str, ground: type[Campaigns] = Campaigns) -> list[Case]:
+def points(ground: type[Ground]) -> list[str]:
+    """Return the points that some run over this ground passes."""
+    return [point for point in POINTS if point not in ground.NEVER]
+
+
+def matrix(server: str, ground: type[Ground]) -> list[Case]:
     """Return every point under every fault."""
-    pairs = [(fault, point) for fault in ground.FAULTS for point in POINTS]
+    pairs = [(fault, point) for fault in ground.FAULTS for point in points(ground)]
     return [Case(number, server, fault, point) for number, (fault, point) in enumerate(pairs)]
 
 
-def cut(ground: type[Campaigns] = Campaigns) -> list[Case]:
-    """Return each point once, each fault at least once, each server as often as the others."""
-    servers, faults = list(ground.SERVERS), list(ground.FAULTS)
+def cut(ground: type[Ground]) -> list[Case]:
+    """Return each point once (but the ground's `APART`), each fault at least once, each server as often as the others."""
+    servers, others = list(ground.SERVERS), itertools.cycle(ground.FAULTS)
+    chosen = [point for point in points(ground) if point not in ground.APART]
     return [
         Case(
             4 * number + number % 2,
-            servers[number % 3],
-            NEEDS.get(point, faults[number % len(faults)]),
+            servers[number % len(servers)],
+            ground.NEEDS.get(point) or next(others),
             point,
         )
-        for number, point in enumerate(POINTS)
+        for number, point in enumerate(chosen)
     ]
 
 
-@pytest.mark.parametrize("server", Campaigns.SERVERS)
-def test_a_crash_at_each_point_is_finished_by_the_next_apply(bench: Bench, server: str) -> None:
-    cases = [case for case in cut() if case.server == server]
-    assert play(bench, cases).killed == len(cases)
+@pytest.mark.parametrize(("ground", "server"), PLACES)
+def test_a_crash_at_each_point_is_finished_by_the_next_apply(
+    bench: Bench, ground: type[Ground], server: str
+) -> None:
+    cases = [case for case in cut(ground) if case.server == server]
+    assert play(bench, cases, ground).killed == len(cases)
 
 
-def test_the_cut_holds_every_point_and_every_fault() -> None:
-    assert {case.point for case in cut()} == set(POINTS)
-    assert {case.fault for case in cut()} == set(Campaigns.FAULTS)
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_the_cut_holds_every_point_and_every_fault(ground: type[Ground]) -> None:
+    assert {case.point for case in cut(ground)} == set(points(ground)) - ground.APART
+    assert {case.fault for case in cut(ground)} == set(ground.FAULTS)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("server", Campaigns.SERVERS)
+@pytest.mark.parametrize(("ground", "server"), PLACES)
 def test_a_crash_at_any_point_under_any_fault_is_finished_by_the_next_apply(
-    bench: Bench, server: str
+    bench: Bench, ground: type[Ground], server: str
 ) -> None:
-    assert play(bench, matrix(server)).killed >= 20 * 12
+    assert play(bench, matrix(server, ground), ground).killed >= 20 * 12
