@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -40,6 +41,10 @@ spec:
   dnc_groups: [{groups}]
 compliance: {{jurisdictions: [US-NY], purpose: sales}}
 """
+
+
+BLOCKS = {"schedule-settings": "schedule", "time-zones": "zones", "general-settings": "general"}
+"""The platform's columns, by the last step of their paths."""
 
 
 class Parts(NamedTuple):
@@ -146,7 +151,7 @@ class Skills:
         self.ahead_s = 0.0
         self.runs = 0
         self._happened: list[Happened] = []
-        self._written: set[tuple[int, str, str]] = set()
+        self._asked: Counter[tuple[int, str, str]] = Counter()
         self._again = 0
         self.world = _Platform.open(
             clock="2027-01-10T12:00:00Z", monotonic=lambda: fasttime.monotonic() + self.ahead_s
@@ -154,7 +159,16 @@ class Skills:
         self.world.tell = self._executed
         self.world.configure(requests_per_second=0)
         _seed(self.world, BEFORE)
-        self.app = sandbox.create_connection_app(self.world, sleep=fasttime.sleep)
+        self._app = sandbox.create_connection_app(self.world, sleep=fasttime.sleep)
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        """Count what is asked of each part, executed or not, and do it."""
+        key = self.object_of(scope["method"], scope["path"])
+        if key is not None:
+            parts = scope["path"].split("/")
+            part = BLOCKS.get(parts[-1]) or f"group {parts[5]}"
+            self._asked[self.runs, key, part] += 1
+        await self._app(scope, receive, send)
 
     def close(self) -> None:
         self.world.close()
@@ -196,7 +210,7 @@ class Skills:
 
         A block is replaced whole, so storing it twice does no more than storing it once, and one run may do so: the client
         sends again what got no answer, and what was widened is put back whatever it is now. Another run has read first, and so
-        has no reason to: its first write of a part must change it. A membership is refused (409, 404) where it would not.
+        has no reason to: the first write of a part that it asks for, executed or not, must change it. A membership is refused (409, 404) where it would not.
         """
         return self._again
 
@@ -213,8 +227,7 @@ class Skills:
         }
 
     def _executed(self, key: str, part: str, *, changed: bool) -> None:
-        begins = (self.runs, key, part) not in self._written
-        self._written.add((self.runs, key, part))
+        begins = self._asked[self.runs, key, part] == 1
         self._again += begins and not changed
         body, wanted = held(self.world, key), _held(wanted=True)[key]
         beyond = wider(body, _held(wanted=False)[key], wanted)
