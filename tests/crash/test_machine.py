@@ -281,7 +281,7 @@ def tell(bench: Bench, stories: int, steps: int) -> None:
 
 
 def test_a_few_short_stories(bench: Bench) -> None:
-    tell(bench, stories=3, steps=10)
+    tell(bench, stories=2, steps=8)
 
 
 @pytest.mark.long
