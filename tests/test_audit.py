@@ -586,3 +586,13 @@ def test_exported_entries_are_the_outcomes_of_the_time_asked_for_with_every_colu
     assert (entry["dial_rate"], entry["max_concurrent"], entry["commit"]) == (25.0, 500, COMMIT)
     assert audit.entries(records, until=START) == []
     assert audit.entries(records, since=START + timedelta(seconds=1)) == []
+
+
+def test_two_stops_of_the_same_object_are_two_events_and_two_applies_of_one_operation_are_one():
+    """Clones that are out of reach stop what they must: none of their records may pass for the other's."""
+    stop, change = operation(action=Action.HALT), operation()
+    first, second = run(COMMIT, "run-1"), run(COMMIT, "run-2")
+    ids = [each.intent(stop, digest="d" * 64, generation=0).id for each in (first, second)]
+    assert len(set(ids)) == 2
+    ids = [each.intent(change, digest="d" * 64, generation=0).id for each in (first, second)]
+    assert len(set(ids)) == 1
