@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from reconciler.models import zone
@@ -32,8 +33,7 @@ class Window:
             raise ValueError(f"no part of a day: minutes {self.start_minute} to {self.end_minute}")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Run:
+class Run(NamedTuple):
     """A stretch of one day of every week in which a schedule runs: local [start, end) of `hours.zone`, whoever is called.
 
     Attributes:
@@ -45,8 +45,7 @@ class Run:
     hours: Window
 
 
-@dataclass(frozen=True, slots=True)
-class Hours:
+class Hours(NamedTuple):
     """When a body lets the dialer call: within the span, while it runs, inside a window of the contact's zone.
 
     Attributes:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.models import Body
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class FieldChange:
+class FieldChange(NamedTuple):
     """One field, as it is and as it should be; `None` means that it is not there.
 
     Attributes:
@@ -106,12 +104,12 @@ def _keyed(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-_TIME_OF_DAY = re.compile(r"[0-9]{2}:[0-9]{2}")
+_TIME_OF_DAY = r"[0-9]{2}:[0-9]{2}"
 
 
 def is_name(value: object) -> bool:
     """Return whether a part of a small mapping names it: a text that is no time of day."""
-    return isinstance(value, str) and _TIME_OF_DAY.fullmatch(value) is None
+    return isinstance(value, str) and re.fullmatch(_TIME_OF_DAY, value) is None
 
 
 def _by_size(numbers: tuple[str, ...]) -> list[tuple[int, str]]:

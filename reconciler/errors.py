@@ -25,8 +25,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 SHORTENED_TO = 256
 """Characters of foreign text (an answer's body, a field of a manifest) that one message may repeat."""
@@ -61,8 +60,7 @@ def _shown(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - what four digits can say
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(NamedTuple):
     """Where something stands in a file. Lines and columns count from 1; 0 is "the whole file"."""
 
     file: str
@@ -74,8 +72,7 @@ class Place:
         return safe(where)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong with a file, and what to do about it."""
 
     place: Place

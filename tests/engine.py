@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from reconciler import policies, sandbox
 from reconciler.client import Client, embedded
-from reconciler.dialects import campaigns
 from reconciler.dialects.base import Credentials, Exchange, Snapshot
+from reconciler.dialects.campaigns import api as campaigns
 from reconciler.execute import Executor, Options
 from reconciler.models import Desired
 from reconciler.plan import Operation, Origin, Outcome, Plan, build

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.dialects import personal_connection
 from reconciler.dialects.base import Call, Exchange, Live, Reply, ScrubList, Snapshot, T
-from reconciler.dialects.campaigns import KINDS
+from reconciler.dialects.campaigns.kind import KINDS
+from reconciler.dialects.personal_connection import api as personal_connection
 from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.models import Body, Desired

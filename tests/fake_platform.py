@@ -12,8 +12,8 @@ from typing import Any, TypeAlias, TypeVar
 import httpx
 
 from reconciler.client import Client
-from reconciler.dialects import campaigns
 from reconciler.dialects.base import Call, Credentials, Exchange, Reply
+from reconciler.dialects.campaigns import api as campaigns
 from reconciler.settings import Options, Settings
 
 T = TypeVar("T")

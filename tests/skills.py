@@ -14,8 +14,8 @@ import httpx
 
 from reconciler import effect, sandbox
 from reconciler.client import Client, embedded
-from reconciler.dialects import personal_connection as pc
 from reconciler.dialects.base import Credentials, Exchange, Live
+from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection.blocks import BLOCKS
 from reconciler.models import Body
 from reconciler.sandbox import connection_login

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.auth import Tokens
-from reconciler.dialects import campaigns
 from reconciler.dialects.base import Call, Credentials, Site, Token
+from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import AccessError, ApiError, Unavailable
 from reconciler.settings import Variables
 from tests.fake_platform import SECRET, TOKEN, Platform, client_of, converse, play, send

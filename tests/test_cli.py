@@ -710,11 +710,36 @@ def test_help_imports_nothing_of_the_engine() -> None:
 
 
 def test_a_check_of_manifests_imports_no_network_no_other_format_and_no_schemas() -> None:
-    code = "import sys; from reconciler.cli import run; run(['validate', 'schedules/sandbox']); print(*sorted(m for m in sys.modules if m.split('.')[0] in {'httpx','deepdiff','asyncio'} or m in {'reconciler.models.schemas','reconciler.manifests.edits','reconciler.renderers.html'}), sep=',', file=sys.stderr)"
+    unwanted = (
+        *("httpx", "deepdiff", "asyncio", "importlib.metadata", "reconciler.plan"),
+        *("reconciler.models.schemas", "reconciler.models.skill", "reconciler.manifests.edits"),
+        *("reconciler.dialects.base", "reconciler.renderers.html", "reconciler.cli.changes"),
+    )
+    code = (
+        "import os, sys; import reconciler.__main__ as entry\n"
+        f"os._exit = lambda code: print(code, *sorted(set(sys.modules) & {set(unwanted)}), file=sys.stderr)\n"
+        "sys.argv[1:] = ['validate', 'schedules/sandbox/loyalty-survey.yaml']\n"
+        "entry.main()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HERE
     )
-    assert done.stderr.strip() == ""
+    assert done.stderr.strip() == "0"
+
+
+def test_whatever_else_pydantic_wants_of_its_plugins_comes_from_the_real_module() -> None:
+    code = (
+        "import sys; import reconciler.__main__ as entry; entry._use_no_plugins()\n"
+        "import pydantic.plugin; from pydantic.plugin import _loader as lookup\n"
+        "assert lookup.get_plugins() == (), 'no stand-in'\n"
+        "from pydantic.plugin._loader import PYDANTIC_ENTRY_POINT_GROUP as group\n"
+        "assert group == 'pydantic'\n"
+        "assert sys.modules['pydantic.plugin._loader'].get_plugins() == ()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=HERE
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_no_plugin_of_another_package_has_a_say_in_what_a_manifest_may_be() -> None:
@@ -737,3 +762,24 @@ def test_the_table_of_commands_matches_the_group() -> None:
         command = reconcile.get_command(context, name)
         assert command is not None
         assert command.name == name
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_a_result_that_cannot_be_shown_is_one_line_and_no_success() -> None:
+    command = [sys.executable, "-m", "reconciler", "validate", "schedules/sandbox"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=HERE
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: the result could not be shown, but stands: No space left on device\n",
+    )
+
+
+def test_whoever_closes_stdout_still_learns_the_exit_code() -> None:
+    command = f'"{sys.executable}" -m reconciler plan --detailed-exitcode schedules/sandbox >&-'
+    done = subprocess.run(
+        ["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False, cwd=HERE
+    )
+    assert (done.returncode, done.stderr) == (2, "")

@@ -9,8 +9,8 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.client import Client, embedded
-from reconciler.dialects import campaigns
 from reconciler.dialects.base import Call, Credentials, Live
+from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import (
     AccessError,
     ApiError,

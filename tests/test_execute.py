@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.dialects import campaigns
+from reconciler.dialects.campaigns import api as campaigns
 from reconciler.effect import Direction
 from reconciler.execute import Options
 from reconciler.plan import Result

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from reconciler import policies
-from reconciler.dialects import personal_connection as pc
+from reconciler.dialects.personal_connection import api as pc
 from reconciler.execute import Executor, Options
 from reconciler.plan import Action, Origin, Result, build
 from reconciler.policies.base import Facts, Level

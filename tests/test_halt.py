@@ -19,8 +19,8 @@ import pytest
 from reconciler import manifests, sandbox
 from reconciler.audit import Event, RecordKind
 from reconciler.client import Client, embedded
-from reconciler.dialects import campaigns
 from reconciler.dialects.base import Credentials
+from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import Place
 from reconciler.execute import Options
 from reconciler.execute.silence import Silencer

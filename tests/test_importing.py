@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reconciler import manifests, sandbox
 from reconciler.errors import UsageError
+from reconciler.manifests.writing import new_manifest, new_name
 from reconciler.models import MANIFESTS
 from reconciler.workflows import importing
 from reconciler.workflows.world import World
@@ -198,9 +199,7 @@ schedules = st.builds(
 
 
 def compiled(kind: str, body, folder: Path):
-    text = manifests.new_manifest(
-        kind, MANIFESTS[kind], "it", 'a "name": #1', MANIFESTS[kind].spec_of(body)
-    )
+    text = new_manifest(kind, MANIFESTS[kind], "it", 'a "name": #1', MANIFESTS[kind].spec_of(body))
     home = folder / "acme"
     home.mkdir(exist_ok=True)
     api = "campaigns" if kind == "CampaignSchedule" else "personal-connection, version: 33"
@@ -225,6 +224,6 @@ def test_what_is_written_of_a_campaign_compiles_to_what_it_was_made_of(tmp_path_
 
 @given(st.text(max_size=100), st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True))
 def test_a_new_name_is_one_that_a_manifest_may_have(name, key):
-    for taken in (set(), {manifests.new_name(name, key, set())}):
-        made = manifests.new_name(name, key, taken)
+    for taken in (set(), {new_name(name, key, set())}):
+        made = new_name(name, key, taken)
         assert made == "" or (made[0].isalnum() and len(made) <= 63 and made == made.lower())

@@ -101,7 +101,7 @@ def test_a_manifest_compiles_to_exactly_this_body() -> None:
 def test_a_retired_manifest_compiles_to_nothing() -> None:
     document = {**MANIFEST, "metadata": {"name": "spring", "retired": True}}
     model = model_for(document)
-    assert model is CampaignSchedule.Tombstone
+    assert model is CampaignSchedule.tombstone()
     assert model.model_validate(document).compile() is None
     assert CampaignSchedule.model_validate(document).compile() is None
 

@@ -203,4 +203,4 @@ def test_canonical_takes_anything_never_raises_and_leaves_what_it_got_alone(raw)
 
 def test_a_skill_is_known_by_its_id():
     assert SkillSchedule.api == "personal-connection"
-    assert SkillSchedule.Tombstone.model_fields["spec"].annotation.__name__ == "RetiredSkillSpec"
+    assert SkillSchedule.tombstone().model_fields["spec"].annotation.__name__ == "RetiredSkillSpec"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.dialects.campaigns import KINDS
+from reconciler.dialects.campaigns.kind import KINDS
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction
 from reconciler.errors import Place

@@ -11,18 +11,9 @@ from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.plan import Action, Outcome, Result, serialised
 from reconciler.policies.base import Level
-from reconciler.report import (
-    BODIES_SHOWN,
-    Tone,
-    changes_table,
-    count,
-    findings_table,
-    of_apply,
-    of_plan,
-    of_validation,
-    plan_verdict,
-    value,
-)
+from reconciler.report import Tone, count, value
+from reconciler.report.changes import BODIES_SHOWN, changes_table, of_apply, of_plan, plan_verdict
+from reconciler.report.checks import findings_table, of_validation
 from tests.factories import (
     make_body,
     make_finding,

@@ -17,8 +17,8 @@ import click
 from reconciler._version import __version__
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "validate": ("changes", "Check manifests without the platform (or with it: --online)."),
-    "render": ("changes", "Print what a manifest compiles to, with the place of every field."),
+    "validate": ("checking", "Check manifests without the platform (or with it: --online)."),
+    "render": ("checking", "Print what a manifest compiles to, with the place of every field."),
     "plan": ("changes", "Show what would make the platform say what the manifests say."),
     "apply": ("changes", "Carry out a plan: write, activate, verify, record."),
     "halt": ("stopping", "Stop dialing at once, and hold it: needs no plan and no approval."),
@@ -26,8 +26,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "import": ("adopting", "Write manifests of what the platform holds."),
     "doctor": ("adopting", "Ask a platform whether it keeps what we rely on."),
     "optimize": ("changes", "Propose dial rates from observed answers; never applies."),
-    "tenants": ("changes", "List the tenants below a path."),
-    "schema": ("changes", "Print the JSON Schemas of the manifests."),
+    "tenants": ("checking", "List the tenants below a path."),
+    "schema": ("checking", "Print the JSON Schemas of the manifests."),
     "audit": ("records", "Read the audit records in git."),
     "lock": ("records", "Show or release a tenant's lock."),
     "sandbox": ("platform", "Serve, reset or fill the embedded platform."),

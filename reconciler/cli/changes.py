@@ -1,66 +1,20 @@
-"""Commands about manifests and changes: validate, render, plan, apply, optimize, tenants, schema."""
+"""Commands about changes: plan, apply, optimize."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Coroutine
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli import options
-from reconciler.errors import ManifestError, UsageError
+from reconciler.cli import options, running
+from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.report import Report
-
-T = TypeVar("T")
-
-
-@click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
-@click.option(
-    "--online", is_flag=True, help="Also ask the platform: limits, DNC lists, campaign names."
-)
-@options.tenant
-@options.remote
-@options.network
-@options.output
-def validate(
-    paths: tuple[Path, ...], *, online: bool, tenant: str | None, style: str, **network: Any
-) -> int:
-    """Check the manifests below PATH: every problem, with file, line and column, in one run."""
-    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
-
-    asked = validation.Request(
-        paths or (options.DEFAULT_PATH,), tenant=tenant, online=online, **network
-    )
-    try:
-        world = options.world()
-        report = (
-            _run(validation.validate(world, asked)) if online else validation.check(world, asked)
-        )
-    except ManifestError as error:
-        if style == "text":  # on a terminal its lines on stderr say it all
-            raise
-        from reconciler.report import of_problems  # noqa: PLC0415 - see `reconciler.cli`
-
-        report = of_problems(error.problems, exit_code=error.exit_code)
-    return _shown(report, style)
-
-
-@click.command()
-@options.targets
-@options.tenant
-@options.output
-def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
-    """Print the body that NAME compiles to: exactly what is compared, sent and recorded, with the file and line of every field."""
-    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
-
-    path, names = options.split(targets)
-    return _shown(validation.render(path, tenant, names), style)
 
 
 @click.command()
@@ -92,7 +46,7 @@ def plan(
     asked = planning.Request(
         path, names, tenant=tenant, out=out, detailed=detailed_exitcode, **network
     )
-    return _shown(_run(planning.show(options.world(), asked)), style)
+    return options.show(asyncio.run(planning.show(options.world(), asked)), style)
 
 
 @click.command()
@@ -129,7 +83,6 @@ def plan(
 @options.output
 def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> int:
     """Make the platform say what the manifests below PATH say: narrowings first, verified, recorded in git notes."""
-    from reconciler.cli import running  # noqa: PLC0415 - see `_run`
     from reconciler.workflows import applying  # noqa: PLC0415 - see `reconciler.cli`
 
     ask = not (yes or asked["approved"] or asked["expect"])
@@ -206,41 +159,4 @@ def optimize(
 
     path, names = options.split(targets)
     request = optimizing.Request(path, names, start=start, end=end, **asked)
-    return _shown(_run(optimizing.optimize(options.world(), request)), style)
-
-
-@click.command()
-@click.argument("path", default=options.DEFAULT_PATH, type=click.Path(path_type=Path))
-@options.output
-def tenants(path: Path, *, style: str) -> int:
-    """List the tenants below PATH: feeds a CI matrix with --format json."""
-    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
-
-    return _shown(validation.tenants(path), style)
-
-
-@click.command()
-@click.argument("kind", required=False)
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Write every schema into this folder.",
-)
-def schema(kind: str | None, *, out: Path | None) -> int:
-    """Print the JSON Schema of KIND, or write all of them with --out."""
-    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
-
-    click.echo(validation.schema(kind, out), nl=False)
-    return 0
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Carry work out that talks to a platform; what does not needs no event loop, whose import costs more than click's."""
-    import asyncio  # noqa: PLC0415 - said above
-
-    return asyncio.run(work)
-
-
-def _shown(report: Report, style: str) -> int:
-    options.show(report, style)
-    return report.exit_code
+    return options.show(asyncio.run(optimizing.optimize(options.world(), request)), style)

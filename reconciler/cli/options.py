@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -118,23 +117,40 @@ def network(command: Command) -> Command:
     return command
 
 
-def show(report: Report, style: str, *, err: bool = False) -> None:
-    """Print a report in one of `FORMATS`."""
+def show(report: Report, style: str, *, err: bool = False) -> int:
+    """Print a report in one of `FORMATS`, and return its exit code."""
     from reconciler.renderers import renderer_for  # noqa: PLC0415 - only a command with a result needs it
 
     stream = sys.stderr if err else sys.stdout
+    if stream is None:  # closed by whoever called: nobody wants to see it
+        return report.exit_code
     if style == "text":
         from reconciler.renderers import text  # noqa: PLC0415 - same
 
         terminal = stream.isatty()
-        width = shutil.get_terminal_size().columns if terminal else None
+        width = _columns() if terminal else None
         rendered = text.render(
             report, width=width, colour=terminal and "NO_COLOR" not in os.environ
         )
     else:
         rendered = renderer_for(style).render(report)
-    stream.write(rendered)
-    stream.flush()
+    try:
+        stream.write(rendered)
+        stream.flush()
+    except OSError as error:
+        if isinstance(
+            error, BrokenPipeError
+        ):  # nobody reads on; `reconciler.cli` knows what that means
+            raise
+        progress(f"error: the result could not be shown, but stands: {error.strerror}")
+        return report.exit_code or 1
+    return report.exit_code
+
+
+def _columns() -> int:
+    from shutil import get_terminal_size  # noqa: PLC0415 - only a terminal has any
+
+    return get_terminal_size().columns
 
 
 def progress(line: str) -> None:

@@ -1,4 +1,4 @@
-"""API dialects: one module each, one line here."""
+"""API dialects: one package each, one line here."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from reconciler.dialects.base import Dialect
+from reconciler.dialects.kinds import Kind
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:  # the type checker proves here that each module is a dialect
-    from reconciler.dialects import campaigns, personal_connection
+    from reconciler.dialects.base import Dialect
+    from reconciler.dialects.campaigns import api as _campaigns
+    from reconciler.dialects.personal_connection import api as _personal_connection
 
-    _proof: tuple[Dialect, ...] = (campaigns, personal_connection)
+    _proof: tuple[Dialect, ...] = (_campaigns, _personal_connection)
 
 DIALECTS: Mapping[str, str] = {
     "campaigns": "reconciler.dialects.campaigns",
     "personal-connection": "reconciler.dialects.personal_connection",
 }
-"""Modules by the `api` that a tenant names; imported when a tenant needs one, never by a name from a file."""
+"""Packages by the `api` that a tenant names; imported when a tenant needs one, never by a name from a file."""
 
 
 def dialect_for(api: str) -> Dialect:
@@ -27,6 +29,19 @@ def dialect_for(api: str) -> Dialect:
     Raises:
         UsageError: this version does not speak it.
     """
+    return cast("Dialect", import_module(f"{_package(api)}.api"))
+
+
+def kinds_for(api: str) -> Mapping[str, Kind]:
+    """Return the kinds of manifest that a dialect holds, by name, without the dialect.
+
+    Raises:
+        UsageError: this version does not speak it.
+    """
+    return cast("Mapping[str, Kind]", import_module(f"{_package(api)}.kind").KINDS)
+
+
+def _package(api: str) -> str:
     if api not in DIALECTS:
         raise UsageError(f"this version does not speak api: {api}; it speaks {', '.join(DIALECTS)}")
-    return cast("Dialect", import_module(DIALECTS[api]))
+    return DIALECTS[api]

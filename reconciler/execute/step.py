@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.dialects.base import Kind, Live, Stored, Waiting
+from reconciler.dialects.base import Live, Stored, Waiting
+from reconciler.dialects.kinds import Kind
 from reconciler.errors import (
     AccessError,
     ApiError,

@@ -14,7 +14,6 @@ from reconciler.manifests.loading import (
     load_tenant,
     read_settings,
 )
-from reconciler.manifests.writing import new_manifest, new_name
 from reconciler.models import Desired
 
 __all__ = [
@@ -27,8 +26,6 @@ __all__ = [
     "load_readable",
     "load_settings",
     "load_tenant",
-    "new_manifest",
-    "new_name",
     "read_settings",
 ]
 

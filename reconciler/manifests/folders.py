@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.errors import ManifestError, Place, Problem, UsageError
 from reconciler.manifests.reader import MAX_BYTES
@@ -26,8 +26,7 @@ NO_MANIFESTS = (
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TenantFolder:
+class TenantFolder(NamedTuple):
     """A folder that holds `tenant.yaml`.
 
     Attributes:

@@ -7,9 +7,8 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.errors import ManifestError, Place, Problem, UsageError
 from reconciler.manifests.folders import (
@@ -26,8 +25,7 @@ from reconciler.manifests.sources import Profiles, Source, validate
 from reconciler.models import MANIFESTS, Desired, Manifest, Tenant, model_for
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(NamedTuple):
     """What a tenant's folder says.
 
     Attributes:

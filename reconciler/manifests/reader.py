@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
@@ -71,8 +70,7 @@ class Spot(NamedTuple):
         return slice(self.value.start_mark.index, self.value.end_mark.index)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One document of a file: what it says, where it starts, and the spot of each value when places were kept."""
 
     value: dict[str, Any]

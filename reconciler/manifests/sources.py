@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,8 +17,7 @@ _SECTIONS = ("spec", "compliance", "pacing")
 M = TypeVar("M", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A document and the file that it stands in."""
 
     file: str
@@ -76,8 +74,7 @@ class Profiles:
         return Merged(merged, source, self._source, ("spec", "profiles", name), frozenset(supplied))
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(NamedTuple):
     """A document with its profile's keys, and where each came from.
 
     Attributes:

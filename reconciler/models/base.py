@@ -1,11 +1,13 @@
-"""What all manifests share: strictness, metadata, and the value that a manifest compiles to."""
+"""What all manifests share: strictness, metadata, and the value that a manifest compiles to.
 
-from __future__ import annotations
+Modules of models that every start needs do not postpone their annotations (`from __future__`): pydantic would compile each
+one a second time, from its text.
+"""
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,8 +52,7 @@ class Desired:
         return self.body is None
 
 
-@dataclass(frozen=True, slots=True)
-class Expects:
+class Expects(NamedTuple):
     """What a value must be, in words: the end of the sentence "dial_rate must be …". Stands beside the constraint itself."""
 
     words: str
@@ -147,19 +148,16 @@ class Manifest(Strict):
     named_by: ClassVar[str]
     """The key of metadata that says what the platform must call the object."""
 
-    Tombstone: ClassVar[type[Manifest]]
-    """The same kind when `metadata.retired` is true: only what identifies the object is required."""
-
     api_version: ApiVersion = Field(alias="apiVersion")
     """Version of the manifest's language."""
 
     metadata: Metadata
     """Who and what the manifest is."""
 
-    compliance: Compliance = Compliance()
+    compliance: Compliance = Compliance.model_construct()
     """What the rules must know. Never sent to the platform."""
 
-    pacing: Pacing = Pacing()
+    pacing: Pacing = Pacing.model_construct()
     """What the optimiser must know. Never sent to the platform."""
 
     @property
@@ -175,6 +173,11 @@ class Manifest(Strict):
             ValueError: no manifest of this kind can say it; the message names the field and the reason.
         """
         raise NotImplementedError(f"{cls.__name__} describes nothing: {len(body)} fields")
+
+    @classmethod
+    def tombstone(cls) -> "type[Manifest]":
+        """Return the kind's model for `metadata.retired: true`, which wants only what identifies the object; a tombstone's is itself."""
+        return cls
 
     @property
     @abstractmethod

@@ -1,7 +1,5 @@
 """`CampaignSchedule`: a campaign's schedule on the `campaigns` API (`contract/campaigns-api.md`, "The schedule")."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
@@ -124,18 +122,6 @@ def _order(window: Window) -> tuple[str, int]:
     return window.timezone, window.start_hour
 
 
-class RetiredSpec(CampaignKey):
-    """What a tombstone must still say. What it keeps of the rest is not read, so that time cannot make it invalid."""
-
-    timezone: object = None
-    start_time: object = None
-    end_time: object = None
-    dial_rate: object = None
-    max_concurrent_calls: object = None
-    dnc_verification: object = None
-    compliance_windows: object = None
-
-
 class CampaignMetadata(Metadata):
     """Who and what a campaign's manifest is. Never sent to the platform."""
 
@@ -143,7 +129,7 @@ class CampaignMetadata(Metadata):
     """What the platform must call the object. When it differs the plan stops: a guard against a wrong id."""
 
 
-class _OfCampaign(Manifest):
+class OfCampaign(Manifest):
     """What a schedule and its tombstone share."""
 
     api: ClassVar[str] = "campaigns"
@@ -161,25 +147,8 @@ class _OfCampaign(Manifest):
         return self.metadata.campaign_name
 
 
-class RetiredCampaign(_OfCampaign):
-    """The tombstone of a campaign's schedule."""
-
-    spec: RetiredSpec
-    """Which campaign must hold no schedule."""
-
-    @property
-    def key(self) -> str:
-        """Return the campaign's id."""
-        return self.spec.campaign_id
-
-    def compile(self) -> None:
-        """Return `None`: the campaign must hold no schedule."""
-
-
-class CampaignSchedule(_OfCampaign):
+class CampaignSchedule(OfCampaign):
     """The schedule of one outbound campaign."""
-
-    Tombstone: ClassVar[type[Manifest]] = RetiredCampaign
 
     @classmethod
     def spec_of(cls, body: Body) -> dict[str, Any]:
@@ -196,6 +165,13 @@ class CampaignSchedule(_OfCampaign):
     def key(self) -> str:
         """Return the campaign's id."""
         return self.spec.campaign_id
+
+    @classmethod
+    def tombstone(cls) -> type[Manifest]:
+        """Return the model of a retired one."""
+        from reconciler.models.retired import RetiredCampaign  # noqa: PLC0415 - few are, and a model costs a lot to make
+
+        return RetiredCampaign
 
     def compile(self) -> Body | None:
         """Return the canonical body, or `None` when retired."""

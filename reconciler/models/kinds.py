@@ -38,4 +38,4 @@ def model_for(document: Mapping[str, Any]) -> type[Manifest] | None:
         return None
     metadata = document.get("metadata")
     retired = isinstance(metadata, Mapping) and metadata.get("retired") is True
-    return model.Tombstone if retired else model
+    return model.tombstone() if retired else model

@@ -35,7 +35,7 @@ def _of_manifest(model: type[Manifest]) -> dict[str, Any]:
     """Return a kind's schema: a profile may supply what the spec leaves away, and a tombstone needs only what identifies its object."""
     schema = _of(model)
     spec = schema["$defs"][_spec_of(model).__name__]
-    required, spec["required"] = spec["required"], _required(_spec_of(model.Tombstone))
+    required, spec["required"] = spec["required"], _required(_spec_of(model.tombstone()))
     may_lack = [
         {"properties": {"profile": {"type": "string"}}, "required": ["profile"]},
         {"properties": {"retired": {"const": True}}, "required": ["retired"]},

@@ -273,8 +273,6 @@ class RetiredSkill(_OfSkill):
 class SkillSchedule(_OfSkill):
     """The schedule of one Personal Connection skill."""
 
-    Tombstone: ClassVar[type[Manifest]] = RetiredSkill
-
     @classmethod
     def spec_of(cls, body: Body) -> dict[str, Any]:
         """Return the body with its week as a daily window and the days that differ."""
@@ -287,6 +285,11 @@ class SkillSchedule(_OfSkill):
     def key(self) -> str:
         """Return the skill's id."""
         return self.spec.skill_id
+
+    @classmethod
+    def tombstone(cls) -> type[Manifest]:
+        """Return the model that refuses it."""
+        return RetiredSkill
 
     def compile(self) -> Body:
         """Return the canonical body."""

@@ -1,9 +1,7 @@
 """`Tenant`: where a folder's schedules go, and how much a change may do there."""
 
-from __future__ import annotations
-
 import re
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 
@@ -18,12 +16,12 @@ TENANT_NAME = re.compile(r"[a-z0-9-]{1,40}")
 EMBEDDED = "sandbox:"
 """The URL of the embedded platform."""
 
-_HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
-_URL = re.compile(
-    r"(?P<scheme>[^:/]*)://(?P<host>\[[^\]]*\]|[^:/?#\\]*)(?::(?P<port>[^/?#]*))?(?P<path>.*)",
-    re.DOTALL,
+# Texts, not patterns: most starts need none of them.
+_HOST = r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*"
+_URL = (
+    r"(?s)(?P<scheme>[^:/]*)://(?P<host>\[[^\]]*\]|[^:/?#\\]*)(?::(?P<port>[^/?#]*))?(?P<path>.*)"
 )
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
 def tenant_url(text: str) -> str:
@@ -36,7 +34,7 @@ def tenant_url(text: str) -> str:
     """
     if text == EMBEDDED:
         return text
-    match = _URL.fullmatch(text)
+    match = re.fullmatch(_URL, text)
     if match is None:
         raise ValueError(f'must be "https://" and a host, or "{EMBEDDED}", not {text!r}')
     scheme, host, port, path = match.group("scheme", "host", "port", "path")
@@ -63,7 +61,7 @@ def _check_host(host: str) -> bool:
     try:
         loopback = ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        if _HOST.fullmatch(host) is None or host.rpartition(".")[2][0].isdigit():
+        if re.fullmatch(_HOST, host) is None or host.rpartition(".")[2][0].isdigit():
             raise ValueError(
                 f"names no plain host: {host!r}; write it in lower-case ASCII, without a dot at its end"
             ) from None
@@ -86,7 +84,7 @@ def _day(value: object) -> object:
     """Return a date written ``YYYY-MM-DD``; other types are left for the model to refuse."""
     if not isinstance(value, str):
         return value
-    if _DAY.fullmatch(value) is None:
+    if re.fullmatch(_DAY, value) is None:
         raise ValueError(f"must be a date such as 2027-03-31, not {value!r}")
     try:
         return date.fromisoformat(value)
@@ -100,11 +98,14 @@ def _clock(value: object) -> object:
     if not isinstance(instant, str):
         return value
     try:
-        return datetime.strptime(instant, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        clock = datetime.fromisoformat(instant)
     except ValueError:
+        clock = None
+    if clock is None or f"{clock:%Y-%m-%dT%H:%M:%SZ}" != instant:
         raise ValueError(
             f'must be an instant in whole seconds, such as "2027-01-11T08:00:00Z", not {value!r}'
-        ) from None
+        )
+    return clock
 
 
 Url = Annotated[str, AfterValidator(tenant_url), Expects('"https://" and a host, or "sandbox:"')]
@@ -258,10 +259,10 @@ class TenantSpec(Strict):
     waivers: Annotated[tuple[Waiver, ...], Field(strict=False), Expects("a list of waivers")] = ()
     """Findings that do not block, for a reason and a time."""
 
-    limits: Limits = Limits()
+    limits: Limits = Limits.model_construct()
     """How much of the tenant one apply may touch."""
 
-    audit: Audit = Audit()
+    audit: Audit = Audit.model_construct()
     """How the audit records in git are secured."""
 
     clock: Instant | None = None
@@ -294,7 +295,7 @@ class Tenant(Strict):
     kind: Annotated[Literal["Tenant"], Expects("Tenant")]
     """What the manifest describes."""
 
-    metadata: TenantMetadata = TenantMetadata()
+    metadata: TenantMetadata = TenantMetadata.model_construct()
     """Who the tenant belongs to."""
 
     spec: TenantSpec

@@ -13,8 +13,6 @@ from reconciler.plan.approval import (
     beyond,
     hold_against,
     serialised,
-    serialised_finding,
-    serialised_weakening,
 )
 from reconciler.plan.base import Base, MovedBy
 from reconciler.plan.build import build, live_hash
@@ -62,8 +60,6 @@ __all__ = [
     "live_hash",
     "only",
     "serialised",
-    "serialised_finding",
-    "serialised_weakening",
     "sha256_of",
     "stricter",
     "without_exceptions",

@@ -8,7 +8,6 @@ from typing import Any
 
 from reconciler.effect import Direction
 from reconciler.models import Body
-from reconciler.plan.judge import Weakening
 from reconciler.plan.values import (
     FORMAT_VERSION,
     Action,
@@ -18,7 +17,6 @@ from reconciler.plan.values import (
     digest_of,
     sha256_of,
 )
-from reconciler.policies.base import Finding
 
 
 def serialised(plan: Plan) -> dict[str, Any]:
@@ -36,18 +34,8 @@ def serialised(plan: Plan) -> dict[str, Any]:
         "operations": [_serialised_operation(operation) for operation in plan.operations],
         "unchanged": list(plan.unchanged),
         "unmanaged": list(plan.unmanaged),
-        "findings": [serialised_finding(finding) for finding in plan.findings],
-        "weakenings": [serialised_weakening(each) for each in plan.judge.weakenings],
-    }
-
-
-def serialised_weakening(weakening: Weakening) -> dict[str, Any]:
-    """Return what a change weakens as JSON values."""
-    return {
-        "setting": weakening.setting,
-        "counts": weakening.counts,
-        "asked": weakening.asked,
-        "place": str(weakening.place) if weakening.place else None,
+        "findings": [finding.serialised() for finding in plan.findings],
+        "weakenings": [each.serialised() for each in plan.judge.weakenings],
     }
 
 
@@ -71,18 +59,6 @@ def _serialised_operation(operation: Operation) -> dict[str, Any]:
         ],
         "blocked": list(operation.blocked),
         "place": str(operation.place),
-    }
-
-
-def serialised_finding(finding: Finding) -> dict[str, Any]:
-    """Return a finding as JSON values."""
-    return {
-        "rule": finding.rule,
-        "level": finding.level.value,
-        "message": finding.message,
-        "key": finding.key,
-        "name": finding.name,
-        "place": str(finding.place) if finding.place else None,
     }
 
 

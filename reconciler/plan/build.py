@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler import diff, effect
-from reconciler.dialects.base import Kind, Live, Snapshot
+from reconciler.dialects.base import Live, Snapshot
+from reconciler.dialects.kinds import Kind
 from reconciler.effect import Direction
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, fields_moved_by, moved_by, narrowed_by_hand

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from reconciler.errors import Place
 from reconciler.models import Limits, TenantSpec, Waiver
@@ -37,6 +37,11 @@ class Weakening:
     asked: str
     loc: tuple[str | int, ...]
     place: Place | None = None
+
+    def serialised(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        place = str(self.place) if self.place else None
+        return {"setting": self.setting, "counts": self.counts, "asked": self.asked, "place": place}
 
 
 @dataclass(frozen=True, slots=True)

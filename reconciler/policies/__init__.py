@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, date
 from typing import Protocol
 
@@ -111,16 +110,14 @@ def _judged(
         return None
     for waiver in waivers:
         if waiver.rule == finding.rule and waiver.name in {None, finding.name}:
-            return replace(
-                finding,
+            return finding._replace(
                 level=Level.INFO,
                 message=f"{finding.message} (waived until {waiver.until}: {waiver.reason})",
             )
     if level is None:
         return finding
     wanted = Level(level)
-    return replace(
-        finding,
+    return finding._replace(
         level=wanted
         if finding.level is own
         else max(finding.level, wanted, key=_ORDER.__getitem__),

@@ -8,14 +8,17 @@ It knows no other policy, does no IO, and raises nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from reconciler.dialects.base import Kind, Snapshot
 from reconciler.errors import Place
 from reconciler.models import Desired
+
+if TYPE_CHECKING:
+    from reconciler.dialects.base import Snapshot
+    from reconciler.dialects.kinds import Kind
 
 
 class Level(StrEnum):
@@ -26,8 +29,7 @@ class Level(StrEnum):
     INFO = "info"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that a rule has to say about one object, or about the tenant as a whole.
 
     Attributes:
@@ -48,9 +50,19 @@ class Finding:
     place: Place | None = None
     stops: bool = False
 
+    def serialised(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "rule": self.rule,
+            "level": self.level.value,
+            "message": self.message,
+            "key": self.key,
+            "name": self.name,
+            "place": str(self.place) if self.place else None,
+        }
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+
+class Facts(NamedTuple):
     """All that a rule may know.
 
     Attributes:
@@ -65,7 +77,7 @@ class Facts:
     kinds: Mapping[str, Kind]
     now: datetime
     live: Snapshot | None = None
-    applied: Mapping[str, str] = field(default_factory=dict)
+    applied: Mapping[str, str] = MappingProxyType({})
 
 
 class Policy(Protocol):

@@ -13,7 +13,6 @@ from typing import Final
 
 from reconciler import execute
 from reconciler import plan as plans
-from reconciler import report as reports
 from reconciler.audit import Event, Run
 from reconciler.dialects.base import Snapshot
 from reconciler.errors import GitError, ReconcileError, Refused, StalePlan, UsageError, safe
@@ -23,7 +22,7 @@ from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
-from reconciler.report import Report
+from reconciler.report import Report, changes
 from reconciler.settings import Provenance
 from reconciler.workflows import keeping, planning, settling, telling
 from reconciler.workflows import session as sessions
@@ -104,8 +103,8 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
         keeping.require_key(world, folder.tenant.spec)
         if asked.ask:
             plan, _ = await planning.make(session, asked.names, asked.revert)
-            if not confirm(reports.of_plan(plan, exit_code=0)):
-                return reports.of_apply(
+            if not confirm(changes.of_plan(plan, exit_code=0)):
+                return changes.of_apply(
                     plan, (), exit_code=DECLINED, notes=("declined: nothing was written",)
                 )
             approval = approval or plans.approved(plan)
@@ -236,13 +235,13 @@ class _Run:
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
         self._within_limits(plan, cut.run)
         if not self.asked.ask:
-            confirm(reports.of_plan(plan, exit_code=0, notes=notes))
+            confirm(changes.of_plan(plan, exit_code=0, notes=notes))
         notes = (*notes, *_held(cut, plan))
         if not cut.run:
             code = exit_code(plan, cut, ())
             if plan.judge.pending and code != STALE:
                 ledger.append([run.judged([each.setting for each in plan.judge.weakenings])])
-            return reports.of_apply(plan, (), exit_code=code, notes=notes)
+            return changes.of_apply(plan, (), exit_code=code, notes=notes)
         done = await self._execute(
             run, plan, snapshot, cut.run, tuple(map(run.superseded, passed_over))
         )
@@ -253,7 +252,7 @@ class _Run:
                 if any(outcome.wrote for outcome in done.outcomes)
                 else done.unrecorded.exit_code
             )
-        return reports.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
+        return changes.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
 
     def _within_limits(self, plan: Plan, operations: Sequence[Operation]) -> None:
         beyond = planning.beyond(self.session, plan, operations)

@@ -13,12 +13,15 @@ from pydantic import ValidationError
 
 from reconciler import diff, manifests
 from reconciler import plan as plans
-from reconciler.dialects.base import Kind, Live
+from reconciler.dialects.base import Live
+from reconciler.dialects.kinds import Kind
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifests import Folder, edits
+from reconciler.manifests.writing import new_manifest, new_name
 from reconciler.models import API_VERSION, MANIFESTS, Body, Desired
 from reconciler.plan import Plan
-from reconciler.report import Report, Row, Table, Tone, changes_table, count
+from reconciler.report import Report, Row, Table, Tone, count
+from reconciler.report.changes import changes_table
 from reconciler.workflows import planning
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
@@ -125,7 +128,7 @@ def _create(
     found: _Import, folder: Folder, kind: Kind, live: Live, body: Body, spec: dict[str, Any]
 ) -> None:
     model = MANIFESTS[kind.name]
-    name = manifests.new_name(live.name, live.key, found.names)
+    name = new_name(live.name, live.key, found.names)
     path = folder.path / f"{name}.yaml"
     document = {
         "apiVersion": API_VERSION,
@@ -146,7 +149,7 @@ def _create(
     elif path.exists():
         found.left.append((live.key, live.name, f"{path} exists, and names another object"))
     else:
-        found.texts[path] = manifests.new_manifest(kind.name, model, name, live.name, spec)
+        found.texts[path] = new_manifest(kind.name, model, name, live.name, spec)
         found.done.append((live.key, name, str(path)))
         found.names.add(name)
 

@@ -17,7 +17,8 @@ from reconciler.optimize import STRATEGIES, metrics
 from reconciler.optimize.base import Advice, Declined, Proposal, Subject
 from reconciler.pacing import during
 from reconciler.plan import Action, Operation
-from reconciler.report import Report, Row, Table, Tone, changes_table, count
+from reconciler.report import Report, Row, Table, Tone, count
+from reconciler.report.changes import changes_table
 from reconciler.telemetry import Projected
 from reconciler.workflows import session as sessions
 from reconciler.workflows import telling

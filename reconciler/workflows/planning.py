@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tzdata
 
-from reconciler import audit, policies, report
+from reconciler import audit, policies
 from reconciler import plan as plans
 from reconciler.audit import Record
 from reconciler.dialects.base import Snapshot
@@ -18,6 +18,7 @@ from reconciler.errors import Refused, UsageError
 from reconciler.models import Desired
 from reconciler.plan import Base, Judge, Operation, Origin, Plan
 from reconciler.policies.base import Facts, Finding
+from reconciler.report import Report, changes
 from reconciler.workflows import judging
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
@@ -92,7 +93,7 @@ def beyond(session: Session, plan: Plan, operations: Sequence[Operation]) -> tup
     return plans.beyond(operations, len(session.folder.desired), shares)
 
 
-async def show(world: World, asked: Request) -> report.Report:
+async def show(world: World, asked: Request) -> Report:
     """Return the report of a plan; write it to a file when asked."""
     found = await _read(world, asked)
     plan, left, over = found.plan, found.left, found.over
@@ -104,7 +105,7 @@ async def show(world: World, asked: Request) -> report.Report:
         notes.append(
             f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"
         )
-    return report.of_plan(plan, exit_code=code, notes=(*found.kept, *notes))
+    return changes.of_plan(plan, exit_code=code, notes=(*found.kept, *notes))
 
 
 def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:

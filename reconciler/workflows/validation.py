@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler import manifests, policies
 from reconciler import report as reports
-from reconciler.dialects import dialect_for
+from reconciler.dialects import kinds_for
 from reconciler.errors import ManifestError, Problem, UsageError
 from reconciler.manifests import Folder
-from reconciler.plan import Judge
 from reconciler.policies.base import Facts, Finding, Level
-from reconciler.report import Report, Row, Table, Tone
+from reconciler.report import Report, Row, Table, Tone, checks
 from reconciler.workflows.world import Network, World, chosen, load
+
+if TYPE_CHECKING:  # offline needs no planner, and its import costs as much as the interpreter
+    from reconciler.plan import Judge
 
 REFUSED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What `validate` was asked; see its options on the command line."""
 
     paths: tuple[Path, ...]
@@ -40,7 +41,8 @@ async def validate(world: World, asked: Request) -> Report:
     if not asked.online:
         return check(world, asked)
     folders = _load_all(asked)
-    return _told(folders, [await _asked_online(world, folder, asked) for folder in folders])
+    found = [await _asked_online(world, folder, asked) for folder in folders]
+    return _told(folders, [each for each, _ in found], [judge for _, judge in found])
 
 
 def check(world: World, asked: Request) -> Report:
@@ -50,17 +52,19 @@ def check(world: World, asked: Request) -> Report:
         ManifestError: files that do not say a valid thing, all of them.
     """
     folders = _load_all(asked)
-    return _told(folders, [(_alone(folder, world), Judge()) for folder in folders])
+    return _told(folders, [_alone(folder, world) for folder in folders])
 
 
-def _told(folders: list[Folder], found: list[tuple[tuple[Finding, ...], Judge]]) -> Report:
-    findings = [finding for each, _ in found for finding in each]
+def _told(
+    folders: Sequence[Folder], found: Sequence[tuple[Finding, ...]], judges: Sequence[Judge] = ()
+) -> Report:
+    findings = [finding for each in found for finding in each]
     refused = any(finding.level is Level.ERROR for finding in findings)
-    return reports.of_validation(
+    return checks.of_validation(
         files=sum(folder.files for folder in folders),
         manifests=sum(len(folder.desired) for folder in folders),
         findings=findings,
-        judges=[judge for _, judge in found],
+        judges=judges,
         exit_code=REFUSED if refused else 0,
     )
 
@@ -99,7 +103,7 @@ async def _asked_online(
 def _alone(folder: Folder, world: World) -> tuple[Finding, ...]:
     """Return what the rules say without the platform, as `tenant.yaml` sets them: the base that judges a change is asked for online."""
     spec = folder.tenant.spec
-    facts = Facts(folder.desired, dialect_for(spec.api).KINDS, spec.clock or world.now())
+    facts = Facts(folder.desired, kinds_for(spec.api), spec.clock or world.now())
     return policies.check_all(facts, spec.policies, spec.waivers)
 
 
@@ -148,6 +152,8 @@ def schema(kind: str | None, out: Path | None) -> str:
     Raises:
         UsageError: no such kind, or nothing named.
     """
+    import json  # noqa: PLC0415 - what checks manifests needs none
+
     from reconciler.models.schemas import json_schemas  # noqa: PLC0415 - what checks manifests needs no schemas
 
     texts = {

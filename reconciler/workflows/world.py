@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler import manifests
 from reconciler.errors import UsageError
@@ -48,8 +49,7 @@ class World:
     remote: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """How the platform is reached; see the options of the command line. `urgent`: an emergency stop."""
 
     deadline: float = 3600.0

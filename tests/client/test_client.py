@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.client import DOWN_S, MOST_TRIES, Client
-from reconciler.dialects import campaigns
 from reconciler.dialects.base import Call
+from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import (
     AccessError,
     ApiError,

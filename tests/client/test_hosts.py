@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from reconciler.client.hosts import target
-from reconciler.dialects import personal_connection as pc
 from reconciler.dialects.base import Call, Credentials, Token
+from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import AccessError
 from reconciler.settings import Settings
 from tests.skills import platform

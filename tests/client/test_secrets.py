@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.client import Client
 from reconciler.client.lanes import SHORTEST_SECRET, Lanes
-from reconciler.dialects import campaigns
 from reconciler.dialects.base import Call, Credentials, Token
+from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import ReconcileError, UncertainWrite
 from tests.client.test_lanes import Server, ok
 from tests.fake_platform import SECRET, TOKEN, Platform, client_of, now, play, send, settings

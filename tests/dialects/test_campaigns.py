@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.dialects import campaigns
 from reconciler.dialects.base import Call, Credentials, Live, Reply, ScrubList, Waiting
-from reconciler.dialects.campaigns import KINDS
+from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.campaigns.answers import MAX_PAGES
+from reconciler.dialects.campaigns.kind import KINDS
 from reconciler.errors import ApiError, UncertainWrite
 from tests.factories import NOW, converse, make_body, make_live, make_reply, make_silent
 

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import sandbox
-from reconciler.dialects import personal_connection as pc
 from reconciler.dialects.base import Call, Credentials, Live, Reply, Site
+from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection import assumed, blocks
 from reconciler.dialects.personal_connection.answers import failed_items
 from reconciler.errors import (

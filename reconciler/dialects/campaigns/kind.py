@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler import effect, models
 from reconciler.calendar import Hours, Window
-from reconciler.dialects.base import JSON, Live, Words
+from reconciler.dialects.kinds import Kind, Words
 from reconciler.effect import Direction, Rule
 from reconciler.models import Body
+
+if TYPE_CHECKING:  # see `dialects.kinds`
+    from reconciler.dialects.base import JSON, Live
 
 
 class CampaignKind:
@@ -132,3 +135,6 @@ def _start_rule(live: str, desired: str) -> Direction:
 
 def _end_rule(live: str, desired: str) -> Direction:
     return effect.earlier_tightens(instant(live), instant(desired))
+
+
+KINDS: Final[Mapping[str, Kind]] = {CampaignKind.name: CampaignKind()}

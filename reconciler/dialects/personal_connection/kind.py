@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler import effect
 from reconciler.calendar import Hours, Run, Window
-from reconciler.dialects.base import JSON, Live, Words
+from reconciler.dialects.kinds import Kind, Words
 from reconciler.effect import Direction, Rule
 from reconciler.models import Body
 from reconciler.models.skill import DAYS, canonical_skill
+
+if TYPE_CHECKING:  # see `dialects.kinds`
+    from reconciler.dialects.base import JSON, Live
 
 
 def _unknown(_live: object, _desired: object) -> Direction:
@@ -141,3 +144,6 @@ _AUDITED: Final = ("maximum_ratio", "abandon_rate_threshold", "run_window", "dnc
 
 def _window(zone: str, row: Mapping[str, Any]) -> Window:
     return Window(zone, _minute(row["start"]), _minute(row["end"]))
+
+
+KINDS: Final[Mapping[str, Kind]] = {SkillKind.name: SkillKind()}

@@ -1,157 +1,18 @@
-"""Any result → one `Report` value, which every renderer can show.
-
-text, markdown, html and github render the tables; json dumps `data`. Six results times five formats would be thirty
-functions; with this seam it is six and five.
-"""
+"""Reports of a plan and of what became of it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Sequence
 from typing import Any
 
-from reconciler.diff import FieldChange, is_name
-from reconciler.errors import Place, Problem
-from reconciler.plan import (
-    FAILURES,
-    Action,
-    Judge,
-    Operation,
-    Outcome,
-    Plan,
-    Result,
-    Weakening,
-    serialised,
-    serialised_finding,
-    serialised_weakening,
-)
-from reconciler.policies.base import Finding, Level
-
-NAMES_SHOWN = 8
-"""Manifests named under a line that stands for many; the rest are counted (json has them all)."""
+from reconciler.diff import FieldChange
+from reconciler.plan import FAILURES, Action, Operation, Outcome, Plan, Result, serialised
+from reconciler.report import NAMES_SHOWN, SKEW_SHOWN_S, Report, Row, Table, Tone, count, value
+from reconciler.report.checks import findings_table, weakened_table
 
 BODIES_SHOWN = 20
 """Creations shown with every field; beyond that a plan shows one line each."""
-
-SKEW_SHOWN_S = 60.0
-"""A difference between the platform's clock and ours that is worth a sentence, seconds."""
-
-
-class Tone(StrEnum):
-    """How a line should strike the eye; a renderer decides what that means."""
-
-    PLAIN = "plain"
-    GOOD = "good"
-    ADD = "add"
-    CHANGE = "change"
-    REMOVE = "remove"
-    WARN = "warn"
-    BAD = "bad"
-    DIM = "dim"
-
-    @property
-    def symbol(self) -> str:
-        """The mark that stands for it where there is no colour; a space for what needs none."""
-        return _SYMBOLS.get(self, " ")
-
-
-_SYMBOLS = {
-    Tone.GOOD: "=",
-    Tone.ADD: "+",
-    Tone.CHANGE: "~",
-    Tone.REMOVE: "-",
-    Tone.WARN: "!",
-    Tone.BAD: "!",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a table: raw, unescaped cells, and lines of detail that belong under it.
-
-    Attributes:
-        cells: as many as the table has columns; missing ones are empty.
-        place: where to look, when it is about a file: a renderer shows it beside or under the row, so no cell repeats it.
-    """
-
-    cells: tuple[str, ...]
-    tone: Tone = Tone.PLAIN
-    details: tuple[str, ...] = ()
-    place: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A titled table. Columns that explain themselves are named with empty text: when all are, no header is shown."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The result of a command, ready for any renderer.
-
-    Attributes:
-        title: what was asked, e.g. "Plan for tenant acme".
-        verdict: the answer in one sentence; always shown, whatever is cut.
-        tone: of the verdict.
-        exit_code: DESIGN §7.
-        tables: in order of importance.
-        notes: sentences after the tables.
-        facts: short names and values that every format shows (digest, commit, clock).
-        data: the result itself, JSON values only, for machines.
-    """
-
-    title: str
-    verdict: str
-    tone: Tone
-    exit_code: int
-    tables: Sequence[Table] = ()
-    notes: Sequence[str] = ()
-    facts: Mapping[str, str] | None = None
-    data: Any = None
-
-
-# --- words --------------------------------------------------------------------------------------------------------------
-
-
-def count(number: int, singular: str, plural: str | None = None) -> str:
-    """Return ``1 change`` or ``2 changes``."""
-    return f"{number} {singular if number == 1 else plural or singular + 's'}"
-
-
-def value(thing: Any) -> str:  # noqa: ANN401 - a JSON value
-    """Return a JSON value as a person writes it: ``25``, ``true``, ``America/New_York 9-20``, ``none``."""
-    match thing:
-        case None:
-            return "none"
-        case bool():
-            return str(thing).lower()
-        case float():
-            return repr(thing).removesuffix(".0")
-        case list() | tuple():
-            return ", ".join(value(item) for item in thing) or "none"
-        case Mapping():
-            items = [thing[name] for name in sorted(thing, key=_is_end)]  # a record sorts its keys
-            texts = [item for item in items if is_name(item)]
-            rest = "-".join(value(item) for item in items if not is_name(item))
-            return " ".join(filter(None, [*texts, rest])) or "none"
-        case _:
-            return str(thing)
-
-
-def _is_end(name: str) -> bool:
-    """Return whether a key names an end, which is written after its start."""
-    return name.startswith("end")
-
-
-def _change(change: FieldChange) -> str:
-    return f"{change.path} {value(change.live)} → {value(change.desired)}"
-
 
 # --- plan ---------------------------------------------------------------------------------------------------------------
 
@@ -163,7 +24,6 @@ _TONES = {
     Action.REFRESH: Tone.CHANGE,
     Action.HELD: Tone.WARN,
 }
-_LEVEL_TONES = {Level.ERROR: Tone.BAD, Level.WARNING: Tone.WARN, Level.INFO: Tone.DIM}
 
 
 def of_plan(plan: Plan, *, exit_code: int, notes: Sequence[str] = ()) -> Report:
@@ -230,15 +90,6 @@ def _plan_notes(plan: Plan) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def weakened_table(weakenings: Iterable[Weakening]) -> Table:
-    """Return what a change weakens of its own judge; it stands first, and counts later."""
-    rows = tuple(
-        Row((each.setting, each.counts, each.asked), Tone.WARN, place=each.place)
-        for each in weakenings
-    )
-    return Table("Weakened rules", ("setting", "counts now", "from the next change on"), rows)
-
-
 def changes_table(operations: Sequence[Operation], noun: str = "campaign") -> Table:
     """Return the changes; identical ones are one line."""
     groups: dict[tuple[Any, ...], list[Operation]] = {}
@@ -300,17 +151,8 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def findings_table(findings: Iterable[Finding]) -> Table:
-    """Return the findings, as sorted."""
-    rows = tuple(
-        Row(
-            (finding.level.value, finding.rule, finding.name, finding.message),
-            _LEVEL_TONES[finding.level],
-            place=finding.place,
-        )
-        for finding in findings
-    )
-    return Table("Findings", ("level", "rule", "manifest", "message"), rows)
+def _change(change: FieldChange) -> str:
+    return f"{change.path} {value(change.live)} → {value(change.desired)}"
 
 
 # --- apply --------------------------------------------------------------------------------------------------------------
@@ -393,64 +235,3 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "schedule_id": outcome.stored_id,
         "latency_s": outcome.latency_s,
     }
-
-
-# --- validate -----------------------------------------------------------------------------------------------------------
-
-
-def of_validation(
-    files: int,
-    manifests: int,
-    findings: Sequence[Finding],
-    *,
-    exit_code: int,
-    judges: Sequence[Judge] = (),
-) -> Report:
-    """Return the report of manifests that can be read: what the rules say of them, and what they weaken of the rules."""
-    weakenings = [each for judge in judges for each in judge.weakenings]
-    levels = Counter(finding.level for finding in findings)
-    found = [
-        count(levels[level], word)
-        for level, word in (
-            (Level.ERROR, "error"),
-            (Level.WARNING, "warning"),
-            (Level.INFO, "note"),
-        )
-        if levels[level]
-    ]
-    worst = min(findings, key=lambda finding: list(Level).index(finding.level), default=None)
-    return Report(
-        title="Validate",
-        verdict=f"{count(manifests, 'manifest')} in {count(files, 'file')}: {', '.join(found) or 'no findings'}",
-        tone=Tone.GOOD if worst is None else _LEVEL_TONES[worst.level],
-        exit_code=exit_code,
-        tables=tuple(
-            table for table in (weakened_table(weakenings), findings_table(findings)) if table.rows
-        ),
-        notes=tuple(judge.note for judge in judges if judge.note),
-        data={
-            "manifests": manifests,
-            "files": files,
-            "findings": [serialised_finding(finding) for finding in findings],
-            "weakenings": [serialised_weakening(each) for each in weakenings],
-        },
-    )
-
-
-def of_problems(problems: Sequence[Problem], *, exit_code: int) -> Report:
-    """Return the report of files that do not say a valid thing, for a page or a log that shows no stderr."""
-    rows = tuple(
-        Row(("error", problem.message), Tone.BAD, place=problem.place) for problem in problems
-    )
-    return Report(
-        title="Validate",
-        verdict=f"{count(len(problems), 'problem')}: nothing was planned or applied",
-        tone=Tone.BAD,
-        exit_code=exit_code,
-        tables=(Table("Problems", ("level", "message"), rows),),
-        data={
-            "problems": [
-                {"place": str(problem.place), "message": problem.message} for problem in problems
-            ]
-        },
-    )

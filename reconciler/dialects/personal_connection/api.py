@@ -1,0 +1,189 @@
+"""The Personal Connection API: a schedule is three settings blocks of a skill, and the DNC groups that scrub it.
+
+Source: the contract, "personal-connection". No keys, no ETags, no refresh: safety rests on whole-block writes, the read just
+before, and the read-back. What nobody has verified on a tenant stands in `assumed`, one place each.
+
+The calls that are not here are not here on purpose: no zones of the business unit, no start, no list, no removal of a
+skill or a list. A test holds the package to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from reconciler.dialects.base import (
+    JSON,
+    Call,
+    Capabilities,
+    Exchange,
+    Live,
+    Reply,
+    ScrubList,
+    Snapshot,
+    Waiting,
+)
+from reconciler.dialects.personal_connection import assumed, reading
+from reconciler.dialects.personal_connection.answers import Answer, explain, pages
+from reconciler.dialects.personal_connection.examining import examine, roundtrip
+from reconciler.dialects.personal_connection.kind import KINDS
+from reconciler.dialects.personal_connection.login import HOSTS, authenticate
+from reconciler.dialects.personal_connection.measuring import metrics
+from reconciler.dialects.personal_connection.writing import write
+from reconciler.errors import UsageError
+
+__all__ = [
+    "CAPABILITIES",
+    "HOSTS",
+    "KINDS",
+    "NAME",
+    "activate",
+    "authenticate",
+    "examine",
+    "explain",
+    "metrics",
+    "missing_scope",
+    "publish",
+    "read",
+    "read_one",
+    "read_some",
+    "roundtrip",
+    "silence",
+    "write",
+]
+
+NAME: Final = "personal-connection"
+CAPABILITIES: Final = Capabilities(
+    activation=False,
+    conditional_writes=False,
+    idempotency_keys=False,
+    atomic_writes=False,
+    rereads=True,
+)
+STOPPED: Final = frozenset({202, 204, 409})
+"""Answers after which a skill is stopped, or will be: what counts is what is read back."""
+
+
+# --- reading ------------------------------------------------------------------------------------------------------------
+
+
+def read() -> Exchange[Snapshot]:
+    """Read the business unit (alone, for it tells a wrong version from all else), then every skill with its settings and every DNC group."""
+    call = reading.unit_call()
+    (reply,) = yield (call,)
+    unit_answer = Answer(call, reply)
+    unit = reading.unit_of(unit_answer)
+    calls = _calls()
+    replies = yield calls
+    answers = [*map(Answer, calls, replies)]
+    objects, unfit, groups = yield from _skills(answers, unit)
+    ratio = assumed.RATIO if unit.predictive else assumed.RATIO_WITHOUT_PREDICTIVE
+    offers = {"dnc_groups": frozenset(groups.lists)}
+    if unit.zones is not None:
+        offers["calling_windows"] = unit.zones
+    return Snapshot(
+        objects,
+        {"maximum_ratio": ratio},
+        _scrubs(groups),
+        _clock([*answers, unit_answer]),
+        lists=groups.lists,
+        offers=offers,
+        unfit=unfit,
+    )
+
+
+def read_one(key: str) -> Exchange[Live]:
+    """Read one skill, its blocks, and every DNC group: which of them it obeys cannot be asked."""
+    calls = (
+        reading.unit_call(),
+        Call("GET", reading.skill_path(key)),
+        reading.groups_call(),
+        *reading.block_calls(key),
+    )
+    replies = yield calls
+    unit, skill, groups, *blocks = map(Answer, calls, replies)
+    settings = reading.part_of(blocks)
+    found = yield from reading.read_groups(groups)
+    live = reading.live_of(skill, skill.body, settings, reading.unit_of(unit), found)
+    if live.key != key:
+        raise skill.wrong(f"the answer is not about skill {key}")
+    return live
+
+
+def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:  # noqa: ARG001 - all of them cost as much
+    """Read every skill: what costs is the scan of the groups, and that is the same for one and for all."""
+    calls = (*_calls(), reading.unit_call())
+    replies = yield calls
+    *answers, unit = map(Answer, calls, replies)
+    objects, _, _ = yield from _skills(answers, reading.unit_of(unit))
+    return objects
+
+
+def _calls() -> tuple[Call, Call, Call]:
+    return reading.skills_call(), reading.bulk_call(), reading.groups_call()
+
+
+def _skills(
+    answers: Sequence[Answer], unit: reading.Unit
+) -> Exchange[tuple[dict[str, Live], dict[str, str], reading.Groups]]:
+    """Return the skills that can be managed, why others cannot, and the groups."""
+    first, bulk, listed = answers
+    groups = yield from reading.read_groups(listed)
+    rows = {first.id(row, "skillId"): row for row in (yield from _pages(first))}
+    unfit = {key: why for key, row in rows.items() if (why := reading.unfit(row)) is not None}
+    keys = [key for key in rows if key not in unfit]
+    settings = yield from reading.settings_of(keys, bulk)
+    objects = {key: reading.live_of(first, rows[key], settings[key], unit, groups) for key in keys}
+    return objects, unfit, groups
+
+
+def _pages(first: Answer) -> Exchange[list[dict[str, Any]]]:
+    return (yield from pages(first, "skillId", *assumed.SKILLS))
+
+
+def _scrubs(groups: reading.Groups) -> dict[str, tuple[ScrubList, ...]]:
+    return {
+        key: tuple(groups.lists[group] for group in chosen)
+        for key, chosen in groups.of_skill.items()
+    }
+
+
+def _clock(answers: Sequence[Answer]) -> datetime:
+    seen = [answer.reply.at for answer in answers if answer.reply.at is not None]
+    if not seen:
+        raise answers[0].wrong("the platform sends no Date, so its clock is unknown")
+    return max(seen)
+
+
+# --- what does not exist here -------------------------------------------------------------------------------------------
+
+
+def activate(key: str) -> Exchange[Waiting | None]:  # noqa: ARG001 - never asked for: `CAPABILITIES`
+    """Return at once: what is stored dials."""
+    yield from ()
+    return None
+
+
+def silence(key: str, *, token: str) -> Exchange[Waiting | None]:  # noqa: ARG001 - there are no keys
+    """Stop the skill: the emergency stop alone calls this, and never with `force`. 409: it does not run."""
+    call = Call("POST", f"{reading.skill_path(key)}/stop", expects=STOPPED, repeatable=False)
+    yield (call,)
+    return None
+
+
+def publish(events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:  # noqa: ARG001 - none is taken
+    """Refuse: there is no intake.
+
+    Raises:
+        UsageError: always.
+    """
+    yield from ()
+    raise UsageError(
+        "the personal-connection API takes no events: write them to a file with --events"
+    )
+
+
+def missing_scope(reply: Reply) -> str | None:  # noqa: ARG001 - it never names one
+    """Return `None`: a role is not named."""
+    return None

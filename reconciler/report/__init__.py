@@ -1,0 +1,124 @@
+"""Any result → one `Report` value, which every renderer can show.
+
+text, markdown, html and github render the tables; json dumps `data`. Six results times five formats would be thirty
+functions; with this seam it is six and five. `checks` makes reports of rules and manifests, `changes` those of plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from reconciler.diff import is_name
+from reconciler.errors import Place
+
+NAMES_SHOWN = 8
+"""Manifests named under a line that stands for many; the rest are counted (json has them all)."""
+
+SKEW_SHOWN_S = 60.0
+"""A difference between the platform's clock and ours that is worth a sentence, seconds."""
+
+
+class Tone(StrEnum):
+    """How a line should strike the eye; a renderer decides what that means."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    ADD = "add"
+    CHANGE = "change"
+    REMOVE = "remove"
+    WARN = "warn"
+    BAD = "bad"
+    DIM = "dim"
+
+    @property
+    def symbol(self) -> str:
+        """The mark that stands for it where there is no colour; a space for what needs none."""
+        return _SYMBOLS.get(self, " ")
+
+
+_SYMBOLS = {
+    Tone.GOOD: "=",
+    Tone.ADD: "+",
+    Tone.CHANGE: "~",
+    Tone.REMOVE: "-",
+    Tone.WARN: "!",
+    Tone.BAD: "!",
+}
+
+
+class Row(NamedTuple):
+    """One line of a table: raw, unescaped cells, and lines of detail that belong under it.
+
+    Attributes:
+        cells: as many as the table has columns; missing ones are empty.
+        place: where to look, when it is about a file: a renderer shows it beside or under the row, so no cell repeats it.
+    """
+
+    cells: tuple[str, ...]
+    tone: Tone = Tone.PLAIN
+    details: tuple[str, ...] = ()
+    place: Place | None = None
+
+
+class Table(NamedTuple):
+    """A titled table. Columns that explain themselves are named with empty text: when all are, no header is shown."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+class Report(NamedTuple):
+    """The result of a command, ready for any renderer.
+
+    Attributes:
+        title: what was asked, e.g. "Plan for tenant acme".
+        verdict: the answer in one sentence; always shown, whatever is cut.
+        tone: of the verdict.
+        exit_code: DESIGN §7.
+        tables: in order of importance.
+        notes: sentences after the tables.
+        facts: short names and values that every format shows (digest, commit, clock).
+        data: the result itself, JSON values only, for machines.
+    """
+
+    title: str
+    verdict: str
+    tone: Tone
+    exit_code: int
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+    facts: Mapping[str, str] | None = None
+    data: Any = None
+
+
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    """Return ``1 change`` or ``2 changes``."""
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
+def value(thing: Any) -> str:  # noqa: ANN401 - a JSON value
+    """Return a JSON value as a person writes it: ``25``, ``true``, ``America/New_York 9-20``, ``none``."""
+    match thing:
+        case None:
+            return "none"
+        case bool():
+            return str(thing).lower()
+        case float():
+            return repr(thing).removesuffix(".0")
+        case list() | tuple():
+            return ", ".join(value(item) for item in thing) or "none"
+        case Mapping():
+            items = [thing[name] for name in sorted(thing, key=_is_end)]  # a record sorts its keys
+            texts = [item for item in items if is_name(item)]
+            rest = "-".join(value(item) for item in items if not is_name(item))
+            return " ".join(filter(None, [*texts, rest])) or "none"
+        case _:
+            return str(thing)
+
+
+def _is_end(name: str) -> bool:
+    """Return whether a key names an end, which is written after its start."""
+    return name.startswith("end")

@@ -1,0 +1,96 @@
+"""Reports of what the rules say of manifests, and of files that say nothing valid. They know of a plan by its words alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.errors import Problem
+from reconciler.policies.base import Finding, Level
+from reconciler.report import Report, Row, Table, Tone, count
+
+if TYPE_CHECKING:  # `validate` of one file would pay for the whole planner
+    from reconciler.plan import Judge, Weakening
+
+_LEVEL_TONES = {Level.ERROR: Tone.BAD, Level.WARNING: Tone.WARN, Level.INFO: Tone.DIM}
+
+
+def findings_table(findings: Iterable[Finding]) -> Table:
+    """Return the findings, as sorted."""
+    rows = tuple(
+        Row(
+            (finding.level.value, finding.rule, finding.name, finding.message),
+            _LEVEL_TONES[finding.level],
+            place=finding.place,
+        )
+        for finding in findings
+    )
+    return Table("Findings", ("level", "rule", "manifest", "message"), rows)
+
+
+def weakened_table(weakenings: Iterable[Weakening]) -> Table:
+    """Return what a change weakens of its own judge; it stands first, and counts later."""
+    rows = tuple(
+        Row((each.setting, each.counts, each.asked), Tone.WARN, place=each.place)
+        for each in weakenings
+    )
+    return Table("Weakened rules", ("setting", "counts now", "from the next change on"), rows)
+
+
+def of_validation(
+    files: int,
+    manifests: int,
+    findings: Sequence[Finding],
+    *,
+    exit_code: int,
+    judges: Sequence[Judge] = (),
+) -> Report:
+    """Return the report of manifests that can be read: what the rules say of them, and what they weaken of the rules."""
+    weakenings = [each for judge in judges for each in judge.weakenings]
+    levels = Counter(finding.level for finding in findings)
+    found = [
+        count(levels[level], word)
+        for level, word in (
+            (Level.ERROR, "error"),
+            (Level.WARNING, "warning"),
+            (Level.INFO, "note"),
+        )
+        if levels[level]
+    ]
+    worst = min(findings, key=lambda finding: list(Level).index(finding.level), default=None)
+    return Report(
+        title="Validate",
+        verdict=f"{count(manifests, 'manifest')} in {count(files, 'file')}: {', '.join(found) or 'no findings'}",
+        tone=Tone.GOOD if worst is None else _LEVEL_TONES[worst.level],
+        exit_code=exit_code,
+        tables=tuple(
+            table for table in (weakened_table(weakenings), findings_table(findings)) if table.rows
+        ),
+        notes=tuple(judge.note for judge in judges if judge.note),
+        data={
+            "manifests": manifests,
+            "files": files,
+            "findings": [finding.serialised() for finding in findings],
+            "weakenings": [each.serialised() for each in weakenings],
+        },
+    )
+
+
+def of_problems(problems: Sequence[Problem], *, exit_code: int) -> Report:
+    """Return the report of files that do not say a valid thing, for a page or a log that shows no stderr."""
+    rows = tuple(
+        Row(("error", problem.message), Tone.BAD, place=problem.place) for problem in problems
+    )
+    return Report(
+        title="Validate",
+        verdict=f"{count(len(problems), 'problem')}: nothing was planned or applied",
+        tone=Tone.BAD,
+        exit_code=exit_code,
+        tables=(Table("Problems", ("level", "message"), rows),),
+        data={
+            "problems": [
+                {"place": str(problem.place), "message": problem.message} for problem in problems
+            ]
+        },
+    )
