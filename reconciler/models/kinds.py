@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
@@ -16,14 +17,19 @@ class _Manifests(Mapping[str, type[Manifest]]):
     """The model of each kind, imported when a document is of it: a model costs more than the interpreter."""
 
     def __getitem__(self, kind: str) -> type[Manifest]:
-        model: type[Manifest] = getattr(import_module(f"reconciler.models.{_HOMES[kind]}"), kind)
-        return model
+        return _imported(kind)
 
     def __iter__(self) -> Iterator[str]:
         return iter(_HOMES)
 
     def __len__(self) -> int:
         return len(_HOMES)
+
+
+@cache
+def _imported(kind: str) -> type[Manifest]:
+    model: type[Manifest] = getattr(import_module(f"reconciler.models.{_HOMES[kind]}"), kind)
+    return model
 
 
 MANIFESTS: Final[Mapping[str, type[Manifest]]] = _Manifests()
