@@ -342,6 +342,30 @@ def test_a_manifest_named_like_the_id_of_a_campaign_does_not_hide_that_campaign(
     assert silent(server, "1001")
 
 
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_slip_in_tenant_yaml_keeps_nobody_from_stopping(
+    desk: Desk, server: sandbox.World, *, committed: bool
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    was = git(desk.folder, "rev-parse", "HEAD").strip()[:12]
+    desk.edit("requests_per_second:", "request_per_second:", "tenant.yaml")
+    if committed:
+        commit(desk.folder)
+    assert desk.run("plan", PATH) == 65
+    assert halt(desk, NAME) == 0
+    assert silent(server, KEY)
+    for said in (desk.out, desk.err):
+        assert f"tenant.yaml at commit {was} said where the platform is" in said
+
+
+def test_where_tenant_yaml_was_never_right_nobody_knows_what_to_stop(desk: Desk) -> None:
+    (desk.tenant / "tenant.yaml").write_text("kind: Tenant\n", encoding="utf-8")
+    git(desk.folder, "checkout", "-q", "--orphan", "new")
+    commit(desk.folder)
+    assert halt(desk, NAME) == 65
+    assert "tenant.yaml:1:1" in desk.err
+
+
 def test_all_is_all_that_anybody_knows_of_where_the_platforms_list_cannot_be_read() -> None:
     """A retirement that waits for its approval dials, and so does what a manifest that is gone has left."""
     folder = manifests.load_readable(SAMPLES)

@@ -5,6 +5,7 @@ toplevel(path, environ=…) -> Path | None            the work tree that holds a
 Git.find(path, environ=…) -> Git | None             the repository there
 Git(root, environ=…, runner=…, timeout_s=…)
   .head() .resolve(name) .refs(*names) .is_ancestor(a, b) .remotes()      what is where
+  .commits_between(a, b, folder) .commits_of(path, limit)                 what touched it
   .is_clean(folder) .differing(folder)                                    does a folder equal HEAD
   .stat(*ids) .read(*ids) .read_blob(id, limit) .walk(tip)                objects
   .write_blob(data) .make_tree(entries) .commit_tree(tree, …)             objects, made

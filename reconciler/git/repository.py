@@ -239,6 +239,11 @@ class Git:
         )
         return tuple(commit for commit in found.splitlines() if commit != newer)
 
+    def commits_of(self, path: Path, *, limit: int) -> tuple[str, ...]:
+        """Return the newest commits that touched a file, HEAD's line, newest first."""
+        found = self.text("rev-list", f"--max-count={limit}", "HEAD", "--", self._inside(path))
+        return tuple(found.splitlines())
+
     def complete(self, remote: str) -> None:
         """Bring the whole history of HEAD into a shallow clone, without its files; nothing in a clone that has it.
 

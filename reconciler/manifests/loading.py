@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from reconciler.errors import ManifestError, Place, Problem, UsageError
 from reconciler.manifests.folders import (
@@ -23,6 +23,9 @@ from reconciler.manifests.folders import (
 from reconciler.manifests.reader import Document, read
 from reconciler.manifests.sources import Profiles, Source, validate
 from reconciler.models import MANIFESTS, Desired, Manifest, Tenant, model_for
+
+Older: TypeAlias = Callable[[Path], Iterable[tuple[str, bytes]]]
+"""What a file said before, newest first, each with a name for messages."""
 
 
 class Folder(NamedTuple):
@@ -83,17 +86,22 @@ def load(
     return load_tenant(where, keep_places=keep_places, may_be_empty=may_be_empty)
 
 
-def load_readable(root: Path, tenant: str | None = None) -> Folder:
-    """Return what can be read of one tenant's folder, for an emergency: neither a wrong manifest nor what lies beside the folder may keep it waiting.
+def load_readable(root: Path, tenant: str | None = None, *, older: Older | None = None) -> Folder:
+    """Return what can be read of one tenant's folder, for an emergency: neither what is wrong there nor what lies beside it may keep it waiting.
+
+    Args:
+        root: as `load`.
+        tenant: same.
+        older: asked for what `tenant.yaml` said before when today's is wrong; `settings.file` of the result says which was taken.
 
     Raises:
         UsageError: as `load`.
-        ManifestError: `tenant.yaml` is wrong, so nobody knows where the platform is.
+        ManifestError: `tenant.yaml` is wrong and was never right, so nobody knows where the platform is.
     """
     if tenant is not None and (root / tenant / TENANT_FILE).is_file():
         root = root / tenant
     loader = _Loader(_chosen(root, tenant), keep_places=False)
-    loader.add_tenant()
+    loader.add_tenant(older)
     loader.add_manifests()
     return loader.readable()
 
@@ -172,15 +180,23 @@ class _Loader:
         self._settings: Source | None = None
         self._profiles: Profiles | None = None
 
-    def add_tenant(self) -> None:
-        """Read `tenant.yaml`."""
-        file = show(self._where.path / TENANT_FILE)
+    def add_tenant(self, older: Older | None = None) -> None:
+        """Read `tenant.yaml`, or the newest of the older ones that is right."""
+        path = self._where.path / TENANT_FILE
+        file = show(path)
         try:
-            self._settings = _settings(self._bytes(file), file)
-            self._profiles = Profiles(self._settings)
-            self._tenant = validate(Tenant, self._settings)
+            self._take(self._bytes(file), file)
         except ManifestError as error:
             self._problems.update(error.problems)
+            for name, data in older(path) if older else ():
+                with suppress(ManifestError):
+                    self._take(data, name)
+                    return
+
+    def _take(self, data: bytes, file: str) -> None:
+        self._settings = _settings(data, file)
+        self._profiles = Profiles(self._settings)
+        self._tenant = validate(Tenant, self._settings)
 
     def add_manifests(self) -> None:
         """Read every other file: all bytes first, because going to and fro between disk and parser costs a tenth more."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 from reconciler import audit, manifests
 from reconciler.audit import Event, Record, RecordKind, Run
 from reconciler.dialects.base import Live, Snapshot
-from reconciler.errors import AccessError, Place, ReconcileError, TenantLocked, UsageError
+from reconciler.errors import AccessError, GitError, Place, ReconcileError, TenantLocked, UsageError
 from reconciler.execute import Options
 from reconciler.execute.silence import Silencer
 from reconciler.git import Git
@@ -32,6 +32,9 @@ from reconciler.workflows.recording import LOOK_S, Recorder, provenance
 from reconciler.workflows.session import Session
 from reconciler.workflows.stops import Known, Target
 from reconciler.workflows.world import Network, World
+
+COMMITS_LOOKED_AT: Final = 20
+"""Commits in which a right `tenant.yaml` is looked for when today's is wrong."""
 
 REMOTE_S: Final = 10.0
 """Seconds that one command to the git remote may take: nobody waits for it."""
@@ -73,24 +76,43 @@ async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:
 
     Raises:
         UsageError: no such tenant, or none of the names means anything.
-        ManifestError: `tenant.yaml` is wrong, so nobody knows where the platform is.
+        ManifestError: `tenant.yaml` is wrong and was in none of its last commits right, so nobody knows where the platform is.
         AccessError: the secret, the host or a scope.
     """
     stops.require_reason(asked.reason)
     if asked.until is not None and asked.until <= world.now():
         raise UsageError(f"--until {asked.until.isoformat()} is over: name an instant to come")
-    folder = manifests.load_readable(asked.path, asked.tenant)
+    folder = manifests.load_readable(
+        asked.path, asked.tenant, older=lambda path: _before(path, world.environ)
+    )
+    remarks = []
+    if folder.settings.file not in folder.sources:
+        remarks.append(
+            f"{folder.path / manifests.TENANT_FILE} is wrong, so {folder.settings.file} said where the platform is: correct the file"
+        )
+        world.progress(remarks[0])
     async with sessions.opened(world, folder, asked.network, recorded=False) as session:
-        return await _Halt(session, asked, stop).carry_out()
+        return await _Halt(session, asked, stop, remarks).carry_out()
+
+
+def _before(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Yield what a file said in its last commits: a slip in `tenant.yaml` must keep nobody from stopping."""
+    with contextlib.suppress(GitError):
+        git = Git.find(path.parent, environ=environ)
+        for commit in git.commits_of(path, limit=COMMITS_LOOKED_AT) if git else ():
+            data = git.file(commit, path) if git else None
+            if data is not None:
+                yield f"{path} at commit {commit[:12]}", data
 
 
 @dataclass(slots=True)
 class _Halt:
-    """One emergency stop. `troubles` are what somebody must look after."""
+    """One emergency stop. `remarks` are for people, `troubles` are what somebody must look after."""
 
     session: Session
     asked: Request
     stop: asyncio.Event
+    remarks: Sequence[str] = ()
     troubles: list[str] = field(default_factory=list)
 
     async def carry_out(self) -> Report:
@@ -125,7 +147,7 @@ class _Halt:
             outcomes,
             code=stops.exit_code(outcomes.values(), troubled=bool(self.troubles)),
             held=journal.holds,
-            notes=(*self.troubles, *ends),
+            notes=(*self.remarks, *self.troubles, *ends),
             facts={"reason": self.asked.reason, "lock": bypass.said},
         )
 
