@@ -482,6 +482,22 @@ def test_what_was_applied_last_is_the_last_write_that_left_something():
     assert audit.applied(chained(events))["1001"].intent.data["body"]["dial_rate"] == 25.0
 
 
+def test_what_a_stop_ended_is_what_was_applied_before_and_what_it_found():
+    maker, stops = run(COMMIT), [run(COMMIT, "stop-1"), run(COMMIT, "stop-2")]
+    first = maker.intent(operation(), digest="d", generation=0)
+    events = [first, maker.outcome(first, Result.UPDATED, audit={})]
+    for stop, rate in zip(stops, (5, 3), strict=True):
+        gone = dataclasses.replace(operation(), action=Action.HALT, desired=None)
+        intent = stop.intent(gone, digest="d", generation=0)
+        events += [
+            stop.hold("1001", name="a", reason="r", body={"dial_rate": rate}),
+            intent,
+            stop.outcome(intent, Result.DELETED, audit={}),
+        ]
+    ended = audit.applied(chained(events))["1001"].stopped
+    assert (ended.applied["dial_rate"], ended.found) == (25.0, {"dial_rate": 3})
+
+
 def test_a_second_stop_with_an_end_does_not_end_the_first_that_has_none():
     """Whoever stops for an hour what somebody else stopped for good must not make it dial after that hour."""
     first = run(COMMIT, "run-1").hold("1", name="a", reason="for good")

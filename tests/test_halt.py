@@ -256,6 +256,23 @@ def test_a_halted_campaign_is_silent_held_and_dials_again_only_after_release_and
     assert not silent(server, KEY)
 
 
+def test_release_does_not_undo_what_somebody_narrowed_by_hand_before_the_stop(
+    desk: Desk, server: sandbox.World
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    stored = json.loads(str(server.campaign(KEY)["schedule"]))
+    narrower = {**stored, "campaign_id": KEY, "dial_rate": 0.5}
+    server.put_campaign(KEY, str(server.campaign(KEY)["name"]), schedule=narrower)
+    assert halt(desk, NAME) == 0
+    assert halt(desk, NAME) == 0
+    assert desk.run("release", PATH, NAME, "--reason", "hours corrected") == 0
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert silent(server, KEY)
+    assert "dial_rate narrowed by hand" in desk.out
+    assert desk.run("apply", "--yes", "--revert", NAME, PATH) == 0
+    assert not silent(server, KEY)
+
+
 def test_a_stop_leaves_the_audit_entry_of_what_it_removed(
     desk: Desk, server: sandbox.World
 ) -> None:

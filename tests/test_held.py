@@ -87,6 +87,44 @@ def test_narrowed_in_one_field_and_widened_in_another_is_held():
     assert operation.action is Action.HELD
 
 
+NOTHING = make_live(stored=None, version=None, stored_id=None, active_id=None)
+
+
+def stopped(found, applied=BASE) -> Base:
+    """Return the base of what an emergency stop ended and `release` let go."""
+    return Base(None, Direction.TIGHTEN, None, (applied, found))
+
+
+def test_to_release_a_stop_is_not_to_undo_what_was_narrowed_before_it():
+    base = stopped({**BASE, "dial_rate": 5})
+    _, operation = planned(make_desired(body=BASE), NOTHING, base=base)
+    assert (operation.action, operation.would) == (Action.HELD, Action.CREATE)
+    assert "dial_rate narrowed by hand" in operation.blocked[0]
+    _, operation = planned(make_desired(body=BASE), NOTHING, base=base, revert={"1001"})
+    assert operation.executable
+    changed = make_desired(body={**BASE, "dial_rate": 6.0})
+    _, operation = planned(changed, NOTHING, base=base)
+    assert operation.executable
+
+
+@pytest.mark.parametrize("rate", [20, 40])
+def test_what_was_not_narrowed_before_a_stop_comes_back_after_its_release(rate):
+    _, operation = planned(
+        make_desired(body=BASE), NOTHING, base=stopped({**BASE, "dial_rate": rate})
+    )
+    assert (operation.action, operation.executable) == (Action.CREATE, True)
+
+
+def test_what_was_stored_by_hand_after_a_stop_is_held_when_it_is_narrower():
+    _, operation = planned(make_desired(body=BASE), live(dial_rate=5.0), base=stopped(BASE))
+    assert (operation.action, operation.would) == (Action.HELD, Action.UPDATE)
+
+
+def test_what_was_stopped_before_it_was_ever_applied_is_like_new():
+    _, operation = planned(make_desired(body=BASE), NOTHING, base=stopped(BASE, applied=None))
+    assert operation.action is Action.CREATE
+
+
 def test_a_schedule_removed_by_hand_is_held():
     _, operation = planned(
         make_desired(body=BASE),

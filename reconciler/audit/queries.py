@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.audit.records import Record, RecordKind, stamp
 from reconciler.audit.runs import APPLY
-from reconciler.plan import DONE, Result
+from reconciler.plan import DONE, Action, Result
 
 _SHORTEST_ID: Final = 7
 """Digits that name a commit, at least."""
@@ -51,11 +51,29 @@ def open_intents(records: Iterable[Record]) -> tuple[Record, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """What an emergency stop ended.
+
+    Attributes:
+        applied: the body that was applied last before it; `None` when none was.
+        found: what was stored when it came, as received.
+    """
+
+    applied: Mapping[str, Any] | None
+    found: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
-    """What was last made of an object: the write and how it ended."""
+    """What was last made of an object: the write and how it ended.
+
+    Attributes:
+        stopped: what it ended, when it was an emergency stop that knew.
+    """
 
     intent: Record
     outcome: Record
+    stopped: Stopped | None = None
 
 
 def applied(records: Iterable[Record]) -> dict[str, Applied]:
@@ -65,18 +83,33 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
     whose write is settled when both are over.
     """
     intents: dict[str, Record] = {}
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
     last: dict[str, Applied] = {}
     for record in records:
         if record.kind is RecordKind.INTENT:
             intents[record.id] = record
+        elif record.kind is RecordKind.HOLD and record.data.get("body") is not None:
+            found[record.event.run, record.data["target"]] = record.data["body"]
         elif record.kind is RecordKind.OUTCOME and record.data["result"] in _MAY_HAVE_LEFT:
             intent = intents.get(record.data["intent"])
             before = last.get(intent.data["target"]) if intent else None
             doubtful = record.data["result"] == Result.UNKNOWN
             if intent is None or (doubtful and before and before.intent.seq > intent.seq):
                 continue
-            last[intent.data["target"]] = Applied(intent, record)
+            there = found.get((intent.event.run, intent.data["target"]))
+            stopped = None
+            if intent.data["verb"] == Action.HALT and there is not None:
+                stopped = Stopped(_applied_before(before), there)
+            last[intent.data["target"]] = Applied(intent, record, stopped)
     return last
+
+
+def _applied_before(last: Applied | None) -> Mapping[str, Any] | None:
+    """Return what was applied before an emergency stop, or before several."""
+    if last is None:
+        return None
+    body: Mapping[str, Any] | None = last.intent.data["body"]
+    return body if last.stopped is None else last.stopped.applied
 
 
 def judged(records: Iterable[Record]) -> tuple[str, ...]:

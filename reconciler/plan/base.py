@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from reconciler import diff, effect
 from reconciler.dialects.kinds import Kind
 from reconciler.models import Body
+
+SCHEDULE: Final = "the schedule"
+"""What was narrowed when all of it was removed."""
 
 
 class MovedBy(StrEnum):
@@ -33,11 +37,13 @@ class Base:
         body: canonical; `None` when the schedule was removed.
         direction: of that write.
         stored_id: the platform's id of what it stored; `None` when nothing, or unknown.
+        stopped: when it was an emergency stop: the canonical body applied before that, and the one that the stop found.
     """
 
     body: Body | None
     direction: effect.Direction = effect.Direction.LOOSEN
     stored_id: str | None = None
+    stopped: tuple[Body | None, Body] | None = None
 
 
 def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> MovedBy:
@@ -74,11 +80,18 @@ def narrowed_by_hand(
     """Return what somebody narrowed since base and applying would widen again; empty when the manifest has moved since, too.
 
     A schedule that was removed by hand is the narrowest of all. What was widened by hand is not here: it is narrowed again like any change.
+    Where an emergency stop left nothing, it is what the stop found that counts: to release it is not to undo what was narrowed before.
     """
-    if base is None or base.body is None or desired != base.body:
+    if base is None:
+        return ()
+    if base.stopped is not None:
+        body, found = base.stopped
+        then = kind.canonical(found) if live is None else live
+        return narrowed_by_hand(Base(body), then, desired, kind)
+    if base.body is None or desired != base.body:
         return ()
     if live is None:
-        return ("the schedule",)
+        return (SCHEDULE,)
     return tuple(
         name for name in diff.moved(base.body, live) if _narrows(base.body, live, name, kind)
     )

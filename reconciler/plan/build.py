@@ -10,7 +10,7 @@ from reconciler.dialects.base import Live, Snapshot
 from reconciler.dialects.kinds import Kind
 from reconciler.effect import Direction
 from reconciler.models import Body, Desired
-from reconciler.plan.base import Base, fields_moved_by, moved_by, narrowed_by_hand
+from reconciler.plan.base import SCHEDULE, Base, fields_moved_by, moved_by, narrowed_by_hand
 from reconciler.plan.judge import Judge
 from reconciler.plan.values import Action, Operation, Origin, Plan, sha256_of
 from reconciler.policies.base import Finding, Level
@@ -185,7 +185,7 @@ def _kept_narrow(operation: Operation, base: Base | None, kind: Kind) -> Operati
     if not narrowed or not operation.direction.widens:
         return operation
     what = (
-        "its schedule was removed" if operation.live is None else f"{', '.join(narrowed)} narrowed"
+        "its schedule was removed" if narrowed == (SCHEDULE,) else f"{', '.join(narrowed)} narrowed"
     )
     why = f"{what} by hand since it was last applied, and the manifest has not changed since: --revert {operation.name} undoes that"
     return replace(operation, action=Action.HELD, would=operation.action, blocked=(why,))

@@ -198,9 +198,12 @@ class Past:
 
 
 def _base(last: audit.Applied) -> Base:
-    intent = last.intent.data
+    intent, stopped = last.intent.data, last.stopped
     return Base(
-        intent["body"], Direction(intent["direction"]), last.outcome.data.get("schedule_id")
+        intent["body"],
+        Direction(intent["direction"]),
+        last.outcome.data.get("schedule_id"),
+        (stopped.applied, stopped.found) if stopped else None,
     )
 
 
