@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from reconciler.models.base import Manifest
+from reconciler.models.base import TRUTHS, Manifest
 
 _HOMES: Final = {"CampaignSchedule": "campaign", "SkillSchedule": "skill"}
 """The module of each kind."""
@@ -36,6 +36,11 @@ def model_for(document: Mapping[str, Any]) -> type[Manifest] | None:
     model = MANIFESTS.get(kind) if isinstance(kind, str) else None
     if model is None:
         return None
+    return model.Tombstone if meant_retired(document) else model
+
+
+def meant_retired(document: Mapping[str, Any]) -> bool:
+    """Return whether a document is to be read as a tombstone: also where it says so by another word for true, which is its one error then."""
     metadata = document.get("metadata")
-    retired = isinstance(metadata, Mapping) and metadata.get("retired") is True
-    return model.Tombstone if retired else model
+    retired = metadata.get("retired") if isinstance(metadata, Mapping) else None
+    return retired is True or (isinstance(retired, str) and TRUTHS.get(retired.lower(), False))
