@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import random
 import shutil
@@ -11,10 +12,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reconciler import manifests, sandbox
 from reconciler.audit import Event, RecordKind
@@ -23,7 +27,7 @@ from reconciler.dialects import campaigns
 from reconciler.dialects.base import Credentials
 from reconciler.errors import Place
 from reconciler.execute import Options
-from reconciler.execute.silence import Silencer
+from reconciler.execute.silence import TELL_S, Silencer
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Outcome
@@ -48,6 +52,7 @@ class Stop:
     def __init__(self, count: int, *faults: str, rate: float = 20.0, wait_s: float = 900.0) -> None:
         self.count, self.faults, self.rate, self.wait_s = count, faults, rate, wait_s
         self.told: list[str] = []
+        self.told_at: list[float] = []
         self.outcomes: list[Outcome] = []
         self.stop_after = lambda _: False
 
@@ -92,6 +97,7 @@ class Stop:
 
         def progress(line: str) -> None:
             self.told.append(line)
+            self.told_at.append(now())
             if self.stop_after(line):
                 stop.set()
 
@@ -140,6 +146,37 @@ def test_a_dialer_that_stays_locked_is_named_and_the_wait_ends() -> None:
     assert [ended[key].done for key in sorted(ended)] == [True, False, True]
     assert (ended["1000001"].code, ended["1000001"].message) == (75, "the dialer is locked")
     assert stop.took_s <= 61
+
+
+@given(wait_s=st.integers(0, 7200))
+@settings(max_examples=10)
+def test_a_wait_is_told_once_and_again_only_after_growing_pauses(wait_s: int) -> None:
+    stop = Stop(1, "locked:1000000", wait_s=float(wait_s)).run()
+    pauses = [later - earlier for earlier, later in pairwise(stop.told_at)]
+    assert bool(stop.told) == (wait_s >= 30)
+    assert all(second > first for first, second in pairwise(pauses))
+    assert len(stop.told) <= 2 + math.log2(1 + wait_s / TELL_S)
+    assert all("for " in line and " s at most" in line for line in stop.told)
+
+
+def test_how_to_stop_waiting_is_said_once_however_many_are_waited_for() -> None:
+    stop = Stop(5, "locked", wait_s=300).run()
+    assert [line.count("Ctrl-C") for line in stop.told].count(1) == 1
+    assert "Ctrl-C" in stop.told[0]
+    assert "--wait SECONDS" in stop.told[0]
+
+
+def test_a_wait_that_changes_is_told_at_once() -> None:
+    stop = Stop(1, "locked:1000000:for=100", "503:DELETE *:times=9")
+    stop.run()
+    reasons = {line.partition("; trying again")[0] for line in stop.told}
+    assert any("locked" in each for each in reasons)
+    assert any("503" in each for each in reasons)
+
+
+def test_an_object_that_cannot_be_looked_at_is_told_once() -> None:
+    stop = Stop(1, "403:GET */1000000*", wait_s=40).run()
+    assert len([line for line in stop.told if "cannot be looked at" in line]) == 1
 
 
 @pytest.mark.parametrize(
