@@ -7,6 +7,8 @@ import json
 import math
 import os
 import random
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -148,7 +150,7 @@ def test_a_dialer_that_stays_locked_is_named_and_the_wait_ends() -> None:
     assert stop.took_s <= 61
 
 
-@given(wait_s=st.integers(0, 7200))
+@given(wait_s=st.integers(0, 3599))  # then the deadline is what it waits for, which is news
 @settings(max_examples=10)
 def test_a_wait_is_told_once_and_again_only_after_growing_pauses(wait_s: int) -> None:
     stop = Stop(1, "locked:1000000", wait_s=float(wait_s)).run()
@@ -345,7 +347,9 @@ def test_what_lies_beside_the_folder_of_a_named_tenant_keeps_no_stop_waiting(
 
 def test_a_stop_by_the_platforms_id_needs_no_manifest(desk: Desk, server: sandbox.World) -> None:
     assert halt(desk, "2001") == 0
-    assert "reconcile release 'Collections Pilot' --reason" in desk.out  # one word for the shell
+    assert (
+        f"reconcile release {PATH} 'Collections Pilot' --reason" in desk.out
+    )  # one word for the shell
     assert silent(server, "2001")
 
 
@@ -474,12 +478,60 @@ def test_a_hold_ends_by_itself(desk: Desk, server: sandbox.World) -> None:
 
 def test_the_end_of_a_hold_in_another_zone_is_told_in_utc() -> None:
     until = datetime.fromisoformat("2099-01-01T20:30:00-05:00")
-    assert "on 2099-01-02 at 01:30 UTC" in how_it_ends([Target("x", KEY, NAME, None)], until)
+    assert "on 2099-01-02 at 01:30 UTC" in how_it_ends(
+        Path(PATH), [Target("x", KEY, NAME, None)], until
+    )
 
 
 def test_a_name_of_the_platform_is_no_command_for_whoever_copies_it() -> None:
-    said = how_it_ends([Target("x", KEY, "a $(reboot)", None)], None)
-    assert "reconcile release 'a $(reboot)' --reason" in said
+    said = how_it_ends(Path("my $x"), [Target("x", KEY, "a $(reboot)", None)], None)
+    assert "reconcile release 'my $x' 'a $(reboot)' --reason" in said
+
+
+def test_the_command_that_ends_a_hold_is_whole_however_many_there_are() -> None:
+    targets = [Target("x", str(key), f"c{key}", None) for key in range(20)]
+    assert "release a c0 c1 c2 c3 c4 c5 c6 c7 --reason TEXT" in how_it_ends(
+        Path("a"), targets[:8], None
+    )
+    said = how_it_ends(Path("a"), targets, None)
+    assert "reconcile release a c0 --reason TEXT (likewise the others, or --all" in said
+
+
+def test_the_commands_that_a_plan_names_for_what_is_held_can_be_copied(
+    desk: Desk, server: sandbox.World
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    server.faults.add(f"locked:{KEY}")
+    assert halt(desk, NAME, "--wait", "0") == 75
+    desk.run("plan", PATH)
+    again, ends = sorted(re.findall(r"`(reconcile [^`]*)`", desk.out))
+    server.faults.clear()
+    assert desk.run(*shlex.split(again)[1:]) == 0
+    assert silent(server, KEY)
+    assert desk.run(*shlex.split(ends)[1:]) == 0
+    assert "2 holds ended" in desk.out
+
+
+def test_a_second_stop_replaces_no_reason_of_the_first(desk: Desk, server: sandbox.World) -> None:
+    assert halt(desk, NAME) == 0
+    assert desk.run("halt", PATH, NAME, "--reason", "wrong list") == 0
+    desk.run("plan", PATH)
+    assert "calls at night" in desk.out
+    assert "wrong list" in desk.out
+    assert desk.run("release", PATH, NAME, "--reason", "both mended", "--format", "json") == 0
+    assert [each["reason"] for each in json.loads(desk.out)] == ["calls at night", "wrong list"]
+    desk.run("plan", PATH)
+    assert "halted by" not in desk.out
+
+
+def test_a_hold_is_released_by_each_name_that_it_was_asked_for_by(
+    desk: Desk, server: sandbox.World
+) -> None:
+    assert halt(desk, NAME) == 0
+    desk.edit(f"name: {NAME}", "name: new-name", f"{NAME}.yaml")
+    assert halt(desk, "new-name") == 0
+    assert desk.run("release", PATH, NAME, "--reason", "x") == 0
+    assert "2 holds ended" in desk.out
 
 
 def test_a_running_apply_loses_its_lock_to_a_stop(desk: Desk, server: sandbox.World) -> None:
