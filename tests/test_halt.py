@@ -509,7 +509,7 @@ def test_the_commands_that_a_plan_names_for_what_is_held_can_be_copied(
     assert desk.run(*shlex.split(again)[1:]) == 0
     assert silent(server, KEY)
     assert desk.run(*shlex.split(ends)[1:]) == 0
-    assert "2 holds ended" in desk.out
+    assert "2 holds on 1 object ended" in desk.out
 
 
 def test_a_second_stop_replaces_no_reason_of_the_first(desk: Desk, server: sandbox.World) -> None:
@@ -531,7 +531,7 @@ def test_a_hold_is_released_by_each_name_that_it_was_asked_for_by(
     desk.edit(f"name: {NAME}", "name: new-name", f"{NAME}.yaml")
     assert halt(desk, "new-name") == 0
     assert desk.run("release", PATH, NAME, "--reason", "x") == 0
-    assert "2 holds ended" in desk.out
+    assert "2 holds on 1 object ended" in desk.out
 
 
 def test_a_running_apply_loses_its_lock_to_a_stop(desk: Desk, server: sandbox.World) -> None:

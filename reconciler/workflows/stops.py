@@ -239,9 +239,10 @@ def released(tenant: str, ended: Sequence[Sequence[Record]], reason: str) -> Rep
         for holds in ended
     )
     every = [hold for holds in ended for hold in holds]
+    on = f" on {count(len(ended), 'object')}" if len(every) > len(ended) else ""
     return Report(
         title=f"Release of tenant {tenant}",
-        verdict=f"{count(len(every), 'hold')} ended; nothing dials by that: the next apply plans it again"
+        verdict=f"{count(len(every), 'hold')}{on} ended; nothing dials by that: the next apply plans it again"
         if every
         else "nothing was held",
         tone=Tone.GOOD,
