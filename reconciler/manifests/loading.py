@@ -292,8 +292,8 @@ def _the_only(documents: tuple[Document, ...], file: str) -> Document:
 _NOTHING: Mapping[str, Any] = {}
 
 _EMPTIED = (
-    "holds no manifest, which retires nothing: what it held goes on dialing. Restore it with metadata.retired: true to remove the"
-    " schedule, or delete a file that is to hold none"
+    "holds no manifest, which retires nothing: what it held goes on dialing. Bring that back (to remove a campaign's schedule:"
+    " with metadata.retired: true), or delete the file if it is to hold none"
 )
 
 
