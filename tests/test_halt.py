@@ -524,6 +524,16 @@ def test_a_second_stop_replaces_no_reason_of_the_first(desk: Desk, server: sandb
     assert "halted by" not in desk.out
 
 
+def test_a_hold_without_a_name_is_told_by_its_object(desk: Desk, server: sandbox.World) -> None:
+    """Whoever can push can write records with anything in them; a plan must still say what is held."""
+    head = git(desk.folder, "rev-parse", "HEAD").strip()
+    odd = {"target": KEY, "reason": "r"}
+    event = Event(RecordKind.HOLD, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
+    ledger(desk.folder).append([event])
+    desk.run("plan", PATH)
+    assert f"reconcile release {PATH} {KEY} --reason TEXT" in desk.out
+
+
 def test_a_hold_is_released_by_each_name_that_it_was_asked_for_by(
     desk: Desk, server: sandbox.World
 ) -> None:

@@ -207,7 +207,10 @@ def _base(last: audit.Applied) -> Base:
 def _hold(holds: Sequence[Record], path: Path) -> str:
     """Return why an object is held, by every stop that stands, and the command that ends it."""
     stops = dict.fromkeys(map(_stop, holds))
-    name = shlex.quote(str(holds[-1].data["name"]))  # a name on the platform may hold anything
+    last = holds[-1].data
+    name = shlex.quote(
+        str(last.get("name") or last["target"])
+    )  # a name on the platform may hold anything
     ends = f"reconcile release {shlex.quote(str(path))} {name} --reason TEXT"
     return f"halted by {', and by '.join(stops)}; end it with `{ends}`"
 
