@@ -103,13 +103,16 @@ def settings(**options: Any) -> Settings:
     return replace(found, credentials=Credentials("client-1", SECRET))
 
 
-def client_of(platform: Platform, **options: Any) -> Client:
-    """A client on the running loop's time. Ask for it inside `play`."""
+def client_of(
+    platform: Platform, *, progress: Callable[[str], object] = print, **options: Any
+) -> Client:
+    """A client on the running loop's time, whose progress the canary's test can hear. Ask for it inside `play`."""
     return Client(
         campaigns,
         settings(**options),
         transport_factory=lambda: httpx.MockTransport(platform),
         monotonic=now,
+        progress=progress,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -515,6 +516,43 @@ def test_of_two_stops_with_an_end_the_later_end_counts():
     ]
     assert set(audit.holds(chained(holds), now=ends[1])) == {"1"}
     assert set(audit.holds(chained(holds), now=ends[0])) == set()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("12"),
+            st.sampled_from(["hold", "release"]),
+            st.none() | st.integers(1, 4),
+        ),
+        max_size=8,
+    ),
+    st.integers(0, 5),
+)
+def test_what_counts_is_one_of_what_stands_and_none_of_it_lasts_longer(story, hours):
+    """Every stop since the last release stands until it is over by itself, in the order of the records."""
+    events, expected = [], {"1": [], "2": []}
+    now = START + timedelta(hours=hours)
+    for i, (key, what, end) in enumerate(story):
+        maker = run(COMMIT, f"r{i}")
+        if what == "release":
+            events.append(maker.release(key, name="a", reason="go"))
+            expected[key] = []
+        else:
+            until = None if end is None else START + timedelta(hours=end)
+            events.append(maker.hold(key, name="a", reason=f"stop {i}", until=until))
+            if until is None or until > now:
+                expected[key].append((f"stop {i}", end))
+    records = chained(events)
+    standing = audit.standing(records, now=now)
+    told = {key: [each.data["reason"] for each in held] for key, held in standing.items()}
+    assert told == {key: [reason for reason, _ in held] for key, held in expected.items() if held}
+    counts = audit.holds(records, now=now)
+    assert counts.keys() == standing.keys()
+    for key, hold in counts.items():
+        ends = [math.inf if end is None else end for _, end in expected[key]]
+        assert dict(expected[key])[hold.data["reason"]] in {max(ends), None}
+        assert (hold.data["until"] is None) == (max(ends) == math.inf)
 
 
 @pytest.mark.parametrize("text", ["x", "ж", "漢", "😀", "\u202e", "\U000e0001", '"', "\\"])

@@ -99,8 +99,54 @@ def test_show_takes_a_commit_and_its_beginning(desk: Shared) -> None:
     for asked in (head, head[:7]):
         assert desk.run("audit", "show", asked, PATH) == 0
         assert "7 records about" in desk.out
-    assert desk.run("audit", "show", head[:6], PATH) == 0
-    assert "no record is about" in desk.out
+
+
+@pytest.mark.parametrize("name", ["HEAD", "main", "HEAD^{}", "first", "@~1"])
+def test_show_takes_every_name_that_git_has_for_a_commit(desk: Shared, name: str) -> None:
+    git(desk.folder, "tag", "-a", "first", "-m", "first")
+    if name == "@~1":
+        git(desk.folder, "commit", "-q", "--allow-empty", "-m", "more")
+    assert desk.run("audit", "show", name, PATH) == 0
+    head = git(desk.folder, "rev-parse", "first^{commit}")
+    assert desk.out.splitlines()[-1] == f"7 records about {name} ({head[:12]})"
+
+
+def test_show_says_of_what_is_known_and_was_never_applied_that_there_is_no_record(
+    desk: Shared,
+) -> None:
+    git(desk.folder, "commit", "-q", "--allow-empty", "-m", "more")
+    for asked in ("HEAD", "spring-renewals", "1001"):
+        assert desk.run("audit", "show", asked, PATH) == 0
+        assert desk.out.splitlines()[-1].startswith(f"no record is about {asked}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("spring-renewalz", "did you mean spring-renewals?"),
+        ("campaign-1004", "did you mean campaign-1003?"),
+        ("HEAD~7", "names are appointment-reminders, campaign-1002, campaign-1003,"),
+        ("f" * 40, "names are"),
+        ("nobody", "names are"),
+        ("a..b", "names are"),
+        ("", "names are"),
+    ],
+)
+def test_a_name_that_nobody_has_is_64_and_says_what_to_name(
+    desk: Shared, asked: str, hint: str
+) -> None:
+    said = desk.says(64, "audit", "show", asked, PATH)
+    assert f"called {asked!r}: name a commit, a manifest or an id" in said
+    assert hint in said
+
+
+@pytest.mark.parametrize("command", [["audit", "log"], ["audit", "show", "x"], ["lock", "status"]])
+def test_outside_of_a_repository_it_is_said_where_to_ask(
+    desk: Shared, tmp_path: Path, command: list[str]
+) -> None:
+    shutil.copytree(SAMPLES, tmp_path / "out" / "acme")
+    said = desk.says(1, *command, str(tmp_path / "out" / "acme"))
+    assert "run this in the clone that applies, or name a tenant's folder in it" in said
 
 
 def test_a_commit_that_was_superseded_is_told_by_the_run_that_came_after_it(desk: Shared) -> None:

@@ -307,11 +307,12 @@ def test_an_apply_with_the_read_only_client_writes_nothing(
 
 
 def test_a_platform_that_is_down_is_69(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconciler.client.DOWN_S", 0.2)
+    monkeypatch.setattr("reconciler.client.full_jitter", lambda *_: 0.0)
     monkeypatch.setenv("CXONE_TENANT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("CXONE_CLIENT_ID", "a")
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "b")
     desk.says(69, "plan", "schedules/sandbox")
+    assert desk.err.count("trying again, for 60 s at most") == 1
 
 
 def test_a_dialer_locked_beyond_the_wait_is_75_and_the_next_run_finishes(

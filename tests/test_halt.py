@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import random
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reconciler import manifests, sandbox
 from reconciler.audit import Event, RecordKind
@@ -23,7 +29,7 @@ from reconciler.dialects.base import Credentials
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import Place
 from reconciler.execute import Options
-from reconciler.execute.silence import Silencer
+from reconciler.execute.silence import TELL_S, Silencer
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Outcome
@@ -48,6 +54,7 @@ class Stop:
     def __init__(self, count: int, *faults: str, rate: float = 20.0, wait_s: float = 900.0) -> None:
         self.count, self.faults, self.rate, self.wait_s = count, faults, rate, wait_s
         self.told: list[str] = []
+        self.told_at: list[float] = []
         self.outcomes: list[Outcome] = []
         self.stop_after = lambda _: False
 
@@ -92,6 +99,7 @@ class Stop:
 
         def progress(line: str) -> None:
             self.told.append(line)
+            self.told_at.append(now())
             if self.stop_after(line):
                 stop.set()
 
@@ -140,6 +148,37 @@ def test_a_dialer_that_stays_locked_is_named_and_the_wait_ends() -> None:
     assert [ended[key].done for key in sorted(ended)] == [True, False, True]
     assert (ended["1000001"].code, ended["1000001"].message) == (75, "the dialer is locked")
     assert stop.took_s <= 61
+
+
+@given(wait_s=st.integers(0, 3599))  # then the deadline is what it waits for, which is news
+@settings(max_examples=10)
+def test_a_wait_is_told_once_and_again_only_after_growing_pauses(wait_s: int) -> None:
+    stop = Stop(1, "locked:1000000", wait_s=float(wait_s)).run()
+    pauses = [later - earlier for earlier, later in pairwise(stop.told_at)]
+    assert bool(stop.told) == (wait_s >= 30)
+    assert all(second > first for first, second in pairwise(pauses))
+    assert len(stop.told) <= 2 + math.log2(1 + wait_s / TELL_S)
+    assert all("for " in line and " s at most" in line for line in stop.told)
+
+
+def test_how_to_stop_waiting_is_said_once_however_many_are_waited_for() -> None:
+    stop = Stop(5, "locked", wait_s=300).run()
+    assert [line.count("Ctrl-C") for line in stop.told].count(1) == 1
+    assert "Ctrl-C" in stop.told[0]
+    assert "--wait SECONDS" in stop.told[0]
+
+
+def test_a_wait_that_changes_is_told_at_once() -> None:
+    stop = Stop(1, "locked:1000000:for=100", "503:DELETE *:times=9")
+    stop.run()
+    reasons = {line.partition("; trying again")[0] for line in stop.told}
+    assert any("locked" in each for each in reasons)
+    assert any("503" in each for each in reasons)
+
+
+def test_an_object_that_cannot_be_looked_at_is_told_once() -> None:
+    stop = Stop(1, "403:GET */1000000*", wait_s=40).run()
+    assert len([line for line in stop.told if "cannot be looked at" in line]) == 1
 
 
 @pytest.mark.parametrize(
@@ -325,7 +364,9 @@ def test_what_lies_beside_the_folder_of_a_named_tenant_keeps_no_stop_waiting(
 
 def test_a_stop_by_the_platforms_id_needs_no_manifest(desk: Desk, server: sandbox.World) -> None:
     assert halt(desk, "2001") == 0
-    assert "reconcile release 'Collections Pilot' --reason" in desk.out  # one word for the shell
+    assert (
+        f"reconcile release {PATH} 'Collections Pilot' --reason" in desk.out
+    )  # one word for the shell
     assert silent(server, "2001")
 
 
@@ -478,12 +519,70 @@ def test_a_hold_ends_by_itself(desk: Desk, server: sandbox.World) -> None:
 
 def test_the_end_of_a_hold_in_another_zone_is_told_in_utc() -> None:
     until = datetime.fromisoformat("2099-01-01T20:30:00-05:00")
-    assert "on 2099-01-02 at 01:30 UTC" in how_it_ends([Target("x", KEY, NAME, None)], until)
+    assert "on 2099-01-02 at 01:30 UTC" in how_it_ends(
+        Path(PATH), [Target("x", KEY, NAME, None)], until
+    )
 
 
 def test_a_name_of_the_platform_is_no_command_for_whoever_copies_it() -> None:
-    said = how_it_ends([Target("x", KEY, "a $(reboot)", None)], None)
-    assert "reconcile release 'a $(reboot)' --reason" in said
+    said = how_it_ends(Path("my $x"), [Target("x", KEY, "a $(reboot)", None)], None)
+    assert "reconcile release 'my $x' 'a $(reboot)' --reason" in said
+
+
+def test_the_command_that_ends_a_hold_is_whole_however_many_there_are() -> None:
+    targets = [Target("x", str(key), f"c{key}", None) for key in range(20)]
+    assert "release a c0 c1 c2 c3 c4 c5 c6 c7 --reason TEXT" in how_it_ends(
+        Path("a"), targets[:8], None
+    )
+    said = how_it_ends(Path("a"), targets, None)
+    assert "reconcile release a c0 --reason TEXT (likewise the others, or --all" in said
+
+
+def test_the_commands_that_a_plan_names_for_what_is_held_can_be_copied(
+    desk: Desk, server: sandbox.World
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    server.faults.add(f"locked:{KEY}")
+    assert halt(desk, NAME, "--wait", "0") == 75
+    desk.run("plan", PATH)
+    again, ends = sorted(re.findall(r"`(reconcile [^`]*)`", desk.out))
+    server.faults.clear()
+    assert desk.run(*shlex.split(again)[1:]) == 0
+    assert silent(server, KEY)
+    assert desk.run(*shlex.split(ends)[1:]) == 0
+    assert "2 holds on 1 object ended" in desk.out
+
+
+def test_a_second_stop_replaces_no_reason_of_the_first(desk: Desk, server: sandbox.World) -> None:
+    assert halt(desk, NAME) == 0
+    assert desk.run("halt", PATH, NAME, "--reason", "wrong list") == 0
+    desk.run("plan", PATH)
+    assert "calls at night" in desk.out
+    assert "wrong list" in desk.out
+    assert desk.run("release", PATH, NAME, "--reason", "both mended", "--format", "json") == 0
+    assert [each["reason"] for each in json.loads(desk.out)] == ["calls at night", "wrong list"]
+    desk.run("plan", PATH)
+    assert "halted by" not in desk.out
+
+
+def test_a_hold_without_a_name_is_told_by_its_object(desk: Desk, server: sandbox.World) -> None:
+    """Whoever can push can write records with anything in them; a plan must still say what is held."""
+    head = git(desk.folder, "rev-parse", "HEAD").strip()
+    odd = {"target": KEY, "reason": "r"}
+    event = Event(RecordKind.HOLD, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
+    ledger(desk.folder).append([event])
+    desk.run("plan", PATH)
+    assert f"reconcile release {PATH} {KEY} --reason TEXT" in desk.out
+
+
+def test_a_hold_is_released_by_each_name_that_it_was_asked_for_by(
+    desk: Desk, server: sandbox.World
+) -> None:
+    assert halt(desk, NAME) == 0
+    desk.edit(f"name: {NAME}", "name: new-name", f"{NAME}.yaml")
+    assert halt(desk, "new-name") == 0
+    assert desk.run("release", PATH, NAME, "--reason", "x") == 0
+    assert "2 holds on 1 object ended" in desk.out
 
 
 def test_a_running_apply_loses_its_lock_to_a_stop(desk: Desk, server: sandbox.World) -> None:

@@ -1,6 +1,7 @@
 """Who moved what since it was applied, and what somebody narrowed by hand: never silently widened again."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from reconciler.dialects.base import Live, Snapshot
 from reconciler.effect import Direction
+from reconciler.errors import Place
 from reconciler.plan import (
     Action,
     Base,
@@ -199,6 +201,9 @@ def test_no_hand_narrowing_is_ever_undone_without_a_word(rate, calls, dnc):
 
 
 def test_the_reason_names_the_way_out():
-    """The reason and the way out stand in the plan."""
-    _, operation = planned(make_desired(body=BASE), live(dial_rate=5.0))
-    assert operation.blocked[0].endswith(f"--revert {operation.name} undoes that")
+    """The reason and the way out stand in the plan, as a command to be copied."""
+    wanted = replace(make_desired(body=BASE), place=Place("my schedules/acme/spring.yaml", 3, 1))
+    _, operation = planned(wanted, live(dial_rate=5.0))
+    name = operation.name
+    ends = f"`reconcile apply 'my schedules/acme' {name} --revert {name}`"
+    assert operation.blocked[0].endswith(f"undo that with {ends}")

@@ -170,10 +170,14 @@ def test_a_tombstone_is_not_brought_back(campaigns):
 
 
 def test_an_existing_file_is_never_overwritten(campaigns):
-    (campaigns.folder / "loyalty-survey.yaml").write_text("# mine\n")
+    """Another object's manifest stands in the file that would be written."""
+    taken = campaigns.folder / "loyalty-survey.yaml"
+    campaigns.run("1003")
+    (campaigns.folder / "warranty-reminders.yaml").rename(taken)
+    before = taken.read_text()
     report = campaigns.run("1004")
     assert "exists" in report.data["left"][0]["reason"]
-    assert (campaigns.folder / "loyalty-survey.yaml").read_text() == "# mine\n"
+    assert taken.read_text() == before
 
 
 # --- the law ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import ManifestError, Place, ReconcileError, UsageError
-from reconciler.manifests import Folder, explain_compiled, find_tenants, load
+from reconciler.manifests import Folder, explain_compiled, find_tenants, load, load_readable
 
 TENANT = """\
 apiVersion: cxone.reconciler/v1
@@ -123,6 +123,25 @@ def test_a_tombstone_needs_its_campaign_alone_and_takes_no_profile(folder: Path)
     assert explain_compiled(winter) == []
 
 
+@pytest.mark.parametrize("word", ["yes", "Yes", "on", "y", '"true"'])
+def test_a_tombstone_by_another_word_for_true_is_one_error_and_retires_nothing(
+    folder: Path, word: str
+) -> None:
+    (folder / "winter.yaml").write_text(TOMBSTONE.replace("true", word))
+    (said,) = problems(folder)
+    assert "metadata.retired must be true or false, without quotes" in said
+    assert said.endswith((": write true", ": write it without quotes"))
+
+
+def test_a_manifest_that_is_not_retired_by_another_word_is_read_in_full(folder: Path) -> None:
+    text = MANIFEST.replace("  name: spring\n", "  name: spring\n  retired: no\n")
+    (folder / "spring.yaml").write_text(text.replace("  dial_rate: 25\n", "  dial_rte: 25\n"))
+    assert [said.partition(": ")[2] for said in problems(folder)] == [
+        'metadata.retired must be true or false, without quotes, not "no": write false',
+        'unknown key "dial_rte" in spec: did you mean dial_rate?',
+    ]
+
+
 def test_one_file_or_many_nested_or_not_in_any_order_say_the_same(folder: Path) -> None:
     (folder / "b").mkdir()
     (folder / "b" / "summer.yml").write_text(SECOND)
@@ -219,15 +238,26 @@ def test_one_campaign_or_one_name_for_two_manifests_names_both_places(folder: Pa
     (folder / "a.yaml").write_text(MANIFEST.replace("name: spring", "name: autumn"))
     (folder / "b.yaml").write_text(SECOND.replace("summer", "spring"))
     assert problems(folder) == [
-        "schedules/acme/spring.yaml:1:1: CampaignSchedule '1001' is claimed here and by 'autumn' at schedules/acme/a.yaml:1:1: keep one of them",
-        "schedules/acme/spring.yaml:1:1: metadata.name 'spring' is taken by the manifest at schedules/acme/b.yaml:1:1: choose another",
+        "schedules/acme/spring.yaml:1:1: CampaignSchedule '1001' is claimed by two manifests, 'autumn' at schedules/acme/a.yaml:1:1 and 'spring' at schedules/acme/spring.yaml:1:1: keep one of them",
+        "schedules/acme/spring.yaml:1:1: two manifests have the metadata.name 'spring', at schedules/acme/b.yaml:1:1 and schedules/acme/spring.yaml:1:1: rename one of them",
     ]
+
+
+@pytest.mark.parametrize("copy", ["copy.yaml", "z-copy.yaml"])
+def test_a_copy_is_one_problem_that_blames_neither_file(folder: Path, copy: str) -> None:
+    """Files are read in the order of their names, which does not tell which of them is the original."""
+    (folder / copy).write_text(MANIFEST)
+    (said,) = problems(folder)
+    first, second = sorted([copy, "spring.yaml"])
+    assert said.endswith(
+        f"'1001' is claimed by two manifests, 'spring' at schedules/acme/{first}:1:1 and 'spring' at schedules/acme/{second}:1:1: keep one of them"
+    )
 
 
 def test_a_tombstone_still_claims_its_campaign(folder: Path) -> None:
     (folder / "winter.yaml").write_text(TOMBSTONE.replace("1003", "1001"))
     (said,) = problems(folder)
-    assert "'1001' is claimed here and by 'spring' at" in said
+    assert "'1001' is claimed by two manifests, 'spring' at" in said
 
 
 @pytest.mark.parametrize(
@@ -363,13 +393,30 @@ def test_nothing_at_a_path_is_a_wrong_call(folder: Path) -> None:
 
 
 def test_no_manifests_is_an_error_and_not_no_changes(folder: Path) -> None:
-    (folder / "spring.yaml").write_text("# nothing yet\n")
+    (folder / "spring.yaml").unlink()
     said = (
         "no manifests: name a tenant's folder (it holds tenant.yaml), or a folder of such folders"
     )
     assert problems(folder) == [f"schedules/acme: {said}"]
     Path("empty").mkdir()
     assert problems(Path("empty")) == [f"empty: {said}"]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "---\n", "# " + MANIFEST.replace("\n", "\n# ")])
+def test_an_emptied_manifest_is_an_error_with_its_name_for_it_retires_nothing(
+    folder: Path, text: str
+) -> None:
+    (folder / "summer.yaml").write_text(SECOND)
+    (folder / "spring.yaml").write_text(text)
+    (said,) = problems(folder)
+    assert said.startswith("schedules/acme/spring.yaml: holds no manifest, which retires nothing")
+    assert "metadata.retired: true" in said
+
+
+def test_an_emptied_manifest_keeps_no_stop_from_the_others(folder: Path) -> None:
+    (folder / "summer.yaml").write_text(SECOND)
+    (folder / "spring.yaml").write_text("")
+    assert [one.name for one in load_readable(folder).desired] == ["summer"]
 
 
 def test_manifests_outside_a_tenant_are_not_silently_left_out(folder: Path) -> None:

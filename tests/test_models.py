@@ -417,7 +417,7 @@ def test_only_names_that_iana_knows_are_zones(name: str, hint: str) -> None:
         (
             ("spec", "dnc_verification"),
             "no",
-            'dnc_verification must be true or false, without quotes, not "no"',
+            'dnc_verification must be true or false, without quotes, not "no": write false',
         ),
         (("spec", "timezone"), "EST", None),
         (
@@ -471,7 +471,7 @@ def test_only_names_that_iana_knows_are_zones(name: str, hint: str) -> None:
         (
             ("metadata", "retired"),
             "yes",
-            'metadata.retired must be true or false, without quotes, not "yes"',
+            'metadata.retired must be true or false, without quotes, not "yes": write true',
         ),
         (
             ("compliance", "jurisdictions"),

@@ -241,16 +241,19 @@ def test_a_hold_leaves_an_object_alone_and_says_why():
     assert not operation.executable
 
 
+AGAIN = "halted by ops; it still dials, stop it again with `reconcile halt schedules/acme campaign-1001 --reason TEXT`"
+
+
 def test_a_hold_that_the_dialer_has_not_obeyed_is_no_silence():
     operation = one(WANTED, make_live(stored=LESS), held={"1001": "halted by ops"})
-    assert operation.blocked == ("halted by ops; it still dials: run `reconcile halt` again",)
+    assert operation.blocked == (AGAIN,)
 
 
 def test_what_is_held_and_dials_as_desired_is_told_and_left_alone():
     """Somebody stored it again after the stop: "as its manifest says" would hide that it dials."""
     operation = one(WANTED, make_live(), held={"1001": "halted by ops"})
     assert (operation.action, operation.executable) == (Action.HELD, False)
-    assert operation.blocked == ("halted by ops; it still dials: run `reconcile halt` again",)
+    assert operation.blocked == (AGAIN,)
 
 
 def test_a_hold_on_what_is_retired_and_silent_is_nothing():

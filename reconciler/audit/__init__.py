@@ -35,6 +35,7 @@ from reconciler.audit.queries import (
     holds,
     judged,
     open_intents,
+    standing,
 )
 from reconciler.audit.records import (
     FIRST,
@@ -82,5 +83,6 @@ __all__ = [
     "marks",
     "open_intents",
     "stamp",
+    "standing",
     "verify",
 ]

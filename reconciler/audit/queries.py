@@ -127,21 +127,27 @@ def judged(records: Iterable[Record]) -> tuple[str, ...]:
 
 
 def holds(records: Iterable[Record], *, now: datetime) -> dict[str, Record]:
-    """Return the hold that stands on each object, by key: the one that lasts longest, for a second stop ends no earlier one."""
-    standing: dict[str, Record] = {}
+    """Return the hold that counts for each object, by key: the one that lasts longest, for a second stop ends no earlier one."""
+    found = standing(records, now=now)
+    return {target: max(reversed(each), key=_lasts) for target, each in found.items()}
+
+
+def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Record, ...]]:
+    """Return every hold that stands on each object, by key, in order: each was asked for with a reason of its own, and one release ends them all."""
+    found: dict[str, list[Record]] = {}
     for record in records:
         if record.kind is RecordKind.HOLD:
-            before = standing.get(record.data["target"])
-            if before is None or _lasts(record) >= _lasts(before):
-                standing[record.data["target"]] = record
+            found.setdefault(record.data["target"], []).append(record)
         elif record.kind is RecordKind.RELEASE:
-            standing.pop(record.data["target"], None)
+            found.pop(record.data["target"], None)
     moment = stamp(now)
-    return {
-        target: record
-        for target, record in standing.items()
-        if record.data.get("until") is None or record.data["until"] > moment
+    stands = {
+        target: tuple(
+            each for each in held if each.data.get("until") is None or each.data["until"] > moment
+        )
+        for target, held in found.items()
     }
+    return {target: held for target, held in stands.items() if held}
 
 
 def _lasts(hold: Record) -> tuple[bool, str]:

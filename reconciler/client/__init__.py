@@ -54,6 +54,10 @@ DOWN_S: Final = 60.0
 """Seconds without any usable answer after which no call is tried again."""
 
 
+def _tell_nobody(_: str) -> None:
+    """Go on."""
+
+
 @dataclass(slots=True)
 class _Tries:
     """What one call has been through."""
@@ -82,6 +86,7 @@ class Client:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
+        progress: Callable[[str], object] = _tell_nobody,
     ) -> None:
         """Prepare; nothing is sent before the first `run`. The deadline counts from here.
 
@@ -92,6 +97,7 @@ class Client:
             sleep: waits seconds.
             monotonic: seconds on a clock that never goes back.
             rng: where jitter comes from.
+            progress: told one line when the platform gives no usable answer and is asked again; no secret, and no host.
 
         Raises:
             ValueError: the settings hold no credentials.
@@ -120,6 +126,8 @@ class Client:
         self._door = asyncio.Lock()
         self._pacer = Pacer(settings.options.requests_per_second, settings.options.burst_s)
         self._until = monotonic() + settings.options.deadline_s
+        self._progress = progress
+        self._told_at = float("-inf")
         self._down_since: float | None = None
         self._clock: tuple[datetime, float] | None = None
         self._may_write: Callable[[], Awaitable[bool]] | None = None
@@ -294,7 +302,19 @@ class Client:
                 f"{safe(call.where)}: no usable answer in {many} (last: {reason}): the platform is down or out of reach, "
                 "run again later"
             )
+        self._tell(call, reason, DOWN_S - (now - self._down_since))
         await self._pause(wait_s, f"{safe(call.where)} got no usable answer ({reason}) and")
+
+    def _tell(self, call: Call, reason: str, left_s: float) -> None:
+        """Tell whoever waits that nobody answers, and how long that is borne: once, however many calls fail, and after a while again."""
+        now = self._monotonic()
+        if now - self._told_at < DOWN_S:
+            return
+        self._told_at = now
+        wait_s = min(left_s, max(self.left_s, 0.0))
+        self._progress(
+            f"{safe(call.where)}: no usable answer ({safe(reason)}): trying again, for {wait_s:.0f} s at most"
+        )
 
     async def _pause(self, seconds: float, who: str) -> None:
         if seconds >= self.left_s:

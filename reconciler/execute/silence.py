@@ -29,8 +29,44 @@ BELIEVE_S: Final = 10.0
 RETRY_S: Final = 2.0
 """Seconds before an error is tried again; doubled each time, up to the pause for a locked dialer."""
 
+STOP_WAITING: Final = " (Ctrl-C ends the wait and leaves it dialing; --wait SECONDS limits it)"
+"""What whoever watches a wait must know to get out of it: said once a run."""
+
+TELL_S: Final = 60.0
+"""Seconds after which a wait that goes on is told again; doubled each time, for nothing is new by then."""
+
 LOOK_S: Final = 60.0
 """Seconds between two looks while there is still something to stop: requests are what a stop is short of."""
+
+
+@dataclass(slots=True)
+class _Wait:
+    """One object's wait, told once: again only when it changes, and after growing pauses.
+
+    Attributes:
+        name: the object's, in what is told.
+        monotonic: seconds.
+        progress: told a line.
+    """
+
+    name: str
+    monotonic: Callable[[], float]
+    progress: Callable[[str], None]
+    _told: str = ""
+    _again_at: float = 0.0
+    _pause_s: float = TELL_S
+
+    def tell(self, why: str, then: str = "") -> None:
+        """Tell `why` when it is news, or was told long ago; `then` is said with it and is no news by itself."""
+        now = self.monotonic()
+        if why != self._told:
+            self._told, self._pause_s = why, TELL_S
+        elif now < self._again_at:
+            return
+        else:
+            self._pause_s *= 2
+        self._again_at = now + self._pause_s
+        self.progress(f"{self.name}: {why}{then}")
 
 
 @dataclass(slots=True)
@@ -57,6 +93,7 @@ class Silencer:
     progress: Callable[[str], None]
     stop: asyncio.Event
     _lookout: Lookout = field(init=False)
+    _how: str = STOP_WAITING
 
     def __post_init__(self) -> None:
         self._lookout = Lookout(
@@ -78,6 +115,8 @@ class Silencer:
 
     async def _stopped(self, operation: Operation, slots: asyncio.Semaphore) -> Outcome:
         until = self.monotonic() + self.options.wait_s
+        wait = _Wait(operation.name, self.monotonic, self.progress)
+        blind = _Wait(operation.name, self.monotonic, self.progress)
         for tries in itertools.count(1):
             async with slots:
                 ended = await self._asked(operation, tries)
@@ -89,7 +128,7 @@ class Silencer:
             if ended.result is Result.UNKNOWN:
                 wait_s = min(RETRY_S * 2.0 ** (tries - 1), RELOCK_PAUSE_S)
             if ended.done:
-                if (live := await self._silent(operation)) is not None:
+                if (live := await self._silent(operation, blind)) is not None:
                     return replace(ended, activated_at=live.activated_at)
                 wait_s = 0.0
                 ended = replace(
@@ -98,9 +137,9 @@ class Silencer:
             if self.stop.is_set() or self.monotonic() + wait_s > until:
                 return replace(ended, code=NotFinished.exit_code)
             left_s = until - self.monotonic()
-            self.progress(
-                f"{operation.name}: still dials, {ended.message}; trying again, for {left_s:.0f} s at most"
-            )
+            then = f"; trying again, for {left_s:.0f} s at most{self._how}"
+            self._how = ""
+            wait.tell(f"still dials, {ended.message}", then)
             await self._pause(wait_s)
         raise AssertionError("unreachable: the count has no end")
 
@@ -117,7 +156,7 @@ class Silencer:
             return Outcome(operation, Result.DELETED, tries=tries, wrote=True)
         return Outcome(operation, Result.STORED_NOT_ACTIVE, waiting.reason, tries=tries, wrote=True)
 
-    async def _silent(self, operation: Operation) -> Live | None:
+    async def _silent(self, operation: Operation, blind: _Wait) -> Live | None:
         """Return the object once it is silent; `None` when it is not for longer than a dialer takes."""
         until = self.monotonic() + BELIEVE_S
         while True:
@@ -126,7 +165,7 @@ class Silencer:
                 if self.dialect.KINDS[operation.kind].is_silent(live):
                     return live
             except ReconcileError as error:  # a look that fails is no news about the object
-                self.progress(f"{operation.name}: cannot be looked at: {error}")
+                blind.tell(f"cannot be looked at: {error}")
             if self.stop.is_set() or self.monotonic() > until:
                 return None
             await self._pause(POLL_S)

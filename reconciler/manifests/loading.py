@@ -245,6 +245,8 @@ class _Loader:
         """Compile a file's documents; when one is wrong, read the file again, this time with places."""
         try:
             documents = read(data, file, keep_places=self._keep)
+            if not documents:
+                self._problems.add(Problem(Place(file), _EMPTIED))
             self._desired += [self._compile(Source(file, document)) for document in documents]
         except ManifestError:
             self._add_what_is_right(data, file)
@@ -303,6 +305,11 @@ def _the_only(documents: tuple[Document, ...], file: str) -> Document:
 
 _NOTHING: Mapping[str, Any] = {}
 
+_EMPTIED = (
+    "holds no manifest, which retires nothing: what it held goes on dialing. Bring that back (to remove a campaign's schedule:"
+    " with metadata.retired: true), or delete the file if it is to hold none"
+)
+
 
 def _no_kind(source: Source, document: Mapping[str, Any]) -> Problem:
     kind, known = document.get("kind"), " or ".join(MANIFESTS)
@@ -318,15 +325,22 @@ def _no_kind(source: Source, document: Mapping[str, Any]) -> Problem:
 
 
 def _claimed_twice(desired: Iterable[Desired]) -> Iterator[Problem]:
-    """Yield a problem for each object that two manifests claim, and for each name that two have; in the order of files."""
+    """Yield a problem for each object that two manifests claim, and for each name that two have; in the order of files.
+
+    Which of the two is the copy cannot be told from them, so neither is blamed.
+    """
     keys: dict[tuple[str, str], Desired] = {}
     names: dict[str, Desired] = {}
     for one in desired:
-        first = keys.setdefault((one.kind, one.key), one)
-        if first is not one:
-            text = f"{one.kind} {one.key!r} is claimed here and by {first.name!r} at {first.place}: keep one of them"
+        claims = keys.setdefault((one.kind, one.key), one)
+        if claims is not one:
+            text = f"{one.kind} {one.key!r} is claimed by two manifests, {_named(claims)} and {_named(one)}: keep one of them"
             yield Problem(one.place, text)
-        first = names.setdefault(one.name, one)
-        if first is not one:
-            text = f"metadata.name {one.name!r} is taken by the manifest at {first.place}: choose another"
+        named = names.setdefault(one.name, one)
+        if named is not one and named is not claims:  # a copy is one problem
+            text = f"two manifests have the metadata.name {one.name!r}, at {named.place} and {one.place}: rename one of them"
             yield Problem(one.place, text)
+
+
+def _named(one: Desired) -> str:
+    return f"{one.name!r} at {one.place}"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.errors import ManifestError, Place, Problem
 from reconciler.manifests.reader import MAX_PROBLEMS, Document, Path
+from reconciler.models import meant_retired
 
 _SECTIONS = ("spec", "compliance", "pacing")
 """What a profile may supply."""
@@ -54,7 +55,7 @@ class Profiles:
         value = source.document.value
         metadata = _mapping(value.get("metadata"))
         name = metadata.get("profile")
-        if name is None or metadata.get("retired") is True:
+        if name is None or meant_retired(value):
             return Merged(value, source)
         if not isinstance(name, str) or name not in self._raw:
             known = ", ".join(self._raw) or "none"

@@ -9,7 +9,7 @@ from reconciler.models.campaign import (
     canonical,
     compile_campaign,
 )
-from reconciler.models.kinds import MANIFESTS, model_for
+from reconciler.models.kinds import MANIFESTS, meant_retired, model_for
 from reconciler.models.moments import canonical_instant, to_instant, zone
 from reconciler.models.tenant import (
     EMBEDDED,
@@ -41,6 +41,7 @@ __all__ = [
     "canonical",
     "canonical_instant",
     "compile_campaign",
+    "meant_retired",
     "model_for",
     "tenant_url",
     "to_instant",

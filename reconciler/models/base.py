@@ -7,7 +7,7 @@ one a second time, from its text.
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,12 @@ from reconciler.errors import Place
 
 API_VERSION = "cxone.reconciler/v1"
 """The version of the manifests' language."""
+
+TRUTHS: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("yes", "y", "on", "true"), True),
+    **dict.fromkeys(("no", "n", "off", "false"), False),
+}
+"""What other readers of YAML take for a truth value; here it is text."""
 
 Body: TypeAlias = Mapping[str, Any]
 """What the platform holds for one object: JSON values only. Everything that is diffed, hashed, sent and recorded."""

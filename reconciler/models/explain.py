@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from reconciler.models.base import Expects, Strict
+from reconciler.models.base import TRUTHS, Expects, Strict
 
 Loc: TypeAlias = tuple[str | int, ...]
 """Where in a document: keys and list positions."""
@@ -66,12 +66,15 @@ def _wrong(detail: ErrorDetails, expected: str) -> str:
 
 
 def _hint(detail: ErrorDetails) -> str:
-    """Return what a wrong type most often needs: quotes, or none."""
+    """Return what a wrong type most often needs: quotes, or none, or the one word for it."""
     value = detail["input"]
     if detail["type"] == "string_type" and type(value) in {int, float}:
         return f': put it in quotes, "{value}"'
     if detail["type"] in {"int_type", "float_type", "bool_type"} and isinstance(value, str):
-        return ": write it without quotes" if _is_plain(value) else ""
+        if _is_plain(value):
+            return ": write it without quotes"
+        if detail["type"] == "bool_type" and value.lower() in TRUTHS:
+            return f": write {json.dumps(TRUTHS[value.lower()])}"
     return ""
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
-from reconciler.models.base import Manifest
+from reconciler.models.base import TRUTHS, Manifest
 
 _HOMES: Final = {"CampaignSchedule": "campaign", "SkillSchedule": "skill"}
 """The module of each kind."""
@@ -42,6 +42,11 @@ def model_for(document: Mapping[str, Any]) -> type[Manifest] | None:
     model = MANIFESTS.get(kind) if isinstance(kind, str) else None
     if model is None:
         return None
+    return model.tombstone() if meant_retired(document) else model
+
+
+def meant_retired(document: Mapping[str, Any]) -> bool:
+    """Return whether a document is to be read as a tombstone: also where it says so by another word for true, which is its one error then."""
     metadata = document.get("metadata")
-    retired = isinstance(metadata, Mapping) and metadata.get("retired") is True
-    return model.tombstone() if retired else model
+    retired = metadata.get("retired") if isinstance(metadata, Mapping) else None
+    return retired is True or (isinstance(retired, str) and TRUTHS.get(retired.lower(), False))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -9,6 +11,7 @@ from reconciler import diff, effect
 from reconciler.dialects.base import Live, Snapshot
 from reconciler.dialects.kinds import Kind
 from reconciler.effect import Direction
+from reconciler.errors import Place
 from reconciler.models import Body, Desired
 from reconciler.plan.base import SCHEDULE, Base, fields_moved_by, moved_by, narrowed_by_hand
 from reconciler.plan.judge import Judge
@@ -59,7 +62,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
             operation = replace(
                 operation,
                 action=Action.HELD,
-                blocked=(_why(held[wanted.key], live, kinds[wanted.kind]),),
+                blocked=(_why(held[wanted.key], wanted, live, kinds[wanted.kind]),),
             )
         elif wanted.key not in revert:
             operation = _kept_narrow(operation, applied, kinds[wanted.kind])
@@ -82,9 +85,17 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
     )
 
 
-def _why(hold: str, live: Live, kind: Kind) -> str:
+def _why(hold: str, wanted: Desired, live: Live, kind: Kind) -> str:
     """Return why an object is left alone; an emergency stop that the dialer has not obeyed yet is no silence."""
-    return hold if kind.is_silent(live) else f"{hold}; it still dials: run `reconcile halt` again"
+    if kind.is_silent(live):
+        return hold
+    again = f"reconcile halt {_folder(wanted.place)} {wanted.name} --reason TEXT"
+    return f"{hold}; it still dials, stop it again with `{again}`"
+
+
+def _folder(place: Place) -> str:
+    """Return the folder that a file stands in, for a command line."""
+    return shlex.quote(posixpath.dirname(place.file) or ".")
 
 
 def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:
@@ -187,7 +198,8 @@ def _kept_narrow(operation: Operation, base: Base | None, kind: Kind) -> Operati
     what = (
         "its schedule was removed" if narrowed == (SCHEDULE,) else f"{', '.join(narrowed)} narrowed"
     )
-    why = f"{what} by hand since it was last applied, and the manifest has not changed since: --revert {operation.name} undoes that"
+    undo = f"reconcile apply {_folder(operation.place)} {operation.name} --revert {operation.name}"
+    why = f"{what} by hand since it was last applied, and the manifest has not changed since; undo that with `{undo}`"
     return replace(operation, action=Action.HELD, would=operation.action, blocked=(why,))
 
 

@@ -7,6 +7,7 @@ the log, so this format goes beside a step summary (`markdown`) and does not rep
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from reconciler.errors import Place, safe
 from reconciler.report import Report, Row, Table, Tone
@@ -25,7 +26,9 @@ def render(report: Report) -> str:
 
 
 def _row(table: Table, row: Row) -> str:
-    message = [": ".join(cell for cell in row.cells if cell), *row.details]
+    # The command says the level, and GitHub shows it.
+    cells = [cell for name, cell in zip_longest(table.columns, row.cells) if name != "level"]
+    message = [": ".join(filter(None, cells)), *row.details]
     return _command(_COMMANDS[row.tone], table.title, message, row.place)
 
 

@@ -16,7 +16,7 @@ from reconciler.report import Report, Row, Table, Tone
 MARGIN = "  "
 GAP = "  "
 NARROWEST = 20
-"""Characters below which no column is folded: a table wider than its terminal reads better than one word a line."""
+"""Characters below which no column is folded: one cell after the other reads better than one word a line."""
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _COLOURS = {
@@ -66,12 +66,28 @@ def _table(table: Table, width: int | None, *, colour: bool) -> Iterator[str]:
     limits = _limits([header, *cells], width)
     folded = [_lines(row, limits) for row in [header, *cells]]
     widths = _widths([line for lines in folded for line in lines])
+    if width is not None and _span(widths) > width:
+        # No columns fit: one cell after the other reads better than lines that the terminal breaks anywhere.
+        folded = [[[line] for line in _packed(row, width)] for row in [header, *cells]]
+        widths = [0]
     yield _paint(safe(table.title), _BOLD, colour=colour)
     if any(header):
         yield from (_paint(_line(" ", line, widths), _DIM, colour=colour) for line in folded[0])
     for row, lines in zip(table.rows, folded[1:], strict=True):
         yield from _row(row, lines, widths, colour=colour)
         yield from _below(row, width, colour=colour)
+
+
+def _packed(cells: Sequence[str], width: int) -> list[str]:
+    """Return the cells of one row, as many a line as fit; all lines but the first stand further in."""
+    room = width - len(MARGIN) - len("+ ")
+    lines: list[str] = []
+    for cell in filter(None, cells):
+        if lines and _columns(joined := lines[-1] + GAP + cell) <= room:
+            lines[-1] = joined
+        else:
+            lines += [MARGIN + line for line in _fold(cell, room - len(MARGIN))]
+    return [lines[0].removeprefix(MARGIN), *lines[1:]] if lines else [""]
 
 
 def _row(
@@ -107,13 +123,18 @@ def _limits(rows: Sequence[Sequence[str]], width: int | None) -> list[int | None
     widths = _widths(rows)
     if width is None:
         return [None] * len(widths)
-    spare = width - len(MARGIN) - len("+ ") - len(GAP) * (len(widths) - 1)
+    spare = width - _span([0] * len(widths))
     while sum(widths) > spare and max(widths, default=0) > NARROWEST:
         widest = widths.index(max(widths))
         others = sum(widths) - widths[widest]
         second = max([w for i, w in enumerate(widths) if i != widest], default=0)
         widths[widest] = max(NARROWEST, spare - others, min(second, widths[widest] - 1))
     return list(widths)
+
+
+def _span(widths: Sequence[int]) -> int:
+    """Return how many characters of a line columns of these widths take, with the margin and the symbol before them."""
+    return len(MARGIN) + len("+ ") + sum(widths) + len(GAP) * (len(widths) - 1)
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:

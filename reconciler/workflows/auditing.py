@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +16,8 @@ from reconciler.audit import Record
 from reconciler.errors import GitError, LedgerError, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.manifests import find_tenants, load_settings
-from reconciler.report import Report, Table, Tone, count
+from reconciler.manifests import find_tenants, load_readable, load_settings
+from reconciler.report import NAMES_SHOWN, Report, Table, Tone, count
 from reconciler.settings import signing_key
 from reconciler.workflows import evidence, verdicts
 from reconciler.workflows.keeping import Keeping
@@ -30,10 +31,12 @@ _WHOLE_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A tenant's ledger, read, and where it is kept."""
+    """A tenant's ledger, read, and where it is kept; the tenant's folder, and the repository that holds it."""
 
     ledger: Ledger
     keeping: Keeping
+    folder: Path
+    git: Git
 
     @property
     def facts(self) -> dict[str, str]:
@@ -68,10 +71,13 @@ def read(world: World, path: Path, tenant: str | None) -> Kept:
         raise UsageError(f"name one tenant with --tenant; {path} has {names}")
     git = Git.find(found[0].path, environ=world.environ)
     if git is None:
-        raise GitError(f"{path} is in no git repository, so there are no records")
+        raise GitError(
+            f"{path} is in no git repository, so there are no records and no lock: run this in the clone that applies,"
+            " or name a tenant's folder in it"
+        )
     spec = load_settings(found[0]).spec
     keeping = Keeping.of(world, git, spec)
-    return Kept(ledger_of(world, git, found[0].name, spec), keeping)
+    return Kept(ledger_of(world, git, found[0].name, spec), keeping, found[0].path, git)
 
 
 def log(world: World, path: Path, tenant: str | None) -> Report:
@@ -90,10 +96,43 @@ def log(world: World, path: Path, tenant: str | None) -> Report:
 
 
 def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
-    """Return every record about a commit or an object, in full."""
+    """Return every record about a commit or an object, in full.
+
+    Raises:
+        UsageError: neither a record nor a manifest nor git knows what was asked about.
+    """
     kept, records = _checked(world, path, tenant)
     with _as_they_must_be():
-        return evidence.show(kept.ledger.tenant, what, audit.about(records, what), kept.facts)
+        found, asked = audit.about(records, what), what
+        if not found and (commit := _commit(kept.git, what)) is not None:
+            found = audit.about(records, commit)
+            asked = what if commit.startswith(what) else f"{what} ({commit[:12]})"
+        elif not found:
+            _require_known(kept, records, what)
+        return evidence.show(kept.ledger.tenant, asked, found, kept.facts)
+
+
+def _commit(git: Git, name: str) -> str | None:
+    """Return the commit that a revision's name (`HEAD~1`, a branch, a tag) stands for in this clone; `None` when it stands for none."""
+    return None if name.startswith("-") else git.resolve(f"{name}^{{commit}}")
+
+
+def _require_known(kept: Kept, records: Sequence[Record], what: str) -> None:
+    """Refuse a name that nobody has: an auditor who mistyped one must not read that nothing was done.
+
+    Raises:
+        UsageError: it is no manifest's name, nor the id in one; what has records was found before.
+    """
+    desired = load_readable(kept.folder).desired
+    if any(what in {each.name, each.key} for each in desired):
+        return
+    recorded = (str(record.data["name"]) for record in records if record.data.get("name"))
+    names = sorted({*recorded, *(each.name for each in desired)})
+    near = get_close_matches(what, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"names are {', '.join(names[:NAMES_SHOWN])}"
+    raise UsageError(
+        f"neither a record nor a manifest nor a commit in this clone is called {what!r}: name a commit, a manifest or an id; {hint}"
+    )
 
 
 def export(

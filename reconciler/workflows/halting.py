@@ -140,7 +140,8 @@ class _Halt:
         await journal.close()
         await bypass.end()
         self.troubles += [*journal.troubles, *bypass.troubles]
-        ends = (stops.how_it_ends(targets, self.asked.until),) if journal.holds else ()
+        path = self.session.folder.path
+        ends = (stops.how_it_ends(path, targets, self.asked.until),) if journal.holds else ()
         return stops.report(
             f"Halt of tenant {self.session.folder.name} ({self.session.settings.url})",
             targets,
@@ -427,12 +428,12 @@ def release(world: World, asked: Release) -> Report:
     """
     stops.require_reason(asked.reason)
     ledger = auditing.opened(world, asked.path, asked.tenant)
-    holds = audit.holds(ledger.records(), now=world.now())
-    named = {str(hold.data["name"]): key for key, hold in holds.items()} | {
-        key: key for key in holds
-    }
+    holds = audit.standing(ledger.records(), now=world.now())
+    names = {key: str(each[-1].data["name"]) for key, each in holds.items()}
+    named = {str(hold.data["name"]): key for key, each in holds.items() for hold in each}
+    named |= {key: key for key in holds}
     if unknown := [name for name in asked.names if name not in named]:
-        held = ", ".join(sorted(str(hold.data["name"]) for hold in holds.values()))
+        held = ", ".join(sorted(names.values()))
         rest = f"held is {held}" if held else "no stop holds anything, so there is nothing to end"
         raise UsageError(f"nothing is held by the name {', '.join(unknown)}; {rest}")
     keys = (
@@ -441,9 +442,7 @@ def release(world: World, asked: Release) -> Report:
         else list(dict.fromkeys(named[name] for name in asked.names))
     )
     if keys:
-        commit = ledger.last_applied() or holds[keys[0]].event.commit
+        commit = ledger.last_applied() or holds[keys[0]][-1].event.commit
         run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
-        ledger.append(
-            run.release(key, name=str(holds[key].data["name"]), reason=asked.reason) for key in keys
-        )
+        ledger.append(run.release(key, name=names[key], reason=asked.reason) for key in keys)
     return stops.released(ledger.tenant, [holds[key] for key in keys], asked.reason)

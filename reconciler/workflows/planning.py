@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -186,8 +187,8 @@ class Past:
         return cls(
             base={key: _base(each) for key, each in last.items()},
             held={
-                key: _hold(hold)
-                for key, hold in audit.holds(records, now=session.world.now()).items()
+                key: _hold(holds, session.folder.path)
+                for key, holds in audit.standing(records, now=session.world.now()).items()
             },
             applied={
                 key: str(each.intent.data["name"])
@@ -207,9 +208,20 @@ def _base(last: audit.Applied) -> Base:
     )
 
 
-def _hold(record: Record) -> str:
-    until = f" until {record.data['until']}" if record.data.get("until") else ""
-    return f"halted by {record.data.get('actor') or 'somebody'}{until}: {record.data['reason']}; end it with `reconcile release`"
+def _hold(holds: Sequence[Record], path: Path) -> str:
+    """Return why an object is held, by every stop that stands, and the command that ends it."""
+    stops = dict.fromkeys(map(_stop, holds))
+    last = holds[-1].data
+    name = shlex.quote(
+        str(last.get("name") or last["target"])
+    )  # a name on the platform may hold anything
+    ends = f"reconcile release {shlex.quote(str(path))} {name} --reason TEXT"
+    return f"halted by {', and by '.join(stops)}; end it with `{ends}`"
+
+
+def _stop(hold: Record) -> str:
+    until = f" until {hold.data['until']}" if hold.data.get("until") else ""
+    return f"{hold.data.get('actor') or 'somebody'}{until}: {hold.data['reason']}"
 
 
 def judge(session: Session, snapshot: Snapshot, past: Past, by: Judge) -> tuple[Finding, ...]:

@@ -108,6 +108,7 @@ async def opened(
             sleep=world.sleep,
             monotonic=world.monotonic,
             rng=world.random,
+            progress=world.progress,
         )
         async with client:
             yield Session(world, folder, settings, dialect, git, client, ledger, keeping)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from reconciler import report as reports
 from reconciler.audit import Record
@@ -20,6 +21,10 @@ PARTLY, NOT_FINISHED = 3, 75
 
 ROWS_SHOWN = 40
 """Objects that get a line of their own; beyond that the silent ones share one (json has them all)."""
+
+
+NAMES_IN_COMMAND = 8
+"""Names that a command which is shown to be copied holds at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,35 +211,43 @@ def require_reason(reason: str) -> None:
         raise UsageError("--reason says nothing: say why, for whoever reads the records and plans")
 
 
-def how_it_ends(targets: Sequence[Target], until: datetime | None) -> str:
-    """Return how what is held may dial again."""
+def how_it_ends(path: Path, targets: Sequence[Target], until: datetime | None) -> str:
+    """Return how what is held may dial again, as a command to be copied; `path` is the tenant's folder.
+
+    Many names would be too long a line, and `--all` would end the holds of other stops, too: then the command is for the first.
+    """
     # A name on the platform may hold anything.
-    names = " ".join(shlex.quote(target.name) for target in targets[:3])
-    names += " …" if len(targets) > 3 else ""  # noqa: PLR2004 - an example
+    names = [shlex.quote(target.name) for target in targets]
+    shown = names if len(names) <= NAMES_IN_COMMAND else names[:1]
+    command = f"reconcile release {shlex.quote(str(path))} {' '.join(shown)} --reason TEXT"
+    rest = "" if shown == names else " (likewise the others, or --all for every hold of the tenant)"
     by_itself = f" on {until.astimezone(UTC):%Y-%m-%d at %H:%M UTC}, or" if until else ""
-    return (
-        f"apply leaves them alone; that ends{by_itself} by: reconcile release {names} --reason TEXT"
-    )
+    return f"apply leaves them alone; that ends{by_itself} by: {command}{rest}"
 
 
-def released(tenant: str, holds: Sequence[Record], reason: str) -> Report:
-    """Return the report of a release."""
+def released(tenant: str, ended: Sequence[Sequence[Record]], reason: str) -> Report:
+    """Return the report of a release; `ended` are the holds that stood, those of one object together."""
     rows = tuple(
         Row(
-            ("released", str(hold.data["name"]), str(hold.data["target"])),
+            ("released", str(holds[-1].data["name"]), str(holds[-1].data["target"])),
             Tone.GOOD,
-            (f"held since {hold.event.ts} by {hold.data.get('actor')}: {hold.data['reason']}",),
+            tuple(
+                f"held since {hold.event.ts} by {hold.data.get('actor')}: {hold.data['reason']}"
+                for hold in holds
+            ),
         )
-        for hold in holds
+        for holds in ended
     )
+    every = [hold for holds in ended for hold in holds]
+    on = f" on {count(len(ended), 'object')}" if len(every) > len(ended) else ""
     return Report(
         title=f"Release of tenant {tenant}",
-        verdict=f"{count(len(holds), 'hold')} ended; nothing dials by that: the next apply plans it again"
-        if holds
+        verdict=f"{count(len(every), 'hold')}{on} ended; nothing dials by that: the next apply plans it again"
+        if every
         else "nothing was held",
         tone=Tone.GOOD,
         exit_code=0,
         tables=(Table("Released", ("result", "manifest", "id"), rows),) if rows else (),
         facts={"reason": reason},
-        data=[hold.fields() for hold in holds],
+        data=[hold.fields() for hold in every],
     )

@@ -1,8 +1,10 @@
 """What follows from each answer, on a platform that is a list of answers, in virtual time."""
 
 import asyncio
+import contextlib
 import ssl
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -380,6 +382,56 @@ def test_a_platform_that_stays_away_is_unavailable(trouble):
     assert "acme.example" not in str(error)
     assert platform.counts[READ.path] <= MOST_TRIES
     assert platform.times[-1] <= DOWN_S
+
+
+def told_while(platform, *calls, **options):
+    """Return what was told, and when, while the calls were made at once and failed or not."""
+    told = []
+
+    async def main():
+        def hear(line):
+            told.append((now(), line))
+
+        async with client_of(platform, progress=hear, **options) as client:
+            for call in calls:
+                with contextlib.suppress(ReconcileError):
+                    await client.run(send(call, call, call))
+
+    play(main())
+    return told
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"), [(503, "503"), (httpx.ConnectError("x"), "no connection")], ids=repr
+)
+def test_a_platform_that_is_down_is_told_after_the_first_attempt_and_until_when(trouble, reason):
+    ((at, line),) = told_while(Platform([trouble] * 99), READ)
+    assert at == 0
+    assert line.startswith("GET /api/dialer/settings: no usable answer (")
+    assert reason in line
+    assert line.endswith("): trying again, for 60 s at most")
+    assert "acme.example" not in line
+
+
+def test_a_platform_that_is_down_at_the_token_is_told_as_well():
+    ((_, line),) = told_while(Platform(tokens=[503] * 99), READ)
+    assert line.startswith(f"POST {TOKEN_PATH}: no usable answer (503)")
+
+
+def test_the_deadline_is_told_when_it_comes_before_the_end_of_the_tries():
+    ((_, line),) = told_while(Platform([503] * 99), READ, deadline_s=20.0)
+    assert line.endswith("for 20 s at most")
+
+
+def test_a_platform_that_answers_is_not_told():
+    assert told_while(Platform(), READ, READ) == []
+
+
+@given(st.lists(st.sampled_from([200, 503, 500]), max_size=60))
+def test_trouble_that_comes_and_goes_is_told_once_a_minute_at_most(script):
+    told = told_while(Platform(script), *[READ] * 8)
+    assert bool(told) == any(status != 200 for status in script[:24])
+    assert all(later - at >= DOWN_S for (at, _), (later, _) in pairwise(told))
 
 
 def test_a_503_is_waited_for_as_told():

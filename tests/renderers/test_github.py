@@ -44,3 +44,10 @@ def test_a_finding_stands_at_its_line() -> None:
         "::warning file=d.yaml,title=Findings::whole file%0Amore",
         "::notice title=Plan::done",
     ]
+
+
+def test_a_level_is_said_by_the_command_and_not_again_in_the_message() -> None:
+    row = Row(("error", "ended", "spring", "is over"), Tone.BAD)
+    table = Table("Findings", ("level", "rule", "manifest", "message"), (row,))
+    said = github.render(Report("Plan", "done", Tone.PLAIN, 0, (table,)))
+    assert said.startswith("::error title=Findings::ended: spring: is over\n")

@@ -98,6 +98,39 @@ def test_words_that_fit_are_folded_into_the_terminal(width: int, cells) -> None:
     assert max(map(len, lines_of(report, width=width))) <= width
 
 
+CELLS = st.sampled_from(
+    ["", "2027-03-01T12:00:00.000Z", "outcome", "home-broadband-upgrade", "a word or two " * 4]
+)
+
+
+@given(
+    width=st.integers(32, 132),
+    rows=st.lists(st.lists(CELLS, max_size=6).map(tuple), min_size=1, max_size=5),
+)
+@settings(max_examples=100)
+def test_a_table_of_many_columns_is_never_wider_than_its_terminal(width: int, rows) -> None:
+    shown = lines_of(table_of(*rows, columns=("time", "what")), width=width)
+    assert max(map(len, shown)) <= width
+
+
+def test_where_no_columns_fit_a_row_is_its_cells_one_after_the_other() -> None:
+    row = Row(
+        ("2027-03-01T12:00:00.000Z", "hold", "", "spring-renewals", "held: " + "word " * 9),
+        Tone.WARN,
+        ("why",),
+    )
+    table = Table("T", ("time", "record", "commit", "manifest", "what"), (row,))
+    assert lines_of(Report("t", "v", Tone.PLAIN, 0, (table,)), width=44)[2:9] == [
+        "T",
+        "    TIME  RECORD  COMMIT  MANIFEST  WHAT",
+        "  ! 2027-03-01T12:00:00.000Z  hold",
+        "      spring-renewals",
+        "      held: word word word word word word",
+        "      word word word",
+        "      why",
+    ]
+
+
 @given(REPORTS, st.integers(-5, 200))
 @settings(max_examples=60)
 def test_folding_loses_no_word(report: Report, width: int) -> None:
