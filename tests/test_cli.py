@@ -765,6 +765,16 @@ def test_the_table_of_commands_matches_the_group() -> None:
         assert command.name == name
 
 
+def test_a_retired_manifest_is_rendered_as_what_it_does(desk: Desk) -> None:
+    assert desk.run("render", "schedules/sandbox", "winter-clearance") == 0
+    assert (
+        "retired: compiles to nothing, and apply removes the schedule of campaign 1005" in desk.out
+    )
+    assert "winter-clearance.yaml:" in desk.out
+    assert desk.run("render", "schedules/sandbox", "winter-clearance", "--format", "json") == 0
+    assert json.loads(desk.out)[0]["body"] is None
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 def test_a_result_that_cannot_be_shown_is_one_line_and_no_success() -> None:
     command = [sys.executable, "-m", "reconciler", "validate", "schedules/sandbox"]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.plan import Action, Outcome, Result, serialised
 from reconciler.policies.base import Level
-from reconciler.report import Tone, count, value
+from reconciler.report import Tone, count, duration, value
 from reconciler.report.changes import BODIES_SHOWN, changes_table, of_apply, of_plan, plan_verdict
 from reconciler.report.checks import findings_table, of_validation
 from tests.factories import (
@@ -265,13 +267,13 @@ def test_what_no_manifest_names_is_counted_and_named(unmanaged, expected):
         (
             61.0,
             (
-                "the platform's clock is 61 s ahead of this machine's; the plan goes by the platform's",
+                "the platform's clock is 1 min 1 s ahead of this machine's; the plan goes by the platform's",
             ),
         ),
         (
             -3600.0,
             (
-                "the platform's clock is 3600 s behind this machine's; the plan goes by the platform's",
+                "the platform's clock is 1 h 0 min behind this machine's; the plan goes by the platform's",
             ),
         ),
     ],
@@ -418,3 +420,37 @@ def test_a_validation_counts_what_it_found(levels, said, tone):
 def test_every_tone_that_is_not_plain_has_a_mark_or_needs_none():
     assert {tone for tone in Tone if tone.symbol == " "} == {Tone.PLAIN, Tone.DIM}
     assert all(len(tone.symbol) == 1 for tone in Tone)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0, "0 s"),
+        (-59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (90, "1 min 30 s"),
+        (3599.4, "59 min 59 s"),
+        (3600, "1 h 0 min"),
+        (7260, "2 h 1 min"),
+        (86_399, "23 h 59 min"),
+        (86_400, "1 d 0 h"),
+        (100 * 86_400 + 7199, "100 d 1 h"),
+    ],
+)
+def test_a_span_of_time_is_told_as_people_do(seconds, told):
+    assert duration(seconds) == told
+
+
+@given(st.floats(-1e9, 1e9))
+def test_a_span_of_time_is_told_to_less_than_its_smaller_unit(seconds):
+    sizes = {"d": 86_400, "h": 3600, "min": 60, "s": 1}
+    words = duration(seconds).split()
+    told = sum(
+        int(number) * sizes[unit] for number, unit in zip(words[::2], words[1::2], strict=True)
+    )
+    assert 0 <= round(abs(seconds)) - told < sizes[words[-1]]
+
+
+def test_a_clock_that_is_a_day_ahead_is_told_in_days():
+    report = of_plan(make_plan(origin=make_origin(skew_s=86_400.0)), exit_code=0)
+    assert any("clock is 1 d 0 h ahead of this machine's" in note for note in report.notes)

@@ -99,6 +99,20 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
+def duration(seconds: float) -> str:
+    """Return a span of time as people tell it, in its two largest units: ``59 s``, ``1 min 30 s``, ``2 h 0 min``, ``1 d 0 h``."""
+    left = round(abs(seconds))
+    for large, small, per, size in (
+        ("d", "h", 24, 3600),
+        ("h", "min", 60, 60),
+        ("min", "s", 60, 1),
+    ):
+        units = left // size  # of the smaller one; what is left of it is too small to be told
+        if units >= per:
+            return f"{units // per} {large} {units % per} {small}"
+    return f"{left} s"
+
+
 def value(thing: Any) -> str:  # noqa: ANN401 - a JSON value
     """Return a JSON value as a person writes it: ``25``, ``true``, ``America/New_York 9-20``, ``none``."""
     match thing:

@@ -8,7 +8,17 @@ from typing import Any
 
 from reconciler.diff import FieldChange
 from reconciler.plan import FAILURES, Action, Operation, Outcome, Plan, Result, serialised
-from reconciler.report import NAMES_SHOWN, SKEW_SHOWN_S, Report, Row, Table, Tone, count, value
+from reconciler.report import (
+    NAMES_SHOWN,
+    SKEW_SHOWN_S,
+    Report,
+    Row,
+    Table,
+    Tone,
+    count,
+    duration,
+    value,
+)
 from reconciler.report.checks import findings_table, weakened_table
 
 BODIES_SHOWN = 20
@@ -85,7 +95,7 @@ def _plan_notes(plan: Plan) -> tuple[str, ...]:
     if abs(plan.origin.skew_s) > SKEW_SHOWN_S:
         side = "ahead of" if plan.origin.skew_s > 0 else "behind"
         notes.append(
-            f"the platform's clock is {abs(plan.origin.skew_s):.0f} s {side} this machine's; the plan goes by the platform's"
+            f"the platform's clock is {duration(plan.origin.skew_s)} {side} this machine's; the plan goes by the platform's"
         )
     return tuple(notes)
 

@@ -118,7 +118,12 @@ def render(path: Path, tenant: str | None, names: tuple[str, ...]) -> Report:
             Row((field, reports.value(value)), place=place)
             for field, value, place in manifests.explain_compiled(desired)
         )
-        tables.append(Table(f"{desired.name} ({desired.key})", ("field", "value"), rows))
+        if desired.retired:
+            noun = kinds_for(folder.tenant.spec.api)[desired.kind].words.object
+            said = f"retired: compiles to nothing, and apply removes the schedule of {noun} {desired.key}"
+            rows = (Row((said,), place=desired.place),)
+        columns = ("",) if desired.retired else ("field", "value")
+        tables.append(Table(f"{desired.name} ({desired.key})", columns, rows))
     return Report(
         title=f"Render tenant {folder.name}",
         verdict=f"{reports.count(len(wanted), 'manifest')} compiled: this is what is compared, sent and recorded",
