@@ -21,7 +21,7 @@ from typing import Any
 from reconciler.pacing import activation_latency, project_answer_rate, step
 from reconciler.plan import Plan
 from reconciler.report import Report
-from reconciler.workflows import applying, halting, optimizing, planning, validation
+from reconciler.workflows import applying, halting, optimizing, planning, releasing, validation
 from reconciler.workflows.world import World, here
 
 __all__ = [
@@ -101,8 +101,8 @@ def release(
     path: str | Path, names: Sequence[str] = (), *, reason: str, everything: bool = False
 ) -> Report:
     """End the hold of a stop; see `reconcile release`."""
-    asked = halting.Release(Path(path), tuple(names), everything=everything, reason=reason)
-    return halting.release(_world(), asked)
+    asked = releasing.Request(Path(path), tuple(names), everything=everything, reason=reason)
+    return releasing.release(_world(), asked)
 
 
 def optimize(

@@ -312,6 +312,20 @@ def test_release_does_not_undo_what_somebody_narrowed_by_hand_before_the_stop(
     assert not silent(server, KEY)
 
 
+def test_a_name_that_moved_between_two_stops_releases_both(desk: Desk) -> None:
+    head = git(desk.folder, "rev-parse", "HEAD").strip()
+    said = {"name": "moved", "reason": "r", "until": None}
+    ledger(desk.folder).append(
+        [
+            Event(RecordKind.HOLD, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", data)
+            for data in ({"target": "1", **said}, {"target": "2", **said})
+        ]
+    )
+    assert desk.run("release", PATH, "moved", "--reason", "over") == 0
+    assert desk.run("release", PATH, "1", "--reason", "over") == 64
+    assert desk.run("release", PATH, "2", "--reason", "over") == 64
+
+
 def test_a_stop_leaves_the_audit_entry_of_what_it_removed(
     desk: Desk, server: sandbox.World
 ) -> None:

@@ -12,7 +12,7 @@ from reconciler import audit, manifests, sandbox
 from reconciler.audit import RecordKind
 from reconciler.git import Git
 from reconciler.sandbox import platforms
-from reconciler.workflows import applying, halting, importing, optimizing, planning
+from reconciler.workflows import applying, halting, importing, optimizing, planning, releasing
 from reconciler.workflows.keeping import records
 from tests.gitfakes import git, repository
 from tests.skills import held, wider
@@ -213,8 +213,8 @@ def test_what_is_stopped_is_not_written_to_before_it_is_released(desk):
     before = held(desk.platform, "4001")
     apply(desk)
     assert held(desk.platform, "4001") == before
-    halting.release(
-        desk.world, halting.Release(desk.folder, ("renewals",), reason="hours corrected")
+    releasing.release(
+        desk.world, releasing.Request(desk.folder, ("renewals",), reason="hours corrected")
     )
     apply(desk)
     assert held(desk.platform, "4001") != before

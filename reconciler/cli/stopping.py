@@ -69,10 +69,10 @@ def halt(targets: tuple[str, ...], *, until: str | None, style: str, **asked: An
 @options.output
 def release(targets: tuple[str, ...], *, style: str, **asked: Any) -> int:
     """End the hold of an emergency stop. Nothing dials by that: the next apply plans it again."""
-    from reconciler.workflows import halting  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.workflows import releasing  # noqa: PLC0415 - see `reconciler.cli`
 
     path, names = _named(targets, everything=asked["everything"], verb="release")
-    report = halting.release(options.world(), halting.Release(path, names, **asked))
+    report = releasing.release(options.world(), releasing.Request(path, names, **asked))
     options.show(report, style)
     return report.exit_code
 

@@ -18,16 +18,16 @@ from typing import Final, TypeAlias
 from reconciler import audit, manifests
 from reconciler.audit import Event, Record, RecordKind, Run
 from reconciler.dialects.base import Live, Snapshot
-from reconciler.errors import AccessError, GitError, Place, ReconcileError, TenantLocked, UsageError
+from reconciler.errors import AccessError, GitError, Place, ReconcileError, UsageError
 from reconciler.execute import Options
 from reconciler.execute.silence import Silencer
 from reconciler.git import Git
-from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Origin, Outcome, Plan
 from reconciler.report import Report
 from reconciler.telemetry import Telemetry
-from reconciler.workflows import auditing, keeping, stops
+from reconciler.workflows import keeping, stops
 from reconciler.workflows import session as sessions
+from reconciler.workflows.bypass import Bypass
 from reconciler.workflows.recording import LOOK_S, Recorder, provenance
 from reconciler.workflows.session import Session
 from reconciler.workflows.stops import Known, Target
@@ -35,9 +35,6 @@ from reconciler.workflows.world import Network, World
 
 COMMITS_LOOKED_AT: Final = 20
 """Commits in which a right `tenant.yaml` is looked for when today's is wrong."""
-
-REMOTE_S: Final = 10.0
-"""Seconds that one command to the git remote may take: nobody waits for it."""
 
 Recording: TypeAlias = Callable[[Sequence[Target], Sequence[Operation]], Awaitable[None]]
 """Records what is about to be stopped."""
@@ -117,13 +114,13 @@ class _Halt:
 
     async def carry_out(self) -> Report:
         """Stop, and give the lock back whatever happens: a stop that fails must not keep an apply out, too."""
-        bypass = _Bypass(self.session)
+        bypass = Bypass(self.session)
         try:
             return await self._carried_out(bypass)
         finally:
             await bypass.give_back()
 
-    async def _carried_out(self, bypass: _Bypass) -> Report:
+    async def _carried_out(self, bypass: Bypass) -> Report:
         journal = _Journal(self.session, self.asked)
         targets = self._chosen(await self._look(), journal)
 
@@ -322,127 +319,3 @@ class _Journal:
             self.troubles.append(
                 f"not every outcome is recorded ({error}); the next apply settles what is open"
             )
-
-
-class _Bypass:
-    """Goes past a running apply: takes the tenant's lock from whoever holds it, beside the stopping.
-
-    A remote that is away keeps nobody waiting: it is asked in a thread, and asked again when everything is silent.
-    """
-
-    def __init__(self, session: Session) -> None:
-        """Begin."""
-        self.said = "nobody held it"
-        self.troubles: list[str] = []
-        self._session = session
-        self._ledger: Ledger | None = None
-        self._task = asyncio.create_task(asyncio.to_thread(self._take))
-        self._sharing: asyncio.Task[None] | None = None
-
-    def _take(self) -> bool:
-        """Take the lock; return whether somebody held it."""
-        try:
-            ledger = self._opened()
-            standing = ledger.lock()
-            ledger.acquire(holder=f"halt by {provenance(self._session.world).actor}", force=True)
-        except ReconcileError as error:
-            self.said = f"could not be taken: {error}"
-            return False
-        self._ledger = ledger
-        if standing is not None:
-            self.said = f"taken from {standing.holder}, who held it since {standing.since}"
-        return standing is not None
-
-    def _opened(self) -> Ledger:
-        session = self._session
-        if session.git is None:
-            raise UsageError("there is no git repository here")
-        world, tenant = session.world, session.folder
-        git = Git(session.git.root, environ=world.environ, network_timeout_s=REMOTE_S)
-        return keeping.records(world, git, tenant.name, tenant.tenant.spec)
-
-    async def went_past(self) -> bool:
-        """Return whether the lock was taken from somebody."""
-        return await self._task
-
-    def share(self) -> None:
-        """Bring the holds to where everybody sees them as soon as the lock is ours: a dialer may be waited for longer than that lock stands."""
-        self._sharing = asyncio.create_task(self._shared())
-
-    async def _shared(self) -> None:
-        await self._task
-        if self._ledger is not None:
-            with contextlib.suppress(ReconcileError):  # `end` tries again, and tells
-                await asyncio.to_thread(self._published)
-
-    async def end(self) -> None:
-        """Bring the records to where everybody sees them."""
-        if self._session.git is None:
-            return
-        try:
-            if self._sharing is not None:
-                await self._sharing
-            await asyncio.to_thread(self._published)
-        except ReconcileError as error:
-            self.troubles.append(
-                f"the records are in this clone alone ({error}): the next command here that reaches the remote brings them there. "
-                "Until then an apply from elsewhere does not know of the hold: keep it from running"
-            )
-
-    def _published(self) -> None:
-        ledger = self._ledger or self._opened()
-        try:
-            ledger.refresh()
-            ledger.publish()
-        except TenantLocked:
-            # Another stop took the lock from this one, or it expired: records need none.
-            self._ledger = None
-            self._opened().publish()
-
-    async def give_back(self) -> None:
-        """Let go of the lock."""
-        await asyncio.wait([self._task])
-        if self._sharing is not None:
-            await asyncio.wait([self._sharing])
-        if self._ledger is not None:
-            await asyncio.to_thread(self._ledger.release)
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """What `release` was asked."""
-
-    path: Path
-    names: tuple[str, ...] = ()
-    everything: bool = False
-    reason: str = ""
-    tenant: str | None = None
-
-
-def release(world: World, asked: Release) -> Report:
-    """End holds. Nothing dials by that: the next apply plans what was held again.
-
-    Raises:
-        UsageError: no such tenant, or nothing is held by a name; then nothing is released.
-        Unavailable: the remote that keeps the records does not answer.
-    """
-    stops.require_reason(asked.reason)
-    ledger = auditing.opened(world, asked.path, asked.tenant)
-    holds = audit.standing(ledger.records(), now=world.now())
-    names = {key: str(each[-1].data["name"]) for key, each in holds.items()}
-    named = {str(hold.data["name"]): key for key, each in holds.items() for hold in each}
-    named |= {key: key for key in holds}
-    if unknown := [name for name in asked.names if name not in named]:
-        held = ", ".join(sorted(names.values()))
-        rest = f"held is {held}" if held else "no stop holds anything, so there is nothing to end"
-        raise UsageError(f"nothing is held by the name {', '.join(unknown)}; {rest}")
-    keys = (
-        sorted(holds)
-        if asked.everything
-        else list(dict.fromkeys(named[name] for name in asked.names))
-    )
-    if keys:
-        commit = ledger.last_applied() or holds[keys[0]][-1].event.commit
-        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
-        ledger.append(run.release(key, name=names[key], reason=asked.reason) for key in keys)
-    return stops.released(ledger.tenant, [holds[key] for key in keys], asked.reason)

@@ -22,7 +22,7 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Plan
 from reconciler.report import Report
-from reconciler.workflows import applying, halting, planning
+from reconciler.workflows import applying, halting, planning, releasing
 from tests import fasttime
 from tests.crash.child import Order, request_of, world_of
 from tests.crash.ground import Campaigns
@@ -225,8 +225,8 @@ class Bench:
     def release_here(self, key: str) -> Report:
         """End the hold of one object."""
         order = self.order()
-        asked = halting.Release(request_of(order).path, (key,), reason="a test")
-        return halting.release(world_of(order, lambda _: None), asked)
+        asked = releasing.Request(request_of(order).path, (key,), reason="a test")
+        return releasing.release(world_of(order, lambda _: None), asked)
 
     def rewrite(self, wanted: Mapping[str, float]) -> None:
         """Commit manifests that want these rates."""

@@ -1,0 +1,52 @@
+"""`release`: what was stopped may dial again, by name and with a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler import audit
+from reconciler.audit import Run
+from reconciler.errors import UsageError
+from reconciler.report import Report
+from reconciler.workflows import auditing, stops
+from reconciler.workflows.recording import provenance
+from reconciler.workflows.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What `release` was asked."""
+
+    path: Path
+    names: tuple[str, ...] = ()
+    everything: bool = False
+    reason: str = ""
+    tenant: str | None = None
+
+
+def release(world: World, asked: Request) -> Report:
+    """End holds. Nothing dials by that: the next apply plans what was held again.
+
+    Raises:
+        UsageError: no such tenant, or nothing is held by a name; then nothing is released.
+        Unavailable: the remote that keeps the records does not answer.
+    """
+    stops.require_reason(asked.reason)
+    ledger = auditing.opened(world, asked.path, asked.tenant)
+    holds = audit.standing(ledger.records(), now=world.now())
+    names = {key: str(each[-1].data["name"]) for key, each in holds.items()}
+    named = {key: {key} for key in holds}
+    for key, each in holds.items():
+        for hold in each:  # a name may have moved from one object to another between two stops
+            named.setdefault(str(hold.data["name"]), set()).add(key)
+    if unknown := [name for name in asked.names if name not in named]:
+        held = ", ".join(sorted(names.values()))
+        rest = f"held is {held}" if held else "no stop holds anything, so there is nothing to end"
+        raise UsageError(f"nothing is held by the name {', '.join(unknown)}; {rest}")
+    keys = sorted(holds if asked.everything else set().union(*map(named.__getitem__, asked.names)))
+    if keys:
+        commit = ledger.last_applied() or holds[keys[0]][-1].event.commit
+        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
+        ledger.append(run.release(key, name=names[key], reason=asked.reason) for key in keys)
+    return stops.released(ledger.tenant, [holds[key] for key in keys], asked.reason)
