@@ -52,7 +52,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         operation = _operation(wanted, live, kinds[wanted.kind])
         if operation is None and held and wanted.key in held and live.stored is not None:
             # As desired and halted: it was stored again meanwhile, and somebody must hear of it.
-            operation = _described(wanted, live, kinds[wanted.kind], Action.HELD, Direction.NEUTRAL)
+            operation = _described(wanted, live, kinds[wanted.kind], Action.HELD)
         if operation is None:
             unchanged.append(wanted.key)
             continue
@@ -108,16 +108,11 @@ def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:
         action = Action.RETIRE
     else:
         action = Action.CREATE if live.stored is None else Action.UPDATE
-    before = None if live.stored is None else kind.canonical(live.stored)
-    return _described(
-        desired, live, kind, action, _direction(action, before, desired.body, live, kind)
-    )
+    return _described(desired, live, kind, action)
 
 
-def _described(
-    desired: Desired, live: Live, kind: Kind, action: Action, direction: Direction
-) -> Operation:
-    before = None if live.stored is None else kind.canonical(live.stored)
+def _described(desired: Desired, live: Live, kind: Kind, action: Action) -> Operation:
+    before = _stored(live, kind)
     return Operation(
         kind=desired.kind,
         key=desired.key,
@@ -126,9 +121,9 @@ def _described(
         action=action,
         desired=desired.body,
         live=before,
-        live_hash=live_hash(live, kind),
+        live_hash=_hash(live, before),
         fields=diff.explain(before, desired.body) if action is Action.UPDATE else (),
-        direction=direction,
+        direction=_direction(action, before, desired.body, live, kind),
         place=desired.place,
         audit=kind.audit_fields(desired.body or before or {}) if (desired.body or before) else {},
     )
@@ -138,6 +133,8 @@ def _direction(
     action: Action, before: Body | None, after: Body | None, live: Live, kind: Kind
 ) -> Direction:
     """Return what an operation does to dialing. What dials without being stored is unknown, and unknown loosens."""
+    if action is Action.HELD:
+        return Direction.NEUTRAL
     if action is Action.RETIRE:
         return Direction.TIGHTEN
     if action is not Action.UPDATE or before is None or after is None:
@@ -151,10 +148,17 @@ def live_hash(live: Live, kind: Kind) -> str:
 
     Ids and instants stay outside: storing the same schedule again does not void an approval of what comes after it.
     """
+    return _hash(live, _stored(live, kind))
+
+
+def _hash(live: Live, stored: Body | None) -> str:
     dials = "stored" if live.settled else "nothing" if live.active_id is None else "another"
-    return sha256_of(
-        {"dials": dials, "stored": None if live.stored is None else kind.canonical(live.stored)}
-    )
+    return sha256_of({"dials": dials, "stored": stored})
+
+
+def _stored(live: Live, kind: Kind) -> Body | None:
+    """Return what is stored in canonical form. Nothing else in a plan costs as much: it is made once for what differs."""
+    return None if live.stored is None else kind.canonical(live.stored)
 
 
 def _blocking(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
