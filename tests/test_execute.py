@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.effect import Direction
 from reconciler.execute import Options
+from reconciler.execute.lookout import Lookout
 from reconciler.plan import Result
 from tests.engine import Engine, engine
 from tests.factories import make_body, make_desired, make_retired, make_window
@@ -337,3 +338,27 @@ def test_what_somebody_changes_before_it_is_verified_is_overtaken() -> None:
         _, (outcome,) = bench.apply([make_desired("1001", body=make_body(dial_rate=10.0))])
         assert outcome.result is Result.OVERTAKEN
         assert not outcome.done
+
+
+def test_the_last_write_ends_the_wait_for_a_look() -> None:
+    """While more is being written a look may wait; then there is nothing to wait for."""
+
+    async def for_ever(_: float) -> None:
+        await asyncio.Event().wait()
+
+    async def seen() -> list[bool]:
+        with engine({"1001": make_body()}) as bench:
+            async with bench.client() as client:
+                lookout = Lookout(client.run, campaigns, 1.0, bench.ticker, for_ever)
+                lookout.busy(2)
+                await lookout.see("1001")  # the first look waits for nothing
+                later = asyncio.create_task(lookout.see("1001"))
+                found = []
+                for _ in range(2):
+                    lookout.rest()
+                    for _ in range(100):
+                        await asyncio.sleep(0)
+                    found.append(later.done())
+                return found
+
+    assert asyncio.run(seen()) == [False, True]

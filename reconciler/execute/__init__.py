@@ -98,7 +98,7 @@ class Executor:
 
     def __post_init__(self) -> None:
         self.lookout = Lookout(
-            self.platform.run, self.dialect, self.options.look_s, self.monotonic, self.pause
+            self.platform.run, self.dialect, self.options.look_s, self.monotonic, self.sleep
         )
 
     async def run(self, operations: Iterable[Operation]) -> tuple[Outcome, ...]:
@@ -117,7 +117,7 @@ class Executor:
 
     async def _group(self, operations: list[Operation]) -> tuple[Outcome, ...]:
         slots = asyncio.Semaphore(self.options.concurrency)
-        self.lookout.writing += len(operations)
+        self.lookout.busy(len(operations))
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._recorded(operation, slots)) for operation in operations

@@ -12,12 +12,10 @@ from typing import Final
 
 from reconciler.dialects.base import Dialect, Exchange, Live
 from reconciler.errors import ApiError
+from reconciler.execute.pauses import pause
 
 LIST_FROM: Final = 4
 """Objects from which on one look at the whole list is cheaper than a look at each."""
-
-GLANCE_S: Final = 0.25
-"""Seconds after which a wait looks whether there is still something being written."""
 
 Read = Callable[[Exchange[Mapping[str, Live]]], Awaitable[Mapping[str, Live]]]
 
@@ -31,19 +29,30 @@ class Lookout:
         dialect: whose words.
         look_s: seconds between two looks while something is being written.
         monotonic: seconds.
-        pause: sleeps seconds, or less when the run is stopped.
-        writing: operations that still have something to write.
+        sleep: waits seconds.
     """
 
     read: Read
     dialect: Dialect
     look_s: float
     monotonic: Callable[[], float]
-    pause: Callable[[float], Awaitable[None]]
-    writing: int = 0
+    sleep: Callable[[float], Awaitable[None]]
+    _writing: int = 0
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: dict[str, asyncio.Future[Live]] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
     _looked: float = float("-inf")
+
+    def busy(self, operations: int) -> None:
+        """Hear of operations that have something to write: until `rest` was said of each, looks are rare."""
+        self._writing += operations
+        self._quiet.clear()
+
+    def rest(self) -> None:
+        """Hear that one of them has nothing more to write. After the last one a look is taken at once."""
+        self._writing -= 1
+        if self._writing == 0:
+            self._quiet.set()
 
     async def see(self, key: str) -> Live:
         """Return the object as the next look finds it. Raises what the look raised."""
@@ -57,9 +66,9 @@ class Lookout:
     async def _look(self) -> None:
         """Look again and again, until nobody waits."""
         while self._waiting:
-            until = self._looked + self.look_s
-            while self.writing > 0 and (wait := until - self.monotonic()) > 0:
-                await self.pause(min(wait, GLANCE_S))
+            wait_s = self._looked + self.look_s - self.monotonic()
+            if self._writing > 0 and wait_s > 0:
+                await pause(wait_s, self.sleep, self._quiet)
             waiting, self._waiting = self._waiting, {}
             try:
                 found = await self.read(self._exchange(tuple(waiting)))

@@ -1,4 +1,4 @@
-"""Wait, or less when the run is stopped."""
+"""Wait, or less when something happens, such as a stop of the run."""
 
 from __future__ import annotations
 

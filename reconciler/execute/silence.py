@@ -96,16 +96,14 @@ class Silencer:
     _how: str = STOP_WAITING
 
     def __post_init__(self) -> None:
-        self._lookout = Lookout(
-            self.platform.run, self.dialect, LOOK_S, self.monotonic, self._pause
-        )
+        self._lookout = Lookout(self.platform.run, self.dialect, LOOK_S, self.monotonic, self.sleep)
 
     async def run(self, operations: Iterable[Operation]) -> tuple[Outcome, ...]:
         """Stop every object; return an outcome for each. None waits for another, and no error stops the others."""
         slots = asyncio.Semaphore(self.options.concurrency)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._ended(each, slots)) for each in operations]
-            self._lookout.writing = len(tasks)
+            self._lookout.busy(len(tasks))
         return tuple(task.result() for task in tasks)
 
     async def _ended(self, operation: Operation, slots: asyncio.Semaphore) -> Outcome:
@@ -121,7 +119,7 @@ class Silencer:
             async with slots:
                 ended = await self._asked(operation, tries)
             if tries == 1:
-                self._lookout.writing -= 1
+                self._lookout.rest()
             if ended.result is Result.FAILED:
                 return ended
             wait_s = RELOCK_PAUSE_S

@@ -82,7 +82,7 @@ class Step:
         """Say, once, that there is nothing more to write here before somebody else's look."""
         if not self._resting:
             self._resting = True
-            self.to.lookout.writing -= 1
+            self.to.lookout.rest()
 
     async def run(self, slots: asyncio.Semaphore) -> Outcome:
         """Return the outcome; never raises for anything that the platform or the network does."""
