@@ -220,7 +220,7 @@ class _Run:
         """Settle, plan again now that nobody else applies, and carry out what was approved."""
         session, ledger = self.session, self.ledger
         commit, world = self.git.head(), session.world
-        _as_committed(self.git, session.folder, commit)
+        await self._as_committed(commit)
         run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
         passed_over = settling.skipped(session, self.git, ledger)
         left = await settling.look(session, ledger)
@@ -253,6 +253,17 @@ class _Run:
                 else done.unrecorded.exit_code
             )
         return changes.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
+
+    async def _as_committed(self, commit: str) -> None:
+        """Hold what was read against a commit (`_as_committed`). Git takes a while over it, and meanwhile the platform gives us a token."""
+        signing_in = asyncio.create_task(self.session.client.sign_in())
+        try:
+            await asyncio.to_thread(_as_committed, self.git, self.session.folder, commit)
+        except ReconcileError:
+            signing_in.cancel()
+            await asyncio.wait([signing_in])
+            raise
+        await signing_in
 
     def _within_limits(self, plan: Plan, operations: Sequence[Operation]) -> None:
         beyond = planning.beyond(self.session, plan, operations)
