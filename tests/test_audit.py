@@ -7,6 +7,7 @@ import json
 import math
 import re
 from datetime import datetime, timedelta
+from pprint import pformat
 from typing import Any
 
 import pytest
@@ -296,6 +297,27 @@ def test_reading_what_was_written_gives_the_same_record(extra: dict[str, Any]):
     assert line.count(b"\n") == 1
     assert audit.decode(COMMIT, line) == ((record,), ())
     assert sound((record,)) == ()
+
+
+words = st.sampled_from([Action.UPDATE, Result.UPDATED])
+odd_values = st.recursive(
+    json_values | words | st.tuples(json_values, words),
+    lambda inner: (
+        st.tuples(inner)
+        | st.lists(inner, max_size=2)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        | st.dictionaries(st.integers(), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(odd_values)
+def test_an_event_says_at_once_what_will_be_read_back(value: Any):
+    """To the type: a tuple is a list by then, a word of ours a text, a number that names something a text, too."""
+    intent = run(COMMIT).intent(operation(), digest="d", generation=0)
+    event = run(COMMIT).outcome(intent, Result.UPDATED, audit={"odd": value})
+    assert pformat(event.data["odd"]) == pformat(json.loads(json.dumps(value)))
 
 
 @given(st.binary(max_size=80))

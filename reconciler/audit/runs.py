@@ -316,7 +316,18 @@ def _text(text: str | None) -> str | None:
 def _frozen(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return JSON data as it will be read back, with a clear error for what JSON cannot hold."""
     try:
-        plain: dict[str, Any] = json.loads(canonical_json(dict(data)))
-    except (TypeError, ValueError) as error:
+        return MappingProxyType({name: _read_back(value) for name, value in data.items()})
+    except (TypeError, ValueError, RecursionError) as error:
         raise LedgerError(f"an audit record cannot hold this: {error}") from error
-    return MappingProxyType(plain)
+
+
+def _read_back(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return what a JSON value is once it was written and read. What cannot change on the way is not sent on it: a run makes thousands of records."""
+    kind = type(value)
+    if value is None or kind is str or kind is int or kind is bool:
+        return value
+    if kind is list or kind is tuple:
+        return [_read_back(item) for item in value]
+    if kind is dict and all(type(name) is str for name in value):
+        return {name: _read_back(item) for name, item in value.items()}
+    return json.loads(canonical_json(value))
