@@ -312,6 +312,13 @@ def test_a_list_without_an_end_is_refused(monkeypatch):
         read((make_reply({}), NO_LISTS, full[0]), (full[1],))
 
 
+def test_of_the_list_only_what_was_asked_for_is_taken_up():
+    every, _ = converse(campaigns.read_some(None), (reply("campaigns"),))
+    some, _ = converse(campaigns.read_some(["1002", "elsewhere"]), (reply("campaigns"),))
+    assert len(every) > 1
+    assert some == {"1002": every["1002"]}
+
+
 # --- servers that do not know `expand` ----------------------------------------------------------------------------------
 
 PLAIN = [{"id": "1001", "name": "Spring Renewals", "status": "RUNNING", "schedule_id": "sch-7"}]

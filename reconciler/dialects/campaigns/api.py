@@ -108,7 +108,7 @@ def read_one(key: str) -> Exchange[Live]:
 
 
 def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
-    """Read the list of campaigns; where the server cannot expand it, only `keys` one by one (`None`: all)."""
+    """Read the list of campaigns for `keys` (`None`: all); where the server cannot expand it, these one by one."""
     call = _campaigns_page(expand=True)
     (reply,) = yield (call,)
     return (yield from _campaigns(Answer(call, reply), keys))
@@ -146,7 +146,10 @@ def _campaigns(first: Answer, keys: Sequence[str] | None = None) -> Exchange[dic
         first = Answer(call, reply)
     rows = yield from pages(first, "campaigns", CAMPAIGNS_PAGE)
     if "expand" in first.call.params and all("schedule" in row and "dialer" in row for row in rows):
-        return {row["id"]: _expanded(first, row) for row in rows}
+        asked = None if keys is None else frozenset(keys)
+        return {
+            row["id"]: _expanded(first, row) for row in rows if asked is None or row["id"] in asked
+        }
     return (yield from _each([row["id"] for row in rows] if keys is None else keys))
 
 
