@@ -261,7 +261,7 @@ class _Run:
             await asyncio.to_thread(_as_committed, self.git, self.session.folder, commit)
         except ReconcileError:
             signing_in.cancel()
-            await asyncio.wait([signing_in])
+            await asyncio.gather(signing_in, return_exceptions=True)
             raise
         await signing_in
 
