@@ -29,7 +29,9 @@ from reconciler.dialects.base import Credentials
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import Place
 from reconciler.execute import Options
-from reconciler.execute.silence import TELL_S, Silencer
+from reconciler.execute.pauses import TELL_S
+from reconciler.execute.silence import Silencer
+from reconciler.execute.step import RELOCK_PAUSE_S
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Outcome
@@ -51,8 +53,16 @@ ACTIVATION_S = 0.25
 class Stop:
     """Stops everything on a platform of many campaigns, in virtual time."""
 
-    def __init__(self, count: int, *faults: str, rate: float = 20.0, wait_s: float = 900.0) -> None:
+    def __init__(
+        self,
+        count: int,
+        *faults: str,
+        rate: float = 20.0,
+        wait_s: float = 900.0,
+        deadline_s: float = 3600.0,
+    ) -> None:
         self.count, self.faults, self.rate, self.wait_s = count, faults, rate, wait_s
+        self.deadline_s = deadline_s
         self.told: list[str] = []
         self.told_at: list[float] = []
         self.outcomes: list[Outcome] = []
@@ -72,7 +82,9 @@ class Stop:
         for fault in self.faults:
             self.world.faults.add(fault)
         login = sandbox.credentials(self.world)
-        limits = ClientOptions(requests_per_second=self.rate, burst_s=URGENT_BURST_S)
+        limits = ClientOptions(
+            requests_per_second=self.rate, burst_s=URGENT_BURST_S, deadline_s=self.deadline_s
+        )
         credentials = Credentials(login.client_id, login.client_secret)
         client = Client(
             campaigns,
@@ -216,6 +228,14 @@ def test_what_somebody_stores_again_is_removed_again() -> None:
     stop.run()
     assert begun
     assert stop.silent_after.keys() == {"1000000"}
+
+
+def test_when_the_commands_own_time_is_over_nothing_more_is_waited_for() -> None:
+    stop = Stop(2, "locked:1000001", deadline_s=100).run()
+    ended = {outcome.operation.key: outcome for outcome in stop.outcomes}
+    assert ended["1000000"].done
+    assert (ended["1000001"].done, ended["1000001"].code) == (False, 75)
+    assert stop.took_s <= 100 + RELOCK_PAUSE_S
 
 
 def test_a_client_that_may_not_write_stops_nothing_and_says_so() -> None:

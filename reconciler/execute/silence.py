@@ -16,7 +16,7 @@ from reconciler.dialects.base import Dialect, Live
 from reconciler.errors import AccessError, NotFinished, ReconcileError
 from reconciler.execute import Options, Platform
 from reconciler.execute.lookout import Lookout
-from reconciler.execute.pauses import pause
+from reconciler.execute.pauses import Wait, pause
 from reconciler.execute.step import RELOCK_PAUSE_S
 from reconciler.plan import Operation, Outcome, Result
 
@@ -32,41 +32,8 @@ RETRY_S: Final = 2.0
 STOP_WAITING: Final = " (Ctrl-C ends the wait and leaves it dialing; --wait SECONDS limits it)"
 """What whoever watches a wait must know to get out of it: said once a run."""
 
-TELL_S: Final = 60.0
-"""Seconds after which a wait that goes on is told again; doubled each time, for nothing is new by then."""
-
 LOOK_S: Final = 60.0
 """Seconds between two looks while there is still something to stop: requests are what a stop is short of."""
-
-
-@dataclass(slots=True)
-class _Wait:
-    """One object's wait, told once: again only when it changes, and after growing pauses.
-
-    Attributes:
-        name: the object's, in what is told.
-        monotonic: seconds.
-        progress: told a line.
-    """
-
-    name: str
-    monotonic: Callable[[], float]
-    progress: Callable[[str], None]
-    _told: str = ""
-    _again_at: float = 0.0
-    _pause_s: float = TELL_S
-
-    def tell(self, why: str, then: str = "") -> None:
-        """Tell `why` when it is news, or was told long ago; `then` is said with it and is no news by itself."""
-        now = self.monotonic()
-        if why != self._told:
-            self._told, self._pause_s = why, TELL_S
-        elif now < self._again_at:
-            return
-        else:
-            self._pause_s *= 2
-        self._again_at = now + self._pause_s
-        self.progress(f"{self.name}: {why}{then}")
 
 
 @dataclass(slots=True)
@@ -113,14 +80,14 @@ class Silencer:
 
     async def _stopped(self, operation: Operation, slots: asyncio.Semaphore) -> Outcome:
         until = self.monotonic() + self.options.wait_s
-        wait = _Wait(operation.name, self.monotonic, self.progress)
-        blind = _Wait(operation.name, self.monotonic, self.progress)
+        wait = Wait(operation.name, self.monotonic, self.progress)
+        blind = Wait(operation.name, self.monotonic, self.progress)
         for tries in itertools.count(1):
             async with slots:
                 ended = await self._asked(operation, tries)
             if tries == 1:
                 self._lookout.rest()
-            if ended.result is Result.FAILED:
+            if ended.code:
                 return ended
             wait_s = RELOCK_PAUSE_S
             if ended.result is Result.UNKNOWN:
@@ -148,13 +115,18 @@ class Silencer:
             waiting = await self.platform.run(exchange)
         except AccessError as error:
             return Outcome(operation, Result.FAILED, str(error), tries=tries, code=error.exit_code)
+        except NotFinished as error:  # the command's own time is over: no next try could be sent
+            code = error.exit_code
+            return Outcome(
+                operation, Result.UNKNOWN, str(error), tries=tries, wrote=True, code=code
+            )
         except ReconcileError as error:
             return Outcome(operation, Result.UNKNOWN, str(error), tries=tries, wrote=True)
         if waiting is None:
             return Outcome(operation, Result.DELETED, tries=tries, wrote=True)
         return Outcome(operation, Result.STORED_NOT_ACTIVE, waiting.reason, tries=tries, wrote=True)
 
-    async def _silent(self, operation: Operation, blind: _Wait) -> Live | None:
+    async def _silent(self, operation: Operation, blind: Wait) -> Live | None:
         """Return the object once it is silent; `None` when it is not for longer than a dialer takes."""
         until = self.monotonic() + BELIEVE_S
         while True:

@@ -18,6 +18,7 @@ from reconciler.errors import (
     Unavailable,
     UncertainWrite,
 )
+from reconciler.execute.pauses import Wait
 from reconciler.pacing import activation_latency
 from reconciler.plan import Action, Operation, Outcome, Result, live_hash
 
@@ -224,10 +225,12 @@ class Step:
 
     async def _refresh(self, until: float) -> str | None:
         """Return why the dialer would not take it within the wait, or `None` when it will."""
+        told = Wait(self.operation.name, self.to.monotonic, self.to.progress)
         while (waiting := await self._ask_to_refresh()) is not None:
-            if self.to.stop.is_set() or self.to.monotonic() + RELOCK_PAUSE_S > until:
+            left_s = until - self.to.monotonic()
+            if self.to.stop.is_set() or left_s < RELOCK_PAUSE_S:
                 return waiting.reason
-            self.to.progress(f"{self.operation.name}: waiting, {waiting.reason}")
+            told.tell(f"waiting, {waiting.reason}", f"; asking again, for {left_s:.0f} s at most")
             self.at_rest()
             await self.to.pause(RELOCK_PAUSE_S)
         self.wrote = True
