@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction
 from reconciler.errors import Place
-from reconciler.plan import Action, Outcome, Result, serialised
+from reconciler.plan import Action, MovedBy, Outcome, Result, serialised
 from reconciler.policies.base import Level
 from reconciler.report import Tone, count, duration, value
 from reconciler.report.changes import BODIES_SHOWN, changes_table, of_apply, of_plan, plan_verdict
@@ -454,3 +454,38 @@ def test_a_span_of_time_is_told_to_less_than_its_smaller_unit(seconds):
 def test_a_clock_that_is_a_day_ahead_is_told_in_days():
     report = of_plan(make_plan(origin=make_origin(skew_s=86_400.0)), exit_code=0)
     assert any("clock is 1 d 0 h ahead of this machine's" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (MovedBy.OUTSIDE, " (moved outside of git; no commit touched it)"),
+        (MovedBy.BOTH, " (moved outside of git, too)"),
+        (MovedBy.GIT, ""),
+        (MovedBy.UNKNOWN, ""),
+    ],
+)
+def test_a_plan_says_which_field_somebody_moved_whom_no_commit_knows_of(by, said):
+    """A commit to one field takes back what somebody did by hand to another: its reviewer must see that."""
+    operation = update(
+        "1",
+        fields=(
+            FieldChange("dial_rate", 1.2, 2.0),
+            FieldChange("compliance_windows[Europe/London]", "9-17", "9-20"),
+        ),
+        fields_moved_by={"dial_rate": by, "compliance_windows": by},
+    )
+    (row,) = changes_table([operation]).rows
+    assert row.details == (
+        f"dial_rate 1.2 → 2{said}",
+        f"compliance_windows[Europe/London] 9-17 → 9-20{said}",
+    )
+
+
+def test_what_git_moved_and_what_a_hand_moved_are_not_one_line():
+    fields = (FieldChange("dial_rate", 25.0, 20.0),)
+    operations = [
+        update("1", fields=fields, fields_moved_by={"dial_rate": MovedBy.GIT}),
+        update("2", fields=fields, fields_moved_by={"dial_rate": MovedBy.OUTSIDE}),
+    ]
+    assert len(changes_table(operations).rows) == 2

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.diff import FieldChange
-from reconciler.plan import FAILURES, Action, Operation, Outcome, Plan, Result, serialised
+from reconciler.plan import (
+    FAILURES,
+    Action,
+    MovedBy,
+    Operation,
+    Outcome,
+    Plan,
+    Result,
+    serialised,
+)
 from reconciler.report import (
     NAMES_SHOWN,
     SKEW_SHOWN_S,
@@ -114,9 +123,7 @@ def _likeness(operation: Operation) -> tuple[Any, ...]:
     """Return what two operations must share to be one line: updates that move the same fields between the same values."""
     if operation.action is not Action.UPDATE:
         return (operation.key,)
-    fields = tuple(
-        (change.path, value(change.live), value(change.desired)) for change in operation.fields
-    )
+    fields = tuple(_change(operation, change) for change in operation.fields)
     return (operation.action, operation.direction, operation.blocked, fields)
 
 
@@ -138,10 +145,10 @@ def _summary(operation: Operation, *, in_full: bool) -> tuple[str, tuple[str, ..
     """Return the change in one cell, or a short cell and a line a field."""
     match operation.action:
         case Action.UPDATE | Action.HELD if len(operation.fields) == 1:
-            return _change(operation.fields[0]), ()
+            return _change(operation, operation.fields[0]), ()
         case Action.UPDATE | Action.HELD if operation.fields:
             return f"{len(operation.fields)} fields", tuple(
-                _change(change) for change in operation.fields
+                _change(operation, change) for change in operation.fields
             )
         case Action.CREATE if in_full:
             body = operation.desired or {}
@@ -161,8 +168,18 @@ def _names(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _change(change: FieldChange) -> str:
-    return f"{change.path} {value(change.live)} → {value(change.desired)}"
+def _change(operation: Operation, change: FieldChange) -> str:
+    """Return a field as it is and as it should be, and whether somebody outside of git moved it, whom a commit may not know of."""
+    said = f"{change.path} {value(change.live)} → {value(change.desired)}"
+    if operation.action is not Action.UPDATE:
+        return said
+    match operation.fields_moved_by.get(change.path.partition("[")[0]):
+        case MovedBy.OUTSIDE:
+            return f"{said} (moved outside of git; no commit touched it)"
+        case MovedBy.BOTH:
+            return f"{said} (moved outside of git, too)"
+        case _:
+            return said
 
 
 # --- apply --------------------------------------------------------------------------------------------------------------
