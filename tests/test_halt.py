@@ -312,6 +312,23 @@ def test_release_does_not_undo_what_somebody_narrowed_by_hand_before_the_stop(
     assert not silent(server, KEY)
 
 
+def test_a_second_stop_that_finishes_the_first_forgets_nothing_that_was_narrowed_before_it(
+    desk: Desk, server: sandbox.World
+) -> None:
+    """The first one removed the schedule and the dialer was locked; the second finds nothing stored, and must know what was."""
+    assert desk.run("apply", "--yes", PATH) == 0
+    stored = json.loads(str(server.campaign(KEY)["schedule"]))
+    narrower = {**stored, "campaign_id": KEY, "dial_rate": 0.5}
+    server.put_campaign(KEY, str(server.campaign(KEY)["name"]), schedule=narrower)
+    server.faults.add(f"locked:{KEY}:times=1")
+    assert halt(desk, NAME, "--wait", "0") == 75
+    assert halt(desk, NAME, "--wait", "0") == 0
+    assert desk.run("release", PATH, NAME, "--reason", "hours corrected") == 0
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert silent(server, KEY)
+    assert "dial_rate narrowed by hand" in desk.out
+
+
 def test_a_stop_leaves_the_audit_entry_of_what_it_removed(
     desk: Desk, server: sandbox.World
 ) -> None:

@@ -122,6 +122,17 @@ def test_what_was_stored_by_hand_after_a_stop_is_held_when_it_is_narrower():
     assert (operation.action, operation.would) == (Action.HELD, Action.UPDATE)
 
 
+def test_what_a_stop_could_not_see_may_have_been_narrowed():
+    """The platform's list could not be read, or what was stored had been removed by hand and still dialed."""
+    _, operation = planned(make_desired(body=BASE), NOTHING, base=stopped(None))
+    assert (operation.action, operation.would) == (Action.HELD, Action.CREATE)
+    assert "may have been narrowed by hand" in operation.blocked[0]
+    changed = make_desired(body={**BASE, "dial_rate": 6.0})
+    for base, desired in ((stopped(None), changed), (stopped(None, applied=None), make_desired())):
+        _, operation = planned(desired, NOTHING, base=base)
+        assert operation.executable
+
+
 def test_what_was_stopped_before_it_was_ever_applied_is_like_new():
     _, operation = planned(make_desired(body=BASE), NOTHING, base=stopped(BASE, applied=None))
     assert operation.action is Action.CREATE
