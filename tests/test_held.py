@@ -181,6 +181,21 @@ def test_an_approval_of_that_very_operation_reverts_it_and_of_another_plan_does_
     assert hold_against(held, None).run == ()
 
 
+@pytest.mark.parametrize("before", [live(dial_rate=5.0), NOTHING])
+def test_an_approval_from_before_somebody_narrowed_it_by_hand_does_not_undo_that(before):
+    """A job that is run again brings the plan that was approved once; what was put back by hand looks as it did then."""
+    wanted = make_desired(body=BASE)
+    old = None if before is NOTHING else before.stored
+    first, operation = planned(wanted, before, base=Base(old) if old else "never")
+    assert operation.executable
+    approval = approval_from(json.loads(json.dumps(serialised(first))))
+    assert hold_against(first, approval).run
+    for revert in ((), ("1001",)):
+        again, _ = planned(wanted, before, revert=revert)
+        cut = hold_against(again, approval)
+        assert (cut.run, cut.stale) == ((), ("1001",))
+
+
 def test_an_emergency_stop_is_lifted_by_no_approval():
     wanted, now = (
         make_desired(body=BASE),
