@@ -129,6 +129,7 @@ def test_the_first_run_applies_the_samples_and_the_second_finds_nothing(desk: De
 def test_a_job_that_is_run_again_does_not_bring_back_what_was_removed_by_hand_since(
     desk: Desk, server: sandbox.World
 ) -> None:
+    server.configure(activation_s=0)
     saved = str(desk.folder / ".reconcile-plan.json")
     assert desk.run("plan", "--out", saved, "schedules/sandbox") == 0
     approved = ("apply", "--yes", "--approved", saved, "schedules/sandbox")
