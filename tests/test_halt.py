@@ -592,6 +592,24 @@ def test_a_hold_without_a_name_is_told_by_its_object(desk: Desk, server: sandbox
     assert f"reconcile release {PATH} {KEY} --reason TEXT" in desk.out
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [{}, {"until": 5}, {"until": []}, {"reason": None, "actor": {}}, {"name": 7, "body": "x"}],
+)
+def test_a_hold_that_says_nothing_that_it_should_is_shown_and_released(
+    desk: Desk, server: sandbox.World, odd: dict[str, Any]
+) -> None:
+    """What nobody can read is no end: it stands until somebody releases it."""
+    head = git(desk.folder, "rev-parse", "HEAD").strip()
+    data = {"target": KEY, **odd}
+    event = Event(RecordKind.HOLD, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", data)
+    ledger(desk.folder).append([event])
+    desk.run("plan", PATH)
+    assert "halted by" in desk.out
+    assert desk.run("release", PATH, "--all", "--reason", "x") == 0
+    assert "1 hold ended" in desk.out
+
+
 def test_a_hold_is_released_by_each_name_that_it_was_asked_for_by(
     desk: Desk, server: sandbox.World
 ) -> None:

@@ -147,9 +147,7 @@ def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Rec
             found.pop(record.data["target"], None)
     moment = stamp(now)
     stands = {
-        target: tuple(
-            each for each in held if each.data.get("until") is None or each.data["until"] > moment
-        )
+        target: tuple(each for each in held if (until := _end(each)) is None or until > moment)
         for target, held in found.items()
     }
     return {target: held for target, held in stands.items() if held}
@@ -157,8 +155,14 @@ def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Rec
 
 def _lasts(hold: Record) -> tuple[bool, str]:
     """Return how long a hold stands, to be compared: one without an end longest."""
-    until = hold.data.get("until")
+    until = _end(hold)
     return until is None, str(until)
+
+
+def _end(hold: Record) -> str | None:
+    """Return when a hold ends by itself, as records write instants; one whose end nobody can read has none."""
+    until = hold.data.get("until")
+    return until if isinstance(until, str) else None
 
 
 def about(records: Iterable[Record], what: str) -> tuple[Record, ...]:

@@ -429,8 +429,8 @@ def release(world: World, asked: Release) -> Report:
     stops.require_reason(asked.reason)
     ledger = auditing.opened(world, asked.path, asked.tenant)
     holds = audit.standing(ledger.records(), now=world.now())
-    names = {key: str(each[-1].data["name"]) for key, each in holds.items()}
-    named = {str(hold.data["name"]): key for key, each in holds.items() for hold in each}
+    names = {key: stops.name_of(each[-1]) for key, each in holds.items()}
+    named = {stops.name_of(hold): key for key, each in holds.items() for hold in each}
     named |= {key: key for key in holds}
     if unknown := [name for name in asked.names if name not in named]:
         held = ", ".join(sorted(names.values()))
