@@ -521,6 +521,40 @@ def test_what_a_stop_ended_is_what_was_applied_before_and_what_it_found():
     assert (ended.applied["dial_rate"], ended.found) == (25.0, {"dial_rate": 3})
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (1,)])
+def test_a_stop_that_finishes_another_tells_what_that_one_found(order):
+    """In whatever order the outcomes come: that of a stop which died is told by the next apply."""
+    maker, stops = run(COMMIT), [run(COMMIT, "stop-1"), run(COMMIT, "stop-2")]
+    first = maker.intent(operation(), digest="d", generation=0)
+    events = [first, maker.outcome(first, Result.UPDATED, audit={})]
+    gone = dataclasses.replace(operation(), action=Action.HALT, desired=None)
+    intents = [stop.intent(gone, digest="d", generation=0) for stop in stops]
+    for stop, intent, body in zip(stops, intents, ({"dial_rate": 5}, None), strict=True):
+        events += [stop.hold("1001", name="a", reason="r", body=body), intent]
+    events += [stops[at].outcome(intents[at], Result.DELETED, audit={}) for at in order]
+    ended = audit.applied(chained(events))["1001"].stopped
+    assert (ended.applied["dial_rate"], ended.found) == (25.0, {"dial_rate": 5})
+
+
+def test_what_a_stop_before_the_last_write_found_is_nothing_that_a_later_stop_ended():
+    maker, early, late = run(COMMIT), run(COMMIT, "stop-1"), run(COMMIT, "stop-2")
+    gone = dataclasses.replace(operation(), action=Action.HALT, desired=None)
+    first, again, last = (
+        maker.intent(operation(), digest="d", generation=0),
+        maker.intent(operation(), digest="d", generation=1),
+        late.intent(gone, digest="d", generation=0),
+    )
+    events = [
+        *(first, maker.outcome(first, Result.UPDATED, audit={})),
+        early.hold("1001", name="a", reason="r", body={"dial_rate": 5}),
+        *(again, maker.outcome(again, Result.UPDATED, audit={})),
+        late.hold("1001", name="a", reason="r"),
+        *(last, late.outcome(last, Result.DELETED, audit={})),
+    ]
+    ended = audit.applied(chained(events))["1001"].stopped
+    assert (ended.applied["dial_rate"], ended.found) == (25.0, None)
+
+
 def test_a_second_stop_with_an_end_does_not_end_the_first_that_has_none():
     """Whoever stops for an hour what somebody else stopped for good must not make it dial after that hour."""
     first = run(COMMIT, "run-1").hold("1", name="a", reason="for good")

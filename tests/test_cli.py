@@ -18,6 +18,7 @@ from reconciler.cli import COMMANDS, reconcile, run
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
+from reconciler.sandbox.writes import Conditions
 from reconciler.workflows import applying, planning
 
 HERE = Path(__file__).parent.parent
@@ -123,6 +124,24 @@ def test_the_first_run_applies_the_samples_and_the_second_finds_nothing(desk: De
     notes = git(desk.folder, "log", "-1", "--notes=reconcile/sandbox")
     assert '"action":"SCHEDULE_DEPLOYED"' in notes
     assert '"action":"SCHEDULE_RETIRED"' in notes
+
+
+def test_a_job_that_is_run_again_does_not_bring_back_what_was_removed_by_hand_since(
+    desk: Desk, server: sandbox.World
+) -> None:
+    server.configure(activation_s=0)
+    saved = str(desk.folder / ".reconcile-plan.json")
+    assert desk.run("plan", "--out", saved, "schedules/sandbox") == 0
+    approved = ("apply", "--yes", "--approved", saved, "schedules/sandbox")
+    assert desk.run(*approved) == 0
+    by_hand = {"client": "console", "ticket": None, "conditions": Conditions()}
+    server.write_schedule("1001", None, **by_hand)
+    server.refresh("1001", "console")
+    assert desk.run(*approved) == 4
+    assert "its schedule was removed by hand" in desk.out
+    assert server.campaign("1001")["schedule_id"] is None
+    assert desk.run("apply", "--yes", "--revert", "spring-renewals", "schedules/sandbox") == 0
+    assert server.campaign("1001")["schedule_id"] is not None
 
 
 def test_plan_changes_nothing_and_says_so_by_its_code(desk: Desk) -> None:

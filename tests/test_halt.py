@@ -346,6 +346,23 @@ def test_a_name_that_moved_between_two_stops_releases_both(desk: Desk) -> None:
     assert desk.run("release", PATH, "2", "--reason", "over") == 64
 
 
+def test_a_second_stop_that_finishes_the_first_forgets_nothing_that_was_narrowed_before_it(
+    desk: Desk, server: sandbox.World
+) -> None:
+    """The first one removed the schedule and the dialer was locked; the second finds nothing stored, and must know what was."""
+    assert desk.run("apply", "--yes", PATH) == 0
+    stored = json.loads(str(server.campaign(KEY)["schedule"]))
+    narrower = {**stored, "campaign_id": KEY, "dial_rate": 0.5}
+    server.put_campaign(KEY, str(server.campaign(KEY)["name"]), schedule=narrower)
+    server.faults.add(f"locked:{KEY}:times=1")
+    assert halt(desk, NAME, "--wait", "0") == 75
+    assert halt(desk, NAME, "--wait", "0") == 0
+    assert desk.run("release", PATH, NAME, "--reason", "hours corrected") == 0
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert silent(server, KEY)
+    assert "dial_rate narrowed by hand" in desk.out
+
+
 def test_a_stop_leaves_the_audit_entry_of_what_it_removed(
     desk: Desk, server: sandbox.World
 ) -> None:
@@ -607,6 +624,24 @@ def test_a_hold_without_a_name_is_told_by_its_object(desk: Desk, server: sandbox
     ledger(desk.folder).append([event])
     desk.run("plan", PATH)
     assert f"reconcile release {PATH} {KEY} --reason TEXT" in desk.out
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{}, {"until": 5}, {"until": []}, {"reason": None, "actor": {}}, {"name": 7, "body": "x"}],
+)
+def test_a_hold_that_says_nothing_that_it_should_is_shown_and_released(
+    desk: Desk, server: sandbox.World, odd: dict[str, Any]
+) -> None:
+    """What nobody can read is no end: it stands until somebody releases it."""
+    head = git(desk.folder, "rev-parse", "HEAD").strip()
+    data = {"target": KEY, **odd}
+    event = Event(RecordKind.HOLD, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", data)
+    ledger(desk.folder).append([event])
+    desk.run("plan", PATH)
+    assert "halted by" in desk.out
+    assert desk.run("release", PATH, "--all", "--reason", "x") == 0
+    assert "1 hold ended" in desk.out
 
 
 def test_a_hold_is_released_by_each_name_that_it_was_asked_for_by(

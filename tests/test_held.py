@@ -122,6 +122,17 @@ def test_what_was_stored_by_hand_after_a_stop_is_held_when_it_is_narrower():
     assert (operation.action, operation.would) == (Action.HELD, Action.UPDATE)
 
 
+def test_what_a_stop_could_not_see_may_have_been_narrowed():
+    """The platform's list could not be read, or what was stored had been removed by hand and still dialed."""
+    _, operation = planned(make_desired(body=BASE), NOTHING, base=stopped(None))
+    assert (operation.action, operation.would) == (Action.HELD, Action.CREATE)
+    assert "may have been narrowed by hand" in operation.blocked[0]
+    changed = make_desired(body={**BASE, "dial_rate": 6.0})
+    for base, desired in ((stopped(None), changed), (stopped(None, applied=None), make_desired())):
+        _, operation = planned(desired, NOTHING, base=base)
+        assert operation.executable
+
+
 def test_what_was_stopped_before_it_was_ever_applied_is_like_new():
     _, operation = planned(make_desired(body=BASE), NOTHING, base=stopped(BASE, applied=None))
     assert operation.action is Action.CREATE
@@ -168,6 +179,21 @@ def test_an_approval_of_that_very_operation_reverts_it_and_of_another_plan_does_
     assert [each.action for each in hold_against(held, approval).run] == [Action.UPDATE]
     assert hold_against(held, approved(held)).run == ()
     assert hold_against(held, None).run == ()
+
+
+@pytest.mark.parametrize("before", [live(dial_rate=5.0), NOTHING])
+def test_an_approval_from_before_somebody_narrowed_it_by_hand_does_not_undo_that(before):
+    """A job that is run again brings the plan that was approved once; what was put back by hand looks as it did then."""
+    wanted = make_desired(body=BASE)
+    old = None if before is NOTHING else before.stored
+    first, operation = planned(wanted, before, base=Base(old) if old else "never")
+    assert operation.executable
+    approval = approval_from(json.loads(json.dumps(serialised(first))))
+    assert hold_against(first, approval).run
+    for revert in ((), ("1001",)):
+        again, _ = planned(wanted, before, revert=revert)
+        cut = hold_against(again, approval)
+        assert (cut.run, cut.stale) == ((), ("1001",))
 
 
 def test_an_emergency_stop_is_lifted_by_no_approval():

@@ -56,11 +56,11 @@ class Stopped:
 
     Attributes:
         applied: the body that was applied last before it; `None` when none was.
-        found: what was stored when it came, as received.
+        found: what was stored when the last stop came that found something, as received; `None` when none of them could see it.
     """
 
     applied: Mapping[str, Any] | None
-    found: Mapping[str, Any]
+    found: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Applied:
     """What was last made of an object: the write and how it ended.
 
     Attributes:
-        stopped: what it ended, when it was an emergency stop that knew.
+        stopped: what it ended, when it was an emergency stop.
     """
 
     intent: Record
@@ -83,33 +83,38 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
     whose write is settled when both are over.
     """
     intents: dict[str, Record] = {}
-    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    found: dict[str, Record] = {}
     last: dict[str, Applied] = {}
     for record in records:
         if record.kind is RecordKind.INTENT:
             intents[record.id] = record
-        elif record.kind is RecordKind.HOLD and record.data.get("body") is not None:
-            found[record.event.run, record.data["target"]] = record.data["body"]
+        elif record.kind is RecordKind.HOLD and isinstance(record.data.get("body"), dict):
+            found[record.data["target"]] = record
         elif record.kind is RecordKind.OUTCOME and record.data["result"] in _MAY_HAVE_LEFT:
             intent = intents.get(record.data["intent"])
             before = last.get(intent.data["target"]) if intent else None
             doubtful = record.data["result"] == Result.UNKNOWN
             if intent is None or (doubtful and before and before.intent.seq > intent.seq):
                 continue
-            there = found.get((intent.event.run, intent.data["target"]))
             stopped = None
-            if intent.data["verb"] == Action.HALT and there is not None:
-                stopped = Stopped(_applied_before(before), there)
+            if intent.data["verb"] == Action.HALT:
+                stopped = _stopped(before, found.get(intent.data["target"]))
             last[intent.data["target"]] = Applied(intent, record, stopped)
     return last
 
 
-def _applied_before(last: Applied | None) -> Mapping[str, Any] | None:
-    """Return what was applied before an emergency stop, or before several."""
-    if last is None:
-        return None
-    body: Mapping[str, Any] | None = last.intent.data["body"]
-    return body if last.stopped is None else last.stopped.applied
+def _stopped(before: Applied | None, hold: Record | None) -> Stopped:
+    """Return what an emergency stop ended, or several: one that finishes another finds nothing stored any more.
+
+    Args:
+        before: what was last made of the object.
+        hold: the last one on it that found something stored.
+    """
+    was = before.stopped if before else None
+    applied = was.applied if was else before.intent.data["body"] if before else None
+    if hold is not None and (before is None or hold.seq > before.intent.seq):
+        return Stopped(applied, hold.data["body"])
+    return Stopped(applied, was.found if was else None)
 
 
 def judged(records: Iterable[Record]) -> tuple[str, ...]:
@@ -142,9 +147,7 @@ def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Rec
             found.pop(record.data["target"], None)
     moment = stamp(now)
     stands = {
-        target: tuple(
-            each for each in held if each.data.get("until") is None or each.data["until"] > moment
-        )
+        target: tuple(each for each in held if (until := _end(each)) is None or until > moment)
         for target, held in found.items()
     }
     return {target: held for target, held in stands.items() if held}
@@ -152,8 +155,14 @@ def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Rec
 
 def _lasts(hold: Record) -> tuple[bool, str]:
     """Return how long a hold stands, to be compared: one without an end longest."""
-    until = hold.data.get("until")
+    until = _end(hold)
     return until is None, str(until)
+
+
+def _end(hold: Record) -> str | None:
+    """Return when a hold ends by itself, as records write instants; one whose end nobody can read has none."""
+    until = hold.data.get("until")
+    return until if isinstance(until, str) else None
 
 
 def about(records: Iterable[Record], what: str) -> tuple[Record, ...]:

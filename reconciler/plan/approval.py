@@ -15,7 +15,7 @@ from reconciler.plan.values import (
     Origin,
     Plan,
     digest_of,
-    sha256_of,
+    hash_of,
 )
 
 
@@ -40,7 +40,9 @@ def serialised(plan: Plan) -> dict[str, Any]:
 
 
 def _serialised_operation(operation: Operation) -> dict[str, Any]:
+    reverts = {"reverts": True} if operation.reverts else {}
     return {
+        **reverts,
         "hash": operation.hash,
         "kind": operation.kind,
         "key": operation.key,
@@ -103,7 +105,8 @@ def approval_from(saved: Mapping[str, Any]) -> Approval:
 def _approved(entry: Mapping[str, Any]) -> tuple[str, tuple[str, Body | None]]:
     """Return a saved operation's hash, computed afresh, with its key and desired body."""
     parts = {name: entry[name] for name in ("action", "desired", "key", "kind")}
-    if (name := sha256_of({**parts, "live": entry["live_hash"]})) != entry["hash"]:
+    parts["live"] = entry["live_hash"]
+    if (name := hash_of(parts, reverts=entry.get("reverts") is True)) != entry["hash"]:
         raise ValueError(
             f"the operation on {entry['key']} was edited: it does not hash to its hash"
         )

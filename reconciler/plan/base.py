@@ -18,6 +18,9 @@ from reconciler.models import Body
 SCHEDULE: Final = "the schedule"
 """What was narrowed when all of it was removed."""
 
+UNSEEN: Final = "what an emergency stop ended"
+"""What may have been narrowed when nobody could see it."""
+
 
 class MovedBy(StrEnum):
     """Who moved a field, or an object, since base."""
@@ -37,13 +40,13 @@ class Base:
         body: canonical; `None` when the schedule was removed.
         direction: of that write.
         stored_id: the platform's id of what it stored; `None` when nothing, or unknown.
-        stopped: when it was an emergency stop: the canonical body applied before that, and the one that the stop found.
+        stopped: when it was an emergency stop: the canonical body applied before that, and the one that the stop found (`None`: it saw none).
     """
 
     body: Body | None
     direction: effect.Direction = effect.Direction.LOOSEN
     stored_id: str | None = None
-    stopped: tuple[Body | None, Body] | None = None
+    stopped: tuple[Body | None, Body | None] | None = None
 
 
 def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> MovedBy:
@@ -80,13 +83,16 @@ def narrowed_by_hand(
     """Return what somebody narrowed since base and applying would widen again; empty when the manifest has moved since, too.
 
     A schedule that was removed by hand is the narrowest of all. What was widened by hand is not here: it is narrowed again like any change.
-    Where an emergency stop left nothing, it is what the stop found that counts: to release it is not to undo what was narrowed before.
+    Where an emergency stop left nothing, it is what the stop found that counts: to release it is not to undo what was narrowed before. What it
+    could not see may have been narrowed.
     """
     if base is None:
         return ()
     if base.stopped is not None:
         body, found = base.stopped
-        then = kind.canonical(found) if live is None else live
+        if live is None and found is None:
+            return (UNSEEN,) if body is not None and desired == body else ()
+        then = kind.canonical(found) if live is None and found is not None else live
         return narrowed_by_hand(Base(body), then, desired, kind)
     if base.body is None or desired != base.body:
         return ()

@@ -13,7 +13,7 @@ from reconciler.dialects.kinds import Kind
 from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.models import Body, Desired
-from reconciler.plan.base import SCHEDULE, Base, fields_moved_by, moved_by, narrowed_by_hand
+from reconciler.plan.base import SCHEDULE, UNSEEN, Base, fields_moved_by, moved_by, narrowed_by_hand
 from reconciler.plan.judge import Judge
 from reconciler.plan.values import Action, Operation, Origin, Plan, sha256_of
 from reconciler.policies.base import Finding, Level
@@ -64,8 +64,9 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
                 action=Action.HELD,
                 blocked=(_why(held[wanted.key], wanted, live, kinds[wanted.kind]),),
             )
-        elif wanted.key not in revert:
-            operation = _kept_narrow(operation, applied, kinds[wanted.kind])
+        else:
+            asked = wanted.key in revert
+            operation = _kept_narrow(operation, applied, kinds[wanted.kind], asked=asked)
         operations.append(_judged(operation, blocking.get(wanted.key, ())))
     named = {wanted.key for wanted in wanted_all}
     unmanaged = sorted(
@@ -194,17 +195,26 @@ def _attributed(operation: Operation, base: Base | None) -> Operation:
     return replace(operation, moved_by=by, fields_moved_by=fields)
 
 
-def _kept_narrow(operation: Operation, base: Base | None, kind: Kind) -> Operation:
-    """Return the operation held, when all it would do is to widen again what somebody narrowed by hand."""
+def _kept_narrow(operation: Operation, base: Base | None, kind: Kind, *, asked: bool) -> Operation:
+    """Return the operation held, when all it would do is to widen again what somebody narrowed by hand and nobody `asked` for that."""
     narrowed = narrowed_by_hand(base, operation.live, operation.desired, kind)
     if not narrowed or not operation.direction.widens:
         return operation
-    what = (
-        "its schedule was removed" if narrowed == (SCHEDULE,) else f"{', '.join(narrowed)} narrowed"
-    )
+    if asked:
+        return replace(operation, reverts=True)
     undo = f"reconcile apply {_folder(operation.place)} {operation.name} --revert {operation.name}"
-    why = f"{what} by hand since it was last applied, and the manifest has not changed since; undo that with `{undo}`"
-    return replace(operation, action=Action.HELD, would=operation.action, blocked=(why,))
+    why = f"{_said_of(narrowed)} by hand since it was last applied, and the manifest has not changed since; undo that with `{undo}`"
+    return replace(
+        operation, action=Action.HELD, would=operation.action, reverts=True, blocked=(why,)
+    )
+
+
+def _said_of(narrowed: tuple[str, ...]) -> str:
+    if narrowed == (SCHEDULE,):
+        return "its schedule was removed"
+    if narrowed == (UNSEEN,):
+        return f"{UNSEEN} could not be seen, and may have been narrowed"
+    return f"{', '.join(narrowed)} narrowed"
 
 
 def _judged(operation: Operation, errors: Sequence[Finding]) -> Operation:

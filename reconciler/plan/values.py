@@ -55,6 +55,7 @@ class Operation:
         place: where the manifest stands.
         moved_by: who moved the object since it was last applied; `fields_moved_by` the same for each top-level field.
         would: for what was narrowed by hand and is held: the action that an approval of this very operation lets run.
+        reverts: whether it widens what somebody narrowed by hand since it was last applied.
         blocked: why it will not be carried out (findings of level error), empty when it will.
         audit: what an audit record says of the desired body, without what only apply can know.
     """
@@ -73,20 +74,25 @@ class Operation:
     moved_by: MovedBy = MovedBy.UNKNOWN
     fields_moved_by: Mapping[str, MovedBy] = field(default_factory=dict)
     would: Action | None = None
+    reverts: bool = False
     blocked: tuple[str, ...] = ()
     audit: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over object, action, desired body and live hash."""
-        return sha256_of(
+        """SHA-256 over object, action, desired body and live hash, and whether it reverts what somebody did by hand.
+
+        The same write was something else before that: what was approved then must not undo what was narrowed since.
+        """
+        return hash_of(
             {
                 "action": self.would or self.action,
                 "desired": self.desired,
                 "key": self.key,
                 "kind": self.kind,
                 "live": self.live_hash,
-            }
+            },
+            reverts=self.reverts,
         )
 
     @property
@@ -235,6 +241,11 @@ def only(plan: Plan, keys: Collection[str]) -> Plan:
             finding for finding in plan.findings if not finding.key or finding.key in keys
         ),
     )
+
+
+def hash_of(parts: Mapping[str, Any], *, reverts: bool) -> str:
+    """Return the hash of an operation: `action`, `desired`, `key`, `kind`, `live`, and whether it reverts what was narrowed by hand."""
+    return sha256_of({**parts, "reverts": True} if reverts else parts)
 
 
 def digest_of(origin: Origin, hashes: Iterable[str]) -> str:

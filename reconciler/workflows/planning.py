@@ -20,7 +20,7 @@ from reconciler.models import Desired
 from reconciler.plan import Base, Judge, Operation, Origin, Plan
 from reconciler.policies.base import Facts, Finding
 from reconciler.report import Report, changes
-from reconciler.workflows import judging
+from reconciler.workflows import judging, stops
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
 from reconciler.workflows.world import Network, World, chosen, load
@@ -210,18 +210,16 @@ def _base(last: audit.Applied) -> Base:
 
 def _hold(holds: Sequence[Record], path: Path) -> str:
     """Return why an object is held, by every stop that stands, and the command that ends it."""
-    stops = dict.fromkeys(map(_stop, holds))
-    last = holds[-1].data
-    name = shlex.quote(
-        str(last.get("name") or last["target"])
-    )  # a name on the platform may hold anything
+    said = dict.fromkeys(map(_stop, holds))
+    last = holds[-1]
+    name = shlex.quote(stops.name_of(last))  # a name on the platform may hold anything
     ends = f"reconcile release {shlex.quote(str(path))} {name} --reason TEXT"
-    return f"halted by {', and by '.join(stops)}; end it with `{ends}`"
+    return f"halted by {', and by '.join(said)}; end it with `{ends}`"
 
 
 def _stop(hold: Record) -> str:
     until = f" until {hold.data['until']}" if hold.data.get("until") else ""
-    return f"{hold.data.get('actor') or 'somebody'}{until}: {hold.data['reason']}"
+    return f"{hold.data.get('actor') or 'somebody'}{until}: {stops.reason_of(hold)}"
 
 
 def judge(session: Session, snapshot: Snapshot, past: Past, by: Judge) -> tuple[Finding, ...]:

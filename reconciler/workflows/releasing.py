@@ -35,11 +35,11 @@ def release(world: World, asked: Request) -> Report:
     stops.require_reason(asked.reason)
     ledger = auditing.opened(world, asked.path, asked.tenant)
     holds = audit.standing(ledger.records(), now=world.now())
-    names = {key: str(each[-1].data["name"]) for key, each in holds.items()}
+    names = {key: stops.name_of(each[-1]) for key, each in holds.items()}
     named = {key: {key} for key in holds}
     for key, each in holds.items():
         for hold in each:  # a name may have moved from one object to another between two stops
-            named.setdefault(str(hold.data["name"]), set()).add(key)
+            named.setdefault(stops.name_of(hold), set()).add(key)
     if unknown := [name for name in asked.names if name not in named]:
         held = ", ".join(sorted(names.values()))
         rest = f"held is {held}" if held else "no stop holds anything, so there is nothing to end"

@@ -201,6 +201,16 @@ def _serialised(target: Target, outcome: Outcome | None) -> dict[str, object]:
     }
 
 
+def name_of(hold: Record) -> str:
+    """Return what people call what is held; its key where the record says no name, for whoever can push can write one."""
+    return str(hold.data.get("name") or hold.data["target"])
+
+
+def reason_of(hold: Record) -> str:
+    """Return why something is held, as far as the record says."""
+    return str(hold.data.get("reason") or "no reason recorded")
+
+
 def require_reason(reason: str) -> None:
     """Refuse a reason that says nothing.
 
@@ -229,10 +239,10 @@ def released(tenant: str, ended: Sequence[Sequence[Record]], reason: str) -> Rep
     """Return the report of a release; `ended` are the holds that stood, those of one object together."""
     rows = tuple(
         Row(
-            ("released", str(holds[-1].data["name"]), str(holds[-1].data["target"])),
+            ("released", name_of(holds[-1]), str(holds[-1].data["target"])),
             Tone.GOOD,
             tuple(
-                f"held since {hold.event.ts} by {hold.data.get('actor')}: {hold.data['reason']}"
+                f"held since {hold.event.ts} by {hold.data.get('actor')}: {reason_of(hold)}"
                 for hold in holds
             ),
         )
