@@ -19,6 +19,7 @@ from reconciler.audit import Event, Record, RecordKind
 from reconciler.dialects.base import ScrubList
 from reconciler.errors import LedgerError
 from reconciler.plan import Action, Result
+from tests.factories import make_body, make_desired
 from tests.gitfakes import START, Clock, operation, run, story
 
 COMMIT = "c" * 40
@@ -553,6 +554,20 @@ def test_what_a_stop_before_the_last_write_found_is_nothing_that_a_later_stop_en
     ]
     ended = audit.applied(chained(events))["1001"].stopped
     assert (ended.applied["dial_rate"], ended.found) == (25.0, None)
+
+
+def test_what_was_found_as_its_manifest_says_counts_as_applied():
+    maker = run(COMMIT)
+    first = maker.intent(operation(), digest="d", generation=0)
+    found = maker.found(make_desired("1001", body=make_body(dial_rate=7.0)))
+    last = audit.applied(chained([first, maker.outcome(first, Result.UPDATED, audit={}), found]))
+    assert last["1001"].intent.data["body"]["dial_rate"] == 7.0
+
+
+def test_a_body_that_fits_no_record_is_not_found():
+    many = [{"timezone": f"Z{i}", "start_hour": 9, "end_hour": 20} for i in range(40_000)]
+    found = run(COMMIT).found(make_desired("1001", body=make_body(compliance_windows=many)))
+    assert audit.applied(chained([found])) == {}
 
 
 def test_a_second_stop_with_an_end_does_not_end_the_first_that_has_none():

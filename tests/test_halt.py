@@ -332,6 +332,48 @@ def test_release_does_not_undo_what_somebody_narrowed_by_hand_before_the_stop(
     assert not silent(server, KEY)
 
 
+def by_hand(server: sandbox.World, key: str, **fields: Any) -> None:
+    """Store a campaign's schedule with other fields, as somebody does at the console."""
+    campaign = server.campaign(key)
+    stored = json.loads(str(campaign["schedule"]))
+    server.put_campaign(
+        key, str(campaign["name"]), schedule={**stored, "campaign_id": key, **fields}
+    )
+
+
+UNCHANGED = "1004"
+"""The samples' campaign that is as its manifest says."""
+
+
+def test_what_was_as_its_manifest_says_and_never_written_by_us_is_kept_narrow_too(
+    desk: Desk, server: sandbox.World
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    by_hand(server, UNCHANGED, dial_rate=0.3)
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert "dial_rate narrowed by hand" in desk.out
+    assert json.loads(str(server.campaign(UNCHANGED)["schedule"]))["dial_rate"] == 0.3
+    assert ledger(desk.folder).verify().defects == ()
+
+
+def test_what_a_commit_took_over_from_a_hand_is_the_base_of_what_is_narrowed_next(
+    desk: Desk, server: sandbox.World
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    by_hand(server, KEY, dial_rate=1.2)
+    desk.edit("dial_rate: 2.4", "dial_rate: 1.2", f"{NAME}.yaml")
+    commit(desk.folder)
+    before = len(ledger(desk.folder).records())
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert "nothing to do" in desk.out
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert len(ledger(desk.folder).records()) == before + 1, "told once"
+    by_hand(server, KEY, dial_rate=0.6)
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert "dial_rate narrowed by hand" in desk.out
+    assert json.loads(str(server.campaign(KEY)["schedule"]))["dial_rate"] == 0.6
+
+
 def test_a_name_that_moved_between_two_stops_releases_both(desk: Desk) -> None:
     head = git(desk.folder, "rev-parse", "HEAD").strip()
     said = {"name": "moved", "reason": "r", "until": None}

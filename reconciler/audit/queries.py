@@ -65,7 +65,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What was last made of an object: the write and how it ended.
+    """What was last made of an object: the write and how it ended; or, as both, the note that it was found as its manifest says.
 
     Attributes:
         stopped: what it ended, when it was an emergency stop.
@@ -88,6 +88,8 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
     for record in records:
         if record.kind is RecordKind.INTENT:
             intents[record.id] = record
+        elif record.kind is RecordKind.NOTE and isinstance(record.data.get("body"), dict):
+            last[str(record.data.get("target"))] = Applied(record, record)
         elif record.kind is RecordKind.HOLD and isinstance(record.data.get("body"), dict):
             found[record.data["target"]] = record
         elif record.kind is RecordKind.OUTCOME and record.data["result"] in _MAY_HAVE_LEFT:

@@ -12,7 +12,9 @@ from typing import Any, Final, TypedDict, Unpack
 
 from reconciler.audit.records import LINE_LIMIT, Event, Record, RecordKind, key, stamp
 from reconciler.dialects.base import ScrubList
+from reconciler.effect import Direction
 from reconciler.errors import LedgerError, safe
+from reconciler.models import Desired
 from reconciler.plan import DONE, Action, Operation, Result, canonical_json, sha256_of
 
 TEXT_LIMIT: Final = 500
@@ -255,6 +257,23 @@ class Run:
         """Record that a commit never got an apply of its own: this run's commit came after it."""
         event = self.note(f"superseded: {commit} was not applied by itself")
         return replace(event, data=_frozen({**event.data, "superseded": commit}))
+
+    def found(self, desired: Desired) -> Event:
+        """Record that an object was as its manifest says without a write of ours: what somebody narrows of it from here on is told by that.
+
+        A body that does not fit a record is left out, and then tells nothing.
+        """
+        event = self.note(f"found as its manifest says: {desired.name} ({desired.key})")
+        data = {
+            **event.data,
+            "direction": str(Direction.NEUTRAL),
+            "name": _text(desired.name),
+            "object": desired.kind,
+            "target": desired.key,
+        }
+        kept = data | {"body": dict(desired.body or {})}
+        fits = len(canonical_json(kept)) <= LINE_LIMIT - HEADER_BYTES
+        return replace(event, data=_frozen(kept if fits else data))
 
     def judged(self, settings: Sequence[str]) -> Event:
         """Record an apply of this commit that had nothing to do: the rules that it weakens count from the next change on."""

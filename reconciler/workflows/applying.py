@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from reconciler import execute
+from reconciler import audit, execute
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
 from reconciler.dialects.base import Snapshot
@@ -237,14 +237,15 @@ class _Run:
         if not self.asked.ask:
             confirm(changes.of_plan(plan, exit_code=0, notes=notes))
         notes = (*notes, *_held(cut, plan))
+        found = self._found(plan, run)
         if not cut.run:
             code = exit_code(plan, cut, ())
             if plan.judge.pending and code != STALE:
-                ledger.append([run.judged([each.setting for each in plan.judge.weakenings])])
+                found.append(run.judged([each.setting for each in plan.judge.weakenings]))
+            ledger.append(found)
             return changes.of_apply(plan, (), exit_code=code, notes=notes)
-        done = await self._execute(
-            run, plan, snapshot, cut.run, tuple(map(run.superseded, passed_over))
-        )
+        before = (*map(run.superseded, passed_over), *found)
+        done = await self._execute(run, plan, snapshot, cut.run, before)
         code = exit_code(plan, cut, done.outcomes)
         if done.unrecorded is not None:
             code = (
@@ -264,6 +265,19 @@ class _Run:
             await asyncio.gather(signing_in, return_exceptions=True)
             raise
         await signing_in
+
+    def _found(self, plan: Plan, run: Run) -> list[Event]:
+        """Return what was found as its manifest says and not applied like that by us: imported, or taken over by a commit."""
+        last = audit.applied(self.ledger.records())
+        unchanged = frozenset(plan.unchanged)
+        events = (
+            run.found(desired)
+            for desired in self.session.folder.desired
+            if desired.key in unchanged
+            and desired.body is not None
+            and (desired.key not in last or last[desired.key].intent.data["body"] != desired.body)
+        )
+        return [event for event in events if "body" in event.data]
 
     def _within_limits(self, plan: Plan, operations: Sequence[Operation]) -> None:
         beyond = planning.beyond(self.session, plan, operations)
