@@ -20,6 +20,7 @@ from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.sandbox.writes import Conditions
 from reconciler.workflows import applying, planning
+from reconciler.workflows.world import here
 
 HERE = Path(__file__).parent.parent
 SAMPLES = HERE / "schedules" / "sandbox"
@@ -813,3 +814,8 @@ def test_whoever_closes_stdout_still_learns_the_exit_code() -> None:
         ["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False, cwd=HERE
     )
     assert (done.returncode, done.stderr) == (2, "")
+
+
+def test_no_repr_of_the_world_shows_its_environment() -> None:
+    world = here(lambda _: None)._replace(environ={"CXONE_CLIENT_SECRET": "do-not-tell"})
+    assert "do-not-tell" not in f"{world!r} {world}"

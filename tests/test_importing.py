@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,7 +50,7 @@ class Desk:
     def served(self, url: str, **login: str):
         """Return the same desk whose platform is behind a URL."""
         names = {"CXONE_CLIENT_ID": "sandbox", "CXONE_CLIENT_SECRET": "sandbox-secret", **login}
-        return replace(self.world, environ={"CXONE_TENANT_URL": url, **names})
+        return self.world._replace(environ={"CXONE_TENANT_URL": url, **names})
 
     def run(self, *keys: str):
         return asyncio.run(importing.run(self.world, importing.Request(self.folder, keys)))

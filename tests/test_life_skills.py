@@ -48,7 +48,7 @@ def desk(tmp_path):
         await asyncio.sleep(0)
 
     ids = (f"run-{number}" for number in itertools.count(1))
-    made.world = replace(made.world, sleep=sleep, new_id=lambda: next(ids))
+    made.world = made.world._replace(sleep=sleep, new_id=lambda: next(ids))
     sandbox.seed_skill_samples(made.platform)
     made.platform.configure(requests_per_second=0)
     asyncio.run(importing.run(made.world, importing.Request(made.folder)))

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -131,7 +130,7 @@ def test_what_the_platform_commits_late_is_waited_for_however_old_the_intent_is(
         if seconds == settling.SETTLE_S:
             server.put_campaign(KEY, "Warranty Reminders", schedule=operation.desired)
 
-    world = replace(here(lambda _: None), sleep=late)
+    world = here(lambda _: None)._replace(sleep=late)
     asyncio.run(
         applying.apply(
             world, applying.Request(Path(PATH), (NAME,)), lambda _: True, asyncio.Event()

@@ -6,7 +6,7 @@ one a second time, from its text.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,8 +26,10 @@ Body: TypeAlias = Mapping[str, Any]
 """What the platform holds for one object: JSON values only. Everything that is diffed, hashed, sent and recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Desired:
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Desired(NamedTuple):
     """One object as the manifests want it.
 
     Attributes:
@@ -48,9 +50,9 @@ class Desired:
     place: Place
     body: Body | None
     platform_name: str | None = None
-    compliance: Mapping[str, Any] = field(default_factory=dict)
-    pacing: Mapping[str, Any] = field(default_factory=dict)
-    places: Mapping[str, Place] = field(default_factory=dict)
+    compliance: Mapping[str, Any] = NOTHING
+    pacing: Mapping[str, Any] = NOTHING
+    places: Mapping[str, Place] = NOTHING
 
     @property
     def retired(self) -> bool:

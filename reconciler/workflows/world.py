@@ -7,7 +7,6 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +20,7 @@ def _pass(_: str) -> None:
     """Go on."""
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """Everything that commands take from outside, as arguments.
 
     Attributes:
@@ -37,7 +35,7 @@ class World:
         remote: the git remote that keeps audit records and locks; `None`: `origin`.
     """
 
-    environ: Mapping[str, str] = field(repr=False)
+    environ: Mapping[str, str]
     directory: Path
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
@@ -47,6 +45,9 @@ class World:
     progress: Callable[[str], None]
     checkpoint: Callable[[str], None] = _pass
     remote: str | None = None
+
+    def __repr__(self) -> str:
+        return f"World({self.directory})"  # the environment holds the secrets
 
 
 class Network(NamedTuple):
