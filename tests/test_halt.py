@@ -517,6 +517,19 @@ def test_a_locked_dialer_is_75_and_the_others_are_silent(desk: Desk, server: san
     assert "the dialer is locked" in desk.out
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("nowhere", ["2>/dev/full", "2> >(true)"])
+def test_that_nobody_can_be_told_keeps_nothing_from_being_stopped(
+    desk: Desk, server: sandbox.World, nowhere: str
+) -> None:
+    """Which `tenant.yaml` counts is told before anything is stopped, and a full disk takes no word of it."""
+    desk.edit("requests_per_second:", "request_per_second:", "tenant.yaml")
+    command = f'"{sys.executable}" -m reconciler halt {PATH} {NAME} --reason x {nowhere}'
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert silent(server, KEY)
+
+
 def test_a_stop_of_what_dials_no_more_finishes_what_an_earlier_one_could_not(
     desk: Desk, server: sandbox.World
 ) -> None:
