@@ -433,6 +433,20 @@ def test_a_slip_in_tenant_yaml_keeps_nobody_from_stopping(
         assert f"tenant.yaml at commit {was} said where the platform is" in said
 
 
+@pytest.mark.parametrize("named", [(PATH,), ("schedules", "--tenant", "sandbox")])
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_tenant_yaml_that_is_gone_keeps_nobody_from_stopping(
+    desk: Desk, server: sandbox.World, named: tuple[str, ...], *, committed: bool
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    (desk.tenant / "tenant.yaml").rename(desk.tenant / "tenant.yml")
+    if committed:
+        commit(desk.folder)
+    assert desk.run("halt", named[0], NAME, *named[1:], "--reason", "x") == 0
+    assert silent(server, KEY)
+    assert "said where the platform is" in desk.out
+
+
 def test_where_tenant_yaml_was_never_right_nobody_knows_what_to_stop(desk: Desk) -> None:
     (desk.tenant / "tenant.yaml").write_text("kind: Tenant\n", encoding="utf-8")
     git(desk.folder, "checkout", "-q", "--orphan", "new")
