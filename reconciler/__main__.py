@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 from types import ModuleType
 
 ALLOCATIONS = 500_000
@@ -23,7 +24,8 @@ def main() -> None:
 
     code = run()
     for stream in filter(None, (sys.stdout, sys.stderr)):  # either may be closed
-        stream.flush()
+        with suppress(OSError):  # or full, or read by nobody; what was to be said of that was said
+            stream.flush()
     os._exit(
         code
     )  # what is left is to free all memory piece by piece, which the system does at once

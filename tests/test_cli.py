@@ -808,6 +808,28 @@ def test_a_result_that_cannot_be_shown_is_one_line_and_no_success() -> None:
     )
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize(
+    ("call", "code", "said"),
+    [
+        ("--help >/dev/full", 1, "error: cannot write: [Errno 28] No space left on device\n"),
+        ("plan nosuch 2>/dev/full", 64, ""),
+        ("plan --nonsense 2>/dev/full", 64, ""),
+        ("--help | true", 0, ""),
+        ("plan --detailed-exitcode schedules/sandbox | true", 2, ""),
+        ("plan nosuch 2>&1 | true", 64, ""),
+    ],
+)
+def test_where_nothing_can_be_shown_the_code_still_says_what_happened(
+    call: str, code: int, said: str
+) -> None:
+    command = f'set -o pipefail; "{sys.executable}" -m reconciler {call}'
+    done = subprocess.run(
+        ["bash", "-c", command], stderr=subprocess.PIPE, text=True, check=False, cwd=HERE
+    )
+    assert (done.returncode, done.stderr) == (code, said)
+
+
 def test_whoever_closes_stdout_still_learns_the_exit_code() -> None:
     command = f'"{sys.executable}" -m reconciler plan --detailed-exitcode schedules/sandbox >&-'
     done = subprocess.run(

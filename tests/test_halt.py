@@ -509,6 +509,20 @@ def test_a_slip_in_tenant_yaml_keeps_nobody_from_stopping(
         assert f"tenant.yaml at commit {was} said where the platform is" in said
 
 
+@pytest.mark.parametrize("named", [(PATH,), ("schedules", "--tenant", "sandbox")])
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_tenant_yaml_that_is_gone_keeps_nobody_from_stopping(
+    desk: Desk, server: sandbox.World, named: tuple[str, ...], *, committed: bool
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    (desk.tenant / "tenant.yaml").rename(desk.tenant / "tenant.yml")
+    if committed:
+        commit(desk.folder)
+    assert desk.run("halt", named[0], NAME, *named[1:], "--reason", "x") == 0
+    assert silent(server, KEY)
+    assert "said where the platform is" in desk.out
+
+
 def test_where_tenant_yaml_was_never_right_nobody_knows_what_to_stop(desk: Desk) -> None:
     (desk.tenant / "tenant.yaml").write_text("kind: Tenant\n", encoding="utf-8")
     git(desk.folder, "checkout", "-q", "--orphan", "new")
@@ -591,6 +605,19 @@ def test_a_locked_dialer_is_75_and_the_others_are_silent(desk: Desk, server: san
     assert "run the same command again" in desk.out
     assert "still dials" in desk.out
     assert "the dialer is locked" in desk.out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("nowhere", ["2>/dev/full", "2> >(true)"])
+def test_that_nobody_can_be_told_keeps_nothing_from_being_stopped(
+    desk: Desk, server: sandbox.World, nowhere: str
+) -> None:
+    """Which `tenant.yaml` counts is told before anything is stopped, and a full disk takes no word of it."""
+    desk.edit("requests_per_second:", "request_per_second:", "tenant.yaml")
+    command = f'"{sys.executable}" -m reconciler halt {PATH} {NAME} --reason x {nowhere}'
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert silent(server, KEY)
 
 
 def test_a_stop_of_what_dials_no_more_finishes_what_an_earlier_one_could_not(

@@ -186,6 +186,27 @@ def test_what_somebody_else_wrote_over_is_closed_as_unknown(
     assert "cannot be told" in desk.out
 
 
+@pytest.mark.parametrize("fault", ["no-keys", "no-etags", ""])
+def test_what_a_dead_run_stored_and_somebody_put_back_by_hand_is_not_stored_again(
+    desk: Desk, server: sandbox.World, fault: str
+) -> None:
+    """By its body alone nothing had been written; the id says that it was stored again."""
+    assert apply(desk) == 0
+    desk.edit("dial_rate: 2.4", "dial_rate: 3.0", f"{NAME}.yaml")
+    commit(desk.folder)
+    operation = die_after_the_intent(desk)
+    for body in (operation.desired, operation.live):
+        server.put_campaign(KEY, "Warranty Reminders", schedule=body)
+    if fault:
+        server.faults.add(fault)
+    assert apply(desk) == 0
+    assert ("dead", "unknown") in ends(desk)
+    assert f"held: {NAME}: dial_rate narrowed by hand" in desk.out
+    assert json.loads(str(server.campaign(KEY)["schedule"]))["dial_rate"] == 2.4
+    assert apply(desk, "--revert", NAME) == 0
+    assert json.loads(str(server.campaign(KEY)["schedule"]))["dial_rate"] == 3.0
+
+
 def test_what_is_not_wanted_any_more_is_closed_and_not_written(
     desk: Desk, server: sandbox.World
 ) -> None:

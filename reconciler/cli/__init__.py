@@ -5,9 +5,10 @@ Results go to stdout, talk to stderr. Commands import what they use when they ar
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from keyword import iskeyword
 from typing import Any, Final
@@ -54,6 +55,10 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+"""What a write says where there is no room."""
+
+
 @click.group(
     cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
@@ -85,18 +90,24 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _usage(wrong)
     except click.exceptions.Abort:
         return _say("interrupted; nothing more was started", 130)
-    except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # nobody reads on: let the interpreter close in peace
+    except SystemExit:  # click's word for a pipe that nobody reads on, which is no error
         return 0
     except Exception as error:
-        from reconciler.errors import ReconcileError  # noqa: PLC0415 - `--help` raises none
-
-        if not isinstance(error, ReconcileError):
+        if (code := _failed(error)) is None:
             raise
-        return _say(str(error), error.exit_code)
+        return code
     return result if isinstance(result, int) else 0
+
+
+def _failed(error: Exception) -> int | None:
+    """Say what went wrong and return its code; `None` for what nobody foresaw."""
+    from reconciler.errors import ReconcileError  # noqa: PLC0415 - `--help` raises none
+
+    if isinstance(error, ReconcileError):
+        return _say(str(error), error.exit_code)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return _say(f"cannot write: {error}", 1)
+    return None
 
 
 def _usage(wrong: click.UsageError) -> int:
@@ -117,5 +128,6 @@ def _say(message: str, code: int) -> int:
     for line in message.splitlines() or [
         ""
     ]:  # may quote a record or a ref, which whoever can push wrote
-        click.echo(f"error: {safe(line)}", err=True)
+        with suppress(OSError):  # the code says it, too
+            click.echo(f"error: {safe(line)}", err=True)
     return code

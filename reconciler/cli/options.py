@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -137,11 +138,9 @@ def show(report: Report, style: str, *, err: bool = False) -> int:
     try:
         stream.write(rendered)
         stream.flush()
+    except BrokenPipeError:  # nobody reads on, which changes nothing of what was done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except OSError as error:
-        if isinstance(
-            error, BrokenPipeError
-        ):  # nobody reads on; `reconciler.cli` knows what that means
-            raise
         progress(f"error: the result could not be shown, but stands: {error.strerror}")
         return report.exit_code or 1
     return report.exit_code
@@ -154,8 +153,9 @@ def _columns() -> int:
 
 
 def progress(line: str) -> None:
-    """Tell whoever watches what is going on, on stderr."""
-    click.echo(safe(line), err=True)
+    """Tell whoever watches what is going on, on stderr. That nobody can be told ends no stop and no apply."""
+    with contextlib.suppress(OSError):
+        click.echo(safe(line), err=True)
 
 
 def world() -> World:

@@ -134,8 +134,7 @@ def _instant(name: str, text: str | None, *, dates: bool = True) -> datetime | N
 
 
 def _shown(report: Any, style: str) -> int:
-    options.show(report, style)
-    return int(report.exit_code)
+    return options.show(report, style)
 
 
 @click.group()

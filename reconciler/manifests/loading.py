@@ -22,7 +22,7 @@ from reconciler.manifests.folders import (
 )
 from reconciler.manifests.reader import Document, read
 from reconciler.manifests.sources import Profiles, Source, validate
-from reconciler.models import MANIFESTS, Desired, Manifest, Tenant, model_for
+from reconciler.models import MANIFESTS, TENANT_NAME, Desired, Manifest, Tenant, model_for
 
 Older: TypeAlias = Callable[[Path], Iterable[tuple[str, bytes]]]
 """What a file said before, newest first, each with a name for messages."""
@@ -100,10 +100,24 @@ def load_readable(root: Path, tenant: str | None = None, *, older: Older | None 
     """
     if tenant is not None and (root / tenant / TENANT_FILE).is_file():
         root = root / tenant
-    loader = _Loader(_chosen(root, tenant), keep_places=False)
+    try:
+        where = _chosen(root, tenant)
+    except ManifestError:
+        lost = _lost(root if tenant is None else root / tenant, older)
+        if lost is None:
+            raise
+        where = lost
+    loader = _Loader(where, keep_places=False)
     loader.add_tenant(older)
     loader.add_manifests()
     return loader.readable()
+
+
+def _lost(folder: Path, older: Older | None) -> TenantFolder | None:
+    """Return a folder that was a tenant's before its `tenant.yaml` was deleted or renamed; `None` when it never was."""
+    path = Path(os.path.abspath(folder))  # noqa: PTH100 - as folders are named: links stay
+    was = older is not None and folder.is_dir() and any(older(folder / TENANT_FILE))
+    return TenantFolder(path.name, folder) if was and TENANT_NAME.fullmatch(path.name) else None
 
 
 def _chosen(root: Path, tenant: str | None) -> TenantFolder:

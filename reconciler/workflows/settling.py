@@ -5,6 +5,7 @@ An intent without an outcome is a write whose fate nobody recorded: the run was 
 | the platform holds | then |
 |---|---|
 | what was to be written | it is closed as `confirmed`, or as stored and not active; this run activates it |
+| what was there before, under another id than the one that we had stored it under | it is closed as `unknown`, as below: it may have been done, and put back by hand |
 | what was there before, and the same write derives again from the same commit | it stays open: this run sends it again, under its own key |
 | what was there before, otherwise, or it was a further attempt | it is closed as `not_started`: nothing had been written |
 | nothing but what was there before or was meant, at a platform that writes in parts | it is closed as `failed`: it was cut off, and the rest is planned again |
@@ -17,8 +18,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.audit import Event, Record, Run, marks
+from reconciler.audit import Applied, Event, Record, Run, applied, marks
 from reconciler.dialects.base import Live
+from reconciler.dialects.kinds import Kind
 from reconciler.errors import ApiError, Refused
 from reconciler.git import Git
 from reconciler.ledger import Ledger
@@ -57,17 +59,24 @@ async def look(session: Session, ledger: Ledger) -> tuple[Left, ...]:
     if not intents:
         return ()
     await session.world.sleep(SETTLE_S)
-    return tuple([await _left(session, intent) for intent in intents])
+    last = applied(ledger.records())
+    return tuple(
+        [await _left(session, intent, last.get(intent.data["target"])) for intent in intents]
+    )
 
 
-async def _left(session: Session, intent: Record) -> Left:
+async def _left(session: Session, intent: Record, last: Applied | None) -> Left:
     try:
         live = await session.client.run(session.dialect.read_one(intent.data["target"]))
     except ApiError as error:
         if error.status != NOT_FOUND:
             raise
         return Left(intent, Result.UNKNOWN, None)
-    return Left(intent, _fate(session, intent, live), live)
+    fate = _fate(session, intent, live)
+    kind = session.dialect.KINDS[intent.data["object"]]
+    if fate is None and intent.data["verb"] != Action.HALT and _put_back(last, live, kind):
+        fate = Result.UNKNOWN
+    return Left(intent, fate, live)
 
 
 def _fate(session: Session, intent: Record, live: Live) -> Result | None:
@@ -81,6 +90,18 @@ def _fate(session: Session, intent: Record, live: Live) -> Result | None:
     if live_hash(live, kind) == intent.data["before"]:
         return None
     return Result.FAILED if _cut_off(intent, kind.canonical(live.stored or {})) else Result.UNKNOWN
+
+
+def _put_back(last: Applied | None, live: Live, kind: Kind) -> bool:
+    """Return whether what was applied before was stored again since: it has another id than the one that it was applied under.
+
+    Then the write may have been done and undone by hand, and to send it again would widen what somebody narrowed.
+    """
+    if last is None or live.stored is None:
+        return False
+    ours = last.outcome.data.get("schedule_id")
+    again = None not in {ours, live.stored_id} and ours != live.stored_id
+    return again and last.intent.data.get("after") == sha256_of(kind.canonical(live.stored))
 
 
 def _cut_off(intent: Record, now: Body) -> bool:
