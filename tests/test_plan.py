@@ -618,7 +618,23 @@ def test_a_digest_approves_its_plan_and_no_other():
 
 
 def test_what_moved_since_is_stale_and_the_rest_runs():
+    moved = make_operation("2", live_hash="f" * 64, direction=Direction.LOOSEN)
+    cut = hold_against(make_plan([TIGHTER, moved]), approved(NOW_PLANNED))
+    assert cut == Cut((TIGHTER,), stale=("2",))
+
+
+def test_nothing_is_widened_while_a_narrowing_that_was_approved_with_it_is_stale():
     moved = make_operation("1", live_hash="f" * 64)
+    cut = hold_against(make_plan([moved, WIDER]), approved(NOW_PLANNED))
+    assert cut == Cut((), stale=("1",), behind=("campaign-2",))
+    narrower = make_operation("5")
+    approval = approved(make_plan([TIGHTER, WIDER, narrower]))
+    assert hold_against(make_plan([moved, WIDER, narrower]), approval).run == (narrower,)
+
+
+def test_what_is_stale_and_would_widen_keeps_nothing_else_waiting():
+    """Somebody narrowed it further by hand: nothing that should come before the rest is missing."""
+    moved = make_operation("1", live_hash="f" * 64, direction=Direction.LOOSEN)
     cut = hold_against(make_plan([moved, WIDER]), approved(NOW_PLANNED))
     assert cut == Cut((WIDER,), stale=("1",))
 

@@ -129,18 +129,20 @@ class Cut:
         run: operations to carry out.
         stale: keys of approved operations that no longer derive.
         strange: names of operations that derive and were not approved.
+        behind: names of operations that widen, held back: what should have narrowed before them is stale.
     """
 
     run: tuple[Operation, ...]
     stale: tuple[str, ...] = ()
     strange: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
 
 
 def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = False) -> Cut:
     """Return what of a plan may run: only what was approved; what was approved and no longer derives is stale.
 
     What was approved and is already so is neither: an earlier run did it. What an earlier run stored and the dialer has not taken is finished
-    under the same approval: it was approved as a whole.
+    under the same approval: it was approved as a whole. Nothing is widened while a narrowing that was approved with it is stale and still wanted.
     """
     if approval is None:
         return Cut(_wanted(plan.executable, tighten_only=tighten_only))
@@ -160,7 +162,17 @@ def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = 
     stale = tuple(key for key, _ in approval.operations.values() if key not in settled)
     known = {*stale, *settled, *held}
     strange = tuple(operation.name for operation in plan.executable if operation.key not in known)
-    return Cut(ready, stale, strange)
+    narrows = any(
+        operation.key in stale and operation.direction is Direction.TIGHTEN
+        for operation in plan.operations
+    )
+    behind = [operation for operation in ready if narrows and operation.direction.widens]
+    return Cut(
+        tuple(operation for operation in ready if operation not in behind),
+        stale,
+        strange,
+        tuple(operation.name for operation in behind),
+    )
 
 
 def _wanted(operations: Iterable[Operation], *, tighten_only: bool) -> tuple[Operation, ...]:

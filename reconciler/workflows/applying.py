@@ -170,7 +170,7 @@ def read_approval(asked: Request) -> Approval | None:
         return None if asked.expect is None else Approval(asked.expect.strip().lower())
     try:
         approval = plans.approval_from(json.loads(asked.approved.read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{asked.approved} is no plan written by `reconcile plan --out`: {error}"
         ) from None
@@ -330,6 +330,10 @@ def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:
     notes += [
         f"not approved: {name} needs a change that the approved plan did not hold; it was left alone"
         for name in cut.strange
+    ]
+    notes += [
+        f"held back: {name} widens dialing, and a narrowing that was approved with it is stale; plan and approve again"
+        for name in cut.behind
     ]
     running = {operation.key for operation in cut.run}
     notes += [
