@@ -34,6 +34,7 @@ def serialised(plan: Plan) -> dict[str, Any]:
         "operations": [_serialised_operation(operation) for operation in plan.operations],
         "unchanged": list(plan.unchanged),
         "unmanaged": list(plan.unmanaged),
+        "unrecorded": list(plan.unrecorded),
         "findings": [finding.serialised() for finding in plan.findings],
         "weakenings": [each.serialised() for each in plan.judge.weakenings],
     }

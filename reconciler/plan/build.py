@@ -40,13 +40,13 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         kinds: the dialect's kinds, by name.
         findings: every finding of every rule; errors block their object, unless the operation only tightens.
         held: why an object is to be left as it is, by key: an emergency stop, which no approval lifts.
-        base: what was applied last, by key; without it nobody can tell who moved what.
+        base: what was applied last, by key; `None`: there is no ledger, so nobody can tell who moved what.
         revert: keys of objects whose narrowing by hand is to be undone.
         judge: what the findings were judged by; its limits count when the plan is carried out.
     """
     wanted_all = sorted(desired, key=lambda item: item.key)
     blocking = _blocking(findings)
-    operations, unchanged = [], []
+    operations, unchanged, unrecorded = [], [], []
     for wanted in wanted_all:
         live = snapshot.objects.get(wanted.key) or Live(wanted.key, "")
         operation = _operation(wanted, live, kinds[wanted.kind])
@@ -55,6 +55,8 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
             operation = _described(wanted, live, kinds[wanted.kind], Action.HELD)
         if operation is None:
             unchanged.append(wanted.key)
+            if base is not None and not _is_ours(wanted, base.get(wanted.key)):
+                unrecorded.append(wanted.key)
             continue
         applied = (base or {}).get(wanted.key)
         operation = _finishing(_attributed(operation, applied), live, applied)
@@ -83,7 +85,13 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         snapshot.at,
         judge or Judge(),
         noun=next(iter(kinds.values())).words.object,
+        unrecorded=tuple(unrecorded),
     )
+
+
+def _is_ours(desired: Desired, base: Base | None) -> bool:
+    """Return whether what is as desired was applied like that, or there is nothing that could be narrowed."""
+    return desired.body is None or (base is not None and base.body == desired.body)
 
 
 def _why(hold: str, wanted: Desired, live: Live, kind: Kind) -> str:

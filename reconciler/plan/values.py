@@ -133,6 +133,7 @@ class Plan:
         at: the platform's clock when it was read.
         judge: what the findings were judged by, and the limits of carrying it out; see `Judge`.
         noun: what the objects are called.
+        unrecorded: keys of those that are as desired and not by us: only an apply records that they are, so that what is narrowed next is known.
     """
 
     origin: Origin
@@ -143,6 +144,7 @@ class Plan:
     at: datetime
     judge: Judge = field(default_factory=Judge)
     noun: str = "campaign"
+    unrecorded: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -237,6 +239,7 @@ def only(plan: Plan, keys: Collection[str]) -> Plan:
         plan,
         operations=tuple(operation for operation in plan.operations if operation.key in keys),
         unchanged=tuple(key for key in plan.unchanged if key in keys),
+        unrecorded=tuple(key for key in plan.unrecorded if key in keys),
         findings=tuple(
             finding for finding in plan.findings if not finding.key or finding.key in keys
         ),

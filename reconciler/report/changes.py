@@ -79,7 +79,14 @@ def plan_verdict(plan: Plan) -> str:
     """Return a plan in one sentence: what to do, what of it may widen dialing, what stands in the way, what is as it should be."""
     same = f"{count(len(plan.unchanged), 'schedule')} as {'its manifest says' if len(plan.unchanged) == 1 else 'their manifests say'}"
     if not plan.operations:
-        return f"nothing to do{' but to record what is weakened' if plan.judge.pending else ''}: {same}"
+        record = [
+            "what is weakened" if plan.judge.pending else "",
+            f"{count(len(plan.unrecorded), 'schedule')} that we did not write"
+            if plan.unrecorded
+            else "",
+        ]
+        but = " and ".join(filter(None, record))
+        return f"nothing to do{f' but to record {but}' if but else ''}: {same}"
     actions = Counter(operation.action for operation in plan.operations)
     held = actions.pop(Action.HELD, 0)
     widening = sum(operation.direction.widens for operation in plan.executable)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from reconciler import audit, execute
+from reconciler import execute
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
 from reconciler.dialects.base import Snapshot
@@ -268,15 +268,8 @@ class _Run:
 
     def _found(self, plan: Plan, run: Run) -> list[Event]:
         """Return what was found as its manifest says and not applied like that by us: imported, or taken over by a commit."""
-        last = audit.applied(self.ledger.records())
-        unchanged = frozenset(plan.unchanged)
-        events = (
-            run.found(desired)
-            for desired in self.session.folder.desired
-            if desired.key in unchanged
-            and desired.body is not None
-            and (desired.key not in last or last[desired.key].intent.data["body"] != desired.body)
-        )
+        desired = {each.key: each for each in self.session.folder.desired}
+        events = (run.found(desired[key]) for key in plan.unrecorded)
         return [event for event in events if "body" in event.data]
 
     def _within_limits(self, plan: Plan, operations: Sequence[Operation]) -> None:

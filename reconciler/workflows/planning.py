@@ -112,11 +112,12 @@ async def show(world: World, asked: Request) -> Report:
 def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
     """Return DESIGN §7's code of a plan that was only shown: a refusal beats "changes present".
 
-    What an earlier run left open is something to do, too: only an apply settles it. So are weakened rules: only an apply makes them count.
+    What an earlier run left open is something to do, too: only an apply settles it. So are weakened rules, which
+    only an apply makes count, and what is as desired without a write of ours, which only an apply records.
     """
     if plan.refused:
         return REFUSED
-    present = plan.operations or unsettled or plan.judge.pending
+    present = plan.operations or unsettled or plan.judge.pending or plan.unrecorded
     return CHANGES_PRESENT if detailed and present else 0
 
 
@@ -173,7 +174,7 @@ class Past:
         applied: manifest names of what was applied and not removed, by key.
     """
 
-    base: Mapping[str, Base]
+    base: Mapping[str, Base] | None
     held: Mapping[str, str]
     applied: Mapping[str, str]
 
@@ -181,7 +182,7 @@ class Past:
     def of(cls, session: Session) -> Past:
         """Return what the tenant's ledger says; nothing outside a repository."""
         if session.ledger is None:
-            return cls({}, {}, {})
+            return cls(None, {}, {})
         records = session.ledger.records()
         last = audit.applied(records)
         return cls(
