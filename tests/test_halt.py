@@ -372,6 +372,22 @@ def test_all_stops_what_no_manifest_names_too_and_its_body_is_kept(
     assert (pilot["name"], pilot["body"]["dial_rate"]) == ("Collections Pilot", 1.0)
 
 
+def test_a_release_says_of_what_no_manifest_names_that_no_apply_brings_it_back_and_where_it_stands(
+    desk: Desk, server: sandbox.World
+) -> None:
+    server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
+    assert halt(desk, "--all") == 0
+    assert desk.run("release", PATH, NAME, "--reason", "x") == 0
+    assert "the next apply plans it again" in desk.out
+    assert "no manifest" not in desk.out
+    assert desk.run("release", PATH, "--all", "--reason", "x") == 0
+    assert desk.out.count("no manifest that can be read names it") == 2
+    assert re.search(r"plans again what a manifest names, which 2 of \d objects are not", desk.out)
+    (command,) = re.findall(r"stands in: reconcile (.* 2001 .*)", desk.out)
+    assert desk.run(*shlex.split(command)) == 0
+    assert "campaign_id 2001" in desk.out
+
+
 def test_what_was_never_applied_is_held_as_well(desk: Desk, server: sandbox.World) -> None:
     assert halt(desk, "spring-renewals") == 0
     desk.run("apply", "--yes", PATH)
