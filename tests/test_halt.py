@@ -154,6 +154,21 @@ def test_half_are_silent_in_half_the_time() -> None:
     assert after[49] <= after[99] * 0.6
 
 
+def test_each_is_told_as_it_becomes_silent_and_waits_for_no_other_one() -> None:
+    stop = Stop(5, "locked:1000001:for=120", "500-stored:DELETE *1000002*:times=1").run()
+    told = [line.removesuffix(": silent") for line in stop.told if line.endswith(": silent")]
+    assert sorted(told) == [str(1_000_000 + n) for n in range(5)]
+    after = {name: stop.told_at[stop.told.index(f"{name}: silent")] for name in told}
+    assert all(stop.silent_after[name] <= after[name] for name in told)
+    assert after["1000001"] > 120
+    assert max(at for name, at in after.items() if name != "1000001") < 30
+
+
+def test_what_still_dials_is_not_told_to_be_silent() -> None:
+    stop = Stop(2, "locked:1000001", wait_s=60).run()
+    assert [line for line in stop.told if line.endswith(": silent")] == ["1000000: silent"]
+
+
 def test_a_dialer_that_stays_locked_is_named_and_the_wait_ends() -> None:
     stop = Stop(3, "locked:1000001", wait_s=60).run()
     ended = {outcome.operation.key: outcome for outcome in stop.outcomes}
