@@ -375,6 +375,17 @@ def test_a_stop_leaves_the_audit_entry_of_what_it_removed(
     assert ledger(desk.folder).open_intents() == ()
 
 
+def test_an_auditor_is_told_who_halted_it_and_why_and_of_no_commit(
+    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTOR", "night-shift")
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert halt(desk, NAME) == 0
+    assert desk.run("audit", "at", "2099-01-01T00:00:00Z", "--campaign", NAME, PATH) == 0
+    assert "stored and active: halted by night-shift: calls at night" in desk.out
+    assert "removed by commit" not in desk.out
+
+
 def test_all_stops_what_no_manifest_names_too_and_its_body_is_kept(
     desk: Desk, server: sandbox.World
 ) -> None:
