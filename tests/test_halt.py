@@ -386,6 +386,26 @@ def test_an_auditor_is_told_who_halted_it_and_why_and_of_no_commit(
     assert "removed by commit" not in desk.out
 
 
+@pytest.mark.parametrize(
+    ("user", "named", "actor"),
+    [("root", "Ada", "root"), ("", "Ada\x1b[2J", "Ada\\u001b[2J"), ("", "", "unknown")],
+)
+def test_who_acted_is_whom_git_names_where_the_machine_names_nobody(
+    desk: Desk,
+    server: sandbox.World,
+    monkeypatch: pytest.MonkeyPatch,
+    user: str,
+    named: str,
+    actor: str,
+) -> None:
+    for name in ("USER", "LOGNAME"):
+        monkeypatch.setenv(name, user)
+    git(desk.folder, "config", "user.name", named)
+    assert halt(desk, NAME) == 0
+    (hold,) = [each for each in ledger(desk.folder).records() if each.kind is RecordKind.HOLD]
+    assert hold.data["actor"] == actor
+
+
 def test_all_stops_what_no_manifest_names_too_and_its_body_is_kept(
     desk: Desk, server: sandbox.World
 ) -> None:
