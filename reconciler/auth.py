@@ -137,8 +137,8 @@ class Tokens:
             )
         elif error.status in {401, 403} or "invalid_client" in said or "invalid_grant" in said:
             self._refused = (
-                f"the platform refused {names.client_id} with {names.client_secret}{self._application} ({error.status}): the secret is "
-                f"wrong or may have been rotated; put the current one into {names.client_secret}"
+                f"the platform refused {names.client_id} with {names.client_secret}{self._application} ({error.status}): either may be "
+                f"wrong, and a secret may have been rotated; correct {names.client_id}, or put the current secret into {names.client_secret}"
             )
         elif error.status == 404:  # noqa: PLR2004 - the status is HTTP's word
             self._refused = (

@@ -219,6 +219,20 @@ def test_a_wrong_question_is_64(desk: Shared, arguments: list[str]) -> None:
     desk.says(64, "audit", *arguments, PATH)
 
 
+@pytest.mark.parametrize("text", ["2026-11-24T14:00", "2026-11-24 14:00:30"])
+def test_an_instant_without_an_offset_is_told_that_this_is_missing(desk: Shared, text: str) -> None:
+    said = desk.says(64, "audit", "at", text, "--campaign", KEY, PATH)
+    assert f"the offset is missing, so it is another instant in every zone: write {text}Z" in said
+    assert desk.run("audit", "at", f"{text}Z", "--campaign", KEY, PATH) == 0
+
+
+@pytest.mark.parametrize("text", ["Tuesday 14:00", "2026-11-24", "20261124"])
+def test_what_is_no_instant_is_not_told_to_lack_an_offset(desk: Shared, text: str) -> None:
+    said = desk.says(64, "audit", "at", text, "--campaign", KEY, PATH)
+    assert "is no instant: write it like 2027-03-01T18:00:00Z" in said
+    assert "offset" not in said
+
+
 def test_nobody_who_acted_is_taken_for_an_approver(desk: Shared) -> None:
     repo = Git(desk.folder, environ=ENVIRON)
     alone = Run("acme", repo.head(), "run-3", Clock(), audit.Provenance("somebody"))

@@ -137,8 +137,8 @@ def refused(status, error):
 
 
 ROTATED = (
-    "the platform refused CXONE_CLIENT_ID with CXONE_CLIENT_SECRET (401): the secret is wrong or may have been rotated; "
-    "put the current one into CXONE_CLIENT_SECRET"
+    "the platform refused CXONE_CLIENT_ID with CXONE_CLIENT_SECRET (401): either may be wrong, and a secret may have been rotated; "
+    "correct CXONE_CLIENT_ID, or put the current secret into CXONE_CLIENT_SECRET"
 )
 NO_SCOPE = (
     "the platform does not grant the scope that CXONE_SCOPE asks for (invalid_scope): correct it, or have the scope "

@@ -258,6 +258,33 @@ def test_a_plan_needs_no_commit(desk: Desk) -> None:
     assert desk.run("plan", "schedules/sandbox") == 0
 
 
+@pytest.mark.parametrize("style", ["text", "markdown", "html", "github"])
+def test_a_plan_of_what_is_not_committed_says_so_in_every_format(desk: Desk, style: str) -> None:
+    said = "the folder differs from the commit: apply refuses until it is committed"
+    desk.run("plan", "schedules/sandbox", "--format", style)
+    assert "uncommitted" not in desk.out
+    assert said not in desk.out
+    desk.edit("dial_rate: 2.0", "dial_rate: 1.5")
+    desk.run("plan", "schedules/sandbox", "--format", style)
+    assert desk.out.count(said) == 1
+    assert "spring-renewals.yaml (changed)" in desk.out.replace("\\", "")
+    if style != "github":  # that one shows no facts
+        head = git(desk.folder, "rev-parse", "HEAD").strip()
+        assert f"{head} + uncommitted changes" in desk.out
+    assert said not in desk.says(5, "apply", "schedules/sandbox", "--yes")
+
+
+def test_what_is_not_committed_is_named_to_machines_and_changes_no_digest(desk: Desk) -> None:
+    desk.run("plan", "schedules/sandbox", "--format", "json")
+    committed = json.loads(desk.out)
+    (desk.tenant / "notes.txt").write_text("beside the manifests")
+    desk.run("plan", "schedules/sandbox", "--format", "json")
+    shown = json.loads(desk.out)
+    assert shown.pop("uncommitted") == ["schedules/sandbox/notes.txt (untracked)"]
+    assert "uncommitted" not in committed
+    assert shown["digest"] == committed["digest"]
+
+
 # --- secret, host, scope: 77 ----------------------------------------------------------------------------------------------
 
 

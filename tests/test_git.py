@@ -28,6 +28,12 @@ def either(tmp_path: Path, request: pytest.FixtureRequest) -> Git:
     return repository(tmp_path / "repo", object_format=request.param)
 
 
+def test_who_is_at_work_is_whom_git_names_and_nobody_where_it_names_none(repo):
+    assert repo.user_name() is None
+    repo.run("config", "user.name", " Ada Lovelace ")
+    assert repo.user_name() == "Ada Lovelace"
+
+
 def made(repo_: Git, message: str = "x", parents: tuple[str, ...] = ()) -> str:
     tree = repo_.make_tree({"f": (FILE, repo_.write_blob(b"data"))})
     return repo_.commit_tree(tree, parents=parents, message=message, identity=ME, at=START)

@@ -154,6 +154,21 @@ def test_half_are_silent_in_half_the_time() -> None:
     assert after[49] <= after[99] * 0.6
 
 
+def test_each_is_told_as_it_becomes_silent_and_waits_for_no_other_one() -> None:
+    stop = Stop(5, "locked:1000001:for=120", "500-stored:DELETE *1000002*:times=1").run()
+    told = [line.removesuffix(": silent") for line in stop.told if line.endswith(": silent")]
+    assert sorted(told) == [str(1_000_000 + n) for n in range(5)]
+    after = {name: stop.told_at[stop.told.index(f"{name}: silent")] for name in told}
+    assert all(stop.silent_after[name] <= after[name] for name in told)
+    assert after["1000001"] > 120
+    assert max(at for name, at in after.items() if name != "1000001") < 30
+
+
+def test_what_still_dials_is_not_told_to_be_silent() -> None:
+    stop = Stop(2, "locked:1000001", wait_s=60).run()
+    assert [line for line in stop.told if line.endswith(": silent")] == ["1000000: silent"]
+
+
 def test_a_dialer_that_stays_locked_is_named_and_the_wait_ends() -> None:
     stop = Stop(3, "locked:1000001", wait_s=60).run()
     ended = {outcome.operation.key: outcome for outcome in stop.outcomes}
@@ -421,6 +436,37 @@ def test_a_stop_leaves_the_audit_entry_of_what_it_removed(
     assert ledger(desk.folder).open_intents() == ()
 
 
+def test_an_auditor_is_told_who_halted_it_and_why_and_of_no_commit(
+    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTOR", "night-shift")
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert halt(desk, NAME) == 0
+    assert desk.run("audit", "at", "2099-01-01T00:00:00Z", "--campaign", NAME, PATH) == 0
+    assert "stored and active: halted by night-shift: calls at night" in desk.out
+    assert "removed by commit" not in desk.out
+
+
+@pytest.mark.parametrize(
+    ("user", "named", "actor"),
+    [("root", "Ada", "root"), ("", "Ada\x1b[2J", "Ada\\u001b[2J"), ("", "", "unknown")],
+)
+def test_who_acted_is_whom_git_names_where_the_machine_names_nobody(
+    desk: Desk,
+    server: sandbox.World,
+    monkeypatch: pytest.MonkeyPatch,
+    user: str,
+    named: str,
+    actor: str,
+) -> None:
+    for name in ("USER", "LOGNAME"):
+        monkeypatch.setenv(name, user)
+    git(desk.folder, "config", "user.name", named)
+    assert halt(desk, NAME) == 0
+    (hold,) = [each for each in ledger(desk.folder).records() if each.kind is RecordKind.HOLD]
+    assert hold.data["actor"] == actor
+
+
 def test_all_stops_what_no_manifest_names_too_and_its_body_is_kept(
     desk: Desk, server: sandbox.World
 ) -> None:
@@ -431,6 +477,22 @@ def test_all_stops_what_no_manifest_names_too_and_its_body_is_kept(
     holds = [each.data for each in ledger(desk.folder).records() if each.kind is RecordKind.HOLD]
     (pilot,) = [hold for hold in holds if hold["target"] == "2001"]
     assert (pilot["name"], pilot["body"]["dial_rate"]) == ("Collections Pilot", 1.0)
+
+
+def test_a_release_says_of_what_no_manifest_names_that_no_apply_brings_it_back_and_where_it_stands(
+    desk: Desk, server: sandbox.World
+) -> None:
+    server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
+    assert halt(desk, "--all") == 0
+    assert desk.run("release", PATH, NAME, "--reason", "x") == 0
+    assert "the next apply plans it again" in desk.out
+    assert "no manifest" not in desk.out
+    assert desk.run("release", PATH, "--all", "--reason", "x") == 0
+    assert desk.out.count("no manifest that can be read names it") == 2
+    assert re.search(r"plans again what a manifest names, which 2 of \d objects are not", desk.out)
+    (command,) = re.findall(r"stands in: reconcile (.* 2001 .*)", desk.out)
+    assert desk.run(*shlex.split(command)) == 0
+    assert "campaign_id 2001" in desk.out
 
 
 def test_what_was_never_applied_is_held_as_well(desk: Desk, server: sandbox.World) -> None:
@@ -583,7 +645,7 @@ def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
         ((NAME, "--all"), "say what to halt: names, or --all, not both"),
         ((NAME, "--until", "2020-01-01T00:00:00Z"), "is over"),
         ((NAME, "--until", "tomorrow"), "is no instant"),
-        ((NAME, "--until", "2099-01-01T00:00:00"), "is no instant"),
+        ((NAME, "--until", "2099-01-01T00:00:00"), "the offset is missing"),
         ((NAME, "--until", "9999-12-31T23:59:59-05:00"), "is no instant"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler import sandbox
+from reconciler.cli import run
 from reconciler.sandbox import World
 from tests import forge as forges
 from tests.forge import Environment, Event, Forge, Job
@@ -130,6 +131,11 @@ class Team:
         """Move main to the merge, and run apply.yml."""
         git(self.clone, "push", "--quiet", "origin", f"{merged}:refs/heads/main")
         return self.forge.run("apply.yml", Event("push", merged, "refs/heads/main"))
+
+    def dispatched(self, branch: str = "main") -> dict[str, Job]:
+        """Start apply.yml by hand on a branch of the remote."""
+        sha = git(self.forge.remote, "rev-parse", f"refs/heads/{branch}")
+        return self.forge.run("apply.yml", Event("workflow_dispatch", sha, f"refs/heads/{branch}"))
 
     def shipped(self, message: str, **revert: str) -> tuple[str, dict[str, Job]]:
         """Branch, merge and apply what was edited; return the merge and the jobs."""
@@ -385,6 +391,34 @@ def test_a_stop_by_hand_silences_and_the_next_merge_leaves_it_so_until_it_is_rel
     team.shipped("Begin the renewals")
     assert team.active("1002") is None
     assert team.active("1001")["dial_rate"] == 2.0
+
+
+def test_what_was_released_dials_again_by_a_button_with_the_same_approval(team: Team) -> None:
+    team.write("acme", "warranty.yaml", manifest("warranty", "1002"))
+    merged, _ = team.shipped("Slow the warranty calls down")
+    team.halted("warranty", "calls at night")
+    team.dispatched()
+    assert team.active("1002") is None  # it is held still
+    team.asked.clear()
+    folder = str(team.clone / "schedules" / "acme")
+    assert run(["release", folder, "warranty", "--reason", "hours corrected"]) == 0
+    team.forge.gate = lambda _: None
+    assert team.dispatched()["acme / apply"].result == "failure"
+    assert team.active("1002") is None
+    team.forge.gate = team.approve
+    jobs = team.dispatched()
+    assert [job.result for job in jobs.values()] == ["success"] * 3, jobs["acme / apply"].log
+    assert team.asked == ["production-acme"]
+    assert team.active("1002")["dial_rate"] == 2.0
+    assert team.outcomes("acme", merged)[-1]["approver"] == "an-approver"
+
+
+def test_a_button_on_another_branch_applies_nothing(team: Team) -> None:
+    team.write("acme", "warranty.yaml", manifest("warranty", "1002"))
+    team.branch("Not merged")
+    jobs = team.dispatched(f"change-{team.number}")
+    assert {job.result for job in jobs.values()} == {"skipped"}
+    assert (team.asked, team.writes()) == ([], 0)
 
 
 @pytest.mark.parametrize("selector", ["nobody", "--all nobody", "--reason", ""])

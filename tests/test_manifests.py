@@ -394,12 +394,38 @@ def test_nothing_at_a_path_is_a_wrong_call(folder: Path) -> None:
 
 def test_no_manifests_is_an_error_and_not_no_changes(folder: Path) -> None:
     (folder / "spring.yaml").unlink()
-    said = (
-        "no manifests: name a tenant's folder (it holds tenant.yaml), or a folder of such folders"
-    )
+    said = "no manifests: add one, or take over what the platform holds with `reconcile import schedules/acme`"
     assert problems(folder) == [f"schedules/acme: {said}"]
+    (folder / "part").mkdir()
+    assert problems(folder / "part") == [f"schedules/acme/part: {said}"]
     Path("empty").mkdir()
-    assert problems(Path("empty")) == [f"empty: {said}"]
+    assert problems(Path("empty")) == [
+        "empty: no manifests: name a tenant's folder (it holds tenant.yaml), or a folder of such folders"
+    ]
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_the_tenants_of_a_repository_are_found_whatever_yaml_lies_beside_them(
+    folder: Path, tmp_path: Path, *, absolute: bool
+) -> None:
+    root = tmp_path if absolute else Path()
+    for other in ("mkdocs.yml", "docs/a.yaml"):
+        Path(other).parent.mkdir(exist_ok=True)
+        Path(other).write_text("a: b")
+    assert [one.name for one in find_tenants(root)] == ["acme"]
+    assert [one.name for one in load(root).desired] == ["spring"]
+
+
+def test_a_tenant_that_is_called_schedules_is_one_of_its_folder(folder: Path) -> None:
+    for name in ("schedules", "other"):
+        (folder.parent / name).mkdir()
+        (folder.parent / name / "tenant.yaml").write_text((folder / "tenant.yaml").read_text())
+    assert [one.name for one in find_tenants(folder.parent)] == ["acme", "other", "schedules"]
+
+
+def test_a_folder_of_tenants_that_stands_too_deep_is_to_be_named_itself(folder: Path) -> None:
+    folder.parent.rename("plans")
+    assert problems(Path()) == ["plans: holds the folders of tenants: name this folder itself"]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "---\n", "# " + MANIFEST.replace("\n", "\n# ")])

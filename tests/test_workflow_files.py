@@ -92,7 +92,7 @@ def test_no_workflow_runs_a_pull_requests_code_with_secrets():
     triggers = {file: set(load(file)["on"]) for file in FILES}
     assert triggers == {
         "apply-tenant.yml": {"workflow_call"},
-        "apply.yml": {"push"},
+        "apply.yml": {"push", "workflow_dispatch"},
         "ci.yml": {"push", "pull_request"},
         "halt.yml": {"workflow_dispatch"},
         "plan.yml": {"pull_request"},
@@ -166,6 +166,11 @@ def test_plans_and_applies_begin_when_schedules_change():
 def test_an_apply_is_never_cancelled_for_a_newer_one():
     assert jobs("apply-tenant.yml")["apply"]["concurrency"]["cancel-in-progress"] is False
     assert load("apply.yml")["concurrency"]["cancel-in-progress"] is False
+
+
+def test_an_apply_by_hand_asks_for_nothing_and_waits_for_no_run_of_the_same_commit():
+    assert load("apply.yml")["on"]["workflow_dispatch"] is None
+    assert load("apply.yml")["concurrency"]["group"] == "apply-${{ github.run_id }}"
 
 
 def test_a_stop_queues_behind_nothing():

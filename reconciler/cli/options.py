@@ -6,12 +6,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from reconciler.errors import safe
+from reconciler.errors import UsageError, safe
 
 if TYPE_CHECKING:
     from reconciler.report import Report
@@ -35,6 +36,37 @@ def split(arguments: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
     if arguments and ("/" in arguments[0] or Path(arguments[0]).exists()):
         return Path(arguments[0]), tuple(arguments[1:])
     return DEFAULT_PATH, tuple(arguments)
+
+
+def instant(name: str, text: str | None, *, dates: bool = True) -> datetime | None:
+    """Return an instant; of a date its midnight, UTC.
+
+    Raises:
+        UsageError: neither, or a time without an offset, which means another instant to every reader.
+    """
+    if text is None:
+        return None
+    moment = _parsed(text)
+    if moment is not None and moment.tzinfo is None and dates and len(text) == len("2027-03-01"):
+        moment = moment.replace(tzinfo=UTC)
+    if moment is not None and moment.tzinfo is not None:
+        return moment
+    if moment is not None and _parsed(f"{text}Z") is not None:
+        raise UsageError(
+            f"{name} {text!r}: the offset is missing, so it is another instant in every zone: write {text}Z when you mean UTC,"
+            " or the zone's offset behind it, e.g. -05:00"
+        )
+    or_date = " or 2027-03-01" if dates else ""
+    raise UsageError(f"{name} {text!r} is no instant: write it like 2027-03-01T18:00:00Z{or_date}")
+
+
+def _parsed(text: str) -> datetime | None:
+    """Return what ISO 8601 says, in UTC when it has an offset."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # an offset may lead out of the calendar
+        return None
 
 
 def output(command: Command) -> Command:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +82,7 @@ def export(
     from reconciler.renderers import csv, json  # noqa: PLC0415 - see `reconciler.cli`
     from reconciler.workflows import auditing  # noqa: PLC0415 - same
 
-    start, end = _instant("--since", since), _instant("--until", until)
+    start, end = options.instant("--since", since), options.instant("--until", until)
     if start and end and start >= end:
         raise UsageError(f"--since {since} is not before --until {until}")
     report = auditing.export(options.world(), path, tenant, start, end)
@@ -106,31 +105,9 @@ def at(instant: str, path: Path, *, tenant: str | None, what: str, style: str) -
     """Say what was stored and active at an instant by the platform's clock, by which commit, approved by whom as which plan."""
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
-    moment = _instant("INSTANT", instant, dates=False)
+    moment = options.instant("INSTANT", instant, dates=False)
     assert moment is not None  # noqa: S101 - an argument that must be there
     return _shown(auditing.at(options.world(), path, tenant, moment, what), style)
-
-
-def _instant(name: str, text: str | None, *, dates: bool = True) -> datetime | None:
-    """Return an instant; of a date its midnight, UTC.
-
-    Raises:
-        UsageError: neither, or a time without an offset, which means another instant to every reader.
-    """
-    if text is None:
-        return None
-    try:
-        instant = datetime.fromisoformat(text)
-        if instant.tzinfo is not None:
-            instant = instant.astimezone(UTC)
-    except (ValueError, OverflowError):  # an offset may lead out of the calendar
-        instant = None
-    if instant is not None and instant.tzinfo is None and dates and len(text) == len("2027-03-01"):
-        instant = instant.replace(tzinfo=UTC)
-    if instant is None or instant.tzinfo is None:
-        or_date = " or 2027-03-01" if dates else ""
-        raise UsageError(f"{name} {text!r}: write it like 2027-03-01T18:00:00Z{or_date}")
-    return instant
 
 
 def _shown(report: Any, style: str) -> int:

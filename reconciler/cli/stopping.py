@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -56,7 +55,9 @@ def halt(targets: tuple[str, ...], *, until: str | None, style: str, **asked: An
     from reconciler.workflows import halting  # noqa: PLC0415 - see `reconciler.cli`
 
     path, names = _named(targets, everything=asked["everything"], verb="halt")
-    request = halting.Request(path, names, until=_instant(until), **asked)
+    request = halting.Request(
+        path, names, until=options.instant("--until", until, dates=False), **asked
+    )
     return carry_out(lambda stop: halting.halt(options.world(), request, stop), style)
 
 
@@ -75,15 +76,3 @@ def release(targets: tuple[str, ...], *, style: str, **asked: Any) -> int:
     report = releasing.release(options.world(), releasing.Request(path, names, **asked))
     options.show(report, style)
     return report.exit_code
-
-
-def _instant(text: str | None) -> datetime | None:
-    try:
-        instant = None if text is None else datetime.fromisoformat(text)
-        if instant is not None and instant.tzinfo is not None:
-            instant = instant.astimezone(UTC)
-    except (ValueError, OverflowError):  # an offset may lead out of the calendar
-        instant = None
-    if text is not None and (instant is None or instant.tzinfo is None):
-        raise UsageError(f"--until {text} is no instant: write one like 2027-03-01T18:00:00Z")
-    return instant

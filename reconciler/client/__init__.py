@@ -299,11 +299,16 @@ class Client:
                 "1 try" if tries.lost == 1 else f"{tries.lost} tries over {now - tries.began:.0f} s"
             )
             raise Unavailable(
-                f"{safe(call.where)}: no usable answer in {many} (last: {reason}): the platform is down or out of reach, "
+                f"{safe(call.where)}: no usable answer in {many} (last: {reason}): {self._named} is down or out of reach, "
                 "run again later"
             )
         self._tell(call, reason, DOWN_S - (now - self._down_since))
         await self._pause(wait_s, f"{safe(call.where)} got no usable answer ({reason}) and")
+
+    @property
+    def _named(self) -> str:
+        """The tenant's URL, which stands in its `tenant.yaml` and is no secret: a mistyped one must be seen."""
+        return "the platform" if self._settings.in_process else safe(self._settings.url)
 
     def _tell(self, call: Call, reason: str, left_s: float) -> None:
         """Tell whoever waits that nobody answers, and how long that is borne: once, however many calls fail, and after a while again."""

@@ -75,6 +75,10 @@ class Silencer:
 
     async def _ended(self, operation: Operation, slots: asyncio.Semaphore) -> Outcome:
         outcome = await self._stopped(operation, slots)
+        if (
+            outcome.done
+        ):  # at once: whoever waits for the last one must see that the others are silent
+            self.progress(f"{operation.name}: silent")
         await self.outcome(outcome)
         return outcome
 

@@ -271,6 +271,15 @@ class Git:
         """Return the names of the configured remotes."""
         return tuple(self.text("remote").split())
 
+    def user_name(self) -> str | None:
+        """Return who git says is at work here (`user.name`); `None` when nobody said."""
+        return (
+            self.run("config", "--get", "user.name", allowed=(0, 1))
+            .out.decode("utf-8", "replace")
+            .strip()
+            or None
+        )
+
     # --- the work tree ------------------------------------------------------------------------------------------------
 
     def is_clean(self, folder: Path) -> bool:

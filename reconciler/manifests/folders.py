@@ -7,6 +7,7 @@ link into a folder, and what it points at may be a secret of the machine that pl
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from itertools import islice
@@ -18,10 +19,13 @@ from reconciler.manifests.reader import MAX_BYTES
 from reconciler.models import TENANT_NAME
 
 TENANT_FILE = "tenant.yaml"
+USUAL = "schedules"
+"""The folder of a repository that holds its tenants' folders; where nothing else is named, it is meant."""
+
 MAX_FILES = 20_000
 _SUFFIXES = (".yaml", ".yml")
 _NAMING = "a tenant's folder is named by 1 to 40 lower-case letters, digits and hyphens: rename it"
-NO_MANIFESTS = (
+_NO_TENANTS = (
     "no manifests: name a tenant's folder (it holds tenant.yaml), or a folder of such folders"
 )
 
@@ -47,7 +51,8 @@ def find_tenants(path: Path) -> tuple[TenantFolder, ...]:
     """Return the tenants at a path, sorted by name.
 
     Args:
-        path: a tenant's folder, a folder of such folders, or a file or folder within a tenant's folder.
+        path: a tenant's folder, a folder of such folders, a repository that holds such a one as `schedules`, or a file or folder within a
+            tenant's folder.
 
     Raises:
         UsageError: there is nothing at the path.
@@ -61,7 +66,10 @@ def find_tenants(path: Path) -> tuple[TenantFolder, ...]:
         return (_tenant(above, part),)
     if not path.is_dir():
         raise _refusal(path, f"no {TENANT_FILE} stands beside it or above it")
-    return _below(path)
+    usual = path / USUAL
+    is_usual = usual.is_dir() and not usual.is_symlink()
+    # In a repository stands YAML of many kinds beside it.
+    return _below(usual if is_usual and not os.path.lexists(usual / TENANT_FILE) else path)
 
 
 def _above(path: Path) -> Path | None:
@@ -85,7 +93,7 @@ def _below(path: Path) -> tuple[TenantFolder, ...]:
     if problems:
         raise ManifestError(problems)
     if not found:
-        raise _refusal(path, NO_MANIFESTS)
+        raise _refusal(path, _NO_TENANTS)
     return tuple(found)
 
 
@@ -95,10 +103,16 @@ def _add(folder: Path, found: list[TenantFolder]) -> list[Problem]:
         if os.path.lexists(folder / TENANT_FILE):
             found.append(_tenant(folder, None))
         elif next(_files(folder, []), None):
-            return [_problem(folder, f"holds manifests but no {TENANT_FILE}: add one")]
+            return [_problem(folder, _without_tenant(folder))]
     except ManifestError as error:
         return list(error.problems)
     return []
+
+
+def _without_tenant(folder: Path) -> str:
+    if any(os.path.lexists(Path(entry.path) / TENANT_FILE) for entry in _entries(folder)):
+        return "holds the folders of tenants: name this folder itself"
+    return f"holds manifests but no {TENANT_FILE}: add one"
 
 
 def _tenant(folder: Path, only: Path | None) -> TenantFolder:
@@ -182,6 +196,13 @@ def _link(path: Path | str) -> Problem:
 
 def _problem(path: Path | str, text: str) -> Problem:
     return Problem(Place(show(path)), text)
+
+
+def no_manifests_of(tenant: TenantFolder) -> Problem:
+    """Return what is said of a tenant whose folder, or the part of it that was named, holds no manifest."""
+    command = f"reconcile import {shlex.quote(show(tenant.path))}"
+    text = f"no manifests: add one, or take over what the platform holds with `{command}`"
+    return _problem(tenant.only or tenant.path, text)
 
 
 def _refusal(path: Path | str, text: str) -> ManifestError:

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from reconciler.errors import ManifestError, Place, Problem, UsageError
 from reconciler.manifests.folders import (
-    NO_MANIFESTS,
     TENANT_FILE,
     TenantFolder,
     find_tenants,
     list_files,
+    no_manifests_of,
     read_file,
     show,
 )
@@ -230,7 +230,7 @@ class _Loader:
         where = self._where
         self._problems.update(_claimed_twice(self._desired))
         if not self._desired and not self._problems and not may_be_empty:
-            self._problems.add(Problem(Place(show(where.only or where.path)), NO_MANIFESTS))
+            self._problems.add(no_manifests_of(where))
         if self._problems:
             raise ManifestError(self._problems)
         return self.readable()

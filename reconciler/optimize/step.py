@@ -13,11 +13,15 @@ tenant's limit: a number that says the opposite of its reason is worse than none
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from reconciler import pacing
 from reconciler.optimize.base import Advice, Declined, Evidence, Proposal, Subject
 
 NAME = "step"
+
+DIGITS: Final = 12
+"""Significant digits of a proposed rate: beyond them stands only what binary fractions make of the product."""
 
 
 def propose(subjects: Sequence[Subject], *, target_answer_rate: float) -> tuple[Advice, ...]:
@@ -36,7 +40,7 @@ def _advise(subject: Subject, target: float) -> Advice:
     unusable = _unusable(evidence)
     if unusable:
         return Declined(subject.key, subject.name, unusable)
-    proposed = pacing.step(subject.dial_rate, evidence.answer_rate, target)
+    proposed = _written(pacing.step(subject.dial_rate, evidence.answer_rate, target))
     side = pacing.leaning(evidence.answer_rate, target)
     observed = _observed(evidence, target, side)
     objection = _objection(subject, proposed, side)
@@ -51,6 +55,11 @@ def _advise(subject: Subject, target: float) -> Advice:
         evidence=evidence,
         projected_answer_rate=pacing.project_answer_rate(proposed, evidence.answer_rate),
     )
+
+
+def _written(rate: float) -> float:
+    """Return a rate as a person would write it: 3.45, where 3 x 1.15 in binary is 3.4499999999999997."""
+    return float(f"{rate:.{DIGITS}g}")
 
 
 def _unusable(evidence: Evidence) -> str | None:

@@ -89,7 +89,7 @@ def _table(table: Table, most: int) -> str:
     rows, total = table.rows[:most], len(table.rows)
     count = f"{total}" if len(rows) == total else f"{len(rows)} of {total}"
     blocks = [_grid(table, rows)]
-    details = [line for row in rows if row.details for line in _details(row)]
+    details = [line for row in rows if row.details for line in _details(row, table.columns)]
     if details:
         blocks.append(_fence("\n".join(details)))
     if total > LONG:
@@ -121,9 +121,13 @@ def _pipes(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _details(row: Row) -> Iterator[str]:
-    """Yield a row's details as lines of a fenced block: what is inside one needs no escaping but for its end."""
-    yield f"{row.tone.symbol} {safe(row.cells[0] if row.cells else '', limit=_LONGEST_CELL)}"
+def _details(row: Row, columns: Sequence[str]) -> Iterator[str]:
+    """Yield a row's details as lines of a fenced block, under what they are about; what is inside one needs no escaping but for its end."""
+    first = row.cells[0] if row.cells else ""
+    named = dict(zip(columns[1:], row.cells[1:], strict=False))
+    heading = (first, named.get("manifest"), f"({named['id']})" if named.get("id") else "")
+    words = " ".join(filter(None, heading))
+    yield f"{row.tone.symbol} {safe(words, limit=_LONGEST_CELL)}"
     yield from (f"    {safe(detail, limit=_LONGEST_CELL)}".rstrip() for detail in row.details)
 
 

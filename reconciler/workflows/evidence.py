@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from reconciler import audit
 from reconciler.audit import Applied, Record, RecordKind, State
-from reconciler.plan import DONE, Result
+from reconciler.plan import DONE, Action, Result
 from reconciler.report import Report, Row, Table, Tone, count, value
 
 UNKNOWN: Final = "not known"
@@ -230,10 +230,11 @@ def at(
     told = [record for record in records if record.event.ts <= moment]
     holds = audit.holds(told, now=instant)
     held = [_held(holds[key]) for key in keys if key in holds]
-    rows = [each for key in keys for each in _state_rows(key, states[key], holds.get(key))]
+    why = _reasons(records)
+    rows = [each for key in keys for each in _state_rows(key, states[key], holds.get(key), why)]
     return Report(
         title=f"{asked} of tenant {tenant} at {moment}",
-        verdict="; ".join([_in_one_sentence(asked, states), *held]),
+        verdict="; ".join([_in_one_sentence(asked, states, why), *held]),
         tone=Tone.GOOD if any(each.stored for each in states.values()) else Tone.WARN,
         exit_code=0,
         tables=(Table("What was so", ("", "id", "what"), tuple(rows)),),
@@ -255,13 +256,26 @@ def at(
     )
 
 
-def _in_one_sentence(asked: str, states: Mapping[str, State]) -> str:
+Reasons = Mapping[tuple[str, str], str]
+"""Why something was stopped: by run and target."""
+
+
+def _reasons(records: Iterable[Record]) -> Reasons:
+    """Return the reason of each stop: the hold of the same run has it, and the write has not."""
+    return {
+        (each.event.run, str(each.data["target"])): str(each.data.get("reason") or UNKNOWN)
+        for each in records
+        if each.kind is RecordKind.HOLD
+    }
+
+
+def _in_one_sentence(asked: str, states: Mapping[str, State], why: Reasons) -> str:
     if not states:
         return f"nothing of ours: no record is about {asked}"
     if not any(each.stored for each in states.values()):
         return f"nothing of ours: no write to {asked} is recorded up to then"
     return "; ".join(
-        f"{name}{f' for {key}' if len(states) > 1 else ''}: {_write(write)}"
+        f"{name}{f' for {key}' if len(states) > 1 else ''}: {_write(write, why)}"
         for key, state in states.items()
         for name, write in _parts(state)
     )
@@ -274,22 +288,25 @@ def _parts(state: State) -> Sequence[tuple[str, Applied | None]]:
     return (("stored", state.stored), ("active", state.active))
 
 
-def _write(write: Applied | None) -> str:
+def _write(write: Applied | None, why: Reasons) -> str:
     if write is None:
         return "nothing of ours"
     data, commit = write.intent.data, write.intent.event.commit[:12]
+    if data["verb"] == Action.HALT:  # no commit asked for that, and no plan
+        reason = why.get((write.intent.event.run, data["target"]), UNKNOWN)
+        return f"halted by {_who(data.get('actor'))}: {reason}"
     did = "no schedule, removed by" if data.get("body") is None else "the schedule of"
     plan = str(data.get("digest") or UNKNOWN)[:12]
     return f"{did} commit {commit}, approver {_who(data.get('approver'))}, plan {plan}"
 
 
-def _state_rows(key: str, state: State, hold: Record | None) -> Iterable[Row]:
+def _state_rows(key: str, state: State, hold: Record | None, why: Reasons) -> Iterable[Row]:
     for name, write in _parts(state):
         if write is None:
-            yield Row((name, key, _write(None)), Tone.DIM)
+            yield Row((name, key, _write(None, why)), Tone.DIM)
         else:
             told = details(write.outcome, body=write.intent.data.get("body"))
-            yield Row((name, key, _write(write)), tone(write.outcome), told)
+            yield Row((name, key, _write(write, why)), tone(write.outcome), told)
     if hold is not None:
         yield Row(("held", key, what(hold)), Tone.WARN, details(hold))
 

@@ -19,7 +19,7 @@ from reconciler.errors import Refused, UsageError
 from reconciler.models import Desired
 from reconciler.plan import Base, Judge, Operation, Origin, Plan
 from reconciler.policies.base import Facts, Finding
-from reconciler.report import Report, changes
+from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, changes
 from reconciler.workflows import judging, stops
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
@@ -63,12 +63,13 @@ async def read(world: World, asked: Request) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A plan, and what must be said beside it: names of writes that an earlier run left open, limits that it would pass, where records are kept."""
+    """A plan, and what must be said beside it: names of writes that an earlier run left open, limits that it would pass, where records are kept, what its commit does not hold."""
 
     plan: Plan
     left: tuple[str, ...]
     over: tuple[str, ...]
     kept: tuple[str, ...]
+    uncommitted: tuple[str, ...]
 
 
 async def _read(world: World, asked: Request) -> _Read:
@@ -80,7 +81,10 @@ async def _read(world: World, asked: Request) -> _Read:
         plan, _ = await make(session, asked.names, asked.revert)
         left = session.ledger.open_intents() if session.ledger else ()
         over = beyond(session, plan, plan.executable)
-    return _Read(plan, tuple(str(intent.data["name"]) for intent in left), over, session.notes)
+        git = session.git if plan.origin.commit else None
+        uncommitted = git.differing(folder.path) if git else ()
+    names = tuple(str(intent.data["name"]) for intent in left)
+    return _Read(plan, names, over, session.notes, uncommitted)
 
 
 def beyond(session: Session, plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
@@ -106,7 +110,25 @@ async def show(world: World, asked: Request) -> Report:
         notes.append(
             f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"
         )
-    return changes.of_plan(plan, exit_code=code, notes=(*found.kept, *notes))
+    report = changes.of_plan(plan, exit_code=code, notes=(*found.kept, *notes))
+    return _uncommitted(report, found.uncommitted) if found.uncommitted else report
+
+
+def _uncommitted(report: Report, differing: tuple[str, ...]) -> Report:
+    """Return the report of a plan whose commit does not hold what was planned. A row that warns is shown by every format; machines read `uncommitted`."""
+    said = "the folder differs from the commit: apply refuses until it is committed"
+    more = len(differing) - NAMES_SHOWN
+    files = ", ".join(differing[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    facts = dict(report.facts or {})
+    facts["commit"] += " + uncommitted changes"
+    return report._replace(
+        tables=(
+            Table("Not committed", ("", ""), (Row((said, files), Tone.WARN),)),
+            *report.tables,
+        ),
+        facts=facts,
+        data={**report.data, "uncommitted": list(differing)},
+    )
 
 
 def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:

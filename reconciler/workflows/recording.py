@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +12,15 @@ from reconciler import audit
 from reconciler._version import __version__
 from reconciler.audit import Event, Run
 from reconciler.dialects.base import ScrubList, Snapshot
-from reconciler.errors import GitError, ReconcileError, TenantLocked, Unavailable
+from reconciler.errors import (
+    SHORTENED_TO,
+    GitError,
+    ReconcileError,
+    TenantLocked,
+    Unavailable,
+    safe,
+)
+from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Outcome, Plan, Result
 from reconciler.settings import Provenance
@@ -38,12 +47,24 @@ def provenance(world: World) -> audit.Provenance:
     """Return who stands behind a run, as CI or this machine tells it."""
     said = Provenance.read(world.environ)
     return audit.Provenance(
-        actor=said.actor or world.environ.get("USER") or world.environ.get("LOGNAME") or "unknown",
+        actor=said.actor
+        or world.environ.get("USER")
+        or world.environ.get("LOGNAME")
+        or _by_git(world)
+        or "unknown",
         approver=said.approver,
         pull_request=said.pull_request,
         reviewed_head=said.reviewed_head,
         run_url=said.run_url,
     )
+
+
+def _by_git(world: World) -> str | None:
+    """Return the name in git's configuration, where the machine tells none, as in a container; a git that fails tells none either."""
+    with contextlib.suppress(GitError):
+        name = Git(world.directory, environ=world.environ).user_name()
+        return safe(name, limit=SHORTENED_TO) if name else None
+    return None
 
 
 class Recorder:

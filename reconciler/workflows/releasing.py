@@ -8,6 +8,7 @@ from pathlib import Path
 from reconciler import audit
 from reconciler.audit import Run
 from reconciler.errors import UsageError
+from reconciler.manifests import load_readable
 from reconciler.report import Report
 from reconciler.workflows import auditing, stops
 from reconciler.workflows.recording import provenance
@@ -49,4 +50,7 @@ def release(world: World, asked: Request) -> Report:
         commit = ledger.last_applied() or holds[keys[0]][-1].event.commit
         run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
         ledger.append(run.release(key, name=names[key], reason=asked.reason) for key in keys)
-    return stops.released(ledger.tenant, [holds[key] for key in keys], asked.reason)
+    folder = load_readable(asked.path, asked.tenant)
+    manifested = {each.key for each in folder.desired}
+    ended = [holds[key] for key in keys]
+    return stops.released(ledger.tenant, ended, asked.reason, path=folder.path, named=manifested)

@@ -235,24 +235,46 @@ def how_it_ends(path: Path, targets: Sequence[Target], until: datetime | None) -
     return f"apply leaves them alone; that ends{by_itself} by: {command}{rest}"
 
 
-def released(tenant: str, ended: Sequence[Sequence[Record]], reason: str) -> Report:
-    """Return the report of a release; `ended` are the holds that stood, those of one object together."""
+def released(
+    tenant: str,
+    ended: Sequence[Sequence[Record]],
+    reason: str,
+    *,
+    path: Path,
+    named: Collection[str],
+) -> Report:
+    """Return the report of a release.
+
+    Args:
+        tenant: whose.
+        ended: the holds that stood, those of one object together.
+        reason: why they were ended.
+        path: the tenant's folder.
+        named: keys of the objects that a manifest names; of no other one an apply plans anything.
+    """
     rows = tuple(
         Row(
             ("released", name_of(holds[-1]), str(holds[-1].data["target"])),
             Tone.GOOD,
-            tuple(
-                f"held since {hold.event.ts} by {hold.data.get('actor')}: {reason_of(hold)}"
-                for hold in holds
+            (
+                *(
+                    f"held since {hold.event.ts} by {hold.data.get('actor')}: {reason_of(hold)}"
+                    for hold in holds
+                ),
+                *([_left(holds, path)] if holds[-1].data["target"] not in named else ()),
             ),
         )
         for holds in ended
     )
     every = [hold for holds in ended for hold in holds]
+    left = sum(holds[-1].data["target"] not in named for holds in ended)
     on = f" on {count(len(ended), 'object')}" if len(every) > len(ended) else ""
+    then = "the next apply plans it again"
+    if left:
+        then = f"the next apply plans again what a manifest names, which {left} of {count(len(ended), 'object')} {'is' if left == 1 else 'are'} not"
     return Report(
         title=f"Release of tenant {tenant}",
-        verdict=f"{count(len(every), 'hold')}{on} ended; nothing dials by that: the next apply plans it again"
+        verdict=f"{count(len(every), 'hold')}{on} ended; nothing dials by that: {then}"
         if every
         else "nothing was held",
         tone=Tone.GOOD,
@@ -261,3 +283,12 @@ def released(tenant: str, ended: Sequence[Sequence[Record]], reason: str) -> Rep
         facts={"reason": reason},
         data=[hold.fields() for hold in every],
     )
+
+
+def _left(holds: Sequence[Record], path: Path) -> str:
+    """Return what becomes of an object that no manifest names: nothing, and where it stands what was taken from it."""
+    said = "no manifest that can be read names it, so no apply brings it back"
+    if not any(hold.data.get("body") for hold in holds):
+        return said
+    key = shlex.quote(str(holds[-1].data["target"]))
+    return f"{said}; what was stored stands in: reconcile audit show {key} {shlex.quote(str(path))}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -68,6 +69,22 @@ def test_many_answers_raise_the_rate() -> None:
     assert advice.reason.endswith("is above 1.1 x the target 0.25: faster by the step rule")
 
 
+@given(st.decimals(1, 43, places=2), st.booleans())
+def test_a_rate_of_two_places_is_proposed_as_the_product_by_hand(rate, up) -> None:
+    advice = advise(subject(float(rate), 400 if up else 100), 0.25)
+    wanted = max(rate * Decimal("0.85"), Decimal(1)) if not up else rate * Decimal("1.15")
+    if isinstance(advice, Proposal):
+        assert advice.proposed == float(wanted)
+    else:
+        assert (rate, up) == (1, False)
+
+
+def test_three_calls_a_second_and_fifteen_percent_are_written_as_three_forty_five() -> None:
+    advice = advise(subject(3.0, 400))
+    assert isinstance(advice, Proposal)
+    assert repr(advice.proposed) == "3.45"
+
+
 @pytest.mark.parametrize(
     ("one", "reason"),
     [
@@ -113,7 +130,8 @@ def test_a_proposal_moves_as_its_reason_says_and_stays_within_every_limit(one, t
     assert (advice.proposed < advice.current) == (rate < 0.9 * target)
     assert (advice.proposed > advice.current) == (rate > 1.1 * target)
     assert advice.proposed != advice.current
-    assert advice.proposed == pacing.step(one.dial_rate, rate, target)
+    assert advice.proposed == pytest.approx(pacing.step(one.dial_rate, rate, target), rel=1e-11)
+    assert advice.proposed == float(f"{advice.proposed:.{step.DIGITS}g}")
     assert one.ceiling is None or advice.proposed <= one.ceiling
     assert advice.projected_answer_rate <= rate
 

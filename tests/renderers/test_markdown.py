@@ -9,12 +9,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from reconciler.diff import FieldChange
 from reconciler.errors import safe
+from reconciler.plan import Action, Operation
 from reconciler.renderers import markdown
 from reconciler.report import Report, Row, Table, Tone
+from reconciler.report.changes import of_plan
+from tests.factories import make_operation, make_plan
 from tests.renderers.reports import REPORTS, TEXTS
 from tests.renderers.sample import HOSTILE, SAMPLE
 
+TWO_FIELDS = (FieldChange("dial_rate", 3.0, 2.0), FieldChange("end_time", "a", "b"))
 DIGEST = "8f2cb0a4d9d1e7c35b60fd6b61a8be0c9a64f1d1c1f5f90f8a7e3a4b5c6d7e8f"
 OURS = {
     "h2",
@@ -102,6 +107,27 @@ def test_a_fence_is_longer_than_any_run_of_backticks_in_it(ticks: int) -> None:
     output = markdown.render(of(Row(("a",), details=(run, f"x{run}y"))))
     fences = [token for token in parsed(output) if token.type == "fence"]
     assert [token.content for token in fences] == [f"  a\n    {run}\n    x{run}y\n"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "heading"),
+    [
+        (
+            make_operation("1001", name="spring-renewals", action=Action.CREATE, live=None),
+            "+ create spring-renewals (1001)",
+        ),
+        (
+            make_operation("1003", name="warranty", action=Action.UPDATE, fields=TWO_FIELDS),
+            "~ update warranty (1003)",
+        ),
+    ],
+)
+def test_what_stands_in_a_block_is_under_the_action_the_manifest_and_the_id(
+    operation: Operation, heading: str
+) -> None:
+    output = markdown.render(of_plan(make_plan([operation]), exit_code=0))
+    (fence,) = [token.content for token in parsed(output) if token.type == "fence"]
+    assert fence.splitlines()[0] == heading
 
 
 @pytest.mark.parametrize("value", ["`", "``` x", "a`b``c", " ", "", "plain"])
