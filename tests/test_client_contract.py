@@ -237,7 +237,7 @@ def test_a_rotated_secret_is_named(front):
     login = Credentials(sandbox.credentials(front.world).client_id, "rotated")
     error = front.failure(campaigns.read(), login=login)
     assert type(error) is AccessError
-    assert "may have been rotated; put the current one into CXONE_CLIENT_SECRET" in str(error)
+    assert "put the current secret into CXONE_CLIENT_SECRET" in str(error)
 
 
 def test_a_token_lives_as_long_as_the_platform_says(front):
