@@ -23,7 +23,6 @@ Findings are not errors: they are data (`policies`). An unknown exception is a b
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
@@ -49,6 +48,8 @@ def safe(text: str, *, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     if not (text.isascii() and text.isprintable()):
+        import unicodedata  # noqa: PLC0415 - most of what is shown is plain
+
         text = "".join(_shown(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
     if "::" in text or "##[" in text:
         text = _COMMANDS.sub(lambda found: _shown(found[0]), text)

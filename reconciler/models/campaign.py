@@ -58,15 +58,11 @@ class Window(Strict):
         return end
 
 
-class CampaignKey(Strict):
-    """What identifies a campaign."""
+class CampaignSpec(Strict):
+    """What the platform holds: only this is compared, hashed, sent and recorded."""
 
     campaign_id: CampaignId
     """The platform's id of the campaign, in quotes."""
-
-
-class CampaignSpec(CampaignKey):
-    """What the platform holds: only this is compared, hashed, sent and recorded."""
 
     timezone: Zone
     """IANA zone in which start_time and end_time are read. It does not limit who is called: windows do."""
@@ -129,8 +125,8 @@ class CampaignMetadata(Metadata):
     """What the platform must call the object. When it differs the plan stops: a guard against a wrong id."""
 
 
-class OfCampaign(Manifest):
-    """What a schedule and its tombstone share."""
+class CampaignSchedule(Manifest):
+    """The schedule of one outbound campaign."""
 
     api: ClassVar[str] = "campaigns"
     named_by: ClassVar[str] = "campaign_name"
@@ -145,10 +141,6 @@ class OfCampaign(Manifest):
     def platform_name(self) -> str | None:
         """Return what the platform must call the campaign."""
         return self.metadata.campaign_name
-
-
-class CampaignSchedule(OfCampaign):
-    """The schedule of one outbound campaign."""
 
     @classmethod
     def spec_of(cls, body: Body) -> dict[str, Any]:

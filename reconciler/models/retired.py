@@ -1,10 +1,16 @@
 """The tombstone of a campaign's schedule: what a manifest with `metadata.retired: true` must still say."""
 
-from reconciler.models.campaign import CampaignKey, OfCampaign
+from typing import Annotated, ClassVar, Literal
+
+from reconciler.models.base import Expects, Manifest, Strict
+from reconciler.models.campaign import CampaignId, CampaignMetadata
 
 
-class RetiredSpec(CampaignKey):
+class RetiredSpec(Strict):
     """What a tombstone must still say. What it keeps of the rest is not read, so that time cannot make it invalid."""
+
+    campaign_id: CampaignId
+    """The platform's id of the campaign, in quotes."""
 
     timezone: object = None
     start_time: object = None
@@ -15,11 +21,25 @@ class RetiredSpec(CampaignKey):
     compliance_windows: object = None
 
 
-class RetiredCampaign(OfCampaign):
+class RetiredCampaign(Manifest):
     """The tombstone of a campaign's schedule."""
+
+    api: ClassVar[str] = "campaigns"
+    named_by: ClassVar[str] = "campaign_name"
+
+    kind: Annotated[Literal["CampaignSchedule"], Expects("CampaignSchedule")]
+    """What the manifest describes."""
+
+    metadata: CampaignMetadata
+    """Who and what the manifest is."""
 
     spec: RetiredSpec
     """Which campaign must hold no schedule."""
+
+    @property
+    def platform_name(self) -> str | None:
+        """Return what the platform must call the campaign."""
+        return self.metadata.campaign_name
 
     @property
     def key(self) -> str:

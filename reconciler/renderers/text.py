@@ -6,7 +6,6 @@ codes, when they are asked for). Symbols in the margin say the same as the colou
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
@@ -169,6 +168,8 @@ def _columns(text: str) -> int:
     """Return how many columns of a terminal a text takes: wide characters take two, combining ones none."""
     if text.isascii():
         return len(text)
+    import unicodedata  # noqa: PLC0415 - most of what is shown is plain
+
     return sum(
         0
         if unicodedata.category(c) in {"Mn", "Me"}
