@@ -26,9 +26,8 @@ def main() -> None:
     for stream in filter(None, (sys.stdout, sys.stderr)):  # either may be closed
         with suppress(OSError):  # or full, or read by nobody; what was to be said of that was said
             stream.flush()
-    os._exit(
-        code
-    )  # what is left is to free all memory piece by piece, which the system does at once
+    # What is left is to free all memory piece by piece, which the system does at once.
+    os._exit(code)
 
 
 def _use_no_plugins() -> None:

@@ -39,6 +39,7 @@ from reconciler.sandbox.seed import bulk_body
 from reconciler.settings import URGENT_BURST_S, Settings, Variables
 from reconciler.settings import Options as ClientOptions
 from reconciler.workflows.stops import Known, Target, how_it_ends
+from tests.crash.ground import login_to
 from tests.fake_platform import now, play
 from tests.test_cli import SAMPLES, Desk, commit, git
 
@@ -290,10 +291,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
     world = sandbox.open_samples()
     world.configure(requests_per_second=0)
     with sandbox.loopback(sandbox.create_app(world)) as url:
-        login = sandbox.credentials(world)
-        monkeypatch.setenv("CXONE_TENANT_URL", url)
-        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
-        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+        for name, value in login_to(world, url).items():
+            monkeypatch.setenv(name, value)
         yield world
     world.close()
 
@@ -334,9 +333,7 @@ def test_release_does_not_undo_what_somebody_narrowed_by_hand_before_the_stop(
     desk: Desk, server: sandbox.World
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
-    stored = json.loads(str(server.campaign(KEY)["schedule"]))
-    narrower = {**stored, "campaign_id": KEY, "dial_rate": 0.5}
-    server.put_campaign(KEY, str(server.campaign(KEY)["name"]), schedule=narrower)
+    by_hand(server, KEY, dial_rate=0.5)
     assert halt(desk, NAME) == 0
     assert halt(desk, NAME) == 0
     assert desk.run("release", PATH, NAME, "--reason", "hours corrected") == 0
@@ -410,9 +407,7 @@ def test_a_second_stop_that_finishes_the_first_forgets_nothing_that_was_narrowed
 ) -> None:
     """The first one removed the schedule and the dialer was locked; the second finds nothing stored, and must know what was."""
     assert desk.run("apply", "--yes", PATH) == 0
-    stored = json.loads(str(server.campaign(KEY)["schedule"]))
-    narrower = {**stored, "campaign_id": KEY, "dial_rate": 0.5}
-    server.put_campaign(KEY, str(server.campaign(KEY)["name"]), schedule=narrower)
+    by_hand(server, KEY, dial_rate=0.5)
     server.faults.add(f"locked:{KEY}:times=1")
     assert halt(desk, NAME, "--wait", "0") == 75
     assert halt(desk, NAME, "--wait", "0") == 0
@@ -929,12 +924,7 @@ def test_the_goal_with_a_real_process_a_stuck_apply_and_no_remote(
         stuck = Ledger.open(there, "acme", clock=lambda: datetime.now(UTC), remote="origin")
         stuck.acquire(holder="a stuck apply")
         bare.rename(tmp_path / "away.git")
-        login = sandbox.credentials(world)
-        environ = os.environ | {
-            "CXONE_TENANT_URL": url,
-            "CXONE_CLIENT_ID": login.client_id,
-            "CXONE_CLIENT_SECRET": login.client_secret,
-        }
+        environ = os.environ | login_to(world, url)
         command = [
             "halt",
             "schedules/acme",

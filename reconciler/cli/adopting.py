@@ -27,8 +27,7 @@ def import_(targets: tuple[str, ...], *, tenant: str | None, style: str, **netwo
     path, keys = options.split(targets)
     asked = importing.Request(path, keys, tenant=tenant, **network)
     report = asyncio.run(importing.run(options.world(), asked))
-    options.show(report, style)
-    return report.exit_code
+    return options.show(report, style)
 
 
 @click.command()
@@ -49,5 +48,4 @@ def doctor(path: Path, *, style: str, **asked: Any) -> int:
     from reconciler.workflows import examining  # noqa: PLC0415 - see `reconciler.cli`
 
     report = asyncio.run(examining.run(options.world(), examining.Request(path, **asked)))
-    options.show(report, style)
-    return report.exit_code
+    return options.show(report, style)

@@ -31,7 +31,7 @@ def log(path: Path, *, tenant: str | None, style: str) -> int:
     """List every record of a tenant, oldest first."""
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
-    return _shown(auditing.log(options.world(), path, tenant), style)
+    return options.show(auditing.log(options.world(), path, tenant), style)
 
 
 @audit.command()
@@ -42,7 +42,7 @@ def show(what: str, path: Path, *, tenant: str | None, style: str) -> int:
     """Show every record about a commit (or the run that superseded it), or about a manifest's name or a campaign's id, in full."""
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
-    return _shown(auditing.show(options.world(), path, tenant, what), style)
+    return options.show(auditing.show(options.world(), path, tenant, what), style)
 
 
 @audit.command()
@@ -60,7 +60,7 @@ def verify(path: Path, *, tenant: str | None, style: str, **witnesses: Any) -> i
     """Check that every record is as it was written, none is missing, and say which witness there was. Exit 1 otherwise."""
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
-    return _shown(auditing.verify(options.world(), path, tenant, **witnesses), style)
+    return options.show(auditing.verify(options.world(), path, tenant, **witnesses), style)
 
 
 @audit.command()
@@ -107,11 +107,7 @@ def at(instant: str, path: Path, *, tenant: str | None, what: str, style: str) -
 
     moment = options.instant("INSTANT", instant, dates=False)
     assert moment is not None  # noqa: S101 - an argument that must be there
-    return _shown(auditing.at(options.world(), path, tenant, moment, what), style)
-
-
-def _shown(report: Any, style: str) -> int:
-    return options.show(report, style)
+    return options.show(auditing.at(options.world(), path, tenant, moment, what), style)
 
 
 @click.group()
@@ -126,7 +122,7 @@ def status(path: Path, *, tenant: str | None, style: str) -> int:
     """Say who is applying to a tenant."""
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
-    return _shown(auditing.lock_status(options.world(), path, tenant), style)
+    return options.show(auditing.lock_status(options.world(), path, tenant), style)
 
 
 @lock.command()
@@ -136,4 +132,4 @@ def release(path: Path, *, tenant: str | None, style: str) -> int:
     """Release the lock of a run that is known to be dead; a live one notices and stops writing."""
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
-    return _shown(auditing.lock_release(options.world(), path, tenant), style)
+    return options.show(auditing.lock_release(options.world(), path, tenant), style)

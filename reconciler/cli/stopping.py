@@ -74,5 +74,4 @@ def release(targets: tuple[str, ...], *, style: str, **asked: Any) -> int:
 
     path, names = _named(targets, everything=asked["everything"], verb="release")
     report = releasing.release(options.world(), releasing.Request(path, names, **asked))
-    options.show(report, style)
-    return report.exit_code
+    return options.show(report, style)

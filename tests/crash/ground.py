@@ -39,6 +39,16 @@ compliance: {{jurisdictions: [US-NY], purpose: sales}}
 """
 
 
+def login_to(world: sandbox.World | sandbox.SkillWorld, url: str) -> dict[str, str]:
+    """Return what a command's environment needs to reach a platform that is served at `url`."""
+    login = sandbox.credentials(world)
+    return {
+        "CXONE_TENANT_URL": url,
+        "CXONE_CLIENT_ID": login.client_id,
+        "CXONE_CLIENT_SECRET": login.client_secret,
+    }
+
+
 @dataclass(frozen=True)
 class Happened:
     """One thing that the platform did: `stored`, `removed`, `refreshed` or `active`; `rate` of what is stored or dials then, 0 for silence."""
@@ -131,12 +141,7 @@ class Campaigns:
 
     def variables(self, url: str) -> dict[str, str]:
         """Return what a command needs to reach the platform."""
-        login = sandbox.credentials(self.world)
-        return {
-            "CXONE_TENANT_URL": url,
-            "CXONE_CLIENT_ID": login.client_id,
-            "CXONE_CLIENT_SECRET": login.client_secret,
-        }
+        return login_to(self.world, url)
 
     def files(self, url: str, wanted: Mapping[str, float]) -> dict[str, str]:
         """Return a tenant's folder: a manifest for each campaign, retired where its rate is 0."""

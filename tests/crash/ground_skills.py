@@ -16,7 +16,7 @@ from reconciler import sandbox
 from reconciler.models import Body
 from reconciler.sandbox.skills import a_pace, a_week
 from tests import fasttime
-from tests.crash.ground import TENANT, Happened
+from tests.crash.ground import TENANT, Happened, login_to
 from tests.skills import held, wider
 
 MANIFEST = """\
@@ -175,12 +175,7 @@ class Skills:
 
     def variables(self, url: str) -> dict[str, str]:
         """Return what a command needs to reach the platform."""
-        login = sandbox.credentials(self.world)
-        return {
-            "CXONE_TENANT_URL": url,
-            "CXONE_CLIENT_ID": login.client_id,
-            "CXONE_CLIENT_SECRET": login.client_secret,
-        }
+        return login_to(self.world, url)
 
     def files(self, url: str, wanted: Mapping[str, float]) -> dict[str, str]:
         """Return a tenant's folder: a manifest for each skill, with its ratio and every other part as wanted."""
