@@ -151,3 +151,17 @@ def _short(rows: int, total: int) -> str:
 
 def _page(call: Call, number: int) -> Call:
     return replace(call, params={**call.params, "page": str(number)}, expects=frozenset({200}))
+
+
+def explain(reply: Reply) -> tuple[str, ...]:
+    """Return each field's message of a 400, or the error's word with the scope that a 403 asks for."""
+    answer = reply.json if isinstance(reply.json, dict) else {}
+    errors = answer.get("errors")
+    if isinstance(errors, list):
+        return tuple(
+            f"{item.get('field', '?')}: {item.get('message', '?')}"
+            for item in errors
+            if isinstance(item, dict)
+        )
+    scope = f" (scope {answer['required_scope']})" if answer.get("required_scope") else ""
+    return (f"{answer['error']}{scope}",) if answer.get("error") else ()
