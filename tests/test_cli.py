@@ -474,6 +474,22 @@ def test_a_file_whose_line_ends_git_converts_is_refused_with_the_way_out(desk: D
     assert desk.run("apply", "--yes", "schedules/sandbox") == 0
 
 
+def test_what_is_not_the_commits_is_refused_as_that_though_the_sign_in_beside_it_fails_too(
+    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token is fetched while git reads the commit: whichever fails first, the commit is what somebody must look at."""
+    monkeypatch.setenv("CXONE_CLIENT_SECRET", "rotated")
+    assert "CXONE_CLIENT_SECRET" in desk.says(77, "apply", "--yes", "schedules/sandbox")
+    (desk.tenant / ".gitattributes").write_text("*.yaml text eol=crlf\n", encoding="utf-8")
+    commit(desk.folder)
+    (desk.tenant / "loyalty-survey.yaml").unlink()
+    git(desk.folder, "checkout", "-q", "--", "schedules")
+    said = desk.says(5, "apply", "--yes", "schedules/sandbox")
+    assert "* -text -filter -ident" in said
+    assert "CXONE_CLIENT_SECRET" not in said
+    assert server.executed() == 0
+
+
 def test_a_part_of_a_folder_is_held_against_the_commit_from_wherever_it_is_named(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
