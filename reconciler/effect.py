@@ -1,18 +1,18 @@
 """Direction: does a change let the dialer do more, or less?
 
-First form: one rule a field, from live to desired. What no rule explains counts as loosening, and so does a mixture.
+Each managed field has one `Rule`: the meet of two values, which is the most that both allow. Everything else follows
+from it: a change to the meet tightens, a change away from the meet loosens. A value that no rule can read is unknown.
+Unknown counts as loosening when reconcile writes, and as *not narrowed* when somebody else wrote.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from collections.abc import Set as AbstractSet
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from reconciler import diff
-from reconciler.calendar import Window
+from reconciler.models import Body
 
 
 class Direction(StrEnum):
@@ -29,8 +29,23 @@ class Direction(StrEnum):
         return self in {Direction.LOOSEN, Direction.MIXED}
 
 
-Rule: TypeAlias = Callable[[Any, Any], Direction]
-"""Direction of one field, given its live and its desired value: never equal, never absent, but the live one may be anything."""
+class Disjoint(Exception):  # noqa: N818 - an answer of a rule, not an error
+    """Two values share nothing, and the field cannot say "nothing": only an object that holds no schedule can."""
+
+
+Rule: TypeAlias = Callable[[Body, Body, str], Any]
+"""The meet of one field of two bodies: the most that both allow.
+
+Arguments are the live body, the desired body and the field's name; the values differ. A rule returns the desired value where
+that allows no more than the live one, else the live value where that allows no more, else a new value.
+
+Raises:
+    Disjoint: both together allow nothing, and the field has no value that says so.
+    AttributeError, KeyError, TypeError, ValueError, OverflowError: a value is missing or cannot be read: unknown.
+"""
+
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
+"""What a rule raises for a value that it cannot judge."""
 
 
 def combine(directions: Iterable[Direction]) -> Direction:
@@ -41,78 +56,134 @@ def combine(directions: Iterable[Direction]) -> Direction:
     return parts.pop() if len(parts) == 1 else Direction.MIXED
 
 
-def direction(
-    live: Mapping[str, Any], desired: Mapping[str, Any], rules: Mapping[str, Rule]
-) -> Direction:
-    """Return what going from one canonical body to another does; a field without a rule loosens."""
-    return combine(_of_field(name, live, desired, rules) for name in diff.moved(live, desired))
+def direction(live: Body, desired: Body, rules: Mapping[str, Rule]) -> Direction:
+    """Return what going from one canonical body to another does; a field that cannot be judged loosens."""
+    return combine(of_field(name, live, desired, rules) for name in diff.moved(live, desired))
 
 
-def _of_field(
-    name: str, live: Mapping[str, Any], desired: Mapping[str, Any], rules: Mapping[str, Rule]
+def of_write(
+    live: Body | None, desired: Body | None, rules: Mapping[str, Rule], *, settled: bool
 ) -> Direction:
-    """Return the direction of one field. What has no rule, no value or none that the rule can read is unknown, and unknown loosens."""
+    """Return what storing a body (`None`: removing it) does to dialing. Where what dials is not what is stored, it may be anything: that loosens."""
+    if desired is None:
+        return Direction.TIGHTEN
+    if live is None:
+        return Direction.LOOSEN
+    step = direction(live, desired, rules)
+    return step if settled else combine([step, Direction.LOOSEN])
+
+
+def of_field(name: str, live: Body, desired: Body, rules: Mapping[str, Rule]) -> Direction:
+    """Return the direction of one field that differs. A field without a rule, or with a value that the rule cannot read, loosens."""
     try:
-        return rules[name](live[name], desired[name])
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        rule = rules[name]
+        least = rule(live, desired, name)
+        if least == desired[name]:
+            neutral_too = rule(desired, live, name) == live[name]
+            return Direction.NEUTRAL if neutral_too else Direction.TIGHTEN
+        return Direction.LOOSEN if least == live[name] else Direction.MIXED
+    except Disjoint:
+        return Direction.MIXED
+    except UNREADABLE:
         return Direction.LOOSEN
 
 
-def neutral(_live: object, _desired: object) -> Direction:
+def by_value(meet: Callable[[Any, Any], Any]) -> Rule:
+    """Return the rule of a field whose value tells all by itself."""
+    return lambda live, desired, name: meet(live[name], desired[name])
+
+
+def ordered(least: Callable[[Any, Any], Any], read: Callable[[Any], Any]) -> Rule:
+    """Return the rule of a field whose values stand in one order.
+
+    Args:
+        least: `min` where a lower value dials less, `max` where a higher one does.
+        read: value → what is compared; raises for what it cannot read.
+    """
+
+    def meet(live: Any, desired: Any) -> Any:  # noqa: ANN401 - JSON
+        return desired if least(read(live), read(desired)) == read(desired) else live
+
+    return by_value(meet)
+
+
+def number(value: object) -> float:
+    """Return a number as it is; anything else is a `TypeError`, truth values and text included."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"no number: {value!r}")
+    return value
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"no truth value: {value!r}")
+    return value
+
+
+lower = ordered(min, number)
+"""A rate or a ceiling."""
+
+higher = ordered(max, number)
+"""A condition that must be met before more is dialed."""
+
+safeguard = ordered(max, _truth)
+"""A safeguard that is on or off."""
+
+
+@by_value
+def union(live: Any, desired: Any) -> Any:  # noqa: ANN401 - JSON
+    """Safeguards, each of which takes something away: all of them together."""
+    both = {*live, *desired}
+    if both == set(desired):
+        return desired
+    return live if both == set(live) else sorted(both)
+
+
+def neutral(_live: Body, desired: Body, name: str) -> Any:  # noqa: ANN401 - JSON
     """A field that does not dial: a label, a display zone."""
-    return Direction.NEUTRAL
+    return desired[name]
 
 
-def lower_tightens(live: float, desired: float) -> Direction:
-    """A rate or a ceiling."""
-    return Direction.TIGHTEN if desired < live else Direction.LOOSEN
+def unknown(_live: Body, _desired: Body, name: str) -> Any:  # noqa: ANN401 - JSON
+    """A field of which a value alone does not tell whether it dials more."""
+    raise ValueError(f"nobody can tell what {name} does to dialing")
 
 
-def higher_tightens(live: float, desired: float) -> Direction:
-    """A condition that must be met before more is dialed."""
-    return Direction.TIGHTEN if desired > live else Direction.LOOSEN
+Slots: TypeAlias = frozenset[tuple[str, int]]
+"""Minutes that are open: (zone or day, minute from midnight)."""
 
 
-def true_tightens(live: bool, desired: bool) -> Direction:  # noqa: FBT001 - a rule's two values are positional by nature
-    """A safeguard that is on or off."""
-    return Direction.TIGHTEN if desired and not live else Direction.LOOSEN
+def shared(
+    live: Any,  # noqa: ANN401 - JSON
+    desired: Any,  # noqa: ANN401 - JSON
+    read: Callable[[Any], Slots],
+    write: Callable[[Slots], Any],
+) -> Any:  # noqa: ANN401 - JSON
+    """Return the meet of two fields that say when something is open: the minutes that are open in both."""
+    before, after = read(live), read(desired)
+    if after <= before:
+        return desired
+    return live if before <= after else write(before & after)
 
 
-def later_tightens(live: datetime, desired: datetime) -> Direction:
-    """The start of a span."""
-    return Direction.TIGHTEN if desired > live else Direction.LOOSEN
+def minutes(start: int, end: int) -> Iterable[int]:
+    """Return the minutes from midnight of a stretch [start, end), which may run past midnight: then minutes ≥ 1440 are the next day's.
+
+    Raises:
+        ValueError: start equals end, which may mean never as well as always, or either is no minute of a day.
+    """
+    day = 24 * 60
+    if start == end or not (0 <= start < day and 0 <= end <= day):
+        raise ValueError(f"nobody can tell when minutes {start} to {end} are")
+    return range(start, end if start < end else end + day)
 
 
-def earlier_tightens(live: datetime, desired: datetime) -> Direction:
-    """The end of a span."""
-    return Direction.TIGHTEN if desired < live else Direction.LOOSEN
-
-
-def fewer_hours_tighten(live: tuple[Window, ...], desired: tuple[Window, ...]) -> Direction:
-    """Daily windows as sets of (zone, minute): no windows at all means every zone at every hour."""
-    if bool(live) != bool(desired):
-        return Direction.TIGHTEN if desired else Direction.LOOSEN
-    return less_tightens(_minutes(live), _minutes(desired))
-
-
-def more_tightens(live: Collection[object], desired: Collection[object]) -> Direction:
-    """Safeguards, each of which takes something away: what is added tightens, what is gone loosens."""
-    return less_tightens(set(desired), set(live))
-
-
-def less_tightens(before: AbstractSet[object], after: AbstractSet[object]) -> Direction:
-    """What is allowed, as a set: what is gone tightens, what is added loosens."""
-    parts = []
-    if before - after:
-        parts.append(Direction.TIGHTEN)
-    if after - before:
-        parts.append(Direction.LOOSEN)
-    return combine(parts)
-
-
-def _minutes(windows: Iterable[Window]) -> set[tuple[str, int]]:
-    return {
-        (window.zone, minute)
-        for window in windows
-        for minute in range(window.start_minute, window.end_minute)
-    }
+def stretches(open_minutes: Iterable[int]) -> list[tuple[int, int]]:
+    """Return minutes as stretches [start, end), in order."""
+    found: list[tuple[int, int]] = []
+    for minute in sorted(open_minutes):
+        if found and found[-1][1] == minute:
+            found[-1] = (found[-1][0], minute + 1)
+        else:
+            found.append((minute, minute + 1))
+    return found

@@ -121,8 +121,7 @@ def wider(body: Body, *others: Body) -> list[str]:
         name
         for name in KIND.rules
         if all(
-            body[name] != other[name]
-            and effect.direction({name: other[name]}, {name: body[name]}, KIND.rules).widens
+            body[name] != other[name] and effect.of_field(name, other, body, KIND.rules).widens
             for other in others
         )
     ]

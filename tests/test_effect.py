@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.calendar import Window
 from reconciler.effect import (
     Direction,
     combine,
     direction,
-    fewer_hours_tighten,
-    higher_tightens,
-    less_tightens,
-    lower_tightens,
-    more_tightens,
+    higher,
+    lower,
+    minutes,
+    stretches,
+    union,
 )
-from tests.factories import KIND, SKILLS, make_body, make_window
+from tests.factories import KIND, SKILLS, make_body, make_skill_body, make_window
 
 BACK = {
     Direction.TIGHTEN: Direction.LOOSEN,
@@ -190,32 +189,48 @@ def test_each_field_of_a_campaign_has_its_direction(field, live, desired, expect
     assert of(make_body(**{field: live}), make_body(**{field: desired})) is expected
 
 
-def test_half_an_hour_less_tightens():
-    live, desired = (Window("Etc/UTC", 540, 1200),), (Window("Etc/UTC", 570, 1200),)
-    assert fewer_hours_tighten(live, desired) is Direction.TIGHTEN
-    assert fewer_hours_tighten(desired, live) is Direction.LOOSEN
-    assert fewer_hours_tighten((), ()) is Direction.NEUTRAL
-
-
 # --- sets and conditions ------------------------------------------------------------------------------------------------
 
 few = st.sets(st.integers(0, 5))
 
 
+def step(rule, live, desired):
+    return direction({"x": live}, {"x": desired}, {"x": rule})
+
+
 @given(few, few)
-def test_safeguards_and_allowances_are_each_others_opposite(before, after):
-    step = less_tightens(before, after)
-    assert more_tightens(sorted(before), sorted(after)) is BACK[step]
-    assert less_tightens(after, before) is BACK[step]
-    assert (step is Direction.TIGHTEN) == (after < before)
-    assert (step is Direction.LOOSEN) == (before < after)
-    assert (step is Direction.NEUTRAL) == (before == after)
+def test_the_union_of_safeguards_is_what_both_keep_out(before, after):
+    if before != after:
+        found = step(union, sorted(before), sorted(after))
+        assert (found is Direction.TIGHTEN) == (before < after)
+        assert (found is Direction.LOOSEN) == (after < before)
 
 
 @given(st.floats(0, 100), st.floats(0, 100))
 def test_a_higher_condition_tightens_where_a_higher_ceiling_loosens(live, desired):
     if live != desired:
-        assert higher_tightens(live, desired) is BACK[lower_tightens(live, desired)]
+        assert step(higher, live, desired) is BACK[step(lower, live, desired)]
+
+
+@given(st.sets(st.integers(0, 2879)))
+def test_stretches_are_the_minutes_that_they_were_made_of(open_minutes):
+    found = stretches(open_minutes)
+    assert {minute for start, end in found for minute in range(start, end)} == open_minutes
+    assert all(end < start for (_, end), (start, _) in pairwise(found))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "length"), [(540, 1200, 660), (540, 0, 900), (540, 120, 1020), (0, 1440, 1440)]
+)
+def test_hours_that_end_at_or_past_midnight_are_read_as_what_they_are(start, end, length):
+    found = list(minutes(start, end))
+    assert (found[0], len(found)) == (start, length)
+
+
+@pytest.mark.parametrize(("start", "end"), [(540, 540), (-1, 60), (0, 1441), (1440, 60)])
+def test_hours_that_nobody_can_read_are_unknown_and_never_empty(start, end):
+    with pytest.raises(ValueError, match="nobody can tell"):
+        minutes(start, end)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +238,7 @@ def test_a_higher_condition_tightens_where_a_higher_ceiling_loosens(live, desire
     [
         ("maximum_ratio", 2.0, 1.5, Direction.TIGHTEN),
         ("percentage_of_agents_before_overdial", 20.0, 30.0, Direction.TIGHTEN),
-        ("abandon_rate_threshold", 3.0, 2.0, Direction.TIGHTEN),
+        ("abandon_rate_threshold", 3.0, 2.0, Direction.LOOSEN),  # the business unit's counts
         ("block_multiple_calls", False, True, Direction.TIGHTEN),
         ("aggressiveness", "5", "4", Direction.TIGHTEN),
         ("aggressiveness", "10", "9", Direction.TIGHTEN),
@@ -238,5 +253,44 @@ def test_a_higher_condition_tightens_where_a_higher_ceiling_loosens(live, desire
     ],
 )  # fmt: skip
 def test_the_settings_of_a_skill_have_their_directions(field, live, desired, expected):
+    assert of_skill({field: live}, {field: desired}) is expected
+
+
+def of_skill(live, desired):
     rules = SKILLS["SkillSchedule"].rules
-    assert direction({field: live}, {field: desired}, rules) is expected
+    return direction(make_skill_body(**live), make_skill_body(**desired), rules)
+
+
+@pytest.mark.parametrize(
+    ("live", "desired", "expected"),
+    [
+        (3.0, 2.0, Direction.TIGHTEN),
+        (3.0, 4.0, Direction.LOOSEN),
+        (3.0, 0.0, Direction.LOOSEN),  # 0 may mean "no limit"
+        (0.0, 3.0, Direction.LOOSEN),
+    ],
+)
+def test_a_threshold_is_judged_only_where_it_is_the_one_that_counts(live, desired, expected):
+    def of(value):
+        return {"abandon_rate_threshold": value, "override_business_unit_abandon_rate": True}
+
+    assert of_skill(of(live), of(desired)) is expected
+
+
+def day(start, end):
+    return [{"day": "monday", "start": start, "end": end}]
+
+
+@pytest.mark.parametrize("end", ["00:00", "02:00"])
+def test_a_day_that_runs_to_midnight_or_past_it_is_wider(end):
+    live, desired = day("09:00", end), day("09:00", "20:00")
+    assert of_skill({"run_window": live}, {"run_window": desired}) is Direction.TIGHTEN
+    windows = [{"timezone": "x", "start": "09:00", "end": each} for each in (end, "20:00")]
+    live, desired = ({"calling_windows": [window]} for window in windows)
+    assert of_skill(live, desired) is Direction.TIGHTEN
+
+
+def test_what_runs_past_midnight_runs_on_the_next_day():
+    sunday = [{"day": "sunday", "start": "22:00", "end": "02:00"}]
+    both = [{"day": "sunday", "start": "22:00", "end": "24:00"}, *day("00:00", "02:00")]
+    assert of_skill({"run_window": sunday}, {"run_window": both}) is Direction.NEUTRAL

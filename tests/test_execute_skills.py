@@ -55,7 +55,7 @@ def carried_out(box, plan, snapshot):
 def test_plan_after_apply_is_empty(box):
     wanted = [
         desired(box, "4001", maximum_ratio=2.0),
-        desired(box, "4002", abandon_rate_threshold=1.0, dnc_groups=["70"]),
+        desired(box, "4002", percentage_of_agents_before_overdial=90.0, dnc_groups=["70"]),
         desired(box, "4004"),
     ]
     plan, snapshot = planned(box, *wanted)
@@ -81,13 +81,13 @@ def test_a_platform_that_loses_answers_ends_as_wanted_and_every_block_is_whole(b
 
 
 def test_a_write_that_ends_between_its_blocks_is_a_failure_that_wrote(box):
-    wanted = desired(box, maximum_ratio=2.0, abandon_rate_threshold=1.0)
+    wanted = desired(box, maximum_ratio=2.0, percentage_of_agents_before_overdial=90.0)
     box.world.faults.add("400:PUT *general-settings:skip=1")
     plan, snapshot = planned(box, wanted)
     (outcome,) = carried_out(box, plan, snapshot)
     assert (outcome.result, outcome.wrote) == (Result.FAILED, True)
     assert held(box.world, "4001")["maximum_ratio"] == 1.2
-    assert held(box.world, "4001")["abandon_rate_threshold"] == 1.0
+    assert held(box.world, "4001")["percentage_of_agents_before_overdial"] == 90.0
 
 
 def test_a_refusal_before_anything_is_written_is_one(box):

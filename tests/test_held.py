@@ -20,7 +20,18 @@ from reconciler.plan import (
     hold_against,
     serialised,
 )
-from tests.factories import KIND, NOW, make_body, make_desired, make_live, make_retired
+from tests.factories import (
+    KIND,
+    NOW,
+    SKILLS,
+    make_body,
+    make_desired,
+    make_live,
+    make_retired,
+    make_skill_body,
+    make_skill_desired,
+    make_window,
+)
 
 BASE = make_body(dial_rate=20.0, max_concurrent_calls=200)
 
@@ -59,7 +70,9 @@ def test_what_was_narrowed_by_hand_is_held_with_its_reason():
         MovedBy.OUTSIDE,
     )
     assert not operation.executable
-    assert "dial_rate narrowed by hand" in operation.blocked[0]
+    assert operation.blocked[0].startswith(
+        "`dial_rate` (20 → 5) was narrowed outside git and will not be widened again"
+    )
 
 
 @pytest.mark.parametrize("direction", [Direction.TIGHTEN, Direction.LOOSEN])
@@ -83,9 +96,93 @@ def test_what_was_widened_by_hand_is_narrowed_again_like_any_change():
     assert operation.executable
 
 
-def test_narrowed_in_one_field_and_widened_in_another_is_held():
-    _, operation = planned(make_desired(body=BASE), live(dial_rate=5.0, max_concurrent_calls=900))
-    assert operation.action is Action.HELD
+def parts(desired, now, **known):
+    """Return what a plan does to the object, step by step."""
+    plan, _ = planned(desired, now, **known)
+    return plan, plan.operations
+
+
+def test_what_a_hand_narrowed_is_held_and_what_it_widened_is_taken_back():
+    now = live(
+        dial_rate=5.0, max_concurrent_calls=900, compliance_windows=[], dnc_verification=False
+    )
+    _, (back, rest) = parts(make_desired(body=BASE), now)
+    assert (back.action, back.direction, back.executable) == (
+        Action.UPDATE,
+        Direction.TIGHTEN,
+        True,
+    )
+    assert back.desired == {**BASE, "dial_rate": 5.0}
+    assert (rest.action, rest.would, rest.desired) == (Action.HELD, Action.UPDATE, BASE)
+    assert [change.path for change in rest.fields] == ["dial_rate"]
+
+
+def test_hours_that_a_hand_moved_are_stored_as_what_both_allow():
+    now = live(compliance_windows=[make_window(start=10, end=23)])
+    _, (back, rest) = parts(make_desired(body=BASE), now)
+    assert back.desired["compliance_windows"] == [make_window(start=10, end=20)]
+    assert rest.action is Action.HELD
+
+
+def test_hours_that_share_nothing_leave_no_schedule_until_somebody_decides():
+    now = live(compliance_windows=[make_window(start=20, end=23)])
+    _, (back, rest) = parts(make_desired(body=BASE), now)
+    assert (back.action, back.desired, back.base) == (Action.RETIRE, None, BASE)
+    assert "no time in common" in back.notes[0]
+    assert (rest.action, rest.would) == (Action.HELD, Action.UPDATE)
+
+
+def test_what_git_widens_waits_until_what_a_hand_widened_is_taken_back():
+    """One object, two steps: an error or a failed tightening that keeps the second one off does not keep off the first."""
+    wanted = make_desired(body={**BASE, "max_concurrent_calls": 300})
+    plan, (back, update, rest) = parts(wanted, live(dial_rate=5.0, dnc_verification=False))
+    assert (back.direction, update.direction) == (Direction.TIGHTEN, Direction.LOOSEN)
+    assert back.desired == {**BASE, "dial_rate": 5.0} == update.live
+    assert update.desired == {**BASE, "dial_rate": 5.0, "max_concurrent_calls": 300}
+    assert rest.action is Action.HELD
+    only_tightens = hold_against(plan, None, tighten_only=True)
+    assert only_tightens.run == (back,)
+
+
+def test_what_nobody_can_judge_is_set_back_and_said_in_its_own_words():
+    kinds = {"SkillSchedule": SKILLS["SkillSchedule"]}
+    body = make_skill_body()
+    for field, value in (
+        ("maximum_ringing_duration_s", 60),
+        ("override_business_unit_abandon_rate", True),
+        ("aggressiveness", "Aggressive"),
+        ("abandon_rate_threshold", 0.0),
+    ):
+        now = make_live("4001", stored={**body, field: value})
+        plan = build(
+            Origin("acme", "sandbox:"),
+            [make_skill_desired()],
+            Snapshot({"4001": now}, {}, {}, NOW),
+            kinds,
+            base={"4001": Base(body)},
+        )
+        (operation,) = plan.operations
+        assert (operation.action, operation.executable) == (Action.UPDATE, True)
+        assert operation.desired == body
+        assert operation.direction.widens
+        assert "changed outside git, and we cannot tell whether it widens" in operation.notes[0]
+
+
+def test_what_a_manifest_took_over_of_what_is_held_is_recorded():
+    """Else a later narrowing of that field would pass for a change of git's."""
+    wanted = make_desired(body={**BASE, "max_concurrent_calls": 100})
+    plan, (rest,) = parts(wanted, live(dial_rate=5.0, max_concurrent_calls=100))
+    assert rest.action is Action.HELD
+    assert plan.unrecorded == ("1001",)
+
+
+def test_what_an_older_version_recorded_drops_no_hold():
+    """A field that is managed since then is missing in its record, and numbers are written in another way."""
+    older = {name: value for name, value in BASE.items() if name != "dnc_verification"}
+    older |= {"dial_rate": 20, "max_concurrent_calls": 200.0}
+    _, (rest,) = parts(make_desired(body=BASE), live(dial_rate=5.0), base=older)
+    assert rest.action is Action.HELD
+    assert [change.path for change in rest.fields] == ["dial_rate"]
 
 
 NOTHING = make_live(stored=None, version=None, stored_id=None, active_id=None)
@@ -98,14 +195,14 @@ def stopped(found, applied=BASE) -> Base:
 
 def test_to_release_a_stop_is_not_to_undo_what_was_narrowed_before_it():
     base = stopped({**BASE, "dial_rate": 5})
-    _, operation = planned(make_desired(body=BASE), NOTHING, base=base)
-    assert (operation.action, operation.would) == (Action.HELD, Action.CREATE)
-    assert "dial_rate narrowed by hand" in operation.blocked[0]
+    _, (back, rest) = parts(make_desired(body=BASE), NOTHING, base=base)
+    assert (back.action, back.desired) == (Action.CREATE, {**BASE, "dial_rate": 5.0})
+    assert (rest.action, rest.would) == (Action.HELD, Action.CREATE)
     _, operation = planned(make_desired(body=BASE), NOTHING, base=base, revert={"1001"})
-    assert operation.executable
+    assert (operation.executable, operation.desired) == (True, BASE)
     changed = make_desired(body={**BASE, "dial_rate": 6.0})
-    _, operation = planned(changed, NOTHING, base=base)
-    assert operation.executable
+    _, (operation,) = parts(changed, NOTHING, base=base)
+    assert operation.desired["dial_rate"] == 6.0
 
 
 @pytest.mark.parametrize("rate", [20, 40])
@@ -125,7 +222,7 @@ def test_what_a_stop_could_not_see_may_have_been_narrowed():
     """The platform's list could not be read, or what was stored had been removed by hand and still dialed."""
     _, operation = planned(make_desired(body=BASE), NOTHING, base=stopped(None))
     assert (operation.action, operation.would) == (Action.HELD, Action.CREATE)
-    assert "may have been narrowed by hand" in operation.blocked[0]
+    assert "may have been narrowed outside git" in operation.blocked[0]
     changed = make_desired(body={**BASE, "dial_rate": 6.0})
     for base, desired in ((stopped(None), changed), (stopped(None, applied=None), make_desired())):
         _, operation = planned(desired, NOTHING, base=base)
@@ -143,15 +240,21 @@ def test_a_schedule_removed_by_hand_is_held():
         make_live(stored=None, version=None, stored_id=None, active_id=None),
     )
     assert (operation.action, operation.would) == (Action.HELD, Action.CREATE)
-    assert "removed by hand" in operation.blocked[0]
+    assert "removed outside git" in operation.blocked[0]
+    _, operation = planned(make_desired(body={**BASE, "dial_rate": 6.0}), NOTHING)
+    assert (operation.action, operation.would) == (Action.HELD, Action.CREATE)
+    _, operation = planned(make_desired(body=BASE), NOTHING, revert={"1001"})
+    assert (operation.action, operation.executable) == (Action.CREATE, True)
 
 
-def test_a_new_commit_to_the_manifest_reverts_it_and_says_that_both_moved():
-    _, operation = planned(
+def test_a_commit_to_the_very_field_decides_and_one_to_another_field_does_not():
+    _, (operation, rest) = parts(
         make_desired(body={**BASE, "dial_rate": 22.0}),
         live(dial_rate=5.0, max_concurrent_calls=100),
     )
     assert (operation.action, operation.moved_by) == (Action.UPDATE, MovedBy.BOTH)
+    assert operation.desired == {**BASE, "dial_rate": 22.0, "max_concurrent_calls": 100}
+    assert [change.path for change in rest.fields] == ["max_concurrent_calls"]
     assert operation.fields_moved_by == {
         "dial_rate": MovedBy.BOTH,
         "max_concurrent_calls": MovedBy.OUTSIDE,
@@ -221,8 +324,9 @@ def test_no_hand_narrowing_is_ever_undone_without_a_word(rate, calls, dnc):
         "dnc_verification": dnc or BASE["dnc_verification"],
     }
     plan, _ = planned(make_desired(body=BASE), live(**body))
-    narrowed = rate < 20.0 or calls < 200
-    assert not (narrowed and plan.executable)
+    for operation in plan.executable:
+        assert operation.desired["dial_rate"] <= min(rate, 20.0)
+        assert operation.desired["max_concurrent_calls"] <= min(calls, 200)
 
 
 def test_the_reason_names_the_way_out():
@@ -230,5 +334,6 @@ def test_the_reason_names_the_way_out():
     wanted = make_desired(body=BASE)._replace(place=Place("my schedules/acme/spring.yaml", 3, 1))
     _, operation = planned(wanted, live(dial_rate=5.0))
     name = operation.name
-    ends = f"`reconcile apply 'my schedules/acme' {name} --revert {name}`"
-    assert operation.blocked[0].endswith(f"undo that with {ends}")
+    keep = "`reconcile import 'my schedules/acme' 1001`"
+    undo = f"`reconcile apply 'my schedules/acme' {name} --revert {name}`"
+    assert operation.blocked[0].endswith(f". Keep it: {keep}. Undo it: {undo}")

@@ -22,11 +22,19 @@ API = "personal-connection"
 EDITS = {
     "renewals.yaml": (
         ("maximum_ratio: 1.2", "maximum_ratio: 1.6"),
-        ("abandon_rate_threshold: 3.0", "abandon_rate_threshold: 2.0"),
+        (
+            "percentage_of_agents_before_overdial: 20.0",
+            "percentage_of_agents_before_overdial: 30.0",
+        ),
         ('start: "09:00", end: "18:00"', 'start: "09:00", end: "20:00"'),
         ('dnc_groups: ["70"]', 'dnc_groups: ["71"]'),
     ),
-    "fiber-upgrade.yaml": (("abandon_rate_threshold: 3.0", "abandon_rate_threshold: 1.5"),),
+    "fiber-upgrade.yaml": (
+        (
+            "percentage_of_agents_before_overdial: 20.0",
+            "percentage_of_agents_before_overdial: 35.0",
+        ),
+    ),
 }
 
 
@@ -159,14 +167,20 @@ def test_the_audit_entry_says_which_groups_scrub_the_skill_from_now_on(desk):
     assert outcome["maximum_ratio"] == 1.6
 
 
-def test_what_was_narrowed_by_hand_stays_narrow(desk):
+def test_what_was_narrowed_by_hand_stays_narrow_and_what_was_widened_is_taken_back(desk):
     apply(desk)
-    pace = {"maximumRatio": 1.0, "abandonRateThreshold": 1.5}
-    zones = {
-        "Eastern Standard Time": ("08:00", "21:00"),
-        "Central Standard Time": ("08:00", "21:00"),
-    }
-    desk.platform.put_skill(4002, "Fiber Upgrade", general=pace, zones=zones)
+    before = held(desk.platform, "4002")
+    pace = {"maximumRatio": 1.0, "percentageOfAgentsBeforeOverdial": 90}
+    always = {"isScheduled": False}
+    desk.platform.put_skill(4002, "Fiber Upgrade", general=pace, schedule=always)
+    by_hand = held(desk.platform, "4002")
+    assert {each["end"] for each in by_hand["run_window"]} == {"24:00"}
+    apply(desk)
+    after = held(desk.platform, "4002")
+    assert (after["maximum_ratio"], after["percentage_of_agents_before_overdial"]) == (1.0, 90.0)
+    assert after["run_window"] == before["run_window"]
+    assert not wider(after, before)
+    assert not wider(after, by_hand)
     held_back = [each for each in plan(desk).operations if each.key == "4002"]
     assert [each.action.value for each in held_back] == ["held"]
 

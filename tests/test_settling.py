@@ -201,7 +201,7 @@ def test_what_a_dead_run_stored_and_somebody_put_back_by_hand_is_not_stored_agai
         server.faults.add(fault)
     assert apply(desk) == 0
     assert ("dead", "unknown") in ends(desk)
-    assert f"held: {NAME}: dial_rate narrowed by hand" in desk.out
+    assert f"held: {NAME}: `dial_rate` (3 → 2.4) was narrowed outside git" in desk.out
     assert json.loads(str(server.campaign(KEY)["schedule"]))["dial_rate"] == 2.4
     assert apply(desk, "--revert", NAME) == 0
     assert json.loads(str(server.campaign(KEY)["schedule"]))["dial_rate"] == 3.0
@@ -251,7 +251,7 @@ def test_what_was_narrowed_by_hand_after_an_apply_is_held_until_it_is_reverted(
     )
     assert desk.run("plan", PATH, NAME, "--detailed-exitcode") == 2
     assert apply(desk) == 0  # held is no refusal: nobody's rule says no
-    assert f"held: {NAME}: dial_rate narrowed by hand" in desk.out
+    assert f"held: {NAME}: `dial_rate` (2.4 → 0.5) was narrowed outside git" in desk.out
     assert "1 planned, 0 applied, 0 active, 0 failed, 1 held" in desk.out
     assert server.executed(KEY) == 1
     assert apply(desk, "--revert", NAME) == 0

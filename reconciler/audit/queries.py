@@ -75,6 +75,12 @@ class Applied:
     outcome: Record
     stopped: Stopped | None = None
 
+    @property
+    def base(self) -> Mapping[str, Any] | None:
+        """What the manifest wanted then: the stored body, but for fields in which a narrowing by hand was kept; `None` when nothing was wanted."""
+        body, kept = self.intent.data["body"], self.intent.data.get("base")
+        return body if kept is None else {**(body or {}), **kept}
+
 
 def applied(records: Iterable[Record]) -> dict[str, Applied]:
     """Return what was last applied to each object, or may have been, by key: the base of drift.
@@ -113,7 +119,7 @@ def _stopped(before: Applied | None, hold: Record | None) -> Stopped:
         hold: the last one on it that found something stored.
     """
     was = before.stopped if before else None
-    applied = was.applied if was else before.intent.data["body"] if before else None
+    applied = was.applied if was else before.base if before else None
     if hold is not None and (before is None or hold.seq > before.intent.seq):
         return Stopped(applied, hold.data["body"])
     return Stopped(applied, was.found if was else None)

@@ -158,7 +158,11 @@ class Run:
         """
         op = operation.hash
         desired = operation.desired
-        parts = {} if atomic else {"parts": marks(operation.live or {})}
+        parts: dict[str, Any] = {} if atomic else {"parts": marks(operation.live or {})}
+        if operation.base is not None:
+            parts["base"] = _beyond(desired, operation.base)
+        if operation.after is not None:
+            parts["first"] = [operation.after, sha256_of(operation.live)]
         return self._event(
             RecordKind.INTENT,
             self.provenance.fields()
@@ -258,10 +262,14 @@ class Run:
         event = self.note(f"superseded: {commit} was not applied by itself")
         return replace(event, data=_frozen({**event.data, "superseded": commit}))
 
-    def found(self, desired: Desired) -> Event:
+    def found(self, desired: Desired, stored: Mapping[str, Any] | None = None) -> Event:
         """Record that an object was as its manifest says without a write of ours: what somebody narrows of it from here on is told by that.
 
         A body that does not fit a record is left out, and then tells nothing.
+
+        Args:
+            desired: the manifest.
+            stored: what the platform holds where that is not what the manifest says, because a narrowing by hand is held.
         """
         event = self.note(f"found as its manifest says: {desired.name} ({desired.key})")
         data = {
@@ -271,7 +279,10 @@ class Run:
             "object": desired.kind,
             "target": desired.key,
         }
-        kept = data | {"body": dict(desired.body or {})}
+        body = desired.body or {}
+        kept = data | {"body": dict(body if stored is None else stored)}
+        if stored is not None:
+            kept["base"] = _beyond(stored, body)
         fits = len(canonical_json(kept)) <= LINE_LIMIT - HEADER_BYTES
         return replace(event, data=_frozen(kept if fits else data))
 
@@ -289,6 +300,14 @@ _COPIED: Final = (
     *("digest", "op", "generation", "attempt", "target", "object", "name", "verb", "direction"),
 )
 """What an outcome repeats of its intent, so that one line answers who, what and by whose leave."""
+
+
+def _beyond(body: Mapping[str, Any] | None, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields in which what counts as applied last is not what is stored: a narrowing by hand was kept there."""
+    stored = body or {}
+    return {
+        name: value for name, value in base.items() if name not in stored or stored[name] != value
+    }
 
 
 def marks(body: Mapping[str, Any]) -> dict[str, list[str]]:

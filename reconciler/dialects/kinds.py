@@ -52,10 +52,13 @@ class Kind(Protocol):
 
     @property
     def rules(self) -> Mapping[str, Rule]:
-        """Direction of each top-level field of a body; a field that is not here counts as loosening."""
+        """The meet of each managed field; a field that is not here is unknown."""
 
     def canonical(self, raw: Body) -> Body:
         """Return the one form in which equal means equal: instants in UTC, lists keyed and sorted, numbers of one type."""
+
+    def storable(self, body: Body) -> Body | None:
+        """Return the body that the platform can hold and that allows what `body`, merged of two, allows, or less; `None`: no schedule."""
 
     def hours(self, body: Body) -> Hours:
         """Return when the body lets the dialer call."""

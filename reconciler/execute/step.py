@@ -137,8 +137,12 @@ class Step:
                     return
 
     async def _before(self) -> Live:
-        """Return what the write replaces: as planned where a version or the write itself guards it, read again where nothing does."""
-        live = self.to.live.get(self.operation.key)
+        """Return what the write replaces.
+
+        As planned where a version or the write itself guards it; read again where nothing does, or where an operation before
+        this one wrote the same object.
+        """
+        live = None if self.operation.after else self.to.live.get(self.operation.key)
         guarded = self.to.dialect.CAPABILITIES.rereads or (live and live.version is not None)
         if live is not None and guarded:
             return live

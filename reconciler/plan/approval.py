@@ -61,6 +61,7 @@ def _serialised_operation(operation: Operation) -> dict[str, Any]:
             for change in operation.fields
         ],
         "blocked": list(operation.blocked),
+        "notes": list(operation.notes),
         "place": str(operation.place),
     }
 
@@ -142,7 +143,7 @@ class Cut:
 def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = False) -> Cut:
     """Return what of a plan may run: only what was approved; what was approved and no longer derives is stale.
 
-    What was approved and is already so is neither: an earlier run did it. What an earlier run stored and the dialer has not taken is finished
+    What was approved and is already so is neither, also where more of the object is held: an earlier run did it. What an earlier run stored and the dialer has not taken is finished
     under the same approval: it was approved as a whole. Nothing is widened while a narrowing that was approved with it is stale and still wanted.
     """
     if approval is None:
@@ -156,6 +157,13 @@ def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = 
     covered = [_covered(operation, approval.operations) for operation in plan.operations]
     run = tuple(operation for operation in covered if operation is not None)
     settled = {*plan.unchanged, *(operation.key for operation in run)}
+    settled |= {
+        operation.key
+        for operation in plan.operations
+        if operation.action is Action.HELD
+        and operation.would is not None
+        and (operation.key, operation.live) in approval.operations.values()
+    }
     held = {operation.key for operation in run if not operation.executable}
     ready = _wanted(
         (operation for operation in run if operation.executable), tighten_only=tighten_only

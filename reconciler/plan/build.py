@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
-import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,11 +9,11 @@ from reconciler import diff, effect
 from reconciler.dialects.base import Live, Snapshot
 from reconciler.dialects.kinds import Kind
 from reconciler.effect import Direction
-from reconciler.errors import Place
 from reconciler.models import Body, Desired
-from reconciler.plan.base import SCHEDULE, UNSEEN, Base, fields_moved_by, moved_by, narrowed_by_hand
+from reconciler.plan.base import Base, canonical_base, fields_moved_by, moved_by
+from reconciler.plan.holds import folder_of, merged
 from reconciler.plan.judge import Judge
-from reconciler.plan.values import Action, Operation, Origin, Plan, sha256_of
+from reconciler.plan.values import Action, Operation, Origin, Plan, state_hash
 from reconciler.policies.base import Finding, Level
 
 
@@ -46,30 +44,31 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
     """
     wanted_all = sorted(desired, key=lambda item: item.key)
     blocking = _blocking(findings)
-    operations, unchanged, unrecorded = [], [], []
+    operations: list[Operation] = []
+    unchanged, unrecorded = [], []
     for wanted in wanted_all:
         live = snapshot.objects.get(wanted.key) or Live(wanted.key, "")
-        operation = _operation(wanted, live, kinds[wanted.kind])
-        if operation is None and held and wanted.key in held and live.stored is not None:
-            # As desired and halted: it was stored again meanwhile, and somebody must hear of it.
-            operation = _described(wanted, live, kinds[wanted.kind], Action.HELD)
-        if operation is None:
-            unchanged.append(wanted.key)
-            if base is not None and not _is_ours(wanted, base.get(wanted.key)):
-                unrecorded.append(wanted.key)
+        kind, key = kinds[wanted.kind], wanted.key
+        found = _operation(wanted, live, kind)
+        applied = (base or {}).get(key)
+        if held and key in held and (found or live.stored is not None):
+            # Also as desired and halted: it was stored again meanwhile, and somebody must hear of it.
+            stopped = found or _described(wanted, live, kind, Action.HELD)
+            why = _why(held[key], wanted, live, kind)
+            stopped = _finishing(_attributed(stopped, applied), live, applied)
+            operations.append(replace(stopped, action=Action.HELD, blocked=(why,)))
             continue
-        applied = (base or {}).get(wanted.key)
-        operation = _finishing(_attributed(operation, applied), live, applied)
-        if held and wanted.key in held:
-            operation = replace(
-                operation,
-                action=Action.HELD,
-                blocked=(_why(held[wanted.key], wanted, live, kinds[wanted.kind]),),
-            )
-        else:
-            asked = wanted.key in revert
-            operation = _kept_narrow(operation, applied, kinds[wanted.kind], asked=asked)
-        operations.append(_judged(operation, blocking.get(wanted.key, ())))
+        if found is None:
+            unchanged.append(key)
+            if base is not None and not _is_ours(wanted, applied):
+                unrecorded.append(key)
+            continue
+        applied = canonical_base(applied, kind)
+        found = _finishing(_attributed(found, applied), live, applied)
+        each = merged(found, live, applied, kind, asked=key in revert)
+        if all(part.action is Action.HELD for part in each) and _is_adopted(wanted, live, applied):
+            unrecorded.append(key)
+        operations += (_judged(part, blocking.get(key, ())) for part in each)
     named = {wanted.key for wanted in wanted_all}
     unmanaged = sorted(
         key
@@ -94,17 +93,17 @@ def _is_ours(desired: Desired, base: Base | None) -> bool:
     return desired.body is None or (base is not None and base.body == desired.body)
 
 
+def _is_adopted(desired: Desired, live: Live, base: Base | None) -> bool:
+    """Return whether what a manifest wants was found on the platform, but for what is held, and is not what was applied last."""
+    return base is not None and live.stored is not None and base.body != desired.body
+
+
 def _why(hold: str, wanted: Desired, live: Live, kind: Kind) -> str:
     """Return why an object is left alone; an emergency stop that the dialer has not obeyed yet is no silence."""
     if kind.is_silent(live):
         return hold
-    again = f"reconcile halt {_folder(wanted.place)} {wanted.name} --reason TEXT"
+    again = f"reconcile halt {folder_of(wanted.place)} {wanted.name} --reason TEXT"
     return f"{hold}; it still dials, stop it again with `{again}`"
-
-
-def _folder(place: Place) -> str:
-    """Return the folder that a file stands in, for a command line."""
-    return shlex.quote(posixpath.dirname(place.file) or ".")
 
 
 def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:
@@ -141,15 +140,12 @@ def _described(desired: Desired, live: Live, kind: Kind, action: Action) -> Oper
 def _direction(
     action: Action, before: Body | None, after: Body | None, live: Live, kind: Kind
 ) -> Direction:
-    """Return what an operation does to dialing. What dials without being stored is unknown, and unknown loosens."""
+    """Return what an operation does to dialing. What is stored already and not active widens, as far as anyone knows."""
     if action is Action.HELD:
         return Direction.NEUTRAL
-    if action is Action.RETIRE:
-        return Direction.TIGHTEN
-    if action is not Action.UPDATE or before is None or after is None:
+    if action is Action.REFRESH:
         return Direction.LOOSEN
-    step = effect.direction(before, after, kind.rules)
-    return step if live.settled else effect.combine([step, Direction.LOOSEN])
+    return effect.of_write(before, after, kind.rules, settled=live.settled)
 
 
 def live_hash(live: Live, kind: Kind) -> str:
@@ -161,8 +157,9 @@ def live_hash(live: Live, kind: Kind) -> str:
 
 
 def _hash(live: Live, stored: Body | None) -> str:
-    dials = "stored" if live.settled else "nothing" if live.active_id is None else "another"
-    return sha256_of({"dials": dials, "stored": stored})
+    return state_hash(
+        stored, "stored" if live.settled else "nothing" if live.active_id is None else "another"
+    )
 
 
 def _stored(live: Live, kind: Kind) -> Body | None:
@@ -201,28 +198,6 @@ def _attributed(operation: Operation, base: Base | None) -> Operation:
         else {}
     )
     return replace(operation, moved_by=by, fields_moved_by=fields)
-
-
-def _kept_narrow(operation: Operation, base: Base | None, kind: Kind, *, asked: bool) -> Operation:
-    """Return the operation held, when all it would do is to widen again what somebody narrowed by hand and nobody `asked` for that."""
-    narrowed = narrowed_by_hand(base, operation.live, operation.desired, kind)
-    if not narrowed or not operation.direction.widens:
-        return operation
-    if asked:
-        return replace(operation, reverts=True)
-    undo = f"reconcile apply {_folder(operation.place)} {operation.name} --revert {operation.name}"
-    why = f"{_said_of(narrowed)} by hand since it was last applied, and the manifest has not changed since; undo that with `{undo}`"
-    return replace(
-        operation, action=Action.HELD, would=operation.action, reverts=True, blocked=(why,)
-    )
-
-
-def _said_of(narrowed: tuple[str, ...]) -> str:
-    if narrowed == (SCHEDULE,):
-        return "its schedule was removed"
-    if narrowed == (UNSEEN,):
-        return f"{UNSEEN} could not be seen, and may have been narrowed"
-    return f"{', '.join(narrowed)} narrowed"
 
 
 def _judged(operation: Operation, errors: Sequence[Finding]) -> Operation:

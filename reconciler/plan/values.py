@@ -34,7 +34,7 @@ class Action(StrEnum):
     HALT = "halt"
     """Stopped at once, whatever its manifest says: never planned, an emergency stop alone does it."""
     HELD = "held"
-    """Reported, never done: a hold, or narrowed by hand since it was last applied."""
+    """Reported, never done: a hold, or what was narrowed by hand since it was last applied."""
 
 
 @dataclass(
@@ -57,6 +57,10 @@ class Operation:
         would: for what was narrowed by hand and is held: the action that an approval of this very operation lets run.
         reverts: whether it widens what somebody narrowed by hand since it was last applied.
         blocked: why it will not be carried out (findings of level error), empty when it will.
+        base: what counts as applied last once it is done, where that is not `desired`: a narrowing by hand that is kept must stay one.
+        after: the object's state before the operation that must be done first, when there is one for the same object: what that one stores is
+            what this one was planned against.
+        notes: what a reviewer must know about changes outside git, one sentence each.
         audit: what an audit record says of the desired body, without what only apply can know.
     """
 
@@ -76,6 +80,9 @@ class Operation:
     would: Action | None = None
     reverts: bool = False
     blocked: tuple[str, ...] = ()
+    base: Body | None = None
+    after: str | None = None
+    notes: tuple[str, ...] = ()
     audit: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -279,3 +286,8 @@ def canonical_json(value: object) -> str:
 def sha256_of(value: object) -> str:
     """Return the hex SHA-256 of a JSON value's canonical form."""
     return hashlib.sha256(canonical_json(value).encode("ascii")).hexdigest()
+
+
+def state_hash(stored: Body | None, dials: str = "stored") -> str:
+    """Return the SHA-256 of an object's state: its canonical stored body, and whether that, `another` schedule or `nothing` dials."""
+    return sha256_of({"dials": dials, "stored": stored})

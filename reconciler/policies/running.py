@@ -43,10 +43,7 @@ def _of(desired: Desired, facts: Facts) -> Iterator[Finding]:
     moved = [name for name in diff.moved(before, desired.body) if name in kind.immediate]
     if not moved:
         return
-    then, now = (
-        {name: body[name] for name in moved if name in body} for body in (before, desired.body)
-    )
-    widens = effect.direction(then, now, kind.rules).widens
+    widens = any(effect.of_field(name, before, desired.body, kind.rules).widens for name in moved)
     ends = (
         "stop it first, or waive this rule for this change" if widens else "it may only slow down"
     )

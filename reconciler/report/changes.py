@@ -131,7 +131,7 @@ def _likeness(operation: Operation) -> tuple[Any, ...]:
     if operation.action is not Action.UPDATE:
         return (operation.key,)
     fields = tuple(_change(operation, change) for change in operation.fields)
-    return (operation.action, operation.direction, operation.blocked, fields)
+    return (operation.action, operation.direction, operation.blocked, operation.notes, fields)
 
 
 def _change_row(group: Sequence[Operation], noun: str, *, in_full: bool) -> Row:
@@ -140,6 +140,7 @@ def _change_row(group: Sequence[Operation], noun: str, *, in_full: bool) -> Row:
     summary, details = _summary(first, in_full=in_full)
     if len(group) > 1:
         details += (_names([operation.name for operation in group]),)
+    details += first.notes
     if first.blocked:
         details += (
             f"{'held' if first.action is Action.HELD else 'blocked by'}: {', '.join(first.blocked)}",

@@ -269,7 +269,8 @@ class _Run:
     def _found(self, plan: Plan, run: Run) -> list[Event]:
         """Return what was found as its manifest says and not applied like that by us: imported, or taken over by a commit."""
         desired = {each.key: each for each in self.session.folder.desired}
-        events = (run.found(desired[key]) for key in plan.unrecorded)
+        held = {each.key: each.live for each in plan.operations if each.action is Action.HELD}
+        events = (run.found(desired[key], held.get(key)) for key in plan.unrecorded)
         return [event for event in events if "body" in event.data]
 
     def _within_limits(self, plan: Plan, operations: Sequence[Operation]) -> None:
@@ -328,11 +329,11 @@ def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:
         f"held back: {name} widens dialing, and a narrowing that was approved with it is stale; plan and approve again"
         for name in cut.behind
     ]
-    running = {operation.key for operation in cut.run}
+    running = {operation.hash for operation in cut.run}
     notes += [
         f"held: {operation.name}: {', '.join(operation.blocked)}"
         for operation in plan.operations
-        if operation.action is Action.HELD and operation.key not in running
+        if operation.action is Action.HELD and operation.hash not in running
     ]
     return tuple(notes)
 

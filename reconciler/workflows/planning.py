@@ -216,7 +216,7 @@ class Past:
             applied={
                 key: str(each.intent.data["name"])
                 for key, each in last.items()
-                if each.intent.data["body"] is not None
+                if each.base is not None
             },
         )
 
@@ -224,7 +224,7 @@ class Past:
 def _base(last: audit.Applied) -> Base:
     intent, stopped = last.intent.data, last.stopped
     return Base(
-        intent["body"],
+        last.base,
         Direction(intent["direction"]),
         last.outcome.data.get("schedule_id"),
         (stopped.applied, stopped.found) if stopped else None,

@@ -87,9 +87,15 @@ def _fate(session: Session, intent: Record, live: Live) -> Result | None:
         return Result.STORED_NOT_ACTIVE if removed else None
     if stored == intent.data["after"]:
         return Result.CONFIRMED if live.settled else Result.STORED_NOT_ACTIVE
-    if live_hash(live, kind) == intent.data["before"]:
+    if live_hash(live, kind) == intent.data["before"] or _before_first(intent, live, stored, kind):
         return None
     return Result.FAILED if _cut_off(intent, kind.canonical(live.stored or {})) else Result.UNKNOWN
+
+
+def _before_first(intent: Record, live: Live, stored: str | None, kind: Kind) -> bool:
+    """Return whether a write that was to follow another one on the same object was not sent: nothing was, or the first one is not active."""
+    first = intent.data.get("first")
+    return isinstance(first, list) and (live_hash(live, kind) == first[0] or stored == first[1])
 
 
 def _put_back(last: Applied | None, live: Live, kind: Kind) -> bool:

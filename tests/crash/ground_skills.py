@@ -34,8 +34,8 @@ spec:
   maximum_ratio: {ratio}
   aggressiveness: "5"
   block_multiple_calls: true
-  percentage_of_agents_before_overdial: 20
-  abandon_rate_threshold: {abandoned}
+  percentage_of_agents_before_overdial: {free}
+  abandon_rate_threshold: 3
   override_business_unit_abandon_rate: false
   maximum_ringing_duration_s: 25
   dnc_groups: [{groups}]
@@ -53,22 +53,22 @@ class Parts(NamedTuple):
     ratio: float
     runs_until: str
     calls_until: str
-    abandoned: float
+    free: float
     groups: tuple[int, ...]
 
 
 BEFORE: Mapping[str, Parts] = {
-    "4001": Parts(2.0, "21:00", "20:00", 3.0, (70,)),
-    "4002": Parts(1.8, "20:00", "20:00", 3.0, (71,)),
-    "4003": Parts(1.2, "19:00", "18:00", 1.5, (70, 71)),
-    "4004": Parts(1.4, "21:00", "18:00", 3.0, (70,)),
-    "4005": Parts(1.5, "20:00", "19:00", 2.0, (70,)),
+    "4001": Parts(2.0, "21:00", "20:00", 20.0, (70,)),
+    "4002": Parts(1.8, "20:00", "20:00", 20.0, (71,)),
+    "4003": Parts(1.2, "19:00", "18:00", 40.0, (70, 71)),
+    "4004": Parts(1.4, "21:00", "18:00", 20.0, (70,)),
+    "4005": Parts(1.5, "20:00", "19:00", 30.0, (70,)),
 }
 AFTER: Mapping[str, Parts] = {
-    "4001": Parts(1.1, "19:00", "18:00", 1.5, (70, 71)),
-    "4002": Parts(1.3, "20:00", "18:00", 3.0, (70, 71)),
-    "4003": Parts(1.6, "21:00", "20:00", 3.0, (70,)),
-    "4004": Parts(1.7, "19:00", "20:00", 2.0, (71,)),
+    "4001": Parts(1.1, "19:00", "18:00", 40.0, (70, 71)),
+    "4002": Parts(1.3, "20:00", "18:00", 20.0, (70, 71)),
+    "4003": Parts(1.6, "21:00", "20:00", 20.0, (70,)),
+    "4004": Parts(1.7, "19:00", "20:00", 30.0, (71,)),
     "4005": BEFORE["4005"],
 }
 """Two narrowed (one of them runs), one widened in every part, one mixed (its pace is written twice, its groups change places), one as it was."""
@@ -241,7 +241,7 @@ def _seed(world: sandbox.SkillWorld, skills: Mapping[str, Parts]) -> None:
                 running=key == "4001",
                 schedule=a_week("08:00", each.runs_until),
                 zones={"Eastern Standard Time": ("09:00", each.calls_until)},
-                general=a_pace(each.ratio) | {"abandonRateThreshold": each.abandoned},
+                general=a_pace(each.ratio) | {"percentageOfAgentsBeforeOverdial": each.free},
             )
         for group in (70, 71):
             scrubbed = [int(key) for key, each in skills.items() if group in each.groups]

@@ -193,7 +193,8 @@ def test_a_closed_day_and_a_skill_that_is_not_scheduled_are_read_as_they_are(box
     days = [row["day"] for row in body_of(box.ask(pc.read_one("4001")))["run_window"]]
     assert days == list(DAYS[:6])
     box.world.put_skill(4001, schedule={"isScheduled": False})
-    assert body_of(box.ask(pc.read_one("4001")))["run_window"] == []
+    always = [{"day": day, "start": "00:00", "end": "24:00"} for day in DAYS]
+    assert body_of(box.ask(pc.read_one("4001")))["run_window"] == always
 
 
 @pytest.mark.parametrize("block", blocks.BLOCKS, ids=lambda block: block.path)
@@ -325,11 +326,17 @@ def test_only_blocks_that_change_are_written_and_each_is_read_before_and_after(b
 
 def test_what_narrows_goes_before_what_widens(box):
     body = body_of(box.ask(pc.read_one("4001")))
-    body |= {"maximum_ratio": 2.0, "abandon_rate_threshold": 1.0, "dnc_groups": ["71"]}
+    body |= {
+        "maximum_ratio": 2.0,
+        "percentage_of_agents_before_overdial": 90.0,
+        "dnc_groups": ["71"],
+    }
     box.watched = "4001"
     box.write("4001", body)
-    ratios = [(each["maximum_ratio"], each["abandon_rate_threshold"]) for each in box.seen]
-    assert ratios == [(1.2, 1.0), (2.0, 1.0), (2.0, 1.0), (2.0, 1.0)]
+    ratios = [
+        (each["maximum_ratio"], each["percentage_of_agents_before_overdial"]) for each in box.seen
+    ]
+    assert ratios == [(1.2, 90.0), (2.0, 90.0), (2.0, 90.0), (2.0, 90.0)]
     assert [each["dnc_groups"] for each in box.seen] == [["70"], ["70"], ["70", "71"], ["71"]]
 
 
@@ -345,11 +352,14 @@ def test_what_the_first_call_refuses_leaves_nothing_written(box):
 
 def test_what_was_widened_is_put_back_when_a_later_block_fails(box):
     before = body_of(box.ask(pc.read_one("4001")))
-    wide = make_skill_body(maximum_ratio=2.0, abandon_rate_threshold=2.0)
+    wide = make_skill_body(maximum_ratio=2.0, percentage_of_agents_before_overdial=90.0)
     box.world.faults.add("400:PUT *general-settings:skip=1")
     with pytest.raises(PartlyWritten, match=r"put back \(calling_windows\)"):
         box.write("4001", wide)
-    assert held(box.world, "4001") == before | {"abandon_rate_threshold": 2.0}
+    assert held(box.world, "4001") == before | {
+        "abandon_rate_threshold": 3.0,
+        "percentage_of_agents_before_overdial": 90.0,
+    }
 
 
 def test_what_cannot_be_put_back_is_for_whoever_reads_first(box):

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler import effect, models
-from reconciler.calendar import Hours, Window
+from reconciler.calendar import MINUTES_PER_DAY, Hours, Window
 from reconciler.dialects.kinds import Kind, Words
-from reconciler.effect import Direction, Rule
+from reconciler.effect import Rule, Slots
 from reconciler.models import Body
 
 if TYPE_CHECKING:  # see `dialects.kinds`
@@ -36,18 +36,22 @@ class CampaignKind:
 
     def __init__(self) -> None:
         self.rules = {
-            "compliance_windows": _windows_rule,
-            "dial_rate": effect.lower_tightens,
-            "dnc_verification": effect.true_tightens,
-            "end_time": _end_rule,
-            "max_concurrent_calls": effect.lower_tightens,
-            "start_time": _start_rule,
+            "compliance_windows": effect.by_value(_shared_windows),
+            "dial_rate": effect.lower,
+            "dnc_verification": effect.safeguard,
+            "end_time": effect.ordered(min, instant),
+            "max_concurrent_calls": effect.lower,
+            "start_time": effect.ordered(max, instant),
             "timezone": effect.neutral,  # contract: serves display and the offset check alone
         }
 
     def canonical(self, raw: Body) -> Body:
         """Return a received schedule in the form that manifests compile to."""
         return models.canonical(raw)
+
+    def storable(self, body: Body) -> Body | None:
+        """Return the body, or `None` when its span is empty: the platform holds no schedule that never dials."""
+        return body if instant(body["start_time"]) < instant(body["end_time"]) else None
 
     def hours(self, body: Body) -> Hours:
         """Return the span and the daily windows."""
@@ -109,7 +113,7 @@ def instant(text: str) -> datetime:
 
 
 def _windows(items: Iterable[Mapping[str, Any]]) -> tuple[Window, ...]:
-    if not isinstance(items, list | tuple):
+    if not _is_list(items):
         raise TypeError("no list of windows")
     return tuple(
         sorted(_window(item["timezone"], item["start_hour"], item["end_hour"]) for item in items)
@@ -123,18 +127,39 @@ def _window(timezone: str, start_hour: int, end_hour: int) -> Window:
     return Window(timezone, start_hour * 60, end_hour * 60)
 
 
-def _windows_rule(
-    live: Iterable[Mapping[str, Any]], desired: Iterable[Mapping[str, Any]]
-) -> Direction:
-    return effect.fewer_hours_tighten(_windows(live), _windows(desired))
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)
 
 
-def _start_rule(live: str, desired: str) -> Direction:
-    return effect.later_tightens(instant(live), instant(desired))
+def _shared_windows(live: Any, desired: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return the hours that both admit. No window at all admits every zone at every hour, so two that share none are disjoint."""
+    if not (_is_list(live) and _is_list(desired)):
+        raise TypeError("no list of windows")
+    if not live or not desired:
+        return desired or live
+    return effect.shared(live, desired, _slots, _of_slots)
 
 
-def _end_rule(live: str, desired: str) -> Direction:
-    return effect.earlier_tightens(instant(live), instant(desired))
+def _slots(items: Iterable[Mapping[str, Any]]) -> Slots:
+    return frozenset(
+        (item["timezone"], minute % MINUTES_PER_DAY)
+        for item in items
+        for minute in effect.minutes(_hour(item["start_hour"]), _hour(item["end_hour"]))
+    )
+
+
+def _hour(value: object) -> int:
+    return int(effect.number(value)) * 60
+
+
+def _of_slots(slots: Slots) -> list[dict[str, Any]]:
+    if not slots:
+        raise effect.Disjoint
+    return [
+        {"timezone": zone, "start_hour": start // 60, "end_hour": end // 60}
+        for zone in sorted({zone for zone, _ in slots})
+        for start, end in effect.stretches(minute for where, minute in slots if where == zone)
+    ]
 
 
 KINDS: Final[Mapping[str, Kind]] = {CampaignKind.name: CampaignKind()}

@@ -55,9 +55,9 @@ class Block:
 
 
 def _unpack_week(raw: JSON) -> Part:
-    """Return the days that are active; a skill that is not scheduled has none."""
+    """Return the days that are active. A skill that is not scheduled has no limit: it runs on every day, from midnight to midnight."""
     if not raw["isScheduled"]:
-        return {"run_window": []}
+        return {"run_window": [{"day": day, "start": "00:00", "end": "24:00"} for day in DAYS]}
     return {
         "run_window": [
             {

@@ -24,7 +24,6 @@ from reconciler.dialects.personal_connection.answers import Answer, failed_items
 from reconciler.dialects.personal_connection.blocks import BLOCKS, Block
 from reconciler.dialects.personal_connection.kind import SkillKind
 from reconciler.dialects.personal_connection.reading import group_path, read_members, skill_path
-from reconciler.effect import Direction
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -86,8 +85,7 @@ def _narrowed(before: Body, desired: Body) -> dict[str, Any]:
     """Return the body that has of each difference only what narrows (or does not matter)."""
     found = {**before}
     for name in diff.moved(before, desired):
-        then, now = ({name: body[name]} if name in body else {} for body in (before, desired))
-        if effect.direction(then, now, _KIND.rules) in {Direction.TIGHTEN, Direction.NEUTRAL}:
+        if not effect.of_field(name, before, desired, _KIND.rules).widens:
             found[name] = desired[name]
     return found
 

@@ -1,0 +1,173 @@
+"""What of an operation may run when somebody changed its object outside git.
+
+An object may need two steps: what a hand widened is taken back first, together with everything else that tightens; what git
+widens comes after it. What a hand narrowed is held: a row of its own, which only `--revert` or its approval lets run.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reconciler import diff, effect
+from reconciler.dialects.base import Live
+from reconciler.dialects.kinds import Kind
+from reconciler.effect import Direction
+from reconciler.errors import Place
+from reconciler.models import Body
+from reconciler.plan.base import Base
+from reconciler.plan.merge import Merged, merge
+from reconciler.plan.values import Action, Operation, state_hash
+
+
+def folder_of(place: Place) -> str:
+    """Return the folder that a file stands in, for a command line."""
+    return shlex.quote(posixpath.dirname(place.file) or ".")
+
+
+def merged(
+    operation: Operation, live: Live, base: Base | None, kind: Kind, *, asked: bool
+) -> tuple[Operation, ...]:
+    """Return an operation as the steps that may run, and what of it is held.
+
+    Args:
+        operation: desired as a whole, against what is stored now.
+        live: what is stored now.
+        base: what was applied last, canonical; `None` when nothing was.
+        kind: of the object.
+        asked: somebody asked to undo what was narrowed by hand (`--revert`).
+    """
+    desired = operation.desired
+    if base is None or desired is None or operation.action not in {Action.CREATE, Action.UPDATE}:
+        return (operation,)
+    applied, seen = _compared(base, operation.live)
+    if applied is None:
+        return (operation,)
+    if seen is None:
+        if base.stopped is not None and desired != applied:
+            return (operation,)
+        why = _UNSEEN if base.stopped is not None else _REMOVED
+        return (_whole(operation) if asked else _held(operation, why, keep=_TOMBSTONE),)
+    found = merge(applied, seen, desired, kind)
+    if asked and found.held:
+        return (_whole(operation),)
+    return (*_steps(operation, live, applied, found, kind), *_rest(operation, applied, seen, found))
+
+
+def _compared(base: Base, live: Body | None) -> tuple[Body | None, Body | None]:
+    """Return what was applied and what a hand made of it. Where an emergency stop left nothing, what the stop found counts."""
+    if base.stopped is None:
+        return base.body, live
+    applied, found = base.stopped
+    return applied, found if live is None else live
+
+
+def _steps(
+    operation: Operation, live: Live, applied: Body, found: Merged, kind: Kind
+) -> tuple[Operation, ...]:
+    """Return what may run: one step, or two where taking back what a hand widened must not wait for what git widens."""
+    desired, notes = operation.desired, _notes(operation, found)
+    first: tuple[Operation, ...] = ()
+    whole = _step(operation, live, found.store, kind, notes)
+    taken_back = _step(operation, live, found.meet, kind, ())
+    if whole.direction.widens and taken_back.direction is Direction.TIGHTEN:
+        first = (replace(taken_back, base=applied),)
+        whole = replace(
+            _step(replace(operation, live=found.meet), None, found.store, kind, notes),
+            live_hash=state_hash(found.meet),
+            after=operation.live_hash,
+        )
+    if whole.desired == whole.live:
+        return first
+    return (*first, replace(whole, base=None if whole.desired == desired else desired))
+
+
+def _rest(operation: Operation, applied: Body, seen: Body, found: Merged) -> tuple[Operation, ...]:
+    """Return what is held: from what will be stored to desired."""
+    if not found.held:
+        return ()
+    fields = diff.explain(found.store, operation.desired) if found.store else ()
+    rest = replace(operation, fields=fields, direction=Direction.LOOSEN)
+    return (_held(rest, _narrowed(applied, seen, found.held), keep=_import(operation)),)
+
+
+def _step(
+    operation: Operation, live: Live | None, body: Body | None, kind: Kind, notes: Sequence[str]
+) -> Operation:
+    """Return the operation that stores `body`. `live`: what dials now; `None` where what is stored before dials then."""
+    before = operation.live
+    action = Action.RETIRE if body is None else operation.action
+    settled = live is None or live.settled
+    return replace(
+        operation,
+        action=action,
+        desired=body,
+        fields=diff.explain(before, body) if action is Action.UPDATE else (),
+        direction=Direction.NEUTRAL
+        if body == before
+        else effect.of_write(before, body, kind.rules, settled=settled),
+        notes=tuple(notes),
+        audit=kind.audit_fields(body or before or {}),
+    )
+
+
+def _whole(operation: Operation) -> Operation:
+    """Return the operation that stores desired as a whole, and so undoes what somebody narrowed by hand."""
+    return replace(operation, reverts=True)
+
+
+def _held(operation: Operation, what: str, *, keep: str) -> Operation:
+    undo = (
+        f"reconcile apply {folder_of(operation.place)} {operation.name} --revert {operation.name}"
+    )
+    return replace(
+        operation,
+        action=Action.HELD,
+        would=operation.action,
+        reverts=True,
+        blocked=(f"{what}. Keep it: {keep}. Undo it: `{undo}`",),
+    )
+
+
+_REMOVED = "the schedule was removed outside git and will not be created again"
+_UNSEEN = (
+    "what an emergency stop ended could not be seen and may have been narrowed outside git, "
+    "so it will not be created again"
+)
+_TOMBSTONE = "set `metadata.retired: true`"
+
+
+def _import(operation: Operation) -> str:
+    return f"`reconcile import {folder_of(operation.place)} {operation.key}`"
+
+
+def _narrowed(applied: Body, live: Body, names: Sequence[str]) -> str:
+    *most, last = (_moved(name, applied.get(name), live.get(name)) for name in names)
+    said = f"{', '.join(most)} and {last}" if most else last
+    return f"{said} {'was' if len(names) == 1 else 'were'} narrowed outside git and will not be widened again"
+
+
+def _moved(name: str, then: object, now: object) -> str:
+    """Return a field with its two values, where they are short enough to be read in a sentence."""
+    if isinstance(then, int | float | str) and isinstance(now, int | float | str):
+        return f"`{name}` ({_short(then)} → {_short(now)})"
+    return f"`{name}`"
+
+
+def _short(value: float | str) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _notes(operation: Operation, found: Merged) -> tuple[str, ...]:
+    live, desired = operation.live or {}, operation.desired or {}
+    notes = [
+        f"{_moved(name, desired.get(name), live.get(name))} was changed outside git, and we cannot tell whether it widens; the manifest's value is stored"
+        for name in found.unknown
+    ]
+    if found.store is None:
+        notes.append(
+            "what was set outside git and what the manifest allows have no time in common, so the schedule is removed until somebody decides"
+        )
+    return tuple(notes)
