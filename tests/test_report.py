@@ -489,3 +489,13 @@ def test_what_git_moved_and_what_a_hand_moved_are_not_one_line():
         update("2", fields=fields, fields_moved_by={"dial_rate": MovedBy.OUTSIDE}),
     ]
     assert len(changes_table(operations).rows) == 2
+
+
+def test_two_rows_of_one_object_stay_two():
+    """What is taken back and what is held of one campaign are different news."""
+    steps = [
+        update("1", action=action, blocked=blocked)
+        for action, blocked in ((Action.RETIRE, ()), (Action.HELD, ("narrowed outside git",)))
+    ]
+    rows = changes_table(steps).rows
+    assert [row.cells[0] for row in rows] == ["retire", "held"]

@@ -35,12 +35,14 @@ class Base:
         direction: of that write.
         stored_id: the platform's id of what it stored; `None` when nothing, or unknown.
         stopped: when it was an emergency stop: the canonical body applied before that, and the one that the stop found (`None`: it saw none).
+        emptied: whether the schedule was removed because what a hand and the manifest allowed together was nothing.
     """
 
     body: Body | None
     direction: effect.Direction = effect.Direction.LOOSEN
     stored_id: str | None = None
     stopped: tuple[Body | None, Body | None] | None = None
+    emptied: bool = False
 
 
 def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> MovedBy:

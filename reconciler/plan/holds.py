@@ -48,7 +48,7 @@ def merged(
     if seen is None:
         if base.stopped is not None and desired != applied:
             return (operation,)
-        why = _UNSEEN if base.stopped is not None else _REMOVED
+        why = _UNSEEN if base.stopped is not None else _EMPTIED if base.emptied else _REMOVED
         return (_whole(operation) if asked else _held(operation, why, keep=_TOMBSTONE),)
     found = merge(applied, seen, desired, kind)
     if asked and found.held:
@@ -132,6 +132,10 @@ def _held(operation: Operation, what: str, *, keep: str) -> Operation:
 
 
 _REMOVED = "the schedule was removed outside git and will not be created again"
+_EMPTIED = (
+    "what was set outside git and what the manifest allows had no time in common, so the schedule was removed "
+    "and will not be created again"
+)
 _UNSEEN = (
     "what an emergency stop ended could not be seen and may have been narrowed outside git, "
     "so it will not be created again"

@@ -129,7 +129,7 @@ def changes_table(operations: Sequence[Operation], noun: str = "campaign") -> Ta
 def _likeness(operation: Operation) -> tuple[Any, ...]:
     """Return what two operations must share to be one line: updates that move the same fields between the same values."""
     if operation.action is not Action.UPDATE:
-        return (operation.key,)
+        return (operation.action, operation.key)
     fields = tuple(_change(operation, change) for change in operation.fields)
     return (operation.action, operation.direction, operation.blocked, operation.notes, fields)
 
