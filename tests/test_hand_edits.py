@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import traceback
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.audit import RecordKind
+from reconciler.workflows import applying, settling
+from reconciler.workflows.world import here
 from tests.test_cli import SAMPLES, Desk, commit, git
 from tests.test_halt import KEY, NAME, PATH, by_hand, ledger, silent
 
@@ -114,6 +119,49 @@ def test_a_commit_to_another_field_undoes_no_narrowing(desk: Desk, server: sandb
     commit(desk.folder)
     assert apply(desk) == 0
     assert stored(server)["dial_rate"] == 2.0, "a commit to that very field decides"
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        ("intents:recorded", 1),
+        *((point, nth) for nth in (1, 2) for point in ("write:before", "write:answered")),
+        *((point, nth) for nth in (1, 2) for point in ("refresh:before", "outcome:told")),
+    ],
+)
+def test_a_run_that_dies_between_the_two_steps_is_finished_by_the_next(
+    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch, point: str, nth: int
+) -> None:
+    """What a hand widened is taken back in a first step, what git widens follows: a crash between them makes no hand edit of our own."""
+    monkeypatch.setattr(settling, "SETTLE_S", 0.0)
+    by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
+    desk.edit("max_concurrent_calls: 300", "max_concurrent_calls: 310", FILE)
+    commit(desk.folder)
+    passed = Counter[str]()
+
+    def checkpoint(name: str) -> None:
+        passed[name] += 1
+        if name == point and passed[name] == nth:
+            raise Killed
+
+    world = here(lambda _: None)._replace(checkpoint=checkpoint)
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group with ours in it, or ours
+        asyncio.run(
+            applying.apply(world, applying.Request(Path(PATH)), lambda _: True, asyncio.Event())
+        )
+    assert "Killed" in "".join(traceback.format_exception(caught.value))
+    assert apply(desk) == 0
+    after = stored(server)
+    assert after["dnc_verification"] is True
+    assert (after["dial_rate"], after["max_concurrent_calls"]) == (1.0, 310)
+    assert apply(desk) == 0
+    assert stored(server) == after
+    assert ledger(desk.folder).verify().defects == ()
+    assert ledger(desk.folder).open_intents() == ()
 
 
 def remove_by_hand(server: sandbox.World) -> None:
