@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reconciler.dialects.answers import LISTED, Answer, by_number
 from reconciler.dialects.base import Call, Check, Exchange, probe
-from reconciler.dialects.campaigns.answers import Answer, pages
 from reconciler.dialects.campaigns.reading import (
     LISTS_PAGE,
     campaigns_page,
@@ -37,14 +37,14 @@ def _asked_limits() -> Exchange[str]:
 def _asked_lists() -> Exchange[str]:
     call = lists_page()
     (reply,) = yield (call,)
-    rows = yield from pages(Answer(call, reply), "lists", LISTS_PAGE)
-    active = sum(row.get("status") == "ACTIVE" for row in rows)
+    rows = yield from by_number(Answer(call, reply), "id", "lists", size=LISTS_PAGE)
+    active = sum(row.get("status") == "ACTIVE" for row in rows.values())
     return f"{len(rows)}, {active} of them ACTIVE"
 
 
 def _asked_expand() -> Exchange[str]:
     call = campaigns_page(expand=True)
-    (reply,) = yield (replace(call, expects=frozenset({200})),)
+    (reply,) = yield (replace(call, expects=LISTED),)
     answer = Answer(call, reply)
     rows = answer.rows("campaigns")
     if not all("schedule" in row and "dialer" in row for row in rows):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from reconciler.dialects.answers import object_call
 from reconciler.dialects.base import Call, Check, Exchange, probe
 from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import Answer, failed_items
@@ -67,13 +68,13 @@ def _is_known(windows: str) -> bool:
 def _managed() -> Exchange[list[str]]:
     answer = yield from _asked(reading.skills_call())
     rows = answer.rows(*assumed.SKILLS)
-    return [answer.id(row, "skillId") for row in rows if reading.unfit(row) is None]
+    return [answer.id(row, "skillId") for row in rows if reading.unfit(answer, row) is None]
 
 
 def _skills() -> Exchange[str]:
     answer = yield from _asked(reading.skills_call())
     rows = answer.rows(*assumed.SKILLS)
-    fit = sum(reading.unfit(row) is None for row in rows)
+    fit = sum(reading.unfit(answer, row) is None for row in rows)
     if rows and not fit:
         raise answer.wrong(f"none of the first {len(rows)} is a {assumed.STRATEGY} skill")
     return f"{fit} of the first {len(rows)} can be managed"
@@ -109,7 +110,7 @@ def _contacts() -> Exchange[str]:
     answer = yield from _asked(contacts_call(end - timedelta(days=1), end))
     rows = answer.rows(*assumed.CONTACTS)
     for row in rows:
-        answer.instant(row, *assumed.INTERVAL_START)
+        answer.start(row)
     return f"{len(rows)} intervals in the last day"
 
 
@@ -120,9 +121,10 @@ def roundtrip(key: str) -> Exchange[Check]:
 
 
 def _written_back(key: str) -> Exchange[str]:
-    skill = yield from _asked(Call("GET", reading.skill_path(key)))
-    why = reading.unfit(skill.body)
-    if why is not None or skill.body.get("isRunning") is True:
+    skill = yield from _asked(object_call(reading.skill_path(key)))
+    row = reading.skill_of(skill, key)
+    why = reading.unfit(skill, row)
+    if why is not None or reading.is_running(skill, row):
         raise skill.wrong(why or "the skill is running: choose one that is not")
     path = reading.skill_path(key, "parameters", PACE.path)
     before = PACE.inner((yield from _asked(Call("GET", path))).reply.json)
