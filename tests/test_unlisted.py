@@ -10,8 +10,8 @@ import pytest
 from reconciler import sandbox
 from reconciler.plan import Action
 from reconciler.workflows import halting, importing, planning
+from tests.changed_answers import changed
 from tests.gitfakes import git, repository
-from tests.quirks import changed
 from tests.test_importing import Desk
 
 API = "personal-connection"

@@ -24,7 +24,12 @@ def examine() -> Exchange[tuple[Check, ...]]:
         _asked_expand(),
         "nothing to do: campaigns are read one by one, which takes longer",
     )
-    return limits, lists, expand
+    alone = yield from probe(
+        "one campaign",
+        _asked_alone(),
+        "nothing can be applied: each write is verified by this call",
+    )
+    return limits, lists, expand, alone
 
 
 def _asked_limits() -> Exchange[str]:
@@ -51,6 +56,18 @@ def _asked_expand() -> Exchange[str]:
         raise answer.wrong("the server ignores `expand`")
     tags = sum(bool(row.get("etag")) for row in rows)
     return f"{len(rows)} on the first page, {tags} with an ETag"
+
+
+def _asked_alone() -> Exchange[str]:
+    """Ask for one campaign and its schedule, as a read-back does."""
+    call = campaigns_page(expand=False)
+    (reply,) = yield (call,)
+    answer = Answer(call, reply)
+    rows = answer.rows("campaigns")
+    if not rows:
+        return "no campaign to ask for"
+    live = yield from read_one(answer.id(rows[0], "id"))
+    return f"campaign {live.key} {'holds no schedule' if live.stored is None else 'and its schedule can be read'}"
 
 
 def roundtrip(key: str) -> Exchange[Check]:
