@@ -168,8 +168,8 @@ def identity(value: object) -> str:
     >>> identity(4001)
     '4001'
     """
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
-        return str(value)
     if isinstance(value, str) and value.isprintable() and value.strip():
         return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
+        return str(value)
     raise ValueError("not an id")

@@ -29,6 +29,9 @@ TOTALS: Final = ("total", "totalRecords")
 """Names under which a list says how many rows it has."""
 
 MAX_PAGES: Final = 10_000
+VALUE_SHOWN: Final = 40
+"""Characters of a value that a message repeats."""
+
 _DEPTH: Final = 3
 
 
@@ -92,7 +95,10 @@ class Answer:
 
     def id(self, part: Part, name: str) -> str:
         """Return an id as text."""
-        return self._read(scalars.identity, part.get(name), name)
+        try:
+            return scalars.identity(part.get(name))
+        except ValueError as error:
+            raise self._unreadable(name, error, part.get(name)) from None
 
     def flag(self, part: Part, name: str) -> bool:
         """Return a truth value; false when it is null or missing: ask only for what is safe to be false."""
@@ -126,7 +132,10 @@ class Answer:
         try:
             return read(value)
         except ValueError as error:
-            raise self.wrong(f"`{name}` is {error}") from None
+            raise self._unreadable(name, error, value) from None
+
+    def _unreadable(self, name: str, error: ValueError, value: object) -> ApiError:
+        return self.wrong(f"`{name}` is {error}: {str(value)[:VALUE_SHOWN]!r}")
 
 
 def _inside(value: JSON, names: Sequence[str]) -> tuple[JSON, list[Row]]:

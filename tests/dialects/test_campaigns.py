@@ -767,7 +767,7 @@ def test_any_refusal_can_be_explained(status, body):
             None,
             None,
             {"campaigns": [{"id": "1", "dialer": None, "schedule": {}}], "total": 1},
-            "schedule of 1 has no id",
+            "`id` is not an id",
         ),
         (
             None,

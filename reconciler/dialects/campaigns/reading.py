@@ -102,8 +102,8 @@ def _read_alone(key: str, campaign: Answer, schedule: Answer) -> Live:
     if campaign.id(row, "id") != key:
         raise campaign.wrong(f"the answer is not about campaign {key}")
     if schedule.reply.status == NOT_FOUND:
-        return _live(campaign, row, None, None)
-    return _live(schedule, row, schedule.body, schedule.reply.headers.get("etag"))
+        return _live(campaign, key, row, None, None)
+    return _live(schedule, key, row, schedule.body, schedule.reply.headers.get("etag"))
 
 
 def campaigns_page(*, expand: bool) -> Call:
@@ -127,7 +127,7 @@ def _campaigns(first: Answer, keys: Sequence[str] | None = None) -> Exchange[dic
     rows, broken = yield from shown(listing)
     if "expand" in first.call.params and all(map(_is_expanded, rows.values())):
         asked = rows.keys() if keys is None else rows.keys() & set(keys)
-        found = {key: _expanded(first, row) for key, row in rows.items() if key in asked}
+        found = {key: _expanded(first, key, row) for key, row in rows.items() if key in asked}
     else:
         found = yield from _each([*rows] if keys is None else keys)
     if broken is not None:
@@ -140,8 +140,8 @@ def _is_expanded(row: Row) -> bool:
     return "schedule" in row and "dialer" in row
 
 
-def _expanded(answer: Answer, row: Row) -> Live:
-    return _live(answer, row, row["schedule"], answer.text(row, "etag"))
+def _expanded(answer: Answer, key: str, row: Row) -> Live:
+    return _live(answer, key, row, row["schedule"], answer.text(row, "etag"))
 
 
 def _each(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
@@ -155,33 +155,29 @@ def _each(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
     }
 
 
-def _live(answer: Answer, campaign: Mapping[str, Any], schedule: JSON, etag: str | None) -> Live:
+def _live(
+    answer: Answer, key: str, campaign: Mapping[str, Any], schedule: JSON, etag: str | None
+) -> Live:
     """Return a campaign as the engine knows it. Takes the platform's own fields out of `schedule`, which is ours alone."""
-    key = answer.id(campaign, "id")
     dialer = campaign.get("dialer") or {}
     stored = schedule if schedule is not None else {}
     if not isinstance(dialer, dict) or not isinstance(stored, dict):
         raise answer.wrong(f"`dialer` or `schedule` of {key} is not an object")
-    if schedule is not None and stored.get("id") is None:
-        raise answer.wrong(f"the schedule of {key} has no id")
+    active = dialer.get("active_schedule_id")
     live = Live(
         key=key,
         name=answer.text(campaign, "name") or "",
         running=answer.text(campaign, "status") == "RUNNING",
         stored=schedule,
         version=etag,
-        stored_id=_id(answer, stored, "id"),
-        active_id=_id(answer, dialer, "active_schedule_id"),
+        stored_id=None if schedule is None else answer.id(stored, "id"),
+        active_id=None if active is None else answer.id(dialer, "active_schedule_id"),
         stored_at=answer.text(stored, "updated_at"),
         activated_at=answer.text(dialer, "activated_at"),
     )
     for name in PLATFORM_FIELDS:
         stored.pop(name, None)
     return live
-
-
-def _id(answer: Answer, part: Mapping[str, Any], name: str) -> str | None:
-    return None if part.get(name) is None else answer.id(part, name)
 
 
 def ceilings(settings: Answer) -> dict[str, float]:
