@@ -11,6 +11,8 @@ ReconcileError              1   could not do it; nothing was written
 ├── NotFinished            75   not done before --deadline or --wait; the next run finishes it
 ├── AccessError            77   the secret, the host or a scope (named)
 ├── ApiError                1   the platform answered, and said no
+│   ├── UnknownObject       1   the platform has no such object
+│   ├── IncompleteList      1   a list contradicts itself; carries what it shows
 │   ├── UncertainWrite      1   a write was sent and its fate is unknown: read before you send again
 │   └── PartlyWritten       1   a write of several parts ended between them
 ├── GitError                1   git could not do what was asked
@@ -23,8 +25,8 @@ Findings are not errors: they are data (`policies`). An unknown exception is a b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 SHORTENED_TO = 256
 """Characters of foreign text (an answer's body, a field of a manifest) that one message may repeat."""
@@ -157,6 +159,24 @@ class ApiError(ReconcileError):
         said = "; ".join(self.reasons) or "no reason given"
         answered = f"answered {status}" if status else "gave no answer"
         super().__init__(f"the platform {answered} to {safe(where)}: {said}")
+
+
+class UnknownObject(ApiError):  # noqa: N818 - what the platform says
+    """The platform has no such object: it answered 404 to a request for the object itself."""
+
+
+class IncompleteList(ApiError):  # noqa: N818 - a state of the list
+    """A list contradicts itself, so what it does not show may exist all the same.
+
+    Attributes:
+        shown: what it shows, by id: rows, or the objects that a dialect made of them.
+    """
+
+    def __init__(
+        self, status: int, where: str, reasons: Iterable[str], shown: Mapping[str, Any]
+    ) -> None:
+        self.shown = shown
+        super().__init__(status, where, reasons)
 
 
 class UncertainWrite(ApiError):  # noqa: N818 - a state of the write

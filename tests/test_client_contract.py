@@ -14,6 +14,7 @@ from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import (
     AccessError,
     ApiError,
+    IncompleteList,
     NotFinished,
     ReconcileError,
     Unavailable,
@@ -140,8 +141,8 @@ def test_a_read_goes_on_after_one_of(front, fault):
         (f"truncated:{READ}", Unavailable),
         ("401:POST /api/oauth2/token", AccessError),
         ("garbage:POST /api/oauth2/token", ApiError),
-        ("short-page:GET /api/campaigns", ApiError),
-        ("wrong-total:GET /api/dnc/lists", ApiError),
+        ("short-page:GET /api/campaigns", IncompleteList),
+        ("wrong-total:GET /api/dnc/lists", IncompleteList),
     ],
 )
 def test_a_read_that_meets_it_every_time_ends_with_its_name(front, fault, kind):

@@ -71,6 +71,7 @@ def test_a_wrong_secret_ends_it_with_its_own_code(desk):
         ("odd-bulk", "settings in bulk", "another aggressiveness of skill 4001"),
         ("garbage:GET *dialer-contacts", "contacts", "not valid JSON"),
         ("403:GET *dnc-groups", "DNC groups", "403"),
+        ("404:GET *skills/4001", "one skill", "404"),
         ("404:GET *business-unit:times=1", "version", "does not speak this version"),
     ],
 )

@@ -90,7 +90,7 @@ def test_a_day_that_is_named_differs_from_the_daily_window(tmp_path):
             {"windows": f"{WINDOWS[:-1]}, {WINDOWS[1:].replace('New_York', 'Detroit')}"},
             "Eastern Standard Time twice (America/New_York, America/Detroit)",
         ),
-        ({"windows": WINDOWS.replace("America/New_York", "GMT")}, "has no Windows name"),
+        ({"windows": WINDOWS.replace("America/New_York", "EST5EDT")}, "has no Windows name"),
         ({"more": "  dial_rate: 3\n"}, "dial_rate cannot be held: the platform knows no calls per second: maximum_ratio"),
         ({"more": '  start_time: "2027-01-01 09:00"\n'}, "no dates"),
         ({"more": '  end_time: "2027-01-01 09:00"\n'}, "no dates"),

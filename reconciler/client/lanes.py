@@ -114,12 +114,12 @@ class Lanes:
             headers = {name: self._hidden(text, token) for name, text in headers.items()}
             body = self._hidden(body.decode(errors="replace"), token).encode()
         try:
-            value = parse(body) if body else None
+            value = parse(body) if body.strip() else None
         except ValueError:
             if expected and "json" in headers.get("content-type", ""):
                 return Lost("the answer is not valid JSON", again=False, status=status)
             value = None
-        return Reply(status, headers, value, http_date(headers.get("date")))
+        return Reply(status, headers, value, http_date(headers.get("date")), empty=not body.strip())
 
     def _hidden(self, text: str, token: Token | None) -> str:
         """Return text of a refusal without what it may echo of us."""
@@ -233,7 +233,7 @@ def _distrust(error: BaseException | None) -> str | None:
 
 
 def parse(body: bytes) -> JSON:
-    """Return the JSON value of `body`: UTF-8, finite numbers, text that can be written again.
+    """Return the JSON value of `body`: UTF-8 with or without a BOM, finite numbers, text that can be written again.
 
     A repeated key is not looked for: that costs more than the rest of reading, and the platform is the authority on what
     it holds either way.
@@ -241,7 +241,7 @@ def parse(body: bytes) -> JSON:
     Raises:
         ValueError: it is no such value.
     """
-    text = body.decode()
+    text = body.decode("utf-8-sig")
     try:
         value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError:

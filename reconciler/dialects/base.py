@@ -13,7 +13,7 @@ dialect is tested from stored samples, and a second one touches no other room.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -72,12 +72,14 @@ class Reply:
 
     Attributes:
         at: the `Date` header; `None` when the platform sent none.
+        empty: there is no body: unlike a body that is not JSON, that says something.
     """
 
     status: int
     headers: Mapping[str, str]
     json: JSON = None
     at: datetime | None = None
+    empty: bool = False
 
 
 T = TypeVar("T")
@@ -229,6 +231,19 @@ Bucket: TypeAlias = pacing.Bucket
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What was observed for an object.
+
+    Attributes:
+        hours: in the platform's order.
+        left_out: rows that could not be read.
+    """
+
+    hours: tuple[Bucket, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """One thing that the platform was asked about itself, for `doctor`: whether it is as we rely on, what it said, what to do if not."""
 
@@ -288,14 +303,30 @@ class Dialect(Protocol):
     def authenticate(self, credentials: Credentials, site: Site) -> Exchange[Token]:
         """Ask for a token, and find where its calls go."""
 
-    def read(self) -> Exchange[Snapshot]:
-        """Read the whole tenant: limits, lists, every object."""
+    def read(self, named: Collection[str] = ()) -> Exchange[Snapshot]:
+        """Read the whole tenant: limits, lists, every object.
+
+        Args:
+            named: objects that somebody names: each one that the list does not show is read by itself, and is absent only
+                when the platform answers 404 to that.
+
+        Raises:
+            IncompleteList: a list contradicts itself.
+        """
 
     def read_one(self, key: str) -> Exchange[Live]:
-        """Read one object, as fresh as the platform has it."""
+        """Read one object, as fresh as the platform has it.
+
+        Raises:
+            UnknownObject: the platform has no such object.
+        """
 
     def read_some(self, keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
-        """Read some objects (`None`: all) and nothing else, in as few calls as the API allows; the answer may hold others, too."""
+        """Read some objects (`None`: all) and nothing else, in as few calls as the API allows; the answer may hold others, too.
+
+        Raises:
+            IncompleteList: the list contradicts itself; carries the objects that it shows.
+        """
 
     def write(self, key: str, body: Body | None, *, token: str, live: Live) -> Exchange[Stored]:
         """Store `body` for the object, or remove what is stored when it is `None`.
@@ -324,7 +355,7 @@ class Dialect(Protocol):
             `None` when the platform takes it, `Waiting` when the dialer would not let go now: ask again.
         """
 
-    def metrics(self, key: str, start: datetime, end: datetime) -> Exchange[tuple[Bucket, ...]]:
+    def metrics(self, key: str, start: datetime, end: datetime) -> Exchange[Measured]:
         """Read what was observed in [start, end), whole hours."""
 
     def publish(self, events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:

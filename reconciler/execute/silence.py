@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reconciler.dialects.base import Dialect, Live
-from reconciler.errors import AccessError, NotFinished, ReconcileError
+from reconciler.errors import AccessError, ApiError, NotFinished, ReconcileError, UnknownObject
 from reconciler.execute import Options, Platform
 from reconciler.execute.lookout import Lookout
 from reconciler.execute.pauses import Wait, pause
@@ -28,6 +28,8 @@ BELIEVE_S: Final = 10.0
 
 RETRY_S: Final = 2.0
 """Seconds before an error is tried again; doubled each time, up to the pause for a locked dialer."""
+
+NOT_FOUND: Final = 404
 
 STOP_WAITING: Final = " (Ctrl-C ends the wait and leaves it dialing; --wait SECONDS limits it)"
 """What whoever watches a wait must know to get out of it: said once a run."""
@@ -61,6 +63,8 @@ class Silencer:
     stop: asyncio.Event
     _lookout: Lookout = field(init=False)
     _how: str = STOP_WAITING
+    _seen: dict[str, str] = field(default_factory=dict)
+    """Why the last look at an object failed, by key."""
 
     def __post_init__(self) -> None:
         self._lookout = Lookout(self.platform.run, self.dialect, LOOK_S, self.monotonic, self.sleep)
@@ -100,9 +104,8 @@ class Silencer:
                 if (live := await self._silent(operation, blind)) is not None:
                     return replace(ended, activated_at=live.activated_at)
                 wait_s = 0.0
-                ended = replace(
-                    ended, result=Result.STORED_NOT_ACTIVE, message="it was told to stop, and dials"
-                )
+                said = f"it was told to stop, and {self._seen.pop(operation.key, 'dials')}"
+                ended = replace(ended, result=Result.STORED_NOT_ACTIVE, message=said)
             if self.stop.is_set() or self.monotonic() + wait_s > until:
                 return replace(ended, code=NotFinished.exit_code)
             left_s = until - self.monotonic()
@@ -119,6 +122,11 @@ class Silencer:
             waiting = await self.platform.run(exchange)
         except AccessError as error:
             return Outcome(operation, Result.FAILED, str(error), tries=tries, code=error.exit_code)
+        except ApiError as error:
+            # Whether the object itself is gone is for the look that follows: another path of it may be missing.
+            gone = error.status == NOT_FOUND
+            result, said = (Result.DELETED, "") if gone else (Result.UNKNOWN, str(error))
+            return Outcome(operation, result, said, tries=tries, wrote=True)
         except NotFinished as error:  # the command's own time is over: no next try could be sent
             code = error.exit_code
             return Outcome(
@@ -136,9 +144,13 @@ class Silencer:
         while True:
             try:
                 live = await self._lookout.see(operation.key)
+                self._seen.pop(operation.key, None)
                 if self.dialect.KINDS[operation.kind].is_silent(live):
                     return live
+            except UnknownObject:
+                return Live(operation.key, "")
             except ReconcileError as error:  # a look that fails is no news about the object
+                self._seen[operation.key] = f"no look at it succeeds ({error})"
                 blind.tell(f"cannot be looked at: {error}")
             if self.stop.is_set() or self.monotonic() > until:
                 return None

@@ -7,7 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from reconciler.models.base import Body, Expects, Flag, Label, Manifest, Metadata, Strict
-from reconciler.models.moments import canonical_instant, from_instant, to_instant, zone
+from reconciler.models.moments import (
+    canonical_instant,
+    from_instant,
+    primary_zone,
+    to_instant,
+    zone,
+)
 
 PLATFORM_FIELDS = frozenset({"id", "updated_at", "updated_by"})
 """What the platform adds to a schedule that it returns; never part of a body."""
@@ -106,7 +112,10 @@ class CampaignSpec(Strict):
     @classmethod
     def _do_not_overlap(cls, windows: tuple[Window, ...]) -> tuple[Window, ...]:
         for first, second in pairwise(sorted(windows, key=_order)):
-            if first.timezone == second.timezone and second.start_hour < first.end_hour:
+            if (
+                primary_zone(first.timezone) == primary_zone(second.timezone)
+                and second.start_hour < first.end_hour
+            ):
                 raise ValueError(
                     f"overlap in {first.timezone}: {first.start_hour}-{first.end_hour} and "
                     f"{second.start_hour}-{second.end_hour}; write them as one"
@@ -115,7 +124,7 @@ class CampaignSpec(Strict):
 
 
 def _order(window: Window) -> tuple[str, int]:
-    return window.timezone, window.start_hour
+    return primary_zone(window.timezone), window.start_hour
 
 
 class CampaignMetadata(Metadata):
@@ -174,14 +183,14 @@ def compile_campaign(spec: CampaignSpec) -> dict[str, Any]:
     """Return the canonical body of a schedule: `canonical` leaves it as it is."""
     return {
         "campaign_id": spec.campaign_id,
-        "timezone": spec.timezone,
+        "timezone": primary_zone(spec.timezone),
         "start_time": to_instant(spec.start_time, spec.timezone),
         "end_time": to_instant(spec.end_time, spec.timezone),
         "dial_rate": spec.dial_rate,
         "max_concurrent_calls": spec.max_concurrent_calls,
         "compliance_windows": [
             {
-                "timezone": window.timezone,
+                "timezone": primary_zone(window.timezone),
                 "start_hour": window.start_hour,
                 "end_hour": window.end_hour,
             }
@@ -194,7 +203,7 @@ def compile_campaign(spec: CampaignSpec) -> dict[str, Any]:
 def canonical(raw: Body) -> dict[str, Any]:
     """Return a received body in the one form in which equal means equal; it never raises.
 
-    Instants are in UTC, the rate is a float, counts are integers, windows are sorted by zone and hour. The platform's
+    Instants are in UTC, zones have their primary name, the rate is a float, counts are integers, windows are sorted by zone and hour. The platform's
     own fields are dropped. Whatever has no such form, and every field that we do not know, stays as it came, and so
     counts as a difference.
     """
@@ -202,6 +211,8 @@ def canonical(raw: Body) -> dict[str, Any]:
     for name in _INSTANTS:
         if name in body:
             body[name] = canonical_instant(body[name])
+    if "timezone" in body:
+        body["timezone"] = _zone(body["timezone"])
     if "dial_rate" in body:
         body["dial_rate"] = _rate(body["dial_rate"])
     if "max_concurrent_calls" in body:
@@ -222,13 +233,18 @@ def _count(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _zone(value: object) -> object:
+    return primary_zone(value) if isinstance(value, str) else value
+
+
+def _window_part(name: str, part: object) -> object:
+    return _zone(part) if name == "timezone" else _count(part) if name.endswith("_hour") else part
+
+
 def _windows(value: object) -> object:
     if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
         return value
-    windows = [
-        {name: _count(part) if name.endswith("_hour") else part for name, part in item.items()}
-        for item in value
-    ]
+    windows = [{name: _window_part(name, part) for name, part in item.items()} for item in value]
     try:
         return sorted(
             windows, key=lambda item: (item["timezone"], item["start_hour"], item["end_hour"])

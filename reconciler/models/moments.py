@@ -20,9 +20,6 @@ from zoneinfo import ZoneInfo
 _MOMENT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?(Z|[+-][0-9]{2}:[0-9]{2})?"
 )
-_RECEIVED = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})"
-)
 _HOW = 'must be a wall time such as "2027-01-11 09:00", or ISO 8601 with an offset such as "2027-01-11T09:00:00-05:00"'
 _YEARS = range(2000, 2100)
 """Years that a schedule may name; outside there are only typing errors."""
@@ -44,6 +41,40 @@ def zone(name: str) -> ZoneInfo:
     if name not in zone_names():
         raise ValueError(f"names no time zone that IANA knows: {name!r}; {_suggestion(name)}")
     return ZoneInfo.from_file(BytesIO(_tzdata(f"zoneinfo/{name}")), key=name)
+
+
+@cache
+def primary_zone(name: str) -> str:
+    """Return today's IANA name of a zone that was renamed; any other name stays as it is.
+
+    A place that the database lists by itself stays, too, although it may be a link: Europe/Oslo keeps the time of
+    Europe/Berlin, but a calling window in Oslo is for other contacts than one in Berlin. So does a name without a
+    region, such as EST or UTC.
+
+    Source: the links and the places (`zone.tab`) of the IANA database, as `tzdata` carries them.
+
+    >>> primary_zone("US/Central"), primary_zone("Europe/Oslo")
+    ('America/Chicago', 'Europe/Oslo')
+    """
+    if "/" not in name or name.startswith("Etc/") or name in _places():
+        return name
+    before, found, _ = _links().partition(f" {name}\n".encode())
+    line = before[before.rfind(b"\n") + 1 :].decode() if found else ""
+    return line.removeprefix("L ") if line.startswith("L ") and line.count(" ") == 1 else name
+
+
+@cache
+def _places() -> frozenset[str]:
+    """Return the zones that the database lists as places of a country."""
+    lines = _tzdata("zoneinfo/zone.tab").decode().splitlines()
+    return frozenset(line.split("\t")[2] for line in lines if not line.startswith("#"))
+
+
+@cache
+def _links() -> bytes:
+    """Return the part of the database that holds its links, one a line: ``L America/Chicago US/Central``."""
+    data = _tzdata("zoneinfo/tzdata.zi")
+    return data[data.index(b"\nL ") :]
 
 
 def _suggestion(name: str) -> str:
@@ -159,13 +190,12 @@ def canonical_instant(value: object) -> object:
 @lru_cache(maxsize=4096)
 def _received(text: str) -> str:
     """Return a received text in the canonical form; the same few instants come again and again, in many campaigns."""
-    if _RECEIVED.fullmatch(text) is None:
-        return text
+    from reconciler import scalars  # noqa: PLC0415 - its patterns cost more than a start may: only what is received pays
+
     try:
-        instant = datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return _canonical(scalars.instant(text, exact=True).replace(tzinfo=None))
+    except ValueError:
         return text
-    return _canonical(instant.replace(tzinfo=None))
 
 
 def _canonical(utc: datetime) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from reconciler.models.moments import zone
+from reconciler.models.moments import primary_zone, zone
 
 
 @cache
@@ -22,23 +22,27 @@ def windows_name(name: str) -> str:
     from tzlocal.windows_tz import tz_win  # noqa: PLC0415 - only Personal Connection pays for it
 
     zone(name)
-    if name not in tz_win:
+    found = tz_win.get(name) or tz_win.get(primary_zone(name))
+    if found is None:
         raise ValueError(
             f"has no Windows name, by which the platform knows zones: {name!r}; write one of a city"
         )
-    return tz_win[name]
+    return found
 
 
 @cache
-def iana_name(windows: str) -> str:
-    """Return the canonical IANA name of a Windows zone; a name that CLDR does not know stays as it is.
+def iana_name(received: str) -> str:
+    """Return the canonical IANA name of a zone that the platform names: by its Windows name, or by an IANA name.
 
-    >>> iana_name("Eastern Standard Time")
-    'America/New_York'
+    A name that CLDR does not know stays as it is.
+
+    >>> iana_name("Eastern Standard Time"), iana_name("US/Central")
+    ('America/New_York', 'America/Chicago')
     """
-    from tzlocal.windows_tz import win_tz  # noqa: PLC0415 - see above
+    from tzlocal.windows_tz import tz_win, win_tz  # noqa: PLC0415 - see above
 
-    return win_tz.get(windows, windows)
+    windows = tz_win.get(received) or tz_win.get(primary_zone(received), received)
+    return win_tz.get(received) or win_tz.get(windows, received)
 
 
 def canonical_zone(name: str) -> str:

@@ -4,7 +4,8 @@
     1001,2027-01-11T14:00:00Z,3600,720,14,60,181.5
 
 The first four columns are required, in any order; an empty cell of the others means unknown (no abandons). `start` is a whole hour in
-ISO 8601 with its offset. Numbers are plain: a decimal point, no thousands separators.
+ISO 8601 with its offset. Numbers are plain: a decimal point, no thousands separators. `handle_time_s` may also be a duration:
+`PT3M1.5S` or `00:03:01`. A row without a `campaign_id` is left out and counted.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from io import StringIO
 
+from reconciler import scalars
 from reconciler.errors import Place, Problem
 from reconciler.pacing import Bucket
 
@@ -33,10 +35,12 @@ class Metrics:
     Attributes:
         observed: hours by campaign id, sorted by start; only what had no problem.
         problems: sorted by line.
+        left_out: rows without a campaign's id.
     """
 
     observed: Mapping[str, tuple[Bucket, ...]]
     problems: tuple[Problem, ...]
+    left_out: int = 0
 
 
 def parse(text: str, file: str) -> Metrics:
@@ -62,6 +66,7 @@ class _Reading:
         self._file = file
         self._hours: dict[str, dict[datetime, Bucket]] = {}
         self._problems: list[Problem] = []
+        self._left_out = 0
 
     def read(self, text: str) -> None:
         rows = self._rows(text)
@@ -91,7 +96,7 @@ class _Reading:
             key: tuple(hours[start] for start in sorted(hours))
             for key, hours in sorted(self._hours.items())
         }
-        return Metrics(observed, tuple(sorted(self._problems)))
+        return Metrics(observed, tuple(sorted(self._problems)), self._left_out)
 
     def _accepts(self, header: Sequence[str]) -> bool:
         missing = [name for name in REQUIRED if name not in header]
@@ -113,6 +118,9 @@ class _Reading:
             self.complain(self.line, f"{len(row)} values, but {len(header)} columns are named")
             return
         cells = dict(zip(header, row, strict=True))
+        if not cells["campaign_id"]:
+            self._left_out += 1
+            return
         found = list(_problems(cells))
         for message in found:
             self.complain(self.line, message)
@@ -155,12 +163,12 @@ def _contradictions(bucket: Bucket) -> Iterator[str]:
 
 def _bucket(cells: Mapping[str, str]) -> Bucket:
     return Bucket(
-        start=datetime.fromisoformat(cells["start"]).astimezone(UTC),
+        start=scalars.instant(cells["start"]),
         attempts=int(cells["attempts"]),
         answers=int(cells["answers"]),
         abandons=int(cells.get("abandons") or 0),
         agents=_number(cells.get("agents")),
-        handle_time_s=_number(cells.get("handle_time_s")),
+        handle_time_s=_duration_s(cells.get("handle_time_s")),
     )
 
 
@@ -168,12 +176,15 @@ def _number(cell: str | None) -> float | None:
     return float(cell) if cell else None
 
 
+def _duration_s(cell: str | None) -> float | None:
+    return scalars.duration_s(cell) if cell else None
+
+
 def _is_hour(cell: str) -> bool:
     """Whether a cell is an instant, with an offset, on a whole hour of UTC."""
     try:
-        moment = datetime.fromisoformat(cell)
-        return moment.tzinfo is not None and not moment.astimezone(UTC).timestamp() % 3600
-    except (ValueError, OverflowError):
+        return not scalars.instant(cell).timestamp() % 3600
+    except ValueError:
         return False
 
 
@@ -185,6 +196,14 @@ def _is_number(cell: str) -> bool:
     return _NUMBER.fullmatch(cell) is not None
 
 
+def _is_duration(cell: str) -> bool:
+    try:
+        scalars.duration_s(cell)
+    except ValueError:
+        return False
+    return True
+
+
 _COLUMNS: Mapping[str, tuple[Callable[[str], object], str]] = {
     "campaign_id": (bool, "a campaign's id"),
     "start": (_is_hour, "a whole hour in ISO 8601 with its offset, like 2027-01-11T14:00:00Z"),
@@ -192,7 +211,7 @@ _COLUMNS: Mapping[str, tuple[Callable[[str], object], str]] = {
     "answers": (_is_count, "a whole number"),
     "abandons": (_is_count, "a whole number"),
     "agents": (_is_number, "a number"),
-    "handle_time_s": (_is_number, "a number of seconds"),
+    "handle_time_s": (_is_duration, "a number of seconds, or a duration such as PT3M1.5S"),
 }
 
 

@@ -135,8 +135,9 @@ async def get_skills(world: SkillWorld, call: Call) -> Answer:
     if wanted not in {None, "true", "false"}:
         raise Invalid([("isActive", "must be true or false")])
     active = None if wanted is None else wanted == "true"
-    rows = [_brief(row) for row in world.skills(active=active, skip=skip, top=top)]
-    return _listed({"skills": rows}, rows)
+    every = world.skills(active=active)
+    rows = [_brief(row) for row in every[skip : skip + top]]
+    return _listed({"totalRecords": len(every), "skills": rows}, rows)
 
 
 async def get_parameters(world: SkillWorld, call: Call) -> Answer:
@@ -177,15 +178,16 @@ async def get_groups(world: SkillWorld, call: Call) -> Answer:
         }
         for row in world.groups()
     ]
-    return _listed({"dncGroups": rows}, rows)
+    return _listed({"totalRecords": len(rows), "dncGroups": rows}, rows)
 
 
 async def get_scrubbed(world: SkillWorld, call: Call) -> Answer:
     """List the skills that obey a group, a page at a time; 204 when there is none."""
     _spoken(call)
     skip, top = _page(call.query())
-    rows = [{"skillId": skill} for skill in world.scrubbed(_id(call, "group_id"), skip, top)]
-    return _listed({"scrubbedSkills": rows}, rows)
+    every = world.scrubbed(_id(call, "group_id"))
+    rows = [{"skillId": skill} for skill in every[skip : skip + top]]
+    return _listed({"totalRecords": len(every), "scrubbedSkills": rows}, rows)
 
 
 async def get_contacts(world: SkillWorld, call: Call) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,16 @@ from typing import Final, TypeAlias
 from reconciler import audit, manifests
 from reconciler.audit import Event, Record, RecordKind, Run
 from reconciler.dialects.base import Live, Snapshot
-from reconciler.errors import AccessError, GitError, Place, ReconcileError, UsageError
+from reconciler.errors import (
+    AccessError,
+    ApiError,
+    GitError,
+    IncompleteList,
+    Place,
+    ReconcileError,
+    UnknownObject,
+    UsageError,
+)
 from reconciler.execute import Options
 from reconciler.execute.silence import Silencer
 from reconciler.git import Git
@@ -35,6 +44,12 @@ from reconciler.workflows.world import Network, World
 
 COMMITS_LOOKED_AT: Final = 20
 """Commits in which a right `tenant.yaml` is looked for when today's is wrong."""
+
+REFUSED: Final = range(400, 500)
+"""Statuses by which the platform says that a request means nothing to it."""
+
+_ABSENT: Final = Live("", "")
+"""Stands for an object that the platform does not have."""
 
 Recording: TypeAlias = Callable[[Sequence[Target], Sequence[Operation]], Awaitable[None]]
 """Records what is about to be stopped."""
@@ -122,7 +137,7 @@ class _Halt:
 
     async def _carried_out(self, bypass: Bypass) -> Report:
         journal = _Journal(self.session, self.asked)
-        targets = self._chosen(await self._look(), journal)
+        targets = self._chosen(await self._look(journal))
 
         async def begin(targets: Sequence[Target], operations: Sequence[Operation]) -> None:
             await journal.open(targets, operations)
@@ -149,21 +164,58 @@ class _Halt:
             facts={"reason": self.asked.reason, "lock": bypass.said},
         )
 
-    async def _look(self) -> Mapping[str, Live] | None:
-        """Return what the platform holds; `None` when the list cannot be had: what was named is then stopped unseen."""
+    async def _look(self, journal: _Journal, keys: Iterable[str] = ()) -> Known:
+        """Return what can be stopped: what the platform lists, and what somebody names and no list shows.
+
+        Args:
+            journal: what is recorded.
+            keys: objects to be looked at in any case.
+        """
+        live, complete = await self._listed()
+        known = Known(self.session.folder, self.session.dialect, journal.names(), live, complete)
+        if live is None:
+            return known
+        asked = self.asked
+        unlisted = known.unlisted(() if asked.everything else asked.names, keys)
+        found = await asyncio.gather(*(self._alone(key, known) for key in unlisted))
+        alone = {key: each for key, each in zip(unlisted, found, strict=True) if each != _ABSENT}
+        return replace(known, live={**live, **alone})
+
+    async def _listed(self) -> tuple[Mapping[str, Live] | None, bool]:
+        """Return what the platform lists (`None`: the list cannot be had), and whether that is everything."""
         try:
-            return await self.session.client.run(self.session.dialect.read_some(None))
+            return await self.session.client.run(self.session.dialect.read_some(None)), True
         except AccessError:
             raise
+        except IncompleteList as error:
+            self._trouble(
+                f"the platform's list is incomplete ({error}): of what it does not show, only what a manifest, a record or the command names was stopped"
+            )
+            return error.shown, False
         except ReconcileError as error:
-            self.troubles.append(
+            self._trouble(
                 f"the platform's list could not be read ({error}): only what a manifest, a record or the command names was stopped"
             )
+            return None, False
+
+    async def _alone(self, key: str, known: Known) -> Live | None:
+        """Return an object that no list shows; `None` when it cannot be read, so that it is stopped unseen."""
+        try:
+            return await self.session.client.run(self.session.dialect.read_one(key))
+        except UnknownObject:
+            return _ABSENT
+        except ReconcileError as error:
+            if isinstance(error, ApiError) and error.status in REFUSED and key not in known.keys:
+                return _ABSENT  # no id at all
+            self.session.world.progress(f"{key}: cannot be read, so it is stopped unseen: {error}")
             return None
 
-    def _chosen(self, live: Mapping[str, Live] | None, journal: _Journal) -> tuple[Target, ...]:
-        session = self.session
-        known = Known(session.folder, session.dialect, journal.names(), live)
+    def _trouble(self, said: str) -> None:
+        """Keep what somebody must look after; the same is said once."""
+        if said not in self.troubles:
+            self.troubles.append(said)
+
+    def _chosen(self, known: Known) -> tuple[Target, ...]:
         if self.asked.everything:
             return known.everything()
         targets, unknown = known.named(self.asked.names)
@@ -171,7 +223,7 @@ class _Halt:
         if not targets:
             raise UsageError(said)
         if unknown:
-            self.troubles.append(f"{said}; nothing was stopped by that name")
+            self._trouble(f"{said}; nothing was stopped by that name")
         return targets
 
     async def _again(
@@ -181,14 +233,17 @@ class _Halt:
 
         Return what was not among the targets: that run may carry out manifests that are not here.
         """
-        live = None if self.stop.is_set() else await self._look()
-        if live is None:
+        if self.stop.is_set():
             return (), {}
         quiet = [each for each in targets if each.key not in ended or ended[each.key].done]
-        seen = [replace(each, live=live.get(each.key) or Live(each.key, "")) for each in quiet]
-        known = {each.key for each in targets}
-        now = self._chosen(live, journal) if self.asked.everything else ()
-        more = tuple(each for each in now if each.key not in known)
+        known = await self._look(journal, [each.key for each in quiet])
+        if known.live is None:
+            return (), {}
+        live = {each.key: known.live.get(each.key, Live(each.key, "")) for each in quiet}
+        seen = [replace(each, live=live[each.key]) for each in quiet if live[each.key] is not None]
+        before = {each.key for each in targets}
+        now = self._chosen(known) if self.asked.everything else ()
+        more = tuple(each for each in now if each.key not in before)
         return more, await self._silenced((*seen, *more), journal, journal.further)
 
     async def _silenced(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from reconciler import diff, effect
-from reconciler.dialects.base import Bucket, Snapshot
+from reconciler.dialects.base import Bucket, Measured, Snapshot
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifests import edits
 from reconciler.models import Desired
@@ -17,7 +17,7 @@ from reconciler.optimize import STRATEGIES, metrics
 from reconciler.optimize.base import Advice, Declined, Proposal, Subject
 from reconciler.pacing import during
 from reconciler.plan import Action, Operation
-from reconciler.report import Report, Row, Table, Tone, count
+from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, count
 from reconciler.report.changes import changes_table
 from reconciler.telemetry import Projected
 from reconciler.workflows import session as sessions
@@ -77,7 +77,7 @@ async def optimize(world: World, asked: Request) -> Report:
     others = [each for each in every if FIELD not in (each.body or {})]
     async with sessions.opened(world, folder, asked.network, recorded=False) as session:
         snapshot, _ = await session.read()
-        observed = await _observed(session, asked, every, snapshot)
+        observed, left_out = await _observed(session, asked, every, snapshot)
         ceiling = snapshot.ceilings.get(FIELD)
         subjects = [
             Subject(each.key, each.name, _rate(each), observed.get(each.key, ()), ceiling)
@@ -90,7 +90,7 @@ async def optimize(world: World, asked: Request) -> Report:
         proposals = [each for each in advice if isinstance(each, Proposal)]
         lost = await _tell(session, asked, proposals, snapshot)
     written = _write(wanted, proposals) if asked.write else ()
-    return _report(session, asked, wanted, advice, written, lost)
+    return _report(session, asked, wanted, advice, written, (*left_out, *lost))
 
 
 def _without_a_rate(desired: Desired, hours: Sequence[Bucket]) -> Declined:
@@ -129,27 +129,41 @@ def _rate(desired: Desired) -> float:
 
 async def _observed(
     session: Session, asked: Request, wanted: Sequence[Desired], snapshot: Snapshot
-) -> Mapping[str, tuple[Bucket, ...]]:
-    """Return the hours of each object, from the file or from the platform."""
+) -> tuple[Mapping[str, tuple[Bucket, ...]], tuple[str, ...]]:
+    """Return the hours of each object, from the file or from the platform, and what must be said of rows that were left out."""
     start, end = _utc(asked.start), _utc(asked.end)
     if asked.metrics is not None:
-        return {key: during(buckets, start, end) for key, buckets in _read(asked.metrics).items()}
+        found = _read(asked.metrics)
+        hours = {key: during(buckets, start, end) for key, buckets in found.observed.items()}
+        rows = count(found.left_out, "row")
+        return hours, (f"{asked.metrics}: {rows} without a campaign_id left out",) * bool(
+            found.left_out
+        )
     end = end or snapshot.at.replace(minute=0, second=0, microsecond=0)
     start = start or end - LOOK_BACK
     if start >= end:
         raise UsageError(f"--from {start:%Y-%m-%d %H:%M} is not before --to {end:%Y-%m-%d %H:%M}")
     known = [each.key for each in wanted if each.key in snapshot.objects]
-    return {
+    measured = {
         key: await session.client.run(session.dialect.metrics(key, start, end)) for key in known
     }
+    return {key: each.hours for key, each in measured.items()}, _left_out(measured)
+
+
+def _left_out(measured: Mapping[str, Measured]) -> tuple[str, ...]:
+    """Return a note on the rows that could not be read, for at most `NAMES_SHOWN` objects."""
+    rows = [f"{each.left_out} of {key}" for key, each in measured.items() if each.left_out]
+    more = f" and of {len(rows) - NAMES_SHOWN} more" if len(rows) > NAMES_SHOWN else ""
+    said = f"measured rows that cannot be read are left out: {', '.join(rows[:NAMES_SHOWN])}{more}"
+    return (said,) if rows else ()
 
 
 def _utc(instant: datetime | None) -> datetime | None:
     return None if instant is None else instant.replace(tzinfo=instant.tzinfo or UTC)
 
 
-def _read(path: Path) -> Mapping[str, tuple[Bucket, ...]]:
-    """Return the buckets of a CSV.
+def _read(path: Path) -> metrics.Metrics:
+    """Return what a CSV says.
 
     Raises:
         ManifestError: every line that is wrong.
@@ -161,7 +175,7 @@ def _read(path: Path) -> Mapping[str, tuple[Bucket, ...]]:
         raise UsageError(f"cannot read {path}: {error}") from None
     if found.problems:
         raise ManifestError(found.problems)
-    return found.observed
+    return found
 
 
 def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal]) -> tuple[str, ...]:
@@ -184,7 +198,7 @@ def _report(
     wanted: Sequence[Desired],
     advice: Sequence[Advice],
     written: Sequence[str],
-    lost: Sequence[str],
+    notes: Sequence[str],
 ) -> Report:
     proposals = [each for each in advice if isinstance(each, Proposal)]
     declined = [each for each in advice if isinstance(each, Declined)]
@@ -198,7 +212,7 @@ def _report(
         tone=Tone.CHANGE if proposals else Tone.GOOD,
         exit_code=0,
         tables=tuple(table for table in tables if table.rows),
-        notes=(*((APPLY_LATER if written else WRITE_FIRST,) if proposals else ()), *lost),
+        notes=(*((APPLY_LATER if written else WRITE_FIRST,) if proposals else ()), *notes),
         data={
             "proposals": [_proposal(each) for each in proposals],
             "declined": [

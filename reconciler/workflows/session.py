@@ -53,8 +53,12 @@ class Session:
         return self.keeping.notes if self.keeping else ()
 
     async def read(self) -> tuple[Snapshot, float]:
-        """Return what the platform holds, and how far its clock is ahead of ours, in seconds."""
-        snapshot = await self.client.run(self.dialect.read())
+        """Return what the platform holds, and how far its clock is ahead of ours, in seconds.
+
+        What a manifest names and no list shows is read by itself: a list may lag behind, and absence from it is no fact.
+        """
+        named = tuple(each.key for each in self.folder.desired)
+        snapshot = await self.client.run(self.dialect.read(named))
         return snapshot, (snapshot.at - self.world.now()).total_seconds()
 
 

@@ -19,6 +19,9 @@ from reconciler.report import Report, Row, Table, Tone, count
 
 PARTLY, NOT_FINISHED = 3, 75
 
+UNVERIFIED = "unverified"
+"""What was stopped unseen, and could not be looked at since."""
+
 ROWS_SHOWN = 40
 """Objects that get a line of their own; beyond that the silent ones share one (json has them all)."""
 
@@ -74,13 +77,36 @@ class Known:
         folder: the manifests that could be read.
         dialect: the tenant's.
         recorded: keys by the names that the ledger has for them: a name may have moved from one object to another.
-        live: what the platform holds, by key; `None` when it could not be asked.
+        live: what the platform holds, by key; `None` when it could not be asked. An object that is named and cannot be
+            read is there without a value; one that is named and not there does not exist.
+        complete: the platform's list was complete.
     """
 
     folder: Folder
     dialect: Dialect
     recorded: Mapping[str, Collection[str]]
-    live: Mapping[str, Live] | None
+    live: Mapping[str, Live | None] | None
+    complete: bool = True
+
+    @property
+    def keys(self) -> set[str]:
+        """Every object that a manifest or a record names."""
+        return {each.key for each in self.folder.desired}.union(*self.recorded.values())
+
+    def unlisted(self, names: Iterable[str], keys: Iterable[str]) -> list[str]:
+        """Return what is asked for and not listed: each must be read by itself, for a list may lag or be incomplete.
+
+        Args:
+            names: as given; none means everything.
+            keys: objects that are asked for besides.
+        """
+        asked = {key for name in names for key in self._meant(name) or {name}} or self._wanted()
+        return sorted(asked.union(keys) - (self.live or {}).keys())
+
+    def _wanted(self) -> set[str]:
+        """Return what may dial without being listed: what manifests could make dial; all that is known where the list is incomplete."""
+        wanted = {each.key for each in self.folder.desired if not each.retired}
+        return wanted if self.complete else self.keys
 
     def named(self, names: Iterable[str]) -> tuple[tuple[Target, ...], tuple[str, ...]]:
         """Return what the names mean (a manifest's, a record's, the platform's id), and those that mean nothing."""
@@ -107,17 +133,16 @@ class Known:
     def everything(self) -> tuple[Target, ...]:
         """Return what dials, whoever stored it, and what a manifest could make dial; all that anybody knows of where nobody can tell what dials."""
         if self.live is None:
-            keys = {each.key for each in self.folder.desired}.union(*self.recorded.values())
-            return tuple(map(self._target, sorted(keys)))
-        live = self.live
+            return tuple(map(self._target, sorted(self.keys)))
         kind = next(iter(self.dialect.KINDS.values()))
-        dialing = {key for key, each in live.items() if not kind.is_silent(each)}
-        wanted = {each.key for each in self.folder.desired if not each.retired}
-        return tuple(self._target(key) for key in sorted(dialing | wanted))
+        dialing = {
+            key for key, each in self.live.items() if each is None or not kind.is_silent(each)
+        }
+        return tuple(self._target(key) for key in sorted(dialing | self._wanted()))
 
     def _target(self, key: str) -> Target:
         manifest = next((each for each in self.folder.desired if each.key == key), None)
-        live = None if self.live is None else self.live.get(key) or Live(key, "")
+        live = None if self.live is None else self.live.get(key, Live(key, ""))
         name = manifest.name if manifest else live.name if live and live.name else key
         kind = manifest.kind if manifest else next(iter(self.dialect.KINDS))
         return Target(kind, key, name, live)
@@ -163,9 +188,12 @@ def report(
     kept = "silent and held" if held else "silent, and nothing is held"
     verdict = f"{len(targets) - len(loud)} of {count(len(targets), 'object')} {kept}"
     if loud:
-        verdict += f", {len(loud)} still {'dials' if len(loud) == 1 else 'dial'}"
+        unverified = sum(row.cells[0] == UNVERIFIED for row in loud)
+        dial = len(loud) - unverified
+        verdict += f", {dial} still {'dials' if dial == 1 else 'dial'}" if dial else ""
+        verdict += f", {unverified} {UNVERIFIED}" if unverified else ""
         notes = (
-            "what still dials: run the same command again, or stop it on the platform itself",
+            "what still dials or is unverified: run the same command again, or stop it on the platform itself",
             *notes,
         )
     return Report(
@@ -188,7 +216,8 @@ def _row(target: Target, outcome: Outcome | None) -> Row:
         return Row(("was silent", target.name, target.key), Tone.DIM)
     if outcome.done:
         return Row(("silent", target.name, target.key), Tone.GOOD)
-    return Row(("still dials", target.name, target.key), Tone.BAD, (outcome.message,))
+    word = UNVERIFIED if target.live is None else "still dials"
+    return Row((word, target.name, target.key), Tone.BAD, (outcome.message,))
 
 
 def _serialised(target: Target, outcome: Outcome | None) -> dict[str, object]:

@@ -548,7 +548,7 @@ def test_what_was_dialed_is_read_under_either_name(box, fault):
     if fault:
         box.world.faults.add(fault)
     start = datetime(2027, 2, 20, 15, tzinfo=UTC)
-    found = box.ask(pc.metrics("4002", start, start + timedelta(days=8)))
+    found = box.ask(pc.metrics("4002", start, start + timedelta(days=8))).hours
     assert len(found) == 9 * 8
     assert found[0].start == start
     assert (found[0].attempts, found[0].answers, found[0].handle_time_s) == (5200, 1456, 158)

@@ -73,7 +73,6 @@ def test_what_spreadsheets_write_is_read(text: str) -> None:
         ),
         (f"{HEAD.strip()},answers\n", ["m.csv:1:1: the first line names answers more than once"]),
         (f"{HEAD}1001,{START},10\n", ["m.csv:2:1: 3 values, but 4 columns are named"]),
-        (f"{HEAD},{START},10,2\n", ["m.csv:2:1: campaign_id must be a campaign's id, not ''"]),
         (f"{HEAD}1,{START},1_0,2\n", ["m.csv:2:1: attempts must be a whole number, not '1_0'"]),
         (f"{HEAD}1,{START},-1,2\n", ["m.csv:2:1: attempts must be a whole number, not '-1'"]),
         (f"{HEAD}1,{START},10,\uff12\n", ["m.csv:2:1: answers must be a whole number, not '\uff12'"]),

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
+from reconciler.dialects.answers import LISTED, NOT_FOUND, Answer, Row, measured
 from reconciler.dialects.base import (
     JSON,
     Bucket,
@@ -17,17 +18,17 @@ from reconciler.dialects.base import (
     Credentials,
     Exchange,
     Live,
+    Measured,
     Reply,
     Site,
     Stored,
     Token,
     Waiting,
 )
-from reconciler.dialects.campaigns.answers import Answer, explain, is_id
+from reconciler.dialects.campaigns.answers import explain
 from reconciler.dialects.campaigns.examining import examine, roundtrip
 from reconciler.dialects.campaigns.kind import KINDS
 from reconciler.dialects.campaigns.reading import (
-    NOT_FOUND,
     lists_page,
     path,
     read,
@@ -116,12 +117,11 @@ def _stored(call: Call, reply: Reply) -> Stored:
     """Return what a 201 says was stored. One that cannot be read may have stored it all the same."""
     try:
         answer = Answer(call, reply)
-        if not is_id(answer.body.get("id")):
-            raise answer.wrong("the answer does not say what was stored")
+        stored = answer.id(answer.body, "id")
         at = answer.text(answer.body, "updated_at")
     except ApiError as error:
         raise UncertainWrite(error.status, error.where, error.reasons) from None
-    return Stored(answer.body["id"], reply.headers.get("etag"), at)
+    return Stored(stored, reply.headers.get("etag"), at)
 
 
 def _condition(live: Live) -> dict[str, str]:
@@ -157,15 +157,21 @@ def silence(key: str, *, token: str) -> Exchange[Waiting | None]:
 # --- signals ------------------------------------------------------------------------------------------------------------
 
 
-def metrics(key: str, start: datetime, end: datetime) -> Exchange[tuple[Bucket, ...]]:
+def metrics(key: str, start: datetime, end: datetime) -> Exchange[Measured]:
     """Read hourly buckets of [start, end), asking for at most 92 days at a time."""
     calls = tuple(
-        Call("GET", path(key, "metrics"), params={"from": _text(low), "to": _text(high)})
+        Call(
+            "GET",
+            path(key, "metrics"),
+            params={"from": _text(low), "to": _text(high)},
+            expects=LISTED,
+        )
         for low, high in _spans(start, end)
     )
     replies = (yield calls) if calls else ()
     answers = map(Answer, calls, replies)
-    return tuple(_bucket(answer, row) for answer in answers for row in answer.items("buckets"))
+    rows = ((answer, row) for answer in answers for row in answer.rows("buckets"))
+    return measured(rows, _bucket)
 
 
 def _spans(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
@@ -174,17 +180,17 @@ def _spans(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]
         start += METRICS_SPAN
 
 
-def _bucket(answer: Answer, row: Mapping[str, Any]) -> Bucket:
-    attempts, answers = answer.count(row, "attempts"), answer.count(row, "answers")
+def _bucket(answer: Answer, row: Row) -> Bucket:
+    attempts, answers = answer.whole(row, "attempts"), answer.whole(row, "answers")
     if attempts is None or answers is None:
         raise answer.wrong("an hour has no `attempts` or no `answers`")
     return Bucket(
         start=answer.instant(row, "start"),
         attempts=attempts,
         answers=answers,
-        abandons=answer.count(row, "abandons") or 0,
+        abandons=answer.whole(row, "abandons") or 0,
         agents=answer.number(row, "agents"),
-        handle_time_s=answer.number(row, "handle_time_s"),
+        handle_time_s=answer.duration_s(row, "handle_time_s"),
     )
 
 
@@ -200,7 +206,7 @@ def publish(events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:
         )
         (reply,) = yield (call,)
         answer = Answer(call, reply)
-        accepted += answer.count(answer.body, "accepted") or 0
+        accepted += answer.whole(answer.body, "accepted") or 0
     return accepted
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reconciler.dialects.answers import LISTED, Answer, by_number
 from reconciler.dialects.base import Call, Check, Exchange, probe
-from reconciler.dialects.campaigns.answers import Answer, pages
 from reconciler.dialects.campaigns.reading import (
     LISTS_PAGE,
     campaigns_page,
@@ -24,7 +24,12 @@ def examine() -> Exchange[tuple[Check, ...]]:
         _asked_expand(),
         "nothing to do: campaigns are read one by one, which takes longer",
     )
-    return limits, lists, expand
+    alone = yield from probe(
+        "one campaign",
+        _asked_alone(),
+        "nothing can be applied: each write is verified by this call",
+    )
+    return limits, lists, expand, alone
 
 
 def _asked_limits() -> Exchange[str]:
@@ -37,20 +42,32 @@ def _asked_limits() -> Exchange[str]:
 def _asked_lists() -> Exchange[str]:
     call = lists_page()
     (reply,) = yield (call,)
-    rows = yield from pages(Answer(call, reply), "lists", LISTS_PAGE)
-    active = sum(row.get("status") == "ACTIVE" for row in rows)
+    rows = yield from by_number(Answer(call, reply), "id", "lists", size=LISTS_PAGE)
+    active = sum(row.get("status") == "ACTIVE" for row in rows.values())
     return f"{len(rows)}, {active} of them ACTIVE"
 
 
 def _asked_expand() -> Exchange[str]:
     call = campaigns_page(expand=True)
-    (reply,) = yield (replace(call, expects=frozenset({200})),)
+    (reply,) = yield (replace(call, expects=LISTED),)
     answer = Answer(call, reply)
     rows = answer.rows("campaigns")
     if not all("schedule" in row and "dialer" in row for row in rows):
         raise answer.wrong("the server ignores `expand`")
     tags = sum(bool(row.get("etag")) for row in rows)
     return f"{len(rows)} on the first page, {tags} with an ETag"
+
+
+def _asked_alone() -> Exchange[str]:
+    """Ask for one campaign and its schedule, as a read-back does."""
+    call = campaigns_page(expand=False)
+    (reply,) = yield (call,)
+    answer = Answer(call, reply)
+    rows = answer.rows("campaigns")
+    if not rows:
+        return "no campaign to ask for"
+    live = yield from read_one(answer.id(rows[0], "id"))
+    return f"campaign {live.key} {'holds no schedule' if live.stored is None else 'and its schedule can be read'}"
 
 
 def roundtrip(key: str) -> Exchange[Check]:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+from reconciler import scalars
+from reconciler.dialects.answers import (
+    LISTED,
+    NOT_FOUND,
+    Answer,
+    Row,
+    by_number,
+    known,
+    object_call,
+    shown,
+)
 from reconciler.dialects.base import JSON, Call, Exchange, Live, ScrubList, Snapshot
-from reconciler.dialects.campaigns.answers import Answer, explain, is_id, pages
+from reconciler.dialects.campaigns.answers import explain
 from reconciler.errors import ApiError
 
 DEFAULT_CEILINGS: Final = {"max_dial_rate": 50.0, "max_concurrent_calls": 2000.0}
@@ -19,7 +30,6 @@ PLATFORM_FIELDS: Final = ("id", "updated_at", "updated_by")
 
 CAMPAIGNS_PAGE: Final = 1000
 LISTS_PAGE: Final = 100
-NOT_FOUND: Final = 404
 BAD_REQUEST: Final = 400
 
 
@@ -28,50 +38,80 @@ def path(key: str, *rest: str) -> str:
     return "/".join(("/api/campaigns", quote(key, safe=""), *rest))
 
 
-def read() -> Exchange[Snapshot]:
-    """Read limits, all pages of the lists and all campaigns, in as few rounds as the pages allow."""
+def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
+    """Read limits, all pages of the lists and all campaigns, in as few rounds as the pages allow.
+
+    Args:
+        named: campaigns that manifests name: one that the list does not show is read by itself, for a list may lag.
+    """
     calls = (Call("GET", "/api/dialer/settings"), lists_page(), campaigns_page(expand=True))
     replies = yield calls
     settings, lists, campaigns = map(Answer, calls, replies)
     limits = ceilings(settings)
     linked = yield from scrubs(lists)
     objects = yield from _campaigns(campaigns)
+    missing = [key for key in named if key not in objects]
+    if missing:
+        objects |= yield from _unlisted(missing)
     return Snapshot(objects, limits, linked, _clock(settings, lists, campaigns))
 
 
 def read_one(key: str) -> Exchange[Live]:
-    """Read one campaign and its schedule; a campaign without one answers 404 on the schedule alone."""
-    calls = _calls_of(key)
+    """Read one campaign and its schedule; a campaign without one answers 404 on the schedule alone.
+
+    Raises:
+        UnknownObject: there is no such campaign.
+    """
+    calls = (object_call(path(key)), _schedule_call(key))
     replies = yield calls
     return _read_alone(key, *map(Answer, calls, replies))
 
 
 def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
-    """Read the list of campaigns for `keys` (`None`: all); where the server cannot expand it, these one by one."""
+    """Read the list of campaigns for `keys` (`None`: all); where the server cannot expand it, these one by one.
+
+    Raises:
+        IncompleteList: the list contradicts itself; carries the campaigns that it shows.
+    """
     call = campaigns_page(expand=True)
     (reply,) = yield (call,)
     return (yield from _campaigns(Answer(call, reply), keys))
 
 
-def _calls_of(key: str) -> tuple[Call, Call]:
-    schedule = Call("GET", path(key, "schedule"), expects=frozenset({200, NOT_FOUND}))
-    return Call("GET", path(key)), schedule
+def _unlisted(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
+    """Read campaigns that the list does not show, each by itself; only its own 404 makes one absent."""
+    calls = tuple(object_call(path(key)) for key in keys)
+    replies = yield calls
+    answers = dict(zip(keys, map(Answer, calls, replies), strict=True))
+    found = {key: each for key, each in answers.items() if each.reply.status != NOT_FOUND}
+    calls = tuple(map(_schedule_call, found))
+    replies = (yield calls) if calls else ()
+    schedules = map(Answer, calls, replies)
+    return {
+        key: _read_alone(key, campaign, schedule)
+        for (key, campaign), schedule in zip(found.items(), schedules, strict=True)
+    }
+
+
+def _schedule_call(key: str) -> Call:
+    return object_call(path(key, "schedule"))
 
 
 def _read_alone(key: str, campaign: Answer, schedule: Answer) -> Live:
-    if campaign.body.get("id") != key:
+    row = known(campaign, explain).one("campaigns")
+    if campaign.id(row, "id") != key:
         raise campaign.wrong(f"the answer is not about campaign {key}")
     if schedule.reply.status == NOT_FOUND:
-        return _live(campaign, campaign.body, None, None)
-    return _live(schedule, campaign.body, schedule.body, schedule.reply.headers.get("etag"))
+        return _live(campaign, key, row, None, None)
+    return _live(schedule, key, row, schedule.body, schedule.reply.headers.get("etag"))
 
 
 def campaigns_page(*, expand: bool) -> Call:
     """Return the call for page 1; with `expand`, a 400 is an answer to read: the server may not know the word."""
     params = {"page": "1", "page_size": str(CAMPAIGNS_PAGE)}
     if not expand:
-        return Call("GET", "/api/campaigns", params=params)
-    expects = frozenset({200, BAD_REQUEST})
+        return Call("GET", "/api/campaigns", params=params, expects=LISTED)
+    expects = LISTED | {BAD_REQUEST}
     return Call("GET", "/api/campaigns", params={**params, "expand": "schedule"}, expects=expects)
 
 
@@ -83,22 +123,30 @@ def _campaigns(first: Answer, keys: Sequence[str] | None = None) -> Exchange[dic
         call = campaigns_page(expand=False)
         (reply,) = yield (call,)
         first = Answer(call, reply)
-    rows = yield from pages(first, "campaigns", CAMPAIGNS_PAGE)
-    if "expand" in first.call.params and all("schedule" in row and "dialer" in row for row in rows):
-        asked = None if keys is None else frozenset(keys)
-        return {
-            row["id"]: _expanded(first, row) for row in rows if asked is None or row["id"] in asked
-        }
-    return (yield from _each([row["id"] for row in rows] if keys is None else keys))
+    listing = by_number(first, "id", "campaigns", size=CAMPAIGNS_PAGE)
+    rows, broken = yield from shown(listing)
+    if "expand" in first.call.params and all(map(_is_expanded, rows.values())):
+        asked = rows.keys() if keys is None else rows.keys() & set(keys)
+        found = {key: _expanded(first, key, row) for key, row in rows.items() if key in asked}
+    else:
+        found = yield from _each([*rows] if keys is None else keys)
+    if broken is not None:
+        broken.shown = found
+        raise broken
+    return found
 
 
-def _expanded(answer: Answer, row: dict[str, Any]) -> Live:
-    return _live(answer, row, row["schedule"], answer.text(row, "etag"))
+def _is_expanded(row: Row) -> bool:
+    return "schedule" in row and "dialer" in row
+
+
+def _expanded(answer: Answer, key: str, row: Row) -> Live:
+    return _live(answer, key, row, row["schedule"], answer.text(row, "etag"))
 
 
 def _each(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
     """Read campaigns one by one: for servers that do not know `expand`."""
-    calls = [call for key in keys for call in _calls_of(key)]
+    calls = [call for key in keys for call in (object_call(path(key)), _schedule_call(key))]
     replies = (yield tuple(calls)) if calls else ()
     answers = list(map(Answer, calls, replies))
     return {
@@ -107,22 +155,23 @@ def _each(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
     }
 
 
-def _live(answer: Answer, campaign: Mapping[str, Any], schedule: JSON, etag: str | None) -> Live:
+def _live(
+    answer: Answer, key: str, campaign: Mapping[str, Any], schedule: JSON, etag: str | None
+) -> Live:
     """Return a campaign as the engine knows it. Takes the platform's own fields out of `schedule`, which is ours alone."""
     dialer = campaign.get("dialer") or {}
     stored = schedule if schedule is not None else {}
     if not isinstance(dialer, dict) or not isinstance(stored, dict):
-        raise answer.wrong(f"`dialer` or `schedule` of {campaign['id']} is not an object")
-    if schedule is not None and not is_id(stored.get("id")):
-        raise answer.wrong(f"the schedule of {campaign['id']} has no id")
+        raise answer.wrong(f"`dialer` or `schedule` of {key} is not an object")
+    active = dialer.get("active_schedule_id")
     live = Live(
-        key=campaign["id"],
+        key=key,
         name=answer.text(campaign, "name") or "",
-        running=campaign.get("status") == "RUNNING",
+        running=answer.text(campaign, "status") == "RUNNING",
         stored=schedule,
         version=etag,
-        stored_id=stored.get("id"),
-        active_id=answer.text(dialer, "active_schedule_id"),
+        stored_id=None if schedule is None else answer.id(stored, "id"),
+        active_id=None if active is None else answer.id(dialer, "active_schedule_id"),
         stored_at=answer.text(stored, "updated_at"),
         activated_at=answer.text(dialer, "activated_at"),
     )
@@ -143,22 +192,31 @@ def ceilings(settings: Answer) -> dict[str, float]:
 
 def lists_page() -> Call:
     """Return the call for page 1 of the do-not-call lists."""
-    return Call("GET", "/api/dnc/lists", params={"page": "1", "page_size": str(LISTS_PAGE)})
+    return Call(
+        "GET", "/api/dnc/lists", params={"page": "1", "page_size": str(LISTS_PAGE)}, expects=LISTED
+    )
 
 
 def scrubs(first: Answer) -> Exchange[dict[str, tuple[ScrubList, ...]]]:
     """Read the rest of the do-not-call lists, and return them by the campaigns that they are linked to."""
-    rows = yield from pages(first, "lists", LISTS_PAGE)
+    rows = yield from by_number(first, "id", "lists", size=LISTS_PAGE)
     linked: dict[str, tuple[ScrubList, ...]] = {}
-    for row in rows:
-        keys = row.get("campaign_ids") or []
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            raise first.wrong("`campaign_ids` is not a list of ids")
+    for key, row in rows.items():
         name, status = first.text(row, "name") or "", first.text(row, "status") or ""
-        entry = ScrubList(row["id"], name, status, first.text(row, "updated_at"))
-        for key in keys:
-            linked[key] = (*linked.get(key, ()), entry)
+        entry = ScrubList(key, name, status.upper(), first.text(row, "updated_at"))
+        for campaign in _campaign_ids(first, row):
+            linked[campaign] = (*linked.get(campaign, ()), entry)
     return linked
+
+
+def _campaign_ids(answer: Answer, row: Row) -> list[str]:
+    ids = row.get("campaign_ids") or []
+    try:
+        if isinstance(ids, list):
+            return [scalars.identity(each) for each in ids]
+    except ValueError:
+        pass
+    raise answer.wrong("`campaign_ids` is not a list of ids")
 
 
 def _clock(*answers: Answer) -> datetime:

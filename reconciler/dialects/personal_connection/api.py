@@ -9,10 +9,11 @@ skill or a list. A test holds the package to that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
+from reconciler.dialects.answers import Row, by_skip, object_call, shown
 from reconciler.dialects.base import (
     JSON,
     Call,
@@ -25,7 +26,7 @@ from reconciler.dialects.base import (
     Waiting,
 )
 from reconciler.dialects.personal_connection import assumed, reading
-from reconciler.dialects.personal_connection.answers import Answer, explain, pages
+from reconciler.dialects.personal_connection.answers import TOP, Answer, explain
 from reconciler.dialects.personal_connection.examining import examine, roundtrip
 from reconciler.dialects.personal_connection.kind import KINDS
 from reconciler.dialects.personal_connection.login import HOSTS, authenticate
@@ -68,8 +69,12 @@ STOPPED: Final = frozenset({202, 204, 409})
 # --- reading ------------------------------------------------------------------------------------------------------------
 
 
-def read() -> Exchange[Snapshot]:
-    """Read the business unit (alone, for it tells a wrong version from all else), then every skill with its settings and every DNC group."""
+def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
+    """Read the business unit (alone, for it tells a wrong version from all else), then every skill with its settings and every DNC group.
+
+    Args:
+        named: skills that manifests name: one that the list does not show is read by itself, for a list may lag.
+    """
     call = reading.unit_call()
     (reply,) = yield (call,)
     unit_answer = Answer(call, reply)
@@ -77,7 +82,11 @@ def read() -> Exchange[Snapshot]:
     calls = _calls()
     replies = yield calls
     answers = [*map(Answer, calls, replies)]
-    objects, unfit, groups = yield from _skills(answers, unit)
+    rows = yield from _listed(answers[0])
+    missing = [key for key in named if key not in rows]
+    if missing:
+        rows |= yield from reading.unlisted(missing)
+    objects, unfit, groups = yield from _skills(rows, answers, unit)
     ratio = assumed.RATIO if unit.predictive else assumed.RATIO_WITHOUT_PREDICTIVE
     offers = {"dnc_groups": frozenset(groups.lists)}
     if unit.zones is not None:
@@ -94,29 +103,40 @@ def read() -> Exchange[Snapshot]:
 
 
 def read_one(key: str) -> Exchange[Live]:
-    """Read one skill, its blocks, and every DNC group: which of them it obeys cannot be asked."""
+    """Read one skill, its blocks, and every DNC group: which of them it obeys cannot be asked.
+
+    Raises:
+        UnknownObject: there is no such skill.
+    """
     calls = (
         reading.unit_call(),
-        Call("GET", reading.skill_path(key)),
+        object_call(reading.skill_path(key)),
         reading.groups_call(),
         *reading.block_calls(key),
     )
     replies = yield calls
-    unit, skill, groups, *blocks = map(Answer, calls, replies)
+    unit_answer, skill, groups, *blocks = map(Answer, calls, replies)
+    unit = reading.unit_of(unit_answer)
+    row = reading.skill_of(skill, key)
     settings = reading.part_of(blocks)
     found = yield from reading.read_groups(groups)
-    live = reading.live_of(skill, skill.body, settings, reading.unit_of(unit), found)
-    if live.key != key:
-        raise skill.wrong(f"the answer is not about skill {key}")
-    return live
+    return reading.live_of(skill, row, settings, unit, found)
 
 
 def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:  # noqa: ARG001 - all of them cost as much
-    """Read every skill: what costs is the scan of the groups, and that is the same for one and for all."""
+    """Read every skill: what costs is the scan of the groups, and that is the same for one and for all.
+
+    Raises:
+        IncompleteList: the list contradicts itself; carries the skills that it shows.
+    """
     calls = (*_calls(), reading.unit_call())
     replies = yield calls
     *answers, unit = map(Answer, calls, replies)
-    objects, _, _ = yield from _skills(answers, reading.unit_of(unit))
+    rows, broken = yield from shown(_listed(answers[0]))
+    objects, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
+    if broken is not None:
+        broken.shown = objects
+        raise broken
     return objects
 
 
@@ -124,22 +144,23 @@ def _calls() -> tuple[Call, Call, Call]:
     return reading.skills_call(), reading.bulk_call(), reading.groups_call()
 
 
+def _listed(first: Answer) -> Exchange[dict[str, Row]]:
+    return (yield from by_skip(first, "skillId", *assumed.SKILLS, top=TOP))
+
+
 def _skills(
-    answers: Sequence[Answer], unit: reading.Unit
+    rows: Mapping[str, Row], answers: Sequence[Answer], unit: reading.Unit
 ) -> Exchange[tuple[dict[str, Live], dict[str, str], reading.Groups]]:
     """Return the skills that can be managed, why others cannot, and the groups."""
     first, bulk, listed = answers
     groups = yield from reading.read_groups(listed)
-    rows = {first.id(row, "skillId"): row for row in (yield from _pages(first))}
-    unfit = {key: why for key, row in rows.items() if (why := reading.unfit(row)) is not None}
+    unfit = {
+        key: why for key, row in rows.items() if (why := reading.unfit(first, row)) is not None
+    }
     keys = [key for key in rows if key not in unfit]
     settings = yield from reading.settings_of(keys, bulk)
     objects = {key: reading.live_of(first, rows[key], settings[key], unit, groups) for key in keys}
     return objects, unfit, groups
-
-
-def _pages(first: Answer) -> Exchange[list[dict[str, Any]]]:
-    return (yield from pages(first, "skillId", *assumed.SKILLS))
 
 
 def _scrubs(groups: reading.Groups) -> dict[str, tuple[ScrubList, ...]]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from reconciler.scalars import clock as _clock
+
 STRATEGY: Final = "Personal Connection"
 """M: what `outboundStrategy` says of a skill that obeys the three blocks."""
 
@@ -28,6 +30,9 @@ MEMBERSHIP_DONE: Final = frozenset({200, 201, 202, 204, 409})
 MEMBERSHIP_GONE: Final = frozenset({200, 202, 204, 404})
 """I: answers after which a group does not scrub a skill; 404 says that it did not."""
 
+WRAPPERS: Final = ("resultSet",)
+"""M: names under which some versions wrap an answer: around a list, or between its name and its rows."""
+
 GROUPS: Final = ("dncGroups", "groups")
 """I: names under which the list of groups stands, where it is not the whole answer."""
 
@@ -42,6 +47,9 @@ CONTACTS: Final = ("wfM_OB_StatsV9", "outboundStats")
 
 INTERVAL_START: Final = ("intervalStartDate", "startDate", "date")
 """I: names of an interval's start, first found first."""
+
+GROUPS_COME_WHOLE: Final = True
+"""I: `/dnc-groups` may not know pages: where it names no total, a second answer that equals the first is the whole list."""
 
 FAILED_ITEM: Final = ("error", "errorDescription", "errors", "errorMessage")
 """I: what an item of a 200 or a 206 carries when it was not done, where `success` does not say so."""
@@ -59,10 +67,11 @@ def level_text(level: int) -> str:
 
 
 def clock_text(time: Any) -> Any:  # noqa: ANN401 - a JSON value
-    """Return a time of day as `HH:MM`. I: bulk answers may add seconds; whatever is no such text stays as it came."""
-    if isinstance(time, str) and len(time) == len("00:00:00") and time.endswith(":00"):
-        return time[:5]
-    return time
+    """Return a time of day as `HH:MM`. M: hours may have seconds; whatever is no such text stays as it came, and is judged as unknown."""
+    try:
+        return _clock(time)
+    except ValueError:
+        return time
 
 
 def bulk_zone_name(zone: dict[str, Any]) -> Any:  # noqa: ANN401 - a JSON value

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from reconciler import scalars
 from reconciler.dialects.base import JSON
 from reconciler.dialects.personal_connection import assumed
 from reconciler.models.skill import DAYS, canonical_skill
@@ -42,7 +43,7 @@ class Block:
         """Return the fields that a block holds, canonical.
 
         Raises:
-            TypeError, KeyError, AttributeError: it is no such block.
+            TypeError, KeyError, AttributeError, ValueError: it is no such block, or a truth value of it is neither.
         """
         return canonical_skill(self.unpack(raw))
 
@@ -56,7 +57,7 @@ class Block:
 
 def _unpack_week(raw: JSON) -> Part:
     """Return the days that are active. A skill that is not scheduled has no limit: it runs on every day, from midnight to midnight."""
-    if not raw["isScheduled"]:
+    if not scalars.boolean(raw["isScheduled"]):
         return {"run_window": [{"day": day, "start": "00:00", "end": "24:00"} for day in DAYS]}
     return {
         "run_window": [
@@ -66,7 +67,7 @@ def _unpack_week(raw: JSON) -> Part:
                 "end": assumed.clock_text(raw[f"{day}EndTime"]),
             }
             for day in DAYS
-            if raw[f"{day}IsActive"]
+            if scalars.boolean(raw[f"{day}IsActive"])
         ]
     }
 
@@ -109,7 +110,7 @@ def _unpack_zones(raw: JSON) -> Part:
                 "end": assumed.clock_text(zone["endTime"]),
             }
             for zone in raw
-            if zone["timeZoneActiveToCall"]
+            if scalars.boolean(zone["timeZoneActiveToCall"])
         ]
     }
 
@@ -155,8 +156,30 @@ _WIRE: Final = {
 }
 
 
+_READ: Final[Mapping[str, Callable[[object], object]]] = {
+    "maximum_ratio": scalars.decimal,
+    "percentage_of_agents_before_overdial": scalars.decimal,
+    "abandon_rate_threshold": scalars.decimal,
+    "maximum_ringing_duration_s": scalars.duration_s,
+}
+_FLAGS: Final = ("block_multiple_calls", "override_business_unit_abandon_rate")
+
+
 def _unpack_pace(raw: JSON) -> Part:
-    return {ours: raw[theirs] for ours, theirs in _WIRE.items()}
+    """Return the pacing. A number that cannot be read stays as it came, and is judged as unknown; a truth value must be one."""
+    found = {ours: raw[theirs] for ours, theirs in _WIRE.items()}
+    found |= {name: scalars.boolean(found[name]) for name in _FLAGS}
+    found |= {name: _read_or_kept(read, found[name]) for name, read in _READ.items()}
+    level = found["aggressiveness"]
+    is_number = isinstance(level, int) and not isinstance(level, bool)
+    return {**found, "aggressiveness": assumed.level_text(level) if is_number else level}
+
+
+def _read_or_kept(read: Callable[[object], object], value: object) -> object:
+    try:
+        return read(value)
+    except ValueError:
+        return value
 
 
 def _pack_pace(raw: JSON, part: Mapping[str, Any]) -> JSON:
@@ -165,9 +188,7 @@ def _pack_pace(raw: JSON, part: Mapping[str, Any]) -> JSON:
 
 
 def _pace_of_bulk(bulk: JSON) -> JSON:
-    level = bulk["aggressiveness"]
-    is_number = isinstance(level, int) and not isinstance(level, bool)
-    return {**bulk, "aggressiveness": assumed.level_text(level) if is_number else level}
+    return bulk
 
 
 WEEK: Final = Block(

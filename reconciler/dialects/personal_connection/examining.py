@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from reconciler.dialects.answers import object_call
 from reconciler.dialects.base import Call, Check, Exchange, probe
 from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import Answer, failed_items
@@ -16,7 +17,7 @@ _ASSUMED: Final = "correct it in personal_connection/assumed.py"
 
 
 def examine() -> Exchange[tuple[Check, ...]]:
-    """Ask about version, zones, skills, both shapes of the settings, groups and contacts."""
+    """Ask about version, zones, skills, one skill by itself, both shapes of the settings, groups and contacts."""
     version = yield from probe(
         "version", _version(), "set `version` in tenant.yaml to one that answers"
     )
@@ -24,6 +25,9 @@ def examine() -> Exchange[tuple[Check, ...]]:
         "time zones", _zones(), "update the package tzlocal, or leave that zone out of manifests"
     )
     skills = yield from probe("skills", _skills(), f"STRATEGY: {_ASSUMED}")
+    alone = yield from probe(
+        "one skill", _alone(), "nothing can be applied: each write is verified by this call"
+    )
     shapes = yield from probe(
         "settings in bulk",
         _shapes(),
@@ -33,7 +37,7 @@ def examine() -> Exchange[tuple[Check, ...]]:
     contacts = yield from probe(
         "contacts", _contacts(), f"CONTACTS, INTERVAL_START: {_ASSUMED}; only optimize needs them"
     )
-    return version, zones, skills, shapes, groups, contacts
+    return version, zones, skills, alone, shapes, groups, contacts
 
 
 def _asked(call: Call) -> Exchange[Answer]:
@@ -67,16 +71,30 @@ def _is_known(windows: str) -> bool:
 def _managed() -> Exchange[list[str]]:
     answer = yield from _asked(reading.skills_call())
     rows = answer.rows(*assumed.SKILLS)
-    return [answer.id(row, "skillId") for row in rows if reading.unfit(row) is None]
+    return [answer.id(row, "skillId") for row in rows if reading.unfit(answer, row) is None]
 
 
 def _skills() -> Exchange[str]:
     answer = yield from _asked(reading.skills_call())
     rows = answer.rows(*assumed.SKILLS)
-    fit = sum(reading.unfit(row) is None for row in rows)
+    fit = sum(reading.unfit(answer, row) is None for row in rows)
     if rows and not fit:
         raise answer.wrong(f"none of the first {len(rows)} is a {assumed.STRATEGY} skill")
     return f"{fit} of the first {len(rows)} can be managed"
+
+
+def _alone() -> Exchange[str]:
+    """Ask for one skill as a read-back does, and hold it against the list."""
+    keys = yield from _managed()
+    if not keys:
+        return "no skill to ask for"
+    key = keys[0]
+    answer = yield from _asked(object_call(reading.skill_path(key)))
+    row = reading.skill_of(answer, key)
+    why = reading.unfit(answer, row)
+    if why is not None:
+        raise answer.wrong(f"it is listed as one that can be managed; by itself: {why}")
+    return f"skill {key} is {'running' if reading.is_running(answer, row) else 'not running'}"
 
 
 def _shapes() -> Exchange[str]:
@@ -109,7 +127,7 @@ def _contacts() -> Exchange[str]:
     answer = yield from _asked(contacts_call(end - timedelta(days=1), end))
     rows = answer.rows(*assumed.CONTACTS)
     for row in rows:
-        answer.instant(row, *assumed.INTERVAL_START)
+        answer.start(row)
     return f"{len(rows)} intervals in the last day"
 
 
@@ -120,9 +138,10 @@ def roundtrip(key: str) -> Exchange[Check]:
 
 
 def _written_back(key: str) -> Exchange[str]:
-    skill = yield from _asked(Call("GET", reading.skill_path(key)))
-    why = reading.unfit(skill.body)
-    if why is not None or skill.body.get("isRunning") is True:
+    skill = yield from _asked(object_call(reading.skill_path(key)))
+    row = reading.skill_of(skill, key)
+    why = reading.unfit(skill, row)
+    if why is not None or reading.is_running(skill, row):
         raise skill.wrong(why or "the skill is running: choose one that is not")
     path = reading.skill_path(key, "parameters", PACE.path)
     before = PACE.inner((yield from _asked(Call("GET", path))).reply.json)

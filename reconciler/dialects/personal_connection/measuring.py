@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
 
-from reconciler.dialects.base import Bucket, Call, Exchange
-from reconciler.dialects.personal_connection import assumed, reading
+from reconciler.dialects import answers
+from reconciler.dialects.base import Bucket, Call, Exchange, Measured
+from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import Answer
 
 
@@ -15,19 +16,20 @@ def contacts_call(start: datetime, end: datetime) -> Call:
     """Return the call for what was dialed in [start, end)."""
     params = {"startDate": _text(start), "endDate": _text(end)}
     path = "/wfm-data/skills/dialer-contacts"
-    return Call("GET", path, params=params, expects=reading.LISTED)
+    return Call("GET", path, params=params, expects=answers.LISTED)
 
 
-def metrics(key: str, start: datetime, end: datetime) -> Exchange[tuple[Bucket, ...]]:
+def metrics(key: str, start: datetime, end: datetime) -> Exchange[Measured]:
     """Read the hours of [start, end) of one skill: dials, connects, abandons and the handle time of what was connected."""
     calls = tuple(contacts_call(low, high) for low, high in _spans(start, end))
     replies = (yield calls) if calls else ()
-    return tuple(
-        _bucket(answer, row)
+
+    rows = (
+        (answer, row)
         for answer in map(Answer, calls, replies)
         for row in answer.rows(*assumed.CONTACTS)
-        if answer.id(row, "skillId") == key
     )
+    return answers.measured(rows, partial(_bucket, key))
 
 
 def _spans(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
@@ -37,17 +39,17 @@ def _spans(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]
         start += span
 
 
-def _bucket(answer: Answer, row: Mapping[str, Any]) -> Bucket:
-    counts = (int(answer.number(row, name)) for name in ("dials", "connects", "abandons"))
-    attempts, answers, abandons = counts
-    handle_time_s = answer.number(row, "connectsAHT")
+def _bucket(key: str, answer: Answer, row: answers.Row) -> Bucket | None:
+    """Return an hour of the skill; `None` when the row is about another one."""
+    if answer.id(row, "skillId") != key:
+        return None
     return Bucket(
-        start=answer.instant(row, *assumed.INTERVAL_START),
-        attempts=attempts,
-        answers=answers,
-        abandons=abandons,
+        start=answer.start(row),
+        attempts=answer.whole(row, "dials") or 0,
+        answers=answer.whole(row, "connects") or 0,
+        abandons=answer.whole(row, "abandons") or 0,
         agents=None,
-        handle_time_s=handle_time_s or None,
+        handle_time_s=answer.duration_s(row, "connectsAHT") or None,
     )
 
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
+from reconciler.dialects.answers import (
+    LISTED,
+    NOT_FOUND,
+    Part,
+    Row,
+    by_skip,
+    known,
+    object_call,
+)
 from reconciler.dialects.base import Call, Exchange, Live, ScrubList
 from reconciler.dialects.personal_connection import assumed
-from reconciler.dialects.personal_connection.answers import TOP, Answer, pages
+from reconciler.dialects.personal_connection.answers import TOP, Answer, explain
 from reconciler.dialects.personal_connection.blocks import BLOCKS
+from reconciler.errors import ApiError
 from reconciler.models.skill import canonical_skill
 from reconciler.models.zones import iana_name
 
-NOT_FOUND: Final = 404
-LISTED: Final = frozenset({200, 204})
-
-Part = dict[str, Any]
-Rows = Sequence[Mapping[str, Any]]
+Settings = dict[str, Any]
+"""What a skill's blocks hold, by the names of a body."""
 
 
 def skill_path(key: str, *rest: str) -> str:
@@ -54,7 +61,7 @@ def groups_call() -> Call:
 
 def block_calls(key: str) -> tuple[Call, ...]:
     """Return the calls for a skill's blocks, in their order."""
-    return tuple(Call("GET", skill_path(key, "parameters", block.path)) for block in BLOCKS)
+    return tuple(object_call(skill_path(key, "parameters", block.path)) for block in BLOCKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,7 @@ def unit_of(answer: Answer) -> Unit:
         zones = frozenset(
             iana_name(answer.text(row, "standardName")) for row in listed if isinstance(row, dict)
         )
-    return Unit(iana_name(zone), zones, units[0].get("allowPredictiveDialing") is True)
+    return Unit(iana_name(zone), zones, answer.flag(units[0], "allowPredictiveDialing"))
 
 
 # --- DNC groups ---------------------------------------------------------------------------------------------------------
@@ -105,9 +112,12 @@ class Groups:
 def read_groups(answer: Answer) -> Exchange[Groups]:
     """Read who obeys which group: there is no look-up by skill, so every group is scanned."""
     lists = {}
-    for row in answer.rows(*assumed.GROUPS):
-        active = row.get("isActive") is True and row.get("isRemoved") is not True
-        group = answer.id(row, "dncGroupId")
+    unpaged = assumed.GROUPS_COME_WHOLE
+    rows = yield from by_skip(
+        answer, "dncGroupId", *assumed.GROUPS, top=TOP, may_be_unpaged=unpaged
+    )
+    for group, row in rows.items():
+        active = answer.flag(row, "isActive") and not answer.flag(row, "isRemoved")
         name, at = answer.text(row, "dncGroupName"), answer.text(row, "lastUpdateTime")
         lists[group] = ScrubList(group, name, "ACTIVE" if active else "INACTIVE", at or None)
     of_skill: dict[str, tuple[str, ...]] = {}
@@ -125,25 +135,29 @@ def read_members(groups: Sequence[str]) -> Exchange[dict[str, frozenset[str]]]:
     found = {}
     for group, call, reply in zip(groups, calls, replies, strict=True):
         answer = Answer(call, reply)
-        rows = yield from pages(answer, "skillId", *assumed.SCRUBBED)
-        found[group] = frozenset(answer.id(row, "skillId") for row in rows)
+        rows = yield from by_skip(answer, "skillId", *assumed.SCRUBBED, top=TOP)
+        found[group] = frozenset(rows)
     return found
 
 
 # --- settings -----------------------------------------------------------------------------------------------------------
 
 
-def settings_of(keys: Sequence[str], bulk: Answer) -> Exchange[dict[str, Part]]:
-    """Return the settings of skills: from the bulk answer where it holds them all and says the same as the blocks of one of them."""
-    found = of_bulk(bulk)
-    if keys and found is not None and set(keys) <= set(found):
-        sample = yield from of_blocks(keys[:1])
-        if sample[keys[0]] == found[keys[0]]:
-            return {key: found[key] for key in keys}
-    return (yield from of_blocks(keys))
+def settings_of(keys: Sequence[str], bulk: Answer) -> Exchange[dict[str, Settings]]:
+    """Return the settings of skills: from the bulk answer where it says the same as the blocks of one of them.
+
+    A skill that the bulk answer lacks is read block by block: it may have been created just now.
+    """
+    found = of_bulk(bulk) or {}
+    held = {key: found[key] for key in keys if key in found}
+    for key in [*held][:1]:
+        sample = yield from of_blocks([key])
+        held = held if sample[key] == held[key] else {}
+    rest = yield from of_blocks([key for key in keys if key not in held])
+    return {key: held[key] if key in held else rest[key] for key in keys}
 
 
-def of_bulk(answer: Answer) -> dict[str, Part] | None:
+def of_bulk(answer: Answer) -> dict[str, Settings] | None:
     """Return what a bulk answer says, by skill; `None` when there is none, or its shape is another one."""
     if answer.reply.status == NOT_FOUND:
         return None
@@ -156,11 +170,11 @@ def of_bulk(answer: Answer) -> dict[str, Part] | None:
             }
             for row in answer.rows(*assumed.SKILLS)
         }
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (ApiError, AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
-def of_blocks(keys: Sequence[str]) -> Exchange[dict[str, Part]]:
+def of_blocks(keys: Sequence[str]) -> Exchange[dict[str, Settings]]:
     """Read the blocks of each skill, all at once."""
     calls = tuple(call for key in keys for call in block_calls(key))
     replies = (yield calls) if calls else ()
@@ -171,16 +185,16 @@ def of_blocks(keys: Sequence[str]) -> Exchange[dict[str, Part]]:
     }
 
 
-def part_of(answers: Iterable[Answer]) -> Part:
+def part_of(answers: Iterable[Answer]) -> Settings:
     """Return the settings that a skill's blocks hold.
 
     Raises:
         ApiError: one is not as the contract says.
     """
-    found: Part = {}
+    found: Settings = {}
     for block, answer in zip(BLOCKS, answers, strict=True):
         try:
-            found |= block.read(block.inner(answer.reply.json))
+            found |= block.read(block.inner(known(answer, explain).reply.json))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             said = str(error) if isinstance(error, KeyError) else "a field of another type"
             raise answer.wrong(f"{block.name} is not as it should be: {said}") from None
@@ -190,24 +204,53 @@ def part_of(answers: Iterable[Answer]) -> Part:
 # --- skills -------------------------------------------------------------------------------------------------------------
 
 
-def unfit(row: Mapping[str, Any]) -> str | None:
+def skill_of(answer: Answer, key: str) -> Row:
+    """Return what an answer says of one skill, which some versions wrap in a list.
+
+    Raises:
+        UnknownObject: there is no such skill.
+        ApiError: the answer is about another one.
+    """
+    row = known(answer, explain).one(*assumed.SKILLS)
+    if answer.id(row, "skillId") != key:
+        raise answer.wrong(f"the answer is not about skill {key}")
+    return row
+
+
+def unlisted(keys: Sequence[str]) -> Exchange[dict[str, Row]]:
+    """Read skills that the list does not show, each by itself; only its own 404 makes one absent."""
+    calls = tuple(object_call(skill_path(key)) for key in keys)
+    replies = yield calls
+    return {
+        key: skill_of(answer, key)
+        for key, answer in zip(keys, map(Answer, calls, replies), strict=True)
+        if answer.reply.status != NOT_FOUND
+    }
+
+
+def unfit(answer: Answer, row: Part) -> str | None:
     """Return why a skill cannot be managed here; `None` when it can."""
     name = row.get("skillName")
-    if row.get("isOutbound") is not True:
+    if not answer.flag(row, "isOutbound"):
         return f'skill "{name}" takes calls and dials none, so it has no schedule: correct the id'
+    if row.get("isActive") is not None and not answer.flag(row, "isActive"):
+        return f'skill "{name}" is not active: activate it on the platform, or delete the manifest'
     if row.get("outboundStrategy") != assumed.STRATEGY:
         return f'skill "{name}" is no {assumed.STRATEGY} skill but {row.get("outboundStrategy") or "has no strategy"}: correct the id, or change the skill there'
     return None
 
 
-def live_of(
-    answer: Answer, row: Mapping[str, Any], settings: Part, unit: Unit, groups: Groups
-) -> Live:
+def is_running(answer: Answer, row: Part) -> bool:
+    """Return whether a skill dials now. The platform says it only of a skill that does: absent means no (contract, fact 7)."""
+    return answer.flag(row, "isRunning")
+
+
+def live_of(answer: Answer, row: Part, settings: Settings, unit: Unit, groups: Groups) -> Live:
     """Return a skill as the engine knows it: what is stored is what dials."""
     key = answer.id(row, "skillId")
     chosen = list(groups.of_skill.get(key, ()))
     stored = canonical_skill(
         {"skill_id": key, "timezone": unit.zone, **settings, "dnc_groups": chosen}
     )
-    name, running = answer.text(row, "skillName"), row.get("isRunning") is True
+    name, running = answer.text(row, "skillName"), is_running(answer, row)
     return Live(key=key, name=name, running=running, stored=stored)
