@@ -66,11 +66,18 @@ class Call:
         return f"{self.method} {self.path}"
 
 
+class NotJSON:
+    """The value of a body that is not JSON: neither a mapping nor a list nor `None`, so no reader takes it for an answer."""
+
+    MESSAGE = "the answer is not valid JSON"
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer: status, headers with lower-case names, the decoded JSON body (`None` when it is not JSON) and the platform's clock.
+    """One answer: status, headers with lower-case names, the decoded JSON body and the platform's clock.
 
     Attributes:
+        json: `None` when the body is empty; a `NotJSON` when it cannot be decoded, which is an error only for a caller that reads the body.
         at: the `Date` header; `None` when the platform sent none.
     """
 

@@ -53,9 +53,9 @@ class Session:
         return self.keeping.notes if self.keeping else ()
 
     async def read(self) -> tuple[Snapshot, float]:
-        """Return what the platform holds, and how far its clock is ahead of ours, in seconds."""
+        """Return what the platform holds, and how far its clock is certainly ahead of ours, in seconds: negative when it is behind."""
         snapshot = await self.client.run(self.dialect.read())
-        return snapshot, (snapshot.at - self.world.now()).total_seconds()
+        return snapshot, self.client.skew(self.world.now()).certain_s
 
 
 @asynccontextmanager

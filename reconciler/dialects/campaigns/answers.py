@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from reconciler.dialects.base import Call, Exchange, Reply
+from reconciler.dialects.base import Call, Exchange, NotJSON, Reply
 from reconciler.dialects.campaigns.kind import instant
 from reconciler.errors import ApiError
 
@@ -27,7 +27,8 @@ class Answer:
 
     def wrong(self, what: str) -> ApiError:
         """Return the error for an answer that is not what the contract says."""
-        return ApiError(self.reply.status, self.call.where, [what])
+        garbled = isinstance(self.reply.json, NotJSON)
+        return ApiError(self.reply.status, self.call.where, [NotJSON.MESSAGE if garbled else what])
 
     @property
     def body(self) -> dict[str, Any]:

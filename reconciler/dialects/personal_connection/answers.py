@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from reconciler.dialects.base import JSON, Call, Exchange, Reply
+from reconciler.dialects.base import JSON, Call, Exchange, NotJSON, Reply
 from reconciler.dialects.personal_connection import assumed
 from reconciler.errors import ApiError
 
@@ -32,7 +32,8 @@ class Answer:
 
     def wrong(self, what: str) -> ApiError:
         """Return the error for an answer that is not what the contract says."""
-        return ApiError(self.reply.status, self.call.where, [what])
+        garbled = isinstance(self.reply.json, NotJSON)
+        return ApiError(self.reply.status, self.call.where, [NotJSON.MESSAGE if garbled else what])
 
     @property
     def body(self) -> dict[str, Any]:
