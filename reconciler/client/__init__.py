@@ -116,7 +116,9 @@ class Client:
             dialect,
             settings.credentials,
             settings.variables,
-            site=Site(settings.base_url, settings.options.api_version),
+            site=Site(
+                settings.base_url, settings.options.api_version, settings.options.api_versions
+            ),
             run=self.run,
             monotonic=monotonic,
         )

@@ -13,15 +13,18 @@ dialect is tested from stored samples, and a second one touches no other room.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from reconciler import pacing
 from reconciler.dialects.kinds import Kind
 from reconciler.errors import ReconcileError
 from reconciler.models import Body
+
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 JSON: TypeAlias = Any
 """A decoded JSON value. The only `Any` at this border."""
@@ -98,12 +101,34 @@ class Token:
     Attributes:
         base: what stands before the path of each call that carries it: scheme, host and prefix, under the same rule as
             `Call.origin`; `None` is the tenant's URL.
+        bases: the same for the calls of one endpoint group, by the first part of their path, where it is another one.
+        assumed: what the platform did not say of it and the dialect assumed, in words, for `doctor`.
     """
 
     value: str = field(repr=False)
     expires_in_s: float
     scopes: frozenset[str] = frozenset()
     base: str | None = None
+    bases: Mapping[str, str] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+
+    def base_for(self, path: str) -> str | None:
+        """Return what stands before `path`."""
+        return self.bases.get(path.split("/", 2)[1], self.base) if self.bases else self.base
+
+
+def lifetime_s(value: JSON, default: float) -> tuple[float, tuple[str, ...]]:
+    """Return the seconds that `expires_in` gives a token, as a number or a text, and what had to be assumed of it.
+
+    Raises:
+        ValueError: it is neither, and not absent either.
+    """
+    text = "0" if value is None or value == "" else str(value)
+    if isinstance(value, bool) or not _SECONDS.fullmatch(text):
+        raise ValueError("`expires_in` is not a number of seconds")
+    if float(text) > 0:
+        return float(text), ()
+    return default, (f"the token answer gives no expires_in: {default:.0f} s are assumed",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +138,12 @@ class Site:
     Attributes:
         url: scheme, host and port.
         version: of the API, where the tenant says it.
+        versions: of the endpoint groups that speak another one, by the first part of their path.
     """
 
     url: str
     version: int | None = None
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

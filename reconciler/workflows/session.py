@@ -79,6 +79,7 @@ async def opened(
         ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
         burst_s=URGENT_BURST_S if network.urgent else DEFAULT_BURST_S,
         api_version=folder.tenant.spec.version,
+        api_versions={str(group): v for group, v in folder.tenant.spec.versions.items()},
     )
     settings = Settings.read(world.environ, folder.name, folder.tenant.spec.url, options=options)
     dialect = dialect_for(folder.tenant.spec.api)
