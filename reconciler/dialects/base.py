@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from reconciler import pacing
 from reconciler.dialects.kinds import Kind
-from reconciler.errors import ReconcileError
+from reconciler.errors import ApiError, ReconcileError
 from reconciler.models import Body
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -264,20 +264,41 @@ Bucket: TypeAlias = pacing.Bucket
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that the platform was asked about itself, for `doctor`: whether it is as we rely on, what it said, what to do if not."""
+    """One thing that the platform was asked about itself, for `doctor`.
+
+    Attributes:
+        name: what was asked.
+        holds: nothing that reconcile needs is missing.
+        said: what the platform answered, in words.
+        advice: what to do, where something is to be done or known.
+        note: worth a line although it holds: the platform differs in a way that reconcile makes up for, or the check was not made.
+        exit_code: of the failure.
+    """
 
     name: str
     holds: bool
     said: str
     advice: str = ""
+    note: bool = False
+    exit_code: int = 1
 
 
-def probe(name: str, asking: Exchange[str], advice: str) -> Exchange[Check]:
-    """Return what came of asking: its answer in words, or why there is none. One that fails keeps no other from being asked."""
+def probe(
+    name: str, asking: Exchange[str], advice: str, *, optional: bool = False
+) -> Exchange[Check]:
+    """Return what came of asking: its answer in words, or why there is none. One that fails keeps no other from being asked.
+
+    Args:
+        name: what is asked.
+        asking: asks it.
+        advice: what to do when it fails.
+        optional: reconcile does as well without it, so that an answer that says no is a note.
+    """
     try:
         said = yield from asking
     except ReconcileError as error:
-        return Check(name, holds=False, said=str(error), advice=advice)
+        note = optional and isinstance(error, ApiError)
+        return Check(name, note, str(error), advice, note=note, exit_code=error.exit_code)
     return Check(name, holds=True, said=said)
 
 

@@ -128,7 +128,7 @@ def test_a_refresh_token_is_good_for_another_token(caller, name):
 )
 def test_a_path_may_differ_in_letter_case_and_double_its_slashes(caller, path):
     assert caller.call("GET", path, root="").status_code in {200, 204}
-    assert caller.call("GET", f"{path}/nowhere", root="").status_code == 404
+    assert caller.call("GET", f"{path}/nowhere", root="").status_code in {404, 405}
 
 
 def test_another_secret_is_refused(caller):

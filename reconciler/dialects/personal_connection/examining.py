@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from reconciler.dialects.base import Call, Check, Exchange, probe
 from reconciler.dialects.personal_connection import assumed, reading
@@ -28,6 +29,7 @@ def examine() -> Exchange[tuple[Check, ...]]:
         "settings in bulk",
         _shapes(),
         "nothing to do: every skill's blocks are read, which takes three calls a skill",
+        optional=True,
     )
     groups = yield from probe("DNC groups", _groups(), f"GROUPS, SCRUBBED: {_ASSUMED}")
     contacts = yield from probe(
@@ -113,6 +115,20 @@ def _contacts() -> Exchange[str]:
     return f"{len(rows)} intervals in the last day"
 
 
+def _skill_row(answer: Answer) -> dict[str, Any]:
+    """Return the skill that an answer is, or holds as the only one of a list."""
+    found = answer.body.get("skills", answer.body)
+    row = found[0] if isinstance(found, list) and len(found) == 1 else found
+    if not isinstance(row, dict):
+        raise answer.wrong("the answer is not about one skill")
+    return row
+
+
+def _may_run(row: Mapping[str, Any]) -> bool:
+    """Whether a skill may be running: whatever is not plainly false counts as running, for a write acts at once."""
+    return str(row.get("isRunning")).strip().lower() not in {"none", "false", "0", ""}
+
+
 def roundtrip(key: str) -> Exchange[Check]:
     """Write the pacing of a skill back byte for byte and read it again. A skill that runs is left alone."""
     advice = "look at the skill: what was read is what was sent"
@@ -121,8 +137,9 @@ def roundtrip(key: str) -> Exchange[Check]:
 
 def _written_back(key: str) -> Exchange[str]:
     skill = yield from _asked(Call("GET", reading.skill_path(key)))
-    why = reading.unfit(skill.body)
-    if why is not None or skill.body.get("isRunning") is True:
+    row = _skill_row(skill)
+    why = reading.unfit(row)
+    if why is not None or _may_run(row):
         raise skill.wrong(why or "the skill is running: choose one that is not")
     path = reading.skill_path(key, "parameters", PACE.path)
     before = PACE.inner((yield from _asked(Call("GET", path))).reply.json)
