@@ -134,6 +134,24 @@ def test_a_call_goes_on_when_another_process_ends_its_tokens_again_and_again():
     assert max(waits[1:]) > 0.1
 
 
+def test_another_process_that_signs_in_does_not_end_a_run():
+    """Only the newest token is good, and somebody else takes one at every third request."""
+    others = 0
+
+    def check(request):
+        nonlocal others
+        calls = platform.counts[READ.path]
+        if calls % 3 == 0:
+            others += 1
+            return httpx.Response(401, json={"error": "invalid_token"})
+        return httpx.Response(200, json={})
+
+    platform = Platform([check] * 10_000)
+    replies = converse(platform, *[READ] * 300)
+    assert {reply.status for reply in replies} == {200}
+    assert 1 < platform.counts[TOKEN_PATH] <= others + 1
+
+
 def test_calls_whose_tokens_are_all_refused_end_within_one_budget():
     def refuse(_):
         return httpx.Response(401, json={})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.client.clock import DATE_RESOLUTION_S, PlatformClock
+from reconciler.client.clock import DATE_RESOLUTION_S, PlatformClock, Skew
 from reconciler.dialects.base import Call, Reply
+from reconciler.workflows.session import Session
 from tests.fake_platform import client_of, now, play, send
 
 START = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -56,6 +58,29 @@ def test_a_long_read_at_a_slow_pace_shows_no_skew():
             return client.skew(START + timedelta(seconds=now())).certain_s
 
     assert play(main()) == 0.0
+
+
+def test_a_plan_is_told_what_was_measured_around_one_request_and_not_across_the_read():
+    """The read ends 161 s after the platform's last `Date`, and the clocks agree."""
+
+    class Measured:
+        async def run(self, _: object) -> object:
+            return SimpleNamespace(at=START - timedelta(seconds=161))
+
+        def skew(self, our_now: datetime) -> Skew:
+            assert our_now == START
+            return Skew(0.4, 1.2)
+
+    parts = dict.fromkeys(("folder", "settings", "git", "ledger"))
+    session = Session(
+        world=SimpleNamespace(now=lambda: START),
+        dialect=SimpleNamespace(read=lambda: None),
+        client=Measured(),
+        **parts,
+    )
+    snapshot, skew_s = play(session.read())
+    assert snapshot.at == START - timedelta(seconds=161)
+    assert skew_s == 0.0
 
 
 def test_an_answer_of_a_cache_says_nothing_of_the_clock():

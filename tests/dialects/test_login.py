@@ -16,6 +16,7 @@ from reconciler.dialects.base import Call, Credentials, NotJSON, Reply, Site, To
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection import login
+from reconciler.dialects.personal_connection.answers import failed_items
 from reconciler.errors import AccessError, ApiError, ReconcileError, Unavailable
 from reconciler.settings import Settings
 from tests.factories import NOW, converse, make_reply
@@ -253,3 +254,9 @@ def test_a_token_endpoint_that_is_no_url_is_an_error_of_the_platform():
     broken = make_reply({"token_endpoint": "https://["})
     with pytest.raises(ApiError, match="token_endpoint"):
         sign_in(Vendor(GOOD, openid_configuration=broken), who=BOTH)
+
+
+def test_a_body_that_is_not_json_is_no_error_where_nobody_needs_it():
+    reply = Reply(202, {"content-type": "application/json"}, NotJSON(), NOW)
+    assert converse(pc.silence("4001", token="k"), (reply,))[0] is None
+    assert list(failed_items(reply.json)) == []

@@ -13,7 +13,7 @@ from reconciler.dialects.personal_connection.blocks import PACE
 from reconciler.dialects.personal_connection.measuring import contacts_call
 from reconciler.models.zones import iana_name, windows_name
 
-_ASSUMED: Final = "correct it in personal_connection/assumed.py"
+_ASSUMED: Final = "correct it in personal_connection/assumed.py, or set the version that this endpoint speaks in `versions` of tenant.yaml"
 
 
 def examine() -> Exchange[tuple[Check, ...]]:
