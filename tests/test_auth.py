@@ -171,9 +171,10 @@ def test_one_resource_that_refuses_every_token_ends_beside_others_that_do_not():
         return httpx.Response(401 if request.url.path == "/closed" else 200, json={})
 
     platform = Platform([check] * 1000)
-    calls = [call for _ in range(200) for call in (READ, Call("GET", "/closed"))]
+    calls = [Call("GET", "/closed"), *[READ] * 900]
     with pytest.raises(AccessError, match=r"^GET /closed: "):
-        converse(platform, *calls)
+        converse(platform, *calls, requests_per_second=20.0)
+    assert platform.counts["/closed"] == MOST_TOKENS
 
 
 def refused(status, error):
