@@ -81,6 +81,7 @@ class Tokens:
         self._token: Token | None = None
         self._usable_until = 0.0
         self._refused: str | None = None
+        self.refused_in_a_row = 0
 
     async def get(self) -> Token:
         """Return a token that is good for a request now.
@@ -99,6 +100,11 @@ class Tokens:
         """Forget `refused`, unless another task has replaced it already."""
         if self._token is refused:
             self._token = None
+            self.refused_in_a_row += 1
+
+    def accepted(self) -> None:
+        """Note that the platform took a token: what it refused before was ended by somebody else."""
+        self.refused_in_a_row = 0
 
     def _fresh(self) -> Token | None:
         return self._token if self._monotonic() < self._usable_until else None

@@ -99,6 +99,7 @@ class Options:
         proxy: http or https URL of a proxy (`--proxy`); the environment's proxies are ignored. It may hold a password.
         ca_bundle: PEM file to trust instead of the public authorities (`--ca-bundle`).
         api_version: the tenant's, where its API has versions.
+        api_versions: of the endpoint groups that speak another version, by the first part of their path.
     """
 
     requests_per_second: float = DEFAULT_RATE
@@ -109,6 +110,7 @@ class Options:
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     api_version: int | None = None
+    api_versions: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what no run could keep.

@@ -1,6 +1,7 @@
 """One token for all tasks, and what is said when there is none."""
 
 import asyncio
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -8,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.auth import Tokens
+from reconciler.client import MOST_TOKENS
 from reconciler.dialects.base import Call, Credentials, Site, Token
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import AccessError, ApiError, Unavailable
 from reconciler.settings import Variables
-from tests.fake_platform import SECRET, TOKEN, Platform, client_of, converse, play, send
+from tests.fake_platform import SECRET, TOKEN, Platform, client_of, converse, play, send, settings
 
 TOKEN_PATH = "/api/oauth2/token"
 READ = Call("GET", "/api/dialer/settings")
@@ -122,11 +124,57 @@ def test_a_refusal_that_comes_late_does_not_cost_the_others_their_new_token():
     assert platform.counts[TOKEN_PATH] == 2
 
 
-def test_a_token_that_is_refused_twice_ends_the_call():
-    platform = Platform([401, 401])
-    with pytest.raises(AccessError, match=r"^GET /api/dialer/settings: .* just issued \(401\)$"):
-        converse(platform, READ)
-    assert platform.counts[TOKEN_PATH] == 2
+def test_a_call_goes_on_when_another_process_ends_its_tokens_again_and_again():
+    platform = Platform([401] * (MOST_TOKENS - 1))
+    (reply,) = converse(platform, READ)
+    assert reply.status == 200
+    assert bearers(platform)[-1] == f"Bearer {TOKEN}-{MOST_TOKENS}"
+    waits = [later - earlier for earlier, later in pairwise(platform.times[1::2])]
+    assert waits[0] < 0.01  # the first refusal is renewed at once, the others after a back-off
+    assert max(waits[1:]) > 0.1
+
+
+def test_another_process_that_signs_in_does_not_end_a_run():
+    """Only the newest token is good, and somebody else takes one at every third request."""
+    others = 0
+
+    def check(request):
+        nonlocal others
+        calls = platform.counts[READ.path]
+        if calls % 3 == 0:
+            others += 1
+            return httpx.Response(401, json={"error": "invalid_token"})
+        return httpx.Response(200, json={})
+
+    platform = Platform([check] * 10_000)
+    replies = converse(platform, *[READ] * 300)
+    assert {reply.status for reply in replies} == {200}
+    assert 1 < platform.counts[TOKEN_PATH] <= others + 1
+
+
+def test_calls_whose_tokens_are_all_refused_end_within_one_budget():
+    def refuse(_):
+        return httpx.Response(401, json={})
+
+    platform = Platform([refuse] * 1000)
+    with pytest.raises(
+        AccessError, match=r"^GET /api/dialer/settings: .* in a row \(401\)"
+    ) as caught:
+        converse(platform, *[READ] * 50)
+    assert "CXONE_CLIENT_ID" in str(caught.value)
+    in_flight = settings().options.concurrency
+    assert platform.counts[TOKEN_PATH] <= MOST_TOKENS + in_flight
+
+
+def test_one_resource_that_refuses_every_token_ends_beside_others_that_do_not():
+    def check(request):
+        return httpx.Response(401 if request.url.path == "/closed" else 200, json={})
+
+    platform = Platform([check] * 1000)
+    calls = [Call("GET", "/closed"), *[READ] * 900]
+    with pytest.raises(AccessError, match=r"^GET /closed: "):
+        converse(platform, *calls, requests_per_second=20.0)
+    assert platform.counts["/closed"] == MOST_TOKENS
 
 
 def refused(status, error):
@@ -216,8 +264,8 @@ def test_any_run_of_refused_tokens_ends_in_an_answer_or_an_access_error(statuses
     try:
         (reply,) = converse(platform, READ)
     except AccessError:
-        assert statuses[:2] == [401, 401]
+        assert statuses[:MOST_TOKENS] == [401] * MOST_TOKENS
     else:
         assert reply.status == 200
-    assert platform.counts[TOKEN_PATH] <= 2
+    assert platform.counts[TOKEN_PATH] <= MOST_TOKENS
     assert SECRET not in str(bearers(platform))

@@ -101,7 +101,7 @@ def test_a_day_that_is_named_differs_from_the_daily_window(tmp_path):
         ({"metadata": ", retired: true"}, "a skill always holds a schedule, so none can be removed"),
         ({"metadata": ", campaign_name: x"}, "a skill's is called skill_name"),
         ({"tenant": TENANT.replace("version: 33, ", "")}, "version is required with api: personal-connection"),
-        ({"tenant": TENANT.replace("33", "29")}, "a whole number from 30 to 99"),
+        ({"tenant": TENANT.replace("33", "19")}, "a whole number from 20 to 99"),
     ],
 )  # fmt: skip
 def test_what_the_platform_cannot_hold_is_refused_with_the_reason_and_what_works(
@@ -124,6 +124,27 @@ def test_a_kind_of_another_api_is_refused_at_its_place(tmp_path):
 def test_a_version_is_for_the_api_that_has_versions(tmp_path):
     tenant = TENANT.replace("personal-connection", "campaigns")
     assert any("leave it away" in message for message in refused(tmp_path, tenant=tenant))
+
+
+@pytest.mark.parametrize("version", [20, 33, 99])
+def test_an_endpoint_group_may_speak_another_version(tmp_path, version):
+    tenant = TENANT.replace("version: 33", f"version: 20, versions: {{dnc-groups: {version}}}")
+    spec = load(write(tmp_path, tenant=tenant)).tenant.spec
+    assert (spec.version, spec.versions) == (20, {"dnc-groups": version})
+
+
+@pytest.mark.parametrize(
+    ("tenant", "words"),
+    [
+        ("personal-connection, version: 33, versions: {dnc-groups: 19}", "from 20 to 99"),
+        ("personal-connection, version: 33, versions: {dnc: 30}", "business-unit, dnc-groups"),
+        ("personal-connection, version: 33, versions: 30", "a mapping of endpoint groups"),
+        ("campaigns, versions: {skills: 30}", "leave them away"),
+    ],
+)
+def test_a_version_of_an_endpoint_group_that_cannot_be_is_refused(tmp_path, tenant, words):
+    changed = TENANT.replace("personal-connection, version: 33", tenant)
+    assert any(words in message for message in refused(tmp_path, tenant=changed))
 
 
 def test_a_profile_may_not_name_a_skill(tmp_path):

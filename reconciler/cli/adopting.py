@@ -35,15 +35,18 @@ def import_(targets: tuple[str, ...], *, tenant: str | None, style: str, **netwo
 @click.option(
     "--roundtrip",
     metavar="NAME",
-    help="Also write this manifest's (or id's) settings back unchanged and read them again, where that changes nothing.",
+    help="Also write this manifest's (or id's) settings back unchanged and verify them. On the campaigns API nothing is written, and the report says so.",
 )
 @options.tenant
 @options.network
 @options.output
 def doctor(path: Path, *, style: str, **asked: Any) -> int:
-    """Sign in to the tenant at PATH, read, and say which facts that we rely on hold there, and what to do about each that does not.
+    """Check that the API of the tenant at PATH behaves as reconcile expects.
 
-    Writes nothing, but with --roundtrip.
+    Signs in, makes every read that plan and apply depend on, and says what to do about each check that fails. A note needs
+    no action. Exits 0 when no check fails. Writes nothing without --roundtrip.
+
+    Example: reconcile doctor schedules/acme
     """
     from reconciler.workflows import examining  # noqa: PLC0415 - see `reconciler.cli`
 

@@ -6,7 +6,7 @@
 |---|---|---|
 | no connection | again, within the budget | the same: nothing was sent |
 | reset, timeout, 5xx | again, within the budget | `UncertainWrite`: whoever wrote reads first |
-| 401 | again with a new token, once | the same: it was not executed |
+| 401 | again with another token, within a budget | the same: it was not executed |
 | 429 | again after the wait, until the deadline | the same: it was not executed |
 | 403, a redirect, a bad certificate | `AccessError` | the same, but a redirect is `UncertainWrite` |
 | anything else | `ApiError` | the same, but 2xx and 409 (key in flight) are `UncertainWrite` |
@@ -20,35 +20,37 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self, TypeVar
-from urllib.parse import urlsplit
 
 from reconciler.auth import Tokens
+from reconciler.client.clock import PlatformClock, Skew
 from reconciler.client.hosts import target
 from reconciler.client.lanes import Lanes, Lost, Transport, embedded, tcp
 from reconciler.client.pace import Pacer, equal_jitter, full_jitter, retry_after
+from reconciler.client.refusals import Refusals, is_trouble
 from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Site, Token
 from reconciler.errors import (
     AccessError,
-    ApiError,
     NotFinished,
     ReconcileError,
     TenantLocked,
     Unavailable,
-    UncertainWrite,
     safe,
 )
 from reconciler.settings import Settings
 
-__all__ = ["Client", "Transport", "embedded"]
+__all__ = ["Client", "Skew", "Transport", "embedded"]
 
 T = TypeVar("T")
 
 MOST_TRIES: Final = 8
 """Tries of one call that gets no usable answer."""
+
+MOST_TOKENS: Final = 5
+"""Tokens that one call, or all calls without a success between them, may see refused: another process that signs in with the same credentials ends ours."""
 
 DOWN_S: Final = 60.0
 """Seconds without any usable answer after which no call is tried again."""
@@ -65,7 +67,7 @@ class _Tries:
     began: float
     lost: int = 0
     refused: int = 0
-    renewed: bool = False
+    unauthorized: int = 0
 
 
 class Client:
@@ -114,13 +116,16 @@ class Client:
             dialect,
             settings.credentials,
             settings.variables,
-            site=Site(settings.base_url, settings.options.api_version),
+            site=Site(
+                settings.base_url, settings.options.api_version, settings.options.api_versions
+            ),
             run=self.run,
             monotonic=monotonic,
         )
         self._lanes = Lanes(
             settings.base_url, settings.credentials, transport_factory or tcp(settings)
         )
+        self._refusals = Refusals(dialect, settings)
         self._free = asyncio.Semaphore(settings.options.concurrency)
         # One waits for its instant at a time: after a stall all that waited would leave together, beyond any burst.
         self._door = asyncio.Lock()
@@ -129,7 +134,7 @@ class Client:
         self._progress = progress
         self._told_at = float("-inf")
         self._down_since: float | None = None
-        self._clock: tuple[datetime, float] | None = None
+        self._clock = PlatformClock()
         self._may_write: Callable[[], Awaitable[bool]] | None = None
 
     async def __aenter__(self) -> Self:
@@ -146,10 +151,11 @@ class Client:
     @property
     def now(self) -> datetime | None:
         """The platform's clock: its last `Date` and our seconds since; `None` before the first answer."""
-        if self._clock is None:
-            return None
-        at, seen = self._clock
-        return at + timedelta(seconds=self._monotonic() - seen)
+        return self._clock.at(self._monotonic())
+
+    def skew(self, our_now: datetime) -> Skew:
+        """Return how far the platform's clock is ahead of ours, whose reading now is `our_now`."""
+        return self._clock.skew(our_now, self._monotonic())
 
     @property
     def left_s(self) -> float:
@@ -227,6 +233,8 @@ class Client:
             token = None if call.anonymous else await self._tokens.get()
             answer = await self._attempt(call, token)
             if isinstance(answer, Reply) and answer.status in call.expects:
+                if token is not None:
+                    self._tokens.accepted()
                 return answer
             await self._after(call, token, answer, tries)
 
@@ -255,11 +263,10 @@ class Client:
     def _heard(self, call: Call, reply: Reply, sent_at: float) -> None:
         """Learn what any answer tells about the platform: its clock, its limit, and that it is up."""
         now = self._monotonic()
-        if reply.at is not None:
-            self._clock = (reply.at, now)
+        self._clock.heard(reply, sent_at, now)
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             self._pacer.slow(sent_at, now)
-        if reply.status in call.expects or not _is_trouble(reply.status):
+        if reply.status in call.expects or not is_trouble(reply.status):
             self._down_since = None
 
     async def _after(
@@ -267,19 +274,38 @@ class Client:
     ) -> None:
         """Return when the call may be sent again, or raise what its answer means."""
         match answer:
-            case Reply(status=HTTPStatus.UNAUTHORIZED) if token and not tries.renewed:
-                tries.renewed = True
-                self._tokens.drop(token)
+            case Reply(status=HTTPStatus.UNAUTHORIZED) if token is not None:
+                await self._renew(call, token, tries)
             case Reply(status=HTTPStatus.TOO_MANY_REQUESTS):
                 await self._wait_as_told(call, answer, tries)
             case Lost(sent=False, again=True):
                 await self._retry(call, answer.reason, 0.0, tries)
             case Lost(again=True) if call.repeatable:
                 await self._retry(call, answer.reason, 0.0, tries)
-            case Reply(status=status) if call.repeatable and _is_trouble(status):
+            case Reply(status=status) if call.repeatable and is_trouble(status):
                 await self._retry(call, str(status), retry_after(answer) or 0.0, tries)
             case _:
-                raise self._error(call, token, answer)
+                if isinstance(answer, Reply) and answer.status == HTTPStatus.FORBIDDEN and token:
+                    self._tokens.drop(token)
+                raise self._refusals.error(call, token, answer)
+
+    async def _renew(self, call: Call, sent: Token, tries: _Tries) -> None:
+        """Give up the token that was sent, unless another call has replaced it already; wait when it was not the first.
+
+        Raises:
+            AccessError: the budget is used up.
+        """
+        tries.unauthorized += 1
+        self._tokens.drop(sent)
+        refused = max(tries.unauthorized, self._tokens.refused_in_a_row)
+        if refused >= MOST_TOKENS:
+            raise AccessError(
+                f"{safe(call.where)}: the platform refused {refused} new tokens in a row (401): check the rights of the client in "
+                f"{self._settings.variables.client_id}, and that no other process signs in with it all the time"
+            )
+        if refused > 1:
+            wait_s = full_jitter(refused - 2, self._rng.random())
+            await self._pause(wait_s, f"{safe(call.where)} was answered 401 and")
 
     async def _wait_as_told(self, call: Call, reply: Reply, tries: _Tries) -> None:
         told = retry_after(reply) or 0.0
@@ -330,72 +356,3 @@ class Client:
             )
         if seconds > 0:
             await self._sleep(seconds)
-
-    def _error(self, call: Call, token: Token | None, answer: Reply | Lost) -> ReconcileError:
-        if isinstance(answer, Lost):
-            return self._lost(call, answer)
-        status = answer.status
-        if not call.repeatable and _is_open(status):
-            said = (*self._dialect.explain(answer), "whether it was executed is unknown")
-            return UncertainWrite(status, call.where, said)
-        if _is_redirect(status):
-            return self._redirected(call, answer)
-        if token is not None and status == HTTPStatus.UNAUTHORIZED:
-            return AccessError(
-                f"{safe(call.where)}: the platform refuses a token that it has just issued (401)"
-            )
-        if token is not None and status == HTTPStatus.FORBIDDEN:
-            self._tokens.drop(token)
-            return self._forbidden(call, answer)
-        return ApiError(status, call.where, self._dialect.explain(answer))
-
-    def _lost(self, call: Call, lost: Lost) -> ReconcileError:
-        if lost.untrusted:
-            return AccessError(
-                f"the certificate of the host in {self._settings.variables.url} is not trusted "
-                f"({safe(lost.reason, limit=100)}): check the host, or give the authority that signed it with --ca-bundle"
-            )
-        if call.repeatable:
-            return ApiError(lost.status, call.where, [lost.reason])
-        return UncertainWrite(
-            lost.status, call.where, [lost.reason, "whether it was executed is unknown"]
-        )
-
-    def _redirected(self, call: Call, reply: Reply) -> ReconcileError:
-        host = _host(reply.headers.get("location", ""))
-        return AccessError(
-            f"{safe(call.where)}: the platform redirects ({reply.status}) to {host}, and a redirect is never followed, "
-            f"because it would carry the token along: check the host in {self._settings.variables.url}"
-        )
-
-    def _forbidden(self, call: Call, reply: Reply) -> ReconcileError:
-        names = self._settings.variables
-        scope = self._dialect.missing_scope(reply)
-        lacks = f"the scope {safe(scope, limit=100)}" if scope else "a right that it does not name"
-        return AccessError(
-            f"{safe(call.where)}: the platform refuses it (403), for the client lacks {lacks}: have it granted to the "
-            f"client in {names.client_id}, and name it in {names.scope} if that is set"
-        )
-
-
-def _is_trouble(status: int) -> bool:
-    """Whether the server had a problem of its own, so that the same call may do better later."""
-    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
-
-
-def _is_redirect(status: int) -> bool:
-    return 300 <= status < 400 and status != HTTPStatus.NOT_MODIFIED  # noqa: PLR2004 - HTTP's class
-
-
-def _is_open(status: int) -> bool:
-    """Whether an unexpected answer to a write leaves open that it was executed. 409: an earlier attempt may still run."""
-    return _is_trouble(status) or status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.CONFLICT
-
-
-def _host(location: str) -> str:
-    """Return the host that a redirect names: its path and query may hold what must not be printed."""
-    try:
-        host = urlsplit(location).hostname
-    except ValueError:
-        host = None
-    return safe(host, limit=100) if host else "another path of the same host"

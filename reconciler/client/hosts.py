@@ -21,7 +21,7 @@ def target(
     Raises:
         AccessError: the call, or the token that it carries, leads to a host that nobody allowed.
     """
-    base = call.origin or (token.base if token is not None else None)
+    base = call.origin or (token.base_for(call.path) if token is not None else None)
     if base is None:
         return settings.base_url
     if _is_allowed(base, settings, vendor_domains):

@@ -19,7 +19,7 @@ import httpx
 
 from reconciler._version import __version__
 from reconciler.client.pace import http_date
-from reconciler.dialects.base import JSON, Call, Credentials, Reply, Token
+from reconciler.dialects.base import JSON, Call, Credentials, NotJSON, Reply, Token
 from reconciler.errors import UsageError, safe
 from reconciler.settings import Settings
 
@@ -107,18 +107,15 @@ class Lanes:
 
     def _answer(
         self, call: Call, token: Token | None, response: httpx.Response, body: bytes
-    ) -> Reply | Lost:
+    ) -> Reply:
         status, headers = response.status_code, dict(response.headers.items())
-        expected = status in call.expects
-        if not expected:
+        if status not in call.expects:
             headers = {name: self._hidden(text, token) for name, text in headers.items()}
             body = self._hidden(body.decode(errors="replace"), token).encode()
         try:
             value = parse(body) if body.strip() else None
         except ValueError:
-            if expected and "json" in headers.get("content-type", ""):
-                return Lost("the answer is not valid JSON", again=False, status=status)
-            value = None
+            value = NotJSON()
         return Reply(status, headers, value, http_date(headers.get("date")), empty=not body.strip())
 
     def _hidden(self, text: str, token: Token | None) -> str:
@@ -241,7 +238,7 @@ def parse(body: bytes) -> JSON:
     Raises:
         ValueError: it is no such value.
     """
-    text = body.decode("utf-8-sig")
+    text = body.decode("utf-8-sig")  # some servers put a byte order mark before the value
     try:
         value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, TypeVar
 
 from reconciler import scalars
-from reconciler.dialects.base import JSON, Bucket, Call, Exchange, Measured, Reply
+from reconciler.dialects.base import JSON, Bucket, Call, Exchange, Measured, NotJSON, Reply
 from reconciler.errors import ApiError, IncompleteList, UnknownObject
 
 T = TypeVar("T")
@@ -50,7 +50,8 @@ class Answer:
 
     def wrong(self, what: str) -> ApiError:
         """Return the error for an answer that is not what the contract says."""
-        return ApiError(self.reply.status, self.call.where, [what])
+        garbled = isinstance(self.reply.json, NotJSON)
+        return ApiError(self.reply.status, self.call.where, [NotJSON.MESSAGE if garbled else what])
 
     @property
     def is_empty(self) -> bool:

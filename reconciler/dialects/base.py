@@ -13,15 +13,18 @@ dialect is tested from stored samples, and a second one touches no other room.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from reconciler import pacing
 from reconciler.dialects.kinds import Kind
-from reconciler.errors import ReconcileError
+from reconciler.errors import ApiError, ReconcileError
 from reconciler.models import Body
+
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 JSON: TypeAlias = Any
 """A decoded JSON value. The only `Any` at this border."""
@@ -66,11 +69,18 @@ class Call:
         return f"{self.method} {self.path}"
 
 
+class NotJSON:
+    """The value of a body that is not JSON: neither a mapping nor a list nor `None`, so no reader takes it for an answer."""
+
+    MESSAGE = "the answer is not valid JSON"
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer: status, headers with lower-case names, the decoded JSON body (`None` when it is not JSON) and the platform's clock.
+    """One answer: status, headers with lower-case names, the decoded JSON body and the platform's clock.
 
     Attributes:
+        json: `None` when the body is empty; a `NotJSON` when it cannot be decoded, which is an error only for a caller that reads the body.
         at: the `Date` header; `None` when the platform sent none.
         empty: there is no body: unlike a body that is not JSON, that says something.
     """
@@ -93,12 +103,34 @@ class Token:
     Attributes:
         base: what stands before the path of each call that carries it: scheme, host and prefix, under the same rule as
             `Call.origin`; `None` is the tenant's URL.
+        bases: the same for the calls of one endpoint group, by the first part of their path, where it is another one.
+        assumed: what the platform did not say of it and the dialect assumed, in words, for `doctor`.
     """
 
     value: str = field(repr=False)
     expires_in_s: float
     scopes: frozenset[str] = frozenset()
     base: str | None = None
+    bases: Mapping[str, str] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+
+    def base_for(self, path: str) -> str | None:
+        """Return what stands before `path`."""
+        return self.bases.get(path.split("/", 2)[1], self.base) if self.bases else self.base
+
+
+def lifetime_s(value: JSON, default: float) -> tuple[float, tuple[str, ...]]:
+    """Return the seconds that `expires_in` gives a token, as a number or a text, and what had to be assumed of it.
+
+    Raises:
+        ValueError: it is neither, and not absent either.
+    """
+    text = "0" if value is None or value == "" else str(value)
+    if isinstance(value, bool) or not _SECONDS.fullmatch(text):
+        raise ValueError("`expires_in` is not a number of seconds")
+    if float(text) > 0:
+        return float(text), ()
+    return default, (f"the token answer gives no expires_in: {default:.0f} s are assumed",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +140,12 @@ class Site:
     Attributes:
         url: scheme, host and port.
         version: of the API, where the tenant says it.
+        versions: of the endpoint groups that speak another one, by the first part of their path.
     """
 
     url: str
     version: int | None = None
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,20 +279,41 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that the platform was asked about itself, for `doctor`: whether it is as we rely on, what it said, what to do if not."""
+    """One thing that the platform was asked about itself, for `doctor`.
+
+    Attributes:
+        name: what was asked.
+        holds: nothing that reconcile needs is missing.
+        said: what the platform answered, in words.
+        advice: what to do, where something is to be done or known.
+        note: worth a line although it holds: the platform differs in a way that reconcile makes up for, or the check was not made.
+        exit_code: of the failure.
+    """
 
     name: str
     holds: bool
     said: str
     advice: str = ""
+    note: bool = False
+    exit_code: int = 1
 
 
-def probe(name: str, asking: Exchange[str], advice: str) -> Exchange[Check]:
-    """Return what came of asking: its answer in words, or why there is none. One that fails keeps no other from being asked."""
+def probe(
+    name: str, asking: Exchange[str], advice: str, *, optional: bool = False
+) -> Exchange[Check]:
+    """Return what came of asking: its answer in words, or why there is none. One that fails keeps no other from being asked.
+
+    Args:
+        name: what is asked.
+        asking: asks it.
+        advice: what to do when it fails.
+        optional: reconcile does as well without it, so that an answer that says no is a note.
+    """
     try:
         said = yield from asking
     except ReconcileError as error:
-        return Check(name, holds=False, said=str(error), advice=advice)
+        note = optional and isinstance(error, ApiError)
+        return Check(name, note, str(error), advice, note=note, exit_code=error.exit_code)
     return Check(name, holds=True, said=said)
 
 

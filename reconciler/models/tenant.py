@@ -122,6 +122,11 @@ RuleId = Annotated[
 Level = Annotated[
     Literal["error", "warning", "info", "off"], Expects("error, warning, info or off")
 ]
+Version = Annotated[int, Field(ge=20, le=99), Expects("a whole number from 20 to 99")]
+EndpointGroup = Annotated[
+    Literal["business-unit", "dnc-groups", "skills", "timezones", "wfm-data"],
+    Expects("business-unit, dnc-groups, skills, timezones or wfm-data"),
+]
 Keys = Annotated[dict[str, Any], Expects("a mapping of keys")]
 
 
@@ -234,12 +239,13 @@ class TenantSpec(Strict):
     url: Url
     """The platform: `https://` and a host, or `sandbox:` for the embedded one. Must equal the URL beside the secret."""
 
-    version: Annotated[
-        int | None,
-        Field(ge=30, le=99, validate_default=True),
-        Expects("a whole number from 30 to 99"),
-    ] = None
+    version: Annotated[Version | None, Field(validate_default=True)] = None
     """Version of the personal-connection API that the tenant speaks, such as 33 for `v33.0`; required there, and only there."""
+
+    versions: Annotated[
+        dict[EndpointGroup, Version], Expects("a mapping of endpoint groups to versions")
+    ] = Field(default_factory=dict)
+    """Versions of the endpoint groups that the tenant speaks in another version, such as `{dnc-groups: 30}`; personal-connection only."""
 
     requests_per_second: Annotated[
         float, Field(gt=0, le=1000), Expects("above 0 and at most 1000 (requests per second)")
@@ -277,6 +283,13 @@ class TenantSpec(Strict):
         if api == "campaigns" and version is not None:
             raise ValueError("is for api: personal-connection alone; leave it away")
         return version
+
+    @field_validator("versions")
+    @classmethod
+    def _belong_to_their_api(cls, versions: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+        if versions and info.data.get("api") == "campaigns":
+            raise ValueError("are for api: personal-connection alone; leave them away")
+        return versions
 
     @field_validator("clock")
     @classmethod

@@ -21,9 +21,11 @@ from reconciler.sandbox.connection_login import (
     get_configuration,
     get_openid,
     post_access_key,
+    post_refresh,
     post_token,
 )
 from reconciler.sandbox.front import JSON_TYPE, Answer, Call, Front, Operation, mount
+from reconciler.sandbox.lenient import Lenient
 from reconciler.sandbox.skills import KNOWN_ZONES, SkillWorld
 from reconciler.sandbox.trouble import (
     Down,
@@ -42,8 +44,8 @@ try:
 except ImportError as error:
     raise SandboxMissing from error
 
-VERSIONS: Final = range(30, 35)
-"""Versions of the API that are spoken: v30.0 to v34.0."""
+VERSIONS: Final = range(20, 35)
+"""Versions of the API that are spoken: v20.0 to v34.0."""
 
 TOP: Final = 100
 """Rows of a page, at most."""
@@ -78,6 +80,7 @@ def create_connection_app(
         redirect_slashes=False,
     )
     mount(app, Front(world, drop, sleep, refuse=refusing), OPERATIONS)
+    app.add_middleware(Lenient, paths=[operation.path for operation in OPERATIONS])
     described.add_components(app)
     return app
 
@@ -361,6 +364,7 @@ OPERATIONS: Final = (
     ),
     _operation("POST", "/authentication/v1/token/access-key", post_access_key, None),
     _operation("POST", "/auth/token", post_token, None),
+    _operation("POST", "/public/user/refresh", post_refresh, None),
     _operation("GET", "/business-unit", get_unit, _READ),
     _operation("GET", "/timezones", get_zones, _READ),
     _operation("GET", "/skills", get_skills, _READ, query=("isActive", "skip", "top")),

@@ -15,6 +15,12 @@ from reconciler.sandbox.trouble import Invalid, NotFound, Unauthorized
 TOKEN_S: Final = 3600
 """Life of a token. A client must believe `expires_in`, not this."""
 
+REFRESH_S: Final = 7200
+"""Life of a refresh token. It ends no other token."""
+
+REFRESH_NAMES: Final = frozenset({"token", "refreshToken", "refresh_token"})
+"""Under which a refresh token is taken: nobody has verified which one the vendor reads."""
+
 APP_ID, APP_SECRET = "sandbox-app", "sandbox-app-secret"
 """The application of the second way to a token, in HTTP Basic."""
 
@@ -58,10 +64,32 @@ async def post_token(world: SkillWorld, call: Call) -> Answer:
     return _issue(world, form.get("username"), form.get("password"))
 
 
+async def post_refresh(world: SkillWorld, call: Call) -> Answer:
+    """Issue a token for a refresh token."""
+    if media_type(call.header("content-type")) != JSON_TYPE:
+        raise Invalid([("Content-Type", f"must be {JSON_TYPE}")])
+    body = load(call.raw)
+    if not isinstance(body, dict) or len(body) != 1 or not set(body) <= REFRESH_NAMES:
+        raise Invalid(
+            [("body", f"must hold one of {', '.join(sorted(REFRESH_NAMES))}, and no more")]
+        )
+    claims = world.claims(str(*body.values()))
+    client = world.clients().get(claims["sub"])
+    if claims.get("use") != "refresh" or client is None:
+        raise Unauthorized("invalid_grant")
+    return _issue(world, client.client_id, client.client_secret)
+
+
 def _issue(world: SkillWorld, key: object, secret: object) -> Answer:
     tenant = world.unit()["tenantId"]
     token = world.issue(str(key), str(secret), life_s=TOKEN_S, tenantId=tenant)
-    said = {"access_token": token.value, "token_type": "bearer", "expires_in": TOKEN_S}
+    said = {
+        "access_token": token.value,
+        "refresh_token": world.sign(token.client, REFRESH_S, use="refresh"),
+        "id_token": world.sign(token.client, TOKEN_S, use="id", tenantId=tenant),
+        "token_type": "bearer",
+        "expires_in": TOKEN_S,
+    }
     return Answer.of(said, headers={"Cache-Control": "no-store"})
 
 

@@ -14,7 +14,7 @@ JSON: TypeAlias = dict[str, Any]
 DESCRIPTION: Final = (
     "Personal Connection skills: a weekly schedule, calling hours by time zone, pacing, DNC groups. Strict: an unknown"
     " version, parameter or field is an error. A write replaces a whole block and acts at once; 206 says that a part of"
-    " it was not taken. The reason of a 404 stands in the header icStatusDescription alone."
+    " it was not taken. Paths may differ in letter case and double their slashes. The reason of a 404 stands in the header icStatusDescription alone."
 )
 
 _TEXT: JSON = {"type": "string"}
@@ -86,7 +86,22 @@ SCHEMAS: Final[JSON] = {
     ),
     "GeneralSettings": _object({"generalSettings": {"$ref": "#/components/schemas/General"}}),
     "Error": _object({"error": _TEXT, "error_description": _TEXT}),
-    "Token": _object({"access_token": _TEXT, "token_type": _TEXT, "expires_in": _COUNT}),
+    "Token": _object(
+        {
+            "access_token": _TEXT,
+            "refresh_token": _TEXT,
+            "id_token": _TEXT,
+            "token_type": _TEXT,
+            "expires_in": _COUNT,
+        }
+    ),
+    "RefreshToken": {
+        "type": "object",
+        "properties": dict.fromkeys(("token", "refreshToken", "refresh_token"), _TEXT),
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    },
     "AccessKey": _object({"accessKeyId": _TEXT, "accessKeySecret": _TEXT}),
     "PasswordGrant": {
         "type": "object",
@@ -133,6 +148,7 @@ _MORE: Final[dict[str, tuple[int, ...]]] = {
     "get_configuration": (200, 404),
     "post_access_key": (200,),
     "post_token": (200,),
+    "post_refresh": (200,),
     "get_unit": (200, 403, 404),
     "get_zones": (200, 403, 404),
     "get_skills": (200, 204, 403, 404),
@@ -160,6 +176,7 @@ _SAID: Final[dict[int, JSON]] = {
 _FOUND: Final[dict[str, JSON]] = {
     "post_access_key": _ref("Token"),
     "post_token": _ref("Token"),
+    "post_refresh": _ref("Token"),
     "get_zones": {"type": "array", "items": {"type": "object"}},
     "get_skills": _listed("skills"),
     "get_parameters": _listed("skills"),
@@ -234,6 +251,8 @@ def _body(handler: str, path: str) -> JSON:
         return {"application/json": {"schema": _ref(_BLOCKS[path.rpartition("/")[2]])}}
     if handler == "post_access_key":
         return {"application/json": {"schema": _ref("AccessKey")}}
+    if handler == "post_refresh":
+        return {"application/json": {"schema": _ref("RefreshToken")}}
     if handler == "post_token":
         return {"application/x-www-form-urlencoded": {"schema": _ref("PasswordGrant")}}
     return {}

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isinf
 from pathlib import Path
-from typing import Final
 from urllib.parse import urlsplit
 
 from reconciler import manifests
-from reconciler.dialects.base import Check, Token
-from reconciler.errors import ReconcileError, UsageError
+from reconciler.dialects.base import Check, Snapshot, Token
+from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.report import SKEW_SHOWN_S, Report, Row, Table, Tone, count
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
 from reconciler.workflows.world import Network, World
-
-FAILED: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,6 @@ async def run(world: World, asked: Request) -> Report:
     folder = manifests.load(asked.path, asked.tenant, may_be_empty=True)
     async with sessions.opened(world, folder, asked.network) as session:
         checks: list[Check] = []
-        code = 0
         try:
             checks.append(_signed_in(await session.client.sign_in(), session))
             checks += await session.client.run(session.dialect.examine())
@@ -55,32 +52,70 @@ async def run(world: World, asked: Request) -> Report:
             if asked.roundtrip is not None:
                 checks.append(await _written_back(session, asked.roundtrip))
         except ReconcileError as error:
-            checks.append(Check("stopped", holds=False, said=str(error)))
-            code = error.exit_code
-        return _report(folder.name, checks, code)
+            stopped = Check("stopped", holds=False, said=str(error), exit_code=error.exit_code)
+            checks.append(stopped)
+        return _report(folder.name, checks)
 
 
 def _signed_in(token: Token, session: Session) -> Check:
     host = urlsplit(token.base or session.settings.base_url).netloc
     scopes = ", ".join(sorted(token.scopes)) or "a role that it does not name"
     said = f"as {session.settings.variables.client_id} for {token.expires_in_s:.0f} s, with {scopes}; the API is at {host}"
-    return Check("signing in", holds=True, said=said)
+    advice = f"nothing to do while this works: {'; '.join(token.assumed)}" if token.assumed else ""
+    return Check("signing in", holds=True, said=said, advice=advice, note=bool(token.assumed))
 
 
 async def _read(session: Session) -> tuple[Check, ...]:
     """Read the tenant as `plan` does, and compare its clock with ours."""
-    snapshot, skew_s = await session.read()
+    snapshot, _ = await session.read()
     limits = ", ".join(f"{name} {limit:g}" for name, limit in sorted(snapshot.ceilings.items()))
     noun = next(iter(session.dialect.KINDS.values())).words.object
     holding = sum(live.stored is not None for live in snapshot.objects.values())
     found = f"{count(len(snapshot.objects), noun)}, {holding} with a schedule; {len(snapshot.unfit)} that cannot be managed; limits: {limits or 'none'}"
-    clock = f"{snapshot.at:%Y-%m-%d %H:%M:%S} UTC, {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} this machine's"
-    good = session.settings.in_process or abs(skew_s) <= SKEW_SHOWN_S
-    advice = "set this machine's clock: waivers and locks go by it"
     return (
         Check("reading", holds=True, said=found),
-        Check("clock", holds=good, said=clock, advice=advice),
+        await _read_alone(session, snapshot),
+        _clock(session),
     )
+
+
+def _clock(session: Session) -> Check:
+    """Compare the two clocks around one request. Which of them is wrong is not ours to say."""
+    skew = session.client.skew(session.world.now())
+    if isinf(skew.uncertainty_s):
+        return Check("clock", holds=True, said="no answer told the platform's clock", note=True)
+    side = "ahead of" if skew.seconds > 0 else "behind"
+    said = f"the platform's is {abs(skew.seconds):.1f} s {side} this machine's, give or take {skew.uncertainty_s:.1f} s"
+    good = session.settings.in_process or abs(skew.certain_s) <= SKEW_SHOWN_S
+    advice = "compare this machine's clock with a time server, and correct it only if it is wrong: waivers and locks go by it"
+    return Check("clock", holds=good, said=said, advice="" if good else advice)
+
+
+async def _read_alone(session: Session, snapshot: Snapshot) -> Check:
+    """Read one object by the calls that verify each write of it, and compare it with the list."""
+    name = "reading one by one"
+    known = snapshot.objects
+    wanted = [desired.key for desired in session.folder.desired if desired.key in known]
+    holding = [key for key, live in known.items() if live.stored is not None]
+    key = next(iter([*wanted, *holding, *known]), None)
+    if key is None:
+        return Check(name, holds=True, said="no object to read", note=True)
+    listed = known[key]
+    noun = next(iter(session.dialect.KINDS.values())).words.object
+    try:
+        alone = await session.client.run(session.dialect.read_one(key))
+    except ReconcileError as error:
+        advice = f"no write can be verified before {noun} {safe(key)} can be read by itself"
+        return Check(name, holds=False, said=str(error), advice=advice, exit_code=error.exit_code)
+    parts = ["name", "stored", "stored_id", "active_id"]
+    if listed.version and alone.version:  # a list may leave versions out
+        parts.append("version")
+    other = [part for part in parts if getattr(listed, part) != getattr(alone, part)]
+    if not other:
+        return Check(name, holds=True, said=f"{noun} {safe(key)} is what the list says")
+    said = f"{noun} {safe(key)} has another {', '.join(other)} than in the list"
+    advice = "run doctor again: if nobody changed it meanwhile, every write will look as if somebody else wrote"
+    return Check(name, holds=False, said=said, advice=advice)
 
 
 async def _written_back(session: Session, name: str) -> Check:
@@ -95,29 +130,36 @@ async def _written_back(session: Session, name: str) -> Check:
         return await session.client.run(session.dialect.roundtrip(key))
 
 
-def _report(tenant: str, checks: Sequence[Check], code: int) -> Report:
+def _row(check: Check) -> Row:
+    word, tone = ("fails", Tone.BAD) if not check.holds else ("holds", Tone.GOOD)
+    if check.holds and check.note:
+        word, tone = "note", Tone.WARN
+    advice = (check.advice,) if check.advice and tone is not Tone.GOOD else ()
+    return Row((word, check.name, check.said), tone, advice)
+
+
+def _report(tenant: str, checks: Sequence[Check]) -> Report:
+    """Return the report. The exit code is that of the failure that says most: a refused scope before a fact that does not hold."""
     failed = [check for check in checks if not check.holds]
-    rows = tuple(
-        Row(
-            ("holds" if check.holds else "fails", check.name, check.said),
-            Tone.GOOD if check.holds else Tone.BAD,
-            () if check.holds or not check.advice else (check.advice,),
-        )
-        for check in checks
-    )
-    verdict = (
-        f"{count(len(checks), 'check')}, {len(failed)} failed"
-        if failed
-        else f"{count(len(checks), 'check')}, all hold"
-    )
+    noted = sum(check.note for check in checks)
+    rows = tuple(map(_row, checks))
+    found = f"{len(failed)} failed" if failed else "all hold"
+    notes = f", {count(noted, 'note')}" if noted else ""
+    verdict = f"{count(len(checks), 'check')}, {found}{notes}"
     return Report(
         title=f"Doctor for tenant {tenant}",
         verdict=verdict,
         tone=Tone.BAD if failed else Tone.GOOD,
-        exit_code=code or (FAILED if failed else 0),
+        exit_code=max((check.exit_code for check in failed), default=0),
         tables=(Table("Checks", ("", "check", "found"), rows),),
         data=[
-            {"check": check.name, "holds": check.holds, "said": check.said, "advice": check.advice}
+            {
+                "check": check.name,
+                "holds": check.holds,
+                "note": check.note,
+                "said": check.said,
+                "advice": check.advice,
+            }
             for check in checks
         ],
     )

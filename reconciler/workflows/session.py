@@ -53,13 +53,13 @@ class Session:
         return self.keeping.notes if self.keeping else ()
 
     async def read(self) -> tuple[Snapshot, float]:
-        """Return what the platform holds, and how far its clock is ahead of ours, in seconds.
+        """Return what the platform holds, and how far its clock is certainly ahead of ours, in seconds: negative when it is behind.
 
         What a manifest names and no list shows is read by itself: a list may lag behind, and absence from it is no fact.
         """
         named = tuple(each.key for each in self.folder.desired)
         snapshot = await self.client.run(self.dialect.read(named))
-        return snapshot, (snapshot.at - self.world.now()).total_seconds()
+        return snapshot, self.client.skew(self.world.now()).certain_s
 
 
 @asynccontextmanager
@@ -83,6 +83,7 @@ async def opened(
         ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
         burst_s=URGENT_BURST_S if network.urgent else DEFAULT_BURST_S,
         api_version=folder.tenant.spec.version,
+        api_versions={str(group): v for group, v in folder.tenant.spec.versions.items()},
     )
     settings = Settings.read(world.environ, folder.name, folder.tenant.spec.url, options=options)
     dialect = dialect_for(folder.tenant.spec.api)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from reconciler.dialects.base import Call
+from reconciler.dialects.base import Call, NotJSON
 from tests.fake_platform import Platform, converse
 
 JSON = {"content-type": "application/json"}
@@ -32,7 +32,7 @@ def test_no_body_is_told_from_one_that_is_not_json(content, status):
 @pytest.mark.parametrize("content", [b"<html>sign in</html>", b"OK"])
 def test_a_page_of_a_proxy_is_no_empty_answer(content):
     reply = answered(content, headers={"content-type": "text/html"})
-    assert (reply.json, reply.empty) == (None, False)
+    assert (type(reply.json), reply.empty) == (NotJSON, False)
 
 
 def test_null_is_a_body():

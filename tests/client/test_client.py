@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.client import DOWN_S, MOST_TRIES, Client
-from reconciler.dialects.base import Call
+from reconciler.dialects import answers as campaigns_answers
+from reconciler.dialects.base import Call, NotJSON, Waiting
 from reconciler.dialects.campaigns import api as campaigns
+from reconciler.dialects.personal_connection import answers as skills_answers
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -513,15 +515,33 @@ def raw(body, kind="application/json", status=200):
     ids=range(8),
 )
 def test_an_answer_that_says_it_is_json_and_is_not_is_an_error(body):
-    error = failure(Platform([raw(body)]), READ)
-    assert type(error) is ApiError
-    assert "the answer is not valid JSON" in str(error)
-    assert type(failure(Platform([raw(body, status=201)]), WRITE)) is UncertainWrite
+    (reply,) = converse(Platform([raw(body)]), READ)
+    assert isinstance(reply.json, NotJSON)
+    for made in (campaigns_answers.Answer(READ, reply), skills_answers.Answer(READ, reply)):
+        with pytest.raises(ApiError, match="the answer is not valid JSON"):
+            _ = made.body
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
 @pytest.mark.parametrize("body", [b"<html>", b"Accepted", b"\xff"])
-def test_an_answer_that_does_not_say_it_is_json_may_be_anything(body):
-    assert converse(Platform([raw(body, "text/plain")]), READ)[0].json is None
+def test_an_answer_that_nobody_reads_may_be_anything_whatever_its_label_says(body, kind):
+    assert isinstance(converse(Platform([raw(body, kind)]), READ)[0].json, NotJSON)
+    assert converse(Platform([raw(body, kind, 201)]), WRITE)[0].status == 201
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+def test_a_locked_dialer_is_waited_for_however_its_500_is_labelled(kind):
+    platform = Platform([raw(b"dialer locked", kind, 500), httpx.Response(200, json={"lists": []})])
+
+    async def main():
+        async with client_of(platform) as client:
+            return await client.run(campaigns.activate("1001"))
+
+    assert play(main()) == Waiting("the dialer is locked")
+
+
+def test_a_byte_order_mark_before_json_is_no_part_of_it():
+    assert converse(Platform([raw(b'\xef\xbb\xbf{"a": 1}')]), READ)[0].json == {"a": 1}
 
 
 def test_an_empty_answer_has_no_value():

@@ -150,7 +150,7 @@ def settings_of(url):
 GRANTED = ok(b'{"access_token": "%s"}' % TOKEN.encode())
 
 
-@pytest.mark.parametrize("last", [b"", b"SMTP", ok()[:-3] + b"broken"])
+@pytest.mark.parametrize("last", [b"", b"SMTP", ok(extra=b"X-Line: broken\r\n")[:-3]])
 def test_a_real_connection_that_breaks_does_not_make_it_sing_either(last, caplog):
     caplog.set_level(logging.DEBUG)
     shown, kind = loopback(GRANTED, last)

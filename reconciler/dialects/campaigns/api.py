@@ -24,6 +24,7 @@ from reconciler.dialects.base import (
     Stored,
     Token,
     Waiting,
+    lifetime_s,
 )
 from reconciler.dialects.campaigns.answers import explain
 from reconciler.dialects.campaigns.examining import examine, roundtrip
@@ -69,6 +70,8 @@ HOSTS: Final[tuple[str, ...]] = ()
 METRICS_SPAN: Final = timedelta(days=92)
 EVENTS_PER_CALL: Final = 500
 TOKEN_LIFETIME_S: Final = 1800.0
+"""The documented life of a token, for an answer without `expires_in`."""
+
 ACCEPTED: Final = 202
 
 
@@ -90,9 +93,12 @@ def authenticate(credentials: Credentials, site: Site | None = None) -> Exchange
     value = answer.text(answer.body, "access_token")
     if not value or not (value.isascii() and value.isprintable()):
         raise answer.wrong("the answer holds no access_token that can be sent")
-    lifetime = answer.number(answer.body, "expires_in") or TOKEN_LIFETIME_S
+    try:
+        life_s, assumed = lifetime_s(answer.body.get("expires_in"), TOKEN_LIFETIME_S)
+    except ValueError as error:
+        raise answer.wrong(str(error)) from None
     scopes = (answer.text(answer.body, "scope") or "").split()
-    return Token(value, float(lifetime), frozenset(scopes))
+    return Token(value, life_s, frozenset(scopes), assumed=assumed)
 
 
 # --- writing ------------------------------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ from reconciler.dialects.personal_connection.blocks import PACE
 from reconciler.dialects.personal_connection.measuring import contacts_call
 from reconciler.models.zones import iana_name, windows_name
 
-_ASSUMED: Final = "correct it in personal_connection/assumed.py"
+_ASSUMED: Final = "correct it in personal_connection/assumed.py, or set the version that this endpoint speaks in `versions` of tenant.yaml"
 
 
 def examine() -> Exchange[tuple[Check, ...]]:
-    """Ask about version, zones, skills, one skill by itself, both shapes of the settings, groups and contacts."""
+    """Ask about version, zones, skills, both shapes of the settings, groups and contacts."""
     version = yield from probe(
         "version", _version(), "set `version` in tenant.yaml to one that answers"
     )
@@ -25,19 +25,17 @@ def examine() -> Exchange[tuple[Check, ...]]:
         "time zones", _zones(), "update the package tzlocal, or leave that zone out of manifests"
     )
     skills = yield from probe("skills", _skills(), f"STRATEGY: {_ASSUMED}")
-    alone = yield from probe(
-        "one skill", _alone(), "nothing can be applied: each write is verified by this call"
-    )
     shapes = yield from probe(
         "settings in bulk",
         _shapes(),
         "nothing to do: every skill's blocks are read, which takes three calls a skill",
+        optional=True,
     )
     groups = yield from probe("DNC groups", _groups(), f"GROUPS, SCRUBBED: {_ASSUMED}")
     contacts = yield from probe(
         "contacts", _contacts(), f"CONTACTS, INTERVAL_START: {_ASSUMED}; only optimize needs them"
     )
-    return version, zones, skills, alone, shapes, groups, contacts
+    return version, zones, skills, shapes, groups, contacts
 
 
 def _asked(call: Call) -> Exchange[Answer]:
@@ -81,20 +79,6 @@ def _skills() -> Exchange[str]:
     if rows and not fit:
         raise answer.wrong(f"none of the first {len(rows)} is a {assumed.STRATEGY} skill")
     return f"{fit} of the first {len(rows)} can be managed"
-
-
-def _alone() -> Exchange[str]:
-    """Ask for one skill as a read-back does, and hold it against the list."""
-    keys = yield from _managed()
-    if not keys:
-        return "no skill to ask for"
-    key = keys[0]
-    answer = yield from _asked(object_call(reading.skill_path(key)))
-    row = reading.skill_of(answer, key)
-    why = reading.unfit(answer, row)
-    if why is not None:
-        raise answer.wrong(f"it is listed as one that can be managed; by itself: {why}")
-    return f"skill {key} is {'running' if reading.is_running(answer, row) else 'not running'}"
 
 
 def _shapes() -> Exchange[str]:

@@ -1,68 +1,111 @@
-"""Signing in, both ways, and finding where the API is. Every host that an answer names is the client's to allow."""
+"""Signing in, both ways, and finding where the API is.
+
+Every host here is the tenant's own, a constant of the vendor, or named by an answer; the client refuses one that is neither
+the tenant's, nor below `HOSTS`, nor in the environment, before anything is sent to it.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from reconciler.dialects.base import Call, Credentials, Exchange, Site, Token
+from reconciler.dialects.base import JSON, Call, Credentials, Exchange, Site, Token, lifetime_s
 from reconciler.dialects.personal_connection.answers import Answer
+from reconciler.errors import ApiError, Unavailable
 
 HOSTS: Final = ("nice-incontact.com", "niceincontact.com")
 """The vendor's domains (H): hosts below them are the only ones that an answer may lead to."""
 
 DISCOVERY: Final = "https://cxone.niceincontact.com"
-"""Where a tenant of the vendor is looked up. A host that is not the vendor's (a sandbox) answers for itself."""
+"""Where a tenant of the vendor is looked up, and where an access key is shown when the area's host does not take it (M). A host that is not the vendor's (a sandbox) answers for itself."""
+
+AREA_API: Final = "https://api-{cluster}.nice-incontact.com"
+"""Where the API of a tenant is when discovery does not say (M); the cluster is the claim `icClusterId`."""
 
 SERVICES: Final = "/inContactAPI/services"
 
+LIFETIME_S: Final = 3600.0
+"""M: the life of a token, for an answer without `expires_in`."""
+
+ELSEWHERE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
+"""I: answers of an area's host that say that access keys are not taken there. A refused key is none of them: it is shown once."""
+
+OK: Final = 200
+ANSWERED: Final = ELSEWHERE | {OK}
+
+_CLUSTER: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+
 
 def authenticate(credentials: Credentials, site: Site) -> Exchange[Token]:
-    """Ask for a token: with the application's own id and secret through discovery, else at the tenant's host by the access key.
+    """Ask for a token: with the application's own id and secret through discovery, else by the access key.
 
-    The token lives as long as it says, and its calls go where the tenant's configuration says.
+    Its calls go where the tenant's configuration says; when that cannot be asked, to the area's documented host.
     """
-    discovery = DISCOVERY if _is_vendors(site.url) else None
     if credentials.app_id is None:
-        call = _by_access_key(credentials)
+        answer = yield from _by_access_key(credentials, site)
     else:
-        call = yield from _by_application(credentials, discovery)
-    (reply,) = yield (call,)
-    answer = Answer(call, reply)
-    value, lifetime = (
-        answer.text(answer.body, "access_token"),
-        answer.number(answer.body, "expires_in"),
-    )
-    if not value or not (value.isascii() and value.isprintable()) or not lifetime:
-        raise answer.wrong("the answer holds no access_token that can be sent, or no expires_in")
-    call = Call(
-        "GET",
-        "/.well-known/cxone-configuration",
-        params={"tenantId": _tenant_of(answer, value)},
-        anonymous=True,
-        origin=discovery,
-    )
-    (reply,) = yield (call,)
-    answer = Answer(call, reply)
-    endpoint = answer.text(answer.body, "api_endpoint").rstrip("/")
-    if not endpoint:
-        raise answer.wrong("the answer holds no api_endpoint")
-    return Token(value, float(lifetime), base=f"{endpoint}{SERVICES}/v{site.version}.0")
+        answer = yield from _by_application(credentials, site)
+    value = answer.text(answer.body, "access_token")
+    if not value or not (value.isascii() and value.isprintable()):
+        raise answer.wrong("the answer holds no access_token that can be sent")
+    try:
+        life_s, assumed = lifetime_s(answer.body.get("expires_in"), LIFETIME_S)
+    except ValueError as error:
+        raise answer.wrong(str(error)) from None
+    endpoint = yield from _endpoint(value, _claims(answer, value), site)
+    if endpoint is None:
+        endpoint = _area_host(_claims(answer, value), site)
+        assumed += (f"discovery does not say where the API is: {endpoint} is assumed",)
+    bases = {group: _base(endpoint, version) for group, version in site.versions.items()}
+    return Token(value, life_s, base=_base(endpoint, site.version), bases=bases, assumed=assumed)
 
 
-def _by_access_key(credentials: Credentials) -> Call:
+def _base(endpoint: str, version: int | None) -> str:
+    return f"{endpoint}{SERVICES}/v{version}.0"
+
+
+# --- a token ------------------------------------------------------------------------------------------------------------
+
+
+def _by_access_key(credentials: Credentials, site: Site) -> Exchange[Answer]:
+    """Show the key to the tenant's host, and to the vendor's other one when that host does not take keys."""
+    if _is_vendors(site.url) and site.url != DISCOVERY:
+        answer = yield from _tried(
+            _access_key_call(credentials, expects=ANSWERED), unless=Unavailable
+        )
+        if answer is not None:
+            return answer
+        call = _access_key_call(credentials, origin=DISCOVERY)
+    else:
+        call = _access_key_call(credentials)
+    (reply,) = yield (call,)
+    return Answer(call, reply)
+
+
+def _access_key_call(
+    credentials: Credentials,
+    *,
+    origin: str | None = None,
+    expects: frozenset[int] = frozenset({OK}),
+) -> Call:
     body = {"accessKeyId": credentials.client_id, "accessKeySecret": credentials.client_secret}
     path = "/authentication/v1/token/access-key"
-    return Call("POST", path, json=body, anonymous=True)
+    return Call("POST", path, json=body, anonymous=True, origin=origin, expects=expects)
 
 
-def _by_application(credentials: Credentials, discovery: str | None) -> Exchange[Call]:
-    call = Call("GET", "/.well-known/openid-configuration", anonymous=True, origin=discovery)
+def _by_application(credentials: Credentials, site: Site) -> Exchange[Answer]:
+    origin = _discovery(site)
+    call = Call("GET", "/.well-known/openid-configuration", anonymous=True, origin=origin)
     (reply,) = yield (call,)
     answer = Answer(call, reply)
-    endpoint = urlsplit(answer.text(answer.body, "token_endpoint"))
+    try:
+        endpoint = urlsplit(answer.text(answer.body, "token_endpoint"))
+    except ValueError:  # a host or a port that is none
+        raise answer.wrong("the token_endpoint is no URL") from None
     if not endpoint.path.startswith("/"):
         raise answer.wrong("the answer holds no token_endpoint")
     pair = f"{credentials.app_id}:{credentials.app_secret}".encode()
@@ -71,7 +114,7 @@ def _by_application(credentials: Credentials, discovery: str | None) -> Exchange
         "username": credentials.client_id,
         "password": credentials.client_secret,
     }
-    return Call(
+    call = Call(
         "POST",
         endpoint.path,
         form=form,
@@ -79,19 +122,97 @@ def _by_application(credentials: Credentials, discovery: str | None) -> Exchange
         anonymous=True,
         origin=f"{endpoint.scheme}://{endpoint.netloc}",
     )
+    (reply,) = yield (call,)
+    return Answer(call, reply)
 
 
-def _tenant_of(answer: Answer, token: str) -> str:
-    """Return the token's claim `tenantId`. The signature is the platform's to check: this only asks it where we are."""
+# --- where the API is ---------------------------------------------------------------------------------------------------
+
+
+def _endpoint(token: str, claims: Mapping[str, str], site: Site) -> Exchange[str | None]:
+    """Ask discovery for the tenant's API; `None` when it does not answer, or the tenant is unknown."""
+    tenant = claims.get("tenantId") or (yield from _tenant_of_unit(token, claims, site))
+    if tenant is None:
+        return None
+    call = Call(
+        "GET",
+        "/.well-known/cxone-configuration",
+        params={"tenantId": tenant},
+        anonymous=True,
+        origin=_discovery(site),
+        expects=ANSWERED,
+    )
+    answer = yield from _tried(call, unless=(ApiError, Unavailable))
+    endpoint = None if answer is None else _text(answer.reply.json, "api_endpoint")
+    return endpoint.rstrip("/") if endpoint else None
+
+
+def _tenant_of_unit(token: str, claims: Mapping[str, str], site: Site) -> Exchange[str | None]:
+    """Ask the business unit whose it is: for tokens without the claim `tenantId`."""
+    version = site.versions.get("business-unit", site.version)
+    call = Call(
+        "GET",
+        f"{SERVICES}/v{version}.0/business-unit",
+        headers={"Authorization": f"Bearer {token}"},
+        anonymous=True,
+        origin=_area_host(claims, site),
+        expects=ANSWERED,
+    )
+    answer = yield from _tried(call, unless=(ApiError, Unavailable))
+    if answer is None:
+        return None
     try:
-        part = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        tenant = claims["tenantId"]
-    except (ValueError, IndexError, KeyError, TypeError):
-        tenant = None
-    if not isinstance(tenant, str) or not tenant:
-        raise answer.wrong("the access_token does not say whose it is (tenantId)")
-    return tenant
+        units = answer.rows("businessUnits")
+    except ApiError:
+        return None
+    return _text(units[0], "tenantId") if units else None
+
+
+def _tried(
+    call: Call, *, unless: type[Exception] | tuple[type[Exception], ...]
+) -> Exchange[Answer | None]:
+    """Ask; `None` when the answer is not here, or what came of asking is one of `unless`."""
+    try:
+        (reply,) = yield (call,)
+    except unless:
+        return None
+    return Answer(call, reply) if reply.status == OK else None
+
+
+def _text(part: JSON, name: str) -> str | None:
+    """Return a text; `None` when there is none that could be used."""
+    value = part.get(name) if isinstance(part, dict) else None
+    return value if isinstance(value, str) and value else None
+
+
+def _claims(answer: Answer, access_token: str) -> dict[str, str]:
+    """Return what the tokens say of their tenant, the `id_token` before the access token.
+
+    Their signatures are the platform's to check: this only asks them where the platform is.
+    """
+    found: dict[str, str] = {}
+    for token in (access_token, answer.body.get("id_token")):
+        try:
+            part = str(token).split(".")[1]
+            claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+            found |= {
+                name: value for name, value in claims.items() if value and isinstance(value, str)
+            }
+        except (ValueError, IndexError, AttributeError, RecursionError):
+            continue
+    return found
+
+
+def _area_host(claims: Mapping[str, str], site: Site) -> str:
+    """Return the documented host of the tenant's area; the tenant's own where the token names no cluster, or is not the vendor's."""
+    cluster = claims.get("icClusterId", "").lower()
+    if not _is_vendors(site.url) or not _CLUSTER.fullmatch(cluster):
+        return site.url
+    return AREA_API.format(cluster=cluster)
+
+
+def _discovery(site: Site) -> str | None:
+    return DISCOVERY if _is_vendors(site.url) else None
 
 
 def _is_vendors(url: str) -> bool:

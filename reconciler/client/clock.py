@@ -1,0 +1,75 @@
+"""The platform's clock, as its answers tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from reconciler.dialects.base import Reply
+
+DATE_RESOLUTION_S: Final = 1.0
+"""`Date` shows whole seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """How far the platform's clock is ahead of ours.
+
+    Attributes:
+        seconds: negative when it is behind.
+        uncertainty_s: half the round trip of the request that it was measured around, and the resolution of `Date`;
+            infinite when no answer had a `Date`.
+    """
+
+    seconds: float
+    uncertainty_s: float
+
+    @property
+    def certain_s(self) -> float:
+        """The part of `seconds` that the uncertainty does not explain; 0 when it explains all of it."""
+        least = max(0.0, abs(self.seconds) - self.uncertainty_s)
+        return least if self.seconds > 0 else 0.0 - least
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """One answer's `Date`, the middle of its request on our monotonic clock, and half its round trip in seconds."""
+
+    at: datetime
+    middle: float
+    half_s: float
+
+
+class PlatformClock:
+    """Learns from every answer. `monotonic` is seconds on a clock of ours that never goes back."""
+
+    def __init__(self) -> None:
+        self._last: tuple[datetime, float] | None = None
+        self._sample: _Sample | None = None
+
+    def heard(self, reply: Reply, sent_at: float, monotonic: float) -> None:
+        """Learn from an answer that was asked for at `sent_at` and came at `monotonic`."""
+        if reply.at is None:
+            return
+        self._last = (reply.at, monotonic)
+        half_s = (monotonic - sent_at) / 2
+        # A cache repeats the `Date` at which the answer was made (RFC 9111 §5.1).
+        cached = "age" in reply.headers
+        if not cached and (self._sample is None or half_s < self._sample.half_s):
+            self._sample = _Sample(reply.at, sent_at + half_s, half_s)
+
+    def at(self, monotonic: float) -> datetime | None:
+        """Return what the platform's clock shows: its last `Date` and our seconds since; `None` before the first answer."""
+        if self._last is None:
+            return None
+        date, heard_at = self._last
+        return date + timedelta(seconds=monotonic - heard_at)
+
+    def skew(self, our_now: datetime, monotonic: float) -> Skew:
+        """Return how far the platform's clock is ahead of ours, as seen around the fastest request so far."""
+        sample = self._sample
+        if sample is None:
+            return Skew(0.0, float("inf"))
+        ours = our_now - timedelta(seconds=monotonic - sample.middle)
+        return Skew((sample.at - ours).total_seconds(), sample.half_s + DATE_RESOLUTION_S)
