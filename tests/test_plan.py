@@ -217,15 +217,35 @@ def test_an_error_blocks_its_object_unless_the_operation_only_tightens(
     assert operation.blocked == (() if executable else ("tenant-limits",))
 
 
-def test_an_error_blocks_its_own_object_alone_and_one_of_the_tenant_none():
+def test_an_error_blocks_its_own_object_alone():
     desired = [make_desired("1"), make_desired("2")]
-    plan = planned(
-        desired,
-        [make_silent("1"), make_silent("2")],
-        findings=[make_finding("1"), make_finding("")],
-    )
+    plan = planned(desired, [make_silent("1"), make_silent("2")], findings=[make_finding("1")])
     assert [operation.key for operation in plan.executable] == ["2"]
     assert plan.refused
+
+
+@pytest.mark.parametrize("key", ["", "404"], ids=["of the tenant", "of what no manifest names"])
+def test_an_error_about_no_desired_object_blocks_whatever_widens(key):
+    lives = [
+        make_live("1", stored=make_body(campaign_id="1", dial_rate=30.0)),
+        make_live("2", stored=make_body(campaign_id="2", dial_rate=20.0)),
+        make_live("3", stored=make_body(campaign_id="3", timezone="Europe/London")),
+        make_silent("4"),
+        make_live("5"),
+    ]
+    desired = [*(make_desired(each) for each in "1234"), make_retired("5")]
+    error = make_finding(key, rule="unknown-rule")
+    plan = planned(desired, lives, findings=[error])
+    assert [operation.key for operation in plan.executable] == ["1", "3", "5"]
+    assert {each.key: each.blocked for each in plan.operations if each.blocked} == {
+        "2": ("unknown-rule",),
+        "4": ("unknown-rule",),
+    }
+    assert only(plan, {"2"}).findings == (error,)
+    warning = make_finding(key, rule="unknown-rule", level=Level.WARNING)
+    assert len(planned(desired, lives, findings=[warning]).executable) == 5
+    (held,) = planned([make_desired("2")], lives, findings=[error], held={"2": "x"}).operations
+    assert "unknown-rule" not in held.blocked
 
 
 def test_a_plan_is_refused_by_errors_alone():

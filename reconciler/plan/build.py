@@ -38,7 +38,8 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         desired: compiled manifests; no two of one key.
         snapshot: what the platform holds.
         kinds: the dialect's kinds, by name.
-        findings: every finding of every rule; errors block their object, unless the operation only tightens.
+        findings: every finding of every rule; errors block their object, unless the operation only tightens. An error about none of the
+            desired objects blocks whatever widens.
         held: why an object is to be left as it is, by key: an emergency stop, which no approval lifts.
         base: what was applied last, by key; `None`: there is no ledger, so nobody can tell who moved what.
         revert: keys of objects whose narrowing by hand is to be undone.
@@ -46,6 +47,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
     """
     wanted_all = sorted(desired, key=lambda item: item.key)
     blocking = _blocking(findings)
+    at_large = _at_large(blocking, {wanted.key for wanted in wanted_all})
     operations, unchanged, unrecorded = [], [], []
     for wanted in wanted_all:
         live = snapshot.objects.get(wanted.key) or Live(wanted.key, "")
@@ -69,7 +71,8 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         else:
             asked = wanted.key in revert
             operation = _kept_narrow(operation, applied, kinds[wanted.kind], asked=asked)
-        operations.append(_judged(operation, blocking.get(wanted.key, ())))
+        operation = _judged(operation, blocking.get(wanted.key, ()))
+        operations.append(_refused_at_large(operation, at_large))
     named = {wanted.key for wanted in wanted_all}
     unmanaged = sorted(
         key
@@ -173,9 +176,25 @@ def _stored(live: Live, kind: Kind) -> Body | None:
 def _blocking(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     errors: dict[str, list[Finding]] = {}
     for finding in findings:
-        if finding.level is Level.ERROR and finding.key:
+        if finding.level is Level.ERROR:
             errors.setdefault(finding.key, []).append(finding)
     return errors
+
+
+def _at_large(blocking: Mapping[str, Sequence[Finding]], desired: Collection[str]) -> list[str]:
+    """Return the rules of the errors that are about none of the desired objects, and so block no operation of their own."""
+    rules = (
+        error.rule for key, errors in blocking.items() if key not in desired for error in errors
+    )
+    return sorted(set(rules))
+
+
+def _refused_at_large(operation: Operation, rules: Sequence[str]) -> Operation:
+    """Return the operation blocked by errors without an object, if it widens; an emergency stop needs no other reason."""
+    halted = operation.action is Action.HELD and operation.would is None
+    if not rules or halted or not operation.direction.widens:
+        return operation
+    return replace(operation, blocked=(*operation.blocked, *rules))
 
 
 def _finishing(operation: Operation, live: Live, base: Base | None) -> Operation:

@@ -234,15 +234,14 @@ class Outcome:
 
 
 def only(plan: Plan, keys: Collection[str]) -> Plan:
-    """Return the plan restricted to some objects; its digest is that of what is left."""
+    """Return the plan restricted to some objects; its digest is that of what is left. A finding about no object of the plan stays."""
+    others = {*plan.unchanged, *(operation.key for operation in plan.operations)} - {*keys}
     return replace(
         plan,
         operations=tuple(operation for operation in plan.operations if operation.key in keys),
         unchanged=tuple(key for key in plan.unchanged if key in keys),
         unrecorded=tuple(key for key in plan.unrecorded if key in keys),
-        findings=tuple(
-            finding for finding in plan.findings if not finding.key or finding.key in keys
-        ),
+        findings=tuple(finding for finding in plan.findings if finding.key not in others),
     )
 
 

@@ -340,8 +340,8 @@ def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:
 def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
     """Return DESIGN §7's code of an apply: the worst that happened, partly applied first.
 
-    It is 5 for the reason for which the plan is: a finding of level error stands. What somebody narrowed by hand or halted is held, which is
-    no refusal by a rule: it is reported, and changes no code.
+    While a finding of level error stands, it is 5 if nothing was written, else 3. What somebody narrowed by hand or halted is held, which is no
+    refusal by a rule: it is reported, and changes no code.
     """
     results = {outcome.result for outcome in outcomes}
     failed = [
@@ -359,4 +359,6 @@ def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
         return NOT_FINISHED
     if Result.STALE in results or cut.stale or cut.strange:
         return STALE
-    return REFUSED if plan.refused else 0
+    if not plan.refused:
+        return 0
+    return PARTLY if any(outcome.wrote for outcome in outcomes) else REFUSED
