@@ -18,6 +18,7 @@ from reconciler.errors import Place
 from reconciler.plan import (
     Action,
     Approval,
+    Base,
     Cut,
     approval_from,
     approved,
@@ -710,10 +711,39 @@ def test_each_limit_counts_what_it_is_about():
     assert (
         beyond([make_operation(action=Action.CREATE, direction=Direction.LOOSEN)], 10, none) == ()
     )
-    assert beyond([gone] * 9, 9, none) == ()
     (text,) = beyond([gone, TIGHTER], 10, {**ALL, "changed": 0.1})
     assert text.startswith("2 of 10 objects would be changed, the limit is 10%")
     assert "limits.changed_share" in text
+
+
+GONE = make_operation("9", action=Action.RETIRE, desired=None)
+THIRD = dict.fromkeys(ALL, 0.3)
+
+
+@pytest.mark.parametrize("total", range(2, 10))
+def test_a_small_tenant_may_retire_one_loosen_one_and_narrow_any_number(total):
+    allowed = max(1, int(total * 0.3))
+    assert beyond([TIGHTER] * total, total, THIRD) == ()
+    for operation, what in ((GONE, "retired"), (WIDER, "loosened")):
+        assert beyond([operation] * allowed, total, THIRD) == ()
+        (text,) = beyond([operation] * (allowed + 1), total, THIRD)
+        assert f"would be {what}, the limit is 30% or 1, whichever is more" in text
+
+
+def test_a_share_of_nothing_allows_nothing_in_a_small_tenant_too():
+    for what, operation in (("changed", TIGHTER), ("retired", GONE), ("loosened", WIDER)):
+        (text,) = beyond([operation], 4, {**ALL, what: 0.0})
+        assert f"1 of 4 objects would be {what}, the limit is 0%:" in text
+
+
+def test_what_was_applied_or_is_live_counts_and_what_the_manifests_add_does_not():
+    lives = [make_live("1"), make_silent("2"), make_silent("3", active_id="s-0"), make_live("9")]
+    base = {"1": Base(make_body()), "7": Base(make_body()), "8": Base(None)}
+    desired = [make_desired("1"), make_desired("2"), make_desired("3"), make_retired("404")]
+    plan = planned(desired, lives, base=base)
+    assert plan.total == 3
+    assert only(plan, {"1"}).total == 3
+    assert planned(desired, lives).total == 2
 
 
 def test_a_hash_that_was_asked_for_is_not_taken_along_to_another_operation() -> None:

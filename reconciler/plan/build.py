@@ -75,9 +75,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         operations.append(_refused_at_large(operation, at_large))
     named = {wanted.key for wanted in wanted_all}
     unmanaged = sorted(
-        key
-        for key, live in snapshot.objects.items()
-        if key not in named and (live.stored is not None or live.active_id is not None)
+        key for key in snapshot.objects if key not in named and _stands(snapshot, key)
     )
     return Plan(
         origin,
@@ -89,7 +87,20 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         judge or Judge(),
         noun=next(iter(kinds.values())).words.object,
         unrecorded=tuple(unrecorded),
+        total=_total(wanted_all, snapshot, base or {}),
     )
+
+
+def _total(desired: Iterable[Desired], snapshot: Snapshot, base: Mapping[str, Base]) -> int:
+    """Return how many objects the tenant has before the change: applied and not removed since, or live and named. What a manifest only adds is none."""
+    applied = {key for key, each in base.items() if each.body is not None}
+    return len(applied.union(each.key for each in desired if _stands(snapshot, each.key)))
+
+
+def _stands(snapshot: Snapshot, key: str) -> bool:
+    """Return whether an object holds or dials a schedule."""
+    live = snapshot.objects.get(key)
+    return live is not None and (live.stored is not None or live.active_id is not None)
 
 
 def _is_ours(desired: Desired, base: Base | None) -> bool:

@@ -134,6 +134,7 @@ class Plan:
         judge: what the findings were judged by, and the limits of carrying it out; see `Judge`.
         noun: what the objects are called.
         unrecorded: keys of those that are as desired and not by us: only an apply records that they are, so that what is narrowed next is known.
+        total: the tenant's objects before this plan, of which limits count shares.
     """
 
     origin: Origin
@@ -145,6 +146,7 @@ class Plan:
     judge: Judge = field(default_factory=Judge)
     noun: str = "campaign"
     unrecorded: tuple[str, ...] = ()
+    total: int = 0
 
     @property
     def digest(self) -> str:

@@ -233,7 +233,7 @@ class _Run:
         world.checkpoint("settle:dropped")
         notes = (*session.notes, *settling.notes_on(left))
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
-        self._within_limits(plan, cut.run)
+        _within_limits(plan, cut.run)
         if not self.asked.ask:
             confirm(changes.of_plan(plan, exit_code=0, notes=notes))
         notes = (*notes, *_held(cut, plan))
@@ -272,11 +272,6 @@ class _Run:
         events = (run.found(desired[key]) for key in plan.unrecorded)
         return [event for event in events if "body" in event.data]
 
-    def _within_limits(self, plan: Plan, operations: Sequence[Operation]) -> None:
-        beyond = planning.beyond(self.session, plan, operations)
-        if beyond:
-            raise Refused("; ".join(beyond))
-
     async def _execute(
         self,
         run: Run,
@@ -312,6 +307,12 @@ class _Run:
         unrecorded = await recorder.close(outcomes)
         world.checkpoint("apply:closed")
         return _Done(outcomes, unrecorded, await telemetry.close())
+
+
+def _within_limits(plan: Plan, operations: Sequence[Operation]) -> None:
+    beyond = planning.beyond(plan, operations)
+    if beyond:
+        raise Refused("; ".join(beyond))
 
 
 def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:

@@ -80,14 +80,14 @@ async def _read(world: World, asked: Request) -> _Read:
             session.ledger.check()
         plan, _ = await make(session, asked.names, asked.revert)
         left = session.ledger.open_intents() if session.ledger else ()
-        over = beyond(session, plan, plan.executable)
+        over = beyond(plan, plan.executable)
         git = session.git if plan.origin.commit else None
         uncommitted = git.differing(folder.path) if git else ()
     names = tuple(str(intent.data["name"]) for intent in left)
     return _Read(plan, names, over, session.notes, uncommitted)
 
 
-def beyond(session: Session, plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
+def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
     """Return each limit that carrying out some operations of a plan would pass, in one sentence."""
     limits = plan.judge.limits
     shares = {
@@ -95,7 +95,7 @@ def beyond(session: Session, plan: Plan, operations: Sequence[Operation]) -> tup
         "retired": limits.retired_share,
         "loosened": limits.loosened_share,
     }
-    return plans.beyond(operations, len(session.folder.desired), shares)
+    return plans.beyond(operations, plan.total, shares)
 
 
 async def show(world: World, asked: Request) -> Report:
