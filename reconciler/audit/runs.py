@@ -258,10 +258,14 @@ class Run:
         event = self.note(f"superseded: {commit} was not applied by itself")
         return replace(event, data=_frozen({**event.data, "superseded": commit}))
 
-    def found(self, desired: Desired) -> Event:
+    def found(self, desired: Desired, at: datetime) -> Event:
         """Record that an object was as its manifest says without a write of ours: what somebody narrows of it from here on is told by that.
 
         A body that does not fit a record is left out, and then tells nothing.
+
+        Args:
+            desired: the object as its manifest wants it.
+            at: the platform's clock when it was read.
         """
         event = self.note(f"found as its manifest says: {desired.name} ({desired.key})")
         data = {
@@ -270,6 +274,7 @@ class Run:
             "name": _text(desired.name),
             "object": desired.kind,
             "target": desired.key,
+            "timestamp": stamp(at),
         }
         kept = data | {"body": dict(desired.body or {})}
         fits = len(canonical_json(kept)) <= LINE_LIMIT - HEADER_BYTES

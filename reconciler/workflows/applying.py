@@ -269,7 +269,7 @@ class _Run:
     def _found(self, plan: Plan, run: Run) -> list[Event]:
         """Return what was found as its manifest says and not applied like that by us: imported, or taken over by a commit."""
         desired = {each.key: each for each in self.session.folder.desired}
-        events = (run.found(desired[key]) for key in plan.unrecorded)
+        events = (run.found(desired[key], plan.at) for key in plan.unrecorded)
         return [event for event in events if "body" in event.data]
 
     async def _execute(
