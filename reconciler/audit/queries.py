@@ -131,14 +131,15 @@ def _stopped(before: Applied | None, hold: Record | None) -> Stopped:
 def judged(records: Iterable[Record]) -> tuple[str, ...]:
     """Return the commits that an apply was about, the last one last.
 
-    One that had something to do opened a run; one that had nothing to do and weakened rules left a note. An emergency stop
-    applies no commit.
+    One that had something to do opened a run; one that had nothing to do left a note if it changed who judges, or if it took over what it
+    found. An emergency stop applies no commit.
     """
     return tuple(
         record.event.commit
         for record in records
         if (record.kind is RecordKind.OPEN and record.data.get("purpose", APPLY) == APPLY)
         or (record.kind is RecordKind.NOTE and record.data.get("judge") is True)
+        or _is_found(record, None)
     )
 
 

@@ -281,8 +281,16 @@ class Run:
         return replace(event, data=_frozen(kept if fits else data))
 
     def judged(self, settings: Sequence[str]) -> Event:
-        """Record an apply of this commit that had nothing to do: the rules that it weakens count from the next change on."""
-        event = self.note(f"weakened from the next change on: {', '.join(settings)}")
+        """Record an apply of this commit that had nothing to do: the commit judges the next change.
+
+        Args:
+            settings: what it weakens, which counts from the next change on.
+        """
+        event = self.note(
+            f"weakened from the next change on: {', '.join(settings)}"
+            if settings
+            else "applied with nothing to do: this commit judges the next change"
+        )
         return replace(event, data=_frozen({**event.data, "judge": True}))
 
     def _event(self, kind: RecordKind, data: Mapping[str, Any]) -> Event:

@@ -240,9 +240,10 @@ class _Run:
         found = self._found(plan, run)
         if not cut.run:
             code = exit_code(plan, cut, ())
-            if plan.judge.pending and code != STALE:
+            if plan.judge.pending:
                 found.append(run.judged([each.setting for each in plan.judge.weakenings]))
-            ledger.append(found)
+            if code != STALE:  # what is found makes its commit the one that was applied, too
+                ledger.append(found)
             return changes.of_apply(plan, (), exit_code=code, notes=notes)
         before = (*map(run.superseded, passed_over), *found)
         done = await self._execute(run, plan, snapshot, cut.run, before)

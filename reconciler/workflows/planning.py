@@ -134,8 +134,8 @@ def _uncommitted(report: Report, differing: tuple[str, ...]) -> Report:
 def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
     """Return DESIGN §7's code of a plan that was only shown: a refusal beats "changes present".
 
-    What an earlier run left open is something to do, too: only an apply settles it. So are weakened rules, which
-    only an apply makes count, and what is as desired without a write of ours, which only an apply records.
+    What an earlier run left open is something to do, too: only an apply settles it. So is a commit that changes who judges
+    the next one, and what is as desired without a write of ours: only an apply records them.
     """
     if plan.refused:
         return REFUSED
@@ -266,7 +266,9 @@ def _judged(
     session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, past: Past, by: Judge
 ) -> tuple[Finding, ...]:
     gone = {} if session.folder.partial else past.applied
-    facts = Facts(desired, session.dialect.KINDS, snapshot.at, snapshot, gone)
+    facts = Facts(
+        desired, session.dialect.KINDS, snapshot.at, snapshot, gone, by.names, by.repointed
+    )
     return policies.check_all(facts, by.levels, by.waivers)
 
 
