@@ -559,14 +559,14 @@ def test_what_a_stop_before_the_last_write_found_is_nothing_that_a_later_stop_en
 def test_what_was_found_as_its_manifest_says_counts_as_applied():
     maker = run(COMMIT)
     first = maker.intent(operation(), digest="d", generation=0)
-    found = maker.found(make_desired("1001", body=make_body(dial_rate=7.0)))
+    found = maker.found(make_desired("1001", body=make_body(dial_rate=7.0)), START)
     last = audit.applied(chained([first, maker.outcome(first, Result.UPDATED, audit={}), found]))
     assert last["1001"].intent.data["body"]["dial_rate"] == 7.0
 
 
 def test_a_body_that_fits_no_record_is_not_found():
     many = [{"timezone": f"Z{i}", "start_hour": 9, "end_hour": 20} for i in range(40_000)]
-    found = run(COMMIT).found(make_desired("1001", body=make_body(compliance_windows=many)))
+    found = run(COMMIT).found(make_desired("1001", body=make_body(compliance_windows=many)), START)
     assert audit.applied(chained([found])) == {}
 
 

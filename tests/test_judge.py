@@ -395,8 +395,8 @@ def test_a_rule_that_is_weakened_with_the_change_it_would_stop_stops_it(
     office.commit()
     assert office.plan() == 5
     assert office.run("validate", "--online", PATH) == 5
-    for _ in range(2):  # the second time HEAD was applied already, and is still the same change
-        assert office.apply() == 5
+    for code in (3, 5):  # the second time HEAD was applied already, and is still the same change
+        assert office.apply() == code
         assert "calling-windows" in office.out
     assert world.executed("1001") == 1
     assert world.executed() == before + 1

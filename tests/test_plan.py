@@ -18,6 +18,7 @@ from reconciler.errors import Place
 from reconciler.plan import (
     Action,
     Approval,
+    Base,
     Cut,
     approval_from,
     approved,
@@ -217,15 +218,35 @@ def test_an_error_blocks_its_object_unless_the_operation_only_tightens(
     assert operation.blocked == (() if executable else ("tenant-limits",))
 
 
-def test_an_error_blocks_its_own_object_alone_and_one_of_the_tenant_none():
+def test_an_error_blocks_its_own_object_alone():
     desired = [make_desired("1"), make_desired("2")]
-    plan = planned(
-        desired,
-        [make_silent("1"), make_silent("2")],
-        findings=[make_finding("1"), make_finding("")],
-    )
+    plan = planned(desired, [make_silent("1"), make_silent("2")], findings=[make_finding("1")])
     assert [operation.key for operation in plan.executable] == ["2"]
     assert plan.refused
+
+
+@pytest.mark.parametrize("key", ["", "404"], ids=["of the tenant", "of what no manifest names"])
+def test_an_error_about_no_desired_object_blocks_whatever_widens(key):
+    lives = [
+        make_live("1", stored=make_body(campaign_id="1", dial_rate=30.0)),
+        make_live("2", stored=make_body(campaign_id="2", dial_rate=20.0)),
+        make_live("3", stored=make_body(campaign_id="3", timezone="Europe/London")),
+        make_silent("4"),
+        make_live("5"),
+    ]
+    desired = [*(make_desired(each) for each in "1234"), make_retired("5")]
+    error = make_finding(key, rule="unknown-rule")
+    plan = planned(desired, lives, findings=[error])
+    assert [operation.key for operation in plan.executable] == ["1", "3", "5"]
+    assert {each.key: each.blocked for each in plan.operations if each.blocked} == {
+        "2": ("unknown-rule",),
+        "4": ("unknown-rule",),
+    }
+    assert only(plan, {"2"}).findings == (error,)
+    warning = make_finding(key, rule="unknown-rule", level=Level.WARNING)
+    assert len(planned(desired, lives, findings=[warning]).executable) == 5
+    (held,) = planned([make_desired("2")], lives, findings=[error], held={"2": "x"}).operations
+    assert "unknown-rule" not in held.blocked
 
 
 def test_a_plan_is_refused_by_errors_alone():
@@ -690,10 +711,39 @@ def test_each_limit_counts_what_it_is_about():
     assert (
         beyond([make_operation(action=Action.CREATE, direction=Direction.LOOSEN)], 10, none) == ()
     )
-    assert beyond([gone] * 9, 9, none) == ()
     (text,) = beyond([gone, TIGHTER], 10, {**ALL, "changed": 0.1})
     assert text.startswith("2 of 10 objects would be changed, the limit is 10%")
     assert "limits.changed_share" in text
+
+
+GONE = make_operation("9", action=Action.RETIRE, desired=None)
+THIRD = dict.fromkeys(ALL, 0.3)
+
+
+@pytest.mark.parametrize("total", range(2, 10))
+def test_a_small_tenant_may_retire_one_loosen_one_and_narrow_any_number(total):
+    allowed = max(1, int(total * 0.3))
+    assert beyond([TIGHTER] * total, total, THIRD) == ()
+    for operation, what in ((GONE, "retired"), (WIDER, "loosened")):
+        assert beyond([operation] * allowed, total, THIRD) == ()
+        (text,) = beyond([operation] * (allowed + 1), total, THIRD)
+        assert f"would be {what}, the limit is 30% or 1, whichever is more" in text
+
+
+def test_a_share_of_nothing_allows_nothing_in_a_small_tenant_too():
+    for what, operation in (("changed", TIGHTER), ("retired", GONE), ("loosened", WIDER)):
+        (text,) = beyond([operation], 4, {**ALL, what: 0.0})
+        assert f"1 of 4 objects would be {what}, the limit is 0%:" in text
+
+
+def test_what_was_applied_or_is_live_counts_and_what_the_manifests_add_does_not():
+    lives = [make_live("1"), make_silent("2"), make_silent("3", active_id="s-0"), make_live("9")]
+    base = {"1": Base(make_body()), "7": Base(make_body()), "8": Base(None)}
+    desired = [make_desired("1"), make_desired("2"), make_desired("3"), make_retired("404")]
+    plan = planned(desired, lives, base=base)
+    assert plan.total == 3
+    assert only(plan, {"1"}).total == 3
+    assert planned(desired, lives).total == 2
 
 
 def test_a_hash_that_was_asked_for_is_not_taken_along_to_another_operation() -> None:

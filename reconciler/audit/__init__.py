@@ -12,7 +12,7 @@ encode(record) -> bytes; decode(commit, blob) -> (records, defects)
 verify(notes, tenant=…) -> (Defect, …)                  all that is wrong, the first bad record first
 key(tenant, commit, op, generation, attempt) -> str     the idempotency key of a write
 generations(records) open_intents(records) applied(records) judged(records) holds(records, now=…)      what the ledger says
-about(records, COMMIT|NAME) at(records, instant, target) -> State entries(records, since=…, until=…)   `audit show|at|export`
+about(records, COMMIT|NAME) at(records, instant, target) -> State until(records, instant) entries(records, since=…, until=…)   `audit show|at|export`
 ```
 
 A record is one line of canonical ASCII JSON in the note of the commit that its run was about. Ids name events: the same
@@ -36,6 +36,7 @@ from reconciler.audit.queries import (
     judged,
     open_intents,
     standing,
+    until,
 )
 from reconciler.audit.records import (
     FIRST,
@@ -84,5 +85,6 @@ __all__ = [
     "open_intents",
     "stamp",
     "standing",
+    "until",
     "verify",
 ]

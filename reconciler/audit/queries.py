@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -24,6 +24,15 @@ _MAY_HAVE_LEFT: Final = frozenset({*_LEFT_SOMETHING, Result.UNKNOWN})
 
 def _left_something(record: Record) -> bool:
     return record.kind is RecordKind.OUTCOME and record.data["result"] in _LEFT_SOMETHING
+
+
+def _is_found(record: Record, target: str | None) -> bool:
+    """Return whether a note tells that an object (any: `None`) was as its manifest says without a write of ours (`Run.found`)."""
+    return (
+        record.kind is RecordKind.NOTE
+        and isinstance(record.data.get("body"), dict)
+        and target in {None, record.data.get("target")}
+    )
 
 
 def generations(records: Iterable[Record]) -> Counter[tuple[str, str]]:
@@ -94,7 +103,7 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
     for record in records:
         if record.kind is RecordKind.INTENT:
             intents[record.id] = record
-        elif record.kind is RecordKind.NOTE and isinstance(record.data.get("body"), dict):
+        elif _is_found(record, None):
             last[str(record.data.get("target"))] = Applied(record, record)
         elif record.kind is RecordKind.HOLD and isinstance(record.data.get("body"), dict):
             found[record.data["target"]] = record
@@ -128,14 +137,15 @@ def _stopped(before: Applied | None, hold: Record | None) -> Stopped:
 def judged(records: Iterable[Record]) -> tuple[str, ...]:
     """Return the commits that an apply was about, the last one last.
 
-    One that had something to do opened a run; one that had nothing to do and weakened rules left a note. An emergency stop
-    applies no commit.
+    One that had something to do opened a run; one that had nothing to do left a note if it changed who judges, or if it took over what it
+    found. An emergency stop applies no commit.
     """
     return tuple(
         record.event.commit
         for record in records
         if (record.kind is RecordKind.OPEN and record.data.get("purpose", APPLY) == APPLY)
         or (record.kind is RecordKind.NOTE and record.data.get("judge") is True)
+        or _is_found(record, None)
     )
 
 
@@ -194,8 +204,8 @@ class State:
     """What the platform held for an object at an instant, as far as the ledger tells.
 
     Attributes:
-        stored: the write that was stored then; `None`: none of ours.
-        active: the write that dialed then.
+        stored: the write that was stored then, or the note that it was found as its manifest says; `None`: none of ours.
+        active: the same for what dialed then.
     """
 
     stored: Applied | None
@@ -221,7 +231,29 @@ def at(records: Iterable[Record], instant: datetime, target: str) -> State:
                 stored = write
             if took_effect <= instant and record.data["result"] in DONE:
                 active = write
+        elif _is_found(record, target) and moment(record) <= instant:
+            stored = active = Applied(record, record)
     return State(stored, active)
+
+
+def until(records: Sequence[Record], instant: datetime) -> tuple[Record, ...]:
+    """Return the records that were made up to an instant of the platform's clock.
+
+    A record without the platform's time is placed by its run: the records that say both times tell how far the platform's clock was ahead of ours.
+    """
+    ahead: dict[str, timedelta] = {}
+    for record in records:
+        if "timestamp" in record.data:
+            ahead[record.event.run] = moment(record) - _ours(record)
+    return tuple(
+        record
+        for record in records
+        if _ours(record) + ahead.get(record.event.run, timedelta()) <= instant
+    )
+
+
+def _ours(record: Record) -> datetime:
+    return datetime.fromisoformat(record.event.ts)
 
 
 def moment(record: Record) -> datetime:

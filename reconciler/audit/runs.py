@@ -262,13 +262,16 @@ class Run:
         event = self.note(f"superseded: {commit} was not applied by itself")
         return replace(event, data=_frozen({**event.data, "superseded": commit}))
 
-    def found(self, desired: Desired, stored: Mapping[str, Any] | None = None) -> Event:
+    def found(
+        self, desired: Desired, at: datetime, stored: Mapping[str, Any] | None = None
+    ) -> Event:
         """Record that an object was as its manifest says without a write of ours: what somebody narrows of it from here on is told by that.
 
         A body that does not fit a record is left out, and then tells nothing.
 
         Args:
-            desired: the manifest.
+            desired: the object as its manifest wants it.
+            at: the platform's clock when it was read.
             stored: what the platform holds where that is not what the manifest says, because a narrowing by hand is held.
         """
         event = self.note(f"found as its manifest says: {desired.name} ({desired.key})")
@@ -278,6 +281,7 @@ class Run:
             "name": _text(desired.name),
             "object": desired.kind,
             "target": desired.key,
+            "timestamp": stamp(at),
         }
         body = desired.body or {}
         kept = data | {"body": dict(body if stored is None else stored)}
@@ -287,8 +291,16 @@ class Run:
         return replace(event, data=_frozen(kept if fits else data))
 
     def judged(self, settings: Sequence[str]) -> Event:
-        """Record an apply of this commit that had nothing to do: the rules that it weakens count from the next change on."""
-        event = self.note(f"weakened from the next change on: {', '.join(settings)}")
+        """Record an apply of this commit that had nothing to do: the commit judges the next change.
+
+        Args:
+            settings: what it weakens, which counts from the next change on.
+        """
+        event = self.note(
+            f"weakened from the next change on: {', '.join(settings)}"
+            if settings
+            else "applied with nothing to do: this commit judges the next change"
+        )
         return replace(event, data=_frozen({**event.data, "judge": True}))
 
     def _event(self, kind: RecordKind, data: Mapping[str, Any]) -> Event:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -181,6 +181,18 @@ class Git(Objects):
         }
         return tuple(sorted(found))
 
+    def changed_since(self, commit: str, folder: Path) -> tuple[str, ...]:
+        """Return the files of a folder of the work tree that are not as at a commit, by their paths within the folder; untracked ones are left out.
+
+        Raises:
+            GitError: the commit is not here, or the folder is not in this work tree.
+        """
+        inside = self._inside(folder)
+        options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=all")
+        out = self.text("diff", *options, object_id(commit), "--", inside)
+        prefix = "" if inside == "." else f"{inside}/"
+        return tuple(name.removeprefix(prefix) for name in filter(None, out.split("\0")))
+
     def _inside(self, folder: Path) -> str:
         try:
             return folder.resolve().relative_to(self.root.resolve()).as_posix()
@@ -200,8 +212,15 @@ class Git(Objects):
         blob = self.resolve(f"{object_id(commit)}:{self._inside(path)}")
         return None if blob is None else self.read_blob(blob, limit=FILE_LIMIT)
 
-    def contents(self, commit: str, folder: Path) -> Iterator[tuple[str, bytes]]:
+    def contents(
+        self, commit: str, folder: Path, only: Collection[str] | None = None
+    ) -> Iterator[tuple[str, bytes]]:
         """Yield path (within the folder) and bytes of every file that a folder held at a commit, as git stores them.
+
+        Args:
+            commit: its id.
+            folder: of the work tree.
+            only: paths within the folder; others are left out.
 
         Raises:
             GitError: there was no such folder.
@@ -210,7 +229,9 @@ class Git(Objects):
         tree = f"{object_id(commit)}:{'' if inside == '.' else inside}"
         rows = filter(None, self.text("ls-tree", "-r", "-z", tree).split("\0"))
         found = [
-            (path, head.split(" ")[2]) for head, _, path in (row.partition("\t") for row in rows)
+            (path, head.split(" ")[2])
+            for head, _, path in (row.partition("\t") for row in rows)
+            if only is None or path in only
         ]
         for start in range(0, len(found), _AT_ONCE):
             part = found[start : start + _AT_ONCE]

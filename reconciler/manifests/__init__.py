@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.errors import Place
+from reconciler.manifests.claims import claims
 from reconciler.manifests.folders import TENANT_FILE, TenantFolder, find_tenants
+from reconciler.manifests.folders import show as shown
 from reconciler.manifests.loading import (
     Folder,
     load,
@@ -20,6 +22,7 @@ __all__ = [
     "TENANT_FILE",
     "Folder",
     "TenantFolder",
+    "claims",
     "explain_compiled",
     "find_tenants",
     "load",
@@ -27,6 +30,7 @@ __all__ = [
     "load_settings",
     "load_tenant",
     "read_settings",
+    "shown",
 ]
 
 

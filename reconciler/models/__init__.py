@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.models.base import API_VERSION, Body, Desired, Manifest, Strict
+from reconciler.models.base import API_VERSION, Body, Claim, Desired, Manifest, Strict
 from reconciler.models.campaign import (
     CampaignSchedule,
     CampaignSpec,
@@ -30,6 +30,7 @@ __all__ = [
     "Body",
     "CampaignSchedule",
     "CampaignSpec",
+    "Claim",
     "Desired",
     "Limits",
     "Manifest",

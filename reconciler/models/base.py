@@ -59,6 +59,27 @@ class Desired(NamedTuple):
         """Whether the manifest is a tombstone."""
         return self.body is None
 
+    @property
+    def claim(self) -> "Claim":
+        """What the manifest claims."""
+        return Claim(self.key, self.name, self.place, self.platform_name)
+
+
+class Claim(NamedTuple):
+    """What a manifest claims: an object by its id.
+
+    Attributes:
+        key: identity on the platform.
+        name: the manifest's `metadata.name`.
+        place: where the manifest starts.
+        platform_name: what the platform must call the object, when the manifest says.
+    """
+
+    key: str
+    name: str
+    place: Place
+    platform_name: str | None = None
+
 
 class Expects(NamedTuple):
     """What a value must be, in words: the end of the sentence "dial_rate must be …". Stands beside the constraint itself."""

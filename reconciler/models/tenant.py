@@ -168,7 +168,7 @@ class Waiver(Strict):
 
 
 class Limits(Strict):
-    """How much of the tenant one apply may touch. Shares count from 10 objects up; creates do not count."""
+    """How much of the tenant one apply may touch. Creates do not count. Below 10 objects, one may be retired and one loosened whatever the share, and any number narrowed."""
 
     changed_share: Share = 0.3
     """Largest share of the tenant's objects that one apply may change, 0 to 1."""

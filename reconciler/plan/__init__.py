@@ -16,7 +16,16 @@ from reconciler.plan.approval import (
 )
 from reconciler.plan.base import Base, MovedBy
 from reconciler.plan.build import build, live_hash
-from reconciler.plan.judge import Judge, Weakening, stricter, without_exceptions
+from reconciler.plan.judge import (
+    Judge,
+    Protections,
+    Weakening,
+    judges_otherwise,
+    other_changes,
+    protections,
+    stricter,
+    without_exceptions,
+)
 from reconciler.plan.values import (
     DONE,
     FAILURES,
@@ -48,6 +57,7 @@ __all__ = [
     "Origin",
     "Outcome",
     "Plan",
+    "Protections",
     "Result",
     "Weakening",
     "approval_from",
@@ -57,8 +67,11 @@ __all__ = [
     "canonical_json",
     "digest_of",
     "hold_against",
+    "judges_otherwise",
     "live_hash",
     "only",
+    "other_changes",
+    "protections",
     "serialised",
     "sha256_of",
     "stricter",

@@ -217,7 +217,7 @@ def _same_tenant(approval: Approval, plan: Plan) -> bool:
 
 
 SHARES_FROM = 10
-"""Objects from which on shares count (DESIGN §5)."""
+"""Objects from which on a share counts as it stands. Below, one object at least may be retired, one loosened, and any number narrowed."""
 
 
 def beyond(
@@ -227,20 +227,25 @@ def beyond(
 
     Args:
         operations: what would run.
-        total: the tenant's objects.
-        shares: largest share of `total` that may be `changed`, `retired`, `loosened`, 0 to 1.
+        total: the tenant's objects before these operations.
+        shares: largest share of `total` that may be `changed`, `retired`, `loosened`, 0 to 1; 0 allows none, however small the tenant.
     """
     moved = [operation for operation in operations if operation.action is not Action.CREATE]
     counts = {
-        "changed": len(moved),
+        "changed": len({operation.key for operation in moved}),  # one object may take two steps
         "retired": sum(operation.action is Action.RETIRE for operation in moved),
         "loosened": sum(operation.direction.widens for operation in moved),
     }
-    if total < SHARES_FROM:
-        return ()
+    total = max(total, 1)
+    small = {} if total >= SHARES_FROM else {"changed": total, "retired": 1, "loosened": 1}
+    least = {what: number for what, number in small.items() if shares[what] > 0}
     return tuple(
-        f"{number} of {total} objects would be {what}, the limit is {shares[what]:.0%}: apply fewer (NAME…), or raise limits.{what}_share in "
-        "tenant.yaml with a reason and a last day"
+        f"{number} of {total} {'object' if total == 1 else 'objects'} would be {what}, the limit is {_limit(shares[what], least.get(what))}: apply fewer"
+        f" (NAME…), or raise limits.{what}_share in tenant.yaml with a reason and a last day"
         for what, number in counts.items()
-        if number / total > shares[what]
+        if number > least.get(what, 0) and number / total > shares[what]
     )
+
+
+def _limit(share: float, least: int | None) -> str:
+    return f"{share:.0%}" if least is None else f"{share:.0%} or {least}, whichever is more"

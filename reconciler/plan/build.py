@@ -36,7 +36,8 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         desired: compiled manifests; no two of one key.
         snapshot: what the platform holds.
         kinds: the dialect's kinds, by name.
-        findings: every finding of every rule; errors block their object, unless the operation only tightens.
+        findings: every finding of every rule; errors block their object, unless the operation only tightens. An error about none of the
+            desired objects blocks whatever widens.
         held: why an object is to be left as it is, by key: an emergency stop, which no approval lifts.
         base: what was applied last, by key; `None`: there is no ledger, so nobody can tell who moved what.
         revert: keys of objects whose narrowing by hand is to be undone.
@@ -44,6 +45,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
     """
     wanted_all = sorted(desired, key=lambda item: item.key)
     blocking = _blocking(findings)
+    at_large = _at_large(blocking, {wanted.key for wanted in wanted_all})
     operations: list[Operation] = []
     unchanged, unrecorded = [], []
     for wanted in wanted_all:
@@ -68,12 +70,12 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         each = merged(found, live, applied, kind, asked=key in revert)
         if all(part.action is Action.HELD for part in each) and _is_adopted(wanted, live, applied):
             unrecorded.append(key)
-        operations += (_judged(part, blocking.get(key, ())) for part in each)
+        operations += (
+            _refused_at_large(_judged(part, blocking.get(key, ())), at_large) for part in each
+        )
     named = {wanted.key for wanted in wanted_all}
     unmanaged = sorted(
-        key
-        for key, live in snapshot.objects.items()
-        if key not in named and (live.stored is not None or live.active_id is not None)
+        key for key in snapshot.objects if key not in named and _stands(snapshot, key)
     )
     return Plan(
         origin,
@@ -85,7 +87,20 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         judge or Judge(),
         noun=next(iter(kinds.values())).words.object,
         unrecorded=tuple(unrecorded),
+        total=_total(wanted_all, snapshot, base or {}),
     )
+
+
+def _total(desired: Iterable[Desired], snapshot: Snapshot, base: Mapping[str, Base]) -> int:
+    """Return how many objects the tenant has before the change: applied and not removed since, or live and named. What a manifest only adds is none."""
+    applied = {key for key, each in base.items() if each.body is not None}
+    return len(applied.union(each.key for each in desired if _stands(snapshot, each.key)))
+
+
+def _stands(snapshot: Snapshot, key: str) -> bool:
+    """Return whether an object holds or dials a schedule."""
+    live = snapshot.objects.get(key)
+    return live is not None and (live.stored is not None or live.active_id is not None)
 
 
 def _is_ours(desired: Desired, base: Base | None) -> bool:
@@ -170,9 +185,25 @@ def _stored(live: Live, kind: Kind) -> Body | None:
 def _blocking(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     errors: dict[str, list[Finding]] = {}
     for finding in findings:
-        if finding.level is Level.ERROR and finding.key:
+        if finding.level is Level.ERROR:
             errors.setdefault(finding.key, []).append(finding)
     return errors
+
+
+def _at_large(blocking: Mapping[str, Sequence[Finding]], desired: Collection[str]) -> list[str]:
+    """Return the rules of the errors that are about none of the desired objects, and so block no operation of their own."""
+    rules = (
+        error.rule for key, errors in blocking.items() if key not in desired for error in errors
+    )
+    return sorted(set(rules))
+
+
+def _refused_at_large(operation: Operation, rules: Sequence[str]) -> Operation:
+    """Return the operation blocked by errors without an object, if it widens; an emergency stop needs no other reason."""
+    halted = operation.action is Action.HELD and operation.would is None
+    if not rules or halted or not operation.direction.widens:
+        return operation
+    return replace(operation, blocked=(*operation.blocked, *rules))
 
 
 def _finishing(operation: Operation, live: Live, base: Base | None) -> Operation:

@@ -1,18 +1,20 @@
 """What judges a change: the stricter of what the base commit's `tenant.yaml` says and what HEAD's says (DESIGN §3).
 
+What protects a manifest is judged alike: the name that the platform must have for its object, and which object it is (`protections`).
+
 *Base* is the commit that was applied before this one. Whatever HEAD tightens counts at once; whatever it weakens counts from
 the next change on, so that nobody can lower a bar and pass under it in one change. What counts is never laxer than either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
 from reconciler.errors import Place
-from reconciler.models import Limits, TenantSpec, Waiver
+from reconciler.models import MANIFESTS, Claim, Desired, Limits, Tenant, TenantSpec, Waiver
 from reconciler.policies import OFF, POLICIES
 from reconciler.policies.base import Level
 
@@ -22,7 +24,7 @@ _SHARES: Final = ("changed_share", "retired_share", "loosened_share")
 
 @dataclass(frozen=True, slots=True)
 class Weakening:
-    """One setting of `tenant.yaml` that HEAD makes laxer than it was.
+    """One setting of `tenant.yaml`, or one protection of a manifest, that HEAD makes laxer than it was.
 
     Attributes:
         setting: its name there.
@@ -53,21 +55,27 @@ class Judge:
         waivers: what is waived.
         limits: as they are on the day of the change.
         weakenings: what HEAD weakens, and what therefore does not count yet.
-        recorded: whether the ledger holds an apply of HEAD already; if not, only one makes the weakenings count.
-        note: why the base's own word could not be had, for people; empty when it could.
+        names: what the platform must call an object although HEAD's manifest does not say so any more, by key.
+        repointed: the id that a manifest named before, by the one that it names now.
+        moved: whether HEAD would judge the next change otherwise than the base would, or nothing was ever applied.
+        recorded: whether the ledger holds an apply of HEAD already; if not, only one makes HEAD judge the next change.
+        notes: for people: other changes of settings that matter, and why the base's own word could not be had.
     """
 
     levels: Mapping[str, str] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
     limits: Limits = field(default_factory=Limits)
     weakenings: tuple[Weakening, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    repointed: Mapping[str, str] = field(default_factory=dict)
+    moved: bool = False
     recorded: bool = False
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def pending(self) -> bool:
         """Whether an apply of HEAD is wanted although it may have nothing else to do."""
-        return bool(self.weakenings) and not self.recorded
+        return self.moved and not self.recorded
 
 
 def stricter(base: TenantSpec, head: TenantSpec, day: date) -> Judge:
@@ -88,13 +96,118 @@ def stricter(base: TenantSpec, head: TenantSpec, day: date) -> Judge:
         limits=now.model_copy(
             update={share: min(getattr(was, share), getattr(now, share)) for share in _SHARES}
         ),
-        weakenings=(*lower, *wider, *higher),
+        weakenings=(*lower, *wider, *higher, *_at_once(base, head)),
     )
 
 
 def without_exceptions(head: TenantSpec) -> TenantSpec:
     """Return the base that counts where the real one cannot be read: the rules' own levels, nothing waived, the default limits."""
     return head.model_copy(update={"policies": {}, "waivers": (), "limits": Limits()})
+
+
+def _at_once(base: TenantSpec, head: TenantSpec) -> Iterator[Weakening]:
+    """Yield what is weakened and counts at once, because the run that reads it already goes by it."""
+    before, after = base.requests_per_second, head.requests_per_second
+    if after > before:
+        loc = ("spec", "requests_per_second")
+        yield Weakening(f"requests_per_second (was {before:g})", f"{after:g}", f"{after:g}", loc)
+    for name in ("sign", "mirror"):
+        if getattr(base.audit, name) and not getattr(head.audit, name):
+            yield Weakening(f"audit.{name} (was on)", "off", "off", ("spec", "audit", name))
+
+
+def other_changes(base: Tenant, head: Tenant) -> tuple[str, ...]:
+    """Return a sentence about each change of a setting that people should see and that weakens nothing."""
+    was, now = base.spec, head.spec
+    found = [("owner", base.metadata.owner or "nobody", head.metadata.owner or "nobody")]
+    if now.requests_per_second < was.requests_per_second:
+        found.append(
+            ("requests_per_second", f"{was.requests_per_second:g}", f"{now.requests_per_second:g}")
+        )
+    found += [
+        (f"audit.{name}", "off", "on")
+        for name in ("sign", "mirror")
+        if getattr(now.audit, name) and not getattr(was.audit, name)
+    ]
+    return tuple(
+        f"tenant.yaml changes {name}: {before} → {after}"
+        for name, before, after in found
+        if before != after
+    )
+
+
+def judges_otherwise(base: Tenant, head: Tenant) -> bool:
+    """Return whether a next change would be judged otherwise from `head` than from `base`."""
+    if base.metadata.owner != head.metadata.owner:
+        return True
+    names = ("policies", "waivers", "limits", "audit", "requests_per_second")
+    return any(getattr(base.spec, name) != getattr(head.spec, name) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Protections:
+    """What protected manifests and does no longer; see `Judge`."""
+
+    weakenings: tuple[Weakening, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    repointed: Mapping[str, str] = field(default_factory=dict)
+
+
+def protections(base: Sequence[Claim], head: Sequence[Desired]) -> Protections:
+    """Return what HEAD's manifests weaken of their own protection.
+
+    Args:
+        base: what was claimed before by manifests that changed since, or are gone.
+        head: every manifest of HEAD.
+    """
+    now = {each.key: each for each in head}
+    repointed = _repointed(base, head)
+    weakenings = [
+        Weakening(
+            f"{now[key].name} was {was}, is now {key}",
+            "only by the name that the platform has",
+            key,
+            (),
+            now[key].place,
+        )
+        for key, was in repointed.items()
+    ]
+    names: dict[str, str] = {}
+    for was in base:
+        same = now.get(was.key)
+        if same is None or was.platform_name in {None, same.platform_name}:
+            continue
+        field_ = MANIFESTS[same.kind].named_by
+        if same.platform_name is None:
+            names[was.key] = str(was.platform_name)
+            said = (f"{field_} of {same.name}", f'"{was.platform_name}"', "not checked")
+        else:
+            after = f'"{same.platform_name}"'
+            said = (f'{field_} of {same.name} (was "{was.platform_name}")', after, after)
+        weakenings.append(Weakening(*said, (), same.place))
+    return Protections(tuple(weakenings), names, repointed)
+
+
+def _repointed(base: Sequence[Claim], head: Sequence[Desired]) -> dict[str, str]:
+    """Return the former id by the new one, for each manifest that names another object now.
+
+    It is the same manifest while it has the same name. One that changed both, in the same file, is it too: its old id is claimed by nobody,
+    and nobody claimed its new one.
+    """
+    keys, names = {each.key for each in head}, {each.name: each for each in head}
+    known = {each.key for each in base}
+    files = {was.place.file for was in base if was.key not in keys}
+    new = {
+        each.place.file: each for each in head if each.place.file in files and each.key not in known
+    }
+    found: dict[str, str] = {}
+    for was in base:
+        now = names.get(was.name)
+        if now is None and was.key not in keys:
+            now = new.get(was.place.file)
+        if now is not None and now.key != was.key:
+            found[now.key] = was.key
+    return found
 
 
 def _lower_levels(base: TenantSpec, head: TenantSpec) -> Iterator[Weakening]:

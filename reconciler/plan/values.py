@@ -141,6 +141,7 @@ class Plan:
         judge: what the findings were judged by, and the limits of carrying it out; see `Judge`.
         noun: what the objects are called.
         unrecorded: keys of those that are as desired and not by us: only an apply records that they are, so that what is narrowed next is known.
+        total: the tenant's objects before this plan, of which limits count shares.
     """
 
     origin: Origin
@@ -152,6 +153,7 @@ class Plan:
     judge: Judge = field(default_factory=Judge)
     noun: str = "campaign"
     unrecorded: tuple[str, ...] = ()
+    total: int = 0
 
     @property
     def digest(self) -> str:
@@ -241,15 +243,14 @@ class Outcome:
 
 
 def only(plan: Plan, keys: Collection[str]) -> Plan:
-    """Return the plan restricted to some objects; its digest is that of what is left."""
+    """Return the plan restricted to some objects; its digest is that of what is left. A finding about no object of the plan stays."""
+    others = {*plan.unchanged, *(operation.key for operation in plan.operations)} - {*keys}
     return replace(
         plan,
         operations=tuple(operation for operation in plan.operations if operation.key in keys),
         unchanged=tuple(key for key in plan.unchanged if key in keys),
         unrecorded=tuple(key for key in plan.unrecorded if key in keys),
-        findings=tuple(
-            finding for finding in plan.findings if not finding.key or finding.key in keys
-        ),
+        findings=tuple(finding for finding in plan.findings if finding.key not in others),
     )
 
 

@@ -71,6 +71,8 @@ class Facts(NamedTuple):
         now: the platform's clock, or ours when offline.
         live: what the platform holds; `None` when offline (`validate`): a rule that needs it then says nothing.
         applied: what the ledger says that we applied last and did not remove: manifest names by key.
+        names: what the platform must call an object although its manifest does not say so any more, by key.
+        repointed: the id that a manifest named at the base, by the one that it names now.
     """
 
     desired: Sequence[Desired]
@@ -78,6 +80,8 @@ class Facts(NamedTuple):
     now: datetime
     live: Snapshot | None = None
     applied: Mapping[str, str] = MappingProxyType({})
+    names: Mapping[str, str] = MappingProxyType({})
+    repointed: Mapping[str, str] = MappingProxyType({})
 
 
 class Policy(Protocol):

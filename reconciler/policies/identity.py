@@ -17,6 +17,15 @@ FAIL:
     platform: {campaigns: [{id: "1001", name: Spring Renewals}]}
     spec: {campaign_id: "10001"}
 
+FAIL:
+
+    platform: {campaigns: [{id: "1061", name: Debt Reminders}]}
+    spec: {campaign_id: "1061"}
+    repointed: {"1061": "1037"}
+
+The third named 1037 at the commit that was applied before: which object a manifest is about changes only with the new one's name beside it. A
+name that a change removes is compared once more.
+
 An object that the platform has and this API cannot manage is named with the reason.
 
 The object is left alone whatever the change would do: a typo in an id must not narrow or stop somebody else's campaign.
@@ -29,7 +38,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from reconciler.models import Desired
+from reconciler.models import MANIFESTS, Desired
 from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "identity"
@@ -44,8 +53,15 @@ def check(facts: Facts) -> Iterator[Finding]:
         live = facts.live.objects.get(desired.key)
         if live is None:
             yield from _unknown(desired, facts)
-        elif desired.platform_name is not None and desired.platform_name != live.name:
-            message = f'the platform calls {desired.key} "{live.name}", not "{desired.platform_name}": one of the two is a slip'
+            continue
+        expected = desired.platform_name or facts.names.get(desired.key)
+        if expected is not None and expected != live.name:
+            message = f'the platform calls {desired.key} "{live.name}", not "{expected}": one of the two is a slip'
+            yield about(desired, ID, LEVEL, message, stops=True)
+        elif desired.key in facts.repointed and desired.platform_name is None:
+            was = facts.repointed[desired.key]
+            field = MANIFESTS[desired.kind].named_by
+            message = f"this manifest was {was} and is now {desired.key}: correct the id, or confirm the new one with metadata.{field}, the name that the platform has for it"
             yield about(desired, ID, LEVEL, message, stops=True)
 
 

@@ -32,6 +32,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     if facts.live is None:
         return
     named = {desired.key for desired in facts.desired}
+    now = {desired.name: desired.key for desired in facts.desired}
     for key, name in sorted(facts.applied.items()):
         live = facts.live.objects.get(key)
         if (
@@ -41,6 +42,9 @@ def check(facts: Facts) -> Iterator[Finding]:
         ):
             removal = next(iter(facts.kinds.values())).words.removal
             message = (
-                f"manifest {name} is gone, but what it applied still stands on {key}: {removal}"
+                f"manifest {name} was {key} and is now {now[name]}, but what it applied still stands on {key}: correct the id, or retire {key} with a manifest"
+                " of another name (metadata.retired: true)"
+                if name in now
+                else f"manifest {name} is gone, but what it applied still stands on {key}: {removal}"
             )
             yield Finding(ID, LEVEL, message, key=key, name=name)

@@ -80,12 +80,13 @@ def plan_verdict(plan: Plan) -> str:
     same = f"{count(len(plan.unchanged), 'schedule')} as {'its manifest says' if len(plan.unchanged) == 1 else 'their manifests say'}"
     if not plan.operations:
         record = [
-            "what is weakened" if plan.judge.pending else "",
+            "what is weakened" if plan.judge.pending and plan.judge.weakenings else "",
             f"{count(len(plan.unrecorded), 'schedule')} that we did not write"
             if plan.unrecorded
             else "",
         ]
-        but = " and ".join(filter(None, record))
+        commit = "that this commit judges the next change" if plan.judge.pending else ""
+        but = " and ".join(filter(None, record)) or commit
         return f"nothing to do{f' but to record {but}' if but else ''}: {same}"
     actions = Counter(operation.action for operation in plan.operations)
     held = actions.pop(Action.HELD, 0)
@@ -102,7 +103,7 @@ def plan_verdict(plan: Plan) -> str:
 
 
 def _plan_notes(plan: Plan) -> tuple[str, ...]:
-    notes = [plan.judge.note] if plan.judge.note else []
+    notes = [*plan.judge.notes]
     if plan.unmanaged:
         hold, are = ("holds", "is") if len(plan.unmanaged) == 1 else ("hold", "are")
         notes.append(

@@ -67,7 +67,7 @@ def of_validation(
         tables=tuple(
             table for table in (weakened_table(weakenings), findings_table(findings)) if table.rows
         ),
-        notes=tuple(judge.note for judge in judges if judge.note),
+        notes=tuple(note for judge in judges for note in judge.notes),
         data={
             "manifests": manifests,
             "files": files,

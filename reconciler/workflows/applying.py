@@ -233,16 +233,17 @@ class _Run:
         world.checkpoint("settle:dropped")
         notes = (*session.notes, *settling.notes_on(left))
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
-        self._within_limits(plan, cut.run)
+        _within_limits(plan, cut.run)
         if not self.asked.ask:
             confirm(changes.of_plan(plan, exit_code=0, notes=notes))
         notes = (*notes, *_held(cut, plan))
         found = self._found(plan, run)
         if not cut.run:
             code = exit_code(plan, cut, ())
-            if plan.judge.pending and code != STALE:
+            if plan.judge.pending:
                 found.append(run.judged([each.setting for each in plan.judge.weakenings]))
-            ledger.append(found)
+            if code != STALE:  # what is found makes its commit the one that was applied, too
+                ledger.append(found)
             return changes.of_apply(plan, (), exit_code=code, notes=notes)
         before = (*map(run.superseded, passed_over), *found)
         done = await self._execute(run, plan, snapshot, cut.run, before)
@@ -270,13 +271,8 @@ class _Run:
         """Return what was found as its manifest says and not applied like that by us: imported, or taken over by a commit."""
         desired = {each.key: each for each in self.session.folder.desired}
         held = {each.key: each.live for each in plan.operations if each.action is Action.HELD}
-        events = (run.found(desired[key], held.get(key)) for key in plan.unrecorded)
+        events = (run.found(desired[key], plan.at, held.get(key)) for key in plan.unrecorded)
         return [event for event in events if "body" in event.data]
-
-    def _within_limits(self, plan: Plan, operations: Sequence[Operation]) -> None:
-        beyond = planning.beyond(self.session, plan, operations)
-        if beyond:
-            raise Refused("; ".join(beyond))
 
     async def _execute(
         self,
@@ -315,6 +311,12 @@ class _Run:
         return _Done(outcomes, unrecorded, await telemetry.close())
 
 
+def _within_limits(plan: Plan, operations: Sequence[Operation]) -> None:
+    beyond = planning.beyond(plan, operations)
+    if beyond:
+        raise Refused("; ".join(beyond))
+
+
 def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:
     names = {operation.key: operation.name for operation in plan.operations}
     notes = [
@@ -341,8 +343,8 @@ def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:
 def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
     """Return DESIGN §7's code of an apply: the worst that happened, partly applied first.
 
-    It is 5 for the reason for which the plan is: a finding of level error stands. What somebody narrowed by hand or halted is held, which is
-    no refusal by a rule: it is reported, and changes no code.
+    While a finding of level error stands, it is 5 if nothing was written, else 3. What somebody narrowed by hand or halted is held, which is no
+    refusal by a rule: it is reported, and changes no code.
     """
     results = {outcome.result for outcome in outcomes}
     failed = [
@@ -360,4 +362,6 @@ def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
         return NOT_FINISHED
     if Result.STALE in results or cut.stale or cut.strange:
         return STALE
-    return REFUSED if plan.refused else 0
+    if not plan.refused:
+        return 0
+    return PARTLY if any(outcome.wrote for outcome in outcomes) else REFUSED

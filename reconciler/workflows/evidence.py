@@ -227,7 +227,7 @@ def at(
     moment = audit.stamp(instant)
     keys = keys_of(records, asked)
     states = {key: audit.at(records, instant, key) for key in keys}
-    told = [record for record in records if record.event.ts <= moment]
+    told = audit.until(records, instant)
     holds = audit.holds(told, now=instant)
     held = [_held(holds[key]) for key in keys if key in holds]
     why = _reasons(records)
@@ -238,7 +238,7 @@ def at(
         tone=Tone.GOOD if any(each.stored for each in states.values()) else Tone.WARN,
         exit_code=0,
         tables=(Table("What was so", ("", "id", "what"), tuple(rows)),),
-        notes=_doubts(records, states, moment),
+        notes=_doubts(records, states, told),
         facts=facts,
         data={
             "at": moment,
@@ -292,6 +292,8 @@ def _write(write: Applied | None, why: Reasons) -> str:
     if write is None:
         return "nothing of ours"
     data, commit = write.intent.data, write.intent.event.commit[:12]
+    if write.intent.kind is RecordKind.NOTE:
+        return f"the schedule of commit {commit}, found like that and written by somebody else"
     if data["verb"] == Action.HALT:  # no commit asked for that, and no plan
         reason = why.get((write.intent.event.run, data["target"]), UNKNOWN)
         return f"halted by {_who(data.get('actor'))}: {reason}"
@@ -322,9 +324,12 @@ def _write_data(write: Applied | None) -> dict[str, Any] | None:
     }
 
 
-def _doubts(records: Sequence[Record], states: Mapping[str, State], moment: str) -> tuple[str, ...]:
-    """Return a sentence about each write before the instant whose fate the records do not tell, and no later write ended the doubt."""
+def _doubts(
+    records: Sequence[Record], states: Mapping[str, State], told: Iterable[Record]
+) -> tuple[str, ...]:
+    """Return a sentence about each write `told` up to the instant whose fate the records do not tell, and no later write ended the doubt."""
     ended = {key: each.stored.outcome.seq if each.stored else -1 for key, each in states.items()}
+    before = {record.id for record in told}
     unsure = [
         *audit.open_intents(records),
         *(
@@ -336,5 +341,5 @@ def _doubts(records: Sequence[Record], states: Mapping[str, State], moment: str)
     return tuple(
         f"whether {each.data.get('name')} was written by run {each.event.run} ({each.event.ts}) is not known, so it may have been otherwise"
         for each in unsure
-        if each.event.ts <= moment and each.seq > ended.get(str(each.data.get("target")), each.seq)
+        if each.id in before and each.seq > ended.get(str(each.data.get("target")), each.seq)
     )

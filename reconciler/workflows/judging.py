@@ -1,15 +1,24 @@
-"""Who judges a change: finds the base commit in the ledger, and its `tenant.yaml` in git."""
+"""Resolve the policy baseline: the commit applied last, its `tenant.yaml` and what its manifests claimed."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from reconciler import audit, manifests
 from reconciler.errors import ManifestError
 from reconciler.git import Git
-from reconciler.models import TenantSpec
-from reconciler.plan import Judge, stricter, without_exceptions
+from reconciler.manifests import Folder
+from reconciler.models import Claim, Tenant
+from reconciler.plan import (
+    Judge,
+    judges_otherwise,
+    other_changes,
+    protections,
+    stricter,
+    without_exceptions,
+)
 from reconciler.workflows.keeping import origin_of
 from reconciler.workflows.session import Session
 
@@ -28,42 +37,116 @@ def judge_of(session: Session, at: datetime) -> Judge:
         Unavailable: the base commit is not here, and the remote does not give it.
     """
     git, ledger = session.git, session.ledger
-    commits = audit.judged(ledger.records()) if ledger else ()
-    if git is None or not commits:
-        return _against(session, None, at)
-    head = git.resolve("HEAD^{commit}")
+    head = git.resolve("HEAD^{commit}") if git else None
+    if git is None or ledger is None or head is None:
+        return replace(_against(session, None, at), recorded=True)
+    commits = audit.judged(ledger.records())
     earlier = [commit for commit in commits if commit != head]
     judge = _against(session, earlier[-1] if earlier else None, at)
-    if commits[-1] == head:
+    if head in commits[-1:]:
         following = _against(session, head, at)
-        if following != judge and git.differing(session.folder.path):
+        if replace(following, moved=judge.moved) != judge and git.differing(session.folder.path):
             return following
     return replace(judge, recorded=head in commits)
 
 
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What counts as the base's word.
+
+    Attributes:
+        tenant: its `tenant.yaml`; `None` where nothing was ever applied.
+        claims: of its manifests that changed since, or are gone.
+        moved: whether the claims of HEAD's manifests are others.
+        notes: what of it could not be read, for people.
+    """
+
+    tenant: Tenant | None = None
+    claims: tuple[Claim, ...] = ()
+    moved: bool = False
+    notes: tuple[str, ...] = ()
+
+
 def _against(session: Session, commit: str | None, at: datetime) -> Judge:
-    folder, day = session.folder, at.astimezone(UTC).date()
-    base, note = (folder.tenant.spec, "") if commit is None else _base(session, commit)
-    judge = stricter(base, folder.tenant.spec, day)
+    folder = session.folder
+    head, base = folder.tenant, _Base() if commit is None else _base(session, commit)
+    tenant = base.tenant or head
+    judge = stricter(tenant.spec, head.spec, at.astimezone(UTC).date())
     placed = (replace(each, place=folder.settings.place(each.loc)) for each in judge.weakenings)
-    return replace(judge, weakenings=tuple(placed), note=note)
+    found = protections((*base.claims, *_applied(session)), folder.desired)
+    return replace(
+        judge,
+        weakenings=(*found.weakenings, *placed),
+        names=found.names,
+        repointed=found.repointed,
+        moved=base.tenant is None or base.moved or judges_otherwise(tenant, head),
+        notes=(*base.notes, *other_changes(tenant, head)),
+    )
 
 
-def _base(session: Session, commit: str) -> tuple[TenantSpec, str]:
-    """Return what `tenant.yaml` said at a commit, and why that could not be had where it could not."""
-    git = session.git
+def _applied(session: Session) -> Iterator[Claim]:
+    """Yield what the ledger says that a manifest applied, where one of that name names another object now and has not been applied to it.
+
+    A change that is refused may become the base all the same, by what else it wrote: its manifests then still must not have moved.
+    """
+    last = audit.applied(session.ledger.records()) if session.ledger else {}
+    names = {key: str(each.intent.data.get("name")) for key, each in last.items()}
+    now = {each.name: each for each in session.folder.desired}
+    keys = {each.key for each in session.folder.desired}
+    for key, name in names.items():
+        desired = now.get(name)
+        stands = last[key].intent.data["body"] is not None and key not in keys
+        if desired is not None and stands and names.get(desired.key) != name:
+            yield Claim(key, name, desired.place)
+
+
+def _base(session: Session, commit: str) -> _Base:
+    """Return what the tenant's folder said at a commit; its `tenant.yaml` without exceptions where that cannot be read."""
+    git, folder = session.git, session.folder
+    why = "the commit is not here"
     if git is not None and _is_here(session, git, commit):
-        data = git.file(commit, session.folder.path / manifests.TENANT_FILE)
+        data = git.file(commit, folder.path / manifests.TENANT_FILE)
         why = f"this folder has no {manifests.TENANT_FILE} there"
         if data is not None:
             try:
-                return manifests.read_settings(data, manifests.TENANT_FILE).spec, ""
+                tenant = manifests.read_settings(data, manifests.TENANT_FILE)
             except ManifestError as error:
                 why = str(error.problems[0])
-    else:
-        why = "the commit is not here"
+            else:
+                return replace(_claimed(git, folder, commit), tenant=tenant)
     note = f"what {manifests.TENANT_FILE} said at the commit applied before ({commit[:12]}) cannot be read ({why}): the rules' own levels, no waiver and the default limits count as its word"
-    return without_exceptions(session.folder.tenant.spec), note
+    plain = folder.tenant.model_copy(update={"spec": without_exceptions(folder.tenant.spec)})
+    return _Base(plain, moved=True, notes=(note,))
+
+
+def _claimed(git: Git, folder: Folder, commit: str) -> _Base:
+    """Return what the manifests that changed since a commit claimed there. Those that did not change are not read: there may be thousands."""
+    changed = git.changed_since(commit, folder.path)
+    files = {
+        name: manifests.shown(folder.path / name)
+        for name in changed
+        if name.lower().endswith((".yaml", ".yml"))
+    }
+    if folder.partial:
+        files = {name: file for name, file in files.items() if file in folder.sources}
+    files.pop(manifests.TENANT_FILE, None)
+    found: list[Claim] = []
+    notes: list[str] = []
+    for name, data in git.contents(commit, folder.path, files) if files else ():
+        try:
+            found += manifests.claims(data, files[name])
+        except ManifestError as error:
+            notes.append(
+                f"what {files[name]} said at the commit applied before cannot be read ({error.problems[0]}): what it protected is not known"
+            )
+    shown = {*files.values()}
+    now = {_identity(each.claim) for each in folder.desired if each.place.file in shown}
+    moved = now != {_identity(each) for each in found}
+    return _Base(claims=tuple(found), moved=moved, notes=tuple(notes))
+
+
+def _identity(claim: Claim) -> tuple[str, str, str | None]:
+    return claim.key, claim.name, claim.platform_name
 
 
 def _is_here(session: Session, git: Git, commit: str) -> bool:

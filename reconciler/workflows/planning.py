@@ -80,14 +80,14 @@ async def _read(world: World, asked: Request) -> _Read:
             session.ledger.check()
         plan, _ = await make(session, asked.names, asked.revert)
         left = session.ledger.open_intents() if session.ledger else ()
-        over = beyond(session, plan, plan.executable)
+        over = beyond(plan, plan.executable)
         git = session.git if plan.origin.commit else None
         uncommitted = git.differing(folder.path) if git else ()
     names = tuple(str(intent.data["name"]) for intent in left)
     return _Read(plan, names, over, session.notes, uncommitted)
 
 
-def beyond(session: Session, plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
+def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
     """Return each limit that carrying out some operations of a plan would pass, in one sentence."""
     limits = plan.judge.limits
     shares = {
@@ -95,7 +95,7 @@ def beyond(session: Session, plan: Plan, operations: Sequence[Operation]) -> tup
         "retired": limits.retired_share,
         "loosened": limits.loosened_share,
     }
-    return plans.beyond(operations, len(session.folder.desired), shares)
+    return plans.beyond(operations, plan.total, shares)
 
 
 async def show(world: World, asked: Request) -> Report:
@@ -134,8 +134,8 @@ def _uncommitted(report: Report, differing: tuple[str, ...]) -> Report:
 def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
     """Return DESIGN §7's code of a plan that was only shown: a refusal beats "changes present".
 
-    What an earlier run left open is something to do, too: only an apply settles it. So are weakened rules, which
-    only an apply makes count, and what is as desired without a write of ours, which only an apply records.
+    What an earlier run left open is something to do, too: only an apply settles it. So is a commit that changes who judges
+    the next one, and what is as desired without a write of ours: only an apply records them.
     """
     if plan.refused:
         return REFUSED
@@ -267,7 +267,9 @@ def _judged(
     session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, past: Past, by: Judge
 ) -> tuple[Finding, ...]:
     gone = {} if session.folder.partial else past.applied
-    facts = Facts(desired, session.dialect.KINDS, snapshot.at, snapshot, gone)
+    facts = Facts(
+        desired, session.dialect.KINDS, snapshot.at, snapshot, gone, by.names, by.repointed
+    )
     return policies.check_all(facts, by.levels, by.waivers)
 
 

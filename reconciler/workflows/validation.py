@@ -96,7 +96,10 @@ async def _asked_online(
     async with sessions.opened(world, folder, network) as session:
         snapshot, _ = await session.read()
         judge = judging.judge_of(session, snapshot.at)
-    facts = Facts(folder.desired, session.dialect.KINDS, snapshot.at, snapshot)
+    kinds = session.dialect.KINDS
+    facts = Facts(
+        folder.desired, kinds, snapshot.at, snapshot, names=judge.names, repointed=judge.repointed
+    )
     return policies.check_all(facts, judge.levels, judge.waivers), judge
 
 

@@ -70,9 +70,12 @@ def test_a_record_says_which_lists_were_checked_and_that_one_was_active(bench: B
     assert retired["dnc_verified"] is None
 
 
-def test_a_list_that_is_syncing_verifies_nothing(bench: Bench) -> None:
+def test_a_list_that_is_syncing_verifies_nothing_and_lets_only_narrowings_pass(
+    bench: Bench,
+) -> None:
     bench.prepare(Campaigns(), "syncing:dnc-1:for=20")
-    assert bench.apply_here().exit_code == 0
+    assert bench.apply_here().exit_code == 3
+    assert set(bench.outcomes()) == {"1001", "1004"}
     (told,) = bench.outcomes()["1001"]
     assert told["dnc_verified"] is False
     assert [each["status"] for each in told["dnc_lists"]] == ["SYNCING"]

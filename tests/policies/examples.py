@@ -54,7 +54,7 @@ def examples(policy: Policy) -> list[tuple[str, dict[str, Any]]]:
 
 def facts_of(example: dict[str, Any]) -> Facts:
     """Return the facts that an example describes, the rest being in order."""
-    unknown = set(example) - {"metadata", "spec", "platform", "applied"}
+    unknown = set(example) - {"metadata", "spec", "platform", "applied", "repointed"}
     assert not unknown, f"no part of an example: {unknown}"
     if "skill_id" in example.get("spec", {}):
         return _of_skills(example)
@@ -69,6 +69,7 @@ def facts_of(example: dict[str, Any]) -> Facts:
         live=snapshot,
         now=datetime.fromisoformat(says["clock"]),
         applied=example.get("applied", {}),
+        repointed=example.get("repointed", {}),
     )
 
 

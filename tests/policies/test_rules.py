@@ -66,13 +66,14 @@ def test_a_span_that_fills_only_an_hour_that_the_clocks_skip_never_dials():
         (("INACTIVE",), [Level.ERROR]),
         (("active",), [Level.ERROR]),
         (("INACTIVE", "ACTIVE"), []),
-        (("SYNCING",), [Level.WARNING]),
+        (("SYNCING",), [Level.ERROR]),
         (("SYNCING", "ACTIVE"), [Level.WARNING]),
-        (("SYNCING", "INACTIVE", "SYNCING"), [Level.WARNING, Level.WARNING]),
+        (("SYNCING", "ACTIVE", "SYNCING"), [Level.WARNING, Level.WARNING]),
+        (("SYNCING", "INACTIVE", "SYNCING"), [Level.ERROR]),
     ],
     ids=lambda value: "+".join(value) or "none" if isinstance(value, tuple) else "",
 )
-def test_one_active_list_is_enough_and_a_syncing_one_is_a_wait(statuses, levels):
+def test_an_active_list_is_required_and_a_syncing_one_beside_it_is_a_wait(statuses, levels):
     lists = tuple(make_scrub_list(f"dnc-{n}", status=status) for n, status in enumerate(statuses))
     live = make_snapshot([make_live()], scrubs={"1001": lists})
     found = said("dnc-list", [make_desired()], live=live)
@@ -83,6 +84,13 @@ def test_the_lists_that_do_not_count_are_named():
     live = make_snapshot([make_live()], scrubs={"1001": (make_scrub_list(status="INACTIVE"),)})
     (finding,) = said("dnc-list", [make_desired()], live=live)
     assert "only Federal DNC (INACTIVE)" in finding.message
+
+
+def test_a_list_that_is_syncing_alone_checks_nothing_yet():
+    live = make_snapshot([make_live()], scrubs={"1001": (make_scrub_list(status="SYNCING"),)})
+    (finding,) = said("dnc-list", [make_desired()], live=live)
+    assert "only Federal DNC (SYNCING)" in finding.message
+    assert "wait until the sync is done" in finding.message
 
 
 def test_a_list_is_required_whatever_the_flag_says():
