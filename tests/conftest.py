@@ -3,14 +3,11 @@
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import hypothesis
 import pytest
 
-# Failures are kept for the next run, but not in a checkout that somebody else owns.
-_KEPT = {} if os.access(Path(__file__).parent.parent, os.W_OK) else {"database": None}
-hypothesis.settings.register_profile("untimed", deadline=None, **_KEPT)
+hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 

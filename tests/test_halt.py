@@ -183,7 +183,7 @@ def test_a_dialer_that_stays_locked_is_named_and_the_wait_ends() -> None:
 def test_a_wait_is_told_once_and_again_only_after_growing_pauses(wait_s: int) -> None:
     stop = Stop(1, "locked:1000000", wait_s=float(wait_s)).run()
     pauses = [later - earlier for earlier, later in pairwise(stop.told_at)]
-    assert bool(stop.told) == (wait_s >= 30)
+    assert bool(stop.told) == (wait_s > 0)
     assert all(second > first for first, second in pairwise(pauses))
     assert len(stop.told) <= 2 + math.log2(1 + wait_s / TELL_S)
     assert all("for " in line and " s at most" in line for line in stop.told)
@@ -848,7 +848,7 @@ def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_rec
 ) -> None:
     away = remote.with_name("away")
     remote.rename(away)
-    assert halt(desk, NAME) == 3
+    assert halt(desk, NAME) == 69
     assert silent(server, KEY)
     assert "the records are in this clone alone" in desk.out
     away.rename(remote)
