@@ -48,50 +48,47 @@ def said(patch: pytest.MonkeyPatch, folder: Path, encoding: str, line: str) -> t
     return code, out.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
 
 
-COMMANDS = (
-    "plan schedules/sandbox",
-    "plan schedules/sandbox --format markdown",
-    "plan schedules/sandbox --format html",
-    "plan schedules/sandbox --format github",
-    "plan schedules/sandbox --format json",
-    "validate schedules/sandbox",
-    "render schedules/sandbox",
-    "optimize schedules/sandbox --target-answer-rate 0.3",
-    "apply --yes schedules/sandbox",
-    "halt --all --wait 0 --reason Škoda→ schedules/sandbox",
-    "release --all --reason Škoda→ schedules/sandbox",
-    "import schedules/sandbox",
-    "doctor schedules/sandbox",
-    "audit log schedules/sandbox",
-    "audit show 1003 schedules/sandbox",
-    "audit at 2027-03-01T18:00:00Z --campaign 1003 schedules/sandbox",
-    "audit export schedules/sandbox --format csv",
-    "audit export schedules/sandbox --format json",
-    "audit verify schedules/sandbox",
-    "lock status schedules/sandbox",
-    "tenants",
-    "schema CampaignSchedule",
-    "plan Škoda→",
-    "plan --Škoda→",
-    "--help",
-)
+COMMANDS = {
+    "plan schedules/sandbox": 5,
+    "plan schedules/sandbox --format markdown": 5,
+    "plan schedules/sandbox --format html": 5,
+    "plan schedules/sandbox --format github": 5,
+    "plan schedules/sandbox --format json": 5,
+    "validate schedules/sandbox": 0,
+    "render schedules/sandbox": 0,
+    "optimize schedules/sandbox --target-answer-rate 0.3": 0,
+    "apply --yes schedules/sandbox": 5,
+    "halt --all --wait 0 --reason Škoda→ schedules/sandbox": 75,
+    "release --all --reason Škoda→ schedules/sandbox": 0,
+    "import schedules/sandbox": 0,
+    "doctor schedules/sandbox": 0,
+    "audit log schedules/sandbox": 0,
+    "audit show 1003 schedules/sandbox": 0,
+    "audit at 2027-03-01T18:00:00Z --campaign 1003 schedules/sandbox": 0,
+    "audit export schedules/sandbox --format csv": 0,
+    "audit export schedules/sandbox --format json": 0,
+    "audit verify schedules/sandbox": 0,
+    "lock status schedules/sandbox": 0,
+    "tenants": 0,
+    "schema CampaignSchedule": 0,
+    "plan Škoda→": 64,
+    "plan --Škoda→": 64,
+    "--help": 0,
+}
+"""Every command that shows something, in an order in which each has something to show, with its exit code."""
 
 
-def test_every_command_says_the_same_with_the_same_code_where_the_terminal_has_no_arrow(
+def test_every_command_ends_with_its_code_where_the_terminal_has_no_arrow(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wide, narrow = tmp_path / "wide", tmp_path / "narrow"
-    git(tmp_path, "clone", "-q", str(folder), str(wide))
-    git(tmp_path, "clone", "-q", str(folder), str(narrow))
+    git(tmp_path, "clone", "-q", str(folder), str(tmp_path / "clone"))
     seen = ""
-    for line in COMMANDS:
-        code, expected = said(monkeypatch, wide, "utf-8", line)
-        ours, shown = said(monkeypatch, narrow, "cp1252", line)
-        assert ours == code, (line, shown)
-        assert shown.count("\n") == expected.count("\n"), (line, shown)
+    for line, expected in COMMANDS.items():
+        code, shown = said(monkeypatch, tmp_path / "clone", "cp1252", line)
+        assert code == expected, (line, shown)
         seen += shown
     assert "dial_rate 3 -> 2.4" in seen
-    assert "Dvo\\u0159" in seen
+    assert "Dvo\\u0159ák" in seen  # cp1252 has the second letter, not the first
 
 
 def test_a_page_for_a_browser_is_what_its_head_says_in_any_encoding(
