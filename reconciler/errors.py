@@ -35,6 +35,15 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that a terminal obeys or hides: control, format (bidi, zero width), surrogate, line and paragraph separators."""
 
 
+_WORD = re.compile(r"[\w\u0300-\u036f]+")
+"""A word, with accents that stand apart from their letters."""
+
+_LOOK_ALIKE = ("CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ", "LISU ")
+"""Scripts with letters that look like Latin ones: within a word that has Latin letters, they are shown as escapes."""
+
+_VARIANTS = ("FULLWIDTH ", "MATHEMATICAL ")
+"""Letters and digits that are ASCII ones but for their shape."""
+
 _COMMANDS = re.compile(r"(?<!\S):(?=:)|(?<=##)\[")
 """Where GitHub's log reader could see a command: two colons that start a word (it trims the line first, so an
 indentation is no defence) and ``##[`` anywhere (`ActionCommand.cs` of actions/runner)."""
@@ -43,6 +52,9 @@ indentation is no defence) and ``##[`` anywhere (`ActionCommand.cs` of actions/r
 def safe(text: str, *, limit: int | None = None) -> str:
     r"""Return `text` with every character that could steer a terminal, or the log of a CI run, shown as ``\uXXXX``.
 
+    So is what looks like another character: another space, a letter of another script within a Latin word, an accent that stands apart from its
+    letter. Two names that differ are then never shown alike.
+
     Args:
         text: anything from outside: a manifest, the platform, the environment.
         limit: cut to this many characters, with an ellipsis, when given.
@@ -50,15 +62,46 @@ def safe(text: str, *, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
     if not (text.isascii() and text.isprintable()):
-        import unicodedata  # noqa: PLC0415 - most of what is shown is plain
-
-        text = "".join(_shown(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
+        text = _WORD.sub(_unlike, "".join(escaped(c) if _is_odd(c) else c for c in text))
     if "::" in text or "##[" in text:
-        text = _COMMANDS.sub(lambda found: _shown(found[0]), text)
+        text = _COMMANDS.sub(lambda found: escaped(found[0]), text)
     return text
 
 
-def _shown(character: str) -> str:
+def is_hidden(character: str) -> bool:
+    """Return whether a terminal obeys or hides a character."""
+    import unicodedata  # noqa: PLC0415 - most of what is shown is plain
+
+    return unicodedata.category(character) in _HIDDEN
+
+
+def _is_odd(char: str) -> bool:
+    """Return whether a character is hidden, or a letter, digit or space that looks like an ASCII one."""
+    if char.isascii():
+        return is_hidden(char)
+    import unicodedata  # noqa: PLC0415 - most of what is shown is plain
+
+    space = unicodedata.category(char) == "Zs" and char != "\N{IDEOGRAPHIC SPACE}"
+    return space or is_hidden(char) or unicodedata.name(char, "").startswith(_VARIANTS)
+
+
+def _unlike(found: re.Match[str]) -> str:
+    """Return a word; where it has Latin letters, with escapes for what only looks like one and for accents that stand apart."""
+    word = found[0]
+    if word.isascii() or not any("a" <= char <= "z" for char in word.lower()):
+        return word
+    import unicodedata  # noqa: PLC0415 - most of what is shown is plain
+
+    return "".join(
+        escaped(char)
+        if unicodedata.combining(char) or unicodedata.name(char, "").startswith(_LOOK_ALIKE)
+        else char
+        for char in word
+    )
+
+
+def escaped(character: str) -> str:
+    r"""Return a character as its escape: ``\u202e``."""
     code = ord(character)
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - what four digits can say
 

@@ -1,6 +1,8 @@
-"""What all tests share: a clean environment, and examples that are not timed."""
+"""What all tests share: an environment of their own, and examples that are not timed."""
 
 import os
+import time
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -9,13 +11,38 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
+OWN = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+}
+"""What a test's processes find in place of what the developer has set. The product drops `GIT_*`, so `HOME` is ours, too."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test sees the git configuration, the zone, the locale or the umask of whoever runs it."""
+    home = tmp_path_factory.mktemp("home")
+    mask = os.umask(0o022)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("GIT_", "LANG", "LC_", "PYTHON", "XDG_")):
+                patch.delenv(name)
+        for name, value in (OWN | {"HOME": str(home)}).items():
+            patch.setenv(name, value)
+        time.tzset()
+        yield
+    os.umask(mask)
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the tenant, the proxy or the CI of whoever runs it."""
     for name in list(os.environ):
         if (
-            name.startswith(("CXONE_", "GITHUB_", "GIT_", "RECONCILE_"))
+            name.startswith(("CXONE_", "GITHUB_", "RECONCILE_"))
             or name.lower().endswith("_proxy")
-            or name == "CI"
+            or name in {"CI", "NO_COLOR"}
         ):
             monkeypatch.delenv(name)

@@ -18,7 +18,8 @@ from reconciler.audit import Run
 from reconciler.git import FILE, Git
 from tests import test_ledger_verify as tampering
 from tests.gitfakes import ENVIRON, WHO, Clock, git, opened, operation, run, story
-from tests.test_cli import SAMPLES, Desk, commit
+from tests.samples import SAMPLES, copy_files
+from tests.test_cli import Desk, commit
 
 NOTES = "refs/notes/reconcile/acme"
 MIRROR = "refs/heads/reconcile-audit/acme"
@@ -46,7 +47,7 @@ def desk(
 ) -> Shared:
     """Two runs are recorded: one that went well, and a hold."""
     here = tmp_path / "here"
-    shutil.copytree(SAMPLES, here / PATH)
+    copy_files(SAMPLES, here / PATH)
     git(here, "init", "-q", "-b", "main")
     desk = Shared(here, capsys)
     desk.tenant, desk.bare = here / PATH, tmp_path / "shared.git"
@@ -144,7 +145,7 @@ def test_a_name_that_nobody_has_is_64_and_says_what_to_name(
 def test_outside_of_a_repository_it_is_said_where_to_ask(
     desk: Shared, tmp_path: Path, command: list[str]
 ) -> None:
-    shutil.copytree(SAMPLES, tmp_path / "out" / "acme")
+    copy_files(SAMPLES, tmp_path / "out" / "acme")
     said = desk.says(1, *command, str(tmp_path / "out" / "acme"))
     assert "run this in the clone that applies, or name a tenant's folder in it" in said
 

@@ -21,9 +21,7 @@ from reconciler.manifests import Folder
 from reconciler.sandbox.writes import Conditions
 from reconciler.workflows import applying, planning
 from reconciler.workflows.world import here
-
-HERE = Path(__file__).parent.parent
-SAMPLES = HERE / "schedules" / "sandbox"
+from tests.samples import HERE, SAMPLES, copy_files
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -61,6 +59,17 @@ class Desk:
         self.out, self.err = self._capsys.readouterr()
         return code
 
+    def shell(self, shell: str, line: str) -> subprocess.CompletedProcess[str]:
+        """Run a line of a shell here; `{reconcile}` in it is the command, as a process."""
+        return subprocess.run(
+            [shell, "-c", line.format(reconcile=f'"{sys.executable}" -m reconciler')],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(HERE)},
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
     def says(self, code: int, *arguments: str) -> str:
         """Run, expect the code, and return what was said as an error: one line, no traceback, nothing on stdout."""
         assert self.run(*arguments) == code, self.out + self.err
@@ -96,7 +105,7 @@ def desk(
 ) -> Desk:
     """A clean clone of nothing but the samples."""
     git(tmp_path, "init", "-q")
-    shutil.copytree(SAMPLES, tmp_path / "schedules" / "sandbox")
+    copy_files(SAMPLES, tmp_path / "schedules" / "sandbox")
     (tmp_path / ".gitignore").write_text(".reconcile/\n", encoding="utf-8")
     commit(tmp_path, "samples")
     monkeypatch.chdir(tmp_path)
@@ -765,7 +774,7 @@ def test_the_readme_names_every_command_and_every_exit_code() -> None:
 def test_help_imports_nothing_of_the_engine() -> None:
     code = "import sys; from reconciler.cli import run; run(['--help']); print(*sorted(m for m in sys.modules if m.split('.')[0] in {'httpx','pydantic','deepdiff','ruamel','fastapi','asyncio'}), sep=',', file=sys.stderr)"
     done = subprocess.run(
-        ["python", "-c", code],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
@@ -866,20 +875,14 @@ def test_a_result_that_cannot_be_shown_is_one_line_and_no_success() -> None:
     ],
 )
 def test_where_nothing_can_be_shown_the_code_still_says_what_happened(
-    call: str, code: int, said: str
+    desk: Desk, call: str, code: int, said: str
 ) -> None:
-    command = f'set -o pipefail; "{sys.executable}" -m reconciler {call}'
-    done = subprocess.run(
-        ["bash", "-c", command], stderr=subprocess.PIPE, text=True, check=False, cwd=HERE
-    )
+    done = desk.shell("bash", f"set -o pipefail; {{reconcile}} {call}")
     assert (done.returncode, done.stderr) == (code, said)
 
 
-def test_whoever_closes_stdout_still_learns_the_exit_code() -> None:
-    command = f'"{sys.executable}" -m reconciler plan --detailed-exitcode schedules/sandbox >&-'
-    done = subprocess.run(
-        ["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False, cwd=HERE
-    )
+def test_whoever_closes_stdout_still_learns_the_exit_code(desk: Desk) -> None:
+    done = desk.shell("sh", "{reconcile} plan --detailed-exitcode schedules/sandbox >&-")
     assert (done.returncode, done.stderr) == (2, "")
 
 

@@ -9,7 +9,6 @@ import os
 import random
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,7 +40,8 @@ from reconciler.settings import Options as ClientOptions
 from reconciler.workflows.stops import Known, Target, how_it_ends
 from tests.crash.ground import login_to
 from tests.fake_platform import now, play
-from tests.test_cli import SAMPLES, Desk, commit, git
+from tests.samples import SAMPLES, copy_files
+from tests.test_cli import Desk, commit, git
 
 PATH = "schedules/sandbox"
 NAME, KEY = "warranty-reminders", "1003"
@@ -183,7 +183,7 @@ def test_a_dialer_that_stays_locked_is_named_and_the_wait_ends() -> None:
 def test_a_wait_is_told_once_and_again_only_after_growing_pauses(wait_s: int) -> None:
     stop = Stop(1, "locked:1000000", wait_s=float(wait_s)).run()
     pauses = [later - earlier for earlier, later in pairwise(stop.told_at)]
-    assert bool(stop.told) == (wait_s >= 30)
+    assert bool(stop.told) == (wait_s > 0)
     assert all(second > first for first, second in pairwise(pauses))
     assert len(stop.told) <= 2 + math.log2(1 + wait_s / TELL_S)
     assert all("for " in line and " s at most" in line for line in stop.told)
@@ -278,7 +278,7 @@ def desk(
 ) -> Desk:
     """A clean clone of nothing but the samples."""
     git(tmp_path, "init", "-q")
-    shutil.copytree(SAMPLES, tmp_path / "schedules" / "sandbox")
+    copy_files(SAMPLES, tmp_path / "schedules" / "sandbox")
     (tmp_path / ".gitignore").write_text(".reconcile/\n", encoding="utf-8")
     commit(tmp_path, "samples")
     monkeypatch.chdir(tmp_path)
@@ -526,7 +526,7 @@ def test_without_a_repository_it_stops_and_says_that_nothing_is_recorded(
     desk: Desk, server: sandbox.World, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     bare = tmp_path_factory.mktemp("nowhere") / "sandbox"
-    shutil.copytree(SAMPLES, bare)
+    copy_files(SAMPLES, bare)
     assert desk.run("halt", str(bare), NAME, "--reason", "x") == 3
     assert silent(server, KEY)
     assert "nothing of this could be recorded" in desk.out
@@ -848,7 +848,7 @@ def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_rec
 ) -> None:
     away = remote.with_name("away")
     remote.rename(away)
-    assert halt(desk, NAME) == 3
+    assert halt(desk, NAME) == 69
     assert silent(server, KEY)
     assert "the records are in this clone alone" in desk.out
     away.rename(remote)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +17,8 @@ from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Result
 from reconciler.workflows import applying, planning, settling
 from reconciler.workflows.world import here
-from tests.test_cli import SAMPLES, Desk, commit, git
+from tests.samples import SAMPLES, copy_files
+from tests.test_cli import Desk, commit, git
 
 NAME, KEY = "warranty-reminders", "1003"
 PATH = "schedules/sandbox"
@@ -31,7 +31,7 @@ def desk(
 ) -> Desk:
     """A clean clone of nothing but the samples."""
     git(tmp_path, "init", "-q")
-    shutil.copytree(SAMPLES, tmp_path / "schedules" / "sandbox")
+    copy_files(SAMPLES, tmp_path / "schedules" / "sandbox")
     commit(tmp_path, "samples")
     monkeypatch.chdir(tmp_path)
     return Desk(tmp_path, capsys)

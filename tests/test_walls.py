@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -66,10 +65,13 @@ def lint(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 def copied(folder: Path) -> Path:
     """Copy the package into a folder, for planting."""
-    shutil.copytree(
-        ROOT / "reconciler", folder / "reconciler", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    shutil.copy(ROOT / "pyproject.toml", folder)
+    for path in (ROOT / "pyproject.toml", *(ROOT / "reconciler").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            to = folder / path.relative_to(ROOT)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            to.write_bytes(
+                path.read_bytes()
+            )  # without its mode: of a checkout that is read-only, too
     return folder / "reconciler"
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import click
 
 from reconciler._version import __version__
+from reconciler.cli.encoding import replace_unencodable
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "validate": ("checking", "Check manifests without the platform (or with it: --online)."),
@@ -78,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    replace_unencodable()
     try:
         result: Any = reconcile.main(
             args=list(arguments) if arguments is not None else None,

@@ -20,11 +20,12 @@ def import_(targets: tuple[str, ...], *, tenant: str | None, style: str, **netwo
     """Write what the platform holds into the manifests of the tenant at PATH: all of it, or the objects with these IDs.
 
     What no manifest names gets a new file; a scalar that differs is edited in place, with comments and order as they are. Writes nothing to the
-    platform. Ends with the plan, which is then empty, or says which field could not be taken over and why (exit 2).
+    platform. Ends with the plan, which then changes nothing, or says which field could not be taken over and why (exit 2). What is left to
+    do then is to commit, and to apply once, which records what you start from.
     """
     from reconciler.workflows import importing  # noqa: PLC0415 - see `reconciler.cli`
 
-    path, keys = options.split(targets)
+    path, keys = options.split(targets, tenant)
     asked = importing.Request(path, keys, tenant=tenant, **network)
     report = asyncio.run(importing.run(options.world(), asked))
     return options.show(report, style)

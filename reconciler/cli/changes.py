@@ -42,7 +42,7 @@ def plan(
     """Show what would make the platform say what the manifests below PATH say; change nothing."""
     from reconciler.workflows import planning  # noqa: PLC0415 - see `reconciler.cli`
 
-    path, names = options.split(targets)
+    path, names = options.split(targets, tenant)
     asked = planning.Request(
         path, names, tenant=tenant, out=out, detailed=detailed_exitcode, **network
     )
@@ -90,7 +90,7 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
         raise UsageError(
             "not a terminal, so nobody can be asked: add --yes, or --approved PLAN / --expect DIGEST"
         )
-    path, names = options.split(targets)
+    path, names = options.split(targets, asked["tenant"])
 
     def confirm(report: Report) -> bool:
         options.show(report, "text", err=style != "text")
@@ -157,6 +157,6 @@ def optimize(
     """
     from reconciler.workflows import optimizing  # noqa: PLC0415 - see `reconciler.cli`
 
-    path, names = options.split(targets)
+    path, names = options.split(targets, asked["tenant"])
     request = optimizing.Request(path, names, start=start, end=end, **asked)
     return options.show(asyncio.run(optimizing.optimize(options.world(), request)), style)

@@ -55,7 +55,7 @@ def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
     """Print the body that NAME compiles to: exactly what is compared, sent and recorded, with the file and line of every field."""
     from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
 
-    path, names = options.split(targets)
+    path, names = options.split(targets, tenant)
     return options.show(validation.render(path, tenant, names), style)
 
 

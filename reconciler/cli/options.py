@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from reconciler.errors import UsageError, safe
+from reconciler.errors import ReconcileError, UsageError, safe
 
 if TYPE_CHECKING:
     from reconciler.report import Report
@@ -31,11 +31,36 @@ def targets(command: Command) -> Command:
     return click.argument("targets", nargs=-1, metavar="[PATH] [NAME]...")(command)
 
 
-def split(arguments: Sequence[str]) -> tuple[Path, tuple[str, ...]]:
-    """Return the path and the names that `[PATH] [NAME]…` means."""
-    if arguments and ("/" in arguments[0] or Path(arguments[0]).exists()):
-        return Path(arguments[0]), tuple(arguments[1:])
+def split(arguments: Sequence[str], tenant: str | None) -> tuple[Path, tuple[str, ...]]:
+    """Return the path and the names that `[PATH] [NAME]…` means; a first argument that is no path is a name.
+
+    Raises:
+        UsageError: it can be no name either: it is a file's, or there is not one tenant whose it could be.
+    """
+    if not arguments or "/" in arguments[0] or Path(arguments[0]).exists():
+        return (Path(arguments[0]), tuple(arguments[1:])) if arguments else (DEFAULT_PATH, ())
+    first = arguments[0]
+    if first.lower().endswith((".yaml", ".yml")):
+        raise UsageError(f"there is no file or folder {first}")
+    if not DEFAULT_PATH.exists():
+        raise UsageError(
+            f"there is no file or folder {first}, and no folder {DEFAULT_PATH} with a manifest of that name"
+        )
+    if tenant is None and len(names := _tenants(DEFAULT_PATH)) > 1:
+        raise UsageError(
+            f"there is no file or folder {first}; if it is a manifest's name, name its tenant's folder before it ({DEFAULT_PATH}/{names[0]} …)"
+        )
     return DEFAULT_PATH, tuple(arguments)
+
+
+def _tenants(path: Path) -> list[str]:
+    """Return the tenants at a path; none where they cannot be told, which is said by whoever needs them."""
+    from reconciler.manifests import find_tenants  # noqa: PLC0415 - see `reconciler.cli`
+
+    try:
+        return [found.name for found in find_tenants(path)]
+    except ReconcileError:
+        return []
 
 
 def instant(name: str, text: str | None, *, dates: bool = True) -> datetime | None:
@@ -167,6 +192,8 @@ def show(report: Report, style: str, *, err: bool = False) -> int:
         )
     else:
         rendered = renderer_for(style).render(report)
+        if style == "html":  # the page says UTF-8, and the stream may be none
+            rendered = rendered.encode("ascii", "xmlcharrefreplace").decode("ascii")
     try:
         stream.write(rendered)
         stream.flush()

@@ -11,8 +11,8 @@ from reconciler.cli.running import carry_out
 from reconciler.errors import UsageError
 
 
-def _named(targets: tuple[str, ...], *, everything: bool, verb: str) -> Any:
-    path, names = options.split(targets)
+def _named(targets: tuple[str, ...], *, everything: bool, tenant: str | None, verb: str) -> Any:
+    path, names = options.split(targets, tenant)
     if bool(names) == everything:
         raise UsageError(f"say what to {verb}: names, or --all{', not both' if names else ''}")
     return path, names
@@ -54,7 +54,9 @@ def halt(targets: tuple[str, ...], *, until: str | None, style: str, **asked: An
     """
     from reconciler.workflows import halting  # noqa: PLC0415 - see `reconciler.cli`
 
-    path, names = _named(targets, everything=asked["everything"], verb="halt")
+    path, names = _named(
+        targets, everything=asked["everything"], tenant=asked["tenant"], verb="halt"
+    )
     request = halting.Request(
         path, names, until=options.instant("--until", until, dates=False), **asked
     )
@@ -72,6 +74,8 @@ def release(targets: tuple[str, ...], *, style: str, **asked: Any) -> int:
     """End the hold of an emergency stop. Nothing dials by that: the next apply plans it again."""
     from reconciler.workflows import releasing  # noqa: PLC0415 - see `reconciler.cli`
 
-    path, names = _named(targets, everything=asked["everything"], verb="release")
+    path, names = _named(
+        targets, everything=asked["everything"], tenant=asked["tenant"], verb="release"
+    )
     report = releasing.release(options.world(), releasing.Request(path, names, **asked))
     return options.show(report, style)

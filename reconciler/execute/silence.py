@@ -106,13 +106,13 @@ class Silencer:
                 wait_s = 0.0
                 said = f"it was told to stop, and {self._seen.pop(operation.key, 'dials')}"
                 ended = replace(ended, result=Result.STORED_NOT_ACTIVE, message=said)
-            if self.stop.is_set() or self.monotonic() + wait_s > until:
-                return replace(ended, code=NotFinished.exit_code)
             left_s = until - self.monotonic()
+            if self.stop.is_set() or left_s <= 0:
+                return replace(ended, code=NotFinished.exit_code)
             then = f"; trying again, for {left_s:.0f} s at most{self._how}"
             self._how = ""
             wait.tell(f"still dials, {ended.message}", then)
-            await self._pause(wait_s)
+            await self._pause(min(wait_s, left_s))
         raise AssertionError("unreachable: the count has no end")
 
     async def _asked(self, operation: Operation, tries: int) -> Outcome:

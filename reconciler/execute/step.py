@@ -232,11 +232,11 @@ class Step:
         told = Wait(self.operation.name, self.to.monotonic, self.to.progress)
         while (waiting := await self._ask_to_refresh()) is not None:
             left_s = until - self.to.monotonic()
-            if self.to.stop.is_set() or left_s < RELOCK_PAUSE_S:
+            if self.to.stop.is_set() or left_s <= 0:
                 return waiting.reason
             told.tell(f"waiting, {waiting.reason}", f"; asking again, for {left_s:.0f} s at most")
             self.at_rest()
-            await self.to.pause(RELOCK_PAUSE_S)
+            await self.to.pause(min(RELOCK_PAUSE_S, left_s))
         self.wrote = True
         self.at_rest()
         return None

@@ -43,8 +43,15 @@ def toplevel(
     if ran.code == 0:
         return Path(os.fsdecode(ran.out).rstrip("\n"))
     if any((parent / ".git").exists() for parent in (folder, *folder.resolve().parents)):
-        raise GitError(f"git will not open the repository here: {first_line(ran)}")
+        raise GitError(f"git will not open the repository here: {first_line(ran)}{_remedy(ran)}")
     return None
+
+
+def _remedy(ran: Ran) -> str:
+    """Return the command that git itself advises, where it does."""
+    said = (line.strip() for line in ran.err.decode("utf-8", "replace").splitlines())
+    advised = next((line for line in said if line.startswith("git config ")), None)
+    return f"; when you trust it: {safe(advised)}" if advised else ""
 
 
 class Git(Objects):

@@ -28,7 +28,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from reconciler.errors import ManifestError, Place, Problem, ReconcileError, safe
+from reconciler.errors import ManifestError, Place, Problem, ReconcileError, is_hidden
 
 try:
     from _ruamel_yaml import CParser  # type: ignore[import-not-found]  # a C module without types
@@ -63,6 +63,12 @@ class Spot(NamedTuple):
     def mark(self, *, of_key: bool = False) -> Mark:
         """Return line and column of the value, or of its key."""
         return _mark(self.key if of_key else self.value)
+
+    @property
+    def plain(self) -> str | None:
+        """What a scalar without quotes says in the file; `None` for anything else."""
+        text: str | None = getattr(self.value, "value", None)
+        return None if text is None or self.value.style else text
 
     @property
     def text(self) -> slice:
@@ -113,7 +119,7 @@ def _refused_bytes(data: bytes, file: str) -> list[Problem]:
 
 
 def _hidden(data: bytes, file: str) -> list[Problem]:
-    """Return a problem for each character that an editor would not show; almost every file is plain ASCII, which is quick to tell."""
+    """Return a problem for each character that an editor would not show, where it stands first; almost every file is plain ASCII, which is quick to tell."""
     if not data.translate(None, _PLAIN_BYTES):
         return []
     try:
@@ -121,18 +127,25 @@ def _hidden(data: bytes, file: str) -> list[Problem]:
     except UnicodeDecodeError as error:
         place = _place(file, data[: error.start].decode("utf-8"))
         return [Problem(place, "is not UTF-8: save the file as UTF-8")]
-    odd = (match for match in _ODD.finditer(text) if _is_hidden(match[0]))
+    first: dict[str, int] = {}
+    for match in _ODD.finditer(text):
+        if match[0] not in first and _is_hidden(match[0]):
+            first[match[0]] = match.start()
     return [
-        Problem(_place(file, text[: match.start()]), _hides(match[0]))
-        for match in islice(odd, MAX_PROBLEMS)
+        Problem(_place(file, text[:start]), _hides(char) + _often(text.count(char)))
+        for char, start in islice(first.items(), MAX_PROBLEMS)
     ]
+
+
+def _often(times: int) -> str:
+    return f" (it stands {times} times in this file)" if times > 1 else ""
 
 
 _ODD = re.compile(r"\r(?!\n)|[^\x20-\x7e\n\r]")
 
 
 def _is_hidden(char: str) -> bool:
-    return safe(char) != char or char in "\u00a0\ufffe\uffff"
+    return is_hidden(char) or char in "\u00a0\ufffe\uffff"
 
 
 def _hides(char: str) -> str:
@@ -160,6 +173,12 @@ _FLOAT = re.compile(
 _LIKE_A_NUMBER = re.compile(
     r"[-+]?(0[xob][0-9a-fA-F_]+|\.(inf|Inf|INF)|\.?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?)|\.(nan|NaN|NAN)"
 )
+_SHOWN = 40
+"""Characters of a scalar that a message repeats."""
+
+_COLON = re.compile(r"[^\s,{}\[\]]*")
+"""A scalar without quotes in `{}` or `[]`, with a colon that may not be in it."""
+
 _NUMERIC = frozenset("0123456789+-.")
 
 
@@ -179,8 +198,9 @@ def _plain(text: str) -> str | int | float | bool | None:
     if _FLOAT.fullmatch(text):
         return float(text)
     if _LIKE_A_NUMBER.fullmatch(text):
+        quoted = f', "{text}"' if len(text) <= _SHOWN else ""
         raise _Odd(
-            f"{text[:40]} is a number that tools read differently: write it as a plain decimal, or as text in quotes"
+            f"{text[:_SHOWN]} is a number that tools read differently: write it as a plain decimal, or as text in quotes{quoted}"
         )
     return text
 
@@ -190,6 +210,7 @@ class _Reader:
 
     def __init__(self, data: bytes, file: str, *, keep_places: bool) -> None:
         self._file = file
+        self._data = data
         self._keep = keep_places
         self._problems: list[Problem] = []
         self._spots: dict[Path, Spot] = {}
@@ -204,7 +225,7 @@ class _Reader:
                 if type(event) is DocumentStartEvent:
                     found.append(self._document(event))
         except MarkedYAMLError as error:
-            self._refuse(error.problem_mark or error.context_mark, _broken(error))
+            self._refuse_broken(error)
         except YAMLError as error:
             self._problems.append(
                 Problem(Place(self._file), f"is not valid YAML: {str(error).splitlines()[0]}")
@@ -332,6 +353,18 @@ class _Reader:
             return event
 
         return counted
+
+    def _refuse_broken(self, error: MarkedYAMLError) -> None:
+        start = error.context_mark
+        if start is None or error.problem != "found unexpected ':'":
+            self._refuse(error.problem_mark or start, _broken(error))
+            return
+        found = _COLON.match(self._data.decode("utf-8"), start.index)
+        text = found[0][:_SHOWN] if found else ""
+        key, _, value = text.partition(":")
+        space = "" if key.isdigit() else f"; or a space behind the colon, {key}: {value}"
+        said = f'{text} holds a colon, which text without quotes may not in {{}} or []: put it in quotes, "{text}"{space}'
+        self._refuse(start, said)
 
     def _refuse(self, mark: Any, message: str) -> None:  # noqa: ANN401 - ruamel's marks have no types
         place = Place(self._file, mark.line + 1, mark.column + 1) if mark else Place(self._file)

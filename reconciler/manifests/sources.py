@@ -29,6 +29,11 @@ class Source(NamedTuple):
         """Where the document starts."""
         return Place(self.file, *self.document.mark)
 
+    def plain(self, loc: Path) -> str | None:
+        """Return what a scalar without quotes says in the file; `None` for anything else."""
+        spot = self.document.spots.get(loc)
+        return spot.plain if spot else None
+
     def place(self, loc: Path, *, of_key: bool = False) -> Place:
         """Return where a value stands, or its key; the nearest one around it when it is not there."""
         spots = self.document.spots
@@ -90,6 +95,12 @@ class Merged(NamedTuple):
     root: Path = ()
     supplied: frozenset[Path] = frozenset()
 
+    def plain(self, loc: Path) -> str | None:
+        """Return what a scalar without quotes says in the file that it stands in; `None` for anything else."""
+        if self.tenant is not None and loc[:2] in self.supplied:
+            return self.tenant.plain(self.root + loc)
+        return self.own.plain(loc)
+
     def place(self, loc: Path, *, of_key: bool = False) -> Place:
         """Return where a value stands: in the manifest, or in `tenant.yaml` when the profile supplied it."""
         if self.tenant is not None and loc[:2] in self.supplied:
@@ -111,7 +122,7 @@ def validate(model: type[M], what: Merged | Source) -> M:
 
         raise ManifestError(
             Problem(what.place(said.loc, of_key=said.of_key), said.message)
-            for said in islice(sentences(error, model), MAX_PROBLEMS)
+            for said in islice(sentences(error, model, what.plain), MAX_PROBLEMS)
         ) from None
 
 

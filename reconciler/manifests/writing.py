@@ -5,20 +5,43 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from reconciler.models import API_VERSION, Manifest
 
 LONGEST_NAME: Final = 63
 
+SCHEMAS: Final = "schemas"
+"""The folder of a repository that holds the schemas."""
+
+
+def schema_of(kind: str, folder: Path) -> str | None:
+    """Return the path, from a tenant's folder, of the schema that editors check a kind's manifests by; `None` where there is none.
+
+    It is looked for as `reconcile schema --out schemas` writes it, in the folder and in those above it, up to the repository's top.
+    """
+    file = re.sub(r"(?<!^)(?=[A-Z])", "-", kind).lower() + ".json"
+    here = folder.resolve()
+    for depth, above in enumerate((here, *here.parents)):
+        if (above / SCHEMAS / file).is_file():
+            return "/".join([*([".."] * depth), SCHEMAS, file])
+        if (above / ".git").exists():
+            break
+    return None
+
 
 def new_manifest(
-    kind: str, model: type[Manifest], name: str, platform_name: str, spec: Mapping[str, Any]
+    kind: str,
+    model: type[Manifest],
+    name: str,
+    platform_name: str,
+    spec: Mapping[str, Any],
+    schema: str | None = None,
 ) -> str:
-    """Return the text of a manifest: one key a line, lists and mappings below them on one line each."""
-    schema = re.sub(r"(?<!^)(?=[A-Z])", "-", kind).lower()
+    """Return the text of a manifest: one key a line, lists and mappings below them on one line each; `schema` as of `schema_of`."""
     lines = [
-        f"# yaml-language-server: $schema=../../schemas/{schema}.json",
+        *([f"# yaml-language-server: $schema={schema}"] if schema else []),
         "# Imported: this is what the platform held.",
         f"apiVersion: {API_VERSION}",
         f"kind: {kind}",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
@@ -40,38 +40,59 @@ class Complaint:
     of_key: bool = False
 
 
-def sentences(error: ValidationError, model: type[BaseModel]) -> Iterator[Complaint]:
-    """Yield every error of a document that was validated against `model`."""
-    for detail in error.errors(include_url=False):
+def sentences(
+    error: ValidationError, model: type[BaseModel], plain: Callable[[Loc], str | None]
+) -> Iterator[Complaint]:
+    """Yield every error of a document that was validated against `model`: one for each cause.
+
+    Args:
+        error: pydantic's.
+        model: what the document should be.
+        plain: returns what a scalar without quotes says in the file, which its value may not show (`1e3`); `None` where it cannot tell.
+    """
+    details = error.errors(include_url=False)
+    unknown = {each["loc"]: _meant(each["loc"], model) for each in details if _is_unknown(each)}
+    named = set(unknown.values())
+    for detail in details:
         loc = detail["loc"]
         match detail["type"]:
+            case "missing" if loc in named:  # the unknown key is this one, misspelt or misplaced
+                continue
             case "missing":
-                text = f"{_label(loc)} is missing: it must be {_expected(model, loc)}"
+                text = f"{_label(loc)} is missing: it must be {_spot(model, loc).expected}"
                 yield Complaint(loc[:-1], text, of_key=True)
             case "extra_forbidden":
-                yield Complaint(loc, _unknown(loc, _within(model, loc[:-1])), of_key=True)
+                yield Complaint(loc, _unknown(loc, unknown[loc], model), of_key=True)
             case "value_error":
                 yield Complaint(loc, f"{_label(loc)} {detail['ctx']['error']}")
             case _ if loc[-1:] == (_KEY,):
-                text = f"the name {_show(loc[-2])} must be {_expected(model, (*loc[:-2], _KEY))}"
+                expected = _spot(model, (*loc[:-2], _KEY)).expected
+                text = f"the name {_show(loc[-2])} must be {expected}"
                 yield Complaint(loc[:-1], text, of_key=True)
             case _:
-                yield Complaint(loc, _wrong(detail, _expected(model, loc)))
+                yield Complaint(loc, _wrong(detail, _spot(model, loc), plain(loc)))
 
 
-def _wrong(detail: ErrorDetails, expected: str) -> str:
+def _is_unknown(detail: ErrorDetails) -> bool:
+    return detail["type"] == "extra_forbidden"
+
+
+def _wrong(detail: ErrorDetails, spot: _Spot, plain: str | None) -> str:
     value = detail["input"]
-    words = expected or detail["msg"]
-    return f"{_label(detail['loc'])} must be {words}, not {_show(value)}{_hint(detail)}"
+    words = spot.expected or detail["msg"]
+    is_number = type(value) in {int, float}
+    shown = plain if is_number and plain is not None else _show(value)
+    return f"{_label(detail['loc'])} must be {words}, not {shown}{_hint(detail, spot, plain)}"
 
 
-def _hint(detail: ErrorDetails) -> str:
-    """Return what a wrong type most often needs: quotes, or none, or the one word for it."""
+def _hint(detail: ErrorDetails, spot: _Spot, plain: str | None) -> str:
+    """Return what a wrong type most often needs: quotes, or none, or the one word for it. Only what would then be right."""
     value = detail["input"]
-    if detail["type"] == "string_type" and type(value) in {int, float}:
-        return f': put it in quotes, "{value}"'
+    if detail["type"] == "string_type" and type(value) in {bool, int, float}:
+        text = json.dumps(value) if plain is None else plain
+        return f": put it in quotes, {json.dumps(text)}" if spot.takes(text) else ""
     if detail["type"] in {"int_type", "float_type", "bool_type"} and isinstance(value, str):
-        if _is_plain(value):
+        if _is_plain(value) and spot.takes(json.loads(value)):
             return ": write it without quotes"
         if detail["type"] == "bool_type" and value.lower() in TRUTHS:
             return f": write {json.dumps(TRUTHS[value.lower()])}"
@@ -85,14 +106,32 @@ def _is_plain(text: str) -> bool:
         return False
 
 
-def _unknown(loc: Loc, within: type[BaseModel] | None) -> str:
+def _meant(loc: Loc, model: type[BaseModel]) -> Loc | None:
+    """Return the key that an unknown one most likely is: one of the same mapping, misspelt, or one of another section."""
+    *above, key = loc
+    within = _spot(model, tuple(above)).model
+    near = get_close_matches(str(key), _by_key(within) if within else (), n=1)
+    if near:
+        return (*above, near[0])
+    for section in _by_key(model):
+        other = _spot(model, (section,)).model
+        if other is not None and str(key) in _by_key(other):
+            return (section, key)
+    return None
+
+
+def _unknown(loc: Loc, meant: Loc | None, model: type[BaseModel]) -> str:
+    within = _spot(model, loc[:-1]).model
     cannot = within.CANNOT if within is not None and issubclass(within, Strict) else {}
     if (why := cannot.get(str(loc[-1]))) is not None:
         return f"{_label(loc)} cannot be held: {why}"
-    known = _by_key(within) if within else {}
     where = f" in {_label(loc[:-1])}" if len(loc) > 1 else ""
-    near = get_close_matches(str(loc[-1]), known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    if meant is None:
+        hint = f"known are {', '.join(_by_key(within) if within else ())}"
+    elif meant[:-1] == loc[:-1]:
+        hint = f"did you mean {meant[-1]}?"
+    else:
+        hint = f"it belongs in {_label(meant[:-1])}"
     return f"unknown key {_show(loc[-1])}{where}: {hint}"
 
 
@@ -115,45 +154,56 @@ def _show(value: object) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-def _expected(model: type[BaseModel], loc: Loc) -> str:
-    """Return the words that stand beside the type at a location; the nearest ones above when it has none."""
-    words, here = "", _Spot(model)
-    for part in loc:
-        here = here.at(part)
-        words = here.words or ("a mapping of keys" if here.model else words)
-    return words
-
-
-def _within(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
-    """Return the model at a location; `None` where there is none."""
+def _spot(model: type[BaseModel], loc: Loc) -> _Spot:
+    """Return what stands at a location."""
     here = _Spot(model)
     for part in loc:
         here = here.at(part)
-    return here.model
+    return here
 
 
 class _Spot:
-    """A type within a model: its words, the model that it is, the type of its items."""
+    """A type within a model: the model that it is, the type of its items, and what it must be.
 
-    def __init__(self, annotation: Any, metadata: tuple[Any, ...] = ()) -> None:  # noqa: ANN401 - a type
+    `expected` are the words that stand beside the type; the nearest ones above when it has none.
+    """
+
+    def __init__(
+        self,
+        annotation: Any,  # noqa: ANN401 - a type
+        metadata: tuple[Any, ...] = (),
+        above: str = "",
+    ) -> None:
         while get_origin(annotation) in {Annotated, Union, UnionType}:
             if get_origin(annotation) is Annotated:
                 annotation, *more = get_args(annotation)
                 metadata = (*metadata, *more)
             else:
                 annotation = next(arg for arg in get_args(annotation) if arg is not type(None))
-        self._annotation = annotation
-        self.words = next((item.words for item in metadata if isinstance(item, Expects)), "")
+        self._annotation, self._metadata = annotation, metadata
+        words = next((item.words for item in metadata if isinstance(item, Expects)), "")
         is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
         self.model: type[BaseModel] | None = annotation if is_model else None
+        self.expected = words or ("a mapping of keys" if is_model else above)
+
+    def takes(self, value: object) -> bool:
+        """Return whether a value would be right here, as far as the type alone can tell."""
+        try:
+            here: Any = Annotated[self._annotation, *self._metadata]
+            TypeAdapter(here).validate_python(value, strict=True)
+        except (ValidationError, PydanticUserError):
+            return False
+        return True
 
     def at(self, part: str | int) -> _Spot:
         """Return the type one step further; an unknown step is anything at all."""
         if self.model is not None:
             field = _by_key(self.model).get(str(part))
-            return _Spot(field.annotation, tuple(field.metadata)) if field else _Spot(object)
+            if field is None:
+                return _Spot(object, above=self.expected)
+            return _Spot(field.annotation, tuple(field.metadata), self.expected)
         items = [arg for arg in get_args(self._annotation) if arg is not Ellipsis]
-        return _Spot(items[0 if part == _KEY else -1]) if items else _Spot(object)
+        return _Spot(items[0 if part == _KEY else -1] if items else object, above=self.expected)
 
 
 def _by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:

@@ -36,10 +36,10 @@ def zone(name: str) -> ZoneInfo:
     """Return a zone of the `tzdata` package.
 
     Raises:
-        ValueError: IANA knows no such name; the message suggests one.
+        ValueError: IANA knows no such name.
     """
     if name not in zone_names():
-        raise ValueError(f"names no time zone that IANA knows: {name!r}; {_suggestion(name)}")
+        raise ValueError(f"names no time zone that IANA knows: {name!r}; {_advice(name)}")
     return ZoneInfo.from_file(BytesIO(_tzdata(f"zoneinfo/{name}")), key=name)
 
 
@@ -77,11 +77,20 @@ def _links() -> bytes:
     return data[data.index(b"\nL ") :]
 
 
-def _suggestion(name: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only a wrong name pays for it
+def _advice(name: str) -> str:
+    """Return what to write for a name that is no zone.
 
-    near = get_close_matches(name, zone_names(), n=1, cutoff=0.75)
-    return f"did you mean {near[0]}?" if near else "write one such as America/New_York"
+    Only what means the same is named: another spelling, or the IANA zone of a Windows name. A zone decides who may be called when, so nobody is
+    led to one that merely looks similar (`UTC` for `UTC+5`).
+    """
+    from reconciler.models.zones import iana_name  # noqa: PLC0415 - only a wrong name pays for it
+
+    same = [each for each in zone_names() if each.lower() == name.lower().replace(" ", "_")]
+    if len(same) == 1:
+        return f"IANA writes it {same[0]}"
+    if (iana := iana_name(name)) != name:
+        return f"it is a Windows name, for which IANA has {iana}"
+    return "write one of a city, such as America/New_York"
 
 
 def _tzdata(path: str) -> bytes:

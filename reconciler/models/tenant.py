@@ -117,7 +117,7 @@ Share = Annotated[float, Field(ge=0, le=1), Expects("a share from 0 to 1")]
 RuleId = Annotated[
     str,
     Field(pattern=r"^[a-z][a-z0-9-]{0,62}$"),
-    Expects("the id of a rule, such as calling-hours"),
+    Expects("the id of a rule, such as calling-windows"),
 ]
 Level = Annotated[
     Literal["error", "warning", "info", "off"], Expects("error, warning, info or off")

@@ -191,6 +191,13 @@ def _change(operation: Operation, change: FieldChange) -> str:
             return said
 
 
+def of_declined(plan: Plan, *, exit_code: int) -> Report:
+    """Return the report of a plan that whoever was asked did not want."""
+    return of_apply(plan, (), exit_code=exit_code)._replace(
+        verdict=f"declined: nothing was written; {count(len(plan.operations), 'operation')} planned"
+    )
+
+
 # --- apply --------------------------------------------------------------------------------------------------------------
 
 

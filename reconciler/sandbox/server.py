@@ -58,11 +58,17 @@ def serve(
     platform = PLATFORMS[api]
     world = platform.opened(state, faults=faults, fault_seed=fault_seed)
     listener = listen(port)
-    _announce(world, platform.example(world), listener, sys.stdout if out is None else out)
-    # The server hands a signal on when it is done; by then there is nothing left to interrupt.
-    kept = {s: signal.signal(s, lambda *_: None) for s in (signal.SIGINT, signal.SIGTERM)}
+    server = _server(platform.app(world))
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    # Before anybody is told that there is something to end: the server's own handlers come with its loop, a moment after
+    # that. It hands a signal on when it is done, which then changes nothing any more.
+    kept = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _server(platform.app(world)).run(sockets=[listener])
+        _announce(world, platform.example(world), listener, sys.stdout if out is None else out)
+        server.run(sockets=[listener])
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)

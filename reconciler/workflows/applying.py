@@ -104,9 +104,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
         if asked.ask:
             plan, _ = await planning.make(session, asked.names, asked.revert)
             if not confirm(changes.of_plan(plan, exit_code=0)):
-                return changes.of_apply(
-                    plan, (), exit_code=DECLINED, notes=("declined: nothing was written",)
-                )
+                return changes.of_declined(plan, exit_code=DECLINED)
             approval = approval or plans.approved(plan)
         ledger = session.ledger or Ledger.open(git, folder.name, clock=world.now)
         world.checkpoint("apply:opened")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Final
 
-from reconciler.errors import ReconcileError, TenantLocked, UsageError
+from reconciler.errors import ReconcileError, TenantLocked, Unavailable
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.workflows import keeping
@@ -27,6 +27,8 @@ class Bypass:
         """Begin."""
         self.said = "nobody held it"
         self.troubles: list[str] = []
+        self.is_away = False
+        """Whether the remote, and nothing else, kept the records from where everybody sees them."""
         self._session = session
         self._ledger: Ledger | None = None
         self._task = asyncio.create_task(asyncio.to_thread(self._take))
@@ -48,10 +50,8 @@ class Bypass:
 
     def _opened(self) -> Ledger:
         session = self._session
-        if session.git is None:
-            raise UsageError("there is no git repository here")
         world, tenant = session.world, session.folder
-        git = Git(session.git.root, environ=world.environ, network_timeout_s=REMOTE_S)
+        git = Git(session.repository().root, environ=world.environ, network_timeout_s=REMOTE_S)
         return keeping.records(world, git, tenant.name, tenant.tenant.spec)
 
     async def went_past(self) -> bool:
@@ -77,6 +77,7 @@ class Bypass:
                 await self._sharing
             await asyncio.to_thread(self._published)
         except ReconcileError as error:
+            self.is_away = isinstance(error, Unavailable)
             self.troubles.append(
                 f"the records are in this clone alone ({error}): the next command here that reaches the remote brings them there. "
                 "Until then an apply from elsewhere does not know of the hold: keep it from running"

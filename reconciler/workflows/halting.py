@@ -151,14 +151,20 @@ class _Halt:
         targets, outcomes = (*targets, *more), outcomes | again
         await journal.close()
         await bypass.end()
-        self.troubles += [*journal.troubles, *bypass.troubles]
+        self.troubles += journal.troubles
+        code = stops.exit_code(
+            outcomes.values(),
+            troubled=bool(self.troubles or (bypass.troubles and not bypass.is_away)),
+            away=bypass.is_away,
+        )
+        self.troubles += bypass.troubles
         path = self.session.folder.path
         ends = (stops.how_it_ends(path, targets, self.asked.until),) if journal.holds else ()
         return stops.report(
             f"Halt of tenant {self.session.folder.name} ({self.session.settings.url})",
             targets,
             outcomes,
-            code=stops.exit_code(outcomes.values(), troubled=bool(self.troubles)),
+            code=code,
             held=journal.holds,
             notes=(*self.remarks, *self.troubles, *ends),
             facts={"reason": self.asked.reason, "lock": bypass.said},
@@ -289,13 +295,12 @@ class _Journal:
 
     def _prepare(self) -> None:
         session, world = self._session, self._session.world
-        if session.git is None:
-            raise UsageError("there is no git repository here")
+        git = session.repository()
         tenant, spec = session.folder.name, session.folder.tenant.spec
-        ledger = keeping.records(world, session.git, tenant, spec, offline=True)
+        ledger = keeping.records(world, git, tenant, spec, offline=True)
         self._records = ledger.records()
         # What is stopped is what was applied, whatever commit somebody stands on while stopping it.
-        commit = ledger.last_applied() or session.git.head()
+        commit = ledger.last_applied() or git.head()
         self._run = Run(tenant, commit, self._id, world.now, provenance(world))
         nobody = asyncio.Event()  # a recorder that fails ends the run that it records; not this one
         self._recorder = Recorder(ledger, session, self._run, Telemetry(), nobody)

@@ -5,6 +5,7 @@ Nothing is guessed: what a manifest cannot say, or an edit cannot put in place, 
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +18,11 @@ from reconciler.dialects.base import Live
 from reconciler.dialects.kinds import Kind
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifests import Folder, edits
-from reconciler.manifests.writing import new_manifest, new_name
+from reconciler.manifests.writing import SCHEMAS, new_manifest, new_name, schema_of
 from reconciler.models import API_VERSION, MANIFESTS, Body, Desired
 from reconciler.plan import Plan
 from reconciler.report import Report, Row, Table, Tone, count
-from reconciler.report.changes import changes_table
+from reconciler.report.changes import changes_table, plan_verdict
 from reconciler.workflows import planning
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
@@ -62,12 +63,14 @@ class _Import:
         texts: new text of each file.
         done: id, name and file of each object that was taken over.
         left: id, name and reason of each field or object that was not.
+        unchecked: a new file names no schema, for there is none.
     """
 
     names: set[str]
     texts: dict[Path, str] = field(default_factory=dict)
     done: list[tuple[str, str, str]] = field(default_factory=list)
     left: list[tuple[str, str, str]] = field(default_factory=list)
+    unchecked: bool = False
 
 
 async def run(world: World, asked: Request) -> Report:
@@ -149,7 +152,9 @@ def _create(
     elif path.exists():
         found.left.append((live.key, live.name, f"{path} exists, and names another object"))
     else:
-        found.texts[path] = new_manifest(kind.name, model, name, live.name, spec)
+        schema = schema_of(kind.name, folder.path)
+        found.unchecked |= schema is None
+        found.texts[path] = new_manifest(kind.name, model, name, live.name, spec, schema)
         found.done.append((live.key, name, str(path)))
         found.names.add(name)
 
@@ -191,22 +196,34 @@ def _report(folder: Folder, found: _Import, plan: Plan | None) -> Report:
     taken = Table("Taken over", ("id", "name", "where"), tuple(map(Row, found.done)))
     changes = changes_table(remaining, noun)
     clean = not remaining and not found.left
-    verdict = (
-        "the plan is empty"
-        if not remaining
-        else f"the plan still shows {count(len(remaining), 'change')}"
-    )
+    verdict = plan_verdict(plan) if plan else "nothing to do"
     return Report(
         title=f"Import tenant {folder.name}",
         verdict=f"{count(len({key for key, _, _ in found.done}), noun)} taken over, {len({key for key, _, _ in found.left})} not or not wholly; {verdict}",
         tone=Tone.GOOD if clean else Tone.WARN,
         exit_code=0 if clean else CHANGES_PRESENT,
         tables=tuple(table for table in (left, taken, changes) if table.rows),
+        notes=_notes(folder, found, plan),
         data={
             "taken": [
                 {"key": key, "name": name, "where": where} for key, name, where in found.done
             ],
             "left": [{"key": key, "name": name, "reason": why} for key, name, why in found.left],
             "changes": [operation.key for operation in remaining],
+            "unrecorded": sorted(plan.unrecorded) if plan else [],
         },
     )
+
+
+def _notes(folder: Folder, found: _Import, plan: Plan | None) -> tuple[str, ...]:
+    path = shlex.quote(str(folder.path))
+    notes = []
+    if plan and plan.unrecorded:
+        notes.append(
+            f"next: commit the manifests, then `reconcile apply {path}`, which records what they start from"
+        )
+    if found.unchecked:
+        notes.append(
+            f"the new files name no schema for editors, for there is none: `reconcile schema --out {SCHEMAS}` at the repository's top writes them"
+        )
+    return tuple(notes)

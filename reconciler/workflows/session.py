@@ -36,6 +36,7 @@ class Session:
         client: carries conversations to the platform.
         ledger: the tenant's records, read; `None` outside a repository.
         keeping: where they are kept; `None` where none were read.
+        refused: why git would not open the repository that is there, where that ends nothing.
     """
 
     world: World
@@ -46,6 +47,20 @@ class Session:
     client: clients.Client
     ledger: Ledger | None
     keeping: Keeping | None = None
+    refused: GitError | None = None
+
+    def repository(self) -> Git:
+        """Return the repository that holds the folder.
+
+        Raises:
+            GitError: git will not open it.
+            UsageError: there is none.
+        """
+        if self.refused is not None:
+            raise self.refused
+        if self.git is None:
+            raise UsageError("there is no git repository here")
+        return self.git
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -87,12 +102,13 @@ async def opened(
     )
     settings = Settings.read(world.environ, folder.name, folder.tenant.spec.url, options=options)
     dialect = dialect_for(folder.tenant.spec.api)
+    git = refused = None
     try:
         git = Git.find(folder.path, environ=world.environ)
-    except GitError:
+    except GitError as error:
         if recorded:
             raise
-        git = None
+        refused = error
     ledger = keeping = None
     if git is not None and recorded:
         spec = folder.tenant.spec
@@ -116,7 +132,7 @@ async def opened(
             progress=world.progress,
         )
         async with client:
-            yield Session(world, folder, settings, dialect, git, client, ledger, keeping)
+            yield Session(world, folder, settings, dialect, git, client, ledger, keeping, refused)
 
 
 @contextmanager

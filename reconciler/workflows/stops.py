@@ -12,7 +12,7 @@ from reconciler import report as reports
 from reconciler.audit import Record
 from reconciler.dialects.base import Dialect, Live
 from reconciler.effect import Direction
-from reconciler.errors import Place, UsageError
+from reconciler.errors import Place, Unavailable, UsageError
 from reconciler.manifests import Folder
 from reconciler.plan import Action, Operation, Outcome, live_hash
 from reconciler.report import Report, Row, Table, Tone, count
@@ -148,11 +148,11 @@ class Known:
         return Target(kind, key, name, live)
 
 
-def exit_code(outcomes: Collection[Outcome], *, troubled: bool) -> int:
-    """Return DESIGN §7's code: what still dials counts before what could not be recorded."""
+def exit_code(outcomes: Collection[Outcome], *, troubled: bool, away: bool) -> int:
+    """Return DESIGN §7's code: what still dials counts before what could not be recorded, and that before a git remote that is away."""
     failed = [outcome for outcome in outcomes if not outcome.done]
     if not failed:
-        return PARTLY if troubled else 0
+        return PARTLY if troubled else Unavailable.exit_code if away else 0
     code = max(outcome.code for outcome in failed)
     return PARTLY if code != NOT_FINISHED and any(each.wrote for each in outcomes) else code
 

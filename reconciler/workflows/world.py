@@ -103,6 +103,6 @@ def chosen(folder: Folder, names: tuple[str, ...]) -> frozenset[str] | None:
     unknown = [name for name in names if name not in keys]
     if unknown:
         raise UsageError(
-            f"tenant {folder.name} has no manifest named {', '.join(unknown)}; it has {', '.join(sorted(keys)) or 'none'}"
+            f"tenant {folder.name} has no manifest named {', '.join(unknown)}, nor is that a file or folder; it has {', '.join(sorted(keys)) or 'none'}"
         )
     return frozenset(keys[name] for name in names)

@@ -12,10 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import platform as machine
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -32,6 +34,9 @@ from processes import (
     serving,
     this_environment,
 )
+
+NEEDED = ("click", "deepdiff", "fastapi", "httpx", "pydantic", "ruamel", "tzdata", "uvicorn")
+"""What must be installed where this is started: the platform that is served runs there."""
 
 RATE = 50
 """Requests per second of the tenant that changes are applied to."""
@@ -78,6 +83,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a small cut, in this environment")
     parser.add_argument("--rounds", type=int, help="rounds of every comparison")
     asked = parser.parse_args()
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise SystemExit(
+            f"{sys.executable} lacks {', '.join(missing)}: run {ROOT / '.venv' / 'bin' / 'python'} {Path(__file__)}"
+            " (made by: python3 -m venv .venv && .venv/bin/pip install -e '.[dev]')"
+        )
     size = QUICK if asked.quick else FULL
     rounds = asked.rounds or size.rounds
     with tempfile.TemporaryDirectory() as name:
