@@ -67,7 +67,7 @@ class Campaigns(Platform):
             "active_id": None,
             "activated_at": None,
             "due": None,
-            "locked": 2 if self.has("locked-as-json") else 0,
+            "locked": 0,
         }
         self.hidden[key] = 0
         if body is not None:
@@ -274,6 +274,7 @@ class Campaigns(Platform):
             )
         self._precondition(request, held)
         self._store(held, body)
+        held["locked"] = 2 if self.has("locked-as-json") else 0
         self._note("product", "POST", key, 201, body, "schedule")
         return self._finish(request, (201, self._shown(held), self._tagged(held)))
 
@@ -285,6 +286,7 @@ class Campaigns(Platform):
             raise Refused(404, {"error": "no schedule"})
         self._precondition(request, held)
         self._store(held, None)
+        held["locked"] = 1 if self.has("locked-as-json") else 0
         self._note("product", "DELETE", key, 204, None, "schedule")
         return self._finish(request, (204, None, {}))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import heapq
 import io
 import itertools
@@ -11,6 +12,7 @@ import json
 import os
 import random
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -56,6 +58,16 @@ def git(folder: Path, *arguments: str) -> str:
         env=os.environ | SETUP,
     )
     return ran.stdout.decode()
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _no_tls(*_: Any, **__: Any) -> ssl.SSLContext:
+    """Return a context that nothing is sent through: to load the authorities costs more than a command."""
+    return _tls()
 
 
 def loop_on(clock: Clock) -> type[asyncio.SelectorEventLoop]:
@@ -125,18 +137,23 @@ class Desk:
         return self.clone / "schedules" / "acme"
 
     def refs(self) -> Mapping[str, str]:
-        """Return the audit refs of the remote, read without git."""
-        notes = self.root / "remote.git" / "refs" / "notes"
+        """Return the audit refs where they are kept, read without git."""
+        notes = self.kept / "refs" / "notes"
         return {
             str(p.relative_to(notes)): p.read_text().strip()
             for p in notes.rglob("*")
             if p.is_file()
         }
 
+    @property
+    def kept(self) -> Path:
+        """Where the audit records are: the remote's git directory, or with no remote the clone's."""
+        remote = self.root / "remote.git"
+        return remote if remote.exists() else self.clone / ".git"
+
     def commit(self, message: str) -> None:
         git(self.clone, "add", "-A")
         git(self.clone, "commit", "-qm", message)
-        git(self.clone, "push", "-q", "origin", "HEAD:main")
 
     def world(self, progress: Any, *, remote: str | None = None) -> worlds.World:
         clock = self.platform.clock
@@ -191,6 +208,7 @@ class Desk:
 
         swapped = [
             (httpx, "AsyncHTTPTransport", Here),
+            (httpx, "create_ssl_context", _no_tls),
             (asyncio, "run", run),
             (worlds, "here", self.world),
         ]
@@ -207,33 +225,31 @@ class Desk:
         """Return the records that the remote's audit refs held at a moment, in no order."""
         found = []
         for commit in set((self.refs() if at is None else at).values()):
-            listed = git(self.root / "remote.git", "ls-tree", "-r", commit).splitlines()
+            listed = git(self.kept, "ls-tree", "-r", commit).splitlines()
             for blob in {line.split()[2] for line in listed}:
-                text = git(self.root / "remote.git", "cat-file", "blob", blob)
+                text = git(self.kept, "cat-file", "blob", blob)
                 found += [json.loads(line) for line in text.splitlines() if line.startswith("{")]
         return found
 
 
-def template(folder: Path, api: str) -> Path:
-    """Make a remote, and a clone of it with a tenant and no manifests; `desk` copies it."""
-    root = folder / api
+def template(folder: Path, api: str, *, remote: bool) -> Path:
+    """Make a clone with a tenant and no manifests, and a remote of it; `desk` copies both."""
+    root = folder / f"{api}-{'remote' if remote else 'local'}"
     clone = root / "clone"
     root.mkdir()
-    git(root, "init", "-q", "--bare", "remote.git")
-    git(root, "init", "-q", "clone")
+    git(root, "init", "-q", "--template=", "clone")
     tenant = clone / "schedules" / "acme" / "tenant.yaml"
     tenant.parent.mkdir(parents=True)
-    words = (
-        ("personal-connection\n  version: 33", SKILLS_URL)
-        if api != "campaigns"
-        else (api, CAMPAIGNS_URL)
-    )
+    campaigns = api == "campaigns"
+    words = (api, CAMPAIGNS_URL) if campaigns else (f"{api}\n  version: 33", SKILLS_URL)
     tenant.write_text(TENANT.format(api=words[0], url=words[1]))
     (clone / ".gitignore").write_text("/.reconcile/\n")
-    git(clone, "remote", "add", "origin", "../remote.git")
     git(clone, "add", "-A")
     git(clone, "commit", "-qm", "begin")
-    git(clone, "push", "-q", "-u", "origin", "main")
+    if remote:
+        git(root, "init", "-q", "--bare", "--template=", "remote.git")
+        git(clone, "remote", "add", "origin", "../remote.git")
+        git(clone, "push", "-q", "-u", "origin", "main")
     return root
 
 

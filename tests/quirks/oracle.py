@@ -100,8 +100,10 @@ def wider(facts: Facts | None, others: Iterable[Facts | None]) -> list[str]:
     return found
 
 
-def meet(one: Facts, other: Facts) -> Facts:
-    """Return what both allow."""
+def meet(one: Facts | None, other: Facts | None) -> Facts | None:
+    """Return what both allow; `None` when that is nothing, which an empty list of windows would not say."""
+    if one is None or other is None:
+        return None
     said: dict[str, Any] = {}
     for name, value in one.items():
         if name.startswith("safe "):
@@ -110,7 +112,7 @@ def meet(one: Facts, other: Facts) -> Facts:
             said[name] = value & other[name]
         else:
             said[name] = min(value, other[name])
-    return said
+    return None if "hours" in said and not said["hours"] else said
 
 
 def differing(one: Facts | None, other: Facts | None) -> list[str]:

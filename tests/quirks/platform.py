@@ -97,6 +97,7 @@ class Write:
         refs: the audit refs, where they are kept, at the moment of the request.
         block: the part of the object that was written.
         dialing: what every object dialed right after.
+        lost: whether the answer got lost.
     """
 
     at: float
@@ -110,6 +111,7 @@ class Write:
     refs: Mapping[str, str] = field(default_factory=dict)
     block: str = ""
     dialing: Mapping[str, Any] = field(default_factory=dict)
+    lost: bool = False
 
     def line(self) -> str:
         return f"{self.at:9.2f} {self.who:7} {self.status} {self.what} {json.dumps(self.body)}"
@@ -190,14 +192,15 @@ class Platform:
                 {"Content-Type": "application/json"},
             )
         if not reading:
-            refs = self.refs()
-            before = len(self.journal)
+            refs, before = self.refs(), len(self.journal)
         answer = self.route(request)
         if not reading:
             for line in self.journal[before:]:
                 line.refs = refs
             self.written += 1
             if self.has("lost-answers") and self.written % 3 == 0 and answer[0] < 300:
+                for line in self.journal[before:]:
+                    line.lost = True
                 return 502, "<html>Bad gateway</html>", {"Content-Type": "application/json"}
         return answer
 

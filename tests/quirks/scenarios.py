@@ -24,12 +24,14 @@ class Scenario(Protocol):
     Attributes:
         platform: where they are.
         desired: what git wants of each object after the edits; `None`: retired.
+        reverted: an object that a hand narrows, and `--revert` brings back.
         held: objects whose dialing a stop ends for good until `--revert`, because a hand narrowed them.
     """
 
     platform: Any
     desired: dict[str, Any]
     held: set[str]
+    reverted: str
 
     def facts(self, body: Any) -> oracle.Facts | None: ...
     def edit(self, folder: Path) -> None: ...
@@ -37,15 +39,16 @@ class Scenario(Protocol):
     def before_stop(self) -> None: ...
 
 
-def manifest_of(folder: Path, key: str) -> Path:
-    """Return the manifest that import wrote for an object."""
+def manifest_of(folder: Path, key: str) -> Path | None:
+    """Return the manifest of an object."""
     for path in sorted(folder.glob("*.yaml")):
         if re.search(rf"_id: ['\"]?{key}['\"]?$", path.read_text(), re.MULTILINE):
             return path
-    raise AssertionError(f"import wrote no manifest for {key}")
+    return None
 
 
-def replaced(path: Path, pattern: str, new: str) -> None:
+def replaced(path: Path | None, pattern: str, new: str) -> None:
+    assert path is not None
     text, count = re.subn(pattern, new, path.read_text(), flags=re.MULTILINE)
     assert count, f"{pattern} is nowhere in {path.name}:\n{path.read_text()}"
     path.write_text(text)
@@ -73,6 +76,7 @@ class CampaignScenario:
             platform.add(f"10{number:02}", self.body(f"10{number:02}"))
         self.desired = {key: platform.stored(key) for key in platform.objects}
         self.held = {"1005", "1007", "1008", "1009", "1010", "1011"}
+        self.reverted = "1005"
 
     facts = staticmethod(oracle.of_campaign)
 
@@ -169,6 +173,7 @@ class SkillScenario:
             platform.add(f"40{number:02}", zones=zones(), groups=("70", "71"))
         self.desired = {key: platform.stored(key) for key in platform.objects}
         self.held = {"4005", "4007", "4008", "4009", "4010", "4011"}
+        self.reverted = "4005"
 
     facts = staticmethod(oracle.of_skill)
 
@@ -182,7 +187,9 @@ class SkillScenario:
             r"abandon_rate_threshold: \S+",
             "abandon_rate_threshold: 2.5",
         )
-        text = manifest_of(folder, "4005").read_text().replace("4005", "4004")
+        model = manifest_of(folder, "4005")
+        assert model is not None
+        text = model.read_text().replace("4005", "4004")
         (folder / "brand-new.yaml").write_text(text)
         replaced(folder / "brand-new.yaml", r"name: skill-4004", "name: brand-new")
         replaced(folder / "brand-new.yaml", r"maximum_ratio: \S+", "maximum_ratio: 1.1")
@@ -210,8 +217,8 @@ class SkillScenario:
         around = week("06:00", "23:00") | ({"isScheduled": False} if unscheduled else {})
         shifted = [zone(each, "11:00", "21:30") for each in ("America/New_York", "America/Chicago")]
         night = [
-            zone("America/New_York", "10:00", "02:00"),
-            zone("America/Chicago", "10:00", "00:00"),
+            zone("America/New_York", "09:00", "02:00"),
+            zone("America/Chicago", "09:00", "00:00"),
         ]
         said = {
             "4005": self.body(generalSettings=narrow),
