@@ -25,6 +25,8 @@ BOTH, CAMPAIGNS, SKILLS = (
     ("personal-connection",),
 )
 
+# Beside these, which change what an answer looks like and not what is true, `test_contradictions` knows of lists that lie:
+# `total-too-high` and `next-without-more`.
 QUIRKS: Mapping[str, tuple[str, ...]] = {
     "short-pages": BOTH,  # two rows a page, whatever was asked for; the total is told
     "short-pages-total-as-text": BOTH,
@@ -316,7 +318,9 @@ class Platform:
             return shown, {"_links": {"next": f"?skip={skip + size}&top={top}"} if more else {}}
         if self.has("short-pages-untold") or self.has("no-total"):
             return shown, {}
-        return shown, {total: len(rows)}
+        if self.has("next-without-more"):
+            return shown, {"_links": {"next": f"?skip={skip + size}&top={top}"}}
+        return shown, {total: len(rows) + self.has("total-too-high")}
 
 
 class Wire(httpx.AsyncBaseTransport):
