@@ -17,6 +17,10 @@ from tests.quirks.scenarios import Scenario, manifest_of, scenario
 from tests.quirks.skills import Skills
 
 TENANT = "schedules/acme"
+UNTRUE = {"constant-updated-at", "no-instants", "instants-in-the-past", "instants-in-the-future"}
+ROUNDED = {"instants-without-seconds"}
+"""Instants that may or may not lie between the intent and the read-back."""
+
 SHORT, STOP, WHOLE, PHASES = range(4)
 ALIKE = (
     "short-pages",
@@ -233,6 +237,7 @@ class Life:
             return
         after = self.desk.records()
         outcomes = {each["intent"] for each in after if each["kind"] == "outcome"}
+        self._evidence(name, after)
         known: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         for line in lines:
             refs = tuple(sorted(line.refs.items()))
@@ -246,6 +251,21 @@ class Life:
                 self.wrong.append(f"{name}-no-intent: {line.what} {line.key}")
             elif not any(each["id"] in outcomes for each in mine):
                 self.wrong.append(f"{name}-no-outcome: {line.what} {line.key}")
+
+    def _evidence(self, name: str, records: list[dict[str, Any]]) -> None:
+        """Check that a latency is told where the platform's instants can be true, and nowhere else."""
+        if self.platform.api != "campaigns" or self.platform.quirks & ROUNDED:
+            return
+        untrue = bool(self.platform.quirks & UNTRUE)
+        for each in records:
+            if each["kind"] == "outcome" and each["result"] in {"updated", "created"}:
+                latency = each["latency_s"]
+                if untrue and latency is not None:
+                    self.wrong.append(
+                        f"{name}-evidence: {each['target']}: a latency of {latency} s"
+                    )
+                elif not untrue and (latency is None or not 0 <= latency < 120):
+                    self.wrong.append(f"{name}-evidence: {each['target']}: latency {latency}")
 
     def _nothing_but_held(self, name: str) -> None:
         ran = self.desk.run("plan", "--format", "json", TENANT)
