@@ -67,6 +67,7 @@ class Life:
     depth: int
     wrong: list[str] = field(default_factory=list)
     expected: dict[str, oracle.Facts | None] = field(default_factory=dict)
+    hands: dict[str, Any] = field(default_factory=dict)
 
     @property
     def platform(self) -> Any:

@@ -37,8 +37,8 @@ QUIRKS: Mapping[str, tuple[str, ...]] = {
     "booleans-as-numbers": BOTH,
     "numbers-as-text": BOTH,
     "other-ids": BOTH,  # numbers for text in campaigns, text for numbers in skills
-    "wrapped": SKILLS,  # lists inside `resultSet`
-    "wrapped-deeper": SKILLS,  # lists one level deeper, below a name that nobody documents
+    "wrapped": SKILLS,  # lists as `{resultSet: [...]}`
+    "wrapped-deeper": SKILLS,  # lists as `{resultSet: {skills: [...]}}`
     "skill-in-list": SKILLS,  # GET /skills/{id} as {skills: [...]}
     "empty-200": BOTH,  # where the contract says 204, or an empty list
     "bom": BOTH,

@@ -34,6 +34,7 @@ class Scenario(Protocol):
     reverted: str
 
     def facts(self, body: Any) -> oracle.Facts | None: ...
+    def named(self, key: str) -> str: ...
     def edit(self, folder: Path) -> None: ...
     def hands(self) -> dict[str, Any]: ...
     def before_stop(self) -> None: ...
@@ -79,6 +80,7 @@ class CampaignScenario:
         self.reverted = "1005"
 
     facts = staticmethod(oracle.of_campaign)
+    named = staticmethod("campaign-{}".format)
 
     def body(self, key: str, **more: Any) -> dict[str, Any]:
         start, end = self.SPAN
@@ -176,6 +178,7 @@ class SkillScenario:
         self.reverted = "4005"
 
     facts = staticmethod(oracle.of_skill)
+    named = staticmethod("skill-{}".format)
 
     def edit(self, folder: Path) -> None:
         self.platform.add("4004", zones=zones(), groups=("70",))

@@ -181,9 +181,9 @@ class Skills(Platform):
             beside["_links"] = {"next": f"{API}{request.path}{beside['_links']['next']}"}
         said: dict[str, Any] = {name: shown, **beside}
         if self.has("wrapped"):
-            said = {"resultSet": said}
+            said = {"resultSet": shown, **beside}
         elif self.has("wrapped-deeper"):
-            said = {"data": said}
+            said = {"resultSet": said}
         return 200, said, {}
 
     def _unit(self, _: Request) -> Answer:
