@@ -32,7 +32,7 @@ from reconciler.dialects.personal_connection.kind import KINDS
 from reconciler.dialects.personal_connection.login import HOSTS, authenticate
 from reconciler.dialects.personal_connection.measuring import metrics
 from reconciler.dialects.personal_connection.writing import write
-from reconciler.errors import UsageError
+from reconciler.errors import AccessError, ApiError, UsageError
 
 __all__ = [
     "CAPABILITIES",
@@ -123,8 +123,11 @@ def read_one(key: str) -> Exchange[Live]:
     return reading.live_of(skill, row, settings, unit, found)
 
 
-def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:  # noqa: ARG001 - all of them cost as much
+def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
     """Read every skill: what costs is the scan of the groups, and that is the same for one and for all.
+
+    An emergency stop asks for all of them (`None`) and needs only to know what runs. It gets the listed skills without their
+    settings where settings or groups cannot be read.
 
     Raises:
         IncompleteList: the list contradicts itself; carries the skills that it shows.
@@ -133,7 +136,17 @@ def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:  # no
     replies = yield calls
     *answers, unit = map(Answer, calls, replies)
     rows, broken = yield from shown(_listed(answers[0]))
-    objects, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
+    try:
+        objects, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
+    except (ApiError, AccessError):
+        if keys is not None:
+            raise
+        first = answers[0]
+        objects = {
+            key: reading.bare(first, row)
+            for key, row in rows.items()
+            if reading.unfit(first, row) is None
+        }
     if broken is not None:
         broken.shown = objects
         raise broken

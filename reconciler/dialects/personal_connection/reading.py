@@ -245,6 +245,12 @@ def is_running(answer: Answer, row: Part) -> bool:
     return answer.flag(row, "isRunning")
 
 
+def bare(answer: Answer, row: Part) -> Live:
+    """Return a listed skill of which nothing but its name and whether it runs is known."""
+    name = answer.text(row, "skillName")
+    return Live(answer.id(row, "skillId"), name, running=is_running(answer, row))
+
+
 def live_of(answer: Answer, row: Part, settings: Settings, unit: Unit, groups: Groups) -> Live:
     """Return a skill as the engine knows it: what is stored is what dials."""
     key = answer.id(row, "skillId")
