@@ -148,7 +148,7 @@ def test_a_job_that_is_run_again_does_not_bring_back_what_was_removed_by_hand_si
     server.write_schedule("1001", None, **by_hand)
     server.refresh("1001", "console")
     assert desk.run(*approved) == 4
-    assert "its schedule was removed by hand" in desk.out
+    assert "the schedule was removed outside git" in desk.out
     assert server.campaign("1001")["schedule_id"] is None
     assert desk.run("apply", "--yes", "--revert", "spring-renewals", "schedules/sandbox") == 0
     assert server.campaign("1001")["schedule_id"] is not None

@@ -57,7 +57,7 @@ COMMANDS = {
     "validate schedules/sandbox": 0,
     "render schedules/sandbox": 0,
     "optimize schedules/sandbox --target-answer-rate 0.3": 0,
-    "apply --yes schedules/sandbox": 5,
+    "apply --yes schedules/sandbox": 3,
     "halt --all --wait 0 --reason Škoda→ schedules/sandbox": 75,
     "release --all --reason Škoda→ schedules/sandbox": 0,
     "import schedules/sandbox": 0,

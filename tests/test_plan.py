@@ -690,8 +690,14 @@ ALL = {"changed": 1.0, "retired": 1.0, "loosened": 1.0}
 def test_a_share_is_passed_by_one_object_more_and_by_no_rounding(total, data):
     number = data.draw(st.integers(0, min(total, 30)))
     shares = {**ALL, "changed": number / total}
-    assert beyond([TIGHTER] * number, total, shares) == ()
-    assert len(beyond([TIGHTER] * (number + 1), total, shares)) == 1
+    moved = [make_operation(str(each)) for each in range(number + 1)]
+    assert beyond(moved[:-1], total, shares) == ()
+    assert len(beyond(moved, total, shares)) == 1
+
+
+def test_two_steps_of_one_object_are_one_changed_object():
+    shares = {**ALL, "changed": 0.1}
+    assert beyond([TIGHTER, WIDER, replace(WIDER, key=TIGHTER.key)], 20, shares) == ()
 
 
 def test_a_share_of_29_percent_of_100_is_29():

@@ -118,7 +118,7 @@ def test_what_cannot_be_read_is_stopped_unseen_and_told_as_unverified(desk, monk
     clock = itertools.count()
     desk.world = desk.world._replace(monotonic=lambda: float(next(clock)))
     report = halt(desk, "renewals", wait_s=20)
-    assert "4001" not in running(desk)
+    assert [entry[:2] for entry in desk.platform.journal()] == [("STOP", 4001)]
     assert report.tables[0].rows[0].cells[0] == "unverified"
     assert "1 unverified" in report.verdict
     assert report.exit_code == 75

@@ -41,6 +41,8 @@ def iana_name(received: str) -> str:
     """
     from tzlocal.windows_tz import tz_win, win_tz  # noqa: PLC0415 - see above
 
+    if not received:  # the table has an entry without a name
+        return received
     windows = tz_win.get(received) or tz_win.get(primary_zone(received), received)
     return win_tz.get(received) or win_tz.get(windows, received)
 

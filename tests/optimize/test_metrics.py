@@ -75,7 +75,7 @@ def test_what_spreadsheets_write_is_read(text: str) -> None:
         (f"{HEAD}1001,{START},10\n", ["m.csv:2:1: 3 values, but 4 columns are named"]),
         (f"{HEAD}1,{START},1_0,2\n", ["m.csv:2:1: attempts must be a whole number, not '1_0'"]),
         (f"{HEAD}1,{START},-1,2\n", ["m.csv:2:1: attempts must be a whole number, not '-1'"]),
-        (f"{HEAD}1,{START},10,\uff12\n", ["m.csv:2:1: answers must be a whole number, not '\uff12'"]),
+        (f"{HEAD}1,{START},10,\uff12\n", ["m.csv:2:1: answers must be a whole number, not '\\uff12'"]),
         (f"{HEAD}1,{START},10,11\n", ["m.csv:2:1: 11 answers to 10 attempts cannot be"]),
         (f"{HEAD.strip()},abandons\n1,{START},10,2,3\n", ["m.csv:2:1: 3 abandons of 2 answers cannot be"]),
         (f"{HEAD.strip()},agents\n1,{START},10,2,nan\n", ["m.csv:2:1: agents must be a number, not 'nan'"]),
