@@ -50,7 +50,10 @@ MOST_TRIES: Final = 8
 """Tries of one call that gets no usable answer."""
 
 MOST_TOKENS: Final = 5
-"""Tokens that one call, or all calls without a success between them, may see refused: another process that signs in with the same credentials ends ours."""
+"""Tokens that all calls may see refused without a success between them: another process that signs in with the same credentials ends ours."""
+
+MOST_TOKENS_OF_A_CALL: Final = 12
+"""The same for one call, while others succeed."""
 
 DOWN_S: Final = 60.0
 """Seconds without any usable answer after which no call is tried again."""
@@ -298,7 +301,10 @@ class Client:
         tries.unauthorized += 1
         self._tokens.drop(sent)
         refused = max(tries.unauthorized, self._tokens.refused_in_a_row)
-        if refused >= MOST_TOKENS:
+        if (
+            self._tokens.refused_in_a_row >= MOST_TOKENS
+            or tries.unauthorized >= MOST_TOKENS_OF_A_CALL
+        ):
             raise AccessError(
                 f"{safe(call.where)}: the platform refused {refused} new tokens in a row (401): check the rights of the client in "
                 f"{self._settings.variables.client_id}, and that no other process signs in with it all the time"

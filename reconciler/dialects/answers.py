@@ -29,6 +29,9 @@ TOTALS: Final = ("total", "totalRecords")
 """Names under which a list says how many rows it has."""
 
 MAX_PAGES: Final = 10_000
+READINGS: Final = 3
+"""Times that a list is read which moves while it is read."""
+
 VALUE_SHOWN: Final = 40
 """Characters of a value that a message repeats."""
 
@@ -200,6 +203,7 @@ class Whole:
         total: rows of the whole list, where the server says it.
         linked: the last page links a next one.
         pages: pages read so far.
+        moved: a page does not fit the ones before it: rows were added or removed meanwhile, perhaps by a write of ours.
     """
 
     names: tuple[str, ...]
@@ -209,6 +213,7 @@ class Whole:
     total: int | None = None
     linked: bool = False
     pages: int = 0
+    moved: bool = False
 
     def take(self, answer: Answer) -> int:
         """Add a page; return how many rows it has.
@@ -219,10 +224,12 @@ class Whole:
         page, total = answer.page(*self.names), self.total
         self.total = page.total if total is None else total
         if page.total not in {None, self.total}:
+            self.moved = True
             raise self.broken(answer, f"its total moved from {total} to {page.total}")
         before = len(self.rows)
         self.rows |= {answer.id(row, self.key): row for row in page.rows}
         if len(self.rows) != before + len(page.rows):
+            self.moved = self.pages > 0
             raise self.broken(answer, "it repeats a row")
         if not page.rows and (page.more or (self.linked and self.total is None)):
             raise self.broken(answer, "the next page that it links is empty")
@@ -291,15 +298,24 @@ def by_skip(
         may_be_unpaged: a server that ignores `skip` answers the whole list each time: an equal second answer ends it.
 
     Raises:
-        IncompleteList: the list contradicts itself.
+        IncompleteList: the list contradicts itself; one that moves while it is read, at each of `READINGS` readings.
     """
 
     def next_call(whole: Whole) -> Call:
         params = {**first.call.params, "skip": str(len(whole.rows)), "top": str(top)}
         return replace(first.call, params=params, expects=LISTED)
 
-    whole = Whole(names, key, may_be_unpaged)
-    yield from whole.follow(first, whole.take(first), next_call)
+    for again in reversed(range(READINGS)):
+        whole = Whole(names, key, may_be_unpaged)
+        try:
+            yield from whole.follow(first, whole.take(first), next_call)
+        except IncompleteList:
+            if not (again and whole.moved):
+                raise
+            (reply,) = yield (first.call,)
+            first = replace(first, reply=reply)
+        else:
+            break
     return whole.rows
 
 

@@ -216,7 +216,7 @@ class Past:
             applied={
                 key: str(each.intent.data["name"])
                 for key, each in last.items()
-                if each.base is not None
+                if each.base is not None and not (each.stopped and each.stopped.applied is None)
             },
         )
 

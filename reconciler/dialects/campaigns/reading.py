@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -155,6 +156,42 @@ def _each(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
     }
 
 
+_SCALARS: Final[tuple[tuple[str, tuple[type, ...], Callable[[object], object]], ...]] = (
+    ("campaign_id", (str,), scalars.identity),
+    ("dial_rate", (float, int), scalars.decimal),
+    ("dnc_verification", (bool,), scalars.boolean),
+    ("max_concurrent_calls", (int, float), scalars.whole),
+)
+_HOURS: Final = tuple((name, (int, float), scalars.whole) for name in ("start_hour", "end_hour"))
+
+
+def _plain(stored: Row) -> Row:
+    """Return a stored schedule with each scalar in its own type: some servers write numbers and truth values as text.
+
+    What cannot be read stays as it came, and so counts as a difference that nobody can judge.
+    """
+    body = _typed(stored, _SCALARS)
+    windows = body.get("compliance_windows")
+    if isinstance(windows, list) and all(isinstance(each, dict) for each in windows):
+        typed = [_typed(each, _HOURS) for each in windows]
+        if any(new is not old for new, old in zip(typed, windows, strict=True)):
+            body = {**body, "compliance_windows": typed}
+    return body
+
+
+def _typed(
+    part: Row, fields: Sequence[tuple[str, tuple[type, ...], Callable[[object], object]]]
+) -> Row:
+    """Return a part of a body with its scalars typed; the same one where nothing is to do, as almost everywhere."""
+    for name, types, read in fields:
+        value = part.get(name)
+        if value is None or type(value) in types:
+            continue
+        with contextlib.suppress(ValueError):
+            part = {**part, name: read(value)}
+    return part
+
+
 def _live(
     answer: Answer, key: str, campaign: Mapping[str, Any], schedule: JSON, etag: str | None
 ) -> Live:
@@ -168,7 +205,7 @@ def _live(
         key=key,
         name=answer.text(campaign, "name") or "",
         running=answer.text(campaign, "status") == "RUNNING",
-        stored=schedule,
+        stored=None if schedule is None else _plain(schedule),
         version=etag,
         stored_id=None if schedule is None else answer.id(stored, "id"),
         active_id=None if active is None else answer.id(dialer, "active_schedule_id"),
