@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.auth import Tokens
-from reconciler.client import MOST_TOKENS
+from reconciler.client import MOST_TOKENS, MOST_TOKENS_OF_A_CALL
 from reconciler.dialects.base import Call, Credentials, Site, Token
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import AccessError, ApiError, Unavailable
@@ -174,7 +174,7 @@ def test_one_resource_that_refuses_every_token_ends_beside_others_that_do_not():
     calls = [Call("GET", "/closed"), *[READ] * 900]
     with pytest.raises(AccessError, match=r"^GET /closed: "):
         converse(platform, *calls, requests_per_second=20.0)
-    assert platform.counts["/closed"] == MOST_TOKENS
+    assert platform.counts["/closed"] == MOST_TOKENS_OF_A_CALL
 
 
 def refused(status, error):

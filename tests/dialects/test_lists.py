@@ -120,6 +120,8 @@ def test_a_list_that_contradicts_itself_is_an_error(how, said, pages):
     totals = {"5 rows of 6": 6, "4 rows of 3": 3, "its total moved": 6, "two things": 1}
 
     def answer(call):
+        if call.params.get("skip") == "0":
+            asked[0] = 0  # the list is read once more
         index = min(asked[0], len(pages) - 1)
         asked[0] += 1
         body = {"things": [{"id": n} for n in pages[index]]}
@@ -134,6 +136,24 @@ def test_a_list_that_contradicts_itself_is_an_error(how, said, pages):
     asked = [0]
     with pytest.raises(ApiError, match=said):
         read(answer, how)
+
+
+def test_a_list_that_moves_while_it_is_read_is_read_again():
+    """Our own writes beside the reading move the members of a group."""
+    readings = [0]
+
+    def answer(call):
+        readings[0] += call.params["skip"] == "0"
+        added = readings[0] > 1 or call.params["skip"] != "0"
+        ids = ["0", "1", "2", "3"][: 4 if added else 3]
+        skip = int(call.params["skip"])
+        return Reply(
+            200, {}, {"things": [{"id": n} for n in ids[skip : skip + 2]], "total": len(ids)}, NOW
+        )
+
+    rows, made = read(answer, by_skip)
+    assert [*rows] == ["0", "1", "2", "3"]
+    assert len(made) == 3
 
 
 @HOW
