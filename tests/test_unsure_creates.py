@@ -12,12 +12,15 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.audit import Provenance, Record, RecordKind, Run
+from reconciler.errors import Unavailable
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Result
 from reconciler.sandbox.writes import Conditions
 from reconciler.workflows import planning, settling
 from reconciler.workflows.world import here
+from tests.engine import Notebook, engine
+from tests.factories import make_desired
 from tests.test_cli import Desk, commit, desk, git, server
 
 __all__ = ["desk", "server"]
@@ -151,3 +154,18 @@ def test_a_run_says_once_that_it_comes_to_its_creates_after_its_intents_and_befo
     commit(desk.folder)
     apply(desk)
     assert len(creating(ledger(desk).records())) == 1, "an update needs none"
+
+
+class Unrecorded(Notebook):
+    """A journal that takes no further record."""
+
+    async def creating(self, operations: Sequence[Operation]) -> None:
+        raise Unavailable("the remote is away")
+
+
+def test_no_create_is_sent_when_it_cannot_be_recorded_that_one_may_be() -> None:
+    with engine({KEY: None}) as bench:
+        bench.journal = Unrecorded()
+        _, (outcome,) = bench.apply([make_desired(KEY)])
+        assert (outcome.result, outcome.code) == (Result.NOT_STARTED, 69)
+        assert bench.world.executed(KEY) == 0
