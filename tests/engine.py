@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -38,6 +38,9 @@ class Notebook:
 
     async def retry(self, operation: Operation, attempt: int) -> None:
         self.lines.append(("retry", f"{operation.name}/{attempt}"))
+
+    async def creating(self, operations: Sequence[Operation]) -> None:
+        self.lines += [("creating", each.name) for each in operations if each.action == "create"]
 
     async def may_write(self) -> bool:
         if self.asked_until_lost is not None:

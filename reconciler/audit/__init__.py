@@ -5,13 +5,13 @@ Provenance(actor, approver, pull_request, reviewed_head, run_url)
 Run(tenant, commit, id, clock, provenance)              makes the events of one run
   .open(digest=…, operations=…, tool=…, ledger=…, applied=…)   .close(counts)
   .intent(operation, digest=…, generation=…, attempt=0)        .outcome(intent, result, audit=…, **Observed)
-  .hold(target, …) .release(target, …) .note(text) .superseded(commit) .judged(settings)
+  .hold(target, …) .release(target, …) .note(text) .superseded(commit) .judged(settings) .creating()
 Event                                                   something that happened; `.id` names it
 chain(event, last, seq) -> Record                       an event in its place
 encode(record) -> bytes; decode(commit, blob) -> (records, defects)
 verify(notes, tenant=…) -> (Defect, …)                  all that is wrong, the first bad record first
 key(tenant, commit, op, generation, attempt) -> str     the idempotency key of a write
-generations(records) open_intents(records) applied(records) judged(records) holds(records, now=…)      what the ledger says
+generations(records) open_intents(records) may_be_sent(records, create) applied(records) judged(records) holds(records, now=…)      what the ledger says
 about(records, COMMIT|NAME) at(records, instant, target) -> State until(records, instant) entries(records, since=…, until=…)   `audit show|at|export`
 ```
 
@@ -34,6 +34,7 @@ from reconciler.audit.queries import (
     generations,
     holds,
     judged,
+    may_be_sent,
     open_intents,
     standing,
     until,
@@ -82,6 +83,7 @@ __all__ = [
     "judged",
     "key",
     "marks",
+    "may_be_sent",
     "open_intents",
     "stamp",
     "standing",

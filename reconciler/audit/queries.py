@@ -59,6 +59,19 @@ def open_intents(records: Iterable[Record]) -> tuple[Record, ...]:
     return tuple(record for id_, record in intents.items() if id_ not in ended)
 
 
+def may_be_sent(records: Iterable[Record], create: Record) -> bool:
+    """Return whether an open create may have been sent: a run came to its creates since the intent, or it was a further attempt.
+
+    The intent may be older than the run that sent it: whoever sends an open one again adds no second record of it.
+    """
+    return create.data["attempt"] > 0 or any(
+        record.kind is RecordKind.NOTE
+        and record.data.get("creating") is True
+        and record.seq > create.seq
+        for record in records
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Stopped:
     """What an emergency stop ended.

@@ -290,6 +290,11 @@ class Run:
         fits = len(canonical_json(kept)) <= LINE_LIMIT - HEADER_BYTES
         return replace(event, data=_frozen(kept if fits else data))
 
+    def creating(self) -> Event:
+        """Record that this run may send its creates from now on. A create that is left open without this was certainly not sent (`may_be_sent`)."""
+        event = self.note("creates schedules from here on")
+        return replace(event, data=_frozen({**event.data, "creating": True}))
+
     def judged(self, settings: Sequence[str]) -> Event:
         """Record an apply of this commit that had nothing to do: the commit judges the next change.
 

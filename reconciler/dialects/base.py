@@ -369,6 +369,12 @@ class Dialect(Protocol):
             IncompleteList: a list contradicts itself.
         """
 
+    def read_limits(self) -> Exchange[Snapshot]:
+        """Read what a change is judged by besides its own object: limits, do-not-call lists, the clock.
+
+        The snapshot holds only the objects that such a read shows anyway.
+        """
+
     def read_one(self, key: str) -> Exchange[Live]:
         """Read one object, as fresh as the platform has it.
 

@@ -7,12 +7,13 @@ fate is unknown is read back before it is sent again under the same key, so that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from reconciler.dialects.base import Dialect, Exchange, Live
 from reconciler.effect import Direction
+from reconciler.errors import ReconcileError
 from reconciler.execute import step as steps
 from reconciler.execute.lookout import Lookout
 from reconciler.execute.pauses import pause
@@ -41,6 +42,9 @@ class Journal(Protocol):
     async def may_write(self) -> bool:
         """Return whether the tenant is still ours to write to."""
 
+    async def creating(self, operations: Sequence[Operation]) -> None:
+        """Record that the creates among these operations may be sent from now on; acknowledged when this returns."""
+
 
 class Platform(Protocol):
     """Whoever carries a dialect's conversation to the platform."""
@@ -66,6 +70,24 @@ class Options:
     look_s: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a widening that was approved may not become active now.
+
+    Attributes:
+        reason: which judgement changed, in one sentence without a full stop.
+        passes: the cause ends by itself, so it is waited for like a locked dialer.
+    """
+
+    reason: str
+    passes: bool = False
+
+
+async def _none(_: Operation) -> Objection | None:
+    """Object to nothing."""
+    return None
+
+
 def _pass(_: str) -> None:
     """Go on."""
 
@@ -82,6 +104,7 @@ class Executor:
         progress: told one line at each step worth a line.
         stop: set to start nothing more and to end waits; what is being written is finished and recorded.
         checkpoint: told of each point in `CHECKPOINTS`.
+        objection: asked just before a widening is written or activated; raises what keeps it from being judged.
     """
 
     platform: Platform
@@ -94,6 +117,7 @@ class Executor:
     progress: Callable[[str], None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     checkpoint: Callable[[str], None] = _pass
+    objection: Callable[[Operation], Awaitable[Objection | None]] = _none
     lookout: Lookout = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,6 +136,13 @@ class Executor:
             reason = f"not started, because a tightening is not active: {', '.join(behind)}"
             return outcomes + tuple(
                 [await self._not_started(operation, reason) for operation in rest]
+            )
+        try:
+            await self.journal.creating(rest)
+        except ReconcileError as error:
+            reason = f"not started, because it could not be recorded: {error}"
+            return outcomes + tuple(
+                [await self._not_started(operation, reason, error.exit_code) for operation in rest]
             )
         return outcomes + await self._group(rest)
 
@@ -136,8 +167,8 @@ class Executor:
         self.progress(_line(outcome))
         return outcome
 
-    async def _not_started(self, operation: Operation, reason: str) -> Outcome:
-        outcome = Outcome(operation, Result.NOT_STARTED, reason)
+    async def _not_started(self, operation: Operation, reason: str, code: int = 0) -> Outcome:
+        outcome = Outcome(operation, Result.NOT_STARTED, reason, code=code)
         await self.journal.outcome(outcome)
         return outcome
 

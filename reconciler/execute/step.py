@@ -1,4 +1,10 @@
-"""One operation on its way: store, refresh, wait, read back. A write whose fate is unknown is read back before it is sent again."""
+"""One operation on its way: store, refresh, wait, read back. A write whose fate is unknown is read back before it is sent again.
+
+A widening is judged again just before it is written and just before the dialer is asked to take it. One that is stored by then and
+may not become active stays stored. To put back what was there before would be one more write that nobody approved, to an object
+whose terms just changed, and it could be lost half way, too. What is stored was approved. It does not dial, and no apply activates
+it while the judgement stands. The outcome says so, because somebody else's refresh would activate it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +20,7 @@ from reconciler.errors import (
     NotFinished,
     PartlyWritten,
     ReconcileError,
+    Refused,
     TenantLocked,
     Unavailable,
     UncertainWrite,
@@ -61,6 +68,12 @@ CHECKPOINTS: Final = (
 """Points that `Executor.checkpoint` is told of on an operation's way: a crash at each of them loses nothing (tests kill there)."""
 
 
+_REFUSED_SO: Final = (
+    "a refresh by anybody else would activate it, so revert it in git or stop it with `reconcile halt`;"
+    " while that stands, no apply activates it"
+)
+
+
 class _Moved(Exception):  # noqa: N818 - control flow inside this module, never seen outside
     """The object is not what it was planned against."""
 
@@ -103,7 +116,8 @@ class Step:
         if result is Result.UNKNOWN:
             message = f"{error}; the next apply settles it"
         if result is Result.STORED_NOT_ACTIVE:
-            message = f"stored, not active: {error}; the next apply finishes it"
+            then = _REFUSED_SO if isinstance(error, Refused) else "the next apply finishes it"
+            message = f"stored, not active: {error}; {then}"
         if isinstance(error, AccessError | Unavailable | TenantLocked):
             self.to.stop.set()  # nothing else will fare better; what is under way is finished and recorded
         return replace(self._end(result, message), code=error.exit_code)
@@ -112,11 +126,13 @@ class Step:
         """Return how an error leaves the operation: what is stored counts before what went wrong after it."""
         if self.uncertain or isinstance(error, UncertainWrite):
             return Result.UNKNOWN
-        if self.stored is not None:
+        refreshes = self.operation.action is Action.REFRESH and isinstance(error, Refused)
+        if self.stored is not None or refreshes:
             return Result.STORED_NOT_ACTIVE
         if isinstance(error, NotFinished | TenantLocked):
             return Result.NOT_STARTED
-        return Result.REFUSED if isinstance(error, ApiError) and not self.wrote else Result.FAILED
+        refused = isinstance(error, ApiError | Refused) and not self.wrote
+        return Result.REFUSED if refused else Result.FAILED
 
     # --- store ---------------------------------------------------------------------------------------------------------
 
@@ -154,6 +170,8 @@ class Step:
     async def _write(self, live: Live, attempt: int, *, give_up: bool) -> bool:
         """Send the write once; return whether the platform now holds it. Raises the uncertainty itself when told to give up."""
         await self._still_ours()
+        if (waiting := await self._still_allowed()) is not None:
+            raise Refused(waiting.reason)
         key = self.to.journal.key(self.operation, attempt)
         self.tries += 1
         self.to.checkpoint("write:before")
@@ -180,6 +198,20 @@ class Step:
             raise TenantLocked(
                 "the tenant's lock was lost, or taken: nothing more is written by this run"
             )
+
+    async def _still_allowed(self) -> Waiting | None:
+        """Judge a widening again; return why the dialer is not to be asked yet, where that ends by itself.
+
+        Raises:
+            Refused: it is judged otherwise than when it was planned.
+        """
+        widens = self.operation.direction.widens
+        objection = await self.to.objection(self.operation) if widens else None
+        if objection is None:
+            return None
+        if objection.passes:
+            return Waiting(objection.reason)
+        raise Refused(objection.reason)
 
     async def _settle(self, error: ApiError, *, give_up: bool) -> bool:
         """After an uncertain write: wait longer than a late commit takes, read, and believe only what is read."""
@@ -244,6 +276,8 @@ class Step:
     async def _ask_to_refresh(self) -> Waiting | None:
         """A refresh is a write, too: it makes what is stored dial."""
         await self._still_ours()
+        if (waiting := await self._still_allowed()) is not None:
+            return waiting
         self.to.checkpoint("refresh:before")
         waiting = await self.to.platform.run(self.to.dialect.activate(self.operation.key))
         self.to.checkpoint("refresh:answered")

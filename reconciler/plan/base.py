@@ -36,6 +36,7 @@ class Base:
         stored_id: the platform's id of what it stored; `None` when nothing, or unknown.
         stopped: when it was an emergency stop: the canonical body applied before that, and the one that the stop found (`None`: it saw none).
         emptied: whether the schedule was removed because what a hand and the manifest allowed together was nothing.
+        unsure: whether it is the create of an interrupted apply, of which nobody can tell whether it was done.
     """
 
     body: Body | None
@@ -43,6 +44,7 @@ class Base:
     stored_id: str | None = None
     stopped: tuple[Body | None, Body | None] | None = None
     emptied: bool = False
+    unsure: bool = False
 
 
 def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> MovedBy:

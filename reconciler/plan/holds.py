@@ -48,12 +48,18 @@ def merged(
     if seen is None:
         if base.stopped is not None and desired != applied:
             return (operation,)
-        why = _UNSEEN if base.stopped is not None else _EMPTIED if base.emptied else _REMOVED
+        why = _why_absent(base)
         return (_whole(operation) if asked else _held(operation, why, keep=_TOMBSTONE),)
     found = merge(applied, seen, desired, kind)
     if asked and found.held:
         return (_whole(operation),)
     return (*_steps(operation, live, applied, found, kind), *_rest(operation, applied, seen, found))
+
+
+def _why_absent(base: Base) -> str:
+    if base.stopped is not None:
+        return _UNSEEN
+    return _UNSURE if base.unsure else _EMPTIED if base.emptied else _REMOVED
 
 
 def _compared(base: Base, live: Body | None) -> tuple[Body | None, Body | None]:
@@ -138,6 +144,10 @@ _EMPTIED = (
 )
 _UNSEEN = (
     "what an emergency stop ended could not be seen and may have been narrowed outside git, "
+    "so it will not be created again"
+)
+_UNSURE = (
+    "an interrupted apply may have created the schedule; it is absent now and may have been removed outside git, "
     "so it will not be created again"
 )
 _TOMBSTONE = "set `metadata.retired: true`"

@@ -190,7 +190,7 @@ class Result(StrEnum):
     STALE = "stale"
     """The object moved since it was planned; nothing was written."""
     REFUSED = "refused"
-    """The platform said no; nothing was written."""
+    """The platform said no, or a rule that was asked again just before the write; nothing was written."""
     FAILED = "failed"
     """Could not be done."""
     UNKNOWN = "unknown"

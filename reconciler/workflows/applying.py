@@ -14,7 +14,6 @@ from typing import Final
 from reconciler import execute
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
-from reconciler.dialects.base import Snapshot
 from reconciler.errors import GitError, ReconcileError, Refused, StalePlan, UsageError, safe
 from reconciler.execute import Executor, Options
 from reconciler.git import Git
@@ -27,6 +26,7 @@ from reconciler.settings import Provenance
 from reconciler.workflows import keeping, planning, settling, telling
 from reconciler.workflows import session as sessions
 from reconciler.workflows.recording import Recorder, provenance
+from reconciler.workflows.rejudging import Rejudgement
 from reconciler.workflows.session import Session
 from reconciler.workflows.telling import OnEvent
 from reconciler.workflows.world import Network, World, load
@@ -225,6 +225,7 @@ class _Run:
         world.checkpoint("settle:looked")
         ledger.append(settling.told(session, left, run))
         world.checkpoint("settle:recorded")
+        judged_at = world.monotonic()
         plan, snapshot = await planning.make(session, self.asked.names, self.asked.revert)
         world.checkpoint("apply:planned")
         ledger.append(settling.dropped(session, ledger, left, plan, run))
@@ -244,7 +245,8 @@ class _Run:
                 ledger.append(found)
             return changes.of_apply(plan, (), exit_code=code, notes=notes)
         before = (*map(run.superseded, passed_over), *found)
-        done = await self._execute(run, plan, snapshot, cut.run, before)
+        again = Rejudgement(session, ledger, plan, snapshot, judged_at)
+        done = await self._execute(run, again, cut.run, before)
         code = exit_code(plan, cut, done.outcomes)
         if done.unrecorded is not None:
             code = (
@@ -275,8 +277,7 @@ class _Run:
     async def _execute(
         self,
         run: Run,
-        plan: Plan,
-        snapshot: Snapshot,
+        again: Rejudgement,
         operations: Sequence[Operation],
         before: Sequence[Event],
     ) -> _Done:
@@ -286,20 +287,22 @@ class _Run:
             self.session, asked.events, asked.on_event, publish=asked.publish
         )
         recorder = Recorder(self.ledger, self.session, run, telemetry, self.stop)
+        recorder.seen = again.seen
         world.checkpoint("intents:before")
-        await recorder.open(plan, operations, snapshot, before)
+        await recorder.open(again.plan, operations, again.snapshot, before)
         world.checkpoint("intents:recorded")
         executor = Executor(
             platform=self.session.client,
             dialect=self.session.dialect,
             journal=recorder,
-            live=snapshot.objects,
+            live=again.snapshot.objects,
             options=Options(concurrency=asked.concurrency, wait_s=asked.wait_s),
             sleep=world.sleep,
             monotonic=world.monotonic,
             progress=world.progress,
             stop=self.stop,
             checkpoint=world.checkpoint,
+            objection=again.objection,
         )
         with self.session.client.guarded(recorder.may_write):
             outcomes = await executor.run(operations)

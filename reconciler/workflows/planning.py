@@ -17,7 +17,7 @@ from reconciler.dialects.base import Snapshot
 from reconciler.effect import Direction
 from reconciler.errors import Refused, UsageError
 from reconciler.models import Desired
-from reconciler.plan import Base, Judge, Operation, Origin, Plan
+from reconciler.plan import Action, Base, Judge, Operation, Origin, Plan, Result
 from reconciler.policies.base import Facts, Finding
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, changes
 from reconciler.workflows import judging, stops
@@ -229,6 +229,8 @@ def _base(last: audit.Applied) -> Base:
         last.outcome.data.get("schedule_id"),
         (stopped.applied, stopped.found) if stopped else None,
         emptied=intent["body"] is None and intent.get("base") is not None,
+        unsure=intent.get("verb") == Action.CREATE
+        and last.outcome.data.get("result") == Result.UNKNOWN,
     )
 
 
@@ -261,6 +263,13 @@ def judge(session: Session, snapshot: Snapshot, past: Past, by: Judge) -> tuple[
         raise Refused(f"files in {session.folder.path} changed while they were read: run it again")
     placed = tuple(desired for desired in again.desired if desired.key in asked)
     return _judged(session, placed, snapshot, past, by)
+
+
+def judge_again(
+    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, by: Judge
+) -> tuple[Finding, ...]:
+    """Return what the rules say of some objects by what is true now. What is about no object was judged when it was planned."""
+    return _judged(session, desired, snapshot, Past(None, {}, {}), by)
 
 
 def _judged(

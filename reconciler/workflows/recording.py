@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from reconciler import audit
@@ -22,7 +22,7 @@ from reconciler.errors import (
 )
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.plan import Operation, Outcome, Plan, Result
+from reconciler.plan import Action, Operation, Outcome, Plan, Result
 from reconciler.settings import Provenance
 from reconciler.telemetry import Telemetry
 from reconciler.workflows.session import Session
@@ -68,7 +68,11 @@ def _by_git(world: World) -> str | None:
 
 
 class Recorder:
-    """The journal of one run, kept in the ledger."""
+    """The journal of one run, kept in the ledger.
+
+    Attributes:
+        seen: by operation hash, what an operation was judged by again before it became active; the others' lists are those of the plan.
+    """
 
     def __init__(
         self, ledger: Ledger, session: Session, run: Run, telemetry: Telemetry, stop: asyncio.Event
@@ -81,6 +85,7 @@ class Recorder:
         self._stop = stop
         self._digest = ""
         self._snapshot: Snapshot | None = None
+        self.seen: Mapping[str, Snapshot] = {}
         self._generations = audit.generations(ledger.records())
         self._intents: dict[str, Event] = {}
         self._waiting: list[Event] = []
@@ -179,6 +184,11 @@ class Recorder:
         )
         await self._append([ended, self._intent(operation, attempt)])
 
+    async def creating(self, operations: Sequence[Operation]) -> None:
+        """Record that creates may be sent from now on: before that, an open create was certainly not. Acknowledged when this returns."""
+        if any(operation.action is Action.CREATE for operation in operations):
+            await self._append([self._run.creating()])
+
     async def outcome(self, outcome: Outcome) -> None:
         """Record an outcome, soon. A write whose fate is unknown has none: its intent stays open, and the next run settles it."""
         for event in events_of(self._run.tenant, outcome, self._at()):
@@ -260,7 +270,8 @@ class Recorder:
         """Return the do-not-call lists that the object is checked against once it is as desired."""
         kind = self._session.dialect.KINDS[operation.kind]
         chosen = None if operation.desired is None else kind.lists(operation.desired)
-        return () if self._snapshot is None else self._snapshot.linked(operation.key, chosen)
+        snapshot = self.seen.get(operation.hash, self._snapshot)
+        return () if snapshot is None else snapshot.linked(operation.key, chosen)
 
     def _at(self) -> str:
         """Return the platform's clock, as records write it."""

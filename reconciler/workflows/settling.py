@@ -6,10 +6,16 @@ An intent without an outcome is a write whose fate nobody recorded: the run was 
 |---|---|
 | what was to be written | it is closed as `confirmed`, or as stored and not active; this run activates it |
 | what was there before, under another id than the one that we had stored it under | it is closed as `unknown`, as below: it may have been done, and put back by hand |
+| nothing, as before, and what was to be written is a create that may have been sent | it is closed as `unknown`, and held until `--revert`: see below |
 | what was there before, and the same write derives again from the same commit | it stays open: this run sends it again, under its own key |
 | what was there before, otherwise, or it was a further attempt | it is closed as `not_started`: nothing had been written |
 | nothing but what was there before or was meant, at a platform that writes in parts | it is closed as `failed`: it was cut off, and the rest is planned again |
 | something else | it is closed as `unknown`: somebody else wrote since, and the platform does not say what came between; planning takes it for applied, so that what was narrowed since is held |
+
+Absence after a create is not a fact. The schedule may never have been written, or it was written and removed by hand since. To send
+the create again under its own key would tell the two apart only at a platform that keeps keys, and nothing that can be read says
+whether one does. So it is not sent again. A create that was certainly not sent is: before a run sends its first one, it records that
+it may (`Run.creating`), and by then every tightening is active.
 """
 
 from __future__ import annotations
@@ -18,10 +24,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.audit import Applied, Event, Record, Run, applied, marks
+from reconciler.audit import Applied, Event, Record, Run, applied, marks, may_be_sent
 from reconciler.dialects.base import Live
 from reconciler.dialects.kinds import Kind
-from reconciler.errors import ApiError, Refused
+from reconciler.errors import Refused, UnknownObject
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.models import Body
@@ -34,8 +40,6 @@ SETTLE_S: Final = 2.0
 
 They count from now, not from the intents: those are all recorded before the first write, and a run may have sent its last one just before it died.
 """
-
-NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,12 @@ class Left:
     result: Result | None
     live: Live | None
 
+    @property
+    def is_absent_create(self) -> bool:
+        """Whether it may have created what is not there."""
+        created = self.intent.data["verb"] == Action.CREATE and self.result is Result.UNKNOWN
+        return created and self.live is not None and self.live.stored is None
+
 
 async def look(session: Session, ledger: Ledger) -> tuple[Left, ...]:
     """Read back every write that the ledger holds without an outcome."""
@@ -59,22 +69,29 @@ async def look(session: Session, ledger: Ledger) -> tuple[Left, ...]:
     if not intents:
         return ()
     await session.world.sleep(SETTLE_S)
-    last = applied(ledger.records())
+    records = ledger.records()
+    last = applied(records)
     return tuple(
-        [await _left(session, intent, last.get(intent.data["target"])) for intent in intents]
+        [
+            await _left(session, intent, last.get(intent.data["target"]), records)
+            for intent in intents
+        ]
     )
 
 
-async def _left(session: Session, intent: Record, last: Applied | None) -> Left:
+async def _left(
+    session: Session, intent: Record, last: Applied | None, records: Sequence[Record]
+) -> Left:
     try:
         live = await session.client.run(session.dialect.read_one(intent.data["target"]))
-    except ApiError as error:
-        if error.status != NOT_FOUND:
-            raise
+    except UnknownObject:
         return Left(intent, Result.UNKNOWN, None)
     fate = _fate(session, intent, live)
     kind = session.dialect.KINDS[intent.data["object"]]
     if fate is None and intent.data["verb"] != Action.HALT and _put_back(last, live, kind):
+        fate = Result.UNKNOWN
+    creates = intent.data["verb"] == Action.CREATE
+    if fate is None and creates and live.stored is None and may_be_sent(records, intent):
         fate = Result.UNKNOWN
     return Left(intent, fate, live)
 
@@ -161,7 +178,7 @@ def _outcome(session: Session, left: Left, result: Result, run: Run) -> Event:
         result,
         audit=kind.audit_fields(data["body"]) if data["body"] else {},
         schedule_id=left.live.stored_id if left.live and result is not Result.UNKNOWN else None,
-        message=_SAID.get(result),
+        message=_ABSENT if left.is_absent_create else _SAID.get(result),
     )
 
 
@@ -170,6 +187,9 @@ _SAID = {
     Result.NOT_STARTED: "read back by a later run: nothing had been written",
     Result.UNKNOWN: "read back by a later run: somebody else wrote since, so the platform does not tell whether this was",
 }
+
+
+_ABSENT: Final = "read back by a later run: the schedule is not there; whether it was created, and removed outside git since, cannot be told"
 
 
 def notes_on(lefts: Sequence[Left]) -> tuple[str, ...]:
@@ -181,8 +201,9 @@ def notes_on(lefts: Sequence[Left]) -> tuple[str, ...]:
         Result.UNKNOWN: "whether it was done cannot be told, because somebody else wrote since: look at what the plan says of it",
         None: "nothing had been written; it is planned again",
     }
+    absent = "the schedule is not there, and whether it was created and removed outside git since cannot be told; without --revert it is not created again"
     return tuple(
-        f"an earlier run left {left.intent.data['name']} open ({left.intent.data['verb']}, {left.intent.event.ts}): {said[left.result]}"
+        f"an earlier run left {left.intent.data['name']} open ({left.intent.data['verb']}, {left.intent.event.ts}): {absent if left.is_absent_create else said[left.result]}"
         for left in lefts
     )
 

@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class Order:
         log: where it says what it does; `passed` where it writes down each point that it passes.
         point, nth: kills itself when it passes `point` for the `nth` time; stops itself instead when `stop` is set.
         epoch, ahead_s: see `fasttime.clock`.
+        revert: manifests whose removal or narrowing outside git it undoes.
     """
 
     folder: str
@@ -52,6 +53,7 @@ class Order:
     stop: bool = False
     ahead_s: float = 0.0
     concurrency: int = 8
+    revert: Sequence[str] = ()
 
     def line(self) -> str:
         return json.dumps(asdict(self))
@@ -75,7 +77,10 @@ def world_of(order: Order, checkpoint: Callable[[str], None]) -> World:
 def request_of(order: Order) -> applying.Request:
     """Return what an order asks."""
     return applying.Request(
-        Path(order.folder) / order.path, concurrency=order.concurrency, deadline=1e6
+        Path(order.folder) / order.path,
+        concurrency=order.concurrency,
+        deadline=1e6,
+        revert=tuple(order.revert),
     )
 
 

@@ -17,6 +17,7 @@ spec:
   api: {api}
   url: "{url}"
   requests_per_second: 1000
+  limits: {{changed_share: 1.0, retired_share: 1.0, loosened_share: 1.0, reason: tests, until: 2099-01-01}}
 """
 
 MANIFEST = """\

@@ -215,8 +215,11 @@ class Story(RuleBasedStateMachine):
         return by_hand and bool(ours) and writes[-1].rate < ours[-1] == self.wanted[key]
 
     def _may_be_held(self, key: str) -> bool:
-        """Whether somebody narrowed by hand what git wants and a dead run may have stored."""
+        """Whether somebody narrowed by hand what git wants and a dead run may have stored, or a dead run may have created what is absent."""
         writes = self._writes(key)
+        absent = not (writes[-1].rate if writes else Campaigns.OLD[key])
+        if absent and self._unsure(key):
+            return True
         meant = [
             each.data["body"]
             for each in self.bench.ledger().open_intents()
@@ -224,6 +227,13 @@ class Story(RuleBasedStateMachine):
         ]
         again = self.wanted[key] in {body["dial_rate"] for body in [*meant, *self._unknown(key)]}
         return bool(writes) and writes[-1].by_hand and writes[-1].rate < self.wanted[key] and again
+
+    def _unsure(self, key: str) -> bool:
+        """Whether the ledger holds a create whose fate nobody recorded, or nobody can tell."""
+        ledger = self.bench.ledger()
+        left = [each.data for each in ledger.open_intents()]
+        ended = [each.data for each in ledger.records() if each.data.get("result") == "unknown"]
+        return ("create", key) in {(each["verb"], each["target"]) for each in (*left, *ended)}
 
     def _unknown(self, key: str) -> list[Mapping[str, Any]]:
         """Return the bodies of the writes of which the ledger says that nobody can tell."""

@@ -57,6 +57,15 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
     return Snapshot(objects, limits, linked, _clock(settings, lists, campaigns))
 
 
+def read_limits() -> Exchange[Snapshot]:
+    """Read limits and all pages of the lists: a few calls, however many campaigns there are."""
+    calls = (Call("GET", "/api/dialer/settings"), lists_page())
+    replies = yield calls
+    settings, lists = map(Answer, calls, replies)
+    linked = yield from scrubs(lists)
+    return Snapshot({}, ceilings(settings), linked, _clock(settings, lists))
+
+
 def read_one(key: str) -> Exchange[Live]:
     """Read one campaign and its schedule; a campaign without one answers 404 on the schedule alone.
 

@@ -47,6 +47,7 @@ __all__ = [
     "missing_scope",
     "publish",
     "read",
+    "read_limits",
     "read_one",
     "read_some",
     "roundtrip",
@@ -100,6 +101,11 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
         offers=offers,
         unfit=unfit,
     )
+
+
+def read_limits() -> Exchange[Snapshot]:
+    """Read everything: whether a skill runs is judged, too, and the scan of the groups costs more than the skills."""
+    return (yield from read())
 
 
 def read_one(key: str) -> Exchange[Live]:

@@ -1,0 +1,94 @@
+"""Judge widenings again just before they become active: a locked dialer may be waited for, for a quarter of an hour.
+
+What is older than `FRESH_S` is read again, once for everybody who waits: limits, do-not-call lists, the platform's clock, and the
+holds of the ledger. The rules are those that the plan was judged by; only the facts are newer. The lock is looked at before each
+write anyway. A judgement that cannot be made allows nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from reconciler import audit
+from reconciler.audit import Record
+from reconciler.dialects.base import Snapshot
+from reconciler.execute import Objection
+from reconciler.ledger import Ledger
+from reconciler.plan import Operation, Plan
+from reconciler.policies import dnc_list
+from reconciler.policies.base import Level
+from reconciler.workflows import planning
+from reconciler.workflows.session import Session
+from reconciler.workflows.stops import reason_of
+
+FRESH_S: Final = 60.0
+"""Seconds for which a judgement counts."""
+
+
+@dataclass(slots=True)
+class Rejudgement:
+    """What the operations of a plan are judged by while it is carried out.
+
+    Attributes:
+        session, ledger: where facts and holds are read again.
+        plan: what is carried out; `Plan.judge` judges.
+        snapshot: what it was planned from.
+        judged_at: our monotonic clock just before that was read, seconds.
+        seen: what an operation was judged by again, by its hash; it stays the same mapping.
+    """
+
+    session: Session
+    ledger: Ledger
+    plan: Plan
+    snapshot: Snapshot
+    judged_at: float
+    seen: dict[str, Snapshot] = field(default_factory=dict)
+    _now: Snapshot | None = field(default=None, init=False)
+    _holds: Mapping[str, Sequence[Record]] = field(default_factory=dict, init=False)
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    async def objection(self, operation: Operation) -> Objection | None:
+        """Return why a widening may not become active; `None` while it is judged as when it was planned.
+
+        Raises:
+            ReconcileError: nobody can tell.
+        """
+        async with (
+            self._reading
+        ):  # whoever asks while a reading is under way waits for what it finds
+            if self.session.world.monotonic() - self.judged_at > FRESH_S:
+                await self._read()
+        if self._now is None:
+            return None
+        self.seen[operation.hash] = self._now
+        return self._judged(operation, self._now)
+
+    async def _read(self) -> None:
+        started = self.session.world.monotonic()
+        await asyncio.to_thread(self.ledger.refresh)
+        found = await self.session.client.run(self.session.dialect.read_limits())
+        holds = audit.standing(self.ledger.records(), now=self.session.world.now())
+        self._now = replace(found, objects={**self.snapshot.objects, **found.objects})
+        self._holds, self.judged_at = holds, started
+
+    def _judged(self, operation: Operation, now: Snapshot) -> Objection | None:
+        holds = self._holds.get(operation.key)
+        if holds:
+            return Objection(f"it was halted since it was planned ({reason_of(holds[-1])})")
+        desired = tuple(each for each in self.session.folder.desired if each.key == operation.key)
+        found = planning.judge_again(self.session, desired, now, self.plan.judge)
+        errors = [each for each in found if each.key == operation.key and each.level is Level.ERROR]
+        if not errors:
+            return None
+        said = "; ".join(f"{each.rule}: {each.message}" for each in errors)
+        passes = {each.rule for each in errors} == {dnc_list.ID} and self._syncs(operation, now)
+        return Objection(f"judged again, {said}", passes)
+
+    def _syncs(self, operation: Operation, now: Snapshot) -> bool:
+        """Return whether a list of the object is SYNCING: the dialer takes nothing before that ends, so it is a wait as ever."""
+        kind = self.session.dialect.KINDS[operation.kind]
+        chosen = None if operation.desired is None else kind.lists(operation.desired)
+        return any(each.status == "SYNCING" for each in now.linked(operation.key, chosen))
