@@ -142,6 +142,7 @@ class Plan:
         noun: what the objects are called.
         unrecorded: keys of those that are as desired and not by us: only an apply records that they are, so that what is narrowed next is known.
         total: the tenant's objects before this plan, of which limits count shares.
+        unknown: names of the fields that the platform sends and reconcile does not know: they are no difference.
     """
 
     origin: Origin
@@ -154,6 +155,7 @@ class Plan:
     noun: str = "campaign"
     unrecorded: tuple[str, ...] = ()
     total: int = 0
+    unknown: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
