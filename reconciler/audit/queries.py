@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from reconciler.audit.records import Record, RecordKind, stamp
 from reconciler.audit.runs import APPLY
-from reconciler.plan import DONE, Action, Result
+from reconciler.plan import DONE, STORED, Action, Result
 
 _SHORTEST_ID: Final = 7
 """Digits that name a commit, at least."""
 
-_LEFT_SOMETHING: Final = frozenset({*DONE, Result.STORED_NOT_ACTIVE, Result.OVERTAKEN})
+_LEFT_SOMETHING: Final = DONE | STORED
 
 
 _MAY_HAVE_LEFT: Final = frozenset({*_LEFT_SOMETHING, Result.UNKNOWN})

@@ -18,7 +18,9 @@ from reconciler.errors import (
     Unavailable,
     UncertainWrite,
 )
+from reconciler.execute import readback
 from reconciler.execute.pauses import Wait
+from reconciler.models import Body
 from reconciler.pacing import activation_latency
 from reconciler.plan import Action, Operation, Outcome, Result, live_hash
 
@@ -210,8 +212,15 @@ class Step:
         self.stored = Stored(live.stored_id, live.version, live.stored_at)
 
     def _holds(self, live: Live) -> bool:
-        stored = None if live.stored is None else self.kind.canonical(live.stored)
-        return stored == self.operation.desired
+        return self._held_by(live) == self.operation.desired
+
+    def _held_by(self, live: Live) -> Body | None:
+        return None if live.stored is None else self.kind.canonical(live.stored)
+
+    def _is_ours(self, live: Live) -> bool:
+        """Return whether what is stored has the id that our write was answered with: nobody stored anything since."""
+        ours = self.stored.id if self.stored else None
+        return ours is not None and ours == live.stored_id
 
     # --- activate ------------------------------------------------------------------------------------------------------
 
@@ -256,12 +265,13 @@ class Step:
         while True:
             live = await self.to.lookout.see(self.operation.key)
             self.to.checkpoint("verify:seen")
-            if not self._holds(live):
-                return self._end(
-                    Result.OVERTAKEN, "stored, and changed by somebody else before it was verified"
-                )
+            failure, said = readback.compare(
+                self.operation, self._held_by(live), self.kind, ours=self._is_ours(live)
+            )
+            if failure is not None:
+                return self._end(failure, said)
             if live.settled:
-                return self._done(live)
+                return self._done(live, said)
             if self.to.stop.is_set() or self.to.monotonic() + pause > until:
                 return self._end(
                     Result.STORED_NOT_ACTIVE,
@@ -270,10 +280,10 @@ class Step:
             await self.to.pause(pause)
             pause = min(pause * 2, LAST_POLL_S)
 
-    def _done(self, live: Live) -> Outcome:
+    def _done(self, live: Live, said: str) -> Outcome:
         result = Result.CONFIRMED if self.confirmed else _STORED_AS[self.operation.action]
         return replace(
-            self._end(result, ""),
+            self._end(result, said),
             stored_id=live.stored_id,
             latency_s=_latency_s(live),
             stored_at=live.stored_at,

@@ -189,6 +189,8 @@ class Result(StrEnum):
     """Stored, but the dialer has not taken it; the next run finishes it."""
     OVERTAKEN = "overtaken"
     """Stored, and changed by somebody else before it was verified."""
+    NOT_AS_SENT = "not_as_sent"
+    """Stored by the platform in another way than it was sent, and that may dial more."""
     STALE = "stale"
     """The object moved since it was planned; nothing was written."""
     REFUSED = "refused"
@@ -207,7 +209,13 @@ DONE = frozenset(
 """Results after which the platform holds and dials what was desired."""
 
 
-FAILURES = frozenset({Result.FAILED, Result.OVERTAKEN, Result.REFUSED, Result.UNKNOWN})
+STORED = frozenset({Result.STORED_NOT_ACTIVE, Result.OVERTAKEN, Result.NOT_AS_SENT})
+"""Results after which our write was stored, and is not done."""
+
+
+FAILURES = frozenset(
+    {Result.FAILED, Result.OVERTAKEN, Result.NOT_AS_SENT, Result.REFUSED, Result.UNKNOWN}
+)
 """Results that somebody must look at."""
 
 
@@ -218,7 +226,7 @@ class Outcome:
     Attributes:
         operation: what was to be done.
         result: see `Result`.
-        message: why, for every result that is not done; one sentence.
+        message: why, for every result that is not done; for one that is, what the platform stored in another way than it was sent.
         stored_id: the platform's id of what it stored.
         latency_s: seconds from stored to active, by the platform's clock; `None` when unknown.
         tries: writes that were sent.

@@ -229,6 +229,7 @@ def _base(last: audit.Applied) -> Base:
         last.outcome.data.get("schedule_id"),
         (stopped.applied, stopped.found) if stopped else None,
         emptied=intent["body"] is None and intent.get("base") is not None,
+        sent=intent["body"],
     )
 
 
