@@ -80,7 +80,7 @@ class Observed(TypedDict, total=False):
     live: str | None
     """Hash of what was read back."""
     message: str | None
-    """For a person, when it did not end well."""
+    """For a person: why it did not end well, or what is to be known of it although it did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeVar
 from reconciler.dialects.base import Dialect, Exchange, Live
 from reconciler.effect import Direction
 from reconciler.execute import step as steps
+from reconciler.execute.instants import PlatformClock
 from reconciler.execute.lookout import Lookout
 from reconciler.execute.pauses import pause
 from reconciler.execute.step import Step
@@ -42,8 +43,8 @@ class Journal(Protocol):
         """Return whether the tenant is still ours to write to."""
 
 
-class Platform(Protocol):
-    """Whoever carries a dialect's conversation to the platform."""
+class Platform(PlatformClock, Protocol):
+    """Whoever carries a dialect's conversation to the platform, and hears its clock."""
 
     async def run(self, exchange: Exchange[T]) -> T:
         """Send the calls of an exchange and return its value."""

@@ -18,10 +18,9 @@ from reconciler.errors import (
     Unavailable,
     UncertainWrite,
 )
-from reconciler.execute import readback
+from reconciler.execute import instants, readback
 from reconciler.execute.pauses import Wait
 from reconciler.models import Body
-from reconciler.pacing import activation_latency
 from reconciler.plan import Action, Operation, Outcome, Result, live_hash
 
 if TYPE_CHECKING:
@@ -74,6 +73,7 @@ class Step:
         self.to = executor
         self.operation = operation
         self.kind: Kind = executor.dialect.KINDS[operation.kind]
+        self.begun = executor.platform.now
         self.tries = 0
         self.wrote = False
         self.confirmed = False
@@ -282,12 +282,18 @@ class Step:
 
     def _done(self, live: Live, said: str) -> Outcome:
         result = Result.CONFIRMED if self.confirmed else _STORED_AS[self.operation.action]
+        ended = replace(self._end(result, said), stored_id=live.stored_id)
+        span = instants.since(self.begun, self.to.platform)
+        if span is None:
+            return ended
+        told = live.stored_at, live.activated_at
+        ours = self.stored is not None and self.operation.desired is not None
         return replace(
-            self._end(result, said),
-            stored_id=live.stored_id,
-            latency_s=_latency_s(live),
-            stored_at=live.stored_at,
-            activated_at=live.activated_at,
+            ended,
+            latency_s=span.latency_s(*told),
+            stored_at=told[0] if span.holds(told[0]) else None,
+            activated_at=told[1] if span.holds(told[1]) else None,
+            doubt=span.doubt(*told) if ours else "",
         )
 
     async def _read(self) -> Live:
@@ -295,22 +301,13 @@ class Step:
 
     def _end(self, result: Result, message: str) -> Outcome:
         stored = self.stored or Stored(None)
+        span = instants.since(self.begun, self.to.platform)
         return Outcome(
             self.operation,
             result,
             message,
             stored_id=stored.id,
-            stored_at=stored.at,
+            stored_at=stored.at if span and span.holds(stored.at) else None,
             tries=self.tries,
             wrote=self.wrote,
         )
-
-
-def _latency_s(live: Live) -> float | None:
-    """Return seconds from stored to active; `None` when the platform did not say, or nothing is stored."""
-    if live.stored_at is None or live.activated_at is None:
-        return None
-    try:
-        return activation_latency(live.stored_at, live.activated_at)
-    except ValueError:
-        return None

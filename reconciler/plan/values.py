@@ -232,7 +232,8 @@ class Outcome:
         tries: writes that were sent.
         wrote: whether the platform's state changed, or may have.
         code: exit code of the error that ended it (DESIGN §7); 0 when none did.
-        stored_at, activated_at: the platform's clock, as it wrote them.
+        stored_at, activated_at: the platform's clock, as it wrote them, where they may be true; else `None`.
+        doubt: how the platform's instants contradict its own clock, one sentence; empty when they do not.
     """
 
     operation: Operation
@@ -245,6 +246,7 @@ class Outcome:
     code: int = 0
     stored_at: str | None = None
     activated_at: str | None = None
+    doubt: str = ""
 
     @property
     def done(self) -> bool:

@@ -227,13 +227,24 @@ def of_apply(
             for table in (weakened_table(plan.judge.weakenings), _outcomes_table(outcomes))
             if table.rows
         ),
-        notes=notes,
+        notes=(*notes, *_doubts(plan, outcomes)),
         facts=plan_facts(plan),
         data={
             "plan": serialised(plan),
             "outcomes": [_outcome(outcome) for outcome in outcomes],
             "exit_code": exit_code,
         },
+    )
+
+
+def _doubts(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """Return a sentence about the instants of the platform that cannot be true; the audit record of each write has its own."""
+    doubtful = [outcome.operation.name for outcome in outcomes if outcome.doubt]
+    if not doubtful:
+        return ()
+    many = count(len(doubtful), plan.noun)
+    return (
+        f"the platform's own clock contradicts its instants for {many} ({_names(doubtful)}): the latency is unknown, and `audit at` answers from our records",
     )
 
 
