@@ -76,6 +76,11 @@ def since(begun: datetime | None, clock: PlatformClock) -> Span | None:
     return Span(begun, seen, uncertainty_s + RESOLUTION_S)
 
 
+def believed(span: Span | None, text: str | None) -> str | None:
+    """Return an instant of the platform where it may be true; else `None`."""
+    return text if span is not None and span.holds(text) else None
+
+
 def _instant(text: str | None) -> datetime | None:
     try:
         return scalars.instant(text)

@@ -291,8 +291,8 @@ class Step:
         return replace(
             ended,
             latency_s=span.latency_s(*told),
-            stored_at=told[0] if span.holds(told[0]) else None,
-            activated_at=told[1] if span.holds(told[1]) else None,
+            stored_at=instants.believed(span, told[0]),
+            activated_at=instants.believed(span, told[1]),
             doubt=span.doubt(*told) if ours else "",
         )
 
@@ -307,7 +307,7 @@ class Step:
             result,
             message,
             stored_id=stored.id,
-            stored_at=stored.at if span and span.holds(stored.at) else None,
+            stored_at=instants.believed(span, stored.at),
             tries=self.tries,
             wrote=self.wrote,
         )
