@@ -19,33 +19,33 @@ Change = Callable[[str, dict[str, str], Any], Any]
 def changed(monkeypatch: pytest.MonkeyPatch, api: str, change: Change) -> None:
     """Have the embedded platform of an API answer every 200 of a GET as `change` says."""
     kind = platforms.PLATFORMS[api]
+    platform = replace(kind, app=lambda world: changing(kind.app(world), change))
+    monkeypatch.setitem(platforms.PLATFORMS, api, platform)
 
-    def app_over(world):
-        app = kind.app(world)
 
-        async def quirky(scope, receive, send):
-            held = []
+def changing(app: Any, change: Change, *, writes: bool = False) -> Any:
+    """Return an ASGI app that answers every 200 of a GET as `change` says; with `writes`, every 201 of a POST, too."""
+    touched = {("GET", 200), ("POST", 201)} if writes else {("GET", 200)}
 
-            async def hold(message):
-                held.append(message)
+    async def quirky(scope, receive, send):
+        held = []
 
-            await app(scope, receive, hold)
-            start, body = held[0], b"".join(each.get("body", b"") for each in held[1:])
-            if scope["method"] == "GET" and start["status"] == 200 and body[:1] in {b"{", b"["}:
-                query = dict(parse_qsl(scope["query_string"].decode()))
-                made = change(scope["path"], query, json.loads(body))
-                if isinstance(made, int):
-                    start, body = {**start, "status": made}, b""
-                else:
-                    body = json.dumps(made).encode()
-                headers = [
-                    each for each in start["headers"] if each[0].lower() != b"content-length"
-                ]
-                length = (b"content-length", str(len(body)).encode())
-                start = {**start, "headers": [*headers, length]}
-            await send(start)
-            await send({"type": "http.response.body", "body": body})
+        async def hold(message):
+            held.append(message)
 
-        return quirky
+        await app(scope, receive, hold)
+        start, body = held[0], b"".join(each.get("body", b"") for each in held[1:])
+        if (scope["method"], start["status"]) in touched and body[:1] in {b"{", b"["}:
+            query = dict(parse_qsl(scope["query_string"].decode()))
+            made = change(scope["path"], query, json.loads(body))
+            if isinstance(made, int):
+                start, body = {**start, "status": made}, b""
+            else:
+                body = json.dumps(made).encode()
+            headers = [each for each in start["headers"] if each[0].lower() != b"content-length"]
+            length = (b"content-length", str(len(body)).encode())
+            start = {**start, "headers": [*headers, length]}
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
 
-    monkeypatch.setitem(platforms.PLATFORMS, api, replace(kind, app=app_over))
+    return quirky

@@ -668,6 +668,8 @@ def applied_at(
     maker, rate: float, result: Result, when: str, latency_s: float | None
 ) -> list[Event]:
     intent = maker.intent(operation(rate=rate), digest="d", generation=0)
+    if latency_s is not None:
+        maker.clock.pass_by(latency_s)
     return [intent, maker.outcome(intent, result, audit={}, at=when, latency_s=latency_s)]
 
 

@@ -405,7 +405,6 @@ def test_the_hash_of_a_live_object_does_not_count_what_does_not_dial(parts):
         make_live(active_id=None),
         make_live(active_id="s-0"),
         make_live(stored=make_body(dial_rate=25.5)),
-        make_live(stored=make_body(note=None)),
         make_silent(),
         make_silent(active_id="s-0"),
     ],

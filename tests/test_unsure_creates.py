@@ -160,6 +160,7 @@ class Unrecorded(Notebook):
     """A journal that takes no further record."""
 
     async def creating(self, operations: Sequence[Operation]) -> None:
+        del operations
         raise Unavailable("the remote is away")
 
 

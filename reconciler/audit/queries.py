@@ -10,12 +10,15 @@ from typing import Any, Final
 
 from reconciler.audit.records import Record, RecordKind, stamp
 from reconciler.audit.runs import APPLY
-from reconciler.plan import DONE, Action, Result
+from reconciler.plan import DONE, STORED, Action, Result
+
+SLACK: Final = timedelta(seconds=3)
+"""How far two clocks that show whole seconds may seem to differ although they agree."""
 
 _SHORTEST_ID: Final = 7
 """Digits that name a commit, at least."""
 
-_LEFT_SOMETHING: Final = frozenset({*DONE, Result.STORED_NOT_ACTIVE, Result.OVERTAKEN})
+_LEFT_SOMETHING: Final = DONE | STORED
 
 
 _MAY_HAVE_LEFT: Final = frozenset({*_LEFT_SOMETHING, Result.UNKNOWN})
@@ -228,7 +231,7 @@ class State:
 def at(records: Iterable[Record], instant: datetime, target: str) -> State:
     """Return what was stored and active for an object at an instant, by the platform's clock where it is known.
 
-    An outcome's `timestamp` is when it took effect; it was stored `latency_s` before that.
+    An outcome's `timestamp` is when it took effect; it was stored `latency_s` before that, where that is not before its intent.
     """
     stored = active = None
     intents: dict[str, Record] = {}
@@ -240,13 +243,21 @@ def at(records: Iterable[Record], instant: datetime, target: str) -> State:
                 continue
             write = Applied(intent, record)
             took_effect = moment(record)
-            if took_effect - timedelta(seconds=record.data.get("latency_s") or 0) <= instant:
+            if _stored_at(write) <= instant:
                 stored = write
             if took_effect <= instant and record.data["result"] in DONE:
                 active = write
         elif _is_found(record, target) and moment(record) <= instant:
             stored = active = Applied(record, record)
     return State(stored, active)
+
+
+def _stored_at(write: Applied) -> datetime:
+    """Return when a write was stored. A latency that leads to before its intent, or to after its outcome, is not believed."""
+    took_effect = moment(write.outcome)
+    latency = timedelta(seconds=write.outcome.data.get("latency_s") or 0)
+    lasted = _ours(write.outcome) - _ours(write.intent)
+    return took_effect - latency if timedelta() <= latency <= lasted + SLACK else took_effect
 
 
 def until(records: Sequence[Record], instant: datetime) -> tuple[Record, ...]:

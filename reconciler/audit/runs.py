@@ -15,7 +15,7 @@ from reconciler.dialects.base import ScrubList
 from reconciler.effect import Direction
 from reconciler.errors import LedgerError, safe
 from reconciler.models import Desired
-from reconciler.plan import DONE, Action, Operation, Result, canonical_json, sha256_of
+from reconciler.plan import DONE, STORED, Action, Operation, Result, canonical_json, sha256_of
 
 TEXT_LIMIT: Final = 500
 """Characters of a reason, a note or a message."""
@@ -80,7 +80,7 @@ class Observed(TypedDict, total=False):
     live: str | None
     """Hash of what was read back."""
     message: str | None
-    """For a person, when it did not end well."""
+    """For a person: why it did not end well, or what is to be known of it although it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +354,7 @@ def _action(verb: Action, result: Result) -> str:
     """Name what happened to the schedule: an attempt that changed nothing is no deployment."""
     if result in DONE:
         return _ACTIONS[verb]
-    if result in {Result.STORED_NOT_ACTIVE, Result.OVERTAKEN}:
+    if result in STORED:
         return "SCHEDULE_STORED"
     return "SCHEDULE_UNKNOWN" if result is Result.UNKNOWN else "SCHEDULE_UNCHANGED"
 

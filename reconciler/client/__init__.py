@@ -156,6 +156,11 @@ class Client:
         """The platform's clock: its last `Date` and our seconds since; `None` before the first answer."""
         return self._clock.at(self._monotonic())
 
+    @property
+    def uncertainty_s(self) -> float:
+        """How far the platform's clock may be from `now`, in seconds; infinite when no answer told its time."""
+        return self._clock.uncertainty_s
+
     def skew(self, our_now: datetime) -> Skew:
         """Return how far the platform's clock is ahead of ours, whose reading now is `our_now`."""
         return self._clock.skew(our_now, self._monotonic())

@@ -70,6 +70,11 @@ class PlatformClock:
         """Return how far the platform's clock is ahead of ours, as seen around the fastest request so far."""
         sample = self._sample
         if sample is None:
-            return Skew(0.0, float("inf"))
+            return Skew(0.0, self.uncertainty_s)
         ours = our_now - timedelta(seconds=monotonic - sample.middle)
-        return Skew((sample.at - ours).total_seconds(), sample.half_s + DATE_RESOLUTION_S)
+        return Skew((sample.at - ours).total_seconds(), self.uncertainty_s)
+
+    @property
+    def uncertainty_s(self) -> float:
+        """Half the round trip of the fastest request so far, and the resolution of `Date`; infinite when no answer had one."""
+        return self._sample.half_s + DATE_RESOLUTION_S if self._sample else float("inf")

@@ -193,6 +193,7 @@ class Live:
         stored_id: the platform's id of what is stored.
         active_id: the platform's id of what dials; `None` when nothing does.
         stored_at, activated_at: the platform's clock, as it wrote them.
+        unknown: names of the fields that the platform sends beside what a manifest or the contract knows.
     """
 
     key: str
@@ -204,6 +205,7 @@ class Live:
     active_id: str | None = None
     stored_at: str | None = None
     activated_at: str | None = None
+    unknown: frozenset[str] = frozenset()
 
     @property
     def settled(self) -> bool:

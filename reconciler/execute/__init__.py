@@ -15,6 +15,7 @@ from reconciler.dialects.base import Dialect, Exchange, Live
 from reconciler.effect import Direction
 from reconciler.errors import ReconcileError
 from reconciler.execute import step as steps
+from reconciler.execute.instants import PlatformClock
 from reconciler.execute.lookout import Lookout
 from reconciler.execute.pauses import pause
 from reconciler.execute.step import Step
@@ -46,8 +47,8 @@ class Journal(Protocol):
         """Record that the creates among these operations may be sent from now on; acknowledged when this returns."""
 
 
-class Platform(Protocol):
-    """Whoever carries a dialect's conversation to the platform."""
+class Platform(PlatformClock, Protocol):
+    """Whoever carries a dialect's conversation to the platform, and hears its clock."""
 
     async def run(self, exchange: Exchange[T]) -> T:
         """Send the calls of an exchange and return its value."""

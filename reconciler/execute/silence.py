@@ -15,6 +15,7 @@ from typing import Final
 from reconciler.dialects.base import Dialect, Live
 from reconciler.errors import AccessError, ApiError, NotFinished, ReconcileError, UnknownObject
 from reconciler.execute import Options, Platform
+from reconciler.execute.instants import believed, since
 from reconciler.execute.lookout import Lookout
 from reconciler.execute.pauses import Wait, pause
 from reconciler.execute.step import RELOCK_PAUSE_S
@@ -87,7 +88,7 @@ class Silencer:
         return outcome
 
     async def _stopped(self, operation: Operation, slots: asyncio.Semaphore) -> Outcome:
-        until = self.monotonic() + self.options.wait_s
+        until, begun = self.monotonic() + self.options.wait_s, self.platform.now
         wait = Wait(operation.name, self.monotonic, self.progress)
         blind = Wait(operation.name, self.monotonic, self.progress)
         for tries in itertools.count(1):
@@ -102,7 +103,8 @@ class Silencer:
                 wait_s = min(RETRY_S * 2.0 ** (tries - 1), RELOCK_PAUSE_S)
             if ended.done:
                 if (live := await self._silent(operation, blind)) is not None:
-                    return replace(ended, activated_at=live.activated_at)
+                    span = since(begun, self.platform)
+                    return replace(ended, activated_at=believed(span, live.activated_at))
                 wait_s = 0.0
                 said = f"it was told to stop, and {self._seen.pop(operation.key, 'dials')}"
                 ended = replace(ended, result=Result.STORED_NOT_ACTIVE, message=said)

@@ -25,8 +25,9 @@ from reconciler.errors import (
     Unavailable,
     UncertainWrite,
 )
+from reconciler.execute import instants, readback
 from reconciler.execute.pauses import Wait
-from reconciler.pacing import activation_latency
+from reconciler.models import Body
 from reconciler.plan import Action, Operation, Outcome, Result, live_hash
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Step:
         self.to = executor
         self.operation = operation
         self.kind: Kind = executor.dialect.KINDS[operation.kind]
+        self.begun = executor.platform.now
         self.tries = 0
         self.wrote = False
         self.confirmed = False
@@ -242,8 +244,15 @@ class Step:
         self.stored = Stored(live.stored_id, live.version, live.stored_at)
 
     def _holds(self, live: Live) -> bool:
-        stored = None if live.stored is None else self.kind.canonical(live.stored)
-        return stored == self.operation.desired
+        return self._held_by(live) == self.operation.desired
+
+    def _held_by(self, live: Live) -> Body | None:
+        return None if live.stored is None else self.kind.canonical(live.stored)
+
+    def _is_ours(self, live: Live) -> bool:
+        """Return whether what is stored has the id that our write was answered with: nobody stored anything since."""
+        ours = self.stored.id if self.stored else None
+        return ours is not None and ours == live.stored_id
 
     # --- activate ------------------------------------------------------------------------------------------------------
 
@@ -290,12 +299,13 @@ class Step:
         while True:
             live = await self.to.lookout.see(self.operation.key)
             self.to.checkpoint("verify:seen")
-            if not self._holds(live):
-                return self._end(
-                    Result.OVERTAKEN, "stored, and changed by somebody else before it was verified"
-                )
+            failure, said = readback.compare(
+                self.operation, self._held_by(live), self.kind, ours=self._is_ours(live)
+            )
+            if failure is not None:
+                return self._end(failure, said)
             if live.settled:
-                return self._done(live)
+                return self._done(live, said)
             if self.to.stop.is_set() or self.to.monotonic() + pause > until:
                 return self._end(
                     Result.STORED_NOT_ACTIVE,
@@ -304,14 +314,20 @@ class Step:
             await self.to.pause(pause)
             pause = min(pause * 2, LAST_POLL_S)
 
-    def _done(self, live: Live) -> Outcome:
+    def _done(self, live: Live, said: str) -> Outcome:
         result = Result.CONFIRMED if self.confirmed else _STORED_AS[self.operation.action]
+        ended = replace(self._end(result, said), stored_id=live.stored_id)
+        span = instants.since(self.begun, self.to.platform)
+        if span is None:
+            return ended
+        told = live.stored_at, live.activated_at
+        ours = self.stored is not None and self.operation.desired is not None
         return replace(
-            self._end(result, ""),
-            stored_id=live.stored_id,
-            latency_s=_latency_s(live),
-            stored_at=live.stored_at,
-            activated_at=live.activated_at,
+            ended,
+            latency_s=span.latency_s(*told),
+            stored_at=instants.believed(span, told[0]),
+            activated_at=instants.believed(span, told[1]),
+            doubt=span.doubt(*told) if ours else "",
         )
 
     async def _read(self) -> Live:
@@ -319,22 +335,13 @@ class Step:
 
     def _end(self, result: Result, message: str) -> Outcome:
         stored = self.stored or Stored(None)
+        span = instants.since(self.begun, self.to.platform)
         return Outcome(
             self.operation,
             result,
             message,
             stored_id=stored.id,
-            stored_at=stored.at,
+            stored_at=instants.believed(span, stored.at),
             tries=self.tries,
             wrote=self.wrote,
         )
-
-
-def _latency_s(live: Live) -> float | None:
-    """Return seconds from stored to active; `None` when the platform did not say, or nothing is stored."""
-    if live.stored_at is None or live.activated_at is None:
-        return None
-    try:
-        return activation_latency(live.stored_at, live.activated_at)
-    except ValueError:
-        return None

@@ -200,14 +200,33 @@ def compile_campaign(spec: CampaignSpec) -> dict[str, Any]:
     }
 
 
-def canonical(raw: Body) -> dict[str, Any]:
-    """Return a received body in the one form in which equal means equal; it never raises.
+MANAGED = frozenset(CampaignSpec.model_fields)
+"""The fields of a schedule that a manifest manages."""
 
-    Instants are in UTC, zones have their primary name, the rate is a float, counts are integers, windows are sorted by zone and hour. The platform's
-    own fields are dropped. Whatever has no such form, and every field that we do not know, stays as it came, and so
-    counts as a difference.
+_WINDOW = frozenset(Window.model_fields)
+
+
+def unknown_fields(raw: Body) -> frozenset[str]:
+    """Return the names of the fields of a received schedule that neither a manifest nor the contract knows.
+
+    A field of a window is named with its list: `compliance_windows[].note`.
     """
-    body = {name: value for name, value in raw.items() if name not in PLATFORM_FIELDS}
+    found = raw.keys() - MANAGED - PLATFORM_FIELDS
+    windows = raw.get("compliance_windows")
+    for item in windows if isinstance(windows, list | tuple) else ():
+        if isinstance(item, Mapping) and item.keys() != _WINDOW:
+            found |= {f"compliance_windows[].{name}" for name in item.keys() - _WINDOW}
+    return frozenset(found)
+
+
+def canonical(raw: Body) -> dict[str, Any]:
+    """Return the managed fields of a received body in the one form in which equal means equal; it never raises.
+
+    Instants are in UTC, zones have their primary name, the rate is a float, counts are integers, windows are sorted by zone and hour.
+    A field that no manifest manages is dropped: the platform may add fields, and they are no difference. A managed field that has no such form
+    stays as it came, and a missing one stays missing: both count as a difference.
+    """
+    body = {name: value for name, value in raw.items() if name in MANAGED}
     for name in _INSTANTS:
         if name in body:
             body[name] = canonical_instant(body[name])
@@ -244,7 +263,10 @@ def _window_part(name: str, part: object) -> object:
 def _windows(value: object) -> object:
     if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
         return value
-    windows = [{name: _window_part(name, part) for name, part in item.items()} for item in value]
+    windows = [
+        {name: _window_part(name, part) for name, part in item.items() if name in _WINDOW}
+        for item in value
+    ]
     try:
         return sorted(
             windows, key=lambda item: (item["timezone"], item["start_hour"], item["end_hour"])

@@ -37,6 +37,7 @@ class Base:
         stopped: when it was an emergency stop: the canonical body applied before that, and the one that the stop found (`None`: it saw none).
         emptied: whether the schedule was removed because what a hand and the manifest allowed together was nothing.
         unsure: whether it is the create of an interrupted apply, of which nobody can tell whether it was done.
+        sent: the canonical body that was sent.
     """
 
     body: Body | None
@@ -45,6 +46,7 @@ class Base:
     stopped: tuple[Body | None, Body | None] | None = None
     emptied: bool = False
     unsure: bool = False
+    sent: Body | None = None
 
 
 def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> MovedBy:
@@ -80,7 +82,8 @@ def canonical_base(base: Base | None, kind: Kind) -> Base | None:
     if base is None:
         return None
     body = None if base.body is None else kind.canonical(base.body)
+    sent = None if base.sent is None else kind.canonical(base.sent)
     if base.stopped is None:
-        return replace(base, body=body)
+        return replace(base, body=body, sent=sent)
     applied, found = (None if each is None else kind.canonical(each) for each in base.stopped)
-    return replace(base, body=body, stopped=(applied, found))
+    return replace(base, body=body, sent=sent, stopped=(applied, found))

@@ -88,6 +88,9 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         noun=next(iter(kinds.values())).words.object,
         unrecorded=tuple(unrecorded),
         total=_total(wanted_all, snapshot, base or {}),
+        unknown=tuple(
+            sorted({name for live in snapshot.objects.values() for name in live.unknown})
+        ),
     )
 
 

@@ -46,13 +46,13 @@ def merged(
     if applied is None:
         return (operation,)
     if seen is None:
-        if base.stopped is not None and desired != applied:
-            return (operation,)
-        why = _why_absent(base)
-        return (_whole(operation) if asked else _held(operation, why, keep=_TOMBSTONE),)
+        return (_removed(operation, base, applied, asked=asked),)
     found = merge(applied, seen, desired, kind)
-    if asked and found.held:
+    kept = _normalised(base, live, seen, desired, kind)
+    if asked and (found.held or kept):
         return (_whole(operation),)
+    if kept and found.store == {**seen, **_again(desired, kept, found)}:
+        return (_unlike(operation, applied, seen, found, kept),)
     return (*_steps(operation, live, applied, found, kind), *_rest(operation, applied, seen, found))
 
 
@@ -60,6 +60,48 @@ def _why_absent(base: Base) -> str:
     if base.stopped is not None:
         return _UNSEEN
     return _UNSURE if base.unsure else _EMPTIED if base.emptied else _REMOVED
+
+
+def _removed(operation: Operation, base: Base, applied: Body, *, asked: bool) -> Operation:
+    """Return an object whose schedule is gone: held until somebody asks for it again."""
+    if base.stopped is not None and operation.desired != applied:
+        return operation
+    if asked:
+        return _whole(operation)
+    return _held(operation, _why_absent(base), keep=_TOMBSTONE)
+
+
+def _normalised(base: Base, live: Live, seen: Body, desired: Body, kind: Kind) -> tuple[str, ...]:
+    """Return the fields that the platform itself stored in another way than we sent them, and that allow no more like that.
+
+    What is stored has the id that the platform gave our last write, so nobody wrote since: to send them again would change nothing.
+    """
+    if base.sent is None or base.stored_id is None or base.stored_id != live.stored_id:
+        return ()
+    return tuple(
+        name
+        for name in diff.moved(seen, desired)
+        if name in seen
+        and base.sent.get(name) == desired.get(name)
+        and not effect.of_field(name, desired, seen, kind.rules).widens
+    )
+
+
+def _again(desired: Body, kept: Sequence[str], found: Merged) -> Body:
+    """Return what a merge would send again of the fields that the platform stores in its own way."""
+    return {name: desired[name] for name in kept if name not in found.held}
+
+
+def _unlike(
+    operation: Operation, applied: Body, seen: Body, found: Merged, kept: Sequence[str]
+) -> Operation:
+    """Return an object as held of which nothing is to be written but what the platform would store in its own way again."""
+    desired = operation.desired or {}
+    names = ", ".join(_moved(name, desired.get(name), seen.get(name)) for name in kept)
+    said = [f"{names} {'is' if len(kept) == 1 else 'are'} stored by the platform in its own way"]
+    by_hand = [name for name in found.held if name not in kept]
+    said += [_narrowed(applied, seen, by_hand)] if by_hand else []
+    return _held(operation, "; ".join(said), keep=_import(operation), undo="Send it again")
 
 
 def _compared(base: Base, live: Body | None) -> tuple[Body | None, Body | None]:
@@ -124,8 +166,8 @@ def _whole(operation: Operation) -> Operation:
     return replace(operation, reverts=True)
 
 
-def _held(operation: Operation, what: str, *, keep: str) -> Operation:
-    undo = (
+def _held(operation: Operation, what: str, *, keep: str, undo: str = "Undo it") -> Operation:
+    command = (
         f"reconcile apply {folder_of(operation.place)} {operation.name} --revert {operation.name}"
     )
     return replace(
@@ -133,7 +175,7 @@ def _held(operation: Operation, what: str, *, keep: str) -> Operation:
         action=Action.HELD,
         would=operation.action,
         reverts=True,
-        blocked=(f"{what}. Keep it: {keep}. Undo it: `{undo}`",),
+        blocked=(f"{what}. Keep it: {keep}. {undo}: `{command}`",),
     )
 
 

@@ -142,6 +142,7 @@ class Plan:
         noun: what the objects are called.
         unrecorded: keys of those that are as desired and not by us: only an apply records that they are, so that what is narrowed next is known.
         total: the tenant's objects before this plan, of which limits count shares.
+        unknown: names of the fields that the platform sends and reconcile does not know: they are no difference.
     """
 
     origin: Origin
@@ -154,6 +155,7 @@ class Plan:
     noun: str = "campaign"
     unrecorded: tuple[str, ...] = ()
     total: int = 0
+    unknown: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -187,6 +189,8 @@ class Result(StrEnum):
     """Stored, but the dialer has not taken it; the next run finishes it."""
     OVERTAKEN = "overtaken"
     """Stored, and changed by somebody else before it was verified."""
+    NOT_AS_SENT = "not_as_sent"
+    """Stored by the platform in another way than it was sent, and that may dial more."""
     STALE = "stale"
     """The object moved since it was planned; nothing was written."""
     REFUSED = "refused"
@@ -205,7 +209,13 @@ DONE = frozenset(
 """Results after which the platform holds and dials what was desired."""
 
 
-FAILURES = frozenset({Result.FAILED, Result.OVERTAKEN, Result.REFUSED, Result.UNKNOWN})
+STORED = frozenset({Result.STORED_NOT_ACTIVE, Result.OVERTAKEN, Result.NOT_AS_SENT})
+"""Results after which our write was stored, and is not done."""
+
+
+FAILURES = frozenset(
+    {Result.FAILED, Result.OVERTAKEN, Result.NOT_AS_SENT, Result.REFUSED, Result.UNKNOWN}
+)
 """Results that somebody must look at."""
 
 
@@ -216,13 +226,14 @@ class Outcome:
     Attributes:
         operation: what was to be done.
         result: see `Result`.
-        message: why, for every result that is not done; one sentence.
+        message: why, for every result that is not done; for one that is, what the platform stored in another way than it was sent.
         stored_id: the platform's id of what it stored.
         latency_s: seconds from stored to active, by the platform's clock; `None` when unknown.
         tries: writes that were sent.
         wrote: whether the platform's state changed, or may have.
         code: exit code of the error that ended it (DESIGN §7); 0 when none did.
-        stored_at, activated_at: the platform's clock, as it wrote them.
+        stored_at, activated_at: the platform's clock, as it wrote them, where they may be true; else `None`.
+        doubt: how the platform's instants contradict its own clock, one sentence; empty when they do not.
     """
 
     operation: Operation
@@ -235,6 +246,7 @@ class Outcome:
     code: int = 0
     stored_at: str | None = None
     activated_at: str | None = None
+    doubt: str = ""
 
     @property
     def done(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reconciler.diff import FieldChange
+from reconciler.errors import SHORTENED_TO, safe
 from reconciler.plan import (
     FAILURES,
     Action,
@@ -102,8 +103,18 @@ def plan_verdict(plan: Plan) -> str:
     return "; ".join(filter(None, parts))
 
 
+def _unknown_fields(plan: Plan) -> tuple[str, ...]:
+    """Return a sentence about the fields that the platform sends and reconcile does not know; their names are the platform's."""
+    if not plan.unknown:
+        return ()
+    names = _names([f"`{safe(name, limit=SHORTENED_TO)}`" for name in plan.unknown])
+    return (
+        f"the platform sends {names}, which reconcile does not know: left alone, no difference",
+    )
+
+
 def _plan_notes(plan: Plan) -> tuple[str, ...]:
-    notes = [*plan.judge.notes]
+    notes = [*plan.judge.notes, *_unknown_fields(plan)]
     if plan.unmanaged:
         hold, are = ("holds", "is") if len(plan.unmanaged) == 1 else ("hold", "are")
         notes.append(
@@ -216,13 +227,24 @@ def of_apply(
             for table in (weakened_table(plan.judge.weakenings), _outcomes_table(outcomes))
             if table.rows
         ),
-        notes=notes,
+        notes=(*notes, *_doubts(plan, outcomes)),
         facts=plan_facts(plan),
         data={
             "plan": serialised(plan),
             "outcomes": [_outcome(outcome) for outcome in outcomes],
             "exit_code": exit_code,
         },
+    )
+
+
+def _doubts(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """Return a sentence about the instants of the platform that cannot be true; the audit record of each write has its own."""
+    doubtful = [outcome.operation.name for outcome in outcomes if outcome.doubt]
+    if not doubtful:
+        return ()
+    many = count(len(doubtful), plan.noun)
+    return (
+        f"the platform's own clock contradicts its instants for {many} ({_names(doubtful)}): the latency is unknown, and `audit at` answers from our records",
     )
 
 

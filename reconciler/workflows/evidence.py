@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from reconciler import audit
 from reconciler.audit import Applied, Record, RecordKind, State
-from reconciler.plan import DONE, Action, Result
+from reconciler.plan import DONE, STORED, Action, Result
 from reconciler.report import Report, Row, Table, Tone, count, value
 
 UNKNOWN: Final = "not known"
 """What stands where nobody told; never the same as "no"."""
 
-_UNSURE: Final = frozenset({Result.UNKNOWN, Result.STORED_NOT_ACTIVE, Result.OVERTAKEN})
+_UNSURE: Final = STORED | {Result.UNKNOWN}
 
 
 # --- one record -----------------------------------------------------------------------------------------------------------

@@ -231,6 +231,7 @@ def _base(last: audit.Applied) -> Base:
         emptied=intent["body"] is None and intent.get("base") is not None,
         unsure=intent.get("verb") == Action.CREATE
         and last.outcome.data.get("result") == Result.UNKNOWN,
+        sent=intent["body"],
     )
 
 

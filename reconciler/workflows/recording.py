@@ -263,7 +263,7 @@ class Recorder:
             dnc_lists=lists,
             schedule_id=outcome.stored_id,
             latency_s=outcome.latency_s,
-            message=outcome.message or None,
+            message="; ".join(filter(None, (outcome.message, outcome.doubt))) or None,
         )
 
     def _lists(self, operation: Operation) -> tuple[ScrubList, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import telemetry
-from reconciler.plan import Action, Outcome, Result
+from reconciler.plan import STORED, Action, Outcome, Result
 from reconciler.telemetry import Activated, Deployed, Event, Failed, Sink, Telemetry
 from reconciler.workflows.session import Session
 
@@ -51,7 +51,7 @@ def events_of(tenant: str, outcome: Outcome, now: str) -> tuple[Event, ...]:
         return ()
     events: list[Event] = []
     if (
-        outcome.done or outcome.result in {Result.STORED_NOT_ACTIVE, Result.OVERTAKEN}
+        outcome.done or outcome.result in STORED
     ) and outcome.operation.action is not Action.REFRESH:
         at = outcome.stored_at or now
         events.append(

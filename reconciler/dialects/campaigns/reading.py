@@ -22,12 +22,10 @@ from reconciler.dialects.answers import (
 from reconciler.dialects.base import JSON, Call, Exchange, Live, ScrubList, Snapshot
 from reconciler.dialects.campaigns.answers import explain
 from reconciler.errors import ApiError
+from reconciler.models.campaign import PLATFORM_FIELDS, unknown_fields
 
 DEFAULT_CEILINGS: Final = {"max_dial_rate": 50.0, "max_concurrent_calls": 2000.0}
 """The brief's defaults, where the dialer's settings leave a key out."""
-
-PLATFORM_FIELDS: Final = ("id", "updated_at", "updated_by")
-"""What the platform adds to a stored schedule; never desired, never compared."""
 
 CAMPAIGNS_PAGE: Final = 1000
 LISTS_PAGE: Final = 100
@@ -220,6 +218,7 @@ def _live(
         active_id=None if active is None else answer.id(dialer, "active_schedule_id"),
         stored_at=answer.text(stored, "updated_at"),
         activated_at=answer.text(dialer, "activated_at"),
+        unknown=unknown_fields(stored),
     )
     for name in PLATFORM_FIELDS:
         stored.pop(name, None)

@@ -51,6 +51,9 @@ INTERVAL_START: Final = ("intervalStartDate", "startDate", "date")
 GROUPS_COME_WHOLE: Final = True
 """I: `/dnc-groups` may not know pages: where it names no total, a second answer that equals the first is the whole list."""
 
+UNMANAGED: Final = frozenset({"abandonRateCutoff", "callerIdOverride", "minimumRatio"})
+"""H/I: fields of the pacing that are known and that no manifest manages: written back as they came, and never named as unknown."""
+
 FAILED_ITEM: Final = ("error", "errorDescription", "errors", "errorMessage")
 """I: what an item of a 200 or a 206 carries when it was not done, where `success` does not say so."""
 

@@ -30,6 +30,7 @@ class Block:
         unpack: block as received → those fields.
         pack: block as received, those fields → block to send.
         of_bulk: the same block of `/skills/parameters` → block.
+        known: names of the fields that the contract gives it.
     """
 
     path: str
@@ -38,6 +39,13 @@ class Block:
     unpack: Callable[[JSON], Part]
     pack: Callable[[JSON, Mapping[str, Any]], JSON]
     of_bulk: Callable[[JSON], JSON]
+    known: frozenset[str]
+
+    def unknown(self, raw: JSON) -> frozenset[str]:
+        """Return the names of the fields of a block as received that the contract does not give it. They are written back as they came."""
+        rows = raw if isinstance(raw, list) else [raw]
+        names = {name for row in rows if isinstance(row, Mapping) for name in row}
+        return frozenset(names - self.known)
 
     def read(self, raw: JSON) -> Part:
         """Return the fields that a block holds, canonical.
@@ -198,6 +206,12 @@ WEEK: Final = Block(
     _unpack_week,
     _pack_week,
     _week_of_bulk,
+    frozenset(
+        {
+            "isScheduled",
+            *(f"{day}{part}" for day in DAYS for part in ("StartTime", "EndTime", "IsActive")),
+        }
+    ),
 )
 ZONES: Final = Block(
     "time-zones",
@@ -206,9 +220,16 @@ ZONES: Final = Block(
     _unpack_zones,
     _pack_zones,
     _zones_of_bulk,
+    frozenset({"standardName", "startTime", "endTime", "timeZoneActiveToCall", "overrideTime"}),
 )
 PACE: Final = Block(
-    "general-settings", "generalSettings", tuple(_WIRE), _unpack_pace, _pack_pace, _pace_of_bulk
+    "general-settings",
+    "generalSettings",
+    tuple(_WIRE),
+    _unpack_pace,
+    _pack_pace,
+    _pace_of_bulk,
+    frozenset(_WIRE.values()) | assumed.UNMANAGED,
 )
 BLOCKS: Final = (WEEK, ZONES, PACE)
 """Every block, in the order in which they are written."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from reconciler import diff
 from reconciler.dialects.answers import object_call
 from reconciler.dialects.base import Call, Check, Exchange, probe
 from reconciler.dialects.personal_connection import assumed, reading
@@ -90,7 +91,7 @@ def _shapes() -> Exchange[str]:
     bulk = reading.of_bulk(answer)
     if bulk is None or keys[0] not in bulk:
         raise answer.wrong("there is no /skills/parameters of the form that we know")
-    moved = sorted(name for name, value in blocks[keys[0]].items() if bulk[keys[0]][name] != value)
+    moved = diff.moved(blocks[keys[0]].fields, bulk[keys[0]].fields)
     if moved:
         raise answer.wrong(f"it says another {', '.join(moved)} of skill {keys[0]} than its blocks")
     return f"says of skill {keys[0]} what its blocks say"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -24,8 +24,18 @@ from reconciler.errors import ApiError
 from reconciler.models.skill import canonical_skill
 from reconciler.models.zones import iana_name
 
-Settings = dict[str, Any]
-"""What a skill's blocks hold, by the names of a body."""
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a skill's blocks hold.
+
+    Attributes:
+        fields: by the names of a body.
+        unknown: names of the fields that the contract does not know; the bulk answer has other shapes, and tells none.
+    """
+
+    fields: dict[str, Any]
+    unknown: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def skill_path(key: str, *rest: str) -> str:
@@ -152,7 +162,7 @@ def settings_of(keys: Sequence[str], bulk: Answer) -> Exchange[dict[str, Setting
     held = {key: found[key] for key in keys if key in found}
     for key in [*held][:1]:
         sample = yield from of_blocks([key])
-        held = held if sample[key] == held[key] else {}
+        held = held | sample if sample[key] == held[key] else {}
     rest = yield from of_blocks([key for key in keys if key not in held])
     return {key: held[key] if key in held else rest[key] for key in keys}
 
@@ -163,11 +173,13 @@ def of_bulk(answer: Answer) -> dict[str, Settings] | None:
         return None
     try:
         return {
-            answer.id(row, "skillId"): {
-                name: value
-                for block in BLOCKS
-                for name, value in block.read(block.of_bulk(row[block.name])).items()
-            }
+            answer.id(row, "skillId"): Settings(
+                {
+                    name: value
+                    for block in BLOCKS
+                    for name, value in block.read(block.of_bulk(row[block.name])).items()
+                }
+            )
             for row in answer.rows(*assumed.SKILLS)
         }
     except (ApiError, AttributeError, KeyError, TypeError, ValueError):
@@ -191,14 +203,17 @@ def part_of(answers: Iterable[Answer]) -> Settings:
     Raises:
         ApiError: one is not as the contract says.
     """
-    found: Settings = {}
+    found: dict[str, Any] = {}
+    unknown: frozenset[str] = frozenset()
     for block, answer in zip(BLOCKS, answers, strict=True):
         try:
-            found |= block.read(block.inner(known(answer, explain).reply.json))
+            raw = block.inner(known(answer, explain).reply.json)
+            found |= block.read(raw)
+            unknown |= block.unknown(raw)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             said = str(error) if isinstance(error, KeyError) else "a field of another type"
             raise answer.wrong(f"{block.name} is not as it should be: {said}") from None
-    return found
+    return Settings(found, unknown)
 
 
 # --- skills -------------------------------------------------------------------------------------------------------------
@@ -256,7 +271,7 @@ def live_of(answer: Answer, row: Part, settings: Settings, unit: Unit, groups: G
     key = answer.id(row, "skillId")
     chosen = list(groups.of_skill.get(key, ()))
     stored = canonical_skill(
-        {"skill_id": key, "timezone": unit.zone, **settings, "dnc_groups": chosen}
+        {"skill_id": key, "timezone": unit.zone, **settings.fields, "dnc_groups": chosen}
     )
     name, running = answer.text(row, "skillName"), is_running(answer, row)
-    return Live(key=key, name=name, running=running, stored=stored)
+    return Live(key=key, name=name, running=running, stored=stored, unknown=settings.unknown)

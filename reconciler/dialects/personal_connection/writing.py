@@ -190,7 +190,11 @@ class _Writing:
         held = _read(answer, block, back)
         wrong = sorted(name for name in part if held.get(name) != part[name])
         if wrong:
-            raise answer.wrong(f"{', '.join(wrong)} was taken and is read back as something else")
+            said = [
+                f"{each} was sent as {part[each]} and is stored as {held.get(each)}"
+                for each in wrong
+            ]
+            raise answer.wrong("; ".join(said))
 
     def _link(self, target: Body) -> Exchange[None]:
         """Have exactly the groups of `target` scrub the skill, and hold what is read back against that."""

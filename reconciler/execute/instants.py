@@ -1,0 +1,92 @@
+"""Which of the platform's instants may be believed: those between our intent and our read-back, on the platform's own clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import isinf
+from typing import Final, Protocol
+
+from reconciler import scalars
+from reconciler.errors import SHORTENED_TO, safe
+
+RESOLUTION_S: Final = 1.0
+"""Instants may show whole seconds, so one may lie up to a second before what it tells."""
+
+
+class PlatformClock(Protocol):
+    """The platform's clock, as its answers tell it."""
+
+    @property
+    def now(self) -> datetime | None:
+        """What it shows; `None` before the first answer that tells."""
+
+    @property
+    def uncertainty_s(self) -> float:
+        """How far it may be from that, in seconds; infinite when nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time between our intent and our read-back, on the platform's clock.
+
+    Attributes:
+        begun, seen: its ends.
+        slack_s: seconds by which an instant may lie outside it: the uncertainty of the clock, and its resolution.
+    """
+
+    begun: datetime
+    seen: datetime
+    slack_s: float
+
+    def holds(self, text: str | None) -> bool:
+        """Return whether an instant may be true; one that is missing or cannot be read may not."""
+        moment = _instant(text)
+        slack = timedelta(seconds=self.slack_s)
+        return moment is not None and self.begun - slack <= moment <= self.seen + slack
+
+    def latency_s(self, stored: str | None, activated: str | None) -> float | None:
+        """Return the seconds from stored to active; `None` when an instant is not to be believed, or they are the wrong way round."""
+        first, last = _instant(stored), _instant(activated)
+        if first is None or last is None or not (self.holds(stored) and self.holds(activated)):
+            return None
+        return (last - first).total_seconds() if last >= first else None
+
+    def doubt(self, stored: str | None, activated: str | None) -> str:
+        """Return what is said of instants that contradict the platform's own clock, or each other; empty when none does."""
+        told = {"stored": stored, "activated": activated}
+        wrong = {
+            name: text for name, text in told.items() if text is not None and not self.holds(text)
+        }
+        if not wrong and stored and activated and self.latency_s(stored, activated) is None:
+            wrong = {"stored": stored, "activated": activated}
+        if not wrong:
+            return ""
+        said = " and ".join(
+            f"{name} at {safe(text, limit=SHORTENED_TO)}" for name, text in wrong.items()
+        )
+        return f"the platform says {said}, which its own clock contradicts: it was written between {_text(self.begun)} and {_text(self.seen)}, and the latency is unknown"
+
+
+def since(begun: datetime | None, clock: PlatformClock) -> Span | None:
+    """Return the span from an intent to now; `None` when the platform's clock is not known."""
+    seen, uncertainty_s = clock.now, clock.uncertainty_s
+    if begun is None or seen is None or isinf(uncertainty_s):
+        return None
+    return Span(begun, seen, uncertainty_s + RESOLUTION_S)
+
+
+def believed(span: Span | None, text: str | None) -> str | None:
+    """Return an instant of the platform where it may be true; else `None`."""
+    return text if span is not None and span.holds(text) else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        return scalars.instant(text)
+    except ValueError:
+        return None
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
