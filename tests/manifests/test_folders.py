@@ -191,3 +191,22 @@ def test_a_link_above_the_repository_is_the_users_own(
     assert refused(tmp_path / "work" / folder) == []
     monkeypatch.chdir(tmp_path)
     assert refused(Path("work") / folder) == []
+
+
+def test_a_link_is_refused_from_a_folder_within_the_repository_too(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.parent.rename(tmp_path / "away")
+    Path("a").mkdir()
+    monkeypatch.chdir("a")
+    Path("schedules").symlink_to(tmp_path / "away")
+    assert refused(Path("schedules/acme")) == [f"schedules: {LINK}"]
+
+
+def test_a_part_that_is_a_link_is_refused_outside_a_repository_too(
+    folder: Path, tmp_path: Path
+) -> None:
+    Path(".git").rmdir()
+    (folder / "emea").rename(tmp_path / "away")
+    (folder / "emea").symlink_to(tmp_path / "away")
+    assert refused(folder / "emea" / "b.yml") == [f"{folder}/emea: {LINK}"]
