@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from reconciler.dialects.base import Credentials
 from reconciler.errors import SHORTENED_TO, AccessError, UsageError, safe
@@ -40,6 +40,9 @@ DEFAULT_WAIT_S: Final = 900.0
 
 SIGNING_KEY: Final = "RECONCILE_SIGNING_KEY"
 """The variable that names the file of the SSH key for `audit.sign`."""
+
+PROXY_PASSWORD: Final = "RECONCILE_PROXY_PASSWORD"  # noqa: S105 - the variable's name, not its value
+"""The variable that holds the password of the user that `--proxy` names."""
 
 _LOOPBACK: Final = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[.+\])(?::[0-9]+)?")
 """Of the URLs that `tenant_url` lets through: an address there is loopback."""
@@ -96,7 +99,8 @@ class Options:
         deadline_s: seconds that the whole run may take (`--deadline`).
         wait_s: seconds that a locked dialer is waited for (`--wait`).
         burst_s: seconds' worth of requests that may leave at once after a pause.
-        proxy: http or https URL of a proxy (`--proxy`); the environment's proxies are ignored. It may hold a password.
+        proxy: http or https URL of a proxy (`--proxy`); the environment's proxies are ignored. It may name a
+            user, whose password the environment holds (`PROXY_PASSWORD`).
         ca_bundle: PEM file to trust instead of the public authorities (`--ca-bundle`).
         api_version: the tenant's, where its API has versions.
         api_versions: of the endpoint groups that speak another version, by the first part of their path.
@@ -116,7 +120,7 @@ class Options:
         """Refuse what no run could keep.
 
         Raises:
-            UsageError: a rate, a count or a time out of range, or a proxy that is no http(s) URL.
+            UsageError: a rate, a count or a time out of range, or a proxy that is no http(s) URL or holds a password.
         """
         if not 0 < self.requests_per_second < float("inf"):
             raise UsageError("requests_per_second must be above 0")
@@ -126,6 +130,11 @@ class Options:
             raise UsageError("--deadline must be above 0 seconds, and --wait at least 0")
         if self.proxy is not None and not _is_proxy(self.proxy):
             raise UsageError("--proxy must be a URL like http://proxy.example:3128")
+        if self.proxy is not None and urlsplit(self.proxy).password is not None:
+            raise UsageError(
+                "--proxy must not hold a password, because other processes can read the command line: name the user alone"
+                f" (http://USER@proxy.example:3128) and set {PROXY_PASSWORD}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,7 @@ class Settings:
         variables: the variables that were read, for messages.
         options: the run's.
         api_url: a host that the API may be at besides `url`, where the environment names one.
+        proxy_password: of the user that `options.proxy` names.
     """
 
     tenant: str
@@ -147,6 +157,17 @@ class Settings:
     variables: Variables = field(default_factory=Variables)
     options: Options = field(default_factory=Options)
     api_url: str | None = None
+    proxy_password: str | None = field(default=None, repr=False)
+
+    @property
+    def proxy(self) -> str | None:
+        """URL of the proxy, with the password of its user."""
+        if self.options.proxy is None or self.proxy_password is None:
+            return self.options.proxy
+        parts = urlsplit(self.options.proxy)
+        user, _, host = parts.netloc.rpartition("@")
+        password = quote(self.proxy_password, safe="")
+        return parts._replace(netloc=f"{user}:{password}@{host}").geturl()
 
     @property
     def in_process(self) -> bool:
@@ -180,8 +201,10 @@ class Settings:
                 message names the variable and what to do, and never holds a secret.
         """
         variables, values = _chosen(environ, tenant_name)
+        proxy = _Values({PROXY_PASSWORD: environ.get(PROXY_PASSWORD, "")})
         del environ  # a traceback that shows local variables must not show the secret
         options = options or Options()
+        _check_proxy(options.proxy, proxy)
         if tenant_url == EMBEDDED and not _stands_in(values.get(variables.url), variables):
             return cls(tenant_name, EMBEDDED, None, variables, options)
         _require(values, tenant_name, variables)
@@ -190,7 +213,16 @@ class Settings:
             _agree(_origin(tenant_url, "`url` in tenant.yaml"), owned, tenant_name, variables)
         named = values.get(variables.api_url)
         api_url = None if named is None else _origin(named, variables.api_url)
-        return cls(tenant_name, owned, _credentials(values, variables), variables, options, api_url)
+        credentials = _credentials(values, variables)
+        return cls(
+            tenant_name,
+            owned,
+            credentials,
+            variables,
+            options,
+            api_url,
+            proxy[PROXY_PASSWORD] or None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,9 +323,7 @@ def _and(names: Sequence[str]) -> str:
 def _credentials(values: _Values, variables: Variables) -> Credentials:
     unclean = [name for name in variables.names() if _is_unclean(values.get(name, ""))]
     if unclean:
-        raise AccessError(
-            f"{_and(unclean)}: white space at an end, or a control character; set it again without"
-        )
+        raise AccessError(f"{_and(unclean)}: {_UNCLEAN}")
     secret = values[variables.client_secret]
     app_id, app_secret = values.get(variables.app_id), values.get(variables.app_secret)
     if (app_id is None) != (app_secret is None):
@@ -302,6 +332,9 @@ def _credentials(values: _Values, variables: Variables) -> Credentials:
         )
     scope = values.get(variables.scope)
     return Credentials(values[variables.client_id], secret, scope, app_id, app_secret)
+
+
+_UNCLEAN = "white space at an end, or a control character; set it again without"
 
 
 def _is_unclean(value: str) -> bool:
@@ -332,6 +365,17 @@ def _origin(url: str, where: str) -> str:
 def _stands_in(url: str | None, variables: Variables) -> bool:
     """Whether a loopback server is named to stand in for the platform in process."""
     return url is not None and _LOOPBACK.fullmatch(_origin(url, variables.url)) is not None
+
+
+def _check_proxy(url: str | None, values: _Values) -> None:
+    if url is None or not values[PROXY_PASSWORD]:
+        return
+    if not urlsplit(url).username:
+        raise AccessError(
+            f"{PROXY_PASSWORD} is set and --proxy names no user: write http://USER@… or unset the variable"
+        )
+    if _is_unclean(values[PROXY_PASSWORD]):
+        raise AccessError(f"{PROXY_PASSWORD}: {_UNCLEAN}")
 
 
 def _is_proxy(url: str) -> bool:

@@ -316,7 +316,7 @@ class _Place:
             "GITHUB_SERVER_URL": "https://forge.example",
             "GITHUB_SHA": event.sha,
             "GIT_CONFIG_NOSYSTEM": "1",
-            "HOME": str(forge.home),
+            "HOME": str(self.home),
             "PATH": f"{_bin(self.home, tool=bool(self.job.installed))}{os.pathsep}{os.environ['PATH']}",
             "RUNNER_TEMP": str(self.temp),
         }

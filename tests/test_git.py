@@ -62,9 +62,9 @@ def test_a_repository_that_git_will_not_open_is_an_error_and_not_absence(repo):
         toplevel(repo.root, environ=ENVIRON)
 
 
-def test_a_machine_without_git_says_so(tmp_path):
+def test_a_machine_without_git_says_so(repo, tmp_path):
     with pytest.raises(GitError, match="git is not installed"):
-        toplevel(tmp_path, environ={"PATH": str(tmp_path)})
+        toplevel(repo.root, environ={"PATH": str(tmp_path)})
 
 
 def test_a_folder_that_is_gone_is_not_blamed_on_git(tmp_path):
@@ -119,7 +119,7 @@ def test_git_gets_neither_its_callers_settings_nor_our_secrets():
         "core.fsmonitor=false",
         "core.hooksPath=/dev/null",
         "commit.gpgSign=false",
-        "protocol.ext.allow=never",
+        "safe.bareRepository=explicit",
         "push.followTags=false",
     ],
 )

@@ -1,5 +1,6 @@
 """The workflow files hold what the threat model asks for. `zizmor` says more, in the gate; `test_life` runs them."""
 
+import os
 import re
 import subprocess
 import sys
@@ -69,6 +70,63 @@ def test_nothing_is_permitted_but_what_a_job_names(file: str):
 def test_a_checkout_leaves_no_credentials_behind(file: str):
     checkouts = [s for _, s in steps(file) if s.get("uses", "").startswith("actions/checkout@")]
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+HELPERS = [
+    (file, step["run"])
+    for file in FILES
+    for _, step in steps(file)
+    if "credential" in step.get("run", "")
+]
+
+
+def password(tmp_path: Path, run: str, host: str) -> str:
+    """Return what git gets for a host in another repository of a machine whose workflow has run `run`."""
+    env = {
+        "GITHUB_SERVER_URL": "https://forge.example",
+        "GITHUB_TOKEN": "the-token",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
+    }
+    for name in ("checkout", "other"):
+        subprocess.run(["git", "init", "-q", name], cwd=tmp_path, env=env, check=True)
+    script = ["bash", "-eo", "pipefail", "-c", run]
+    subprocess.run(script, cwd=tmp_path / "checkout", env=env, check=True)
+    filled = subprocess.run(
+        ["git", "credential", "fill"],
+        cwd=tmp_path / "other",
+        env=env,
+        input=f"{host}\n\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "the-token" not in (tmp_path / ".gitconfig").read_text()
+    assert "credential" not in (tmp_path / "checkout" / ".git" / "config").read_text()
+    return filled.stdout
+
+
+def test_the_workflows_that_need_a_credential_helper_have_one():
+    assert [file for file, _ in HELPERS] == [
+        *["apply-tenant.yml", "apply-tenant.yml"],
+        *["halt.yml", "plan.yml"],
+    ]
+
+
+@pytest.mark.parametrize(("file", "run"), HELPERS)
+def test_a_credential_helper_gives_the_token_to_the_forge_and_to_no_other_host(
+    tmp_path: Path, file: str, run: str
+):
+    assert "password=the-token" in password(tmp_path, run, "protocol=https\nhost=forge.example")
+    for other in (
+        "protocol=https\nhost=evil.example",
+        "protocol=https\nhost=forge.example.evil.example",
+        "protocol=https\nhost=forge.example:8443",
+        "protocol=http\nhost=forge.example",
+    ):
+        assert "the-token" not in password(tmp_path, run, other)
 
 
 @pytest.mark.parametrize("file", FILES)

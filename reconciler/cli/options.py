@@ -168,7 +168,8 @@ def network(command: Command) -> Command:
         click.option(
             "--proxy",
             metavar="URL",
-            help="HTTP proxy. Proxy variables of the environment are ignored.",
+            help="HTTP proxy, e.g. http://USER@proxy.example:3128; the password comes from RECONCILE_PROXY_PASSWORD."
+            " Other proxy variables of the environment are ignored.",
         ),
     ):
         command = option(command)

@@ -74,7 +74,7 @@ def serve(api: str, port: int, state: Path | None, faults: tuple[str, ...], faul
     """Serve on 127.0.0.1 until interrupted. Meant for: eval "$(reconcile sandbox serve &)"."""
     platform = _platform()
     try:
-        platform.serve(port=port, state=_made(state), faults=faults, fault_seed=fault_seed, api=api)
+        platform.serve(port=port, state=state, faults=faults, fault_seed=fault_seed, api=api)
     except (platform.SandboxError, platform.FaultError) as error:
         raise UsageError(str(error)) from None
     return 0
@@ -87,7 +87,7 @@ def reset(api: str, state: Path) -> int:
     """Forget everything: the next command finds the samples' platform as new."""
     platform = _platform()
     try:
-        platform.reset(_made(state), api)
+        platform.reset(state, api)
     except platform.SandboxError as error:
         raise UsageError(str(error)) from None
     click.echo(f"reset {state}", err=True)
@@ -110,7 +110,7 @@ def seed(api: str, state: Path, count: int | None) -> int:
     platform = _platform()
     try:
         kind = platform.platform(api)
-        world = (kind.opened if count is None else kind.bare)(_made(state))
+        world = (kind.opened if count is None else kind.bare)(state)
         if count is not None:
             kind.fill(world, count)
         world.close()
@@ -128,9 +128,3 @@ def _platform() -> Any:
     except platform.SandboxMissing as missing:
         raise UsageError(str(missing)) from None
     return platform
-
-
-def _made(state: Path | None) -> Path | None:
-    if state is not None:
-        state.parent.mkdir(parents=True, exist_ok=True)
-    return state

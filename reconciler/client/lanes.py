@@ -143,12 +143,12 @@ def tcp(settings: Settings) -> Callable[[], Transport]:
         verify=_tls(settings),
         trust_env=False,
         limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEP_ALIVE_S),
-        proxy=settings.options.proxy,
+        proxy=settings.proxy,
     )
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:
-    bundle, proxy = settings.options.ca_bundle, settings.options.proxy or ""
+    bundle, proxy = settings.options.ca_bundle, settings.proxy or ""
     if bundle is not None:
         try:
             return ssl.create_default_context(cafile=bundle)

@@ -13,9 +13,13 @@ Git(root, environ=…, runner=…, timeout_s=…)
   .remote_refs(remote, *refs) .fetch(remote, *refs) .push(remote, *moves) another repository
 ```
 
+`discovery` decides which repository is ours, and `configuration` which settings git may read; git is told, and looks for
+nothing itself.
+
 Git runs from an argument list, in its own session (a Ctrl-C at the terminal is ours to handle, and nothing can ask a
 question), with `GIT_*` and our own secrets taken out of its environment, without the repository's hooks, fsmonitor,
-signing and replace refs, in UTF-8, with a timeout. The manner of running it follows setuptools-scm.
+signing, replace refs and grafts, with no transport but file, http(s) and ssh, in UTF-8, with a timeout. The manner of
+running it follows setuptools-scm.
 Works in worktrees, in shallow clones, with SHA-1 and SHA-256.
 """
 

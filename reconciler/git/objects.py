@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.errors import GitError, safe
+from reconciler.git.discovery import find_git_dir
 from reconciler.git.process import Ran, Runner, run_process
 from reconciler.git.values import (
     Entry,
@@ -48,29 +49,33 @@ _OPTIONS: Final = (
             "gc.auto=0",
             "i18n.commitEncoding=UTF-8",
             "maintenance.auto=false",
-            "protocol.ext.allow=never",
             "push.followTags=false",
             "push.gpgSign=false",
             "push.recurseSubmodules=no",
+            "safe.bareRepository=explicit",
         )
         for part in ("-c", setting)
     ),
 )
 
 _ENVIRONMENT: Final = {
+    "GIT_ALLOW_PROTOCOL": "file:http:https:ssh",  # no other remote helper is started, whatever a URL says
     "GIT_COMMITTER_EMAIL": "reconcile@localhost",
     "GIT_COMMITTER_NAME": "reconcile",
+    "GIT_GRAFT_FILE": f"{os.devnull}/none",  # git would warn of a file that is there and empty
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C.UTF-8",
 }
+
+_DROPPED: Final = frozenset({"LANGUAGE", "RECONCILE_PROXY_PASSWORD", "SSH_ASKPASS"})
 
 
 class Objects:
     """How git is run, and the objects that it keeps.
 
     Args:
-        root: top of the work tree (or of a bare repository).
+        root: top of the work tree, which holds `.git`.
         environ: the environment to start from (`PATH`, `HOME` and an ssh agent matter); `None`: this process's.
         runner: starts the process.
         timeout_s, network_timeout_s: seconds that one command may take.
@@ -92,9 +97,17 @@ class Objects:
         kept = {
             name: value
             for name, value in (os.environ if environ is None else environ).items()
-            if not name.startswith(("GIT_", "CXONE_")) and name not in {"LANGUAGE", "SSH_ASKPASS"}
+            if not name.startswith(("GIT_", "CXONE_")) and name not in _DROPPED
         }
-        self._environment = kept | _ENVIRONMENT
+        # Git runs in the work tree: a relative folder on PATH would be one that a commit can fill.
+        search = filter(os.path.isabs, kept.pop("PATH", "").split(os.pathsep))
+        path = os.pathsep.join(search) or os.defpath
+        self._environment = kept | _ENVIRONMENT | {"PATH": path}
+
+    @cached_property
+    def git_dir(self) -> Path:
+        """Where the repository is; see `discovery`."""
+        return find_git_dir(self.root)
 
     def run(
         self,
@@ -103,6 +116,7 @@ class Objects:
         allowed: Sequence[int] = (0,),
         extra: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        where: Sequence[str] | None = None,
     ) -> Ran:
         """Run one git command.
 
@@ -112,23 +126,26 @@ class Objects:
             allowed: exit codes that are an answer.
             extra: environment on top of ours.
             timeout_s: instead of the usual.
+            where: what tells git its repository, instead of the usual.
 
         Raises:
             GitError: no git, a timeout, or another exit code; carries git's first line, escaped.
         """
         limit = self._timeout_s if timeout_s is None else timeout_s
         what = "git " + next((a for a in arguments if not a.startswith("-") and "=" not in a), "")
+        if not self.root.is_dir():
+            raise GitError(f"{safe(str(self.root))}: no such folder")
+        if where is None:
+            where = (f"--git-dir={self.git_dir}", f"--work-tree={self.root.resolve()}")
         try:
             ran = self._runner(
-                ["git", *_OPTIONS, *arguments],
+                ["git", *_OPTIONS, *where, *arguments],
                 cwd=self.root,
                 env=self._environment | dict(extra or {}),
                 stdin=stdin,
                 timeout_s=limit,
             )
         except FileNotFoundError:
-            if not self.root.is_dir():
-                raise GitError(f"{safe(str(self.root))}: no such folder") from None
             raise GitError(
                 "git is not installed, or not on PATH: install git 2.39 or later"
             ) from None

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.errors import GitError, Unavailable, safe
+from reconciler.git.configuration import check, parse
+from reconciler.git.discovery import find_top
 from reconciler.git.objects import Objects
 from reconciler.git.process import Ran, Runner, run_process
 from reconciler.git.values import (
@@ -37,14 +39,8 @@ def toplevel(
     Raises:
         GitError: git is not installed, or will not open the repository that is there (its owner, its format).
     """
-    folder = path if path.is_dir() else path.parent
-    git = Git(folder, environ=environ, runner=runner)
-    ran = git.run("rev-parse", "--show-toplevel", allowed=(0, 128))
-    if ran.code == 0:
-        return Path(os.fsdecode(ran.out).rstrip("\n"))
-    if any((parent / ".git").exists() for parent in (folder, *folder.resolve().parents)):
-        raise GitError(f"git will not open the repository here: {first_line(ran)}{_remedy(ran)}")
-    return None
+    found = Git.find(path, environ=environ, runner=runner)
+    return None if found is None else found.root
 
 
 def _remedy(ran: Ran) -> str:
@@ -58,10 +54,48 @@ class Git(Objects):
     """One repository: what is where, and another one."""
 
     @classmethod
-    def find(cls, path: Path, *, environ: Mapping[str, str] | None = None) -> Git | None:
+    def find(
+        cls,
+        path: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        runner: Runner = run_process,
+    ) -> Git | None:
         """Return the repository whose work tree holds `path`; `None` outside one (`toplevel`)."""
-        root = toplevel(path, environ=environ)
-        return None if root is None else cls(root, environ=environ)
+        top = find_top(path)
+        if top is None:
+            return None
+        git = cls(top, environ=environ, runner=runner)
+        git.verify()
+        return git
+
+    def verify(self) -> None:
+        """Check that git agrees on which repository this is, and that git reads no configuration that is not to be trusted.
+
+        Git is asked without being told, in the folder of the `.git`: only so does it look at the repository's owner
+        (`safe.directory`), its format and `core.worktree`.
+
+        Raises:
+            GitError: git will not open the repository, means another one, or its configuration is refused.
+        """
+        ran = self.run(
+            *("rev-parse", "--absolute-git-dir", "--show-toplevel"),
+            allowed=(0, 128),
+            extra={"GIT_CEILING_DIRECTORIES": str(self.root.parent)},
+            where=(),
+        )
+        if ran.code != 0:
+            raise GitError(
+                f"git will not open the repository here: {first_line(ran)}{_remedy(ran)}"
+            )
+        said = os.fsdecode(ran.out)
+        if said != f"{self.git_dir}\n{self.root.resolve()}\n":
+            meant = safe(said.strip().replace("\n", ", "))
+            raise GitError(
+                f"git means another repository than {safe(str(self.root))}: {meant}. Look at core.worktree"
+            )
+        listed = self.text("config", "--list", "-z", "--show-scope", "--show-origin")
+        check(parse(listed), self.root)
 
     # --- what is where ------------------------------------------------------------------------------------------------
 

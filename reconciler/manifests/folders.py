@@ -1,7 +1,12 @@
 """Tenant folders on disk: which there are, which files they hold, and their bytes.
 
-Links are never followed below the path that the user named, and only regular files are read: a pull request can put a
-link into a folder, and what it points at may be a secret of the machine that plans.
+A pull request can commit a link, and what it points at may be a secret of the machine that plans, or manifests that nobody
+reviewed. So links are followed neither below the path that the user named nor above it within its repository, and only
+regular files are read.
+
+A tenant's folder holds manifests (`*.yaml`, `*.yml`), folders, notes for people (`*.md`, `*.txt`) and hidden files that are
+an editor's or git's (`.gitattributes`, `.gitignore`, `.gitkeep`). Anything else is refused: a manifest with a slip in its
+name would dial nothing, and files named like those of a repository could be taken for one (`git/discovery.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +29,23 @@ USUAL = "schedules"
 
 MAX_FILES = 20_000
 _SUFFIXES = (".yaml", ".yml")
+_NOTES = (".md", ".txt")
+_GIT = ".git"
+_GIT_FILES = frozenset({".gitattributes", ".gitignore", ".gitkeep"})
+"""Committed files of git's that say nothing of where a repository is."""
+
+_REPOSITORY = frozenset(
+    {"commondir", "config", "gitdir", "head", "hooks", "objects", "packed-refs", "refs", "shallow"}
+)
+"""What stands in a git directory, in lower case."""
+
+_LIKE_A_REPOSITORY = (
+    "is named like a part of a git repository, and git could take this folder for one: remove it"
+)
+_NO_MANIFEST = (
+    "is no manifest: a tenant's folder holds *.yaml and *.yml, and for people *.md and *.txt;"
+    " rename it, or move it elsewhere"
+)
 _NAMING = "a tenant's folder is named by 1 to 40 lower-case letters, digits and hyphens: rename it"
 _NO_TENANTS = (
     "no manifests: name a tenant's folder (it holds tenant.yaml), or a folder of such folders"
@@ -56,10 +78,13 @@ def find_tenants(path: Path) -> tuple[TenantFolder, ...]:
 
     Raises:
         UsageError: there is nothing at the path.
-        ManifestError: no tenant is there, or a folder is not named as tenants are.
+        ManifestError: no tenant is there, a folder is not named as tenants are, or the path leads over a link.
     """
     if not path.exists():
         raise UsageError(f"there is no file or folder {path}")
+    links = _links_above(path)
+    if links:
+        raise ManifestError(map(_link, links))
     above = _above(path)
     if above is not None:
         part = None if path in {above, above / TENANT_FILE} else path
@@ -72,6 +97,23 @@ def find_tenants(path: Path) -> tuple[TenantFolder, ...]:
     return _below(usual if is_usual and not os.path.lexists(usual / TENANT_FILE) else path)
 
 
+def _links_above(path: Path) -> list[Path]:
+    """Return the links on the way to a path, from the top of its repository (or its tenant's folder) downwards.
+
+    A link above the repository is the user's own, and no commit holds it.
+    """
+    here = Path.cwd()
+    beyond = () if path.is_absolute() else (here, *here.parents)
+    seen: list[Path] = []
+    refused: list[Path] = []
+    for folder in (path, *path.parents, *beyond):
+        if any(os.path.lexists(folder / name) for name in (_GIT, TENANT_FILE)):
+            refused = list(seen)
+        if folder.is_symlink():
+            seen.append(folder)
+    return refused
+
+
 def _above(path: Path) -> Path | None:
     """Return the nearest folder from a path upwards that holds `tenant.yaml`."""
     here = path if path.is_dir() else path.parent
@@ -82,12 +124,16 @@ def _above(path: Path) -> Path | None:
 def _below(path: Path) -> tuple[TenantFolder, ...]:
     problems: list[Problem] = []
     found: list[TenantFolder] = []
+    ours = path.absolute().name == USUAL  # any other may hold what a repository holds
     for entry in _entries(path):
         here = path / entry.name
+        foreign = _foreign(entry)
         if entry.is_symlink():
             problems.append(_link(here))
+        elif foreign is not None:
+            problems += [foreign] if ours else []
         elif entry.is_dir():
-            problems += _add(here, found)
+            problems += _add(here, found, ours=ours)
         elif entry.name.lower().endswith(_SUFFIXES):
             problems.append(_problem(here, "stands in no tenant's folder: move it into one"))
     if problems:
@@ -97,16 +143,17 @@ def _below(path: Path) -> tuple[TenantFolder, ...]:
     return tuple(found)
 
 
-def _add(folder: Path, found: list[TenantFolder]) -> list[Problem]:
+def _add(folder: Path, found: list[TenantFolder], *, ours: bool) -> list[Problem]:
     """Add a folder when it is a tenant's; a folder that holds no YAML at all is none of ours."""
+    problems: list[Problem] = []
     try:
         if os.path.lexists(folder / TENANT_FILE):
             found.append(_tenant(folder, None))
-        elif next(_files(folder, []), None):
+        elif next(_files(folder, problems), None):
             return [_problem(folder, _without_tenant(folder))]
     except ManifestError as error:
         return list(error.problems)
-    return []
+    return problems if ours else []
 
 
 def _without_tenant(folder: Path) -> str:
@@ -119,9 +166,8 @@ def _tenant(folder: Path, only: Path | None) -> TenantFolder:
     name = Path(os.path.abspath(folder)).name  # noqa: PTH100 - `.` and `..` have a name too; links stay
     if TENANT_NAME.fullmatch(name) is None:
         raise _refusal(folder, _NAMING)
-    for named in (folder, only):
-        if named is not None and named.is_symlink():
-            raise ManifestError([_link(named)])
+    if folder.is_symlink():
+        raise ManifestError([_link(folder)])
     return TenantFolder(name, folder, only)
 
 
@@ -142,23 +188,43 @@ def _files(path: Path | str, problems: list[Problem]) -> Iterator[str]:
     if not os.path.isdir(path):  # noqa: PTH112 - texts, not paths: ten thousand of these objects cost more than the reads
         yield show(path)
         return
+    # A tenant's folder may be the top of its repository; below it a `.git` is another one's.
+    is_top = all(os.path.lexists(os.path.join(path, name)) for name in (_GIT, TENANT_FILE))  # noqa: PTH118 - texts
     for entry in _entries(path):
         if entry.is_symlink():
             problems.append(_link(entry.path))
+        elif is_top and entry.name.startswith(_GIT):
+            continue
+        elif entry.name.lower().endswith(_SUFFIXES) and not entry.is_dir():
+            yield show(entry.path)
+        elif (foreign := _foreign(entry)) is not None:
+            problems.append(foreign)
         elif entry.is_dir():
             yield from _files(entry.path, problems)
-        elif entry.name.lower().endswith(_SUFFIXES):
-            yield show(entry.path)
+
+
+def _foreign(entry: os.DirEntry[str]) -> Problem | None:
+    """Return why an entry may not stand among manifests; `None` when it may."""
+    name = entry.name.lower()
+    if name in _REPOSITORY or name.startswith(_GIT):
+        return _problem(entry.path, _LIKE_A_REPOSITORY)
+    if entry.is_dir() or name.endswith((*_SUFFIXES, *_NOTES)):
+        return None
+    return _problem(entry.path, _NO_MANIFEST)
 
 
 def _entries(path: Path | str) -> list[os.DirEntry[str]]:
-    """Return what a folder holds, by name; hidden names are an editor's own and are left out."""
+    """Return what a folder holds, by name; hidden names are an editor's own and are left out, but for a repository's."""
     try:
         with os.scandir(path) as entries:
-            shown = [entry for entry in entries if not entry.name.startswith(".")]
+            shown = [entry for entry in entries if not _is_hidden(entry.name)]
     except OSError as error:
         raise _refusal(path, f"cannot be read: {error.strerror}") from None
     return sorted(shown, key=lambda entry: entry.name)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") and (name in _GIT_FILES or not name.lower().startswith(_GIT))
 
 
 def read_file(path: str) -> bytes:

@@ -11,6 +11,9 @@ from threading import RLock
 
 from reconciler.sandbox.trouble import SandboxError
 
+HOME = ".reconcile"
+"""The folder of a repository that holds state files. A commit can hold one, too, so it may not be a link."""
+
 FORMAT = "1"
 """Of the tables below. A state of another format is refused, not migrated: it is a sandbox."""
 
@@ -58,7 +61,7 @@ class Store:
         path: the state file, made when absent; `None` keeps it in memory.
 
     Raises:
-        SandboxError: the file is no state of a sandbox, or of another format.
+        SandboxError: the file is no state of a sandbox, of another format, or a link.
     """
 
     def __init__(self, path: str | Path | None) -> None:
@@ -94,7 +97,7 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(self.path)
         db = sqlite3.connect(
             ":memory:" if self.path is None else self.path,
             timeout=BUSY_S,
@@ -128,6 +131,23 @@ class Store:
                 f"{self.path}: not a sandbox state of this version; remove the file, or name another"
             )
         return not tables
+
+
+def _make_folder(file: Path) -> None:
+    """Make the folder of a state file.
+
+    Raises:
+        SandboxError: the file or the folder is a link, so the state would be written elsewhere; or the folder cannot be made.
+    """
+    for path in (file, file.parent):
+        if path.is_symlink() and (path == file or path.name == HOME):
+            raise SandboxError(
+                f"{path}: is a link, and sandbox state is not written through links: remove it"
+            )
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SandboxError(f"{file.parent}: cannot be made: {error.strerror}") from None
 
 
 def _format(db: sqlite3.Connection) -> object:

@@ -62,7 +62,8 @@ def provenance(world: World) -> audit.Provenance:
 def _by_git(world: World) -> str | None:
     """Return the name in git's configuration, where the machine tells none, as in a container; a git that fails tells none either."""
     with contextlib.suppress(GitError):
-        name = Git(world.directory, environ=world.environ).user_name()
+        git = Git.find(world.directory, environ=world.environ)
+        name = None if git is None else git.user_name()
         return safe(name, limit=SHORTENED_TO) if name else None
     return None
 

@@ -140,11 +140,9 @@ def _embedded(folder: Folder, top: Path) -> Iterator[tuple[Any, Credentials]]:
     """Open the embedded platform of a tenant: an ASGI app and its credentials. Its state lives beside git, not in it."""
     from reconciler import sandbox  # noqa: PLC0415 - only a tenant of `sandbox:` needs it, and its extra
 
-    home = top / STATE
-    home.mkdir(exist_ok=True)
     try:
         kind = sandbox.platform(folder.tenant.spec.api)
-        platform = kind.opened(home / f"{folder.name}.db")
+        platform = kind.opened(top / STATE / f"{folder.name}.db")
     except sandbox.SandboxError as error:
         raise UsageError(str(error)) from None
     try:
