@@ -133,6 +133,8 @@ safeguard = ordered(max, _truth)
 @by_value
 def union(live: Any, desired: Any) -> Any:  # noqa: ANN401 - JSON
     """Safeguards, each of which takes something away: all of them together."""
+    if not (isinstance(live, list | tuple) and isinstance(desired, list | tuple)):
+        raise TypeError("no list of safeguards")
     both = {*live, *desired}
     if both == set(desired):
         return desired

@@ -137,12 +137,6 @@ def empty(desk: Desk) -> Desk:
     for file in desk.tenant.glob("*.yaml"):
         if file.name != "tenant.yaml":
             file.unlink()
-    tenant = desk.tenant / "tenant.yaml"
-    text = tenant.read_text("utf-8")
-    assert "\nspec:\n" in text
-    tenant.write_text(
-        text.replace("\nspec:\n", "\nspec:\n  policies: {dnc-list: warning}\n"), "utf-8"
-    )
     commit(desk.folder, "begin")
     return desk
 

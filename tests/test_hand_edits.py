@@ -164,6 +164,68 @@ def test_a_run_that_dies_between_the_two_steps_is_finished_by_the_next(
     assert ledger(desk.folder).open_intents() == ()
 
 
+def active(server: sandbox.World) -> dict[str, Any] | None:
+    return server.active_history(KEY)[-1][1]
+
+
+def test_a_take_back_that_waits_for_a_locked_dialer_is_finished_by_the_next_apply(
+    desk: Desk, server: sandbox.World
+) -> None:
+    by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
+    server.faults.add(f"locked:{KEY}:times=1")
+    assert apply(desk, "--wait", "0") == 75
+    assert (active(server) or {})["dnc_verification"] is False
+    assert desk.run("plan", PATH, "--detailed-exitcode") == 2
+    assert apply(desk) == 0
+    now = active(server) or {}
+    assert (now["dnc_verification"], now["dial_rate"]) == (True, 1.0)
+    assert "1 held" in desk.out
+
+
+def test_a_removal_that_waits_for_a_locked_dialer_is_finished_by_the_next_apply(
+    desk: Desk, server: sandbox.World
+) -> None:
+    (window, *_) = stored(server)[WINDOWS]
+    by_hand(
+        server,
+        KEY,
+        compliance_windows=[{**window, "start_hour": window["end_hour"], "end_hour": 23}],
+    )
+    server.faults.add(f"locked:{KEY}:times=1")
+    assert apply(desk, "--wait", "0") == 75
+    assert not silent(server, KEY)
+    assert apply(desk) == 0
+    assert silent(server, KEY)
+
+
+def test_what_a_hand_stored_without_a_refresh_does_not_leave_a_wider_one_dialing(
+    desk: Desk, server: sandbox.World
+) -> None:
+    by_hand(server, KEY, dial_rate=9.0)
+    lower = {**stored(server), "campaign_id": KEY, "dial_rate": 1.0}
+    server.put_campaign(KEY, "Warranty Reminders", schedule=lower, active=False)
+    assert (active(server) or {})["dial_rate"] == 9.0
+    assert apply(desk) == 0, desk.out + desk.err
+    assert (active(server) or {})["dial_rate"] == 1.0
+
+
+def test_a_commit_that_changes_the_hours_ends_a_removal_for_want_of_common_ones(
+    desk: Desk, server: sandbox.World
+) -> None:
+    (window, *_) = stored(server)[WINDOWS]
+    by_hand(
+        server,
+        KEY,
+        compliance_windows=[{**window, "start_hour": window["end_hour"], "end_hour": 23}],
+    )
+    assert apply(desk) == 0
+    assert silent(server, KEY)
+    desk.edit("start_hour: 9, end_hour: 20", "start_hour: 18, end_hour: 20", FILE)
+    commit(desk.folder)
+    assert apply(desk) == 0
+    assert stored(server)[WINDOWS] == [{**window, "start_hour": 18, "end_hour": 20}]
+
+
 def remove_by_hand(server: sandbox.World) -> None:
     login = sandbox.credentials(server)
     with sandbox.loopback(sandbox.create_app(server)) as url, httpx.Client(base_url=url) as client:

@@ -26,6 +26,7 @@ from tests.factories import (
     SKILLS,
     make_body,
     make_desired,
+    make_finding,
     make_live,
     make_retired,
     make_skill_body,
@@ -185,6 +186,81 @@ def test_what_an_older_version_recorded_drops_no_hold():
     assert [change.path for change in rest.fields] == ["dial_rate"]
 
 
+def test_a_value_that_nobody_can_read_ends_no_plan_and_shields_nothing():
+    for odd in ({"end_time": None}, {"start_time": "soon"}, {"compliance_windows": None}):
+        _, (operation,) = parts(make_desired(body=BASE), live(**odd, dial_rate=50.0))
+        assert (operation.action, operation.desired) == (Action.UPDATE, BASE)
+
+
+def test_a_day_that_a_hand_closed_is_held_and_nothing_is_written():
+    week = make_skill_body()["run_window"][:6]
+    now = make_live("4001", stored={**make_skill_body(), "run_window": week})
+    plan = build(
+        Origin("acme", "sandbox:"),
+        [make_skill_desired()],
+        Snapshot({"4001": now}, {}, {}, NOW),
+        {"SkillSchedule": SKILLS["SkillSchedule"]},
+        base={"4001": Base(make_skill_body())},
+    )
+    (rest,) = plan.operations
+    assert rest.action is Action.HELD
+    assert "Keep it: leave it as it is" in rest.blocked[0]
+
+
+def test_a_running_object_of_which_all_is_held_is_no_refusal():
+    """What would act at once is what is held: nothing is written, so nothing acts."""
+    error = make_finding("1001", rule="running")
+    now, wanted = live(dial_rate=5.0), make_desired(body=BASE)
+    for base, refused in ((Base(BASE), False), (None, True)):
+        plan = build(
+            Origin("acme", "sandbox:"),
+            [wanted],
+            Snapshot({"1001": now}, {}, {}, NOW),
+            {KIND.name: KIND},
+            findings=[error],
+            base={"1001": base} if base else {},
+        )
+        assert plan.refused is refused
+
+
+def approval_of(plan):
+    return approval_from(json.loads(json.dumps(serialised(plan))))
+
+
+WIDER = make_desired(body={**BASE, "max_concurrent_calls": 300})
+
+
+def test_the_second_of_two_steps_does_not_run_without_the_first():
+    """Both were approved; then the hand went further: the first step is another one now, and the second alone would skip it."""
+    both, _ = parts(WIDER, live(dial_rate=5.0, dnc_verification=False))
+    now, _ = parts(
+        WIDER, live(dial_rate=5.0, dnc_verification=False, start_time="2027-01-10T14:00:00Z")
+    )
+    cut = hold_against(now, approval_of(both))
+    assert (cut.run, cut.stale) == ((), ("1001",))
+
+
+def test_a_step_that_was_not_approved_is_named():
+    first, _ = parts(make_desired(body=BASE), live(dial_rate=5.0, dnc_verification=False))
+    both, (back, _, _) = parts(WIDER, live(dial_rate=5.0, dnc_verification=False))
+    cut = hold_against(both, approval_of(first))
+    assert (cut.run, cut.strange) == ((back,), (back.name,))
+
+
+def test_a_step_that_was_approved_and_no_longer_derives_is_stale():
+    both, _ = parts(WIDER, live(dial_rate=5.0, dnc_verification=False))
+    first, (back, _) = parts(make_desired(body=BASE), live(dial_rate=5.0, dnc_verification=False))
+    cut = hold_against(first, approval_of(both))
+    assert (cut.run, cut.stale) == ((back,), ("1001",))
+
+
+def test_two_steps_that_an_earlier_run_did_are_not_stale():
+    both, (_, update, _) = parts(WIDER, live(dial_rate=5.0, dnc_verification=False))
+    done, _ = parts(WIDER, live(dial_rate=5.0, max_concurrent_calls=300), base=WIDER.body)
+    assert update.desired == {**BASE, "dial_rate": 5.0, "max_concurrent_calls": 300}
+    assert hold_against(done, approval_of(both)).stale == ()
+
+
 NOTHING = make_live(stored=None, version=None, stored_id=None, active_id=None)
 
 
@@ -223,10 +299,11 @@ def test_what_a_stop_could_not_see_may_have_been_narrowed():
     _, operation = planned(make_desired(body=BASE), NOTHING, base=stopped(None))
     assert (operation.action, operation.would) == (Action.HELD, Action.CREATE)
     assert "may have been narrowed outside git" in operation.blocked[0]
-    changed = make_desired(body={**BASE, "dial_rate": 6.0})
-    for base, desired in ((stopped(None), changed), (stopped(None, applied=None), make_desired())):
-        _, operation = planned(desired, NOTHING, base=base)
-        assert operation.executable
+    changed = make_desired(body={**BASE, "max_concurrent_calls": 300})
+    _, operation = planned(changed, NOTHING, base=stopped(None))
+    assert (operation.action, operation.would) == (Action.HELD, Action.CREATE)
+    _, operation = planned(make_desired(), NOTHING, base=stopped(None, applied=None))
+    assert operation.executable
 
 
 def test_what_was_stopped_before_it_was_ever_applied_is_like_new():

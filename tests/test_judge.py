@@ -430,6 +430,32 @@ def test_a_waiver_that_stands_beside_what_it_waives_can_take_effect_at_all(offic
     assert office.apply() == 0
 
 
+def test_a_change_that_its_own_waiver_cannot_pass_is_not_passed_by_an_empty_commit(office: Office):
+    """The refused commit does not judge the next one; the waiver alone does, and then the change passes."""
+    office.set(WAIVED)
+    office.edit(WINDOW, "compliance_windows: []", "m01.yaml")
+    office.commit()
+    assert office.apply() == 5
+    git(office.folder, "commit", "-q", "--allow-empty", "-m", "nothing")
+    assert office.apply() == 5
+    assert "stays without effect" in office.out
+    office.edit("compliance_windows: []", WINDOW, "m01.yaml")
+    office.commit()
+    assert office.apply() == 0
+    office.edit(WINDOW, "compliance_windows: []", "m01.yaml")
+    office.commit()
+    assert office.apply() == 0
+
+
+def test_an_apply_of_other_manifests_makes_no_weakening_count(office: Office):
+    office.set(WAIVED)
+    office.edit(WINDOW, "compliance_windows: []", "m01.yaml")
+    office.commit()
+    assert office.run("apply", "--yes", PATH, "m02") == 0
+    git(office.folder, "commit", "-q", "--allow-empty", "-m", "nothing")
+    assert office.apply() == 5
+
+
 def test_a_tightened_rule_counts_for_the_change_that_tightens_it(office: Office):
     office.set("  limits: {changed_share: 0.1}\n")
     office.slow_down(2)

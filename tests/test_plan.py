@@ -699,6 +699,12 @@ def test_two_steps_of_one_object_are_one_changed_object():
     assert beyond([TIGHTER, WIDER, replace(WIDER, key=TIGHTER.key)], 20, shares) == ()
 
 
+def test_what_is_removed_because_of_a_hand_edit_is_no_retirement():
+    """It is held after that, and to refuse it would leave the hand's hours dialing."""
+    emptied = make_operation("9", action=Action.RETIRE, desired=None, base=make_body())
+    assert beyond([emptied], 20, {**ALL, "retired": 0.0}) == ()
+
+
 def test_a_share_of_29_percent_of_100_is_29():
     assert beyond([TIGHTER] * 29, 100, {**ALL, "changed": 0.29}) == ()
 

@@ -206,7 +206,7 @@ def test_many_creations_are_a_line_each():
     [
         (retire(), "remove the schedule of Campaign 1", Tone.REMOVE),
         (retire(platform_name=""), "remove the schedule of 1", Tone.REMOVE),
-        (refresh(), "stored as desired, but the dialer has not taken it", Tone.CHANGE),
+        (refresh(), "stored, but the dialer has not taken it", Tone.CHANGE),
         (create(), "Campaign 1", Tone.ADD),
         (update(), "dial_rate 25 → 20", Tone.CHANGE),
         (hold(), "Campaign 1", Tone.WARN),

@@ -150,16 +150,27 @@ def _stopped(before: Applied | None, hold: Record | None) -> Stopped:
     return Stopped(applied, was.found if was else None)
 
 
-def judged(records: Iterable[Record]) -> tuple[str, ...]:
+def applied_commits(records: Iterable[Record]) -> tuple[str, ...]:
     """Return the commits that an apply was about, the last one last.
 
     One that had something to do opened a run; one that had nothing to do left a note if it changed who judges, or if it took over what it
     found. An emergency stop applies no commit.
     """
+    return tuple(record.event.commit for record in records if _is_about_apply(record))
+
+
+def judged(records: Iterable[Record]) -> tuple[str, ...]:
+    """Return the commits among them that judge what comes after them (`Run.judges`)."""
     return tuple(
         record.event.commit
         for record in records
-        if (record.kind is RecordKind.OPEN and record.data.get("purpose", APPLY) == APPLY)
+        if _is_about_apply(record) and record.data.get("judges") is not False
+    )
+
+
+def _is_about_apply(record: Record) -> bool:
+    return (
+        (record.kind is RecordKind.OPEN and record.data.get("purpose", APPLY) == APPLY)
         or (record.kind is RecordKind.NOTE and record.data.get("judge") is True)
         or _is_found(record, None)
     )

@@ -92,6 +92,8 @@ class Run:
         id: unique: letters, digits, `.`, `_`, `-`, at most 64.
         clock: our clock, aware.
         provenance: who stands behind it.
+        judges: whether its commit judges the next change. One does not that weakens a rule for a change of its own which the rule refuses, or
+            of which only a part was planned.
     """
 
     tenant: str
@@ -99,6 +101,7 @@ class Run:
     id: str
     clock: Callable[[], datetime]
     provenance: Provenance
+    judges: bool = True
 
     def __post_init__(self) -> None:
         if not _RUN.fullmatch(self.id):
@@ -134,7 +137,8 @@ class Run:
                 "operations": operations,
                 "purpose": purpose,
                 "tool": _text(tool),
-            },
+            }
+            | self._no_judge(),
         )
 
     def intent(
@@ -282,6 +286,7 @@ class Run:
             "object": desired.kind,
             "target": desired.key,
             "timestamp": stamp(at),
+            **self._no_judge(),
         }
         body = desired.body or {}
         kept = data | {"body": dict(body if stored is None else stored)}
@@ -294,6 +299,9 @@ class Run:
         """Record that this run may send its creates from now on. A create that is left open without this was certainly not sent (`may_be_sent`)."""
         event = self.note("creates schedules from here on")
         return replace(event, data=_frozen({**event.data, "creating": True}))
+
+    def _no_judge(self) -> dict[str, bool]:
+        return {} if self.judges else {"judges": False}
 
     def judged(self, settings: Sequence[str]) -> Event:
         """Record an apply of this commit that had nothing to do: the commit judges the next change.

@@ -181,7 +181,7 @@ class Reader:
 
     def last_applied(self) -> str | None:
         """Return the commit that the last apply was about; an emergency stop applies none."""
-        commits = audit.judged(self.records())
+        commits = audit.applied_commits(self.records())
         return commits[-1] if commits else None
 
     def check(self) -> None:

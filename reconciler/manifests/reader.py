@@ -171,7 +171,7 @@ _FLOAT = re.compile(
     r"[-+]?((0|[1-9][0-9]{0,17})(\.[0-9]{0,18})?|\.[0-9]{1,18})([eE][-+]?[0-9]{1,2})?"
 )
 _LIKE_A_NUMBER = re.compile(
-    r"[-+]?(0[xob][0-9a-fA-F_]+|\.(inf|Inf|INF)|\.?[0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9]+)?)|\.(nan|NaN|NAN)"
+    r"[-+]?(0[xob][0-9a-fA-F_]+|\.(inf|Inf|INF)|(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?)|\.(nan|NaN|NAN)"
 )
 _SHOWN = 40
 """Characters of a scalar that a message repeats."""

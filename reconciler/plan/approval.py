@@ -155,22 +155,20 @@ def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = 
     if not _same_tenant(approval, plan):
         return Cut((), stale=tuple(sorted(key for key, _ in approval.operations.values())))
     covered = [_covered(operation, approval.operations) for operation in plan.operations]
-    run = tuple(operation for operation in covered if operation is not None)
-    settled = {*plan.unchanged, *(operation.key for operation in run)}
-    settled |= {
-        operation.key
-        for operation in plan.operations
-        if operation.action is Action.HELD
-        and operation.would is not None
-        and (operation.key, operation.live) in approval.operations.values()
-    }
-    held = {operation.key for operation in run if not operation.executable}
+    run = _with_first(plan, [operation for operation in covered if operation is not None])
     ready = _wanted(
         (operation for operation in run if operation.executable), tighten_only=tighten_only
     )
-    stale = tuple(key for key, _ in approval.operations.values() if key not in settled)
-    known = {*stale, *settled, *held}
-    strange = tuple(operation.name for operation in plan.executable if operation.key not in known)
+    stale = _stale(plan, approval.operations.values(), run)
+    runs = {operation.hash for operation in run}
+    answered = {*stale, *(each.key for each in run if not each.executable or each.reverts)}
+    strange = tuple(
+        dict.fromkeys(
+            operation.name
+            for operation in plan.executable
+            if operation.hash not in runs and operation.key not in answered
+        )
+    )
     narrows = any(
         operation.key in stale and operation.direction is Direction.TIGHTEN
         for operation in plan.operations
@@ -182,6 +180,40 @@ def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = 
         strange,
         tuple(operation.name for operation in behind),
     )
+
+
+def _with_first(plan: Plan, run: Sequence[Operation]) -> list[Operation]:
+    """Return operations without those that follow a first step on their object which is not among them."""
+    runs = {operation.hash for operation in run}
+    missing = {
+        operation.key
+        for operation in plan.executable
+        if operation.after is None and operation.hash not in runs
+    }
+    return [each for each in run if each.after is None or each.key not in missing]
+
+
+def _stale(
+    plan: Plan, approved: Iterable[tuple[str, Body | None]], run: Iterable[Operation]
+) -> tuple[str, ...]:
+    """Return the keys of approved operations that neither run nor were done already; of two steps the first one is done when the second is."""
+    steps: dict[str, list[Body | None]] = {}
+    for key, body in approved:
+        steps.setdefault(key, []).append(body)
+    lives: dict[str, Body | None] = {}
+    for operation in plan.operations:
+        lives.setdefault(operation.key, operation.live)
+    running = [(operation.key, operation.desired) for operation in run]
+    stale = []
+    for key, bodies in steps.items():
+        if key in plan.unchanged:
+            continue
+        done = max(
+            (n for n, body in enumerate(bodies) if key in lives and body == lives[key]), default=-1
+        )
+        if any((key, body) not in running for body in bodies[done + 1 :]):
+            stale.append(key)
+    return tuple(stale)
 
 
 def _wanted(operations: Iterable[Operation], *, tighten_only: bool) -> tuple[Operation, ...]:
@@ -233,7 +265,9 @@ def beyond(
     moved = [operation for operation in operations if operation.action is not Action.CREATE]
     counts = {
         "changed": len({operation.key for operation in moved}),  # one object may take two steps
-        "retired": sum(operation.action is Action.RETIRE for operation in moved),
+        "retired": sum(  # one with a base takes back what a hand did, and is held after it
+            operation.action is Action.RETIRE and operation.base is None for operation in moved
+        ),
         "loosened": sum(operation.direction.widens for operation in moved),
     }
     total = max(total, 1)

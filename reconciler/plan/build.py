@@ -14,6 +14,7 @@ from reconciler.plan.base import Base, canonical_base, fields_moved_by, moved_by
 from reconciler.plan.holds import folder_of, merged
 from reconciler.plan.judge import Judge
 from reconciler.plan.values import Action, Operation, Origin, Plan, state_hash
+from reconciler.policies import running
 from reconciler.policies.base import Finding, Level
 
 
@@ -73,6 +74,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         operations += (
             _refused_at_large(_judged(part, blocking.get(key, ())), at_large) for part in each
         )
+    findings = _that_count(findings, operations)
     named = {wanted.key for wanted in wanted_all}
     unmanaged = sorted(
         key for key in snapshot.objects if key not in named and _stands(snapshot, key)
@@ -92,6 +94,21 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
             sorted({name for live in snapshot.objects.values() for name in live.unknown})
         ),
     )
+
+
+def _that_count(findings: Sequence[Finding], operations: Iterable[Operation]) -> list[Finding]:
+    """Return the findings without those on a widening that acts at once, where all of that widening is held."""
+    held, widened = set(), set()
+    for operation in operations:
+        if operation.action is Action.HELD and operation.would is not None:
+            held.add(operation.key)
+        elif operation.direction.widens:
+            widened.add(operation.key)
+    return [
+        finding
+        for finding in findings
+        if finding.rule != running.ID or finding.key not in held - widened
+    ]
 
 
 def _total(desired: Iterable[Desired], snapshot: Snapshot, base: Mapping[str, Base]) -> int:

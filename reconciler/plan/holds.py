@@ -46,14 +46,17 @@ def merged(
     if applied is None:
         return (operation,)
     if seen is None:
-        return (_removed(operation, base, applied, asked=asked),)
+        return _absent(operation, live, base, kind, asked=asked)
     found = merge(applied, seen, desired, kind)
     kept = _normalised(base, live, seen, desired, kind)
     if asked and (found.held or kept):
         return (_whole(operation),)
     if kept and found.store == {**seen, **_again(desired, kept, found)}:
         return (_unlike(operation, applied, seen, found, kept),)
-    return (*_steps(operation, live, applied, found, kind), *_rest(operation, applied, seen, found))
+    return (
+        *_steps(operation, live, (base, applied), found, kind),
+        *_rest(operation, applied, seen, found, kind),
+    )
 
 
 def _why_absent(base: Base) -> str:
@@ -62,13 +65,31 @@ def _why_absent(base: Base) -> str:
     return _UNSURE if base.unsure else _EMPTIED if base.emptied else _REMOVED
 
 
-def _removed(operation: Operation, base: Base, applied: Body, *, asked: bool) -> Operation:
-    """Return an object whose schedule is gone: held until somebody asks for it again."""
-    if base.stopped is not None and operation.desired != applied:
-        return operation
+def _absent(
+    operation: Operation, live: Live, base: Base, kind: Kind, *, asked: bool
+) -> tuple[Operation, ...]:
+    """Return an object whose schedule is gone: held until somebody asks for it again, and silenced where an older one still dials."""
+    desired, applied = operation.desired, base.body
+    decided = base.emptied and applied and desired and kind.hours(applied) != kind.hours(desired)
+    if decided:  # hand and manifest had no hour in common, and a commit has changed the manifest's
+        return (operation,)
     if asked:
-        return _whole(operation)
-    return _held(operation, _why_absent(base), keep=_TOMBSTONE)
+        return (_whole(operation),)
+    rest = _held(operation, _why_absent(base), keep=_TOMBSTONE)
+    if live.active_id is None:
+        return (rest,)
+    silence = replace(
+        operation,
+        action=Action.RETIRE,
+        desired=None,
+        fields=(),
+        direction=Direction.TIGHTEN,
+        base=base.body,
+        notes=(
+            "no schedule is stored, and an older one still dials: the dialer is told to let go",
+        ),
+    )
+    return (silence, rest)
 
 
 def _normalised(base: Base, live: Live, seen: Body, desired: Body, kind: Kind) -> tuple[str, ...]:
@@ -113,14 +134,20 @@ def _compared(base: Base, live: Body | None) -> tuple[Body | None, Body | None]:
 
 
 def _steps(
-    operation: Operation, live: Live, applied: Body, found: Merged, kind: Kind
+    operation: Operation, live: Live, past: tuple[Base, Body], found: Merged, kind: Kind
 ) -> tuple[Operation, ...]:
-    """Return what may run: one step, or two where taking back what a hand widened must not wait for what git widens."""
+    """Return what may run: one step, or two where taking back what a hand widened must not wait for what git widens.
+
+    What is stored as it should be and does not dial yet is refreshed. A value that cannot be read cannot be stored again
+    either, so then there is one step.
+    """
+    base, applied = past
     desired, notes = operation.desired, _notes(operation, found)
     first: tuple[Operation, ...] = ()
     whole = _step(operation, live, found.store, kind, notes)
     taken_back = _step(operation, live, found.meet, kind, ())
-    if whole.direction.widens and taken_back.direction is Direction.TIGHTEN:
+    readable = not any(_is_unreadable(desired or {}, name, kind) for name in found.unknown)
+    if readable and whole.direction.widens and taken_back.direction is Direction.TIGHTEN:
         first = (replace(taken_back, base=applied),)
         whole = replace(
             _step(replace(operation, live=found.meet), None, found.store, kind, notes),
@@ -128,17 +155,44 @@ def _steps(
             after=operation.live_hash,
         )
     if whole.desired == whole.live:
-        return first
+        if first or live.settled:
+            return first
+        ours = base.stored_id is not None and base.stored_id == live.stored_id
+        whole = replace(
+            whole,
+            action=Action.REFRESH if whole.desired is not None else Action.RETIRE,
+            direction=base.direction if ours else Direction.LOOSEN,
+        )
     return (*first, replace(whole, base=None if whole.desired == desired else desired))
 
 
-def _rest(operation: Operation, applied: Body, seen: Body, found: Merged) -> tuple[Operation, ...]:
+def _is_unreadable(desired: Body, name: str, kind: Kind) -> bool:
+    """Return whether a field is unknown because of its live value, not because nobody can judge the field at all."""
+    try:
+        kind.rules[name](desired, desired, name)
+    except effect.UNREADABLE:
+        return False
+    return True
+
+
+def _rest(
+    operation: Operation, applied: Body, seen: Body, found: Merged, kind: Kind
+) -> tuple[Operation, ...]:
     """Return what is held: from what will be stored to desired."""
     if not found.held:
         return ()
     fields = diff.explain(found.store, operation.desired) if found.store else ()
     rest = replace(operation, fields=fields, direction=Direction.LOOSEN)
-    return (_held(rest, _narrowed(applied, seen, found.held), keep=_import(operation)),)
+    keep = _import(operation) if _fits(seen, kind) else "leave it as it is"
+    return (_held(rest, _narrowed(applied, seen, found.held), keep=keep),)
+
+
+def _fits(body: Body, kind: Kind) -> bool:
+    """Return whether a manifest can say what is stored: a closed day, for one, stands in no manifest."""
+    try:
+        return kind.storable(body) == body
+    except effect.UNREADABLE:
+        return True
 
 
 def _step(

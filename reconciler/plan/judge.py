@@ -59,6 +59,8 @@ class Judge:
         repointed: the id that a manifest named before, by the one that it names now.
         moved: whether HEAD would judge the next change otherwise than the base would, or nothing was ever applied.
         recorded: whether the ledger holds an apply of HEAD already; if not, only one makes HEAD judge the next change.
+        changed: files of manifests that changed since the base.
+        shared: whether the profiles that manifests share changed since the base.
         notes: for people: other changes of settings that matter, and why the base's own word could not be had.
     """
 
@@ -70,6 +72,8 @@ class Judge:
     repointed: Mapping[str, str] = field(default_factory=dict)
     moved: bool = False
     recorded: bool = False
+    changed: frozenset[str] = field(default=frozenset(), compare=False)
+    shared: bool = field(default=False, compare=False)
     notes: tuple[str, ...] = ()
 
     @property

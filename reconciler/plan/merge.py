@@ -72,8 +72,9 @@ def merge(base: Body, live: Body, desired: Body, kind: Kind) -> Merged:
             held += [name] if least != wanted else []
     if disjoint:
         return Merged(None, None, tuple(held), tuple(unknown))
-    least = _storable(meet, live, kind)
-    return Merged(least, least and _storable(store, desired, kind), tuple(held), tuple(unknown))
+    back = _storable(meet, live, kind)
+    kept = store if store in (live, desired) else back and _storable(store, desired, kind)
+    return Merged(back, kept, tuple(held), tuple(unknown))
 
 
 def _put(body: dict[str, object], name: str, value: object) -> None:
@@ -85,4 +86,9 @@ def _put(body: dict[str, object], name: str, value: object) -> None:
 
 def _storable(body: Body, known: Body, kind: Kind) -> Body | None:
     """Return the body as the platform can hold it. One that it holds, or that a manifest names, needs no look."""
-    return body if body == known else kind.storable(body)
+    if body == known:
+        return body
+    try:
+        return kind.storable(body)
+    except effect.UNREADABLE:  # a value that nobody can read is no reason to store less
+        return body

@@ -176,7 +176,7 @@ def _summary(operation: Operation, *, in_full: bool) -> tuple[str, tuple[str, ..
                 f"{name} {value(item)}" for name, item in body.items() if item != operation.key
             )
         case Action.REFRESH:
-            return "stored as desired, but the dialer has not taken it", ()
+            return "stored, but the dialer has not taken it", ()
         case Action.RETIRE:
             return f"remove the schedule of {operation.platform_name or operation.key}", ()
         case _:

@@ -132,7 +132,7 @@ _SAMPLES: Mapping[str, tuple[str, dict[str, Any] | None]] = {
 _LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "dnc-au": ("Do Not Call Register", "ACTIVE", ("1004",)),
     "dnc-gb": ("Telephone Preference Service", "ACTIVE", ("1002",)),
-    "dnc-internal": ("Internal suppression", "ACTIVE", ("1001", "1002", "1003", "1006")),
+    "dnc-internal": ("Internal suppression", "ACTIVE", ("1001", "1002", "1003", "1006", "2002")),
     "dnc-old": ("Suppression 2019", "INACTIVE", ()),
     "dnc-partner": ("Partner suppression", "SYNCING", ("2002",)),
     "dnc-us": ("National Do Not Call Registry", "ACTIVE", ("1001", "1003", "1005", "1006", "2001")),

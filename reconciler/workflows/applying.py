@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -235,11 +235,15 @@ class _Run:
         _within_limits(plan, cut.run)
         if not self.asked.ask:
             confirm(changes.of_plan(plan, exit_code=0, notes=notes))
-        notes = (*notes, *_held(cut, plan))
+        notes = (*notes, *_held(cut, plan), *_left(cut, plan, tighten_only=self.asked.tighten_only))
+        if not _may_judge(plan, self.asked.names):
+            run = replace(run, judges=False)
+            notes = (*notes, _NO_JUDGE)
         found = self._found(plan, run)
         if not cut.run:
             code = exit_code(plan, cut, ())
-            if plan.judge.pending:
+            refused = plan.refused and not plan.judge.recorded
+            if run.judges and (plan.judge.pending or refused):
                 found.append(run.judged([each.setting for each in plan.judge.weakenings]))
             if code != STALE:  # what is found makes its commit the one that was applied, too
                 ledger.append(found)
@@ -316,6 +320,33 @@ def _within_limits(plan: Plan, operations: Sequence[Operation]) -> None:
     beyond = planning.beyond(plan, operations)
     if beyond:
         raise Refused("; ".join(beyond))
+
+
+_NO_JUDGE: Final = "what this commit weakens stays without effect: apply a commit that holds nothing but the weakening, with no names, before the change that needs it"
+
+
+def _may_judge(plan: Plan, names: Sequence[str]) -> bool:
+    """Return whether a commit may judge the next change once it was applied.
+
+    One that weakens a rule for a change of its own, which that rule refuses now, may not: else an empty commit after it would
+    pass the change. Nor may one that weakens a rule and of which only a part is planned.
+    """
+    judge = plan.judge
+    if not judge.weakenings:
+        return True
+    refused = (each for each in plan.operations if each.blocked and each.action is not Action.HELD)
+    own = any(
+        each.direction.widens and (judge.shared or each.place.file in judge.changed)
+        for each in refused
+    )
+    return not names and not own
+
+
+def _left(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
+    """Return what must be said of what `--tighten-only` leaves undone."""
+    runs = {operation.hash for operation in cut.run}
+    left = dict.fromkeys(each.name for each in plan.executable if each.hash not in runs)
+    return (f"left by --tighten-only: {', '.join(left)}",) if tighten_only and left else ()
 
 
 def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:

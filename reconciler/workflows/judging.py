@@ -57,12 +57,14 @@ class _Base:
     Attributes:
         tenant: its `tenant.yaml`; `None` where nothing was ever applied.
         claims: of its manifests that changed since, or are gone.
+        changed: files of manifests that changed since.
         moved: whether the claims of HEAD's manifests are others.
         notes: what of it could not be read, for people.
     """
 
     tenant: Tenant | None = None
     claims: tuple[Claim, ...] = ()
+    changed: frozenset[str] = frozenset()
     moved: bool = False
     notes: tuple[str, ...] = ()
 
@@ -79,6 +81,8 @@ def _against(session: Session, commit: str | None, at: datetime) -> Judge:
         weakenings=(*found.weakenings, *placed),
         names=found.names,
         repointed=found.repointed,
+        changed=base.changed,
+        shared=tenant.spec.profiles != head.spec.profiles,
         moved=base.tenant is None or base.moved or judges_otherwise(tenant, head),
         notes=(*base.notes, *other_changes(tenant, head)),
     )
@@ -142,7 +146,7 @@ def _claimed(git: Git, folder: Folder, commit: str) -> _Base:
     shown = {*files.values()}
     now = {_identity(each.claim) for each in folder.desired if each.place.file in shown}
     moved = now != {_identity(each) for each in found}
-    return _Base(claims=tuple(found), moved=moved, notes=tuple(notes))
+    return _Base(claims=tuple(found), changed=frozenset(shown), moved=moved, notes=tuple(notes))
 
 
 def _identity(claim: Claim) -> tuple[str, str, str | None]:

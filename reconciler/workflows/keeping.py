@@ -20,7 +20,7 @@ ORIGIN: Final = "origin"
 ALONE: Final = "there is no git remote: this clone alone keeps the audit records and the lock, and no other clone knows of either"
 UNMIRRORED: Final = (
     "audit.mirror is off in tenant.yaml: no mirror branch anchors the audit records, so a rollback of them shows only to who noted their"
-    " head down (`reconcile audit verify --expect-head`)"
+    " head down (`reconcile audit verify PATH --expect-head`)"
 )
 
 

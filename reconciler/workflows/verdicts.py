@@ -81,6 +81,6 @@ def _advice(found: Verdict) -> tuple[str, ...]:
         )
     if found.head is not None and not found.defects:
         notes.append(
-            f"note the head down; next time: reconcile audit verify --expect-head {found.head}"
+            f"note the head down; next time: reconcile audit verify PATH --expect-head {found.head}"
         )
     return tuple(notes)

@@ -37,6 +37,14 @@ Ground = Campaigns | Skills
 """What is crashed over: one API each."""
 
 
+class _Bare(Git):
+    """The shared repository itself, which has no work tree: only a test looks into it."""
+
+    @property
+    def git_dir(self) -> Path:
+        return self.root
+
+
 @dataclass
 class Bench:
     """See the module. One case at a time: `prepare`, then `apply` as often as needed."""
@@ -108,7 +116,7 @@ class Bench:
 
     def ledger(self) -> Ledger:
         """Return the remote's own ledger, as it is now."""
-        there = Git(self.remote, environ=ENVIRON)
+        there = _Bare(self.remote, environ=ENVIRON)
         return Ledger.open(there, TENANT, clock=fasttime.clock(self.epoch))
 
     def intended(self) -> set[str]:

@@ -404,7 +404,7 @@ def test_what_is_read_back_as_something_else_is_no_success(answer):
         (make_reply({"generalSettings": raw | {"maximumRatio": answer}}),),
     ]
     slower = make_skill_body(maximum_ratio=1.0)
-    with pytest.raises(PartlyWritten, match="maximum_ratio was taken and is read back as"):
+    with pytest.raises(PartlyWritten, match=r"maximum_ratio was sent as 1\.0 and is stored as"):
         converse(pc.write("4001", slower, token="t", live=live), *rounds)
 
 

@@ -149,7 +149,10 @@ def _slots(items: Iterable[Mapping[str, Any]]) -> Slots:
 
 
 def _hour(value: object) -> int:
-    return int(effect.number(value)) * 60
+    hour = effect.number(value)
+    if hour != int(hour):
+        raise ValueError(f"no whole hour: {value!r}")
+    return int(hour) * 60
 
 
 def _of_slots(slots: Slots) -> list[dict[str, Any]]:
