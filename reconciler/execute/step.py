@@ -319,6 +319,8 @@ class Step:
         while True:
             live = await self.to.lookout.see(self.operation.key)
             self.to.checkpoint("verify:seen")
+            if self._compared(live).failure is not None:
+                live = await self._read()  # a list may lag behind
             failure, said = self._compared(live)
             if failure is not None:
                 return self._end(failure, said)

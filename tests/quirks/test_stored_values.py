@@ -1,7 +1,8 @@
-"""What a platform stores wider than it was sent does not dial."""
+"""What a platform stores wider than it was sent does not dial, and a list that lags behind is no failure."""
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -109,3 +110,28 @@ def test_an_answer_without_the_body_is_read_back_before_a_widening_dials(started
     rate(lived, "1001", 3.456)
     assert lived.desk.run("apply", "--yes", TENANT).code == 3
     assert lived.platform.active("1001")["dial_rate"] == 3.0
+
+
+def test_a_list_that_lags_behind_is_nobodys_change(started, monkeypatch):
+    lived = started
+    keys = ("1001", "1002", "1003", "1005", "1006", "1007", "1008", "1009")
+    before = copy.deepcopy(lived.platform.objects)
+    listed, lags = lived.platform._campaigns, []
+
+    def lagging(request):
+        wrote = any(line.what == "REFRESH" for line in lived.platform.journal)
+        if not wrote or lags:
+            return listed(request)
+        lags.append(request)
+        now, lived.platform.objects = lived.platform.objects, before
+        try:
+            return listed(request)
+        finally:
+            lived.platform.objects = now
+
+    monkeypatch.setattr(lived.platform, "_campaigns", lagging)
+    for key in keys:
+        rate(lived, key, 2.0)
+    ran = lived.desk.run("apply", "--yes", TENANT)
+    assert len(lags) == 1
+    assert ran.code == 0, ran.out
