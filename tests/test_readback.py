@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from reconciler import client
-from reconciler.execute.readback import compare
+from reconciler.execute.readback import compare, is_beyond
 from reconciler.plan import Action, Base, Result
 from tests.changed_answers import changing
 from tests.engine import engine
@@ -125,16 +126,46 @@ def test_a_value_that_comes_back_narrower_or_the_same_is_done_and_not_written_ag
         assert (again.action, again.desired) == (Action.UPDATE, SENT)
 
 
-def test_a_value_that_comes_back_wider_is_a_failure_and_planned_again(monkeypatch):
+def test_a_value_that_comes_back_wider_is_not_activated_and_planned_again(monkeypatch):
     normalising(monkeypatch, dial_rate=2.46)
     wanted = make_desired("1001", body=SENT)
     with engine({"1001": BEFORE}) as bench:
         outcome, base = applied(bench, wanted)
-        assert (outcome.result, outcome.wrote, outcome.done) == (Result.NOT_AS_SENT, True, False)
+        assert (outcome.result, outcome.code) == (Result.STORED_NOT_ACTIVE, 1)
+        asyncio.run(bench.ticker.sleep(60))
+        held = bench.world.campaign("1001")
+        assert held["active_id"] != held["schedule_id"]
         assert "`dial_rate` was sent as 2.456 and is stored as 2.46" in outcome.message
         assert "somebody else" not in outcome.message
         (row,) = bench.plan([wanted], base=base).operations
         assert (row.action, row.desired) == (Action.UPDATE, SENT)
+
+
+def test_a_narrowing_that_comes_back_wider_than_sent_is_active_and_a_failure(monkeypatch):
+    normalising(monkeypatch, dial_rate=2.46)
+    with engine({"1001": make_body(dial_rate=5.0)}) as bench:
+        outcome, _ = applied(bench, make_desired("1001", body=SENT))
+        assert (outcome.result, outcome.wrote, outcome.done) == (Result.NOT_AS_SENT, True, False)
+        asyncio.run(bench.ticker.sleep(60))  # the dialer takes it after the refresh
+        held = bench.world.campaign("1001")
+        assert held["active_id"] == held["schedule_id"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "dials", "beyond"),
+    [
+        (2.46, 2.0, True),
+        (2.46, None, True),
+        (2.46, 2.46, False),
+        (2.46, 5.0, False),
+        (2.45, 2.0, False),
+        (2.45, None, False),
+        ("2.46 cps", 5.0, True),
+    ],
+)
+def test_beyond_is_what_is_wider_than_sent_and_than_what_dials(rate, dials, beyond):
+    now = None if dials is None else make_body(dial_rate=dials)
+    assert is_beyond(SENT | {"dial_rate": rate}, SENT, now, KIND) is beyond
 
 
 def test_a_hand_that_narrows_besides_is_held_in_its_own_words(monkeypatch):

@@ -244,11 +244,19 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a write left behind: the platform's id (`None` after a removal), the new version, the instant as it wrote it."""
+    """What a write left behind.
+
+    Attributes:
+        id: the platform's; `None` after a removal.
+        version: the new one.
+        at: when, as the platform wrote it.
+        body: what the platform's answer says that it stored; `None` when the answer does not say.
+    """
 
     id: str | None
     version: str | None = None
     at: str | None = None
+    body: Body | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def compare(operation: Operation, now: Body | None, kind: Kind, *, ours: bool) -
         return Verdict(None)
     if now is None or sent is None:
         return _whole(operation, now)
-    values = _both(sent, now)
+    values = both_values(sent, now)
     if ours:
         changed = effect.direction(sent, now, kind.rules)
         if changed.widens:
@@ -54,6 +54,29 @@ def compare(operation: Operation, now: Body | None, kind: Kind, *, ours: bool) -
     return Verdict(Result.NOT_AS_SENT, f"{values}, as it was before the write")
 
 
+def is_beyond(stored: Body, sent: Body, dials: Body | None, kind: Kind) -> bool:
+    """Return whether a field of what was stored is wider than what was sent and wider than what dials.
+
+    What is wider than it was sent, but no wider than what dials, is better active than not.
+
+    Args:
+        stored: the canonical body that the platform made of ours.
+        sent: ours.
+        dials: the canonical body that dials now; `None` when nothing does, or nobody knows.
+        kind: of the object.
+    """
+    return any(
+        _is_wider(name, sent, stored, kind)
+        and (dials is None or _is_wider(name, dials, stored, kind))
+        for name in diff.moved(sent, stored)
+    )
+
+
+def _is_wider(name: str, than: Body, body: Body, kind: Kind) -> bool:
+    same = name in than and name in body and than[name] == body[name]
+    return not same and effect.of_field(name, than, body, kind.rules).widens
+
+
 def _whole(operation: Operation, now: Body | None) -> Verdict:
     """Compare a write of which either side is no schedule at all."""
     sent = "the removal" if operation.desired is None else "the schedule"
@@ -65,7 +88,8 @@ def _whole(operation: Operation, now: Body | None) -> Verdict:
     )
 
 
-def _both(sent: Body, now: Body) -> str:
+def both_values(sent: Body, now: Body) -> str:
+    """Return each field that is not stored as it was sent, with both values, for a message."""
     found = diff.explain(sent, now)
     said = [
         f"`{safe(each.path)}` was sent as {_text(each.live)} and is stored as {_text(each.desired)}"

@@ -91,6 +91,7 @@ class Step:
         self.wrote = False
         self.confirmed = False
         self.stored: Stored | None = None
+        self.dials: Body | None = None
         self.uncertain = False
         self._resting = False
 
@@ -141,6 +142,7 @@ class Step:
     async def _store(self) -> None:
         """Make the platform hold what is desired, exactly once as far as anyone can tell."""
         live = await self._before()
+        self.dials = self._held_by(live) if live.settled else None
         if self.operation.action is Action.REFRESH or (
             self.operation.desired is None and live.stored is None
         ):
@@ -241,7 +243,7 @@ class Step:
     def _confirm(self, live: Live) -> None:
         self.wrote = self.confirmed = True
         self.uncertain = False
-        self.stored = Stored(live.stored_id, live.version, live.stored_at)
+        self.stored = Stored(live.stored_id, live.version, live.stored_at, live.stored)
 
     def _holds(self, live: Live) -> bool:
         return self._held_by(live) == self.operation.desired
@@ -260,6 +262,8 @@ class Step:
         """Have the dialer take it, wait until it has, and compare what is read back with what was desired."""
         until = self.to.monotonic() + self.to.options.wait_s
         if self.to.dialect.CAPABILITIES.activation:
+            if (said := await self._beyond()) is not None:
+                return self._end(Result.STORED_NOT_ACTIVE, said, code=ReconcileError.exit_code)
             reason = await self._refresh(until)
             if reason is not None:
                 return self._end(
@@ -267,6 +271,22 @@ class Step:
                     f"stored, not active: {reason}; the next apply finishes it",
                 )
         return await self._verify(max(until, self.to.monotonic() + ACTIVATION_S))
+
+    async def _beyond(self) -> str | None:
+        """Return why what was stored must not dial: the platform made something wider of it. `None`: it did not."""
+        sent = self.operation.desired
+        if sent is None or self.stored is None:
+            return None
+        stored = self.stored.body
+        if stored is None and self.operation.direction.widens:
+            live = await self._read()
+            stored = live.stored if self._is_ours(live) else None
+        if stored is None:
+            return None
+        now = self.kind.canonical(stored)
+        if not readback.is_beyond(now, sent, self.dials, self.kind):
+            return None
+        return f"stored, not active: {readback.both_values(sent, now)}, which may dial more than was sent and is not activated; write a value that the platform keeps"
 
     async def _refresh(self, until: float) -> str | None:
         """Return why the dialer would not take it within the wait, or `None` when it will."""
@@ -299,9 +319,9 @@ class Step:
         while True:
             live = await self.to.lookout.see(self.operation.key)
             self.to.checkpoint("verify:seen")
-            failure, said = readback.compare(
-                self.operation, self._held_by(live), self.kind, ours=self._is_ours(live)
-            )
+            if self._compared(live).failure is not None:
+                live = await self._read()  # a list may lag behind
+            failure, said = self._compared(live)
             if failure is not None:
                 return self._end(failure, said)
             if live.settled:
@@ -313,6 +333,10 @@ class Step:
                 )
             await self.to.pause(pause)
             pause = min(pause * 2, LAST_POLL_S)
+
+    def _compared(self, live: Live) -> readback.Verdict:
+        now, ours = self._held_by(live), self._is_ours(live)
+        return readback.compare(self.operation, now, self.kind, ours=ours)
 
     def _done(self, live: Live, said: str) -> Outcome:
         result = Result.CONFIRMED if self.confirmed else _STORED_AS[self.operation.action]
@@ -333,7 +357,7 @@ class Step:
     async def _read(self) -> Live:
         return await self.to.platform.run(self.to.dialect.read_one(self.operation.key))
 
-    def _end(self, result: Result, message: str) -> Outcome:
+    def _end(self, result: Result, message: str, *, code: int = 0) -> Outcome:
         stored = self.stored or Stored(None)
         span = instants.since(self.begun, self.to.platform)
         return Outcome(
@@ -344,4 +368,5 @@ class Step:
             stored_at=instants.believed(span, stored.at),
             tries=self.tries,
             wrote=self.wrote,
+            code=code,
         )

@@ -32,6 +32,7 @@ from reconciler.dialects.campaigns.kind import KINDS
 from reconciler.dialects.campaigns.reading import (
     lists_page,
     path,
+    plain,
     read,
     read_limits,
     read_one,
@@ -40,6 +41,7 @@ from reconciler.dialects.campaigns.reading import (
 )
 from reconciler.errors import ApiError, UncertainWrite
 from reconciler.models import Body
+from reconciler.models.campaign import MANAGED
 
 __all__ = [
     "CAPABILITIES",
@@ -122,14 +124,15 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
 
 
 def _stored(call: Call, reply: Reply) -> Stored:
-    """Return what a 201 says was stored. One that cannot be read may have stored it all the same."""
+    """Return what a 201 says was stored. One that cannot be read may have stored it all the same; one that leaves fields out tells no body."""
     try:
         answer = Answer(call, reply)
         stored = answer.id(answer.body, "id")
         at = answer.text(answer.body, "updated_at")
     except ApiError as error:
         raise UncertainWrite(error.status, error.where, error.reasons) from None
-    return Stored(stored, reply.headers.get("etag"), at)
+    body = plain(answer.body) if answer.body.keys() >= MANAGED else None
+    return Stored(stored, reply.headers.get("etag"), at, body)
 
 
 def _condition(live: Live) -> dict[str, str]:

@@ -172,7 +172,7 @@ _SCALARS: Final[tuple[tuple[str, tuple[type, ...], Callable[[object], object]], 
 _HOURS: Final = tuple((name, (int, float), scalars.whole) for name in ("start_hour", "end_hour"))
 
 
-def _plain(stored: Row) -> Row:
+def plain(stored: Row) -> Row:
     """Return a stored schedule with each scalar in its own type: some servers write numbers and truth values as text.
 
     What cannot be read stays as it came, and so counts as a difference that nobody can judge.
@@ -212,7 +212,7 @@ def _live(
         key=key,
         name=answer.text(campaign, "name") or "",
         running=answer.text(campaign, "status") == "RUNNING",
-        stored=None if schedule is None else _plain(schedule),
+        stored=None if schedule is None else plain(schedule),
         version=etag,
         stored_id=None if schedule is None else answer.id(stored, "id"),
         active_id=None if active is None else answer.id(dialer, "active_schedule_id"),
