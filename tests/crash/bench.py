@@ -38,11 +38,12 @@ Ground = Campaigns | Skills
 
 
 class _Bare(Git):
-    """The shared repository itself, which has no work tree: only a test looks into it."""
+    """The repository that keeps the records, which may have no work tree: only a test looks into such a one."""
 
     @property
     def git_dir(self) -> Path:
-        return self.root
+        mark = self.root / ".git"
+        return mark if mark.exists() else self.root
 
 
 @dataclass
