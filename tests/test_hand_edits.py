@@ -128,9 +128,17 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     ("point", "nth"),
     [
-        ("intents:recorded", 1),
-        *((point, nth) for nth in (1, 2) for point in ("write:before", "write:answered")),
-        *((point, nth) for nth in (1, 2) for point in ("refresh:before", "outcome:told")),
+        ("write:before", 1),
+        ("write:answered", 1),
+        ("write:before", 2),
+        *(
+            pytest.param(*each, marks=pytest.mark.long)
+            for each in (
+                ("intents:recorded", 1),
+                ("write:answered", 2),
+                *((point, nth) for nth in (1, 2) for point in ("refresh:before", "outcome:told")),
+            )
+        ),
     ],
 )
 def test_a_run_that_dies_between_the_two_steps_is_finished_by_the_next(

@@ -212,19 +212,19 @@ def _holding(live: Live, body) -> Live:
     return live.__class__(live.key, live.name, stored=body, stored_id=id_, active_id=id_)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(campaign_triples)
 def test_a_merged_campaign_is_never_wider_than_it_may_be(triple):
     holds_the_laws(KIND, campaign_calls, *triple)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(skill_triples)
 def test_a_merged_skill_is_never_wider_than_it_may_be(triple):
     holds_the_laws(SKILL, skill_calls, *triple)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(campaign_triples)
 def test_a_plan_after_an_apply_of_campaigns_has_nothing_but_what_is_held(triple):
     base, live, desired = triple
@@ -233,7 +233,7 @@ def test_a_plan_after_an_apply_of_campaigns_has_nothing_but_what_is_held(triple)
         assert campaign_calls(stored) <= campaign_calls(live) & campaign_calls(desired)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(skill_triples)
 def test_a_plan_after_an_apply_of_skills_has_nothing_but_what_is_held(triple):
     base, live, desired = triple

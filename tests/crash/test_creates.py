@@ -11,7 +11,13 @@ from tests.crash.test_matrix import Case, play
 FAULT = "429 with seconds"
 
 
-@pytest.mark.parametrize("server", Campaigns.SERVERS)
+@pytest.mark.parametrize(
+    "server",
+    [
+        each if n == 0 else pytest.param(each, marks=pytest.mark.long)
+        for n, each in enumerate(Campaigns.SERVERS)
+    ],
+)
 def test_a_create_that_was_not_sent_before_the_crash_is_held_and_one_that_was_is_confirmed(
     bench: Bench, server: str
 ) -> None:

@@ -30,7 +30,7 @@ SHARED = {"bom", "header-case", "html-as-json", "rate-bursts", "retry-after-date
 ALONE: list[Case] = [(api, (quirk,)) for quirk, apis in QUIRKS.items() for api in apis]
 CUT = [(api, quirks) for api, quirks in ALONE if not SHARED.intersection(quirks) or api == BOTH[0]]
 HONEST: list[Case] = [(api, ()) for api in BOTH]
-SEEDS = 6
+SEEDS = 3
 LONG_SEEDS = 150
 
 
