@@ -172,6 +172,14 @@ def test_a_run_that_dies_between_the_two_steps_is_finished_by_the_next(
     assert ledger(desk.folder).open_intents() == ()
 
 
+def move_to_the_night(server: sandbox.World) -> dict[str, Any]:
+    """Store hours by hand that share none with the manifest's; return the manifest's window."""
+    window: dict[str, Any] = stored(server)[WINDOWS][0]
+    night = {**window, "start_hour": window["end_hour"], "end_hour": 23}
+    by_hand(server, KEY, compliance_windows=[night])
+    return window
+
+
 def active(server: sandbox.World) -> dict[str, Any] | None:
     return server.active_history(KEY)[-1][1]
 
@@ -193,12 +201,7 @@ def test_a_take_back_that_waits_for_a_locked_dialer_is_finished_by_the_next_appl
 def test_a_removal_that_waits_for_a_locked_dialer_is_finished_by_the_next_apply(
     desk: Desk, server: sandbox.World
 ) -> None:
-    (window, *_) = stored(server)[WINDOWS]
-    by_hand(
-        server,
-        KEY,
-        compliance_windows=[{**window, "start_hour": window["end_hour"], "end_hour": 23}],
-    )
+    move_to_the_night(server)
     server.faults.add(f"locked:{KEY}:times=1")
     assert apply(desk, "--wait", "0") == 75
     assert not silent(server, KEY)
@@ -220,12 +223,7 @@ def test_what_a_hand_stored_without_a_refresh_does_not_leave_a_wider_one_dialing
 def test_a_commit_that_changes_the_hours_ends_a_removal_for_want_of_common_ones(
     desk: Desk, server: sandbox.World
 ) -> None:
-    (window, *_) = stored(server)[WINDOWS]
-    by_hand(
-        server,
-        KEY,
-        compliance_windows=[{**window, "start_hour": window["end_hour"], "end_hour": 23}],
-    )
+    window = move_to_the_night(server)
     assert apply(desk) == 0
     assert silent(server, KEY)
     desk.edit("start_hour: 9, end_hour: 20", "start_hour: 18, end_hour: 20", FILE)

@@ -143,8 +143,9 @@ class Cut:
 def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = False) -> Cut:
     """Return what of a plan may run: only what was approved; what was approved and no longer derives is stale.
 
-    What was approved and is already so is neither, also where more of the object is held: an earlier run did it. What an earlier run stored and the dialer has not taken is finished
-    under the same approval: it was approved as a whole. Nothing is widened while a narrowing that was approved with it is stale and still wanted.
+    An approved operation that an earlier run carried out is neither run nor stale. A schedule that an earlier run stored and
+    the dialer has not taken is refreshed under the same approval. The second step of an object does not run without its first
+    step. Nothing is widened while a narrowing that was approved with it is stale and still wanted.
     """
     if approval is None:
         return Cut(_wanted(plan.executable, tighten_only=tighten_only))
