@@ -267,7 +267,8 @@ def test_the_pull_request_recorded_is_the_one_whose_merge_this_is():
     env = ENV | {"EARLIER": "{}"}
     found = SCRIPT.review(Api([pull(4), pull(5, **merged), pull(6, merged_at="2027-03-01")]), env)
     assert (found["pull_request"], found["reviewed_head"]) == ("5", HEAD)
-    for pulls in ([], [pull(4)], [pull(5, **merged), pull(6, **merged)]):
+    not_merged = pull(4, merge_commit_sha=BASE)
+    for pulls in ([], [not_merged], [pull(5, **merged), pull(6, **merged)]):
         assert SCRIPT.review(Api(pulls), env) == {"approver": ""}
 
 

@@ -375,6 +375,68 @@ def test_a_fork_is_validated_without_any_secret(team: Team):
     assert team.forge.comments == []
 
 
+def test_a_pull_request_gets_a_plan_of_each_tenant_of_main_and_runs_nothing_of_its_own(team: Team):
+    team.write("acme", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
+    team.write("globex", "tenant.yaml", TENANT.format(url=team.url))
+    team.write("globex", "old.yaml", manifest("old", "1003", retired=True))
+    (team.clone / ".github" / "scripts" / "forge.py").write_text("raise SystemExit('mine')\n")
+    git(team.clone, "add", ".github")
+    earlier = team.branch("A tenant, and a script")
+    team.list_pull(earlier, "a-team")
+    jobs = team.followed(earlier)
+    assert [job.result for job in jobs.values()] == ["success"] * 2, jobs["select"].log
+    assert set(jobs) == {"select", "plan acme"}
+    unplanned, plan = team.forge.comments
+    assert "`globex` is new" in unplanned["body"]
+    assert "warranty-reminders" in plan["body"]
+    assert earlier[:12] in plan["body"]
+
+    git(team.clone, "commit", "--quiet", "--allow-empty", "--message", "Once more")
+    head = git(team.clone, "rev-parse", "HEAD")
+    team.list_pull(head, "a-team")
+    team.forge.pulls[earlier] = team.forge.pulls[head]
+    jobs = team.followed(earlier)
+    assert jobs["select"].outputs == {"tenants": ""}
+    assert jobs["plan ${{ matrix.tenant }}"].result == "skipped"
+    assert team.forge.comments == [unplanned, plan]
+
+
+def test_the_approver_recorded_is_the_one_of_that_attempt(team: Team):
+    people = iter(["the-first", "the-second"])
+    team.forge.gate = lambda _: next(people)
+    right = team.forge.environments["production-acme"]
+    team.forge.environments["production-acme"] = team.environment("read-only", protected=True)
+    team.write("acme", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
+    team.branch("Dial slower")
+    merged = team.merge()
+    event = team.push_of(merged)
+    assert team.forge.run("apply.yml", event)["acme / apply"].code == 77
+    team.forge.environments["production-acme"] = right
+    jobs = team.forge.rerun("apply.yml", event, {})
+    assert jobs["acme / apply"].result == "success", jobs["acme / apply"].log
+    assert [each["approver"] for each in team.outcomes("acme", merged)] == [
+        "the-first",  # whose attempt was refused
+        "the-second",
+    ]
+
+
+@pytest.mark.long
+def test_nobody_is_recorded_where_two_attempts_had_one_plan(team: Team):
+    right = team.forge.environments["production-acme"]
+    team.forge.environments["production-acme"] = team.environment("read-only", protected=True)
+    team.write("acme", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
+    team.branch("Dial slower")
+    merged = team.merge()
+    event = team.push_of(merged)
+    jobs = team.forge.run("apply.yml", event)
+    team.forge.environments["production-acme"] = right
+    kept = {name: job for name, job in jobs.items() if job.result == "success"}
+    again = team.forge.rerun("apply.yml", event, kept)
+    assert again["acme / apply"].result == "success", again["acme / apply"].log
+    assert "the approver is not recorded" in again["acme / apply"].log
+    assert [each["approver"] for each in team.outcomes("acme", merged)] == ["an-approver", None]
+
+
 def test_tenants_are_planned_approved_and_applied_each_for_itself(team: Team):
     team.add_tenant("globex")
     team.write("globex", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))

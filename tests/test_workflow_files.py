@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 from tests.expressions import ExpressionError, evaluate, fill
 from tests.forge import INSTALL, ROOT, WORKFLOWS, load
+from tests.gitfakes import git
 from tests.workflow_rules import OF_THIS_REPOSITORY, TAKE, commands, problems
 
 FILES = sorted(path.name for path in WORKFLOWS.glob("*.yml"))
@@ -365,6 +366,79 @@ def test_a_pull_request_that_brings_a_pip_of_its_own_does_not_run_it(tmp_path: P
         check=False,
     )
     assert "mine" not in ran.stdout
+
+
+@pytest.fixture
+def proposal(tmp_path: Path) -> tuple[Path, str]:
+    """A clone of main on a machine with a filter of git's, and the head of a pull request that edits everything."""
+    clone = tmp_path / "clone"
+    script = f'"tee {tmp_path / "ran"}"'
+    (tmp_path / ".gitconfig").write_text(f'[filter "x"]\n\tsmudge = {script}\n\tclean = {script}\n')
+    git(tmp_path, "init", "--quiet", "--initial-branch=main", "clone")
+    git(clone, "remote", "add", "origin", str(clone))
+    for branch, files in {
+        "main": {"tool.py": "main", "schedules/a/a.yaml": "1", "schedules/a/b.yaml": "1"},
+        "change": {"tool.py": "mine", "pip/__main__.py": "mine", "schedules/a/a.yaml": "2"}
+        | {".gitattributes": "* filter=x", "schedules/.gitattributes": "* filter=x"},
+    }.items():
+        if branch != "main":
+            git(clone, "switch", "--quiet", "--create", branch)
+            git(clone, "rm", "--quiet", "schedules/a/b.yaml")
+        for name, text in files.items():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            (clone / name).write_text(f"{text}\n")
+        git(clone, "add", ".")
+        git(clone, "commit", "--quiet", "--message", branch)
+    head = git(clone, "rev-parse", "HEAD")
+    git(clone, "switch", "--quiet", "main")
+    return clone, head
+
+
+def take(clone: Path, head: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", TAKE],
+        cwd=clone,
+        env={
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "HEAD_SHA": head,
+            "HOME": str(clone.parent),
+            "PATH": os.environ["PATH"],
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_only_the_manifests_of_a_pull_request_reach_the_work_tree_and_no_filter_runs(
+    proposal: tuple[Path, str],
+):
+    clone, head = proposal
+    taken = take(clone, head)
+    assert taken.returncode == 0, taken.stderr
+    held = {
+        str(path.relative_to(clone)): path.read_text().strip()
+        for path in clone.rglob("*")
+        if path.is_file() and ".git" not in path.relative_to(clone).parts
+    }
+    assert held == {
+        "tool.py": "main",
+        "schedules/.gitattributes": "* filter=x",
+        "schedules/a/a.yaml": "2",
+    }
+    assert not (clone.parent / "ran").exists()
+    assert git(clone, "status", "--porcelain", "--", "schedules") == ""
+    assert git(clone, "rev-parse", "HEAD^2") == head
+
+
+def test_a_pull_request_that_conflicts_with_main_is_not_planned(proposal: tuple[Path, str]):
+    clone, head = proposal
+    (clone / "schedules" / "a" / "a.yaml").write_text("3\n")
+    git(clone, "commit", "--quiet", "--all", "--message", "meanwhile")
+    taken = take(clone, head)
+    assert taken.returncode == 1
+    assert "::error::the pull request conflicts with main" in taken.stdout
+    assert (clone / "schedules" / "a" / "a.yaml").read_text() == "3\n"
 
 
 LOCKED = re.compile(
