@@ -1,5 +1,6 @@
 """The workflow files hold what the threat model asks for. `zizmor` says more, in the gate; `test_life` runs them."""
 
+import copy
 import os
 import re
 import subprocess
@@ -147,11 +148,14 @@ def test_zizmor_is_told_to_overlook_one_thing_which_the_rules_look_at():
     assert not (ROOT / "zizmor.yml").exists()
 
 
+LOADED = {file: load(file) for file in FILES}
+
+
 class Copy:
     """A copy of the workflow files, to break."""
 
     def __init__(self) -> None:
-        self.files: dict[str, Any] = {file: load(file) for file in FILES}
+        self.files: dict[str, Any] = copy.deepcopy(LOADED)
 
     def job(self, path: str) -> Any:
         """Return a job by `file job`."""
@@ -350,9 +354,11 @@ BROKEN: list[tuple[str, Callable[[Copy], object]]] = [
 
 @pytest.mark.parametrize(("complaint", "spoil"), BROKEN)
 def test_a_workflow_that_breaks_a_rule_is_found(complaint: str, spoil: Callable[[Copy], object]):
-    copy = Copy()
-    spoil(copy)
-    assert any(each.startswith(complaint) for each in problems(copy.files)), problems(copy.files)
+    broken = Copy()
+    spoil(broken)
+    assert any(each.startswith(complaint) for each in problems(broken.files)), problems(
+        broken.files
+    )
 
 
 def test_a_script_is_read_to_its_last_command():
