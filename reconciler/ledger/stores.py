@@ -194,7 +194,7 @@ class Remote:
                 if looks == _LOOKS:
                     raise
             else:
-                if heads.said is None or heads == self._known or looks == _LOOKS:
+                if not heads.refused or heads == self._known or looks == _LOOKS:
                     self._known = heads
                     return heads
             self._sleep(_LOOK_AGAIN_S)
