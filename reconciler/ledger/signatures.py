@@ -22,6 +22,7 @@ from reconciler.ledger import book as books
 from reconciler.ledger.book import Book
 from reconciler.ledger.notes import Notes
 from reconciler.plan import sha256_of
+from reconciler.report import count
 
 _FIRST_LOOK: Final = 1
 """Commits that are checked first: nearly always the newest one is signed."""
@@ -58,9 +59,7 @@ class Unsigned:
         kinds.update({"unreadable": self.unreadable} if self.unreadable else {})
         what = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())) or "none"
         span = f"{self.anchor[:12]}..{self.tip[:12]}"
-        return (
-            f"{kinds.total()} records ({what}) of ledger commits {span} without a trusted signature"
-        )
+        return f"{count(kinds.total(), 'record')} ({what}) of ledger commits {span} without a trusted signature"
 
     def rejection(self, book: Book, ts: str) -> Event:
         """Return the note that a signed commit leaves where it continues without these records."""

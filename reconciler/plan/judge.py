@@ -123,12 +123,12 @@ def _of_records(base: TenantSpec, head: TenantSpec, counting: TenantSpec) -> Ite
         if (was or now) and not getattr(head.audit, name):
             said = "on" if now else "off"
             yield Weakening(f"audit.{name} (was on)", said, "off", ("spec", "audit", name))
-    if base.audit.sign or counting.audit.sign:
-        for index, signer in enumerate(head.audit.signers):
-            if signer not in base.audit.signers:
-                said = "trusted" if signer in counting.audit.signers else "not trusted"
-                loc = ("spec", "audit", "signers", index)
-                yield Weakening(f"audit.signers: {signer}", said, "trusted", loc)
+    signing = [each.audit.signers for each in (base, counting) if each.audit.sign]
+    for index, signer in enumerate(head.audit.signers):
+        if any(signer not in signers for signers in signing):
+            said = "trusted" if signer in counting.audit.signers else "not trusted"
+            loc = ("spec", "audit", "signers", index)
+            yield Weakening(f"audit.signers: {signer}", said, "trusted", loc)
 
 
 def other_changes(base: Tenant, head: Tenant) -> tuple[str, ...]:

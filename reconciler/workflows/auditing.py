@@ -103,6 +103,7 @@ def log(world: World, path: Path, tenant: str | None) -> Report:
         tone=Tone.GOOD,
         exit_code=0,
         tables=(Table("Records", ("time", "record", "commit", "manifest", "what", "by"), rows),),
+        notes=kept.ledger.notes,
         facts=kept.facts,
         data=[record.fields() for record in records],
     )
@@ -122,7 +123,8 @@ def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
             asked = what if commit.startswith(what) else f"{what} ({commit[:12]})"
         elif not found:
             _require_known(kept, records, what)
-        return evidence.show(kept.ledger.tenant, asked, found, kept.facts)
+        report = evidence.show(kept.ledger.tenant, asked, found, kept.facts)
+        return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
 def _commit(git: Git, name: str) -> str | None:
@@ -161,7 +163,8 @@ def at(world: World, path: Path, tenant: str | None, instant: datetime, what: st
     """Return what was stored and active for an object at an instant."""
     kept, records = _checked(world, path, tenant)
     with _as_they_must_be():
-        return evidence.at(kept.ledger.tenant, what, instant, records, kept.facts)
+        report = evidence.at(kept.ledger.tenant, what, instant, records, kept.facts)
+        return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
 def verify(
