@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reconciler.errors import AccessError, Unavailable
-from reconciler.git import Git
+from reconciler.git import Git, run_process
 from reconciler.manifests import load_readable
 from reconciler.models import TenantSpec
 from reconciler.models.tenant import Audit
@@ -216,7 +216,15 @@ def test_a_shallow_clone_asks_the_remote_for_the_parent_and_a_stop_goes_on_witho
     folder = alone.root / "schedules" / "acme"
     with pytest.raises(Unavailable):
         asked(alone, folder)
+    asked_for: list[str] = []
+
+    def watched(argv, **more):
+        asked_for.extend(each for each in argv if each == "fetch")
+        return run_process(argv, **more)
+
+    alone = Git(alone.root, environ=ENVIRON, runner=watched)
     assert not stopping(world(alone), alone, load_readable(folder)).required
+    assert asked_for == []
 
 
 def test_the_environment_names_other_signers_or_says_what_is_wrong(tmp_path, ours: Signer):

@@ -50,7 +50,9 @@ class Trust:
     required: bool
 
     @classmethod
-    def of(cls, world: World, git: Git, folder: Path, spec: TenantSpec) -> Trust:
+    def of(
+        cls, world: World, git: Git, folder: Path, spec: TenantSpec, *, fetch: bool = True
+    ) -> Trust:
         """Return the settings that count for a tenant.
 
         Args:
@@ -58,6 +60,7 @@ class Trust:
             git: the repository that holds the folder.
             folder: the tenant's.
             spec: what its `tenant.yaml` says in the working tree.
+            fetch: ask the remote for the parent of HEAD where this clone is shallow.
 
         Raises:
             Unavailable: the parent of HEAD is not in this shallow clone, and the remote does not give it.
@@ -73,7 +76,7 @@ class Trust:
         if parent is not None and theirs is not None and theirs == ours:
             reviewed = committed
         if reviewed is None:
-            reviewed = _reviewed(world, git, head, file, spec)
+            reviewed = _reviewed(world if fetch else None, git, head, file, spec)
         return cls.strictest([each for each in (reviewed, committed, spec) if each is not None])
 
     @classmethod
@@ -117,10 +120,10 @@ class Trust:
 
 
 def stopping(world: World, git: Git, folder: Folder) -> Trust:
-    """Return the settings that count for an emergency stop: those of its folder where the reviewed ones cannot be had."""
+    """Return the settings that count for an emergency stop: those of its folder where the reviewed ones cannot be had. No remote is asked."""
     spec = folder.tenant.spec
     try:
-        return Trust.of(world, git, folder.path, spec)
+        return Trust.of(world, git, folder.path, spec, fetch=False)
     except ReconcileError:
         return Trust(spec, required=False)
 
@@ -141,7 +144,7 @@ def _parsed(data: bytes) -> TenantSpec | None:
 
 
 def _reviewed(
-    world: World, git: Git, commit: str, file: Path, spec: TenantSpec
+    world: World | None, git: Git, commit: str, file: Path, spec: TenantSpec
 ) -> TenantSpec | None:
     """Return what the nearest first parent of a commit says that has a valid `tenant.yaml`; `None` where the tenant is new, or the commit the first.
 
@@ -163,9 +166,10 @@ def _reviewed(
     )
 
 
-def _is_here(world: World, git: Git, commit: str) -> bool:
-    """Return whether a commit is in this clone, after asking the remote for it where the clone is shallow."""
-    if git.resolve(f"{commit}^{{commit}}") is None and (remote := origin_of(world, git)):
+def _is_here(world: World | None, git: Git, commit: str) -> bool:
+    """Return whether a commit is in this clone, after asking the remote for it; without a world none is asked."""
+    remote = origin_of(world, git) if world else None
+    if remote is not None:
         git.bring(remote, commit)
     return git.resolve(f"{commit}^{{commit}}") is not None
 
