@@ -41,6 +41,9 @@ DEFAULT_WAIT_S: Final = 900.0
 SIGNING_KEY: Final = "RECONCILE_SIGNING_KEY"
 """The variable that names the file of the SSH key for `audit.sign`."""
 
+SIGNERS: Final = "RECONCILE_SIGNERS"
+"""The variable that names an allowed signers file, which then replaces `audit.signers` of `tenant.yaml`."""
+
 PROXY_PASSWORD: Final = "RECONCILE_PROXY_PASSWORD"  # noqa: S105 - the variable's name, not its value
 """The variable that holds the password of the user that `--proxy` names."""
 
