@@ -40,7 +40,7 @@ from reconciler.settings import Options as ClientOptions
 from reconciler.workflows.stops import Known, Target, how_it_ends
 from tests.crash.ground import login_to
 from tests.fake_platform import now, play
-from tests.samples import SAMPLES, copy_files
+from tests.samples import SAMPLES, copy_files, platform
 from tests.test_cli import Desk, commit, git
 
 PATH = "schedules/sandbox"
@@ -299,7 +299,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
 
 def ledger(folder: Path, **more: Any) -> Ledger:
     there = Git(folder, environ=dict(os.environ))
-    return Ledger.open(there, "sandbox", clock=lambda: datetime.now(UTC), **more)
+    return Ledger.open(there, platform(folder / PATH), clock=lambda: datetime.now(UTC), **more)
 
 
 def silent(world: sandbox.World, key: str) -> bool:
@@ -853,7 +853,7 @@ def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_rec
     assert "the records are in this clone alone" in desk.out
     away.rename(remote)
     assert desk.run("plan", PATH) in {0, 5}
-    held = git(remote, "log", "-1", "--format=%B", "refs/notes/reconcile/sandbox")
+    held = git(remote, "log", "-1", "--format=%B", f"refs/notes/reconcile/{platform(desk.tenant)}")
     assert held.strip()
     other = remote.with_name("other")
     git(remote.parent, "clone", "-q", "-b", "main", str(remote), str(other))
@@ -921,7 +921,9 @@ def test_the_goal_with_a_real_process_a_stuck_apply_and_no_remote(
         git(root, "remote", "add", "origin", str(bare))
         git(root, "push", "-q", "origin", "HEAD:main")
         there = Git(root, environ=dict(os.environ))
-        stuck = Ledger.open(there, "acme", clock=lambda: datetime.now(UTC), remote="origin")
+        stuck = Ledger.open(
+            there, platform(folder), clock=lambda: datetime.now(UTC), remote="origin"
+        )
         stuck.acquire(holder="a stuck apply")
         bare.rename(tmp_path / "away.git")
         environ = os.environ | login_to(world, url)

@@ -13,6 +13,7 @@ from reconciler import sandbox
 from reconciler.cli import run
 from reconciler.sandbox import World
 from tests import forge as forges
+from tests import samples
 from tests.forge import Environment, Event, Forge, Job
 from tests.gitfakes import git
 
@@ -156,13 +157,14 @@ class Team:
 
     def records(self, tenant: str, commit: str) -> list[dict[str, Any]]:
         """Return the audit records that `git log` shows with a commit, as the remote has them."""
-        ref = f"refs/notes/reconcile/{tenant}"
+        name = f"reconcile/{samples.platform(self.clone / 'schedules' / tenant)}"
+        ref = f"refs/notes/{name}"
         git(self.clone, "fetch", "--quiet", "origin", f"{ref}:{ref}")
         shown = git(
             self.clone,
             "log",
             "-1",
-            f"--notes=reconcile/{tenant}",
+            f"--notes={name}",
             "--format=%N",
             "--end-of-options",
             commit,

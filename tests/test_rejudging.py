@@ -75,7 +75,7 @@ def rate(server: sandbox.World, key: str = KEY) -> object:
 
 def ledger(desk: Desk) -> Ledger:
     there = Git(desk.folder, environ=dict(os.environ))
-    return Ledger.open(there, "sandbox", clock=lambda: datetime.now(UTC))
+    return Ledger.open(there, "sandbox/sandbox", clock=lambda: datetime.now(UTC))
 
 
 def last(desk: Desk, key: str = KEY) -> Mapping[str, Any]:

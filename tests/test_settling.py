@@ -58,7 +58,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
 
 def ledger(desk: Desk) -> Ledger:
     return Ledger.open(
-        Git(desk.folder, environ=dict(os.environ)), "sandbox", clock=lambda: datetime.now(UTC)
+        Git(desk.folder, environ=dict(os.environ)),
+        "sandbox/sandbox",
+        clock=lambda: datetime.now(UTC),
     )
 
 

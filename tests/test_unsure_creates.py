@@ -38,7 +38,7 @@ def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ledger(desk: Desk) -> Ledger:
     there = Git(desk.folder, environ=dict(os.environ))
-    return Ledger.open(there, "sandbox", clock=lambda: datetime.now(UTC))
+    return Ledger.open(there, "sandbox/sandbox", clock=lambda: datetime.now(UTC))
 
 
 def run_of(desk: Desk, name: str) -> Run:

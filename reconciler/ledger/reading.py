@@ -55,6 +55,7 @@ class Options:
         signing_key: sign its commits with this SSH key.
         budget_s: seconds that one append may go on against other writers.
         checkpoint: told of each point in `CHECKPOINTS`.
+        called: the tenant's name for people; the ledger's own where it is empty.
         sleep, monotonic, random, nonce: the world.
     """
 
@@ -63,6 +64,7 @@ class Options:
     signing_key: Path | None = None
     budget_s: float = 120.0
     checkpoint: Callable[[str], None] = _pass
+    called: str = ""
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
     random: Callable[[], float] = random.random
@@ -77,6 +79,7 @@ class Reader:
     ) -> None:
         """Read the ledger of `tenant` from `store`; `open` chooses one and reads it."""
         self.tenant = tenant
+        self._called = options.called or tenant
         self._git = git
         self._store = store
         self._clock = clock
@@ -103,7 +106,7 @@ class Reader:
 
         Args:
             git: the repository.
-            tenant: whose.
+            tenant: whose: the identity of its platform, which the records name.
             clock: our clock, aware.
             remote: name or URL of the git remote whose refs decide; `None`: this clone's do.
             offline: append to this clone's copy although a remote decides; what is appended is pushed later.

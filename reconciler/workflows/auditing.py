@@ -18,7 +18,7 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import find_tenants, load_readable, load_settings
 from reconciler.report import NAMES_SHOWN, Report, Table, Tone, count
-from reconciler.settings import signing_key
+from reconciler.settings import check_url, signing_key
 from reconciler.workflows import evidence, verdicts
 from reconciler.workflows.keeping import Keeping
 from reconciler.workflows.keeping import records as ledger_of
@@ -31,8 +31,9 @@ _WHOLE_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A tenant's ledger, read, and where it is kept; the tenant's folder, and the repository that holds it."""
+    """A tenant's ledger, read, and where it is kept; the tenant's name and folder, and the repository that holds it."""
 
+    name: str
     ledger: Ledger
     keeping: Keeping
     folder: Path
@@ -63,6 +64,7 @@ def read(world: World, path: Path, tenant: str | None) -> Kept:
         UsageError: no such tenant, or several and none named; no such remote.
         GitError: no git repository.
         ManifestError: `tenant.yaml` is wrong, so nobody knows where the records are.
+        AccessError: `tenant.yaml` names another platform than the environment, so the records are those of another one.
         Unavailable: the remote that keeps them does not answer.
     """
     found = [where for where in find_tenants(path) if tenant in {None, where.name}]
@@ -76,8 +78,10 @@ def read(world: World, path: Path, tenant: str | None) -> Kept:
             " or name a tenant's folder in it"
         )
     spec = load_settings(found[0]).spec
+    check_url(world.environ, found[0].name, spec.url)
     keeping = Keeping.of(world, git, spec)
-    return Kept(ledger_of(world, git, found[0].name, spec), keeping, found[0].path, git)
+    name = found[0].name
+    return Kept(name, ledger_of(world, git, name, spec), keeping, found[0].path, git)
 
 
 def log(world: World, path: Path, tenant: str | None) -> Report:
@@ -85,7 +89,7 @@ def log(world: World, path: Path, tenant: str | None) -> Report:
     kept, records = _checked(world, path, tenant)
     rows = tuple(map(evidence.row, records))
     return Report(
-        title=f"Audit log of tenant {kept.ledger.tenant}",
+        title=f"Audit log of tenant {kept.name}",
         verdict=count(len(records), "record") if records else EMPTY,
         tone=Tone.GOOD,
         exit_code=0,
@@ -109,7 +113,7 @@ def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
             asked = what if commit.startswith(what) else f"{what} ({commit[:12]})"
         elif not found:
             _require_known(kept, records, what)
-        return evidence.show(kept.ledger.tenant, asked, found, kept.facts)
+        return evidence.show(kept.name, asked, found, kept.facts)
 
 
 def _commit(git: Git, name: str) -> str | None:
@@ -141,14 +145,14 @@ def export(
     """Return the audit entries that took effect in [since, until)."""
     kept, records = _checked(world, path, tenant)
     with _as_they_must_be():
-        return evidence.export(kept.ledger.tenant, audit.entries(records, since=since, until=until))
+        return evidence.export(kept.name, audit.entries(records, since=since, until=until))
 
 
 def at(world: World, path: Path, tenant: str | None, instant: datetime, what: str) -> Report:
     """Return what was stored and active for an object at an instant."""
     kept, records = _checked(world, path, tenant)
     with _as_they_must_be():
-        return evidence.at(kept.ledger.tenant, what, instant, records, kept.facts)
+        return evidence.at(kept.name, what, instant, records, kept.facts)
 
 
 def verify(
@@ -170,7 +174,7 @@ def verify(
     found = kept.ledger.verify(
         expect_head=expect_head, signers=world.directory / signers if signers else None
     )
-    return verdicts.report(kept.ledger.tenant, found, str(kept.keeping))
+    return verdicts.report(kept.name, found, str(kept.keeping))
 
 
 def _checked(world: World, path: Path, tenant: str | None) -> tuple[Kept, tuple[Record, ...]]:
@@ -228,7 +232,7 @@ def _of_lock(kept: Kept, verdict: str, lock: Any) -> Report:  # noqa: ANN401 - a
         }
     )
     return Report(
-        f"Lock of tenant {kept.ledger.tenant}",
+        f"Lock of tenant {kept.name}",
         verdict,
         Tone.GOOD,
         0,

@@ -53,4 +53,4 @@ def release(world: World, asked: Request) -> Report:
     folder = load_readable(asked.path, asked.tenant)
     manifested = {each.key for each in folder.desired}
     ended = [holds[key] for key in keys]
-    return stops.released(ledger.tenant, ended, asked.reason, path=folder.path, named=manifested)
+    return stops.released(folder.name, ended, asked.reason, path=folder.path, named=manifested)
