@@ -320,14 +320,17 @@ def _credentials(values: _Values, variables: Variables) -> Credentials:
     unclean = [name for name in variables.names() if _is_unclean(values.get(name, ""))]
     if unclean:
         raise AccessError(f"{_and(unclean)}: {_UNCLEAN}")
-    secret = values[variables.client_secret]
-    app_id, app_secret = values.get(variables.app_id), values.get(variables.app_secret)
-    if (app_id is None) != (app_secret is None):
+    if (variables.app_id in values) != (variables.app_secret in values):
         raise AccessError(
             f"{variables.app_id} and {variables.app_secret} stand together: set both, or neither"
         )
-    scope = values.get(variables.scope)
-    return Credentials(values[variables.client_id], secret, scope, app_id, app_secret)
+    return Credentials(
+        values[variables.client_id],
+        values[variables.client_secret],
+        values.get(variables.scope),
+        values.get(variables.app_id),
+        values.get(variables.app_secret),
+    )
 
 
 _UNCLEAN = "white space at an end, or a control character; set it again without"
