@@ -341,12 +341,9 @@ def _is_unclean(value: str) -> bool:
 
 
 def check_url(environ: Mapping[str, str], tenant_name: str, tenant_url: str) -> None:
-    """Refuse a tenant whose `tenant.yaml` names another platform than the environment does; an environment that names none is fine.
+    """Refuse a tenant whose `tenant.yaml` names another platform than the environment does; arguments as for `Settings.read`.
 
-    Args:
-        environ: the process's environment.
-        tenant_name: the folder's name.
-        tenant_url: `url` of its `tenant.yaml`.
+    An environment that names none contradicts nothing.
 
     Raises:
         AccessError: the two contradict each other, or one of them is no tenant's URL.
