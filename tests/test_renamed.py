@@ -154,7 +154,7 @@ def test_a_sandbox_beside_the_url_of_a_real_platform_is_refused_by_every_command
     assert not (desk.folder / ".reconcile").exists()
 
 
-def chosen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> str:
+def chosen(desk: Desk, monkeypatch: pytest.MonkeyPatch, *named: str) -> str:
     """Return the platform that a stop would open, and what it says before it does."""
 
     @asynccontextmanager
@@ -163,7 +163,7 @@ def chosen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> str:
         yield
 
     monkeypatch.setattr(halting.sessions, "opened", opened)
-    desk.run("halt", PATH, "--all", "--reason", "x")
+    desk.run("halt", *(named or (PATH,)), "--all", "--reason", "x")
     return desk.err
 
 
@@ -195,6 +195,21 @@ def test_a_stop_goes_by_no_earlier_url_that_the_environment_does_not_name(
     said = chosen(desk, monkeypatch)
     assert "stops sandbox:" in said  # which opening then refuses, as every command does
     assert "said where the platform is" not in said
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize("named", [(PATH,), ("schedules", "--tenant", "sandbox")])
+def test_a_folder_that_is_gone_keeps_nobody_from_stopping(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
+) -> None:
+    lead(desk, ACME)
+    commit(desk.folder)
+    rename(desk)
+    lead(desk, "sandbox:")
+    commit(desk.folder)
+    said = chosen(desk, monkeypatch, *named)
+    assert f"stops {ACME}" in said
+    assert f"{PATH}/tenant.yaml at commit" in said
 
 
 def test_a_stop_by_an_earlier_url_reaches_the_platform_and_its_records(

@@ -131,7 +131,7 @@ def load_readable(
         root = root / tenant
     try:
         where = _chosen(root, tenant)
-    except ManifestError:
+    except (ManifestError, UsageError):
         lost = _lost(root if tenant is None else root / tenant, older)
         if lost is None:
             raise
@@ -143,9 +143,9 @@ def load_readable(
 
 
 def _lost(folder: Path, older: Older | None) -> TenantFolder | None:
-    """Return a folder that was a tenant's before its `tenant.yaml` was deleted or renamed; `None` when it never was."""
+    """Return a folder that was a tenant's before it or its `tenant.yaml` was deleted or renamed; `None` when it never was."""
     path = Path(os.path.abspath(folder))  # noqa: PTH100 - as folders are named: links stay
-    was = older is not None and folder.is_dir() and any(older(folder / TENANT_FILE))
+    was = older is not None and any(older(folder / TENANT_FILE))
     return TenantFolder(path.name, folder) if was and TENANT_NAME.fullmatch(path.name) else None
 
 
