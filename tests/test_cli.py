@@ -132,7 +132,7 @@ def test_the_first_run_applies_the_samples_and_the_second_finds_nothing(desk: De
     assert desk.run("plan", "schedules/sandbox") == 0
     assert "nothing to do: 6 schedules as their manifests say" in desk.out
     assert desk.run("plan", "--detailed-exitcode", "schedules/sandbox") == 0
-    notes = git(desk.folder, "log", "-1", "--notes=reconcile/sandbox")
+    notes = git(desk.folder, "log", "-1", "--notes=reconcile/sandbox/sandbox")
     assert '"action":"SCHEDULE_DEPLOYED"' in notes
     assert '"action":"SCHEDULE_RETIRED"' in notes
 

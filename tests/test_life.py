@@ -357,7 +357,13 @@ def test_a_change_that_only_weakens_rules_is_planned_approved_and_recorded_once(
     assert jobs["acme / apply"].result == "success", jobs["acme / apply"].log
     assert "Weakened rules" in jobs["acme / plan"].summary
     git(team.clone, "fetch", "--quiet", "origin", "refs/notes/*:refs/notes/*")
-    notes = git(team.clone, "log", "-1", "--notes=reconcile/acme", merged)
+    notes = git(
+        team.clone,
+        "log",
+        "-1",
+        f"--notes=reconcile/{samples.platform(team.clone / 'schedules/acme')}",
+        merged,
+    )
     assert "weakened from the next change on: limits.changed_share" in notes
     team.asked.clear()
     assert team.applied(merged)["acme / apply"].result == "skipped"

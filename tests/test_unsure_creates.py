@@ -43,7 +43,7 @@ def ledger(desk: Desk) -> Ledger:
 
 def run_of(desk: Desk, name: str) -> Run:
     head = git(desk.folder, "rev-parse", "HEAD").strip()
-    return Run("sandbox", head, name, lambda: datetime.now(UTC), Provenance("somebody"))
+    return Run("sandbox/sandbox", head, name, lambda: datetime.now(UTC), Provenance("somebody"))
 
 
 def die(desk: Desk, *, attempts: int = 1, creating: Sequence[str] = ("dead",)) -> Operation:
