@@ -74,21 +74,23 @@ class Team:
     number: int = 0
     asked: list[str] = field(default_factory=list)
 
-    def environment(self, kind: str, *, protected: bool = False) -> Environment:
+    def environment(
+        self, kind: str, *, protected: bool = False, url: str | None = None
+    ) -> Environment:
         login = sandbox.credentials(self.world, kind)
         return Environment(
-            {"CXONE_TENANT_URL": self.url, "CXONE_CLIENT_ID": login.client_id},
+            {"CXONE_TENANT_URL": url or self.url, "CXONE_CLIENT_ID": login.client_id},
             {"CXONE_CLIENT_SECRET": login.client_secret},
             protected,
         )
 
-    def add_tenant(self, name: str) -> None:
+    def add_tenant(self, name: str, url: str | None = None) -> None:
         """Set a tenant up: its folder and its environments, as the workflow's comment says."""
-        self.write(name, "tenant.yaml", TENANT.format(url=self.url))
+        self.write(name, "tenant.yaml", TENANT.format(url=url or self.url))
         self.forge.environments |= {
-            f"plan-{name}": self.environment("read-only"),
-            f"production-{name}": self.environment("full", protected=True),
-            f"halt-{name}": self.environment("full"),
+            f"plan-{name}": self.environment("read-only", url=url),
+            f"production-{name}": self.environment("full", protected=True, url=url),
+            f"halt-{name}": self.environment("full", url=url),
         }
 
     def write(self, tenant: str, file: str, text: str) -> None:
@@ -338,10 +340,11 @@ def test_a_fork_is_validated_without_any_secret(team: Team):
 
 
 def test_tenants_are_planned_approved_and_applied_each_for_itself(team: Team):
-    team.add_tenant("globex")
-    team.write("globex", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
-    team.write("acme", "spring.yaml", manifest("spring-renewals", "1001"))
-    merged, jobs = team.shipped("Two tenants")
+    with sandbox.loopback(sandbox.create_app(team.world)) as url:
+        team.add_tenant("globex", url)
+        team.write("globex", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
+        team.write("acme", "spring.yaml", manifest("spring-renewals", "1001"))
+        merged, jobs = team.shipped("Two tenants")
     assert jobs["acme / plan"].outputs["digest"] != jobs["globex / plan"].outputs["digest"]
     assert team.asked == ["production-acme", "production-globex"]
     assert [each["campaign_id"] for each in team.outcomes("acme", merged)] == ["1001"]
