@@ -61,6 +61,7 @@ def test_the_tenants_own_the_vendors_and_the_environments_hosts_are_allowed(base
         "https://x.acme.example:8443",
         "https://niceincontact.com.",
         "https://nice-incontact.com.evil.example",
+        "https://api.niceincontact.com.evil.example",
         "https://evil.example/.niceincontact.com",
         "https://evil.example?.niceincontact.com",
         "https://niceincontact.com?",
