@@ -66,6 +66,8 @@ def test_the_tenants_own_the_vendors_and_the_environments_hosts_are_allowed(base
         "https://evil.example?.niceincontact.com",
         "https://niceincontact.com?",
         "https://niceincontact.com#",
+        "https://niceincontact.com/x?y",
+        "https://niceincontact.com/@y",
         "https://niceincontact.com/?next=https://evil.example",
         "https://evil.example\\.niceincontact.com",
         "https://evil.example\t.niceincontact.com",
