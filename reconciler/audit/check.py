@@ -29,7 +29,12 @@ class _Placed:
         return Defect(self.commit, self.line, problem, self.record.id)
 
 
-def verify(notes: Mapping[str, Sequence[Record]], *, tenant: str) -> tuple[Defect, ...]:
+def verify(
+    notes: Mapping[str, Sequence[Record]],
+    *,
+    tenant: str,
+    lines: Mapping[str, Sequence[int]] | None = None,
+) -> tuple[Defect, ...]:
     """Return everything that is wrong with a ledger's records, in its own order: the first bad record first.
 
     Checked: hashes and ids; the ledger's count, without a gap; each run's chain, in one note; each note's records
@@ -40,11 +45,14 @@ def verify(notes: Mapping[str, Sequence[Record]], *, tenant: str) -> tuple[Defec
     Args:
         notes: records of each note, in order, by commit.
         tenant: whose ledger it is.
+        lines: the line of each record, by commit, where a note has lines that are no records.
     """
     placed = [
         _Placed(commit, line, record)
         for commit, records in notes.items()
-        for line, record in enumerate(records, start=1)
+        for line, record in zip(
+            (lines or {}).get(commit) or itertools.count(1), records, strict=False
+        )
     ]
     counted = sorted(placed, key=lambda each: each.record.seq)
     defects = [

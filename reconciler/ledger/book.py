@@ -35,6 +35,13 @@ class Page:
     defects: tuple[Defect, ...] = ()
     written: bytes | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """The line of each record, from 1: lines that are no records count, too."""
+        bad = {each.line for each in self.defects}
+        good = (line for line in itertools.count(1) if line not in bad)
+        return tuple(itertools.islice(good, len(self.records)))
+
 
 class Book:
     """What a ledger says at `head`.
@@ -85,9 +92,7 @@ class Book:
         """Return where a record stands, to be named."""
         for commit, page in self.pages.items():
             if known in page.records:
-                bad = {each.line for each in page.defects}
-                lines = (line for line in itertools.count(1) if line not in bad)
-                line = next(itertools.islice(lines, page.records.index(known), None))
+                line = page.lines[page.records.index(known)]
                 return Defect(commit, line, "the record", known.id)
         return Defect(known.event.commit, 0, "the record", known.id)
 

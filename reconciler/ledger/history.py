@@ -17,6 +17,14 @@ from reconciler.ledger.notes import NOTE_LIMIT, Notes
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The ledger commit that wrote something, and the one before it (`None`: it is the first)."""
+
+    commit: str
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What `verify` found.
 
@@ -26,6 +34,7 @@ class Verdict:
         defects: what is wrong, the first bad record first.
         open_intents: writes whose fate the ledger does not tell. Not a defect: the next apply settles them.
         witnesses: what would have shown a rollback or a whole rewrite.
+        origin: where the first bad line came from.
     """
 
     head: str | None
@@ -35,6 +44,7 @@ class Verdict:
     defects: tuple[Defect, ...]
     open_intents: tuple[Record, ...]
     witnesses: tuple[str, ...]
+    origin: Origin | None = None
 
     def __str__(self) -> str:
         if self.defects:
@@ -91,7 +101,11 @@ def verify(
     pages = {commit: page.records for commit, page in book.pages.items()}
     defects = [
         *sorted(defect for page in book.pages.values() for defect in page.defects),
-        *audit.verify(pages, tenant=subject.tenant),
+        *audit.verify(
+            pages,
+            tenant=subject.tenant,
+            lines={commit: page.lines for commit, page in book.pages.items() if page.defects},
+        ),
         *_history(subject, commits),
     ]
     known = {each.id for each in commits}
@@ -120,7 +134,28 @@ def verify(
         defects=tuple(defects),
         open_intents=audit.open_intents(book.records),
         witnesses=tuple(witnesses),
+        origin=_origin(subject, commits, defects),
     )
+
+
+def _origin(
+    subject: Subject, commits: Sequence[_Commit], defects: Sequence[Defect]
+) -> Origin | None:
+    """Return the ledger commit that made the first bad line what it is; `None` where no line is bad."""
+    first = next((each for each in defects if each.commit and each.line), None)
+    if first is None:
+        return None
+    found, said = None, b""
+    history = subject.notes.changes([each.tree for each in commits])
+    for at, changes in enumerate(history):
+        _, blob = changes.get(first.commit, (None, None))
+        if blob is None:
+            continue
+        lines = subject.git.read_blob(blob, limit=NOTE_LIMIT).split(b"\n")
+        line = lines[first.line - 1] if first.line <= len(lines) else b""
+        if line != said:
+            found, said = Origin(commits[at].id, commits[at - 1].id if at else None), line
+    return found
 
 
 def _commits(git: Git, head: str | None) -> list[_Commit]:

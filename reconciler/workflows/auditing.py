@@ -180,12 +180,14 @@ def lock_status(world: World, path: Path, tenant: str | None) -> Report:
     """Return who holds the tenant."""
     kept = read(world, path, tenant)
     lock = kept.ledger.lock()
-    verdict = (
-        "nobody is applying"
-        if lock is None
-        else f"held by {lock.holder} since {lock.since}, expires at {lock.expires}"
+    if lock is None:
+        return _of_lock(kept, "nobody is applying", lock)
+    if lock.problem:
+        said = f"held by {lock.holder}: it cannot be read ({lock.problem}). If nobody is applying: reconcile lock release"
+        return _of_lock(kept, said, lock)
+    return _of_lock(
+        kept, f"held by {lock.holder} since {lock.since}, expires at {lock.expires}", lock
     )
-    return _of_lock(kept, verdict, lock)
 
 
 def lock_release(world: World, path: Path, tenant: str | None) -> Report:
