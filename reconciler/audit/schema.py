@@ -209,6 +209,7 @@ _FOUND: Final[Mapping[str, Rule]] = {
     "object": NAME,
     "name": TEXT,
     "timestamp": INSTANT,
+    "direction": _one_of(*Direction),
 }
 """What a note says that has a body (`Run.found`)."""
 
