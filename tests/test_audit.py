@@ -11,11 +11,12 @@ from pprint import pformat
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reconciler import audit
 from reconciler.audit import Event, Record, RecordKind
+from reconciler.audit.schema import is_deep
 from reconciler.dialects.base import ScrubList
 from reconciler.errors import LedgerError
 from reconciler.plan import Action, Result
@@ -292,6 +293,7 @@ json_values = st.recursive(
 def test_reading_what_was_written_gives_the_same_record(extra: dict[str, Any]):
     event = run(COMMIT).hold("1001", name="n", reason="r")
     event = dataclasses.replace(event, data=json.loads(json.dumps({**event.data, **extra})))
+    assume(not is_deep(event.data))
     record = audit.chain(event, None, 0)
     line = audit.encode(record)
     assert line.isascii()
