@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler import audit
 from reconciler.audit import Event, Record
+from reconciler.audit.records import DEFECTS_LIMIT
 from reconciler.audit.schema import DEPTH_LIMIT
 from reconciler.errors import LedgerError
 from reconciler.ledger.book import Book, Page
@@ -204,6 +205,15 @@ def test_what_nests_too_deep_is_neither_written_nor_read():
         audit.chain(deep, None, 0)
     fields = {**audit.chain(note, None, 0).fields(), "x": nested(DEPTH_LIMIT + 1)}
     assert "nests deeper" in audit.decode(COMMIT, line(fields))[1][0].problem
+
+
+def test_a_note_of_nothing_but_bad_lines_is_not_read_to_its_end():
+    """A note may have 64 MiB: a defect for each of as many line ends would take gigabytes."""
+    good = audit.encode(RECORDS[0])
+    records, defects = audit.decode(COMMIT, good + b"\n" * 10**6 + good)
+    assert len(records) == 1
+    assert len(defects) == DEFECTS_LIMIT + 1
+    assert (defects[-1].line, defects[-1].problem) == (102, "from here on nothing was read")
 
 
 def test_what_could_not_be_read_again_is_not_written():

@@ -25,6 +25,9 @@ LINE_LIMIT: Final = 8 * 1024
 TEXT_LIMIT: Final = 500
 """Characters of a reason, a note or a message."""
 
+DEFECTS_LIMIT: Final = 100
+"""Lines of one note that are named as no records: a note of line ends alone would be millions."""
+
 FIRST: Final = "0" * 64
 """`prev` of a run's first record."""
 
@@ -216,16 +219,17 @@ def encode(record: Record) -> bytes:
 
 
 def decode(commit: str, blob: bytes) -> tuple[tuple[Record, ...], tuple[Defect, ...]]:
-    """Return the records of a note, and the lines of it that are none.
+    """Return the records of a note, and the lines of it that are none. After `DEFECTS_LIMIT` of those the rest is not read.
 
     Args:
         commit: the commit that carries the note.
         blob: its bytes.
     """
-    *lines, rest = blob.split(b"\n")
     records: list[Record] = []
     defects: list[Defect] = []
-    for number, line in enumerate(lines, start=1):
+    number = at = 0
+    while (end := blob.find(b"\n", at)) >= 0:
+        line, at, number = blob[at:end], end + 1, number + 1
         id_ = ""
         try:
             fields = _fields(line)
@@ -233,8 +237,11 @@ def decode(commit: str, blob: bytes) -> tuple[tuple[Record, ...], tuple[Defect, 
             records.append(_checked(fields, line))
         except (ValueError, RecursionError) as error:
             defects.append(Defect(commit, number, str(error), id_))
-    if rest or not lines:
-        defects.append(Defect(commit, len(lines) + 1, "the line is cut: it has no end"))
+        if len(defects) == DEFECTS_LIMIT:
+            defects.append(Defect(commit, number + 1, "from here on nothing was read"))
+            return tuple(records), tuple(defects)
+    if at < len(blob) or not number:
+        defects.append(Defect(commit, number + 1, "the line is cut: it has no end"))
     return tuple(records), tuple(defects)
 
 

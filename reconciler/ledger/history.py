@@ -151,11 +151,18 @@ def _origin(
         _, blob = changes.get(first.commit, (None, None))
         if blob is None:
             continue
-        lines = subject.git.read_blob(blob, limit=NOTE_LIMIT).split(b"\n")
-        line = lines[first.line - 1] if first.line <= len(lines) else b""
+        line = _line(subject.git.read_blob(blob, limit=NOTE_LIMIT), first.line)
         if line != said:
             found, said = Origin(commits[at].id, commits[at - 1].id if at else None), line
     return found
+
+
+def _line(data: bytes, number: int) -> bytes:
+    """Return a line (from 1) with its end; nothing where there is none."""
+    at = 0
+    for _ in range(number - 1):
+        at = data.find(b"\n", at) + 1 or len(data)
+    return data[at : data.find(b"\n", at) + 1 or len(data)]
 
 
 def _commits(git: Git, head: str | None) -> list[_Commit]:
