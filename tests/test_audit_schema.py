@@ -287,6 +287,25 @@ def test_what_a_run_did_has_an_opening_before_it(kind: str) -> None:
     assert [each.problem for each in found] == [f"{kind} without the opening of its run"]
 
 
+def test_a_record_under_another_events_id_or_in_another_note_is_found():
+    records = list(RECORDS)
+    at = AT["note"]
+    fields = {**records[at].fields(), "id": "0" * 64}
+    ((records[at],), _) = audit.decode(COMMIT, line(fields))
+    found = audit.verify({COMMIT: records[: at + 1]}, tenant="acme")
+    assert [each.problem for each in found] == ["its id is not that of the event it tells"]
+    strayed = audit.verify({OTHER: RECORDS}, tenant="acme")
+    assert {each.problem for each in strayed} == {f"it belongs to the note of {COMMIT[:12]}"}
+
+
+@pytest.mark.parametrize("gone", [1, 2])
+def test_whole_runs_that_were_dropped_leave_a_gap(gone: int) -> None:
+    """Nothing else tells: the chains of the others are whole."""
+    records = chained(run(COMMIT, f"run-{at}").note("x") for at in range(4))
+    found = audit.verify({COMMIT: [records[0], *records[1 + gone :]]}, tenant="acme")
+    assert [each.problem for each in found] == [f"{gone} of the records before it are missing"]
+
+
 def test_an_outcome_before_its_intent_has_none():
     begun, intent, outcome, closed = story(run(COMMIT), [operation()])
     found = audit.verify({COMMIT: chained([begun, outcome, intent, closed])}, tenant="acme")

@@ -237,13 +237,13 @@ def _skills_said() -> tuple[Any, ...]:
 
 
 def _said(ask: Callable[[Any], Any], dialect: Any, key: str) -> tuple[Any, ...]:
-    """Return what a platform answered in each conversation: `[[method, path, answer], …]`."""
+    """Return what a platform answered in all conversations, as the one good input: `[[method, path, answer], …]`."""
     told: list[Any] = []
     for make in _conversations(dialect, key):
         log: list[tuple[Asked, Any]] = []
         ask(_recorded(make(), log))
-        told.append([[method, path, said] for (method, path), said in log])
-    return tuple(told)
+        told += [[method, path, said] for (method, path), said in log]
+    return (told,)
 
 
 def _conversations(dialect: Any, key: str) -> tuple[Callable[[], Exchange[Any]], ...]:
