@@ -306,6 +306,15 @@ def test_whole_runs_that_were_dropped_leave_a_gap(gone: int) -> None:
     assert [each.problem for each in found] == [f"{gone} of the records before it are missing"]
 
 
+def test_two_records_in_one_place_of_the_ledger_are_found_and_two_notes_have_no_order():
+    one, two = (run(COMMIT if at else OTHER, f"run-{at}").note("x") for at in range(2))
+    records = [audit.chain(one, None, 0), audit.chain(two, None, 0)]
+    found = audit.verify({OTHER: records[:1], COMMIT: records[1:]}, tenant="acme")
+    assert [each.problem for each in found] == ["another record has its place in the ledger"]
+    later = audit.chain(one, None, 1)
+    assert audit.verify({OTHER: [later], COMMIT: records[1:]}, tenant="acme") == ()
+
+
 def test_an_outcome_before_its_intent_has_none():
     begun, intent, outcome, closed = story(run(COMMIT), [operation()])
     found = audit.verify({COMMIT: chained([begun, outcome, intent, closed])}, tenant="acme")

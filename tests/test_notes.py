@@ -155,6 +155,13 @@ def test_what_is_no_note_is_left_where_it_is():
     assert {name: trees.entries(put)[name] for name in odd} == odd
 
 
+def test_a_file_that_is_named_like_a_folder_is_no_folder():
+    trees = Trees()
+    versions = [trees.make_tree({"aa": (FILE, blob(at))}) for at in range(2)]
+    assert Notes(trees).changes(versions) == [{}, {}]
+    assert Notes(trees).find(versions[0]) == {}
+
+
 def test_a_commit_is_noted_once():
     trees = Trees()
     inner = trees.make_tree({commit(1)[2:]: (FILE, blob(2))})
