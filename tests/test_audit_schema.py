@@ -315,6 +315,20 @@ def test_two_records_in_one_place_of_the_ledger_are_found_and_two_notes_have_no_
     assert audit.verify({OTHER: [later], COMMIT: records[1:]}, tenant="acme") == ()
 
 
+def test_a_place_in_a_note_and_in_a_run_is_checked_by_itself():
+    one, two = (run(COMMIT, f"run-{at}").note("x") for at in range(2))
+    first, second = audit.chain(one, None, 0), audit.chain(two, None, 1)
+    swapped = audit.verify({COMMIT: [second, first]}, tenant="acme")
+    assert [each.problem for each in swapped] == ["it stands after a later record"]
+    maker = run(COMMIT, "run-0")
+    third = audit.chain(maker.note("y"), dataclasses.replace(first, n=4), 1)
+    found = audit.verify({COMMIT: [first, third]}, tenant="acme")
+    assert [each.problem for each in found] == ["it is number 5 of its run where number 1 is due"]
+    moved = audit.chain(run(OTHER, "run-0").note("y"), first, 1)
+    found = audit.verify({COMMIT: [first], OTHER: [moved]}, tenant="acme")
+    assert [each.problem for each in found] == ["its run began in the note of another commit"]
+
+
 def test_an_outcome_before_its_intent_has_none():
     begun, intent, outcome, closed = story(run(COMMIT), [operation()])
     found = audit.verify({COMMIT: chained([begun, outcome, intent, closed])}, tenant="acme")
