@@ -406,25 +406,6 @@ def test_who_may_not_push_applies_nothing(desk: Shared) -> None:
     assert desk.refs() == before
 
 
-def test_a_record_that_says_nonsense_with_right_hashes_is_an_error_and_no_crash(
-    desk: Shared,
-) -> None:
-    repo = Git(desk.folder, environ=ENVIRON)
-    forged = story(run(repo.head(), "run-3"), [operation("66")])
-    nonsense = audit.Event(
-        forged[2].kind,
-        PLATFORM,
-        repo.head(),
-        "run-3",
-        "then",
-        {**forged[2].data, "timestamp": "now"},
-    )
-    opened(repo, remote="origin").append([*forged[:2], nonsense])
-    assert "somebody else than this program" in desk.says(
-        1, "audit", "export", "--since", "2027-01-01", PATH
-    )
-
-
 # --- which remote -----------------------------------------------------------------------------------------------------------------
 
 
