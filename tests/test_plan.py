@@ -20,6 +20,7 @@ from reconciler.plan import (
     Approval,
     Base,
     Cut,
+    Judge,
     approval_from,
     approved,
     beyond,
@@ -912,6 +913,42 @@ def test_what_was_applied_or_is_live_counts_and_what_the_manifests_add_does_not(
     assert plan.total == 3
     assert only(plan, {"1"}).total == 3
     assert planned(desired, lives).total == 2
+
+
+def test_what_an_emergency_stop_ended_still_counts():
+    """Else a stop of all but a few would make the tenant a small one, in which any number may be narrowed."""
+    stopped = Base(None, Direction.TIGHTEN, None, (make_body(), make_body()))
+    foreign = Base(make_body(), Direction.TIGHTEN, None, (None, make_body()))
+    assert planned([make_desired("1")], base={"1": stopped, "2": stopped, "3": foreign}).total == 2
+
+
+_FILES = ("a.yaml", "b.yaml", "c.yaml", "d.yaml")
+_folders = st.dictionaries(
+    st.sampled_from(_FILES),
+    st.tuples(st.sampled_from(KEYS), st.sampled_from([make_desired, make_retired])),
+).filter(lambda files: len({key for key, _ in files.values()}) == len(files))
+
+
+@given(
+    _folders,
+    _folders,
+    st.dictionaries(st.sampled_from(KEYS), lives),
+    st.dictionaries(st.sampled_from(KEYS), st.sampled_from([Base(make_body()), Base(None)])),
+)
+def test_no_change_of_manifests_moves_what_limits_count(before, after, objects, base):
+    """Tombstones and creates of what is not there, live objects taken over, manifests that are deleted or point elsewhere."""
+
+    def total(files, judge):
+        desired = [
+            make(key)._replace(place=Place(file, 1, 1)) for file, (key, make) in files.items()
+        ]
+        live = [make(key) for key, make in objects.items()]
+        return planned(desired, live, base=base, judge=judge).total
+
+    changed = {file for file in _FILES if before.get(file) != after.get(file)}
+    claimed = {before[file][0] for file in changed if file in before}
+    judge = Judge(changed=frozenset(changed), claimed=frozenset(claimed))
+    assert total(after, judge) == total(before, Judge())
 
 
 def test_a_hash_that_was_asked_for_is_not_taken_along_to_another_operation() -> None:
