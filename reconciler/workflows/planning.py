@@ -105,12 +105,12 @@ async def show(world: World, asked: Request) -> Report:
     if asked.out is not None:
         _write(asked.out, plan)
     code = REFUSED if over else exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
-    notes = [f"apply would refuse this: {each}" for each in over]
-    if left:
-        notes.append(
-            f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"
-        )
-    report = changes.of_plan(plan, exit_code=code, notes=(*found.kept, *notes))
+    notes = (
+        [f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"]
+        if left
+        else []
+    )
+    report = changes.of_plan(plan, exit_code=code, notes=(*found.kept, *notes), beyond=over)
     return _uncommitted(report, found.uncommitted) if found.uncommitted else report
 
 
