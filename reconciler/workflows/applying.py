@@ -219,7 +219,8 @@ class _Run:
         session, ledger = self.session, self.ledger
         commit, world = self.git.head(), session.world
         await self._as_committed(commit)
-        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
+        told = None if approval is None or self.asked.ask else approval.digest
+        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world, told))
         passed_over = settling.skipped(session, self.git, ledger)
         left = await settling.look(session, ledger)
         world.checkpoint("settle:looked")
