@@ -231,7 +231,8 @@ class _Run:
         world.checkpoint("apply:planned")
         ledger.append(settling.dropped(session, ledger, left, plan, run))
         world.checkpoint("settle:dropped")
-        notes = (*session.notes, *settling.notes_on(left))
+        undone = leftovers.not_reverted(plan, session.folder.desired, self.asked.revert)
+        notes = (*session.notes, *settling.notes_on(left), *undone)
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
         _within_limits(plan, cut.run)
         if not self.asked.ask:

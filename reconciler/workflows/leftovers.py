@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reconciler.effect import Direction
-from reconciler.plan import Cut, Plan
+from reconciler.models import Desired
+from reconciler.plan import Action, Cut, Plan
 
 
 def notes_on(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
@@ -12,6 +15,25 @@ def notes_on(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
         *_not_as_approved(cut, plan),
         *_kept(cut, plan),
         *_left(cut, plan, tighten_only=tighten_only),
+    )
+
+
+def not_reverted(plan: Plan, desired: Iterable[Desired], names: Iterable[str]) -> tuple[str, ...]:
+    """Return a sentence about each name given to `--revert` that undoes nothing, and what to do instead."""
+    keys = {each.name: each.key for each in desired}
+    reverted = {each.key for each in plan.operations if each.reverts}
+    halted = {
+        each.key for each in plan.operations if each.action is Action.HELD and each.would is None
+    }
+    return tuple(
+        f"--revert {name} undoes nothing: "
+        + (
+            "an emergency stop holds it, end that with `reconcile release`"
+            if keys[name] in halted
+            else "nothing in this plan is held there because of a change outside git, leave --revert out"
+        )
+        for name in dict.fromkeys(names)
+        if keys[name] not in reverted
     )
 
 
