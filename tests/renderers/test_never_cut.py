@@ -78,7 +78,9 @@ def test_every_one_of_many_loosenings_is_shown(style: str, plan: Callable[[], Pl
     output = renderer_for(style).render(report_of(plan))
     found = {*re.findall(r"renewals-north-\d{5}", output)}
     assert {each.name for each in plan().operations if each.direction.widens} <= found
-    assert len(output.encode()) <= STEP_SUMMARY or style != "markdown"
+    if style == "markdown":
+        assert len(output.encode()) <= STEP_SUMMARY
+        assert not output.startswith("## ERROR")
 
 
 _directions = st.sampled_from(list(Direction))
@@ -122,13 +124,13 @@ def test_a_plan_shows_all_that_blocks_weakens_or_widens_in_every_format(
 
 def test_every_write_that_widened_or_failed_is_shown() -> None:
     outcomes = [
-        Outcome(each, Result.UPDATED if number % 2 else Result.FAILED, "the platform said no")
-        for number, each in enumerate(one_of_many().operations[-2_000:])
+        Outcome(each, Result.UPDATED if number else Result.FAILED, "the platform said no")
+        for number, each in enumerate(one_of_many().operations[-3_000:])
     ]
     output = markdown.render(of_apply(one_of_many(), outcomes, exit_code=3))
     found = {*re.findall(r"renewals-north-\d{5}", output)}
-    failed = {each.operation.name for each in outcomes if not each.done}
-    assert failed | {"renewals-north-09999"} <= found
+    assert {"renewals-north-07000", "renewals-north-09999"} <= found
+    assert len(found) < len(outcomes), "the rest is cut"
 
 
 def test_what_fits_nowhere_is_an_error_in_the_first_line_and_no_success(
