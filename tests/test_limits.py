@@ -6,6 +6,7 @@ import pytest
 
 from reconciler import sandbox
 from tests import test_judge
+from tests.test_cli import git
 from tests.test_judge import PATH, Office
 
 world, office = test_judge.world, test_judge.office
@@ -39,6 +40,21 @@ def test_deleting_manifests_does_not_switch_the_limits_off(
 def test_inventing_tombstones_raises_no_limit(office: Office, world: sandbox.World) -> None:
     before = world.executed()
     tombstones(office, *range(5001, 5011))
+    office.slow_down(4)
+    office.commit()
+    assert "4 of 10 objects would be changed" in office.says(5, "apply", "--yes", PATH)
+    assert world.executed() == before
+
+
+def test_deleting_what_was_never_recorded_does_not_either(
+    office: Office, world: sandbox.World
+) -> None:
+    """The records hold one of ten objects; the others count because manifests named them before the change."""
+    for ref in git(office.folder, "for-each-ref", "--format=%(refname)", "refs/notes").split():
+        git(office.folder, "update-ref", "-d", ref)
+    assert office.apply("m01") == 0
+    before = world.executed()
+    delete(office, 6, 7, 8, 9, 10)
     office.slow_down(4)
     office.commit()
     assert "4 of 10 objects would be changed" in office.says(5, "apply", "--yes", PATH)
