@@ -230,10 +230,11 @@ class Provenance:
 
     Attributes:
         actor: who started it (`GITHUB_ACTOR`).
-        approver: who approved it (`RECONCILE_APPROVER`, set by the workflow).
+        approver: who approved the plan (`RECONCILE_APPROVER`, set by the workflow).
         pull_request: its number (`RECONCILE_PULL_REQUEST`, or from `GITHUB_REF`).
         run_url: where its log is.
         reviewed_head: the commit that was reviewed (`RECONCILE_REVIEWED_HEAD`, set by the workflow).
+        attempt: which attempt of the run it is (`GITHUB_RUN_ATTEMPT`).
     """
 
     actor: str | None = None
@@ -241,6 +242,7 @@ class Provenance:
     pull_request: str | None = None
     run_url: str | None = None
     reviewed_head: str | None = None
+    attempt: str | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Provenance:
@@ -252,6 +254,7 @@ class Provenance:
             pull_request=_told(environ.get("RECONCILE_PULL_REQUEST")) or (ref and ref[1]),
             run_url=_run_url(environ),
             reviewed_head=_told(environ.get("RECONCILE_REVIEWED_HEAD")),
+            attempt=_told(environ.get("GITHUB_RUN_ATTEMPT")),
         )
 
 

@@ -16,6 +16,9 @@ from reconciler.errors import UsageError
 if TYPE_CHECKING:
     from reconciler.report import Report
 
+NOT_SHOWN = 1
+"""Exit code of a plan of which a format cannot show all that must be seen: nobody may approve it by that."""
+
 
 @click.command()
 @options.targets
@@ -46,7 +49,9 @@ def plan(
     asked = planning.Request(
         path, names, tenant=tenant, out=out, detailed=detailed_exitcode, **network
     )
-    return options.show(asyncio.run(planning.show(options.world(), asked)), style)
+    report = asyncio.run(planning.show(options.world(), asked))
+    code = options.show(report, style)
+    return code if options.is_whole(report, style) else NOT_SHOWN
 
 
 @click.command()

@@ -206,6 +206,18 @@ def show(report: Report, style: str, *, err: bool = False) -> int:
     return report.exit_code
 
 
+def is_whole(report: Report, style: str) -> bool:
+    """Return whether a format shows all of a report that must be shown; where it does not, say so."""
+    if style != "markdown":
+        return True
+    from reconciler.renderers import markdown  # noqa: PLC0415 - same
+
+    left = markdown.left_out(report)
+    if left:
+        progress(f"error: {left} rows that must be shown do not fit: use --format text or json")
+    return not left
+
+
 def _columns() -> int:
     from shutil import get_terminal_size  # noqa: PLC0415 - only a terminal has any
 

@@ -23,7 +23,7 @@ from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
 from reconciler.settings import Provenance
-from reconciler.workflows import keeping, planning, settling, telling
+from reconciler.workflows import keeping, leftovers, planning, settling, telling
 from reconciler.workflows import session as sessions
 from reconciler.workflows.recording import Recorder, provenance
 from reconciler.workflows.rejudging import Rejudgement
@@ -219,7 +219,8 @@ class _Run:
         session, ledger = self.session, self.ledger
         commit, world = self.git.head(), session.world
         await self._as_committed(commit)
-        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
+        told = None if approval is None or self.asked.ask else approval.digest
+        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world, told))
         passed_over = settling.skipped(session, self.git, ledger)
         left = await settling.look(session, ledger)
         world.checkpoint("settle:looked")
@@ -230,12 +231,13 @@ class _Run:
         world.checkpoint("apply:planned")
         ledger.append(settling.dropped(session, ledger, left, plan, run))
         world.checkpoint("settle:dropped")
-        notes = (*session.notes, *settling.notes_on(left))
+        undone = leftovers.not_reverted(plan, session.folder.desired, self.asked.revert)
+        notes = (*session.notes, *settling.notes_on(left), *undone)
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
         _within_limits(plan, cut.run)
         if not self.asked.ask:
             confirm(changes.of_plan(plan, exit_code=0, notes=notes))
-        notes = (*notes, *_held(cut, plan), *_left(cut, plan, tighten_only=self.asked.tighten_only))
+        notes = (*notes, *leftovers.notes_on(cut, plan, tighten_only=self.asked.tighten_only))
         if not _may_judge(plan, self.asked.names):
             run = replace(run, judges=False)
             notes = (*notes, _NO_JUDGE)
@@ -342,36 +344,6 @@ def _may_judge(plan: Plan, names: Sequence[str]) -> bool:
     return not names and not own
 
 
-def _left(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
-    """Return what must be said of what `--tighten-only` leaves undone."""
-    runs = {operation.hash for operation in cut.run}
-    left = dict.fromkeys(each.name for each in plan.executable if each.hash not in runs)
-    return (f"left by --tighten-only: {', '.join(left)}",) if tighten_only and left else ()
-
-
-def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:
-    names = {operation.key: operation.name for operation in plan.operations}
-    notes = [
-        f"stale: {names.get(key, key)} is not as it was when it was approved; nothing was written to it, plan and approve again"
-        for key in cut.stale
-    ]
-    notes += [
-        f"not approved: {name} needs a change that the approved plan did not hold; it was left alone"
-        for name in cut.strange
-    ]
-    notes += [
-        f"held back: {name} widens dialing, and a narrowing that was approved with it is stale; plan and approve again"
-        for name in cut.behind
-    ]
-    running = {operation.hash for operation in cut.run}
-    notes += [
-        f"held: {operation.name}: {', '.join(operation.blocked)}"
-        for operation in plan.operations
-        if operation.action is Action.HELD and operation.hash not in running
-    ]
-    return tuple(notes)
-
-
 def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
     """Return DESIGN §7's code of an apply: the worst that happened, partly applied first.
 
@@ -392,7 +364,7 @@ def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
         )
     if results & {Result.STORED_NOT_ACTIVE, Result.NOT_STARTED}:
         return NOT_FINISHED
-    if Result.STALE in results or cut.stale or cut.strange:
+    if Result.STALE in results or cut.is_stale:
         return STALE
     if not plan.refused:
         return 0

@@ -20,7 +20,7 @@ from reconciler.models import Desired
 from reconciler.plan import Action, Base, Judge, Operation, Origin, Plan, Result
 from reconciler.policies.base import Facts, Finding
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, changes
-from reconciler.workflows import judging, stops
+from reconciler.workflows import judging, leftovers, stops
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
 from reconciler.workflows.world import Network, World, chosen, load
@@ -83,8 +83,9 @@ async def _read(world: World, asked: Request) -> _Read:
         over = beyond(plan, plan.executable)
         git = session.git if plan.origin.commit else None
         uncommitted = git.differing(folder.path) if git else ()
+        undone = leftovers.not_reverted(plan, folder.desired, asked.revert)
     names = tuple(str(intent.data["name"]) for intent in left)
-    return _Read(plan, names, over, session.notes, uncommitted)
+    return _Read(plan, names, over, (*session.notes, *undone), uncommitted)
 
 
 def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
@@ -105,12 +106,12 @@ async def show(world: World, asked: Request) -> Report:
     if asked.out is not None:
         _write(asked.out, plan)
     code = REFUSED if over else exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
-    notes = [f"apply would refuse this: {each}" for each in over]
-    if left:
-        notes.append(
-            f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"
-        )
-    report = changes.of_plan(plan, exit_code=code, notes=(*found.kept, *notes))
+    notes = (
+        [f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"]
+        if left
+        else []
+    )
+    report = changes.of_plan(plan, exit_code=code, notes=(*found.kept, *notes), beyond=over)
     return _uncommitted(report, found.uncommitted) if found.uncommitted else report
 
 
