@@ -21,6 +21,7 @@ from reconciler.manifests import Folder
 from reconciler.sandbox.writes import Conditions
 from reconciler.workflows import applying, planning
 from reconciler.workflows.world import here
+from tests import fasttime
 from tests.samples import HERE, SAMPLES, copy_files
 
 
@@ -109,6 +110,7 @@ def desk(
     (tmp_path / ".gitignore").write_text(".reconcile/\n", encoding="utf-8")
     commit(tmp_path, "samples")
     monkeypatch.chdir(tmp_path)
+    fasttime.hurry(monkeypatch)
     return Desk(tmp_path, capsys)
 
 

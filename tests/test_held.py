@@ -20,6 +20,7 @@ from reconciler.plan import (
     hold_against,
     serialised,
 )
+from reconciler.plan.base import fields_moved_by
 from tests.factories import (
     KIND,
     NOW,
@@ -414,3 +415,66 @@ def test_the_reason_names_the_way_out():
     keep = "`reconcile import 'my schedules/acme' 1001`"
     undo = f"`reconcile apply 'my schedules/acme' {name} --revert {name}`"
     assert operation.blocked[0].endswith(f". Keep it: {keep}. Undo it: {undo}")
+
+
+# --- who moved it, field by field ------------------------------------------------------------------------------------------
+
+
+def test_a_field_that_a_body_lacks_counts_as_a_value():
+    lacking = Base({})
+    assert fields_moved_by(lacking, {}, {"a": None}) == {"a": MovedBy.GIT}
+    assert fields_moved_by(lacking, {"a": 1}, {}) == {"a": MovedBy.OUTSIDE}
+    assert fields_moved_by(lacking, {"a": 1}, {"a": None}) == {"a": MovedBy.BOTH}
+    assert fields_moved_by(Base({"a": None}), {}, {"a": 1}) == {"a": MovedBy.BOTH}
+    assert fields_moved_by(Base({"a": None}), {"a": 1}, {}) == {"a": MovedBy.BOTH}
+    assert fields_moved_by(Base(None), {}, {"a": 1}) == {"a": MovedBy.UNKNOWN}
+
+
+# --- what is gone, and what the platform stores in its own way --------------------------------------------------------------
+
+
+def test_a_removal_for_want_of_common_hours_ends_with_a_commit_to_the_hours():
+    base = Base(BASE, emptied=True)
+    _, same = planned(make_desired(body=BASE), NOTHING, base=base)
+    assert (same.action, same.would) == (Action.HELD, Action.CREATE)
+    assert "no time in common" in same.blocked[0]
+    later = make_desired(body={**BASE, "compliance_windows": [make_window(start=10)]})
+    _, moved = planned(later, NOTHING, base=base)
+    assert (moved.action, moved.executable) == (Action.CREATE, True)
+    _, removed = planned(later, NOTHING, base=Base(BASE))
+    assert removed.action is Action.HELD
+
+
+def test_what_is_gone_and_still_dials_is_silenced():
+    dialing = make_live(stored=None, version=None, stored_id=None, active_id="older")
+    _, (silence, rest) = parts(make_desired(body=BASE), dialing)
+    assert (silence.action, silence.desired, silence.fields) == (Action.RETIRE, None, ())
+    assert (silence.direction, silence.base) == (Direction.TIGHTEN, BASE)
+    assert (rest.action, rest.would) == (Action.HELD, Action.CREATE)
+
+
+def test_what_a_hand_widened_is_taken_back_to_what_was_applied():
+    _, (first, *_) = parts(WIDER, live(dial_rate=5.0, dnc_verification=False))
+    assert first.direction is Direction.TIGHTEN
+    assert first.base == BASE
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored_id", "kept"),
+    [
+        (BASE, "s-1001", True),
+        (None, "s-1001", False),
+        (BASE, None, False),
+        (BASE, "older", False),
+        ({**BASE, "dial_rate": 19.0}, "s-1001", False),
+    ],
+)
+def test_only_what_we_sent_and_nobody_wrote_since_is_stored_by_the_platform_in_its_own_way(
+    sent, stored_id, kept
+):
+    base = Base(BASE, stored_id=stored_id, sent=sent)
+    _, (operation,) = parts(make_desired(body=BASE), live(dial_rate=19.5), base=base)
+    assert operation.action is Action.HELD
+    assert ("stored by the platform in its own way" in operation.blocked[0]) is kept
+    _, (widened,) = parts(make_desired(body=BASE), live(dial_rate=20.5), base=base)
+    assert widened.action is Action.UPDATE

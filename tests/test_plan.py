@@ -350,6 +350,9 @@ def test_a_plan_may_be_restricted_to_some_objects():
     assert [finding.key for finding in cut.findings] == ["1", ""]
     assert cut.digest == planned([make_desired("1")], [make_silent("1")]).digest
     assert only(plan, {"1", "2", "3"}) == plan
+    plan = planned([make_desired(key) for key in "123"], [make_live(key) for key in "123"], base={})
+    assert (plan.unchanged, plan.unrecorded) == (("1", "2", "3"), ("1", "2", "3"))
+    assert (only(plan, "1").unchanged, only(plan, "1").unrecorded) == (("1",), ("1",))
 
 
 # --- golden vectors -----------------------------------------------------------------------------------------------------
