@@ -21,6 +21,7 @@ from reconciler.plan import (
     serialised,
 )
 from reconciler.plan.base import fields_moved_by
+from reconciler.plan.values import state_hash
 from tests.factories import (
     KIND,
     NOW,
@@ -457,6 +458,42 @@ def test_what_a_hand_widened_is_taken_back_to_what_was_applied():
     _, (first, *_) = parts(WIDER, live(dial_rate=5.0, dnc_verification=False))
     assert first.direction is Direction.TIGHTEN
     assert first.base == BASE
+    assert [change.path for change in first.fields] == ["dnc_verification"]
+
+
+def test_the_second_step_is_planned_against_what_the_first_stores():
+    _, (first, second, _) = parts(WIDER, live(dial_rate=5.0, dnc_verification=False))
+    assert second.live == first.desired
+    assert (second.live_hash, second.after) == (state_hash(first.desired), first.live_hash)
+    assert second.base == WIDER.body, "the narrowing stays one"
+    _, (whole,) = parts(WIDER, live())
+    assert (whole.base, whole.after) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("stored_id", "direction"), [("s-1001", Direction.TIGHTEN), ("older", Direction.LOOSEN)]
+)
+def test_what_a_hand_narrowed_and_nobody_activated_is_refreshed(stored_id, direction):
+    base = Base(BASE, Direction.TIGHTEN, stored_id)
+    now = make_live(stored={**BASE, "dial_rate": 5.0}, active_id="older still")
+    _, (refresh, rest) = parts(make_desired(body=BASE), now, base=base)
+    assert (refresh.action, refresh.direction) == (Action.REFRESH, direction)
+    assert (refresh.desired, refresh.fields) == (now.stored, ())
+    assert rest.action is Action.HELD
+    _, (rest,) = parts(make_desired(body=BASE), make_live(stored=now.stored), base=base)
+    assert rest.action is Action.HELD
+    unknown = Base(BASE, Direction.TIGHTEN, None)
+    nameless = make_live(stored=now.stored, stored_id=None)
+    _, (refresh, _) = parts(make_desired(body=BASE), nameless, base=unknown)
+    assert refresh.direction is Direction.LOOSEN
+
+
+def test_what_a_stop_found_without_common_hours_is_not_created_again():
+    night = {**BASE, "compliance_windows": [make_window(start=21, end=23)]}
+    dialing = make_live(stored=None, version=None, stored_id=None, active_id="older")
+    _, (silence, rest) = parts(make_desired(body=BASE), dialing, base=stopped(night))
+    assert (silence.action, silence.desired, silence.fields) == (Action.RETIRE, None, ())
+    assert rest.action is Action.HELD
 
 
 @pytest.mark.parametrize(
