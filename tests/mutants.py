@@ -1,6 +1,6 @@
 """Sample the mutants of some rooms, run their tests, and print the share that the tests caught.
 
-    .venv/bin/pip install 'mutmut>=3.8,<4'
+    .venv/bin/pip install -e '.[mutation]'
     .venv/bin/python tests/mutants.py --sample 200 --seed 1 reconciler.plan reconciler.audit
 
 `mutmut run` alone runs every mutant of the rooms in `[tool.mutmut]`, which takes hours. A mutant that only changes a sentence for
