@@ -20,7 +20,7 @@ from reconciler.plan import (
     hold_against,
     serialised,
 )
-from reconciler.plan.base import fields_moved_by
+from reconciler.plan.base import canonical_base, fields_moved_by
 from reconciler.plan.values import state_hash
 from tests.factories import (
     KIND,
@@ -275,6 +275,7 @@ def test_to_release_a_stop_is_not_to_undo_what_was_narrowed_before_it():
     base = stopped({**BASE, "dial_rate": 5})
     _, (back, rest) = parts(make_desired(body=BASE), NOTHING, base=base)
     assert (back.action, back.desired) == (Action.CREATE, {**BASE, "dial_rate": 5.0})
+    assert back.fields == ()
     assert (rest.action, rest.would) == (Action.HELD, Action.CREATE)
     _, operation = planned(make_desired(body=BASE), NOTHING, base=base, revert={"1001"})
     assert (operation.executable, operation.desired) == (True, BASE)
@@ -515,3 +516,16 @@ def test_only_what_we_sent_and_nobody_wrote_since_is_stored_by_the_platform_in_i
     assert ("stored by the platform in its own way" in operation.blocked[0]) is kept
     _, (widened,) = parts(make_desired(body=BASE), live(dial_rate=20.5), base=base)
     assert widened.action is Action.UPDATE
+
+
+def test_a_base_of_an_older_version_is_read_in_todays_form():
+    old = {**BASE, "dial_rate": 20}
+    del old["timezone"]
+    kept = Base(old, Direction.TIGHTEN, "s-1", sent=old)
+    found = canonical_base(kept, KIND)
+    assert (found.body, found.sent) == (KIND.canonical(old), KIND.canonical(old))
+    assert (found.direction, found.stored_id, found.stopped) == (Direction.TIGHTEN, "s-1", None)
+    assert canonical_base(Base(None), KIND) == Base(None)
+    both = canonical_base(Base(None, stopped=(old, None)), KIND)
+    assert both.stopped == (KIND.canonical(old), None)
+    assert canonical_base(None, KIND) is None

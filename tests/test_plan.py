@@ -766,3 +766,10 @@ def test_a_hash_that_was_asked_for_is_not_taken_along_to_another_operation() -> 
     other = replace(first, key="another")
     assert other.hash != first.hash
     assert replace(other, key=first.key).hash == first.hash
+
+
+def test_what_is_halted_and_as_desired_does_nothing_to_dialing():
+    held = one(make_desired(), make_live(), held={"1001": "halted"})
+    assert (held.action, held.direction, held.fields) == (Action.HELD, Direction.NEUTRAL, ())
+    refresh = one(make_desired(), make_live(active_id="older"))
+    assert (refresh.action, refresh.direction) == (Action.REFRESH, Direction.LOOSEN)

@@ -224,7 +224,7 @@ def test_half_an_application_is_refused_and_a_whole_one_is_read(name):
     both = {"CXONE_APP_ID": "app-1", "CXONE_APP_SECRET": "app-secret"}
     found = Settings.read(ENVIRON | both, "acme-eu", URL).credentials
     assert (found.app_id, found.app_secret) == ("app-1", "app-secret")
-    with pytest.raises(AccessError, match="^CXONE_APP_ID and CXONE_APP_SECRET stand together"):
+    with pytest.raises(AccessError, match=r"^CXONE_APP_ID and CXONE_APP_SECRET stand together"):
         Settings.read(ENVIRON | {name: both[name]}, "acme-eu", URL)
     none = Settings.read(ENVIRON, "acme-eu", URL).credentials
     assert (none.app_id, none.app_secret, none.scope) == (None, None, None)
