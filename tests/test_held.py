@@ -519,7 +519,7 @@ def test_only_what_we_sent_and_nobody_wrote_since_is_stored_by_the_platform_in_i
 
 
 def test_a_base_of_an_older_version_is_read_in_todays_form():
-    old = {**BASE, "dial_rate": 20}
+    old = {**BASE, "start_time": "2027-01-11T09:00:00-05:00"}
     del old["timezone"]
     kept = Base(old, Direction.TIGHTEN, "s-1", sent=old)
     found = canonical_base(kept, KIND)
