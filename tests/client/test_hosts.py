@@ -81,6 +81,15 @@ def test_without_an_api_url_the_tenants_host_and_the_vendors_are_allowed():
         leads(API, alone)
 
 
+def test_each_group_of_endpoints_goes_to_the_base_that_the_token_has_for_it():
+    token = Token("t", 60.0, base=URL, bases={"skills": f"{API}/v31"})
+    assert target(Call("GET", "/skills/1"), token, SETTINGS, pc.HOSTS) == f"{API}/v31"
+    assert target(Call("GET", "/lists"), token, SETTINGS, pc.HOSTS) == URL
+    forged = Token("t", 60.0, base=URL, bases={"skills": "https://evil.example"})
+    with pytest.raises(AccessError):
+        target(Call("GET", "/skills/1"), forged, SETTINGS, pc.HOSTS)
+
+
 def test_a_call_without_a_host_goes_to_the_tenant():
     assert target(Call("GET", "/x"), None, SETTINGS, ()) == URL
     assert target(Call("GET", "/x"), Token("t", 1.0), SETTINGS, ()) == URL
