@@ -73,15 +73,19 @@ def release(repo: Git) -> list[Event]:
 def base(repo: Git) -> list[Event]:
     """Another commit judges the next change."""
     weak = commit(repo.root, "weak rules")
-    return [run(weak, "forged").open(digest="d", operations=0, tool="t", ledger=None, applied=None)]
+    forged = run(weak, "forged")
+    return [
+        forged.open(digest="d" * 64, operations=0, tool="t", ledger=None, applied=None),
+    ]
 
 
 def note(repo: Git) -> list[Event]:
     """An object was found as its manifest says, so that what somebody narrowed is held no longer."""
     event = run(repo.head(), "forged").note("found as its manifest says: n (1001)")
     body = {"campaign_id": "1001", "dial_rate": 99.0}
+    found = {"body": body, "target": "1001", "object": "1001", "name": "n", "direction": "loosen"}
     return [
-        dataclasses.replace(event, data={**event.data, "body": body, "target": "1001", "name": "n"})
+        dataclasses.replace(event, data={**event.data, **found, "timestamp": event.ts}),
     ]
 
 
@@ -358,7 +362,17 @@ def test_a_clone_whose_copy_followed_a_forgery_pushes_only_what_it_recorded_itse
     night = run(one.head(), "night")
     stop = Clock().options(signers=None, stop=True)
     opened(one, remote="origin", offline=True, options=stop).append(
-        [night.hold("1002", name="m", reason="calls"), night.note("stopped")]
+        [
+            night.hold("1002", name="m", reason="calls"),
+            night.open(
+                digest="0" * 64,
+                operations=0,
+                tool="t",
+                ledger=None,
+                applied=None,
+                purpose=audit.HALT,
+            ),
+        ]
     )
     again = signed(one, ours, remote="origin")
     assert again.publish()
@@ -366,9 +380,23 @@ def test_a_clone_whose_copy_followed_a_forgery_pushes_only_what_it_recorded_itse
     assert [each.kind for each in kept.records()][4:] == [
         RecordKind.NOTE,
         RecordKind.HOLD,
-        RecordKind.NOTE,
+        RecordKind.OPEN,
     ]
     assert kept.verify().defects == ()
+
+
+@pytest.mark.parametrize("said", FORGERIES)
+def test_what_a_clone_fetched_while_it_stood_at_the_remote_is_not_taken_for_its_own(
+    repo, tmp_path, ours, said
+):
+    bare = repository(tmp_path / "remote.git", bare=True).root
+    git(repo.root, "remote", "add", "origin", str(bare))
+    git(repo.root, "push", "-q", "origin", f"{NOTES}:{NOTES}")
+    opened(repo).append(FORGERIES[said](repo))
+    writer = signed(repo, ours, remote="origin")
+    before = [each.kind for each in writer.records()]
+    assert before[-1] is RecordKind.HOLD
+    assert not writer.publish()
 
 
 def test_a_mirror_that_is_ahead_without_a_trusted_signature_proves_nothing(tmp_path, ours):

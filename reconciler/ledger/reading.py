@@ -189,22 +189,26 @@ class Reader:
     def _left_behind(self, copy: str, base: str) -> tuple[Event, ...]:
         """Return what this clone recorded and the remote has not got.
 
-        Where records must be signed, that is what the commits of this clone alone added: its copy may also hold what others pushed.
+        Where records must be signed, the copy may also hold what somebody else pushed to the remote for a while. So of commits without a
+        trusted signature only what a stop records is returned.
         """
-        if self._options.signers is None:
+        signers = self._options.signers
+        holds: tuple[Event, ...] = ()
+        if signers is None:
             ours = books.read(self._git, self._notes, copy).records
         else:
             commits = self._git.beyond(copy, base)
-            before = books.read(self._git, self._notes, self._git.parent(commits[0]))
-            found = signatures.added(self._git, self._notes, before, commits)
-            ours = tuple(record for record in found if record is not None)
+            ours, holds = signatures.left_behind(
+                self._git, self._notes, self._book, commits, signers
+            )
         for record in ours:
             theirs = self._book.by_id.get(record.id)
             if theirs and theirs.event.run == record.event.run and theirs.event != record.event:
                 raise LedgerError(
                     f"the remote tells record {record.id} in other words than this clone: one of them was edited"
                 )
-        return tuple(each.event for each in ours if each.id not in self._book.by_id)
+        events = (*holds, *(each.event for each in ours))
+        return tuple(each for each in events if each.id not in self._book.by_id)
 
     @property
     def notes(self) -> tuple[str, ...]:
