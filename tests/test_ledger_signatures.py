@@ -399,6 +399,17 @@ def test_what_a_clone_fetched_while_it_stood_at_the_remote_is_not_taken_for_its_
     assert not writer.publish()
 
 
+def test_a_ledger_that_was_deleted_is_refused_where_signatures_are_required_but_by_no_stop(
+    tmp_path, ours
+):
+    _, (one,) = shared(tmp_path)
+    asked = Clock().options(signers=ours.file, required=True, demanded=True)
+    with pytest.raises(LedgerError, match="holds no ledger, although the parent of HEAD requires"):
+        opened(one, remote="origin", options=asked)
+    stop = dataclasses.replace(asked, stop=True)
+    assert opened(one, remote="origin", options=stop).records() == ()
+
+
 def test_a_mirror_that_is_ahead_without_a_trusted_signature_proves_nothing(tmp_path, ours):
     bare, (one, two) = shared(tmp_path, clones=2)
     signed(one, ours, remote="origin").append(story(run(one.head()), [operation("1001")]))
