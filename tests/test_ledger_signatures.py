@@ -276,6 +276,17 @@ def test_verify_names_unsigned_commits_that_nobody_rejected_or_vouched_for(repo,
     ]
 
 
+def test_a_rejection_stands_when_the_key_that_signed_it_was_replaced(repo, ours, theirs):
+    opened(repo).append(release(repo))
+    signed(repo, ours).append([run(repo.head(), "old").note("honest")])
+    both = ours.file + theirs.file
+    signed(repo, theirs, trust=both).append([run(repo.head(), "new").note("honest")])
+    found = reading(repo, theirs.file).verify()
+    assert found.defects == ()
+    assert found.witnesses == ("signatures",)
+    assert any(each.startswith("rejected: 1 record") for each in found.remarks)
+
+
 def test_a_rejection_hides_nothing_that_was_signed(repo, ours):
     """A forger who claims that honest commits were rejected is found by the signatures of those."""
     anchor = git(repo.root, "rev-parse", NOTES)
