@@ -292,11 +292,29 @@ def _run_url(environ: Mapping[str, str]) -> str | None:
     return _told(f"{server}/{repository}/actions/runs/{run}{again}")
 
 
-class _Values(dict[str, str]):
-    """Variables by name, shown by name alone: it stands in frames that a traceback may show."""
+class _Values:
+    """Variables by name, shown by name alone: it stands in frames that a traceback may show.
+
+    It is no mapping, because what renders local variables looks into mappings instead of asking for their `repr`.
+    """
+
+    __slots__ = ("_names", "get")
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._names = tuple(values)
+        self.get = values.get
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
 
     def __repr__(self) -> str:
-        return f"<{', '.join(self)}>"
+        return f"<{', '.join(self._names)}>"
 
 
 def _chosen(environ: Mapping[str, str], tenant: str) -> tuple[Variables, _Values]:

@@ -73,15 +73,19 @@ def release(repo: Git) -> list[Event]:
 def base(repo: Git) -> list[Event]:
     """Another commit judges the next change."""
     weak = commit(repo.root, "weak rules")
-    return [run(weak, "forged").open(digest="d", operations=0, tool="t", ledger=None, applied=None)]
+    forged = run(weak, "forged")
+    return [
+        forged.open(digest="d" * 64, operations=0, tool="t", ledger=None, applied=None),
+    ]
 
 
 def note(repo: Git) -> list[Event]:
     """An object was found as its manifest says, so that what somebody narrowed is held no longer."""
     event = run(repo.head(), "forged").note("found as its manifest says: n (1001)")
     body = {"campaign_id": "1001", "dial_rate": 99.0}
+    found = {"body": body, "target": "1001", "object": "1001", "name": "n", "direction": "loosen"}
     return [
-        dataclasses.replace(event, data={**event.data, "body": body, "target": "1001", "name": "n"})
+        dataclasses.replace(event, data={**event.data, **found, "timestamp": event.ts}),
     ]
 
 
@@ -272,6 +276,17 @@ def test_verify_names_unsigned_commits_that_nobody_rejected_or_vouched_for(repo,
     ]
 
 
+def test_a_rejection_stands_when_the_key_that_signed_it_was_replaced(repo, ours, theirs):
+    opened(repo).append(release(repo))
+    signed(repo, ours).append([run(repo.head(), "old").note("honest")])
+    both = ours.file + theirs.file
+    signed(repo, theirs, trust=both).append([run(repo.head(), "new").note("honest")])
+    found = reading(repo, theirs.file).verify()
+    assert found.defects == ()
+    assert found.witnesses == ("signatures",)
+    assert any(each.startswith("rejected: 1 record") for each in found.remarks)
+
+
 def test_a_rejection_hides_nothing_that_was_signed(repo, ours):
     """A forger who claims that honest commits were rejected is found by the signatures of those."""
     anchor = git(repo.root, "rev-parse", NOTES)
@@ -358,7 +373,17 @@ def test_a_clone_whose_copy_followed_a_forgery_pushes_only_what_it_recorded_itse
     night = run(one.head(), "night")
     stop = Clock().options(signers=None, stop=True)
     opened(one, remote="origin", offline=True, options=stop).append(
-        [night.hold("1002", name="m", reason="calls"), night.note("stopped")]
+        [
+            night.hold("1002", name="m", reason="calls"),
+            night.open(
+                digest="0" * 64,
+                operations=0,
+                tool="t",
+                ledger=None,
+                applied=None,
+                purpose=audit.HALT,
+            ),
+        ]
     )
     again = signed(one, ours, remote="origin")
     assert again.publish()
@@ -366,9 +391,34 @@ def test_a_clone_whose_copy_followed_a_forgery_pushes_only_what_it_recorded_itse
     assert [each.kind for each in kept.records()][4:] == [
         RecordKind.NOTE,
         RecordKind.HOLD,
-        RecordKind.NOTE,
+        RecordKind.OPEN,
     ]
     assert kept.verify().defects == ()
+
+
+@pytest.mark.parametrize("said", FORGERIES)
+def test_what_a_clone_fetched_while_it_stood_at_the_remote_is_not_taken_for_its_own(
+    repo, tmp_path, ours, said
+):
+    bare = repository(tmp_path / "remote.git", bare=True).root
+    git(repo.root, "remote", "add", "origin", str(bare))
+    git(repo.root, "push", "-q", "origin", f"{NOTES}:{NOTES}")
+    opened(repo).append(FORGERIES[said](repo))
+    writer = signed(repo, ours, remote="origin")
+    before = [each.kind for each in writer.records()]
+    assert before[-1] is RecordKind.HOLD
+    assert not writer.publish()
+
+
+def test_a_ledger_that_was_deleted_is_refused_where_signatures_are_required_but_by_no_stop(
+    tmp_path, ours
+):
+    _, (one,) = shared(tmp_path)
+    asked = Clock().options(signers=ours.file, required=True, demanded=True)
+    with pytest.raises(LedgerError, match="holds no ledger, although the parent of HEAD requires"):
+        opened(one, remote="origin", options=asked)
+    stop = dataclasses.replace(asked, stop=True)
+    assert opened(one, remote="origin", options=stop).records() == ()
 
 
 def test_a_mirror_that_is_ahead_without_a_trusted_signature_proves_nothing(tmp_path, ours):

@@ -2,6 +2,7 @@
 
 import contextlib
 import traceback
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,10 @@ def refusal(environ, url=URL, tenant="acme-eu"):
     ours = shown.partition("reconciler/settings.py")[2]
     assert ours
     assert SECRET not in ours
+    for frame, _ in traceback.walk_tb(caught.value.__traceback__):
+        if frame.f_code.co_filename.endswith("reconciler/settings.py"):
+            held = [each for each in frame.f_locals.values() if isinstance(each, Mapping)]
+            assert SECRET not in str([dict(each) for each in held])  # rendered without its repr
     return str(caught.value)
 
 

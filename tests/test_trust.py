@@ -181,9 +181,16 @@ def test_the_commit_that_turns_signing_on_requires_none_below_it(tmp_path):
     commit(repo.root, "sign")
     trust = asked(repo, folder, sign=True, signers=only(0))
     assert (trust.required, trust.spec.audit.sign) == (False, True)
+    assert not trust.demanded
     assert trust.signers(world(repo)) == f"{SIGNERS[0]}\n".encode()
     commit(repo.root, "next")
-    assert asked(repo, folder, sign=True, signers=only(0)).required
+    later = asked(repo, folder, sign=True, signers=only(0))
+    assert (later.required, later.demanded) == (True, True)
+    moved = "https://other.cxonecloud.com"
+    file = folder / "tenant.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace(URL, moved), encoding="utf-8")
+    elsewhere = spec(audit={"sign": True, "signers": only(0)}, url=moved)
+    assert not Trust.of(world(repo), repo, folder, elsewhere).demanded
 
 
 def test_a_renamed_folder_is_no_new_tenant(repo):

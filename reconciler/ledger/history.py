@@ -11,7 +11,7 @@ from reconciler.audit import Defect, Record, RecordKind
 from reconciler.errors import LedgerError
 from reconciler.git import Git, blob_id
 from reconciler.ledger import signatures
-from reconciler.ledger.book import Book, contents
+from reconciler.ledger.book import Book, contents, read
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
 
 
@@ -160,27 +160,46 @@ def _signed(subject: Subject, commits: Sequence[_Commit], signers: bytes) -> _Si
     good = {id_ for id_, signature in states.items() if signature.good}
     notes = [each for each in subject.book.records if each.kind is RecordKind.NOTE]
     vouched = {signatures.vouched(each): each for each in notes}
-    rejections = {signatures.rejected(each): each for each in notes}
+    rejected, said = _rejections(subject, [each.id for each in commits], good)
     missing: list[str] = []
-    rejected: set[str] = set()
     remarks: list[str] = []
     anchor: str | None = None
     for is_good, group in itertools.groupby((each.id for each in commits), good.__contains__):
-        ids = tuple(group)
-        if is_good:
+        ids = tuple(each for each in group if each not in rejected)
+        if is_good and ids:
             if anchor is None and ids[0] != commits[0].id and not remarks:
                 remarks.append(
                     f"signed from ledger commit {ids[0]} on, whose signer vouches for those before it"
                 )
             anchor = ids[-1]
-        elif anchor is not None and (note := rejections.get((ids[-1], anchor))):
-            rejected.update(ids)
-            remarks.append(str(note.data["text"]))
+        elif not ids:
+            continue
         elif note := vouched.get(ids[-1]):
             remarks.append(str(note.data["text"]))
         elif anchor is not None or not good:
             missing += ids
-    return _Signed(tuple(missing), frozenset(rejected), tuple(remarks))
+    return _Signed(tuple(missing), frozenset(rejected), (*remarks, *said))
+
+
+def _rejections(
+    subject: Subject, commits: Sequence[str], good: set[str]
+) -> tuple[set[str], list[str]]:
+    """Return the commits without a good signature that a record rejects, and what those records say.
+
+    The newest good signature vouches for the records below it. So a rejection that stands there counts also when the key that signed it
+    is trusted no longer; one above it may be forged.
+    """
+    newest = next((each for each in reversed(commits) if each in good), None)
+    rejected: set[str] = set()
+    remarks: list[str] = []
+    places = {each: at for at, each in enumerate(commits)}
+    for record in read(subject.git, subject.notes, newest).records if newest else ():
+        tip, anchor = signatures.rejected(record) or ("", "")
+        ids = commits[places.get(anchor, -1) + 1 : places.get(tip, -1) + 1]
+        if anchor in places and ids and good.isdisjoint(ids):
+            rejected.update(ids)
+            remarks.append(str(record.data["text"]))
+    return rejected, remarks
 
 
 def _origin(

@@ -149,7 +149,8 @@ class Ledger(Reader):
         if not self._git.signatures(commit, signers)[commit].good:
             raise AccessError(
                 "RECONCILE_SIGNING_KEY is not the key of a trusted signer, so what it signs would count for nothing: use the key"
-                " of one, or add this one to audit.signers of tenant.yaml in a change of its own, merge that, and use it then"
+                " of one. A key counts from the change after the one that adds it to audit.signers of tenant.yaml: apply that one with a key that"
+                " counts already"
             )
         self._proved = True
 

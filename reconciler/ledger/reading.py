@@ -46,6 +46,14 @@ _NAMES: Final = 8
 """Objects that one sentence names at most."""
 
 
+_ABSENT: Final = (
+    "{ref} of {store} holds no ledger, although the parent of HEAD requires signed records: somebody deleted it, or nothing was ever"
+    " applied. Look for a clone that has it (git log {ref}), and push it from there: git push {store} {ref}. Only where you are sure that"
+    " nothing was ever applied or stopped, check out the commit that turned signing on, and run reconcile apply there: what deleted records"
+    " held would dial again"
+)
+
+
 def _pass(_: str) -> None:
     """Go on."""
 
@@ -60,6 +68,7 @@ class Options:
         signing_key: sign its commits with this SSH key.
         signers: the content of an allowed signers file: only what they signed counts (`signatures`); `None`: everything does.
         required: a ledger without any good signature is refused; else it counts as a whole.
+        demanded: the reviewed parent requires a signed ledger of this platform, so that a ledger that is absent was deleted.
         stop: this is an emergency stop, which neither signatures nor a mirror branch keep from recording.
         budget_s: seconds that one append may go on against other writers.
         checkpoint: told of each point in `CHECKPOINTS`.
@@ -72,6 +81,7 @@ class Options:
     signing_key: Path | None = None
     signers: bytes | None = None
     required: bool = False
+    demanded: bool = False
     stop: bool = False
     budget_s: float = 120.0
     checkpoint: Callable[[str], None] = _pass
@@ -163,6 +173,8 @@ class Reader:
             self._options.checkpoint("ledger:read")
             self._notice()
             base, copy = self._heads.ledger, self._heads.copy
+            if base is None and self._options.demanded and not self._options.stop:
+                raise LedgerError(_ABSENT.format(ref=self._names.ledger, store=self._store.name))
             self._pending = ()
             ours = copy is not None and (base is None or self._git.is_ancestor(base, copy))
             if ours and (base is None or self._options.signers is None):
@@ -189,22 +201,26 @@ class Reader:
     def _left_behind(self, copy: str, base: str) -> tuple[Event, ...]:
         """Return what this clone recorded and the remote has not got.
 
-        Where records must be signed, that is what the commits of this clone alone added: its copy may also hold what others pushed.
+        Where records must be signed, the copy may also hold what somebody else pushed to the remote for a while. So of commits without a
+        trusted signature only what a stop records is returned.
         """
-        if self._options.signers is None:
+        signers = self._options.signers
+        holds: tuple[Event, ...] = ()
+        if signers is None:
             ours = books.read(self._git, self._notes, copy).records
         else:
             commits = self._git.beyond(copy, base)
-            before = books.read(self._git, self._notes, self._git.parent(commits[0]))
-            found = signatures.added(self._git, self._notes, before, commits)
-            ours = tuple(record for record in found if record is not None)
+            ours, holds = signatures.left_behind(
+                self._git, self._notes, self._book, commits, signers
+            )
         for record in ours:
             theirs = self._book.by_id.get(record.id)
             if theirs and theirs.event.run == record.event.run and theirs.event != record.event:
                 raise LedgerError(
                     f"the remote tells record {record.id} in other words than this clone: one of them was edited"
                 )
-        return tuple(each.event for each in ours if each.id not in self._book.by_id)
+        events = (*holds, *(each.event for each in ours))
+        return tuple(each for each in events if each.id not in self._book.by_id)
 
     @property
     def notes(self) -> tuple[str, ...]:

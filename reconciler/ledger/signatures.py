@@ -21,7 +21,7 @@ from reconciler.git import Git, Signature
 from reconciler.ledger import book as books
 from reconciler.ledger.book import Book
 from reconciler.ledger.notes import Notes
-from reconciler.plan import sha256_of
+from reconciler.plan import Action, sha256_of
 from reconciler.report import count
 
 _FIRST_LOOK: Final = 1
@@ -167,6 +167,57 @@ def added(git: Git, notes: Notes, book: Book, commits: Sequence[str]) -> Iterato
             if record.h not in seen:
                 seen.add(record.h)
                 yield record if record.event.commit == blobs[blob] else None
+
+
+def left_behind(
+    git: Git, notes: Notes, book: Book, commits: Sequence[str], signers: bytes
+) -> tuple[tuple[Record, ...], tuple[Event, ...]]:
+    """Return what commits that only this clone has may bring to the remote: records as they are, and holds as events.
+
+    Nothing tells whether this clone made a commit without a trusted signature, or fetched it. Of such commits only what an emergency
+    stop records counts, which can do no more than narrow.
+
+    Args:
+        git: the repository.
+        notes: the ledger's trees.
+        book: what counts of the remote's ledger.
+        commits: oldest first.
+        signers: the content of an allowed signers file.
+    """
+    states = git.signatures(commits[-1], signers)
+    good = next((at for at in reversed(range(len(commits))) if _is_good(states, commits[at])), -1)
+    start = git.parent(commits[0]) if good < 0 else commits[good]
+    before = books.read(git, notes, start)
+    above = commits[good + 1 :]
+    found = [each for each in added(git, notes, before, above) if each] if above else []
+    signed = before.records if good >= 0 else ()
+    holds = tuple(_narrowing(book, found)) if book.records else ()
+    return (*signed, *_of_stops(found)), holds
+
+
+def _is_good(states: Mapping[str, Signature], commit: str) -> bool:
+    return commit in states and states[commit].good
+
+
+def _of_stops(records: Sequence[Record]) -> Iterator[Record]:
+    """Yield what emergency stops recorded of their own runs, holds apart."""
+    runs = {
+        each.event.run
+        for each in records
+        if each.kind is RecordKind.OPEN and each.data.get("purpose") == audit.HALT
+    }
+    intents = {
+        each.id
+        for each in records
+        if each.kind is RecordKind.INTENT and each.data["verb"] == Action.HALT
+    }
+    for each in records:
+        if each.event.run in runs and (
+            each.kind in {RecordKind.OPEN, RecordKind.CLOSE}
+            or each.id in intents
+            or (each.kind is RecordKind.OUTCOME and each.data["intent"] in intents)
+        ):
+            yield each
 
 
 def _narrowing(book: Book, records: Iterable[Record]) -> Iterator[Event]:

@@ -91,7 +91,7 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
     trust = Trust.of(world, git, found[0].path, spec)
     keeping = Keeping.of(world, git, trust.spec)
     if anyhow:
-        trust = replace(trust, required=False)
+        trust = replace(trust, required=False, demanded=False)
     ledger = ledger_of(world, git, name, trust, publish=not anyhow)
     return Kept(name, ledger, keeping, found[0].path, git, trust)
 

@@ -137,6 +137,7 @@ def records(
         signing_key=key,
         signers=_signers(world, trust, stop=stop),
         required=trust.required,
+        demanded=trust.demanded and remote is not None,
         stop=stop,
         checkpoint=world.checkpoint,
         monotonic=world.monotonic,

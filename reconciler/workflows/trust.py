@@ -7,7 +7,7 @@ HEAD or the working tree makes stricter counts at once; whatever they loosen cou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -44,10 +44,12 @@ class Trust:
     Attributes:
         spec: `spec` of `tenant.yaml` with the strictest `audit` and request rate of the reviewed parent, HEAD and the working tree.
         required: the reviewed parent required signatures, so a ledger without any is refused.
+        demanded: it did so for the same platform, so there was a ledger to begin with.
     """
 
     spec: TenantSpec
     required: bool
+    demanded: bool = False
 
     @classmethod
     def of(
@@ -77,7 +79,9 @@ class Trust:
             reviewed = committed
         if reviewed is None:
             reviewed = _reviewed(world if fetch else None, git, head, file, spec)
-        return cls.strictest([each for each in (reviewed, committed, spec) if each is not None])
+        found = cls.strictest([each for each in (reviewed, committed, spec) if each is not None])
+        before = reviewed is not None and reviewed.audit.sign and _same(reviewed, spec)
+        return replace(found, demanded=before)
 
     @classmethod
     def strictest(cls, specs: list[TenantSpec]) -> Trust:
@@ -178,8 +182,13 @@ def _elsewhere(git: Git, commit: str, spec: TenantSpec) -> TenantSpec | None:
     """Return the strictest settings that a commit has for the same platform, in whatever folder."""
     blobs = (git.versions(file, commit)[0][1] for file in git.paths(commit, TENANT_FILE))
     found = (_parsed(git.read_blob(blob, limit=_FILE_LIMIT)) for blob in blobs if blob)
-    same = [each for each in found if each and (each.api, each.url) == (spec.api, spec.url)]
+    same = [each for each in found if each and _same(each, spec)]
     return Trust.strictest(same).spec if same else None
+
+
+def _same(one: TenantSpec, other: TenantSpec) -> bool:
+    """Return whether two tenants are the same platform."""
+    return (one.api, one.url) == (other.api, other.url)
 
 
 def read_signers(file: Path, name: str) -> bytes:
