@@ -239,3 +239,18 @@ def test_a_merge_that_names_another_api_keeps_nobody_from_stopping(
     assert real.campaign(KEY)["schedule_id"] is None
     assert "/authentication/v1/token/access-key does not exist there (404)" in desk.out
     assert f"{PATH}/tenant.yaml at commit" in desk.out
+
+
+def test_a_merge_that_allows_hardly_any_request_keeps_nobody_from_stopping(
+    desk: Desk, real: sandbox.World
+) -> None:
+    file = desk.tenant / "tenant.yaml"
+    text = file.read_text(encoding="utf-8")
+    kept = "".join(
+        each for each in text.splitlines(keepends=True) if "requests_per_second:" not in each
+    )
+    slow = kept.replace("spec:\n", "spec:\n  requests_per_second: 0.001\n", 1)
+    file.write_text(slow, encoding="utf-8")
+    commit(desk.folder)
+    assert desk.run("halt", PATH, KEY, "--deadline", "60", "--reason", "x") == 0
+    assert real.campaign(KEY)["schedule_id"] is None
