@@ -439,7 +439,12 @@ def _go(part: Mapping[str, Any], contexts: Mapping[str, Any], *, good: bool) -> 
     """Return whether a job or a step runs: without a word about its status, only after success."""
     asked = part.get("if", "${{ success() }}")
     assert asked.startswith("${{"), "an `if` is written as an expression"
-    says = {"always": lambda: True, "cancelled": lambda: False, "success": lambda: good}
+    says = {
+        "always": lambda: True,
+        "cancelled": lambda: False,
+        "failure": lambda: not good,
+        "success": lambda: good,
+    }
     value = fill(asked, contexts, **says)
     return bool(value) and (good or "()" in asked)
 

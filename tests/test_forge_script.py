@@ -172,6 +172,19 @@ def test_a_plan_of_an_earlier_head_does_not_stand_as_todays(tmp_path: Path):
     assert other.endswith("mine")
 
 
+def test_a_head_of_which_no_tenant_can_be_selected_leaves_no_earlier_plan_standing(tmp_path: Path):
+    api = Api()
+    plan = tmp_path / "plan.md"
+    plan.write_text("nothing may widen")
+    SCRIPT.comment(api, ENV, "acme", str(plan))
+    SCRIPT.COMMANDS["unplanned"](api, ENV)
+    earlier, said = api.bodies()
+    assert "nothing may widen" not in earlier
+    assert "**No plan** of `aaaaaaaaaaaa`" in said
+    selected(tmp_path, api, ["acme"], ["acme"], "schedules/acme/a.yaml\0")
+    assert "No plan" not in api.bodies()[1]
+
+
 # --- comments -------------------------------------------------------------------------------------------------------
 
 

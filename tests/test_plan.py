@@ -33,6 +33,7 @@ from reconciler.plan import (
     serialised,
     sha256_of,
 )
+from reconciler.plan.values import hash_of
 from reconciler.policies.base import Level
 from tests.factories import (
     KIND,
@@ -603,6 +604,18 @@ def test_any_edit_of_what_an_approval_binds_is_refused(path, value):
         value = "held"
     inner[path[-1]] = value
     with pytest.raises(ValueError, match=r"edited|part of one|format_version"):
+        approval_from(saved)
+
+
+@pytest.mark.parametrize(("name", "value"), [("key", ["1001"]), ("key", {}), ("desired", ["x"])])
+def test_an_operation_that_no_plan_writes_is_refused_though_its_hashes_are_right(name, value):
+    saved = through_a_file(make_plan([make_operation("1001")]))
+    (entry,) = saved["operations"]
+    entry[name] = value
+    parts = {each: entry[each] for each in ("action", "desired", "key", "kind")}
+    entry["hash"] = hash_of({**parts, "live": entry["live_hash"]}, reverts=False)
+    saved["digest"] = digest_of(make_origin(), [entry["hash"]])
+    with pytest.raises(ValueError, match="part of one"):
         approval_from(saved)
 
 

@@ -224,3 +224,33 @@ def test_a_stop_by_an_earlier_url_reaches_the_platform_and_its_records(
     assert "https://evil.example but CXONE_TENANT_URL is http://127.0.0.1" in desk.out
     assert git(desk.folder, "for-each-ref", "--format=%(refname)", "refs/notes").split() == [ref]
     assert Path(PATH).exists()
+
+
+def test_a_merge_that_names_another_api_keeps_nobody_from_stopping(
+    desk: Desk, real: sandbox.World
+) -> None:
+    file = desk.tenant / "tenant.yaml"
+    text = file.read_text(encoding="utf-8")
+    other = text.replace("api: campaigns", "api: personal-connection\n  version: 31")
+    assert other != text
+    file.write_text(other, encoding="utf-8")
+    commit(desk.folder)
+    assert desk.run("halt", PATH, KEY, "--reason", "x") == 0
+    assert real.campaign(KEY)["schedule_id"] is None
+    assert "/authentication/v1/token/access-key does not exist there (404)" in desk.out
+    assert f"{PATH}/tenant.yaml at commit" in desk.out
+
+
+def test_a_merge_that_allows_hardly_any_request_keeps_nobody_from_stopping(
+    desk: Desk, real: sandbox.World
+) -> None:
+    file = desk.tenant / "tenant.yaml"
+    text = file.read_text(encoding="utf-8")
+    kept = "".join(
+        each for each in text.splitlines(keepends=True) if "requests_per_second:" not in each
+    )
+    slow = kept.replace("spec:\n", "spec:\n  requests_per_second: 0.001\n", 1)
+    file.write_text(slow, encoding="utf-8")
+    commit(desk.folder)
+    assert desk.run("halt", PATH, KEY, "--deadline", "60", "--reason", "x") == 0
+    assert real.campaign(KEY)["schedule_id"] is None

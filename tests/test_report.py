@@ -198,7 +198,8 @@ def test_many_creations_are_a_line_each():
     )
     many = changes_table([create(str(n)) for n in range(BODIES_SHOWN + 1)])
     assert len(many.rows) == BODIES_SHOWN + 1
-    assert not any(row.details for row in many.rows)
+    assert [len(row.details) for row in many.rows] == [1] * len(many.rows)
+    assert "dial_rate 25; " in many.rows[0].details[0]
 
 
 @pytest.mark.parametrize(

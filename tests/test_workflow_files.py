@@ -497,8 +497,17 @@ def test_what_is_locked_is_what_the_project_asks_for():
         assert locked[name] in each.specifier, f"{each}: make .github/requirements.txt again"
 
 
-def test_plans_and_applies_begin_when_schedules_change():
-    assert load("validate.yml")["on"]["pull_request"] == {"paths": ["schedules/**"]}
+def test_no_number_of_other_files_keeps_a_pull_request_from_being_validated_and_planned():
+    assert load("validate.yml")["on"]["pull_request"] is None
+
+
+def test_a_selection_that_fails_for_any_reason_is_commented():
+    last = load("plan.yml")["jobs"]["select"]["steps"][-1]
+    assert last["if"] == "${{ failure() }}"
+    assert last["run"] == "python -P .github/scripts/forge.py unplanned"
+
+
+def test_applies_begin_when_schedules_change():
     assert load("apply.yml")["on"]["push"] == {"branches": ["main"], "paths": ["schedules/**"]}
 
 

@@ -1,6 +1,7 @@
 """What the workflows ask GitHub, and what they comment on a pull request. Standard library only.
 
     python -P .github/scripts/forge.py select MAIN PULL CHANGED   tenants to plan, as an output of the step
+    python -P .github/scripts/forge.py unplanned                  replace every comment on a plan: no tenant could be selected
     python -P .github/scripts/forge.py comment TENANT FILE        comment a plan, or replace the comment with the earlier one
     python -P .github/scripts/forge.py approvals                  approvals so far, as an output of the step
     python -P .github/scripts/forge.py review                     approver and pull request, as outputs of the step
@@ -119,6 +120,15 @@ def select(ask: Ask, env: Mapping[str, str], main: str, pull: str, changed: str)
     return {"tenants": json.dumps([{"tenant": name} for name in planned])} if planned else {}
 
 
+def unplanned(ask: Ask, env: Mapping[str, str]) -> dict[str, str]:
+    """Comment that no tenant of this head is planned, and replace each plan of an earlier head: it must not look like today's."""
+    for number in open_pulls(ask, env):
+        _retire(ask, env, number, {ABOUT_TENANTS})
+        text = f"**No plan** of {_head(env)}. The log of the [run]({_run(env)}) says why."
+        _put(ask, number, ABOUT_TENANTS, text)
+    return {}
+
+
 # --- comments -------------------------------------------------------------------------------------------------------
 
 
@@ -129,10 +139,7 @@ def comment(ask: Ask, env: Mapping[str, str], tenant: str, file: str) -> dict[st
     """
     path = Path(file)
     plan = path.read_text(encoding="utf-8") if path.is_file() else ""
-    run = (
-        f"{env['GITHUB_SERVER_URL']}/{env['GITHUB_REPOSITORY']}/actions/runs/{env['GITHUB_RUN_ID']}"
-    )
-    top = f"Tenant `{tenant}` at {_head(env)} ([run]({run})). Approve the plan of the merge, not this one.\n\n"
+    top = f"Tenant `{tenant}` at {_head(env)} ([run]({_run(env)})). Approve the plan of the merge, not this one.\n\n"
     if not plan:
         plan = "**No plan.** The log of the run says why."
     elif len((_mark(tenant) + top + plan).encode()) > COMMENT_LIMIT:
@@ -145,6 +152,12 @@ def comment(ask: Ask, env: Mapping[str, str], tenant: str, file: str) -> dict[st
     for number in pulls:
         _put(ask, number, tenant, top + plan)
     return {}
+
+
+def _run(env: Mapping[str, str]) -> str:
+    return (
+        f"{env['GITHUB_SERVER_URL']}/{env['GITHUB_REPOSITORY']}/actions/runs/{env['GITHUB_RUN_ID']}"
+    )
 
 
 def _head(env: Mapping[str, str]) -> str:
@@ -249,6 +262,7 @@ COMMANDS: dict[str, Callable[..., dict[str, str]]] = {
     "comment": comment,
     "review": review,
     "select": select,
+    "unplanned": unplanned,
 }
 
 

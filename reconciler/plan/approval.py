@@ -122,13 +122,16 @@ def _is_blocked(entry: Mapping[str, Any]) -> bool:
 
 def _approved(entry: Mapping[str, Any]) -> tuple[str, tuple[str, Body | None]]:
     """Return a saved operation's hash, computed afresh, with its key and desired body."""
+    key, desired = entry["key"], entry["desired"]
+    if not isinstance(key, str) or not (desired is None or isinstance(desired, dict)):
+        raise TypeError("`key` is text, and `desired` an object or null")
     parts = {name: entry[name] for name in ("action", "desired", "key", "kind")}
     parts["live"] = entry["live_hash"]
     if (name := hash_of(parts, reverts=entry.get("reverts") is True)) != entry["hash"]:
         raise ValueError(
             f"the operation on {entry['key']} was edited: it does not hash to its hash"
         )
-    return name, (entry["key"], entry["desired"])
+    return name, (key, desired)
 
 
 def approved(plan: Plan) -> Approval:

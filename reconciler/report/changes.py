@@ -32,7 +32,7 @@ from reconciler.report import (
 from reconciler.report.checks import findings_table, weakened_table
 
 BODIES_SHOWN = 20
-"""Creations shown with every field; beyond that a plan shows one line each."""
+"""Creations shown with a line for each field; beyond that all fields of a creation share a line."""
 
 # --- plan ---------------------------------------------------------------------------------------------------------------
 
@@ -200,11 +200,14 @@ def _summary(operation: Operation, *, in_full: bool) -> tuple[str, tuple[str, ..
             return f"{len(operation.fields)} fields", tuple(
                 _change(operation, change) for change in operation.fields
             )
-        case Action.CREATE if in_full:
+        case Action.CREATE:
             body = operation.desired or {}
-            return operation.platform_name, tuple(
+            fields = tuple(
                 f"{name} {value(item)}" for name, item in body.items() if item != operation.key
             )
+            # Shortest first: a row that is shortened keeps its start, and so the numbers before the lists.
+            line = "; ".join(sorted(fields, key=len))
+            return operation.platform_name, fields if in_full else (line,)
         case Action.REFRESH:
             return "stored, but the dialer has not taken it", ()
         case Action.RETIRE:

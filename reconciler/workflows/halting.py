@@ -8,20 +8,18 @@ ends at its next write; a git remote that is out of reach keeps nothing waiting:
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from reconciler import audit, manifests
+from reconciler import audit
 from reconciler.audit import Event, Record, RecordKind, Run
 from reconciler.dialects.base import Live, Snapshot
 from reconciler.errors import (
     AccessError,
     ApiError,
-    GitError,
     IncompleteList,
     Place,
     ReconcileError,
@@ -30,13 +28,10 @@ from reconciler.errors import (
 )
 from reconciler.execute import Options
 from reconciler.execute.silence import Silencer
-from reconciler.git import Git
-from reconciler.models import Tenant
 from reconciler.plan import Operation, Origin, Outcome, Plan
 from reconciler.report import Report
-from reconciler.settings import check_url
 from reconciler.telemetry import Telemetry
-from reconciler.workflows import keeping, stops
+from reconciler.workflows import earlier, keeping, stops
 from reconciler.workflows import session as sessions
 from reconciler.workflows.bypass import Bypass
 from reconciler.workflows.recording import LOOK_S, Recorder, provenance
@@ -44,9 +39,6 @@ from reconciler.workflows.session import Session
 from reconciler.workflows.stops import Known, Target
 from reconciler.workflows.trust import stopping
 from reconciler.workflows.world import Network, World
-
-COMMITS_LOOKED_AT: Final = 1000
-"""Commits in which a right `tenant.yaml` is looked for when today's is wrong: read one by one, and no longer than until one is right."""
 
 REFUSED: Final = range(400, 500)
 """Statuses by which the platform says that a request means nothing to it."""
@@ -97,38 +89,14 @@ async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:
     stops.require_reason(asked.reason)
     if asked.until is not None and asked.until <= world.now():
         raise UsageError(f"--until {asked.until.isoformat()} is over: name an instant to come")
-    contradictions: list[str] = []
-
-    def fits(name: str, tenant: Tenant) -> bool:
+    refused: list[AccessError] = []
+    for folder, remarks in earlier.folders(world, asked.path, asked.tenant, refused):
         try:
-            check_url(world.environ, name, tenant.spec.url)
+            async with sessions.opened(world, folder, asked.network, recorded=False) as session:
+                return await _Halt(session, asked, stop, remarks).carry_out()
         except AccessError as error:
-            contradictions.append(str(error))
-            return False
-        return True
-
-    folder = manifests.load_readable(
-        asked.path, asked.tenant, older=lambda path: _before(path, world.environ), fits=fits
-    )
-    remarks = []
-    if folder.settings.file not in folder.sources:
-        why = f" ({contradictions[0]})" if contradictions else ""
-        remarks.append(
-            f"{folder.path / manifests.TENANT_FILE} is wrong{why}, so {folder.settings.file} said where the platform is: correct the file"
-        )
-        world.progress(remarks[0])
-    async with sessions.opened(world, folder, asked.network, recorded=False) as session:
-        return await _Halt(session, asked, stop, remarks).carry_out()
-
-
-def _before(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
-    """Yield what a file said in its last commits: a slip in `tenant.yaml` must keep nobody from stopping."""
-    with contextlib.suppress(GitError):
-        git = Git.find(path.parent, environ=environ)
-        for commit in git.commits_of(path, limit=COMMITS_LOOKED_AT) if git else ():
-            data = git.file(commit, path) if git else None
-            if data is not None:
-                yield f"{path} at commit {commit[:12]}", data
+            refused.append(error)
+    raise refused[0]
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from reconciler.errors import GitError, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
-from reconciler.settings import DEFAULT_BURST_S, URGENT_BURST_S, Options, Settings
+from reconciler.settings import DEFAULT_BURST_S, DEFAULT_RATE, URGENT_BURST_S, Options, Settings
 from reconciler.workflows.keeping import Keeping, records
 from reconciler.workflows.trust import Trust
 from reconciler.workflows.world import Network, World
@@ -94,8 +94,9 @@ async def opened(
         recorded: the ledger is read. A command that neither reads nor writes it, or cannot wait for it, needs nothing but the platform: a git that
             fails is then no git.
     """
-    options = Options(
-        requests_per_second=folder.tenant.spec.requests_per_second,
+    rate = folder.tenant.spec.requests_per_second
+    options = Options(  # no merge may make a stop slow; a platform that allows less says so, and is obeyed
+        requests_per_second=max(rate, DEFAULT_RATE) if network.urgent else rate,
         concurrency=network.concurrency,
         deadline_s=network.deadline,
         proxy=network.proxy,

@@ -122,6 +122,19 @@ def test_a_plan_shows_all_that_blocks_weakens_or_widens_in_every_format(
         assert markdown.left_out(report) == 0
 
 
+@pytest.mark.parametrize("style", RENDERERS)
+@pytest.mark.parametrize("many", [1, 500])
+def test_a_create_shows_what_it_would_dial_however_many_there_are(style: str, many: int) -> None:
+    def create(number: int) -> Operation:
+        body = {**(FIRST.desired or {}), "dial_rate": 987.0 if number == many // 2 else 1.0}
+        name = f"renewals-north-{number:05}"
+        made = replace(FIRST, key=f"{number:05}", name=name, action=Action.CREATE, fields=())
+        return replace(made, live=None, desired=body, direction=Direction.LOOSEN)
+
+    plan = make_plan(create(number) for number in range(many))
+    assert "987" in renderer_for(style).render(of_plan(plan, exit_code=2))
+
+
 def test_every_write_that_widened_or_failed_is_shown() -> None:
     outcomes = [
         Outcome(each, Result.UPDATED if number else Result.FAILED, "the platform said no")
