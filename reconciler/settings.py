@@ -39,10 +39,28 @@ DEFAULT_WAIT_S: Final = 900.0
 """How long a locked dialer is waited for (contract: 15 minutes)."""
 
 SIGNING_KEY: Final = "RECONCILE_SIGNING_KEY"
-"""The variable that names the file of the SSH key for `audit.sign`."""
+"""Path of the SSH private key that signs the audit records (`audit: {sign: true}` in `tenant.yaml`)."""
 
 PROXY_PASSWORD: Final = "RECONCILE_PROXY_PASSWORD"  # noqa: S105 - the variable's name, not its value
-"""The variable that holds the password of the user that `--proxy` names."""
+"""Password of the user that `--proxy` names."""
+
+APPROVER: Final = "RECONCILE_APPROVER"
+"""Who approved the plan. Recorded as it stands; the workflow sets it from the forge's list of approvals."""
+
+PULL_REQUEST: Final = "RECONCILE_PULL_REQUEST"
+"""Number of the pull request. Recorded as it stands; without it the number comes from `GITHUB_REF`."""
+
+REVIEWED_HEAD: Final = "RECONCILE_REVIEWED_HEAD"
+"""The commit that was reviewed. Recorded as it stands; the workflow sets it."""
+
+ACTOR: Final = "GITHUB_ACTOR"
+"""Who started the run. Recorded as it stands; GitHub sets it. Without it the name comes from `USER` or `LOGNAME`."""
+
+REF: Final = "GITHUB_REF"
+"""The ref that the run is for, from which the number of a pull request is read. GitHub sets it."""
+
+RUN: Final = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT")
+"""Part of the address of the run's log, which is recorded. GitHub sets it."""
 
 _LOOPBACK: Final = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[.+\])(?::[0-9]+)?")
 """Of the URLs that `tenant_url` lets through: an address there is loopback."""
@@ -52,15 +70,31 @@ _PULL_REQUEST: Final = re.compile(r"refs/pull/(\d+)/")
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """The names of the environment variables that speak for a tenant. One set, never mixed with another."""
+    """The names of the environment variables that speak for a tenant. One set, never mixed with another.
+
+    Below each stands its meaning; `reconcile explain environment` prints it.
+    """
 
     url: str = "CXONE_TENANT_URL"
+    """URL of the tenant's platform. It must equal `spec.url` in `tenant.yaml`, so that a pull request cannot send the secret to another host."""
+
     client_id: str = "CXONE_CLIENT_ID"
+    """Id of the client credentials. Personal Connection: id of the access key."""
+
     client_secret: str = "CXONE_CLIENT_SECRET"  # noqa: S105 - the variable's name, not its value
+    """Secret of the client credentials, or of the access key. It is read from the environment only, and never shown."""
+
     scope: str = "CXONE_SCOPE"
+    """Scopes to request, when the client has more than the command needs."""
+
     app_id: str = "CXONE_APP_ID"
+    """Personal Connection: id of an application. With it the access key is sent to the token endpoint that discovery names."""
+
     app_secret: str = "CXONE_APP_SECRET"  # noqa: S105 - same
+    """Personal Connection: secret of that application."""
+
     api_url: str = "CXONE_API_URL"
+    """Personal Connection: URL of an API host outside the vendor's domains (`nice-incontact.com`, `niceincontact.com`). Requests go to no other."""
 
     @classmethod
     def of(cls, tenant: str) -> Variables:
@@ -246,13 +280,13 @@ class Provenance:
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Provenance:
         """Return what `environ` says, escaped and cut."""
-        ref = _PULL_REQUEST.match(environ.get("GITHUB_REF", ""))
+        ref = _PULL_REQUEST.match(environ.get(REF, ""))
         return cls(
-            actor=_told(environ.get("GITHUB_ACTOR")),
-            approver=_told(environ.get("RECONCILE_APPROVER")),
-            pull_request=_told(environ.get("RECONCILE_PULL_REQUEST")) or (ref and ref[1]),
+            actor=_told(environ.get(ACTOR)),
+            approver=_told(environ.get(APPROVER)),
+            pull_request=_told(environ.get(PULL_REQUEST)) or (ref and ref[1]),
             run_url=_run_url(environ),
-            reviewed_head=_told(environ.get("RECONCILE_REVIEWED_HEAD")),
+            reviewed_head=_told(environ.get(REVIEWED_HEAD)),
         )
 
 
@@ -280,12 +314,9 @@ def _told(text: str | None) -> str | None:
 
 
 def _run_url(environ: Mapping[str, str]) -> str | None:
-    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    parts = [environ.get(name, "") for name in names]
-    if not all(parts):
+    server, repository, run, attempt = (environ.get(name, "") for name in RUN)
+    if not (server and repository and run):
         return None
-    server, repository, run = parts
-    attempt = environ.get("GITHUB_RUN_ATTEMPT", "1")
     again = "" if attempt in {"", "1"} else f"/attempts/{attempt}"
     return _told(f"{server}/{repository}/actions/runs/{run}{again}")
 

@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "import": ("adopting", "Write manifests of what the platform holds."),
     "doctor": ("adopting", "Ask a platform whether it keeps what we rely on."),
     "optimize": ("changes", "Propose dial rates from observed answers; never applies."),
+    "explain": ("explain", "Explain an exit code, rule, field, variable or command."),
     "tenants": ("checking", "List the tenants below a path."),
     "schema": ("checking", "Print the JSON Schemas of the manifests."),
     "audit": ("records", "Read the audit records in git."),

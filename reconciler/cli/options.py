@@ -189,7 +189,7 @@ def show(report: Report, style: str, *, err: bool = False) -> int:
         terminal = stream.isatty()
         width = _columns() if terminal else None
         rendered = text.render(
-            report, width=width, colour=terminal and "NO_COLOR" not in os.environ
+            report, width=width, colour=terminal and text.NO_COLOR not in os.environ
         )
     else:
         rendered = renderer_for(style).render(report)

@@ -24,6 +24,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "calling-windows"
 LEVEL: Final = Level.ERROR
+WHEN: Final = "There is no calling window, so it would dial at any hour. Warning when the span never meets a window."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

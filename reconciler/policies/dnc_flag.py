@@ -20,6 +20,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "dnc-flag"
 LEVEL: Final = Level.WARNING
+WHEN: Final = "Numbers are dialed without a check against do-not-call lists."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 ID: Final = "dnc-list"
 LEVEL: Final = Level.ERROR
+WHEN: Final = "No ACTIVE do-not-call list is linked, whatever the flag says. Warning for each list that is SYNCING beside an ACTIVE one."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "ended"
 LEVEL: Final = Level.WARNING
+WHEN: Final = "The end has passed, by the platform's clock."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "fixed-fields"
 LEVEL: Final = Level.ERROR
+WHEN: Final = "A field that no write can change, such as a skill's zone, differs from the manifest. Always blocks: no level and no waiver changes that."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

@@ -43,6 +43,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "identity"
 LEVEL: Final = Level.ERROR
+WHEN: Final = "The platform does not know the id, cannot have it managed, or calls it by another name; or a change points a manifest at another object without naming that object. Always blocks: no level and no waiver changes that."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

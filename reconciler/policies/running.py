@@ -26,6 +26,9 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "running"
 LEVEL: Final = Level.ERROR
+WHEN: Final = (
+    "A change would widen, at once, what runs (Personal Connection). Warning when it only narrows."
+)
 
 
 def check(facts: Facts) -> Iterator[Finding]:

@@ -25,6 +25,9 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "tenant-limits"
 LEVEL: Final = Level.ERROR
+WHEN: Final = (
+    "The manifest asks for more than the tenant has: rate, ratio, concurrent calls, a zone, a list."
+)
 
 
 def check(facts: Facts) -> Iterator[Finding]:

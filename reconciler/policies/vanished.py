@@ -25,6 +25,7 @@ from reconciler.policies.base import Facts, Finding, Level
 
 ID: Final = "vanished"
 LEVEL: Final = Level.WARNING
+WHEN: Final = "A schedule that was applied still stands on the platform, and its manifest is gone."
 
 
 def check(facts: Facts) -> Iterator[Finding]:
