@@ -54,7 +54,10 @@ REVIEWED_HEAD: Final = "RECONCILE_REVIEWED_HEAD"
 """The commit that was reviewed. Recorded as it stands; the workflow sets it."""
 
 ACTOR: Final = "GITHUB_ACTOR"
-"""Who started the run. Recorded as it stands; GitHub sets it. Without it the name comes from `USER` or `LOGNAME`."""
+"""Who started the run. Recorded as it stands; GitHub sets it."""
+
+USER: Final = ("USER", "LOGNAME")
+"""Who started the run, where `GITHUB_ACTOR` is not set. The first one that is set counts."""
 
 REF: Final = "GITHUB_REF"
 """The ref that the run is for, from which the number of a pull request is read. GitHub sets it."""
@@ -288,6 +291,11 @@ class Provenance:
             run_url=_run_url(environ),
             reviewed_head=_told(environ.get(REVIEWED_HEAD)),
         )
+
+
+def user(environ: Mapping[str, str]) -> str | None:
+    """Return the name of whoever is logged in on this machine; `None` where the environment does not say, as in a container."""
+    return next((environ[name] for name in USER if environ.get(name)), None)
 
 
 def signing_key(environ: Mapping[str, str], directory: Path) -> Path:

@@ -17,7 +17,9 @@ from reconciler.cli.explain import topics
 from reconciler.report import Table
 
 PAGES = Path(__file__).parent.parent / ".github" / "docs"
-PART = re.compile(r"(?<=^<!-- generated: )(.+)( -->\n)(.*?)(?=^<!-- end -->$)", re.MULTILINE | re.DOTALL)  # fmt: skip
+PART = re.compile(
+    r"^(<!-- generated: ([^\n]+) -->\n).*?(?=^<!-- end -->$)", re.MULTILINE | re.DOTALL
+)
 
 
 def parts() -> dict[str, str]:
@@ -45,7 +47,7 @@ def markdown(table: Table) -> Iterator[str]:
 
 def current(page: str, known: Mapping[str, str]) -> str:
     """Return a page with every part as the code has it."""
-    return PART.sub(lambda part: f"{part[1]}{part[2]}{known[part[1]]}", page)
+    return PART.sub(lambda part: part[1] + known[part[2]], page)
 
 
 def stale(known: Mapping[str, str]) -> dict[Path, str]:
@@ -58,6 +60,7 @@ def stale(known: Mapping[str, str]) -> dict[Path, str]:
 if __name__ == "__main__":
     found = stale(parts())
     if sys.argv[1:] == ["--check"]:
-        sys.exit(f"stale: {', '.join(page.name for page in found)}; run `python tests/docs.py`" if found else 0)  # fmt: skip
+        names = ", ".join(page.name for page in found)
+        sys.exit(f"stale in .github/docs: {names}; run `python tests/docs.py`" if found else 0)
     for page, text in found.items():
         page.write_text(text, encoding="utf-8")

@@ -102,4 +102,4 @@ def _metavar(param: click.Parameter) -> str:
     if isinstance(param, click.Argument):
         name = (param.name or "").upper()
         return name if param.required else f"[{name}]"
-    return param.type.name.upper()
+    return param.type.name.partition(" ")[0].upper()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from reconciler.errors import ReconcileError, UsageError, safe
+from reconciler.renderers import RENDERERS, renderer_for
 
 if TYPE_CHECKING:
     from reconciler.report import Report
@@ -22,8 +23,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_PATH = Path("schedules")
 _REMOTE = "reconciler.remote"
-
-FORMATS = ("text", "json", "markdown", "html", "github")
 
 
 def targets(command: Command) -> Command:
@@ -99,7 +98,7 @@ def output(command: Command) -> Command:
     return click.option(
         "--format",
         "style",
-        type=click.Choice(FORMATS),
+        type=click.Choice(list(RENDERERS)),
         default="text",
         show_default=True,
         help="How to show the result.",
@@ -177,9 +176,7 @@ def network(command: Command) -> Command:
 
 
 def show(report: Report, style: str, *, err: bool = False) -> int:
-    """Print a report in one of `FORMATS`, and return its exit code."""
-    from reconciler.renderers import renderer_for  # noqa: PLC0415 - only a command with a result needs it
-
+    """Print a report in one of `RENDERERS`, and return its exit code."""
     stream = sys.stderr if err else sys.stdout
     if stream is None:  # closed by whoever called: nobody wants to see it
         return report.exit_code

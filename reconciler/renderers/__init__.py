@@ -21,8 +21,8 @@ class Renderer(Protocol):
 
 RENDERERS: Mapping[str, str] = {
     "text": "reconciler.renderers.text",
-    "markdown": "reconciler.renderers.markdown",
     "json": "reconciler.renderers.json",
+    "markdown": "reconciler.renderers.markdown",
     "html": "reconciler.renderers.html",
     "github": "reconciler.renderers.github",
 }

@@ -22,7 +22,7 @@ from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
-from reconciler.settings import Provenance
+from reconciler.settings import Provenance, user
 from reconciler.workflows import keeping, planning, settling, telling
 from reconciler.workflows import session as sessions
 from reconciler.workflows.recording import Recorder, provenance
@@ -117,7 +117,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
 
 def _holder(world: World) -> str:
     said = Provenance.read(world.environ)
-    return said.run_url or said.actor or world.environ.get("USER") or f"run {world.new_id()}"
+    return said.run_url or said.actor or user(world.environ) or f"run {world.new_id()}"
 
 
 def committed(session: Session) -> Git:
