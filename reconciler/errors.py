@@ -207,19 +207,19 @@ class Problem(NamedTuple):
 class ReconcileError(Exception):
     """The job could not be done, and nothing was written."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[ExitCode] = ExitCode.ERROR
 
 
 class UsageError(ReconcileError):
     """The call is wrong: an option, a path, an unknown or ambiguous tenant."""
 
-    exit_code = 64
+    exit_code = ExitCode.USAGE
 
 
 class ManifestError(ReconcileError):
     """The files do not say a valid thing. Carries every problem, sorted by place."""
 
-    exit_code = 65
+    exit_code = ExitCode.MANIFESTS
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems))
@@ -229,37 +229,37 @@ class ManifestError(ReconcileError):
 class Refused(ReconcileError):  # noqa: N818 - the verb is what the user is told
     """A rule or a limit forbids it; the message names the rule and the way to allow it."""
 
-    exit_code = 5
+    exit_code = ExitCode.REFUSED
 
 
 class StalePlan(ReconcileError):  # noqa: N818 - a state of the plan, named as DESIGN names it
     """The world moved since the plan was approved."""
 
-    exit_code = 4
+    exit_code = ExitCode.STALE
 
 
 class TenantLocked(ReconcileError):  # noqa: N818 - a state of the tenant
     """Somebody else is applying to this tenant."""
 
-    exit_code = 6
+    exit_code = ExitCode.LOCKED
 
 
 class Unavailable(ReconcileError):  # noqa: N818 - a state of the platform
     """The platform or the git remote does not answer, or answers with server errors only."""
 
-    exit_code = 69
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class NotFinished(ReconcileError):  # noqa: N818 - a state of the run
     """Not done before `--deadline` or `--wait`; the next run finishes it."""
 
-    exit_code = 75
+    exit_code = ExitCode.NOT_FINISHED
 
 
 class AccessError(ReconcileError):
     """The secret, the host or a scope; the message names which."""
 
-    exit_code = 77
+    exit_code = ExitCode.ACCESS
 
 
 class ApiError(ReconcileError):

@@ -68,8 +68,7 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 def reconcile() -> None:
     """Keep outbound campaign schedules on NICE CXone as their manifests in git say.
 
-    Exit codes: 0 done, or nothing to do; 1 error, nothing written; 2 changes present; 3 partly applied; 4 stale approval; 5 refused by a rule
-    or a limit; 6 locked; 64 usage; 65 manifests; 69 unavailable; 75 not finished in time; 77 secret, host or scope; 130/143 interrupted.
+    `reconcile explain exit-codes` lists the exit codes. Pages: .github/docs/ of the repository.
     """
 
 
@@ -92,7 +91,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.UsageError as wrong:
         return _usage(wrong)
     except click.exceptions.Abort:
-        return _say("interrupted; nothing more was started", 130)
+        from reconciler.errors import ExitCode  # noqa: PLC0415 - `--help` needs no codes
+
+        return _say("interrupted; nothing more was started", ExitCode.INTERRUPTED)
     except SystemExit:  # click's word for a pipe that nobody reads on, which is no error
         return 0
     except Exception as error:
@@ -109,7 +110,7 @@ def _failed(error: Exception) -> int | None:
     if isinstance(error, ReconcileError):
         return _say(str(error), error.exit_code)
     if isinstance(error, OSError) and error.errno in _FULL:
-        return _say(f"cannot write: {error}", 1)
+        return _say(f"cannot write: {error}", ReconcileError.exit_code)
     return None
 
 

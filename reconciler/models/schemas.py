@@ -10,6 +10,8 @@ import ast
 import inspect
 import re
 import textwrap
+from collections.abc import Mapping
+from functools import cache
 from itertools import pairwise
 from types import ModuleType
 from typing import Any
@@ -93,7 +95,8 @@ def descriptions(model: type[BaseModel]) -> dict[str, str]:
     }
 
 
-def docstrings(owner: type | ModuleType) -> dict[str, str]:
+@cache
+def docstrings(owner: type | ModuleType) -> Mapping[str, str]:
     """Return the docstring below each assignment of a class or a module, by the assigned name."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
     body = tree.body if isinstance(owner, ModuleType) else getattr(tree.body[0], "body", [])
