@@ -19,15 +19,15 @@ from reconciler._version import __version__
 from reconciler.cli.encoding import replace_unencodable
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "validate": ("checking", "Check manifests without the platform (or with it: --online)."),
-    "render": ("checking", "Print what a manifest compiles to, with the place of every field."),
-    "plan": ("changes", "Show what would make the platform say what the manifests say."),
-    "apply": ("changes", "Carry out a plan: write, activate, verify, record."),
-    "halt": ("stopping", "Stop dialing at once, and hold it: needs no plan and no approval."),
-    "release": ("stopping", "End the hold of an emergency stop."),
-    "import": ("adopting", "Write manifests of what the platform holds."),
-    "doctor": ("adopting", "Ask a platform whether it keeps what we rely on."),
-    "optimize": ("changes", "Propose dial rates from observed answers; never applies."),
+    "validate": ("checking", "Check manifests; with --online also against the platform."),
+    "render": ("checking", "Show what a manifest compiles to, and where each field comes from."),
+    "plan": ("changes", "Show what would change on the platform. Read-only."),
+    "apply": ("changes", "Apply the changes: write, activate, verify, record."),
+    "halt": ("stopping", "Stop dialing at once, and keep it stopped. Needs no approval."),
+    "release": ("stopping", "Allow what halt stopped to be applied again. Starts no dialing."),
+    "import": ("adopting", "Write manifests for what the platform holds."),
+    "doctor": ("adopting", "Check that a tenant's API behaves as reconcile expects."),
+    "optimize": ("changes", "Propose dial rates from observed answers. Never applies them."),
     "explain": ("explain", "Explain an exit code, rule, field, variable or command."),
     "tenants": ("checking", "List the tenants below a path."),
     "schema": ("checking", "Print the JSON Schemas of the manifests."),
@@ -66,9 +66,9 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 )
 @click.version_option(__version__, prog_name="reconcile")
 def reconcile() -> None:
-    """Keep outbound campaign schedules on NICE CXone as their manifests in git say.
+    """Keep the outbound campaign schedules of NICE CXone tenants as YAML in git.
 
-    `reconcile explain exit-codes` lists the exit codes. Pages: .github/docs/ of the repository.
+    `reconcile explain` explains exit codes, rules, fields and environment variables.
     """
 
 
