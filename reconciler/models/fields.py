@@ -15,6 +15,9 @@ from reconciler.models.schemas import descriptions
 _STEPS = {tuple: "[]", dict: ".NAME"}
 """How a path goes into the items of a list or of a mapping."""
 
+_SECTIONS = ("apiVersion", "kind", "metadata", "spec")
+"""The order in which manifests are written; other sections follow in the order of their declaration."""
+
 
 class FieldDoc(NamedTuple):
     """One field of a manifest.
@@ -33,7 +36,7 @@ class FieldDoc(NamedTuple):
 
 
 def fields_of(model: type[BaseModel]) -> Iterator[FieldDoc]:
-    """Yield every field of a model and of the models within it, in the order of their declaration.
+    """Yield every field of a model and of the models within it, in the order in which manifests are written.
 
     A model that occurs twice, such as the window of each weekday, is described at its first place.
     """
@@ -42,8 +45,9 @@ def fields_of(model: type[BaseModel]) -> Iterator[FieldDoc]:
 
 def _walk(model: type[BaseModel], prefix: str, seen: set[type[BaseModel]]) -> Iterator[FieldDoc]:
     meanings = descriptions(model)
-    for name, field in model.model_fields.items():
-        key = field.alias or name
+    keys = {field.alias or name: field for name, field in model.model_fields.items()}
+    for key in sorted(keys, key=_place):
+        field = keys[key]
         spot = Spot(model).at(key)
         path = prefix + key
         yield FieldDoc(path, spot.expected, _default(field), " ".join(meanings[key].split()))
@@ -52,6 +56,10 @@ def _walk(model: type[BaseModel], prefix: str, seen: set[type[BaseModel]]) -> It
         if spot.model is not None and spot.model not in seen:
             seen.add(spot.model)
             yield from _walk(spot.model, f"{path}.", seen)
+
+
+def _place(key: str) -> int:
+    return _SECTIONS.index(key) if key in _SECTIONS else len(_SECTIONS)
 
 
 def _default(field: FieldInfo) -> str:
