@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from importlib import import_module
-from inspect import isfunction
+from inspect import getsource, isfunction
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -144,6 +144,12 @@ def test_every_rule_every_kind_and_every_command_is_explained() -> None:
     assert rows("rules") == list(POLICIES)
     assert {f"fields {kind}" for kind in MANIFESTS} < set(KNOWN)
     assert {row.split()[1] for row in rows("commands")} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("rule", POLICIES)
+def test_a_rule_that_no_waiver_changes_says_so(rule: str) -> None:
+    source = getsource(import_module(f"reconciler.policies.{rule.replace('-', '_')}"))
+    assert ("Always blocks" in POLICIES[rule].WHEN) == ("stops=True" in source)
 
 
 def test_every_renderer_is_offered_and_documented() -> None:
