@@ -68,11 +68,14 @@ def fields() -> Sequence[Table]:
 def assumptions() -> Sequence[Table]:
     """Return what nobody has verified about the Personal Connection API, with the evidence for it."""
     own = docstrings(assumed)
-    named = {name: own[name] for name in own if name.isupper() and name != "BESIDE"}
-    named |= {name: inspect.getdoc(thing) or "" for name, thing in _functions(assumed)}
-    named |= assumed.BESIDE
-    rows = [Row((name, *_evidence(said))) for name, said in named.items()]
-    return [Table("Assumptions", ("name", "evidence", "assumption"), tuple(rows))]
+    constants = [name for name in own if name.isupper() and name != "BESIDE"]
+    rows = [
+        *(Row((name, *_evidence(own[name]), _shown(getattr(assumed, name)))) for name in constants),
+        *(Row((name, *_evidence(inspect.getdoc(it) or ""), "")) for name, it in _functions()),
+        *(Row((name, *_evidence(said), "")) for name, said in assumed.BESIDE.items()),
+    ]
+    columns = ("name", "evidence", "assumption", "value")
+    return [Table("Assumptions", columns, tuple(rows))]
 
 
 TOPICS: Final[Topics] = {
@@ -167,10 +170,18 @@ def _is_names(value: object) -> bool:
     return isinstance(value, tuple) and all(isinstance(name, str) for name in value)
 
 
-def _functions(module: ModuleType) -> Iterator[tuple[str, Callable[..., object]]]:
-    for name, thing in inspect.getmembers(module, inspect.isfunction):
-        if thing.__module__ == module.__name__ and not name.startswith("_"):
+def _functions() -> Iterator[tuple[str, Callable[..., object]]]:
+    """Yield the public functions of `assumed`."""
+    for name, thing in inspect.getmembers(assumed, inspect.isfunction):
+        if thing.__module__ == assumed.__name__ and not name.startswith("_"):
             yield name, thing
+
+
+def _shown(value: object) -> str:
+    """Return a constant as text; a set in order, so that the text is the same in every run."""
+    if isinstance(value, frozenset):
+        value = sorted(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _evidence(docstring: str) -> tuple[str, str]:
