@@ -28,14 +28,17 @@ from tests.gitfakes import git
 
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = ROOT / ".github" / "workflows"
+SCRIPTS = ROOT / ".github" / "scripts"
 PIP = "python -P -m pip install --disable-pip-version-check "
-INSTALLS = {
-    where: f"{PIP}--require-hashes -r {where}/.github/requirements.txt\n{PIP}--no-deps --no-build-isolation {where}\n"
-    for where in (".", "./.tool")
-}
-"""How a workflow installs the tool from a checkout, with the libraries that are locked there."""
+INSTALL = (
+    f"{PIP}--require-hashes -r ./.github/requirements.txt\n{PIP}--no-deps --no-build-isolation .\n"
+)
+"""How a workflow installs the tool from its checkout, with the libraries that are locked there."""
 
 TOKEN = "forge-token"
+BOT = "github-actions[bot]"
+MAIN = "refs/heads/main"
+REPOSITORY = "a-team/schedules"
 
 _JOB_KEYS = {
     *("concurrency", "environment", "if", "name", "needs", "outputs", "permissions", "runs-on"),
@@ -46,11 +49,19 @@ _STEP_KEYS = {"env", "id", "if", "name", "run", "uses", "with"}
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment of the forge. One that nobody made is this: empty and without protection."""
+    """An environment of the forge. One that nobody made is this: empty and without protection.
+
+    Attributes:
+        variables: its variables.
+        secrets: its secrets.
+        protected: whether a job waits for an approval.
+        main_only: whether a job of a run on another ref than main is refused.
+    """
 
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     protected: bool = False
+    main_only: bool = False
 
 
 @dataclass
@@ -85,8 +96,11 @@ class Forge:
         remote: the bare repository.
         environments: by name.
         gate: asked before a job in a protected environment; returns who approved, or `None`.
-        pulls: what a commit on main was merged from.
-        artifacts: of the runs, by name.
+        pulls: pull requests, as the API lists them for a commit.
+        comments: of all pull requests, in order; each has the number of its own as `on`.
+        artifacts: of the last run, by name.
+        runs: how many there were.
+        attempt: of the last run.
     """
 
     home: Path
@@ -95,29 +109,51 @@ class Forge:
     environments: dict[str, Environment] = field(default_factory=dict)
     gate: Callable[[str], str | None] = lambda _: None
     pulls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    comments: list[dict[str, Any]] = field(default_factory=list)
     approvals: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[str, Path] = field(default_factory=dict)
     runs: int = 0
+    attempt: int = 1
 
     def run(self, file: str, event: Event) -> dict[str, Job]:
         """Run a workflow; return its jobs by name, those of a called one as `caller / job`."""
         self.runs += 1
+        self.attempt = 1
         self.artifacts.clear()
         self.approvals.clear()
+        return self._attempt(file, event, {})
+
+    def rerun(self, file: str, event: Event, kept: Mapping[str, Job]) -> dict[str, Job]:
+        """Run the last run once more: all jobs but those that are kept, whose outputs are then those of the earlier attempt."""
+        self.attempt += 1
+        return self._attempt(file, event, kept)
+
+    def _attempt(self, file: str, event: Event, kept: Mapping[str, Job]) -> dict[str, Job]:
         done: dict[str, Job] = {}
         inputs = event.payload.get("inputs", {})
         assert set(inputs) == set(
             (load(file)["on"].get("workflow_dispatch") or {}).get("inputs", {})
         )
-        _Run(self, event, done).workflow(file, inputs=inputs, lifted=None, prefix="")
+        _Run(self, event, done, kept).workflow(file, inputs=inputs, lifted=None, prefix="")
         return done
 
-    def answer(self, path: str) -> Any:
+    def answer(self, method: str, path: str, sent: Mapping[str, Any]) -> Any:
         """Return what the forge's API says."""
-        top = "/repos/a-team/schedules/"
-        if path == f"{top}actions/runs/{self.runs}/approvals":
-            return self.approvals
-        return self.pulls[path.removeprefix(f"{top}commits/").removesuffix("/pulls")]
+        match method, *path.removeprefix(f"/repos/{REPOSITORY}/").split("/"):
+            case "GET", "actions", "runs", run, "approvals" if run == str(self.runs):
+                return self.approvals
+            case "GET", "commits", sha, "pulls?per_page=100":
+                return self.pulls.get(sha, [])
+            case "GET", "issues", number, "comments?per_page=100&page=1":
+                return [each for each in self.comments if each["on"] == int(number)]
+            case "POST", "issues", number, "comments":
+                made = {"id": len(self.comments), "on": int(number), "user": {"login": BOT}}
+                self.comments.append(made | sent)
+                return self.comments[-1]
+            case "PATCH", "issues", "comments", comment:
+                self.comments[int(comment)] |= sent
+                return self.comments[int(comment)]
+        raise AssertionError(f"{method} {path} is not played here")
 
 
 @dataclass
@@ -125,6 +161,7 @@ class _Run:
     forge: Forge
     event: Event
     done: dict[str, Job]
+    kept: Mapping[str, Job]
 
     def workflow(
         self, file: str, *, inputs: Mapping[str, Any], lifted: set[str] | None, prefix: str
@@ -151,11 +188,17 @@ class _Run:
                 "outputs": jobs[-1].outputs if jobs else {},
             }
 
+    @property
+    def folder(self) -> str:
+        """Name of the folder of this attempt."""
+        return f"run-{self.forge.runs}-{self.forge.attempt}"
+
     def _contexts(self) -> dict[str, Any]:
         github = {
             "event": self.event.payload,
             "ref": self.event.ref,
-            "repository": "a-team/schedules",
+            "repository": REPOSITORY,
+            "run_attempt": str(self.forge.attempt),
             "sha": self.event.sha,
             "token": TOKEN,
         }
@@ -176,6 +219,9 @@ class _Run:
             name = prefix + fill(job["name"], here)
             if "uses" in job:
                 yield self._call(name, job, here)
+            elif name in self.kept:
+                self.done[name] = self.kept[name]
+                yield self.done[name]
             else:
                 self.done[name] = self._steps(name, job, here, lifted)
                 yield self.done[name]
@@ -207,7 +253,7 @@ class _Run:
         seen = environment.secrets.items()
         secrets = {key: value for key, value in seen if lifted is None or key in lifted}
         steps: dict[str, Any] = {}
-        place = _Place(self, done, self.forge.home / f"run-{self.forge.runs}" / _slug(name))
+        place = _Place(self, done, self.forge.home / self.folder / _slug(name))
         place.workspace.mkdir(parents=True)
         place.temp.mkdir()
         here = contexts | {"runner": {"temp": str(place.temp)}, "steps": steps}
@@ -229,7 +275,9 @@ class _Run:
 
     def _environment(self, name: str, job: Job) -> Environment:
         environment = self.forge.environments.get(name, Environment())
-        if environment.protected:
+        if environment.main_only and self.event.ref != MAIN:
+            job.result = "failure"
+        elif environment.protected:
             approver = self.forge.gate(name)
             job.result = "success" if approver else "failure"
             review = {"state": "approved" if approver else "rejected", "user": {"login": approver}}
@@ -311,7 +359,8 @@ class _Place:
             "GITHUB_API_URL": forge.api_url,
             "GITHUB_EVENT_NAME": event.name,
             "GITHUB_REF": event.ref,
-            "GITHUB_REPOSITORY": "a-team/schedules",
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "GITHUB_RUN_ATTEMPT": str(forge.attempt),
             "GITHUB_RUN_ID": str(forge.runs),
             "GITHUB_SERVER_URL": "https://forge.example",
             "GITHUB_SHA": event.sha,
@@ -323,14 +372,13 @@ class _Place:
 
     def _install(self, script: str) -> None:
         """Write down which commit the tool would come from; from now on it is on the PATH."""
-        (where,) = (where for where, lines in INSTALLS.items() if lines == script)
-        source = self.workspace / where
-        self.job.installed.append(git(source, "rev-parse", "HEAD"))
+        assert script == INSTALL
+        self.job.installed.append(git(self.workspace, "rev-parse", "HEAD"))
 
     def _actions_checkout(self, asked: Mapping[str, Any]) -> None:
         assert asked["persist-credentials"] is False
-        root, commit = self.workspace / asked.get("path", ""), asked.get("ref", self.run.event.sha)
-        root.mkdir(exist_ok=True)
+        assert not set(asked) - {"fetch-depth", "persist-credentials"}
+        root, commit = self.workspace, self.run.event.sha
         git(root, "init", "--quiet")
         git(root, "remote", "add", "origin", self.run.forge.remote.as_uri())
         depth = [] if asked.get("fetch-depth") == 0 else ["--depth=1"]
@@ -341,7 +389,7 @@ class _Place:
         assert set(asked) == {"python-version"}
 
     def _actions_upload_artifact(self, asked: Mapping[str, Any]) -> None:
-        kept = self.run.forge.home / f"run-{self.run.forge.runs}" / asked["name"]
+        kept = self.run.forge.home / self.run.folder / asked["name"]
         shutil.copyfile(asked["path"], kept)
         self.run.forge.artifacts[asked["name"]] = kept
 
@@ -362,11 +410,15 @@ def opened(home: Path, remote: Path) -> Iterator[Forge]:
     forge = Forge(home, remote)
 
     class Api(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+        def answer(self) -> None:
             known = self.headers["Authorization"] == f"Bearer {TOKEN}"
+            sent = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
             self.send_response(200 if known else 401)
             self.end_headers()
-            self.wfile.write(json.dumps(forge.answer(self.path)).encode() if known else b"")
+            answer = forge.answer(self.command, self.path, sent) if known else None
+            self.wfile.write(json.dumps(answer).encode())
+
+        do_GET = do_POST = do_PATCH = answer  # noqa: N815 - names that the server looks for
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -2,6 +2,7 @@
 `run:` steps of the workflow files themselves, against the sandbox over loopback."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,7 @@ class Team:
             {"CXONE_TENANT_URL": self.url, "CXONE_CLIENT_ID": login.client_id},
             {"CXONE_CLIENT_SECRET": login.client_secret},
             protected,
+            main_only=True,
         )
 
     def add_tenant(self, name: str) -> None:
@@ -113,24 +115,50 @@ class Team:
         git(self.clone, "switch", "--quiet", "main")
         git(self.clone, "merge", "--quiet", "--no-ff", "--message", f"Merge #{self.number}", head)
         git(self.clone, "push", "--quiet", "origin", f"HEAD:refs/pull/{self.number}/merge")
-        merged = git(self.clone, "rev-parse", "HEAD")
-        self.forge.pulls[merged] = [{"number": self.number, "head": {"sha": head}}]
-        return merged
+        return git(self.clone, "rev-parse", "HEAD")
+
+    def list_pull(self, head: str, owner: str, merged: str | None = None) -> None:
+        """Have the forge's API list the pull request with its head, and with its merge once there is one."""
+        pull = {
+            "number": self.number,
+            "state": "closed" if merged else "open",
+            "head": {"sha": head, "repo": {"full_name": f"{owner}/schedules"}},
+            "base": {"ref": "main", "repo": {"full_name": "a-team/schedules"}},
+            "merged_at": "2027-03-01T12:00:00Z" if merged else None,
+            "merge_commit_sha": merged,
+        }
+        self.forge.pulls[merged or head] = [pull]
 
     def planned(self, merged: str, *, owner: str = "a-team") -> dict[str, Job]:
-        """Run plan.yml for the pull request."""
-        base = git(self.clone, "rev-parse", f"{merged}^1")
-        head = {"repo": {"full_name": f"{owner}/schedules"}}
-        pull = {"number": self.number, "base": {"sha": base}, "head": head}
-        event = Event(
-            "pull_request", merged, f"refs/pull/{self.number}/merge", {"pull_request": pull}
-        )
+        """Run validate.yml for the pull request, then plan.yml as the forge starts it: on main, with the head's id."""
+        number, head = self.number, git(self.clone, "rev-parse", f"{merged}^2")
+        pull = {"pull_request": {"number": number}}
+        event = Event("pull_request", merged, f"refs/pull/{number}/merge", pull)
+        jobs = self.forge.run("validate.yml", event)
+        self.list_pull(head, owner)
+        return jobs | self.followed(head, owner=owner)
+
+    def followed(self, head: str, *, owner: str = "a-team") -> dict[str, Job]:
+        """Run plan.yml for a head."""
+        run = {
+            "event": "pull_request",
+            "head_branch": f"change-{self.number}",
+            "head_repository": {"full_name": f"{owner}/schedules"},
+            "head_sha": head,
+        }
+        main = git(self.forge.remote, "rev-parse", forges.MAIN)
+        event = Event("workflow_run", main, forges.MAIN, {"workflow_run": run})
         return self.forge.run("plan.yml", event)
+
+    def push_of(self, merged: str) -> Event:
+        """Move main to the merge."""
+        git(self.clone, "push", "--quiet", "origin", f"{merged}:refs/heads/main")
+        self.list_pull(git(self.clone, "rev-parse", f"{merged}^2"), "a-team", merged)
+        return Event("push", merged, forges.MAIN)
 
     def applied(self, merged: str) -> dict[str, Job]:
         """Move main to the merge, and run apply.yml."""
-        git(self.clone, "push", "--quiet", "origin", f"{merged}:refs/heads/main")
-        return self.forge.run("apply.yml", Event("push", merged, "refs/heads/main"))
+        return self.forge.run("apply.yml", self.push_of(merged))
 
     def dispatched(self, branch: str = "main") -> dict[str, Job]:
         """Start apply.yml by hand on a branch of the remote."""
@@ -208,7 +236,8 @@ def team(tmp_path: Path, platform: tuple[World, str]) -> Iterator[Team]:
         forge.gate = team.approve
         team.add_tenant("acme")
         team.write("acme", "old.yaml", manifest("old", "1003", retired=True))
-        git(clone, "add", "schedules")
+        shutil.copytree(forges.SCRIPTS, clone / ".github" / "scripts")
+        git(clone, "add", "schedules", ".github")
         git(clone, "commit", "--quiet", "--message", "Start")
         git(clone, "push", "--quiet", "origin", "main")
         yield team
@@ -223,10 +252,19 @@ def test_a_change_lives_from_branch_to_note(team: Team):
     base = git(team.clone, "rev-parse", f"{merged}^1")
     assert {name: job.result for name, job in jobs.items()} == {
         "validate": "success",
+        "select": "success",
         "plan acme": "success",
     }
-    assert "| create | spring-renewals | 1001 |" in jobs["plan acme"].summary
-    assert {commit for job in jobs.values() for commit in job.installed} == {base}
+    (plan,) = team.forge.comments
+    for shown in (jobs["plan acme"].summary, plan["body"]):
+        assert "| create | spring-renewals | 1001 |" in shown
+        assert "uncommitted" not in shown
+    assert plan["on"] == 1
+    assert {name: job.installed for name, job in jobs.items()} == {
+        "validate": [merged],
+        "select": [base],
+        "plan acme": [base],
+    }
     assert team.writes() == 0
     assert team.asked == []
 
@@ -332,7 +370,71 @@ def test_a_fork_is_validated_without_any_secret(team: Team):
     team.branch("From outside")
     jobs = team.planned(team.merge(), owner="somebody-else")
     assert jobs["validate"].result == "success"
+    assert jobs["select"].result == "skipped"
     assert jobs["plan ${{ matrix.tenant }}"].result == "skipped"
+    assert team.forge.comments == []
+
+
+def test_a_pull_request_gets_a_plan_of_each_tenant_of_main_and_runs_nothing_of_its_own(team: Team):
+    team.write("acme", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
+    team.write("globex", "tenant.yaml", TENANT.format(url=team.url))
+    team.write("globex", "old.yaml", manifest("old", "1003", retired=True))
+    (team.clone / ".github" / "scripts" / "forge.py").write_text("raise SystemExit('mine')\n")
+    git(team.clone, "add", ".github")
+    earlier = team.branch("A tenant, and a script")
+    team.list_pull(earlier, "a-team")
+    jobs = team.followed(earlier)
+    assert [job.result for job in jobs.values()] == ["success"] * 2, jobs["select"].log
+    assert set(jobs) == {"select", "plan acme"}
+    unplanned, plan = team.forge.comments
+    assert "`globex` is new" in unplanned["body"]
+    assert "warranty-reminders" in plan["body"]
+    assert earlier[:12] in plan["body"]
+
+    git(team.clone, "commit", "--quiet", "--allow-empty", "--message", "Once more")
+    head = git(team.clone, "rev-parse", "HEAD")
+    team.list_pull(head, "a-team")
+    team.forge.pulls[earlier] = team.forge.pulls[head]
+    jobs = team.followed(earlier)
+    assert jobs["select"].outputs == {"tenants": ""}
+    assert jobs["plan ${{ matrix.tenant }}"].result == "skipped"
+    assert team.forge.comments == [unplanned, plan]
+
+
+def test_the_approver_recorded_is_the_one_of_that_attempt(team: Team):
+    people = iter(["the-first", "the-second"])
+    team.forge.gate = lambda _: next(people)
+    right = team.forge.environments["production-acme"]
+    team.forge.environments["production-acme"] = team.environment("read-only", protected=True)
+    team.write("acme", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
+    team.branch("Dial slower")
+    merged = team.merge()
+    event = team.push_of(merged)
+    assert team.forge.run("apply.yml", event)["acme / apply"].code == 77
+    team.forge.environments["production-acme"] = right
+    jobs = team.forge.rerun("apply.yml", event, {})
+    assert jobs["acme / apply"].result == "success", jobs["acme / apply"].log
+    assert [each["approver"] for each in team.outcomes("acme", merged)] == [
+        "the-first",  # whose attempt was refused
+        "the-second",
+    ]
+
+
+@pytest.mark.long
+def test_nobody_is_recorded_where_two_attempts_had_one_plan(team: Team):
+    right = team.forge.environments["production-acme"]
+    team.forge.environments["production-acme"] = team.environment("read-only", protected=True)
+    team.write("acme", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
+    team.branch("Dial slower")
+    merged = team.merge()
+    event = team.push_of(merged)
+    jobs = team.forge.run("apply.yml", event)
+    team.forge.environments["production-acme"] = right
+    kept = {name: job for name, job in jobs.items() if job.result == "success"}
+    again = team.forge.rerun("apply.yml", event, kept)
+    assert again["acme / apply"].result == "success", again["acme / apply"].log
+    assert "the approver is not recorded" in again["acme / apply"].log
+    assert [each["approver"] for each in team.outcomes("acme", merged)] == ["an-approver", None]
 
 
 def test_tenants_are_planned_approved_and_applied_each_for_itself(team: Team):

@@ -1,0 +1,268 @@
+"""What the workflows ask GitHub, and what they comment on a pull request. Standard library only.
+
+    python -P .github/scripts/forge.py select MAIN PULL CHANGED   tenants to plan, as an output of the step
+    python -P .github/scripts/forge.py comment TENANT FILE        comment a plan, or replace the comment with the earlier one
+    python -P .github/scripts/forge.py approvals                  approvals so far, as an output of the step
+    python -P .github/scripts/forge.py review                     approver and pull request, as outputs of the step
+
+Runs from a checkout of main only. What a pull request says about itself is never believed: its number comes from GitHub, by
+the id of its head commit (`HEAD_SHA`, from the event).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+Ask = Callable[..., Any]
+"""Sends a request to the repository's API: path, method, and what to send. Returns the answer's JSON."""
+
+BOT = "github-actions[bot]"
+COMMENT_LIMIT = 65_536
+"""Length of a comment that GitHub accepts, in characters. Bytes are counted here, which are never fewer."""
+
+PAGE = 100
+TENANT = re.compile(r"schedules/(?P<name>[a-z0-9-]{1,40})/")
+ABOUT_TENANTS = "tenants that are not planned"
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Refuses redirects: `urllib` would send the token along."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Return no request, so that the redirect becomes an error."""
+
+
+def connect(env: Mapping[str, str]) -> Ask:
+    """Return what sends requests to the API of this repository, with the token of the step."""
+    opener = urllib.request.build_opener(_NoRedirect)
+
+    def ask(path: str, method: str = "GET", send: object = None) -> Any:
+        url = f"{env['GITHUB_API_URL']}/repos/{env['GITHUB_REPOSITORY']}/{path}"
+        data = None if send is None else json.dumps(send).encode()
+        headers = {
+            "Authorization": f"Bearer {env['GITHUB_TOKEN']}",
+            "Accept": "application/vnd.github+json",
+        }
+        request = urllib.request.Request(url, data, headers, method=method)  # noqa: S310 - the runner names the API
+        with opener.open(request, timeout=30) as answer:
+            return json.load(answer)
+
+    return ask
+
+
+# --- the pull request -----------------------------------------------------------------------------------------------
+
+
+def open_pulls(ask: Ask, env: Mapping[str, str]) -> list[int]:
+    """Return the numbers of the open pull requests of this repository into main whose head is `HEAD_SHA` now."""
+    here = env["GITHUB_REPOSITORY"]
+    main = env["GITHUB_REF"].removeprefix("refs/heads/")
+    return [
+        int(pull["number"])
+        for pull in ask(f"commits/{env['HEAD_SHA']}/pulls?per_page={PAGE}")
+        if pull["state"] == "open"
+        and pull["head"]["sha"] == env["HEAD_SHA"]
+        and (pull["head"]["repo"] or {}).get("full_name") == here
+        and (pull["base"]["ref"], pull["base"]["repo"]["full_name"]) == (main, here)
+    ]
+
+
+def split(
+    main: Iterable[str], pull: Iterable[str], changed: Iterable[str]
+) -> tuple[list[str], list[str]]:
+    """Return the tenants to plan, and a sentence for each changed tenant that is not planned.
+
+    Args:
+        main: tenants of main. Only these have an environment that somebody protected; GitHub would make any other one by itself.
+        pull: tenants of the merge.
+        changed: paths that the pull request changes.
+    """
+    found = {match["name"] for path in changed if (match := TENANT.match(path))}
+    before, after = set(main), set(pull)
+    sentences = [
+        f"`{name}` is new: its manifests are validated, and planned after the merge. Make its environments before."
+        for name in sorted(found & after - before)
+    ]
+    sentences += [
+        f"`{name}` loses its folder: nothing is planned, and what dials there goes on. To stop it, retire its manifests first."
+        for name in sorted(found & before - after)
+    ]
+    return sorted(found & before & after), sentences
+
+
+def select(ask: Ask, env: Mapping[str, str], main: str, pull: str, changed: str) -> dict[str, str]:
+    """Return the tenants to plan as a matrix; comment which changed tenants are not planned."""
+    pulls = open_pulls(ask, env)
+    if not pulls:
+        _say(
+            f"{env['HEAD_SHA']} is not the head of an open pull request into main: nothing is planned"
+        )
+        return {}
+    before, after = (
+        [each["tenant"] for each in json.loads(Path(file).read_bytes())] for file in (main, pull)
+    )
+    paths = Path(changed).read_text(encoding="utf-8", errors="surrogateescape").split("\0")
+    planned, sentences = split(before, after, paths)
+    for number in pulls:
+        _retire(ask, env, number, {*planned, *([ABOUT_TENANTS] if sentences else [])})
+        if sentences:
+            text = "\n".join(f"- {each}" for each in sentences)
+            _put(ask, number, ABOUT_TENANTS, f"Not planned at {_head(env)}:\n\n{text}")
+    return {"tenants": json.dumps([{"tenant": name} for name in planned])} if planned else {}
+
+
+# --- comments -------------------------------------------------------------------------------------------------------
+
+
+def comment(ask: Ask, env: Mapping[str, str], tenant: str, file: str) -> dict[str, str]:
+    """Comment a plan on its pull request: one comment for each tenant, replaced by each new plan.
+
+    A plan that is too long is not cut, for the part that is left out could be the dangerous one: the comment says where it is.
+    """
+    path = Path(file)
+    plan = path.read_text(encoding="utf-8") if path.is_file() else ""
+    run = (
+        f"{env['GITHUB_SERVER_URL']}/{env['GITHUB_REPOSITORY']}/actions/runs/{env['GITHUB_RUN_ID']}"
+    )
+    top = f"Tenant `{tenant}` at {_head(env)} ([run]({run})). Approve the plan of the merge, not this one.\n\n"
+    if not plan:
+        plan = "**No plan.** The log of the run says why."
+    elif len((_mark(tenant) + top + plan).encode()) > COMMENT_LIMIT:
+        plan = "**The plan is too long for a comment.** The summary of the run shows it."
+    pulls = open_pulls(ask, env)
+    if not pulls:
+        _say(
+            f"{env['HEAD_SHA']} is no longer the head of an open pull request into main: no comment"
+        )
+    for number in pulls:
+        _put(ask, number, tenant, top + plan)
+    return {}
+
+
+def _head(env: Mapping[str, str]) -> str:
+    return f"`{env['HEAD_SHA'][:12]}`, merged into main at `{env['GITHUB_SHA'][:12]}`"
+
+
+def _mark(about: str) -> str:
+    return f"<!-- reconcile: {about} -->\n"
+
+
+def _own(ask: Ask, number: int) -> dict[str, int]:
+    """Return the ids of this workflow's comments on a pull request, by their first line. Anybody can write that line, so the author counts, too."""
+    found: dict[str, int] = {}
+    page = 1
+    while True:
+        comments = ask(f"issues/{number}/comments?per_page={PAGE}&page={page}")
+        for each in comments:
+            if (each["user"] or {}).get("login") == BOT:
+                first, _, _ = each["body"].partition("\n")
+                found.setdefault(f"{first.rstrip()}\n", each["id"])
+        if len(comments) < PAGE:
+            return found
+        page += 1
+
+
+def _put(ask: Ask, number: int, about: str, text: str) -> None:
+    mark = _mark(about)
+    body = {"body": mark + text}
+    earlier = _own(ask, number).get(mark)
+    if earlier is None:
+        ask(f"issues/{number}/comments", "POST", body)
+    else:
+        ask(f"issues/comments/{earlier}", "PATCH", body)
+
+
+def _retire(ask: Ask, env: Mapping[str, str], number: int, kept: set[str]) -> None:
+    """Replace the earlier comments that this head has no successor for: a plan of an older commit must not look like today's."""
+    marks = {_mark(about) for about in kept}
+    for mark, earlier in _own(ask, number).items():
+        if mark.startswith("<!-- reconcile: ") and mark not in marks:
+            text = f"{mark}Nothing to show any more at {_head(env)}."
+            ask(f"issues/comments/{earlier}", "PATCH", {"body": text})
+
+
+# --- the approval ---------------------------------------------------------------------------------------------------
+
+
+def approvals(ask: Ask, env: Mapping[str, str]) -> dict[str, str]:
+    """Return how often each person has approved `ENVIRONMENT` in this run so far, as JSON.
+
+    GitHub's list holds the reviews of all attempts of a run and says of none when it was given, or in which attempt. So the job that
+    plans asks before there is anything to approve; what is added afterwards was approved in this attempt, with its plan shown.
+    """
+    reviews = ask(f"actions/runs/{env['GITHUB_RUN_ID']}/approvals")
+    found = Counter(
+        str(each["user"]["login"])
+        for each in reviews
+        if each["state"] == "approved"
+        and env["ENVIRONMENT"] in (one["name"] for one in each["environments"])
+    )
+    return {"approvals": json.dumps(found, sort_keys=True)}
+
+
+def approver(ask: Ask, env: Mapping[str, str]) -> str:
+    """Return who approved `ENVIRONMENT` since this attempt's plan; empty when that is not certain.
+
+    `EARLIER` and `PLANNED_ATTEMPT` are outputs of the job that planned. A rerun of failed jobs does not plan again: then reviews of
+    several attempts are added, and which of them let this attempt through is unknown.
+    """
+    if env["PLANNED_ATTEMPT"] != env["GITHUB_RUN_ATTEMPT"] or not env["EARLIER"]:
+        _say(
+            "the approver is not recorded: GitHub does not say which approval belongs to this attempt. Rerun all jobs, not failed jobs, to have it recorded"
+        )
+        return ""
+    added = Counter(json.loads(approvals(ask, env)["approvals"])) - Counter(
+        json.loads(env["EARLIER"])
+    )
+    return ", ".join(sorted(added))
+
+
+def review(ask: Ask, env: Mapping[str, str]) -> dict[str, str]:
+    """Return who approved, and the pull request whose merge is this commit. What is not certain is left out."""
+    found = {"approver": approver(ask, env)}
+    sha = env["GITHUB_SHA"]
+    pulls = [
+        each
+        for each in ask(f"commits/{sha}/pulls?per_page={PAGE}")
+        if each["merged_at"] and each["merge_commit_sha"] == sha
+    ]
+    if len(pulls) == 1:
+        found |= {
+            "pull_request": str(pulls[0]["number"]),
+            "reviewed_head": str(pulls[0]["head"]["sha"]),
+        }
+    return found
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+COMMANDS: dict[str, Callable[..., dict[str, str]]] = {
+    "approvals": approvals,
+    "comment": comment,
+    "review": review,
+    "select": select,
+}
+
+
+def _say(text: str) -> None:
+    """Show a notice in the run; stdout is for outputs."""
+    print(f"::notice::{text}", file=sys.stderr)
+
+
+def main(arguments: list[str], env: Mapping[str, str]) -> None:
+    """Run a command; print its outputs, each on one line whatever it holds."""
+    command, *rest = arguments
+    for name, value in COMMANDS[command](connect(env), env, *rest).items():
+        print(f"{name}={' '.join(value.split())}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], os.environ)
