@@ -41,6 +41,9 @@ DEFAULT_WAIT_S: Final = 900.0
 SIGNING_KEY: Final = "RECONCILE_SIGNING_KEY"
 """Path of the SSH private key that signs the audit records (`audit: {sign: true}` in `tenant.yaml`)."""
 
+SIGNERS: Final = "RECONCILE_SIGNERS"
+"""Path of an allowed signers file that replaces `audit.signers` of `tenant.yaml`; never a file of the repository."""
+
 PROXY_PASSWORD: Final = "RECONCILE_PROXY_PASSWORD"  # noqa: S105 - the variable's name, not its value
 """Password of the user that `--proxy` names."""
 

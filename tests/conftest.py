@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from tests.signing import Signer, signer
+
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
@@ -46,3 +48,15 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             or name in {"CI", "NO_COLOR"}
         ):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+    """Return a signer whom tests trust."""
+    return signer(tmp_path_factory.mktemp("ours"), "ci")
+
+
+@pytest.fixture(scope="session")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Signer:
+    """Return another signer."""
+    return signer(tmp_path_factory.mktemp("theirs"), "other")

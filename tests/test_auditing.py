@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from reconciler.git import FILE, Git
 from tests import test_ledger_verify as tampering
 from tests.gitfakes import ENVIRON, WHO, Clock, git, opened, operation, run, story
 from tests.samples import SAMPLES, copy_files
+from tests.signing import Signer
 from tests.test_cli import Desk, commit
 
 NOTES = "refs/notes/reconcile/acme"
@@ -445,12 +445,13 @@ def test_with_no_remote_at_all_the_records_are_local_and_that_is_said(desk: Shar
 # --- the audit section of tenant.yaml ---------------------------------------------------------------------------------------------
 
 
-def _sign(desk: Shared) -> None:
+def _sign(desk: Shared, who: Signer) -> None:
     """Records are to be signed, of a tenant that lives in this process."""
     desk.edit("url: https://acme.cxonecloud.com", 'url: "sandbox:"', "tenant.yaml")
     desk.edit(
         "  requests_per_second: 20\n",
-        '  requests_per_second: 20\n  clock: "2027-03-01T12:00:00Z"\n  audit: {sign: true}\n',
+        '  requests_per_second: 20\n  clock: "2027-03-01T12:00:00Z"\n'
+        f'  audit: {{sign: true, signers: ["{who.line}"]}}\n',
         "tenant.yaml",
     )
     (desk.folder / ".gitignore").write_text(".reconcile/\n", encoding="utf-8")
@@ -460,10 +461,10 @@ def _sign(desk: Shared) -> None:
 
 
 @pytest.fixture
-def embedded(desk: Shared, monkeypatch: pytest.MonkeyPatch) -> Shared:
+def embedded(desk: Shared, monkeypatch: pytest.MonkeyPatch, ours: Signer) -> Shared:
     for name in ("TENANT_URL", "CLIENT_ID", "CLIENT_SECRET"):
         monkeypatch.delenv(f"CXONE_{name}")
-    _sign(desk)
+    _sign(desk, ours)
     return desk
 
 
@@ -480,19 +481,18 @@ def test_signing_without_a_key_is_77_and_names_the_variable(
     assert embedded.run("plan", PATH) == 0
 
 
-@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="git signs with ssh-keygen")
-def test_signed_records_are_anchored_by_their_signatures(
-    embedded: Shared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_signed_records_are_anchored_by_the_signers_of_the_tenant(
+    embedded: Shared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ours: Signer, theirs: Signer
 ) -> None:
-    key, signers = tmp_path / "key", tmp_path / "signers"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    public = key.with_suffix(".pub").read_text(encoding="ascii")
-    signers.write_text(f"reconcile@localhost {public}", encoding="ascii")
-    monkeypatch.setenv("RECONCILE_SIGNING_KEY", str(key))
+    monkeypatch.setenv("RECONCILE_SIGNING_KEY", str(theirs.key))
+    said = embedded.says(77, "apply", "--yes", PATH, "warranty-reminders")
+    assert "RECONCILE_SIGNING_KEY is not the key of a trusted signer" in said
+    monkeypatch.setenv("RECONCILE_SIGNING_KEY", str(ours.key))
     assert embedded.run("apply", "--yes", PATH, "warranty-reminders") == 0
-    assert embedded.run("audit", "verify", "--signers", str(signers), PATH) == 0
+    assert embedded.run("audit", "verify", PATH) == 0
     assert embedded.out.splitlines()[-1] == "consistent, anchored by signatures"
-    signers.write_text("", encoding="ascii")
+    signers = tmp_path / "signers"
+    signers.write_bytes(theirs.file)
     assert embedded.run("audit", "verify", "--signers", str(signers), PATH) == 1
     assert "has no good signature" in embedded.out
 
@@ -517,12 +517,95 @@ def test_a_mirror_that_is_off_is_said_by_plan_and_apply(live: Shared) -> None:
     assert "audit.mirror" not in live.out
     live.edit("  requests_per_second: 20\n", "  audit: {mirror: false}\n", "tenant.yaml")
     commit(live.folder)
+    git(live.folder, "commit", "-q", "--allow-empty", "-m", "next")
     mirrored = git(live.bare, "rev-parse", MIRROR)
     assert live.run("apply", "--yes", PATH, "spring-renewals") == 0, live.out + live.err
     assert live.out.count("audit.mirror is off in tenant.yaml") == 2
     assert git(live.bare, "rev-parse", MIRROR) == mirrored != git(live.bare, "rev-parse", NOTES)
     assert live.run("audit", "verify", PATH) == 0
     assert live.out.splitlines()[-1] == "consistent, not anchored"
+
+
+def test_without_signatures_every_plan_says_what_the_records_are_worth(live: Shared) -> None:
+    assert live.run("plan", PATH) == 0
+    assert "audit.sign is off in tenant.yaml: whoever may push to refs/notes/" in live.out
+
+
+@pytest.fixture
+def signed(desk: Shared, monkeypatch: pytest.MonkeyPatch, ours: Signer) -> Shared:
+    """The same desk, whose records are signed; HEAD is the commit after the one that asked for it. Ask for `live` before this."""
+    audit_ = f'  audit: {{sign: true, signers: ["{ours.line}"]}}\n'
+    desk.edit("  requests_per_second: 20\n", audit_, "tenant.yaml")
+    commit(desk.folder)
+    monkeypatch.setenv("RECONCILE_SIGNING_KEY", str(ours.key))
+    repo = Git(desk.folder, environ=ENVIRON)
+    options = Clock().options(signing_key=ours.key)
+    opened(repo, remote="origin", options=options).append([run(repo.head(), "on").note("signed")])
+    git(desk.folder, "commit", "-q", "--allow-empty", "-m", "next")
+    return desk
+
+
+def _forge(desk: Shared, *events: audit.Event) -> str:
+    """Push records without a signature; return the ledger's head."""
+    opened(Git(desk.folder, environ=ENVIRON), remote="origin").append(events)
+    return git(desk.bare, "rev-parse", NOTES)
+
+
+def test_a_forged_release_releases_nothing_and_every_command_says_so(
+    live: Shared, signed: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forged = run(Git(signed.folder, environ=ENVIRON).head(), "forged")
+    head = _forge(signed, forged.release(KEY, name=NAME, reason="forged"))
+    said = "ignored: 1 record (1 release) of ledger commits "
+    for command in (["plan"], ["audit", "log"], ["audit", "show", KEY], ["audit", "verify"]):
+        code = signed.run(*command, PATH)
+        assert code == (command[1:] == ["verify"]), signed.out + signed.err
+        assert said in signed.out
+        assert f"audit vouch PATH --head {head} --reason TEXT" in signed.out
+    monkeypatch.delenv("RECONCILE_SIGNING_KEY")
+    assert "RECONCILE_SIGNING_KEY is not set" in signed.says(
+        77, "release", PATH, NAME, "--reason", "r"
+    )
+    assert git(signed.bare, "rev-parse", NOTES) == head
+
+
+def test_what_somebody_read_and_vouched_for_counts(signed: Shared) -> None:
+    forged = run(Git(signed.folder, environ=ENVIRON).head(), "unsigned")
+    head = _forge(signed, forged.release(KEY, name=NAME, reason="at night, without a key"))
+    vouch = ("audit", "vouch", PATH, "--reason", "read it", "--head")
+    assert "is no whole id" in signed.says(64, *vouch, "abc")
+    assert "the ledger's head is" in signed.says(1, *vouch, "0" * 40)
+    assert signed.run(*vouch, head) == 0, signed.out + signed.err
+    assert signed.out.splitlines()[-1] == f"signed: every record up to ledger commit {head} counts"
+    assert signed.run("audit", "verify", PATH) == 0
+    assert f"vouched for the ledger at {head}: read it" in signed.out
+    assert signed.run("audit", "show", KEY, PATH) == 0
+    assert "at night, without a key" in signed.out
+    assert "ignored" not in signed.out
+
+
+def test_a_change_that_ends_signing_is_still_held_to_it(live: Shared, signed: Shared) -> None:
+    forged = run(Git(signed.folder, environ=ENVIRON).head(), "forged")
+    _forge(signed, forged.release(KEY, name=NAME, reason="forged"))
+    text = (signed.tenant / "tenant.yaml").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines(keepends=True) if "audit:" not in line]
+    (signed.tenant / "tenant.yaml").write_text("".join(lines), encoding="utf-8")
+    commit(signed.folder)
+    assert signed.run("apply", "--yes", PATH, "appointment-reminders") == 0, signed.out
+    assert "audit.sign (was on)" in signed.out
+    assert "ignored: 1 record (1 release)" in signed.out
+    assert signed.run("audit", "verify", PATH) == 0, signed.out
+    assert "rejected: 1 record (1 release)" in signed.out
+
+
+def test_a_stop_without_a_key_is_recorded_and_holds(
+    live: Shared, signed: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RECONCILE_SIGNING_KEY")
+    assert signed.run("halt", PATH, "spring-renewals", "--reason", "night") == 0, signed.out
+    assert signed.run("plan", PATH) == 0, signed.out + signed.err
+    assert "an unsigned stop holds 1001" in signed.out
+    assert "halted by" in signed.out
 
 
 def test_plan_and_apply_say_that_no_other_clone_knows_of_the_records(live: Shared) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import GitError, Unavailable
-from reconciler.git import FILE, Git, Identity, Move, Ran, run_process, toplevel
+from reconciler.git import FILE, Git, Identity, Move, Ran, Signature, run_process, toplevel
 from tests.gitfakes import ENVIRON, START, clone, commit, git, repository, shared
 
 ME = Identity("tester", "tester@example.com")
@@ -442,11 +442,16 @@ def test_remotes_are_listed(tmp_path):
 def test_a_commit_signed_with_an_ssh_key_verifies_against_its_signers(repo, tmp_path):
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    signers = tmp_path / "signers"
-    signers.write_text(f"tester@example.com {(tmp_path / 'key.pub').read_text()}")
+    signers = f"tester@example.com {(tmp_path / 'key.pub').read_text()}".encode()
     tree = repo.make_tree({})
     plain = repo.commit_tree(tree, parents=(), message="a", identity=ME, at=START)
     signed = repo.commit_tree(
         tree, parents=[plain], message="b", identity=ME, at=START, signing_key=key
     )
-    assert repo.signatures(signed, signers) == {plain: "N", signed: "G"}
+    assert repo.signatures(signed, signers) == {
+        plain: Signature(good=False, subject="a"),
+        signed: Signature(good=True, subject="b"),
+    }
+    assert not repo.signatures(signed, b"")[signed].good
+    assert list(repo.signatures(signed, signers, at=range(1, 2))) == [plain]
+    assert list(repo.signatures(signed, signers, without=plain)) == [signed]

@@ -295,6 +295,11 @@ class Run:
         fits = len(canonical_json(kept)) <= LINE_LIMIT - HEADER_BYTES
         return replace(event, data=_frozen(kept if fits else data))
 
+    def vouched(self, head: str, reason: str) -> Event:
+        """Record that whoever signs this read the ledger up to the commit `head`, unsigned records and all, and stands for it."""
+        event = self.note(f"vouched for the ledger at {head}: {reason}")
+        return replace(event, data=_frozen({**event.data, "vouches": head}))
+
     def creating(self) -> Event:
         """Record that this run may send its creates from now on. A create that is left open without this was certainly not sent (`may_be_sent`)."""
         event = self.note("creates schedules from here on")

@@ -66,6 +66,27 @@ def verify(path: Path, *, tenant: str | None, style: str, **witnesses: Any) -> i
 @audit.command()
 @_tenant
 @click.option(
+    "--head",
+    required=True,
+    metavar="SHA",
+    help="The ledger commit that you read; it must be the newest.",
+)
+@click.option("--reason", required=True, metavar="TEXT", help="Why its unsigned records are right.")
+@options.output
+def vouch(path: Path, *, tenant: str | None, style: str, head: str, reason: str) -> int:
+    """Sign the records as they stand at one ledger commit, so that unsigned ones count, too. Read them first.
+
+    For records of an unsigned stop, a ledger from before audit.sign, or a key that was replaced. Needs RECONCILE_SIGNING_KEY, the key of a
+    trusted signer. Writes to the ledger only.
+    """
+    from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
+
+    return options.show(auditing.vouch(options.world(), path, tenant, head, reason), style)
+
+
+@audit.command()
+@_tenant
+@click.option(
     "--format",
     "style",
     type=click.Choice(["json", "csv"]),

@@ -8,6 +8,7 @@ Git(root, environ=…, runner=…, timeout_s=…)
   .commits_between(a, b, folder) .commits_of(path, limit)                 what touched it
   .is_clean(folder) .differing(folder)                                    does a folder equal HEAD
   .stat(*ids) .read(*ids) .read_blob(id, limit) .walk(tip)                objects
+  .signatures(tip, signers)                                               who signed what
   .write_blob(data) .make_tree(entries) .commit_tree(tree, …)             objects, made
   .update_refs(*moves)                                                    compare-and-swap, all or none
   .remote_refs(remote, *refs) .fetch(remote, *refs) .push(remote, *moves) another repository
@@ -25,7 +26,7 @@ Works in worktrees, in shallow clones, with SHA-1 and SHA-256.
 
 from reconciler.git.process import Ran, Runner, run_process
 from reconciler.git.repository import Git, toplevel
-from reconciler.git.values import FILE, TREE, Entry, Identity, Move, Stat
+from reconciler.git.values import FILE, TREE, Entry, Identity, Move, Signature, Stat, blob_id
 
 __all__ = [
     "FILE",
@@ -36,7 +37,9 @@ __all__ = [
     "Move",
     "Ran",
     "Runner",
+    "Signature",
     "Stat",
+    "blob_id",
     "run_process",
     "toplevel",
 ]

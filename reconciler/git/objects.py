@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +16,7 @@ from reconciler.git.process import Ran, Runner, run_process
 from reconciler.git.values import (
     Entry,
     Identity,
+    Signature,
     Stat,
     TreeChange,
     first_line,
@@ -67,6 +69,11 @@ _ENVIRONMENT: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C.UTF-8",
 }
+
+_NO_OTHER_SIGNATURES: Final = (
+    "log.showSignature=false",
+    *(f"gpg.{name}={os.devnull}/none" for name in ("program", "openpgp.program", "x509.program")),
+)
 
 _DROPPED: Final = frozenset({"LANGUAGE", "RECONCILE_PROXY_PASSWORD", "SSH_ASKPASS"})
 
@@ -262,13 +269,27 @@ class Objects:
         )
         return ran.out.decode().strip()
 
-    def signatures(self, tip: str, signers: Path) -> dict[str, str]:
-        """Return git's one-letter verdict (`G` is good) on each commit that `tip` descends from.
+    def signatures(
+        self, tip: str, signers: bytes, *, without: str | None = None, at: range | None = None
+    ) -> dict[str, Signature]:
+        """Return the signature of commits on the first-parent line of `tip`, newest first.
+
+        Only SSH signatures count: a key that the user's OpenPGP keyring trusts is no signer.
 
         Args:
             tip: where to begin.
-            signers: an SSH allowed signers file (ssh-keygen(1)).
+            signers: the content of an SSH allowed signers file (ssh-keygen(1)).
+            without: a commit; it and its ancestors are left out.
+            at: which commits to check, counted from the newest; `None`: all of them. Each signed one costs a process.
         """
-        setting = f"gpg.ssh.allowedSignersFile={signers}"
-        out = self.text("-c", setting, "log", "--format=%H %G?", object_id(tip), "--")
-        return {line[:-2]: line[-1] for line in out.splitlines()}
+        limits = [] if at is None else [f"--skip={at.start}", f"--max-count={len(at)}"]
+        hidden = [] if without is None else [f"^{object_id(without)}"]
+        with tempfile.NamedTemporaryFile(prefix="reconcile-signers-") as file:
+            file.write(signers)
+            file.flush()
+            settings = (f"gpg.ssh.allowedSignersFile={file.name}", *_NO_OTHER_SIGNATURES)
+            chosen = [part for setting in settings for part in ("-c", setting)]
+            shown = ("log", "--first-parent", "--format=%H %G? %s", *limits)
+            out = self.text(*chosen, *shown, object_id(tip), *hidden, "--")
+        rows = (line.split(" ", 2) for line in out.split("\n") if line)
+        return {row[0]: Signature(row[1] == "G", row[2]) for row in rows}

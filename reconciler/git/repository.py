@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,8 @@ FILE_LIMIT: Final = 1 << 20
 
 _AT_ONCE: Final = 500
 """Files whose bytes are held at the same time."""
+
+_ID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 _MANIFEST_SUFFIXES: Final = (".yaml", ".yml")
 
@@ -135,6 +138,22 @@ class Git(Objects):
             "merge-base", "--is-ancestor", object_id(older), object_id(newer), allowed=(0, 1)
         )
         return ran.code == 0
+
+    def parent(self, commit: str) -> str | None:
+        """Return the first parent of a commit, also where a shallow clone does not hold it; `None`: it has none."""
+        head, _, _ = self.read(object_id(commit))[commit].partition(b"\n\n")
+        names = (line.split(b" ") for line in head.split(b"\n"))
+        return next((name[1].decode() for name in names if name[0] == b"parent"), None)
+
+    def beyond(self, newer: str, older: str | None) -> tuple[str, ...]:
+        """Return the commits that `newer` descends from and `older` does not, oldest first.
+
+        Raises:
+            GitError: one of them is not here.
+        """
+        hidden = [] if older is None else [f"^{object_id(older)}"]
+        found = self.text("rev-list", "--topo-order", "--reverse", object_id(newer), *hidden, "--")
+        return tuple(found.splitlines())
 
     def commits_between(self, older: str, newer: str, folder: Path) -> tuple[str, ...]:
         """Return the commits of the main line after `older`, before `newer`, that touched a folder; oldest first.
@@ -252,6 +271,25 @@ class Git(Objects):
         """
         blob = self.resolve(f"{object_id(commit)}:{self._inside(path)}")
         return None if blob is None else self.read_blob(blob, limit=FILE_LIMIT)
+
+    def paths(self, commit: str, name: str) -> tuple[Path, ...]:
+        """Return where files of some name stood at a commit, as files of this work tree."""
+        rows = self.text("ls-tree", "-r", "-z", "--name-only", object_id(commit)).split("\0")
+        return tuple(self.root / row for row in rows if row.rpartition("/")[2] == name)
+
+    def versions(self, path: Path, *revisions: str) -> list[tuple[str | None, str | None]]:
+        """Return, for each revision, its commit and the id of what a file of the work tree was there; `None` for what is not here.
+
+        All of it in one git command.
+        """
+        inside = self._inside(path)
+        if "\n" in inside:
+            raise GitError(f"{safe(inside)}: a line feed in a path")
+        asked = [name for each in revisions for name in (f"{each}^{{commit}}", f"{each}:{inside}")]
+        stdin = "".join(f"{name}\n" for name in asked).encode("utf-8", "surrogateescape")
+        rows = self.text("cat-file", "--batch-check=%(objectname)", stdin=stdin).splitlines()
+        ids = [row if _ID.fullmatch(row) else None for row in rows]
+        return list(zip(ids[::2], ids[1::2], strict=True))
 
     def contents(
         self, commit: str, folder: Path, only: Collection[str] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,14 @@ class Stat:
 
     type: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Whether a commit has a good signature of an allowed signer; and the commit's subject."""
+
+    good: bool
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,14 @@ def state(code: str) -> str:
 def type_of(mode: str) -> str:
     """Return the type of the object that a tree entry of some mode names."""
     return {TREE: "tree", "160000": "commit"}.get(mode, "blob")
+
+
+def blob_id(data: memoryview, length: int) -> str:
+    """Return the id that git gives a blob, in as many hex digits as the repository's kind has."""
+    name = "sha1" if length == 40 else "sha256"  # noqa: PLR2004 - hex digits of SHA-1
+    digest = hashlib.new(name, b"blob %d\0" % len(data), usedforsecurity=False)
+    digest.update(data)
+    return digest.hexdigest()
 
 
 def command(move: Move) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from reconciler import audit
 from reconciler.audit import Defect, Record, RecordKind
 from reconciler.errors import LedgerError
-from reconciler.git import Git
+from reconciler.git import Git, blob_id
+from reconciler.ledger import signatures
 from reconciler.ledger.book import Book, contents
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
 
@@ -26,6 +25,7 @@ class Verdict:
         defects: what is wrong, the first bad record first.
         open_intents: writes whose fate the ledger does not tell. Not a defect: the next apply settles them.
         witnesses: what would have shown a rollback or a whole rewrite.
+        remarks: sentences about ledger commits without a signature that are no defect.
     """
 
     head: str | None
@@ -35,6 +35,7 @@ class Verdict:
     defects: tuple[Defect, ...]
     open_intents: tuple[Record, ...]
     witnesses: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.defects:
@@ -79,7 +80,7 @@ def message(last: Record) -> str:
 
 
 def verify(
-    subject: Subject, *, mirror: str | None, expect_head: str | None, signers: Path | None
+    subject: Subject, *, mirror: str | None, expect_head: str | None, signers: bytes | None
 ) -> Verdict:
     """Return what the ledger's records, its history and its witnesses tell.
 
@@ -89,10 +90,11 @@ def verify(
     book, git = subject.book, subject.git
     commits = _commits(git, book.head)
     pages = {commit: page.records for commit, page in book.pages.items()}
+    signed = None if signers is None else _signed(subject, commits, signers)
     defects = [
         *sorted(defect for page in book.pages.values() for defect in page.defects),
         *audit.verify(pages, tenant=subject.tenant),
-        *_history(subject, commits),
+        *_history(subject, commits, signed.rejected if signed else frozenset()),
     ]
     known = {each.id for each in commits}
     witnesses: list[str] = []
@@ -104,14 +106,11 @@ def verify(
         )
     if mirror is not None and mirror == book.head:
         witnesses.append("the mirror branch")
-    if signers is not None and book.head is not None:
-        unsigned = [
-            each for each, state in git.signatures(book.head, signers).items() if state != "G"
-        ]
+    if signed is not None and book.head is not None:
         defects += (
-            Defect("", 0, f"ledger commit {each} has no good signature") for each in unsigned
+            Defect("", 0, f"ledger commit {each} has no good signature") for each in signed.missing
         )
-        witnesses += [] if unsigned else ["signatures"]
+        witnesses += [] if signed.missing else ["signatures"]
     return Verdict(
         head=book.head,
         commits=len(commits),
@@ -120,7 +119,53 @@ def verify(
         defects=tuple(defects),
         open_intents=audit.open_intents(book.records),
         witnesses=tuple(witnesses),
+        remarks=signed.remarks if signed else (),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What the signatures of a ledger tell.
+
+    Attributes:
+        missing: commits that need a good signature and have none, oldest first.
+        rejected: commits whose records the next signed commit left out.
+        remarks: see `Verdict`.
+    """
+
+    missing: tuple[str, ...]
+    rejected: frozenset[str]
+    remarks: tuple[str, ...]
+
+
+def _signed(subject: Subject, commits: Sequence[_Commit], signers: bytes) -> _Signed:
+    """Check every signature. A signed commit vouches for what is below it, or says what of that it left out."""
+    head = subject.book.head
+    states = subject.git.signatures(head, signers) if head is not None else {}
+    good = {id_ for id_, signature in states.items() if signature.good}
+    notes = [each for each in subject.book.records if each.kind is RecordKind.NOTE]
+    vouched = {signatures.vouched(each): each for each in notes}
+    rejections = {signatures.rejected(each): each for each in notes}
+    missing: list[str] = []
+    rejected: set[str] = set()
+    remarks: list[str] = []
+    anchor: str | None = None
+    for is_good, group in itertools.groupby((each.id for each in commits), good.__contains__):
+        ids = tuple(group)
+        if is_good:
+            if anchor is None and ids[0] != commits[0].id and not remarks:
+                remarks.append(
+                    f"signed from ledger commit {ids[0]} on, whose signer vouches for those before it"
+                )
+            anchor = ids[-1]
+        elif anchor is not None and (note := rejections.get((ids[-1], anchor))):
+            rejected.update(ids)
+            remarks.append(str(note.data["text"]))
+        elif note := vouched.get(ids[-1]):
+            remarks.append(str(note.data["text"]))
+        elif anchor is not None or not good:
+            missing += ids
+    return _Signed(tuple(missing), frozenset(rejected), tuple(remarks))
 
 
 def _commits(git: Git, head: str | None) -> list[_Commit]:
@@ -153,12 +198,15 @@ def _parse(id_: str, raw: bytes) -> _Commit:
     )
 
 
-def _history(subject: Subject, commits: Sequence[_Commit]) -> Iterator[Defect]:
-    """Check that each commit has one parent, adds lines only, and names its last record."""
+def _history(
+    subject: Subject, commits: Sequence[_Commit], rejected: Collection[str]
+) -> Iterator[Defect]:
+    """Check that each commit has one parent, adds lines only, and names its last record; of those that were rejected, that they follow one another."""
     yield from _forks(commits)
     changed: dict[str, list[tuple[int, str]]] = {}
-    history = subject.notes.changes([each.tree for each in commits])
-    for at, (commit, changes) in enumerate(zip(commits, history, strict=True)):
+    kept = [(at, each) for at, each in enumerate(commits) if each.id not in rejected]
+    history = subject.notes.changes([each.tree for _, each in kept])
+    for (at, commit), changes in zip(kept, history, strict=True):
         moved = {note: new for note, (old, new) in changes.items() if old != new}
         if not moved:
             yield Defect("", 0, f"ledger commit {commit.id} adds nothing")
@@ -167,7 +215,7 @@ def _history(subject: Subject, commits: Sequence[_Commit]) -> Iterator[Defect]:
                 yield Defect(note, 0, f"the whole note was removed by ledger commit {commit.id}")
             else:
                 changed.setdefault(note, []).append((at, blob))
-    yield from _contents(subject, commits, changed)
+    yield from _contents(subject, commits, changed, rejected)
 
 
 def _forks(commits: Sequence[_Commit]) -> Iterator[Defect]:
@@ -180,7 +228,10 @@ def _forks(commits: Sequence[_Commit]) -> Iterator[Defect]:
 
 
 def _contents(
-    subject: Subject, commits: Sequence[_Commit], changed: Mapping[str, list[tuple[int, str]]]
+    subject: Subject,
+    commits: Sequence[_Commit],
+    changed: Mapping[str, list[tuple[int, str]]],
+    rejected: Collection[str],
 ) -> Iterator[Defect]:
     sizes = subject.git.stat(*dict.fromkeys(b for each in changed.values() for _, b in each))
     named: set[int] = set()
@@ -204,7 +255,7 @@ def _contents(
         }
         yield from _anchored(note, ends, versions, places)
     for at, commit in enumerate(commits):
-        if at not in named:
+        if at not in named and commit.id not in rejected:
             yield Defect("", 0, f"ledger commit {commit.id} does not name its last record")
 
 
@@ -215,17 +266,9 @@ def _grown(git: Git, note: str, data: bytes, versions: Sequence[_Version]) -> It
     """
     whole = memoryview(data)
     for version, after in itertools.pairwise(versions):
-        begins = _blob_id(whole[: max(version.size, 0)], len(version.blob)) == version.blob
+        begins = blob_id(whole[: max(version.size, 0)], len(version.blob)) == version.blob
         if not begins or after.size < version.size:
             yield from _change(git, note, version, after)
-
-
-def _blob_id(data: memoryview, length: int) -> str:
-    """Return the id that git gives a blob, in hex digits of the repository's kind."""
-    name = "sha1" if length == 40 else "sha256"  # noqa: PLR2004 - hex digits of SHA-1
-    digest = hashlib.new(name, b"blob %d\0" % len(data), usedforsecurity=False)
-    digest.update(data)
-    return digest.hexdigest()
 
 
 def _change(git: Git, note: str, version: _Version, after: _Version) -> Iterator[Defect]:

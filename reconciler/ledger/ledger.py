@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from reconciler.audit import Event, Record
-from reconciler.errors import GitError, TenantLocked, Unavailable
+from reconciler.audit import Event, Provenance, Record, Run, stamp
+from reconciler.errors import AccessError, GitError, LedgerError, TenantLocked, Unavailable
 from reconciler.git import Git, Move
 from reconciler.ledger import book as books
 from reconciler.ledger import history, locks
@@ -49,6 +49,7 @@ class Ledger(Reader):
         self._held: _Held | None = None
         self._beat: _Held | None = None
         self._lost: TenantLocked | None = None
+        self._proved = False
 
     # --- appending ----------------------------------------------------------------------------------------------------
 
@@ -78,6 +79,8 @@ class Ledger(Reader):
         with self._guard:
             if not self._pending and self._book.head == self._heads.ledger:
                 return False
+            if self._is_refused:
+                return False
             self._publish(())
             return True
 
@@ -86,10 +89,12 @@ class Ledger(Reader):
         end = options.monotonic() + options.budget_s
         stuck = 0
         for attempt in itertools.count():
-            records = self._book.added((*self._pending, *wanted))
-            if not records and self._book.head == self._heads.ledger:
+            if not self._book.added((*self._pending, *wanted)) and (
+                self._book.head == self._heads.ledger
+            ):
                 return
-            error = self._try(records)
+            self._require_allowed()
+            error = self._try(self._book.added((*self._rejection(), *self._further(), *wanted)))
             if error is None:
                 return
             options.checkpoint("ledger:refused")
@@ -99,6 +104,77 @@ class Ledger(Reader):
             stuck = stuck + 1 if self._heads == before else 0
             if stuck >= _STUCK or options.monotonic() > end:
                 raise error
+
+    def _rejection(self) -> tuple[Event, ...]:
+        """Return the note that says which records a signed commit leaves out, where it leaves any out."""
+        found = self._unsigned
+        if found is None or self._options.signing_key is None:
+            return ()
+        return (found.rejection(self._book, stamp(self._clock())),)
+
+    @property
+    def _is_refused(self) -> bool:
+        """Whether the mirror branch forbids to begin anything. A run that holds the lock may end what it began."""
+        return self._heads.refused and self._held is None and not self._options.stop
+
+    def _require_allowed(self) -> None:
+        """Refuse to begin what the mirror branch or the signing key forbid.
+
+        Raises:
+            LedgerError: the mirror branch holds records that the ledger does not.
+            AccessError: the signing key is not that of a trusted signer, so what it signs would count for nothing.
+        """
+        if self._is_refused:
+            raise LedgerError(f"{self._heads.said}. Until then nothing is applied or released")
+        if not self._options.stop:
+            self._prove()
+
+    def _prove(self) -> None:
+        """Sign a commit that no ref leads to, and check the signature: once, before anything is recorded.
+
+        Raises:
+            AccessError: the key is not that of a trusted signer, so what it signs would count for nothing.
+        """
+        key, signers = self._options.signing_key, self._options.signers
+        if key is None or signers is None or self._proved:
+            return
+        commit = self._git.commit_tree(
+            self._git.empty_tree,
+            parents=[],
+            message="key\n",
+            identity=self._options.identity,
+            at=self._clock(),
+            signing_key=key,
+        )
+        if not self._git.signatures(commit, signers)[commit].good:
+            raise AccessError(
+                "RECONCILE_SIGNING_KEY is not the key of a trusted signer, so what it signs would count for nothing: use the key"
+                " of one, or add this one to audit.signers of tenant.yaml in a change of its own, merge that, and use it then"
+            )
+        self._proved = True
+
+    def vouch(self, head: str, reason: str, *, new_id: Callable[[], str], by: Provenance) -> Record:
+        """Sign the whole ledger as it stands at `head`: from then on all of it counts.
+
+        Raises:
+            LedgerError: the ledger's head is another one, or what it holds does not verify.
+            AccessError: the signing key is not that of a trusted signer.
+            Unavailable, GitError: as `append`.
+        """
+        with self._guard:
+            self._prove()
+            if self._heads.ledger != head:
+                raise LedgerError(
+                    f"the ledger's head is {self._heads.ledger or 'absent'}, not {head}: read what it holds now before you sign it"
+                )
+            self._book, self._unsigned = books.read(self._git, self._notes, head), None
+            self.check()
+            commit = self._book.records[-1].event.commit
+            event = Run(self.tenant, commit, new_id(), self._clock, by).vouched(head, reason)
+            error = self._try(self._book.added([event, *self._pending]))
+            if error is not None:
+                raise error
+            return self._book.by_id[event.id]
 
     def _pause(self, attempt: int) -> None:
         """Wait before trying again: half fixed, half random, so that the last winner is not favoured."""
@@ -120,7 +196,7 @@ class Ledger(Reader):
         except (GitError, Unavailable) as error:
             return error
         self._options.checkpoint("ledger:moved")
-        self._book, self._pending, self._held = book, (), beat
+        self._book, self._pending, self._unsigned, self._held = book, (), None, beat
         return None
 
     def _committed(self, records: Sequence[Record]) -> books.Book:
@@ -169,9 +245,11 @@ class Ledger(Reader):
         Raises:
             TenantLocked: somebody else holds it.
             GitError, Unavailable: it cannot be taken.
+            LedgerError, AccessError: the mirror branch or the signing key forbid to begin.
         """
         lock = locks.fresh(holder, run_url, self._options.nonce(), self._clock())
         with self._guard:
+            self._require_allowed()
             mine = self._beat_of(lock, parent=None)
             self._options.checkpoint("lock:made")
             for attempt in itertools.count():

@@ -18,8 +18,9 @@ from reconciler.audit import Event, Record
 from reconciler.errors import LedgerError
 from reconciler.git import Git, Identity
 from reconciler.ledger import book as books
-from reconciler.ledger import history
+from reconciler.ledger import history, signatures
 from reconciler.ledger.notes import Notes
+from reconciler.ledger.signatures import Unsigned
 from reconciler.ledger.stores import Heads, Local, Names, Remote, Store
 
 IDENTITY: Final = Identity("reconcile", "reconcile@localhost")
@@ -41,6 +42,10 @@ CHECKPOINTS: Final = (
 """Points that `Options.checkpoint` is told of: a crash at each of them loses nothing (tests kill there)."""
 
 
+_NAMES: Final = 8
+"""Objects that one sentence names at most."""
+
+
 def _pass(_: str) -> None:
     """Go on."""
 
@@ -53,6 +58,9 @@ class Options:
         identity: author of its commits.
         mirror: push a mirror branch along, which a forge can protect against a rollback.
         signing_key: sign its commits with this SSH key.
+        signers: the content of an allowed signers file: only what they signed counts (`signatures`); `None`: everything does.
+        required: a ledger without any good signature is refused; else it counts as a whole.
+        stop: this is an emergency stop, which neither signatures nor a mirror branch keep from recording.
         budget_s: seconds that one append may go on against other writers.
         checkpoint: told of each point in `CHECKPOINTS`.
         sleep, monotonic, random, nonce: the world.
@@ -61,6 +69,9 @@ class Options:
     identity: Identity = IDENTITY
     mirror: bool = True
     signing_key: Path | None = None
+    signers: bytes | None = None
+    required: bool = False
+    stop: bool = False
     budget_s: float = 120.0
     checkpoint: Callable[[str], None] = _pass
     sleep: Callable[[float], None] = time.sleep
@@ -87,6 +98,7 @@ class Reader:
         self._heads = Heads(None, None)
         self._book = books.EMPTY
         self._pending: tuple[Event, ...] = ()
+        self._unsigned: Unsigned | None = None
 
     @classmethod
     def open(
@@ -117,7 +129,15 @@ class Reader:
         names = Names.of(tenant)
         store: Store = Local(git, names, copy=offline)
         if remote is not None and not offline:
-            store = Remote(git, names, remote, mirrors=chosen.mirror, sleep=chosen.sleep)
+            store = Remote(
+                git,
+                names,
+                remote,
+                mirrors=chosen.mirror,
+                sleep=chosen.sleep,
+                signers=chosen.signers,
+                strict=not chosen.stop,
+            )
         ledger = cls(git, tenant, store, clock, chosen)
         ledger.refresh()
         return ledger
@@ -141,22 +161,70 @@ class Reader:
             self._notice()
             base, copy = self._heads.ledger, self._heads.copy
             self._pending = ()
-            if copy is not None and (base is None or self._git.is_ancestor(base, copy)):
+            ours = copy is not None and (base is None or self._git.is_ancestor(base, copy))
+            if ours and (base is None or self._options.signers is None):
                 base = copy
-            self._book = books.read(self._git, self._notes, base, known=self._book)
+            self._read(base)
             if copy is not None and base is not None and not self._git.is_ancestor(copy, base):
-                self._pending = self._left_behind(copy)
+                self._pending = self._left_behind(copy, base)
 
-    def _left_behind(self, copy: str) -> tuple[Event, ...]:
-        """Return what this clone recorded and the remote has not got."""
-        ours = books.read(self._git, self._notes, copy)
-        for record in ours.records:
+    def _read(self, head: str | None) -> None:
+        """Read the records that count at a ledger commit."""
+        options = self._options
+        if options.signers is None:
+            self._book = books.read(self._git, self._notes, head, known=self._book)
+        elif head is None or head != self._book.head:
+            self._book, self._unsigned = signatures.trusted(
+                self._git,
+                self._notes,
+                head,
+                options.signers,
+                known=self._book,
+                required=options.required and not options.stop,
+            )
+
+    def _left_behind(self, copy: str, base: str) -> tuple[Event, ...]:
+        """Return what this clone recorded and the remote has not got.
+
+        Where records must be signed, that is what the commits of this clone alone added: its copy may also hold what others pushed.
+        """
+        if self._options.signers is None:
+            ours = books.read(self._git, self._notes, copy).records
+        else:
+            commits = self._git.beyond(copy, base)
+            before = books.read(self._git, self._notes, self._git.parent(commits[0]))
+            found = signatures.added(self._git, self._notes, before, commits)
+            ours = tuple(record for record in found if record is not None)
+        for record in ours:
             theirs = self._book.by_id.get(record.id)
             if theirs and theirs.event.run == record.event.run and theirs.event != record.event:
                 raise LedgerError(
                     f"the remote tells record {record.id} in other words than this clone: one of them was edited"
                 )
-        return tuple(each.event for each in ours.records if each.id not in self._book.by_id)
+        return tuple(each.event for each in ours if each.id not in self._book.by_id)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a report must say of the ledger: records that do not count, and a mirror branch that differs."""
+        found = self._unsigned
+        ignored: list[str] = []
+        if found is not None:
+            ignored.append(
+                f"ignored: {found}. The next signed apply leaves them out for good; if they are records of your runs, sign them"
+                f" before that: reconcile audit vouch PATH --head {found.tip} --reason TEXT"
+            )
+        if found is not None and found.holds:
+            names = sorted({str(event.data["target"]) for event in found.holds})
+            ignored.append(
+                f"an unsigned stop holds {', '.join(names[:_NAMES])}{' and more' if len(names) > _NAMES else ''}:"
+                " a hold counts without a signature, because it only keeps something from dialing"
+            )
+        said = self._heads.said
+        return (*ignored, *([] if said is None else [said]))
+
+    def _further(self) -> tuple[Event, ...]:
+        """Return what this clone recorded and the remote has not got, after the holds that count without a signature."""
+        return (*(self._unsigned.holds if self._unsigned else ()), *self._pending)
 
     def records(self, commit: str | None = None) -> tuple[Record, ...]:
         """Return the records, all or those in one commit's note, in the ledger's order.
@@ -168,7 +236,7 @@ class Reader:
             defects = sorted(d for page in self._book.pages.values() for d in page.defects)
             if defects:
                 raise LedgerError(f"{defects[0]}. See: reconcile audit verify")
-            records = (*self._book.records, *self._book.added(self._pending))
+            records = (*self._book.records, *self._book.added(self._further()))
         return tuple(each for each in records if commit in {None, each.event.commit})
 
     def open_intents(self) -> tuple[Record, ...]:
@@ -197,21 +265,25 @@ class Reader:
             raise LedgerError(f"the ledger does not verify: {defect}. See: reconcile audit verify")
 
     def verify(
-        self, *, expect_head: str | None = None, signers: Path | None = None
+        self, *, expect_head: str | None = None, signers: bytes | None = None
     ) -> history.Verdict:
         """Hold the whole ledger against its history and every witness.
 
         Args:
             expect_head: a ledger commit that it must hold, noted down earlier.
-            signers: git's allowed signers file; every ledger commit must then be signed by one of them.
+            signers: the content of an allowed signers file, instead of the ledger's own; every ledger commit is then held against it.
 
         Raises:
             LedgerError: it cannot be read at all, or its history is shallow.
         """
         self.refresh()
         with self._guard:
-            subject = history.Subject(self._git, self._notes, self._book, self.tenant)
+            book = self._book
+            if self._unsigned is not None:
+                book = books.read(self._git, self._notes, book.head)
+            subject = history.Subject(self._git, self._notes, book, self.tenant)
             mirror = self._heads.mirror
+            signers = signers or self._options.signers
         return history.verify(subject, mirror=mirror, expect_head=expect_head, signers=signers)
 
     def _notice(self) -> None:

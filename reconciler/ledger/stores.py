@@ -48,6 +48,8 @@ class Heads:
     Attributes:
         copy: this clone's own ledger beside a remote's: it may hold records that the remote has not got yet.
         anchor: the ledger as it is known where it counts: what this clone appends offline is built anew on top of it.
+        said: what is to be said of a mirror branch that holds commits which the ledger does not; it is then not moved along.
+        refused: nothing may be begun until somebody decided which of the two is right.
     """
 
     ledger: str | None
@@ -55,6 +57,8 @@ class Heads:
     mirror: str | None = None
     copy: str | None = None
     anchor: str | None = None
+    said: str | None = None
+    refused: bool = False
 
     def moved(self, names: Names, *moves: Move) -> Heads:
         """Return where the ledger and the lock are after some moves."""
@@ -74,7 +78,7 @@ class Store(Protocol):
 
         Raises:
             Unavailable: the store does not answer.
-            LedgerError: the ledger went back.
+            LedgerError: the ledger lost commits that this clone saw, or contradicts its mirror branch.
         """
 
     def move(self, heads: Heads, *moves: Move) -> Heads:
@@ -87,6 +91,27 @@ class Store(Protocol):
         Raises:
             GitError, Unavailable: it was not done, or its fate is unknown: `read` tells.
         """
+
+
+_DECIDE: Final = (
+    "Look at them: {look}. If they are not records of your runs, somebody pushed to the mirror branch: delete it ({delete}), and the next"
+    " apply makes it anew. If they are, the ledger was rolled back: whoever answers for it finds out who did that, and puts them back"
+)
+_AHEAD: Final = (
+    "the mirror branch {mirror} of {remote} holds commits that the ledger does not. " + _DECIDE
+)
+_OTHER: Final = (
+    "the ledger and its mirror branch {mirror} of {remote} contradict each other: the mirror branch holds commits that the ledger does"
+    " not, and does not continue it. " + _DECIDE
+)
+_UNSIGNED: Final = (
+    "the mirror branch {mirror} of {remote} holds commits that the ledger does not, none with a trusted signature: they prove nothing, and"
+    " the branch is left where it is. Look at them: {look}. Then delete it ({delete}), and the next apply makes it anew"
+)
+
+
+def _look(older: str | None, newer: str) -> str:
+    return f"git log {older}..{newer}" if older else f"git log {newer}"
 
 
 class Local:
@@ -122,13 +147,35 @@ class Remote:
     """The refs of a remote. This clone keeps a copy of the ledger, for `git log`, and remembers what it saw."""
 
     def __init__(
-        self, git: Git, names: Names, remote: str, *, mirrors: bool, sleep: Callable[[float], None]
+        self,
+        git: Git,
+        names: Names,
+        remote: str,
+        *,
+        mirrors: bool,
+        sleep: Callable[[float], None],
+        signers: bytes | None = None,
+        strict: bool = True,
     ) -> None:
+        """Keep a ledger in `remote`.
+
+        Args:
+            git: this clone.
+            names: the ledger's refs.
+            remote: its name or URL.
+            mirrors: push a mirror branch along.
+            sleep: waits, seconds.
+            signers: the content of an allowed signers file, where ledger commits must be signed.
+            strict: a ledger that lost commits is refused; an emergency stop goes on.
+        """
         self.name = remote
         self._git = git
         self._names = names
         self._mirrors = mirrors
         self._sleep = sleep
+        self._signers = signers
+        self._strict = strict
+        self._known: Heads | None = None
 
     def read(self) -> Heads:
         """Fetch what the remote has, and hold it against what it had (`Store`).
@@ -139,14 +186,18 @@ class Remote:
         names = self._names
         looks = 0
         while True:
+            looks += 1
             found = self._git.remote_refs(self.name, names.ledger, names.lock, names.mirror)
             try:
-                return self._taken(found)
+                heads = self._taken(found)
             except (LedgerError, Unavailable):
-                looks += 1
                 if looks == _LOOKS:
                     raise
-                self._sleep(_LOOK_AGAIN_S)
+            else:
+                if not heads.refused or heads == self._known or looks == _LOOKS:
+                    self._known = heads
+                    return heads
+            self._sleep(_LOOK_AGAIN_S)
 
     def _taken(self, found: dict[str, str]) -> Heads:
         names = self._names
@@ -161,7 +212,13 @@ class Remote:
             copy=self._git.resolve(names.ledger),
             anchor=found.get(names.ledger),
         )
-        self._compare(heads)
+        seen = self._git.resolve(self._names.seen)
+        known = seen is None or self._holds(heads.ledger, seen)
+        if not known and self._strict:
+            raise self._lost(heads.ledger, str(seen))
+        heads = self._compared(heads)
+        if known and heads.ledger is not None and heads.ledger != seen:
+            self._follow(self._names.seen, heads.ledger, seen)
         return self._copied(heads)
 
     def _copied(self, heads: Heads) -> Heads:
@@ -176,18 +233,47 @@ class Remote:
         here = self._git.stat(*found.values())
         return sorted(ref for ref, value in found.items() if value not in here)
 
-    def _compare(self, heads: Heads) -> None:
-        """Refuse a ledger that went back: this clone and the mirror branch remember."""
-        seen = self._git.resolve(self._names.seen)
-        for witness, value in (("this clone", seen), (self._names.mirror, heads.mirror)):
-            if value is not None and not self._holds(heads.ledger, value):
-                remote, ref = safe(self.name), self._names.ledger
-                raise LedgerError(
-                    f"the ledger of {remote} was rolled back or rewritten: it no longer holds {value}, which {witness} "
-                    f"knows. Find out who moved it; to restore it: git push --force {remote} {value}:{ref}"
-                )
-        if heads.ledger is not None and heads.ledger != seen:
-            self._follow(self._names.seen, heads.ledger, seen)
+    def _lost(self, ledger: str | None, seen: str) -> LedgerError:
+        """Return the error that says that the ledger lost commits which this clone saw in it."""
+        names = self._names
+        return LedgerError(
+            f"the ledger of {safe(self.name)} was rolled back or rewritten: it no longer holds {seen}, which this clone saw in"
+            f" it. Find out who moved it, and look at what it lost: {_look(ledger, seen)}. If those are records of your runs,"
+            " whoever answers for the ledger puts them back. If not, let this clone forget them:"
+            f" git update-ref -d {names.seen}; git update-ref -d {names.ledger}"
+        )
+
+    def _compared(self, heads: Heads) -> Heads:
+        """Hold the ledger against its mirror branch.
+
+        A mirror branch with further commits proves nothing by itself: the ledger was rolled back, or somebody pushed to the mirror branch. Where
+        commits must be signed, a good signature tells.
+
+        Raises:
+            LedgerError: each holds commits that the other does not, or there is no ledger.
+        """
+        ledger, mirror = heads.ledger, heads.mirror
+        if mirror is None or self._holds(ledger, mirror):
+            return heads
+        if self._signers is not None and not self._is_signed(mirror, ledger):
+            return replace(heads, said=self._said(heads, _UNSIGNED))
+        ahead = ledger is not None and self._git.is_ancestor(ledger, mirror)
+        if self._strict and not ahead:
+            raise LedgerError(self._said(heads, _OTHER))
+        return replace(heads, said=self._said(heads, _AHEAD), refused=True)
+
+    def _is_signed(self, mirror: str, ledger: str | None) -> bool:
+        found = self._git.signatures(mirror, self._signers or b"", without=ledger)
+        return any(signature.good for signature in found.values())
+
+    def _said(self, heads: Heads, what: str) -> str:
+        branch = self._names.mirror.removeprefix("refs/heads/")
+        return what.format(
+            mirror=branch,
+            remote=safe(self.name),
+            look=_look(heads.ledger, str(heads.mirror)),
+            delete=f"git push {safe(self.name)} --delete {branch}",
+        )
 
     def _holds(self, head: str | None, value: str) -> bool:
         return head is not None and self._git.is_ancestor(value, head)
@@ -199,11 +285,12 @@ class Remote:
         if new.ledger is None or new.ledger == heads.ledger:
             self._git.push(self.name, *moves)
             return new
-        mirror = [Move(names.mirror, new.ledger, heads.mirror)] if self._mirrors else []
+        mirrors = self._mirrors and heads.said is None
+        mirror = [Move(names.mirror, new.ledger, heads.mirror)] if mirrors else []
         self._git.push(self.name, *moves, *mirror)
         self._follow(names.seen, new.ledger, self._git.resolve(names.seen))
         self._follow(names.ledger, new.ledger, heads.copy)
-        mirrored = new.ledger if self._mirrors else heads.mirror
+        mirrored = new.ledger if mirrors else heads.mirror
         return replace(new, mirror=mirrored, copy=new.ledger, anchor=new.ledger)
 
     def _follow(self, ref: str, new: str, old: str | None) -> None:

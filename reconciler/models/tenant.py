@@ -1,6 +1,7 @@
 """`Tenant`: where a folder's schedules go, and how much a change may do there."""
 
 import re
+from base64 import b64decode
 from datetime import date, datetime
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
@@ -20,6 +21,13 @@ EMBEDDED = "sandbox:"
 _HOST = r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*"
 _URL = (
     r"(?s)(?P<scheme>[^:/]*)://(?P<host>\[[^\]]*\]|[^:/?#\\]*)(?::(?P<port>[^/?#]*))?(?P<path>.*)"
+)
+_SIGNER_NAME = r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,99}"
+_SIGNER_WORDS = 3
+_KEY_TYPES = (
+    "ssh-ed25519",
+    *("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa"),
+    *("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"),
 )
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
@@ -127,6 +135,38 @@ EndpointGroup = Annotated[
     Literal["business-unit", "dnc-groups", "skills", "timezones", "wfm-data"],
     Expects("business-unit, dnc-groups, skills, timezones or wfm-data"),
 ]
+
+
+def signer(line: str) -> str:
+    """Return an allowed signer's line (ssh-keygen(1)) without its comment: a name, the type of a key, the public key.
+
+    Options such as `cert-authority` and patterns such as `*` are refused: each line stands for one key and one name.
+
+    Raises:
+        ValueError: anything else; the message says what to write.
+    """
+    words = line.split(" ", 3)
+    if not (line.isascii() and line.isprintable()) or len(words) < _SIGNER_WORDS:
+        raise ValueError(f"must be a name, a key's type and the public key, not {line!r}")
+    name, kind, key, *_ = words
+    if re.fullmatch(_SIGNER_NAME, name) is None:
+        raise ValueError(f"names no signer: {name!r}; write an address such as ci@example.com")
+    if kind not in _KEY_TYPES:
+        raise ValueError(f"has a key of type {kind!r}; types are {', '.join(_KEY_TYPES)}")
+    try:
+        data = b64decode(key, validate=True)
+    except ValueError:
+        data = b""
+    if not data.startswith(len(kind).to_bytes(4, "big") + kind.encode() + b"\0"):
+        raise ValueError(f"holds no public key of type {kind}: copy the line of the .pub file")
+    return f"{name} {kind} {key}"
+
+
+Signer = Annotated[
+    str,
+    AfterValidator(signer),
+    Expects('a signer such as "ci@example.com ssh-ed25519 AAAA…"'),
+]
 Keys = Annotated[dict[str, Any], Expects("a mapping of keys")]
 
 
@@ -215,10 +255,13 @@ class Audit(Strict):
     """How the audit records in git are secured."""
 
     sign: Annotated[bool, Expects("true or false")] = False
-    """Sign every ledger commit with the SSH key whose file `RECONCILE_SIGNING_KEY` names; a manifest cannot name one."""
+    """Sign every ledger commit with the SSH key whose file `RECONCILE_SIGNING_KEY` names, and accept only records that a signer signed."""
 
     mirror: Annotated[bool, Expects("true or false")] = True
     """Push a mirror branch along, `reconcile-audit/<tenant>`, which a forge can protect against a rollback."""
+
+    signers: Annotated[tuple[Signer, ...], Field(strict=False), Expects("a list of signers")] = ()
+    """Who may sign the records: lines of an SSH allowed signers file, such as `ci@example.com ssh-ed25519 AAAA…`. `RECONCILE_SIGNERS` replaces them."""
 
 
 class TenantMetadata(Strict):

@@ -82,13 +82,16 @@ class Judge:
         return self.moved and not self.recorded
 
 
-def stricter(base: TenantSpec, head: TenantSpec, day: date) -> Judge:
+def stricter(
+    base: TenantSpec, head: TenantSpec, day: date, counting: TenantSpec | None = None
+) -> Judge:
     """Return what judges a change from `base` to `head`: never laxer than either, and `head` itself when it weakens nothing.
 
     Args:
         base: what `tenant.yaml` said at the commit that was applied before.
         head: what it says now.
         day: the platform's, UTC: waivers and raised limits have a last day.
+        counting: settings whose request rate, signing, signers and mirror count in this run; HEAD's when absent.
     """
     lower = tuple(_lower_levels(base, head))
     waivers, wider = _waivers(base, head, day)
@@ -100,7 +103,7 @@ def stricter(base: TenantSpec, head: TenantSpec, day: date) -> Judge:
         limits=now.model_copy(
             update={share: min(getattr(was, share), getattr(now, share)) for share in _SHARES}
         ),
-        weakenings=(*lower, *wider, *higher, *_at_once(base, head)),
+        weakenings=(*lower, *wider, *higher, *_of_records(base, head, counting or head)),
     )
 
 
@@ -109,15 +112,23 @@ def without_exceptions(head: TenantSpec) -> TenantSpec:
     return head.model_copy(update={"policies": {}, "waivers": (), "limits": Limits()})
 
 
-def _at_once(base: TenantSpec, head: TenantSpec) -> Iterator[Weakening]:
-    """Yield what is weakened and counts at once, because the run that reads it already goes by it."""
-    before, after = base.requests_per_second, head.requests_per_second
-    if after > before:
-        loc = ("spec", "requests_per_second")
-        yield Weakening(f"requests_per_second (was {before:g})", f"{after:g}", f"{after:g}", loc)
+def _of_records(base: TenantSpec, head: TenantSpec, counting: TenantSpec) -> Iterator[Weakening]:
+    """Yield what HEAD weakens of settings that are needed before the records are read: what counts of them is decided by HEAD's parent."""
+    counts, after = counting.requests_per_second, head.requests_per_second
+    if after > (before := min(base.requests_per_second, counts)):
+        said = f"requests_per_second (was {before:g})"
+        yield Weakening(said, f"{counts:g}", f"{after:g}", ("spec", "requests_per_second"))
     for name in ("sign", "mirror"):
-        if getattr(base.audit, name) and not getattr(head.audit, name):
-            yield Weakening(f"audit.{name} (was on)", "off", "off", ("spec", "audit", name))
+        now, was = getattr(counting.audit, name), getattr(base.audit, name)
+        if (was or now) and not getattr(head.audit, name):
+            said = "on" if now else "off"
+            yield Weakening(f"audit.{name} (was on)", said, "off", ("spec", "audit", name))
+    signing = [each.audit.signers for each in (base, counting) if each.audit.sign]
+    for index, signer in enumerate(head.audit.signers):
+        if any(signer not in signers for signers in signing):
+            said = "trusted" if signer in counting.audit.signers else "not trusted"
+            loc = ("spec", "audit", "signers", index)
+            yield Weakening(f"audit.signers: {signer}", said, "trusted", loc)
 
 
 def other_changes(base: Tenant, head: Tenant) -> tuple[str, ...]:
@@ -132,6 +143,11 @@ def other_changes(base: Tenant, head: Tenant) -> tuple[str, ...]:
         (f"audit.{name}", "off", "on")
         for name in ("sign", "mirror")
         if getattr(now.audit, name) and not getattr(was.audit, name)
+    ]
+    found += [
+        ("audit.signers", each, "no signer any more")
+        for each in was.audit.signers
+        if each not in now.audit.signers
     ]
     return tuple(
         f"tenant.yaml changes {name}: {before} → {after}"

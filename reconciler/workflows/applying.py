@@ -100,7 +100,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
     folder = load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
         git = committed(session)
-        keeping.require_key(world, folder.tenant.spec)
+        keeping.require_key(world, session.trust.spec if session.trust else folder.tenant.spec)
         if asked.ask:
             plan, _ = await planning.make(session, asked.names, asked.revert)
             if not confirm(changes.of_plan(plan, exit_code=0)):

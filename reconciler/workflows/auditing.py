@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,9 +19,11 @@ from reconciler.ledger import Ledger
 from reconciler.manifests import find_tenants, load_readable, load_settings
 from reconciler.report import NAMES_SHOWN, Report, Table, Tone, count
 from reconciler.settings import signing_key
-from reconciler.workflows import evidence, verdicts
+from reconciler.workflows import evidence, stops, verdicts
 from reconciler.workflows.keeping import Keeping
 from reconciler.workflows.keeping import records as ledger_of
+from reconciler.workflows.recording import provenance
+from reconciler.workflows.trust import Trust, read_signers
 from reconciler.workflows.world import World
 
 EMPTY: Final = "no record: nothing was ever applied or halted from here"
@@ -37,6 +39,7 @@ class Kept:
     keeping: Keeping
     folder: Path
     git: Git
+    trust: Trust
 
     @property
     def facts(self) -> dict[str, str]:
@@ -56,8 +59,14 @@ def opened(world: World, path: Path, tenant: str | None) -> Ledger:
     return kept.ledger
 
 
-def read(world: World, path: Path, tenant: str | None) -> Kept:
+def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) -> Kept:
     """Return the ledger of the tenant that the path and the name mean; its manifests need not be valid to look at its records.
+
+    Args:
+        world: see `World`.
+        path: of the tenant, or of what holds it.
+        tenant: its name.
+        anyhow: also a ledger that no trusted signer signed, as it is: nothing is brought to the remote.
 
     Raises:
         UsageError: no such tenant, or several and none named; no such remote.
@@ -76,8 +85,12 @@ def read(world: World, path: Path, tenant: str | None) -> Kept:
             " or name a tenant's folder in it"
         )
     spec = load_settings(found[0]).spec
-    keeping = Keeping.of(world, git, spec)
-    return Kept(ledger_of(world, git, found[0].name, spec), keeping, found[0].path, git)
+    trust = Trust.of(world, git, found[0].path, spec)
+    keeping = Keeping.of(world, git, trust.spec)
+    if anyhow:
+        trust = replace(trust, required=False)
+    ledger = ledger_of(world, git, found[0].name, trust, publish=not anyhow)
+    return Kept(ledger, keeping, found[0].path, git, trust)
 
 
 def log(world: World, path: Path, tenant: str | None) -> Report:
@@ -90,6 +103,7 @@ def log(world: World, path: Path, tenant: str | None) -> Report:
         tone=Tone.GOOD,
         exit_code=0,
         tables=(Table("Records", ("time", "record", "commit", "manifest", "what", "by"), rows),),
+        notes=kept.ledger.notes,
         facts=kept.facts,
         data=[record.fields() for record in records],
     )
@@ -109,7 +123,8 @@ def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
             asked = what if commit.startswith(what) else f"{what} ({commit[:12]})"
         elif not found:
             _require_known(kept, records, what)
-        return evidence.show(kept.ledger.tenant, asked, found, kept.facts)
+        report = evidence.show(kept.ledger.tenant, asked, found, kept.facts)
+        return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
 def _commit(git: Git, name: str) -> str | None:
@@ -148,7 +163,8 @@ def at(world: World, path: Path, tenant: str | None, instant: datetime, what: st
     """Return what was stored and active for an object at an instant."""
     kept, records = _checked(world, path, tenant)
     with _as_they_must_be():
-        return evidence.at(kept.ledger.tenant, what, instant, records, kept.facts)
+        report = evidence.at(kept.ledger.tenant, what, instant, records, kept.facts)
+        return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
 def verify(
@@ -166,11 +182,41 @@ def verify(
     """
     if expect_head is not None and not _WHOLE_ID.fullmatch(expect_head):
         raise UsageError(f"--expect-head {expect_head} is no whole id of a commit")
-    kept = read(world, path, tenant)
-    found = kept.ledger.verify(
-        expect_head=expect_head, signers=world.directory / signers if signers else None
+    kept = read(world, path, tenant, anyhow=True)
+    allowed = read_signers(world.directory / signers, "--signers") if signers else None
+    found = kept.ledger.verify(expect_head=expect_head, signers=allowed)
+    report = verdicts.report(kept.ledger.tenant, found, str(kept.keeping))
+    return report._replace(notes=(*kept.ledger.notes, *report.notes))
+
+
+def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) -> Report:
+    """Sign the ledger as it stands at a head that somebody read: from then on its unsigned records count.
+
+    Raises:
+        UsageError: the head is no whole id, the reason says nothing, or records need no signature.
+        AccessError: there is no key, or it is not that of a trusted signer.
+        LedgerError: the ledger's head is another one, or its records contradict each other.
+        Unavailable: the remote that keeps the records does not answer.
+    """
+    if not _WHOLE_ID.fullmatch(head):
+        raise UsageError(
+            f"--head {head} is no whole id of a commit: `reconcile audit verify` shows it"
+        )
+    stops.require_reason(reason)
+    kept = read(world, path, tenant, anyhow=True)
+    if not kept.keeping.sign:
+        raise UsageError("audit.sign is off in tenant.yaml: records count without a signature")
+    signing_key(world.environ, world.directory)
+    record = kept.ledger.vouch(head, reason, new_id=world.new_id, by=provenance(world))
+    return Report(
+        title=f"Vouch for the audit records of tenant {kept.ledger.tenant}",
+        verdict=f"signed: every record up to ledger commit {head} counts",
+        tone=Tone.GOOD,
+        exit_code=0,
+        notes=kept.ledger.notes,
+        facts=kept.facts | {"reason": reason},
+        data=record.fields(),
     )
-    return verdicts.report(kept.ledger.tenant, found, str(kept.keeping))
 
 
 def _checked(world: World, path: Path, tenant: str | None) -> tuple[Kept, tuple[Record, ...]]:

@@ -12,6 +12,7 @@ from reconciler.ledger import Ledger
 from reconciler.workflows import keeping
 from reconciler.workflows.recording import provenance
 from reconciler.workflows.session import Session
+from reconciler.workflows.trust import stopping
 
 REMOTE_S: Final = 10.0
 """Seconds that one command to the git remote may take: nobody waits for it."""
@@ -52,7 +53,8 @@ class Bypass:
         session = self._session
         world, tenant = session.world, session.folder
         git = Git(session.repository().root, environ=world.environ, network_timeout_s=REMOTE_S)
-        return keeping.records(world, git, tenant.name, tenant.tenant.spec)
+        trust = stopping(world, git, tenant)
+        return keeping.records(world, git, tenant.name, trust, stop=True)
 
     async def went_past(self) -> bool:
         """Return whether the lock was taken from somebody."""

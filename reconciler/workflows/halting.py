@@ -40,6 +40,7 @@ from reconciler.workflows.bypass import Bypass
 from reconciler.workflows.recording import LOOK_S, Recorder, provenance
 from reconciler.workflows.session import Session
 from reconciler.workflows.stops import Known, Target
+from reconciler.workflows.trust import stopping
 from reconciler.workflows.world import Network, World
 
 COMMITS_LOOKED_AT: Final = 20
@@ -296,8 +297,8 @@ class _Journal:
     def _prepare(self) -> None:
         session, world = self._session, self._session.world
         git = session.repository()
-        tenant, spec = session.folder.name, session.folder.tenant.spec
-        ledger = keeping.records(world, git, tenant, spec, offline=True)
+        tenant, trust = session.folder.name, stopping(world, git, session.folder)
+        ledger = keeping.records(world, git, tenant, trust, offline=True, stop=True)
         self._records = ledger.records()
         # What is stopped is what was applied, whatever commit somebody stands on while stopping it.
         commit = ledger.last_applied() or git.head()

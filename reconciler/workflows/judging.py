@@ -73,7 +73,8 @@ def _against(session: Session, commit: str | None, at: datetime) -> Judge:
     folder = session.folder
     head, base = folder.tenant, _Base() if commit is None else _base(session, commit)
     tenant = base.tenant or head
-    judge = stricter(tenant.spec, head.spec, at.astimezone(UTC).date())
+    counting = session.trust.spec if session.trust else None
+    judge = stricter(tenant.spec, head.spec, at.astimezone(UTC).date(), counting)
     placed = (replace(each, place=folder.settings.place(each.loc)) for each in judge.weakenings)
     found = protections((*base.claims, *_applied(session)), folder.desired)
     return replace(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import AccessError, GitError, Unavailable, UsageError
 from reconciler.git import Git
@@ -13,6 +13,9 @@ from reconciler.ledger import Ledger, Options
 from reconciler.models import EMBEDDED, TenantSpec
 from reconciler.settings import signing_key
 from reconciler.workflows.world import World
+
+if TYPE_CHECKING:
+    from reconciler.workflows.trust import Trust
 
 ORIGIN: Final = "origin"
 """The remote that keeps the records when none is named."""
@@ -22,6 +25,7 @@ UNMIRRORED: Final = (
     "audit.mirror is off in tenant.yaml: no mirror branch anchors the audit records, so a rollback of them shows only to who noted their"
     " head down (`reconcile audit verify PATH --expect-head`)"
 )
+UNSIGNED: Final = "audit.sign is off in tenant.yaml: whoever may push to refs/notes/reconcile/* can write audit records that count, such as a release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Keeping:
             return ()
         if self.remote is None:
             return (ALONE,)
-        return () if self.mirror else (UNMIRRORED,)
+        return (*([] if self.sign else [UNSIGNED]), *([] if self.mirror else [UNMIRRORED]))
 
 
 def remote_of(world: World, git: Git) -> str | None:
@@ -95,34 +99,64 @@ def origin_of(world: World, git: Git) -> str | None:
 
 
 def records(
-    world: World, git: Git, tenant: str, spec: TenantSpec, *, offline: bool = False
+    world: World,
+    git: Git,
+    tenant: str,
+    trust: Trust,
+    *,
+    offline: bool = False,
+    stop: bool = False,
+    publish: bool = True,
 ) -> Ledger:
     """Return a tenant's ledger: kept by the remote that everybody shares; by this clone alone for an embedded platform, or where there is no remote.
 
     What an emergency stop recorded here while the remote was away is brought there first, by the first command that can. Where records are to
-    be signed and there is no key, what is recorded offline is not: a stop that nobody knows of is worse than one that nobody signed.
+    be signed and there is no key, what a stop records is not: a stop that nobody knows of is worse than one that nobody signed.
+
+    Args:
+        world: see `World`.
+        git: the repository that holds the tenant's folder.
+        tenant: whose.
+        trust: the settings that count.
+        offline: append to this clone's copy although a remote decides.
+        stop: an emergency stop, which nothing about the records keeps from recording.
+        publish: bring to the remote what an emergency stop left here.
 
     Raises:
         UsageError: see `remote_of`; never `offline`.
         Unavailable: the remote does not answer, which is never an empty ledger.
-        LedgerError: it cannot be read.
+        LedgerError: it cannot be read, or signatures are required and it has none.
+        AccessError: signatures are required, and no signer is named.
     """
+    spec = trust.spec
     remote = None if offline else Keeping.of(world, git, spec).remote
     offline = offline and spec.url != EMBEDDED and bool(git.remotes())
     key = _key_if_any(world) if spec.audit.sign else None
     options = Options(
         mirror=spec.audit.mirror,
         signing_key=key,
+        signers=_signers(world, trust, stop=stop),
+        required=trust.required,
+        stop=stop,
         checkpoint=world.checkpoint,
         monotonic=world.monotonic,
     )
     ledger = Ledger.open(
         git, tenant, clock=world.now, remote=remote, offline=offline, options=options
     )
-    if key is not None or not spec.audit.sign:
+    if publish and (key is not None or not spec.audit.sign):
         with contextlib.suppress(GitError, Unavailable):  # who may only read cannot; who can, will
             ledger.publish()
     return ledger
+
+
+def _signers(world: World, trust: Trust, *, stop: bool) -> bytes | None:
+    try:
+        return trust.signers(world)
+    except AccessError:
+        if stop:
+            return None
+        raise
 
 
 def require_key(world: World, spec: TenantSpec) -> None:

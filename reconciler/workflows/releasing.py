@@ -35,6 +35,7 @@ def release(world: World, asked: Request) -> Report:
     """
     stops.require_reason(asked.reason)
     ledger = auditing.opened(world, asked.path, asked.tenant)
+    remarks = ledger.notes
     holds = audit.standing(ledger.records(), now=world.now())
     names = {key: stops.name_of(each[-1]) for key, each in holds.items()}
     named = {key: {key} for key in holds}
@@ -53,4 +54,5 @@ def release(world: World, asked: Request) -> Report:
     folder = load_readable(asked.path, asked.tenant)
     manifested = {each.key for each in folder.desired}
     ended = [holds[key] for key in keys]
-    return stops.released(ledger.tenant, ended, asked.reason, path=folder.path, named=manifested)
+    report = stops.released(ledger.tenant, ended, asked.reason, path=folder.path, named=manifested)
+    return report._replace(notes=(*remarks, *report.notes))

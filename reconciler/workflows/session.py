@@ -17,6 +17,7 @@ from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.settings import DEFAULT_BURST_S, URGENT_BURST_S, Options, Settings
 from reconciler.workflows.keeping import Keeping, records
+from reconciler.workflows.trust import Trust
 from reconciler.workflows.world import Network, World
 
 STATE = ".reconcile"
@@ -37,6 +38,7 @@ class Session:
         ledger: the tenant's records, read; `None` outside a repository.
         keeping: where they are kept; `None` where none were read.
         refused: why git would not open the repository that is there, where that ends nothing.
+        trust: the settings that count although HEAD may loosen them; `None` where no records were read.
     """
 
     world: World
@@ -48,6 +50,7 @@ class Session:
     ledger: Ledger | None
     keeping: Keeping | None = None
     refused: GitError | None = None
+    trust: Trust | None = None
 
     def repository(self) -> Git:
         """Return the repository that holds the folder.
@@ -64,8 +67,9 @@ class Session:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a report must say of where the records are kept."""
-        return self.keeping.notes if self.keeping else ()
+        """What a report must say of where the records are kept, and of those that do not count."""
+        kept = self.keeping.notes if self.keeping else ()
+        return (*kept, *(self.ledger.notes if self.ledger else ()))
 
     async def read(self) -> tuple[Snapshot, float]:
         """Return what the platform holds, and how far its clock is certainly ahead of ours, in seconds: negative when it is behind.
@@ -109,11 +113,13 @@ async def opened(
         if recorded:
             raise
         refused = error
-    ledger = keeping = None
+    ledger = keeping = trust = None
     if git is not None and recorded:
-        spec = folder.tenant.spec
-        keeping = Keeping.of(world, git, spec)
-        ledger = records(world, git, folder.name, spec)
+        trust = Trust.of(world, git, folder.path, folder.tenant.spec)
+        options = replace(options, requests_per_second=trust.spec.requests_per_second)
+        settings = replace(settings, options=options)
+        keeping = Keeping.of(world, git, trust.spec)
+        ledger = records(world, git, folder.name, trust)
     with ExitStack() as stack:
         transport = None
         if settings.in_process:
@@ -132,7 +138,9 @@ async def opened(
             progress=world.progress,
         )
         async with client:
-            yield Session(world, folder, settings, dialect, git, client, ledger, keeping, refused)
+            yield Session(
+                *(world, folder, settings, dialect, git, client, ledger, keeping, refused, trust)
+            )
 
 
 @contextmanager

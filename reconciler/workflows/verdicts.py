@@ -26,7 +26,7 @@ def report(tenant: str, found: Verdict, kept_by: str) -> Report:
         tone=_verdict_tone(found),
         exit_code=1 if found.defects else 0,
         tables=tuple(table for table in tables if table.rows),
-        notes=_advice(found),
+        notes=(*found.remarks, *_advice(found)),
         facts={
             "kept by": kept_by,
             "head": found.head or "none",
@@ -40,6 +40,7 @@ def report(tenant: str, found: Verdict, kept_by: str) -> Report:
             "runs": found.runs,
             "consistent": not found.defects,
             "witnesses": list(found.witnesses),
+            "remarks": list(found.remarks),
             "defects": [
                 {"commit": d.commit, "line": d.line, "problem": d.problem, "id": d.id}
                 for d in found.defects

@@ -1,0 +1,205 @@
+"""Settings of `tenant.yaml` that a change under review must not loosen for itself: signing, signers, mirror branch, request rate.
+
+They are needed before the audit records can be read, so the records cannot say which commit decides, as they do for rules and limits: a forged
+record would choose its own judge. The reviewed parent decides, HEAD^1. For a pull request's merge commit that is the tip of main. Whatever
+HEAD or the working tree makes stricter counts at once; whatever they loosen counts from the next change on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from reconciler import manifests
+from reconciler.errors import (
+    SHORTENED_TO,
+    AccessError,
+    LedgerError,
+    ManifestError,
+    ReconcileError,
+    safe,
+)
+from reconciler.git import Git, blob_id
+from reconciler.manifests import TENANT_FILE, Folder
+from reconciler.models import TenantSpec
+from reconciler.settings import SIGNERS
+from reconciler.workflows.keeping import origin_of
+from reconciler.workflows.world import World
+
+_PARENTS: Final = 20
+"""Commits in which a valid `tenant.yaml` is looked for."""
+
+_FILE_LIMIT: Final = 1 << 20
+"""Bytes of a `tenant.yaml`."""
+
+_SIGNERS_LIMIT: Final = 1 << 20
+"""Bytes of an allowed signers file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The settings that count for this run.
+
+    Attributes:
+        spec: `spec` of `tenant.yaml` with the strictest `audit` and request rate of the reviewed parent, HEAD and the working tree.
+        required: the reviewed parent required signatures, so a ledger without any is refused.
+    """
+
+    spec: TenantSpec
+    required: bool
+
+    @classmethod
+    def of(
+        cls, world: World, git: Git, folder: Path, spec: TenantSpec, *, fetch: bool = True
+    ) -> Trust:
+        """Return the settings that count for a tenant.
+
+        Args:
+            world: see `World`.
+            git: the repository that holds the folder.
+            folder: the tenant's.
+            spec: what its `tenant.yaml` says in the working tree.
+            fetch: ask the remote for the parent of HEAD where this clone is shallow.
+
+        Raises:
+            Unavailable: the parent of HEAD is not in this shallow clone, and the remote does not give it.
+        """
+        file = folder / TENANT_FILE
+        (head, ours), (parent, theirs) = git.versions(file, "HEAD", "HEAD^1")
+        if head is None:
+            return cls(spec, spec.audit.sign)
+        committed = spec if ours is not None and ours == _on_disk(file, len(ours)) else None
+        if committed is None and ours is not None:
+            committed = _parsed(git.read_blob(ours, limit=_FILE_LIMIT))
+        reviewed = None
+        if parent is not None and theirs is not None and theirs == ours:
+            reviewed = committed
+        if reviewed is None:
+            reviewed = _reviewed(world if fetch else None, git, head, file, spec)
+        return cls.strictest([each for each in (reviewed, committed, spec) if each is not None])
+
+    @classmethod
+    def strictest(cls, specs: list[TenantSpec]) -> Trust:
+        """Return the strictest of some settings: the first are the reviewed parent's, the last those that are returned otherwise.
+
+        Only signers that all of them name count, as far as they require signatures.
+        """
+        signing = [each.audit for each in specs if each.audit.sign]
+        signers = signing[0].signers if signing else specs[-1].audit.signers
+        audit = specs[-1].audit.model_copy(
+            update={
+                "sign": bool(signing),
+                "mirror": any(each.audit.mirror for each in specs),
+                "signers": tuple(
+                    each for each in signers if all(each in other.signers for other in signing)
+                ),
+            }
+        )
+        rate = min(each.requests_per_second for each in specs)
+        spec = specs[-1].model_copy(update={"audit": audit, "requests_per_second": rate})
+        return cls(spec, specs[0].audit.sign)
+
+    def signers(self, world: World) -> bytes | None:
+        """Return the allowed signers file of whoever may sign the records; `None`: nobody need sign.
+
+        Raises:
+            AccessError: records must be signed, and nobody is named.
+        """
+        if not self.spec.audit.sign:
+            return None
+        named = world.environ.get(SIGNERS)
+        if named:
+            return read_signers(world.directory / named, SIGNERS)
+        if not self.spec.audit.signers:
+            raise AccessError(
+                f"audit.sign is on in tenant.yaml and no signer is trusted yet: list the public keys in audit.signers, or set {SIGNERS} to the"
+                " path of an allowed signers file (ssh-keygen). A change cannot add the first signer beside signatures that its parent requires"
+            )
+        return "".join(f"{each}\n" for each in self.spec.audit.signers).encode()
+
+
+def stopping(world: World, git: Git, folder: Folder) -> Trust:
+    """Return the settings that count for an emergency stop: those of its folder where the reviewed ones cannot be had. No remote is asked."""
+    spec = folder.tenant.spec
+    try:
+        return Trust.of(world, git, folder.path, spec, fetch=False)
+    except ReconcileError:
+        return Trust(spec, required=False)
+
+
+def _on_disk(file: Path, length: int) -> str | None:
+    """Return the id that git would give a file of the work tree, as it lies there; `None` when it cannot be read."""
+    try:
+        return blob_id(memoryview(file.read_bytes()), length)
+    except OSError:
+        return None
+
+
+def _parsed(data: bytes) -> TenantSpec | None:
+    try:
+        return manifests.read_settings(data, TENANT_FILE).spec
+    except ManifestError:
+        return None
+
+
+def _reviewed(
+    world: World | None, git: Git, commit: str, file: Path, spec: TenantSpec
+) -> TenantSpec | None:
+    """Return what the nearest first parent of a commit says that has a valid `tenant.yaml`; `None` where the tenant is new, or the commit the first.
+
+    A parent in which the folder is absent may have the same platform in another one: a renamed folder is no new tenant.
+    """
+    for _ in range(_PARENTS):
+        parent = git.parent(commit)
+        if parent is None or not _is_here(world, git, parent):
+            return None
+        ((_, blob),) = git.versions(file, parent)
+        if blob is None:
+            return _elsewhere(git, parent, spec)
+        if (found := _parsed(git.read_blob(blob, limit=_FILE_LIMIT))) is not None:
+            return found
+        commit = parent
+    raise LedgerError(
+        f"none of the {_PARENTS} commits before HEAD has a valid {file.name}, so nobody can tell whether audit records must be signed, and by whom:"
+        " correct the file, commit it, and run this again"
+    )
+
+
+def _is_here(world: World | None, git: Git, commit: str) -> bool:
+    """Return whether a commit is in this clone, after asking the remote for it; without a world none is asked."""
+    remote = origin_of(world, git) if world else None
+    if remote is not None:
+        git.bring(remote, commit)
+    return git.resolve(f"{commit}^{{commit}}") is not None
+
+
+def _elsewhere(git: Git, commit: str, spec: TenantSpec) -> TenantSpec | None:
+    """Return the strictest settings that a commit has for the same platform, in whatever folder."""
+    blobs = (git.versions(file, commit)[0][1] for file in git.paths(commit, TENANT_FILE))
+    found = (_parsed(git.read_blob(blob, limit=_FILE_LIMIT)) for blob in blobs if blob)
+    same = [each for each in found if each and (each.api, each.url) == (spec.api, spec.url)]
+    return Trust.strictest(same).spec if same else None
+
+
+def read_signers(file: Path, name: str) -> bytes:
+    """Return an allowed signers file.
+
+    Args:
+        file: its path.
+        name: the variable or option that names it.
+
+    Raises:
+        AccessError: it cannot be read, or is too large.
+    """
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(_SIGNERS_LIMIT + 1)
+    except OSError:
+        data = None
+    if data is None or len(data) > _SIGNERS_LIMIT:
+        raise AccessError(
+            f"{name} names no readable file of at most {_SIGNERS_LIMIT} bytes ({safe(str(file), limit=SHORTENED_TO)}): set it to the path of"
+            " an allowed signers file (ssh-keygen)"
+        )
+    return data
