@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from reconciler.dialects.base import Credentials
 from reconciler.errors import SHORTENED_TO, AccessError, UsageError, safe
-from reconciler.models import EMBEDDED, tenant_url
+from reconciler.models import EMBEDDED, is_loopback, tenant_url
 
 EMBEDDED_URL: Final = "http://127.0.0.1"
 """Where requests to the platform in process are addressed; no socket is ever opened for it."""
@@ -68,9 +68,6 @@ REF: Final = "GITHUB_REF"
 RUN: Final = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT")
 """Part of the address of the run's log, which is recorded. GitHub sets it."""
 
-_LOOPBACK: Final = re.compile(r"https?://(?:localhost|127\.[0-9.]+|\[.+\])(?::[0-9]+)?")
-"""Of the URLs that `tenant_url` lets through: an address there is loopback."""
-
 _PULL_REQUEST: Final = re.compile(r"refs/pull/(\d+)/")
 
 
@@ -82,7 +79,7 @@ class Variables:
     """
 
     url: str = "CXONE_TENANT_URL"
-    """URL of the tenant's platform. It must equal `spec.url` in `tenant.yaml`, so that a pull request cannot send the secret to another host."""
+    """URL of the tenant's platform. It must equal `spec.url` in `tenant.yaml`, so that a pull request cannot send the secret to another host. Every command that reads the platform or its records refuses a contradiction (exit 77)."""
 
     client_id: str = "CXONE_CLIENT_ID"
     """Id of the client credentials. Personal Connection: id of the access key."""
@@ -245,12 +242,11 @@ class Settings:
         del environ  # a traceback that shows local variables must not show the secret
         options = options or Options()
         _check_proxy(options.proxy, proxy)
-        if tenant_url == EMBEDDED and not _stands_in(values.get(variables.url), variables):
+        _agree(tenant_url, values, tenant_name, variables)
+        if tenant_url == EMBEDDED == values.get(variables.url, EMBEDDED):
             return cls(tenant_name, EMBEDDED, None, variables, options)
         _require(values, tenant_name, variables)
         owned = _origin(values[variables.url], variables.url)
-        if tenant_url != EMBEDDED:
-            _agree(_origin(tenant_url, "`url` in tenant.yaml"), owned, tenant_name, variables)
         named = values.get(variables.api_url)
         api_url = None if named is None else _origin(named, variables.api_url)
         credentials = _credentials(values, variables)
@@ -366,14 +362,17 @@ def _credentials(values: _Values, variables: Variables) -> Credentials:
     unclean = [name for name in variables.names() if _is_unclean(values.get(name, ""))]
     if unclean:
         raise AccessError(f"{_and(unclean)}: {_UNCLEAN}")
-    secret = values[variables.client_secret]
-    app_id, app_secret = values.get(variables.app_id), values.get(variables.app_secret)
-    if (app_id is None) != (app_secret is None):
+    if (variables.app_id in values) != (variables.app_secret in values):
         raise AccessError(
             f"{variables.app_id} and {variables.app_secret} stand together: set both, or neither"
         )
-    scope = values.get(variables.scope)
-    return Credentials(values[variables.client_id], secret, scope, app_id, app_secret)
+    return Credentials(
+        values[variables.client_id],
+        values[variables.client_secret],
+        values.get(variables.scope),
+        values.get(variables.app_id),
+        values.get(variables.app_secret),
+    )
 
 
 _UNCLEAN = "white space at an end, or a control character; set it again without"
@@ -383,12 +382,32 @@ def _is_unclean(value: str) -> bool:
     return value != value.strip() or not value.isprintable()
 
 
-def _agree(wanted: str, owned: str, tenant: str, variables: Variables) -> None:
-    if wanted != owned:
-        raise AccessError(
-            f"tenant {tenant}: `url` in tenant.yaml is {wanted} but {variables.url} is {owned}: the secret is sent "
-            "only where both agree, so correct the one that is wrong"
-        )
+def check_url(environ: Mapping[str, str], tenant_name: str, tenant_url: str) -> None:
+    """Refuse a tenant whose `tenant.yaml` names another platform than the environment does; arguments as for `Settings.read`.
+
+    An environment that names none contradicts nothing.
+
+    Raises:
+        AccessError: the two contradict each other, or one of them is no tenant's URL.
+    """
+    variables, values = _chosen(environ, tenant_name)
+    del environ  # a traceback that shows local variables must not show the secret
+    _agree(tenant_url, values, tenant_name, variables)
+
+
+def _agree(url: str, values: _Values, tenant: str, variables: Variables) -> None:
+    """Refuse a URL in `tenant.yaml` that is not the environment's. A server on this machine may stand in for the embedded platform."""
+    wanted = _origin(url, "`url` in tenant.yaml")
+    if variables.url not in values:
+        return
+    owned = _origin(values[variables.url], variables.url)
+    if wanted == owned or (wanted == EMBEDDED and is_loopback(owned)):
+        return
+    unset = f", or unset {variables.url} for the embedded one" if wanted == EMBEDDED else ""
+    raise AccessError(
+        f"tenant {tenant}: `url` in tenant.yaml is {wanted} but {variables.url} is {owned}: the secret is sent "
+        f"only where both agree, so correct the one that is wrong{unset}"
+    )
 
 
 def _origin(url: str, where: str) -> str:
@@ -402,11 +421,6 @@ def _origin(url: str, where: str) -> str:
     except ValueError as error:
         trouble = str(error).partition(", not ")[0]
     raise AccessError(f"{where} {safe(trouble)}")
-
-
-def _stands_in(url: str | None, variables: Variables) -> bool:
-    """Whether a loopback server is named to stand in for the platform in process."""
-    return url is not None and _LOOPBACK.fullmatch(_origin(url, variables.url)) is not None
 
 
 def _check_proxy(url: str | None, values: _Values) -> None:

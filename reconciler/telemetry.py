@@ -23,7 +23,8 @@ class Event:
     """One thing that happened to one campaign.
 
     Attributes:
-        tenant, campaign_id: where.
+        tenant: the identity of the platform (`Folder.platform`), the same after its folder was renamed.
+        campaign_id: where on it.
         at: when, ISO 8601 with its offset; the platform's clock where the platform did it.
     """
 

@@ -27,6 +27,9 @@ ENVIRON = {
 }
 """A machine without any git configuration: no user.name, no helpers."""
 
+PLATFORM = "campaigns/acme.cxonecloud.com"
+"""The platform of the tenant acme: what its ledger is called after."""
+
 WHO = Provenance("ci-bot", "lead", "42", "b" * 40, "https://ci.example/runs/7")
 
 
@@ -135,9 +138,11 @@ def operation(
     )
 
 
-def run(commit_id: str, name: str = "run-1", *, clock: Clock | None = None) -> Run:
-    """Return a run of the tenant acme."""
-    return Run("acme", commit_id, name, clock or Clock(), WHO)
+def run(
+    commit_id: str, name: str = "run-1", *, clock: Clock | None = None, tenant: str = PLATFORM
+) -> Run:
+    """Return a run on a platform, that of the tenant acme."""
+    return Run(tenant, commit_id, name, clock or Clock(), WHO)
 
 
 def story(run_: Run, operations: Iterable[Operation], *, ledger: str | None = None) -> list[Event]:
@@ -158,4 +163,4 @@ def opened(git_: Git, clock: Clock | None = None, **more: Any) -> Ledger:
     """Return the ledger of the tenant acme; `more` as for `Ledger.open`."""
     clock = clock or Clock()
     options = more.pop("options", None) or clock.options()
-    return Ledger.open(git_, "acme", clock=clock, options=options, **more)
+    return Ledger.open(git_, PLATFORM, clock=clock, options=options, **more)

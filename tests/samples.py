@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reconciler import manifests
+
 HERE = Path(__file__).parent.parent
 SAMPLES = HERE / "schedules" / "sandbox"
+
+
+def platform(folder: Path) -> str:
+    """Return the identity of the platform that a tenant's folder names: its ledger is found by it."""
+    return manifests.load_readable(folder).platform
 
 
 def copy_files(folder: Path, to: Path) -> None:

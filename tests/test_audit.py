@@ -7,6 +7,7 @@ import json
 import math
 import re
 from datetime import datetime, timedelta
+from functools import partial
 from pprint import pformat
 from typing import Any
 
@@ -20,7 +21,10 @@ from reconciler.dialects.base import ScrubList
 from reconciler.errors import LedgerError
 from reconciler.plan import Action, Result
 from tests.factories import make_body, make_desired
-from tests.gitfakes import START, Clock, operation, run, story
+from tests.gitfakes import START, Clock, operation, story
+from tests.gitfakes import run as run_on
+
+run = partial(run_on, tenant="acme")
 
 COMMIT = "c" * 40
 OTHER = "e" * 40

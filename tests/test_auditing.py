@@ -16,13 +16,13 @@ from reconciler import audit, sandbox
 from reconciler.audit import Run
 from reconciler.git import FILE, Git
 from tests import test_ledger_verify as tampering
-from tests.gitfakes import ENVIRON, WHO, Clock, git, opened, operation, run, story
-from tests.samples import SAMPLES, copy_files
+from tests.gitfakes import ENVIRON, PLATFORM, WHO, Clock, git, opened, operation, run, story
+from tests.samples import SAMPLES, copy_files, platform
 from tests.signing import Signer
 from tests.test_cli import Desk, commit
 
-NOTES = "refs/notes/reconcile/acme"
-MIRROR = "refs/heads/reconcile-audit/acme"
+NOTES = f"refs/notes/reconcile/{PLATFORM}"
+MIRROR = f"refs/heads/reconcile-audit/{PLATFORM}"
 KEY = "1003"
 NAME = f"campaign-{KEY}"
 PATH = "schedules/acme"
@@ -62,7 +62,7 @@ def desk(
     ledger.append(story(run(repo.head()), [operation("1002"), operation(KEY)]))
     clock = Clock()
     clock.pass_by(3600)
-    holder = Run("acme", repo.head(), "run-2", clock, WHO)
+    holder = Run(PLATFORM, repo.head(), "run-2", clock, WHO)
     ledger.append([holder.hold(KEY, name=NAME, reason="complaints from Ohio")])
     monkeypatch.chdir(here)
     for name, value in (
@@ -236,7 +236,7 @@ def test_what_is_no_instant_is_not_told_to_lack_an_offset(desk: Shared, text: st
 
 def test_nobody_who_acted_is_taken_for_an_approver(desk: Shared) -> None:
     repo = Git(desk.folder, environ=ENVIRON)
-    alone = Run("acme", repo.head(), "run-3", Clock(), audit.Provenance("somebody"))
+    alone = Run(PLATFORM, repo.head(), "run-3", Clock(), audit.Provenance("somebody"))
     opened(repo, remote="origin").append(story(alone, [operation("77")]))
     assert desk.run("audit", "show", "77", PATH) == 0
     assert "by              somebody" in desk.out
@@ -412,7 +412,12 @@ def test_a_record_that_says_nonsense_with_right_hashes_is_an_error_and_no_crash(
     repo = Git(desk.folder, environ=ENVIRON)
     forged = story(run(repo.head(), "run-3"), [operation("66")])
     nonsense = audit.Event(
-        forged[2].kind, "acme", repo.head(), "run-3", "then", {**forged[2].data, "timestamp": "now"}
+        forged[2].kind,
+        PLATFORM,
+        repo.head(),
+        "run-3",
+        "then",
+        {**forged[2].data, "timestamp": "now"},
     )
     opened(repo, remote="origin").append([*forged[:2], nonsense])
     assert "somebody else than this program" in desk.says(
@@ -457,7 +462,7 @@ def _sign(desk: Shared, who: Signer) -> None:
     (desk.folder / ".gitignore").write_text(".reconcile/\n", encoding="utf-8")
     commit(desk.folder)
     git(desk.folder, "update-ref", "-d", NOTES)
-    git(desk.folder, "update-ref", "-d", "refs/reconcile/seen/acme")
+    git(desk.folder, "update-ref", "-d", f"refs/reconcile/seen/{PLATFORM}")
 
 
 @pytest.fixture
@@ -518,10 +523,11 @@ def test_a_mirror_that_is_off_is_said_by_plan_and_apply(live: Shared) -> None:
     live.edit("  requests_per_second: 20\n", "  audit: {mirror: false}\n", "tenant.yaml")
     commit(live.folder)
     git(live.folder, "commit", "-q", "--allow-empty", "-m", "next")
-    mirrored = git(live.bare, "rev-parse", MIRROR)
     assert live.run("apply", "--yes", PATH, "spring-renewals") == 0, live.out + live.err
     assert live.out.count("audit.mirror is off in tenant.yaml") == 2
-    assert git(live.bare, "rev-parse", MIRROR) == mirrored != git(live.bare, "rev-parse", NOTES)
+    refs = git(live.bare, "for-each-ref", "--format=%(refname)")
+    assert f"refs/notes/reconcile/{platform(live.tenant)}" in refs
+    assert f"reconcile-audit/{platform(live.tenant)}" not in refs
     assert live.run("audit", "verify", PATH) == 0
     assert live.out.splitlines()[-1] == "consistent, not anchored"
 

@@ -22,6 +22,7 @@ from reconciler.sandbox.writes import Conditions
 from reconciler.workflows import applying, planning
 from reconciler.workflows.world import here
 from tests import readme
+from tests.gitfakes import PLATFORM
 from tests.samples import HERE, SAMPLES, copy_files
 
 
@@ -134,7 +135,7 @@ def test_the_first_run_applies_the_samples_and_the_second_finds_nothing(desk: De
     assert "nothing to do: 6 schedules as their manifests say" in desk.out
     assert readme.unseen(shown + desk.out) == []
     assert desk.run("plan", "--detailed-exitcode", "schedules/sandbox") == 0
-    notes = git(desk.folder, "log", "-1", "--notes=reconcile/sandbox")
+    notes = git(desk.folder, "log", "-1", "--notes=reconcile/sandbox/sandbox")
     assert '"action":"SCHEDULE_DEPLOYED"' in notes
     assert '"action":"SCHEDULE_RETIRED"' in notes
 
@@ -544,7 +545,9 @@ def test_a_finding_that_names_no_object_lets_only_narrowings_pass(desk: Desk) ->
 
 def test_somebody_else_applying_is_6(desk: Desk) -> None:
     ledger = Ledger.open(
-        Git(desk.folder, environ=dict(os.environ)), "sandbox", clock=lambda: datetime.now(UTC)
+        Git(desk.folder, environ=dict(os.environ)),
+        "sandbox/sandbox",
+        clock=lambda: datetime.now(UTC),
     )
     with ledger.locked(holder="another run"):
         assert "another run" in desk.says(6, "apply", "--yes", "schedules/sandbox")
@@ -720,9 +723,9 @@ def remote(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(desk.folder, "clone", "-q", "-b", "main", str(shared), str(other))
     there = Git(other, environ=dict(os.environ))
     maker = Run(
-        "sandbox", there.head(), "run-1", lambda: datetime.now(UTC), Provenance("somebody else")
+        PLATFORM, there.head(), "run-1", lambda: datetime.now(UTC), Provenance("somebody else")
     )
-    ledger = Ledger.open(there, "sandbox", clock=lambda: datetime.now(UTC), remote="origin")
+    ledger = Ledger.open(there, PLATFORM, clock=lambda: datetime.now(UTC), remote="origin")
     ledger.append([maker.note("written in another clone")])
     return shared
 

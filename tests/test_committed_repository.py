@@ -43,7 +43,7 @@ def test_no_command_goes_on_and_each_names_the_files(
 
 def test_a_stop_stops_and_records_it_where_everybody_looks(attacked: Path, tmp_path: Path) -> None:
     assert run(["halt", "schedules/sandbox", "spring-renewals", "--reason", "x"]) == 0
-    assert git(attacked, "for-each-ref", "refs/notes/reconcile/sandbox") != ""
+    assert git(attacked, "for-each-ref", "refs/notes/reconcile/sandbox/sandbox") != ""
     assert not (attacked / "schedules/sandbox/refs/notes").exists()
     assert not (tmp_path / "ran").exists()
 
@@ -57,4 +57,4 @@ def test_a_link_that_no_plan_follows_keeps_nobody_from_stopping(
     assert run(["plan", "schedules/sandbox"]) == 65
     assert "schedules: is a link" in "".join(capsys.readouterr())
     assert run(["halt", "schedules/sandbox", "spring-renewals", "--reason", "x"]) == 0
-    assert git(attacked, "for-each-ref", "refs/notes/reconcile/sandbox") != ""
+    assert git(attacked, "for-each-ref", "refs/notes/reconcile/sandbox/sandbox") != ""

@@ -40,7 +40,7 @@ from reconciler.settings import Options as ClientOptions
 from reconciler.workflows.stops import Known, Target, how_it_ends
 from tests.crash.ground import login_to
 from tests.fake_platform import now, play
-from tests.samples import SAMPLES, copy_files
+from tests.samples import SAMPLES, copy_files, platform
 from tests.test_cli import Desk, commit, git
 
 PATH = "schedules/sandbox"
@@ -299,7 +299,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
 
 def ledger(folder: Path, **more: Any) -> Ledger:
     there = Git(folder, environ=dict(os.environ))
-    return Ledger.open(there, "sandbox", clock=lambda: datetime.now(UTC), **more)
+    return Ledger.open(there, platform(folder / PATH), clock=lambda: datetime.now(UTC), **more)
 
 
 def silent(world: sandbox.World, key: str) -> bool:
@@ -393,7 +393,7 @@ def test_a_name_that_moved_between_two_stops_releases_both(desk: Desk) -> None:
     said = {"name": "moved", "reason": "r", "until": None}
     ledger(desk.folder).append(
         [
-            Event(RecordKind.HOLD, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", data)
+            Event(RecordKind.HOLD, "sandbox/sandbox", head, "r", "2027-01-01T00:00:00.000Z", data)
             for data in ({"target": "1", **said}, {"target": "2", **said})
         ]
     )
@@ -606,7 +606,7 @@ def test_a_record_that_says_no_name_keeps_nothing_from_being_stopped(
     """Whoever can push can write records with anything in them."""
     odd = {"op": "x", "generation": 0, "attempt": 0, "target": "1", "verb": "create"}
     head = git(desk.folder, "rev-parse", "HEAD").strip()
-    event = Event(RecordKind.INTENT, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
+    event = Event(RecordKind.INTENT, "sandbox/sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
     ledger(desk.folder).append([event])
     assert halt(desk, NAME) == 0
     assert silent(server, KEY)
@@ -617,7 +617,7 @@ def test_what_a_record_says_cannot_steer_the_terminal_of_whoever_releases(
 ) -> None:
     head = git(desk.folder, "rev-parse", "HEAD").strip()
     odd = {"target": "1", "name": "\x1b]0;mine\x07 ##[group]", "reason": "r"}
-    event = Event(RecordKind.HOLD, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
+    event = Event(RecordKind.HOLD, "sandbox/sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
     ledger(desk.folder).append([event])
     said = desk.says(64, "release", PATH, "nobody\x1b[2J", "--reason", "x")
     assert "mine" in said
@@ -748,7 +748,7 @@ def test_a_hold_without_a_name_is_told_by_its_object(desk: Desk, server: sandbox
     """Whoever can push can write records with anything in them; a plan must still say what is held."""
     head = git(desk.folder, "rev-parse", "HEAD").strip()
     odd = {"target": KEY, "reason": "r"}
-    event = Event(RecordKind.HOLD, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
+    event = Event(RecordKind.HOLD, "sandbox/sandbox", head, "r", "2027-01-01T00:00:00.000Z", odd)
     ledger(desk.folder).append([event])
     desk.run("plan", PATH)
     assert f"reconcile release {PATH} {KEY} --reason TEXT" in desk.out
@@ -764,7 +764,7 @@ def test_a_hold_that_says_nothing_that_it_should_is_shown_and_released(
     """What nobody can read is no end: it stands until somebody releases it."""
     head = git(desk.folder, "rev-parse", "HEAD").strip()
     data = {"target": KEY, **odd}
-    event = Event(RecordKind.HOLD, "sandbox", head, "r", "2027-01-01T00:00:00.000Z", data)
+    event = Event(RecordKind.HOLD, "sandbox/sandbox", head, "r", "2027-01-01T00:00:00.000Z", data)
     ledger(desk.folder).append([event])
     desk.run("plan", PATH)
     assert "halted by" in desk.out
@@ -853,7 +853,7 @@ def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_rec
     assert "the records are in this clone alone" in desk.out
     away.rename(remote)
     assert desk.run("plan", PATH) in {0, 5}
-    held = git(remote, "log", "-1", "--format=%B", "refs/notes/reconcile/sandbox")
+    held = git(remote, "log", "-1", "--format=%B", f"refs/notes/reconcile/{platform(desk.tenant)}")
     assert held.strip()
     other = remote.with_name("other")
     git(remote.parent, "clone", "-q", "-b", "main", str(remote), str(other))
@@ -921,7 +921,9 @@ def test_the_goal_with_a_real_process_a_stuck_apply_and_no_remote(
         git(root, "remote", "add", "origin", str(bare))
         git(root, "push", "-q", "origin", "HEAD:main")
         there = Git(root, environ=dict(os.environ))
-        stuck = Ledger.open(there, "acme", clock=lambda: datetime.now(UTC), remote="origin")
+        stuck = Ledger.open(
+            there, platform(folder), clock=lambda: datetime.now(UTC), remote="origin"
+        )
         stuck.acquire(holder="a stuck apply")
         bare.rename(tmp_path / "away.git")
         environ = os.environ | login_to(world, url)

@@ -338,7 +338,7 @@ def test_the_limit_alone_is_applied_first_and_then_the_change_passes(
     assert office.apply() == 0
     assert "limits.changed_share" in office.out
     assert office.plan() == 0
-    notes = git(office.folder, "log", "-1", "--notes=reconcile/acme", raised)
+    notes = git(office.folder, "log", "-1", "--notes=reconcile/sandbox/acme", raised)
     assert "weakened from the next change on: limits.changed_share" in notes
     office.slow_down(5)
     office.commit()
@@ -471,7 +471,7 @@ def test_a_stale_approval_records_no_weakening(office: Office):
     assert office.records() == recorded
 
 
-def test_a_base_that_cannot_be_read_counts_as_one_without_exceptions(office: Office):
+def test_a_folder_that_moved_keeps_its_base(office: Office):
     office.set(WAIVED)
     office.commit()
     assert office.apply() == 0
@@ -479,9 +479,25 @@ def test_a_base_that_cannot_be_read_counts_as_one_without_exceptions(office: Off
     moved.parent.mkdir()
     shutil.move(office.tenant, moved)
     office.commit()
-    assert office.run("plan", "--detailed-exitcode", "fleet/acme") == 2
+    assert office.run("plan", "--detailed-exitcode", "fleet/acme") == 0
+    assert "cannot be read" not in office.out
+
+
+def test_a_base_that_cannot_be_read_counts_as_one_without_exceptions(
+    office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+):
+    office.set(WAIVED)
+    office.commit()
+    assert office.apply() == 0
+    thin = tmp_path_factory.mktemp("thin") / "clone"
+    git(office.folder, "commit", "-q", "--allow-empty", "-m", "more")
+    git(office.folder, "clone", "-q", "--depth", "1", f"file://{office.folder}", str(thin))
+    git(thin, "fetch", "-q", "origin", "refs/notes/*:refs/notes/*", "--depth", "1")
+    git(thin, "remote", "remove", "origin")
+    monkeypatch.chdir(thin)
+    assert office.plan() == 2
     assert "waived for m01 until 2027-03-31" in office.out
-    assert "cannot be read (this folder has no tenant.yaml there)" in office.out
+    assert "cannot be read (the commit is not here)" in office.out
 
 
 def test_a_shallow_clone_asks_its_remote_for_the_base(
@@ -531,7 +547,9 @@ def test_the_ledger_names_every_commit_that_was_applied(office: Office):
     raised = office.commit()
     assert office.apply() == 0
     ledger = Ledger.open(
-        Git(office.folder, environ=dict(os.environ)), "acme", clock=lambda: datetime.now(UTC)
+        Git(office.folder, environ=dict(os.environ)),
+        "sandbox/acme",
+        clock=lambda: datetime.now(UTC),
     )
     assert ledger.last_applied() == raised
     ledger.check()

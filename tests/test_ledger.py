@@ -21,10 +21,21 @@ from reconciler.errors import GitError, LedgerError, ReconcileError, TenantLocke
 from reconciler.git import Git, Ran, run_process
 from reconciler.ledger import CHECKPOINTS, TTL_S, Ledger, Options
 from reconciler.plan import Result
-from tests.gitfakes import ENVIRON, Clock, commit, git, opened, operation, repository, run, story
+from tests.gitfakes import (
+    ENVIRON,
+    PLATFORM,
+    Clock,
+    commit,
+    git,
+    opened,
+    operation,
+    repository,
+    run,
+    story,
+)
 
-NOTES = "refs/notes/reconcile/acme"
-LOCK = "refs/reconcile/lock/acme"
+NOTES = f"refs/notes/reconcile/{PLATFORM}"
+LOCK = f"refs/reconcile/lock/{PLATFORM}"
 
 
 @pytest.fixture
@@ -52,7 +63,7 @@ def test_what_was_appended_is_read_back_by_anybody_and_shown_by_git_log(tmp_path
     written = opened(repo).append(events)
     assert [each.event for each in written] == events
     assert opened(repo).records() == written
-    shown = git(repo.root, "log", "-1", "--notes=reconcile/acme")
+    shown = git(repo.root, "log", "-1", f"--notes=reconcile/{PLATFORM}")
     assert '"action":"SCHEDULE_DEPLOYED"' in shown
     assert_sound(repo, 6)
 

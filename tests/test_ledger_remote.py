@@ -16,6 +16,7 @@ from reconciler.git import Git, Ran, run_process
 from reconciler.ledger import CHECKPOINTS, TTL_S, Options
 from tests.gitfakes import (
     ENVIRON,
+    PLATFORM,
     START,
     Clock,
     clone,
@@ -28,9 +29,9 @@ from tests.gitfakes import (
     story,
 )
 
-NOTES = "refs/notes/reconcile/acme"
-MIRROR = "refs/heads/reconcile-audit/acme"
-LOCK = "refs/reconcile/lock/acme"
+NOTES = f"refs/notes/reconcile/{PLATFORM}"
+MIRROR = f"refs/heads/reconcile-audit/{PLATFORM}"
+LOCK = f"refs/reconcile/lock/{PLATFORM}"
 
 Shared = tuple[Path, list[Git]]
 
@@ -63,7 +64,7 @@ def test_what_one_clone_appended_every_other_reads(three):
     written = ledger(one).append(story(run(one.head()), [operation()]))
     assert ledger(two).records() == written
     assert git(bare, "rev-parse", NOTES) == git(bare, "rev-parse", MIRROR)
-    assert "SCHEDULE_DEPLOYED" in git(two.root, "log", "-1", "--notes=reconcile/acme")
+    assert "SCHEDULE_DEPLOYED" in git(two.root, "log", "-1", f"--notes=reconcile/{PLATFORM}")
     assert str(ledger(two).verify()) == "consistent, anchored by the mirror branch"
 
 

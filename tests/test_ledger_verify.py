@@ -15,9 +15,20 @@ from reconciler.audit import Record
 from reconciler.git import FILE, Git, Identity
 from reconciler.ledger import Verdict
 from reconciler.plan import Result
-from tests.gitfakes import ENVIRON, START, Clock, commit, git, opened, operation, repository, run
+from tests.gitfakes import (
+    ENVIRON,
+    PLATFORM,
+    START,
+    Clock,
+    commit,
+    git,
+    opened,
+    operation,
+    repository,
+    run,
+)
 
-NOTES = "refs/notes/reconcile/acme"
+NOTES = f"refs/notes/reconcile/{PLATFORM}"
 FORGER = Identity("reconcile", "reconcile@localhost")
 
 Notes = dict[str, list[bytes]]
@@ -97,7 +108,9 @@ Tamper = Callable[[Notes, str, int], None]
 
 
 def edit(notes: Notes, note: str, at: int) -> None:
-    notes[note][at] = notes[note][at].replace(b'"tenant":"acme"', b'"tenant":"acmf"')
+    notes[note][at] = notes[note][at].replace(
+        b'"tenant":"campaigns/acme', b'"tenant":"campaigns/acmf'
+    )
 
 
 def edit_well(notes: Notes, note: str, at: int) -> None:

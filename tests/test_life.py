@@ -14,6 +14,7 @@ from reconciler import sandbox
 from reconciler.cli import run
 from reconciler.sandbox import World
 from tests import forge as forges
+from tests import samples
 from tests.forge import Environment, Event, Forge, Job
 from tests.gitfakes import git
 
@@ -74,22 +75,24 @@ class Team:
     number: int = 0
     asked: list[str] = field(default_factory=list)
 
-    def environment(self, kind: str, *, protected: bool = False) -> Environment:
+    def environment(
+        self, kind: str, *, protected: bool = False, url: str | None = None
+    ) -> Environment:
         login = sandbox.credentials(self.world, kind)
         return Environment(
-            {"CXONE_TENANT_URL": self.url, "CXONE_CLIENT_ID": login.client_id},
+            {"CXONE_TENANT_URL": url or self.url, "CXONE_CLIENT_ID": login.client_id},
             {"CXONE_CLIENT_SECRET": login.client_secret},
             protected,
             main_only=True,
         )
 
-    def add_tenant(self, name: str) -> None:
+    def add_tenant(self, name: str, url: str | None = None) -> None:
         """Set a tenant up: its folder and its environments, as the workflow's comment says."""
-        self.write(name, "tenant.yaml", TENANT.format(url=self.url))
+        self.write(name, "tenant.yaml", TENANT.format(url=url or self.url))
         self.forge.environments |= {
-            f"plan-{name}": self.environment("read-only"),
-            f"production-{name}": self.environment("full", protected=True),
-            f"halt-{name}": self.environment("full"),
+            f"plan-{name}": self.environment("read-only", url=url),
+            f"production-{name}": self.environment("full", protected=True, url=url),
+            f"halt-{name}": self.environment("full", url=url),
         }
 
     def write(self, tenant: str, file: str, text: str) -> None:
@@ -184,13 +187,14 @@ class Team:
 
     def records(self, tenant: str, commit: str) -> list[dict[str, Any]]:
         """Return the audit records that `git log` shows with a commit, as the remote has them."""
-        ref = f"refs/notes/reconcile/{tenant}"
+        name = f"reconcile/{samples.platform(self.clone / 'schedules' / tenant)}"
+        ref = f"refs/notes/{name}"
         git(self.clone, "fetch", "--quiet", "origin", f"{ref}:{ref}")
         shown = git(
             self.clone,
             "log",
             "-1",
-            f"--notes=reconcile/{tenant}",
+            f"--notes={name}",
             "--format=%N",
             "--end-of-options",
             commit,
@@ -438,10 +442,11 @@ def test_nobody_is_recorded_where_two_attempts_had_one_plan(team: Team):
 
 
 def test_tenants_are_planned_approved_and_applied_each_for_itself(team: Team):
-    team.add_tenant("globex")
-    team.write("globex", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
-    team.write("acme", "spring.yaml", manifest("spring-renewals", "1001"))
-    merged, jobs = team.shipped("Two tenants")
+    with sandbox.loopback(sandbox.create_app(team.world)) as url:
+        team.add_tenant("globex", url)
+        team.write("globex", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
+        team.write("acme", "spring.yaml", manifest("spring-renewals", "1001"))
+        merged, jobs = team.shipped("Two tenants")
     assert jobs["acme / plan"].outputs["digest"] != jobs["globex / plan"].outputs["digest"]
     assert team.asked == ["production-acme", "production-globex"]
     assert [each["campaign_id"] for each in team.outcomes("acme", merged)] == ["1001"]
@@ -457,7 +462,13 @@ def test_a_change_that_only_weakens_rules_is_planned_approved_and_recorded_once(
     assert jobs["acme / apply"].result == "success", jobs["acme / apply"].log
     assert "Weakened rules" in jobs["acme / plan"].summary
     git(team.clone, "fetch", "--quiet", "origin", "refs/notes/*:refs/notes/*")
-    notes = git(team.clone, "log", "-1", "--notes=reconcile/acme", merged)
+    notes = git(
+        team.clone,
+        "log",
+        "-1",
+        f"--notes=reconcile/{samples.platform(team.clone / 'schedules/acme')}",
+        merged,
+    )
     assert "weakened from the next change on: limits.changed_share" in notes
     team.asked.clear()
     assert team.applied(merged)["acme / apply"].result == "skipped"

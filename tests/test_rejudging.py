@@ -75,7 +75,7 @@ def rate(server: sandbox.World, key: str = KEY) -> object:
 
 def ledger(desk: Desk) -> Ledger:
     there = Git(desk.folder, environ=dict(os.environ))
-    return Ledger.open(there, "sandbox", clock=lambda: datetime.now(UTC))
+    return Ledger.open(there, "sandbox/sandbox", clock=lambda: datetime.now(UTC))
 
 
 def last(desk: Desk, key: str = KEY) -> Mapping[str, Any]:
@@ -132,7 +132,9 @@ def test_a_hold_that_stands_by_then_keeps_it_from_becoming_active(
 ) -> None:
     def hold() -> None:
         head = git(desk.folder, "rev-parse", "HEAD").strip()
-        run = Run("sandbox", head, "stop", lambda: datetime.now(UTC), Provenance("somebody"))
+        run = Run(
+            "sandbox/sandbox", head, "stop", lambda: datetime.now(UTC), Provenance("somebody")
+        )
         ledger(desk).append([run.hold(KEY, name=NAME, reason="complaints")])
 
     assert apply(desk, at={4: unlocked(applied, hold)}).exit_code == 3

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import AccessError, UsageError
-from reconciler.settings import Options, Provenance, Settings, Variables
+from reconciler.settings import Options, Provenance, Settings, Variables, check_url
 
 URL = "https://acme.cxonecloud.com"
 SECRET = "canary-c0ffee-secret"
@@ -129,12 +129,113 @@ def test_a_loopback_server_stands_in_for_the_sandbox(url):
     assert settings.credentials.client_secret == SECRET
 
 
-@pytest.mark.parametrize("environ", [{}, ENVIRON, {"CXONE_CLIENT_SECRET": SECRET}])
+@pytest.mark.parametrize(
+    "environ", [{}, {"CXONE_CLIENT_SECRET": SECRET}, {**ENVIRON, "CXONE_TENANT_URL": "sandbox:"}]
+)
 def test_the_sandbox_is_in_process_and_gets_no_secret_otherwise(environ):
     settings = Settings.read(environ, "sandbox", "sandbox:")
     assert settings.in_process
     assert settings.credentials is None
     assert settings.base_url == "http://127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        URL,
+        "https://127.0.0.1.evil.example",
+        "https://localhost.evil.example",
+        "https://evil-localhost",
+        "https://evil.example:8000",
+    ],
+)
+def test_only_a_loopback_server_stands_in_for_the_sandbox(url):
+    message = refusal({**ENVIRON, "CXONE_TENANT_URL": url}, "sandbox:", "sandbox")
+    assert message == (
+        f"tenant sandbox: `url` in tenant.yaml is sandbox: but CXONE_TENANT_URL is {url}: the secret is sent only where "
+        "both agree, so correct the one that is wrong, or unset CXONE_TENANT_URL for the embedded one"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1.evil.example",
+        "http://localhost.evil.example",
+        "http://127.0.0.1@evil.example",
+        "http://evil.example@127.0.0.1",
+        "http://[::ffff:10.0.0.1]",
+        "http://[::1].evil.example",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+        "http://LOCALHOST",
+        "http://127.0.0.1.",
+    ],
+)
+def test_what_only_looks_like_loopback_does_not_stand_in(url):
+    message = refusal({**ENVIRON, "CXONE_TENANT_URL": url}, "sandbox:", "sandbox")
+    assert message.startswith("CXONE_TENANT_URL ")
+
+
+@pytest.mark.parametrize(
+    ("url", "named", "agree"),
+    [
+        (URL, URL, True),
+        (URL, "", True),
+        (URL, None, True),
+        ("sandbox:", None, True),
+        ("sandbox:", "sandbox:", True),
+        ("sandbox:", "http://127.0.0.1:8000", True),
+        ("sandbox:", URL, False),
+        (URL, "sandbox:", False),
+        (URL, f"{URL}:8443", False),
+        (URL, "https://beta.cxonecloud.com", False),
+        ("http://127.0.0.1:8000", "http://localhost:8000", False),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8001", False),
+        ("http://127.0.0.1:8000", "https://127.0.0.1:8000", False),
+    ],
+)
+@pytest.mark.parametrize("variable", ["CXONE_TENANT_URL", "CXONE_ACME_EU_TENANT_URL"])
+def test_what_contradicts_the_environment_is_refused_without_a_secret_too(
+    variable, url, named, agree
+):
+    environ = {} if named is None else {variable: named}
+    if agree:
+        check_url(environ, "acme-eu", url)
+    else:
+        with pytest.raises(AccessError, match=f"is {url} but {variable} is {named}: "):
+            check_url(environ, "acme-eu", url)
+
+
+def test_an_applications_id_and_secret_stand_together():
+    app = {"CXONE_APP_ID": "app", "CXONE_APP_SECRET": "app-secret"}
+    for name in app:
+        only = {key: value for key, value in app.items() if key == name}
+        assert (
+            refusal(ENVIRON | only)
+            == "CXONE_APP_ID and CXONE_APP_SECRET stand together: set both, or neither"
+        )
+    found = Settings.read(ENVIRON | app, "acme-eu", URL).credentials
+    assert (found.app_id, found.app_secret) == ("app", "app-secret")
+    none = Settings.read(ENVIRON, "acme-eu", URL).credentials
+    assert (none.app_id, none.app_secret) == (None, None)
+
+
+def test_another_host_of_the_api_is_read_from_the_environment_and_checked():
+    api = {"CXONE_API_URL": "https://api.example:8443"}
+    assert Settings.read(ENVIRON | api, "acme-eu", URL).api_url == "https://api.example:8443"
+    assert Settings.read(ENVIRON, "acme-eu", URL).api_url is None
+    message = refusal({**ENVIRON, "CXONE_API_URL": "http://api.example"})
+    assert message.startswith("CXONE_API_URL must begin with https://")
+
+
+def test_each_variable_of_a_tenants_own_makes_the_set_the_tenants():
+    for name in Variables.of("acme-eu").names():
+        assert name.startswith("CXONE_ACME_EU_")
+        assert "CXONE_ACME_EU_CLIENT_ID" in refusal(
+            {**ENVIRON, name: "x"} | OWN | {"CXONE_ACME_EU_CLIENT_ID": ""}
+        )
+    assert len({*Variables.of("acme-eu").names(), *Variables().names()}) == 14
 
 
 def test_a_loopback_server_without_its_secret_is_an_error():

@@ -58,7 +58,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
 
 def ledger(desk: Desk) -> Ledger:
     return Ledger.open(
-        Git(desk.folder, environ=dict(os.environ)), "sandbox", clock=lambda: datetime.now(UTC)
+        Git(desk.folder, environ=dict(os.environ)),
+        "sandbox/sandbox",
+        clock=lambda: datetime.now(UTC),
     )
 
 
@@ -67,7 +69,7 @@ def die_after_the_intent(desk: Desk, *, attempts: int = 1) -> Operation:
     plan = asyncio.run(planning.read(here(lambda _: None), planning.Request(Path(PATH), (NAME,))))
     (operation,) = plan.operations
     run = Run(
-        "sandbox",
+        "sandbox/sandbox",
         git(desk.folder, "rev-parse", "HEAD").strip(),
         "dead",
         lambda: datetime.now(UTC) - LONG_AGO,
@@ -148,7 +150,7 @@ def test_what_had_not_been_written_is_sent_under_the_dead_runs_own_key(
     intents = [record for record in ledger(desk).records() if record.kind is RecordKind.INTENT]
     head = git(desk.folder, "rev-parse", "HEAD").strip()
     assert [intent.data["key"] for intent in intents] == [
-        key("sandbox", head, operation.hash, 0, 0)
+        key("sandbox/sandbox", head, operation.hash, 0, 0)
     ]
     assert ends(desk) == [("dead", "updated")]
     assert server.executed(KEY) == 1

@@ -38,12 +38,12 @@ def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ledger(desk: Desk) -> Ledger:
     there = Git(desk.folder, environ=dict(os.environ))
-    return Ledger.open(there, "sandbox", clock=lambda: datetime.now(UTC))
+    return Ledger.open(there, "sandbox/sandbox", clock=lambda: datetime.now(UTC))
 
 
 def run_of(desk: Desk, name: str) -> Run:
     head = git(desk.folder, "rev-parse", "HEAD").strip()
-    return Run("sandbox", head, name, lambda: datetime.now(UTC), Provenance("somebody"))
+    return Run("sandbox/sandbox", head, name, lambda: datetime.now(UTC), Provenance("somebody"))
 
 
 def die(desk: Desk, *, attempts: int = 1, creating: Sequence[str] = ("dead",)) -> Operation:

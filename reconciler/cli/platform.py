@@ -15,7 +15,7 @@ STATE = Path(".reconcile/sandbox.db")
 
 AFTER_RESET = (
     "the records in git stay: what they say was applied counts as removed by hand now, so plan holds it (--revert NAME);"
-    " to forget them too: git update-ref -d refs/notes/reconcile/sandbox"
+    " to forget them too: git update-ref -d refs/notes/reconcile/sandbox/sandbox"
 )
 
 

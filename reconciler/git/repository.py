@@ -292,7 +292,12 @@ class Git(Objects):
         return list(zip(ids[::2], ids[1::2], strict=True))
 
     def contents(
-        self, commit: str, folder: Path, only: Collection[str] | None = None
+        self,
+        commit: str,
+        folder: Path,
+        only: Collection[str] | None = None,
+        *,
+        named: str | None = None,
     ) -> Iterator[tuple[str, bytes]]:
         """Yield path (within the folder) and bytes of every file that a folder held at a commit, as git stores them.
 
@@ -300,6 +305,7 @@ class Git(Objects):
             commit: its id.
             folder: of the work tree.
             only: paths within the folder; others are left out.
+            named: a file's own name; others are left out.
 
         Raises:
             GitError: there was no such folder.
@@ -310,7 +316,7 @@ class Git(Objects):
         found = [
             (path, head.split(" ")[2])
             for head, _, path in (row.partition("\t") for row in rows)
-            if only is None or path in only
+            if (only is None or path in only) and named in {None, path.rpartition("/")[2]}
         ]
         for start in range(0, len(found), _AT_ONCE):
             part = found[start : start + _AT_ONCE]

@@ -14,8 +14,8 @@ Ledger.open(git, tenant, clock=…, remote=None, offline=False, options=Options(
   .lock() -> Lock | None, .release_lock()    `reconcile lock status | release`
 ```
 
-Records stand as JSON lines in the note of the commit that they are about, under `refs/notes/reconcile/<tenant>`: `git log
---notes=reconcile/<tenant>` shows them. Ledger commits are linear and only ever add lines. They are made by plumbing, never
+Records stand as JSON lines in the note of the commit that they are about, under `refs/notes/reconcile/<platform>`, such as
+`refs/notes/reconcile/campaigns/acme.cxonecloud.com`: `git log --notes=reconcile/campaigns/acme.cxonecloud.com` shows them. Ledger commits are linear and only ever add lines. They are made by plumbing, never
 by `git notes append` or `merge`, which lose order, let deletions through and cannot sign.
 With a remote, its refs decide, and a push acknowledges; a mirror branch goes along in the same atomic push, and so does a
 heartbeat of the lock: who lost the lock can append nothing. `offline` appends here; the next command that can push does.

@@ -258,7 +258,7 @@ class Ledger(Reader):
                     break  # the last try was refused, or so it seemed
                 standing = self._standing(self._heads.lock)
                 if standing and not force and not standing.expired(self._clock()):
-                    raise locks.refusal(self.tenant, standing)
+                    raise locks.refusal(self._called, standing)
                 error = self._moved(
                     Move(self._names.lock, mine.commit, self._heads.lock, exact=True)
                 )
@@ -364,7 +364,7 @@ class Ledger(Reader):
             self._held = self._beat
             return
         self._held = None
-        self._lost = locks.lost(self.tenant, self._standing(self._heads.lock))
+        self._lost = locks.lost(self._called, self._standing(self._heads.lock))
         raise self._lost
 
     def _not_lost(self) -> None:

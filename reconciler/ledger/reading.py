@@ -63,6 +63,7 @@ class Options:
         stop: this is an emergency stop, which neither signatures nor a mirror branch keep from recording.
         budget_s: seconds that one append may go on against other writers.
         checkpoint: told of each point in `CHECKPOINTS`.
+        called: the tenant's name for people; the ledger's own where it is empty.
         sleep, monotonic, random, nonce: the world.
     """
 
@@ -74,6 +75,7 @@ class Options:
     stop: bool = False
     budget_s: float = 120.0
     checkpoint: Callable[[str], None] = _pass
+    called: str = ""
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
     random: Callable[[], float] = random.random
@@ -88,6 +90,7 @@ class Reader:
     ) -> None:
         """Read the ledger of `tenant` from `store`; `open` chooses one and reads it."""
         self.tenant = tenant
+        self._called = options.called or tenant
         self._git = git
         self._store = store
         self._clock = clock
@@ -115,7 +118,7 @@ class Reader:
 
         Args:
             git: the repository.
-            tenant: whose.
+            tenant: whose: the identity of its platform, which the records name.
             clock: our clock, aware.
             remote: name or URL of the git remote whose refs decide; `None`: this clone's do.
             offline: append to this clone's copy although a remote decides; what is appended is pushed later.

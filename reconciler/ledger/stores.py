@@ -16,7 +16,7 @@ _LOOK_AGAIN_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The refs of one tenant's ledger.
+    """The refs of one tenant's ledger, named after its platform (`models.platform_of`): a folder that is renamed keeps them.
 
     Attributes:
         ledger: the notes.
@@ -32,7 +32,7 @@ class Names:
 
     @classmethod
     def of(cls, tenant: str) -> Names:
-        """Return the names for a tenant."""
+        """Return the names for a platform, such as `campaigns/acme.cxonecloud.com`."""
         return cls(
             ledger=f"refs/notes/reconcile/{tenant}",
             lock=f"refs/reconcile/lock/{tenant}",

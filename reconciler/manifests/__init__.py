@@ -12,10 +12,9 @@ from reconciler.manifests.loading import (
     Folder,
     load,
     load_readable,
-    load_settings,
     load_tenant,
-    read_settings,
 )
+from reconciler.manifests.tenants import clash, load_settings, read_settings
 from reconciler.models import Desired
 
 __all__ = [
@@ -23,6 +22,7 @@ __all__ = [
     "Folder",
     "TenantFolder",
     "claims",
+    "clash",
     "explain_compiled",
     "find_tenants",
     "load",

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -20,12 +21,28 @@ from reconciler.manifests.folders import (
     read_file,
     show,
 )
-from reconciler.manifests.reader import Document, read
+from reconciler.manifests.reader import read
 from reconciler.manifests.sources import Profiles, Source, validate
-from reconciler.models import MANIFESTS, TENANT_NAME, Desired, Manifest, Tenant, model_for
+from reconciler.manifests.tenants import claimed_twice, settings_in
+from reconciler.models import (
+    MANIFESTS,
+    TENANT_NAME,
+    Desired,
+    Manifest,
+    Tenant,
+    model_for,
+    platform_of,
+)
 
 Older: TypeAlias = Callable[[Path], Iterable[tuple[str, bytes]]]
 """What a file said before, newest first, each with a name for messages."""
+
+Fits: TypeAlias = Callable[[Tenant], bool]
+"""Whether a `tenant.yaml` is one to go by."""
+
+
+def _any(_: Tenant) -> bool:
+    return True
 
 
 class Folder(NamedTuple):
@@ -48,6 +65,11 @@ class Folder(NamedTuple):
     desired: tuple[Desired, ...]
     sources: Mapping[str, str]
     partial: bool = False
+
+    @property
+    def platform(self) -> str:
+        """The identity of the tenant's platform (`platform_of`), which its records, lock and idempotency keys follow."""
+        return platform_of(self.tenant.spec.api, self.tenant.spec.url, self.name)
 
     @property
     def files(self) -> int:
@@ -86,13 +108,20 @@ def load(
     return load_tenant(where, keep_places=keep_places, may_be_empty=may_be_empty)
 
 
-def load_readable(root: Path, tenant: str | None = None, *, older: Older | None = None) -> Folder:
+def load_readable(
+    root: Path,
+    tenant: str | None = None,
+    *,
+    older: Older | None = None,
+    fits: Callable[[str, Tenant], bool] | None = None,
+) -> Folder:
     """Return what can be read of one tenant's folder, for an emergency: neither what is wrong there nor what lies beside it may keep it waiting.
 
     Args:
         root: as `load`.
         tenant: same.
-        older: asked for what `tenant.yaml` said before when today's is wrong; `settings.file` of the result says which was taken.
+        older: asked for what `tenant.yaml` said before when today's is wrong or does not fit; `settings.file` of the result says which was taken.
+        fits: told the tenant's name and its `tenant.yaml`; the newest that fits is taken, and where none does the newest that is right.
 
     Raises:
         UsageError: as `load`.
@@ -102,21 +131,21 @@ def load_readable(root: Path, tenant: str | None = None, *, older: Older | None 
         root = root / tenant
     try:
         where = _chosen(root, tenant)
-    except ManifestError:
+    except (ManifestError, UsageError):
         lost = _lost(root if tenant is None else root / tenant, older)
         if lost is None:
             raise
         where = lost
     loader = _Loader(where, keep_places=False)
-    loader.add_tenant(older)
+    loader.add_tenant(older, _any if fits is None else partial(fits, where.name))
     loader.add_manifests()
     return loader.readable()
 
 
 def _lost(folder: Path, older: Older | None) -> TenantFolder | None:
-    """Return a folder that was a tenant's before its `tenant.yaml` was deleted or renamed; `None` when it never was."""
+    """Return a folder that was a tenant's before it or its `tenant.yaml` was deleted or renamed; `None` when it never was."""
     path = Path(os.path.abspath(folder))  # noqa: PTH100 - as folders are named: links stay
-    was = older is not None and folder.is_dir() and any(older(folder / TENANT_FILE))
+    was = older is not None and any(older(folder / TENANT_FILE))
     return TenantFolder(path.name, folder) if was and TENANT_NAME.fullmatch(path.name) else None
 
 
@@ -140,33 +169,6 @@ def load_tenant(
         loader.add_tenant()
         loader.add_manifests()
         return loader.folder(may_be_empty=may_be_empty)
-
-
-def load_settings(where: TenantFolder) -> Tenant:
-    """Return what a tenant's `tenant.yaml` says, whatever its manifests say.
-
-    Raises:
-        ManifestError: everything that is wrong with the file.
-    """
-    file = show(where.path / TENANT_FILE)
-    return read_settings(read_file(file), file)
-
-
-def read_settings(data: bytes, file: str) -> Tenant:
-    """Return what the bytes of a `tenant.yaml` say.
-
-    Args:
-        data: the bytes, of today's file or of an older one.
-        file: its name in messages.
-
-    Raises:
-        ManifestError: everything that is wrong with them.
-    """
-    return validate(Tenant, _settings(data, file))
-
-
-def _settings(data: bytes, file: str) -> Source:
-    return Source(file, _the_only(read(data, file, keep_places=True), file))
 
 
 @contextmanager
@@ -194,23 +196,32 @@ class _Loader:
         self._settings: Source | None = None
         self._profiles: Profiles | None = None
 
-    def add_tenant(self, older: Older | None = None) -> None:
-        """Read `tenant.yaml`, or the newest of the older ones that is right."""
+    def add_tenant(self, older: Older | None = None, fits: Fits = _any) -> None:
+        """Read `tenant.yaml`, or the newest of the older ones that is right and fits; where none fits, the newest that is right."""
         path = self._where.path / TENANT_FILE
         file = show(path)
         try:
-            self._take(self._bytes(file), file)
+            if self._take(self._bytes(file), file, fits):
+                return
         except ManifestError as error:
             self._problems.update(error.problems)
-            for name, data in older(path) if older else ():
-                with suppress(ManifestError):
-                    self._take(data, name)
+        for name, data in older(path) if older else ():
+            with suppress(ManifestError):
+                if self._take(data, name, fits):
                     return
 
-    def _take(self, data: bytes, file: str) -> None:
-        self._settings = _settings(data, file)
-        self._profiles = Profiles(self._settings)
-        self._tenant = validate(Tenant, self._settings)
+    def _take(self, data: bytes, file: str, fits: Fits) -> bool:
+        """Take a `tenant.yaml` that fits, or the first that is right; return whether it fits."""
+        settings = settings_in(data, file)
+        if (
+            self._profiles is None
+        ):  # what manifests share can be read of a file that is wrong elsewhere
+            self._profiles = Profiles(settings)
+        tenant = validate(Tenant, settings)
+        fit = fits(tenant)
+        if fit or self._tenant is None:
+            self._settings, self._tenant, self._profiles = settings, tenant, Profiles(settings)
+        return fit
 
     def add_manifests(self) -> None:
         """Read every other file: all bytes first, because going to and fro between disk and parser costs a tenth more."""
@@ -229,6 +240,8 @@ class _Loader:
         """Return what was gathered, or raise all that is wrong with it."""
         where = self._where
         self._problems.update(_claimed_twice(self._desired))
+        if self._tenant is not None and self._settings is not None:
+            self._problems.update(claimed_twice(where, self._tenant, self._settings))
         if not self._desired and not self._problems and not may_be_empty:
             self._problems.add(no_manifests_of(where))
         if self._problems:
@@ -308,13 +321,6 @@ class _Loader:
             held = " or ".join(kind for kind, each in MANIFESTS.items() if each.api == api)
             text = f"kind {source.document.value['kind']} is for api: {model.api}, and this tenant's is {api}, which holds {held}"
             raise ManifestError([Problem(source.place(("kind",)), text)])
-
-
-def _the_only(documents: tuple[Document, ...], file: str) -> Document:
-    if len(documents) != 1:
-        text = f"must hold one document, of kind Tenant, and holds {len(documents)}"
-        raise ManifestError([Problem(Place(file), text)])
-    return documents[0]
 
 
 _NOTHING: Mapping[str, Any] = {}

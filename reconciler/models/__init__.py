@@ -19,6 +19,8 @@ from reconciler.models.tenant import (
     Tenant,
     TenantSpec,
     Waiver,
+    is_loopback,
+    platform_of,
     tenant_url,
 )
 
@@ -42,8 +44,10 @@ __all__ = [
     "canonical",
     "canonical_instant",
     "compile_campaign",
+    "is_loopback",
     "meant_retired",
     "model_for",
+    "platform_of",
     "tenant_url",
     "to_instant",
     "zone",

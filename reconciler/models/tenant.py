@@ -3,7 +3,7 @@
 import re
 from base64 import b64decode
 from datetime import date, datetime
-from ipaddress import ip_address
+from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
@@ -62,13 +62,49 @@ def tenant_url(text: str) -> str:
     return text
 
 
+def platform_of(api: str, url: str, folder: str) -> str:
+    """Return the identity of a tenant's platform, from which the names of its ledger, lock and idempotency keys are made.
+
+    It depends on the platform alone, so a folder that is renamed keeps its records. An embedded platform belongs to its folder: its state
+    lies in a file of that name. Two path components that git takes in a ref: `campaigns/acme.cxonecloud.com`, `campaigns/localhost_8765`,
+    `sandbox/acme`.
+
+    Args:
+        api: `api` of its `tenant.yaml`.
+        url: a URL that `tenant_url` accepts.
+        folder: the folder's name.
+    """
+    if url == EMBEDDED:
+        return f"sandbox/{folder}"
+    scheme, host, port = _parts(url)
+    if is_loopback(url):
+        host = "localhost"  # however this machine is called, it is the same one
+    if port is None and (scheme == "http" or host.endswith(".lock")):  # no ref may end so
+        port = "80" if scheme == "http" else "443"
+    return f"{api}/{host}" if port is None else f"{api}/{host}_{port}"
+
+
+def is_loopback(url: str) -> bool:
+    """Return whether a URL that `tenant_url` accepts leads to this machine."""
+    return url != EMBEDDED and _check_host(_parts(url)[1])
+
+
+def _parts(url: str) -> tuple[str, str, str | None]:
+    match = re.fullmatch(_URL, url)
+    if match is None:
+        raise ValueError(f"{url!r} is no tenant's URL")
+    return match["scheme"], match["host"], match["port"]
+
+
 def _check_host(host: str) -> bool:
     """Return whether a host is loopback; refuse what is no plain lower-case name."""
-    if host == "localhost":
+    if host in {"localhost", "[::1]"}:
         return True
     try:
-        loopback = ip_address(host.strip("[]")).is_loopback
+        loopback = IPv4Address(host).is_loopback
     except ValueError:
+        if host.startswith("["):
+            raise ValueError(f"may not be an IP address: {host}; write the host's name") from None
         if re.fullmatch(_HOST, host) is None or host.rpartition(".")[2][0].isdigit():
             raise ValueError(
                 f"names no plain host: {host!r}; write it in lower-case ASCII, without a dot at its end"
@@ -258,7 +294,7 @@ class Audit(Strict):
     """Sign every ledger commit with the SSH key whose file `RECONCILE_SIGNING_KEY` names, and accept only records that a signer signed."""
 
     mirror: Annotated[bool, Expects("true or false")] = True
-    """Push a mirror branch along, `reconcile-audit/<tenant>`, which a forge can protect against a rollback."""
+    """Push a mirror branch along, `reconcile-audit/<api>/<host>`, which a forge can protect against a rollback."""
 
     signers: Annotated[tuple[Signer, ...], Field(strict=False), Expects("a list of signers")] = ()
     """Who may sign the records: lines of an SSH allowed signers file, such as `ci@example.com ssh-ed25519 AAAA…`. `RECONCILE_SIGNERS` replaces them."""

@@ -25,6 +25,7 @@ def serialised(plan: Plan) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "tenant": plan.origin.tenant,
         "url": plan.origin.url,
+        "platform": plan.origin.platform,
         "digest": plan.digest,
         "commit": plan.origin.commit,
         "at": plan.at.isoformat(),
@@ -96,7 +97,8 @@ def approval_from(saved: Mapping[str, Any]) -> Approval:
             _approved(entry) for entry in saved["operations"] if entry["action"] != Action.HELD
         )
         parts = (saved[name] for name in ("tenant", "url", "rules_version", "tzdata_version"))
-        origin, claimed = Origin(*parts), saved["digest"]
+        origin = replace(Origin(*parts), platform=saved["platform"])
+        claimed = saved["digest"]
     except (KeyError, TypeError) as error:
         raise ValueError("it is no plan, or only a part of one") from error
     if digest_of(origin, operations) != claimed:
@@ -246,7 +248,7 @@ def _covered(
 def _same_tenant(approval: Approval, plan: Plan) -> bool:
     """Whether the approval was given for this tenant: the hash of an operation does not say."""
     origin = approval.origin
-    return origin is None or (origin.tenant, origin.url) == (plan.origin.tenant, plan.origin.url)
+    return origin is None or origin.where == plan.origin.where
 
 
 SHARES_FROM = 10

@@ -113,10 +113,12 @@ class Origin:
     """What a plan was made for, and with.
 
     Attributes:
-        tenant, url: where.
+        tenant: the tenant's name for people.
+        url: where its platform is.
         rules_version, tzdata_version: data that decided with us.
         commit: the commit that was planned; `None` outside git.
         skew_s: how far the platform's clock was ahead of ours, seconds.
+        platform: the identity of the platform, which an approval is given for; the tenant's name where it is empty.
     """
 
     tenant: str
@@ -125,6 +127,12 @@ class Origin:
     tzdata_version: str = ""
     commit: str | None = None
     skew_s: float = 0.0
+    platform: str = ""
+
+    @property
+    def where(self) -> tuple[str, str]:
+        """The platform and its URL: the same for a folder that was renamed."""
+        return self.platform or self.tenant, self.url
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,14 +281,15 @@ def hash_of(parts: Mapping[str, Any], *, reverts: bool) -> str:
 
 def digest_of(origin: Origin, hashes: Iterable[str]) -> str:
     """Return the SHA-256 that names a set of operations on a tenant; findings, effect, commit, paths and time stand outside it."""
+    platform, url = origin.where
     return sha256_of(
         {
             "format_version": FORMAT_VERSION,
             "operations": sorted(hashes),
             "rules_version": origin.rules_version,
-            "tenant": origin.tenant,
+            "tenant": platform,
             "tzdata_version": origin.tzdata_version,
-            "url": origin.url,
+            "url": url,
         }
     )
 

@@ -106,7 +106,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
             if not confirm(changes.of_plan(plan, exit_code=0)):
                 return changes.of_declined(plan, exit_code=DECLINED)
             approval = approval or plans.approved(plan)
-        ledger = session.ledger or Ledger.open(git, folder.name, clock=world.now)
+        ledger = session.ledger or Ledger.open(git, folder.platform, clock=world.now)
         world.checkpoint("apply:opened")
         with ledger.locked(holder=_holder(world)):
             world.checkpoint("apply:locked")

@@ -18,7 +18,7 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import find_tenants, load_readable, load_settings
 from reconciler.report import NAMES_SHOWN, Report, Table, Tone, count
-from reconciler.settings import signing_key
+from reconciler.settings import check_url, signing_key
 from reconciler.workflows import evidence, stops, verdicts
 from reconciler.workflows.keeping import Keeping
 from reconciler.workflows.keeping import records as ledger_of
@@ -33,8 +33,9 @@ _WHOLE_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A tenant's ledger, read, and where it is kept; the tenant's folder, and the repository that holds it."""
+    """A tenant's ledger, read, and where it is kept; the tenant's name and folder, and the repository that holds it."""
 
+    name: str
     ledger: Ledger
     keeping: Keeping
     folder: Path
@@ -72,6 +73,7 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
         UsageError: no such tenant, or several and none named; no such remote.
         GitError: no git repository.
         ManifestError: `tenant.yaml` is wrong, so nobody knows where the records are.
+        AccessError: `tenant.yaml` names another platform than the environment, so the records are those of another one.
         Unavailable: the remote that keeps them does not answer.
     """
     found = [where for where in find_tenants(path) if tenant in {None, where.name}]
@@ -85,12 +87,14 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
             " or name a tenant's folder in it"
         )
     spec = load_settings(found[0]).spec
+    name = found[0].name
+    check_url(world.environ, name, spec.url)
     trust = Trust.of(world, git, found[0].path, spec)
     keeping = Keeping.of(world, git, trust.spec)
     if anyhow:
         trust = replace(trust, required=False)
-    ledger = ledger_of(world, git, found[0].name, trust, publish=not anyhow)
-    return Kept(ledger, keeping, found[0].path, git, trust)
+    ledger = ledger_of(world, git, name, trust, publish=not anyhow)
+    return Kept(name, ledger, keeping, found[0].path, git, trust)
 
 
 def log(world: World, path: Path, tenant: str | None) -> Report:
@@ -98,7 +102,7 @@ def log(world: World, path: Path, tenant: str | None) -> Report:
     kept, records = _checked(world, path, tenant)
     rows = tuple(map(evidence.row, records))
     return Report(
-        title=f"Audit log of tenant {kept.ledger.tenant}",
+        title=f"Audit log of tenant {kept.name}",
         verdict=count(len(records), "record") if records else EMPTY,
         tone=Tone.GOOD,
         exit_code=0,
@@ -123,7 +127,7 @@ def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
             asked = what if commit.startswith(what) else f"{what} ({commit[:12]})"
         elif not found:
             _require_known(kept, records, what)
-        report = evidence.show(kept.ledger.tenant, asked, found, kept.facts)
+        report = evidence.show(kept.name, asked, found, kept.facts)
         return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
@@ -156,14 +160,14 @@ def export(
     """Return the audit entries that took effect in [since, until)."""
     kept, records = _checked(world, path, tenant)
     with _as_they_must_be():
-        return evidence.export(kept.ledger.tenant, audit.entries(records, since=since, until=until))
+        return evidence.export(kept.name, audit.entries(records, since=since, until=until))
 
 
 def at(world: World, path: Path, tenant: str | None, instant: datetime, what: str) -> Report:
     """Return what was stored and active for an object at an instant."""
     kept, records = _checked(world, path, tenant)
     with _as_they_must_be():
-        report = evidence.at(kept.ledger.tenant, what, instant, records, kept.facts)
+        report = evidence.at(kept.name, what, instant, records, kept.facts)
         return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
@@ -185,7 +189,7 @@ def verify(
     kept = read(world, path, tenant, anyhow=True)
     allowed = read_signers(world.directory / signers, "--signers") if signers else None
     found = kept.ledger.verify(expect_head=expect_head, signers=allowed)
-    report = verdicts.report(kept.ledger.tenant, found, str(kept.keeping))
+    report = verdicts.report(kept.name, found, str(kept.keeping))
     return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
@@ -209,7 +213,7 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
     signing_key(world.environ, world.directory)
     record = kept.ledger.vouch(head, reason, new_id=world.new_id, by=provenance(world))
     return Report(
-        title=f"Vouch for the audit records of tenant {kept.ledger.tenant}",
+        title=f"Vouch for the audit records of tenant {kept.name}",
         verdict=f"signed: every record up to ledger commit {head} counts",
         tone=Tone.GOOD,
         exit_code=0,
@@ -274,7 +278,7 @@ def _of_lock(kept: Kept, verdict: str, lock: Any) -> Report:  # noqa: ANN401 - a
         }
     )
     return Report(
-        f"Lock of tenant {kept.ledger.tenant}",
+        f"Lock of tenant {kept.name}",
         verdict,
         Tone.GOOD,
         0,

@@ -31,8 +31,10 @@ from reconciler.errors import (
 from reconciler.execute import Options
 from reconciler.execute.silence import Silencer
 from reconciler.git import Git
+from reconciler.models import Tenant
 from reconciler.plan import Operation, Origin, Outcome, Plan
 from reconciler.report import Report
+from reconciler.settings import check_url
 from reconciler.telemetry import Telemetry
 from reconciler.workflows import keeping, stops
 from reconciler.workflows import session as sessions
@@ -43,8 +45,8 @@ from reconciler.workflows.stops import Known, Target
 from reconciler.workflows.trust import stopping
 from reconciler.workflows.world import Network, World
 
-COMMITS_LOOKED_AT: Final = 20
-"""Commits in which a right `tenant.yaml` is looked for when today's is wrong."""
+COMMITS_LOOKED_AT: Final = 1000
+"""Commits in which a right `tenant.yaml` is looked for when today's is wrong: read one by one, and no longer than until one is right."""
 
 REFUSED: Final = range(400, 500)
 """Statuses by which the platform says that a request means nothing to it."""
@@ -95,13 +97,24 @@ async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:
     stops.require_reason(asked.reason)
     if asked.until is not None and asked.until <= world.now():
         raise UsageError(f"--until {asked.until.isoformat()} is over: name an instant to come")
+    contradictions: list[str] = []
+
+    def fits(name: str, tenant: Tenant) -> bool:
+        try:
+            check_url(world.environ, name, tenant.spec.url)
+        except AccessError as error:
+            contradictions.append(str(error))
+            return False
+        return True
+
     folder = manifests.load_readable(
-        asked.path, asked.tenant, older=lambda path: _before(path, world.environ)
+        asked.path, asked.tenant, older=lambda path: _before(path, world.environ), fits=fits
     )
     remarks = []
     if folder.settings.file not in folder.sources:
+        why = f" ({contradictions[0]})" if contradictions else ""
         remarks.append(
-            f"{folder.path / manifests.TENANT_FILE} is wrong, so {folder.settings.file} said where the platform is: correct the file"
+            f"{folder.path / manifests.TENANT_FILE} is wrong{why}, so {folder.settings.file} said where the platform is: correct the file"
         )
         world.progress(remarks[0])
     async with sessions.opened(world, folder, asked.network, recorded=False) as session:
@@ -302,7 +315,7 @@ class _Journal:
         self._records = ledger.records()
         # What is stopped is what was applied, whatever commit somebody stands on while stopping it.
         commit = ledger.last_applied() or git.head()
-        self._run = Run(tenant, commit, self._id, world.now, provenance(world))
+        self._run = Run(ledger.tenant, commit, self._id, world.now, provenance(world))
         nobody = asyncio.Event()  # a recorder that fails ends the run that it records; not this one
         self._recorder = Recorder(ledger, session, self._run, Telemetry(), nobody)
 
@@ -324,14 +337,15 @@ class _Journal:
         """Return the idempotency key of an attempt."""
         if self._recorder is not None:
             return self._recorder.key(operation, attempt)
-        return audit.key(self._session.folder.name, self._id, operation.hash, 0, attempt)
+        return audit.key(self._session.folder.platform, self._id, operation.hash, 0, attempt)
 
     async def open(self, targets: Sequence[Target], operations: Sequence[Operation]) -> None:
         """Record the holds and the intents."""
         if self._recorder is None or self._run is None:
             return
         session = self._session
-        origin = Origin(session.folder.name, session.settings.url)
+        folder = session.folder
+        origin = Origin(folder.name, session.settings.url, platform=folder.platform)
         now = session.client.now or session.world.now()
         plan = Plan(origin, tuple(operations), (), (), (), now)
         snapshot = Snapshot({}, {}, {}, now)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
 from reconciler import audit, manifests
 from reconciler.errors import ManifestError
 from reconciler.git import Git
 from reconciler.manifests import Folder
-from reconciler.models import Claim, Tenant
+from reconciler.models import EMBEDDED, Claim, Tenant, platform_of
 from reconciler.plan import (
     Judge,
     judges_otherwise,
@@ -21,6 +24,9 @@ from reconciler.plan import (
 )
 from reconciler.workflows.keeping import origin_of
 from reconciler.workflows.session import Session
+
+COMMITS_LOOKED_AT: Final = 20
+"""Commits of a `tenant.yaml` in which another platform is looked for, where no apply is recorded for today's."""
 
 
 def judge_of(session: Session, at: datetime) -> Judge:
@@ -73,6 +79,7 @@ def _against(session: Session, commit: str | None, at: datetime) -> Judge:
     folder = session.folder
     head, base = folder.tenant, _Base() if commit is None else _base(session, commit)
     tenant = base.tenant or head
+    moved = _other_platform(session) if commit is None else ()
     counting = session.trust.spec if session.trust else None
     judge = stricter(tenant.spec, head.spec, at.astimezone(UTC).date(), counting)
     placed = (replace(each, place=folder.settings.place(each.loc)) for each in judge.weakenings)
@@ -85,8 +92,29 @@ def _against(session: Session, commit: str | None, at: datetime) -> Judge:
         changed=base.changed,
         shared=tenant.spec.profiles != head.spec.profiles,
         moved=base.tenant is None or base.moved or judges_otherwise(tenant, head),
-        notes=(*base.notes, *other_changes(tenant, head)),
+        notes=(*base.notes, *other_changes(tenant, head), *moved),
     )
+
+
+def _other_platform(session: Session) -> tuple[str, ...]:
+    """Return what must be said of a tenant without an applied commit whose `tenant.yaml` named another real platform before: no base and no hold came along."""
+    git, folder = session.git, session.folder
+    file = folder.path / manifests.TENANT_FILE
+    if git is None or session.ledger is None or audit.judged(session.ledger.records()):
+        return ()
+    if git.resolve("HEAD") is None:
+        return ()
+    for commit in git.commits_of(file, limit=COMMITS_LOOKED_AT):
+        with contextlib.suppress(ManifestError):
+            spec = manifests.read_settings(git.file(commit, file) or b"", str(file)).spec
+            was = platform_of(spec.api, spec.url, folder.name)
+            if was != folder.platform and spec.url != EMBEDDED:
+                said = (
+                    f"{file} names another platform than at commit {commit[:12]}: {folder.platform}, not {was}; no apply is recorded in its"
+                    f" ledger, refs/notes/reconcile/{folder.platform}, and no hold of {was} counts there"
+                )
+                return (said,)
+    return ()
 
 
 def _applied(session: Session) -> Iterator[Claim]:
@@ -110,7 +138,7 @@ def _base(session: Session, commit: str) -> _Base:
     git, folder = session.git, session.folder
     why = "the commit is not here"
     if git is not None and _is_here(session, git, commit):
-        data = git.file(commit, folder.path / manifests.TENANT_FILE)
+        path, data = _found_at(git, folder, commit)
         why = f"this folder has no {manifests.TENANT_FILE} there"
         if data is not None:
             try:
@@ -118,15 +146,45 @@ def _base(session: Session, commit: str) -> _Base:
             except ManifestError as error:
                 why = str(error.problems[0])
             else:
-                return replace(_claimed(git, folder, commit), tenant=tenant)
+                return replace(_claimed(git, folder, commit, path), tenant=tenant)
     note = f"what {manifests.TENANT_FILE} said at the commit applied before ({commit[:12]}) cannot be read ({why}): the rules' own levels, no waiver and the default limits count as its word"
     plain = folder.tenant.model_copy(update={"spec": without_exceptions(folder.tenant.spec)})
     return _Base(plain, moved=True, notes=(note,))
 
 
-def _claimed(git: Git, folder: Folder, commit: str) -> _Base:
-    """Return what the manifests that changed since a commit claimed there. Those that did not change are not read: there may be thousands."""
+def _found_at(git: Git, folder: Folder, commit: str) -> tuple[Path, bytes | None]:
+    """Return the folder that named the tenant's platform at a commit, which may have been called otherwise, and its `tenant.yaml`; today's where none did."""
+    own = git.file(commit, folder.path / manifests.TENANT_FILE)
+    if own is not None and _names(own, folder.name, folder.platform):
+        return folder.path, own
+    for name, data in git.contents(commit, git.root, named=manifests.TENANT_FILE):
+        path = (git.root / name).parent
+        if _names(data, path.name, folder.platform):
+            return path, data
+    return folder.path, own
+
+
+def _names(data: bytes, folder: str, platform: str) -> bool:
+    """Return whether the bytes of a folder's `tenant.yaml` name a platform."""
+    try:
+        spec = manifests.read_settings(data, manifests.TENANT_FILE).spec
+    except ManifestError:
+        return False
+    return platform_of(spec.api, spec.url, folder) == platform
+
+
+def _claimed(git: Git, folder: Folder, commit: str, path: Path) -> _Base:
+    """Return what the manifests that changed since a commit claimed there. Those that did not change are not read: there may be thousands.
+
+    Args:
+        git: the repository.
+        folder: the tenant's manifests now.
+        commit: the commit.
+        path: the folder that held them there; in one that was renamed every manifest counts as changed.
+    """
     changed = git.changed_since(commit, folder.path)
+    if path != folder.path:
+        changed = (*changed, *(name for name, _ in git.contents(commit, path)))
     files = {
         name: manifests.shown(folder.path / name)
         for name in changed
@@ -137,7 +195,7 @@ def _claimed(git: Git, folder: Folder, commit: str) -> _Base:
     files.pop(manifests.TENANT_FILE, None)
     found: list[Claim] = []
     notes: list[str] = []
-    for name, data in git.contents(commit, folder.path, files) if files else ():
+    for name, data in git.contents(commit, path, files) if files else ():
         try:
             found += manifests.claims(data, files[name])
         except ManifestError as error:

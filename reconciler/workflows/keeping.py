@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.errors import AccessError, GitError, Unavailable, UsageError
+from reconciler.errors import AccessError, GitError, LedgerError, Unavailable, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger, Options
-from reconciler.models import EMBEDDED, TenantSpec
+from reconciler.models import EMBEDDED, TenantSpec, platform_of
 from reconciler.settings import signing_key
 from reconciler.workflows.world import World
 
@@ -140,10 +140,14 @@ def records(
         stop=stop,
         checkpoint=world.checkpoint,
         monotonic=world.monotonic,
+        called=tenant,
     )
+    platform = platform_of(spec.api, spec.url, tenant)
     ledger = Ledger.open(
-        git, tenant, clock=world.now, remote=remote, offline=offline, options=options
+        git, platform, clock=world.now, remote=remote, offline=offline, options=options
     )
+    if ledger.head is None and not offline:
+        _refuse_former(git, remote, tenant, platform)
     if publish and (key is not None or not spec.audit.sign):
         with contextlib.suppress(GitError, Unavailable):  # who may only read cannot; who can, will
             ledger.publish()
@@ -157,6 +161,27 @@ def _signers(world: World, trust: Trust, *, stop: bool) -> bytes | None:
         if stop:
             return None
         raise
+
+
+def _refuse_former(git: Git, remote: str | None, folder: str, platform: str) -> None:
+    """Refuse to begin a platform's ledger beside one that an earlier version named after the folder: its holds would be forgotten.
+
+    Raises:
+        LedgerError: there is one; the message says how to move it away.
+    """
+    names = (folder, platform.partition("/")[0])  # git has no ref below another one
+    refs = tuple(f"refs/notes/reconcile/{name}" for name in names)
+    found = git.refs(*refs) if remote is None else git.remote_refs(remote, *refs)
+    for ref, value in found.items():
+        kept = f"refs/notes/former/{ref.rpartition('/')[2]}"
+        move = f"git update-ref {kept} {value} && git update-ref -d {ref}"
+        if remote is not None:
+            move = f"git fetch {remote} {ref} && git push {remote} {value}:{kept} :{ref}"
+        raise LedgerError(
+            f"{ref} holds records of an earlier version, which found them by the folder's name. Records now follow the platform, in"
+            f" refs/notes/reconcile/{platform}, and what the old ones hold does not count there. Move them away ({move}), and halt again what"
+            " must stay silent"
+        )
 
 
 def require_key(world: World, spec: TenantSpec) -> None:

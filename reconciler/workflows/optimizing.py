@@ -112,7 +112,7 @@ async def _tell(
     for each in proposals:
         telemetry.emit(
             Projected(
-                tenant=session.folder.name,
+                tenant=session.folder.platform,
                 campaign_id=each.key,
                 at=snapshot.at.isoformat(),
                 dial_rate=each.proposed,

@@ -157,6 +157,7 @@ async def make(
     snapshot, skew_s = await session.read()
     origin = Origin(
         tenant=session.folder.name,
+        platform=session.folder.platform,
         url=session.settings.url,
         rules_version=policies.RULES_VERSION,
         tzdata_version=tzdata.IANA_VERSION,

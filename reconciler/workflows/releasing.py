@@ -54,5 +54,5 @@ def release(world: World, asked: Request) -> Report:
     folder = load_readable(asked.path, asked.tenant)
     manifested = {each.key for each in folder.desired}
     ended = [holds[key] for key in keys]
-    report = stops.released(ledger.tenant, ended, asked.reason, path=folder.path, named=manifested)
+    report = stops.released(folder.name, ended, asked.reason, path=folder.path, named=manifested)
     return report._replace(notes=(*remarks, *report.notes))

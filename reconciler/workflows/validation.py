@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +11,7 @@ from reconciler import report as reports
 from reconciler.dialects import kinds_for
 from reconciler.errors import ManifestError, Problem, UsageError
 from reconciler.manifests import Folder
+from reconciler.models import EMBEDDED
 from reconciler.policies.base import Facts, Finding, Level
 from reconciler.report import Report, Row, Table, Tone, checks
 from reconciler.workflows.world import Network, World, chosen, load
@@ -79,11 +80,23 @@ def _load_all(asked: Request) -> list[Folder]:
                     folders[where.path, path] = manifests.load_tenant(where, keep_places=True)
                 except ManifestError as error:
                     problems += error.problems
+    problems += _claimed_twice(folders.values())
     if problems:
         raise ManifestError(dict.fromkeys(problems))
     if not folders:
         raise UsageError(f"there is no tenant {asked.tenant!r} there")
     return list(folders.values())
+
+
+def _claimed_twice(folders: Iterable[Folder]) -> Iterator[Problem]:
+    """Yield a problem for each folder that claims the platform of another one, wherever that one stands."""
+    first: dict[str, Folder] = {}
+    for folder in folders:
+        other = first.setdefault(folder.platform, folder)
+        embedded = folder.tenant.spec.url == EMBEDDED
+        if not embedded and other.path.resolve() != folder.path.resolve():
+            file = other.path / manifests.TENANT_FILE
+            yield manifests.clash(folder.settings, folder.platform, file)
 
 
 async def _asked_online(

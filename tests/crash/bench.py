@@ -20,6 +20,7 @@ from reconciler import sandbox
 from reconciler.audit import RecordKind
 from reconciler.git import Git
 from reconciler.ledger import Ledger
+from reconciler.models import platform_of
 from reconciler.plan import Plan
 from reconciler.report import Report
 from reconciler.workflows import applying, halting, planning, releasing
@@ -118,7 +119,9 @@ class Bench:
     def ledger(self) -> Ledger:
         """Return the remote's own ledger, as it is now."""
         there = _Bare(self.remote, environ=ENVIRON)
-        return Ledger.open(there, TENANT, clock=fasttime.clock(self.epoch))
+        return Ledger.open(
+            there, platform_of(self.ground.api, self.url, TENANT), clock=fasttime.clock(self.epoch)
+        )
 
     def intended(self) -> set[str]:
         """Return what the shared ledger says is being written now."""

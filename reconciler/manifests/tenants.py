@@ -1,0 +1,100 @@
+"""A folder's `tenant.yaml`: what it says, and whether another folder claims the same platform.
+
+Ledger, lock and holds follow the platform. Two folders that claim one platform would undo each other's schedules in turn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from reconciler.errors import ManifestError, Place, Problem
+from reconciler.manifests.folders import TENANT_FILE, TenantFolder, read_file, show
+from reconciler.manifests.reader import Document, read
+from reconciler.manifests.sources import Source, validate
+from reconciler.models import EMBEDDED, Tenant, platform_of
+
+
+def load_settings(where: TenantFolder) -> Tenant:
+    """Return what a tenant's `tenant.yaml` says, whatever its manifests say.
+
+    Raises:
+        ManifestError: everything that is wrong with the file.
+    """
+    file = show(where.path / TENANT_FILE)
+    return read_settings(read_file(file), file)
+
+
+def read_settings(data: bytes, file: str) -> Tenant:
+    """Return what the bytes of a `tenant.yaml` say.
+
+    Args:
+        data: the bytes, of today's file or of an older one.
+        file: its name in messages.
+
+    Raises:
+        ManifestError: everything that is wrong with them.
+    """
+    return validate(Tenant, settings_in(data, file))
+
+
+def settings_in(data: bytes, file: str) -> Source:
+    """Return the one document that the bytes of a `tenant.yaml` hold, not yet held against its schema."""
+    return Source(file, _the_only(read(data, file, keep_places=True), file))
+
+
+def _the_only(documents: tuple[Document, ...], file: str) -> Document:
+    if len(documents) != 1:
+        text = f"must hold one document, of kind Tenant, and holds {len(documents)}"
+        raise ManifestError([Problem(Place(file), text)])
+    return documents[0]
+
+
+def claimed_twice(where: TenantFolder, tenant: Tenant, settings: Source) -> Iterator[Problem]:
+    """Yield a problem for each folder beside a tenant's that claims the same platform; of an embedded one each folder has its own.
+
+    Args:
+        where: the tenant's folder.
+        tenant: its `tenant.yaml`.
+        settings: the same, for its places.
+    """
+    if tenant.spec.url == EMBEDDED:
+        return
+    platform = platform_of(tenant.spec.api, tenant.spec.url, where.name)
+    for file in _beside(where):
+        with suppress(ManifestError):  # what is wrong there claims nothing: no command acts on it
+            data = read_file(show(file))
+            if _may_name(data, platform):
+                other = read_settings(data, show(file)).spec
+                if platform_of(other.api, other.url, file.parent.name) == platform:
+                    yield clash(settings, platform, file)
+
+
+def clash(settings: Source, platform: str, other: Path) -> Problem:
+    """Return what is wrong with a `tenant.yaml` whose platform is the one of another file, too."""
+    text = (
+        f"claims the platform {platform}, and so does {show(other)}: keep the manifests of one platform"
+        " in one folder, and delete the other folder"
+    )
+    return Problem(settings.place(("spec", "url")), text)
+
+
+def _beside(where: TenantFolder) -> Iterator[Path]:
+    """Yield the `tenant.yaml` of each folder beside a tenant's; none for a folder that is the top of its repository."""
+    if os.path.lexists(where.path / ".git"):
+        return
+    own = where.path.name not in {"", ".."}
+    parent = where.path.parent if own else Path(os.path.abspath(where.path)).parent  # noqa: PTH100 - as folders are named: links stay
+    with suppress(OSError), os.scandir(parent) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        for name in names:
+            if name != where.name and os.path.lexists(parent / name / TENANT_FILE):
+                yield parent / name / TENANT_FILE
+
+
+def _may_name(data: bytes, platform: str) -> bool:
+    """Return whether the bytes of a `tenant.yaml` may name a platform: a look that spares the parser. Only an escape could hide a host."""
+    host = platform.partition("/")[2].partition("_")[0]
+    return host == "localhost" or host.encode() in data or b"\\" in data
