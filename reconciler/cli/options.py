@@ -108,7 +108,7 @@ def output(command: Command) -> Command:
 def tenant(command: Command) -> Command:
     """Add `--tenant`."""
     return click.option(
-        "--tenant", metavar="NAME", help="Which tenant, where the path holds several."
+        "--tenant", metavar="NAME", help="Tenant to use, when the path holds several."
     )(command)
 
 
@@ -119,13 +119,13 @@ def remote(command: Command) -> Command:
         metavar="NAME",
         expose_value=False,
         callback=lambda ctx, _, name: ctx.meta.__setitem__(_REMOTE, name),
-        help="Git remote that keeps audit records and locks. Default: origin. A `sandbox:` tenant's stay in this clone.",
+        help="Git remote that keeps the audit records and the lock. Default: origin. Those of a `sandbox:` tenant stay in this clone.",
     )(command)
 
 
 def revert(command: Command) -> Command:
     """Add `--revert`."""
-    said = "Undo what somebody narrowed by hand on this manifest's object; may be repeated."
+    said = "Undo what was narrowed by hand on this manifest's object. May be repeated."
     return click.option("--revert", multiple=True, metavar="NAME", help=said)(command)
 
 
@@ -136,12 +136,12 @@ def events(command: Command) -> Command:
             "--publish-events",
             "publish",
             is_flag=True,
-            help="Also hand telemetry events to the platform (scope telemetry:write).",
+            help="Also send telemetry events to the platform (scope telemetry:write).",
         ),
         click.option(
             "--events",
             type=click.Path(dir_okay=False, path_type=Path),
-            help="Append telemetry events there, one JSON line each.",
+            help="Append telemetry events to this file, one JSON line each.",
         ),
     ):
         command = option(command)
@@ -157,12 +157,12 @@ def network(command: Command) -> Command:
             default=3600.0,
             show_default=True,
             metavar="SECONDS",
-            help="Longest that the whole command may take.",
+            help="Most time that the whole command may take.",
         ),
         click.option(
             "--ca-bundle",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="Certificate authorities to trust, PEM.",
+            help="PEM file of the certificate authorities to trust, instead of the public ones.",
         ),
         click.option(
             "--proxy",
