@@ -159,8 +159,8 @@ def story(run_: Run, operations: Iterable[Operation], *, ledger: str | None = No
     return [begun, *intents, *outcomes, run_.close({"planned": len(wanted), "active": len(wanted)})]
 
 
-def opened(git_: Git, clock: Clock | None = None, **more: Any) -> Ledger:
-    """Return the ledger of the tenant acme; `more` as for `Ledger.open`."""
+def opened(git_: Git, clock: Clock | None = None, *, tenant: str = PLATFORM, **more: Any) -> Ledger:
+    """Return the ledger of a platform, that of the tenant acme; `more` as for `Ledger.open`."""
     clock = clock or Clock()
     options = more.pop("options", None) or clock.options()
-    return Ledger.open(git_, PLATFORM, clock=clock, options=options, **more)
+    return Ledger.open(git_, tenant, clock=clock, options=options, **more)

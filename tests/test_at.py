@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 def wrote(clock: Clock, **observed: object) -> list[Event]:
     maker = run(COMMIT, "run-2", clock=clock)
-    intent = maker.intent(operation(), digest="d", generation=0)
+    intent = maker.intent(operation(), digest="d" * 64, generation=0)
     return [intent, maker.outcome(intent, Result.UPDATED, audit={}, **observed)]
 
 

@@ -12,11 +12,12 @@ from pprint import pformat
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reconciler import audit
 from reconciler.audit import Event, Record, RecordKind
+from reconciler.audit.schema import is_deep
 from reconciler.dialects.base import ScrubList
 from reconciler.errors import LedgerError
 from reconciler.plan import Action, Result
@@ -185,15 +186,15 @@ def test_the_same_event_has_the_same_id_whoever_writes_it_and_when():
 @pytest.mark.parametrize(
     "change",
     [
-        lambda m: m.intent(operation(rate=20.0), digest="d", generation=0),
-        lambda m: m.intent(operation(), digest="d", generation=1),
-        lambda m: m.intent(operation(), digest="d", generation=0, attempt=1),
-        lambda _: run(OTHER).intent(operation(), digest="d", generation=0),
+        lambda m: m.intent(operation(rate=20.0), digest="d" * 64, generation=0),
+        lambda m: m.intent(operation(), digest="d" * 64, generation=1),
+        lambda m: m.intent(operation(), digest="d" * 64, generation=0, attempt=1),
+        lambda _: run(OTHER).intent(operation(), digest="d" * 64, generation=0),
     ],
 )
 def test_another_operation_generation_attempt_or_commit_is_another_event_with_another_key(change):
     maker = run(COMMIT)
-    this, that = maker.intent(operation(), digest="d", generation=0), change(maker)
+    this, that = maker.intent(operation(), digest="d" * 64, generation=0), change(maker)
     assert this.id != that.id
     assert this.data["key"] != that.data["key"]
 
@@ -221,13 +222,13 @@ def test_a_key_is_a_bare_token_that_the_contract_allows():
 )
 def test_only_what_dials_now_is_called_deployed(verb, result, action):
     maker = run(COMMIT)
-    intent = maker.intent(operation(action=verb), digest="d", generation=0)
+    intent = maker.intent(operation(action=verb), digest="d" * 64, generation=0)
     assert maker.outcome(intent, result, audit={}).data["action"] == action
 
 
 def test_an_outcome_answers_for_a_removal_and_for_numbers_without_a_point():
     maker = run(COMMIT)
-    intent = maker.intent(operation("7", action=Action.RETIRE), digest="d", generation=0)
+    intent = maker.intent(operation("7", action=Action.RETIRE), digest="d" * 64, generation=0)
     data = maker.outcome(
         intent,
         Result.DELETED,
@@ -258,14 +259,14 @@ def test_foreign_text_is_escaped_and_cut():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), b"bytes", {1, 2}])
 def test_what_json_cannot_hold_is_refused(value):
     maker = run(COMMIT)
-    intent = maker.intent(operation(), digest="d", generation=0)
+    intent = maker.intent(operation(), digest="d" * 64, generation=0)
     with pytest.raises(LedgerError, match="cannot hold"):
         maker.outcome(intent, Result.UPDATED, audit={"dial_rate": value})
 
 
 def test_a_record_that_is_too_long_is_refused_before_it_is_written():
     maker = run(COMMIT)
-    intent = maker.intent(operation(), digest="d", generation=0)
+    intent = maker.intent(operation(), digest="d" * 64, generation=0)
     long = maker.outcome(intent, Result.UPDATED, audit={"compliance_windows": ["x" * 9000]})
     with pytest.raises(LedgerError, match=r"campaign-1001 has \d+ bytes; 8192 are allowed"):
         audit.chain(long, None, 0)
@@ -292,10 +293,11 @@ json_values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["reason", "more", "ä", "\ud800"]), json_values, max_size=3))
+@given(st.dictionaries(st.sampled_from(["other", "more", "ä", "\ud800"]), json_values, max_size=3))
 def test_reading_what_was_written_gives_the_same_record(extra: dict[str, Any]):
     event = run(COMMIT).hold("1001", name="n", reason="r")
     event = dataclasses.replace(event, data=json.loads(json.dumps({**event.data, **extra})))
+    assume(not is_deep(event.data))
     record = audit.chain(event, None, 0)
     line = audit.encode(record)
     assert line.isascii()
@@ -320,7 +322,7 @@ odd_values = st.recursive(
 @given(odd_values)
 def test_an_event_says_at_once_what_will_be_read_back(value: Any):
     """To the type: a tuple is a list by then, a word of ours a text, a number that names something a text, too."""
-    intent = run(COMMIT).intent(operation(), digest="d", generation=0)
+    intent = run(COMMIT).intent(operation(), digest="d" * 64, generation=0)
     event = run(COMMIT).outcome(intent, Result.UPDATED, audit={"odd": value})
     assert pformat(event.data["odd"]) == pformat(json.loads(json.dumps(value)))
 
@@ -344,8 +346,8 @@ GOOD = audit.encode(chained(of_every_kind())[4])
         (b"[" * 5000 + b"\n", "not JSON"),
         (b'{"v":' + b"9" * 5000 + b"}\n", "not JSON"),
         (GOOD.replace(b'"v":1', b'"v":2'), "version 2"),
-        (GOOD.replace(b'"v":1', b'"v":true'), "v is missing"),
-        (GOOD.replace(b'"n":4', b'"n":"4"'), "n is missing"),
+        (GOOD.replace(b'"v":1', b'"v":true'), "v must be a count"),
+        (GOOD.replace(b'"n":4', b'"n":"4"'), "n must be a count"),
         (GOOD.replace(b'"kind":"note"', b'"kind":"edict"'), "edict"),
         (GOOD.replace(b'"text":', b'"txet":'), "text is missing"),
         (GOOD.replace(b'"v":1', b'"v": 1'), "canonical"),
@@ -505,18 +507,18 @@ def test_what_was_applied_last_is_the_last_write_that_left_something():
     begun, *_ = story(maker, [])
     events = [begun]
     for rate, result in ((25.0, Result.UPDATED), (20.0, Result.REFUSED)):
-        intent = maker.intent(operation(rate=rate), digest="d", generation=0)
+        intent = maker.intent(operation(rate=rate), digest="d" * 64, generation=0)
         events += [intent, maker.outcome(intent, result, audit={})]
     assert audit.applied(chained(events))["1001"].intent.data["body"]["dial_rate"] == 25.0
 
 
 def test_what_a_stop_ended_is_what_was_applied_before_and_what_it_found():
     maker, stops = run(COMMIT), [run(COMMIT, "stop-1"), run(COMMIT, "stop-2")]
-    first = maker.intent(operation(), digest="d", generation=0)
+    first = maker.intent(operation(), digest="d" * 64, generation=0)
     events = [first, maker.outcome(first, Result.UPDATED, audit={})]
     for stop, rate in zip(stops, (5, 3), strict=True):
         gone = dataclasses.replace(operation(), action=Action.HALT, desired=None)
-        intent = stop.intent(gone, digest="d", generation=0)
+        intent = stop.intent(gone, digest="d" * 64, generation=0)
         events += [
             stop.hold("1001", name="a", reason="r", body={"dial_rate": rate}),
             intent,
@@ -530,10 +532,10 @@ def test_what_a_stop_ended_is_what_was_applied_before_and_what_it_found():
 def test_a_stop_that_finishes_another_tells_what_that_one_found(order):
     """In whatever order the outcomes come: that of a stop which died is told by the next apply."""
     maker, stops = run(COMMIT), [run(COMMIT, "stop-1"), run(COMMIT, "stop-2")]
-    first = maker.intent(operation(), digest="d", generation=0)
+    first = maker.intent(operation(), digest="d" * 64, generation=0)
     events = [first, maker.outcome(first, Result.UPDATED, audit={})]
     gone = dataclasses.replace(operation(), action=Action.HALT, desired=None)
-    intents = [stop.intent(gone, digest="d", generation=0) for stop in stops]
+    intents = [stop.intent(gone, digest="d" * 64, generation=0) for stop in stops]
     for stop, intent, body in zip(stops, intents, ({"dial_rate": 5}, None), strict=True):
         events += [stop.hold("1001", name="a", reason="r", body=body), intent]
     events += [stops[at].outcome(intents[at], Result.DELETED, audit={}) for at in order]
@@ -545,9 +547,9 @@ def test_what_a_stop_before_the_last_write_found_is_nothing_that_a_later_stop_en
     maker, early, late = run(COMMIT), run(COMMIT, "stop-1"), run(COMMIT, "stop-2")
     gone = dataclasses.replace(operation(), action=Action.HALT, desired=None)
     first, again, last = (
-        maker.intent(operation(), digest="d", generation=0),
-        maker.intent(operation(), digest="d", generation=1),
-        late.intent(gone, digest="d", generation=0),
+        maker.intent(operation(), digest="d" * 64, generation=0),
+        maker.intent(operation(), digest="d" * 64, generation=1),
+        late.intent(gone, digest="d" * 64, generation=0),
     )
     events = [
         *(first, maker.outcome(first, Result.UPDATED, audit={})),
@@ -562,7 +564,7 @@ def test_what_a_stop_before_the_last_write_found_is_nothing_that_a_later_stop_en
 
 def test_what_was_found_as_its_manifest_says_counts_as_applied():
     maker = run(COMMIT)
-    first = maker.intent(operation(), digest="d", generation=0)
+    first = maker.intent(operation(), digest="d" * 64, generation=0)
     found = maker.found(make_desired("1001", body=make_body(dial_rate=7.0)), START)
     last = audit.applied(chained([first, maker.outcome(first, Result.UPDATED, audit={}), found]))
     assert last["1001"].intent.data["body"]["dial_rate"] == 7.0
@@ -671,7 +673,7 @@ def test_a_commit_or_a_name_shows_what_was_recorded_about_it():
 def applied_at(
     maker, rate: float, result: Result, when: str, latency_s: float | None
 ) -> list[Event]:
-    intent = maker.intent(operation(rate=rate), digest="d", generation=0)
+    intent = maker.intent(operation(rate=rate), digest="d" * 64, generation=0)
     if latency_s is not None:
         maker.clock.pass_by(latency_s)
     return [intent, maker.outcome(intent, result, audit={}, at=when, latency_s=latency_s)]
@@ -704,10 +706,8 @@ def test_what_was_stored_and_what_dialed_at_an_instant_are_told_apart():
 
 
 def test_our_clock_counts_where_the_platform_gave_no_instant():
-    maker = run(COMMIT)
-    for nonsense in ("yesterday", "2027-01-11T10:00:00"):
-        record = chained(applied_at(maker, 25.0, Result.CREATED, nonsense, None))[1]
-        assert audit.queries.moment(record) == START
+    record = chained([run(COMMIT).note("x")])[0]
+    assert audit.queries.moment(record) == START
 
 
 def test_exported_entries_are_the_outcomes_of_the_time_asked_for_with_every_column():

@@ -147,7 +147,7 @@ def test_a_latency_that_cannot_be_true_leaves_the_answer_to_the_records(latency_
     """Older records may hold one."""
     clock = Clock()
     maker = run(COMMIT, "run-2", clock=clock)
-    intent = maker.intent(operation(), digest="d", generation=0)
+    intent = maker.intent(operation(), digest="d" * 64, generation=0)
     clock.pass_by(20)
     done = audit.stamp(clock.now)
     records = chained(
@@ -163,7 +163,7 @@ def test_a_latency_that_cannot_be_true_leaves_the_answer_to_the_records(latency_
 def test_a_latency_that_may_be_true_tells_when_it_was_stored():
     clock = Clock()
     maker = run(COMMIT, "run-2", clock=clock)
-    intent = maker.intent(operation(), digest="d", generation=0)
+    intent = maker.intent(operation(), digest="d" * 64, generation=0)
     clock.pass_by(20)
     done = audit.stamp(clock.now)
     records = chained(

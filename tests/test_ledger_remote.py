@@ -222,7 +222,7 @@ def test_what_was_recorded_offline_joins_what_others_recorded_meanwhile(three, g
     for name in ("halt-1", "halt-2"):
         alone = ledger(one, offline=True)
         begun = run(one.head(), name).open(
-            digest="d", operations=0, tool="t", ledger=alone.head, applied=None
+            digest="d" * 64, operations=0, tool="t", ledger=alone.head, applied=None
         )
         alone.append([begun, *told(name, one, 1)])
     gone()

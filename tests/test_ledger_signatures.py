@@ -17,6 +17,7 @@ from reconciler.ledger import IDENTITY, Ledger
 from reconciler.plan import Result
 from tests.gitfakes import (
     ENVIRON,
+    PLATFORM,
     START,
     WHO,
     Clock,
@@ -31,7 +32,7 @@ from tests.gitfakes import (
 )
 from tests.signing import Signer
 
-NOTES = "refs/notes/reconcile/acme"
+NOTES = f"refs/notes/reconcile/{PLATFORM}"
 
 
 def signed(repo: Git, who: Signer, *, trust: bytes | None = None, **more) -> Ledger:
@@ -373,7 +374,7 @@ def test_a_clone_whose_copy_followed_a_forgery_pushes_only_what_it_recorded_itse
 def test_a_mirror_that_is_ahead_without_a_trusted_signature_proves_nothing(tmp_path, ours):
     bare, (one, two) = shared(tmp_path, clones=2)
     signed(one, ours, remote="origin").append(story(run(one.head()), [operation("1001")]))
-    mirror = "refs/heads/reconcile-audit/acme"
+    mirror = f"refs/heads/reconcile-audit/{PLATFORM}"
     head = git(bare, "rev-parse", NOTES)
     stray = git(bare, "commit-tree", f"{head}^{{tree}}", "-p", head, stdin=b"stray\n")
     git(bare, "update-ref", mirror, stray)

@@ -328,8 +328,8 @@ def test_an_expected_head_is_a_witness_when_it_is_there(repo):
 def test_open_intents_are_told_and_are_no_defect(tmp_path):
     repo = repository(tmp_path / "r")
     maker = run(repo.head())
-    begun = maker.open(digest="d", operations=1, tool="t", ledger=None, applied=None)
-    opened(repo).append([begun, maker.intent(operation(), digest="d", generation=0)])
+    begun = maker.open(digest="d" * 64, operations=1, tool="t", ledger=None, applied=None)
+    opened(repo).append([begun, maker.intent(operation(), digest="d" * 64, generation=0)])
     verdict = opened(repo).verify()
     assert verdict.defects == ()
     assert len(verdict.open_intents) == 1

@@ -250,6 +250,7 @@ def test_what_claims_no_platform_of_ours_stands_in_nobodys_way() -> None:
     (put("wrong") / "tenant.yaml").write_text(f"url: {ACME}\n", encoding="utf-8")
     (put("linked") / "tenant.yaml").unlink()
     Path("schedules/linked/tenant.yaml").symlink_to(a.resolve() / "tenant.yaml")
+    Path("schedules/link").symlink_to(a.resolve())
     assert refused(a) == []
     assert refused(put("s1", "sandbox:")) == refused(put("s2", "sandbox:")) == []
 

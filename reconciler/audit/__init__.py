@@ -47,14 +47,15 @@ from reconciler.audit.records import (
     Defect,
     Event,
     Record,
-    RecordKind,
     chain,
     decode,
+    differing,
     encode,
     key,
     stamp,
 )
-from reconciler.audit.runs import APPLY, HALT, Observed, Provenance, Run, marks
+from reconciler.audit.runs import Observed, Provenance, Run, marks
+from reconciler.audit.schema import APPLY, HALT, RecordKind
 
 __all__ = [
     "APPLY",
@@ -78,6 +79,7 @@ __all__ = [
     "at",
     "chain",
     "decode",
+    "differing",
     "encode",
     "entries",
     "generations",

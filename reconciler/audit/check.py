@@ -5,8 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from reconciler.audit.records import FIRST, Defect, Record, RecordKind, digest_of, key
+from reconciler.audit.records import FIRST, Defect, Record, digest_of, key
+from reconciler.audit.runs import action_of
+from reconciler.audit.schema import RecordKind
+from reconciler.plan import Action, Result, sha256_of
+from reconciler.plan.values import hash_of
+
+_REPEATED: Final = ("op", "generation", "attempt", "object", "target", "verb")
+"""What an outcome repeats of its intent, whichever run ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +29,30 @@ class _Placed:
         return Defect(self.commit, self.line, problem, self.record.id)
 
 
-def verify(notes: Mapping[str, Sequence[Record]], *, tenant: str) -> tuple[Defect, ...]:
+def verify(
+    notes: Mapping[str, Sequence[Record]],
+    *,
+    tenant: str,
+    lines: Mapping[str, Sequence[int]] | None = None,
+) -> tuple[Defect, ...]:
     """Return everything that is wrong with a ledger's records, in its own order: the first bad record first.
 
     Checked: hashes and ids; the ledger's count, without a gap; each run's chain, in one note; each note's records
-    belong to its commit and to the tenant; no event twice; each outcome has its intent and each intent its `open`;
-    nothing after a `close`. What was cut off the ledger's end, or rewritten whole, shows in its history or to a
+    belong to its commit and to the tenant; no event twice; each intent has its `open`, of the same plan, and its hashes are
+    those of what it says; each outcome has its intent, and repeats it; what is released was held; nothing after a `close`. What was cut off the ledger's end, or rewritten whole, shows in its history or to a
     witness, not here.
 
     Args:
         notes: records of each note, in order, by commit.
         tenant: whose ledger it is.
+        lines: the line of each record, by commit, where a note has lines that are no records.
     """
     placed = [
         _Placed(commit, line, record)
         for commit, records in notes.items()
-        for line, record in enumerate(records, start=1)
+        for line, record in zip(
+            (lines or {}).get(commit) or itertools.count(1), records, strict=False
+        )
     ]
     counted = sorted(placed, key=lambda each: each.record.seq)
     defects = [
@@ -60,13 +76,28 @@ def _itself(placed: _Placed, tenant: str) -> Iterator[str]:
         yield f"it belongs to the note of {event.commit[:12]}"
     if event.tenant != tenant:
         yield f"it belongs to the tenant {event.tenant}"
-    if record.kind is RecordKind.INTENT and event.data.get("key") != _key(record):
-        yield "its key is not that of its write"
+    if record.kind is RecordKind.INTENT:
+        yield from _intended(record)
 
 
-def _key(record: Record) -> str:
+def _intended(record: Record) -> Iterator[str]:
+    """Hold an intent's hashes to what it says: the ids of a write are hashes of it, and so is what settling compares with."""
     event, data = record.event, record.data
-    return key(event.tenant, event.commit, data["op"], data["generation"], data["attempt"])
+    if data["key"] != key(
+        event.tenant, event.commit, data["op"], data["generation"], data["attempt"]
+    ):
+        yield "its key is not that of its write"
+    if data["after"] != (None if data["body"] is None else sha256_of(data["body"])):
+        yield "its `after` is not the hash of its body"
+    parts = {
+        "action": data["verb"],
+        "desired": data["body"],
+        "key": data["target"],
+        "kind": data["object"],
+        "live": data["before"],
+    }
+    if data["op"] not in {hash_of(parts, reverts=each) for each in (False, True)}:
+        yield "its operation is not that of its object, body and `before`"
 
 
 def _counted(counted: Sequence[_Placed]) -> Iterator[Defect]:
@@ -105,19 +136,44 @@ def _chained(placed: Sequence[_Placed]) -> Iterator[Defect]:
 def _referring(counted: Sequence[_Placed]) -> Iterator[Defect]:
     """Check what a record says of earlier ones."""
     seen: dict[str, Record] = {}
-    opened: set[str] = set()
+    opened: dict[str, Record] = {}
+    held: set[str] = set()
     for each in counted:
-        record = each.record
+        record, data = each.record, each.record.data
         if record.id in seen:
             yield each.but("the same event is recorded twice")
         seen.setdefault(record.id, record)
         if record.kind is RecordKind.OPEN:
-            opened.add(record.event.run)
-        elif record.kind is RecordKind.INTENT and record.event.run not in opened:
-            yield each.but("an intent without the opening of its run")
-        elif record.kind is RecordKind.OUTCOME:
-            intent = seen.get(str(record.data["intent"]))
-            if intent is None or intent.kind is not RecordKind.INTENT:
-                yield each.but("an outcome without an intent before it")
-            elif intent.data["op"] != record.data.get("op"):
-                yield each.but("an outcome of another operation than its intent")
+            opened[record.event.run] = record
+        elif record.kind is RecordKind.HOLD:
+            held.add(data["target"])
+        elif record.kind is RecordKind.RELEASE and data["target"] not in held:
+            yield each.but("a release of what was never held")
+        yield from map(each.but, _begun(opened.get(record.event.run), record))
+        if record.kind is RecordKind.OUTCOME:
+            yield from map(each.but, _ended(seen.get(data["intent"]), record))
+
+
+def _begun(begun: Record | None, record: Record) -> Iterator[str]:
+    """Hold an intent, and an end, to the opening of their run."""
+    if record.kind not in {RecordKind.INTENT, RecordKind.CLOSE}:
+        return
+    if begun is None:
+        yield f"{record.kind} without the opening of its run"
+    elif record.kind is RecordKind.INTENT and record.data["digest"] != begun.data["digest"]:
+        yield "an intent of another plan than its run was opened for"
+
+
+def _ended(intent: Record | None, outcome: Record) -> Iterator[str]:
+    """Hold an outcome to its intent. Who approved it, and its name, may be another run's, which finished it."""
+    said = outcome.data
+    if intent is None or intent.kind is not RecordKind.INTENT:
+        yield "an outcome without an intent before it"
+        return
+    other = [name for name in _REPEATED if said[name] != intent.data[name]]
+    if "op" in other:
+        yield "an outcome of another operation than its intent"
+    elif other:
+        yield f"an outcome whose {', '.join(other)} is not that of its intent"
+    if said["action"] != action_of(Action(said["verb"]), Result(said["result"])):
+        yield "its action is not what its result means"

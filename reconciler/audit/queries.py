@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from reconciler.audit.records import Record, RecordKind, stamp
-from reconciler.audit.runs import APPLY
+from reconciler.audit.records import Record, stamp
+from reconciler.audit.schema import APPLY, RecordKind
 from reconciler.plan import DONE, STORED, Action, Result
 
 SLACK: Final = timedelta(seconds=3)
@@ -205,9 +205,9 @@ def _lasts(hold: Record) -> tuple[bool, str]:
 
 
 def _end(hold: Record) -> str | None:
-    """Return when a hold ends by itself, as records write instants; one whose end nobody can read has none."""
-    until = hold.data.get("until")
-    return until if isinstance(until, str) else None
+    """Return when a hold ends by itself, as records write instants; `None`: when somebody releases it."""
+    until: str | None = hold.data["until"]
+    return until
 
 
 def about(records: Iterable[Record], what: str) -> tuple[Record, ...]:
@@ -292,15 +292,8 @@ def _ours(record: Record) -> datetime:
 
 
 def moment(record: Record) -> datetime:
-    """Return when a record's event took effect: the platform's word, ours where that is no instant."""
-    for text in (record.data.get("timestamp"), record.event.ts):
-        try:
-            instant = datetime.fromisoformat(str(text))
-        except ValueError:
-            continue
-        if instant.tzinfo is not None:
-            return instant
-    raise ValueError(f"record {record.id} has no time")
+    """Return when a record's event took effect: the platform's word, ours where there is none."""
+    return datetime.fromisoformat(record.data.get("timestamp") or record.event.ts)
 
 
 COLUMNS: Final = (

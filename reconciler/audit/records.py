@@ -8,11 +8,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
+from reconciler.audit.schema import DEPTH_LIMIT, HASH, HEADER, RecordKind, is_deep, problem_of
 from reconciler.errors import LedgerError, safe
 from reconciler.plan import canonical_json, sha256_of
 
@@ -25,20 +25,11 @@ LINE_LIMIT: Final = 8 * 1024
 TEXT_LIMIT: Final = 500
 """Characters of a reason, a note or a message."""
 
+DEFECTS_LIMIT: Final = 100
+"""Lines of one note that are named as no records: a note of line ends alone would be millions."""
+
 FIRST: Final = "0" * 64
 """`prev` of a run's first record."""
-
-
-class RecordKind(StrEnum):
-    """What a record tells."""
-
-    OPEN = "open"
-    INTENT = "intent"
-    OUTCOME = "outcome"
-    CLOSE = "close"
-    HOLD = "hold"
-    RELEASE = "release"
-    NOTE = "note"
 
 
 _IDENTITY: Final[Mapping[RecordKind, tuple[str, ...]]] = {
@@ -51,31 +42,6 @@ _IDENTITY: Final[Mapping[RecordKind, tuple[str, ...]]] = {
     RecordKind.NOTE: ("run", "text"),
 }
 """What makes an event of a kind the same event, beside kind and tenant."""
-
-_NEEDED: Final[Mapping[RecordKind, Mapping[str, type]]] = {
-    RecordKind.OPEN: {},
-    RecordKind.CLOSE: {},
-    RecordKind.INTENT: {"op": str, "generation": int, "attempt": int, "target": str, "verb": str},
-    RecordKind.OUTCOME: {"intent": str, "result": str},
-    RecordKind.HOLD: {"target": str},
-    RecordKind.RELEASE: {"target": str},
-    RecordKind.NOTE: {"text": str},
-}
-"""What a kind's records are asked for later, and so must say."""
-
-_HEADER: Final = {
-    "v": int,
-    "id": str,
-    "kind": str,
-    "tenant": str,
-    "commit": str,
-    "run": str,
-    "seq": int,
-    "n": int,
-    "prev": str,
-    "h": str,
-    "ts": str,
-}
 
 
 @dataclass(frozen=True)  # no slots: its id is asked for at each step of an append, and kept
@@ -103,6 +69,45 @@ class Event:
             # Two clones may stop the same object while neither knows of the other: both did, and both are told.
             what["run"] = self.run
         return sha256_of({**what, "kind": self.kind, "tenant": self.tenant})
+
+    def header(self) -> dict[str, str]:
+        """Return what every record says of its event, by name."""
+        return {
+            "commit": self.commit,
+            "kind": self.kind.value,
+            "run": self.run,
+            "tenant": self.tenant,
+            "ts": self.ts,
+        }
+
+
+_AGREED: Final[Mapping[RecordKind, tuple[str, ...]]] = {
+    RecordKind.INTENT: (
+        *("op", "generation", "attempt", "object", "target", "verb", "key"),
+        *("before", "after", "body", "base", "first", "parts"),
+    ),
+    RecordKind.OUTCOME: ("intent", "op", "generation", "attempt", "object", "target", "verb"),
+}
+"""What two runs that tell the same event must both say.
+
+A run that finishes what another one began has an intent of its own under the same id: approved by somebody else as part of
+another plan, and with a name of that day. Two runs may both tell how one write ended (a stop that was out of reach, and the
+apply that settled it meanwhile): each tells what it saw.
+"""
+
+
+def differing(known: Event, event: Event) -> tuple[str, ...]:
+    """Return the names of the fields in which two events of the same id must not differ, and do.
+
+    One run tells an event once, at most in two tries: only its time may differ. Of two runs, see `_AGREED`.
+    """
+    old, new = ({**each.data, **each.header()} for each in (known, event))
+    names = _AGREED.get(event.kind) if known.run != event.run and known.kind is event.kind else None
+    return tuple(
+        name
+        for name in (sorted((old.keys() | new.keys()) - {"ts"}) if names is None else names)
+        if old.get(name) != new.get(name)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +137,12 @@ class Record:
         event = self.event
         return {
             **event.data,
-            "commit": event.commit,
+            **event.header(),
             "h": self.h,
             "id": self.id,
-            "kind": event.kind.value,
             "n": self.n,
             "prev": self.prev,
-            "run": event.run,
             "seq": self.seq,
-            "tenant": event.tenant,
-            "ts": event.ts,
             "v": self.v,
         }
 
@@ -185,14 +186,18 @@ def chain(event: Event, last: Record | None, seq: int) -> Record:
     """Return an event as the record after `last` of its run (`None`: the first), the ledger's `seq`-th (from 0).
 
     Raises:
-        LedgerError: its line would be too long.
+        LedgerError: its line would be too long, or nobody could read it again.
     """
     n, prev = (0, FIRST) if last is None else (last.n + 1, last.h)
     bare = Record(event, seq=seq, n=n, prev=prev, h="", id=event.id)
     text = _hashed(bare)
     h = hashlib.sha256(text).hexdigest()
+    what = safe(str(event.data.get("name") or event.kind))
+    if (problem := problem_of({**bare.fields(), "h": h})) is not None or is_deep(event.data):
+        raise LedgerError(
+            f"the audit record of {what} could not be read again: {problem or 'it is too deep'}"
+        )
     if (size := len(text) + len(f'"h":"{h}",\n')) > LINE_LIMIT:
-        what = safe(str(event.data.get("name") or event.kind))
         raise LedgerError(f"the audit record of {what} has {size} bytes; {LINE_LIMIT} are allowed")
     return replace(bare, h=h)
 
@@ -214,26 +219,33 @@ def encode(record: Record) -> bytes:
 
 
 def decode(commit: str, blob: bytes) -> tuple[tuple[Record, ...], tuple[Defect, ...]]:
-    """Return the records of a note, and the lines of it that are none.
+    """Return the records of a note, and the lines of it that are none. After `DEFECTS_LIMIT` of those the rest is not read.
 
     Args:
         commit: the commit that carries the note.
         blob: its bytes.
     """
-    *lines, rest = blob.split(b"\n")
     records: list[Record] = []
     defects: list[Defect] = []
-    for number, line in enumerate(lines, start=1):
+    number = at = 0
+    while (end := blob.find(b"\n", at)) >= 0:
+        line, at, number = blob[at:end], end + 1, number + 1
+        id_ = ""
         try:
-            records.append(_parse(line))
+            fields = _fields(line)
+            id_ = fields["id"] if HASH.holds(fields.get("id")) else ""
+            records.append(_checked(fields, line))
         except (ValueError, RecursionError) as error:
-            defects.append(Defect(commit, number, str(error)))
-    if rest or not lines:
-        defects.append(Defect(commit, len(lines) + 1, "the line is cut: it has no end"))
+            defects.append(Defect(commit, number, str(error), id_))
+        if len(defects) == DEFECTS_LIMIT:
+            defects.append(Defect(commit, number + 1, "from here on nothing was read"))
+            return tuple(records), tuple(defects)
+    if at < len(blob) or not number:
+        defects.append(Defect(commit, number + 1, "the line is cut: it has no end"))
     return tuple(records), tuple(defects)
 
 
-def _parse(line: bytes) -> Record:
+def _fields(line: bytes) -> dict[str, Any]:
     if len(line) >= LINE_LIMIT:
         raise ValueError(f"the line has {len(line)} bytes; at most {LINE_LIMIT - 1} are allowed")
     if b"\0" in line:
@@ -244,25 +256,25 @@ def _parse(line: bytes) -> Record:
         raise ValueError("the line is not JSON") from None
     if not isinstance(fields, dict):
         raise ValueError("the line is not a record")  # noqa: TRY004 - a defect of the file, not of the program
-    _require(fields, {"v": int})
-    if fields["v"] != VERSION:
-        raise ValueError(f"record version {fields['v']}: this program reads version {VERSION}")
-    _require(fields, _HEADER)
-    _require(fields, _NEEDED[RecordKind(fields["kind"])])
+    return fields
+
+
+def _checked(fields: dict[str, Any], line: bytes) -> Record:
+    version = fields.get("v")
+    if type(version) is int and version != VERSION:
+        raise ValueError(f"record version {version}: this program reads version {VERSION}")
+    if (problem := problem_of(fields)) is not None:
+        raise ValueError(problem)
+    if is_deep(fields):
+        raise ValueError(f"the record nests deeper than {DEPTH_LIMIT} levels")
     record = _record(fields)
     if encode(record) != line + b"\n":
         raise ValueError("the line is not in canonical form")
     return record
 
 
-def _require(fields: Mapping[str, Any], types: Mapping[str, type]) -> None:
-    for name, kind in types.items():
-        if type(fields.get(name)) is not kind:
-            raise ValueError(f"the record's {name} is missing or of another type")
-
-
 def _record(fields: dict[str, Any]) -> Record:
-    data = {name: value for name, value in fields.items() if name not in _HEADER}
+    data = {name: value for name, value in fields.items() if name not in HEADER}
     event = Event(
         kind=RecordKind(fields["kind"]),
         tenant=fields["tenant"],

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, TypedDict, Unpack
 
-from reconciler.audit.records import LINE_LIMIT, Event, Record, RecordKind, key, stamp
+from reconciler.audit.records import LINE_LIMIT, Event, Record, key, stamp
+from reconciler.audit.schema import ACTIONS, APPLY, RUN, RecordKind
 from reconciler.dialects.base import ScrubList
 from reconciler.effect import Direction
 from reconciler.errors import LedgerError, safe
@@ -20,14 +20,6 @@ from reconciler.plan import DONE, STORED, Action, Operation, Result, canonical_j
 TEXT_LIMIT: Final = 500
 """Characters of a reason, a note or a message."""
 
-_ACTIONS: Final = {
-    Action.CREATE: "SCHEDULE_DEPLOYED",
-    Action.UPDATE: "SCHEDULE_DEPLOYED",
-    Action.HALT: "SCHEDULE_HALTED",
-    Action.RETIRE: "SCHEDULE_RETIRED",
-    Action.REFRESH: "SCHEDULE_REFRESHED",
-}
-
 MARK: Final = 16
 """Digits of a mark: enough to tell apart what one body holds, few enough for one record."""
 
@@ -36,11 +28,6 @@ TEXT_BYTES: Final = 6 * TEXT_LIMIT + 2
 
 HEADER_BYTES: Final = 1024
 """Bytes of a record that are kept for what every record says."""
-
-APPLY, HALT = "apply", "halt"
-"""What a run is for (`open`)."""
-
-_RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +91,7 @@ class Run:
     judges: bool = True
 
     def __post_init__(self) -> None:
-        if not _RUN.fullmatch(self.id):
+        if not RUN.fullmatch(self.id):
             raise ValueError(f"{self.id!r}: not a run id")
 
     def open(
@@ -210,7 +197,7 @@ class Run:
             "campaign_id": said["target"],
             **audit,
             **_observed(observed),
-            "action": _action(Action(said["verb"]), result),
+            "action": action_of(Action(said["verb"]), result),
             "intent": intent.id,
             "result": result.value,
             "timestamp": observed.get("at") or event.ts,
@@ -363,10 +350,10 @@ def _observed(observed: Observed) -> dict[str, Any]:
     }
 
 
-def _action(verb: Action, result: Result) -> str:
+def action_of(verb: Action, result: Result) -> str:
     """Name what happened to the schedule: an attempt that changed nothing is no deployment."""
     if result in DONE:
-        return _ACTIONS[verb]
+        return ACTIONS[verb]
     if result in STORED:
         return "SCHEDULE_STORED"
     return "SCHEDULE_UNKNOWN" if result is Result.UNKNOWN else "SCHEDULE_UNCHANGED"

@@ -69,7 +69,8 @@ def show(what: str, path: Path, *, tenant: str | None, style: str) -> int:
 def verify(path: Path, *, tenant: str | None, style: str, **witnesses: Any) -> int:
     """Check that every record is as it was written and that none is missing. Exits 1 otherwise.
 
-    Reports which witness there was: the mirror branch, signatures, or --expect-head.
+    Reports which witness there was: the mirror branch, signatures, or --expect-head. If a record is bad, names the ledger commit that the first
+    bad line is from, and what to do.
 
     Example: reconcile audit verify schedules/acme
     """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from reconciler.audit import Defect, Event, Record, chain, decode, encode
-from reconciler.errors import LedgerError
+from reconciler.audit import Defect, Event, Record, chain, decode, differing, encode
+from reconciler.errors import LedgerError, safe
 from reconciler.git import Git
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
 
@@ -34,6 +35,13 @@ class Page:
     defects: tuple[Defect, ...] = ()
     written: bytes | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """The line of each record, from 1: lines that are no records count, too."""
+        bad = {each.line for each in self.defects}
+        good = (line for line in itertools.count(1) if line not in bad)
+        return tuple(itertools.islice(good, len(self.records)))
+
 
 class Book:
     """What a ledger says at `head`.
@@ -57,16 +65,36 @@ class Book:
         self.tips = {record.event.run: record for record in self.records}
 
     def added(self, events: Iterable[Event]) -> tuple[Record, ...]:
-        """Return records for the events that are not here yet, each in its place."""
+        """Return records for the events that are not here yet, each in its place.
+
+        Raises:
+            LedgerError: a record here has the id of an event and says something else.
+        """
         made: dict[str, Record] = {}
         tips = dict(self.tips)
         seq = self.records[-1].seq + 1 if self.records else 0
         for event in events:
-            if event.id in self.by_id or event.id in made:
+            if (known := self.by_id.get(event.id) or made.get(event.id)) is not None:
+                self._require_same(known, event)
                 continue
             record = chain(event, tips.get(event.run), seq + len(made))
             made[record.id] = tips[event.run] = record
         return tuple(made.values())
+
+    def _require_same(self, known: Record, event: Event) -> None:
+        if names := differing(known.event, event):
+            raise LedgerError(
+                f"{self._place(known)} is the {event.kind} of {safe(str(event.data.get('name') or event.run))} in other words"
+                f" ({', '.join(names)}): somebody else than this program wrote it, or edited it. See: reconcile audit verify"
+            )
+
+    def _place(self, known: Record) -> Defect:
+        """Return where a record stands, to be named."""
+        for commit, page in self.pages.items():
+            if known in page.records:
+                line = page.lines[page.records.index(known)]
+                return Defect(commit, line, "the record", known.id)
+        return Defect(known.event.commit, 0, "the record", known.id)
 
 
 def _seq(record: Record) -> int:

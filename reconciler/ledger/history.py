@@ -16,6 +16,14 @@ from reconciler.ledger.notes import NOTE_LIMIT, Notes
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The ledger commit that wrote something, and the one before it (`None`: it is the first)."""
+
+    commit: str
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What `verify` found.
 
@@ -26,6 +34,7 @@ class Verdict:
         open_intents: writes whose fate the ledger does not tell. Not a defect: the next apply settles them.
         witnesses: what would have shown a rollback or a whole rewrite.
         remarks: sentences about ledger commits without a signature that are no defect.
+        origin: where the first bad line came from.
     """
 
     head: str | None
@@ -36,6 +45,7 @@ class Verdict:
     open_intents: tuple[Record, ...]
     witnesses: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     def __str__(self) -> str:
         if self.defects:
@@ -93,7 +103,11 @@ def verify(
     signed = None if signers is None else _signed(subject, commits, signers)
     defects = [
         *sorted(defect for page in book.pages.values() for defect in page.defects),
-        *audit.verify(pages, tenant=subject.tenant),
+        *audit.verify(
+            pages,
+            tenant=subject.tenant,
+            lines={commit: page.lines for commit, page in book.pages.items() if page.defects},
+        ),
         *_history(subject, commits, signed.rejected if signed else frozenset()),
     ]
     known = {each.id for each in commits}
@@ -120,6 +134,7 @@ def verify(
         open_intents=audit.open_intents(book.records),
         witnesses=tuple(witnesses),
         remarks=signed.remarks if signed else (),
+        origin=_origin(subject, commits, defects),
     )
 
 
@@ -166,6 +181,33 @@ def _signed(subject: Subject, commits: Sequence[_Commit], signers: bytes) -> _Si
         elif anchor is not None or not good:
             missing += ids
     return _Signed(tuple(missing), frozenset(rejected), tuple(remarks))
+
+
+def _origin(
+    subject: Subject, commits: Sequence[_Commit], defects: Sequence[Defect]
+) -> Origin | None:
+    """Return the ledger commit that made the first bad line what it is; `None` where no line is bad."""
+    first = next((each for each in defects if each.commit and each.line), None)
+    if first is None:
+        return None
+    found, said = None, b""
+    history = subject.notes.changes([each.tree for each in commits])
+    for at, changes in enumerate(history):
+        _, blob = changes.get(first.commit, (None, None))
+        if blob is None:
+            continue
+        line = _line(subject.git.read_blob(blob, limit=NOTE_LIMIT), first.line)
+        if line != said:
+            found, said = Origin(commits[at].id, commits[at - 1].id if at else None), line
+    return found
+
+
+def _line(data: bytes, number: int) -> bytes:
+    """Return a line (from 1) with its end; nothing where there is none."""
+    at = 0
+    for _ in range(number - 1):
+        at = data.find(b"\n", at) + 1 or len(data)
+    return data[at : data.find(b"\n", at) + 1 or len(data)]
 
 
 def _commits(git: Git, head: str | None) -> list[_Commit]:

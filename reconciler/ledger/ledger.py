@@ -354,7 +354,7 @@ class Ledger(Reader):
             return self._standing(heads.lock)
 
     def _standing(self, commit: str | None) -> Lock | None:
-        return None if commit is None else locks.written(self._git.read(commit)[commit])
+        return None if commit is None else locks.read(self._git, commit)
 
     def _notice(self) -> None:
         """After a move of unknown fate: the lock is at our last beat, at our next one, or no longer ours."""

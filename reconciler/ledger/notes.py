@@ -116,7 +116,10 @@ class Notes:
                     f"object {each} is a {stat.type} of {stat.size} bytes where the ledger needs a tree of at most {TREE_LIMIT}"
                 )
         for each, raw in self._git.read(*wanted).items():
-            self._trees[each] = dict(_parse(raw, len(each) // 2))
+            try:
+                self._trees[each] = dict(_parse(raw, len(each) // 2))
+            except ValueError as error:
+                raise LedgerError(f"object {each} is a broken tree: {error}") from None
 
     def changes(self, trees: Sequence[str]) -> list[dict[str, Change]]:
         """Return, for each tree, old and new blob of the commits whose notes differ from the tree before it (from none, the first)."""
@@ -160,13 +163,19 @@ def _admit(found: dict[str, Note], commit: str, note: Note, mode: str) -> None:
 
 
 def _parse(raw: bytes, id_bytes: int) -> Iterator[tuple[str, Entry]]:
-    """Split a tree object: mode, space, name, NUL, id as bytes."""
+    """Split a tree object: mode, space, name, NUL, id as bytes.
+
+    Raises:
+        ValueError: it is cut.
+    """
     at = 0
     seen: set[str] = set()
     while at < len(raw):
         nul = raw.index(b"\0", at)
         mode, _, name = raw[at:nul].decode("utf-8", "surrogateescape").partition(" ")
         at = nul + 1 + id_bytes
+        if at > len(raw):
+            raise ValueError("it ends within an entry")
         if name in seen:
             raise LedgerError(f"the ledger's tree names {name!r} twice")
         seen.add(name)

@@ -24,10 +24,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.audit import Applied, Event, Record, Run, applied, marks, may_be_sent
+from reconciler.audit import (
+    Applied,
+    Defect,
+    Event,
+    Record,
+    Run,
+    applied,
+    differing,
+    marks,
+    may_be_sent,
+)
 from reconciler.dialects.base import Live
 from reconciler.dialects.kinds import Kind
-from reconciler.errors import Refused, UnknownObject
+from reconciler.errors import LedgerError, Refused, UnknownObject
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.models import Body
@@ -87,7 +97,7 @@ async def _left(
     except UnknownObject:
         return Left(intent, Result.UNKNOWN, None)
     fate = _fate(session, intent, live)
-    kind = session.dialect.KINDS[intent.data["object"]]
+    kind = _kind_of(session, intent)
     if fate is None and intent.data["verb"] != Action.HALT and _put_back(last, live, kind):
         fate = Result.UNKNOWN
     creates = intent.data["verb"] == Action.CREATE
@@ -96,8 +106,23 @@ async def _left(
     return Left(intent, fate, live)
 
 
+def _kind_of(session: Session, intent: Record) -> Kind:
+    """Return the kind of an intent's object.
+
+    Raises:
+        LedgerError: the tenant's platform has no such objects.
+    """
+    kind = session.dialect.KINDS.get(intent.data["object"])
+    if kind is None:
+        problem = f"it is about a {intent.data['object']}, which a tenant of this `api` has not"
+        raise LedgerError(
+            f"{Defect(intent.event.commit, 0, problem, intent.id)}: if nobody changed `api` in tenant.yaml, somebody else than this program wrote it. See: reconcile audit verify"
+        )
+    return kind
+
+
 def _fate(session: Session, intent: Record, live: Live) -> Result | None:
-    kind = session.dialect.KINDS[intent.data["object"]]
+    kind = _kind_of(session, intent)
     stored = None if live.stored is None else sha256_of(kind.canonical(live.stored))
     if intent.data["verb"] == Action.HALT and not kind.is_silent(live):
         removed = live.stored is None and not live.settled
@@ -147,32 +172,36 @@ def told(session: Session, lefts: Iterable[Left], run: Run) -> tuple[Event, ...]
 
 
 def dropped(
-    session: Session, ledger: Ledger, lefts: Iterable[Left], plan: Plan, run: Run
+    session: Session, ledger: Ledger, lefts: Sequence[Left], plan: Plan, run: Run
 ) -> tuple[Event, ...]:
     """Return the outcomes of what had not been written and this run does not send again under its own key.
 
-    A further attempt is such, too: that its first one ended began another generation, so this run's key is another one.
+    A further attempt is such, too: that its first one ended began another generation, so this run's key is another one. And so
+    is what this run would tell in other words: what was applied last became another thing meanwhile.
     """
-    generations = ledger.generations()
+    if not lefts:
+        return ()
+    generations, atomic = ledger.generations(), session.dialect.CAPABILITIES.atomic_writes
     again = {
-        (run.commit, operation.hash, generations[run.commit, operation.hash], 0)
+        event.id: event
         for operation in plan.executable
+        for number in [generations[run.commit, operation.hash]]
+        for event in [run.intent(operation, digest=plan.digest, generation=number, atomic=atomic)]
     }
     return tuple(
         _outcome(session, left, Result.NOT_STARTED, run)
         for left in lefts
-        if left.result is None and _identity(left.intent) not in again
+        if left.result is None and not _is_same(left.intent, again.get(left.intent.id))
     )
 
 
-def _identity(intent: Record) -> tuple[str, str, int, int]:
-    data = intent.data
-    return intent.event.commit, data["op"], data["generation"], data["attempt"]
+def _is_same(intent: Record, event: Event | None) -> bool:
+    return event is not None and not differing(intent.event, event)
 
 
 def _outcome(session: Session, left: Left, result: Result, run: Run) -> Event:
     data = left.intent.data
-    kind = session.dialect.KINDS[data["object"]]
+    kind = _kind_of(session, left.intent)
     return run.outcome(
         left.intent,
         result,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from reconciler.audit import Record
 from reconciler.ledger import Verdict
@@ -46,6 +46,7 @@ def report(tenant: str, found: Verdict, kept_by: str) -> Report:
                 for d in found.defects
             ],
             "open_intents": [record.fields() for record in found.open_intents],
+            "first_bad_line_from": found.origin.commit if found.origin else None,
         },
     )
 
@@ -68,14 +69,30 @@ def _open_row(record: Record) -> Row:
     return Row((*cells, record.event.run), Tone.WARN)
 
 
+def _restoring(found: Verdict) -> Iterator[str]:
+    """Yield what to do about a ledger that is damaged. Nothing here names a commit as good: this ledger cannot tell."""
+    if any(each.line for each in found.defects):
+        yield "until it is restored, plan, apply and release stop here with exit 1; halt stops what dials all the same, and says that it could not record it"
+    if found.origin is not None:
+        before = found.origin.before
+        yield (
+            f"the first bad line is from ledger commit {found.origin.commit}, before which the ledger was "
+            f"{before or 'empty'}: find out who pushed it. The forge's log of pushes tells; the author in the commit proves nothing"
+        )
+    yield (
+        f"keep this ledger for those who investigate: git update-ref refs/reconcile/damaged {found.head}. Whoever may move its ref, and its "
+        "mirror branch, restores the last commit that a second source confirms: a head that was noted down (`audit verify --expect-head`), "
+        "`refs/reconcile/seen/` of a clone that has not fetched since, or the mirror branch where nobody but CI may push. Then each clone forgets "
+        "what it saw: git update-ref -d refs/reconcile/seen/TENANT"
+    )
+
+
 def _advice(found: Verdict) -> tuple[str, ...]:
     notes = []
     if found.open_intents:
         notes.append("what is open is no defect: the next apply reads back what became of it")
     if found.defects:
-        notes.append(
-            "keep this ledger as it is, and compare it with another clone's or with the mirror branch: what it was before stands there"
-        )
+        notes += _restoring(found)
     elif found.head is not None and not found.witnesses:
         notes.append(
             "whether all of them were rolled back or rewritten together cannot be told: that takes a mirror branch, signatures, or a head that was noted down"
