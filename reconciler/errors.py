@@ -39,7 +39,7 @@ class ExitCode(IntEnum):
     Nothing."""
 
     ERROR = 1
-    """An error, or you declined the plan. Nothing was written. `audit verify`: the records do not verify.
+    """An error, or you declined the plan. Nothing was written. `audit verify`: the records do not verify. `plan`: the report does not fit.
 
     Read the message. It names the cause and the next step."""
 

@@ -611,14 +611,18 @@ def test_ci_tells_who_acted_and_who_approved_and_neither_is_taken_for_the_other(
     live: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTOR", "the-merger")
-    assert live.run("apply", "--yes", PATH, "spring-renewals") == 0, live.out + live.err
     monkeypatch.setenv("RECONCILE_APPROVER", "the-lead")
+    assert live.run("apply", "--yes", PATH, "spring-renewals") == 0, live.out + live.err
+    assert live.run("plan", "--format", "json", PATH, "appointment-reminders") == 0
+    digest = json.loads(live.out)["digest"]
     monkeypatch.setenv("RECONCILE_PULL_REQUEST", "42")
     monkeypatch.setenv("RECONCILE_REVIEWED_HEAD", "a" * 40)
-    assert live.run("apply", "--yes", PATH, "appointment-reminders") == 0, live.out + live.err
+    expect = ("--expect", digest)
+    assert live.run("apply", *expect, PATH, "appointment-reminders") == 0, live.out + live.err
     first, second = live.rows()[-2:]
     told = ("actor", "approver", "pull_request", "reviewed_head")
-    assert [first[name] for name in told] == ["the-merger", "", "", ""]
+    assert [first[name] for name in told] == ["the-merger", "", "", ""], "nobody approved that"
+    assert second["digest"] == digest
     assert [second[name] for name in told] == ["the-merger", "the-lead", "42", "a" * 40]
 
 

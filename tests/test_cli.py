@@ -428,6 +428,25 @@ def test_only_what_was_approved_runs(desk: Desk, server: sandbox.World) -> None:
     assert (server.executed("1003"), server.executed()) == (1, 1)
 
 
+def test_what_was_blocked_when_it_was_approved_does_not_run_once_nothing_blocks_it(
+    desk: Desk, server: sandbox.World
+) -> None:
+    """The narrowing that was approved beside it does."""
+    for each in server.list_page(1, 100)[0]:
+        server.put_list(each["id"], campaign_ids=each["campaign_ids"], status="INACTIVE")
+    names = ("schedules/sandbox", "spring-renewals", "warranty-reminders")
+    assert desk.run("plan", *names, "--out", "plan.json") == 5
+    digest = json.loads(Path("plan.json").read_text(encoding="ascii"))["digest"]
+    for each in server.list_page(1, 100)[0]:
+        server.put_list(each["id"], campaign_ids=each["campaign_ids"], status="ACTIVE")
+    assert desk.run("apply", "--expect", digest, *names) == 4
+    assert f"and {digest} was approved; nothing was written" in desk.out
+    assert server.executed() == 0
+    assert desk.run("apply", "--approved", "plan.json", "--expect", digest, *names) == 4
+    assert "not approved: spring-renewals was blocked or held" in desk.out
+    assert (server.executed("1001"), server.executed("1003")) == (0, 1)
+
+
 def test_a_folder_that_differs_from_head_is_refused(desk: Desk) -> None:
     desk.edit("dial_rate: 2.0", "dial_rate: 2.5")
     assert "spring-renewals.yaml" in desk.says(5, "apply", "--yes", "schedules/sandbox")

@@ -1,9 +1,12 @@
 """Limits of one apply: they hold in small tenants, and deleting or inventing manifests moves none of them."""
 
+import json
+
 import pytest
 
 from reconciler import sandbox
 from tests import test_judge
+from tests.test_cli import git
 from tests.test_judge import PATH, Office
 
 world, office = test_judge.world, test_judge.office
@@ -37,6 +40,39 @@ def test_deleting_manifests_does_not_switch_the_limits_off(
 def test_inventing_tombstones_raises_no_limit(office: Office, world: sandbox.World) -> None:
     before = world.executed()
     tombstones(office, *range(5001, 5011))
+    office.slow_down(4)
+    office.commit()
+    assert "4 of 10 objects would be changed" in office.says(5, "apply", "--yes", PATH)
+    assert world.executed() == before
+
+
+def test_deleting_what_was_never_recorded_does_not_either(
+    office: Office, world: sandbox.World
+) -> None:
+    """The records hold one of ten objects; the others count because manifests named them before the change."""
+    for ref in git(office.folder, "for-each-ref", "--format=%(refname)", "refs/notes").split():
+        git(office.folder, "update-ref", "-d", ref)
+    assert office.apply("m01") == 0
+    before = world.executed()
+    delete(office, 6, 7, 8, 9, 10)
+    office.slow_down(4)
+    office.commit()
+    assert "4 of 10 objects would be changed" in office.says(5, "apply", "--yes", PATH)
+    assert world.executed() == before
+
+
+def test_taking_over_what_others_manage_raises_no_limit(
+    office: Office, world: sandbox.World
+) -> None:
+    """Live campaigns that the same change names for the first time are none that it may be measured by."""
+    before = world.executed()
+    text = (office.tenant / "m01.yaml").read_text(encoding="utf-8")
+    body = json.loads(str(world.campaign("1001")["schedule"]))
+    for number in range(11, 31):
+        key = f"10{number}"
+        world.put_campaign(key, schedule={**body, "campaign_id": key})
+        more = text.replace("m01", f"m{number}").replace('"1001"', f'"{key}"')
+        (office.tenant / f"m{number}.yaml").write_text(more, encoding="utf-8")
     office.slow_down(4)
     office.commit()
     assert "4 of 10 objects would be changed" in office.says(5, "apply", "--yes", PATH)

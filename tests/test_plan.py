@@ -20,6 +20,7 @@ from reconciler.plan import (
     Approval,
     Base,
     Cut,
+    Judge,
     approval_from,
     approved,
     beyond,
@@ -53,8 +54,9 @@ from tests.factories import (
 GOLDEN_LIVE = "0f03ba188383050974d3c252312e0f79f7967428b3057c5b7f3a9387217784e2"
 GOLDEN_SILENT = "42ea7387ea97f89e227a2805430723d527ddfb987416c5a2e81e6ee80c4e9289"
 GOLDEN_OPERATION = "6aeff8efdbd9e565fd5380bd8b23064c438408442cf31852738cd5596ea6a1e7"
-GOLDEN_EMPTY = "62cd51870c314c259d55108ca6e1e2db9135ce9c0dc14a1ba106e3a4e5dd6d5a"
-GOLDEN_PLAN = "a5e6a2c776282b4495ee0189b5792a05aa3f9d1f31330f9e72ba60c0c5664e22"
+GOLDEN_EMPTY = "e5e163409e384f5068fc46757f1b623402559c67591bf818c6fef805c3c3ab13"
+GOLDEN_PLAN = "593c64e9fc8a96ecf1128573d4258dcb3e11e9c3f6768b317a29ed543b348ff7"
+GOLDEN_BLOCKED = "3f25b08173ccf1dbc6be791ad6580f4fe37480262692558f89db8993fe06b4e1"
 
 
 def planned(desired, objects=(), **parts):
@@ -348,7 +350,8 @@ def test_a_plan_may_be_restricted_to_some_objects():
     assert [operation.key for operation in cut.operations] == ["1"]
     assert cut.unchanged == ("2",)
     assert [finding.key for finding in cut.findings] == ["1", ""]
-    assert cut.digest == planned([make_desired("1")], [make_silent("1")]).digest
+    alone = planned([make_desired("1")], [make_silent("1")], findings=[make_finding("1")])
+    assert cut.digest == alone.digest
     assert only(plan, {"1", "2", "3"}) == plan
 
 
@@ -383,6 +386,8 @@ def test_the_digest_of_a_plan_is_this_one():
         ).digest
         == GOLDEN_PLAN
     )
+    blocked = make_operation("1002", action=Action.RETIRE, desired=None, blocked=("identity",))
+    assert make_plan([make_operation("1001"), blocked]).digest == GOLDEN_BLOCKED
 
 
 @pytest.mark.parametrize(
@@ -440,7 +445,6 @@ def test_findings_commit_place_time_and_skew_are_outside_the_digest():
                 place=Place("elsewhere.yaml", 7, 7),
                 direction=Direction.LOOSEN,
                 fields=(FieldChange("dial_rate", 1, 2),),
-                blocked=("tenant-limits",),
                 live=None,
                 audit={"dial_rate": 1},
             )
@@ -493,6 +497,16 @@ def test_what_is_held_is_not_named_by_the_digest():
     assert make_plan([make_operation("1"), held]).digest == make_plan([make_operation("1")]).digest
 
 
+def test_what_is_blocked_has_another_digest_than_what_would_run():
+    """Else the digest of a plan that was approved while something was blocked would cover it later."""
+    first, second = make_operation("1"), make_operation("2")
+    blocked = replace(second, blocked=("dnc-list",))
+    digests = [make_plan(some).digest for some in ((first,), (first, second), (first, blocked))]
+    assert len(set(digests)) == 3
+    other_rule = replace(second, blocked=("calling-windows", "dnc-list"))
+    assert make_plan([first, other_rule]).digest == digests[2]
+
+
 @given(st.lists(st.text("0123456789abcdef", min_size=4, max_size=4), max_size=4))
 def test_a_digest_is_of_the_hashes_in_any_order(hashes):
     assert digest_of(make_origin(), hashes) == digest_of(make_origin(), reversed(hashes))
@@ -505,6 +519,7 @@ SAVED = make_plan(
         make_operation("1001"),
         make_operation("1002", action=Action.RETIRE, desired=None),
         make_operation("1003", action=Action.HELD, blocked=("narrowed by hand",)),
+        make_operation("1005", blocked=("dnc-list",)),
     ],
     findings=(make_finding(place=Place("x.yaml", 1, 2)), make_finding("")),
     unchanged=("1004",),
@@ -521,7 +536,7 @@ def test_an_approval_of_a_saved_plan_names_its_operations(world):
     plan = planned(*world)
     approval = approval_from(through_a_file(plan))
     assert approval.digest == plan.digest
-    assert approval.operations == {op.hash: (op.key, op.desired) for op in plan.operations}
+    assert approval.operations == {op.hash: (op.key, op.desired) for op in plan.executable}
     assert approval.origin == make_origin()
 
 
@@ -530,11 +545,27 @@ def test_what_is_held_is_not_approved_by_approving_the_plan():
     assert {key for key, _ in approval.operations.values()} == {"1001", "1002"}
 
 
+def test_what_is_blocked_is_not_approved_by_approving_the_plan():
+    for approval in (approval_from(through_a_file(SAVED)), approved(SAVED)):
+        assert [key for key, _ in approval.operations.values()] == ["1001", "1002"]
+        assert approval.left == {SAVED.operations[2].hash, SAVED.operations[3].hash}
+
+
+@pytest.mark.parametrize("value", [[], {}, None, "", 0, "dnc-list"])
+def test_a_saved_plan_in_which_nothing_blocks_an_operation_any_more_is_refused(value):
+    saved = through_a_file(SAVED)
+    saved["operations"][3]["blocked"] = value
+    with pytest.raises(ValueError, match=r"edited|part of one"):
+        approval_from(saved)
+
+
 def test_a_saved_plan_holds_all_that_a_reviewer_was_shown():
     saved = through_a_file(SAVED)
     assert saved["tenant"] == "acme"
     assert saved["at"] == "2027-01-12T14:00:00+00:00"
-    assert [entry["action"] for entry in saved["operations"]] == ["update", "retire", "held"]
+    assert [entry["action"] for entry in saved["operations"]] == [
+        *("update", "retire", "held", "update"),
+    ]
     assert saved["operations"][0]["hash"] == GOLDEN_OPERATION
     assert [finding["place"] for finding in saved["findings"]] == ["x.yaml:1:2", None]
     assert saved["unchanged"] == ["1004"]
@@ -549,8 +580,8 @@ BOUND = [
     ("format_version",),
     *(
         ("operations", n, name)
-        for n in (0, 1)
-        for name in ("kind", "key", "action", "desired", "live_hash", "hash")
+        for n in (0, 1, 3)
+        for name in ("kind", "key", "action", "desired", "live_hash", "hash", "blocked")
     ),
     ("operations", 0, "desired", "dial_rate"),
     ("operations", 0, "desired", "compliance_windows", 0, "end_hour"),
@@ -604,7 +635,7 @@ def test_what_is_beside_the_digest_does_not_change_what_is_approved(name):
 
 @pytest.mark.parametrize(
     "saved",
-    [[], None, "plan", 7, {}, {"format_version": 2}, {"format_version": 1, "operations": [7]}],
+    [[], None, "plan", 7, {}, {"format_version": 1}, {"format_version": 2, "operations": [7]}],
 )
 def test_what_is_no_plan_is_refused_as_such(saved):
     with pytest.raises(ValueError, match=r"no plan|format_version"):
@@ -615,7 +646,9 @@ def test_what_is_no_plan_is_refused_as_such(saved):
 
 TIGHTER, WIDER = make_operation("1"), make_operation("2", direction=Direction.LOOSEN)
 BLOCKED = make_operation("3", blocked=("tenant-limits",))
+FREED = replace(BLOCKED, blocked=())
 NOW_PLANNED = make_plan([TIGHTER, WIDER, BLOCKED], unchanged=("4",))
+APPROVALS = {"by-yes": approved, "by-file": lambda plan: approval_from(through_a_file(plan))}
 
 
 def test_without_an_approval_all_that_nothing_stands_in_the_way_of_runs():
@@ -632,9 +665,10 @@ def test_what_was_approved_and_still_derives_runs(saved):
 
 def test_a_digest_approves_its_plan_and_no_other():
     assert hold_against(NOW_PLANNED, Approval(NOW_PLANNED.digest)).run == (TIGHTER, WIDER)
-    moved = hold_against(make_plan([TIGHTER]), Approval(NOW_PLANNED.digest))
-    assert (moved.run, moved.stale) == ((), ("1",))
-    assert hold_against(make_plan(), Approval(NOW_PLANNED.digest)).stale
+    for now in (make_plan([TIGHTER]), make_plan(), make_plan([TIGHTER, WIDER, FREED])):
+        cut = hold_against(now, Approval(NOW_PLANNED.digest))
+        assert cut == Cut((), other=NOW_PLANNED.digest)
+        assert cut.is_stale
 
 
 def test_what_moved_since_is_stale_and_the_rest_runs():
@@ -662,6 +696,130 @@ def test_what_is_stale_and_would_widen_keeps_nothing_else_waiting():
 def test_what_nobody_approved_does_not_run_and_is_named():
     cut = hold_against(NOW_PLANNED, approved(make_plan([TIGHTER])))
     assert cut == Cut((TIGHTER,), strange=("campaign-2",))
+
+
+@pytest.mark.parametrize("by", APPROVALS)
+def test_what_was_blocked_when_it_was_approved_does_not_run_once_nothing_blocks_it(by):
+    """A waiver was merged meanwhile, or a list became ACTIVE."""
+    cut = hold_against(make_plan([TIGHTER, WIDER, FREED]), APPROVALS[by](NOW_PLANNED))
+    assert cut == Cut((TIGHTER, WIDER), freed=("campaign-3",))
+    assert cut.is_stale
+    assert not hold_against(NOW_PLANNED, APPROVALS[by](NOW_PLANNED)).is_stale, "still blocked"
+
+
+@pytest.mark.parametrize("by", APPROVALS)
+def test_what_was_held_when_it_was_approved_does_not_run_because_of_revert(by):
+    """The row was shown as held; `--revert` makes the same operation executable."""
+    held = replace(
+        WIDER, action=Action.HELD, would=Action.UPDATE, reverts=True, blocked=("narrowed",)
+    )
+    reverted = replace(WIDER, reverts=True)
+    assert held.hash == reverted.hash
+    cut = hold_against(make_plan([TIGHTER, reverted]), APPROVALS[by](make_plan([TIGHTER, held])))
+    assert cut == Cut((TIGHTER,), freed=("campaign-2",))
+
+
+@pytest.mark.parametrize("by", APPROVALS)
+def test_what_was_approved_and_is_blocked_now_does_not_run_and_is_not_stale(by):
+    was = make_plan([TIGHTER, WIDER, FREED])
+    cut = hold_against(NOW_PLANNED, APPROVALS[by](was))
+    assert (cut.run, cut.is_stale) == ((TIGHTER, WIDER), False)
+
+
+def test_a_refresh_runs_only_for_what_was_approved():
+    """What an earlier run stored is finished under the same approval, what anybody else stored is not."""
+    stored = {"action": Action.REFRESH, "direction": Direction.LOOSEN}
+    ours = make_operation("1", live=TIGHTER.desired, **stored)
+    others = make_operation("6", live=make_operation("6").desired, **stored)
+    another_body = make_operation("1", desired=make_body(), live=make_body(), **stored)
+    unblocked = make_operation("3", live=BLOCKED.desired, **stored)
+    approval = approved(NOW_PLANNED)
+    assert hold_against(make_plan([ours, WIDER]), approval).run == (ours, WIDER)
+    for refresh in (others, another_body, unblocked):
+        assert refresh not in hold_against(make_plan([refresh, WIDER]), approval).run
+
+
+def test_a_removal_is_finished_only_where_it_was_approved():
+    finishing = make_operation("9", action=Action.RETIRE, desired=None, live=None)
+    asked = make_operation("9", action=Action.RETIRE, desired=None)
+    assert hold_against(make_plan([finishing]), approved(make_plan([asked]))).run == (finishing,)
+    for other in (TIGHTER, replace(asked, blocked=("identity",))):
+        cut = hold_against(make_plan([finishing]), approved(make_plan([other])))
+        assert (cut.run, cut.is_stale) == ((), True)
+
+
+_bodies = st.sampled_from([make_body(campaign_id="1", dial_rate=rate) for rate in (20.0, 30.0)])
+_steps = st.builds(
+    make_operation,
+    key=st.sampled_from(["1", "2", "3"]),
+    action=st.sampled_from([Action.CREATE, Action.UPDATE, Action.RETIRE, Action.REFRESH]),
+    desired=st.none() | _bodies,
+    live=st.none() | _bodies,
+    live_hash=st.sampled_from(["0" * 64, "1" * 64]),
+    direction=st.sampled_from(list(Direction)),
+    reverts=st.booleans(),
+    blocked=st.sampled_from([(), (), ("dnc-list",)]),
+)
+_held = st.builds(
+    lambda step: replace(
+        step,
+        action=Action.HELD,
+        would=step.action,
+        reverts=True,
+        blocked=("narrowed", *step.blocked),
+    ),
+    _steps,
+)
+_lists = st.lists(st.one_of(_steps, _steps, _held), max_size=4, unique_by=lambda each: each.hash)
+
+
+@st.composite
+def _pairs(draw):
+    """Return a plan that was shown and one that derives now: some of the same operations, blocked or not, and others."""
+    shown = draw(_lists)
+    kept = [
+        replace(each, blocked=draw(st.sampled_from([(), ("dnc-list",)])))
+        for each in shown
+        if each.action is not Action.HELD and draw(st.integers(0, 3))
+    ]
+    more = {each.hash: each for each in (*draw(_lists), *kept)}
+    return make_plan(shown), make_plan(more.values())
+
+
+def _content(operation):
+    """Return what an approval binds of an operation."""
+    return (
+        *(operation.kind, operation.key, operation.action, operation.desired),
+        *(operation.live_hash, operation.reverts),
+    )
+
+
+@given(_pairs(), st.sampled_from(sorted(APPROVALS)), st.booleans())
+def test_nothing_runs_that_was_not_executable_when_it_was_approved(pair, by, tighten_only):
+    """Or it finishes what was: the same body, stored already and not active; the removal of what is gone already."""
+    shown, now = pair
+    covered = [_content(each) for each in shown.executable]
+    bodies = [(each.key, each.desired) for each in shown.executable]
+    for each in hold_against(now, APPROVALS[by](shown), tighten_only=tighten_only).run:
+        finishes = each.action is Action.REFRESH or (
+            each.action is Action.RETIRE and each.live is None
+        )
+        assert _content(each) in covered or (finishes and (each.key, each.desired) in bodies)
+        assert each.executable
+
+
+@given(_pairs())
+def test_a_digest_alone_runs_all_that_was_executable_when_it_was_approved_or_nothing(pair):
+    shown, now = pair
+    same = make_plan(shown.operations, at=NOW + timedelta(days=1))
+    assert hold_against(same, Approval(shown.digest)).run == shown.executable
+    run = hold_against(now, Approval(shown.digest)).run
+    wanted = sorted(each.hash for each in shown.executable)
+    assert sorted(each.hash for each in run) in ([], wanted)
+    if run:
+        assert {each.hash for each in now.operations if each.refused} == {
+            each.hash for each in shown.operations if each.refused
+        }
 
 
 def test_what_was_approved_and_is_done_already_is_not_stale():
@@ -755,6 +913,42 @@ def test_what_was_applied_or_is_live_counts_and_what_the_manifests_add_does_not(
     assert plan.total == 3
     assert only(plan, {"1"}).total == 3
     assert planned(desired, lives).total == 2
+
+
+def test_what_an_emergency_stop_ended_still_counts():
+    """Else a stop of all but a few would make the tenant a small one, in which any number may be narrowed."""
+    stopped = Base(None, Direction.TIGHTEN, None, (make_body(), make_body()))
+    foreign = Base(make_body(), Direction.TIGHTEN, None, (None, make_body()))
+    assert planned([make_desired("1")], base={"1": stopped, "2": stopped, "3": foreign}).total == 2
+
+
+_FILES = ("a.yaml", "b.yaml", "c.yaml", "d.yaml")
+_folders = st.dictionaries(
+    st.sampled_from(_FILES),
+    st.tuples(st.sampled_from(KEYS), st.sampled_from([make_desired, make_retired])),
+).filter(lambda files: len({key for key, _ in files.values()}) == len(files))
+
+
+@given(
+    _folders,
+    _folders,
+    st.dictionaries(st.sampled_from(KEYS), lives),
+    st.dictionaries(st.sampled_from(KEYS), st.sampled_from([Base(make_body()), Base(None)])),
+)
+def test_no_change_of_manifests_moves_what_limits_count(before, after, objects, base):
+    """Tombstones and creates of what is not there, live objects taken over, manifests that are deleted or point elsewhere."""
+
+    def total(files, judge):
+        desired = [
+            make(key)._replace(place=Place(file, 1, 1)) for file, (key, make) in files.items()
+        ]
+        live = [make(key) for key, make in objects.items()]
+        return planned(desired, live, base=base, judge=judge).total
+
+    changed = {file for file in _FILES if before.get(file) != after.get(file)}
+    claimed = {before[file][0] for file in changed if file in before}
+    judge = Judge(changed=frozenset(changed), claimed=frozenset(claimed))
+    assert total(after, judge) == total(before, Judge())
 
 
 def test_a_hash_that_was_asked_for_is_not_taken_along_to_another_operation() -> None:

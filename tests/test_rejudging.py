@@ -153,6 +153,24 @@ def test_the_rules_go_by_the_platforms_clock_of_that_moment(
     assert rate(applied) == 2.4
 
 
+def test_a_waiver_that_ran_out_by_then_keeps_it_from_becoming_active(
+    desk: Desk, server: sandbox.World
+) -> None:
+    server.configure(activation_s=0, requests_per_second=0)
+    lists(server, "INACTIVE")
+    waiver = f"{{rule: dnc-list, name: {NAME}, reason: pilot, until: 2027-03-01}}"
+    desk.edit("  api: campaigns", f"  api: campaigns\n  waivers: [{waiver}]", "tenant.yaml")
+    commit(desk.folder)
+    assert apply(desk).exit_code == 0
+    desk.edit("dial_rate: 2.4", "dial_rate: 2.9", f"{NAME}.yaml")
+    commit(desk.folder)
+    server.faults.add(f"locked:{KEY}")
+    tomorrow = unlocked(server, lambda: server.pin("2027-03-02T00:00:01Z"))
+    assert apply(desk, at={4: tomorrow}).exit_code == 3
+    assert "judged again, dnc-list: no ACTIVE DNC list" in last(desk)["message"]
+    assert rate(server) == 2.4
+
+
 def test_a_list_that_is_syncing_is_waited_for_as_long_as_a_locked_dialer(
     desk: Desk, applied: sandbox.World
 ) -> None:

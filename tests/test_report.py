@@ -164,12 +164,12 @@ def test_a_change_of_its_own_is_a_line_of_its_own():
         ]
     )
     assert [row.cells[1] for row in table.rows] == [
-        "2 campaigns",
-        "campaign-2",
         "campaign-3",
         "campaign-4",
+        "2 campaigns",
+        "campaign-2",
     ]
-    assert table.rows[0].details == ("campaign-1, campaign-5",)
+    assert table.rows[2].details == ("campaign-1, campaign-5",)
 
 
 @pytest.mark.parametrize("make", [create, retire, refresh, hold])
@@ -220,7 +220,7 @@ def test_each_action_says_what_it_does(operation, said, tone):
 
 
 def test_what_stands_in_the_way_is_said_under_the_change():
-    held, blocked = changes_table(
+    blocked, held = changes_table(
         [hold("1"), update("2", blocked=("dnc-list", "tenant-limits"))]
     ).rows
     assert held.details[-1] == "held: narrowed by hand since it was applied"
@@ -337,6 +337,20 @@ def test_every_result_is_counted_once(result):
     assert applied + failed + held == 1
 
 
+def test_what_findings_block_is_not_counted_as_held():
+    plan = make_plan([update("1"), update("2", blocked=("dnc-list",)), hold("3")])
+    said = of_apply(plan, [outcome(Result.UPDATED)], exit_code=3).verdict
+    assert said == "3 planned, 1 applied, 1 active, 0 failed, 1 blocked, 1 held"
+
+
+def test_a_limit_that_is_passed_stands_first():
+    report = of_plan(make_plan([update()]), exit_code=5, beyond=("4 of 10 objects would be …",))
+    assert report.tables[0].rows[0].cells == (
+        "apply would refuse this: 4 of 10 objects would be …",
+    )
+    assert report.tables[0].rows[0].must_show
+
+
 def test_an_apply_with_nothing_to_do_says_so():
     report = of_apply(make_plan(unchanged=("1",)), (), exit_code=0)
     assert report.verdict == "nothing to do: 1 schedule as its manifest says"
@@ -366,7 +380,7 @@ def test_each_outcome_is_a_line_with_its_latency_or_its_reason():
         ),
     ]
     report = of_apply(make_plan([update("1"), update("2")]), outcomes, exit_code=75, notes=("n",))
-    done, waiting = report.tables[0].rows
+    waiting, done = report.tables[0].rows
     assert done.cells == ("updated", "campaign-1", "1", "1.23 s")
     assert (done.tone, done.details) == (Tone.GOOD, ())
     assert waiting.cells == ("stored not active", "campaign-1", "1", "")
@@ -459,8 +473,8 @@ def test_a_clock_that_is_a_day_ahead_is_told_in_days():
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        (MovedBy.OUTSIDE, " (moved outside of git; no commit touched it)"),
-        (MovedBy.BOTH, " (moved outside of git, too)"),
+        (MovedBy.OUTSIDE, " (moved outside git; no commit touched it)"),
+        (MovedBy.BOTH, " (moved outside git, too)"),
         (MovedBy.GIT, ""),
         (MovedBy.UNKNOWN, ""),
     ],
@@ -498,4 +512,4 @@ def test_two_rows_of_one_object_stay_two():
         for action, blocked in ((Action.RETIRE, ()), (Action.HELD, ("narrowed outside git",)))
     ]
     rows = changes_table(steps).rows
-    assert [row.cells[0] for row in rows] == ["retire", "held"]
+    assert [row.cells[0] for row in rows] == ["held", "retire"]

@@ -304,6 +304,7 @@ def test_provenance_is_what_ci_says():
         pull_request="12",
         run_url="https://github.example/acme/schedules/actions/runs/17/attempts/2",
         reviewed_head="abc123",
+        attempt="2",
     )
     assert Provenance.read({**environ, "RECONCILE_PULL_REQUEST": "13"}).pull_request == "13"
 

@@ -32,23 +32,27 @@ HEADER_BYTES: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Who stands behind a run, as far as it is known. `None` is "not known", never "the same as the actor"."""
+    """Who stands behind a run, as far as it is known. `None` is "not known", never "the same as the actor".
+
+    `approved` is the digest of the plan that was approved; an `approver` approved that plan and no other. `run_attempt` is that of the CI run.
+    """
 
     actor: str
     approver: str | None = None
     pull_request: str | None = None
     reviewed_head: str | None = None
     run_url: str | None = None
+    approved: str | None = None
+    run_attempt: str | None = None
 
     def fields(self) -> dict[str, str | None]:
-        """Return what a record says of it."""
-        return {
-            "actor": _text(self.actor),
-            "approver": _text(self.approver),
-            "pull_request": _text(self.pull_request),
-            "reviewed_head": _text(self.reviewed_head),
-            "run_url": _text(self.run_url),
-        }
+        """Return what every record says of it."""
+        return {name: _text(getattr(self, name)) for name in _WHO}
+
+    def approval(self) -> dict[str, str | None]:
+        """Return what the record `open` says besides, as far as it is known."""
+        known = {"approved": self.approved, "run_attempt": _text(self.run_attempt)}
+        return {name: value for name, value in known.items() if value}
 
 
 class Observed(TypedDict, total=False):
@@ -116,16 +120,17 @@ class Run:
         """
         return self._event(
             RecordKind.OPEN,
-            self.provenance.fields()
-            | {
+            {
+                **self.provenance.fields(),
+                **self.provenance.approval(),
                 "applied": applied,
                 "digest": digest,
                 "ledger": ledger,
                 "operations": operations,
                 "purpose": purpose,
                 "tool": _text(tool),
-            }
-            | self._no_judge(),
+                **self._no_judge(),
+            },
         )
 
     def intent(
@@ -312,10 +317,9 @@ class Run:
         return Event(kind, self.tenant, self.commit, self.id, stamp(self.clock()), _frozen(data))
 
 
-_COPIED: Final = (
-    *("actor", "approver", "pull_request", "reviewed_head", "run_url"),
-    *("digest", "op", "generation", "attempt", "target", "object", "name", "verb", "direction"),
-)
+_WHO: Final = ("actor", "approver", "pull_request", "reviewed_head", "run_url")
+_WRITE: Final = ("digest", "op", "generation", "attempt", "target", "object", "name", "verb")
+_COPIED: Final = (*_WHO, *_WRITE, "direction")
 """What an outcome repeats of its intent, so that one line answers who, what and by whose leave."""
 
 

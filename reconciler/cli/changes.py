@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli import options, running
-from reconciler.errors import UsageError
+from reconciler.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from reconciler.report import Report
@@ -49,7 +49,9 @@ def plan(
     asked = planning.Request(
         path, names, tenant=tenant, out=out, detailed=detailed_exitcode, **network
     )
-    return options.show(asyncio.run(planning.show(options.world(), asked)), style)
+    report = asyncio.run(planning.show(options.world(), asked))
+    code = options.show(report, style)
+    return code if options.is_whole(report, style) else ExitCode.ERROR
 
 
 @click.command()

@@ -181,13 +181,12 @@ def show(report: Report, style: str, *, err: bool = False) -> int:
     if stream is None:  # closed by whoever called: nobody wants to see it
         return report.exit_code
     if style == "text":
+        from reconciler.environment import NO_COLOR  # noqa: PLC0415 - same
         from reconciler.renderers import text  # noqa: PLC0415 - same
 
         terminal = stream.isatty()
         width = _columns() if terminal else None
-        rendered = text.render(
-            report, width=width, colour=terminal and text.NO_COLOR not in os.environ
-        )
+        rendered = text.render(report, width=width, colour=terminal and NO_COLOR not in os.environ)
     else:
         rendered = renderer_for(style).render(report)
         if style == "html":  # the page says UTF-8, and the stream may be none
@@ -201,6 +200,18 @@ def show(report: Report, style: str, *, err: bool = False) -> int:
         progress(f"error: the result could not be shown, but stands: {error.strerror}")
         return report.exit_code or 1
     return report.exit_code
+
+
+def is_whole(report: Report, style: str) -> bool:
+    """Return whether a format shows all of a report that must be shown; where it does not, say so."""
+    if style != "markdown":
+        return True
+    from reconciler.renderers import markdown  # noqa: PLC0415 - same
+
+    left = markdown.left_out(report)
+    if left:
+        progress(f"error: {left} rows that must be shown do not fit: use --format text or json")
+    return not left
 
 
 def _columns() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,13 +73,15 @@ class Approval:
 
     Attributes:
         digest: of the approved plan.
-        operations: hash → (key, desired body) of each operation; `None` when only the digest is known.
+        operations: hash → (key, desired body) of each operation that would have run; `None` when only the digest is known.
         origin: what the plan was made for: an operation's hash does not say on which tenant; `None` when only the digest is known.
+        left: hashes of the operations that were blocked or held, which the approval does not cover.
     """
 
     digest: str
     operations: Mapping[str, tuple[str, Body | None]] | None = None
     origin: Origin | None = None
+    left: frozenset[str] = frozenset()
 
 
 def approval_from(saved: Mapping[str, Any]) -> Approval:
@@ -88,22 +90,34 @@ def approval_from(saved: Mapping[str, Any]) -> Approval:
     Raises:
         ValueError: the file is no plan of this format, or was edited: what it says does not hash to what it claims.
     """
+    runs: dict[str, tuple[str, Body | None]] = {}
+    blocked: dict[str, tuple[str, Body | None]] = {}
     try:
         if saved["format_version"] != FORMAT_VERSION:
             raise ValueError(
                 f"format_version is {saved['format_version']!r}, this version reads {FORMAT_VERSION}"
             )
-        operations = dict(
-            _approved(entry) for entry in saved["operations"] if entry["action"] != Action.HELD
-        )
+        entries = saved["operations"]
+        for entry in entries:
+            if entry["action"] != Action.HELD:
+                name, what = _approved(entry)
+                (blocked if _is_blocked(entry) else runs)[name] = what
+        held = {str(entry["hash"]) for entry in entries if entry["action"] == Action.HELD}
         parts = (saved[name] for name in ("tenant", "url", "rules_version", "tzdata_version"))
         origin = replace(Origin(*parts), platform=saved["platform"])
         claimed = saved["digest"]
     except (KeyError, TypeError) as error:
         raise ValueError("it is no plan, or only a part of one") from error
-    if digest_of(origin, operations) != claimed:
+    if digest_of(origin, runs, blocked) != claimed:
         raise ValueError("its digest is not the digest of what it says, so it was edited or cut")
-    return Approval(claimed, operations, origin)
+    return Approval(claimed, runs, origin, frozenset(held.union(blocked)))
+
+
+def _is_blocked(entry: Mapping[str, Any]) -> bool:
+    """Return whether a saved operation was blocked when it was shown."""
+    if not isinstance(entry["blocked"], list):
+        raise TypeError("`blocked` is a list")
+    return bool(entry["blocked"])
 
 
 def _approved(entry: Mapping[str, Any]) -> tuple[str, tuple[str, Body | None]]:
@@ -122,7 +136,8 @@ def approved(plan: Plan) -> Approval:
     operations = {
         operation.hash: (operation.key, operation.desired) for operation in plan.executable
     }
-    return Approval(plan.digest, operations, plan.origin)
+    left = frozenset(each.hash for each in plan.operations if not each.executable)
+    return Approval(plan.digest, operations, plan.origin, left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,27 +149,35 @@ class Cut:
         stale: keys of approved operations that no longer derive.
         strange: names of operations that derive and were not approved.
         behind: names of operations that widen, held back: what should have narrowed before them is stale.
+        freed: names of operations that nothing keeps from running any more, and that were blocked or held when the plan was approved.
+        other: the approved digest, where nothing else is known of the approval and the plan has another digest.
     """
 
     run: tuple[Operation, ...]
     stale: tuple[str, ...] = ()
     strange: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
+    freed: tuple[str, ...] = ()
+    other: str | None = None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the plan is not what was approved."""
+        return bool(self.stale or self.strange or self.freed or self.other)
 
 
 def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = False) -> Cut:
     """Return what of a plan may run: only what was approved; what was approved and no longer derives is stale.
 
-    An approved operation that an earlier run carried out is neither run nor stale. A schedule that an earlier run stored and
-    the dialer has not taken is refreshed under the same approval. The second step of an object does not run without its first
-    step. Nothing is widened while a narrowing that was approved with it is stale and still wanted.
+    An approval covers what would have run when it was shown, so what was blocked or held then does not run. An approved operation
+    that an earlier run carried out is neither run nor stale. A schedule that an earlier run stored and the dialer has not taken is
+    refreshed under the same approval. The second step of an object does not run without its first step. Nothing is widened while a
+    narrowing that was approved with it is stale and still wanted.
     """
-    if approval is None:
+    if approval is None or (approval.operations is None and approval.digest == plan.digest):
         return Cut(_wanted(plan.executable, tighten_only=tighten_only))
     if approval.operations is None:
-        if approval.digest == plan.digest:
-            return Cut(_wanted(plan.executable, tighten_only=tighten_only))
-        return Cut((), stale=tuple(operation.key for operation in plan.operations) or ("all",))
+        return Cut((), other=approval.digest)
     if not _same_tenant(approval, plan):
         return Cut((), stale=tuple(sorted(key for key, _ in approval.operations.values())))
     covered = [_covered(operation, approval.operations) for operation in plan.operations]
@@ -163,15 +186,7 @@ def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = 
         (operation for operation in run if operation.executable), tighten_only=tighten_only
     )
     stale = _stale(plan, approval.operations.values(), run)
-    runs = {operation.hash for operation in run}
-    answered = {*stale, *(each.key for each in run if not each.executable or each.reverts)}
-    strange = tuple(
-        dict.fromkeys(
-            operation.name
-            for operation in plan.executable
-            if operation.hash not in runs and operation.key not in answered
-        )
-    )
+    strange, freed = _unapproved(plan, approval, run, stale)
     narrows = any(
         operation.key in stale and operation.direction is Direction.TIGHTEN
         for operation in plan.operations
@@ -182,7 +197,22 @@ def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = 
         stale,
         strange,
         tuple(operation.name for operation in behind),
+        freed,
     )
+
+
+def _unapproved(
+    plan: Plan, approval: Approval, run: Sequence[Operation], stale: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of what derives and was not approved; apart from them those that were blocked or held when the plan was approved."""
+    runs = {operation.hash for operation in run}
+    answered = {*stale, *(each.key for each in run if not each.executable or each.reverts)}
+    rest = [each for each in plan.executable if each.hash not in runs]
+    freed = dict.fromkeys(each.name for each in rest if each.hash in approval.left)
+    strange = dict.fromkeys(
+        each.name for each in rest if each.key not in answered and each.hash not in approval.left
+    )
+    return tuple(strange), tuple(freed)
 
 
 def _with_first(plan: Plan, run: Sequence[Operation]) -> list[Operation]:

@@ -89,7 +89,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         judge or Judge(),
         noun=next(iter(kinds.values())).words.object,
         unrecorded=tuple(unrecorded),
-        total=_total(wanted_all, snapshot, base or {}),
+        total=_total(wanted_all, snapshot, base or {}, judge or Judge()),
         unknown=tuple(
             sorted({name for live in snapshot.objects.values() for name in live.unknown})
         ),
@@ -111,10 +111,22 @@ def _that_count(findings: Sequence[Finding], operations: Iterable[Operation]) ->
     ]
 
 
-def _total(desired: Iterable[Desired], snapshot: Snapshot, base: Mapping[str, Base]) -> int:
-    """Return how many objects the tenant has before the change: applied and not removed since, or live and named. What a manifest only adds is none."""
-    applied = {key for key, each in base.items() if each.body is not None}
-    return len(applied.union(each.key for each in desired if _stands(snapshot, each.key)))
+def _total(
+    desired: Iterable[Desired], snapshot: Snapshot, base: Mapping[str, Base], judge: Judge
+) -> int:
+    """Return how many objects the tenant has before the change, of which limits count shares.
+
+    These are what was applied and not removed since, and what is live and was named by a manifest before the change. What the change
+    itself names, points elsewhere or deletes moves the number neither way.
+    """
+    applied = {key for key, each in base.items() if _was_managed(each)}
+    named = {each.key for each in desired if each.place.file not in judge.changed}
+    return len(applied.union(key for key in named | judge.claimed if _stands(snapshot, key)))
+
+
+def _was_managed(base: Base) -> bool:
+    """Return whether an object had a schedule of ours; what an emergency stop ended has one still."""
+    return (base.body if base.stopped is None else base.stopped[0]) is not None
 
 
 def _stands(snapshot: Snapshot, key: str) -> bool:

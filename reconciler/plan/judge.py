@@ -59,7 +59,8 @@ class Judge:
         repointed: the id that a manifest named before, by the one that it names now.
         moved: whether HEAD would judge the next change otherwise than the base would, or nothing was ever applied.
         recorded: whether the ledger holds an apply of HEAD already; if not, only one makes HEAD judge the next change.
-        changed: files of manifests that changed since the base.
+        changed: files of manifests that changed since the base; all of them where the base cannot be read.
+        claimed: keys of the objects that the manifests in these files named at the base.
         shared: whether the profiles that manifests share changed since the base.
         notes: for people: other changes of settings that matter, and why the base's own word could not be had.
     """
@@ -73,6 +74,7 @@ class Judge:
     moved: bool = False
     recorded: bool = False
     changed: frozenset[str] = field(default=frozenset(), compare=False)
+    claimed: frozenset[str] = field(default=frozenset(), compare=False)
     shared: bool = field(default=False, compare=False)
     notes: tuple[str, ...] = ()
 

@@ -19,7 +19,7 @@ from reconciler.plan.base import MovedBy
 from reconciler.plan.judge import Judge
 from reconciler.policies.base import Finding, Level
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the plan's serialised form, and so of its digest."""
 
 
@@ -107,6 +107,11 @@ class Operation:
         """Whether apply would carry it out."""
         return self.action is not Action.HELD and not self.blocked
 
+    @property
+    def refused(self) -> bool:
+        """Whether findings alone keep apply from carrying it out; what is held is not refused."""
+        return self.action is not Action.HELD and bool(self.blocked)
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -167,11 +172,9 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 that names the operations; see `digest_of`."""
-        hashes = (
-            operation.hash for operation in self.operations if operation.action is not Action.HELD
-        )
-        return digest_of(self.origin, hashes)
+        """SHA-256 that names what would run and what is blocked; see `digest_of`."""
+        blocked = (operation.hash for operation in self.operations if operation.refused)
+        return digest_of(self.origin, (each.hash for each in self.executable), blocked)
 
     @property
     def executable(self) -> tuple[Operation, ...]:
@@ -279,11 +282,20 @@ def hash_of(parts: Mapping[str, Any], *, reverts: bool) -> str:
     return sha256_of({**parts, "reverts": True} if reverts else parts)
 
 
-def digest_of(origin: Origin, hashes: Iterable[str]) -> str:
-    """Return the SHA-256 that names a set of operations on a tenant; findings, effect, commit, paths and time stand outside it."""
+def digest_of(origin: Origin, hashes: Iterable[str], blocked: Iterable[str] = ()) -> str:
+    """Return the SHA-256 that names a set of operations on a tenant; findings, effect, commit, paths and time stand outside it.
+
+    What is blocked is named apart from what would run: else an approval would cover it once nothing blocks it any more.
+
+    Args:
+        origin: where the operations would run.
+        hashes: of the operations that would run.
+        blocked: of the operations that findings block.
+    """
     platform, url = origin.where
     return sha256_of(
         {
+            "blocked": sorted(blocked),
             "format_version": FORMAT_VERSION,
             "operations": sorted(hashes),
             "rules_version": origin.rules_version,

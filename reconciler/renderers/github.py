@@ -1,6 +1,6 @@
 """A report as annotations of a GitHub Actions run: what is wrong appears at its line of the pull request.
 
-One line a warning or error, one for the verdict. GitHub shows ten annotations of each kind a step; the rest stay in
+One line a warning or error, one for whatever else nobody may overlook (a notice), one for the verdict. GitHub shows ten annotations of each kind a step; the rest stay in
 the log, so this format goes beside a step summary (`markdown`) and does not replace it.
 """
 
@@ -13,14 +13,18 @@ from reconciler.errors import Place, safe
 from reconciler.report import Report, Row, Table, Tone
 
 _COMMANDS = {Tone.BAD: "error", Tone.WARN: "warning"}
+_NOTICE = "notice"
 
 
 def render(report: Report) -> str:
-    """Return one workflow command a line: the rows that warn, most important table first, and the verdict last."""
+    """Return one workflow command a line: the rows that warn or must be shown, most important table first, and the verdict last."""
     lines = [
-        _row(table, row) for table in report.tables for row in table.rows if row.tone in _COMMANDS
+        _row(table, row)
+        for table in report.tables
+        for row in table.rows
+        if row.tone in _COMMANDS or row.must_show
     ]
-    verdict = _COMMANDS.get(report.tone, "notice")
+    verdict = _COMMANDS.get(report.tone, _NOTICE)
     lines.append(_command(verdict, report.title, [report.verdict]))
     return "\n".join(lines) + "\n"
 
@@ -29,7 +33,7 @@ def _row(table: Table, row: Row) -> str:
     # The command says the level, and GitHub shows it.
     cells = [cell for name, cell in zip_longest(table.columns, row.cells) if name != "level"]
     message = [": ".join(filter(None, cells)), *row.details]
-    return _command(_COMMANDS[row.tone], table.title, message, row.place)
+    return _command(_COMMANDS.get(row.tone, _NOTICE), table.title, message, row.place)
 
 
 def _command(command: str, title: str, message: Sequence[str], place: Place | None = None) -> str:

@@ -2,20 +2,29 @@
 
 Values can come from a pull request, so each is escaped: no link, no image, no HTML, no mention that notifies a team.
 Where a value stands as code, the fence is longer than any run of backticks in it. GitHub refuses what is too long, so a
-long report loses rows, never its verdict or its facts, and says so in its first line.
+long report loses rows, and says so in its first line. It never loses its verdict, its facts, its notes or a row that must be
+shown (`Row.must_show`): these are shortened to a line each instead, and may take the room of a step summary. Where even
+that is not enough, the first line is an error, and `left_out` counts what is missing.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from reconciler.errors import safe
 from reconciler.report import Report, Row, Table
 
 CAP = 60_000
-"""Characters of the whole output. A GitHub comment holds 65,536."""
+"""Characters of the whole output, as long as all that must be shown fits. A GitHub comment holds 65,536."""
+
+MOST = 1_000_000
+"""Bytes of the whole output otherwise. A GitHub step summary holds 1,048,576 bytes, and no comment holds as much."""
+
+SHORT, SHORTEST = 160, 40
+"""Characters of what a shortened row says beside its names."""
 
 LONG = 20
 """Rows above which a table starts folded."""
@@ -36,38 +45,106 @@ a zero-width space behind their sign stops it."""
 
 
 def render(report: Report) -> str:
-    """Return the report as GitHub-flavoured Markdown of at most `CAP` characters."""
-    most = max((len(part) for part in _parts(report)), default=0)
-    whole = _compose(report, most)
-    if len(whole) <= CAP:
-        return whole
-    too_many = bisect_right(range(most), CAP, key=lambda rows: len(_compose(report, rows)))
-    return _compose(report, max(too_many - 1, 0))
+    """Return the report as GitHub-flavoured Markdown of at most `CAP` characters; of at most `MOST` bytes where what must be shown takes them."""
+    return _fitted(report)[0]
 
 
-def _parts(report: Report) -> Iterator[Sequence[object]]:
-    yield from (table.rows for table in report.tables)
-    yield report.notes
+def left_out(report: Report) -> int:
+    """Return how many rows that must be shown are missing from the rendered report."""
+    return _fitted(report)[1]
 
 
-def _compose(report: Report, most: int) -> str:
-    """Return the report with at most so many rows of each table, and so many notes."""
+def _fitted(report: Report) -> tuple[str, int]:
+    """Return the report at the greatest length that fits, and how many rows that must be shown are missing from it."""
+    every = [row for table in report.tables for row in table.rows]
+    if _least(every) <= CAP and len(whole := _compose(report, len(every))) <= CAP:
+        return whole, 0
+    must = [row for row in every if row.must_show]
+    for short, room, size in (
+        (None, CAP, len),
+        (SHORT, CAP, len),
+        (SHORT, MOST, _bytes),
+        (SHORTEST, MOST, _bytes),
+    ):
+        fits = partial(_fits, report, short, room, size)
+        if (short is not None or _least(must) <= room) and fits(0):
+            return _compose(report, _greatest(fits, len(every) - len(must)), short), 0
+    return _overfull(report)
+
+
+def _fits(
+    report: Report, short: int | None, room: int, size: Callable[[str], int], most: int
+) -> bool:
+    return size(_compose(report, most, short)) <= room
+
+
+def _least(rows: Iterable[Row]) -> int:
+    """Return how many characters rows take at least: nobody renders thousands to find that they do not fit."""
+    texts = (text for row in rows for text in (*row.cells, *row.details))
+    return sum(min(len(text.strip()), _LONGEST_CELL) for text in texts)
+
+
+def _greatest(fits: Callable[[int], bool], most: int) -> int:
+    """Return the greatest number up to `most` that fits; 0 does. Tries no number more than twice as great: the greater, the slower."""
+    above = 1
+    while above <= most and fits(above):
+        above *= 2
+    known = above // 2
+    between = range(known + 1, min(above, most + 1))
+    return known + bisect_left(between, x=True, key=lambda number: not fits(number))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _compose(report: Report, most: int, short: int | None = None) -> str:
+    """Return the report with at most so many rows of each table besides those that must be shown; `short`: these in one line each."""
     blocks = [
-        f"## {_escape(report.verdict, _LONGEST_VERDICT)}{_cut(report, most)}",
+        f"## {_escape(report.verdict, _LONGEST_VERDICT)}{_cut(report, most, short)}",
         _bold(_escape(report.title, _LONGEST_NAME)),
         _facts(report.facts or {}),
-        *(_table(table, most) for table in report.tables if table.rows and most),
-        "\n".join(f"- {_escape(note, _LONGEST_CELL)}" for note in report.notes[:most]),
+        *(_table(table, most, short) for table in report.tables),
+        "\n".join(f"- {_escape(note, short or _LONGEST_CELL)}" for note in report.notes),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _cut(report: Report, most: int) -> str:
-    total = sum(len(part) for part in _parts(report))
-    shown = sum(min(len(part), most) for part in _parts(report))
-    if shown == total:
+def _cut(report: Report, most: int, short: int | None) -> str:
+    total = sum(len(table.rows) for table in report.tables) + len(report.notes)
+    shown = sum(len(_shown(table, most)) for table in report.tables) + len(report.notes)
+    if shown == total and short is None:
         return ""
-    return f" (cut: {shown} of {total} rows are shown; the text and JSON formats show all)"
+    how = "shown" if short is None else "shown, shortened"
+    return f" (cut: {shown} of {total} rows are {how}; all that blocks, weakens or may widen is among them; the text and JSON formats show all)"
+
+
+def _shown(table: Table, most: int) -> list[Row]:
+    rest = [row for row in table.rows if not row.must_show][:most]
+    left = len(table.rows) - len(rest)
+    return [row for row in table.rows if row.must_show] + rest if left else list(table.rows)
+
+
+def _overfull(report: Report) -> tuple[str, int]:
+    """Return as many rows that must be shown as fit, under an error that counts the others; and that number."""
+    rows = [row for table in report.tables for row in table.rows if row.must_show]
+    rest = "\n\n".join(
+        (
+            f"## {_escape(report.verdict, _LONGEST_VERDICT)}",
+            _bold(_escape(report.title, _LONGEST_NAME)),
+            _facts(report.facts or {}),
+        )
+    )
+    lines, room = [], MOST - _bytes(rest) - _LONGEST_CELL
+    for row in rows:
+        line = _brief(row, SHORTEST)
+        room -= _bytes(line) + 1
+        if room < 0:
+            break
+        lines.append(line)
+    left = len(rows) - len(lines)
+    error = f"## ERROR: {left} of {len(rows)} rows that block, weaken a rule or may widen dialing are not shown. Do not approve this: read the whole plan as JSON (`reconcile plan --out FILE`; in CI the artifact of the run)"
+    return f"{error}\n\n{rest}\n\n{_fence(chr(10).join(lines))}\n", left
 
 
 def _bold(text: str) -> str:
@@ -84,18 +161,42 @@ def _facts(facts: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _table(table: Table, most: int) -> str:
-    """Return a heading, the rows, and what belongs under them: folded only when it is long, for an approver must see it."""
-    rows, total = table.rows[:most], len(table.rows)
+def _table(table: Table, most: int, short: int | None) -> str:
+    """Return a heading, the rows, and what belongs under them: folded only when it is long and need not be seen."""
+    rows, total = _shown(table, most), len(table.rows)
+    if not rows:
+        return ""
     count = f"{total}" if len(rows) == total else f"{len(rows)} of {total}"
-    blocks = [_grid(table, rows)]
-    details = [line for row in rows if row.details for line in _details(row, table.columns)]
-    if details:
-        blocks.append(_fence("\n".join(details)))
+    must = [row for row in rows if row.must_show]
+    rest = [row for row in rows if not row.must_show]
+    if short is not None and must:
+        blocks = [_fence("\n".join(_brief(row, short) for row in must))]
+    elif must and total <= LONG:
+        blocks, rest = _blocks(table, rows), []
+    else:
+        blocks = _blocks(table, must)
+    more = _blocks(table, rest)
     if total > LONG:
-        names = (f"{count} rows", "Details")
-        blocks = [_folded(name, block) for name, block in zip(names, blocks, strict=False)]
-    return "\n\n".join([f"### {_escape(table.title, _LONGEST_NAME)} ({count})", *blocks])
+        names = (f"{len(rest)} rows" if must else f"{count} rows", "Details")
+        more = [_folded(name, block) for name, block in zip(names, more, strict=False)]
+    return "\n\n".join([f"### {_escape(table.title, _LONGEST_NAME)} ({count})", *blocks, *more])
+
+
+def _blocks(table: Table, rows: Sequence[Row]) -> list[str]:
+    """Return rows as a grid, and their details as a block under it."""
+    if not rows:
+        return []
+    details = [line for row in rows if row.details for line in _details(row, table.columns)]
+    grid = _grid(table, rows)
+    return [grid, _fence("\n".join(details))] if details else [grid]
+
+
+def _brief(row: Row, limit: int) -> str:
+    """Return a row as one line of a fenced block: all its names, and the start of what it says of them."""
+    names = row.names or row.cells[:2]
+    said = [each for each in (*row.cells, *row.details) if each not in names]
+    named = ", ".join(safe(name, limit=_LONGEST_NAME) for name in names)
+    return f"{row.tone.symbol} {named}: {safe(': '.join(filter(None, said)), limit=limit)}"
 
 
 def _grid(table: Table, rows: Sequence[Row]) -> str:

@@ -17,9 +17,6 @@ GAP = "  "
 NARROWEST = 20
 """Characters below which no column is folded: one cell after the other reads better than one word a line."""
 
-NO_COLOR = "NO_COLOR"
-"""Set to anything: no colour on a terminal."""
-
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _COLOURS = {
     Tone.GOOD: "\x1b[32m",

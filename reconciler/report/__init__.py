@@ -54,12 +54,19 @@ class Row(NamedTuple):
     Attributes:
         cells: as many as the table has columns; missing ones are empty.
         place: where to look, when it is about a file: a renderer shows it beside or under the row, so no cell repeats it.
+        names: what the row is about, where it must be shown whatever else is cut: it blocks, it weakens a rule, or it may widen dialing.
     """
 
     cells: tuple[str, ...]
     tone: Tone = Tone.PLAIN
     details: tuple[str, ...] = ()
     place: Place | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def must_show(self) -> bool:
+        """Whether no renderer may cut it: whoever approves a report must have seen it."""
+        return bool(self.names) or self.tone is Tone.BAD
 
 
 class Table(NamedTuple):

@@ -46,8 +46,17 @@ _TONES = {
 }
 
 
-def of_plan(plan: Plan, *, exit_code: int, notes: Sequence[str] = ()) -> Report:
-    """Return the report of a plan: changes, findings, what was left alone."""
+def of_plan(
+    plan: Plan, *, exit_code: int, notes: Sequence[str] = (), beyond: Sequence[str] = ()
+) -> Report:
+    """Return the report of a plan: what keeps it from being applied, changes, findings, what was left alone.
+
+    Args:
+        plan: what was planned.
+        exit_code: DESIGN §7.
+        notes: sentences after the tables.
+        beyond: each limit that carrying it out would pass, one sentence each.
+    """
     return Report(
         title=f"Plan for tenant {plan.origin.tenant} ({plan.origin.url})",
         verdict=plan_verdict(plan),
@@ -56,6 +65,7 @@ def of_plan(plan: Plan, *, exit_code: int, notes: Sequence[str] = ()) -> Report:
         tables=tuple(
             table
             for table in (
+                _beyond_table(beyond),
                 weakened_table(plan.judge.weakenings),
                 changes_table(plan.operations, plan.noun),
                 findings_table(plan.findings),
@@ -66,6 +76,11 @@ def of_plan(plan: Plan, *, exit_code: int, notes: Sequence[str] = ()) -> Report:
         facts=plan_facts(plan),
         data=serialised(plan),
     )
+
+
+def _beyond_table(beyond: Sequence[str]) -> Table:
+    rows = (Row((f"apply would refuse this: {each}",), Tone.BAD) for each in beyond)
+    return Table("Limits", ("",), tuple(rows))
 
 
 def plan_facts(plan: Plan) -> dict[str, str]:
@@ -129,13 +144,21 @@ def _plan_notes(plan: Plan) -> tuple[str, ...]:
 
 
 def changes_table(operations: Sequence[Operation], noun: str = "campaign") -> Table:
-    """Return the changes; identical ones are one line."""
+    """Return the changes, first what is blocked or may widen dialing; identical ones are one line."""
     groups: dict[tuple[Any, ...], list[Operation]] = {}
-    for operation in operations:
+    for operation in sorted(operations, key=_urgency):
         groups.setdefault(_likeness(operation), []).append(operation)
     in_full = sum(operation.action is Action.CREATE for operation in operations) <= BODIES_SHOWN
     rows = tuple(_change_row(group, noun, in_full=in_full) for group in groups.values())
     return Table("Changes", ("action", "manifest", "id", "direction", "change"), rows)
+
+
+def _urgency(operation: Operation) -> int:
+    """Return the place of an operation among the others of a report: what nobody may overlook comes first."""
+    held = operation.action is Action.HELD
+    if held or not (operation.blocked or operation.direction.widens):
+        return 2 if held else 3
+    return 0 if operation.blocked else 1
 
 
 def _likeness(operation: Operation) -> tuple[Any, ...]:
@@ -150,15 +173,22 @@ def _change_row(group: Sequence[Operation], noun: str, *, in_full: bool) -> Row:
     first = group[0]
     name, key = (first.name, first.key) if len(group) == 1 else (f"{len(group)} {noun}s", "")
     summary, details = _summary(first, in_full=in_full)
+    names = tuple(operation.name for operation in group)
+    must_show = bool(first.blocked) or first.direction.widens
     if len(group) > 1:
-        details += (_names([operation.name for operation in group]),)
+        details += _lines(names) if must_show else (_names(names),)
     details += first.notes
     if first.blocked:
         details += (
             f"{'held' if first.action is Action.HELD else 'blocked by'}: {', '.join(first.blocked)}",
         )
     tone = Tone.BAD if first.blocked and first.action is not Action.HELD else _TONES[first.action]
-    return Row((first.action.value, name, key, first.direction.value, summary), tone, details)
+    return Row(
+        (first.action.value, name, key, first.direction.value, summary),
+        tone,
+        details,
+        names=names if must_show else (),
+    )
 
 
 def _summary(operation: Operation, *, in_full: bool) -> tuple[str, tuple[str, ...]]:
@@ -183,21 +213,28 @@ def _summary(operation: Operation, *, in_full: bool) -> tuple[str, tuple[str, ..
             return operation.platform_name, ()
 
 
+def _lines(names: Sequence[str]) -> tuple[str, ...]:
+    """Return all names, a few a line: no renderer cuts what is in short lines."""
+    return tuple(
+        ", ".join(names[first : first + NAMES_SHOWN]) for first in range(0, len(names), NAMES_SHOWN)
+    )
+
+
 def _names(names: Sequence[str]) -> str:
     more = len(names) - NAMES_SHOWN
     return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _change(operation: Operation, change: FieldChange) -> str:
-    """Return a field as it is and as it should be, and whether somebody outside of git moved it, whom a commit may not know of."""
+    """Return a field as it is and as it should be, and whether somebody outside git moved it, whom a commit may not know of."""
     said = f"{change.path} {value(change.live)} → {value(change.desired)}"
     if operation.action is not Action.UPDATE:
         return said
     match operation.fields_moved_by.get(change.path.partition("[")[0]):
         case MovedBy.OUTSIDE:
-            return f"{said} (moved outside of git; no commit touched it)"
+            return f"{said} (moved outside git; no commit touched it)"
         case MovedBy.BOTH:
-            return f"{said} (moved outside of git, too)"
+            return f"{said} (moved outside git, too)"
         case _:
             return said
 
@@ -256,7 +293,7 @@ def _apply_tone(plan: Plan, exit_code: int, *, failed: bool) -> Tone:
 
 
 def apply_verdict(plan: Plan, outcomes: Sequence[Outcome]) -> str:
-    """Return an apply in one sentence: planned, applied, active, failed, held."""
+    """Return an apply in one sentence: planned, applied, active, failed, blocked, held."""
     if not plan.operations:
         return plan_verdict(plan)
     applied = sum(
@@ -264,20 +301,27 @@ def apply_verdict(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     )
     active = sum(outcome.done for outcome in outcomes)
     failed = sum(outcome.result in FAILURES for outcome in outcomes)
-    held = len(plan.operations) - applied - failed
-    return f"{len(plan.operations)} planned, {applied} applied, {active} active, {failed} failed, {held} held"
+    blocked = sum(operation.refused for operation in plan.operations)
+    held = len(plan.operations) - applied - failed - blocked
+    parts = (
+        f"{len(plan.operations)} planned, {applied} applied, {active} active, {failed} failed",
+        f"{blocked} blocked" if blocked else "",
+        f"{held} held",
+    )
+    return ", ".join(filter(None, parts))
 
 
 def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:
     rows = []
-    for outcome in outcomes:
+    for outcome in sorted(outcomes, key=lambda each: each.done):
+        operation = outcome.operation
         took = (
             f"{outcome.latency_s:.2f} s" if outcome.latency_s is not None and outcome.done else ""
         )
         cells = (
             outcome.result.value.replace("_", " "),
-            outcome.operation.name,
-            outcome.operation.key,
+            operation.name,
+            operation.key,
             took,
         )
         rows.append(
@@ -285,6 +329,7 @@ def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:
                 cells,
                 Tone.GOOD if outcome.done else Tone.BAD,
                 (outcome.message,) if outcome.message else (),
+                names=() if outcome.done and not operation.direction.widens else (operation.name,),
             )
         )
     return Table("Outcomes", ("result", "manifest", "id", "activation"), tuple(rows))

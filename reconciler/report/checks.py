@@ -23,6 +23,7 @@ def findings_table(findings: Iterable[Finding]) -> Table:
             (finding.level.value, finding.rule, finding.name, finding.message),
             _LEVEL_TONES[finding.level],
             place=finding.place,
+            names=(finding.name or finding.rule,) if finding.level is Level.ERROR else (),
         )
         for finding in findings
     )
@@ -32,7 +33,12 @@ def findings_table(findings: Iterable[Finding]) -> Table:
 def weakened_table(weakenings: Iterable[Weakening]) -> Table:
     """Return what a change weakens of its own judge; it stands first, and counts later."""
     rows = tuple(
-        Row((each.setting, each.counts, each.asked), Tone.WARN, place=each.place)
+        Row(
+            (each.setting, each.counts, each.asked),
+            Tone.WARN,
+            place=each.place,
+            names=(each.setting,),
+        )
         for each in weakenings
     )
     return Table("Weakened rules", ("setting", "counts now", "from the next change on"), rows)
@@ -80,7 +86,8 @@ def of_validation(
 def of_problems(problems: Sequence[Problem], *, exit_code: int) -> Report:
     """Return the report of files that do not say a valid thing, for a page or a log that shows no stderr."""
     rows = tuple(
-        Row(("error", problem.message), Tone.BAD, place=problem.place) for problem in problems
+        Row(("error", problem.message), Tone.BAD, place=problem.place, names=(str(problem.place),))
+        for problem in problems
     )
     return Report(
         title="Validate",

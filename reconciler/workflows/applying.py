@@ -14,7 +14,15 @@ from typing import Final
 from reconciler import execute
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
-from reconciler.errors import GitError, ReconcileError, Refused, StalePlan, UsageError, safe
+from reconciler.errors import (
+    ExitCode,
+    GitError,
+    ReconcileError,
+    Refused,
+    StalePlan,
+    UsageError,
+    safe,
+)
 from reconciler.execute import Executor, Options
 from reconciler.git import Git
 from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
@@ -23,7 +31,7 @@ from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
 from reconciler.settings import Provenance, user
-from reconciler.workflows import keeping, planning, settling, telling
+from reconciler.workflows import keeping, leftovers, planning, settling, telling
 from reconciler.workflows import session as sessions
 from reconciler.workflows.recording import Recorder, provenance
 from reconciler.workflows.rejudging import Rejudgement
@@ -52,9 +60,6 @@ Confirm = Callable[[Report], bool]
 """Shows a plan to whoever is there, and returns whether to go on."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-
-DECLINED = 1
-PARTLY, STALE, REFUSED, NOT_FINISHED = 3, 4, 5, 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +108,8 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
         keeping.require_key(world, session.trust.spec if session.trust else folder.tenant.spec)
         if asked.ask:
             plan, _ = await planning.make(session, asked.names, asked.revert)
-            if not confirm(changes.of_plan(plan, exit_code=0)):
-                return changes.of_declined(plan, exit_code=DECLINED)
+            if not confirm(changes.of_plan(plan, exit_code=ExitCode.DONE)):
+                return changes.of_declined(plan, exit_code=ExitCode.ERROR)
             approval = approval or plans.approved(plan)
         ledger = session.ledger or Ledger.open(git, folder.platform, clock=world.now)
         world.checkpoint("apply:opened")
@@ -219,7 +224,8 @@ class _Run:
         session, ledger = self.session, self.ledger
         commit, world = self.git.head(), session.world
         await self._as_committed(commit)
-        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
+        told = None if approval is None or self.asked.ask else approval.digest
+        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world, told))
         passed_over = settling.skipped(session, self.git, ledger)
         left = await settling.look(session, ledger)
         world.checkpoint("settle:looked")
@@ -230,12 +236,13 @@ class _Run:
         world.checkpoint("apply:planned")
         ledger.append(settling.dropped(session, ledger, left, plan, run))
         world.checkpoint("settle:dropped")
-        notes = (*session.notes, *settling.notes_on(left))
+        undone = leftovers.not_reverted(plan, session.folder.desired, self.asked.revert)
+        notes = (*session.notes, *settling.notes_on(left), *undone)
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
         _within_limits(plan, cut.run)
         if not self.asked.ask:
-            confirm(changes.of_plan(plan, exit_code=0, notes=notes))
-        notes = (*notes, *_held(cut, plan), *_left(cut, plan, tighten_only=self.asked.tighten_only))
+            confirm(changes.of_plan(plan, exit_code=ExitCode.DONE, notes=notes))
+        notes = (*notes, *leftovers.notes_on(cut, plan, tighten_only=self.asked.tighten_only))
         if not _may_judge(plan, self.asked.names):
             run = replace(run, judges=False)
             notes = (*notes, _NO_JUDGE)
@@ -245,7 +252,9 @@ class _Run:
             refused = plan.refused and not plan.judge.recorded
             if run.judges and (plan.judge.pending or refused):
                 found.append(run.judged([each.setting for each in plan.judge.weakenings]))
-            if code != STALE:  # what is found makes its commit the one that was applied, too
+            if (
+                code != ExitCode.STALE
+            ):  # what is found makes its commit the one that was applied, too
                 ledger.append(found)
             return changes.of_apply(plan, (), exit_code=code, notes=notes)
         before = (*map(run.superseded, passed_over), *found)
@@ -254,7 +263,7 @@ class _Run:
         code = exit_code(plan, cut, done.outcomes)
         if done.unrecorded is not None:
             code = (
-                PARTLY
+                ExitCode.PARTLY
                 if any(outcome.wrote for outcome in done.outcomes)
                 else done.unrecorded.exit_code
             )
@@ -342,36 +351,6 @@ def _may_judge(plan: Plan, names: Sequence[str]) -> bool:
     return not names and not own
 
 
-def _left(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
-    """Return what must be said of what `--tighten-only` leaves undone."""
-    runs = {operation.hash for operation in cut.run}
-    left = dict.fromkeys(each.name for each in plan.executable if each.hash not in runs)
-    return (f"left by --tighten-only: {', '.join(left)}",) if tighten_only and left else ()
-
-
-def _held(cut: Cut, plan: Plan) -> tuple[str, ...]:
-    names = {operation.key: operation.name for operation in plan.operations}
-    notes = [
-        f"stale: {names.get(key, key)} is not as it was when it was approved; nothing was written to it, plan and approve again"
-        for key in cut.stale
-    ]
-    notes += [
-        f"not approved: {name} needs a change that the approved plan did not hold; it was left alone"
-        for name in cut.strange
-    ]
-    notes += [
-        f"held back: {name} widens dialing, and a narrowing that was approved with it is stale; plan and approve again"
-        for name in cut.behind
-    ]
-    running = {operation.hash for operation in cut.run}
-    notes += [
-        f"held: {operation.name}: {', '.join(operation.blocked)}"
-        for operation in plan.operations
-        if operation.action is Action.HELD and operation.hash not in running
-    ]
-    return tuple(notes)
-
-
 def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
     """Return DESIGN §7's code of an apply: the worst that happened, partly applied first.
 
@@ -382,18 +361,18 @@ def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
     failed = [
         outcome
         for outcome in outcomes
-        if outcome.result in FAILURES or outcome.code not in {0, NOT_FINISHED}
+        if outcome.result in FAILURES or outcome.code not in {0, ExitCode.NOT_FINISHED}
     ]
     if failed:
         return (
-            PARTLY
+            ExitCode.PARTLY
             if any(outcome.wrote for outcome in outcomes)
             else max(outcome.code for outcome in failed) or 1
         )
     if results & {Result.STORED_NOT_ACTIVE, Result.NOT_STARTED}:
-        return NOT_FINISHED
-    if Result.STALE in results or cut.stale or cut.strange:
-        return STALE
+        return ExitCode.NOT_FINISHED
+    if Result.STALE in results or cut.is_stale:
+        return ExitCode.STALE
     if not plan.refused:
         return 0
-    return PARTLY if any(outcome.wrote for outcome in outcomes) else REFUSED
+    return ExitCode.PARTLY if any(outcome.wrote for outcome in outcomes) else ExitCode.REFUSED

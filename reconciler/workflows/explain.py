@@ -1,7 +1,7 @@
 """`reconcile explain`: facts that the code knows, as tables. The pages in `.github/docs/` hold the same tables.
 
 Each fact has one home: an exit code is a member of `ExitCode`, a rule a module in `policies`, a field an attribute of a model,
-an environment variable a name in `settings`, an assumption a name in `assumed`. What it means is the docstring below it.
+an environment variable a name in `environment`, an assumption a name in `assumed`. What it means is the docstring below it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from types import ModuleType
 from typing import Final, TypeAlias
 
 from pydantic import BaseModel
 
-from reconciler import settings
+from reconciler import environment as env
 from reconciler.dialects.personal_connection import assumed
 from reconciler.errors import ExitCode, UsageError, safe
 from reconciler.models import MANIFESTS
@@ -22,7 +21,6 @@ from reconciler.models.fields import fields_of
 from reconciler.models.schemas import docstrings
 from reconciler.models.tenant import Tenant
 from reconciler.policies import POLICIES
-from reconciler.renderers import text
 from reconciler.report import Report, Row, Table, Tone
 
 Topics: TypeAlias = Mapping[str, Callable[[], Sequence[Table]]]
@@ -38,8 +36,7 @@ def exit_codes() -> Sequence[Table]:
 
 def environment() -> Sequence[Table]:
     """Return every environment variable and its meaning."""
-    homes = (settings.Variables, settings, text)
-    rows = [Row(cells) for home in homes for cells in _variables(home)]
+    rows = [Row(cells) for cells in _variables()]
     return [Table("Environment variables", ("variable", "meaning"), tuple(rows))]
 
 
@@ -152,22 +149,14 @@ def _sentences(docstring: str) -> tuple[str, str]:
     return " ".join(first.split()), " ".join(rest.split())
 
 
-def _variables(home: type | ModuleType) -> Iterator[tuple[str, str]]:
-    """Yield the variables that a class or a module names, with the docstring below each."""
-    for attribute, meaning in docstrings(home).items():
-        value = getattr(home, attribute) if isinstance(home, ModuleType) else _default(attribute)
-        for name in (value,) if isinstance(value, str) else value if _is_names(value) else ():
-            if name.isidentifier() and name.isupper():
+def _variables() -> Iterator[tuple[str, str]]:
+    """Yield every variable with the docstring below its name."""
+    common = env.Variables()
+    for home, values in ((env.Variables, common), (env, env)):
+        for attribute, meaning in docstrings(home).items():
+            names = getattr(values, attribute)
+            for name in (names,) if isinstance(names, str) else names:
                 yield name, " ".join(meaning.split())
-
-
-def _default(attribute: str) -> str:
-    """Return the common name of one of `Variables` (its class attribute is a slot)."""
-    return str(getattr(settings.Variables(), attribute))
-
-
-def _is_names(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(name, str) for name in value)
 
 
 def _functions() -> Iterator[tuple[str, Callable[..., object]]]:

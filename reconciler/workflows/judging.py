@@ -63,7 +63,7 @@ class _Base:
     Attributes:
         tenant: its `tenant.yaml`; `None` where nothing was ever applied.
         claims: of its manifests that changed since, or are gone.
-        changed: files of manifests that changed since.
+        changed: files of manifests that changed since; all of them where nobody can tell.
         moved: whether the claims of HEAD's manifests are others.
         notes: what of it could not be read, for people.
     """
@@ -90,6 +90,7 @@ def _against(session: Session, commit: str | None, at: datetime) -> Judge:
         names=found.names,
         repointed=found.repointed,
         changed=base.changed,
+        claimed=frozenset(each.key for each in base.claims),
         shared=tenant.spec.profiles != head.spec.profiles,
         moved=base.tenant is None or base.moved or judges_otherwise(tenant, head),
         notes=(*base.notes, *other_changes(tenant, head), *moved),
@@ -149,7 +150,8 @@ def _base(session: Session, commit: str) -> _Base:
                 return replace(_claimed(git, folder, commit, path), tenant=tenant)
     note = f"what {manifests.TENANT_FILE} said at the commit applied before ({commit[:12]}) cannot be read ({why}): the rules' own levels, no waiver and the default limits count as its word"
     plain = folder.tenant.model_copy(update={"spec": without_exceptions(folder.tenant.spec)})
-    return _Base(plain, moved=True, notes=(note,))
+    every = frozenset(each.place.file for each in folder.desired)
+    return _Base(plain, changed=every, moved=True, notes=(note,))
 
 
 def _found_at(git: Git, folder: Folder, commit: str) -> tuple[Path, bytes | None]:

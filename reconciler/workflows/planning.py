@@ -15,18 +15,15 @@ from reconciler import plan as plans
 from reconciler.audit import Record
 from reconciler.dialects.base import Snapshot
 from reconciler.effect import Direction
-from reconciler.errors import Refused, UsageError
+from reconciler.errors import ExitCode, Refused, UsageError
 from reconciler.models import Desired
 from reconciler.plan import Action, Base, Judge, Operation, Origin, Plan, Result
 from reconciler.policies.base import Facts, Finding
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, changes
-from reconciler.workflows import judging, stops
+from reconciler.workflows import judging, leftovers, stops
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
 from reconciler.workflows.world import Network, World, chosen, load
-
-CHANGES_PRESENT = 2
-REFUSED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +80,9 @@ async def _read(world: World, asked: Request) -> _Read:
         over = beyond(plan, plan.executable)
         git = session.git if plan.origin.commit else None
         uncommitted = git.differing(folder.path) if git else ()
+        undone = leftovers.not_reverted(plan, folder.desired, asked.revert)
     names = tuple(str(intent.data["name"]) for intent in left)
-    return _Read(plan, names, over, session.notes, uncommitted)
+    return _Read(plan, names, over, (*session.notes, *undone), uncommitted)
 
 
 def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
@@ -104,13 +102,15 @@ async def show(world: World, asked: Request) -> Report:
     plan, left, over = found.plan, found.left, found.over
     if asked.out is not None:
         _write(asked.out, plan)
-    code = REFUSED if over else exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
-    notes = [f"apply would refuse this: {each}" for each in over]
-    if left:
-        notes.append(
-            f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"
-        )
-    report = changes.of_plan(plan, exit_code=code, notes=(*found.kept, *notes))
+    code = (
+        ExitCode.REFUSED if over else exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
+    )
+    notes = (
+        [f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"]
+        if left
+        else []
+    )
+    report = changes.of_plan(plan, exit_code=code, notes=(*found.kept, *notes), beyond=over)
     return _uncommitted(report, found.uncommitted) if found.uncommitted else report
 
 
@@ -138,9 +138,9 @@ def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
     the next one, and what is as desired without a write of ours: only an apply records them.
     """
     if plan.refused:
-        return REFUSED
+        return ExitCode.REFUSED
     present = plan.operations or unsettled or plan.judge.pending or plan.unrecorded
-    return CHANGES_PRESENT if detailed and present else 0
+    return ExitCode.CHANGES if detailed and present else 0
 
 
 async def make(

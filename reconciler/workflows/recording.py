@@ -43,15 +43,24 @@ LOOK_S: Final = 1.0
 """Seconds for which a look at the lock is believed: how soon a run stops that an emergency stop went past."""
 
 
-def provenance(world: World) -> audit.Provenance:
-    """Return who stands behind a run, as CI or this machine tells it."""
+def provenance(world: World, approved: str | None = None) -> audit.Provenance:
+    """Return who stands behind a run, as CI or this machine tells it.
+
+    An approver is one of a digest: where the run was given none, whoever the environment names approved something else, or nothing.
+
+    Args:
+        world: see `World`.
+        approved: digest of the plan that the run was told to carry out (`--expect`, `--approved`).
+    """
     said = Provenance.read(world.environ)
     return audit.Provenance(
         actor=said.actor or user(world.environ) or _by_git(world) or "unknown",
-        approver=said.approver,
+        approver=None if approved is None else said.approver,
         pull_request=said.pull_request,
         reviewed_head=said.reviewed_head,
         run_url=said.run_url,
+        approved=approved,
+        run_attempt=said.attempt,
     )
 
 

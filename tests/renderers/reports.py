@@ -26,7 +26,7 @@ def texts(most: int) -> st.SearchStrategy[tuple[str, ...]]:
     return st.lists(TEXTS, max_size=most).map(tuple)
 
 
-ROWS = st.builds(Row, texts(4), TONES, texts(2), st.none() | PLACES)
+ROWS = st.builds(Row, texts(4), TONES, texts(2), st.none() | PLACES, st.just(()) | texts(2))
 TABLES = st.builds(Table, TEXTS, texts(4), st.lists(ROWS, max_size=4).map(tuple))
 REPORTS = st.builds(
     Report,

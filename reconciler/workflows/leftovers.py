@@ -1,0 +1,85 @@
+"""What an apply leaves undone, and why: it was not approved, it is blocked or held, or `--tighten-only` leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reconciler.effect import Direction
+from reconciler.models import Desired
+from reconciler.plan import Action, Cut, Plan
+
+
+def notes_on(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
+    """Return a sentence about each operation that does not run; what `--tighten-only` leaves is one sentence."""
+    return (
+        *_not_as_approved(cut, plan),
+        *_kept(cut, plan),
+        *_left(cut, plan, tighten_only=tighten_only),
+    )
+
+
+def not_reverted(plan: Plan, desired: Iterable[Desired], names: Iterable[str]) -> tuple[str, ...]:
+    """Return a sentence about each name given to `--revert` that undoes nothing, and what to do instead."""
+    keys = {each.name: each.key for each in desired}
+    reverted = {each.key for each in plan.operations if each.reverts}
+    halted = {
+        each.key for each in plan.operations if each.action is Action.HELD and each.would is None
+    }
+    return tuple(
+        f"--revert {name} undoes nothing: "
+        + (
+            "an emergency stop holds it, end that with `reconcile release`"
+            if keys[name] in halted
+            else "nothing in this plan is held there because of a change outside git, leave --revert out"
+        )
+        for name in dict.fromkeys(names)
+        if keys[name] not in reverted
+    )
+
+
+def _not_as_approved(cut: Cut, plan: Plan) -> list[str]:
+    names = {operation.key: operation.name for operation in plan.operations}
+    notes = [
+        f"stale: {names.get(key, key)} is not as it was when it was approved; nothing was written to it, plan and approve again"
+        for key in cut.stale
+    ]
+    notes += [
+        f"not approved: {name} needs a change that the approved plan did not hold; it was left alone"
+        for name in cut.strange
+    ]
+    notes += [
+        f"not approved: {name} was blocked or held when the plan was approved, and an approval covers only what would have run then; it was left alone, plan and approve again"
+        for name in cut.freed
+    ]
+    notes += [
+        f"held back: {name} widens dialing, and a narrowing that was approved with it is stale; plan and approve again"
+        for name in cut.behind
+    ]
+    if cut.other is not None:
+        notes.append(
+            f"stale: the plan has the digest {plan.digest}, and {cut.other} was approved; nothing was written: plan and approve again, or pass the plan that was approved (--approved FILE) to run what of it still derives"
+        )
+    return notes
+
+
+def _kept(cut: Cut, plan: Plan) -> list[str]:
+    """Return what findings block, and what is held."""
+    running = {operation.hash for operation in cut.run}
+    return [
+        f"{'blocked' if operation.refused else 'held'}: {operation.name}: {', '.join(operation.blocked)}"
+        for operation in plan.operations
+        if not operation.executable and operation.hash not in running
+    ]
+
+
+def _left(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
+    """Return what must be said of what `--tighten-only` leaves undone; what was not approved is said already."""
+    said = {*cut.strange, *cut.freed}
+    left = dict.fromkeys(
+        each.name
+        for each in plan.executable
+        if each.direction is not Direction.TIGHTEN
+        and each.key not in cut.stale
+        and each.name not in said
+    )
+    return (f"left by --tighten-only: {', '.join(left)}",) if tighten_only and left else ()
