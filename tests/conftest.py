@@ -1,8 +1,10 @@
 """What all tests share: an environment of their own, and examples that are not timed."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -10,6 +12,9 @@ import pytest
 from tests.signing import Signer, signer
 
 hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.register_profile(
+    "mutants", deadline=None, derandomize=True, database=None, max_examples=30
+)
 hypothesis.settings.load_profile("untimed")
 
 
@@ -60,3 +65,11 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Signer:
     """Return another signer."""
     return signer(tmp_path_factory.mktemp("theirs"), "other")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the cheapest tests first under `mutmut run`, where the first that fails ends a mutant."""
+    stats = Path("mutmut-stats.json")
+    if os.environ.get("MUTANT_UNDER_TEST") and stats.exists():
+        seconds = json.loads(stats.read_text("utf-8"))["duration_by_test"]
+        items.sort(key=lambda item: seconds.get(item.nodeid, 0.0))

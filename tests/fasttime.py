@@ -11,6 +11,12 @@ import selectors
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from reconciler.sandbox import World
+from reconciler.workflows import world as worlds
 
 SPEED = 20.0
 START = datetime(2027, 1, 10, 12, 0, tzinfo=UTC)
@@ -44,3 +50,17 @@ class FastLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return monotonic()
+
+
+def hurry(patch: pytest.MonkeyPatch) -> None:
+    """Let commands in this process, and the platforms that are opened from here on, live in hurried time.
+
+    Records keep the real date: other processes write them, too.
+    """
+    real = worlds.here
+
+    def here(*arguments: Any, **more: Any) -> worlds.World:
+        return real(*arguments, **more)._replace(monotonic=monotonic, sleep=sleep)
+
+    patch.setattr(worlds, "here", here)
+    patch.setitem(World.open.__func__.__kwdefaults__, "monotonic", monotonic)

@@ -21,7 +21,7 @@ from reconciler.manifests import Folder
 from reconciler.sandbox.writes import Conditions
 from reconciler.workflows import applying, planning
 from reconciler.workflows.world import here
-from tests import readme
+from tests import fasttime, readme
 from tests.gitfakes import PLATFORM
 from tests.samples import HERE, SAMPLES, copy_files
 
@@ -111,6 +111,7 @@ def desk(
     (tmp_path / ".gitignore").write_text(".reconcile/\n", encoding="utf-8")
     commit(tmp_path, "samples")
     monkeypatch.chdir(tmp_path)
+    fasttime.hurry(monkeypatch)
     return Desk(tmp_path, capsys)
 
 
@@ -705,7 +706,7 @@ def test_events_of_a_run_are_written_once_each_with_their_latency(
         json.loads(line) for line in Path("events.jsonl").read_text(encoding="ascii").splitlines()
     ]
     assert [event["type"] for event in events] == ["deployed", "activated"]
-    assert 0 < events[1]["latency_s"] < 5
+    assert 0 < events[1]["latency_s"] < 5 * fasttime.SPEED
     assert [event["id"] for event in server.events()] == [event["id"] for event in events]
 
 

@@ -39,6 +39,7 @@ from reconciler.sandbox.seed import bulk_body
 from reconciler.settings import URGENT_BURST_S, Settings, Variables
 from reconciler.settings import Options as ClientOptions
 from reconciler.workflows.stops import Known, Target, how_it_ends
+from tests import fasttime
 from tests.crash.ground import login_to
 from tests.fake_platform import now, play
 from tests.samples import SAMPLES, copy_files, platform
@@ -283,6 +284,7 @@ def desk(
     (tmp_path / ".gitignore").write_text(".reconcile/\n", encoding="utf-8")
     commit(tmp_path, "samples")
     monkeypatch.chdir(tmp_path)
+    fasttime.hurry(monkeypatch)
     return Desk(tmp_path, capsys)
 
 

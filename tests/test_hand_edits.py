@@ -18,6 +18,7 @@ from reconciler import sandbox
 from reconciler.audit import RecordKind
 from reconciler.workflows import applying, settling
 from reconciler.workflows.world import here
+from tests import fasttime
 from tests.test_cli import SAMPLES, Desk, commit, git
 from tests.test_halt import KEY, NAME, PATH, by_hand, ledger, silent
 
@@ -34,6 +35,7 @@ def desk(
     shutil.copytree(SAMPLES, tmp_path / "schedules" / "sandbox")
     commit(tmp_path, "samples")
     monkeypatch.chdir(tmp_path)
+    fasttime.hurry(monkeypatch)
     return Desk(tmp_path, capsys)
 
 

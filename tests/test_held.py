@@ -20,6 +20,8 @@ from reconciler.plan import (
     hold_against,
     serialised,
 )
+from reconciler.plan.base import canonical_base, fields_moved_by
+from reconciler.plan.values import state_hash
 from tests.factories import (
     KIND,
     NOW,
@@ -273,6 +275,7 @@ def test_to_release_a_stop_is_not_to_undo_what_was_narrowed_before_it():
     base = stopped({**BASE, "dial_rate": 5})
     _, (back, rest) = parts(make_desired(body=BASE), NOTHING, base=base)
     assert (back.action, back.desired) == (Action.CREATE, {**BASE, "dial_rate": 5.0})
+    assert back.fields == ()
     assert (rest.action, rest.would) == (Action.HELD, Action.CREATE)
     _, operation = planned(make_desired(body=BASE), NOTHING, base=base, revert={"1001"})
     assert (operation.executable, operation.desired) == (True, BASE)
@@ -414,3 +417,115 @@ def test_the_reason_names_the_way_out():
     keep = "`reconcile import 'my schedules/acme' 1001`"
     undo = f"`reconcile apply 'my schedules/acme' {name} --revert {name}`"
     assert operation.blocked[0].endswith(f". Keep it: {keep}. Undo it: {undo}")
+
+
+# --- who moved it, field by field ------------------------------------------------------------------------------------------
+
+
+def test_a_field_that_a_body_lacks_counts_as_a_value():
+    lacking = Base({})
+    assert fields_moved_by(lacking, {}, {"a": None}) == {"a": MovedBy.GIT}
+    assert fields_moved_by(lacking, {"a": 1}, {}) == {"a": MovedBy.OUTSIDE}
+    assert fields_moved_by(lacking, {"a": 1}, {"a": None}) == {"a": MovedBy.BOTH}
+    assert fields_moved_by(Base({"a": None}), {}, {"a": 1}) == {"a": MovedBy.BOTH}
+    assert fields_moved_by(Base({"a": None}), {"a": 1}, {}) == {"a": MovedBy.BOTH}
+    assert fields_moved_by(Base(None), {}, {"a": 1}) == {"a": MovedBy.UNKNOWN}
+
+
+# --- what is gone, and what the platform stores in its own way --------------------------------------------------------------
+
+
+def test_a_removal_for_want_of_common_hours_ends_with_a_commit_to_the_hours():
+    base = Base(BASE, emptied=True)
+    _, same = planned(make_desired(body=BASE), NOTHING, base=base)
+    assert (same.action, same.would) == (Action.HELD, Action.CREATE)
+    assert "no time in common" in same.blocked[0]
+    later = make_desired(body={**BASE, "compliance_windows": [make_window(start=10)]})
+    _, moved = planned(later, NOTHING, base=base)
+    assert (moved.action, moved.executable) == (Action.CREATE, True)
+    _, removed = planned(later, NOTHING, base=Base(BASE))
+    assert removed.action is Action.HELD
+
+
+def test_what_is_gone_and_still_dials_is_silenced():
+    dialing = make_live(stored=None, version=None, stored_id=None, active_id="older")
+    _, (silence, rest) = parts(make_desired(body=BASE), dialing)
+    assert (silence.action, silence.desired, silence.fields) == (Action.RETIRE, None, ())
+    assert (silence.direction, silence.base) == (Direction.TIGHTEN, BASE)
+    assert (rest.action, rest.would) == (Action.HELD, Action.CREATE)
+
+
+def test_what_a_hand_widened_is_taken_back_to_what_was_applied():
+    _, (first, *_) = parts(WIDER, live(dial_rate=5.0, dnc_verification=False))
+    assert first.direction is Direction.TIGHTEN
+    assert first.base == BASE
+    assert [change.path for change in first.fields] == ["dnc_verification"]
+
+
+def test_the_second_step_is_planned_against_what_the_first_stores():
+    _, (first, second, _) = parts(WIDER, live(dial_rate=5.0, dnc_verification=False))
+    assert second.live == first.desired
+    assert (second.live_hash, second.after) == (state_hash(first.desired), first.live_hash)
+    assert second.base == WIDER.body, "the narrowing stays one"
+    _, (whole,) = parts(WIDER, live())
+    assert (whole.base, whole.after) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("stored_id", "direction"), [("s-1001", Direction.TIGHTEN), ("older", Direction.LOOSEN)]
+)
+def test_what_a_hand_narrowed_and_nobody_activated_is_refreshed(stored_id, direction):
+    base = Base(BASE, Direction.TIGHTEN, stored_id)
+    now = make_live(stored={**BASE, "dial_rate": 5.0}, active_id="older still")
+    _, (refresh, rest) = parts(make_desired(body=BASE), now, base=base)
+    assert (refresh.action, refresh.direction) == (Action.REFRESH, direction)
+    assert (refresh.desired, refresh.fields) == (now.stored, ())
+    assert rest.action is Action.HELD
+    _, (rest,) = parts(make_desired(body=BASE), make_live(stored=now.stored), base=base)
+    assert rest.action is Action.HELD
+    unknown = Base(BASE, Direction.TIGHTEN, None)
+    nameless = make_live(stored=now.stored, stored_id=None)
+    _, (refresh, _) = parts(make_desired(body=BASE), nameless, base=unknown)
+    assert refresh.direction is Direction.LOOSEN
+
+
+def test_what_a_stop_found_without_common_hours_is_not_created_again():
+    night = {**BASE, "compliance_windows": [make_window(start=21, end=23)]}
+    dialing = make_live(stored=None, version=None, stored_id=None, active_id="older")
+    _, (silence, rest) = parts(make_desired(body=BASE), dialing, base=stopped(night))
+    assert (silence.action, silence.desired, silence.fields) == (Action.RETIRE, None, ())
+    assert rest.action is Action.HELD
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored_id", "kept"),
+    [
+        (BASE, "s-1001", True),
+        (None, "s-1001", False),
+        (BASE, None, False),
+        (BASE, "older", False),
+        ({**BASE, "dial_rate": 19.0}, "s-1001", False),
+    ],
+)
+def test_only_what_we_sent_and_nobody_wrote_since_is_stored_by_the_platform_in_its_own_way(
+    sent, stored_id, kept
+):
+    base = Base(BASE, stored_id=stored_id, sent=sent)
+    _, (operation,) = parts(make_desired(body=BASE), live(dial_rate=19.5), base=base)
+    assert operation.action is Action.HELD
+    assert ("stored by the platform in its own way" in operation.blocked[0]) is kept
+    _, (widened,) = parts(make_desired(body=BASE), live(dial_rate=20.5), base=base)
+    assert widened.action is Action.UPDATE
+
+
+def test_a_base_of_an_older_version_is_read_in_todays_form():
+    old = {**BASE, "start_time": "2027-01-11T09:00:00-05:00"}
+    del old["timezone"]
+    kept = Base(old, Direction.TIGHTEN, "s-1", sent=old)
+    found = canonical_base(kept, KIND)
+    assert (found.body, found.sent) == (KIND.canonical(old), KIND.canonical(old))
+    assert (found.direction, found.stored_id, found.stopped) == (Direction.TIGHTEN, "s-1", None)
+    assert canonical_base(Base(None), KIND) == Base(None)
+    both = canonical_base(Base(None, stopped=(old, None)), KIND)
+    assert both.stopped == (KIND.canonical(old), None)
+    assert canonical_base(None, KIND) is None

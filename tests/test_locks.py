@@ -79,8 +79,8 @@ def test_a_lock_that_cannot_be_read_is_held_and_says_where_why_and_the_way_out(
     lock = locks.read(Store("commit", raw(said)), commit)
     assert lock.problem == f"commit {commit}{'' if problem.startswith('holds') else ':'} {problem}"
     assert not lock.expired(START)
-    told = str(locks.refusal("acme", lock))
-    assert f"the lock in refs/reconcile/lock/acme cannot be read ({lock.problem})" in told
+    told = str(locks.refusal("acme", "refs/l", lock))
+    assert f"the lock in refs/l cannot be read ({lock.problem})" in told
     assert told.endswith("reconcile lock release --tenant acme")
     assert locks.lost("acme", lock)
 
@@ -103,7 +103,7 @@ def test_an_end_at_the_edge_of_time_is_compared(expires: str) -> None:
 
 def test_a_long_or_odd_holder_is_cut_and_escaped_where_it_is_told():
     lock = locks.written(raw(GOOD | {"holder": "\x1b[2J" + "x" * 9000, "run_url": "y" * 9000}))
-    for told in (str(locks.refusal("acme", lock)), str(locks.lost("acme", lock))):
+    for told in (str(locks.refusal("acme", "refs/l", lock)), str(locks.lost("acme", lock))):
         assert "\x1b" not in told
         assert len(told) < 1500
 

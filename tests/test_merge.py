@@ -271,3 +271,9 @@ def test_windows_past_midnight_leave_one_window_a_zone():
 
 def _call(start, end):
     return {"timezone": "America/New_York", "start": start, "end": end}
+
+
+def test_a_field_that_git_removed_is_not_stored():
+    base = {**make_body(), "label": "spring"}
+    found = merge(base, base, make_body(), KIND)
+    assert (found.store, found.meet) == (make_body(), base)

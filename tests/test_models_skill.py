@@ -225,3 +225,13 @@ def test_canonical_takes_anything_never_raises_and_leaves_what_it_got_alone(raw)
 def test_a_skill_is_known_by_its_id():
     assert SkillSchedule.api == "personal-connection"
     assert SkillSchedule.tombstone().model_fields["spec"].annotation.__name__ == "RetiredSkillSpec"
+
+
+def test_a_link_that_cldr_does_not_know_has_the_windows_name_of_its_zone():
+    assert windows_name("US/East-Indiana") == windows_name("America/Indiana/Indianapolis")
+    assert canonical_zone("US/East-Indiana") == canonical_zone("America/Indiana/Indianapolis")
+
+
+def test_what_is_no_zone_is_told_apart_from_a_zone_without_a_windows_name():
+    with pytest.raises(ValueError, match="names no time zone that IANA knows"):
+        windows_name("Mars/Base")

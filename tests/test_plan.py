@@ -353,6 +353,9 @@ def test_a_plan_may_be_restricted_to_some_objects():
     alone = planned([make_desired("1")], [make_silent("1")], findings=[make_finding("1")])
     assert cut.digest == alone.digest
     assert only(plan, {"1", "2", "3"}) == plan
+    plan = planned([make_desired(key) for key in "123"], [make_live(key) for key in "123"], base={})
+    assert (plan.unchanged, plan.unrecorded) == (("1", "2", "3"), ("1", "2", "3"))
+    assert (only(plan, "1").unchanged, only(plan, "1").unrecorded) == (("1",), ("1",))
 
 
 # --- golden vectors -----------------------------------------------------------------------------------------------------
@@ -957,3 +960,10 @@ def test_a_hash_that_was_asked_for_is_not_taken_along_to_another_operation() -> 
     other = replace(first, key="another")
     assert other.hash != first.hash
     assert replace(other, key=first.key).hash == first.hash
+
+
+def test_what_is_halted_and_as_desired_does_nothing_to_dialing():
+    held = one(make_desired(), make_live(), held={"1001": "halted"})
+    assert (held.action, held.direction, held.fields) == (Action.HELD, Direction.NEUTRAL, ())
+    refresh = one(make_desired(), make_live(active_id="older"))
+    assert (refresh.action, refresh.direction) == (Action.REFRESH, Direction.LOOSEN)

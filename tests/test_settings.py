@@ -1,5 +1,6 @@
 """Where a secret may go, and what is said when it may not."""
 
+import contextlib
 import traceback
 
 import pytest
@@ -318,3 +319,62 @@ def test_provenance_cannot_steer_a_terminal():
         "a\\u001b[2J\\u000a"
     )
     assert len(Provenance.read({"GITHUB_ACTOR": "b" * 1000}).actor) == 256
+
+
+@pytest.mark.parametrize("name", ["CXONE_APP_ID", "CXONE_APP_SECRET"])
+def test_half_an_application_is_refused_and_a_whole_one_is_read(name):
+    both = {"CXONE_APP_ID": "app-1", "CXONE_APP_SECRET": "app-secret"}
+    found = Settings.read(ENVIRON | both, "acme-eu", URL).credentials
+    assert (found.app_id, found.app_secret) == ("app-1", "app-secret")
+    with pytest.raises(AccessError, match=r"^CXONE_APP_ID and CXONE_APP_SECRET stand together"):
+        Settings.read(ENVIRON | {name: both[name]}, "acme-eu", URL)
+    none = Settings.read(ENVIRON, "acme-eu", URL).credentials
+    assert (none.app_id, none.app_secret, none.scope) == (None, None, None)
+
+
+@pytest.mark.parametrize("host", ["localhost.evil.example", "acme.example"])
+def test_a_host_that_only_begins_like_loopback_stands_in_for_no_sandbox(host):
+    environ = {**ENVIRON, "CXONE_TENANT_URL": f"https://{host}"}
+    with contextlib.suppress(AccessError):
+        assert Settings.read(environ, "sandbox", "sandbox:").credentials is None
+
+
+def test_the_hosts_that_the_environment_names_are_read_with_their_options():
+    options = Options(requests_per_second=7)
+    environ = ENVIRON | {"CXONE_API_URL": "https://api.example:8443"}
+    found = Settings.read(environ, "acme-eu", URL, options=options)
+    assert (found.tenant, found.api_url, found.options) == (
+        "acme-eu",
+        "https://api.example:8443",
+        options,
+    )
+    assert Settings.read(ENVIRON, "acme-eu", URL).api_url is None
+    assert Settings.read(ENVIRON, "acme-eu", URL).options == Options()
+    bad = refusal(ENVIRON | {"CXONE_API_URL": "https://api.example/v1"})
+    assert bad.startswith("CXONE_API_URL ")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"requests_per_second": 0.001, "deadline_s": 0.001, "wait_s": 0, "concurrency": 1},
+        {"proxy": "https://user@proxy.example:1"},
+    ],
+)
+def test_options_at_the_edge_of_what_a_run_can_keep_are_taken(parts):
+    assert all(getattr(Options(**parts), name) == value for name, value in parts.items())
+
+
+@pytest.mark.parametrize("missing", ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"])
+def test_the_url_of_a_run_is_whole_or_unknown(missing):
+    parts = {
+        "GITHUB_SERVER_URL": "https://forge.example",
+        "GITHUB_REPOSITORY": "acme/schedules",
+        "GITHUB_RUN_ID": "7",
+    }
+    url = "https://forge.example/acme/schedules/actions/runs/7"
+    assert Provenance.read(parts).run_url == url
+    assert Provenance.read(parts | {"GITHUB_RUN_ATTEMPT": "1"}).run_url == url
+    assert Provenance.read(parts | {"GITHUB_RUN_ATTEMPT": ""}).run_url == url
+    assert Provenance.read(parts | {"GITHUB_RUN_ATTEMPT": "2"}).run_url == f"{url}/attempts/2"
+    assert Provenance.read(parts | {missing: ""}).run_url is None

@@ -17,6 +17,7 @@ from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Result
 from reconciler.workflows import applying, planning, settling
 from reconciler.workflows.world import here
+from tests import fasttime
 from tests.samples import SAMPLES, copy_files
 from tests.test_cli import Desk, commit, git
 
@@ -34,6 +35,7 @@ def desk(
     copy_files(SAMPLES, tmp_path / "schedules" / "sandbox")
     commit(tmp_path, "samples")
     monkeypatch.chdir(tmp_path)
+    fasttime.hurry(monkeypatch)
     return Desk(tmp_path, capsys)
 
 

@@ -258,7 +258,7 @@ class Ledger(Reader):
                     break  # the last try was refused, or so it seemed
                 standing = self._standing(self._heads.lock)
                 if standing and not force and not standing.expired(self._clock()):
-                    raise locks.refusal(self._called, standing)
+                    raise locks.refusal(self._called, self._names.lock, standing)
                 error = self._moved(
                     Move(self._names.lock, mine.commit, self._heads.lock, exact=True)
                 )

@@ -139,11 +139,11 @@ def _short(text: str) -> str:
     return safe(text, limit=SHORTENED_TO)
 
 
-def refusal(tenant: str, lock: Lock) -> TenantLocked:
-    """Return the error that says who holds a tenant, since when, and what to do."""
+def refusal(tenant: str, ref: str, lock: Lock) -> TenantLocked:
+    """Return the error that says who holds a tenant's lock in a ref, since when, and what to do."""
     if lock.problem:
         return TenantLocked(
-            f"tenant {tenant} is locked by {lock.holder}: the lock in refs/reconcile/lock/{tenant} cannot be read ({lock.problem}). "
+            f"tenant {tenant} is locked by {lock.holder}: the lock in {ref} cannot be read ({lock.problem}). "
             f"Make sure that no apply of this tenant is running, then: reconcile lock release --tenant {tenant}"
         )
     url = f" ({_short(lock.run_url)})" if lock.run_url else ""

@@ -48,12 +48,18 @@ def test_the_tenants_own_the_vendors_and_the_environments_hosts_are_allowed(base
         "https://evil.example#.niceincontact.com",
         "https://evil.example\\.niceincontact.com/x?y",
         "https://acme.example",
+        "http://acme.example:8443",
+        "http://na1.nice-incontact.com",
+        "ftp://niceincontact.com",
+        "https://user@niceincontact.com",
+        "https://niceincontact.com?next=evil.example",
+        "https://niceincontact.com#evil.example",
+        f"{API}?next=evil.example",
         "https://acme.example:99999",
         "https://[",
         "https://[::1",
         URL.replace("https", "http"),
         API.replace("https", "http"),
-        "ftp://niceincontact.com",
         "wss://niceincontact.com",
         "https:niceincontact.com",
         "https://acme.example:8444",
@@ -74,7 +80,6 @@ def test_the_tenants_own_the_vendors_and_the_environments_hosts_are_allowed(base
         "https://evil.example%2f.niceincontact.com",
         "https://evil.example\u3002niceincontact.com",
         "https://nice\u0456ncontact.com",
-        "https://user@niceincontact.com",
         "https://user:secret@niceincontact.com",
         f"{API}@evil.example",
         " https://niceincontact.com",
@@ -86,6 +91,31 @@ def test_the_tenants_own_the_vendors_and_the_environments_hosts_are_allowed(base
 def test_every_other_host_is_refused_before_anything_is_sent(base):
     with pytest.raises(AccessError, match="CXONE_API_URL"):
         leads(base)
+
+
+def test_the_refusal_names_the_call_the_host_and_the_way_out():
+    with pytest.raises(AccessError) as caught:
+        leads("https://evil.example")
+    assert str(caught.value) == (
+        "GET /skills would go to https://evil.example, which is neither the host in CXONE_TENANT_URL nor one of the "
+        "vendor's: nothing is sent there; if it is right, name it in CXONE_API_URL"
+    )
+
+
+def test_without_an_api_url_the_tenants_host_and_the_vendors_are_allowed():
+    alone = Settings("acme", URL, Credentials("id", "secret"))
+    assert leads(URL, alone) == URL
+    with pytest.raises(AccessError):
+        leads(API, alone)
+
+
+def test_each_group_of_endpoints_goes_to_the_base_that_the_token_has_for_it():
+    token = Token("t", 60.0, base=URL, bases={"skills": f"{API}/v31"})
+    assert target(Call("GET", "/skills/1"), token, SETTINGS, pc.HOSTS) == f"{API}/v31"
+    assert target(Call("GET", "/lists"), token, SETTINGS, pc.HOSTS) == URL
+    forged = Token("t", 60.0, base=URL, bases={"skills": "https://evil.example"})
+    with pytest.raises(AccessError):
+        target(Call("GET", "/skills/1"), forged, SETTINGS, pc.HOSTS)
 
 
 def test_a_call_without_a_host_goes_to_the_tenant():

@@ -182,7 +182,7 @@ def _planned(key: str, last: audit.Applied) -> None:
 def _lock(data: bytes) -> object:
     lock = locks.written(b"tree 4b825dc\n\n" + data, COMMIT)
     lock.expired(NOW)
-    return locks.refusal("acme", lock), locks.lost("acme", lock)
+    return locks.refusal("acme", "refs/l", lock), locks.lost("acme", lock)
 
 
 _LOCK = json.loads(locks.fresh("ci", "https://ci.example/7", "n", START).message())
