@@ -381,7 +381,7 @@ def test_a_fork_is_validated_without_any_secret(team: Team):
 
 def test_a_pull_request_gets_a_plan_of_each_tenant_of_main_and_runs_nothing_of_its_own(team: Team):
     team.write("acme", "warranty.yaml", manifest("warranty-reminders", "1002", rate=2.4))
-    team.write("globex", "tenant.yaml", TENANT.format(url=team.url))
+    team.write("globex", "tenant.yaml", TENANT.format(url="https://globex.cxonecloud.com"))
     team.write("globex", "old.yaml", manifest("old", "1003", retired=True))
     (team.clone / ".github" / "scripts" / "forge.py").write_text("raise SystemExit('mine')\n")
     git(team.clone, "add", ".github")

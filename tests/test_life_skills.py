@@ -14,6 +14,7 @@ from reconciler.git import Git
 from reconciler.sandbox import platforms
 from reconciler.workflows import applying, halting, importing, optimizing, planning, releasing
 from reconciler.workflows.keeping import records
+from reconciler.workflows.trust import Trust
 from tests.gitfakes import git, repository
 from tests.skills import held, wider
 from tests.test_importing import Desk
@@ -149,7 +150,8 @@ def test_a_run_that_is_cut_off_at_any_write_is_finished_by_the_next(
 
 def records_of(desk):
     spec = manifests.load(desk.folder).tenant.spec
-    return records(desk.world, Git(desk.folder.parent, environ={}), "acme", spec)
+    trust = Trust(spec, required=False)
+    return records(desk.world, Git(desk.folder.parent, environ={}), desk.folder.name, trust)
 
 
 def test_the_audit_entry_says_which_groups_scrub_the_skill_from_now_on(desk):
