@@ -26,7 +26,83 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from enum import IntEnum
 from typing import Any, ClassVar, NamedTuple
+
+
+class ExitCode(IntEnum):
+    """How a command ends: every code there is. Below each stands what it means, then what to do; `reconcile explain` prints both."""
+
+    DONE = 0
+    """Done and active, or nothing to do.
+
+    Nothing."""
+
+    ERROR = 1
+    """An error, or you declined the plan. Nothing was written. `audit verify`: the records do not verify. `plan`: the report does not fit.
+
+    Read the message. It names the cause and the next step."""
+
+    CHANGES = 2
+    """Changes are present, also held ones (`plan --detailed-exitcode`), or a field could not be imported (`import`).
+
+    Review the plan, then apply it."""
+
+    PARTLY = 3
+    """Partly applied, or any failure after the first write.
+
+    Read which operations failed and why. The next `apply` settles what is open and does the rest."""
+
+    STALE = 4
+    """Stale approval: approved operations no longer match what is live, and were not run.
+
+    Plan again, and have the new plan approved."""
+
+    REFUSED = 5
+    """Refused by a rule or a limit, or the tenant's folder differs from the commit. Nothing was written.
+
+    Correct the manifest, commit the folder, or have the rule waived or the limit raised in `tenant.yaml`."""
+
+    LOCKED = 6
+    """Locked: another run is applying to this tenant.
+
+    Wait until that run ends. If you know that it is dead: `reconcile lock release`."""
+
+    USAGE = 64
+    """Wrong usage; an unknown or ambiguous tenant; or not a terminal and no `--yes`.
+
+    Correct the command line. `--help` shows the options."""
+
+    MANIFESTS = 65
+    """No manifests, or invalid ones; every problem is reported with file, line and column.
+
+    Correct the files, and check them with `reconcile validate`."""
+
+    UNAVAILABLE = 69
+    """The platform or the git remote is unavailable. `halt`: everything is silent, but the records could not be pushed.
+
+    Run the command again later. After a `halt`, start no apply from another clone until the records are pushed."""
+
+    NOT_FINISHED = 75
+    """Not finished before `--deadline` or `--wait`. What was written is recorded.
+
+    Run the same command again: it finishes what is open. If the dialer stays locked, allow more time with `--wait`."""
+
+    ACCESS = 77
+    """A secret, a host or a scope is missing or wrong; the message names which.
+
+    Set the variable that the message names (`reconcile explain environment`), or have the scope granted."""
+
+    INTERRUPTED = 130
+    """Interrupted (SIGINT) after a checkpoint.
+
+    Run the command again: it finishes what is open."""
+
+    TERMINATED = 143
+    """Terminated (SIGTERM) after a checkpoint.
+
+    Run the command again: it finishes what is open."""
+
 
 SHORTENED_TO = 256
 """Characters of foreign text (an answer's body, a field of a manifest) that one message may repeat."""
@@ -131,19 +207,19 @@ class Problem(NamedTuple):
 class ReconcileError(Exception):
     """The job could not be done, and nothing was written."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[ExitCode] = ExitCode.ERROR
 
 
 class UsageError(ReconcileError):
     """The call is wrong: an option, a path, an unknown or ambiguous tenant."""
 
-    exit_code = 64
+    exit_code = ExitCode.USAGE
 
 
 class ManifestError(ReconcileError):
     """The files do not say a valid thing. Carries every problem, sorted by place."""
 
-    exit_code = 65
+    exit_code = ExitCode.MANIFESTS
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems))
@@ -153,37 +229,37 @@ class ManifestError(ReconcileError):
 class Refused(ReconcileError):  # noqa: N818 - the verb is what the user is told
     """A rule or a limit forbids it; the message names the rule and the way to allow it."""
 
-    exit_code = 5
+    exit_code = ExitCode.REFUSED
 
 
 class StalePlan(ReconcileError):  # noqa: N818 - a state of the plan, named as DESIGN names it
     """The world moved since the plan was approved."""
 
-    exit_code = 4
+    exit_code = ExitCode.STALE
 
 
 class TenantLocked(ReconcileError):  # noqa: N818 - a state of the tenant
     """Somebody else is applying to this tenant."""
 
-    exit_code = 6
+    exit_code = ExitCode.LOCKED
 
 
 class Unavailable(ReconcileError):  # noqa: N818 - a state of the platform
     """The platform or the git remote does not answer, or answers with server errors only."""
 
-    exit_code = 69
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class NotFinished(ReconcileError):  # noqa: N818 - a state of the run
     """Not done before `--deadline` or `--wait`; the next run finishes it."""
 
-    exit_code = 75
+    exit_code = ExitCode.NOT_FINISHED
 
 
 class AccessError(ReconcileError):
     """The secret, the host or a scope; the message names which."""
 
-    exit_code = 77
+    exit_code = ExitCode.ACCESS
 
 
 class ApiError(ReconcileError):

@@ -14,6 +14,19 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from reconciler.dialects.base import Credentials
+from reconciler.environment import (
+    ACTOR,
+    APPROVER,
+    ATTEMPT,
+    PROXY_PASSWORD,
+    PULL_REQUEST,
+    REF,
+    REVIEWED_HEAD,
+    RUN,
+    SIGNING_KEY,
+    USER,
+    Variables,
+)
 from reconciler.errors import SHORTENED_TO, AccessError, UsageError, safe
 from reconciler.models import EMBEDDED, is_loopback, tenant_url
 
@@ -38,55 +51,7 @@ DEFAULT_DEADLINE_S: Final = 3600.0
 DEFAULT_WAIT_S: Final = 900.0
 """How long a locked dialer is waited for (contract: 15 minutes)."""
 
-SIGNING_KEY: Final = "RECONCILE_SIGNING_KEY"
-"""The variable that names the file of the SSH key for `audit.sign`."""
-
-SIGNERS: Final = "RECONCILE_SIGNERS"
-"""The variable that names an allowed signers file, which then replaces `audit.signers` of `tenant.yaml`."""
-
-PROXY_PASSWORD: Final = "RECONCILE_PROXY_PASSWORD"  # noqa: S105 - the variable's name, not its value
-"""The variable that holds the password of the user that `--proxy` names."""
-
 _PULL_REQUEST: Final = re.compile(r"refs/pull/(\d+)/")
-
-
-@dataclass(frozen=True, slots=True)
-class Variables:
-    """The names of the environment variables that speak for a tenant. One set, never mixed with another."""
-
-    url: str = "CXONE_TENANT_URL"
-    client_id: str = "CXONE_CLIENT_ID"
-    client_secret: str = "CXONE_CLIENT_SECRET"  # noqa: S105 - the variable's name, not its value
-    scope: str = "CXONE_SCOPE"
-    app_id: str = "CXONE_APP_ID"
-    app_secret: str = "CXONE_APP_SECRET"  # noqa: S105 - same
-    api_url: str = "CXONE_API_URL"
-
-    @classmethod
-    def of(cls, tenant: str) -> Variables:
-        """Return the names that carry the tenant's own: `acme-eu` → `CXONE_ACME_EU_CLIENT_ID`."""
-        prefix = f"CXONE_{tenant.upper().replace('-', '_')}"
-        return cls(
-            url=f"{prefix}_TENANT_URL",
-            client_id=f"{prefix}_CLIENT_ID",
-            client_secret=f"{prefix}_CLIENT_SECRET",
-            scope=f"{prefix}_SCOPE",
-            app_id=f"{prefix}_APP_ID",
-            app_secret=f"{prefix}_APP_SECRET",
-            api_url=f"{prefix}_API_URL",
-        )
-
-    def names(self) -> tuple[str, ...]:
-        """Return all of them."""
-        return (
-            self.url,
-            self.client_id,
-            self.client_secret,
-            self.scope,
-            self.app_id,
-            self.app_secret,
-            self.api_url,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,15 +212,20 @@ class Provenance:
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Provenance:
         """Return what `environ` says, escaped and cut."""
-        ref = _PULL_REQUEST.match(environ.get("GITHUB_REF", ""))
+        ref = _PULL_REQUEST.match(environ.get(REF, ""))
         return cls(
-            actor=_told(environ.get("GITHUB_ACTOR")),
-            approver=_told(environ.get("RECONCILE_APPROVER")),
-            pull_request=_told(environ.get("RECONCILE_PULL_REQUEST")) or (ref and ref[1]),
+            actor=_told(environ.get(ACTOR)),
+            approver=_told(environ.get(APPROVER)),
+            pull_request=_told(environ.get(PULL_REQUEST)) or (ref and ref[1]),
             run_url=_run_url(environ),
-            reviewed_head=_told(environ.get("RECONCILE_REVIEWED_HEAD")),
-            attempt=_told(environ.get("GITHUB_RUN_ATTEMPT")),
+            reviewed_head=_told(environ.get(REVIEWED_HEAD)),
+            attempt=_told(environ.get(ATTEMPT)),
         )
+
+
+def user(environ: Mapping[str, str]) -> str | None:
+    """Return the name of whoever is logged in on this machine; `None` where the environment does not say, as in a container."""
+    return next((environ[name] for name in USER if environ.get(name)), None)
 
 
 def signing_key(environ: Mapping[str, str], directory: Path) -> Path:
@@ -282,12 +252,10 @@ def _told(text: str | None) -> str | None:
 
 
 def _run_url(environ: Mapping[str, str]) -> str | None:
-    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    parts = [environ.get(name, "") for name in names]
-    if not all(parts):
+    server, repository, run = (environ.get(name, "") for name in RUN)
+    attempt = environ.get(ATTEMPT, "")
+    if not (server and repository and run):
         return None
-    server, repository, run = parts
-    attempt = environ.get("GITHUB_RUN_ATTEMPT", "1")
     again = "" if attempt in {"", "1"} else f"/attempts/{attempt}"
     return _told(f"{server}/{repository}/actions/runs/{run}{again}")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -188,3 +190,30 @@ def test_exit_codes_are_those_of_the_commands_and_never_success():
 
 def test_every_error_says_when_it_is_raised():
     assert all(inspect.getdoc(thing) for thing in all_errors().values())
+
+
+def test_no_module_writes_an_exit_code_as_a_number():
+    """`ExitCode` is their one home. 0 may stand in the command line, which starts without the errors."""
+    numbers = {code.value for code in errors.ExitCode} - {0}
+    found = [
+        f"{file.name}:{node.lineno}"
+        for file in Path(errors.__file__).parent.rglob("*.py")
+        if "sandbox" not in file.parts
+        for node in map(_given, ast.walk(ast.parse(file.read_text("utf-8"))))
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and type(part.value) is int and part.value in numbers
+    ]
+    assert found == []
+
+
+def _given(node: ast.AST) -> ast.AST:
+    """Return what a keyword, a field or a variable named after an exit code is given."""
+    match node:
+        case ast.keyword(arg="exit_code" | "code", value=value):
+            return value
+        case ast.AnnAssign(target=ast.Name(id="exit_code" | "code"), value=ast.AST() as value):
+            return value
+        case ast.Assign(targets=[ast.Name(id="exit_code" | "code")], value=value):
+            return value
+        case _:
+            return ast.Pass()

@@ -187,13 +187,13 @@ def test_without_a_schema_there_is_no_line_and_the_report_says_how_to_make_one(
     assert "schema --out" not in empty.out
 
 
-# --- README and benchmark -------------------------------------------------------------------------------------------------------
+# --- documentation and benchmark -------------------------------------------------------------------------------------------------------
 
 
-def test_the_readme_pushes_where_a_first_push_goes(tmp_path: Path) -> None:
-    readme = (HERE / "README.md").read_text("utf-8")
-    assert "git push -u origin main" in readme
-    assert "&& git push\n" not in readme
+def test_the_first_push_says_where_it_goes() -> None:
+    page = (HERE / ".github" / "docs" / "first-tenant.md").read_text("utf-8")
+    assert "git push -u origin main" in page
+    assert "&& git push\n" not in page
 
 
 def test_the_benchmark_says_which_python_to_start_it_with() -> None:

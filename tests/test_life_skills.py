@@ -10,6 +10,7 @@ import pytest
 
 from reconciler import audit, manifests, sandbox
 from reconciler.audit import RecordKind
+from reconciler.errors import ExitCode
 from reconciler.git import Git
 from reconciler.sandbox import platforms
 from reconciler.workflows import applying, halting, importing, optimizing, planning, releasing
@@ -117,7 +118,7 @@ def cut_off(monkeypatch, nth: int, *, executed: bool, seen: list) -> None:
 
 def test_an_edit_is_applied_once_and_recorded(desk):
     report = apply(desk)
-    assert report.exit_code == applying.PARTLY
+    assert report.exit_code == ExitCode.PARTLY
     assert [row.cells[0] for row in report.tables[0].rows] == ["updated", "updated"]
     assert plan(desk).operations == ()
     again = apply(desk)
@@ -141,7 +142,7 @@ def test_a_run_that_is_cut_off_at_any_write_is_finished_by_the_next(
         assert not isinstance(caught.value, AssertionError)
     assert all(wider(each, before, wanted) == [] for each in seen)
     report = apply(desk)
-    assert report.exit_code in {applying.PARTLY, STANDING}, report
+    assert report.exit_code in {ExitCode.PARTLY, STANDING}, report
     assert plan(desk).operations == ()
     assert held(desk.platform, "4001") == wanted
     ledger = records_of(desk)

@@ -19,15 +19,16 @@ from reconciler._version import __version__
 from reconciler.cli.encoding import replace_unencodable
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "validate": ("checking", "Check manifests without the platform (or with it: --online)."),
-    "render": ("checking", "Print what a manifest compiles to, with the place of every field."),
-    "plan": ("changes", "Show what would make the platform say what the manifests say."),
-    "apply": ("changes", "Carry out a plan: write, activate, verify, record."),
-    "halt": ("stopping", "Stop dialing at once, and hold it: needs no plan and no approval."),
-    "release": ("stopping", "End the hold of an emergency stop."),
-    "import": ("adopting", "Write manifests of what the platform holds."),
-    "doctor": ("adopting", "Ask a platform whether it keeps what we rely on."),
-    "optimize": ("changes", "Propose dial rates from observed answers; never applies."),
+    "validate": ("checking", "Check manifests; with --online also against the platform."),
+    "render": ("checking", "Show what a manifest compiles to, and where each field comes from."),
+    "plan": ("changes", "Show what would change on the platform. Read-only."),
+    "apply": ("changes", "Apply the changes: write, activate, verify, record."),
+    "halt": ("stopping", "Stop dialing at once, and keep it stopped. Needs no approval."),
+    "release": ("stopping", "Allow what halt stopped to be applied again. Starts no dialing."),
+    "import": ("adopting", "Write manifests for what the platform holds."),
+    "doctor": ("adopting", "Check that a tenant's API behaves as reconcile expects."),
+    "optimize": ("changes", "Propose dial rates from observed answers. Never applies them."),
+    "explain": ("explain", "Explain an exit code, rule, field, variable or command."),
     "tenants": ("checking", "List the tenants below a path."),
     "schema": ("checking", "Print the JSON Schemas of the manifests."),
     "audit": ("records", "Read the audit records in git."),
@@ -65,10 +66,9 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 )
 @click.version_option(__version__, prog_name="reconcile")
 def reconcile() -> None:
-    """Keep outbound campaign schedules on NICE CXone as their manifests in git say.
+    """Keep the outbound campaign schedules of NICE CXone tenants as YAML in git.
 
-    Exit codes: 0 done, or nothing to do; 1 error, nothing written; 2 changes present; 3 partly applied; 4 stale approval; 5 refused by a rule
-    or a limit; 6 locked; 64 usage; 65 manifests; 69 unavailable; 75 not finished in time; 77 secret, host or scope; 130/143 interrupted.
+    `reconcile explain` explains exit codes, rules, fields and environment variables.
     """
 
 
@@ -91,7 +91,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.UsageError as wrong:
         return _usage(wrong)
     except click.exceptions.Abort:
-        return _say("interrupted; nothing more was started", 130)
+        from reconciler.errors import ExitCode  # noqa: PLC0415 - `--help` needs no codes
+
+        return _say("interrupted; nothing more was started", ExitCode.INTERRUPTED)
     except SystemExit:  # click's word for a pipe that nobody reads on, which is no error
         return 0
     except Exception as error:
@@ -108,7 +110,7 @@ def _failed(error: Exception) -> int | None:
     if isinstance(error, ReconcileError):
         return _say(str(error), error.exit_code)
     if isinstance(error, OSError) and error.errno in _FULL:
-        return _say(f"cannot write: {error}", 1)
+        return _say(f"cannot write: {error}", ReconcileError.exit_code)
     return None
 
 

@@ -17,11 +17,15 @@ from reconciler.cli import options
 @options.network
 @options.output
 def import_(targets: tuple[str, ...], *, tenant: str | None, style: str, **network: Any) -> int:
-    """Write what the platform holds into the manifests of the tenant at PATH: all of it, or the objects with these IDs.
+    """Write what the platform holds into the manifests of the tenant at PATH: everything, or the objects with these IDs.
 
-    What no manifest names gets a new file; a scalar that differs is edited in place, with comments and order as they are. Writes nothing to the
-    platform. Ends with the plan, which then changes nothing, or says which field could not be taken over and why (exit 2). What is left to
-    do then is to commit, and to apply once, which records what you start from.
+    An object that no manifest names gets a new file. A single value that differs is edited in place; comments and order are kept. Windows and
+    lists are reported, not edited. Nothing is written to the platform.
+
+    Ends with a plan that changes nothing, or reports which field could not be taken over and why (exit 2). Then commit, and apply once: that
+    records what you start from.
+
+    Example: reconcile import schedules/acme 1003
     """
     from reconciler.workflows import importing  # noqa: PLC0415 - see `reconciler.cli`
 

@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli import options, running
-from reconciler.errors import UsageError
+from reconciler.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from reconciler.report import Report
-
-NOT_SHOWN = 1
-"""Exit code of a plan of which a format cannot show all that must be seen: nobody may approve it by that."""
 
 
 @click.command()
@@ -26,7 +23,7 @@ NOT_SHOWN = 1
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Also write the plan there, for apply --approved.",
+    help="Also write the plan to this file, for `apply --approved`.",
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are present.")
 @options.remote
@@ -42,7 +39,10 @@ def plan(
     style: str,
     **network: Any,
 ) -> int:
-    """Show what would make the platform say what the manifests below PATH say; change nothing."""
+    """Show the changes needed to make the platform match the manifests below PATH. Read-only.
+
+    Example: reconcile plan schedules/acme
+    """
     from reconciler.workflows import planning  # noqa: PLC0415 - see `reconciler.cli`
 
     path, names = options.split(targets, tenant)
@@ -51,17 +51,17 @@ def plan(
     )
     report = asyncio.run(planning.show(options.world(), asked))
     code = options.show(report, style)
-    return code if options.is_whole(report, style) else NOT_SHOWN
+    return code if options.is_whole(report, style) else ExitCode.ERROR
 
 
 @click.command()
 @options.targets
 @options.revert
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Apply without asking.")
 @click.option(
     "--approved",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Run only the operations of this saved plan.",
+    help="Run only the operations of this saved plan (`plan --out`).",
 )
 @click.option("--expect", metavar="DIGEST", help="Run only if the plan has this digest.")
 @click.option("--tighten-only", is_flag=True, help="Run only what narrows dialing.")
@@ -70,7 +70,7 @@ def plan(
     type=click.IntRange(1, 256),
     default=8,
     show_default=True,
-    help="Operations written at once.",
+    help="Most operations to write at the same time.",
 )
 @click.option(
     "--wait",
@@ -79,7 +79,7 @@ def plan(
     default=900.0,
     show_default=True,
     metavar="SECONDS",
-    help="Longest wait for a locked dialer, and for activation.",
+    help="Retry a locked dialer, and wait for activation, for up to this long.",
 )
 @options.events
 @options.remote
@@ -87,7 +87,12 @@ def plan(
 @options.network
 @options.output
 def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> int:
-    """Make the platform say what the manifests below PATH say: narrowings first, verified, recorded in git notes."""
+    """Make the platform match the manifests below PATH. Asks first, unless a plan was approved.
+
+    What narrows dialing runs first. Every write is verified, and recorded in git notes.
+
+    Example: reconcile apply schedules/acme
+    """
     from reconciler.workflows import applying  # noqa: PLC0415 - see `reconciler.cli`
 
     ask = not (yes or asked["approved"] or asked["expect"])
@@ -114,19 +119,19 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
     type=click.Choice(["step"]),
     default="step",
     show_default=True,
-    help="How to propose; `step` is the brief's rule.",
+    help="How to propose a rate.",
 )
 @click.option(
     "--target-answer-rate",
     type=click.FloatRange(0, 1, min_open=True),
     required=True,
     metavar="R",
-    help="Answers over attempts to aim at, above 0 and at most 1.",
+    help="Target for answers ÷ attempts, above 0 and at most 1.",
 )
 @click.option(
     "--metrics",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Read observations from this CSV, not from the platform.",
+    help="Read observations from this CSV instead of the platform.",
 )
 @click.option(
     "--from",
@@ -141,7 +146,9 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
     help="End of the observations, UTC. Default: now, by the platform's clock.",
 )
 @click.option(
-    "--write", is_flag=True, help="Edit the proposals into the manifests, comments and order kept."
+    "--write",
+    is_flag=True,
+    help="Write the proposals into the manifests. Comments and order are kept.",
 )
 @options.events
 @options.tenant
@@ -155,10 +162,12 @@ def optimize(
     style: str,
     **asked: Any,
 ) -> int:
-    """Propose dial rates from observed answers, as a plan; with --write as edits of the YAML. Never applies.
+    """Propose dial rates from observed answers. Never applies them.
 
-    The strategy `step` is the product brief's rule: it lowers the rate when answers fall. For abandonment that is the wrong way round: when fewer
-    people answer, fewer agents are busy. It is here because it was asked for; read its proposals with that in mind.
+    The strategy `step` is the product brief's rule: it lowers the rate when fewer people answer. For abandonment that is the wrong direction,
+    because then fewer agents are busy. Read its proposals with that in mind.
+
+    Example: reconcile optimize schedules/acme --target-answer-rate 0.3
     """
     from reconciler.workflows import optimizing  # noqa: PLC0415 - see `reconciler.cli`
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
 @click.option(
-    "--online", is_flag=True, help="Also ask the platform: limits, DNC lists, campaign names."
+    "--online",
+    is_flag=True,
+    help="Also check against the platform: limits, DNC lists, campaign names.",
 )
 @options.tenant
 @options.remote
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 def validate(
     paths: tuple[Path, ...], *, online: bool, tenant: str | None, style: str, **network: Any
 ) -> int:
-    """Check the manifests below PATH: every problem, with file, line and column, in one run."""
+    """Check the manifests below PATH. Reports every problem with file, line and column. Changes nothing.
+
+    Example: reconcile validate schedules/acme
+    """
     from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
 
     asked = validation.Request(
@@ -52,7 +57,12 @@ def validate(
 @options.tenant
 @options.output
 def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
-    """Print the body that NAME compiles to: exactly what is compared, sent and recorded, with the file and line of every field."""
+    """Show the body that NAME compiles to: exactly what is compared, sent and recorded. Each field has its file and line.
+
+    Without NAME every manifest is shown.
+
+    Example: reconcile render schedules/acme spring-renewals
+    """
     from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
 
     path, names = options.split(targets, tenant)
@@ -63,7 +73,10 @@ def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
 @click.argument("path", default=options.DEFAULT_PATH, type=click.Path(path_type=Path))
 @options.output
 def tenants(path: Path, *, style: str) -> int:
-    """List the tenants below PATH: feeds a CI matrix with --format json."""
+    """List the tenants below PATH. With --format json the list feeds a CI matrix.
+
+    Example: reconcile tenants schedules --format json
+    """
     from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
 
     return options.show(validation.tenants(path), style)
@@ -74,10 +87,13 @@ def tenants(path: Path, *, style: str) -> int:
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write every schema into this folder.",
+    help="Write every schema into this folder instead.",
 )
 def schema(kind: str | None, *, out: Path | None) -> int:
-    """Print the JSON Schema of KIND, or write all of them with --out."""
+    """Print the JSON Schema of KIND, or write all of them with --out.
+
+    Example: reconcile schema --out schemas
+    """
     from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
 
     click.echo(validation.schema(kind, out), nl=False)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from reconciler.errors import ReconcileError, UsageError, safe
+from reconciler.renderers import RENDERERS, renderer_for
 
 if TYPE_CHECKING:
     from reconciler.report import Report
@@ -22,8 +23,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_PATH = Path("schedules")
 _REMOTE = "reconciler.remote"
-
-FORMATS = ("text", "json", "markdown", "html", "github")
 
 
 def targets(command: Command) -> Command:
@@ -99,7 +98,7 @@ def output(command: Command) -> Command:
     return click.option(
         "--format",
         "style",
-        type=click.Choice(FORMATS),
+        type=click.Choice(list(RENDERERS)),
         default="text",
         show_default=True,
         help="How to show the result.",
@@ -109,7 +108,7 @@ def output(command: Command) -> Command:
 def tenant(command: Command) -> Command:
     """Add `--tenant`."""
     return click.option(
-        "--tenant", metavar="NAME", help="Which tenant, where the path holds several."
+        "--tenant", metavar="NAME", help="Tenant to use, when the path holds several."
     )(command)
 
 
@@ -120,13 +119,13 @@ def remote(command: Command) -> Command:
         metavar="NAME",
         expose_value=False,
         callback=lambda ctx, _, name: ctx.meta.__setitem__(_REMOTE, name),
-        help="Git remote that keeps audit records and locks. Default: origin. A `sandbox:` tenant's stay in this clone.",
+        help="Git remote that keeps the audit records and the lock. Default: origin. Those of a `sandbox:` tenant stay in this clone.",
     )(command)
 
 
 def revert(command: Command) -> Command:
     """Add `--revert`."""
-    said = "Undo what somebody narrowed by hand on this manifest's object; may be repeated."
+    said = "Undo what was narrowed by hand on this manifest's object. May be repeated."
     return click.option("--revert", multiple=True, metavar="NAME", help=said)(command)
 
 
@@ -137,12 +136,12 @@ def events(command: Command) -> Command:
             "--publish-events",
             "publish",
             is_flag=True,
-            help="Also hand telemetry events to the platform (scope telemetry:write).",
+            help="Also send telemetry events to the platform (scope telemetry:write).",
         ),
         click.option(
             "--events",
             type=click.Path(dir_okay=False, path_type=Path),
-            help="Append telemetry events there, one JSON line each.",
+            help="Append telemetry events to this file, one JSON line each.",
         ),
     ):
         command = option(command)
@@ -158,12 +157,12 @@ def network(command: Command) -> Command:
             default=3600.0,
             show_default=True,
             metavar="SECONDS",
-            help="Longest that the whole command may take.",
+            help="Most time that the whole command may take.",
         ),
         click.option(
             "--ca-bundle",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="Certificate authorities to trust, PEM.",
+            help="PEM file of the certificate authorities to trust, instead of the public ones.",
         ),
         click.option(
             "--proxy",
@@ -177,20 +176,17 @@ def network(command: Command) -> Command:
 
 
 def show(report: Report, style: str, *, err: bool = False) -> int:
-    """Print a report in one of `FORMATS`, and return its exit code."""
-    from reconciler.renderers import renderer_for  # noqa: PLC0415 - only a command with a result needs it
-
+    """Print a report in one of `RENDERERS`, and return its exit code."""
     stream = sys.stderr if err else sys.stdout
     if stream is None:  # closed by whoever called: nobody wants to see it
         return report.exit_code
     if style == "text":
+        from reconciler.environment import NO_COLOR  # noqa: PLC0415 - same
         from reconciler.renderers import text  # noqa: PLC0415 - same
 
         terminal = stream.isatty()
         width = _columns() if terminal else None
-        rendered = text.render(
-            report, width=width, colour=terminal and "NO_COLOR" not in os.environ
-        )
+        rendered = text.render(report, width=width, colour=terminal and NO_COLOR not in os.environ)
     else:
         rendered = renderer_for(style).render(report)
         if style == "html":  # the page says UTF-8, and the stream may be none

@@ -27,7 +27,7 @@ def sandbox() -> None:
 _state = click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="State file. Without one the platform lives in memory.",
+    help="State file. Without it the platform lives in memory.",
 )
 _kept = click.option(
     "--state",
@@ -61,7 +61,7 @@ _api = click.option(
     "faults",
     multiple=True,
     metavar="SPEC",
-    help="Misbehave, e.g. `429:POST /api/campaigns/1001/schedule:times=2`; may be repeated.",
+    help="Inject a fault, e.g. `429:POST /api/campaigns/1001/schedule:times=2`. May be repeated.",
 )
 @click.option(
     "--fault-seed",
@@ -71,7 +71,10 @@ _api = click.option(
     help="Seed of the faults' probabilities.",
 )
 def serve(api: str, port: int, state: Path | None, faults: tuple[str, ...], fault_seed: int) -> int:
-    """Serve on 127.0.0.1 until interrupted. Meant for: eval "$(reconcile sandbox serve &)"."""
+    """Serve the platform on 127.0.0.1 until interrupted. Prints the environment of a client as `export` lines.
+
+    Example: eval "$(reconcile sandbox serve &)"
+    """
     platform = _platform()
     try:
         platform.serve(port=port, state=state, faults=faults, fault_seed=fault_seed, api=api)
@@ -84,7 +87,10 @@ def serve(api: str, port: int, state: Path | None, faults: tuple[str, ...], faul
 @_api
 @_kept
 def reset(api: str, state: Path) -> int:
-    """Forget everything: the next command finds the samples' platform as new."""
+    """Delete the state: the next command starts with the samples again.
+
+    Example: reconcile sandbox reset
+    """
     platform = _platform()
     try:
         platform.reset(state, api)
@@ -103,10 +109,13 @@ def reset(api: str, state: Path) -> int:
     "--skills",
     "count",
     type=click.IntRange(1, 1_000_000),
-    help="Fill with this many instead of the samples.",
+    help="Create this many objects instead of the samples.",
 )
 def seed(api: str, state: Path, count: int | None) -> int:
-    """Fill an empty platform: the samples, or many objects for a trial of speed."""
+    """Fill an empty platform with the samples, or with many objects for a speed test.
+
+    Example: reconcile sandbox seed --state big.db --campaigns 10000
+    """
     platform = _platform()
     try:
         kind = platform.platform(api)

@@ -21,14 +21,17 @@ def _tenant(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def audit() -> None:
-    """Read the audit records: one line of JSON each, in the git notes of the commit that was applied."""
+    """Read the audit records in git. Each is one line of JSON in the notes of the commit that was applied."""
 
 
 @audit.command()
 @_tenant
 @options.output
 def log(path: Path, *, tenant: str | None, style: str) -> int:
-    """List every record of a tenant, oldest first."""
+    """List every record of a tenant, oldest first.
+
+    Example: reconcile audit log schedules/acme
+    """
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
     return options.show(auditing.log(options.world(), path, tenant), style)
@@ -39,7 +42,12 @@ def log(path: Path, *, tenant: str | None, style: str) -> int:
 @_tenant
 @options.output
 def show(what: str, path: Path, *, tenant: str | None, style: str) -> int:
-    """Show every record about a commit (or the run that superseded it), or about a manifest's name or a campaign's id, in full."""
+    """Show every record about a commit or an object, in full.
+
+    COMMIT is a commit as git names it (HEAD~1); the run that superseded it counts, too. NAME is a manifest's name or a campaign's id.
+
+    Example: reconcile audit show spring-renewals schedules/acme
+    """
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
     return options.show(auditing.show(options.world(), path, tenant, what), style)
@@ -48,7 +56,9 @@ def show(what: str, path: Path, *, tenant: str | None, style: str) -> int:
 @audit.command()
 @_tenant
 @click.option(
-    "--expect-head", metavar="SHA", help="A ledger commit noted down earlier: it must be there."
+    "--expect-head",
+    metavar="SHA",
+    help="A ledger commit that you noted down earlier. It must be there.",
 )
 @click.option(
     "--signers",
@@ -57,7 +67,13 @@ def show(what: str, path: Path, *, tenant: str | None, style: str) -> int:
 )
 @options.output
 def verify(path: Path, *, tenant: str | None, style: str, **witnesses: Any) -> int:
-    """Check that every record is as it was written, none is missing, and say which witness there was. Exit 1 otherwise."""
+    """Check that every record is as it was written and that none is missing. Exits 1 otherwise.
+
+    Reports which witness there was: the mirror branch, signatures, or --expect-head. If a record is bad, names the ledger commit that the first
+    bad line is from, and what to do.
+
+    Example: reconcile audit verify schedules/acme
+    """
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
     return options.show(auditing.verify(options.world(), path, tenant, **witnesses), style)
@@ -94,12 +110,19 @@ def vouch(path: Path, *, tenant: str | None, style: str, head: str, reason: str)
     show_default=True,
     help="A list of objects, or one line an entry.",
 )
-@click.option("--since", metavar="INSTANT|DATE", help="Only what took effect then or later.")
-@click.option("--until", metavar="INSTANT|DATE", help="Only what took effect before then.")
+@click.option(
+    "--since", metavar="INSTANT|DATE", help="Only entries that took effect then or later."
+)
+@click.option("--until", metavar="INSTANT|DATE", help="Only entries that took effect before then.")
 def export(
     path: Path, *, tenant: str | None, style: str, since: str | None, until: str | None
 ) -> int:
-    """Print the audit entries, one for each write, by when it took effect on the platform. A date is its midnight, UTC."""
+    """Print the audit entries: one for each write, in the order in which they took effect on the platform.
+
+    A date means its midnight, UTC.
+
+    Example: reconcile audit export schedules/acme --format csv --since 2027-03-01
+    """
     from reconciler.renderers import csv, json  # noqa: PLC0415 - see `reconciler.cli`
     from reconciler.workflows import auditing  # noqa: PLC0415 - same
 
@@ -123,7 +146,12 @@ def export(
 )
 @options.output
 def at(instant: str, path: Path, *, tenant: str | None, what: str, style: str) -> int:
-    """Say what was stored and active at an instant by the platform's clock, by which commit, approved by whom as which plan."""
+    """Show what was stored and active at an instant: by which commit, approved by whom, as which plan.
+
+    INSTANT is read on the platform's clock.
+
+    Example: reconcile audit at 2027-03-01T18:00:00Z --campaign spring-renewals schedules/acme
+    """
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
     moment = options.instant("INSTANT", instant, dates=False)
@@ -133,14 +161,17 @@ def at(instant: str, path: Path, *, tenant: str | None, what: str, style: str) -
 
 @click.group()
 def lock() -> None:
-    """Show or release the lock that keeps two applies apart."""
+    """Show or release the lock that prevents two applies at the same time."""
 
 
 @lock.command()
 @_tenant
 @options.output
 def status(path: Path, *, tenant: str | None, style: str) -> int:
-    """Say who is applying to a tenant."""
+    """Show who is applying to a tenant.
+
+    Example: reconcile lock status schedules/acme
+    """
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
     return options.show(auditing.lock_status(options.world(), path, tenant), style)
@@ -150,7 +181,10 @@ def status(path: Path, *, tenant: str | None, style: str) -> int:
 @_tenant
 @options.output
 def release(path: Path, *, tenant: str | None, style: str) -> int:
-    """Release the lock of a run that is known to be dead; a live one notices and stops writing."""
+    """Release the lock of a run that is known to be dead. A live run notices and stops writing.
+
+    Example: reconcile lock release schedules/acme
+    """
     from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
 
     return options.show(auditing.lock_release(options.world(), path, tenant), style)

@@ -8,11 +8,15 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli import options
+from reconciler.errors import ExitCode
 
 if TYPE_CHECKING:
     from reconciler.report import Report
 
-INTERRUPTED: Final = {signal.SIGINT: 130, signal.SIGTERM: 143}
+INTERRUPTED: Final = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+}
 """Exit code of a run that a signal ended after a checkpoint."""
 
 

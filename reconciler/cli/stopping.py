@@ -24,15 +24,15 @@ def _named(targets: tuple[str, ...], *, everything: bool, tenant: str | None, ve
     "--all",
     "everything",
     is_flag=True,
-    help="Everything of the tenant, also what no manifest names.",
+    help="Stop everything of the tenant, also what no manifest names.",
 )
 @click.option(
-    "--reason", required=True, metavar="TEXT", help="Why: recorded, and shown by every plan."
+    "--reason", required=True, metavar="TEXT", help="Why. It is recorded, and shown by every plan."
 )
 @click.option(
     "--until",
     metavar="INSTANT",
-    help="End the hold by itself then, e.g. 2027-03-01T18:00:00Z. Default: `reconcile release` ends it.",
+    help="End the hold at this time, e.g. 2027-03-01T18:00:00Z. Without it `reconcile release` ends the hold.",
 )
 @click.option(
     "--wait",
@@ -41,16 +41,19 @@ def _named(targets: tuple[str, ...], *, everything: bool, tenant: str | None, ve
     default=900.0,
     show_default=True,
     metavar="SECONDS",
-    help="Longest wait for a locked dialer; the others are stopped meanwhile.",
+    help="Retry a locked dialer for up to this long. The others are stopped meanwhile.",
 )
 @options.tenant
 @options.remote
 @options.network
 @options.output
 def halt(targets: tuple[str, ...], *, until: str | None, style: str, **asked: Any) -> int:
-    """Stop dialing at once: remove what dials, verify silence, and hold it. Asks nothing, needs no clean tree.
+    """Stop dialing at once: remove the schedules, verify silence, and hold it. Asks no question and needs no clean tree.
 
-    NAME is a manifest's name or the platform's id of a campaign. A running apply ends at its next write.
+    NAME is a manifest's name or the platform's id of a campaign. A running apply ends at its next write. What was stopped stays stopped until
+    `reconcile release`.
+
+    Example: reconcile halt schedules/acme spring-renewals --reason "calls at night"
     """
     from reconciler.workflows import halting  # noqa: PLC0415 - see `reconciler.cli`
 
@@ -65,13 +68,16 @@ def halt(targets: tuple[str, ...], *, until: str | None, style: str, **asked: An
 
 @click.command()
 @options.targets
-@click.option("--all", "everything", is_flag=True, help="Every hold of the tenant.")
-@click.option("--reason", required=True, metavar="TEXT", help="Why: recorded.")
+@click.option("--all", "everything", is_flag=True, help="End every hold of the tenant.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why. It is recorded.")
 @options.tenant
 @options.remote
 @options.output
 def release(targets: tuple[str, ...], *, style: str, **asked: Any) -> int:
-    """End the hold of an emergency stop. Nothing dials by that: the next apply plans it again."""
+    """End the hold of a halt. Nothing dials yet: the next apply plans it again.
+
+    Example: reconcile release schedules/acme spring-renewals --reason "zone corrected"
+    """
     from reconciler.workflows import releasing  # noqa: PLC0415 - see `reconciler.cli`
 
     path, names = _named(

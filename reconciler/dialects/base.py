@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from reconciler import pacing
 from reconciler.dialects.kinds import Kind
-from reconciler.errors import ApiError, ReconcileError
+from reconciler.errors import ApiError, ExitCode, ReconcileError
 from reconciler.models import Body
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -305,7 +305,7 @@ class Check:
     said: str
     advice: str = ""
     note: bool = False
-    exit_code: int = 1
+    exit_code: int = ExitCode.ERROR
 
 
 def probe(

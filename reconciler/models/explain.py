@@ -77,7 +77,7 @@ def _is_unknown(detail: ErrorDetails) -> bool:
     return detail["type"] == "extra_forbidden"
 
 
-def _wrong(detail: ErrorDetails, spot: _Spot, plain: str | None) -> str:
+def _wrong(detail: ErrorDetails, spot: Spot, plain: str | None) -> str:
     value = detail["input"]
     words = spot.expected or detail["msg"]
     is_number = type(value) in {int, float}
@@ -85,7 +85,7 @@ def _wrong(detail: ErrorDetails, spot: _Spot, plain: str | None) -> str:
     return f"{_label(detail['loc'])} must be {words}, not {shown}{_hint(detail, spot, plain)}"
 
 
-def _hint(detail: ErrorDetails, spot: _Spot, plain: str | None) -> str:
+def _hint(detail: ErrorDetails, spot: Spot, plain: str | None) -> str:
     """Return what a wrong type most often needs: quotes, or none, or the one word for it. Only what would then be right."""
     value = detail["input"]
     if detail["type"] == "string_type" and type(value) in {bool, int, float}:
@@ -154,18 +154,19 @@ def _show(value: object) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-def _spot(model: type[BaseModel], loc: Loc) -> _Spot:
+def _spot(model: type[BaseModel], loc: Loc) -> Spot:
     """Return what stands at a location."""
-    here = _Spot(model)
+    here = Spot(model)
     for part in loc:
         here = here.at(part)
     return here
 
 
-class _Spot:
+class Spot:
     """A type within a model: the model that it is, the type of its items, and what it must be.
 
-    `expected` are the words that stand beside the type; the nearest ones above when it has none.
+    `expected` are the words that stand beside the type; the nearest ones above when it has none. `origin` is the generic type
+    of a list or a mapping (`tuple`, `dict`).
     """
 
     def __init__(
@@ -181,6 +182,7 @@ class _Spot:
             else:
                 annotation = next(arg for arg in get_args(annotation) if arg is not type(None))
         self._annotation, self._metadata = annotation, metadata
+        self.origin: type | None = get_origin(annotation)
         words = next((item.words for item in metadata if isinstance(item, Expects)), "")
         is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
         self.model: type[BaseModel] | None = annotation if is_model else None
@@ -195,15 +197,15 @@ class _Spot:
             return False
         return True
 
-    def at(self, part: str | int) -> _Spot:
+    def at(self, part: str | int) -> Spot:
         """Return the type one step further; an unknown step is anything at all."""
         if self.model is not None:
             field = _by_key(self.model).get(str(part))
             if field is None:
-                return _Spot(object, above=self.expected)
-            return _Spot(field.annotation, tuple(field.metadata), self.expected)
+                return Spot(object, above=self.expected)
+            return Spot(field.annotation, tuple(field.metadata), self.expected)
         items = [arg for arg in get_args(self._annotation) if arg is not Ellipsis]
-        return _Spot(items[0 if part == _KEY else -1] if items else object, above=self.expected)
+        return Spot(items[0 if part == _KEY else -1] if items else object, above=self.expected)
 
 
 def _by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:

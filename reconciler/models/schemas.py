@@ -10,7 +10,10 @@ import ast
 import inspect
 import re
 import textwrap
+from collections.abc import Mapping
+from functools import cache
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
@@ -62,7 +65,7 @@ def _of(model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema(schema_generator=_Untitled)
     models = {one.__name__: one for one in _descendants(Strict)}
     for name, definition in [(model.__name__, schema), *schema["$defs"].items()]:
-        for key, text in _descriptions(models[name]).items():
+        for key, text in descriptions(models[name]).items():
             definition["properties"][key]["description"] = text
     return {"$schema": GenerateJsonSchema.schema_dialect, "title": model.__name__, **schema}
 
@@ -79,12 +82,12 @@ def _descendants(model: type[BaseModel]) -> list[type[BaseModel]]:
     return [*below, *(one for child in below for one in _descendants(child))]
 
 
-def _descriptions(model: type[BaseModel]) -> dict[str, str]:
-    """Return the docstring below each field, by the field's key."""
+def descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """Return the docstring below each field of a model, by the field's key."""
     found: dict[str, str] = {}
     for ancestor in reversed(model.__mro__):
         if issubclass(ancestor, Strict):
-            found |= _docstrings(ancestor)
+            found |= docstrings(ancestor)
     return {
         field.alias or name: found[name]
         for name, field in model.model_fields.items()
@@ -92,13 +95,16 @@ def _descriptions(model: type[BaseModel]) -> dict[str, str]:
     }
 
 
-def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+@cache
+def docstrings(owner: type | ModuleType) -> Mapping[str, str]:
+    """Return the docstring below each assignment of a class or a module, by the assigned name."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
+    body = tree.body if isinstance(owner, ModuleType) else getattr(tree.body[0], "body", [])
     found = {}
-    for first, second in pairwise(getattr(definition, "body", ())):
+    for first, second in pairwise(body):
         match first, second:
             case (
-                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
                 ast.Expr(value=ast.Constant(value=str(text))),
             ):
                 found[name] = inspect.cleandoc(text)

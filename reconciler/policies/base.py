@@ -1,6 +1,6 @@
 """What a policy is: facts in, findings out.
 
-A policy is a module with `ID`, `LEVEL` and `check(facts)`; its docstring is its manual page, with YAML that passes and
+A policy is a module with `ID`, `LEVEL`, `WHEN` and `check(facts)`; its docstring is its manual page, with YAML that passes and
 YAML that fails: keys of the manifest, and beside them what the `platform` says and what the ledger says was `applied`.
 It knows no other policy, does no IO, and raises nothing.
 """
@@ -94,6 +94,10 @@ class Policy(Protocol):
     @property
     def LEVEL(self) -> Level:  # noqa: N802 - a module's constant
         """The rule's own level; a tenant may set another."""
+
+    @property
+    def WHEN(self) -> str:  # noqa: N802 - a module's constant
+        """When there is a finding, in a sentence or two for the documentation."""
 
     def check(self, facts: Facts) -> Iterator[Finding]:
         """Yield every finding, at this rule's own default level."""

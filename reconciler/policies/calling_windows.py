@@ -1,4 +1,4 @@
-"""Every schedule says in which hours of the contact's own day it may call.
+"""Every schedule says in which hours of the contact's own day it may dial.
 
 PASS:
 
@@ -10,8 +10,9 @@ FAIL:
 
     spec: {compliance_windows: []}
 
+A span that never meets a window would never dial: a warning.
+
 Source: with no window the platform dials every contact through the whole span, nights included (campaigns API, "When it dials").
-A window with which the span never meets is an error in thought, if not in law: it is a finding too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "calling-windows"
 LEVEL: Final = Level.ERROR
+WHEN: Final = "There is no calling window, so it would dial at any hour. Warning when the span never meets a window."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ FAIL:
 
     spec: {dnc_verification: false}
 
-Source: the product's brief. A linked list that is not consulted protects nobody, so the flag has a finding of its own.
+Source: the product's brief. A linked list protects nobody while the flag is off, so the flag has a rule of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "dnc-flag"
 LEVEL: Final = Level.WARNING
+WHEN: Final = "Numbers are dialed without a check against do-not-call lists."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

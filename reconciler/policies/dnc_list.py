@@ -15,10 +15,10 @@ FAIL:
     platform: {lists: [{id: dnc-1, status: SYNCING, campaign_ids: ["1001"]}]}
     spec: {campaign_id: "1001"}
 
-A list that is SYNCING beside an ACTIVE one is a warning: the dialer takes no refresh until the sync is done, and `apply` waits for it. Alone it
-checks nothing, so it is an error like no list at all.
+A list that is SYNCING beside an ACTIVE one is a warning: the dialer takes no refresh until the sync is done, and `apply` waits for it.
+A list that is SYNCING alone checks nothing: an error.
 
-Source: the product's brief. Needs the platform; says nothing offline.
+Source: the product's brief. Needs the platform; not checked offline.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 ID: Final = "dnc-list"
 LEVEL: Final = Level.ERROR
+WHEN: Final = "No ACTIVE do-not-call list is linked, whatever the flag says. Warning for each list that is SYNCING beside an ACTIVE one."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

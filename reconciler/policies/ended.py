@@ -10,7 +10,7 @@ FAIL:
     platform: {clock: "2027-01-15T23:00:00Z"}
     spec: {end_time: "2027-01-15 18:00"}
 
-Source: an ended schedule does not dial, so storing it again changes nothing but the reader's belief. The clock is the platform's.
+Source: an ended schedule does not dial, so a manifest that still describes it misleads. The clock is the platform's.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "ended"
 LEVEL: Final = Level.WARNING
+WHEN: Final = "The end has passed, by the platform's clock."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

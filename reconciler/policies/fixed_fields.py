@@ -1,4 +1,4 @@
-"""What a manifest states and no write can change is as the platform has it.
+"""A field that no write can change equals what the platform has.
 
 PASS:
 
@@ -10,10 +10,10 @@ FAIL:
     platform: {skills: [{skill_id: "4001", timezone: America/New_York}]}
     spec: {skill_id: "4001", timezone: America/Chicago}
 
-The second states another time zone than its business unit has, so every hour of its week would mean another hour there.
+The failing manifest names another time zone than its business unit has. Every hour of its week would be another hour there.
 
-Source: the Personal Connection API reads a skill's week in the business unit's zone, and offers no call that this product makes to change it.
-Needs the platform; says nothing offline.
+Source: the Personal Connection API reads a skill's week in the business unit's zone, which reconcile cannot change.
+Needs the platform; not checked offline.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "fixed-fields"
 LEVEL: Final = Level.ERROR
+WHEN: Final = "A field that no write can change, such as a skill's zone, differs from the manifest. Always blocks: no level and no waiver changes that."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

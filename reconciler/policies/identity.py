@@ -23,14 +23,14 @@ FAIL:
     spec: {campaign_id: "1061"}
     repointed: {"1061": "1037"}
 
-The third named 1037 at the commit that was applied before: which object a manifest is about changes only with the new one's name beside it. A
-name that a change removes is compared once more.
+The last manifest named 1037 at the commit that was applied before. A manifest may point at another object only with that object's name beside
+the id. A name that a change removes is compared once more.
 
-An object that the platform has and this API cannot manage is named with the reason.
+An object that the platform has but this API cannot manage is reported with the reason.
 
-The object is left alone whatever the change would do: a typo in an id must not narrow or stop somebody else's campaign.
+The finding blocks every operation on the object: a typo in an id must not narrow or stop somebody else's campaign.
 
-Source: the manifest format. Needs the platform; says nothing offline.
+Source: the manifest format. Needs the platform; not checked offline.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "identity"
 LEVEL: Final = Level.ERROR
+WHEN: Final = "The platform does not know the id, cannot have it managed, or calls it by another name; or a change points a manifest at another object without naming that object. Always blocks: no level and no waiver changes that."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

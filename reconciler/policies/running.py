@@ -1,4 +1,4 @@
-"""What acts at once on an object that runs is looked at before it is written.
+"""A change that acts at once on a running object is reviewed before it is written.
 
 PASS:
 
@@ -10,9 +10,9 @@ FAIL:
     platform: {skills: [{skill_id: "4001", running: true, maximum_ratio: 1.5}]}
     spec: {skill_id: "4001", maximum_ratio: 2}
 
-A change that only narrows is a warning; one that widens is an error, which a waiver may allow.
+A change that only narrows is a warning. A change that widens is an error, which a waiver may allow.
 
-Source: Personal Connection takes a pacing change in the moment it is written, also while a skill dials. Needs the platform; says nothing offline.
+Source: Personal Connection applies a pacing change when it is written, also while a skill dials. Needs the platform; not checked offline.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "running"
 LEVEL: Final = Level.ERROR
+WHEN: Final = (
+    "A change would widen, at once, what runs (Personal Connection). Warning when it only narrows."
+)
 
 
 def check(facts: Facts) -> Iterator[Finding]:

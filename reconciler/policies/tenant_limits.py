@@ -10,8 +10,8 @@ FAIL:
     platform: {settings: {max_dial_rate: 50}}
     spec: {dial_rate: 50.5}
 
-Source: the campaigns API answers a body above the dialer's settings with 400; here it is said before anything is sent.
-Needs the platform; says nothing offline.
+Source: the campaigns API answers a body above the dialer's settings with 400. The rule reports that before anything is sent.
+Needs the platform; not checked offline.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "tenant-limits"
 LEVEL: Final = Level.ERROR
+WHEN: Final = (
+    "The manifest asks for more than the tenant has: rate, ratio, concurrent calls, a zone, a list."
+)
 
 
 def check(facts: Facts) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""A manifest does not vanish: absence never deletes, so what we once applied goes on dialing with nobody watching.
+"""A manifest does not vanish: absence never deletes, so a schedule that was applied would go on dialing with nobody watching.
 
 PASS:
 
@@ -10,10 +10,10 @@ FAIL:
 
     applied: {"1001": spring-renewals}
 
-The second has no manifest any more: it was deleted from git while the platform still holds what we applied. A tombstone stays until
-the removal is verified.
+In the failing example the manifest was deleted from git while the platform still holds the applied schedule. A tombstone
+(`metadata.retired: true`) stays until the removal is verified.
 
-Source: the ledger's last outcome for the object. Says nothing where there is no ledger, or the platform holds nothing any more.
+Source: the ledger's last outcome for the object. Not checked without a ledger, or when the platform holds nothing any more.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from reconciler.policies.base import Facts, Finding, Level
 
 ID: Final = "vanished"
 LEVEL: Final = Level.WARNING
+WHEN: Final = "A schedule that was applied still stands on the platform, and its manifest is gone."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

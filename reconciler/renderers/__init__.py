@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from reconciler.report import Report
-
-if TYPE_CHECKING:  # the type checker proves at the end that each module is a renderer
+if TYPE_CHECKING:  # so that `--help` of a command costs no model; the type checker proves at the end that each module is a renderer
     from reconciler.renderers import github, html, json, markdown, text
+    from reconciler.report import Report
 
 
 class Renderer(Protocol):
@@ -21,8 +20,8 @@ class Renderer(Protocol):
 
 RENDERERS: Mapping[str, str] = {
     "text": "reconciler.renderers.text",
-    "markdown": "reconciler.renderers.markdown",
     "json": "reconciler.renderers.json",
+    "markdown": "reconciler.renderers.markdown",
     "html": "reconciler.renderers.html",
     "github": "reconciler.renderers.github",
 }

@@ -14,7 +14,15 @@ from typing import Final
 from reconciler import execute
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
-from reconciler.errors import GitError, ReconcileError, Refused, StalePlan, UsageError, safe
+from reconciler.errors import (
+    ExitCode,
+    GitError,
+    ReconcileError,
+    Refused,
+    StalePlan,
+    UsageError,
+    safe,
+)
 from reconciler.execute import Executor, Options
 from reconciler.git import Git
 from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
@@ -22,7 +30,7 @@ from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
-from reconciler.settings import Provenance
+from reconciler.settings import Provenance, user
 from reconciler.workflows import keeping, leftovers, planning, settling, telling
 from reconciler.workflows import session as sessions
 from reconciler.workflows.recording import Recorder, provenance
@@ -52,9 +60,6 @@ Confirm = Callable[[Report], bool]
 """Shows a plan to whoever is there, and returns whether to go on."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-
-DECLINED = 1
-PARTLY, STALE, REFUSED, NOT_FINISHED = 3, 4, 5, 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +108,8 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
         keeping.require_key(world, session.trust.spec if session.trust else folder.tenant.spec)
         if asked.ask:
             plan, _ = await planning.make(session, asked.names, asked.revert)
-            if not confirm(changes.of_plan(plan, exit_code=0)):
-                return changes.of_declined(plan, exit_code=DECLINED)
+            if not confirm(changes.of_plan(plan, exit_code=ExitCode.DONE)):
+                return changes.of_declined(plan, exit_code=ExitCode.ERROR)
             approval = approval or plans.approved(plan)
         ledger = session.ledger or Ledger.open(git, folder.platform, clock=world.now)
         world.checkpoint("apply:opened")
@@ -117,7 +122,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
 
 def _holder(world: World) -> str:
     said = Provenance.read(world.environ)
-    return said.run_url or said.actor or world.environ.get("USER") or f"run {world.new_id()}"
+    return said.run_url or said.actor or user(world.environ) or f"run {world.new_id()}"
 
 
 def committed(session: Session) -> Git:
@@ -236,7 +241,7 @@ class _Run:
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
         _within_limits(plan, cut.run)
         if not self.asked.ask:
-            confirm(changes.of_plan(plan, exit_code=0, notes=notes))
+            confirm(changes.of_plan(plan, exit_code=ExitCode.DONE, notes=notes))
         notes = (*notes, *leftovers.notes_on(cut, plan, tighten_only=self.asked.tighten_only))
         if not _may_judge(plan, self.asked.names):
             run = replace(run, judges=False)
@@ -247,7 +252,9 @@ class _Run:
             refused = plan.refused and not plan.judge.recorded
             if run.judges and (plan.judge.pending or refused):
                 found.append(run.judged([each.setting for each in plan.judge.weakenings]))
-            if code != STALE:  # what is found makes its commit the one that was applied, too
+            if (
+                code != ExitCode.STALE
+            ):  # what is found makes its commit the one that was applied, too
                 ledger.append(found)
             return changes.of_apply(plan, (), exit_code=code, notes=notes)
         before = (*map(run.superseded, passed_over), *found)
@@ -256,7 +263,7 @@ class _Run:
         code = exit_code(plan, cut, done.outcomes)
         if done.unrecorded is not None:
             code = (
-                PARTLY
+                ExitCode.PARTLY
                 if any(outcome.wrote for outcome in done.outcomes)
                 else done.unrecorded.exit_code
             )
@@ -354,18 +361,18 @@ def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
     failed = [
         outcome
         for outcome in outcomes
-        if outcome.result in FAILURES or outcome.code not in {0, NOT_FINISHED}
+        if outcome.result in FAILURES or outcome.code not in {0, ExitCode.NOT_FINISHED}
     ]
     if failed:
         return (
-            PARTLY
+            ExitCode.PARTLY
             if any(outcome.wrote for outcome in outcomes)
             else max(outcome.code for outcome in failed) or 1
         )
     if results & {Result.STORED_NOT_ACTIVE, Result.NOT_STARTED}:
-        return NOT_FINISHED
+        return ExitCode.NOT_FINISHED
     if Result.STALE in results or cut.is_stale:
-        return STALE
+        return ExitCode.STALE
     if not plan.refused:
         return 0
-    return PARTLY if any(outcome.wrote for outcome in outcomes) else REFUSED
+    return ExitCode.PARTLY if any(outcome.wrote for outcome in outcomes) else ExitCode.REFUSED

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from reconciler import audit
 from reconciler.audit import Record
-from reconciler.errors import GitError, UsageError
+from reconciler.errors import ExitCode, GitError, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import find_tenants, load_readable, load_settings
@@ -104,7 +104,7 @@ def log(world: World, path: Path, tenant: str | None) -> Report:
         title=f"Audit log of tenant {kept.name}",
         verdict=count(len(records), "record") if records else EMPTY,
         tone=Tone.GOOD,
-        exit_code=0,
+        exit_code=ExitCode.DONE,
         tables=(Table("Records", ("time", "record", "commit", "manifest", "what", "by"), rows),),
         notes=kept.ledger.notes,
         facts=kept.facts,
@@ -212,7 +212,7 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
         title=f"Vouch for the audit records of tenant {kept.name}",
         verdict=f"signed: every record up to ledger commit {head} counts",
         tone=Tone.GOOD,
-        exit_code=0,
+        exit_code=ExitCode.DONE,
         notes=kept.ledger.notes,
         facts=kept.facts | {"reason": reason},
         data=record.fields(),

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from reconciler import audit
 from reconciler.audit import Applied, Record, RecordKind, State
+from reconciler.errors import ExitCode
 from reconciler.plan import DONE, STORED, Action, Result
 from reconciler.report import Report, Row, Table, Tone, count, value
 
@@ -184,7 +185,7 @@ def show(tenant: str, asked: str, records: Sequence[Record], facts: Mapping[str,
         if records
         else f"no record is about {asked}",
         tone=Tone.GOOD if records else Tone.WARN,
-        exit_code=0,
+        exit_code=ExitCode.DONE,
         tables=(Table("Records", columns, tuple(map(block, records))),),
         facts=facts,
         data=[record.fields() for record in records],
@@ -201,7 +202,7 @@ def export(tenant: str, entries: Sequence[Mapping[str, Any]]) -> Report:
         title=f"Audit entries of tenant {tenant}",
         verdict=count(len(entries), "entry", "entries"),
         tone=Tone.GOOD,
-        exit_code=0,
+        exit_code=ExitCode.DONE,
         tables=(Table("Entries", audit.COLUMNS, rows),),
         data=[dict(entry) for entry in entries],
     )
@@ -236,7 +237,7 @@ def at(
         title=f"{asked} of tenant {tenant} at {moment}",
         verdict="; ".join([_in_one_sentence(asked, states, why), *held]),
         tone=Tone.GOOD if any(each.stored for each in states.values()) else Tone.WARN,
-        exit_code=0,
+        exit_code=ExitCode.DONE,
         tables=(Table("What was so", ("", "id", "what"), tuple(rows)),),
         notes=_doubts(records, states, told),
         facts=facts,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,7 +16,7 @@ from reconciler import diff, manifests
 from reconciler import plan as plans
 from reconciler.dialects.base import Live
 from reconciler.dialects.kinds import Kind
-from reconciler.errors import ManifestError, UsageError
+from reconciler.errors import ExitCode, ManifestError, UsageError
 from reconciler.manifests import Folder, edits
 from reconciler.manifests.writing import SCHEMAS, new_manifest, new_name, schema_of
 from reconciler.models import API_VERSION, MANIFESTS, Body, Desired
@@ -27,8 +27,6 @@ from reconciler.workflows import planning
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
 from reconciler.workflows.world import Network, World
-
-CHANGES_PRESENT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +199,7 @@ def _report(folder: Folder, found: _Import, plan: Plan | None) -> Report:
         title=f"Import tenant {folder.name}",
         verdict=f"{count(len({key for key, _, _ in found.done}), noun)} taken over, {len({key for key, _, _ in found.left})} not or not wholly; {verdict}",
         tone=Tone.GOOD if clean else Tone.WARN,
-        exit_code=0 if clean else CHANGES_PRESENT,
+        exit_code=ExitCode.DONE if clean else ExitCode.CHANGES,
         tables=tuple(table for table in (left, taken, changes) if table.rows),
         notes=_notes(folder, found, plan),
         data={

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from reconciler import diff, effect
 from reconciler.dialects.base import Bucket, Measured, Snapshot
-from reconciler.errors import ManifestError, UsageError
+from reconciler.errors import ExitCode, ManifestError, UsageError
 from reconciler.manifests import edits
 from reconciler.models import Desired
 from reconciler.optimize import STRATEGIES, metrics
@@ -210,7 +210,7 @@ def _report(
         title=f"Optimize tenant {session.folder.name}: strategy {asked.strategy}, target answer rate {asked.target_answer_rate:g}",
         verdict=f"{count(len(proposals), 'change')} {verb}; {count(len(declined), 'schedule')} left as {'it is' if len(declined) == 1 else 'they are'}",
         tone=Tone.CHANGE if proposals else Tone.GOOD,
-        exit_code=0,
+        exit_code=ExitCode.DONE,
         tables=tuple(table for table in tables if table.rows),
         notes=(*((APPLY_LATER if written else WRITE_FIRST,) if proposals else ()), *notes),
         data={

@@ -15,7 +15,7 @@ from reconciler import plan as plans
 from reconciler.audit import Record
 from reconciler.dialects.base import Snapshot
 from reconciler.effect import Direction
-from reconciler.errors import Refused, UsageError
+from reconciler.errors import ExitCode, Refused, UsageError
 from reconciler.models import Desired
 from reconciler.plan import Action, Base, Judge, Operation, Origin, Plan, Result
 from reconciler.policies.base import Facts, Finding
@@ -24,9 +24,6 @@ from reconciler.workflows import judging, leftovers, stops
 from reconciler.workflows import session as sessions
 from reconciler.workflows.session import Session
 from reconciler.workflows.world import Network, World, chosen, load
-
-CHANGES_PRESENT = 2
-REFUSED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,9 @@ async def show(world: World, asked: Request) -> Report:
     plan, left, over = found.plan, found.left, found.over
     if asked.out is not None:
         _write(asked.out, plan)
-    code = REFUSED if over else exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
+    code = (
+        ExitCode.REFUSED if over else exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
+    )
     notes = (
         [f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"]
         if left
@@ -139,9 +138,9 @@ def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
     the next one, and what is as desired without a write of ours: only an apply records them.
     """
     if plan.refused:
-        return REFUSED
+        return ExitCode.REFUSED
     present = plan.operations or unsettled or plan.judge.pending or plan.unrecorded
-    return CHANGES_PRESENT if detailed and present else 0
+    return ExitCode.CHANGES if detailed and present else 0
 
 
 async def make(

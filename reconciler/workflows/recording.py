@@ -23,7 +23,7 @@ from reconciler.errors import (
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Outcome, Plan, Result
-from reconciler.settings import Provenance
+from reconciler.settings import Provenance, user
 from reconciler.telemetry import Telemetry
 from reconciler.workflows.session import Session
 from reconciler.workflows.telling import events_of
@@ -54,11 +54,7 @@ def provenance(world: World, approved: str | None = None) -> audit.Provenance:
     """
     said = Provenance.read(world.environ)
     return audit.Provenance(
-        actor=said.actor
-        or world.environ.get("USER")
-        or world.environ.get("LOGNAME")
-        or _by_git(world)
-        or "unknown",
+        actor=said.actor or user(world.environ) or _by_git(world) or "unknown",
         approver=None if approved is None else said.approver,
         pull_request=said.pull_request,
         reviewed_head=said.reviewed_head,

@@ -12,12 +12,10 @@ from reconciler import report as reports
 from reconciler.audit import Record
 from reconciler.dialects.base import Dialect, Live
 from reconciler.effect import Direction
-from reconciler.errors import Place, Unavailable, UsageError
+from reconciler.errors import ExitCode, Place, UsageError
 from reconciler.manifests import Folder
 from reconciler.plan import Action, Operation, Outcome, live_hash
 from reconciler.report import Report, Row, Table, Tone, count
-
-PARTLY, NOT_FINISHED = 3, 75
 
 UNVERIFIED = "unverified"
 """What was stopped unseen, and could not be looked at since."""
@@ -152,9 +150,15 @@ def exit_code(outcomes: Collection[Outcome], *, troubled: bool, away: bool) -> i
     """Return DESIGN §7's code: what still dials counts before what could not be recorded, and that before a git remote that is away."""
     failed = [outcome for outcome in outcomes if not outcome.done]
     if not failed:
-        return PARTLY if troubled else Unavailable.exit_code if away else 0
+        if troubled:
+            return ExitCode.PARTLY
+        return ExitCode.UNAVAILABLE if away else ExitCode.DONE
     code = max(outcome.code for outcome in failed)
-    return PARTLY if code != NOT_FINISHED and any(each.wrote for each in outcomes) else code
+    return (
+        ExitCode.PARTLY
+        if code != ExitCode.NOT_FINISHED and any(each.wrote for each in outcomes)
+        else code
+    )
 
 
 def report(
@@ -307,7 +311,7 @@ def released(
         if every
         else "nothing was held",
         tone=Tone.GOOD,
-        exit_code=0,
+        exit_code=ExitCode.DONE,
         tables=(Table("Released", ("result", "manifest", "id"), rows),) if rows else (),
         facts={"reason": reason},
         data=[hold.fields() for hold in every],

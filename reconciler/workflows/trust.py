@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler import manifests
+from reconciler.environment import SIGNERS
 from reconciler.errors import (
     SHORTENED_TO,
     AccessError,
@@ -23,7 +24,6 @@ from reconciler.errors import (
 from reconciler.git import Git, blob_id
 from reconciler.manifests import TENANT_FILE, Folder
 from reconciler.models import TenantSpec
-from reconciler.settings import SIGNERS
 from reconciler.workflows.keeping import origin_of
 from reconciler.workflows.world import World
 

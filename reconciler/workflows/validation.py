@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler import manifests, policies
 from reconciler import report as reports
 from reconciler.dialects import kinds_for
-from reconciler.errors import ManifestError, Problem, UsageError
+from reconciler.errors import ExitCode, ManifestError, Problem, UsageError
 from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED
 from reconciler.policies.base import Facts, Finding, Level
@@ -18,8 +18,6 @@ from reconciler.workflows.world import Network, World, chosen, load
 
 if TYPE_CHECKING:  # offline needs no planner, and its import costs as much as the interpreter
     from reconciler.plan import Judge
-
-REFUSED = 5
 
 
 class Request(NamedTuple):
@@ -66,7 +64,7 @@ def _told(
         manifests=sum(len(folder.desired) for folder in folders),
         findings=findings,
         judges=judges,
-        exit_code=REFUSED if refused else 0,
+        exit_code=ExitCode.REFUSED if refused else 0,
     )
 
 
@@ -144,7 +142,7 @@ def render(path: Path, tenant: str | None, names: tuple[str, ...]) -> Report:
         title=f"Render tenant {folder.name}",
         verdict=f"{reports.count(len(wanted), 'manifest')} compiled: this is what is compared, sent and recorded",
         tone=Tone.GOOD,
-        exit_code=0,
+        exit_code=ExitCode.DONE,
         tables=tables,
         data=[
             {"name": desired.name, "key": desired.key, "kind": desired.kind, "body": desired.body}
@@ -161,7 +159,7 @@ def tenants(path: Path) -> Report:
         title="Tenants",
         verdict=reports.count(len(found), "tenant"),
         tone=Tone.GOOD,
-        exit_code=0,
+        exit_code=ExitCode.DONE,
         tables=(Table("Folders", ("tenant", "folder"), rows),),
         data=[{"tenant": where.name, "path": str(where.path)} for where in found],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reconciler.audit import Record
+from reconciler.errors import ExitCode
 from reconciler.ledger import Verdict
 from reconciler.report import Report, Row, Table, Tone, count
 
@@ -24,7 +25,7 @@ def report(tenant: str, found: Verdict, kept_by: str) -> Report:
         title=f"Verify the audit records of tenant {tenant}",
         verdict="empty: nothing was ever recorded" if empty else str(found),
         tone=_verdict_tone(found),
-        exit_code=1 if found.defects else 0,
+        exit_code=ExitCode.ERROR if found.defects else 0,
         tables=tuple(table for table in tables if table.rows),
         notes=(*found.remarks, *_advice(found)),
         facts={

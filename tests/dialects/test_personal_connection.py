@@ -470,15 +470,6 @@ def test_whatever_is_written_only_blocks_and_memberships_are_touched(body, skip)
             ), each
 
 
-def test_every_assumption_is_listed_for_whoever_has_a_tenant():
-    readme = (PACKAGE.parents[2] / "README.md").read_text("utf-8")
-    listed = readme.partition("**To verify on your tenant**")[2].partition("\n## ")[0]
-    names = [name for name in vars(assumed) if not name.startswith("_")]
-    own = [name for name in names if name not in {"annotations", "Any", "Final"}]
-    assert own
-    assert [name for name in own if f"`{name}`" not in listed] == []
-
-
 def test_the_only_delete_is_of_a_membership():
     calls = [
         (node, file)
