@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reconciler import audit
 from reconciler.audit import Event, Record
 from reconciler.audit.records import DEFECTS_LIMIT
-from reconciler.audit.schema import DEPTH_LIMIT
+from reconciler.audit.schema import DEPTH_LIMIT, problem_of
 from reconciler.errors import LedgerError
 from reconciler.ledger.book import Book, Page
 from reconciler.plan import Action, Result, canonical_json, sha256_of
@@ -166,6 +166,49 @@ def test_a_record_that_does_not_say_what_its_kind_must_say_is_a_defect_with_its_
     assert defect.id == ("" if name == "id" else fields["id"])
     if (kind, name) != ("note", "body"):  # a body asks for other fields
         assert f"the record's {name} " in defect.problem
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "last", "beyond"),
+    [
+        ("open", "operations", 0, -1),
+        ("open", "operations", 2**53 - 1, 2**53),
+        ("open", "run", "x" * 64, "x" * 65),
+        ("outcome", "latency_s", 1e9, 1e9 + 1),
+        ("outcome", "latency_s", -1e9, -1e9 - 1),
+        ("outcome", "timestamp", "1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z"),
+        ("outcome", "timestamp", "8999-12-31T23:59:59Z", "9000-01-01T00:00:00Z"),
+        ("intent", "first", ["a" * 64] * 2, ["a" * 64] * 3),
+        ("intent", "parts", {"a": []}, {"a": [5]}),
+        ("close", "counts", {}, {"a": None}),
+    ],
+)
+def test_what_a_field_may_just_hold_and_what_is_beyond(
+    kind: str, name: str, last: object, beyond: object
+) -> None:
+    fields = FIRST[kind].fields()
+    assert problem_of({**fields, name: last}) is None
+    assert f"the record's {name} must be" in str(problem_of({**fields, name: beyond}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "problem"),
+    [
+        ("open", "tool", GONE, "the record's tool is missing"),
+        ("open", "h", "x", "the record's h must be 64 hexadecimal digits, not 'x'"),
+        ("open", "tool", "\ud800", "the record's tool must be a text, not '\\ud800'"),
+        ("open", "tool", 10**39, f"the record's tool must be a text, not 1{'0' * 39}"),
+        ("open", "tool", 10**40, f"the record's tool must be a text, not 1{'0' * 38}…"),
+        ("open", "purpose", "x", "the record's purpose must be one of apply, halt, not 'x'"),
+        ("open", "actor", 5, "the record's actor must be a text or null, not 5"),
+        ("hold", "target", "", "the record's target must be a text that is not empty, not ''"),
+    ],
+)
+def test_a_problem_names_the_field_what_it_must_be_and_what_it_is(
+    kind: str, name: str, value: object, problem: str
+) -> None:
+    fields = {**FIRST[kind].fields(), name: value}
+    assert problem_of({each: fields[each] for each in fields.keys() - _gone(fields)}) == problem
 
 
 json_values = st.recursive(
