@@ -794,6 +794,16 @@ def test_what_was_approved_and_is_blocked_now_does_not_run_and_is_not_stale(by):
     assert (cut.run, cut.is_stale) == ((TIGHTER, WIDER), False)
 
 
+@pytest.mark.parametrize("by", APPROVALS)
+def test_a_second_step_does_not_run_without_its_first(by):
+    first = make_operation("1")
+    second = replace(make_operation("1"), desired=make_body(dial_rate=15.0), after=first.hash)
+    both = make_plan([first, second])
+    assert hold_against(both, APPROVALS[by](both)).run == (first, second)
+    assert hold_against(both, APPROVALS[by](make_plan([second]))).run == ()
+    assert hold_against(both, APPROVALS[by](make_plan([first]))).run == (first,)
+
+
 def test_a_refresh_runs_only_for_what_was_approved():
     """What an earlier run stored is finished under the same approval, what anybody else stored is not."""
     stored = {"action": Action.REFRESH, "direction": Direction.LOOSEN}
