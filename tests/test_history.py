@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from reconciler.audit import Defect, Event, Record, RecordKind
 from reconciler.errors import LedgerError
 from reconciler.git import Signature, blob_id
+from reconciler.ledger import Ledger, Options, history, signatures
 from reconciler.ledger import book as books
-from reconciler.ledger import history
 from reconciler.ledger.book import EMPTY, Book
 from reconciler.ledger.history import Origin, Subject, Verdict
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
 from reconciler.ledger.signatures import Unsigned
-from tests.gitfakes import PLATFORM, operation, run, story
+from reconciler.ledger.stores import Local, Names
+from tests.gitfakes import PLATFORM, Clock, operation, run, story
 from tests.test_book import ONE, TWO, Blobs
 
 
@@ -59,9 +60,18 @@ class Commits(Blobs):
             yield level[0], f"tree {tree}\n{header}author a\n\n{message}".encode()
             level = [*level[1:], *(each for each in parents if each in self.commits)]
 
-    def signatures(self, tip: str, signers: bytes) -> dict[str, Signature]:
+    def parent(self, commit: str) -> str | None:
+        return next(iter(self.commits[commit][1]), None)
+
+    def signatures(
+        self, tip: str, signers: bytes, *, at: range | None = None
+    ) -> dict[str, Signature]:
         assert signers == b"trusted"
-        return {each: Signature(each in self.signed, "") for each, _ in self.walk(tip)}
+        ids = [each for each, _ in self.walk(tip)]
+        asked = ids if at is None else ids[at.start : at.stop]
+        return {
+            each: Signature(each in self.signed, self.commits[each][2].strip()) for each in asked
+        }
 
 
 @dataclasses.dataclass
@@ -287,6 +297,90 @@ def test_what_is_rejected_is_counted_by_kind():
     data = {"text": f"rejected: {said}", "rejects": "b" * 40, "restores": "a" * 40}
     name = f"reject-{'b' * 24}"
     assert found.rejection(book, "now") == Event(RecordKind.NOTE, PLATFORM, ONE, name, "now", data)
+
+
+def trusted(ledger: Told, *, required: bool = True) -> tuple[Book, Unsigned | None]:
+    git = ledger.git
+    return signatures.trusted(
+        git, Notes(git), ledger.book.head, b"trusted", known=EMPTY, required=required
+    )
+
+
+def test_a_signed_head_makes_everything_count():
+    ledger = told()
+    ledger.git.signed = {ledger.commits[-1]}
+    book, unsigned = trusted(ledger)
+    assert (book.head, book.records, unsigned) == (ledger.book.head, ledger.book.records, None)
+    assert trusted(Told()) == (EMPTY, None)
+
+
+def test_a_ledger_without_a_signature_is_refused_where_one_is_required():
+    ledger = told()
+    with pytest.raises(LedgerError, match=r"signer \(3 commits up to .*audit vouch PATH --head"):
+        trusted(ledger)
+    book, unsigned = trusted(ledger, required=False)
+    assert (book.records, unsigned) == (ledger.book.records, None)
+
+
+def test_a_signed_commit_that_no_ledger_made_is_refused():
+    ledger = told()
+    ledger.git.signed = {ledger.append(run(ONE, "d").note("x"), message="a release\n")}
+    with pytest.raises(LedgerError, match="signed by a trusted signer, but is no ledger commit"):
+        trusted(ledger)
+
+
+@pytest.mark.parametrize("above", [1, 8, 9, 12])
+def test_above_the_newest_signature_holds_count_and_nothing_else(above: int) -> None:
+    ledger = told()
+    anchor = ledger.commits[-1]
+    ledger.git.signed = {ledger.commits[0], anchor}
+    known = ledger.book.records
+    hold = run(TWO, "h").hold("1002", name="n", reason="r", body={"dial_rate": 1.0})
+    ledger.append(hold)
+    for number in range(above - 1):
+        ledger.append(run(ONE, f"n{number}").note("x"))
+    book, unsigned = trusted(ledger)
+    assert (book.head, book.records) == (ledger.commits[-1], known)
+    assert unsigned is not None
+    assert (unsigned.tip, unsigned.anchor) == (ledger.commits[-1], anchor)
+    assert (unsigned.commits, unsigned.unreadable) == (above, 0)
+    assert [each.event.run for each in unsigned.records] == [f"n{n}" for n in range(above - 1)]
+    kept = {name: value for name, value in hold.data.items() if name != "body"}
+    assert unsigned.holds == (dataclasses.replace(hold, data={**kept, "unsigned": True}),)
+
+
+def test_an_unsigned_hold_of_another_tenant_counts_for_nothing():
+    ledger = told()
+    ledger.git.signed = {ledger.commits[-1]}
+    ledger.append(run(TWO, "h", tenant="campaigns/b.example").hold("1", name="n", reason="r"))
+    _, unsigned = trusted(ledger)
+    assert unsigned is not None
+    assert (unsigned.holds, unsigned.records, unsigned.commits) == ((), (), 1)
+
+
+def test_what_cannot_be_read_above_a_signature_is_one_line_that_is_no_record():
+    ledger = told()
+    ledger.git.signed = {ledger.commits[0]}
+    del ledger.git.blobs[ledger.book.pages[TWO].blob]
+    _, unsigned = trusted(ledger)
+    tip, anchor = ledger.commits[-1], ledger.commits[0]
+    assert unsigned == Unsigned(tip, anchor, 2, (), (), 1)
+
+
+# --- waiting ------------------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 40), st.floats(0.0, 1.0))
+def test_a_pause_grows_up_to_two_seconds_and_half_of_it_is_by_chance(
+    attempt: int, chance: float
+) -> None:
+    slept: list[float] = []
+    options = Options(sleep=slept.append, random=lambda: chance)
+    git: Any = Commits()
+    names = Names.of(PLATFORM)
+    Ledger(git, PLATFORM, Local(git, names), Clock(), options)._pause(attempt)
+    longest = min(2.0, 0.05 * 2**attempt)
+    assert slept == [pytest.approx(longest / 2 + chance * longest / 2)]
 
 
 # --- lines --------------------------------------------------------------------------------------------------------------------
