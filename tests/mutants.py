@@ -5,6 +5,9 @@
 
 `mutmut run` alone runs every mutant of the rooms in `[tool.mutmut]`, which takes hours. A mutant that only changes a sentence for
 people is left out: golden files pin these, and no decision hangs on them. mutmut mutates no decorated function and no constant.
+
+mutmut forks a process for each mutant when everything is imported. A function that runs only while its module is imported is
+mutated too late there, so each survivor is tested once more in a new process.
 """
 
 from __future__ import annotations
@@ -15,10 +18,12 @@ import difflib
 import io
 import json
 import math
+import os
 import random
 import subprocess
 import sys
 import tokenize
+import tomllib
 from pathlib import Path
 
 FOLDER = Path("mutants")
@@ -70,6 +75,16 @@ def mutmut(*names: str) -> None:
     subprocess.run([Path(sys.executable).with_name("mutmut"), "run", *names], check=True)
 
 
+def fails(name: str) -> bool:
+    """Return whether the tests fail with a mutant (no name: none) in a new process."""
+    own = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["tool"]["mutmut"]
+    options = [*own["pytest_add_cli_args"], *own["pytest_add_cli_args_test_selection"]]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *options]
+    environment = os.environ | {"MUTANT_UNDER_TEST": name}
+    ran = subprocess.run(command, cwd=FOLDER, env=environment, capture_output=True, check=False)
+    return ran.returncode != 0
+
+
 def main() -> None:
     """Sample, run, report."""
     from mutmut.mutation.diff_apply import get_diff_for_mutant  # noqa: PLC0415 - not in `.[dev]`
@@ -88,7 +103,10 @@ def main() -> None:
             chosen[name] = diff
     mutmut(*chosen)
     codes = verdicts(options.rooms)
-    survived = sorted(name for name in chosen if codes[name] not in CAUGHT)
+    alive = sorted(name for name in chosen if codes[name] not in CAUGHT)
+    if alive and fails(""):
+        sys.exit("the tests fail without a mutant in a new process")
+    survived = [name for name in alive if not fails(name)]
     for name in survived:
         print(f"\n{name} ({codes[name]})\n{chosen[name]}")
     caught, total = len(chosen) - len(survived), len(chosen)

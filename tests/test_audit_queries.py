@@ -9,6 +9,7 @@ import pytest
 
 from reconciler import audit
 from reconciler.audit import Event, Record
+from reconciler.audit.queries import Stopped
 from reconciler.plan import Action, Result
 from tests.factories import make_body, make_desired
 from tests.gitfakes import START, Clock, operation, run
@@ -117,6 +118,18 @@ def test_a_write_that_nobody_can_tell_of_counts_as_applied_unless_a_later_one_is
     assert rate(doubtful[0], known[0], known[1], doubtful[1]) == 20.0
     late = write(5.0, Result.UPDATED)
     assert rate(late[0], *known, late[1]) == 5.0, "a known one counts when it ends"
+
+
+def test_a_stop_of_what_was_never_applied_ended_nothing_of_ours():
+    stop = dataclasses.replace(operation(), action=Action.HALT, desired=None)
+    maker = run(ONE, "stop")
+    intent = maker.intent(stop, digest="d" * 64, generation=0)
+    ended = maker.outcome(intent, Result.DELETED, audit={})
+    hold = maker.hold("1001", name="n", reason="r", body=make_body(dial_rate=9.0))
+    bare = audit.applied(chained(intent, ended))["1001"].stopped
+    seen = audit.applied(chained(hold, intent, ended))["1001"].stopped
+    assert bare == Stopped(None, None)
+    assert seen == Stopped(None, make_body(dial_rate=9.0))
 
 
 def test_only_a_stop_ends_what_was_applied():

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from reconciler import audit
 from reconciler.audit import Event, Record
 from reconciler.audit.records import DEFECTS_LIMIT
-from reconciler.audit.schema import DEPTH_LIMIT
+from reconciler.audit.schema import DEPTH_LIMIT, problem_of
 from reconciler.errors import LedgerError
 from reconciler.ledger.book import Book, Page
 from reconciler.plan import Action, Result, canonical_json, sha256_of
 from tests.factories import make_desired
-from tests.gitfakes import START, operation, run, story
+from tests.gitfakes import PLATFORM, START, operation, run, story
 
 COMMIT, OTHER = "c" * 40, "e" * 40
 GONE = object()
@@ -75,7 +75,7 @@ def _gone(fields: Mapping[str, Any]) -> set[str]:
 def test_every_event_that_a_run_makes_can_be_read_again():
     blob = b"".join(map(audit.encode, RECORDS))
     assert audit.decode(COMMIT, blob) == (tuple(RECORDS), ())
-    assert audit.verify({COMMIT: RECORDS}, tenant="acme") == ()
+    assert audit.verify({COMMIT: RECORDS}, tenant=PLATFORM) == ()
 
 
 @pytest.mark.parametrize(
@@ -166,6 +166,49 @@ def test_a_record_that_does_not_say_what_its_kind_must_say_is_a_defect_with_its_
     assert defect.id == ("" if name == "id" else fields["id"])
     if (kind, name) != ("note", "body"):  # a body asks for other fields
         assert f"the record's {name} " in defect.problem
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "last", "beyond"),
+    [
+        ("open", "operations", 0, -1),
+        ("open", "operations", 2**53 - 1, 2**53),
+        ("open", "run", "x" * 64, "x" * 65),
+        ("outcome", "latency_s", 1e9, 1e9 + 1),
+        ("outcome", "latency_s", -1e9, -1e9 - 1),
+        ("outcome", "timestamp", "1970-01-01T00:00:00Z", "1969-12-31T23:59:59Z"),
+        ("outcome", "timestamp", "8999-12-31T23:59:59Z", "9000-01-01T00:00:00Z"),
+        ("intent", "first", ["a" * 64] * 2, ["a" * 64] * 3),
+        ("intent", "parts", {"a": []}, {"a": [5]}),
+        ("close", "counts", {}, {"a": None}),
+    ],
+)
+def test_what_a_field_may_just_hold_and_what_is_beyond(
+    kind: str, name: str, last: object, beyond: object
+) -> None:
+    fields = FIRST[kind].fields()
+    assert problem_of({**fields, name: last}) is None
+    assert f"the record's {name} must be" in str(problem_of({**fields, name: beyond}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "problem"),
+    [
+        ("open", "tool", GONE, "the record's tool is missing"),
+        ("open", "h", "x", "the record's h must be 64 hexadecimal digits, not 'x'"),
+        ("open", "tool", "\ud800", "the record's tool must be a text, not '\\ud800'"),
+        ("open", "tool", 10**39, f"the record's tool must be a text, not 1{'0' * 39}"),
+        ("open", "tool", 10**40, f"the record's tool must be a text, not 1{'0' * 38}…"),
+        ("open", "purpose", "x", "the record's purpose must be one of apply, halt, not 'x'"),
+        ("open", "actor", 5, "the record's actor must be a text or null, not 5"),
+        ("hold", "target", "", "the record's target must be a text that is not empty, not ''"),
+    ],
+)
+def test_a_problem_names_the_field_what_it_must_be_and_what_it_is(
+    kind: str, name: str, value: object, problem: str
+) -> None:
+    fields = {**FIRST[kind].fields(), name: value}
+    assert problem_of({each: fields[each] for each in fields.keys() - _gone(fields)}) == problem
 
 
 json_values = st.recursive(
@@ -272,7 +315,7 @@ def test_one_lie_in_an_otherwise_sound_ledger_is_found(
     kind: str, changes: Mapping[str, Any], problem: str
 ) -> None:
     records, liar = retold(AT[kind], **changes)
-    found = audit.verify({COMMIT: records}, tenant="acme")
+    found = audit.verify({COMMIT: records}, tenant=PLATFORM)
     assert problem in " ".join(each.problem for each in found)
     if kind != "open":
         assert liar.id in {each.id for each in found}
@@ -283,7 +326,7 @@ def test_what_a_run_did_has_an_opening_before_it(kind: str) -> None:
     maker = run(COMMIT)
     one = maker.intent(operation(), digest="d" * 64, generation=0)
     event = one if kind == "intent" else maker.close({})
-    found = audit.verify({COMMIT: chained([event])}, tenant="acme")
+    found = audit.verify({COMMIT: chained([event])}, tenant=PLATFORM)
     assert [each.problem for each in found] == [f"{kind} without the opening of its run"]
 
 
@@ -292,9 +335,9 @@ def test_a_record_under_another_events_id_or_in_another_note_is_found():
     at = AT["note"]
     fields = {**records[at].fields(), "id": "0" * 64}
     ((records[at],), _) = audit.decode(COMMIT, line(fields))
-    found = audit.verify({COMMIT: records[: at + 1]}, tenant="acme")
+    found = audit.verify({COMMIT: records[: at + 1]}, tenant=PLATFORM)
     assert [each.problem for each in found] == ["its id is not that of the event it tells"]
-    strayed = audit.verify({OTHER: RECORDS}, tenant="acme")
+    strayed = audit.verify({OTHER: RECORDS}, tenant=PLATFORM)
     assert {each.problem for each in strayed} == {f"it belongs to the note of {COMMIT[:12]}"}
 
 
@@ -302,36 +345,36 @@ def test_a_record_under_another_events_id_or_in_another_note_is_found():
 def test_whole_runs_that_were_dropped_leave_a_gap(gone: int) -> None:
     """Nothing else tells: the chains of the others are whole."""
     records = chained(run(COMMIT, f"run-{at}").note("x") for at in range(4))
-    found = audit.verify({COMMIT: [records[0], *records[1 + gone :]]}, tenant="acme")
+    found = audit.verify({COMMIT: [records[0], *records[1 + gone :]]}, tenant=PLATFORM)
     assert [each.problem for each in found] == [f"{gone} of the records before it are missing"]
 
 
 def test_two_records_in_one_place_of_the_ledger_are_found_and_two_notes_have_no_order():
     one, two = (run(COMMIT if at else OTHER, f"run-{at}").note("x") for at in range(2))
     records = [audit.chain(one, None, 0), audit.chain(two, None, 0)]
-    found = audit.verify({OTHER: records[:1], COMMIT: records[1:]}, tenant="acme")
+    found = audit.verify({OTHER: records[:1], COMMIT: records[1:]}, tenant=PLATFORM)
     assert [each.problem for each in found] == ["another record has its place in the ledger"]
     later = audit.chain(one, None, 1)
-    assert audit.verify({OTHER: [later], COMMIT: records[1:]}, tenant="acme") == ()
+    assert audit.verify({OTHER: [later], COMMIT: records[1:]}, tenant=PLATFORM) == ()
 
 
 def test_a_place_in_a_note_and_in_a_run_is_checked_by_itself():
     one, two = (run(COMMIT, f"run-{at}").note("x") for at in range(2))
     first, second = audit.chain(one, None, 0), audit.chain(two, None, 1)
-    swapped = audit.verify({COMMIT: [second, first]}, tenant="acme")
+    swapped = audit.verify({COMMIT: [second, first]}, tenant=PLATFORM)
     assert [each.problem for each in swapped] == ["it stands after a later record"]
     maker = run(COMMIT, "run-0")
     third = audit.chain(maker.note("y"), dataclasses.replace(first, n=4), 1)
-    found = audit.verify({COMMIT: [first, third]}, tenant="acme")
+    found = audit.verify({COMMIT: [first, third]}, tenant=PLATFORM)
     assert [each.problem for each in found] == ["it is number 5 of its run where number 1 is due"]
     moved = audit.chain(run(OTHER, "run-0").note("y"), first, 1)
-    found = audit.verify({COMMIT: [first], OTHER: [moved]}, tenant="acme")
+    found = audit.verify({COMMIT: [first], OTHER: [moved]}, tenant=PLATFORM)
     assert [each.problem for each in found] == ["its run began in the note of another commit"]
 
 
 def test_an_outcome_before_its_intent_has_none():
     begun, intent, outcome, closed = story(run(COMMIT), [operation()])
-    found = audit.verify({COMMIT: chained([begun, outcome, intent, closed])}, tenant="acme")
+    found = audit.verify({COMMIT: chained([begun, outcome, intent, closed])}, tenant=PLATFORM)
     assert [each.problem for each in found] == ["an outcome without an intent before it"]
 
 
@@ -339,7 +382,7 @@ def test_two_outcomes_of_one_write_are_one_too_many():
     begun, intent, outcome, _ = story(run(COMMIT), [operation()])
     again = run(OTHER, "settler").outcome(intent, Result.CONFIRMED, audit={})
     notes = chained([begun, intent, outcome, again])
-    found = audit.verify({COMMIT: notes[:3], OTHER: notes[3:]}, tenant="acme")
+    found = audit.verify({COMMIT: notes[:3], OTHER: notes[3:]}, tenant=PLATFORM)
     assert [each.problem for each in found] == ["the same event is recorded twice"]
 
 
@@ -348,21 +391,21 @@ def test_a_later_run_may_end_what_another_one_began_in_its_own_words():
     begun, intent, *_ = story(run(COMMIT), [operation()])
     settled = run(OTHER, "settler").outcome(intent, Result.CONFIRMED, audit={})
     records = chained([begun, intent, settled])
-    assert audit.verify({COMMIT: records[:2], OTHER: records[2:]}, tenant="acme") == ()
+    assert audit.verify({COMMIT: records[:2], OTHER: records[2:]}, tenant=PLATFORM) == ()
 
 
 @pytest.mark.parametrize("reverts", [False, True])
 @pytest.mark.parametrize("verb", [each for each in Action if each is not Action.HELD])
 def test_every_write_that_a_plan_can_hold_is_sound(verb: Action, *, reverts: bool) -> None:
     one = dataclasses.replace(operation(action=verb), reverts=reverts)
-    assert audit.verify({COMMIT: chained(story(run(COMMIT), [one]))}, tenant="acme") == ()
+    assert audit.verify({COMMIT: chained(story(run(COMMIT), [one]))}, tenant=PLATFORM) == ()
 
 
 def test_the_line_of_a_bad_record_counts_the_lines_that_are_none():
     records, liar = retold(AT["release"], target="1")
     at = AT["release"]
     found = audit.verify(
-        {COMMIT: records}, tenant="acme", lines={COMMIT: range(2, len(records) + 2)}
+        {COMMIT: records}, tenant=PLATFORM, lines={COMMIT: range(2, len(records) + 2)}
     )
     assert (found[0].line, found[0].id) == (at + 2, liar.id)
 

@@ -14,7 +14,7 @@ from reconciler.git import Stat
 from reconciler.ledger import book as books
 from reconciler.ledger.book import EMPTY, Book
 from reconciler.ledger.notes import Notes
-from tests.gitfakes import operation, run, story
+from tests.gitfakes import PLATFORM, operation, run, story
 from tests.test_notes import Trees, commit
 
 ONE, TWO = commit(1), commit(2)
@@ -69,7 +69,7 @@ def test_what_was_appended_in_any_order_is_read_in_the_ledgers_order():
     assert [each.seq for each in again.records] == list(range(9))
     assert [each.event.run for each in again.records] == [*"aaaa", *"bbbb", "c"]
     pages = {name: page.records for name, page in again.pages.items()}
-    assert audit.verify(pages, tenant="acme") == ()
+    assert audit.verify(pages, tenant=PLATFORM) == ()
     for name, page in again.pages.items():
         assert git.blobs[page.blob] == b"".join(map(audit.encode, page.records))
         assert page.size == len(git.blobs[page.blob]), name

@@ -13,7 +13,7 @@ from reconciler.audit import Event, Provenance, RecordKind, queries
 from reconciler.errors import AccessError
 from reconciler.settings import SIGNING_KEY, signing_key
 from tests.factories import NOW, make_body, make_desired
-from tests.gitfakes import START, Clock, operation, run, story
+from tests.gitfakes import PLATFORM, START, Clock, operation, run, story
 
 COMMIT = "c" * 40
 WHO = Provenance("a", "b", "7", "d" * 40, "https://forge.example/7")
@@ -31,7 +31,7 @@ def test_an_event_says_who_stands_behind_its_run() -> None:
     event = maker.note("looked at")
     assert (event.kind, event.tenant, event.commit, event.run) == (
         RecordKind.NOTE,
-        "acme",
+        PLATFORM,
         COMMIT,
         maker.id,
     )

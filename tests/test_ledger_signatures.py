@@ -15,6 +15,7 @@ from reconciler.errors import AccessError, LedgerError
 from reconciler.git import FILE, Git, run_process
 from reconciler.ledger import IDENTITY, Ledger
 from reconciler.plan import Result
+from tests.factories import make_body, make_desired
 from tests.gitfakes import (
     ENVIRON,
     PLATFORM,
@@ -81,12 +82,7 @@ def base(repo: Git) -> list[Event]:
 
 def note(repo: Git) -> list[Event]:
     """An object was found as its manifest says, so that what somebody narrowed is held no longer."""
-    event = run(repo.head(), "forged").note("found as its manifest says: n (1001)")
-    body = {"campaign_id": "1001", "dial_rate": 99.0}
-    found = {"body": body, "target": "1001", "object": "1001", "name": "n", "direction": "loosen"}
-    return [
-        dataclasses.replace(event, data={**event.data, **found, "timestamp": event.ts}),
-    ]
+    return [run(repo.head(), "forged").found(make_desired(body=make_body(dial_rate=99.0)), START)]
 
 
 def intent(repo: Git) -> list[Event]:

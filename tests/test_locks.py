@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -93,6 +94,23 @@ def test_what_is_no_commit_or_huge_is_not_even_read(kind: str, size: int) -> Non
     lock = locks.read(store, "c" * 40)
     assert f"is a {kind} of {size} bytes" in lock.problem
     assert not store.read_it
+
+
+def test_a_commit_of_just_the_limit_is_read():
+    assert locks.read(Store("commit", raw(GOOD), locks.LOCK_LIMIT), "c" * 40).problem == ""
+
+
+def test_a_new_lock_is_whoevers_takes_it_for_as_long_as_a_beat_lasts():
+    lock = locks.fresh("x" * 300, "https://ci.example/7", "n", START)
+    assert len(lock.holder) == 200
+    expires = "2027-01-11T14:15:00+00:00"
+    assert lock == locks.Lock(lock.holder, START.isoformat(), expires, "n", "https://ci.example/7")
+    end = START + timedelta(seconds=locks.TTL_S)
+    assert not lock.expired(end)
+    assert lock.expired(end + timedelta(microseconds=1))
+    beaten = locks.beaten(lock, end)
+    assert beaten == dataclasses.replace(lock, expires="2027-01-11T14:30:00+00:00", beat=1)
+    assert locks.beaten(beaten, end).beat == 2
 
 
 @pytest.mark.parametrize("expires", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])

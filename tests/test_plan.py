@@ -33,7 +33,9 @@ from reconciler.plan import (
     serialised,
     sha256_of,
 )
-from reconciler.plan.values import hash_of
+from reconciler.plan.base import MovedBy
+from reconciler.plan.judge import Weakening
+from reconciler.plan.values import FORMAT_VERSION, hash_of
 from reconciler.policies.base import Level
 from tests.factories import (
     KIND,
@@ -534,6 +536,68 @@ def through_a_file(plan):
     return json.loads(json.dumps(serialised(plan)))
 
 
+def test_a_saved_plan_says_everything_under_its_name():
+    """Programs read these names, and a plan that another version saved is read by them."""
+    one = make_operation(
+        "1001",
+        blocked=("dnc-list",),
+        notes=("a note",),
+        fields=(FieldChange("dial_rate", 30.0, 20.0),),
+        reverts=True,
+        moved_by=MovedBy.OUTSIDE,
+        fields_moved_by={"dial_rate": MovedBy.GIT},
+    )
+    finding, weakening = make_finding(""), Weakening("owner", "a", "b", ())
+    plan = make_plan(
+        [one, make_operation("1002")],
+        origin=make_origin(commit="c" * 40, skew_s=-1.23456, platform="campaigns/acme.example"),
+        unchanged=("1003",),
+        unmanaged=("1004",),
+        unrecorded=("1005",),
+        findings=(finding,),
+        judge=Judge(weakenings=(weakening,)),
+    )
+    saved = through_a_file(plan)
+    first, second = saved.pop("operations")
+    assert saved == {
+        "format_version": FORMAT_VERSION,
+        "tenant": "acme",
+        "url": "https://acme.example",
+        "platform": "campaigns/acme.example",
+        "digest": plan.digest,
+        "commit": "c" * 40,
+        "at": NOW.isoformat(),
+        "skew_s": -1.235,
+        "rules_version": "1",
+        "tzdata_version": "2025.2",
+        "unchanged": ["1003"],
+        "unmanaged": ["1004"],
+        "unrecorded": ["1005"],
+        "findings": [finding.serialised()],
+        "weakenings": [weakening.serialised()],
+    }
+    assert first == {
+        "reverts": True,
+        "hash": one.hash,
+        "kind": "CampaignSchedule",
+        "key": "1001",
+        "name": "campaign-1001",
+        "platform_name": "Campaign 1001",
+        "action": "update",
+        "direction": "tighten",
+        "moved_by": "outside",
+        "fields_moved_by": {"dial_rate": "git"},
+        "desired": one.desired,
+        "live": one.live,
+        "live_hash": "0" * 64,
+        "fields": [{"path": "dial_rate", "live": 30.0, "desired": 20.0}],
+        "blocked": ["dnc-list"],
+        "notes": ["a note"],
+        "place": "schedules/acme/1001.yaml:1:1",
+    }
+    assert "reverts" not in second
+
+
 @given(worlds)
 @settings(max_examples=40)
 def test_an_approval_of_a_saved_plan_names_its_operations(world):
@@ -742,6 +806,16 @@ def test_what_was_approved_and_is_blocked_now_does_not_run_and_is_not_stale(by):
     assert (cut.run, cut.is_stale) == ((TIGHTER, WIDER), False)
 
 
+@pytest.mark.parametrize("by", APPROVALS)
+def test_a_second_step_does_not_run_without_its_first(by):
+    first = make_operation("1")
+    second = replace(make_operation("1"), desired=make_body(dial_rate=15.0), after=first.hash)
+    both = make_plan([first, second])
+    assert hold_against(both, APPROVALS[by](both)).run == (first, second)
+    assert hold_against(both, APPROVALS[by](make_plan([second]))).run == ()
+    assert hold_against(both, APPROVALS[by](make_plan([first]))).run == (first,)
+
+
 def test_a_refresh_runs_only_for_what_was_approved():
     """What an earlier run stored is finished under the same approval, what anybody else stored is not."""
     stored = {"action": Action.REFRESH, "direction": Direction.LOOSEN}
@@ -919,6 +993,13 @@ def test_a_share_of_nothing_allows_nothing_in_a_small_tenant_too():
     for what, operation in (("changed", TIGHTER), ("retired", GONE), ("loosened", WIDER)):
         (text,) = beyond([operation], 4, {**ALL, what: 0.0})
         assert f"1 of 4 objects would be {what}, the limit is 0%:" in text
+
+
+@pytest.mark.parametrize("total", [0, 1])
+def test_a_limit_of_a_single_object_is_told_in_the_singular(total):
+    (text,) = beyond([GONE], total, {**ALL, "retired": 0.0})
+    assert text.startswith("1 of 1 object would be retired, the limit is 0%:")
+    assert beyond([GONE], total, ALL) == ()
 
 
 def test_what_was_applied_or_is_live_counts_and_what_the_manifests_add_does_not():
