@@ -18,11 +18,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reconciler.commands import apply as apply_command
+from reconciler.commands import halt as halt_command
+from reconciler.commands import optimize as optimize_command
+from reconciler.commands import plan as plan_command
+from reconciler.commands import release as release_command
+from reconciler.commands import validate as validate_command
+from reconciler.commands.world import World, here
 from reconciler.pacing import activation_latency, project_answer_rate, step
 from reconciler.plan import Plan
 from reconciler.report import Report
-from reconciler.workflows import applying, halting, optimizing, planning, releasing, validation
-from reconciler.workflows.world import World, here
 
 __all__ = [
     "activation_latency",
@@ -47,14 +52,14 @@ def validate(*paths: str | Path, online: bool = False, tenant: str | None = None
     Raises:
         ManifestError: every problem of every file.
     """
-    asked = validation.Request(tuple(map(Path, paths)), tenant=tenant, online=online)
-    return asyncio.run(validation.validate(_world(), asked))
+    asked = validate_command.Request(tuple(map(Path, paths)), tenant=tenant, online=online)
+    return asyncio.run(validate_command.validate(_world(), asked))
 
 
 def plan(path: str | Path, names: Sequence[str] = (), *, tenant: str | None = None) -> Plan:
     """Return what would make the platform say what the manifests say; see `reconcile plan`."""
     return asyncio.run(
-        planning.read(_world(), planning.Request(Path(path), tuple(names), tenant=tenant))
+        plan_command.read(_world(), plan_command.Request(Path(path), tuple(names), tenant=tenant))
     )
 
 
@@ -75,34 +80,34 @@ def apply(
         expect: digest of the plan that was approved; without it whatever derives now is carried out.
         on_event: given each telemetry event as it happens; what it raises is reported and harms nothing.
     """
-    asked = applying.Request(
+    asked = apply_command.Request(
         Path(path), tuple(names), tenant=tenant, expect=expect, on_event=on_event
     )
     return asyncio.run(_apply(asked))
 
 
-async def _apply(asked: applying.Request) -> Report:
-    return await applying.apply(_world(), asked, lambda _: True, asyncio.Event())
+async def _apply(asked: apply_command.Request) -> Report:
+    return await apply_command.apply(_world(), asked, lambda _: True, asyncio.Event())
 
 
 def halt(
     path: str | Path, names: Sequence[str] = (), *, reason: str, everything: bool = False
 ) -> Report:
     """Stop dialing at once and hold it; see `reconcile halt`."""
-    asked = halting.Request(Path(path), tuple(names), everything=everything, reason=reason)
+    asked = halt_command.Request(Path(path), tuple(names), everything=everything, reason=reason)
     return asyncio.run(_halt(asked))
 
 
-async def _halt(asked: halting.Request) -> Report:
-    return await halting.halt(_world(), asked, asyncio.Event())
+async def _halt(asked: halt_command.Request) -> Report:
+    return await halt_command.halt(_world(), asked, asyncio.Event())
 
 
 def release(
     path: str | Path, names: Sequence[str] = (), *, reason: str, everything: bool = False
 ) -> Report:
     """End the hold of a stop; see `reconcile release`."""
-    asked = releasing.Request(Path(path), tuple(names), everything=everything, reason=reason)
-    return releasing.release(_world(), asked)
+    asked = release_command.Request(Path(path), tuple(names), everything=everything, reason=reason)
+    return release_command.release(_world(), asked)
 
 
 def optimize(
@@ -114,11 +119,11 @@ def optimize(
     write: bool = False,
 ) -> Report:
     """Propose dial rates from observed answers; see `reconcile optimize`. Never applies."""
-    asked = optimizing.Request(
+    asked = optimize_command.Request(
         Path(path),
         tuple(names),
         target_answer_rate=target_answer_rate,
         metrics=Path(metrics) if metrics else None,
         write=write,
     )
-    return asyncio.run(optimizing.optimize(_world(), asked))
+    return asyncio.run(optimize_command.optimize(_world(), asked))

@@ -62,7 +62,7 @@ def explain(live: Body | None, desired: Body | None) -> tuple[FieldChange, ...]:
     )
 
 
-def _explain_field(name: str, live: Any, desired: Any) -> tuple[FieldChange, ...]:  # noqa: ANN401 - JSON
+def _explain_field(name: str, live: Any, desired: Any) -> tuple[FieldChange, ...]:
     """Explain one field that differs. Where keyed forms hide the difference, the whole field is the explanation."""
     whole = (FieldChange(name, live, desired),)
     if not (_can_be_keyed(live) and _can_be_keyed(desired)):
@@ -83,7 +83,7 @@ def _explain_field(name: str, live: Any, desired: Any) -> tuple[FieldChange, ...
     return tuple(sorted(found, key=lambda change: change.path)) or whole
 
 
-def _can_be_keyed(value: Any) -> bool:  # noqa: ANN401 - JSON
+def _can_be_keyed(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value)
 
 

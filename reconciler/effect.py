@@ -29,7 +29,7 @@ class Direction(StrEnum):
         return self in {Direction.LOOSEN, Direction.MIXED}
 
 
-class Disjoint(Exception):  # noqa: N818 - an answer of a rule, not an error
+class Disjoint(Exception):
     """Two values share nothing, and the field cannot say "nothing": only an object that holds no schedule can."""
 
 
@@ -101,7 +101,7 @@ def ordered(least: Callable[[Any, Any], Any], read: Callable[[Any], Any]) -> Rul
         read: value → what is compared; raises for what it cannot read.
     """
 
-    def meet(live: Any, desired: Any) -> Any:  # noqa: ANN401 - JSON
+    def meet(live: Any, desired: Any) -> Any:
         return desired if least(read(live), read(desired)) == read(desired) else live
 
     return by_value(meet)
@@ -131,7 +131,7 @@ safeguard = ordered(max, _truth)
 
 
 @by_value
-def union(live: Any, desired: Any) -> Any:  # noqa: ANN401 - JSON
+def union(live: Any, desired: Any) -> Any:
     """Safeguards, each of which takes something away: all of them together."""
     if not (isinstance(live, list | tuple) and isinstance(desired, list | tuple)):
         raise TypeError("no list of safeguards")
@@ -141,12 +141,12 @@ def union(live: Any, desired: Any) -> Any:  # noqa: ANN401 - JSON
     return live if both == set(live) else sorted(both)
 
 
-def neutral(_live: Body, desired: Body, name: str) -> Any:  # noqa: ANN401 - JSON
+def neutral(_live: Body, desired: Body, name: str) -> Any:
     """A field that does not dial: a label, a display zone."""
     return desired[name]
 
 
-def unknown(_live: Body, _desired: Body, name: str) -> Any:  # noqa: ANN401 - JSON
+def unknown(_live: Body, _desired: Body, name: str) -> Any:
     """A field of which a value alone does not tell whether it dials more."""
     raise ValueError(f"nobody can tell what {name} does to dialing")
 
@@ -156,11 +156,11 @@ Slots: TypeAlias = frozenset[tuple[str, int]]
 
 
 def shared(
-    live: Any,  # noqa: ANN401 - JSON
-    desired: Any,  # noqa: ANN401 - JSON
+    live: Any,
+    desired: Any,
     read: Callable[[Any], Slots],
     write: Callable[[Slots], Any],
-) -> Any:  # noqa: ANN401 - JSON
+) -> Any:
     """Return the meet of two fields that say when something is open: the minutes that are open in both."""
     before, after = read(live), read(desired)
     if after <= before:

@@ -226,31 +226,31 @@ class ManifestError(ReconcileError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-class Refused(ReconcileError):  # noqa: N818 - the verb is what the user is told
+class Refused(ReconcileError):
     """A rule or a limit forbids it; the message names the rule and the way to allow it."""
 
     exit_code = ExitCode.REFUSED
 
 
-class StalePlan(ReconcileError):  # noqa: N818 - a state of the plan, named as DESIGN names it
+class StalePlan(ReconcileError):
     """The world moved since the plan was approved."""
 
     exit_code = ExitCode.STALE
 
 
-class TenantLocked(ReconcileError):  # noqa: N818 - a state of the tenant
+class TenantLocked(ReconcileError):
     """Somebody else is applying to this tenant."""
 
     exit_code = ExitCode.LOCKED
 
 
-class Unavailable(ReconcileError):  # noqa: N818 - a state of the platform
+class Unavailable(ReconcileError):
     """The platform or the git remote does not answer, or answers with server errors only."""
 
     exit_code = ExitCode.UNAVAILABLE
 
 
-class NotFinished(ReconcileError):  # noqa: N818 - a state of the run
+class NotFinished(ReconcileError):
     """Not done before `--deadline` or `--wait`; the next run finishes it."""
 
     exit_code = ExitCode.NOT_FINISHED
@@ -280,11 +280,11 @@ class ApiError(ReconcileError):
         super().__init__(f"the platform {answered} to {safe(where)}: {said}")
 
 
-class UnknownObject(ApiError):  # noqa: N818 - what the platform says
+class UnknownObject(ApiError):
     """The platform has no such object: it answered 404 to a request for the object itself."""
 
 
-class IncompleteList(ApiError):  # noqa: N818 - a state of the list
+class IncompleteList(ApiError):
     """A list contradicts itself, so what it does not show may exist all the same.
 
     Attributes:
@@ -298,14 +298,14 @@ class IncompleteList(ApiError):  # noqa: N818 - a state of the list
         super().__init__(status, where, reasons)
 
 
-class UncertainWrite(ApiError):  # noqa: N818 - a state of the write
+class UncertainWrite(ApiError):
     """A write was sent and its fate is unknown (reset, timeout, server error, key in flight).
 
     Whoever wrote must read the live state before it sends the same write, with the same key, again.
     """
 
 
-class PartlyWritten(ApiError):  # noqa: N818 - a state of the write
+class PartlyWritten(ApiError):
     """A write of several parts ended between them: what was widened was put back where that was possible, and the reasons say what was not."""
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from reconciler.commands import world as worlds
 from reconciler.sandbox import World
-from reconciler.workflows import world as worlds
 
 SPEED = 20.0
 START = datetime(2027, 1, 10, 12, 0, tzinfo=UTC)

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from reconciler.audit import Run
-from reconciler.workflows.recording import provenance
-from reconciler.workflows.world import World, here
+from reconciler.commands.journal import provenance
+from reconciler.commands.world import World, here
 
 DIGEST = "d" * 64
 CI = {"GITHUB_ACTOR": "merger", "RECONCILE_APPROVER": "lead", "GITHUB_RUN_ATTEMPT": "2"}

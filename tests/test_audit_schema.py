@@ -17,7 +17,7 @@ from reconciler.audit import Event, Record
 from reconciler.audit.records import DEFECTS_LIMIT
 from reconciler.audit.schema import DEPTH_LIMIT, problem_of
 from reconciler.errors import LedgerError
-from reconciler.ledger.book import Book, Page
+from reconciler.ledger.snapshot import Book, Page
 from reconciler.plan import Action, Result, canonical_json, sha256_of
 from tests.factories import make_desired
 from tests.gitfakes import PLATFORM, START, operation, run, story

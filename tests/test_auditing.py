@@ -391,7 +391,7 @@ def test_a_bad_ledger_is_one_clear_error_and_nothing_is_written(desk: Shared, ki
 def test_a_huge_note_is_refused_by_every_command(
     desk: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reconciler.ledger.book.NOTE_LIMIT", 100)
+    monkeypatch.setattr("reconciler.ledger.snapshot.NOTE_LIMIT", 100)
     for command in (["audit", "log"], ["audit", "verify"], ["plan"], ["apply", "--yes"]):
         assert "a blob of at most 100 is allowed" in desk.says(1, *command, PATH)
 

@@ -11,9 +11,9 @@ from reconciler import audit
 from reconciler.audit import Event
 from reconciler.errors import LedgerError
 from reconciler.git import Stat
-from reconciler.ledger import book as books
-from reconciler.ledger.book import EMPTY, Book
+from reconciler.ledger import snapshot as books
 from reconciler.ledger.notes import Notes
+from reconciler.ledger.snapshot import EMPTY, Book
 from tests.gitfakes import PLATFORM, operation, run, story
 from tests.test_notes import Trees, commit
 

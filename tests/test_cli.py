@@ -15,12 +15,13 @@ import pytest
 from reconciler import sandbox
 from reconciler.audit import Provenance, Run
 from reconciler.cli import COMMANDS, reconcile, run
+from reconciler.commands import apply
+from reconciler.commands import plan as plan_command
+from reconciler.commands.world import here
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.sandbox.writes import Conditions
-from reconciler.workflows import applying, planning
-from reconciler.workflows.world import here
 from tests import fasttime, readme
 from tests.gitfakes import PLATFORM
 from tests.samples import HERE, SAMPLES, copy_files
@@ -458,7 +459,7 @@ def test_what_was_read_must_be_what_the_commit_holds_whatever_lies_there_by_now(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody swaps a file in for the moment in which it is read, and back before it is held against HEAD."""
-    load = applying.load
+    load = apply.load
 
     def swapped(path: Path, tenant: str | None) -> Folder:
         desk.edit("dial_rate: 2.0", "dial_rate: 2.5")
@@ -466,7 +467,7 @@ def test_what_was_read_must_be_what_the_commit_holds_whatever_lies_there_by_now(
         desk.edit("dial_rate: 2.5", "dial_rate: 2.0")
         return folder
 
-    monkeypatch.setattr(applying, "load", swapped)
+    monkeypatch.setattr(apply, "load", swapped)
     said = desk.says(5, "apply", "--yes", "schedules/sandbox")
     assert "not what the commit holds (spring-renewals.yaml)" in said
     assert (desk.written(), desk.records()) == (0, "")
@@ -476,7 +477,7 @@ def test_what_is_judged_must_be_what_was_read(desk: Desk, monkeypatch: pytest.Mo
     """Findings are read again for their places: a file without the fault, swapped in for that, hides nothing."""
     desk.edit("dial_rate: 2.0", "dial_rate: 60")
     commit(desk.folder)
-    load = planning.load
+    load = plan_command.load
 
     def swapped(path: Path, tenant: str | None, *, keep_places: bool) -> Folder:
         desk.edit("dial_rate: 60", "dial_rate: 2.0")
@@ -484,7 +485,7 @@ def test_what_is_judged_must_be_what_was_read(desk: Desk, monkeypatch: pytest.Mo
         desk.edit("dial_rate: 2.0", "dial_rate: 60")
         return folder
 
-    monkeypatch.setattr(planning, "load", swapped)
+    monkeypatch.setattr(plan_command, "load", swapped)
     assert "changed while they were read" in desk.says(5, "apply", "--yes", "schedules/sandbox")
     assert (desk.written(), desk.records()) == (0, "")
 
@@ -807,7 +808,7 @@ def test_a_check_of_manifests_imports_no_network_no_other_format_and_no_schemas(
         *("httpx", "deepdiff", "asyncio", "importlib.metadata", "reconciler.plan"),
         *("reconciler.models.schemas", "reconciler.models.skill", "reconciler.manifests.edits"),
         *("reconciler.dialects.base", "reconciler.renderers.html", "reconciler.cli.changes"),
-        *("reconciler.workflows.explain", "reconciler.models.fields", "reconciler.cli.explain"),
+        *("reconciler.commands.explain", "reconciler.models.fields", "reconciler.cli.explain"),
     )
     code = (
         "import os, sys; import reconciler.__main__ as entry\n"

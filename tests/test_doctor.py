@@ -11,11 +11,11 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.client import Skew
+from reconciler.commands import doctor
 from reconciler.dialects.base import Token
-from reconciler.dialects.personal_connection import examining as skill_examining
+from reconciler.dialects.personal_connection import doctor as skill_examining
 from reconciler.report import Tone
 from reconciler.settings import Variables
-from reconciler.workflows import examining
 from tests.factories import NOW, make_reply
 from tests.gitfakes import git
 from tests.test_importing import Desk
@@ -45,9 +45,9 @@ def opened(folder, api):
 def examined(desk, *faults, roundtrip=None, **login):
     for fault in faults:
         desk.platform.faults.add(fault)
-    asked = examining.Request(desk.folder, roundtrip=roundtrip)
+    asked = doctor.Request(desk.folder, roundtrip=roundtrip)
     with sandbox.loopback(sandbox.platform(desk.api).app(desk.platform)) as url:
-        return asyncio.run(examining.run(desk.served(url, **login), asked))
+        return asyncio.run(doctor.run(desk.served(url, **login), asked))
 
 
 def failed(report):
@@ -170,7 +170,7 @@ def test_an_object_that_cannot_be_read_by_itself_is_a_failure(desk, fault, words
 
 def test_an_object_that_is_another_one_by_itself_is_a_failure(desk, monkeypatch):
     set_clock(desk)
-    dialect = examining.sessions.dialect_for(desk.api)
+    dialect = doctor.sessions.dialect_for(desk.api)
     honest = dialect.read_one
 
     def other(key):
@@ -207,13 +207,13 @@ def test_a_platform_without_dates_is_told_apart_from_a_right_clock():
         world=SimpleNamespace(now=lambda: NOW),
         client=SimpleNamespace(skew=lambda _: Skew(0.0, float("inf"))),
     )
-    check = examining._clock(session)
+    check = doctor._clock(session)
     assert (check.holds, check.note) == (True, True)
 
 
 def test_what_a_token_answer_left_out_is_a_note():
     token = Token("t", 3600.0, assumed=("3600 s are assumed",))
-    check = examining._signed_in(
+    check = doctor._signed_in(
         token,
         SimpleNamespace(
             settings=SimpleNamespace(base_url="https://a.example", variables=Variables())

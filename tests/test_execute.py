@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.effect import Direction
 from reconciler.execute import Options
-from reconciler.execute.lookout import Lookout
+from reconciler.execute.polling import Poller
 from reconciler.plan import Result
 from tests.engine import Engine, engine
 from tests.factories import make_body, make_desired, make_retired, make_window
@@ -351,7 +351,7 @@ def test_the_last_write_ends_the_wait_for_a_look() -> None:
     async def seen() -> list[bool]:
         with engine({"1001": make_body()}) as bench:
             async with bench.client() as client:
-                lookout = Lookout(client.run, campaigns, 1.0, bench.ticker, for_ever)
+                lookout = Poller(client.run, campaigns, 1.0, bench.ticker, for_ever)
                 lookout.busy(2)
                 await lookout.see("1001")  # the first look waits for nothing
                 later = asyncio.create_task(lookout.see("1001"))

@@ -25,20 +25,20 @@ from hypothesis import strategies as st
 from reconciler import audit, manifests, sandbox
 from reconciler.audit import Event, Record, RecordKind
 from reconciler.client import Client, embedded
+from reconciler.commands.halt_report import Known, Target, how_it_ends
 from reconciler.dialects.base import Credentials
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import Place
 from reconciler.execute import Options
-from reconciler.execute.pauses import TELL_S
-from reconciler.execute.silence import Silencer
+from reconciler.execute.halt import Silencer
 from reconciler.execute.step import RELOCK_PAUSE_S
+from reconciler.execute.waits import TELL_S
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Outcome
 from reconciler.sandbox.seed import bulk_body
 from reconciler.settings import URGENT_BURST_S, Settings, Variables
 from reconciler.settings import Options as ClientOptions
-from reconciler.workflows.stops import Known, Target, how_it_ends
 from tests import fasttime
 from tests.crash.ground import login_to
 from tests.fake_platform import now, play

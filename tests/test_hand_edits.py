@@ -16,8 +16,9 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.audit import RecordKind
-from reconciler.workflows import applying, settling
-from reconciler.workflows.world import here
+from reconciler.commands import apply as apply_command
+from reconciler.commands import recovery
+from reconciler.commands.world import here
 from tests import fasttime
 from tests.test_cli import SAMPLES, Desk, commit, git
 from tests.test_halt import KEY, NAME, PATH, by_hand, ledger, silent
@@ -147,7 +148,7 @@ def test_a_run_that_dies_between_the_two_steps_is_finished_by_the_next(
     desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch, point: str, nth: int
 ) -> None:
     """What a hand widened is taken back in a first step, what git widens follows: a crash between them makes no hand edit of our own."""
-    monkeypatch.setattr(settling, "SETTLE_S", 0.0)
+    monkeypatch.setattr(recovery, "SETTLE_S", 0.0)
     by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
     desk.edit("max_concurrent_calls: 300", "max_concurrent_calls: 310", FILE)
     commit(desk.folder)
@@ -161,7 +162,9 @@ def test_a_run_that_dies_between_the_two_steps_is_finished_by_the_next(
     world = here(lambda _: None)._replace(checkpoint=checkpoint)
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group with ours in it, or ours
         asyncio.run(
-            applying.apply(world, applying.Request(Path(PATH)), lambda _: True, asyncio.Event())
+            apply_command.apply(
+                world, apply_command.Request(Path(PATH)), lambda _: True, asyncio.Event()
+            )
         )
     assert "Killed" in "".join(traceback.format_exception(caught.value))
     assert apply(desk) == 0

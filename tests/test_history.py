@@ -15,12 +15,12 @@ from reconciler.audit import Defect, Event, Record, RecordKind
 from reconciler.errors import LedgerError
 from reconciler.git import Signature, blob_id
 from reconciler.ledger import Ledger, Options, history, signatures
-from reconciler.ledger import book as books
-from reconciler.ledger.book import EMPTY, Book
+from reconciler.ledger import snapshot as books
 from reconciler.ledger.history import Origin, Subject, Verdict
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
+from reconciler.ledger.refs import Local, Names
 from reconciler.ledger.signatures import Unsigned
-from reconciler.ledger.stores import Local, Names
+from reconciler.ledger.snapshot import EMPTY, Book
 from tests.gitfakes import PLATFORM, Clock, operation, run, story
 from tests.test_book import ONE, TWO, Blobs
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import manifests, sandbox
+from reconciler.commands import import_
+from reconciler.commands.world import World
 from reconciler.errors import UsageError
 from reconciler.manifests.writing import new_manifest, new_name
 from reconciler.models import MANIFESTS
-from reconciler.workflows import importing
-from reconciler.workflows.world import World
 from tests.dialects.test_personal_connection import bodies
 from tests.factories import NOW, make_body, make_window
 
@@ -53,7 +53,7 @@ class Desk:
         return self.world._replace(environ={"CXONE_TENANT_URL": url, **names})
 
     def run(self, *keys: str):
-        return asyncio.run(importing.run(self.world, importing.Request(self.folder, keys)))
+        return asyncio.run(import_.run(self.world, import_.Request(self.folder, keys)))
 
     def files(self):
         return sorted(path.name for path in self.folder.iterdir())

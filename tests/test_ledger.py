@@ -257,7 +257,7 @@ def test_a_ledger_that_somebody_removed_is_empty_when_read_again(repo):
 def test_a_note_that_would_outgrow_the_limit_is_refused_and_keeps_what_it_has(repo, monkeypatch):
     ledger = opened(repo)
     ledger.append(told("one", repo.head(), 1))
-    monkeypatch.setattr("reconciler.ledger.book.NOTE_LIMIT", 2000)
+    monkeypatch.setattr("reconciler.ledger.snapshot.NOTE_LIMIT", 2000)
     with pytest.raises(LedgerError, match=r"would have \d+ bytes; 2000 are allowed"):
         ledger.append(told("one", repo.head(), 6))
     assert_sound(repo, 1)
@@ -267,7 +267,7 @@ def test_many_notes_are_read_a_bounded_number_of_bytes_at_a_time(repo, monkeypat
     ledger = opened(repo)
     for number in range(5):
         ledger.append(told(f"run-{number}", f"{number}" * 40, 2))
-    monkeypatch.setattr("reconciler.ledger.book._CHUNK", 1500)
+    monkeypatch.setattr("reconciler.ledger.snapshot._CHUNK", 1500)
     assert opened(repo).records() == ledger.records()
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.commands.leftovers import not_reverted, notes_on
 from reconciler.effect import Direction
 from reconciler.plan import Action, Approval, approved, hold_against
-from reconciler.workflows.leftovers import not_reverted, notes_on
 from tests.factories import make_desired, make_operation, make_plan
 
 TIGHTER, WIDER = make_operation("1"), make_operation("2", direction=Direction.LOOSEN)

@@ -10,12 +10,15 @@ import pytest
 
 from reconciler import audit, manifests, sandbox
 from reconciler.audit import RecordKind
+from reconciler.commands import apply as apply_command
+from reconciler.commands import halt as halt_command
+from reconciler.commands import import_, optimize, release
+from reconciler.commands import plan as plan_command
+from reconciler.commands.ledgers import records
+from reconciler.commands.trust import Trust
 from reconciler.errors import ExitCode
 from reconciler.git import Git
 from reconciler.sandbox import platforms
-from reconciler.workflows import applying, halting, importing, optimizing, planning, releasing
-from reconciler.workflows.keeping import records
-from reconciler.workflows.trust import Trust
 from tests.gitfakes import git, repository
 from tests.skills import held, wider
 from tests.test_importing import Desk
@@ -61,7 +64,7 @@ def desk(tmp_path):
     made.world = made.world._replace(sleep=sleep, new_id=lambda: next(ids))
     sandbox.seed_skill_samples(made.platform)
     made.platform.configure(requests_per_second=0)
-    asyncio.run(importing.run(made.world, importing.Request(made.folder)))
+    asyncio.run(import_.run(made.world, import_.Request(made.folder)))
     for file, edits in EDITS.items():
         path = made.folder / file
         text = path.read_text()
@@ -76,12 +79,12 @@ def desk(tmp_path):
 
 
 def apply(desk):
-    asked = applying.Request(desk.folder)
-    return asyncio.run(applying.apply(desk.world, asked, lambda _: True, asyncio.Event()))
+    asked = apply_command.Request(desk.folder)
+    return asyncio.run(apply_command.apply(desk.world, asked, lambda _: True, asyncio.Event()))
 
 
 def plan(desk):
-    return asyncio.run(planning.read(desk.world, planning.Request(desk.folder)))
+    return asyncio.run(plan_command.read(desk.world, plan_command.Request(desk.folder)))
 
 
 def cut_off(monkeypatch, nth: int, *, executed: bool, seen: list) -> None:
@@ -189,10 +192,10 @@ def test_what_was_narrowed_by_hand_stays_narrow_and_what_was_widened_is_taken_ba
 
 
 def test_optimize_says_what_it_saw_and_that_there_is_no_rate_to_propose(desk):
-    asked = optimizing.Request(
+    asked = optimize.Request(
         desk.folder, ("fiber-upgrade", "partner-overflow"), target_answer_rate=0.3
     )
-    report = asyncio.run(optimizing.optimize(desk.world, asked))
+    report = asyncio.run(optimize.optimize(desk.world, asked))
     reasons = {each["name"]: each["reason"] for each in report.data["declined"]}
     assert report.data["proposals"] == []
     assert "SkillSchedule has no dial_rate" in reasons["fiber-upgrade"]
@@ -201,10 +204,10 @@ def test_optimize_says_what_it_saw_and_that_there_is_no_rate_to_propose(desk):
 
 
 def halt(desk, *names):
-    asked = halting.Request(
+    asked = halt_command.Request(
         desk.folder, names, everything=not names, reason="calls at night", wait_s=60
     )
-    return asyncio.run(halting.halt(desk.world, asked, asyncio.Event()))
+    return asyncio.run(halt_command.halt(desk.world, asked, asyncio.Event()))
 
 
 def running(desk) -> list[str]:
@@ -230,8 +233,8 @@ def test_what_is_stopped_is_not_written_to_before_it_is_released(desk):
     before = held(desk.platform, "4001")
     apply(desk)
     assert held(desk.platform, "4001") == before
-    releasing.release(
-        desk.world, releasing.Request(desk.folder, ("renewals",), reason="hours corrected")
+    release.release(
+        desk.world, release.Request(desk.folder, ("renewals",), reason="hours corrected")
     )
     apply(desk)
     assert held(desk.platform, "4001") != before

@@ -14,7 +14,7 @@ from reconciler import manifests
 from reconciler.audit import Run
 from reconciler.cli import run
 from reconciler.errors import ManifestError
-from reconciler.ledger.stores import Names
+from reconciler.ledger.refs import Names
 from reconciler.models import is_loopback, platform_of, tenant_url
 from reconciler.plan import Plan, approval
 from tests import factories

@@ -13,6 +13,10 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.audit import Provenance, RecordKind, Run
+from reconciler.commands import apply as apply_command
+from reconciler.commands.journal import BEAT_S
+from reconciler.commands.rejudgement import Rejudgement
+from reconciler.commands.world import here
 from reconciler.dialects.base import Snapshot
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.execute.step import RELOCK_PAUSE_S
@@ -20,10 +24,6 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Judge
 from reconciler.report import Report
-from reconciler.workflows import applying
-from reconciler.workflows.recording import BEAT_S
-from reconciler.workflows.rejudging import Rejudgement
-from reconciler.workflows.world import here
 from tests.factories import make_operation
 from tests.test_cli import Desk, commit, desk, git, server
 
@@ -52,8 +52,8 @@ class Clock:
 def apply(desk: Desk, *names: str, at: Mapping[int, Callable[[], object]] | None = None) -> Report:
     clock = Clock(at or {})
     world = here(lambda _: None)._replace(monotonic=lambda: clock.now, sleep=clock.sleep)
-    asked = applying.Request(desk.tenant, names or (NAME,), deadline=1e6)
-    return asyncio.run(applying.apply(world, asked, lambda _: True, asyncio.Event()))
+    asked = apply_command.Request(desk.tenant, names or (NAME,), deadline=1e6)
+    return asyncio.run(apply_command.apply(world, asked, lambda _: True, asyncio.Event()))
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from reconciler import sandbox
+from reconciler.commands import halt
 from reconciler.errors import UsageError
-from reconciler.workflows import halting
 from tests.samples import platform
 from tests.test_cli import Desk, commit, desk, git, server
 
@@ -162,7 +162,7 @@ def chosen(desk: Desk, monkeypatch: pytest.MonkeyPatch, *named: str) -> str:
         raise UsageError(f"stops {folder.tenant.spec.url}")
         yield
 
-    monkeypatch.setattr(halting.sessions, "opened", opened)
+    monkeypatch.setattr(halt.sessions, "opened", opened)
     desk.run("halt", *(named or (PATH,)), "--all", "--reason", "x")
     return desk.err
 

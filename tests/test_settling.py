@@ -12,11 +12,13 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.audit import Provenance, RecordKind, Run, key
+from reconciler.commands import apply as apply_command
+from reconciler.commands import plan as plan_command
+from reconciler.commands import recovery
+from reconciler.commands.world import here
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Result
-from reconciler.workflows import applying, planning, settling
-from reconciler.workflows.world import here
 from tests import fasttime
 from tests.samples import SAMPLES, copy_files
 from tests.test_cli import Desk, commit, git
@@ -42,7 +44,7 @@ def desk(
 @pytest.fixture(autouse=True)
 def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here commits late, but where a test says so."""
-    monkeypatch.setattr(settling, "SETTLE_S", 0.0)
+    monkeypatch.setattr(recovery, "SETTLE_S", 0.0)
 
 
 @pytest.fixture
@@ -68,7 +70,9 @@ def ledger(desk: Desk) -> Ledger:
 
 def die_after_the_intent(desk: Desk, *, attempts: int = 1) -> Operation:
     """Record what a run of a while ago was about to do with one campaign, and nothing after it; but for the last, attempts failed."""
-    plan = asyncio.run(planning.read(here(lambda _: None), planning.Request(Path(PATH), (NAME,))))
+    plan = asyncio.run(
+        plan_command.read(here(lambda _: None), plan_command.Request(Path(PATH), (NAME,)))
+    )
     (operation,) = plan.operations
     run = Run(
         "sandbox/sandbox",
@@ -131,13 +135,13 @@ def test_what_the_platform_commits_late_is_waited_for_however_old_the_intent_is(
     operation = die_after_the_intent(desk)
 
     async def late(seconds: float) -> None:
-        if seconds == settling.SETTLE_S:
+        if seconds == recovery.SETTLE_S:
             server.put_campaign(KEY, "Warranty Reminders", schedule=operation.desired)
 
     world = here(lambda _: None)._replace(sleep=late)
     asyncio.run(
-        applying.apply(
-            world, applying.Request(Path(PATH), (NAME,)), lambda _: True, asyncio.Event()
+        apply_command.apply(
+            world, apply_command.Request(Path(PATH), (NAME,)), lambda _: True, asyncio.Event()
         )
     )
     assert ends(desk) == [("dead", "confirmed")]

@@ -9,8 +9,8 @@ import pytest
 
 from reconciler.errors import GitError, LedgerError, Unavailable
 from reconciler.git import Move, Signature, Stat
-from reconciler.ledger import stores
-from reconciler.ledger.stores import Heads, Local, Names, Remote
+from reconciler.ledger import refs as refs_module
+from reconciler.ledger.refs import Heads, Local, Names, Remote
 
 NAMES = Names.of("campaigns/acme.cxonecloud.com")
 PARENTS = {"one": None, "two": "one", "three": "two", "other": "one", "lock": None, "beat": "lock"}
@@ -190,7 +190,7 @@ def test_a_ref_that_goes_while_it_is_fetched_is_looked_at_again():
     told.git.fetch = lambda *_: None  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match=f"{NAMES.ledger} moved while being fetched: try again"):
         told.remote().read()
-    assert told.slept == [stores._LOOK_AGAIN_S] * (stores._LOOKS - 1)
+    assert told.slept == [refs_module._LOOK_AGAIN_S] * (refs_module._LOOKS - 1)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_ledger_that_lost_what_this_clone_saw_is_refused_and_a_stop_goes_on(
     assert "the ledger of origin was rolled back or rewritten: it no longer holds two" in said
     assert f"look at what it lost: git log {look}." in said
     assert said.endswith(f"git update-ref -d {NAMES.seen}; git update-ref -d {NAMES.ledger}")
-    assert len(told.slept) == stores._LOOKS - 1
+    assert len(told.slept) == refs_module._LOOKS - 1
     before = dict(told.git.here)
     assert told.remote(strict=False).read() == Heads(ledger, None, copy="two", anchor=ledger)
     assert told.git.here == before, "what was seen stays a witness"
@@ -227,9 +227,11 @@ def test_a_mirror_branch_that_is_ahead_is_told_and_nothing_may_begin():
     branch = NAMES.mirror.removeprefix("refs/heads/")
     assert f"the mirror branch {branch} of origin" in heads.said
     assert f"delete it (git push origin --delete {branch})" in heads.said
-    assert len(told.slept) == stores._LOOKS - 1
+    assert len(told.slept) == refs_module._LOOKS - 1
     assert store.read() == heads
-    assert len(told.slept) == stores._LOOKS - 1, "what is known to differ is not waited for again"
+    assert len(told.slept) == refs_module._LOOKS - 1, (
+        "what is known to differ is not waited for again"
+    )
 
 
 @pytest.mark.parametrize(("ledger", "look"), [("other", "other..two"), (None, "two")])

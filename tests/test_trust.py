@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from reconciler.commands.trust import Trust, stopping
+from reconciler.commands.world import World, here
 from reconciler.errors import AccessError, Unavailable
 from reconciler.git import Git, run_process
 from reconciler.manifests import load_readable
 from reconciler.models import TenantSpec
 from reconciler.models.tenant import Audit
 from reconciler.plan import stricter
-from reconciler.workflows.trust import Trust, stopping
-from reconciler.workflows.world import World, here
 from tests.gitfakes import ENVIRON, START, clone, commit, git, repository
 from tests.signing import Signer
 

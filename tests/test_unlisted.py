@@ -8,8 +8,10 @@ import itertools
 import pytest
 
 from reconciler import sandbox
+from reconciler.commands import halt as halt_command
+from reconciler.commands import import_
+from reconciler.commands import plan as plan_command
 from reconciler.plan import Action
-from reconciler.workflows import halting, importing, planning
 from tests.changed_answers import changed
 from tests.gitfakes import git, repository
 from tests.test_importing import Desk
@@ -42,10 +44,10 @@ def desk(tmp_path):
 
 
 def halt(desk, *names, wait_s=60):
-    asked = halting.Request(
+    asked = halt_command.Request(
         desk.folder, names, everything=not names, reason="calls at night", wait_s=wait_s
     )
-    return asyncio.run(halting.halt(desk.world, asked, asyncio.Event()))
+    return asyncio.run(halt_command.halt(desk.world, asked, asyncio.Event()))
 
 
 def running(desk):
@@ -54,7 +56,7 @@ def running(desk):
 
 
 def plan(desk):
-    return asyncio.run(planning.read(desk.world, planning.Request(desk.folder)))
+    return asyncio.run(plan_command.read(desk.world, plan_command.Request(desk.folder)))
 
 
 def listing(*hidden, size=100, lost=None, status=404, **said):
@@ -154,7 +156,7 @@ def test_an_incomplete_list_is_no_plan_and_no_import(desk, monkeypatch):
     with pytest.raises(Exception, match="6 rows of 7"):
         plan(desk)
     with pytest.raises(Exception, match="6 rows of 7"):
-        asyncio.run(importing.run(desk.world, importing.Request(desk.folder)))
+        asyncio.run(import_.run(desk.world, import_.Request(desk.folder)))
 
 
 def test_texts_for_truth_values_hide_nothing_that_dials(desk, monkeypatch):

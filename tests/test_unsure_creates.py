@@ -12,13 +12,14 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.audit import Provenance, Record, RecordKind, Run
+from reconciler.commands import plan as plan_command
+from reconciler.commands import recovery
+from reconciler.commands.world import here
 from reconciler.errors import Unavailable
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Result
 from reconciler.sandbox.writes import Conditions
-from reconciler.workflows import planning, settling
-from reconciler.workflows.world import here
 from tests.engine import Notebook, engine
 from tests.factories import make_desired
 from tests.test_cli import Desk, commit, desk, git, server
@@ -33,7 +34,7 @@ HELD = "an interrupted apply may have created the schedule"
 @pytest.fixture(autouse=True)
 def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here commits late."""
-    monkeypatch.setattr(settling, "SETTLE_S", 0.0)
+    monkeypatch.setattr(recovery, "SETTLE_S", 0.0)
 
 
 def ledger(desk: Desk) -> Ledger:
@@ -48,7 +49,9 @@ def run_of(desk: Desk, name: str) -> Run:
 
 def die(desk: Desk, *, attempts: int = 1, creating: Sequence[str] = ("dead",)) -> Operation:
     """Record what a run was about to create, and which runs came to their creates after it; nothing more."""
-    plan = asyncio.run(planning.read(here(lambda _: None), planning.Request(Path(PATH), (NAME,))))
+    plan = asyncio.run(
+        plan_command.read(here(lambda _: None), plan_command.Request(Path(PATH), (NAME,)))
+    )
     (operation,) = plan.operations
     assert operation.action is Action.CREATE
     dead = run_of(desk, "dead")

@@ -10,7 +10,7 @@ from reconciler import diff, manifests
 from reconciler.dialects.campaigns.kind import KINDS
 from reconciler.errors import ManifestError
 from reconciler.models import canonical
-from reconciler.models.moments import primary_zone, zone, zone_names
+from reconciler.models.instants import primary_zone, zone, zone_names
 from reconciler.models.skill import canonical_skill
 from reconciler.models.zones import canonical_zone, iana_name
 from tests.factories import NOW, make_body, make_skill_body, make_window

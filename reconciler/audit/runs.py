@@ -380,7 +380,7 @@ def _frozen(data: Mapping[str, Any]) -> Mapping[str, Any]:
         raise LedgerError(f"an audit record cannot hold this: {error}") from error
 
 
-def _read_back(value: Any) -> Any:  # noqa: ANN401 - JSON
+def _read_back(value: Any) -> Any:
     """Return what a JSON value is once it was written and read. What cannot change on the way is not sent on it: a run makes thousands of records."""
     kind = type(value)
     if value is None or kind is str or kind is int or kind is bool:

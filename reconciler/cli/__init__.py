@@ -91,7 +91,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.UsageError as wrong:
         return _usage(wrong)
     except click.exceptions.Abort:
-        from reconciler.errors import ExitCode  # noqa: PLC0415 - `--help` needs no codes
+        from reconciler.errors import ExitCode
 
         return _say("interrupted; nothing more was started", ExitCode.INTERRUPTED)
     except SystemExit:  # click's word for a pipe that nobody reads on, which is no error
@@ -105,7 +105,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _failed(error: Exception) -> int | None:
     """Say what went wrong and return its code; `None` for what nobody foresaw."""
-    from reconciler.errors import ReconcileError  # noqa: PLC0415 - `--help` raises none
+    from reconciler.errors import ReconcileError
 
     if isinstance(error, ReconcileError):
         return _say(str(error), error.exit_code)
@@ -116,7 +116,7 @@ def _failed(error: Exception) -> int | None:
 
 def _usage(wrong: click.UsageError) -> int:
     """Map click's own exit code 2, which means "changes present" here, to 64."""
-    from reconciler.errors import UsageError, safe  # noqa: PLC0415 - as above
+    from reconciler.errors import UsageError, safe
 
     command = wrong.ctx.command_path if wrong.ctx else "reconcile"
     said = wrong.format_message()
@@ -127,7 +127,7 @@ def _usage(wrong: click.UsageError) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    from reconciler.errors import safe  # noqa: PLC0415 - as above
+    from reconciler.errors import safe
 
     for line in message.splitlines() or [
         ""

@@ -27,11 +27,11 @@ def import_(targets: tuple[str, ...], *, tenant: str | None, style: str, **netwo
 
     Example: reconcile import schedules/acme 1003
     """
-    from reconciler.workflows import importing  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import import_ as import_command
 
     path, keys = options.split(targets, tenant)
-    asked = importing.Request(path, keys, tenant=tenant, **network)
-    report = asyncio.run(importing.run(options.world(), asked))
+    asked = import_command.Request(path, keys, tenant=tenant, **network)
+    report = asyncio.run(import_command.run(options.world(), asked))
     return options.show(report, style)
 
 
@@ -53,7 +53,7 @@ def doctor(path: Path, *, style: str, **asked: Any) -> int:
 
     Example: reconcile doctor schedules/acme
     """
-    from reconciler.workflows import examining  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import doctor as doctor_command
 
-    report = asyncio.run(examining.run(options.world(), examining.Request(path, **asked)))
+    report = asyncio.run(doctor_command.run(options.world(), doctor_command.Request(path, **asked)))
     return options.show(report, style)

@@ -43,13 +43,13 @@ def plan(
 
     Example: reconcile plan schedules/acme
     """
-    from reconciler.workflows import planning  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import plan as plan_command
 
     path, names = options.split(targets, tenant)
-    asked = planning.Request(
+    asked = plan_command.Request(
         path, names, tenant=tenant, out=out, detailed=detailed_exitcode, **network
     )
-    report = asyncio.run(planning.show(options.world(), asked))
+    report = asyncio.run(plan_command.show(options.world(), asked))
     code = options.show(report, style)
     return code if options.is_whole(report, style) else ExitCode.ERROR
 
@@ -93,7 +93,7 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
 
     Example: reconcile apply schedules/acme
     """
-    from reconciler.workflows import applying  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import apply as apply_command
 
     ask = not (yes or asked["approved"] or asked["expect"])
     if ask and not sys.stdin.isatty():
@@ -106,9 +106,9 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
         options.show(report, "text", err=style != "text")
         return not ask or click.confirm("Apply this plan?", err=True)
 
-    request = applying.Request(path, names, ask=ask, **asked)
+    request = apply_command.Request(path, names, ask=ask, **asked)
     return running.carry_out(
-        lambda stop: applying.apply(options.world(), request, confirm, stop), style
+        lambda stop: apply_command.apply(options.world(), request, confirm, stop), style
     )
 
 
@@ -169,8 +169,8 @@ def optimize(
 
     Example: reconcile optimize schedules/acme --target-answer-rate 0.3
     """
-    from reconciler.workflows import optimizing  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import optimize as optimize_command
 
     path, names = options.split(targets, asked["tenant"])
-    request = optimizing.Request(path, names, start=start, end=end, **asked)
-    return options.show(asyncio.run(optimizing.optimize(options.world(), request)), style)
+    request = optimize_command.Request(path, names, start=start, end=end, **asked)
+    return options.show(asyncio.run(optimize_command.optimize(options.world(), request)), style)

@@ -33,20 +33,22 @@ def validate(
 
     Example: reconcile validate schedules/acme
     """
-    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import validate as validate_command
 
-    asked = validation.Request(
+    asked = validate_command.Request(
         paths or (options.DEFAULT_PATH,), tenant=tenant, online=online, **network
     )
     try:
         world = options.world()
         report = (
-            _run(validation.validate(world, asked)) if online else validation.check(world, asked)
+            _run(validate_command.validate(world, asked))
+            if online
+            else validate_command.check(world, asked)
         )
     except ManifestError as error:
         if style == "text":  # on a terminal its lines on stderr say it all
             raise
-        from reconciler.report.checks import of_problems  # noqa: PLC0415 - see `reconciler.cli`
+        from reconciler.report.checks import of_problems
 
         report = of_problems(error.problems, exit_code=error.exit_code)
     return options.show(report, style)
@@ -63,10 +65,10 @@ def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
 
     Example: reconcile render schedules/acme spring-renewals
     """
-    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import validate as validate_command
 
     path, names = options.split(targets, tenant)
-    return options.show(validation.render(path, tenant, names), style)
+    return options.show(validate_command.render(path, tenant, names), style)
 
 
 @click.command()
@@ -77,9 +79,9 @@ def tenants(path: Path, *, style: str) -> int:
 
     Example: reconcile tenants schedules --format json
     """
-    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import validate as validate_command
 
-    return options.show(validation.tenants(path), style)
+    return options.show(validate_command.tenants(path), style)
 
 
 @click.command()
@@ -94,14 +96,14 @@ def schema(kind: str | None, *, out: Path | None) -> int:
 
     Example: reconcile schema --out schemas
     """
-    from reconciler.workflows import validation  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import validate as validate_command
 
-    click.echo(validation.schema(kind, out), nl=False)
+    click.echo(validate_command.schema(kind, out), nl=False)
     return 0
 
 
 def _run(work: Coroutine[Any, Any, Report]) -> Report:
     """Carry out what talks to a platform; what does not needs no event loop, whose import costs more than click's."""
-    import asyncio  # noqa: PLC0415 - said above
+    import asyncio
 
     return asyncio.run(work)

@@ -28,6 +28,6 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
-    from reconciler.errors import escaped  # noqa: PLC0415 - most streams lack nothing
+    from reconciler.errors import escaped
 
     return "".join(_ASCII.get(char) or escaped(char) for char in lacking), error.end

@@ -10,8 +10,8 @@ import click
 from reconciler.cli import options
 
 if TYPE_CHECKING:
+    from reconciler.commands.explain import Topics
     from reconciler.report import Table
-    from reconciler.workflows.explain import Topics
 
 
 @click.command()
@@ -25,22 +25,22 @@ def explain(topic: str | None, *, style: str) -> int:
 
     Example: reconcile explain exit-codes
     """
-    from reconciler.workflows.explain import explain as explained  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands.explain import explain as explained
 
     return options.show(explained(topic, topics()), style)
 
 
 def topics() -> Topics:
     """Return every topic: those of the code, and the commands, which click knows."""
-    from reconciler.workflows.explain import TOPICS  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands.explain import TOPICS
 
     return {**TOPICS, "commands": commands}
 
 
 def commands() -> Sequence[Table]:
     """Return every command with its arguments and what it does; its whole help as details."""
-    from reconciler.cli import reconcile  # noqa: PLC0415 - it imports this module when it is called
-    from reconciler.report import Row, Table  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.cli import reconcile
+    from reconciler.report import Row, Table
 
     rows = []
     for path, command in _leaves("reconcile", reconcile):

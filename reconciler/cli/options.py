@@ -16,8 +16,8 @@ from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.renderers import RENDERERS, renderer_for
 
 if TYPE_CHECKING:
+    from reconciler.commands.world import World
     from reconciler.report import Report
-    from reconciler.workflows.world import World
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,7 +54,7 @@ def split(arguments: Sequence[str], tenant: str | None) -> tuple[Path, tuple[str
 
 def _tenants(path: Path) -> list[str]:
     """Return the tenants at a path; none where they cannot be told, which is said by whoever needs them."""
-    from reconciler.manifests import find_tenants  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.manifests import find_tenants
 
     try:
         return [found.name for found in find_tenants(path)]
@@ -181,8 +181,8 @@ def show(report: Report, style: str, *, err: bool = False) -> int:
     if stream is None:  # closed by whoever called: nobody wants to see it
         return report.exit_code
     if style == "text":
-        from reconciler.environment import NO_COLOR  # noqa: PLC0415 - same
-        from reconciler.renderers import text  # noqa: PLC0415 - same
+        from reconciler.environment import NO_COLOR
+        from reconciler.renderers import text
 
         terminal = stream.isatty()
         width = _columns() if terminal else None
@@ -206,7 +206,7 @@ def is_whole(report: Report, style: str) -> bool:
     """Return whether a format shows all of a report that must be shown; where it does not, say so."""
     if style != "markdown":
         return True
-    from reconciler.renderers import markdown  # noqa: PLC0415 - same
+    from reconciler.renderers import markdown
 
     left = markdown.left_out(report)
     if left:
@@ -215,7 +215,7 @@ def is_whole(report: Report, style: str) -> bool:
 
 
 def _columns() -> int:
-    from shutil import get_terminal_size  # noqa: PLC0415 - only a terminal has any
+    from shutil import get_terminal_size
 
     return get_terminal_size().columns
 
@@ -228,7 +228,7 @@ def progress(line: str) -> None:
 
 def world() -> World:
     """Return everything that commands take from outside, with progress on stderr."""
-    from reconciler.workflows.world import here  # noqa: PLC0415 - only a command needs it
+    from reconciler.commands.world import here
 
     context = click.get_current_context(silent=True)
     return here(progress, remote=context.meta.get(_REMOTE) if context else None)

@@ -130,7 +130,7 @@ def seed(api: str, state: Path, count: int | None) -> int:
 
 
 def _platform() -> Any:
-    from reconciler import sandbox as platform  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler import sandbox as platform
 
     try:
         _ = platform.create_app

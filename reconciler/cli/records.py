@@ -32,9 +32,9 @@ def log(path: Path, *, tenant: str | None, style: str) -> int:
 
     Example: reconcile audit log schedules/acme
     """
-    from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import audit as audit_command
 
-    return options.show(auditing.log(options.world(), path, tenant), style)
+    return options.show(audit_command.log(options.world(), path, tenant), style)
 
 
 @audit.command()
@@ -48,9 +48,9 @@ def show(what: str, path: Path, *, tenant: str | None, style: str) -> int:
 
     Example: reconcile audit show spring-renewals schedules/acme
     """
-    from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import audit as audit_command
 
-    return options.show(auditing.show(options.world(), path, tenant, what), style)
+    return options.show(audit_command.show(options.world(), path, tenant, what), style)
 
 
 @audit.command()
@@ -74,9 +74,9 @@ def verify(path: Path, *, tenant: str | None, style: str, **witnesses: Any) -> i
 
     Example: reconcile audit verify schedules/acme
     """
-    from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import audit as audit_command
 
-    return options.show(auditing.verify(options.world(), path, tenant, **witnesses), style)
+    return options.show(audit_command.verify(options.world(), path, tenant, **witnesses), style)
 
 
 @audit.command()
@@ -95,9 +95,9 @@ def vouch(path: Path, *, tenant: str | None, style: str, head: str, reason: str)
     For records of an unsigned stop, a ledger from before audit.sign, or a key that was replaced. Needs RECONCILE_SIGNING_KEY, the key of a
     trusted signer. Writes to the ledger only.
     """
-    from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import audit as audit_command
 
-    return options.show(auditing.vouch(options.world(), path, tenant, head, reason), style)
+    return options.show(audit_command.vouch(options.world(), path, tenant, head, reason), style)
 
 
 @audit.command()
@@ -123,13 +123,13 @@ def export(
 
     Example: reconcile audit export schedules/acme --format csv --since 2027-03-01
     """
-    from reconciler.renderers import csv, json  # noqa: PLC0415 - see `reconciler.cli`
-    from reconciler.workflows import auditing  # noqa: PLC0415 - same
+    from reconciler.commands import audit as audit_command
+    from reconciler.renderers import csv, json
 
     start, end = options.instant("--since", since), options.instant("--until", until)
     if start and end and start >= end:
         raise UsageError(f"--since {since} is not before --until {until}")
-    report = auditing.export(options.world(), path, tenant, start, end)
+    report = audit_command.export(options.world(), path, tenant, start, end)
     sys.stdout.write({"csv": csv, "json": json}[style].render(report))
     return report.exit_code
 
@@ -152,11 +152,11 @@ def at(instant: str, path: Path, *, tenant: str | None, what: str, style: str) -
 
     Example: reconcile audit at 2027-03-01T18:00:00Z --campaign spring-renewals schedules/acme
     """
-    from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import audit as audit_command
 
     moment = options.instant("INSTANT", instant, dates=False)
     assert moment is not None  # noqa: S101 - an argument that must be there
-    return options.show(auditing.at(options.world(), path, tenant, moment, what), style)
+    return options.show(audit_command.at(options.world(), path, tenant, moment, what), style)
 
 
 @click.group()
@@ -172,9 +172,9 @@ def status(path: Path, *, tenant: str | None, style: str) -> int:
 
     Example: reconcile lock status schedules/acme
     """
-    from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import audit as audit_command
 
-    return options.show(auditing.lock_status(options.world(), path, tenant), style)
+    return options.show(audit_command.lock_status(options.world(), path, tenant), style)
 
 
 @lock.command()
@@ -185,6 +185,6 @@ def release(path: Path, *, tenant: str | None, style: str) -> int:
 
     Example: reconcile lock release schedules/acme
     """
-    from reconciler.workflows import auditing  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import audit as audit_command
 
-    return options.show(auditing.lock_release(options.world(), path, tenant), style)
+    return options.show(audit_command.lock_release(options.world(), path, tenant), style)

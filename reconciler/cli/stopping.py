@@ -55,15 +55,15 @@ def halt(targets: tuple[str, ...], *, until: str | None, style: str, **asked: An
 
     Example: reconcile halt schedules/acme spring-renewals --reason "calls at night"
     """
-    from reconciler.workflows import halting  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import halt as halt_command
 
     path, names = _named(
         targets, everything=asked["everything"], tenant=asked["tenant"], verb="halt"
     )
-    request = halting.Request(
+    request = halt_command.Request(
         path, names, until=options.instant("--until", until, dates=False), **asked
     )
-    return carry_out(lambda stop: halting.halt(options.world(), request, stop), style)
+    return carry_out(lambda stop: halt_command.halt(options.world(), request, stop), style)
 
 
 @click.command()
@@ -78,10 +78,10 @@ def release(targets: tuple[str, ...], *, style: str, **asked: Any) -> int:
 
     Example: reconcile release schedules/acme spring-renewals --reason "zone corrected"
     """
-    from reconciler.workflows import releasing  # noqa: PLC0415 - see `reconciler.cli`
+    from reconciler.commands import release as release_command
 
     path, names = _named(
         targets, everything=asked["everything"], tenant=asked["tenant"], verb="release"
     )
-    report = releasing.release(options.world(), releasing.Request(path, names, **asked))
+    report = release_command.release(options.world(), release_command.Request(path, names, **asked))
     return options.show(report, style)

@@ -200,7 +200,7 @@ async def _exchange(lane: Transport, request: httpx.Request) -> tuple[httpx.Resp
     return response, b"".join(chunks)
 
 
-class _TooLarge(Exception):  # noqa: N818 - says what the answer is
+class _TooLarge(Exception):
     def __init__(self, status: int) -> None:
         self.status = status
         super().__init__(f"the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")

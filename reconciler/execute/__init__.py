@@ -16,9 +16,9 @@ from reconciler.effect import Direction
 from reconciler.errors import ReconcileError
 from reconciler.execute import step as steps
 from reconciler.execute.instants import PlatformClock
-from reconciler.execute.lookout import Lookout
-from reconciler.execute.pauses import pause
+from reconciler.execute.polling import Poller
 from reconciler.execute.step import Step
+from reconciler.execute.waits import pause
 from reconciler.plan import Operation, Outcome, Result
 
 T = TypeVar("T")
@@ -119,10 +119,10 @@ class Executor:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     checkpoint: Callable[[str], None] = _pass
     objection: Callable[[Operation], Awaitable[Objection | None]] = _none
-    lookout: Lookout = field(init=False)
+    lookout: Poller = field(init=False)
 
     def __post_init__(self) -> None:
-        self.lookout = Lookout(
+        self.lookout = Poller(
             self.platform.run, self.dialect, self.options.look_s, self.monotonic, self.sleep
         )
 

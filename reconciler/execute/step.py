@@ -26,7 +26,7 @@ from reconciler.errors import (
     UncertainWrite,
 )
 from reconciler.execute import instants, readback
-from reconciler.execute.pauses import Wait
+from reconciler.execute.waits import Wait
 from reconciler.models import Body
 from reconciler.plan import Action, Operation, Outcome, Result, live_hash
 
@@ -75,7 +75,7 @@ _REFUSED_SO: Final = (
 )
 
 
-class _Moved(Exception):  # noqa: N818 - control flow inside this module, never seen outside
+class _Moved(Exception):
     """The object is not what it was planned against."""
 
 

@@ -11,8 +11,8 @@ from reconciler.audit import Defect, Record, RecordKind
 from reconciler.errors import LedgerError
 from reconciler.git import Git, blob_id
 from reconciler.ledger import signatures
-from reconciler.ledger.book import Book, contents, read
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
+from reconciler.ledger.snapshot import Book, contents, read
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from typing import Final
 from reconciler.audit import Event, Provenance, Record, Run, stamp
 from reconciler.errors import AccessError, GitError, LedgerError, TenantLocked, Unavailable
 from reconciler.git import Git, Move
-from reconciler.ledger import book as books
 from reconciler.ledger import history, locks
+from reconciler.ledger import snapshot as books
 from reconciler.ledger.locks import TTL_S, Lock
 from reconciler.ledger.reading import Options, Reader
-from reconciler.ledger.stores import Store
+from reconciler.ledger.refs import Store
 
 _STUCK: Final = 5
 """Refusals in a row, with nothing moved by anybody else, after which it is no race."""

@@ -17,11 +17,11 @@ from reconciler import audit
 from reconciler.audit import Event, Record
 from reconciler.errors import LedgerError
 from reconciler.git import Git, Identity
-from reconciler.ledger import book as books
 from reconciler.ledger import history, signatures
+from reconciler.ledger import snapshot as books
 from reconciler.ledger.notes import Notes
+from reconciler.ledger.refs import Heads, Local, Names, Remote, Store
 from reconciler.ledger.signatures import Unsigned
-from reconciler.ledger.stores import Heads, Local, Names, Remote, Store
 
 IDENTITY: Final = Identity("reconcile", "reconcile@localhost")
 """Author of ledger commits. Who acted stands in the records."""

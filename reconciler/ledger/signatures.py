@@ -18,9 +18,9 @@ from reconciler import audit
 from reconciler.audit import Event, Record, RecordKind
 from reconciler.errors import GitError, LedgerError
 from reconciler.git import Git, Signature
-from reconciler.ledger import book as books
-from reconciler.ledger.book import Book
+from reconciler.ledger import snapshot as books
 from reconciler.ledger.notes import Notes
+from reconciler.ledger.snapshot import Book
 from reconciler.plan import Action, sha256_of
 from reconciler.report import count
 

@@ -141,12 +141,12 @@ def _same(old: object, new: Scalar) -> bool:
     return old == new and isinstance(old, bool) == isinstance(new, bool)
 
 
-def _get(value: Any, keys: reader.Path) -> Any:  # noqa: ANN401 - a YAML value
+def _get(value: Any, keys: reader.Path) -> Any:
     for key in keys:
         value = value[key]
     return value
 
 
-def _set(value: Any, keys: tuple[str, ...], new: Scalar) -> None:  # noqa: ANN401 - a YAML value
+def _set(value: Any, keys: tuple[str, ...], new: Scalar) -> None:
     *above, last = keys
     _get(value, tuple(above))[last] = new

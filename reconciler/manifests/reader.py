@@ -182,7 +182,7 @@ _COLON = re.compile(r"[^\s,{}\[\]]*")
 _NUMERIC = frozenset("0123456789+-.")
 
 
-class _Odd(Exception):  # noqa: N818 - never leaves this module
+class _Odd(Exception):
     """A scalar outside the subset; says what to write."""
 
 
@@ -234,7 +234,7 @@ class _Reader:
             raise ManifestError(self._problems)
         return tuple(document for document in found if document is not None)
 
-    def _document(self, start: Any) -> Document | None:  # noqa: ANN401 - ruamel's events have no types
+    def _document(self, start: Any) -> Document | None:
         if start.version or start.tags:
             self._refuse(start.start_mark, "holds a directive (%): remove it")
         event = self._step()
@@ -249,7 +249,7 @@ class _Reader:
             )
         return Document(value, _mark(event), self._spots)
 
-    def _value(self, event: Any, path: Path, depth: int) -> Any:  # noqa: ANN401 - a YAML value
+    def _value(self, event: Any, path: Path, depth: int) -> Any:
         kind = type(event)
         if kind is ScalarEvent:
             return self._scalar(event)
@@ -268,7 +268,7 @@ class _Reader:
             return self._mapping(event.flow_style, path, depth + 1)
         return self._sequence(event.flow_style, path, depth + 1)
 
-    def _scalar(self, event: Any) -> str | int | float | bool | None:  # noqa: ANN401 - ruamel's events have no types
+    def _scalar(self, event: Any) -> str | int | float | bool | None:
         if event.anchor is not None or event.ctag is not None:
             self._refuse_properties(event)
         text: str = event.value
@@ -314,7 +314,7 @@ class _Reader:
             result.append(self._value(event, child, depth))
         return result
 
-    def _refuse_properties(self, event: Any) -> None:  # noqa: ANN401 - ruamel's events have no types
+    def _refuse_properties(self, event: Any) -> None:
         if event.anchor is not None:
             self._refuse(
                 event.start_mark,
@@ -323,7 +323,7 @@ class _Reader:
         if event.ctag is not None:
             self._refuse(event.start_mark, f"sets a tag ({event.tag}): remove it")
 
-    def _refuse_key(self, event: Any, name: object) -> str:  # noqa: ANN401 - ruamel's events have no types
+    def _refuse_key(self, event: Any, name: object) -> str:
         if name == "<<":
             self._refuse(
                 event.start_mark, "uses a merge key (<<): write the keys out, or use a profile"
@@ -332,7 +332,7 @@ class _Reader:
             self._refuse(event.start_mark, "a key must be text: put it in quotes")
         return str(name)
 
-    def _refuse_escapes(self, event: Any, text: str) -> None:  # noqa: ANN401 - ruamel's events have no types
+    def _refuse_escapes(self, event: Any, text: str) -> None:
         for char in sorted(set(text) - {"\n", "\t"}):
             if _is_hidden(char):
                 self._refuse(event.start_mark, _hides(char))
@@ -340,7 +340,7 @@ class _Reader:
     def _counted(self, step: Callable[[], Any]) -> Callable[[], Any]:
         nodes = 0
 
-        def counted() -> Any:  # noqa: ANN401 - ruamel's events have no types
+        def counted() -> Any:
             nonlocal nodes
             event = step()
             nodes += isinstance(event, NodeEvent)
@@ -366,14 +366,14 @@ class _Reader:
         said = f'{text} holds a colon, which text without quotes may not in {{}} or []: put it in quotes, "{text}"{space}'
         self._refuse(start, said)
 
-    def _refuse(self, mark: Any, message: str) -> None:  # noqa: ANN401 - ruamel's marks have no types
+    def _refuse(self, mark: Any, message: str) -> None:
         place = Place(self._file, mark.line + 1, mark.column + 1) if mark else Place(self._file)
         self._problems.append(Problem(place, message))
         if len(self._problems) == MAX_PROBLEMS:
             raise ManifestError(self._problems)
 
 
-def _mark(event: Any) -> Mark:  # noqa: ANN401 - ruamel's events have no types
+def _mark(event: Any) -> Mark:
     mark = event.start_mark
     return mark.line + 1, mark.column + 1
 

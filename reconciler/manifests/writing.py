@@ -55,7 +55,7 @@ def new_manifest(
     return "\n".join(lines) + "\n"
 
 
-def _entry(key: str, value: Any) -> list[str]:  # noqa: ANN401 - a JSON value
+def _entry(key: str, value: Any) -> list[str]:
     if isinstance(value, Mapping) and value:
         return [f"  {key}:", *(f"    {name}: {_flow(part)}" for name, part in value.items())]
     if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
@@ -63,7 +63,7 @@ def _entry(key: str, value: Any) -> list[str]:  # noqa: ANN401 - a JSON value
     return [f"  {key}: {_flow(value)}"]
 
 
-def _flow(value: Any) -> str:  # noqa: ANN401 - a JSON value
+def _flow(value: Any) -> str:
     """Return a value on one line: scalars as JSON writes them, keys without quotes."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {_flow(part)}" for name, part in value.items()) + "}"

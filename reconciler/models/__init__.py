@@ -9,8 +9,8 @@ from reconciler.models.campaign import (
     canonical,
     compile_campaign,
 )
+from reconciler.models.instants import canonical_instant, to_instant, zone
 from reconciler.models.kinds import MANIFESTS, meant_retired, model_for
-from reconciler.models.moments import canonical_instant, to_instant, zone
 from reconciler.models.tenant import (
     EMBEDDED,
     TENANT_NAME,

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from reconciler.models.base import Body, Expects, Flag, Label, Manifest, Metadata, Strict
-from reconciler.models.moments import (
+from reconciler.models.instants import (
     canonical_instant,
     from_instant,
     primary_zone,

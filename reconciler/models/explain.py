@@ -171,7 +171,7 @@ class Spot:
 
     def __init__(
         self,
-        annotation: Any,  # noqa: ANN401 - a type
+        annotation: Any,
         metadata: tuple[Any, ...] = (),
         above: str = "",
     ) -> None:

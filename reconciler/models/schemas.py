@@ -73,7 +73,7 @@ def _of(model: type[BaseModel]) -> dict[str, Any]:
 class _Untitled(GenerateJsonSchema):
     """Without the titles that only repeat the names of the keys."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - as pydantic calls it
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - as pydantic calls it
         return False
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from reconciler.models.base import ApiVersion, Expects, Label, Name, Strict
-from reconciler.models.moments import canonical_instant
+from reconciler.models.instants import canonical_instant
 
 TENANT_NAME = re.compile(r"[a-z0-9-]{1,40}")
 """What a tenant's folder may be called (DESIGN §3)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from reconciler.models.moments import primary_zone, zone
+from reconciler.models.instants import primary_zone, zone
 
 
 @cache

@@ -120,7 +120,7 @@ def duration(seconds: float) -> str:
     return f"{left} s"
 
 
-def value(thing: Any) -> str:  # noqa: ANN401 - a JSON value
+def value(thing: Any) -> str:
     """Return a JSON value as a person writes it: ``25``, ``true``, ``America/New_York 9-20``, ``none``."""
     match thing:
         case None:

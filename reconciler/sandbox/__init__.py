@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from reconciler.sandbox.campaigns import create_app
     from reconciler.sandbox.clock import Ticker
     from reconciler.sandbox.connection import create_connection_app
+    from reconciler.sandbox.errors import FaultError, SandboxError, SandboxMissing
     from reconciler.sandbox.faults import Faults
     from reconciler.sandbox.platforms import PLATFORMS, platform, reset
     from reconciler.sandbox.seed import open_samples, seed_many, seed_samples
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
         seed_skill_samples,
     )
     from reconciler.sandbox.skills import SkillWorld
-    from reconciler.sandbox.trouble import FaultError, SandboxError, SandboxMissing
     from reconciler.sandbox.world import Credentials, Settings, World, credentials
 
 _HOMES = {
@@ -105,7 +105,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute is of any type
+def __getattr__(name: str) -> Any:
     """Import the home of a public name when it is first asked for, so that a look at the package costs nothing."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

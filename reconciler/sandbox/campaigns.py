@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl
 
 from reconciler.sandbox import rules, writes
 from reconciler.sandbox.clock import parse_instant
-from reconciler.sandbox.front import JSON_TYPE, Answer, Call, Front, Operation, media_type, mount
-from reconciler.sandbox.ground import TOKEN_S
-from reconciler.sandbox.trouble import BadGrant, Failed, Invalid, NotFound, SandboxMissing
+from reconciler.sandbox.db import TOKEN_S
+from reconciler.sandbox.errors import BadGrant, Failed, Invalid, NotFound, SandboxMissing
+from reconciler.sandbox.http import JSON_TYPE, Answer, Call, Front, Operation, media_type, mount
 from reconciler.sandbox.world import World
 from reconciler.sandbox.writes import Conditions, Mishap, Ticket
 
@@ -294,7 +294,7 @@ def _operation(
     method: str,
     path: str,
     handle: Callable[[World, Call], Awaitable[Answer]],
-    **rest: Any,  # noqa: ANN401 - the fields of Operation
+    **rest: Any,
 ) -> Operation:
     return Operation(method, path, handle, describe=described.describe(method, path), **rest)
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from reconciler.sandbox import rules
-from reconciler.sandbox.ground import SCOPES
+from reconciler.sandbox.db import SCOPES
 
 JSON: TypeAlias = dict[str, Any]
 

@@ -24,10 +24,7 @@ from reconciler.sandbox.connection_login import (
     post_refresh,
     post_token,
 )
-from reconciler.sandbox.front import JSON_TYPE, Answer, Call, Front, Operation, mount
-from reconciler.sandbox.lenient import Lenient
-from reconciler.sandbox.skills import KNOWN_ZONES, SkillWorld
-from reconciler.sandbox.trouble import (
+from reconciler.sandbox.errors import (
     Down,
     Failed,
     Invalid,
@@ -36,6 +33,9 @@ from reconciler.sandbox.trouble import (
     SandboxMissing,
     TooMany,
 )
+from reconciler.sandbox.http import JSON_TYPE, Answer, Call, Front, Operation, mount
+from reconciler.sandbox.lenient import Lenient
+from reconciler.sandbox.skills import KNOWN_ZONES, SkillWorld
 
 try:
     from fastapi import FastAPI
@@ -350,7 +350,7 @@ def _operation(
     path: str,
     handle: Callable[[SkillWorld, Call], Awaitable[Answer]],
     scope: str | None,
-    **rest: Any,  # noqa: ANN401 - the fields of Operation
+    **rest: Any,
 ) -> Operation:
     where = path if scope is None else ROOT + path
     said = described.describe(method, where, handle.__name__, handle.__doc__ or "")

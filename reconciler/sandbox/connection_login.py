@@ -7,10 +7,10 @@ import binascii
 from typing import Final
 from urllib.parse import parse_qsl
 
-from reconciler.sandbox.front import JSON_TYPE, Answer, Call, media_type
+from reconciler.sandbox.errors import Invalid, NotFound, Unauthorized
+from reconciler.sandbox.http import JSON_TYPE, Answer, Call, media_type
 from reconciler.sandbox.rules import load
 from reconciler.sandbox.skills import SkillWorld
-from reconciler.sandbox.trouble import Invalid, NotFound, Unauthorized
 
 TOKEN_S: Final = 3600
 """Life of a token. A client must believe `expires_in`, not this."""

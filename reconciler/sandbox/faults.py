@@ -59,7 +59,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from random import Random
 
-from reconciler.sandbox.trouble import FaultError
+from reconciler.sandbox.errors import FaultError
 
 _ANY = ("* *",)
 _LOGGED_IN = (

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any, TypeAlias
 
 from reconciler.sandbox.clock import parse_instant
-from reconciler.sandbox.trouble import Invalid
+from reconciler.sandbox.errors import Invalid
 
 Error: TypeAlias = tuple[str, str]
 """Field and message, as the contract's 400 lists them."""
@@ -28,7 +28,7 @@ MAX_ID = 128
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def load(raw: bytes) -> Any:  # noqa: ANN401 - a decoded JSON value
+def load(raw: bytes) -> Any:
     """Return the JSON value of a request body.
 
     Raises:
@@ -71,7 +71,7 @@ def zones() -> frozenset[str]:
     return frozenset(files("tzdata").joinpath("zones").read_text("utf-8").split())
 
 
-def check_schedule(body: Any, campaign_id: str, limits: Mapping[str, float]) -> list[Error]:  # noqa: ANN401 - a decoded JSON value
+def check_schedule(body: Any, campaign_id: str, limits: Mapping[str, float]) -> list[Error]:
     """Return everything that is wrong with a schedule; empty when the platform takes it.
 
     Args:
@@ -94,7 +94,7 @@ def check_schedule(body: Any, campaign_id: str, limits: Mapping[str, float]) -> 
     return errors
 
 
-def check_events(body: Any) -> list[Error]:  # noqa: ANN401 - a decoded JSON value
+def check_events(body: Any) -> list[Error]:
     """Return everything that is wrong with a telemetry request. Fields beyond the four are an event's own."""
     if not isinstance(body, dict):
         return [("body", "must be an object")]

@@ -19,7 +19,7 @@ _EARLIER = "2027-02-15T09:30:00Z"
 _NEW_YORK, _CHICAGO, _SYDNEY = "America/New_York", "America/Chicago", "Australia/Sydney"
 
 
-def open_samples(path: str | Path | None = None, **options: Any) -> World:  # noqa: ANN401 - the options of World.open
+def open_samples(path: str | Path | None = None, **options: Any) -> World:
     """Open a world; one that is empty gets the samples, and their clock. Two processes may try at once.
 
     Args:

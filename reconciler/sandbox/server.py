@@ -14,10 +14,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TextIO, TypeAlias
 
-from reconciler.sandbox.front import ABORT
-from reconciler.sandbox.ground import Ground, credentials
+from reconciler.sandbox.db import Ground, credentials
+from reconciler.sandbox.errors import SandboxError, SandboxMissing
+from reconciler.sandbox.http import ABORT
 from reconciler.sandbox.platforms import PLATFORMS
-from reconciler.sandbox.trouble import SandboxError, SandboxMissing
 
 try:
     import uvicorn
@@ -169,7 +169,7 @@ class _Droppable(H11Protocol):
         super().connection_made(transport)
         app: Any = self.app
 
-        async def droppable(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI's own
+        async def droppable(scope: Any, receive: Any, send: Any) -> None:
             scope[ABORT] = transport.abort
             await app(scope, receive, send)
 

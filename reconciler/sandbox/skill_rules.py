@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from reconciler.sandbox.errors import Invalid
 from reconciler.sandbox.rules import load
-from reconciler.sandbox.trouble import Invalid
 
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 """The days of a schedule, in the order of the wire."""
@@ -20,7 +20,7 @@ _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 Check = Callable[[Any], str | None]
 
 
-def block(raw: bytes, name: str) -> Any:  # noqa: ANN401 - a decoded JSON value
+def block(raw: bytes, name: str) -> Any:
     """Return the block that a request carries under its name.
 
     Raises:
@@ -32,7 +32,7 @@ def block(raw: bytes, name: str) -> Any:  # noqa: ANN401 - a decoded JSON value
     return body[name]
 
 
-def check_schedule(value: Any) -> None:  # noqa: ANN401 - a decoded JSON value
+def check_schedule(value: Any) -> None:
     """Refuse a week that is not whole: seven active days, each from a time to a later one.
 
     Raises:
@@ -49,7 +49,7 @@ def check_schedule(value: Any) -> None:  # noqa: ANN401 - a decoded JSON value
         raise Invalid(errors)
 
 
-def check_general(value: Any, *, predictive: bool) -> None:  # noqa: ANN401 - a decoded JSON value
+def check_general(value: Any, *, predictive: bool) -> None:
     """Refuse pacing that is out of range, or more than one call an agent where dialing ahead is not allowed.
 
     Raises:
@@ -60,7 +60,7 @@ def check_general(value: Any, *, predictive: bool) -> None:  # noqa: ANN401 - a 
         raise Invalid([("maximumRatio", "must be 1: predictive dialing is not allowed")])
 
 
-def check_zone(value: Any) -> str | None:  # noqa: ANN401 - a decoded JSON value
+def check_zone(value: Any) -> str | None:
     """Return what is wrong with one zone's window; `None` when nothing is."""
     try:
         _check(value, _ZONE, "timeZoneSettings")
@@ -72,7 +72,7 @@ def check_zone(value: Any) -> str | None:  # noqa: ANN401 - a decoded JSON value
     return None
 
 
-def _check(value: Any, checks: Mapping[str, Check], where: str) -> None:  # noqa: ANN401 - JSON
+def _check(value: Any, checks: Mapping[str, Check], where: str) -> None:
     if not isinstance(value, dict):
         raise Invalid([(where, "must be an object")])
     errors = [(name, "is not a field here") for name in value if name not in checks]

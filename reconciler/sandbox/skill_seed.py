@@ -15,7 +15,7 @@ _EASTERN, _CENTRAL = "Eastern Standard Time", "Central Standard Time"
 _MOUNTAIN, _PACIFIC = "Mountain Standard Time", "Pacific Standard Time"
 
 
-def open_skill_samples(path: str | Path | None = None, **options: Any) -> SkillWorld:  # noqa: ANN401 - as `Ground.open` takes them
+def open_skill_samples(path: str | Path | None = None, **options: Any) -> SkillWorld:
     """Open a world of skills; one that is empty gets the samples, and their clock.
 
     Args:

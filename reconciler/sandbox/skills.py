@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Final
 
 from reconciler.sandbox import skill_rules as rules
 from reconciler.sandbox.clock import iso, to_ms
-from reconciler.sandbox.ground import Ground
-from reconciler.sandbox.trouble import Conflict, Invalid, NotFound
+from reconciler.sandbox.db import Ground
+from reconciler.sandbox.errors import Conflict, Invalid, NotFound
 
 SCHEDULE, ZONES, GENERAL = "schedule", "zones", "general"
 BLOCKS: Final = (SCHEDULE, ZONES, GENERAL)
@@ -70,7 +70,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
 
     # -- what the platform is given
 
-    def put_unit(self, *, zones: Sequence[str] = UNIT_ZONES, **settings: Any) -> None:  # noqa: ANN401 - fields of the unit
+    def put_unit(self, *, zones: Sequence[str] = UNIT_ZONES, **settings: Any) -> None:
         """Set what the business unit says: its zones, and any of `BUSINESS_UNIT`'s fields."""
         with self._writing() as (db, _):
             db.execute(
@@ -208,7 +208,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
 
     # -- writing, as a client asks
 
-    def write(self, skill_id: str, block: str, value: Any, client: str) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
+    def write(self, skill_id: str, block: str, value: Any, client: str) -> list[dict[str, Any]]:
         """Replace a whole block; it acts at once. Return what of it was not taken (zones alone can be).
 
         Raises:
@@ -295,7 +295,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
             db.execute("UPDATE skills SET running=0 WHERE id=?", (int(job["campaign_id"]),))
             db.execute("DELETE FROM pending WHERE n=?", (job["n"],))
 
-    def _zones(self, value: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:  # noqa: ANN401 - JSON
+    def _zones(self, value: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Return the zones that are taken, and what of the request is not: the rest of the unit's zones are off."""
         if not isinstance(value, list):
             raise Invalid([("timeZoneSettings", "must be a list")])
@@ -374,7 +374,7 @@ def _row(db: Connection, query: str, number: str) -> Row | None:
     return found
 
 
-def _note(db: Connection, at: int, action: str, skill_id: int, client: str, body: Any) -> None:  # noqa: ANN401 - a row
+def _note(db: Connection, at: int, action: str, skill_id: int, client: str, body: Any) -> None:
     db.execute(
         "INSERT INTO journal (at_ms, action, campaign_id, schedule_id, client, body) VALUES (?,?,?,NULL,?,?)",
         (at, action, str(skill_id), client, json.dumps(body)),

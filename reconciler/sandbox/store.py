@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 
-from reconciler.sandbox.trouble import SandboxError
+from reconciler.sandbox.errors import SandboxError
 
 HOME = ".reconcile"
 """The folder of a repository that holds state files. A commit can hold one, too, so it may not be a link."""

@@ -16,10 +16,10 @@ from typing import Any
 
 from reconciler.sandbox import writes
 from reconciler.sandbox.clock import Reading, from_ms, iso, to_ms
+from reconciler.sandbox.db import Credentials, Ground, Settings, credentials
+from reconciler.sandbox.errors import Conflict, Failed, NotFound
 from reconciler.sandbox.faults import Faults
-from reconciler.sandbox.ground import Credentials, Ground, Settings, credentials
 from reconciler.sandbox.store import Store
-from reconciler.sandbox.trouble import Conflict, Failed, NotFound
 from reconciler.sandbox.writes import Conditions, Mishap, Result, Ticket
 
 __all__ = ["Credentials", "Entry", "Settings", "World", "credentials"]

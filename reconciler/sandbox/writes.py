@@ -17,7 +17,7 @@ from typing import Any
 
 from reconciler.sandbox import rules
 from reconciler.sandbox.clock import iso
-from reconciler.sandbox.trouble import (
+from reconciler.sandbox.errors import (
     Conflict,
     Failed,
     Invalid,

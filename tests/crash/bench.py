@@ -18,12 +18,13 @@ from typing import Any
 
 from reconciler import sandbox
 from reconciler.audit import RecordKind
+from reconciler.commands import apply as apply_command
+from reconciler.commands import halt, plan, release
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.models import platform_of
 from reconciler.plan import Plan
 from reconciler.report import Report
-from reconciler.workflows import applying, halting, planning, releasing
 from tests import fasttime
 from tests.crash.child import Order, request_of, world_of
 from tests.crash.ground import Campaigns
@@ -193,7 +194,7 @@ class Bench:
         request = replace(request_of(order), **asked)
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
             world = world_of(order, checkpoint)
-            return runner.run(applying.apply(world, request, confirm, asyncio.Event()))
+            return runner.run(apply_command.apply(world, request, confirm, asyncio.Event()))
 
     def outcomes(self) -> dict[str, list[dict[str, Any]]]:
         """Return what the remote's ledger says that became of each object, in order."""
@@ -223,22 +224,22 @@ class Bench:
         order = self.order()
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
             world = world_of(order, lambda _: None)
-            return runner.run(planning.read(world, planning.Request(request_of(order).path)))
+            return runner.run(plan.read(world, plan.Request(request_of(order).path)))
 
     def halt_here(self, *keys: str) -> Report:
         """Stop some objects in this process; everything when none is named."""
         order = self.order()
         path = request_of(order).path
-        asked = halting.Request(path, keys, everything=not keys, reason="a test", deadline=1e6)
+        asked = halt.Request(path, keys, everything=not keys, reason="a test", deadline=1e6)
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
             world = world_of(order, lambda _: None)
-            return runner.run(halting.halt(world, asked, asyncio.Event()))
+            return runner.run(halt.halt(world, asked, asyncio.Event()))
 
     def release_here(self, key: str) -> Report:
         """End the hold of one object."""
         order = self.order()
-        asked = releasing.Request(request_of(order).path, (key,), reason="a test")
-        return releasing.release(world_of(order, lambda _: None), asked)
+        asked = release.Request(request_of(order).path, (key,), reason="a test")
+        return release.release(world_of(order, lambda _: None), asked)
 
     def rewrite(self, wanted: Mapping[str, float]) -> None:
         """Commit manifests that want these rates."""

@@ -23,9 +23,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import reconciler
+from reconciler.commands import apply
+from reconciler.commands.world import World
 from reconciler.errors import ReconcileError
-from reconciler.workflows import applying
-from reconciler.workflows.world import World
 from tests import fasttime
 
 
@@ -74,9 +74,9 @@ def world_of(order: Order, checkpoint: Callable[[str], None]) -> World:
     )
 
 
-def request_of(order: Order) -> applying.Request:
+def request_of(order: Order) -> apply.Request:
     """Return what an order asks."""
-    return applying.Request(
+    return apply.Request(
         Path(order.folder) / order.path,
         concurrency=order.concurrency,
         deadline=1e6,
@@ -102,7 +102,7 @@ def carry_out(order: Order) -> int:
     world, asked = world_of(order, checkpoint), request_of(order)
     try:
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
-            report = runner.run(applying.apply(world, asked, lambda _: True, asyncio.Event()))
+            report = runner.run(apply.apply(world, asked, lambda _: True, asyncio.Event()))
     except ReconcileError as error:
         print(f"error: {error}")
         return error.exit_code

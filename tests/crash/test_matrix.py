@@ -16,8 +16,8 @@ from typing import NamedTuple
 import pytest
 
 from reconciler.audit import RecordKind
+from reconciler.commands.apply import CHECKPOINTS
 from reconciler.ledger import TTL_S
-from reconciler.workflows.applying import CHECKPOINTS
 from tests.crash.bench import KILLED, Bench, Ground
 from tests.crash.ground import Campaigns
 from tests.crash.ground_skills import Skills

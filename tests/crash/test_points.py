@@ -1,6 +1,6 @@
 """Every point that is named is passed: a point that no run comes to would test nothing."""
 
-from reconciler.workflows.applying import CHECKPOINTS
+from reconciler.commands.apply import CHECKPOINTS
 from tests.crash.bench import Bench
 from tests.crash.ground import Campaigns
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler import sandbox
+from reconciler.commands import optimize
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import ApiError
 from reconciler.optimize.metrics import parse
 from reconciler.pacing import Bucket
-from reconciler.workflows import optimizing
 from tests.changed_answers import changed
 from tests.factories import NOW, converse, make_reply
 from tests.test_importing import Desk
@@ -134,8 +134,8 @@ def desk(tmp_path):
 
 
 def optimized(desk, **more):
-    asked = optimizing.Request(desk.folder, target_answer_rate=0.3, **more)
-    return asyncio.run(optimizing.optimize(desk.world, asked))
+    asked = optimize.Request(desk.folder, target_answer_rate=0.3, **more)
+    return asyncio.run(optimize.optimize(desk.world, asked))
 
 
 def test_rows_that_were_left_out_are_told(desk, monkeypatch):

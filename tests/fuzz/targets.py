@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 
 from reconciler import audit, manifests, policies
 from reconciler.audit.schema import RecordKind
+from reconciler.commands import apply, audit_report
+from reconciler.commands.plan import _base
 from reconciler.dialects.base import Exchange, Live, Reply
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import ReconcileError
 from reconciler.ledger import locks
-from reconciler.ledger.book import Book, Page
+from reconciler.ledger.snapshot import Book, Page
 from reconciler.manifests.reader import read
 from reconciler.plan import build, canonical_json
 from reconciler.plan.approval import hold_against, serialised
 from reconciler.policies.base import Facts
-from reconciler.workflows import applying, evidence
-from reconciler.workflows.planning import _base
 from tests.engine import engine
 from tests.factories import (
     NOW,
@@ -152,11 +152,11 @@ def _records(data: bytes) -> object:
     audit.applied_commits(records), audit.standing(records, now=START)
     audit.holds(records, now=START)
     for each in records:
-        evidence.row(each), evidence.block(each), audit.about([each], "1001")
+        audit_report.row(each), audit_report.block(each), audit.about([each], "1001")
         if each.kind is RecordKind.INTENT:
             audit.may_be_sent(records, each)
-    evidence.export("acme", audit.entries(records, since=START, until=START + timedelta(1)))
-    evidence.at("acme", "1001", START, records, {})
+    audit_report.export("acme", audit.entries(records, since=START, until=START + timedelta(1)))
+    audit_report.at("acme", "1001", START, records, {})
     for key, each in last.items():
         _planned(key, each)
     return defects
@@ -197,7 +197,7 @@ def _approval(data: bytes) -> object:
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
-        approval = applying.read_approval(applying.Request(Path(), approved=Path(file.name)))
+        approval = apply.read_approval(apply.Request(Path(), approved=Path(file.name)))
     return hold_against(make_plan([make_operation()]), approval)
 
 

@@ -330,7 +330,7 @@ class Life:
         return f"{commands}\n--- journal ---\n{journal}"
 
 
-class Stop(Exception):  # noqa: N818 - not an error of the test
+class Stop(Exception):
     """The life cannot go on."""
 
 

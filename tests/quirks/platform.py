@@ -132,7 +132,7 @@ class Request:
         return json.loads(self.content) if self.content else None
 
 
-class Refused(Exception):  # noqa: N818 - an answer
+class Refused(Exception):
     def __init__(self, status: int, body: Any = None, headers: Mapping[str, str] | None = None):
         super().__init__(status)
         self.status, self.body, self.headers = status, body, dict(headers or {})

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.sandbox import rules
-from reconciler.sandbox.trouble import Invalid
+from reconciler.sandbox.errors import Invalid
 
 LIMITS = {"max_dial_rate": 50, "max_concurrent_calls": 2000}
 WINDOW = {"timezone": "America/New_York", "start_hour": 9, "end_hour": 20}

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from reconciler import sandbox
 from reconciler.sandbox import tokens
 from reconciler.sandbox.clock import Reading, http_date, iso, parse_instant
-from reconciler.sandbox.trouble import Refusal
+from reconciler.sandbox.errors import Refusal
 from reconciler.sandbox.writes import Conditions, make_ticket
 
 CLOCK = datetime(2027, 3, 1, 12, tzinfo=UTC)

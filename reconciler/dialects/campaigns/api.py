@@ -27,7 +27,7 @@ from reconciler.dialects.base import (
     lifetime_s,
 )
 from reconciler.dialects.campaigns.answers import explain
-from reconciler.dialects.campaigns.examining import examine, roundtrip
+from reconciler.dialects.campaigns.doctor import examine, roundtrip
 from reconciler.dialects.campaigns.kind import KINDS
 from reconciler.dialects.campaigns.reading import (
     lists_page,

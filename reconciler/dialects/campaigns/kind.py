@@ -131,7 +131,7 @@ def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple)
 
 
-def _shared_windows(live: Any, desired: Any) -> Any:  # noqa: ANN401 - JSON
+def _shared_windows(live: Any, desired: Any) -> Any:
     """Return the hours that both admit. No window at all admits every zone at every hour, so two that share none are disjoint."""
     if not (_is_list(live) and _is_list(desired)):
         raise TypeError("no list of windows")

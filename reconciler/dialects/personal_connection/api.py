@@ -27,7 +27,7 @@ from reconciler.dialects.base import (
 )
 from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import TOP, Answer, explain
-from reconciler.dialects.personal_connection.examining import examine, roundtrip
+from reconciler.dialects.personal_connection.doctor import examine, roundtrip
 from reconciler.dialects.personal_connection.kind import KINDS
 from reconciler.dialects.personal_connection.login import HOSTS, authenticate
 from reconciler.dialects.personal_connection.measuring import metrics

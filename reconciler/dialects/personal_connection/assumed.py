@@ -84,7 +84,7 @@ def level_text(level: int) -> str:
     return str(level)
 
 
-def clock_text(time: Any) -> Any:  # noqa: ANN401 - a JSON value
+def clock_text(time: Any) -> Any:
     """Return a time of day as `HH:MM`.
 
     M: `/skills/parameters` may give hours with seconds. Any other text stays as it came and counts as unknown.
@@ -95,7 +95,7 @@ def clock_text(time: Any) -> Any:  # noqa: ANN401 - a JSON value
         return time
 
 
-def bulk_zone_name(zone: dict[str, Any]) -> Any:  # noqa: ANN401 - a JSON value
+def bulk_zone_name(zone: dict[str, Any]) -> Any:
     """Return the Windows name of a zone in bulk.
 
     M: `/skills/parameters` calls `name` what a block calls `standardName`.

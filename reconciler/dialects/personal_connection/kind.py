@@ -16,12 +16,12 @@ if TYPE_CHECKING:  # see `dialects.kinds`
     from reconciler.dialects.base import JSON, Live
 
 
-def _shared_windows(live: Any, desired: Any) -> Any:  # noqa: ANN401 - JSON
+def _shared_windows(live: Any, desired: Any) -> Any:
     """Return the minutes of the day that both admit, by zone. No window at all calls nobody, unlike in other APIs."""
     return effect.shared(live, desired, _window_slots, _windows_of)
 
 
-def _shared_week(live: Any, desired: Any) -> Any:  # noqa: ANN401 - JSON
+def _shared_week(live: Any, desired: Any) -> Any:
     """Return the minutes of the week in which both run."""
     return effect.shared(live, desired, _week_slots, _week_of)
 
@@ -71,7 +71,7 @@ def _clock(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
 
 
-def _threshold(live: Body, desired: Body, name: str) -> Any:  # noqa: ANN401 - JSON
+def _threshold(live: Body, desired: Body, name: str) -> Any:
     """The skill's own limit of abandoned calls. One that is 0, or that the business unit's stands in for, limits nothing that can be compared."""
     own = "override_business_unit_abandon_rate"
     if not (live[own] is desired[own] is True and live[name] > 0 and desired[name] > 0):

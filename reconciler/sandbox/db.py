@@ -19,9 +19,9 @@ from typing import Any, ClassVar, Self
 
 from reconciler.sandbox import tokens
 from reconciler.sandbox.clock import Reading, from_ms, parse_instant, to_ms, utc_now
+from reconciler.sandbox.errors import BadGrant, SandboxError, Unauthorized
 from reconciler.sandbox.faults import Faults
 from reconciler.sandbox.store import EMPTIED, Store
-from reconciler.sandbox.trouble import BadGrant, SandboxError, Unauthorized
 
 READ_SCOPES = ("campaigns:read", "dialer:read", "dnc:read")
 SCOPES = (*READ_SCOPES, "campaigns:write", "telemetry:write")
@@ -185,7 +185,7 @@ class Ground:
         with self._store.read() as db:
             return self._settings(db)
 
-    def configure(self, settings: Settings | None = None, **changes: Any) -> None:  # noqa: ANN401 - fields of Settings
+    def configure(self, settings: Settings | None = None, **changes: Any) -> None:
         """Change settings, for every process that uses the state."""
         with self._store.write() as db:
             new = replace(settings or self._settings(db), **changes)
@@ -354,7 +354,7 @@ def _put_client(db: Connection, client_id: str, secret: str, scopes: Sequence[st
     )
 
 
-def _meta(db: Connection, name: str) -> Any:  # noqa: ANN401 - a column
+def _meta(db: Connection, name: str) -> Any:
     (value,) = db.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
     return value
 

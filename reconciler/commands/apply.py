@@ -14,6 +14,15 @@ from typing import Final
 from reconciler import execute
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
+from reconciler.commands import events as events_command
+from reconciler.commands import ledgers, leftovers, recovery
+from reconciler.commands import plan as plan_command
+from reconciler.commands import session as sessions
+from reconciler.commands.events import OnEvent
+from reconciler.commands.journal import Recorder, provenance
+from reconciler.commands.rejudgement import Rejudgement
+from reconciler.commands.session import Session
+from reconciler.commands.world import Network, World, load
 from reconciler.errors import (
     ExitCode,
     GitError,
@@ -31,13 +40,6 @@ from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
 from reconciler.settings import Provenance, user
-from reconciler.workflows import keeping, leftovers, planning, settling, telling
-from reconciler.workflows import session as sessions
-from reconciler.workflows.recording import Recorder, provenance
-from reconciler.workflows.rejudging import Rejudgement
-from reconciler.workflows.session import Session
-from reconciler.workflows.telling import OnEvent
-from reconciler.workflows.world import Network, World, load
 
 CHECKPOINTS: Final = (
     "apply:opened",
@@ -105,9 +107,9 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
     folder = load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
         git = committed(session)
-        keeping.require_key(world, session.trust.spec if session.trust else folder.tenant.spec)
+        ledgers.require_key(world, session.trust.spec if session.trust else folder.tenant.spec)
         if asked.ask:
-            plan, _ = await planning.make(session, asked.names, asked.revert)
+            plan, _ = await plan_command.make(session, asked.names, asked.revert)
             if not confirm(changes.of_plan(plan, exit_code=ExitCode.DONE)):
                 return changes.of_declined(plan, exit_code=ExitCode.ERROR)
             approval = approval or plans.approved(plan)
@@ -226,18 +228,18 @@ class _Run:
         await self._as_committed(commit)
         told = None if approval is None or self.asked.ask else approval.digest
         run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world, told))
-        passed_over = settling.skipped(session, self.git, ledger)
-        left = await settling.look(session, ledger)
+        passed_over = recovery.skipped(session, self.git, ledger)
+        left = await recovery.look(session, ledger)
         world.checkpoint("settle:looked")
-        ledger.append(settling.told(session, left, run))
+        ledger.append(recovery.told(session, left, run))
         world.checkpoint("settle:recorded")
         judged_at = world.monotonic()
-        plan, snapshot = await planning.make(session, self.asked.names, self.asked.revert)
+        plan, snapshot = await plan_command.make(session, self.asked.names, self.asked.revert)
         world.checkpoint("apply:planned")
-        ledger.append(settling.dropped(session, ledger, left, plan, run))
+        ledger.append(recovery.dropped(session, ledger, left, plan, run))
         world.checkpoint("settle:dropped")
         undone = leftovers.not_reverted(plan, session.folder.desired, self.asked.revert)
-        notes = (*session.notes, *settling.notes_on(left), *undone)
+        notes = (*session.notes, *recovery.notes_on(left), *undone)
         cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
         _within_limits(plan, cut.run)
         if not self.asked.ask:
@@ -296,7 +298,7 @@ class _Run:
     ) -> _Done:
         """Record every intent, carry the operations out, record every outcome."""
         world, asked = self.session.world, self.asked
-        telemetry = telling.opened(
+        telemetry = events_command.opened(
             self.session, asked.events, asked.on_event, publish=asked.publish
         )
         recorder = Recorder(self.ledger, self.session, run, telemetry, self.stop)
@@ -326,7 +328,7 @@ class _Run:
 
 
 def _within_limits(plan: Plan, operations: Sequence[Operation]) -> None:
-    beyond = planning.beyond(plan, operations)
+    beyond = plan_command.beyond(plan, operations)
     if beyond:
         raise Refused("; ".join(beyond))
 

@@ -12,18 +12,18 @@ from typing import Any, Final
 
 from reconciler import audit
 from reconciler.audit import Record
+from reconciler.commands import audit_report, halt_report, verify_report
+from reconciler.commands.journal import provenance
+from reconciler.commands.ledgers import Keeping
+from reconciler.commands.ledgers import records as ledger_of
+from reconciler.commands.trust import Trust, read_signers
+from reconciler.commands.world import World
 from reconciler.errors import ExitCode, GitError, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import find_tenants, load_readable, load_settings
 from reconciler.report import NAMES_SHOWN, Report, Table, Tone, count
 from reconciler.settings import check_url, signing_key
-from reconciler.workflows import evidence, stops, verdicts
-from reconciler.workflows.keeping import Keeping
-from reconciler.workflows.keeping import records as ledger_of
-from reconciler.workflows.recording import provenance
-from reconciler.workflows.trust import Trust, read_signers
-from reconciler.workflows.world import World
 
 EMPTY: Final = "no record: nothing was ever applied or halted from here"
 
@@ -99,7 +99,7 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
 def log(world: World, path: Path, tenant: str | None) -> Report:
     """Return every record, newest last."""
     kept, records = _checked(world, path, tenant)
-    rows = tuple(map(evidence.row, records))
+    rows = tuple(map(audit_report.row, records))
     return Report(
         title=f"Audit log of tenant {kept.name}",
         verdict=count(len(records), "record") if records else EMPTY,
@@ -125,7 +125,7 @@ def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
         asked = what if commit.startswith(what) else f"{what} ({commit[:12]})"
     elif not found:
         _require_known(kept, records, what)
-    report = evidence.show(kept.name, asked, found, kept.facts)
+    report = audit_report.show(kept.name, asked, found, kept.facts)
     return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
@@ -157,13 +157,13 @@ def export(
 ) -> Report:
     """Return the audit entries that took effect in [since, until)."""
     kept, records = _checked(world, path, tenant)
-    return evidence.export(kept.name, audit.entries(records, since=since, until=until))
+    return audit_report.export(kept.name, audit.entries(records, since=since, until=until))
 
 
 def at(world: World, path: Path, tenant: str | None, instant: datetime, what: str) -> Report:
     """Return what was stored and active for an object at an instant."""
     kept, records = _checked(world, path, tenant)
-    report = evidence.at(kept.name, what, instant, records, kept.facts)
+    report = audit_report.at(kept.name, what, instant, records, kept.facts)
     return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
@@ -185,7 +185,7 @@ def verify(
     kept = read(world, path, tenant, anyhow=True)
     allowed = read_signers(world.directory / signers, "--signers") if signers else None
     found = kept.ledger.verify(expect_head=expect_head, signers=allowed)
-    report = verdicts.report(kept.name, found, str(kept.keeping))
+    report = verify_report.report(kept.name, found, str(kept.keeping))
     return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
@@ -202,7 +202,7 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
         raise UsageError(
             f"--head {head} is no whole id of a commit: `reconcile audit verify` shows it"
         )
-    stops.require_reason(reason)
+    halt_report.require_reason(reason)
     kept = read(world, path, tenant, anyhow=True)
     if not kept.keeping.sign:
         raise UsageError("audit.sign is off in tenant.yaml: records count without a signature")
@@ -253,7 +253,7 @@ def lock_release(world: World, path: Path, tenant: str | None) -> Report:
     )
 
 
-def _of_lock(kept: Kept, verdict: str, lock: Any) -> Report:  # noqa: ANN401 - a lock or nothing
+def _of_lock(kept: Kept, verdict: str, lock: Any) -> Report:
     data = (
         None
         if lock is None

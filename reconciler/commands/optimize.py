@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from reconciler import diff, effect
+from reconciler.commands import events as events_command
+from reconciler.commands import session as sessions
+from reconciler.commands.events import OnEvent
+from reconciler.commands.session import Session
+from reconciler.commands.world import Network, World, chosen, load
 from reconciler.dialects.base import Bucket, Measured, Snapshot
 from reconciler.errors import ExitCode, ManifestError, UsageError
 from reconciler.manifests import edits
@@ -20,11 +25,6 @@ from reconciler.plan import Action, Operation
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, count
 from reconciler.report.changes import changes_table
 from reconciler.telemetry import Projected
-from reconciler.workflows import session as sessions
-from reconciler.workflows import telling
-from reconciler.workflows.session import Session
-from reconciler.workflows.telling import OnEvent
-from reconciler.workflows.world import Network, World, chosen, load
 
 FIELD: Final = "dial_rate"
 """The quantity that strategies propose."""
@@ -108,7 +108,7 @@ async def _tell(
     session: Session, asked: Request, proposals: Sequence[Proposal], snapshot: Snapshot
 ) -> tuple[str, ...]:
     """Tell other systems what was projected; return a note for each sink that did not take it."""
-    telemetry = telling.opened(session, asked.events, asked.on_event, publish=asked.publish)
+    telemetry = events_command.opened(session, asked.events, asked.on_event, publish=asked.publish)
     for each in proposals:
         telemetry.emit(
             Projected(

@@ -11,6 +11,9 @@ from typing import Final
 from reconciler import audit
 from reconciler._version import __version__
 from reconciler.audit import Event, Run
+from reconciler.commands.events import events_of
+from reconciler.commands.session import Session
+from reconciler.commands.world import World
 from reconciler.dialects.base import ScrubList, Snapshot
 from reconciler.errors import (
     SHORTENED_TO,
@@ -25,9 +28,6 @@ from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Outcome, Plan, Result
 from reconciler.settings import Provenance, user
 from reconciler.telemetry import Telemetry
-from reconciler.workflows.session import Session
-from reconciler.workflows.telling import events_of
-from reconciler.workflows.world import World
 
 BATCH_S: Final = 5.0
 """Longest that an outcome waits to be written, seconds."""

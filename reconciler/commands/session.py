@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import client as clients
+from reconciler.commands.ledgers import Keeping, records
+from reconciler.commands.trust import Trust
+from reconciler.commands.world import Network, World
 from reconciler.dialects import dialect_for
 from reconciler.dialects.base import Credentials, Dialect, Snapshot
 from reconciler.errors import GitError, UsageError
@@ -16,9 +19,6 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.settings import DEFAULT_BURST_S, DEFAULT_RATE, URGENT_BURST_S, Options, Settings
-from reconciler.workflows.keeping import Keeping, records
-from reconciler.workflows.trust import Trust
-from reconciler.workflows.world import Network, World
 
 STATE = ".reconcile"
 """Folder for what the embedded platform keeps, at the top of the repository or in the working directory."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from reconciler import manifests
+from reconciler.commands import session as sessions
+from reconciler.commands.session import Session
+from reconciler.commands.world import Network, World
 from reconciler.dialects.base import Check, Snapshot, Token
 from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.report import SKEW_SHOWN_S, Report, Row, Table, Tone, count
-from reconciler.workflows import session as sessions
-from reconciler.workflows.session import Session
-from reconciler.workflows.world import Network, World
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler import manifests, policies
 from reconciler import report as reports
+from reconciler.commands.world import Network, World, chosen, load
 from reconciler.dialects import kinds_for
 from reconciler.errors import ExitCode, ManifestError, Problem, UsageError
 from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED
 from reconciler.policies.base import Facts, Finding, Level
 from reconciler.report import Report, Row, Table, Tone, checks
-from reconciler.workflows.world import Network, World, chosen, load
 
 if TYPE_CHECKING:  # offline needs no planner, and its import costs as much as the interpreter
     from reconciler.plan import Judge
@@ -100,13 +100,13 @@ def _claimed_twice(folders: Iterable[Folder]) -> Iterator[Problem]:
 async def _asked_online(
     world: World, folder: Folder, asked: Request
 ) -> tuple[tuple[Finding, ...], Judge]:
-    from reconciler.workflows import judging  # noqa: PLC0415 - offline needs no HTTP
-    from reconciler.workflows import session as sessions  # noqa: PLC0415 - same
+    from reconciler.commands import baseline  # noqa: PLC0415 - offline needs no HTTP
+    from reconciler.commands import session as sessions  # noqa: PLC0415 - same
 
     network = Network(asked.deadline, asked.ca_bundle, asked.proxy)
     async with sessions.opened(world, folder, network) as session:
         snapshot, _ = await session.read()
-        judge = judging.judge_of(session, snapshot.at)
+        judge = baseline.judge_of(session, snapshot.at)
     kinds = session.dialect.KINDS
     facts = Facts(
         folder.desired, kinds, snapshot.at, snapshot, names=judge.names, repointed=judge.repointed

@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from reconciler.sandbox.clock import http_date
-from reconciler.sandbox.faults import Fault
-from reconciler.sandbox.ground import Ground, Token
-from reconciler.sandbox.rules import MAX_BODY
-from reconciler.sandbox.trouble import (
+from reconciler.sandbox.db import Ground, Token
+from reconciler.sandbox.errors import (
     Conflict,
     Down,
     Failed,
@@ -32,6 +30,8 @@ from reconciler.sandbox.trouble import (
     TooMany,
     Unauthorized,
 )
+from reconciler.sandbox.faults import Fault
+from reconciler.sandbox.rules import MAX_BODY
 
 try:
     from fastapi import FastAPI, Request, Response

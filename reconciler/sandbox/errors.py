@@ -19,7 +19,7 @@ class FaultError(SandboxError, ValueError):
     """A fault specification says nothing that the sandbox knows."""
 
 
-class SandboxMissing(SandboxError, ImportError):  # noqa: N818 - says what is missing
+class SandboxMissing(SandboxError, ImportError):
     """The web framework is not installed."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class SandboxMissing(SandboxError, ImportError):  # noqa: N818 - says what is mi
         )
 
 
-class Refusal(Exception):  # noqa: N818 - an answer of the platform, not a failure of ours
+class Refusal(Exception):
     """A request that the platform refuses.
 
     Attributes:

@@ -14,15 +14,15 @@ from typing import Final
 
 from reconciler import audit
 from reconciler.audit import Record
+from reconciler.commands import plan as plan_command
+from reconciler.commands.halt_report import reason_of
+from reconciler.commands.session import Session
 from reconciler.dialects.base import Snapshot
 from reconciler.execute import Objection
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Plan
 from reconciler.policies import dnc_list
 from reconciler.policies.base import Level
-from reconciler.workflows import planning
-from reconciler.workflows.session import Session
-from reconciler.workflows.stops import reason_of
 
 FRESH_S: Final = 60.0
 """Seconds for which a judgement counts."""
@@ -79,7 +79,7 @@ class Rejudgement:
         if holds:
             return Objection(f"it was halted since it was planned ({reason_of(holds[-1])})")
         desired = tuple(each for each in self.session.folder.desired if each.key == operation.key)
-        found = planning.judge_again(self.session, desired, now, self.plan.judge)
+        found = plan_command.judge_again(self.session, desired, now, self.plan.judge)
         errors = [each for each in found if each.key == operation.key and each.level is Level.ERROR]
         if not errors:
             return None

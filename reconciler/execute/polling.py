@@ -12,7 +12,7 @@ from typing import Final
 
 from reconciler.dialects.base import Dialect, Exchange, Live
 from reconciler.errors import ApiError
-from reconciler.execute.pauses import pause
+from reconciler.execute.waits import pause
 
 LIST_FROM: Final = 4
 """Objects from which on one look at the whole list is cheaper than a look at each."""
@@ -21,7 +21,7 @@ Read = Callable[[Exchange[Mapping[str, Live]]], Awaitable[Mapping[str, Live]]]
 
 
 @dataclass(slots=True)
-class Lookout:
+class Poller:
     """Answers "what does the platform hold now?" for many at once.
 
     Attributes:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from reconciler.commands.world import World
 from reconciler.errors import AccessError, GitError, LedgerError, Unavailable, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger, Options
 from reconciler.models import EMBEDDED, TenantSpec, platform_of
 from reconciler.settings import signing_key
-from reconciler.workflows.world import World
 
 if TYPE_CHECKING:
-    from reconciler.workflows.trust import Trust
+    from reconciler.commands.trust import Trust
 
 ORIGIN: Final = "origin"
 """The remote that keeps the records when none is named."""

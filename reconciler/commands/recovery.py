@@ -35,6 +35,8 @@ from reconciler.audit import (
     marks,
     may_be_sent,
 )
+from reconciler.commands.ledgers import origin_of
+from reconciler.commands.session import Session
 from reconciler.dialects.base import Live
 from reconciler.dialects.kinds import Kind
 from reconciler.errors import LedgerError, Refused, UnknownObject
@@ -42,8 +44,6 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.models import Body
 from reconciler.plan import Action, Plan, Result, live_hash, sha256_of
-from reconciler.workflows.keeping import origin_of
-from reconciler.workflows.session import Session
 
 SETTLE_S: Final = 2.0
 """Seconds before what is absent is believed to be: longer than a platform takes to commit late.

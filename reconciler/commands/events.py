@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import telemetry
+from reconciler.commands.session import Session
 from reconciler.plan import STORED, Action, Outcome, Result
 from reconciler.telemetry import Activated, Deployed, Event, Failed, Sink, Telemetry
-from reconciler.workflows.session import Session
 
 OnEvent = Callable[[Mapping[str, Any]], object]
 """A callback of whoever embeds us; given each event as a mapping."""

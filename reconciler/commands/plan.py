@@ -13,6 +13,10 @@ import tzdata
 from reconciler import audit, policies
 from reconciler import plan as plans
 from reconciler.audit import Record
+from reconciler.commands import baseline, halt_report, leftovers
+from reconciler.commands import session as sessions
+from reconciler.commands.session import Session
+from reconciler.commands.world import Network, World, chosen, load
 from reconciler.dialects.base import Snapshot
 from reconciler.effect import Direction
 from reconciler.errors import ExitCode, Refused, UsageError
@@ -20,10 +24,6 @@ from reconciler.models import Desired
 from reconciler.plan import Action, Base, Judge, Operation, Origin, Plan, Result
 from reconciler.policies.base import Facts, Finding
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, changes
-from reconciler.workflows import judging, leftovers, stops
-from reconciler.workflows import session as sessions
-from reconciler.workflows.session import Session
-from reconciler.workflows.world import Network, World, chosen, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ async def make(
         else skew_s,  # the embedded platform may live in any year
     )
     past = Past.of(session)
-    by = judging.judge_of(session, snapshot.at)
+    by = baseline.judge_of(session, snapshot.at)
     findings = judge(session, snapshot, past, by)
     plan = plans.build(
         origin,
@@ -240,14 +240,14 @@ def _hold(holds: Sequence[Record], path: Path) -> str:
     """Return why an object is held, by every stop that stands, and the command that ends it."""
     said = dict.fromkeys(map(_stop, holds))
     last = holds[-1]
-    name = shlex.quote(stops.name_of(last))  # a name on the platform may hold anything
+    name = shlex.quote(halt_report.name_of(last))  # a name on the platform may hold anything
     ends = f"reconcile release {shlex.quote(str(path))} {name} --reason TEXT"
     return f"halted by {', and by '.join(said)}; end it with `{ends}`"
 
 
 def _stop(hold: Record) -> str:
     until = f" until {hold.data['until']}" if hold.data.get("until") else ""
-    return f"{hold.data.get('actor') or 'somebody'}{until}: {stops.reason_of(hold)}"
+    return f"{hold.data.get('actor') or 'somebody'}{until}: {halt_report.reason_of(hold)}"
 
 
 def judge(session: Session, snapshot: Snapshot, past: Past, by: Judge) -> tuple[Finding, ...]:

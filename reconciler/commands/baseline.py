@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from reconciler import audit, manifests
+from reconciler.commands.ledgers import origin_of
+from reconciler.commands.session import Session
 from reconciler.errors import ManifestError
 from reconciler.git import Git
 from reconciler.manifests import Folder
@@ -22,8 +24,6 @@ from reconciler.plan import (
     stricter,
     without_exceptions,
 )
-from reconciler.workflows.keeping import origin_of
-from reconciler.workflows.session import Session
 
 COMMITS_LOOKED_AT: Final = 20
 """Commits of a `tenant.yaml` in which another platform is looked for, where no apply is recorded for today's."""

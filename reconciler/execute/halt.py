@@ -16,9 +16,9 @@ from reconciler.dialects.base import Dialect, Live
 from reconciler.errors import AccessError, ApiError, NotFinished, ReconcileError, UnknownObject
 from reconciler.execute import Options, Platform
 from reconciler.execute.instants import believed, since
-from reconciler.execute.lookout import Lookout
-from reconciler.execute.pauses import Wait, pause
+from reconciler.execute.polling import Poller
 from reconciler.execute.step import RELOCK_PAUSE_S
+from reconciler.execute.waits import Wait, pause
 from reconciler.plan import Operation, Outcome, Result
 
 POLL_S: Final = 0.5
@@ -62,13 +62,13 @@ class Silencer:
     monotonic: Callable[[], float]
     progress: Callable[[str], None]
     stop: asyncio.Event
-    _lookout: Lookout = field(init=False)
+    _lookout: Poller = field(init=False)
     _how: str = STOP_WAITING
     _seen: dict[str, str] = field(default_factory=dict)
     """Why the last look at an object failed, by key."""
 
     def __post_init__(self) -> None:
-        self._lookout = Lookout(self.platform.run, self.dialect, LOOK_S, self.monotonic, self.sleep)
+        self._lookout = Poller(self.platform.run, self.dialect, LOOK_S, self.monotonic, self.sleep)
 
     async def run(self, operations: Iterable[Operation]) -> tuple[Outcome, ...]:
         """Stop every object; return an outcome for each. None waits for another, and no error stops the others."""

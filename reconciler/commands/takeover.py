@@ -6,19 +6,19 @@ import asyncio
 import contextlib
 from typing import Final
 
+from reconciler.commands import ledgers
+from reconciler.commands.journal import provenance
+from reconciler.commands.session import Session
+from reconciler.commands.trust import stopping
 from reconciler.errors import ReconcileError, TenantLocked, Unavailable
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.workflows import keeping
-from reconciler.workflows.recording import provenance
-from reconciler.workflows.session import Session
-from reconciler.workflows.trust import stopping
 
 REMOTE_S: Final = 10.0
 """Seconds that one command to the git remote may take: nobody waits for it."""
 
 
-class Bypass:
+class Takeover:
     """Goes past a running apply: takes the tenant's lock from whoever holds it, beside the stopping.
 
     A remote that is away keeps nobody waiting: it is asked in a thread, and asked again when everything is silent.
@@ -54,7 +54,7 @@ class Bypass:
         world, tenant = session.world, session.folder
         git = Git(session.repository().root, environ=world.environ, network_timeout_s=REMOTE_S)
         trust = stopping(world, git, tenant)
-        return keeping.records(world, git, tenant.name, trust, stop=True)
+        return ledgers.records(world, git, tenant.name, trust, stop=True)
 
     async def went_past(self) -> bool:
         """Return whether the lock was taken from somebody."""

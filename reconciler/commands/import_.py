@@ -14,6 +14,10 @@ from pydantic import ValidationError
 
 from reconciler import diff, manifests
 from reconciler import plan as plans
+from reconciler.commands import plan as plan_command
+from reconciler.commands import session as sessions
+from reconciler.commands.session import Session
+from reconciler.commands.world import Network, World
 from reconciler.dialects.base import Live
 from reconciler.dialects.kinds import Kind
 from reconciler.errors import ExitCode, ManifestError, UsageError
@@ -23,10 +27,6 @@ from reconciler.models import API_VERSION, MANIFESTS, Body, Desired
 from reconciler.plan import Plan
 from reconciler.report import Report, Row, Table, Tone, count
 from reconciler.report.changes import changes_table, plan_verdict
-from reconciler.workflows import planning
-from reconciler.workflows import session as sessions
-from reconciler.workflows.session import Session
-from reconciler.workflows.world import Network, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +90,11 @@ async def run(world: World, asked: Request) -> Report:
         if not (folder.desired or found.texts):
             return _report(folder, found, None)
         after = replace(session, folder=manifests.load(folder.path))
-        plan, _ = await planning.make(after)
+        plan, _ = await plan_command.make(after)
         return _report(folder, found, plans.only(plan, frozenset(objects)))
 
 
-def _chosen(objects: Any, keys: tuple[str, ...]) -> dict[str, Live]:  # noqa: ANN401 - a mapping of Live
+def _chosen(objects: Any, keys: tuple[str, ...]) -> dict[str, Live]:
     holding = {key: live for key, live in objects.items() if live.stored is not None}
     unknown = [key for key in keys if key not in holding]
     if unknown:

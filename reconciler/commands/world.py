@@ -31,7 +31,7 @@ class World(NamedTuple):
         random: for jitter.
         new_id: a fresh identifier of a run.
         progress: told one line at each step worth a line.
-        checkpoint: told of each point in `applying.CHECKPOINTS`; tests end the process there.
+        checkpoint: told of each point in `apply.CHECKPOINTS`; tests end the process there.
         remote: the git remote that keeps audit records and locks; `None`: `origin`.
     """
 

@@ -16,6 +16,14 @@ from typing import Final, TypeAlias
 
 from reconciler import audit
 from reconciler.audit import Event, Record, RecordKind, Run
+from reconciler.commands import earlier, halt_report, ledgers
+from reconciler.commands import session as sessions
+from reconciler.commands.halt_report import Known, Target
+from reconciler.commands.journal import LOOK_S, Recorder, provenance
+from reconciler.commands.session import Session
+from reconciler.commands.takeover import Takeover
+from reconciler.commands.trust import stopping
+from reconciler.commands.world import Network, World
 from reconciler.dialects.base import Live, Snapshot
 from reconciler.errors import (
     AccessError,
@@ -27,18 +35,10 @@ from reconciler.errors import (
     UsageError,
 )
 from reconciler.execute import Options
-from reconciler.execute.silence import Silencer
+from reconciler.execute.halt import Silencer
 from reconciler.plan import Operation, Origin, Outcome, Plan
 from reconciler.report import Report
 from reconciler.telemetry import Telemetry
-from reconciler.workflows import earlier, keeping, stops
-from reconciler.workflows import session as sessions
-from reconciler.workflows.bypass import Bypass
-from reconciler.workflows.recording import LOOK_S, Recorder, provenance
-from reconciler.workflows.session import Session
-from reconciler.workflows.stops import Known, Target
-from reconciler.workflows.trust import stopping
-from reconciler.workflows.world import Network, World
 
 REFUSED: Final = range(400, 500)
 """Statuses by which the platform says that a request means nothing to it."""
@@ -86,7 +86,7 @@ async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:
         ManifestError: `tenant.yaml` is wrong and was in none of its last commits right, so nobody knows where the platform is.
         AccessError: the secret, the host or a scope.
     """
-    stops.require_reason(asked.reason)
+    halt_report.require_reason(asked.reason)
     if asked.until is not None and asked.until <= world.now():
         raise UsageError(f"--until {asked.until.isoformat()} is over: name an instant to come")
     refused: list[AccessError] = []
@@ -111,45 +111,45 @@ class _Halt:
 
     async def carry_out(self) -> Report:
         """Stop, and give the lock back whatever happens: a stop that fails must not keep an apply out, too."""
-        bypass = Bypass(self.session)
+        takeover = Takeover(self.session)
         try:
-            return await self._carried_out(bypass)
+            return await self._carried_out(takeover)
         finally:
-            await bypass.give_back()
+            await takeover.give_back()
 
-    async def _carried_out(self, bypass: Bypass) -> Report:
+    async def _carried_out(self, takeover: Takeover) -> Report:
         journal = _Journal(self.session, self.asked)
         targets = self._chosen(await self._look(journal))
 
         async def begin(targets: Sequence[Target], operations: Sequence[Operation]) -> None:
             await journal.open(targets, operations)
-            bypass.share()
+            takeover.share()
 
         outcomes = await self._silenced(targets, journal, begin)
-        if await bypass.went_past():
+        if await takeover.went_past():
             # Whoever held the lock looks at it once in a LOOK_S.
             await self.session.world.sleep(2 * LOOK_S)
         more, again = await self._again(targets, outcomes, journal)
         targets, outcomes = (*targets, *more), outcomes | again
         await journal.close()
-        await bypass.end()
+        await takeover.end()
         self.troubles += journal.troubles
-        code = stops.exit_code(
+        code = halt_report.exit_code(
             outcomes.values(),
-            troubled=bool(self.troubles or (bypass.troubles and not bypass.is_away)),
-            away=bypass.is_away,
+            troubled=bool(self.troubles or (takeover.troubles and not takeover.is_away)),
+            away=takeover.is_away,
         )
-        self.troubles += bypass.troubles
+        self.troubles += takeover.troubles
         path = self.session.folder.path
-        ends = (stops.how_it_ends(path, targets, self.asked.until),) if journal.holds else ()
-        return stops.report(
+        ends = (halt_report.how_it_ends(path, targets, self.asked.until),) if journal.holds else ()
+        return halt_report.report(
             f"Halt of tenant {self.session.folder.name} ({self.session.settings.url})",
             targets,
             outcomes,
             code=code,
             held=journal.holds,
             notes=(*self.remarks, *self.troubles, *ends),
-            facts={"reason": self.asked.reason, "lock": bypass.said},
+            facts={"reason": self.asked.reason, "lock": takeover.said},
         )
 
     async def _look(self, journal: _Journal, keys: Iterable[str] = ()) -> Known:
@@ -279,7 +279,7 @@ class _Journal:
         session, world = self._session, self._session.world
         git = session.repository()
         tenant, trust = session.folder.name, stopping(world, git, session.folder)
-        ledger = keeping.records(world, git, tenant, trust, offline=True, stop=True)
+        ledger = ledgers.records(world, git, tenant, trust, offline=True, stop=True)
         self._records = ledger.records()
         # What is stopped is what was applied, whatever commit somebody stands on while stopping it.
         commit = ledger.last_applied() or git.head()
