@@ -1,11 +1,12 @@
 """A report as annotations of a GitHub Actions run: what is wrong appears at its line of the pull request.
 
-One line a warning or error, one for whatever else nobody may overlook (a notice), one for the verdict. GitHub shows ten annotations of each kind a step; the rest stay in
-the log, so this format goes beside a step summary (`markdown`) and does not replace it.
+One line for the verdict, one for each warning or error, one for whatever else nobody may overlook (a notice). GitHub shows ten annotations
+of each kind for a step. The rest stay in the step's log, and the verdict, which comes first, says how many.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
@@ -15,18 +16,24 @@ from reconciler.report import Report, Row, Table, Tone
 _COMMANDS = {Tone.BAD: "error", Tone.WARN: "warning"}
 _NOTICE = "notice"
 
+_SHOWN = 10
+"""Annotations of each kind that GitHub shows for a step."""
+
 
 def render(report: Report) -> str:
-    """Return one workflow command a line: the rows that warn or must be shown, most important table first, and the verdict last."""
-    lines = [
-        _row(table, row)
+    """Return one workflow command a line: the verdict, then the rows that warn or must be shown, most important table first."""
+    rows = [
+        (table, row)
         for table in report.tables
         for row in table.rows
         if row.tone in _COMMANDS or row.must_show
     ]
-    verdict = _COMMANDS.get(report.tone, _NOTICE)
-    lines.append(_command(verdict, report.title, [report.verdict]))
-    return "\n".join(lines) + "\n"
+    kind = _COMMANDS.get(report.tone, _NOTICE)
+    kinds = Counter([kind, *(_COMMANDS.get(row.tone, _NOTICE) for _, row in rows)])
+    hidden = sum(max(0, number - _SHOWN) for number in kinds.values())
+    more = f"{hidden} further rows that must be seen are in the log of this step" if hidden else ""
+    verdict = _command(kind, report.title, list(filter(None, [report.verdict, more])))
+    return "\n".join([verdict, *(_row(table, row) for table, row in rows)]) + "\n"
 
 
 def _row(table: Table, row: Row) -> str:

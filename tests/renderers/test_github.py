@@ -18,7 +18,7 @@ COMMAND = re.compile(
 
 @settings(max_examples=60)
 @given(REPORTS)
-def test_each_warning_is_one_command_and_the_verdict_is_the_last(report: Report) -> None:
+def test_each_warning_is_one_command_beside_the_verdict(report: Report) -> None:
     lines = github.render(report).removesuffix("\n").split("\n")
     assert all(COMMAND.fullmatch(line) for line in lines)
     rows = [row for table in report.tables for row in table.rows]
@@ -41,9 +41,9 @@ def test_a_finding_stands_at_its_line() -> None:
     )
     report = Report("Plan", "done", Tone.PLAIN, 0, (Table("Findings", (), rows),))
     assert github.render(report).splitlines() == [
+        "::notice title=Plan::done",
         "::error file=a%2Cb%3Ac.yaml,line=3,col=7,title=Findings::50%25 too fast",
         "::warning file=d.yaml,title=Findings::whole file%0Amore",
-        "::notice title=Plan::done",
     ]
 
 
@@ -51,4 +51,16 @@ def test_a_level_is_said_by_the_command_and_not_again_in_the_message() -> None:
     row = Row(("error", "ended", "spring", "is over"), Tone.BAD)
     table = Table("Findings", ("level", "rule", "manifest", "message"), (row,))
     said = github.render(Report("Plan", "done", Tone.PLAIN, 0, (table,)))
-    assert said.startswith("::error title=Findings::ended: spring: is over\n")
+    assert said.endswith("\n::error title=Findings::ended: spring: is over\n")
+
+
+def test_the_verdict_comes_first_and_says_how_many_annotations_github_does_not_show() -> None:
+    rows = tuple(Row((f"slow {n}",), Tone.WARN) for n in range(12))
+    loud = (*rows, *(Row((f"widens {n}",), names=(f"n{n}",)) for n in range(10)))
+    first, *others = github.render(
+        Report("Plan", "done", Tone.GOOD, 0, (Table("Changes", (), loud),))
+    ).splitlines()
+    assert first == (
+        "::notice title=Plan::done%0A3 further rows that must be seen are in the log of this step"
+    )
+    assert len(others) == len(loud)
