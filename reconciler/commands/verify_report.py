@@ -84,7 +84,7 @@ def _restoring(found: Verdict) -> Iterator[str]:
         f"keep this ledger for those who investigate: git update-ref refs/reconcile/damaged {found.head}. Whoever may move its ref, and its "
         "mirror branch, restores the last commit that a second source confirms: a head that was noted down (`audit verify --expect-head`), "
         "`refs/reconcile/seen/` of a clone that has not fetched since, or the mirror branch where nobody but CI may push. Then each clone forgets "
-        "what it saw: git update-ref -d refs/reconcile/seen/TENANT"
+        "what it saw: git update-ref -d refs/reconcile/seen/<api>/<host>"
     )
 
 
