@@ -606,6 +606,7 @@ def test_an_approval_of_a_saved_plan_names_its_operations(world):
     assert approval.digest == plan.digest
     assert approval.operations == {op.hash: (op.key, op.desired) for op in plan.executable}
     assert approval.origin == make_origin()
+    assert approved(plan).digest == plan.digest
 
 
 def test_what_is_held_is_not_approved_by_approving_the_plan():
