@@ -26,7 +26,7 @@ WIRING = "only wiring starts the sandbox"
 
 BREAKS = [
     ("plan/stray.py", "import deepdiff", DOORS),
-    ("workflows/stray.py", "import click", DOORS),
+    ("commands/stray.py", "import click", DOORS),
     ("git/stray.py", "import httpx", DOORS),
     ("manifests/stray.py", "import subprocess", DOORS),
     ("execute.py", "import ruamel.yaml", DOORS),
@@ -126,7 +126,7 @@ def test_every_room_has_its_place_in_the_layers():
 def test_every_room_but_the_wiring_is_kept_from_the_sandbox():
     layers = {room for layer in CONTRACTS[LAYERS]["layers"] for room in layer.split(" | ")}
     kept = {name.removeprefix("reconciler.") for name in CONTRACTS[WIRING]["source_modules"]}
-    assert layers - kept == {"cli", "sandbox", "workflows"}
+    assert layers - kept == {"cli", "sandbox", "commands"}
     strangers = {
         name.removeprefix("reconciler.") for name in CONTRACTS[SANDBOX]["forbidden_modules"]
     }
@@ -148,7 +148,7 @@ def test_every_room_that_does_no_io_is_held_to_it():
         "sandbox",
         "settings",
         "telemetry",
-        "workflows",
+        "commands",
     }
 
 
