@@ -75,4 +75,4 @@ def test_what_was_taken_over_is_told_with_its_commit(desk: Desk) -> None:
     )
     assert "dial_rate" in desk.out
     assert desk.run("audit", "at", "2027-02-28T00:00:00Z", *asked) == 0
-    assert desk.out.splitlines()[-1].startswith("nothing of ours: no write to loyalty-survey")
+    assert desk.out.splitlines()[-1].startswith("not known: no write to loyalty-survey")

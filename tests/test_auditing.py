@@ -181,7 +181,7 @@ def test_at_says_clearly_that_nothing_was_ours(
     desk: Shared, instant: str, asked: str, says: str
 ) -> None:
     assert desk.run("audit", "at", instant, "--campaign", asked, PATH) == 0
-    assert desk.out.splitlines()[-1] == f"nothing of ours: {says}"
+    assert desk.out.splitlines()[-1] == f"not known: {says}"
 
 
 def test_an_export_is_one_line_a_write_and_half_open(desk: Shared) -> None:
@@ -282,7 +282,7 @@ def test_an_empty_ledger_is_said_to_be_empty(desk: Shared) -> None:
     for arguments, says in (
         (["log"], "no record: nothing was ever applied or halted from here"),
         (["show", KEY], f"no record is about {KEY}"),
-        (["at", "2027-01-11T14:00:00Z", "--campaign", KEY], "nothing of ours"),
+        (["at", "2027-01-11T14:00:00Z", "--campaign", KEY], "not known"),
         (["verify"], "empty: nothing was ever recorded"),
     ):
         assert desk.run("audit", *arguments, PATH) == 0, desk.err

@@ -441,7 +441,7 @@ def test_an_auditor_is_told_who_halted_it_and_why_and_of_no_commit(
     assert desk.run("apply", "--yes", PATH) == 0
     assert halt(desk, NAME) == 0
     assert desk.run("audit", "at", "2099-01-01T00:00:00Z", "--campaign", NAME, PATH) == 0
-    assert "stored and active: halted by night-shift: calls at night" in desk.out
+    assert "stopped: halted by night-shift: calls at night" in desk.out
     assert "removed by commit" not in desk.out
 
 
@@ -657,6 +657,7 @@ def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
     assert halt(desk, NAME, "warrantee-reminders") == 3
     assert silent(server, KEY)
     assert "nobody knows warrantee-reminders" in desk.out
+    assert "1 name unknown: warrantee-reminders" in desk.out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -691,6 +692,10 @@ def test_a_locked_dialer_is_75_and_the_others_are_silent(desk: Desk, server: san
     assert "run the same command again" in desk.out
     assert "still dials" in desk.out
     assert "the dialer is locked" in desk.out
+    desk.run("plan", PATH)
+    assert "1 STILL DIALING: " in desk.out.splitlines()[-1]
+    assert desk.run("release", PATH, "--all", "--reason", "x") == 0
+    assert "this starts no dialing" in desk.out
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")

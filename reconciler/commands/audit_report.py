@@ -272,9 +272,9 @@ def _reasons(records: Iterable[Record]) -> Reasons:
 
 def _in_one_sentence(asked: str, states: Mapping[str, State], why: Reasons) -> str:
     if not states:
-        return f"nothing of ours: no record is about {asked}"
+        return f"not known: no record is about {asked}"
     if not any(each.stored for each in states.values()):
-        return f"nothing of ours: no write to {asked} is recorded up to then"
+        return f"not known: no write to {asked} is recorded up to then"
     return "; ".join(
         f"{name}{f' for {key}' if len(states) > 1 else ''}: {_write(write, why)}"
         for key, state in states.items()
@@ -285,13 +285,22 @@ def _in_one_sentence(asked: str, states: Mapping[str, State], why: Reasons) -> s
 def _parts(state: State) -> Sequence[tuple[str, Applied | None]]:
     """Return what was stored and what was active: one thing, mostly."""
     if state.stored == state.active:
-        return (("stored and active", state.stored),)
+        return ((_standing(state.stored), state.stored),)
     return (("stored", state.stored), ("active", state.active))
+
+
+def _standing(write: Applied | None) -> str:
+    """Return in one word what a write left that is both stored and active; a stop and a removal leave nothing that dials."""
+    if write is None:
+        return UNKNOWN
+    if write.intent.data.get("verb") == Action.HALT:
+        return "stopped"
+    return "removed" if write.intent.data.get("body") is None else "stored and active"
 
 
 def _write(write: Applied | None, why: Reasons) -> str:
     if write is None:
-        return "nothing of ours"
+        return "no record of it up to then"
     data, commit = write.intent.data, write.intent.event.commit[:12]
     if write.intent.kind is RecordKind.NOTE:
         return f"the schedule of commit {commit}, found like that and written by somebody else"

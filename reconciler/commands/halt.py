@@ -108,6 +108,7 @@ class _Halt:
     stop: asyncio.Event
     remarks: Sequence[str] = ()
     troubles: list[str] = field(default_factory=list)
+    unknown: Sequence[str] = ()
 
     async def carry_out(self) -> Report:
         """Stop, and give the lock back whatever happens: a stop that fails must not keep an apply out, too."""
@@ -142,7 +143,7 @@ class _Halt:
         self.troubles += takeover.troubles
         path = self.session.folder.path
         ends = (halt_report.how_it_ends(path, targets, self.asked.until),) if journal.holds else ()
-        return halt_report.report(
+        report = halt_report.report(
             f"Halt of tenant {self.session.folder.name} ({self.session.settings.url})",
             targets,
             outcomes,
@@ -151,6 +152,7 @@ class _Halt:
             notes=(*self.remarks, *self.troubles, *ends),
             facts={"reason": self.asked.reason, "lock": takeover.said},
         )
+        return halt_report.with_unknown(report, self.unknown)
 
     async def _look(self, journal: _Journal, keys: Iterable[str] = ()) -> Known:
         """Return what can be stopped: what the platform lists, and what somebody names and no list shows.
@@ -211,6 +213,7 @@ class _Halt:
         if not targets:
             raise UsageError(said)
         if unknown:
+            self.unknown = unknown
             self._trouble(f"{said}; nothing was stopped by that name")
         return targets
 

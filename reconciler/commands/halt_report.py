@@ -215,6 +215,14 @@ def report(
     )
 
 
+def with_unknown(report: Report, names: Sequence[str]) -> Report:
+    """Return the report of a stop that was asked for by names that nobody knows, too: its last line must not sound complete."""
+    if not names:
+        return report
+    said = f"{count(len(names), 'name')} unknown: {', '.join(names)}"
+    return report._replace(verdict=f"{report.verdict}, {said}", tone=Tone.BAD)
+
+
 def _row(target: Target, outcome: Outcome | None) -> Row:
     if outcome is None:
         return Row(("was silent", target.name, target.key), Tone.DIM)
@@ -265,7 +273,7 @@ def how_it_ends(path: Path, targets: Sequence[Target], until: datetime | None) -
     command = f"reconcile release {shlex.quote(str(path))} {' '.join(shown)} --reason TEXT"
     rest = "" if shown == names else " (likewise the others, or --all for every hold of the tenant)"
     by_itself = f" on {until.astimezone(UTC):%Y-%m-%d at %H:%M UTC}, or" if until else ""
-    return f"apply leaves them alone; that ends{by_itself} by: {command}{rest}"
+    return f"no apply starts them again; that ends{by_itself} by: {command}{rest}"
 
 
 def released(
@@ -307,7 +315,7 @@ def released(
         then = f"the next apply plans again what a manifest names, which {left} of {count(len(ended), 'object')} {'is' if left == 1 else 'are'} not"
     return Report(
         title=f"Release of tenant {tenant}",
-        verdict=f"{count(len(every), 'hold')}{on} ended; nothing dials by that: {then}"
+        verdict=f"{count(len(every), 'hold')}{on} ended; this starts no dialing: {then}"
         if every
         else "nothing was held",
         tone=Tone.GOOD,

@@ -57,9 +57,10 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         if held and key in held and (found or live.stored is not None):
             # Also as desired and halted: it was stored again meanwhile, and somebody must hear of it.
             stopped = found or _described(wanted, live, kind, Action.HELD)
-            why = _why(held[key], wanted, live, kind)
+            dialing = not kind.is_silent(live)
+            why = _why(held[key], wanted, dialing=dialing)
             stopped = _finishing(_attributed(stopped, applied), live, applied)
-            operations.append(replace(stopped, action=Action.HELD, blocked=(why,)))
+            operations.append(replace(stopped, action=Action.HELD, blocked=(why,), dialing=dialing))
             continue
         if found is None:
             unchanged.append(key)
@@ -145,12 +146,14 @@ def _is_adopted(desired: Desired, live: Live, base: Base | None) -> bool:
     return base is not None and live.stored is not None and base.body != desired.body
 
 
-def _why(hold: str, wanted: Desired, live: Live, kind: Kind) -> str:
+def _why(hold: str, wanted: Desired, *, dialing: bool) -> str:
     """Return why an object is left alone; an emergency stop that the dialer has not obeyed yet is no silence."""
-    if kind.is_silent(live):
+    if not dialing:
         return hold
     again = f"reconcile halt {folder_of(wanted.place)} {wanted.name} --reason TEXT"
-    return f"{hold}; it still dials, stop it again with `{again}`"
+    return (
+        f"it still dials, because the dialer has not let go: stop it again with `{again}`; {hold}"
+    )
 
 
 def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:

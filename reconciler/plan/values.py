@@ -62,6 +62,7 @@ class Operation:
             what this one was planned against.
         notes: what a reviewer must know about changes outside git, one sentence each.
         audit: what an audit record says of the desired body, without what only apply can know.
+        dialing: an emergency stop holds the object, and the dialer has not let go of it.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class Operation:
     after: str | None = None
     notes: tuple[str, ...] = ()
     audit: Mapping[str, Any] = field(default_factory=dict)
+    dialing: bool = False
 
     @cached_property
     def hash(self) -> str:

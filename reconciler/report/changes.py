@@ -113,9 +113,16 @@ def plan_verdict(plan: Plan) -> str:
         f"{widening} may widen dialing" if widening else "",
         f"{blocked} blocked by findings" if blocked else "",
         f"{held} held" if held else "",
+        _dialing(plan),
         same if plan.unchanged else "",
     )
     return "; ".join(filter(None, parts))
+
+
+def _dialing(plan: Plan) -> str:
+    """Return the names of what an emergency stop holds and the dialer has not let go of; nobody may take that for silence."""
+    names = [operation.name for operation in plan.operations if operation.dialing]
+    return f"{len(names)} STILL DIALING: {_names(names)}" if names else ""
 
 
 def _unknown_fields(plan: Plan) -> tuple[str, ...]:
@@ -155,6 +162,8 @@ def changes_table(operations: Sequence[Operation], noun: str = "campaign") -> Ta
 
 def _urgency(operation: Operation) -> int:
     """Return the place of an operation among the others of a report: what nobody may overlook comes first."""
+    if operation.dialing:
+        return 0
     held = operation.action is Action.HELD
     if held or not (operation.blocked or operation.direction.widens):
         return 2 if held else 3
@@ -182,9 +191,16 @@ def _change_row(group: Sequence[Operation], noun: str, *, in_full: bool) -> Row:
         details += (
             f"{'held' if first.action is Action.HELD else 'blocked by'}: {', '.join(first.blocked)}",
         )
-    tone = Tone.BAD if first.blocked and first.action is not Action.HELD else _TONES[first.action]
+    stands = first.blocked and first.action is not Action.HELD
+    tone = Tone.BAD if stands or first.dialing else _TONES[first.action]
     return Row(
-        (first.action.value, name, key, first.direction.value, summary),
+        (
+            "dialing" if first.dialing else first.action.value,
+            name,
+            key,
+            first.direction.value,
+            summary,
+        ),
         tone,
         details,
         names=names if must_show else (),
@@ -310,6 +326,7 @@ def apply_verdict(plan: Plan, outcomes: Sequence[Outcome]) -> str:
         f"{len(plan.operations)} planned, {applied} applied, {active} active, {failed} failed",
         f"{blocked} blocked" if blocked else "",
         f"{held} held",
+        _dialing(plan),
     )
     return ", ".join(filter(None, parts))
 
