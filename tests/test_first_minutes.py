@@ -147,7 +147,7 @@ def imported(desk: Desk) -> str:
 
 def test_import_and_the_plan_after_it_agree_on_what_is_left_to_do(empty: Desk) -> None:
     assert empty.run("import", PATH) == 0
-    said = "nothing to do but to record 5 schedules that we did not write: 5 schedules as their manifests say"
+    said = "nothing to do but to record 5 schedules that reconcile did not write: 5 schedules as their manifests say"
     assert said in empty.out
     assert f"commit the manifests, then `reconcile apply {PATH}`" in empty.out
     commit(empty.folder)

@@ -78,6 +78,22 @@ def test_what_was_narrowed_by_hand_is_held_with_its_reason():
     )
 
 
+@pytest.mark.parametrize(
+    ("moved", "keep"),
+    [
+        ({"dial_rate": 5.0}, "`reconcile import schedules/acme 1001`."),
+        (
+            {"compliance_windows": [make_window(start=10)]},
+            "edit `compliance_windows` in schedules/",
+        ),
+    ],
+)
+def test_a_held_row_names_the_way_that_keeps_its_fields(moved, keep):
+    """`import` edits single values, and no windows: whoever followed it came back to the same advice."""
+    _, operation = planned(make_desired(body=BASE), live(**moved))
+    assert f"Keep it: {keep}" in operation.blocked[0]
+
+
 @pytest.mark.parametrize("direction", [Direction.TIGHTEN, Direction.LOOSEN])
 def test_a_refresh_goes_the_way_of_the_write_that_it_finishes(direction):
     """A narrowing that a dead run stored is a narrowing still: nothing may be widened before it is active."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reconciler import diff, effect
@@ -183,7 +183,7 @@ def _rest(
         return ()
     fields = diff.explain(found.store, operation.desired) if found.store else ()
     rest = replace(operation, fields=fields, direction=Direction.LOOSEN)
-    keep = _import(operation) if _fits(seen, kind) else "leave it as it is"
+    keep = _keep(operation, seen, found.held) if _fits(seen, kind) else "leave it as it is"
     return (_held(rest, _narrowed(applied, seen, found.held), keep=keep),)
 
 
@@ -247,6 +247,15 @@ _UNSURE = (
     "so it will not be created again"
 )
 _TOMBSTONE = "set `metadata.retired: true`"
+
+
+def _keep(operation: Operation, seen: Body, names: Sequence[str]) -> str:
+    """Return how git keeps what a hand narrowed: `import` edits single values, and no windows or lists."""
+    lists = [f"`{name}`" for name in names if isinstance(seen.get(name), list | tuple | Mapping)]
+    if not lists:
+        return _import(operation)
+    edited = f"edit {' and '.join(lists)} in {operation.place}, then commit"
+    return edited if len(lists) == len(names) else f"{_import(operation)}, {edited}"
 
 
 def _import(operation: Operation) -> str:

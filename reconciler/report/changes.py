@@ -97,7 +97,7 @@ def plan_verdict(plan: Plan) -> str:
     if not plan.operations:
         record = [
             "what is weakened" if plan.judge.pending and plan.judge.weakenings else "",
-            f"{count(len(plan.unrecorded), 'schedule')} that we did not write"
+            f"{count(len(plan.unrecorded), 'schedule')} that reconcile did not write"
             if plan.unrecorded
             else "",
         ]
