@@ -235,4 +235,6 @@ def test_an_unknown_topic_is_a_usage_error_that_names_the_nearest_and_all_topics
         "error: no topic, rule, field, exit code, variable or command is named 'dail_rate'"
     )
     assert "did you mean dial_rate?" in said
+    assert run(["explain", "stale"]) == ExitCode.USAGE
+    assert "is named 'stale'. Topics: " in capsys.readouterr().err
     assert "Topics: exit-codes, environment, rules, fields, assumptions, commands" in said

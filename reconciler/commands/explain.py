@@ -136,11 +136,15 @@ def _names(row: Row) -> set[str]:
     return {first, first.rpartition(".")[2], " ".join(words[1:]), *words[1:2]} - {""}
 
 
+_LIKE: Final = 0.75
+"""How alike a name must be to be suggested: for a slip (`dail_rate`), and not for another word (`stale`, `start`)."""
+
+
 def _unknown(topic: str, topics: Topics, every: Sequence[Table]) -> str:
     names = {*topics, *(name for table in every for row in table.rows for name in _names(row))}
-    near = get_close_matches(topic, sorted(names), n=1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    return f"no topic, rule, field, exit code, variable or command is named {safe(topic)!r}: {meant}Topics: {', '.join(topics)}"
+    near = get_close_matches(topic, sorted(names), n=1, cutoff=_LIKE)
+    meant = f"; did you mean {near[0]}?" if near else "."
+    return f"no topic, rule, field, exit code, variable or command is named {safe(topic)!r}{meant} Topics: {', '.join(topics)}"
 
 
 def _sentences(docstring: str) -> tuple[str, str]:
