@@ -21,7 +21,7 @@ from reconciler.commands import session as sessions
 from reconciler.commands.events import OnEvent
 from reconciler.commands.journal import Recorder, provenance
 from reconciler.commands.rejudgement import Rejudgement
-from reconciler.commands.session import Session
+from reconciler.commands.session import Online, Session
 from reconciler.commands.world import Network, World, load
 from reconciler.errors import (
     ExitCode,
@@ -65,7 +65,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(Online):
     """What `apply` was asked; see its options on the command line."""
 
     path: Path
@@ -81,9 +81,6 @@ class Request:
     events: Path | None = None
     publish: bool = False
     on_event: OnEvent | None = None
-    deadline: float = 3600.0
-    ca_bundle: Path | None = None
-    proxy: str | None = None
 
     @property
     def network(self) -> Network:

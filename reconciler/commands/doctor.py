@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 from reconciler import manifests
 from reconciler.commands import session as sessions
-from reconciler.commands.session import Session
-from reconciler.commands.world import Network, World
+from reconciler.commands.session import Online, Session
+from reconciler.commands.world import World
 from reconciler.dialects.base import Check, Snapshot, Token
 from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.report import SKEW_SHOWN_S, Report, Row, Table, Tone, count
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(Online):
     """What `doctor` was asked.
 
     Attributes:
@@ -30,14 +30,6 @@ class Request:
     path: Path
     tenant: str | None = None
     roundtrip: str | None = None
-    deadline: float = 3600.0
-    ca_bundle: Path | None = None
-    proxy: str | None = None
-
-    @property
-    def network(self) -> Network:
-        """How the platform is reached."""
-        return Network(self.deadline, self.ca_bundle, self.proxy)
 
 
 async def run(world: World, asked: Request) -> Report:

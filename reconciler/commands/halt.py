@@ -20,7 +20,7 @@ from reconciler.commands import earlier, halt_report, ledgers
 from reconciler.commands import session as sessions
 from reconciler.commands.halt_report import Known, Target
 from reconciler.commands.journal import LOOK_S, Recorder, provenance
-from reconciler.commands.session import Session
+from reconciler.commands.session import Online, Session
 from reconciler.commands.takeover import Takeover
 from reconciler.commands.trust import stopping
 from reconciler.commands.world import Network, World
@@ -51,7 +51,7 @@ Recording: TypeAlias = Callable[[Sequence[Target], Sequence[Operation]], Awaitab
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(Online):
     """What `halt` was asked; see its options on the command line."""
 
     path: Path
@@ -62,9 +62,6 @@ class Request:
     tenant: str | None = None
     concurrency: int = 8
     wait_s: float = 900.0
-    deadline: float = 3600.0
-    ca_bundle: Path | None = None
-    proxy: str | None = None
 
     @property
     def network(self) -> Network:

@@ -16,8 +16,8 @@ from reconciler import diff, manifests
 from reconciler import plan as plans
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
-from reconciler.commands.session import Session
-from reconciler.commands.world import Network, World
+from reconciler.commands.session import Online, Session
+from reconciler.commands.world import World
 from reconciler.dialects.base import Live
 from reconciler.dialects.kinds import Kind
 from reconciler.errors import ExitCode, ManifestError, UsageError
@@ -30,7 +30,7 @@ from reconciler.report.changes import changes_table, plan_verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(Online):
     """What `import` was asked.
 
     Attributes:
@@ -42,14 +42,6 @@ class Request:
     path: Path
     keys: tuple[str, ...] = ()
     tenant: str | None = None
-    deadline: float = 3600.0
-    ca_bundle: Path | None = None
-    proxy: str | None = None
-
-    @property
-    def network(self) -> Network:
-        """How the platform is reached."""
-        return Network(self.deadline, self.ca_bundle, self.proxy)
 
 
 @dataclass(slots=True)

@@ -12,8 +12,8 @@ from reconciler import diff, effect
 from reconciler.commands import events as events_command
 from reconciler.commands import session as sessions
 from reconciler.commands.events import OnEvent
-from reconciler.commands.session import Session
-from reconciler.commands.world import Network, World, chosen, load
+from reconciler.commands.session import Online, Session
+from reconciler.commands.world import World, chosen, load
 from reconciler.dialects.base import Bucket, Measured, Snapshot
 from reconciler.errors import ExitCode, ManifestError, UsageError
 from reconciler.manifests import edits
@@ -39,7 +39,7 @@ LOOK_BACK: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(Online):
     """What `optimize` was asked; see its options on the command line. Naive instants are UTC."""
 
     path: Path
@@ -54,14 +54,6 @@ class Request:
     events: Path | None = None
     publish: bool = False
     on_event: OnEvent | None = None
-    deadline: float = 3600.0
-    ca_bundle: Path | None = None
-    proxy: str | None = None
-
-    @property
-    def network(self) -> Network:
-        """How the platform is reached."""
-        return Network(self.deadline, self.ca_bundle, self.proxy)
 
 
 async def optimize(world: World, asked: Request) -> Report:

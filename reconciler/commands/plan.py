@@ -15,8 +15,8 @@ from reconciler import plan as plans
 from reconciler.audit import Record
 from reconciler.commands import baseline, halt_report, leftovers
 from reconciler.commands import session as sessions
-from reconciler.commands.session import Session
-from reconciler.commands.world import Network, World, chosen, load
+from reconciler.commands.session import Online, Session
+from reconciler.commands.world import World, chosen, load
 from reconciler.dialects.base import Snapshot
 from reconciler.effect import Direction
 from reconciler.errors import ExitCode, Refused, UsageError
@@ -27,7 +27,7 @@ from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, changes
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(Online):
     """What `plan` was asked.
 
     Attributes:
@@ -43,14 +43,6 @@ class Request:
     out: Path | None = None
     detailed: bool = False
     revert: tuple[str, ...] = ()
-    deadline: float = 3600.0
-    ca_bundle: Path | None = None
-    proxy: str | None = None
-
-    @property
-    def network(self) -> Network:
-        """How the platform is reached."""
-        return Network(self.deadline, self.ca_bundle, self.proxy)
 
 
 async def read(world: World, asked: Request) -> Plan:

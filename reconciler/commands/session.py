@@ -24,6 +24,26 @@ STATE = ".reconcile"
 """Folder for what the embedded platform keeps, at the top of the repository or in the working directory."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Online:
+    """What every command that reaches a platform is asked; see the options of the command line.
+
+    Attributes:
+        deadline: seconds that the whole run may take.
+        ca_bundle: PEM file to trust instead of the public authorities.
+        proxy: URL of a proxy.
+    """
+
+    deadline: float = 3600.0
+    ca_bundle: Path | None = None
+    proxy: str | None = None
+
+    @property
+    def network(self) -> Network:
+        """How the platform is reached."""
+        return Network(self.deadline, self.ca_bundle, self.proxy)
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One tenant, opened.
