@@ -9,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.signing import Signer, signer
+from tests.support.signing import Signer, signer
 
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.register_profile(

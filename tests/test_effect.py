@@ -18,7 +18,7 @@ from reconciler.effect import (
     stretches,
     union,
 )
-from tests.factories import KIND, SKILLS, make_body, make_skill_body, make_window
+from tests.support.factories import KIND, SKILLS, make_body, make_skill_body, make_window
 
 BACK = {
     Direction.TIGHTEN: Direction.LOOSEN,

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from reconciler.dialects.base import Call, NotJSON
-from tests.fake_platform import Platform, converse
+from tests.support.fake_platform import Platform, converse
 
 JSON = {"content-type": "application/json"}
 

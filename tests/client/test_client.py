@@ -26,8 +26,8 @@ from reconciler.errors import (
     UncertainWrite,
 )
 from reconciler.settings import EMBEDDED, Settings
-from tests import fake_platform
-from tests.fake_platform import DATE, Platform, client_of, converse, now, play, send
+from tests.support import fake_platform
+from tests.support.fake_platform import DATE, Platform, client_of, converse, now, play, send
 
 READ = Call("GET", "/api/dialer/settings")
 WRITE = Call(

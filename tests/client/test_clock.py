@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reconciler.client.clock import DATE_RESOLUTION_S, PlatformClock, Skew
 from reconciler.commands.session import Session
 from reconciler.dialects.base import Call, Reply
-from tests.fake_platform import client_of, now, play, send
+from tests.support.fake_platform import client_of, now, play, send
 
 START = datetime(2027, 3, 1, 12, tzinfo=UTC)
 READ = Call("GET", "/api/dialer/settings")

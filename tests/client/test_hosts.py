@@ -11,7 +11,7 @@ from reconciler.dialects.base import Call, Credentials, Token
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import AccessError
 from reconciler.settings import Settings
-from tests.skills import platform
+from tests.support.skills import platform
 
 URL = "https://na1.nice-incontact.com"
 API = "https://acme.example:8443"

@@ -15,7 +15,16 @@ from reconciler.dialects.base import Call, Credentials, Token
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import ReconcileError, UncertainWrite
 from tests.client.test_lanes import Server, ok
-from tests.fake_platform import SECRET, TOKEN, Platform, client_of, now, play, send, settings
+from tests.support.fake_platform import (
+    SECRET,
+    TOKEN,
+    Platform,
+    client_of,
+    now,
+    play,
+    send,
+    settings,
+)
 
 CANARY = "c0ffee"
 READ = Call("GET", "/api/dialer/settings")

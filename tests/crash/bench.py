@@ -25,11 +25,11 @@ from reconciler.ledger import Ledger
 from reconciler.models import platform_of
 from reconciler.plan import Plan
 from reconciler.report import Report
-from tests import fasttime
 from tests.crash.child import Order, request_of, world_of
 from tests.crash.ground import Campaigns
 from tests.crash.ground_skills import Skills
-from tests.gitfakes import ENVIRON, commit, git, run
+from tests.support import fasttime
+from tests.support.gitfakes import ENVIRON, commit, git, run
 
 ROOT = Path(__file__).parent.parent.parent
 TENANT = "acme"

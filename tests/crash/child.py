@@ -26,7 +26,7 @@ import reconciler
 from reconciler.commands import apply
 from reconciler.commands.world import World
 from reconciler.errors import ReconcileError
-from tests import fasttime
+from tests.support import fasttime
 
 
 @dataclass(frozen=True)

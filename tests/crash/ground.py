@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler import sandbox
-from tests import fasttime
+from tests.support import fasttime
 
 TENANT = """\
 apiVersion: cxone.reconciler/v1

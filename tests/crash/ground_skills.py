@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from reconciler import sandbox
 from reconciler.models import Body
 from reconciler.sandbox.skills import a_pace, a_week
-from tests import fasttime
 from tests.crash.ground import TENANT, Happened, login_to
-from tests.skills import held, wider
+from tests.support import fasttime
+from tests.support.skills import held, wider
 
 MANIFEST = """\
 apiVersion: cxone.reconciler/v1

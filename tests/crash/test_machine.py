@@ -19,7 +19,7 @@ from reconciler.ledger import TTL_S
 from tests.crash.bench import KILLED, Bench
 from tests.crash.ground import Campaigns, Happened
 from tests.crash.test_matrix import POINTS
-from tests.gitfakes import git
+from tests.support.gitfakes import git
 
 KEYS = ("1001", "1002", "1003")
 keys = st.sampled_from(KEYS)

@@ -16,7 +16,7 @@ from reconciler.dialects.base import Call, Credentials, Live, Reply, ScrubList, 
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.campaigns.kind import KINDS
 from reconciler.errors import ApiError, UncertainWrite
-from tests.factories import NOW, converse, make_body, make_live, make_reply, make_silent
+from tests.support.factories import NOW, converse, make_body, make_live, make_reply, make_silent
 
 SAMPLES = Path(__file__).parent / "samples"
 

@@ -11,7 +11,7 @@ from reconciler.dialects.base import Call, Reply
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import ApiError, IncompleteList
-from tests.factories import NOW
+from tests.support.factories import NOW
 
 SIZE = 10
 

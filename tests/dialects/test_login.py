@@ -19,7 +19,7 @@ from reconciler.dialects.personal_connection import login
 from reconciler.dialects.personal_connection.answers import failed_items
 from reconciler.errors import AccessError, ApiError, ReconcileError, Unavailable
 from reconciler.settings import Settings
-from tests.factories import NOW, converse, make_reply
+from tests.support.factories import NOW, converse, make_reply
 
 KEY = Credentials("key", "s3cret-of-key")
 URL = "https://na1.nice-incontact.com"

@@ -14,9 +14,9 @@ from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import ApiError
 from reconciler.optimize.metrics import parse
 from reconciler.pacing import Bucket
-from tests.changed_answers import changed
-from tests.factories import NOW, converse, make_reply
-from tests.test_importing import Desk
+from tests.commands.test_import import Desk
+from tests.support.changed_answers import changed
+from tests.support.factories import NOW, converse, make_reply
 
 HOUR = datetime(2027, 1, 11, 14, tzinfo=UTC)
 FULL = Bucket(HOUR, 1200, 240, 6, 58.5, 181.5)

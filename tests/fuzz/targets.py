@@ -29,8 +29,9 @@ from reconciler.manifests.reader import read
 from reconciler.plan import build, canonical_json
 from reconciler.plan.approval import hold_against, serialised
 from reconciler.policies.base import Facts
-from tests.engine import engine
-from tests.factories import (
+from tests.fuzz.mutations import as_json, changed, mangled
+from tests.support.engine import engine
+from tests.support.factories import (
     NOW,
     make_body,
     make_desired,
@@ -41,9 +42,8 @@ from tests.factories import (
     make_skill_desired,
     make_snapshot,
 )
-from tests.fuzz.mutations import as_json, changed, mangled
-from tests.gitfakes import START, operation, run, story
-from tests.skills import platform
+from tests.support.gitfakes import START, operation, run, story
+from tests.support.skills import platform
 
 ROOT = Path(__file__).parent.parent.parent
 COMMIT = "c" * 40

@@ -12,7 +12,7 @@ from reconciler.dialects.base import Live, ScrubList, Snapshot
 from reconciler.errors import Place
 from reconciler.models import Desired, model_for
 from reconciler.policies.base import Facts, Finding, Policy
-from tests.factories import (
+from tests.support.factories import (
     NOW,
     SKILLS,
     make_facts,

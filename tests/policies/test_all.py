@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from reconciler import policies
 from reconciler.policies import POLICIES, check_all
 from reconciler.policies.base import Level
-from tests.factories import (
+from tests.policies.examples import examples, facts_of, findings
+from tests.support.factories import (
     NOW,
     make_body,
     make_desired,
@@ -24,7 +25,6 @@ from tests.factories import (
     make_retired,
     make_snapshot,
 )
-from tests.policies.examples import examples, facts_of, findings
 
 
 @dataclass(frozen=True)

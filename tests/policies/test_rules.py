@@ -9,7 +9,7 @@ import pytest
 from reconciler.errors import Place
 from reconciler.policies import POLICIES
 from reconciler.policies.base import Level
-from tests.factories import (
+from tests.support.factories import (
     NOW,
     make_body,
     make_desired,

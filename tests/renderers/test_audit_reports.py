@@ -20,8 +20,8 @@ from reconciler.plan import Result
 from reconciler.renderers import csv as spreadsheet
 from reconciler.renderers import html, markdown, text
 from reconciler.report import Report, Row, Table, Tone
-from tests.gitfakes import START, WHO, Clock, operation
 from tests.renderers.reports import TEXTS
+from tests.support.gitfakes import START, WHO, Clock, operation
 
 COMMIT = "c" * 40
 FACTS = {"kept by": "the git remote origin", "ledger": "e" * 40}

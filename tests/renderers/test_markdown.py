@@ -15,9 +15,9 @@ from reconciler.plan import Action, Operation
 from reconciler.renderers import markdown
 from reconciler.report import Report, Row, Table, Tone
 from reconciler.report.changes import of_plan
-from tests.factories import make_operation, make_plan
 from tests.renderers.reports import REPORTS, TEXTS
 from tests.renderers.sample import HOSTILE, SAMPLE
+from tests.support.factories import make_operation, make_plan
 
 TWO_FIELDS = (FieldChange("dial_rate", 3.0, 2.0), FieldChange("end_time", "a", "b"))
 DIGEST = "8f2cb0a4d9d1e7c35b60fd6b61a8be0c9a64f1d1c1f5f90f8a7e3a4b5c6d7e8f"

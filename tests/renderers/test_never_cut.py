@@ -18,7 +18,7 @@ from reconciler.plan import Action, Judge, Operation, Outcome, Plan, Result, Wea
 from reconciler.renderers import RENDERERS, markdown, renderer_for
 from reconciler.report import Report
 from reconciler.report.changes import of_apply, of_plan
-from tests.factories import make_operation, make_plan
+from tests.support.factories import make_operation, make_plan
 
 STEP_SUMMARY = 1024 * 1024
 """Bytes that GitHub takes of a step summary."""

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.cli import run
-from tests.gitfakes import clone, commit, git, shared
+from tests.support.gitfakes import clone, commit, git, shared
 
 SAMPLES = Path(__file__).parents[2] / "schedules" / "sandbox"
 

@@ -1,0 +1,288 @@
+"""The life of a hand edit: what was narrowed outside git stays narrow, what was widened is taken back, whatever else the apply does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler import sandbox
+from reconciler.audit import RecordKind
+from reconciler.commands import apply as apply_command
+from reconciler.commands import recovery
+from reconciler.commands.world import here
+from tests.cli.test_cli import SAMPLES, Desk, commit, git
+from tests.commands.test_halt import KEY, NAME, PATH, by_hand, ledger, silent
+from tests.support import fasttime
+
+FILE = f"{NAME}.yaml"
+WINDOWS = "compliance_windows"
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Desk:
+    """A repository with the samples."""
+    git(tmp_path, "init", "-q")
+    shutil.copytree(SAMPLES, tmp_path / "schedules" / "sandbox")
+    commit(tmp_path, "samples")
+    monkeypatch.chdir(tmp_path)
+    fasttime.hurry(monkeypatch)
+    return Desk(tmp_path, capsys)
+
+
+@pytest.fixture
+def server(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
+    """The samples' platform over loopback, after the first apply."""
+    world = sandbox.open_samples()
+    with sandbox.loopback(sandbox.create_app(world)) as url:
+        login = sandbox.credentials(world)
+        monkeypatch.setenv("CXONE_TENANT_URL", url)
+        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
+        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+        assert desk.run("apply", "--yes", PATH) == 0
+        yield world
+    world.close()
+
+
+def stored(server: sandbox.World) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(str(server.campaign(KEY)["schedule"]))
+    return found
+
+
+def apply(desk: Desk, *more: str) -> int:
+    return desk.run("apply", "--yes", PATH, *more)
+
+
+def test_one_narrowing_shields_no_widening(desk: Desk, server: sandbox.World) -> None:
+    """Whoever lowers a rate by a hair and removes every window and the do-not-call check keeps the rate alone."""
+    before = stored(server)
+    by_hand(server, KEY, dial_rate=2.39, compliance_windows=[], dnc_verification=False)
+    assert apply(desk) == 0
+    after = stored(server)
+    assert (after["dial_rate"], after["dnc_verification"]) == (2.39, True)
+    assert after[WINDOWS] == before[WINDOWS]
+    assert f"`reconcile import schedules/sandbox {KEY}`" in desk.out
+    writes = server.executed(KEY)
+    assert apply(desk) == 0
+    assert "1 held" in desk.out
+    assert server.executed(KEY) == writes
+    assert ledger(desk.folder).verify().defects == ()
+    assert apply(desk, "--revert", NAME) == 0
+    assert stored(server)["dial_rate"] == 2.4
+
+
+def test_the_hours_that_a_hand_moved_become_those_that_both_allow(
+    desk: Desk, server: sandbox.World
+) -> None:
+    (window, *_) = stored(server)[WINDOWS]
+    moved = {**window, "start_hour": window["start_hour"] + 1, "end_hour": 23}
+    by_hand(server, KEY, compliance_windows=[moved])
+    assert apply(desk, "--tighten-only") == 0
+    assert stored(server)[WINDOWS] == [{**moved, "end_hour": window["end_hour"]}]
+
+
+def test_hours_that_share_nothing_silence_the_campaign_until_somebody_decides(
+    desk: Desk, server: sandbox.World
+) -> None:
+    (window, *_) = stored(server)[WINDOWS]
+    night = {**window, "start_hour": window["end_hour"], "end_hour": 23}
+    by_hand(server, KEY, compliance_windows=[night])
+    assert apply(desk) == 0
+    assert silent(server, KEY)
+    assert "have no time in common" in desk.out
+    assert apply(desk) == 0
+    assert "had no time in common, so the schedule was removed" in desk.out
+    assert silent(server, KEY)
+    assert apply(desk, "--revert", NAME) == 0
+    assert window in stored(server)[WINDOWS]
+
+
+def test_a_commit_to_another_field_undoes_no_narrowing(desk: Desk, server: sandbox.World) -> None:
+    by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
+    desk.edit("max_concurrent_calls: 300", "max_concurrent_calls: 310", FILE)
+    commit(desk.folder)
+    assert apply(desk) == 0
+    after = stored(server)
+    assert (after["dial_rate"], after["max_concurrent_calls"]) == (1.0, 310)
+    assert after["dnc_verification"] is True
+    intents = [each for each in ledger(desk.folder).records() if each.kind is RecordKind.INTENT]
+    directions = [each.data["direction"] for each in intents if each.data["target"] == KEY]
+    assert directions[-2:] == ["tighten", "loosen"]
+    desk.edit("dial_rate: 2.4", "dial_rate: 2.0", FILE)
+    commit(desk.folder)
+    assert apply(desk) == 0
+    assert stored(server)["dial_rate"] == 2.0, "a commit to that very field decides"
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [
+        ("write:before", 1),
+        ("write:answered", 1),
+        ("write:before", 2),
+        *(
+            pytest.param(*each, marks=pytest.mark.long)
+            for each in (
+                ("intents:recorded", 1),
+                ("write:answered", 2),
+                *((point, nth) for nth in (1, 2) for point in ("refresh:before", "outcome:told")),
+            )
+        ),
+    ],
+)
+def test_a_run_that_dies_between_the_two_steps_is_finished_by_the_next(
+    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch, point: str, nth: int
+) -> None:
+    """What a hand widened is taken back in a first step, what git widens follows: a crash between them makes no hand edit of our own."""
+    monkeypatch.setattr(recovery, "SETTLE_S", 0.0)
+    by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
+    desk.edit("max_concurrent_calls: 300", "max_concurrent_calls: 310", FILE)
+    commit(desk.folder)
+    passed = Counter[str]()
+
+    def checkpoint(name: str) -> None:
+        passed[name] += 1
+        if name == point and passed[name] == nth:
+            raise Killed
+
+    world = here(lambda _: None)._replace(checkpoint=checkpoint)
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group with ours in it, or ours
+        asyncio.run(
+            apply_command.apply(
+                world, apply_command.Request(Path(PATH)), lambda _: True, asyncio.Event()
+            )
+        )
+    assert "Killed" in "".join(traceback.format_exception(caught.value))
+    assert apply(desk) == 0
+    after = stored(server)
+    assert after["dnc_verification"] is True
+    assert (after["dial_rate"], after["max_concurrent_calls"]) == (1.0, 310)
+    assert apply(desk) == 0
+    assert stored(server) == after
+    assert ledger(desk.folder).verify().defects == ()
+    assert ledger(desk.folder).open_intents() == ()
+
+
+def move_to_the_night(server: sandbox.World) -> dict[str, Any]:
+    """Store hours by hand that share none with the manifest's; return the manifest's window."""
+    window: dict[str, Any] = stored(server)[WINDOWS][0]
+    night = {**window, "start_hour": window["end_hour"], "end_hour": 23}
+    by_hand(server, KEY, compliance_windows=[night])
+    return window
+
+
+def active(server: sandbox.World) -> dict[str, Any] | None:
+    return server.active_history(KEY)[-1][1]
+
+
+def test_a_take_back_that_waits_for_a_locked_dialer_is_finished_by_the_next_apply(
+    desk: Desk, server: sandbox.World
+) -> None:
+    by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
+    server.faults.add(f"locked:{KEY}:times=1")
+    assert apply(desk, "--wait", "0") == 75
+    assert (active(server) or {})["dnc_verification"] is False
+    assert desk.run("plan", PATH, "--detailed-exitcode") == 2
+    assert apply(desk) == 0
+    now = active(server) or {}
+    assert (now["dnc_verification"], now["dial_rate"]) == (True, 1.0)
+    assert "1 held" in desk.out
+
+
+def test_a_removal_that_waits_for_a_locked_dialer_is_finished_by_the_next_apply(
+    desk: Desk, server: sandbox.World
+) -> None:
+    move_to_the_night(server)
+    server.faults.add(f"locked:{KEY}:times=1")
+    assert apply(desk, "--wait", "0") == 75
+    assert not silent(server, KEY)
+    assert apply(desk) == 0
+    assert silent(server, KEY)
+
+
+def test_what_a_hand_stored_without_a_refresh_does_not_leave_a_wider_one_dialing(
+    desk: Desk, server: sandbox.World
+) -> None:
+    by_hand(server, KEY, dial_rate=9.0)
+    lower = {**stored(server), "campaign_id": KEY, "dial_rate": 1.0}
+    server.put_campaign(KEY, "Warranty Reminders", schedule=lower, active=False)
+    assert (active(server) or {})["dial_rate"] == 9.0
+    assert apply(desk) == 0, desk.out + desk.err
+    assert (active(server) or {})["dial_rate"] == 1.0
+
+
+def test_a_commit_that_changes_the_hours_ends_a_removal_for_want_of_common_ones(
+    desk: Desk, server: sandbox.World
+) -> None:
+    window = move_to_the_night(server)
+    assert apply(desk) == 0
+    assert silent(server, KEY)
+    desk.edit("start_hour: 9, end_hour: 20", "start_hour: 18, end_hour: 20", FILE)
+    commit(desk.folder)
+    assert apply(desk) == 0
+    assert stored(server)[WINDOWS] == [{**window, "start_hour": 18, "end_hour": 20}]
+
+
+def remove_by_hand(server: sandbox.World) -> None:
+    login = sandbox.credentials(server)
+    with sandbox.loopback(sandbox.create_app(server)) as url, httpx.Client(base_url=url) as client:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": login.client_id,
+            "client_secret": login.client_secret,
+        }
+        token = client.post("/api/oauth2/token", data=form).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        key = {"Idempotency-Key": "by-hand"}
+        path = f"/api/campaigns/{KEY}"
+        assert client.delete(f"{path}/schedule", headers=key).status_code == 204
+        assert client.put(f"{path}/actions/refresh").status_code == 202
+
+
+def test_a_schedule_that_was_removed_by_hand_stays_removed_until_revert(
+    desk: Desk, server: sandbox.World
+) -> None:
+    remove_by_hand(server)
+    desk.edit("dial_rate: 2.4", "dial_rate: 2.0", FILE)
+    commit(desk.folder)
+    assert apply(desk) == 0
+    assert "the schedule was removed outside git" in desk.out
+    assert silent(server, KEY)
+    assert apply(desk, "--revert", NAME) == 0
+    assert stored(server)["dial_rate"] == 2.0
+
+
+def test_an_approval_of_the_reverting_plan_stores_the_manifest_as_a_whole(
+    desk: Desk, server: sandbox.World
+) -> None:
+    by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
+    out = desk.folder / "plan.json"
+    desk.run("plan", PATH, "--revert", NAME, "--out", str(out))
+    assert apply(desk, "--approved", str(out)) == 0
+    after = stored(server)
+    assert (after["dial_rate"], after["dnc_verification"]) == (2.4, True)
+
+
+def test_an_approved_plan_that_only_takes_back_is_carried_out_and_then_done(
+    desk: Desk, server: sandbox.World
+) -> None:
+    by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
+    out = desk.folder / "plan.json"
+    desk.run("plan", PATH, "--out", str(out))
+    assert apply(desk, "--approved", str(out)) == 0
+    assert stored(server)["dnc_verification"] is True
+    assert apply(desk, "--approved", str(out)) == 0, "an earlier run did it: nothing is stale"

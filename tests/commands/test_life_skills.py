@@ -1,0 +1,252 @@
+"""The life of a change at a Personal Connection tenant: imported, edited, applied, cut off anywhere, finished; and what is measured."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from reconciler import audit, manifests, sandbox
+from reconciler.audit import RecordKind
+from reconciler.commands import apply as apply_command
+from reconciler.commands import halt as halt_command
+from reconciler.commands import import_, optimize, release
+from reconciler.commands import plan as plan_command
+from reconciler.commands.ledgers import records
+from reconciler.commands.trust import Trust
+from reconciler.errors import ExitCode
+from reconciler.git import Git
+from reconciler.sandbox import platforms
+from tests.commands.test_import import Desk
+from tests.support.gitfakes import git, repository
+from tests.support.skills import held, wider
+
+API = "personal-connection"
+EDITS = {
+    "renewals.yaml": (
+        ("maximum_ratio: 1.2", "maximum_ratio: 1.6"),
+        (
+            "percentage_of_agents_before_overdial: 20.0",
+            "percentage_of_agents_before_overdial: 30.0",
+        ),
+        ('start: "09:00", end: "18:00"', 'start: "09:00", end: "20:00"'),
+        ('dnc_groups: ["70"]', 'dnc_groups: ["71"]'),
+    ),
+    "fiber-upgrade.yaml": (
+        (
+            "percentage_of_agents_before_overdial: 20.0",
+            "percentage_of_agents_before_overdial: 35.0",
+        ),
+    ),
+}
+
+
+STANDING = 5
+"""The exit code of every apply here: one of the samples names no group that is ACTIVE, and the finding stands whatever was done."""
+
+
+class CutOff(BaseException):
+    """The run ends here: not an error that anything may handle."""
+
+
+@pytest.fixture
+def desk(tmp_path):
+    repository(tmp_path)
+    (tmp_path / ".gitignore").write_text(".reconcile/\n")
+    made = Desk(tmp_path, API)
+
+    async def sleep(_: float) -> None:
+        await asyncio.sleep(0)
+
+    ids = (f"run-{number}" for number in itertools.count(1))
+    made.world = made.world._replace(sleep=sleep, new_id=lambda: next(ids))
+    sandbox.seed_skill_samples(made.platform)
+    made.platform.configure(requests_per_second=0)
+    asyncio.run(import_.run(made.world, import_.Request(made.folder)))
+    for file, edits in EDITS.items():
+        path = made.folder / file
+        text = path.read_text()
+        for old, new in edits:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        path.write_text(text)
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-q", "-m", "faster renewals")
+    yield made
+    made.platform.close()
+
+
+def apply(desk):
+    asked = apply_command.Request(desk.folder)
+    return asyncio.run(apply_command.apply(desk.world, asked, lambda _: True, asyncio.Event()))
+
+
+def plan(desk):
+    return asyncio.run(plan_command.read(desk.world, plan_command.Request(desk.folder)))
+
+
+def cut_off(monkeypatch, nth: int, *, executed: bool, seen: list) -> None:
+    """End the run at its nth write: before the platform executes it, or after and before the answer."""
+    kind = platforms.PLATFORMS[API]
+    writes = 0
+
+    def app_over(world):
+        app = kind.app(world)
+
+        async def cutting(scope, receive, send):
+            nonlocal writes
+            if scope["method"] != "GET" and scope["path"].startswith("/inContactAPI"):
+                writes += 1
+                if writes == nth and not executed:
+                    raise CutOff
+
+                async def hold(message):
+                    if writes == nth:
+                        raise CutOff
+                    await send(message)
+
+                try:
+                    await app(scope, receive, hold)
+                finally:
+                    seen.append(held(world, "4001"))
+                return
+            await app(scope, receive, send)
+
+        return cutting
+
+    monkeypatch.setitem(platforms.PLATFORMS, API, replace(kind, app=app_over))
+
+
+def test_an_edit_is_applied_once_and_recorded(desk):
+    report = apply(desk)
+    assert report.exit_code == ExitCode.PARTLY
+    assert [row.cells[0] for row in report.tables[0].rows] == ["updated", "updated"]
+    assert plan(desk).operations == ()
+    again = apply(desk)
+    assert again.exit_code == STANDING
+    writes = len(desk.platform.journal())
+    assert apply(desk).exit_code == STANDING
+    assert len(desk.platform.journal()) == writes
+
+
+@pytest.mark.parametrize("executed", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("nth", range(1, 7))
+def test_a_run_that_is_cut_off_at_any_write_is_finished_by_the_next(
+    desk, monkeypatch, nth, executed
+):
+    before, seen = held(desk.platform, "4001"), []
+    wanted = next(each for each in plan(desk).operations if each.key == "4001").desired
+    with monkeypatch.context() as patch:
+        cut_off(patch, nth, executed=executed, seen=seen)
+        with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group of ours, or ours
+            apply(desk)
+        assert not isinstance(caught.value, AssertionError)
+    assert all(wider(each, before, wanted) == [] for each in seen)
+    report = apply(desk)
+    assert report.exit_code in {ExitCode.PARTLY, STANDING}, report
+    assert plan(desk).operations == ()
+    assert held(desk.platform, "4001") == wanted
+    ledger = records_of(desk)
+    assert audit.open_intents(ledger.records()) == ()
+
+
+def records_of(desk):
+    spec = manifests.load(desk.folder).tenant.spec
+    trust = Trust(spec, required=False)
+    return records(desk.world, Git(desk.folder.parent, environ={}), desk.folder.name, trust)
+
+
+def test_the_audit_entry_says_which_groups_scrub_the_skill_from_now_on(desk):
+    apply(desk)
+    ledger = records_of(desk)
+    (outcome,) = [
+        record.data
+        for record in ledger.records()
+        if record.kind is audit.RecordKind.OUTCOME and record.data["target"] == "4001"
+    ]
+    assert outcome["campaign_id"] == "4001"
+    assert outcome["action"] == "SCHEDULE_DEPLOYED"
+    assert outcome["dnc_verified"] is True
+    assert [each["id"] for each in outcome["dnc_lists"]] == ["71"]
+    assert outcome["maximum_ratio"] == 1.6
+
+
+def test_what_was_narrowed_by_hand_stays_narrow_and_what_was_widened_is_taken_back(desk):
+    apply(desk)
+    before = held(desk.platform, "4002")
+    pace = {"maximumRatio": 1.0, "percentageOfAgentsBeforeOverdial": 90}
+    always = {"isScheduled": False}
+    desk.platform.put_skill(4002, "Fiber Upgrade", general=pace, schedule=always)
+    by_hand = held(desk.platform, "4002")
+    assert {each["end"] for each in by_hand["run_window"]} == {"24:00"}
+    apply(desk)
+    after = held(desk.platform, "4002")
+    assert (after["maximum_ratio"], after["percentage_of_agents_before_overdial"]) == (1.0, 90.0)
+    assert after["run_window"] == before["run_window"]
+    assert not wider(after, before)
+    assert not wider(after, by_hand)
+    held_back = [each for each in plan(desk).operations if each.key == "4002"]
+    assert [each.action.value for each in held_back] == ["held"]
+
+
+def test_optimize_says_what_it_saw_and_that_there_is_no_rate_to_propose(desk):
+    asked = optimize.Request(
+        desk.folder, ("fiber-upgrade", "partner-overflow"), target_answer_rate=0.3
+    )
+    report = asyncio.run(optimize.optimize(desk.world, asked))
+    reasons = {each["name"]: each["reason"] for each in report.data["declined"]}
+    assert report.data["proposals"] == []
+    assert "SkillSchedule has no dial_rate" in reasons["fiber-upgrade"]
+    assert "attempts were answered" in reasons["fiber-upgrade"]
+    assert "nothing was observed" in reasons["partner-overflow"]
+
+
+def halt(desk, *names):
+    asked = halt_command.Request(
+        desk.folder, names, everything=not names, reason="calls at night", wait_s=60
+    )
+    return asyncio.run(halt_command.halt(desk.world, asked, asyncio.Event()))
+
+
+def running(desk) -> list[str]:
+    rows = desk.platform.skills()
+    return [str(row["id"]) for row in rows if row["running"]]
+
+
+def test_a_stop_stops_what_runs_and_keeps_its_settings(desk):
+    assert running(desk)
+    before = held(desk.platform, "4001")
+    report = halt(desk)
+    assert report.exit_code == 0, report
+    assert running(desk) == []
+    assert held(desk.platform, "4001") == before
+    assert not any("force" in str(entry) for entry in desk.platform.journal())
+    outcomes = [r for r in records_of(desk).records() if r.kind is RecordKind.OUTCOME]
+    assert {r.data["action"] for r in outcomes} == {"SCHEDULE_HALTED"}
+    assert records_of(desk).open_intents() == ()
+
+
+def test_what_is_stopped_is_not_written_to_before_it_is_released(desk):
+    halt(desk, "renewals")
+    before = held(desk.platform, "4001")
+    apply(desk)
+    assert held(desk.platform, "4001") == before
+    release.release(
+        desk.world, release.Request(desk.folder, ("renewals",), reason="hours corrected")
+    )
+    apply(desk)
+    assert held(desk.platform, "4001") != before
+
+
+def test_a_stop_that_died_before_it_stopped_anything_is_no_stop(desk, monkeypatch):
+    """The settings of a stopped skill are what they were: only silence tells whether the stop was done."""
+    with monkeypatch.context() as patch:
+        cut_off(patch, 1, executed=False, seen=[])
+        with pytest.raises(BaseException):  # noqa: B017, PT011 - a group of ours, or ours
+            halt(desk, "payment-reminders")
+    apply(desk)
+    ended = [r.data["result"] for r in records_of(desk).records() if r.kind is RecordKind.OUTCOME]
+    assert ended[0] == "not_started"
+    assert halt(desk, "payment-reminders").exit_code == 0

@@ -1,0 +1,111 @@
+"""Limits of one apply: they hold in small tenants, and deleting or inventing manifests moves none of them."""
+
+import json
+
+import pytest
+
+from reconciler import sandbox
+from tests.cli.test_cli import git
+from tests.commands import test_baseline
+from tests.commands.test_baseline import PATH, Office
+
+world, office = test_baseline.world, test_baseline.office
+
+WIDER = ("dial_rate: 3.0", "dial_rate: 4.0")
+
+
+def delete(office: Office, *numbers: int) -> None:
+    for number in numbers:
+        (office.tenant / f"m{number:02}.yaml").unlink()
+
+
+def tombstones(office: Office, *numbers: int) -> None:
+    """Write tombstones for campaigns that were never there."""
+    for number in numbers:
+        text = f'apiVersion: cxone.reconciler/v1\nkind: CampaignSchedule\nmetadata: {{name: t{number}, retired: true}}\nspec: {{campaign_id: "{number}"}}\n'
+        (office.tenant / f"t{number}.yaml").write_text(text, encoding="utf-8")
+
+
+def refused(office: Office, world: sandbox.World, before: int) -> None:
+    """Four of ten are too many, whatever else a change does; and nothing was executed since `before`."""
+    assert "4 of 10 objects would be changed" in office.says(5, "apply", "--yes", PATH)
+    assert world.executed() == before
+
+
+def test_deleting_manifests_does_not_switch_the_limits_off(
+    office: Office, world: sandbox.World
+) -> None:
+    before = world.executed()
+    delete(office, 6, 7, 8, 9, 10)
+    office.slow_down(4)
+    office.commit()
+    refused(office, world, before)
+
+
+def test_inventing_tombstones_raises_no_limit(office: Office, world: sandbox.World) -> None:
+    before = world.executed()
+    tombstones(office, *range(5001, 5011))
+    office.slow_down(4)
+    office.commit()
+    refused(office, world, before)
+
+
+def test_deleting_what_was_never_recorded_does_not_either(
+    office: Office, world: sandbox.World
+) -> None:
+    """The records hold one of ten objects; the others count because manifests named them before the change."""
+    for ref in git(office.folder, "for-each-ref", "--format=%(refname)", "refs/notes").split():
+        git(office.folder, "update-ref", "-d", ref)
+    assert office.apply("m01") == 0
+    before = world.executed()
+    delete(office, 6, 7, 8, 9, 10)
+    office.slow_down(4)
+    office.commit()
+    refused(office, world, before)
+
+
+def test_taking_over_what_others_manage_raises_no_limit(
+    office: Office, world: sandbox.World
+) -> None:
+    """Live campaigns that the same change names for the first time are none that it may be measured by."""
+    before = world.executed()
+    text = (office.tenant / "m01.yaml").read_text(encoding="utf-8")
+    body = json.loads(str(world.campaign("1001")["schedule"]))
+    for number in range(11, 31):
+        key = f"10{number}"
+        world.put_campaign(key, schedule={**body, "campaign_id": key})
+        more = text.replace("m01", f"m{number}").replace('"1001"', f'"{key}"')
+        (office.tenant / f"m{number}.yaml").write_text(more, encoding="utf-8")
+    office.slow_down(4)
+    office.commit()
+    refused(office, world, before)
+
+
+def test_naming_one_file_counts_the_whole_tenant(office: Office) -> None:
+    office.edit(*WIDER, "m01.yaml")
+    office.commit()
+    assert office.run("apply", "--yes", f"{PATH}/m01.yaml") == 0
+
+
+@pytest.mark.parametrize(("wider", "code"), [(1, 0), (2, 5)])
+def test_a_small_tenant_widens_one_object_at_a_time(
+    office: Office, world: sandbox.World, wider: int, code: int
+) -> None:
+    """Seven of ten are retired over days: three are left."""
+    office.set("  limits: {retired_share: 1.0, changed_share: 1.0, reason: r, until: 2027-03-31}\n")
+    office.commit()
+    assert office.apply() == 0
+    for number in range(4, 11):
+        old = f"metadata: {{name: m{number:02}}}"
+        office.edit(old, f"metadata: {{name: m{number:02}, retired: true}}", f"m{number:02}.yaml")
+    office.commit()
+    assert office.apply() == 0
+    before = world.executed()
+    office.set()
+    for number in range(1, wider + 1):
+        office.edit(*WIDER, f"m{number:02}.yaml")
+    office.commit()
+    assert office.apply() == code
+    assert world.executed() == before + (wider if code == 0 else 0)
+    if code:
+        assert "2 of 3 objects would be loosened" in office.err

@@ -1,0 +1,139 @@
+"""Fields that the platform adds to what it stores: kept, told once, and no difference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler import client, diff
+from reconciler.dialects.campaigns import api as campaigns
+from reconciler.dialects.personal_connection import api as pc
+from reconciler.dialects.personal_connection.blocks import BLOCKS, PACE, ZONES
+from reconciler.models.campaign import MANAGED, PLATFORM_FIELDS, canonical, unknown_fields
+from reconciler.plan import Result, live_hash
+from reconciler.report import changes
+from tests.support.changed_answers import changing
+from tests.support.engine import engine
+from tests.support.factories import KIND, make_body, make_desired, make_live, make_plan, make_window
+from tests.support.skills import platform
+
+ADDED = {"created_at": "2027-01-01T00:00:00Z", "revision": 3, "links": {"self": "/x"}}
+JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([{}])
+NAMES = st.text(max_size=8).filter(lambda name: name not in MANAGED | PLATFORM_FIELDS)
+
+
+def added(_path: str, _query: dict[str, str], body: Any) -> Any:
+    """Add fields to every schedule of an answer, wherever it stands in it."""
+    if isinstance(body, list):
+        return [added(_path, _query, each) for each in body]
+    if not isinstance(body, dict):
+        return body
+    more = ADDED if "dial_rate" in body else {}
+    return {name: added(_path, _query, each) for name, each in body.items()} | more
+
+
+@pytest.fixture
+def adding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the engine's platform add fields to lists, to one schedule, and to the answer of a POST."""
+    monkeypatch.setattr(
+        "tests.support.engine.embedded",
+        lambda app: client.embedded(changing(app, added, writes=True)),
+    )
+
+
+@given(st.dictionaries(NAMES, JSON, max_size=4))
+def test_no_added_field_is_a_difference(more):
+    live = make_live(stored=make_body(**more))
+    assert diff.same(live.stored, make_body(), canonical)
+    assert live_hash(live, KIND) == live_hash(make_live(), KIND)
+    assert unknown_fields(live.stored) == set(more)
+
+
+def test_a_field_that_is_added_to_a_window_is_no_difference_and_is_named_with_its_list():
+    stored = make_body(compliance_windows=[make_window() | {"label": "weekdays"}])
+    assert canonical(stored) == make_body()
+    assert unknown_fields(stored) == {"compliance_windows[].label"}
+
+
+@pytest.mark.parametrize("name", sorted(MANAGED))
+def test_a_managed_field_that_is_missing_or_cannot_be_read_is_a_difference(name):
+    """An older platform may not return it, and then nobody knows that it holds what was sent."""
+    rest = {each: value for each, value in make_body().items() if each != name}
+    assert not diff.same(rest, make_body(), canonical)
+    assert not diff.same(rest | {name: {"odd": 1}}, make_body(), canonical)
+    assert diff.moved(canonical(rest), make_body()) == [name]
+
+
+@pytest.mark.usefixtures("adding")
+def test_a_write_is_verified_although_the_platform_adds_fields():
+    with engine({"1001": make_body(), "1002": make_body(campaign_id="1002")}) as bench:
+        wanted = [make_desired("1001", body=make_body(dial_rate=10.0)), make_desired("1002")]
+        plan, (outcome,) = bench.apply(wanted)
+        assert [change.path for change in plan.operations[0].fields] == ["dial_rate"]
+        assert (outcome.result, outcome.message) == (Result.UPDATED, "")
+        assert bench.plan(wanted).operations == ()
+
+
+@pytest.mark.usefixtures("adding")
+@pytest.mark.parametrize(
+    "exchange", [campaigns.read_one("1001"), None], ids=["alone", "in the list"]
+)
+def test_what_is_added_is_kept_as_it_came(exchange):
+    with engine({"1001": make_body()}) as bench:
+        live = bench.ask(exchange) if exchange else bench.read().objects["1001"]
+        assert live.unknown == set(ADDED)
+        assert ADDED.items() <= live.stored.items()
+
+
+@pytest.mark.usefixtures("adding")
+def test_added_fields_are_told_once_for_the_tenant():
+    with engine({"1001": make_body(), "1002": make_body(campaign_id="1002")}) as bench:
+        plan = bench.plan([make_desired("1001"), make_desired("1002")])
+    assert plan.unknown == ("created_at", "links", "revision")
+    (note,) = [each for each in changes.of_plan(plan, exit_code=0).notes if "know" in each]
+    assert note == (
+        "the platform sends `created_at`, `links`, `revision`, which reconcile does not know: left alone, no difference"
+    )
+
+
+def test_the_name_of_an_added_field_cannot_steer_a_terminal():
+    (note,) = changes.of_plan(make_plan(unknown=("a\x1b[2J",)), exit_code=0).notes
+    assert "\x1b" not in note
+
+
+# --- Personal Connection ------------------------------------------------------------------------------------------------
+
+
+def skill_fields(path: str, _query: dict[str, str], body: Any) -> Any:
+    if "/parameters/" not in path:
+        return body
+    ((name, block),) = body.items()
+    if isinstance(block, list):
+        return {name: [row | {"createdAt": "x"} for row in block]}
+    return {name: block | {"revision": 3}}
+
+
+def test_a_skill_keeps_and_names_what_the_platform_adds_to_its_blocks(monkeypatch):
+    monkeypatch.setattr(
+        "tests.support.skills.embedded", lambda app: client.embedded(changing(app, skill_fields))
+    )
+    with platform() as box:
+        alone, listed = box.ask(pc.read_one("4001")), box.ask(pc.read())
+        assert alone.unknown == {"createdAt", "revision"}
+        assert {name for each in listed.objects.values() for name in each.unknown} == alone.unknown
+        assert alone.stored == listed.objects["4001"].stored
+
+
+def test_no_field_that_the_contract_gives_a_skill_is_unknown():
+    with platform() as box:
+        assert [each.unknown for each in box.ask(pc.read()).objects.values() if each.unknown] == []
+
+
+def test_a_field_is_unknown_in_whichever_row_of_a_block_it_stands():
+    raw = {"maximumRatio": 2, "revision": 3}
+    assert PACE.unknown(raw) == {"revision"}
+    assert ZONES.unknown([{"standardName": "x", "createdAt": 1}, "odd"]) == {"createdAt"}
+    assert {block.unknown(None) for block in BLOCKS} == {frozenset()}

@@ -1,0 +1,597 @@
+"""The ledger in a remote that many clones share: races, refusals, rollbacks, a remote that is not there."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from reconciler.audit import Event
+from reconciler.errors import LedgerError, TenantLocked, Unavailable
+from reconciler.git import Git, Ran, run_process
+from reconciler.ledger import CHECKPOINTS, TTL_S, Options
+from tests.support.gitfakes import (
+    ENVIRON,
+    PLATFORM,
+    START,
+    Clock,
+    clone,
+    commit,
+    git,
+    opened,
+    operation,
+    run,
+    shared,
+    story,
+)
+
+NOTES = f"refs/notes/reconcile/{PLATFORM}"
+MIRROR = f"refs/heads/reconcile-audit/{PLATFORM}"
+LOCK = f"refs/reconcile/lock/{PLATFORM}"
+
+Shared = tuple[Path, list[Git]]
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Shared:
+    """Return a bare remote and three clones."""
+    return shared(tmp_path, clones=3)
+
+
+def told(run_name: str, where: Git, number: int) -> list[Event]:
+    return [run(where.head(), run_name).note(f"line {each}") for each in range(number)]
+
+
+def ledger(repo: Git, clock: Clock | None = None, **more):
+    return opened(repo, clock, remote="origin", **more)
+
+
+def assert_sound(repo: Git, records: int) -> None:
+    verdict = ledger(repo).verify()
+    assert verdict.defects == ()
+    assert verdict.records == records
+
+
+# --- append -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_one_clone_appended_every_other_reads(three):
+    bare, (one, two, _) = three
+    written = ledger(one).append(story(run(one.head()), [operation()]))
+    assert ledger(two).records() == written
+    assert git(bare, "rev-parse", NOTES) == git(bare, "rev-parse", MIRROR)
+    assert "SCHEDULE_DEPLOYED" in git(two.root, "log", "-1", f"--notes=reconcile/{PLATFORM}")
+    assert str(ledger(two).verify()) == "consistent, anchored by the mirror branch"
+
+
+def test_without_a_mirror_nothing_anchors_it_and_verify_says_so(three):
+    bare, (one, two, _) = three
+    plain = Clock().options(mirror=False)
+    ledger(one, options=plain).append(told("one", one, 1))
+    assert git(bare, "for-each-ref", MIRROR) == ""
+    assert str(ledger(two).verify()) == "consistent, not anchored"
+    ledger(two).append(told("two", two, 1))
+    ledger(one, options=plain).append(told("one", one, 2))
+    assert_sound(two, 3)
+
+
+def test_a_writer_whose_push_is_refused_builds_on_what_came_first(three):
+    _, (one, two, three_) = three
+    others = [told("other", two, 1), told("other", two, 2)]
+
+    def checkpoint(name: str) -> None:
+        if name == "ledger:committed" and others:
+            ledger(two).append(others.pop(0))
+
+    ours = ledger(one, options=Clock().options(checkpoint=checkpoint))
+    ours.append(told("ours", one, 2))
+    assert [each.event.run for each in ours.records()] == ["other", "other", "ours", "ours"]
+    assert_sound(three_, 4)
+
+
+@pytest.mark.parametrize("options", [("--depth=1",), ("--single-branch",), ("--filter=blob:none",)])
+def test_it_works_in_the_clones_that_ci_makes(three, tmp_path, options):
+    bare, (one, *_) = three
+    git(bare, "config", "uploadpack.allowFilter", "true")
+    commit(one.root, "more")
+    git(one.root, "push", "-q", "origin", "main")
+    ledger(one).append(told("one", one, 2))
+    thin = clone(bare, tmp_path / "thin", *options)
+    with ledger(thin).locked(holder="ci") as held:
+        held.append(told("ci", thin, 2))
+    assert_sound(thin, 4)
+    assert_sound(one, 4)
+
+
+def test_it_works_in_a_worktree(three, tmp_path):
+    _, (one, two, _) = three
+    git(one.root, "worktree", "add", "-q", "--detach", str(tmp_path / "tree"))
+    ledger(Git(tmp_path / "tree", environ=ENVIRON)).append(told("tree", one, 1))
+    assert_sound(two, 1)
+
+
+class Line:
+    """A runner whose pushes do not always say what they did."""
+
+    def __init__(self, *faults: str) -> None:
+        self.faults = list(faults)
+
+    def __call__(self, argv, **rest) -> Ran:
+        if "push" not in argv or not self.faults:
+            return run_process(argv, **rest)
+        fault = self.faults.pop(0)
+        if fault == "lost":
+            raise TimeoutError
+        ran = run_process(argv, **rest)
+        assert ran.code == 0
+        if fault == "answer lost":
+            raise TimeoutError
+        return Ran(1, b"", b"error: remote hung up\n")
+
+
+@pytest.mark.parametrize("fault", ["lost", "answer lost", "lied"])
+@pytest.mark.parametrize("nth", range(5))
+def test_a_push_of_unknown_fate_is_settled_by_reading_the_ref(three, fault, nth):
+    """Whichever push it is: the lock's, an append's, a heartbeat's."""
+    _, (one, two, _) = three
+    line = Line()
+    shaky = Git(one.root, environ=ENVIRON, runner=line)
+    count = iter(range(100))
+
+    def checkpoint(name: str) -> None:
+        if name in {"lock:made", "ledger:committed", "lock:beating"} and next(count) == nth:
+            line.faults.append(fault)
+
+    ours = ledger(shaky, options=Clock().options(checkpoint=checkpoint))
+    with ours.locked(holder="me"):
+        for number in range(3):
+            ours.append(told("ours", one, number + 1))
+        ours.heartbeat()
+        assert ours.may_write()
+    assert ours.lock() is None
+    assert_sound(two, 3)
+
+
+def test_a_remote_that_refuses_for_ever_is_an_error_with_its_reason(three):
+    bare, (one, *_) = three
+    hook = bare / "hooks" / "update"
+    hook.write_text("#!/bin/sh\necho no notes here >&2\nexit 1\n")
+    hook.chmod(0o755)
+    clock = Clock()
+    for write in (
+        lambda: ledger(one, clock).append(told("one", one, 1)),
+        lambda: ledger(one, clock).acquire(holder="one"),
+    ):
+        with pytest.raises(Unavailable, match="git push: "):
+            write()
+    assert sum(clock.slept) < 10
+    assert git(bare, "for-each-ref", NOTES, MIRROR) == ""
+
+
+# --- a remote that is not there ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gone(three) -> Callable[[], None]:
+    """Return what makes the remote unreachable and back."""
+    bare, _ = three
+    away = bare.with_suffix(".away")
+
+    def flip() -> None:
+        here, there = (bare, away) if bare.exists() else (away, bare)
+        here.rename(there)
+
+    return flip
+
+
+def test_a_ledger_that_cannot_be_fetched_is_an_error_and_never_empty(three, gone):
+    _, (one, *_) = three
+    held = ledger(one)
+    gone()
+    with pytest.raises(Unavailable):
+        ledger(one)
+    with pytest.raises(Unavailable):
+        held.append(told("one", one, 1))
+    gone()
+    held.append(told("one", one, 1))
+    assert_sound(one, 1)
+
+
+def test_what_was_recorded_offline_is_read_here_and_pushed_by_the_next_that_can(three, gone):
+    _, (one, two, _) = three
+    ledger(one).append(told("before", one, 1))
+    gone()
+    hold = run(one.head(), "halt").hold("1001", name="n", reason="stop")
+    ledger(one, offline=True).append([hold])
+    gone()
+    assert hold in [each.event for each in ledger(one).records()]
+    assert hold not in [each.event for each in ledger(two).records()]
+    ledger(one).append([])
+    assert hold in [each.event for each in ledger(two).records()]
+    assert_sound(two, 2)
+
+
+def test_what_was_recorded_offline_joins_what_others_recorded_meanwhile(three, gone):
+    _, (one, two, three_) = three
+    ledger(one).append(told("before", one, 1))
+    gone()
+    for name in ("halt-1", "halt-2"):
+        alone = ledger(one, offline=True)
+        begun = run(one.head(), name).open(
+            digest="d" * 64, operations=0, tool="t", ledger=alone.head, applied=None
+        )
+        alone.append([begun, *told(name, one, 1)])
+    gone()
+    ledger(two).append(told("meanwhile", two, 2))
+    assert len(ledger(one).records()) == 7
+    ledger(one).append(told("after", one, 1))
+    assert_sound(three_, 8)
+    ledger(two).append(told("meanwhile", two, 3))
+    assert_sound(one, 9)
+
+
+def test_a_ledger_that_began_without_a_remote_moves_there_whole(three):
+    _, (one, two, _) = three
+    opened(one).append(story(run(one.head()), [operation()]))
+    opened(one).append(told("two", one, 1))
+    ledger(one).append(told("three", one, 1))
+    assert_sound(two, 6)
+    assert ledger(two).verify().commits == 3
+
+
+def test_a_record_that_the_remote_tells_in_other_words_is_refused(three, gone):
+    _, (one, two, _) = three
+    gone()
+    ledger(one, offline=True).append(told("same", one, 1))
+    gone()
+    late = Clock(START.replace(year=2028))
+    ledger(two).append([run(two.head(), "same", clock=late).note("line 0")])
+    with pytest.raises(LedgerError, match="in other words"):
+        ledger(one)
+
+
+# --- rollback ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_that_was_rolled_back_is_noticed_by_a_clone_that_saw_more(three):
+    bare, (one, two, _) = three
+    plain = Clock().options(mirror=False)
+    ours = ledger(one, options=plain)
+    ours.append(told("one", one, 1))
+    old = git(bare, "rev-parse", NOTES)
+    ours.append(told("one", one, 2))
+    git(bare, "update-ref", NOTES, old)
+    with pytest.raises(LedgerError, match=r"rolled back or rewritten: .* this clone saw") as caught:
+        ledger(one)
+    assert "--force" not in str(caught.value)
+    assert f"git log {old}.." in str(caught.value)
+    assert ledger(two).head == old
+    for command in str(caught.value).partition("forget them: git ")[2].split("; git "):
+        git(one.root, *command.split())
+    assert ledger(one).head == old
+    assert ledger(one, options=Clock().options(stop=True)).publish() is False
+
+
+def mirrored(three: Shared, options: Options | None = None) -> tuple[str, str]:
+    """Return two ledger commits; the ledger stands at the first, and its mirror branch at the second."""
+    bare, (one, *_) = three
+    ledger(one, options=options).append(told("one", one, 1))
+    old = git(bare, "rev-parse", NOTES)
+    ledger(one, options=options).append(told("one", one, 2))
+    new = git(bare, "rev-parse", NOTES)
+    git(bare, "update-ref", NOTES, old)
+    return old, new
+
+
+def test_a_mirror_that_is_ahead_is_said_with_both_reasons_and_keeps_nobody_from_reading(three):
+    old, new = mirrored(three)
+    _, (_, two, _) = three
+    ours = ledger(two)
+    assert ours.head == old
+    (said,) = ours.notes
+    for part in ("somebody pushed to the mirror", "was rolled back", f"git log {old}..{new}"):
+        assert part in said
+    assert "--force" not in said
+    git(two.root, *f"log {old}..{new}".split())
+
+
+def test_a_mirror_that_is_ahead_refuses_what_would_begin_and_no_stop(three):
+    _, new = mirrored(three)
+    bare, (_, two, _) = three
+    before = git(bare, "for-each-ref")
+    for write in (
+        lambda: ledger(two).append(told("two", two, 1)),
+        lambda: ledger(two).acquire(holder="two"),
+    ):
+        with pytest.raises(LedgerError, match="Until then nothing is applied or released"):
+            write()
+    assert git(bare, "for-each-ref") == before
+    hold = run(two.head(), "halt").hold("1001", name="n", reason="stop")
+    halting = ledger(two, options=Clock().options(stop=True))
+    halting.acquire(holder="halt", force=True)
+    halting.append([hold])
+    halting.release()
+    assert hold in [each.event for each in halting.records()]
+    assert git(bare, "rev-parse", MIRROR) == new
+
+
+def test_a_run_that_has_begun_ends_what_it_began_although_the_mirror_moves_ahead(three):
+    bare, (one, two, _) = three
+    with ledger(one).locked(holder="one") as ours:
+        ours.append(told("one", one, 1))
+        head = git(bare, "rev-parse", NOTES)
+        stray = git(bare, "commit-tree", f"{head}^{{tree}}", "-p", head, stdin=b"stray\n")
+        git(bare, "update-ref", MIRROR, stray)
+        ours.append(told("one", one, 2))
+    assert git(bare, "rev-parse", MIRROR) == stray
+    with pytest.raises(LedgerError, match="contradict each other"):
+        ledger(two)
+
+
+def test_a_mirror_beside_the_ledger_or_without_one_is_an_error_and_the_branch_can_be_made_anew(
+    three,
+):
+    _, new = mirrored(three)
+    bare, (_, two, _) = three
+    old = git(bare, "rev-parse", NOTES)
+    side = git(bare, "commit-tree", f"{new}^{{tree}}", "-p", old, stdin=b"side\n")
+    for change in (["update-ref", NOTES, side], ["update-ref", "-d", NOTES]):
+        git(bare, *change)
+        with pytest.raises(LedgerError, match="contradict each other") as caught:
+            ledger(two)
+        assert "--force" not in str(caught.value)
+    git(two.root, *str(caught.value).partition("delete it (git ")[2].partition(")")[0].split())
+    ledger(two).append(told("two", two, 1))
+    assert git(bare, "rev-parse", NOTES) == git(bare, "rev-parse", MIRROR)
+
+
+def test_a_whole_rewrite_is_noticed_by_the_head_that_was_noted_down(three):
+    bare, (one, two, three_) = three
+    ledger(one).append(told("one", one, 2))
+    noted = ledger(one).head
+    git(bare, "update-ref", "-d", NOTES)
+    git(bare, "update-ref", "-d", MIRROR)
+    ledger(two).append(told("forged", two, 2))
+    assert ledger(three_).verify().defects == ()
+    verdict = ledger(three_).verify(expect_head=noted)
+    assert "does not hold" in verdict.defects[0].problem
+
+
+def test_two_refs_of_one_push_that_are_seen_one_by_one_are_no_rollback(three):
+    """The server moves the mirror a moment before the ledger."""
+    bare, (one, two, _) = three
+    ledger(one).append(told("one", one, 1))
+    old = git(bare, "rev-parse", NOTES)
+    ledger(one).append(told("one", one, 2))
+    new = git(bare, "rev-parse", NOTES)
+    git(bare, "update-ref", NOTES, old)
+    clock = Clock()
+
+    def sleep(seconds: float) -> None:
+        git(bare, "update-ref", NOTES, new)
+        clock.sleep(seconds)
+
+    assert ledger(two, clock, options=clock.options(sleep=sleep)).head == new
+
+
+def test_a_shallow_ledger_can_be_added_to_but_not_verified(three, tmp_path):
+    bare, (one, *_) = three
+    for number in range(3):
+        ledger(one).append(told("one", one, number + 1))
+    thin = clone(bare, tmp_path / "thin", "--depth=1")
+    git(thin.root, "fetch", "-q", "--depth=1", "origin", f"{NOTES}:{NOTES}")
+    with pytest.raises(LedgerError, match="history is shallow"):
+        ledger(thin).verify()
+    ledger(thin).append(told("thin", thin, 1))
+    git(thin.root, "fetch", "-q", "--unshallow", "origin", NOTES, "main")
+    assert_sound(thin, 4)
+
+
+# --- signatures -------------------------------------------------------------------------------------------------------------------
+
+
+def test_signed_ledger_commits_are_a_witness_and_an_unsigned_one_is_named(three, tmp_path):
+    _, (one, two, _) = three
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    signers = f"reconcile@localhost {(tmp_path / 'key.pub').read_text()}".encode()
+    ledger(one, options=Clock().options(signing_key=key)).append(told("one", one, 2))
+    assert "signatures" in ledger(two).verify(signers=signers).witnesses
+    ledger(two).append(told("two", two, 1))
+    verdict = ledger(one).verify(signers=signers)
+    assert "signatures" not in verdict.witnesses
+    assert f"{ledger(one).head} has no good signature" in verdict.defects[0].problem
+
+
+# --- the lock, shared -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_lock_of_one_clone_is_seen_by_all(three):
+    _, (one, two, _) = three
+    with ledger(one).locked(holder="one"), pytest.raises(TenantLocked, match="by one since"):
+        ledger(two).acquire(holder="two")
+    with ledger(two).locked(holder="two") as held:
+        assert held.still_ours()
+
+
+def test_a_zombie_writes_nothing_to_the_remote(three):
+    bare, (one, two, three_) = three
+    clock = Clock()
+    zombie = ledger(one, clock)
+    zombie.acquire(holder="zombie")
+    zombie.append(told("zombie", one, 1))
+    clock.pass_by(TTL_S + 1)
+    with ledger(two, clock).locked(holder="next") as held:
+        before = git(bare, "rev-parse", NOTES)
+        with pytest.raises(TenantLocked, match="taken from this run by next"):
+            zombie.append(told("zombie", one, 2))
+        assert git(bare, "rev-parse", NOTES) == before
+        held.append(told("next", two, 1))
+    with pytest.raises(TenantLocked):
+        zombie.append(told("zombie", one, 2))
+    zombie.release()
+    assert_sound(three_, 2)
+
+
+def test_a_run_goes_on_when_somebody_without_the_lock_records_a_stop(three):
+    """An emergency stop waits for nobody; the run that holds the lock sees the hold in its next append."""
+    _, (one, two, _) = three
+    with ledger(one).locked(holder="apply") as applying:
+        hold = run(two.head(), "halt").hold("1001", name="n", reason="stop")
+        ledger(two).append([hold])
+        applying.append(told("apply", one, 1))
+        assert hold in [each.event for each in applying.records()]
+    assert_sound(two, 2)
+
+
+def test_a_heartbeat_that_the_remote_will_not_take_is_an_error_with_its_reason(three):
+    bare, (one, *_) = three
+    ours = ledger(one)
+    ours.acquire(holder="one")
+    hook = bare / "hooks" / "update"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    with pytest.raises(Unavailable, match="git push: "):
+        ours.heartbeat()
+    hook.unlink()
+    ours.heartbeat()
+    assert ours.still_ours()
+
+
+# --- crashes ----------------------------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("nth", [0, 1])
+@pytest.mark.parametrize("point", [each for each in CHECKPOINTS if "refused" not in each])
+def test_a_crash_at_any_point_is_finished_from_a_fresh_clone(three, tmp_path, point, nth):
+    bare, (one, *_) = three
+    clock = Clock()
+    passed = [0]
+    dead = threading.Event()
+
+    def checkpoint(name: str) -> None:
+        passed[0] += name == point
+        if passed[0] > nth:
+            dead.set()
+            raise Killed
+
+    def runner(argv, **rest) -> Ran:
+        if dead.is_set():
+            raise Killed
+        return run_process(argv, **rest)
+
+    events = story(run(one.head()), [operation("1"), operation("2")])
+    acknowledged: list[str] = []
+    doomed = Git(one.root, environ=ENVIRON, runner=runner)
+    try:
+        ours = ledger(doomed, clock, options=clock.options(checkpoint=checkpoint))
+        ours.acquire(holder="killed")
+        for batch in (events[:3], events[3:]):
+            acknowledged += [each.id for each in ours.append(batch)]
+            ours.heartbeat()
+        ours.release()
+    except Killed:
+        clock.pass_by(TTL_S + 1)
+    fresh = clone(bare, tmp_path / "fresh", "--depth=1")
+    assert {each.id for each in ledger(fresh, clock).records()} >= set(acknowledged)
+    with ledger(fresh, clock).locked(holder="next") as held:
+        held.append(events)
+    assert_sound(fresh, 6)
+    git(bare, "fsck", "--strict", "--no-dangling")
+
+
+# --- races ------------------------------------------------------------------------------------------------------------------------
+
+
+def race(folder: Path, writers: int, each: int) -> None:
+    """Let many clones append to one note of one remote at once, each record for itself, and nobody holding the lock."""
+    _, clones = shared(folder, clones=writers + 1)
+    start = threading.Barrier(writers)
+
+    def write(number: int) -> None:
+        ours = ledger(clones[number], options=Options())
+        start.wait()
+        for event in told(f"run-{number}", clones[number], each):
+            ours.append([event])
+
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(write, range(writers)))
+    assert_sound(clones[-1], writers * each)
+    assert ledger(clones[-1]).verify().commits == writers * each
+    print(f"one remote: {writers} clones, {writers * each} records, 0 lost, 0 duplicated, linear")
+
+
+def test_four_clones_lose_nothing(tmp_path):
+    race(tmp_path, 4, 5)
+
+
+@pytest.mark.long
+def test_sixteen_clones_lose_nothing(tmp_path):
+    race(tmp_path, 16, 20)
+
+
+def contend(folder: Path, contenders: int, rounds: int) -> None:
+    """Let clones take turns under the lock, each proving with a heartbeat that it is alone."""
+    _, clones = shared(folder, clones=contenders)
+    inside: list[int] = []
+    overlaps: list[tuple[int, int]] = []
+    start = threading.Barrier(contenders)
+
+    def work(number: int) -> None:
+        ours = ledger(clones[number], options=Options())
+        start.wait()
+        done = 0
+        while done < rounds:
+            try:
+                ours.acquire(holder=str(number))
+            except TenantLocked:
+                continue
+            inside.append(number)
+            overlaps.extend((number, other) for other in inside if other != number)
+            ours.heartbeat()
+            inside.remove(number)
+            ours.release()
+            done += 1
+
+    with ThreadPoolExecutor(contenders) as pool:
+        list(pool.map(work, range(contenders)))
+    assert overlaps == []
+    print(f"lock: {contenders} contenders, {rounds} rounds, 0 overlaps")
+
+
+def test_three_clones_never_hold_the_lock_together(tmp_path):
+    contend(tmp_path, 3, 2)
+
+
+@pytest.mark.long
+def test_sixteen_clones_never_hold_the_lock_together(tmp_path):
+    contend(tmp_path, 16, 20)
+
+
+@pytest.mark.parametrize("stealers", [3, pytest.param(16, marks=pytest.mark.long)])
+def test_an_expired_lock_is_stolen_by_one_clone(tmp_path, stealers):
+    _, clones = shared(tmp_path, clones=stealers)
+    clock = Clock()
+    ledger(clones[0], clock).acquire(holder="killed")
+    clock.pass_by(TTL_S + 1)
+    ledgers = [ledger(each, clock, options=clock.options(sleep=lambda _: None)) for each in clones]
+    start = threading.Barrier(stealers)
+
+    def steal(number: int) -> bool:
+        start.wait()
+        try:
+            ledgers[number].acquire(holder=str(number))
+        except (TenantLocked, Unavailable):
+            return False
+        return True
+
+    with ThreadPoolExecutor(stealers) as pool:
+        assert sum(pool.map(steal, range(stealers))) == 1

@@ -1,0 +1,73 @@
+"""The gate's last step: both commands of the README in one fresh clone of HEAD, in the README's order."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import readme
+from tests.support.gitfakes import commit, git
+
+GATE = readme.README.parent / ".ci" / "run"
+PYTHON = """#!/bin/sh
+case "$*" in
+*readme.py*) echo "echo $2; touch $2; ls run >/dev/null" ;;
+*"-m venv"*) mkdir -p .venv/bin; cp "$0" .venv/bin/python; for name in pip ruff mypy lint-imports zizmor reconcile; do printf '#!/bin/sh\\n[ "$1" != schema ] || mkdir -p "$3"\\n' >.venv/bin/$name; chmod +x .venv/bin/$name; done ;;
+*--version*) echo Python 3.11.0 ;;
+esac
+"""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A repository with the gate in it, and a Python that only says what it is asked."""
+    root = tmp_path / "repository"
+    (root / ".ci").mkdir(parents=True)
+    shutil.copyfile(GATE, root / ".ci" / "run")
+    (root / "schemas").mkdir()
+    (root / "tests").mkdir()
+    (root / "tests" / "readme.py").write_text("")
+    (root / ".gitignore").write_text("/.venv/\n")
+    git(root, "init", "-q", "-b", "main")
+    commit(root, "begin")
+    return root
+
+
+def gate(root: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    python = tmp_path / "fake-python"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    return subprocess.run(
+        ["bash", str(root / ".ci" / "run")],
+        env={**os.environ, "PYTHON": str(python), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_gate_runs_both_commands_in_order_in_one_clone_that_is_not_the_checkout(
+    clone: Path, tmp_path: Path
+) -> None:
+    """The second finds what the first left (`ls run`); the checkout has nothing of either."""
+    ran = gate(clone, tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    said = ran.stdout.splitlines()
+    assert said[-4:] == [
+        "echo run; touch run; ls run >/dev/null",
+        "run",
+        "echo test; touch test; ls run >/dev/null",
+        "test",
+    ]
+    assert "note:" not in ran.stdout
+    assert not (clone / "run").exists()
+
+
+def test_the_gate_says_what_it_does_not_test(clone: Path, tmp_path: Path) -> None:
+    (clone / "new").write_text("")
+    ran = gate(clone, tmp_path)
+    assert "note: what is not committed is not in the clone" in ran.stdout
