@@ -38,11 +38,11 @@ def markdown(table: Table) -> Iterator[str]:
     yield f"| {' | '.join(table.columns)} |"
     yield "|---" * len(table.columns) + "|"
     for row in table.rows:
-        first, *cells = [cell.replace("|", "\\|") for cell in row.cells]
-        yield f"| `{first}` | {' | '.join(cells)} |"
+        name, *cells = [cell.replace("|", "\\|") for cell in row.cells]
+        yield f"| `{name}` | {' | '.join(cells)} |"
     for row in table.rows:
         if row.details:
-            yield from ("", f"### `{row.cells[0]}`", "", *row.details)
+            yield from ("", f"### `{row.name}`", "", *row.details)
 
 
 def current(page: str, known: Mapping[str, str]) -> str:

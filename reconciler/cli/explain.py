@@ -46,7 +46,8 @@ def commands() -> Sequence[Table]:
     for path, command in _leaves("reconcile", reconcile):
         first, *rest = _paragraphs(command)
         options = [line for param in command.params for line in _option(param)]
-        rows.append(Row((_usage(path, command), first), details=(*_spaced(rest), *options)))
+        usage = _usage(path, command)
+        rows.append(Row((usage, first), details=(*_spaced(rest), *options), name=usage))
     return [Table("Commands", ("command", "does"), tuple(rows))]
 
 

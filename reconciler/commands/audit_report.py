@@ -32,15 +32,16 @@ def row(record: Record) -> Row:
         what(record),
         str(data.get("actor") or ""),
     )
-    return Row(cells, tone(record))
+    return Row(cells, tone(record), status=record.kind.value, name=cells[3])
 
 
 def block(record: Record) -> Row:
     """Return a record in full: what it tells, and one line a field below."""
     data = record.data
     name, target = str(data.get("name") or ""), str(data.get("target") or "")
-    cells = (f"{record.seq} {record.kind.value}", record.event.ts, name, target, what(record))
-    return Row(cells, tone(record), details(record))
+    number = f"{record.seq} {record.kind.value}"
+    cells = (number, record.event.ts, name, target, what(record))
+    return Row(cells, tone(record), details(record), status=number, name=name, key=target)
 
 
 def details(record: Record, **more: object) -> tuple[str, ...]:
@@ -315,12 +316,18 @@ def _write(write: Applied | None, why: Reasons) -> str:
 def _state_rows(key: str, state: State, hold: Record | None, why: Reasons) -> Iterable[Row]:
     for name, write in _parts(state):
         if write is None:
-            yield Row((name, key, _write(None, why)), Tone.DIM)
+            yield _state_row(name, key, _write(None, why), Tone.DIM)
         else:
             told = details(write.outcome, body=write.intent.data.get("body"))
-            yield Row((name, key, _write(write, why)), tone(write.outcome), told)
+            yield _state_row(name, key, _write(write, why), tone(write.outcome), told)
     if hold is not None:
-        yield Row(("held", key, what(hold)), Tone.WARN, details(hold))
+        yield _state_row("held", key, what(hold), Tone.WARN, details(hold))
+
+
+def _state_row(
+    status: str, key: str, said: str, tone_: Tone, details_: tuple[str, ...] = ()
+) -> Row:
+    return Row((status, key, said), tone_, details_, status=status, key=key)
 
 
 def _write_data(write: Applied | None) -> dict[str, Any] | None:

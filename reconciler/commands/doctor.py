@@ -127,7 +127,7 @@ def _row(check: Check) -> Row:
     if check.holds and check.note:
         word, tone = "note", Tone.WARN
     advice = (check.advice,) if check.advice and tone is not Tone.GOOD else ()
-    return Row((word, check.name, check.said), tone, advice)
+    return Row((word, check.name, check.said), tone, advice, status=word, name=check.name)
 
 
 def _report(tenant: str, checks: Sequence[Check]) -> Report:

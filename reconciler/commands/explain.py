@@ -24,27 +24,33 @@ from reconciler.policies import POLICIES
 from reconciler.report import Report, Row, Table, Tone
 
 Topics: TypeAlias = Mapping[str, Callable[[], Sequence[Table]]]
-"""The tables of each topic. A row's first cell is its name; its details are shown when it is asked for by that name."""
+"""The tables of each topic. The details of a row are shown when somebody asks for its name."""
+
+
+def _row(name: str, *cells: str, details: tuple[str, ...] = ()) -> Row:
+    return Row((name, *cells), details=details, name=name)
 
 
 def exit_codes() -> Sequence[Table]:
     """Return every exit code, its meaning and what to do."""
     texts = docstrings(ExitCode)
-    rows = [Row((str(code.value), *_sentences(texts[code.name]))) for code in ExitCode]
+    rows = [_row(str(code.value), *_sentences(texts[code.name])) for code in ExitCode]
     return [Table("Exit codes", ("code", "meaning", "what to do"), tuple(rows))]
 
 
 def environment() -> Sequence[Table]:
     """Return every environment variable and its meaning."""
-    rows = [Row(cells) for cells in _variables()]
+    rows = [_row(*cells) for cells in _variables()]
     return [Table("Environment variables", ("variable", "meaning"), tuple(rows))]
 
 
 def rules() -> Sequence[Table]:
     """Return every rule, its level and when there is a finding; its manual page as details."""
     rows = [
-        Row(
-            (policy.ID, policy.LEVEL.value, policy.WHEN),
+        _row(
+            policy.ID,
+            policy.LEVEL.value,
+            policy.WHEN,
             details=tuple((inspect.getdoc(policy) or "").splitlines()),
         )
         for policy in POLICIES.values()
@@ -57,7 +63,7 @@ def fields() -> Sequence[Table]:
     models: Mapping[str, type[BaseModel]] = {**MANIFESTS, Tenant.__name__: Tenant}
     columns = ("field", "must be", "default", "meaning")
     return [
-        Table(kind, columns, tuple(Row(tuple(field)) for field in fields_of(model)))
+        Table(kind, columns, tuple(_row(*field) for field in fields_of(model)))
         for kind, model in models.items()
     ]
 
@@ -67,9 +73,9 @@ def assumptions() -> Sequence[Table]:
     own = docstrings(assumed)
     constants = [name for name in own if name.isupper() and name != "BESIDE"]
     rows = [
-        *(Row((name, *_evidence(own[name]), _shown(getattr(assumed, name)))) for name in constants),
-        *(Row((name, *_evidence(inspect.getdoc(it) or ""), "")) for name, it in _functions()),
-        *(Row((name, *_evidence(said), "")) for name, said in assumed.BESIDE.items()),
+        *(_row(name, *_evidence(own[name]), _shown(getattr(assumed, name))) for name in constants),
+        *(_row(name, *_evidence(inspect.getdoc(it) or ""), "") for name, it in _functions()),
+        *(_row(name, *_evidence(said), "") for name, said in assumed.BESIDE.items()),
     ]
     columns = ("name", "evidence", "assumption", "value")
     return [Table("Assumptions", columns, tuple(rows))]
@@ -115,7 +121,7 @@ def _report(title: str, tables: Sequence[Table]) -> Report:
 
 def _overview(topics: Topics) -> Table:
     rows = [
-        Row((name, ", ".join(f"{table.title} ({len(table.rows)})" for table in tables())))
+        _row(name, ", ".join(f"{table.title} ({len(table.rows)})" for table in tables()))
         for name, tables in topics.items()
     ]
     return Table("Topics", ("topic", "holds"), tuple(rows))
@@ -130,10 +136,9 @@ def _named(name: str, table: Table) -> Table:
 
 
 def _names(row: Row) -> set[str]:
-    """Return what a row may be asked for by: its first cell, the last part of a path, a command or its group."""
-    first = row.cells[0]
-    words = [word for word in first.split() if word.isalpha() and word.islower()]
-    return {first, first.rpartition(".")[2], " ".join(words[1:]), *words[1:2]} - {""}
+    """Return the names of a row: its own, the last part of a path, a command or its group."""
+    words = [word for word in row.name.split() if word.isalpha() and word.islower()]
+    return {row.name, row.name.rpartition(".")[2], " ".join(words[1:]), *words[1:2]} - {""}
 
 
 _LIKE: Final = 0.75

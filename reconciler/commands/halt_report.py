@@ -15,7 +15,7 @@ from reconciler.effect import Direction
 from reconciler.errors import ExitCode, Place, UsageError
 from reconciler.manifests import Folder
 from reconciler.plan import Action, Operation, Outcome, live_hash
-from reconciler.report import Report, Row, Table, Tone, count
+from reconciler.report import Report, Row, Table, Tone, count, object_row
 
 UNVERIFIED = "unverified"
 """What was stopped unseen, and could not be looked at since."""
@@ -186,13 +186,13 @@ def report(
     loud = [row for row in rows if row.tone is Tone.BAD]
     quiet = [row for row in rows if row.tone is not Tone.BAD]
     if len(quiet) > ROWS_SHOWN:
-        names = ", ".join(row.cells[1] for row in quiet[: reports.NAMES_SHOWN])
+        names = ", ".join(row.name for row in quiet[: reports.NAMES_SHOWN])
         more = f"{names} and {len(quiet) - reports.NAMES_SHOWN} more"
         quiet = [Row(("silent", f"{len(quiet)} objects", ""), Tone.GOOD, (more,))]
     kept = "silent and held" if held else "silent, and nothing is held"
     verdict = f"{len(targets) - len(loud)} of {count(len(targets), 'object')} {kept}"
     if loud:
-        unverified = sum(row.cells[0] == UNVERIFIED for row in loud)
+        unverified = sum(row.status == UNVERIFIED for row in loud)
         dial = len(loud) - unverified
         verdict += f", {dial} still {'dials' if dial == 1 else 'dial'}" if dial else ""
         verdict += f", {unverified} {UNVERIFIED}" if unverified else ""
@@ -225,11 +225,12 @@ def with_unknown(report: Report, names: Sequence[str]) -> Report:
 
 def _row(target: Target, outcome: Outcome | None) -> Row:
     if outcome is None:
-        return Row(("was silent", target.name, target.key), Tone.DIM)
+        return object_row("was silent", target.name, target.key, tone=Tone.DIM)
     if outcome.done:
-        return Row(("silent", target.name, target.key), Tone.GOOD)
-    word = UNVERIFIED if target.live is None else "still dials"
-    return Row((word, target.name, target.key), Tone.BAD, (outcome.message,))
+        return object_row("silent", target.name, target.key, tone=Tone.GOOD)
+    status = UNVERIFIED if target.live is None else "still dials"
+    details = (outcome.message,)
+    return object_row(status, target.name, target.key, tone=Tone.BAD, details=details)
 
 
 def _serialised(target: Target, outcome: Outcome | None) -> dict[str, object]:
@@ -294,10 +295,12 @@ def released(
         named: keys of the objects that a manifest names; of no other one an apply plans anything.
     """
     rows = tuple(
-        Row(
-            ("released", name_of(holds[-1]), str(holds[-1].data["target"])),
-            Tone.GOOD,
-            (
+        object_row(
+            "released",
+            name_of(holds[-1]),
+            str(holds[-1].data["target"]),
+            tone=Tone.GOOD,
+            details=(
                 *(
                     f"held since {hold.event.ts} by {hold.data.get('actor')}: {reason_of(hold)}"
                     for hold in holds

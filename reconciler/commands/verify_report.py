@@ -61,7 +61,7 @@ def _verdict_tone(found: Verdict) -> Tone:
 def _defect_rows(found: Verdict) -> Iterable[Row]:
     for each in found.defects:
         note, line = each.commit[:12] or "ledger", str(each.line or "")
-        yield Row((note, line, each.problem, each.id[:12]), Tone.BAD)
+        yield Row((note, line, each.problem, each.id[:12]), Tone.BAD, name=note)
 
 
 def _open_row(record: Record) -> Row:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 
 from reconciler.errors import Place, safe
 from reconciler.report import Report, Row, Table, Tone
@@ -37,10 +36,8 @@ def render(report: Report) -> str:
 
 
 def _row(table: Table, row: Row) -> str:
-    # The command says the level, and GitHub shows it.
-    cells = [cell for name, cell in zip_longest(table.columns, row.cells) if name != "level"]
-    message = [": ".join(filter(None, cells)), *row.details]
-    return _command(_COMMANDS.get(row.tone, _NOTICE), table.title, message, row.place)
+    command = _COMMANDS.get(row.tone, _NOTICE)
+    return _command(command, table.title, [row.text, *row.details], row.place)
 
 
 def _command(command: str, title: str, message: Sequence[str], place: Place | None = None) -> str:

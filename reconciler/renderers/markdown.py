@@ -186,14 +186,14 @@ def _blocks(table: Table, rows: Sequence[Row]) -> list[str]:
     """Return rows as a grid, and their details as a block under it."""
     if not rows:
         return []
-    details = [line for row in rows if row.details for line in _details(row, table.columns)]
+    details = [line for row in rows if row.details for line in _details(row)]
     grid = _grid(table, rows)
     return [grid, _fence("\n".join(details))] if details else [grid]
 
 
 def _brief(row: Row, limit: int) -> str:
     """Return a row as one line of a fenced block: all its names, and the start of what it says of them."""
-    names = row.names or row.cells[:2]
+    names = row.names or tuple(filter(None, (row.name, row.key))) or row.cells
     said = [each for each in (*row.cells, *row.details) if each not in names]
     named = ", ".join(safe(name, limit=_LONGEST_NAME) for name in names)
     return f"{row.tone.symbol} {named}: {safe(': '.join(filter(None, said)), limit=limit)}"
@@ -222,13 +222,9 @@ def _pipes(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _details(row: Row, columns: Sequence[str]) -> Iterator[str]:
-    """Yield a row's details as lines of a fenced block, under what they are about; what is inside one needs no escaping but for its end."""
-    first = row.cells[0] if row.cells else ""
-    named = dict(zip(columns[1:], row.cells[1:], strict=False))
-    heading = (first, named.get("manifest"), f"({named['id']})" if named.get("id") else "")
-    words = " ".join(filter(None, heading))
-    yield f"{row.tone.symbol} {safe(words, limit=_LONGEST_CELL)}"
+def _details(row: Row) -> Iterator[str]:
+    """Yield a row's details, under its heading, as lines of a fenced block. Inside a fence only the fence itself needs escaping."""
+    yield f"{row.tone.symbol} {safe(row.heading, limit=_LONGEST_CELL)}"
     yield from (f"    {safe(detail, limit=_LONGEST_CELL)}".rstrip() for detail in row.details)
 
 

@@ -49,12 +49,20 @@ _SYMBOLS = {
 
 
 class Row(NamedTuple):
-    """One line of a table: raw, unescaped cells, and lines of detail that belong under it.
+    """One line of a table: cells for people, and the same facts by name for formats that are no table.
+
+    All text is raw. A renderer escapes it, and finds a fact by its attribute, never by its column.
 
     Attributes:
         cells: as many as the table has columns; missing ones are empty.
-        place: where to look, when it is about a file: a renderer shows it beside or under the row, so no cell repeats it.
-        names: what the row is about, where it must be shown whatever else is cut: it blocks, it weakens a rule, or it may widen dialing.
+        details: lines that belong under the row.
+        place: position in a file. A renderer shows it beside or under the row, so no cell repeats it.
+        names: manifests that no renderer may leave out, because the row blocks, weakens a rule or may widen dialing.
+        status: the row in one word: an action, a result, or the level of a finding.
+        name: the manifest, or whatever else the row is about.
+        key: the object's id on the platform.
+        rule: the policy that a finding comes from.
+        message: what the row says beside its status, for formats that have a place of their own for that.
     """
 
     cells: tuple[str, ...]
@@ -62,11 +70,45 @@ class Row(NamedTuple):
     details: tuple[str, ...] = ()
     place: Place | None = None
     names: tuple[str, ...] = ()
+    status: str = ""
+    name: str = ""
+    key: str = ""
+    rule: str = ""
+    message: str = ""
 
     @property
     def must_show(self) -> bool:
-        """Whether no renderer may cut it: whoever approves a report must have seen it."""
+        """Whether no renderer may leave the row out: whoever approves a report must have seen it."""
         return bool(self.names) or self.tone is Tone.BAD
+
+    @property
+    def heading(self) -> str:
+        """Words to put above the details where they are shown apart from the table."""
+        key = f"({self.key})" if self.key else ""
+        return " ".join(filter(None, (self.status, self.name, key))) or self.text
+
+    @property
+    def text(self) -> str:
+        """The row on one line, without its status where `message` is set."""
+        return (
+            ": ".join(filter(None, (self.rule, self.name, self.message)))
+            if self.message
+            else ": ".join(filter(None, self.cells))
+        )
+
+
+def object_row(
+    status: str,
+    name: str,
+    key: str,
+    *more: str,
+    tone: Tone,
+    details: tuple[str, ...] = (),
+    names: tuple[str, ...] = (),
+) -> Row:
+    """Return the row of one object of the platform: its status, name and key, then any further cells."""
+    cells = (status, name, key, *more)
+    return Row(cells, tone, details, names=names, status=status, name=name, key=key)
 
 
 class Table(NamedTuple):

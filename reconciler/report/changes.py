@@ -27,6 +27,7 @@ from reconciler.report import (
     Tone,
     count,
     duration,
+    object_row,
     value,
 )
 from reconciler.report.checks import findings_table, weakened_table
@@ -193,16 +194,14 @@ def _change_row(group: Sequence[Operation], noun: str, *, in_full: bool) -> Row:
         )
     stands = first.blocked and first.action is not Action.HELD
     tone = Tone.BAD if stands or first.dialing else _TONES[first.action]
-    return Row(
-        (
-            "dialing" if first.dialing else first.action.value,
-            name,
-            key,
-            first.direction.value,
-            summary,
-        ),
-        tone,
-        details,
+    return object_row(
+        "dialing" if first.dialing else first.action.value,
+        name,
+        key,
+        first.direction.value,
+        summary,
+        tone=tone,
+        details=details,
         names=names if must_show else (),
     )
 
@@ -338,17 +337,14 @@ def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:
         took = (
             f"{outcome.latency_s:.2f} s" if outcome.latency_s is not None and outcome.done else ""
         )
-        cells = (
-            outcome.result.value.replace("_", " "),
-            operation.name,
-            operation.key,
-            took,
-        )
         rows.append(
-            Row(
-                cells,
-                Tone.GOOD if outcome.done else Tone.BAD,
-                (outcome.message,) if outcome.message else (),
+            object_row(
+                outcome.result.value.replace("_", " "),
+                operation.name,
+                operation.key,
+                took,
+                tone=Tone.GOOD if outcome.done else Tone.BAD,
+                details=(outcome.message,) if outcome.message else (),
                 names=() if outcome.done and not operation.direction.widens else (operation.name,),
             )
         )

@@ -24,6 +24,11 @@ def findings_table(findings: Iterable[Finding]) -> Table:
             _LEVEL_TONES[finding.level],
             place=finding.place,
             names=(finding.name or finding.rule,) if finding.level is Level.ERROR else (),
+            status=finding.level.value,
+            name=finding.name,
+            key=finding.key,
+            rule=finding.rule,
+            message=finding.message,
         )
         for finding in findings
     )
@@ -38,6 +43,7 @@ def weakened_table(weakenings: Iterable[Weakening]) -> Table:
             Tone.WARN,
             place=each.place,
             names=(each.setting,),
+            name=each.setting,
         )
         for each in weakenings
     )
@@ -86,7 +92,14 @@ def of_validation(
 def of_problems(problems: Sequence[Problem], *, exit_code: int) -> Report:
     """Return the report of files that do not say a valid thing, for a page or a log that shows no stderr."""
     rows = tuple(
-        Row(("error", problem.message), Tone.BAD, place=problem.place, names=(str(problem.place),))
+        Row(
+            ("error", problem.message),
+            Tone.BAD,
+            place=problem.place,
+            names=(str(problem.place),),
+            status="error",
+            message=problem.message,
+        )
         for problem in problems
     )
     return Report(

@@ -32,7 +32,10 @@ def _report(pool: list[str], data: object, seed: int) -> Report:
     def row() -> Row:
         place = Place(rng.choice(pool), rng.randint(0, 99), rng.randint(0, 99))
         names = rng.choice([(), texts(2)])
-        return Row(texts(4), rng.choice(list(Tone)), texts(2), rng.choice([None, place]), names)
+        facts = [rng.choice(["", *pool]) for _ in range(5)]  # status, name, key, rule, message
+        return Row(
+            texts(4), rng.choice(list(Tone)), texts(2), rng.choice([None, place]), names, *facts
+        )
 
     def rows() -> tuple[Row, ...]:
         return tuple(row() for _ in range(rng.randint(0, 4)))

@@ -18,6 +18,8 @@ def _changes() -> tuple[Row, ...]:
                 "2027-09-06 09:00 to 2027-11-26 18:00 (America/Chicago, DST ends 2027-11-07)",
                 "calling hours: America/Chicago 9-20, America/New_York 9-20",
             ),
+            name="autumn-winback",
+            key="1006",
         ),
         Row(
             ("12 campaigns", "1010-1021", "update", "tightens"),
@@ -26,6 +28,8 @@ def _changes() -> tuple[Row, ...]:
                 "dial_rate: 25 → 20",
                 ", ".join(f"clinic-{n:02}" for n in range(1, 13)),
             ),
+            name="12 campaigns",
+            key="1010-1021",
         ),
         Row(
             ("spring-renewals", "1001", "update", "mixed"),
@@ -34,11 +38,15 @@ def _changes() -> tuple[Row, ...]:
                 "end_time: 2027-01-15T23:00:00Z → 2027-01-22T23:00:00Z",
                 "compliance_windows[America/New_York]: 8-21 → 9-20",
             ),
+            name="spring-renewals",
+            key="1001",
         ),
         Row(
             ("market-survey", "1004", "retire", "tightens"),
             Tone.REMOVE,
             ("schedule: sch-88 → none",),
+            name="market-survey",
+            key="1004",
         ),
         Row(
             ("debt-reminders", "1003", "held", "loosens"),
@@ -47,6 +55,8 @@ def _changes() -> tuple[Row, ...]:
                 "dial_rate: 5 → 15",
                 "narrowed by hand since it was last applied: commit to its manifest, import it, or approve this operation",
             ),
+            name="debt-reminders",
+            key="1003",
         ),
     )
 
@@ -61,6 +71,10 @@ def _findings() -> tuple[Row, ...]:
             ),
             Tone.BAD,
             place=Place(f"{_FOLDER}/renewals.yaml", 14, 14),
+            status="error",
+            name="spring-renewals",
+            rule="tenant-limits",
+            message="dial_rate 60 is above the tenant's 50 calls/s: lower it",
         ),
         Row(
             (
@@ -70,6 +84,10 @@ def _findings() -> tuple[Row, ...]:
             ),
             Tone.WARN,
             place=Place(f"{_FOLDER}/winback.yaml", 9, 3),
+            status="warning",
+            name="autumn-winback",
+            rule="dnc-list",
+            message='the linked list "Federal DNC" is SYNCING: apply will wait for it',
         ),
         Row(
             ("info", "ended", "holiday-greeting: ended 2026-12-24, so it may be retired"), Tone.DIM
@@ -144,7 +162,7 @@ HOSTILE_VALUES = (
 def _hostile_rows() -> tuple[Row, ...]:
     tones = list(Tone)
     return tuple(
-        Row((value, value), tones[n % len(tones)], (value,), Place(value or "f", n, n))
+        Row((value, value), tones[n % len(tones)], (value,), Place(value or "f", n, n), name=value)
         for n, value in enumerate(HOSTILE_VALUES)
     )
 

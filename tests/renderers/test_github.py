@@ -7,8 +7,10 @@ import re
 from hypothesis import given, settings
 
 from reconciler.errors import Place, safe
+from reconciler.policies.base import Finding, Level
 from reconciler.renderers import github
 from reconciler.report import Report, Row, Table, Tone
+from reconciler.report.checks import findings_table
 from tests.renderers.reports import REPORTS, TEXTS
 
 COMMAND = re.compile(
@@ -48,9 +50,8 @@ def test_a_finding_stands_at_its_line() -> None:
 
 
 def test_a_level_is_said_by_the_command_and_not_again_in_the_message() -> None:
-    row = Row(("error", "ended", "spring", "is over"), Tone.BAD)
-    table = Table("Findings", ("level", "rule", "manifest", "message"), (row,))
-    said = github.render(Report("Plan", "done", Tone.PLAIN, 0, (table,)))
+    finding = Finding("ended", Level.ERROR, "is over", "1001", "spring")
+    said = github.render(Report("Plan", "done", Tone.PLAIN, 0, (findings_table([finding]),)))
     assert said.endswith("\n::error title=Findings::ended: spring: is over\n")
 
 
