@@ -6,7 +6,6 @@ Results go to stdout, talk to stderr. Commands import what they use when they ar
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -70,11 +69,6 @@ def reconcile() -> None:
 
     `reconcile explain` explains exit codes, rules, fields and environment variables.
     """
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with DESIGN §7's code: the one place where errors become codes."""
-    sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -15,9 +15,9 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 from reconciler.errors import ManifestError, Place, Problem, UsageError
 from reconciler.manifests.reader import MAX_BYTES
@@ -52,7 +52,8 @@ _NO_TENANTS = (
 )
 
 
-class TenantFolder(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TenantFolder:
     """A folder that holds `tenant.yaml`.
 
     Attributes:

@@ -7,9 +7,10 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from reconciler.errors import ManifestError, Place, Problem, UsageError
 from reconciler.manifests.folders import (
@@ -45,7 +46,8 @@ def _any(_: Tenant) -> bool:
     return True
 
 
-class Folder(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Folder:
     """What a tenant's folder says.
 
     Attributes:
@@ -309,9 +311,9 @@ class _Loader:
             place=source.start,
             body=body,
             platform_name=manifest.platform_name,
-            compliance=merged.value.get("compliance", _NOTHING),
-            pacing=merged.value.get("pacing", _NOTHING),
-            places=places or _NOTHING,
+            compliance=merged.value.get("compliance", {}),
+            pacing=merged.value.get("pacing", {}),
+            places=places,
         )
 
     def _check_api(self, source: Source, model: type[Manifest]) -> None:
@@ -322,8 +324,6 @@ class _Loader:
             text = f"kind {source.document.value['kind']} is for api: {model.api}, and this tenant's is {api}, which holds {held}"
             raise ManifestError([Problem(source.place(("kind",)), text)])
 
-
-_NOTHING: Mapping[str, Any] = {}
 
 _EMPTIED = (
     "holds no manifest, which retires nothing: what it held goes on dialing. Bring that back (to remove a campaign's schedule:"

@@ -1,20 +1,23 @@
-"""The strict subset of YAML 1.2 in which manifests are written: bytes to plain values, with places.
+"""Read the strict subset of YAML 1.2 in which manifests are written: bytes to plain values, with places.
 
-One reader serves speed, strictness and positions. It builds values from the events of ruamel's C parser, because
-loading with that library's own constructor costs six times as much. What the same text could mean to another reader is
-refused, with its place: anchors, aliases, merge keys, tags, directives, duplicate keys, keys that are not text, numbers
-that YAML 1.1 and 1.2 read differently, hidden characters. Dates, `no`, `on` and `10:30` are text.
+The reader builds values from the events of ruamel's C parser (`CBaseLoader`). Ruamel's own constructors would be the
+shorter way, but they take six times as long, keep no place for a scalar, and accept what this subset refuses.
 
-Limits: 256 KiB a file, depth 20, 50,000 nodes.
+Text that another tool could read differently is refused, with its place: anchors, aliases, merge keys, tags, directives,
+duplicate keys, keys that are not text, numbers that YAML 1.1 and 1.2 read differently, hidden characters. Dates, `no`,
+`on` and `10:30` are text.
+
+Limits: 256 KiB per file, depth 20, 50,000 nodes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
@@ -31,10 +34,10 @@ from ruamel.yaml.events import (
 from reconciler.errors import ManifestError, Place, Problem, ReconcileError, is_hidden
 
 try:
-    from _ruamel_yaml import CParser  # type: ignore[import-not-found]  # a C module without types
+    from ruamel.yaml.cyaml import CBaseLoader
 except ImportError as error:  # pragma: no cover - a broken installation
     raise ReconcileError(
-        "ruamel.yaml.clib is not installed, and nothing else reads YAML here: pip install ruamel.yaml.clib"
+        "ruamel.yaml.clib is not installed: run `pip install ruamel.yaml.clib`"
     ) from error
 
 MAX_BYTES = 256 * 1024
@@ -49,7 +52,8 @@ Mark: TypeAlias = tuple[int, int]
 """Line and column, from 1."""
 
 
-class Spot(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Spot:
     """Where a value stands in its file: the events of its key (for an item of a list, of the item itself) and of the value.
 
     Attributes:
@@ -76,7 +80,8 @@ class Spot(NamedTuple):
         return slice(self.value.start_mark.index, self.value.end_mark.index)
 
 
-class Document(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Document:
     """One document of a file: what it says, where it starts, and the spot of each value when places were kept."""
 
     value: dict[str, Any]
@@ -215,7 +220,7 @@ class _Reader:
         self._problems: list[Problem] = []
         self._spots: dict[Path, Spot] = {}
         # A node takes at least a byte, so a small file cannot hold too many.
-        step = CParser(data).get_event
+        step = CBaseLoader(data).get_event
         self._step: Callable[[], Any] = step if len(data) < MAX_NODES else self._counted(step)
 
     def documents(self) -> tuple[Document, ...]:

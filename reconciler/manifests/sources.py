@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,7 +19,8 @@ _SECTIONS = ("spec", "compliance", "pacing")
 M = TypeVar("M", bound=BaseModel)
 
 
-class Source(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Source:
     """A document and the file that it stands in."""
 
     file: str
@@ -80,7 +82,8 @@ class Profiles:
         return Merged(merged, source, self._source, ("spec", "profiles", name), frozenset(supplied))
 
 
-class Merged(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Merged:
     """A document with its profile's keys, and where each came from.
 
     Attributes:

@@ -6,8 +6,8 @@ one a second time, from its text.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,10 +26,8 @@ Body: TypeAlias = Mapping[str, Any]
 """What the platform holds for one object: JSON values only. Everything that is diffed, hashed, sent and recorded."""
 
 
-NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-class Desired(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Desired:
     """One object as the manifests want it.
 
     Attributes:
@@ -50,9 +48,9 @@ class Desired(NamedTuple):
     place: Place
     body: Body | None
     platform_name: str | None = None
-    compliance: Mapping[str, Any] = NOTHING
-    pacing: Mapping[str, Any] = NOTHING
-    places: Mapping[str, Place] = NOTHING
+    compliance: Mapping[str, Any] = field(default_factory=dict)
+    pacing: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     @property
     def retired(self) -> bool:
@@ -65,7 +63,8 @@ class Desired(NamedTuple):
         return Claim(self.key, self.name, self.place, self.platform_name)
 
 
-class Claim(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Claim:
     """What a manifest claims: an object by its id.
 
     Attributes:
@@ -81,7 +80,8 @@ class Claim(NamedTuple):
     platform_name: str | None = None
 
 
-class Expects(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Expects:
     """What a value must be, in words: the end of the sentence "dial_rate must be …". Stands beside the constraint itself."""
 
     words: str
@@ -183,10 +183,10 @@ class Manifest(Strict):
     metadata: Metadata
     """Who and what the manifest is."""
 
-    compliance: Compliance = Compliance.model_construct()
+    compliance: Compliance = Compliance()
     """What the rules must know. Never sent to the platform."""
 
-    pacing: Pacing = Pacing.model_construct()
+    pacing: Pacing = Pacing()
     """What the optimiser must know. Never sent to the platform."""
 
     @property

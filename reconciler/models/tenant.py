@@ -17,19 +17,19 @@ TENANT_NAME = re.compile(r"[a-z0-9-]{1,40}")
 EMBEDDED = "sandbox:"
 """The URL of the embedded platform."""
 
-# Texts, not patterns: most starts need none of them.
-_HOST = r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*"
-_URL = (
+_HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+_URL = re.compile(
     r"(?s)(?P<scheme>[^:/]*)://(?P<host>\[[^\]]*\]|[^:/?#\\]*)(?::(?P<port>[^/?#]*))?(?P<path>.*)"
 )
-_SIGNER_NAME = r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,99}"
+_SIGNER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,99}")
 _SIGNER_WORDS = 3
 _KEY_TYPES = (
     "ssh-ed25519",
     *("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa"),
     *("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"),
 )
-_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
 def tenant_url(text: str) -> str:
@@ -42,7 +42,7 @@ def tenant_url(text: str) -> str:
     """
     if text == EMBEDDED:
         return text
-    match = re.fullmatch(_URL, text)
+    match = _URL.fullmatch(text)
     if match is None:
         raise ValueError(f'must be "https://" and a host, or "{EMBEDDED}", not {text!r}')
     scheme, host, port, path = match.group("scheme", "host", "port", "path")
@@ -90,7 +90,7 @@ def is_loopback(url: str) -> bool:
 
 
 def _parts(url: str) -> tuple[str, str, str | None]:
-    match = re.fullmatch(_URL, url)
+    match = _URL.fullmatch(url)
     if match is None:
         raise ValueError(f"{url!r} is no tenant's URL")
     return match["scheme"], match["host"], match["port"]
@@ -105,7 +105,7 @@ def _check_host(host: str) -> bool:
     except ValueError:
         if host.startswith("["):
             raise ValueError(f"may not be an IP address: {host}; write the host's name") from None
-        if re.fullmatch(_HOST, host) is None or host.rpartition(".")[2][0].isdigit():
+        if _HOST.fullmatch(host) is None or host.rpartition(".")[2][0].isdigit():
             raise ValueError(
                 f"names no plain host: {host!r}; write it in lower-case ASCII, without a dot at its end"
             ) from None
@@ -118,7 +118,7 @@ def _check_host(host: str) -> bool:
 def _check_port(port: str | None, scheme: str) -> None:
     if port is None:
         return
-    if re.fullmatch(r"[1-9][0-9]{0,4}", port) is None or int(port) > 65535:  # noqa: PLR2004 - the last TCP port
+    if _PORT.fullmatch(port) is None or int(port) > 65535:  # noqa: PLR2004 - the last TCP port
         raise ValueError(f"has no port that exists: {port!r}")
     if (scheme, port) in {("https", "443"), ("http", "80")}:
         raise ValueError(f"names the port that {scheme} has anyway: leave :{port} away")
@@ -128,7 +128,7 @@ def _day(value: object) -> object:
     """Return a date written ``YYYY-MM-DD``; other types are left for the model to refuse."""
     if not isinstance(value, str):
         return value
-    if re.fullmatch(_DAY, value) is None:
+    if _DAY.fullmatch(value) is None:
         raise ValueError(f"must be a date such as 2027-03-31, not {value!r}")
     try:
         return date.fromisoformat(value)
@@ -185,7 +185,7 @@ def signer(line: str) -> str:
     if not (line.isascii() and line.isprintable()) or len(words) < _SIGNER_WORDS:
         raise ValueError(f"must be a name, a key's type and the public key, not {line!r}")
     name, kind, key, *_ = words
-    if re.fullmatch(_SIGNER_NAME, name) is None:
+    if _SIGNER_NAME.fullmatch(name) is None:
         raise ValueError(f"names no signer: {name!r}; write an address such as ci@example.com")
     if kind not in _KEY_TYPES:
         raise ValueError(f"has a key of type {kind!r}; types are {', '.join(_KEY_TYPES)}")
@@ -344,10 +344,10 @@ class TenantSpec(Strict):
     waivers: Annotated[tuple[Waiver, ...], Field(strict=False), Expects("a list of waivers")] = ()
     """Findings that do not block, for a reason and a time."""
 
-    limits: Limits = Limits.model_construct()
+    limits: Limits = Limits()
     """How much of the tenant one apply may touch."""
 
-    audit: Audit = Audit.model_construct()
+    audit: Audit = Audit()
     """How the audit records in git are secured."""
 
     clock: Instant | None = None
@@ -387,7 +387,7 @@ class Tenant(Strict):
     kind: Annotated[Literal["Tenant"], Expects("Tenant")]
     """What the manifest describes."""
 
-    metadata: TenantMetadata = TenantMetadata.model_construct()
+    metadata: TenantMetadata = TenantMetadata()
     """Who the tenant belongs to."""
 
     spec: TenantSpec

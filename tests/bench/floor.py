@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from _ruamel_yaml import CParser
+from ruamel.yaml.cyaml import CBaseLoader
 from ruamel.yaml.events import StreamEndEvent
 
 PAGE = 1000
@@ -41,7 +41,7 @@ def read(path: str) -> bytes:
 
 def drain(data: bytes) -> int:
     """Return how many events a file has."""
-    step, count = CParser(data).get_event, 1
+    step, count = CBaseLoader(data).get_event, 1
     while type(step()) is not StreamEndEvent:
         count += 1
     return count

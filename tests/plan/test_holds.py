@@ -1,6 +1,7 @@
 """Who moved what since it was applied, and what somebody narrowed by hand: never silently widened again."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -427,7 +428,7 @@ def test_no_hand_narrowing_is_ever_undone_without_a_word(rate, calls, dnc):
 
 def test_the_reason_names_the_way_out():
     """The reason and the way out stand in the plan, as a command to be copied."""
-    wanted = make_desired(body=BASE)._replace(place=Place("my schedules/acme/spring.yaml", 3, 1))
+    wanted = replace(make_desired(body=BASE), place=Place("my schedules/acme/spring.yaml", 3, 1))
     _, operation = planned(wanted, live(dial_rate=5.0))
     name = operation.name
     keep = "`reconcile import 'my schedules/acme' 1001`"

@@ -1038,7 +1038,7 @@ def test_no_change_of_manifests_moves_what_limits_count(before, after, objects, 
 
     def total(files, judge):
         desired = [
-            make(key)._replace(place=Place(file, 1, 1)) for file, (key, make) in files.items()
+            replace(make(key), place=Place(file, 1, 1)) for file, (key, make) in files.items()
         ]
         live = [make(key) for key, make in objects.items()]
         return planned(desired, live, base=base, judge=judge).total
