@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from reconciler import defaults
 from reconciler.dialects.base import Credentials
 from reconciler.environment import (
     ACTOR,
@@ -36,7 +37,6 @@ EMBEDDED_URL: Final = "http://127.0.0.1"
 DEFAULT_RATE: Final = 5.0
 """Requests per second of a tenant that says nothing (`requests_per_second` of `tenant.yaml`)."""
 
-DEFAULT_CONCURRENCY: Final = 8
 DEFAULT_BURST_S: Final = 0.04
 """Seconds' worth of requests that may leave at once after a pause: at 50 requests a second, 2.
 
@@ -47,10 +47,6 @@ would make good.
 
 URGENT_BURST_S: Final = 2.0
 """The same for an emergency stop: a pause has saved it, and a call that is not stopped costs more than a refusal."""
-DEFAULT_DEADLINE_S: Final = 3600.0
-DEFAULT_WAIT_S: Final = 900.0
-"""How long a locked dialer is waited for (contract: 15 minutes)."""
-
 _PULL_REQUEST: Final = re.compile(r"refs/pull/(\d+)/")
 
 
@@ -62,7 +58,6 @@ class Options:
         requests_per_second: the tenant's request rate, for all requests of the run together.
         concurrency: requests in flight at most.
         deadline_s: seconds that the whole run may take (`--deadline`).
-        wait_s: seconds that a locked dialer is waited for (`--wait`).
         burst_s: seconds' worth of requests that may leave at once after a pause.
         proxy: http or https URL of a proxy (`--proxy`); the environment's proxies are ignored. It may name a
             user, whose password the environment holds (`PROXY_PASSWORD`).
@@ -72,9 +67,8 @@ class Options:
     """
 
     requests_per_second: float = DEFAULT_RATE
-    concurrency: int = DEFAULT_CONCURRENCY
-    deadline_s: float = DEFAULT_DEADLINE_S
-    wait_s: float = DEFAULT_WAIT_S
+    concurrency: int = defaults.CONCURRENCY
+    deadline_s: float = defaults.DEADLINE_S
     burst_s: float = DEFAULT_BURST_S
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
@@ -91,8 +85,8 @@ class Options:
             raise UsageError("requests_per_second must be above 0")
         if self.concurrency < 1:
             raise UsageError("--concurrency must be at least 1")
-        if not (0 < self.deadline_s < float("inf") and 0 <= self.wait_s < float("inf")):
-            raise UsageError("--deadline must be above 0 seconds, and --wait at least 0")
+        if not 0 < self.deadline_s < float("inf"):
+            raise UsageError("--deadline must be a number above 0")
         if self.proxy is not None and not _is_proxy(self.proxy):
             raise UsageError("--proxy must be a URL like http://proxy.example:3128")
         if self.proxy is not None and urlsplit(self.proxy).password is not None:

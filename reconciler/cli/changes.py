@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler import defaults
 from reconciler.cli import options, running
 from reconciler.errors import ExitCode, UsageError
 
@@ -68,15 +69,15 @@ def plan(
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 256),
-    default=8,
+    default=defaults.CONCURRENCY,
     show_default=True,
     help="Most operations to write at the same time.",
 )
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(min=0),
-    default=900.0,
+    type=options.Number(min=0),
+    default=defaults.WAIT_S,
     show_default=True,
     metavar="SECONDS",
     help="Retry a locked dialer, and wait for activation, for up to this long.",
@@ -123,7 +124,7 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
 )
 @click.option(
     "--target-answer-rate",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=options.Number(0, 1, min_open=True),
     required=True,
     metavar="R",
     help="Target for answers ÷ attempts, above 0 and at most 1.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,12 +13,27 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from reconciler import defaults
 from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.renderers import RENDERERS, renderer_for
 
 if TYPE_CHECKING:
-    from reconciler.commands.world import World
     from reconciler.report import Report
+    from reconciler.world import World
+
+
+class Number(click.FloatRange):
+    """A finite number in a range. click alone accepts `nan`, which no comparison refuses, and `inf`."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, or fail as click does."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -153,8 +169,8 @@ def network(command: Command) -> Command:
     for option in (
         click.option(
             "--deadline",
-            type=click.FloatRange(min=1),
-            default=3600.0,
+            type=Number(min=1),
+            default=defaults.DEADLINE_S,
             show_default=True,
             metavar="SECONDS",
             help="Most time that the whole command may take.",
@@ -228,7 +244,7 @@ def progress(line: str) -> None:
 
 def world() -> World:
     """Return everything that commands take from outside, with progress on stderr."""
-    from reconciler.commands.world import here
+    from reconciler.world import here
 
     context = click.get_current_context(silent=True)
     return here(progress, remote=context.meta.get(_REMOTE) if context else None)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from reconciler import defaults
 from reconciler.cli import options
 from reconciler.cli.running import carry_out
 from reconciler.errors import UsageError
@@ -37,8 +38,8 @@ def _named(targets: tuple[str, ...], *, everything: bool, tenant: str | None, ve
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(min=0),
-    default=900.0,
+    type=options.Number(min=0),
+    default=defaults.WAIT_S,
     show_default=True,
     metavar="SECONDS",
     help="Retry a locked dialer for up to this long. The others are stopped meanwhile.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from reconciler import execute
+from reconciler import defaults, execute, manifests
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
 from reconciler.commands import events as events_command
@@ -21,8 +21,7 @@ from reconciler.commands import session as sessions
 from reconciler.commands.events import OnEvent
 from reconciler.commands.journal import Recorder, provenance
 from reconciler.commands.rejudgement import Rejudgement
-from reconciler.commands.session import Online, Session
-from reconciler.commands.world import Network, World, load
+from reconciler.commands.session import Network, Online, Session
 from reconciler.errors import (
     ExitCode,
     GitError,
@@ -32,7 +31,7 @@ from reconciler.errors import (
     UsageError,
     safe,
 )
-from reconciler.execute import Executor, Options
+from reconciler.execute import Execution, WriteOptions
 from reconciler.git import Git
 from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
 from reconciler.ledger import Ledger
@@ -40,6 +39,7 @@ from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
 from reconciler.settings import Provenance, user
+from reconciler.world import World
 
 CHECKPOINTS: Final = (
     "apply:opened",
@@ -76,8 +76,8 @@ class Request(Online):
     tighten_only: bool = False
     revert: tuple[str, ...] = ()
     ask: bool = False
-    concurrency: int = 8
-    wait_s: float = 900.0
+    concurrency: int = defaults.CONCURRENCY
+    wait_s: float = defaults.WAIT_S
     events: Path | None = None
     publish: bool = False
     on_event: OnEvent | None = None
@@ -101,7 +101,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
         stop: set by whoever interrupts the run.
     """
     approval = read_approval(asked)
-    folder = load(asked.path, asked.tenant)
+    folder = manifests.load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
         git = committed(session)
         ledgers.require_key(world, session.trust.spec if session.trust else folder.tenant.spec)
@@ -303,21 +303,18 @@ class _Run:
         world.checkpoint("intents:before")
         await recorder.open(again.plan, operations, again.snapshot, before)
         world.checkpoint("intents:recorded")
-        executor = Executor(
+        execution = Execution(
+            world=world,
             platform=self.session.client,
             dialect=self.session.dialect,
             journal=recorder,
             live=again.snapshot.objects,
-            options=Options(concurrency=asked.concurrency, wait_s=asked.wait_s),
-            sleep=world.sleep,
-            monotonic=world.monotonic,
-            progress=world.progress,
+            options=WriteOptions(asked.concurrency, asked.wait_s),
             stop=self.stop,
-            checkpoint=world.checkpoint,
             objection=again.objection,
         )
         with self.session.client.guarded(recorder.may_write):
-            outcomes = await executor.run(operations)
+            outcomes = await execute.carry_out(execution, operations)
         world.checkpoint("apply:executed")
         unrecorded = await recorder.close(outcomes)
         world.checkpoint("apply:closed")

@@ -17,13 +17,13 @@ from reconciler.commands.journal import provenance
 from reconciler.commands.ledgers import Keeping
 from reconciler.commands.ledgers import records as ledger_of
 from reconciler.commands.trust import Trust, read_signers
-from reconciler.commands.world import World
 from reconciler.errors import ExitCode, GitError, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import find_tenants, load_readable, load_settings
 from reconciler.report import NAMES_SHOWN, Report, Table, Tone, count
 from reconciler.settings import check_url, signing_key
+from reconciler.world import World
 
 EMPTY: Final = "no record: nothing was ever applied or halted from here"
 

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from reconciler import manifests
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Online, Session
-from reconciler.commands.world import World
 from reconciler.dialects.base import Check, Snapshot, Token
 from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.report import SKEW_SHOWN_S, Report, Row, Table, Tone, count
+from reconciler.world import World
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from reconciler import manifests
-from reconciler.commands.world import World
 from reconciler.errors import AccessError, GitError
 from reconciler.git import Git
 from reconciler.manifests import Folder
 from reconciler.models import Tenant
 from reconciler.settings import check_url
+from reconciler.world import World
 
 COMMITS_LOOKED_AT: Final = 1000
 """Commits in which a right `tenant.yaml` is looked for when today's is wrong: read one by one, and no longer than until one is right."""

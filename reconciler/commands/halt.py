@@ -14,16 +14,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from reconciler import audit
+from reconciler import audit, defaults
 from reconciler.audit import Event, Record, RecordKind, Run
 from reconciler.commands import earlier, halt_report, ledgers
 from reconciler.commands import session as sessions
 from reconciler.commands.halt_report import Known, Target
 from reconciler.commands.journal import LOOK_S, Recorder, provenance
-from reconciler.commands.session import Online, Session
+from reconciler.commands.session import Network, Online, Session
 from reconciler.commands.takeover import Takeover
 from reconciler.commands.trust import stopping
-from reconciler.commands.world import Network, World
 from reconciler.dialects.base import Live, Snapshot
 from reconciler.errors import (
     AccessError,
@@ -34,11 +33,12 @@ from reconciler.errors import (
     UnknownObject,
     UsageError,
 )
-from reconciler.execute import Options
+from reconciler.execute import WriteOptions
 from reconciler.execute.halt import Silencer
 from reconciler.plan import Operation, Origin, Outcome, Plan
 from reconciler.report import Report
 from reconciler.telemetry import Telemetry
+from reconciler.world import World
 
 REFUSED: Final = range(400, 500)
 """Statuses by which the platform says that a request means nothing to it."""
@@ -60,8 +60,8 @@ class Request(Online):
     reason: str = ""
     until: datetime | None = None
     tenant: str | None = None
-    concurrency: int = 8
-    wait_s: float = 900.0
+    concurrency: int = defaults.CONCURRENCY
+    wait_s: float = defaults.WAIT_S
 
     @property
     def network(self) -> Network:
@@ -241,17 +241,9 @@ class _Halt:
         place, dialect = Place(str(self.session.folder.path)), self.session.dialect
         operations = [each.operation(dialect, place) for each in targets if each.dials(dialect)]
         await record(targets, operations)
-        world = self.session.world
+        options = WriteOptions(self.asked.concurrency, self.asked.wait_s)
         silencer = Silencer(
-            platform=self.session.client,
-            dialect=dialect,
-            key=journal.key,
-            outcome=journal.outcome,
-            options=Options(concurrency=self.asked.concurrency, wait_s=self.asked.wait_s),
-            sleep=world.sleep,
-            monotonic=world.monotonic,
-            progress=world.progress,
-            stop=self.stop,
+            self.session.world, self.session.client, dialect, journal, options, self.stop
         )
         return {each.operation.key: each for each in await silencer.run(operations)}
 

@@ -17,7 +17,6 @@ from reconciler import plan as plans
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Online, Session
-from reconciler.commands.world import World
 from reconciler.dialects.base import Live
 from reconciler.dialects.kinds import Kind
 from reconciler.errors import ExitCode, ManifestError, UsageError
@@ -27,6 +26,7 @@ from reconciler.models import API_VERSION, MANIFESTS, Body, Desired
 from reconciler.plan import Plan
 from reconciler.report import Report, Row, Table, Tone, count
 from reconciler.report.changes import changes_table, plan_verdict
+from reconciler.world import World
 
 
 @dataclass(frozen=True, slots=True)

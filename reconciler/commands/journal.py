@@ -13,7 +13,6 @@ from reconciler._version import __version__
 from reconciler.audit import Event, Run
 from reconciler.commands.events import events_of
 from reconciler.commands.session import Session
-from reconciler.commands.world import World
 from reconciler.dialects.base import ScrubList, Snapshot
 from reconciler.errors import (
     SHORTENED_TO,
@@ -28,6 +27,7 @@ from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Outcome, Plan, Result
 from reconciler.settings import Provenance, user
 from reconciler.telemetry import Telemetry
+from reconciler.world import World
 
 BATCH_S: Final = 5.0
 """Longest that an outcome waits to be written, seconds."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.commands.world import World
 from reconciler.errors import AccessError, GitError, LedgerError, Unavailable, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger, Options
 from reconciler.models import EMBEDDED, TenantSpec, platform_of
 from reconciler.settings import signing_key
+from reconciler.world import World
 
 if TYPE_CHECKING:
     from reconciler.commands.trust import Trust
@@ -140,7 +140,9 @@ def records(
         demanded=trust.demanded and remote is not None,
         stop=stop,
         checkpoint=world.checkpoint,
+        sleep=world.block,
         monotonic=world.monotonic,
+        random=world.random.random,
         called=tenant,
     )
     platform = platform_of(spec.api, spec.url, tenant)

@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler import diff, effect
+from reconciler import diff, effect, manifests
 from reconciler.commands import events as events_command
 from reconciler.commands import session as sessions
 from reconciler.commands.events import OnEvent
 from reconciler.commands.session import Online, Session
-from reconciler.commands.world import World, chosen, load
 from reconciler.dialects.base import Bucket, Measured, Snapshot
 from reconciler.errors import ExitCode, ManifestError, UsageError
 from reconciler.manifests import edits
@@ -25,6 +24,7 @@ from reconciler.plan import Action, Operation
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, count
 from reconciler.report.changes import changes_table
 from reconciler.telemetry import Projected
+from reconciler.world import World
 
 FIELD: Final = "dial_rate"
 """The quantity that strategies propose."""
@@ -58,8 +58,8 @@ class Request(Online):
 
 async def optimize(world: World, asked: Request) -> Report:
     """Return what a strategy advises for each object; edit the proposals into the manifests when asked."""
-    folder = load(asked.path, asked.tenant)
-    keys = chosen(folder, asked.names)
+    folder = manifests.load(asked.path, asked.tenant)
+    keys = folder.keys_of(asked.names)
     every = [
         each
         for each in folder.desired

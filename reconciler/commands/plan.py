@@ -10,13 +10,12 @@ from pathlib import Path
 
 import tzdata
 
-from reconciler import audit, policies
+from reconciler import audit, manifests, policies
 from reconciler import plan as plans
 from reconciler.audit import Record
 from reconciler.commands import baseline, halt_report, leftovers
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Online, Session
-from reconciler.commands.world import World, chosen, load
 from reconciler.dialects.base import Snapshot
 from reconciler.effect import Direction
 from reconciler.errors import ExitCode, Refused, UsageError
@@ -24,6 +23,7 @@ from reconciler.models import Desired
 from reconciler.plan import Action, Base, Judge, Operation, Origin, Plan, Result
 from reconciler.policies.base import Facts, Finding
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, changes
+from reconciler.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class _Read:
 
 async def _read(world: World, asked: Request) -> _Read:
     """Return the plan, the names of the writes that an earlier run left open, and what must be said of limits and of where records are kept."""
-    folder = load(asked.path, asked.tenant)
+    folder = manifests.load(asked.path, asked.tenant)
     async with sessions.opened(world, folder, asked.network) as session:
         if session.ledger is not None:
             session.ledger.check()
@@ -145,7 +145,7 @@ async def make(
         names: manifests to plan; none means all.
         revert: manifests whose narrowing by hand is to be undone.
     """
-    keys = chosen(session.folder, names)
+    keys = session.folder.keys_of(names)
     snapshot, skew_s = await session.read()
     origin = Origin(
         tenant=session.folder.name,
@@ -169,7 +169,7 @@ async def make(
         findings=findings,
         held=past.held,
         base=past.base,
-        revert=chosen(session.folder, revert) or (),
+        revert=session.folder.keys_of(revert) or (),
         judge=by,
     )
     if (
@@ -252,7 +252,7 @@ def judge(session: Session, snapshot: Snapshot, past: Past, by: Judge) -> tuple[
     if not findings:
         return findings
     asked = {desired.key for desired in session.folder.desired}
-    again = load(session.folder.path, None, keep_places=True)
+    again = manifests.load(session.folder.path, None, keep_places=True)
     if not session.folder.sources.items() <= again.sources.items():
         raise Refused(f"files in {session.folder.path} changed while they were read: run it again")
     placed = tuple(desired for desired in again.desired if desired.key in asked)

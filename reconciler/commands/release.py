@@ -10,10 +10,10 @@ from reconciler.audit import Run
 from reconciler.commands import audit as audit_command
 from reconciler.commands import halt_report
 from reconciler.commands.journal import provenance
-from reconciler.commands.world import World
 from reconciler.errors import UsageError
 from reconciler.manifests import load_readable
 from reconciler.report import Report
+from reconciler.world import World
 
 
 @dataclass(frozen=True, slots=True)

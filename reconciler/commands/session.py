@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler import client as clients
+from reconciler import defaults
 from reconciler.commands.ledgers import Keeping, records
 from reconciler.commands.trust import Trust
-from reconciler.commands.world import Network, World
 from reconciler.dialects import dialect_for
 from reconciler.dialects.base import Credentials, Dialect, Snapshot
 from reconciler.errors import GitError, UsageError
@@ -19,9 +19,20 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.settings import DEFAULT_BURST_S, DEFAULT_RATE, URGENT_BURST_S, Options, Settings
+from reconciler.world import World
 
 STATE = ".reconcile"
 """Folder for what the embedded platform keeps, at the top of the repository or in the working directory."""
+
+
+class Network(NamedTuple):
+    """How the platform is reached; see the options of the command line. `urgent`: an emergency stop."""
+
+    deadline: float = defaults.DEADLINE_S
+    ca_bundle: Path | None = None
+    proxy: str | None = None
+    concurrency: int = defaults.CONCURRENCY
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +45,7 @@ class Online:
         proxy: URL of a proxy.
     """
 
-    deadline: float = 3600.0
+    deadline: float = defaults.DEADLINE_S
     ca_bundle: Path | None = None
     proxy: str | None = None
 

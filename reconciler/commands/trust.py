@@ -13,7 +13,6 @@ from typing import Final
 
 from reconciler import manifests
 from reconciler.commands.ledgers import origin_of
-from reconciler.commands.world import World
 from reconciler.environment import SIGNERS
 from reconciler.errors import (
     SHORTENED_TO,
@@ -26,6 +25,7 @@ from reconciler.errors import (
 from reconciler.git import Git, blob_id
 from reconciler.manifests import TENANT_FILE, Folder
 from reconciler.models import TenantSpec
+from reconciler.world import World
 
 _PARENTS: Final = 20
 """Commits in which a valid `tenant.yaml` is looked for."""

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler import manifests, policies
+from reconciler import defaults, manifests, policies
 from reconciler import report as reports
-from reconciler.commands.world import Network, World, chosen, load
 from reconciler.dialects import kinds_for
 from reconciler.errors import ExitCode, ManifestError, Problem, UsageError
 from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED
 from reconciler.policies.base import Facts, Finding, Level
 from reconciler.report import Report, Row, Table, Tone, checks
+from reconciler.world import World
 
 if TYPE_CHECKING:  # offline needs no planner, and its import costs as much as the interpreter
     from reconciler.plan import Judge
@@ -26,7 +26,7 @@ class Request(NamedTuple):
     paths: tuple[Path, ...]
     tenant: str | None = None
     online: bool = False
-    deadline: float = 3600.0
+    deadline: float = defaults.DEADLINE_S
     ca_bundle: Path | None = None
     proxy: str | None = None
 
@@ -103,7 +103,7 @@ async def _asked_online(
     from reconciler.commands import baseline  # noqa: PLC0415 - offline needs no HTTP
     from reconciler.commands import session as sessions  # noqa: PLC0415 - same
 
-    network = Network(asked.deadline, asked.ca_bundle, asked.proxy)
+    network = sessions.Network(asked.deadline, asked.ca_bundle, asked.proxy)
     async with sessions.opened(world, folder, network) as session:
         snapshot, _ = await session.read()
         judge = baseline.judge_of(session, snapshot.at)
@@ -123,8 +123,8 @@ def _alone(folder: Folder, world: World) -> tuple[Finding, ...]:
 
 def render(path: Path, tenant: str | None, names: tuple[str, ...]) -> Report:
     """Return the compiled body of the named manifests (all of them when none is named), with the place of every field."""
-    folder = load(path, tenant, keep_places=True)
-    keys = chosen(folder, names)
+    folder = manifests.load(path, tenant, keep_places=True)
+    keys = folder.keys_of(names)
     wanted = [desired for desired in folder.desired if keys is None or desired.key in keys]
     tables = []
     for desired in wanted:

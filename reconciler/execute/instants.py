@@ -5,25 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import isinf
-from typing import Final, Protocol
+from typing import Final
 
 from reconciler import scalars
 from reconciler.errors import SHORTENED_TO, safe
+from reconciler.execute.platform import Platform
 
 RESOLUTION_S: Final = 1.0
 """Instants may show whole seconds, so one may lie up to a second before what it tells."""
-
-
-class PlatformClock(Protocol):
-    """The platform's clock, as its answers tell it."""
-
-    @property
-    def now(self) -> datetime | None:
-        """What it shows; `None` before the first answer that tells."""
-
-    @property
-    def uncertainty_s(self) -> float:
-        """How far it may be from that, in seconds; infinite when nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +57,9 @@ class Span:
         return f"the platform says {said}, which its own clock contradicts: it was written between {_text(self.begun)} and {_text(self.seen)}, and the latency is unknown"
 
 
-def since(begun: datetime | None, clock: PlatformClock) -> Span | None:
+def since(begun: datetime | None, platform: Platform) -> Span | None:
     """Return the span from an intent to now; `None` when the platform's clock is not known."""
-    seen, uncertainty_s = clock.now, clock.uncertainty_s
+    seen, uncertainty_s = platform.now, platform.uncertainty_s
     if begun is None or seen is None or isinf(uncertainty_s):
         return None
     return Span(begun, seen, uncertainty_s + RESOLUTION_S)

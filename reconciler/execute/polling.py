@@ -1,42 +1,40 @@
-"""Looks at what was written, for everybody who waits for it.
+"""Read objects back for all operations that wait for activation.
 
-Requests are what an apply is short of: whoever waits together is answered by one look, and while there is more to write a look is taken rarely.
+The request rate limits an apply. One read answers every operation that waits at the same time, and reads are rare while there is more to write.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.dialects.base import Dialect, Exchange, Live
 from reconciler.errors import ApiError
+from reconciler.execute.platform import Platform
 from reconciler.execute.waits import pause
+from reconciler.world import World
 
 LIST_FROM: Final = 4
-"""Objects from which on one look at the whole list is cheaper than a look at each."""
-
-Read = Callable[[Exchange[Mapping[str, Live]]], Awaitable[Mapping[str, Live]]]
+"""Number of objects from which on reading the whole list takes fewer requests than reading each."""
 
 
 @dataclass(slots=True)
 class Poller:
-    """Answers "what does the platform hold now?" for many at once.
+    """Answers "what does the platform hold now?" for many operations at once.
 
     Attributes:
-        read: carries an exchange out.
-        dialect: whose words.
-        look_s: seconds between two looks while something is being written.
-        monotonic: seconds.
-        sleep: waits seconds.
+        world: see `World`.
+        platform: carries exchanges out.
+        dialect: makes them.
+        look_s: seconds between two reads while something is being written.
     """
 
-    read: Read
+    world: World
+    platform: Platform
     dialect: Dialect
     look_s: float
-    monotonic: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
     _writing: int = 0
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: dict[str, asyncio.Future[Live]] = field(default_factory=dict)
@@ -44,18 +42,18 @@ class Poller:
     _looked: float = float("-inf")
 
     def busy(self, operations: int) -> None:
-        """Hear of operations that have something to write: until `rest` was said of each, looks are rare."""
+        """Count operations that have something to write. Reads are rare until `rest` was called for each."""
         self._writing += operations
         self._quiet.clear()
 
     def rest(self) -> None:
-        """Hear that one of them has nothing more to write. After the last one a look is taken at once."""
+        """Count one operation that has nothing more to write. After the last one the next read is immediate."""
         self._writing -= 1
         if self._writing == 0:
             self._quiet.set()
 
     async def see(self, key: str) -> Live:
-        """Return the object as the next look finds it. Raises what the look raised."""
+        """Return the object as the next read shows it. Raises what the read raised."""
         future = self._waiting.get(key)
         if future is None:
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
@@ -64,18 +62,18 @@ class Poller:
         return await asyncio.shield(future)
 
     async def _look(self) -> None:
-        """Look again and again, until nobody waits."""
+        """Read until no operation waits."""
         while self._waiting:
-            wait_s = self._looked + self.look_s - self.monotonic()
+            wait_s = self._looked + self.look_s - self.world.monotonic()
             if self._writing > 0 and wait_s > 0:
-                await pause(wait_s, self.sleep, self._quiet)
+                await pause(self.world, wait_s, self._quiet)
             waiting, self._waiting = self._waiting, {}
             try:
-                found = await self.read(self._exchange(tuple(waiting)))
-            except Exception as error:  # noqa: BLE001 - whoever waits is told; nobody else awaits this task
+                found = await self.platform.run(self._exchange(tuple(waiting)))
+            except Exception as error:  # noqa: BLE001 - passed on to every waiting operation; nothing else awaits this task
                 _tell(waiting.values(), error)
             else:
-                self._looked = self.monotonic()
+                self._looked = self.world.monotonic()
                 for key, future in waiting.items():
                     if not future.done():
                         future.set_result(found[key])
@@ -91,7 +89,7 @@ def _tell(waiting: Iterable[asyncio.Future[Live]], error: Exception) -> None:
 
 
 def _many(dialect: Dialect, keys: tuple[str, ...]) -> Exchange[Mapping[str, Live]]:
-    """Read the list; one that changes while it is read says nothing, so then each object is asked for."""
+    """Read the list, and one by one what it does not show. A list that changes while it is read fails; then each object is read."""
     try:
         found = yield from dialect.read_some(keys)
     except ApiError:

@@ -1,16 +1,18 @@
-"""One operation on its way: store, refresh, wait, read back. A write whose fate is unknown is read back before it is sent again.
+"""Carry out one operation: store, refresh the dialer, wait for activation, read back.
 
-A widening is judged again just before it is written and just before the dialer is asked to take it. One that is stored by then and
-may not become active stays stored. To put back what was there before would be one more write that nobody approved, to an object
-whose terms just changed, and it could be lost half way, too. What is stored was approved. It does not dial, and no apply activates
-it while the judgement stands. The outcome says so, because somebody else's refresh would activate it.
+A write whose outcome is unknown is read back before it is sent again.
+
+The rules check a widening again just before it is written and just before the dialer is refreshed. If a rule now forbids a widening
+that is already stored, it stays stored. To undo it would be another write that nobody approved, and that could fail half way as well.
+What is stored was approved. It does not dial, and no apply activates it while the rule forbids it. The outcome says so, because a
+refresh by somebody else would activate it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.dialects.base import Live, Stored, Waiting
 from reconciler.dialects.kinds import Kind
@@ -26,22 +28,17 @@ from reconciler.errors import (
     UncertainWrite,
 )
 from reconciler.execute import instants, readback
-from reconciler.execute.waits import Wait
+from reconciler.execute.execution import Execution
+from reconciler.execute.waits import RELOCK_PAUSE_S, Wait, pause
 from reconciler.models import Body
 from reconciler.plan import Action, Operation, Outcome, Result, live_hash
 
-if TYPE_CHECKING:
-    from reconciler.execute import Executor
-
-RELOCK_PAUSE_S = 30.0
-"""Seconds between two refreshes of a locked dialer (contract: "try again every thirty seconds")."""
-
 FIRST_POLL_S, LAST_POLL_S = 0.25, 5.0
 ACTIVATION_S = 60.0
-"""Seconds that a dialer gets to take what it accepted, however short the wait for a locked one is."""
+"""Seconds that a dialer gets to activate what it accepted, even when `--wait` is shorter."""
 
 SAME_KEY_TRIES = 4
-"""Writes under one key before a stored error is taken to pin it, and the next attempt gets a key of its own."""
+"""Writes under one idempotency key. After that the platform is assumed to have stored an error under it, and the next attempt gets a new key."""
 
 ATTEMPTS = 2
 CONFLICT = 409
@@ -66,7 +63,7 @@ CHECKPOINTS: Final = (
     "verify:before",
     "verify:seen",
 )
-"""Points that `Executor.checkpoint` is told of on an operation's way: a crash at each of them loses nothing (tests kill there)."""
+"""Points of an operation at which `World.checkpoint` is called. A crash at any of them loses nothing: crash tests end the process there."""
 
 
 _REFUSED_SO: Final = (
@@ -80,13 +77,14 @@ class _Moved(Exception):
 
 
 class Step:
-    """One operation on its way. Remembers what was sent, so that every exit can say so."""
+    """One operation being carried out. Remembers what was sent, so that every outcome can say so."""
 
-    def __init__(self, executor: Executor, operation: Operation) -> None:
-        self.to = executor
+    def __init__(self, execution: Execution, operation: Operation) -> None:
+        self.at = execution
+        self.world = execution.world
         self.operation = operation
-        self.kind: Kind = executor.dialect.KINDS[operation.kind]
-        self.begun = executor.platform.now
+        self.kind: Kind = execution.dialect.KINDS[operation.kind]
+        self.begun = execution.platform.now
         self.tries = 0
         self.wrote = False
         self.confirmed = False
@@ -96,16 +94,16 @@ class Step:
         self._resting = False
 
     def at_rest(self) -> None:
-        """Say, once, that there is nothing more to write here before somebody else's look."""
+        """Tell the poller, once, that this operation has nothing more to write."""
         if not self._resting:
             self._resting = True
-            self.to.lookout.rest()
+            self.at.poller.rest()
 
     async def run(self, slots: asyncio.Semaphore) -> Outcome:
-        """Return the outcome; never raises for anything that the platform or the network does."""
+        """Carry the operation out and return its outcome. Errors of the platform and the network become outcomes."""
         try:
             async with slots:
-                if self.to.stop.is_set():
+                if self.at.stop.is_set():
                     return self._end(Result.NOT_STARTED, "not started: the run was stopped")
                 await self._store()
             return await self._activate()
@@ -122,11 +120,11 @@ class Step:
             then = _REFUSED_SO if isinstance(error, Refused) else "the next apply finishes it"
             message = f"stored, not active: {error}; {then}"
         if isinstance(error, AccessError | Unavailable | TenantLocked):
-            self.to.stop.set()  # nothing else will fare better; what is under way is finished and recorded
+            self.at.stop.set()  # every other operation would fail as well; writes under way are finished and recorded
         return replace(self._end(result, message), code=error.exit_code)
 
     def _result_of(self, error: ReconcileError) -> Result:
-        """Return how an error leaves the operation: what is stored counts before what went wrong after it."""
+        """Return the result after an error. That something was stored counts more than what failed after it."""
         if self.uncertain or isinstance(error, UncertainWrite):
             return Result.UNKNOWN
         refreshes = self.operation.action is Action.REFRESH and isinstance(error, Refused)
@@ -140,7 +138,7 @@ class Step:
     # --- store ---------------------------------------------------------------------------------------------------------
 
     async def _store(self) -> None:
-        """Make the platform hold what is desired, exactly once as far as anyone can tell."""
+        """Write the desired body, at most once as far as can be known."""
         live = await self._before()
         self.dials = self._held_by(live) if live.settled else None
         if self.operation.action is Action.REFRESH or (
@@ -149,9 +147,9 @@ class Step:
             return
         for attempt in range(ATTEMPTS):
             if attempt:
-                self.to.checkpoint("retry:before")
-                await self.to.journal.retry(self.operation, attempt)
-                self.to.checkpoint("retry:recorded")
+                self.world.checkpoint("retry:before")
+                await self.at.journal.retry(self.operation, attempt)
+                self.world.checkpoint("retry:recorded")
             for last in (*[False] * (SAME_KEY_TRIES - 1), attempt == ATTEMPTS - 1):
                 if await self._write(live, attempt, give_up=last):
                     return
@@ -159,11 +157,10 @@ class Step:
     async def _before(self) -> Live:
         """Return what the write replaces.
 
-        As planned where a version or the write itself guards it; read again where nothing does, or where an operation before
-        this one wrote the same object.
+        It is read again where no version guards the write, and where an earlier operation of this run wrote the same object.
         """
-        live = None if self.operation.after else self.to.live.get(self.operation.key)
-        guarded = self.to.dialect.CAPABILITIES.rereads or (live and live.version is not None)
+        live = None if self.operation.after else self.at.live.get(self.operation.key)
+        guarded = self.at.dialect.CAPABILITIES.rereads or (live and live.version is not None)
         if live is not None and guarded:
             return live
         live = await self._read()
@@ -172,18 +169,18 @@ class Step:
         return live
 
     async def _write(self, live: Live, attempt: int, *, give_up: bool) -> bool:
-        """Send the write once; return whether the platform now holds it. Raises the uncertainty itself when told to give up."""
+        """Send the write once; return whether the platform now holds it. With `give_up`, an uncertain write raises its error."""
         await self._still_ours()
         if (waiting := await self._still_allowed()) is not None:
             raise Refused(waiting.reason)
-        key = self.to.journal.key(self.operation, attempt)
+        key = self.at.journal.key(self.operation, attempt)
         self.tries += 1
-        self.to.checkpoint("write:before")
+        self.world.checkpoint("write:before")
         try:
-            exchange = self.to.dialect.write(
+            exchange = self.at.dialect.write(
                 self.operation.key, self.operation.desired, token=key, live=live
             )
-            self.stored = await self.to.platform.run(exchange)
+            self.stored = await self.at.platform.run(exchange)
         except ApiError as error:
             if isinstance(error, PartlyWritten):
                 self.wrote = True
@@ -193,24 +190,24 @@ class Step:
             if not isinstance(error, UncertainWrite) and error.status != CONFLICT:
                 raise
             return await self._settle(error, give_up=give_up)
-        self.to.checkpoint("write:answered")
+        self.world.checkpoint("write:answered")
         self.wrote, self.uncertain = True, False
         return True
 
     async def _still_ours(self) -> None:
-        if not await self.to.journal.may_write():
+        if not await self.at.journal.may_write():
             raise TenantLocked(
                 "the tenant's lock was lost, or taken: nothing more is written by this run"
             )
 
     async def _still_allowed(self) -> Waiting | None:
-        """Judge a widening again; return why the dialer is not to be asked yet, where that ends by itself.
+        """Check a widening against the rules again; return why it has to wait, where the cause ends by itself.
 
         Raises:
-            Refused: it is judged otherwise than when it was planned.
+            Refused: a rule now forbids it.
         """
         widens = self.operation.direction.widens
-        objection = await self.to.objection(self.operation) if widens else None
+        objection = await self.at.objection(self.operation) if widens else None
         if objection is None:
             return None
         if objection.passes:
@@ -218,12 +215,12 @@ class Step:
         raise Refused(objection.reason)
 
     async def _settle(self, error: ApiError, *, give_up: bool) -> bool:
-        """After an uncertain write: wait longer than a late commit takes, read, and believe only what is read."""
+        """Resolve an uncertain write: wait longer than a late commit takes, then read back; return whether it was stored."""
         self.wrote = self.uncertain = True
-        self.to.checkpoint("write:uncertain")
-        await self.to.sleep(self.to.options.settle_s)
+        self.world.checkpoint("write:uncertain")
+        await self.world.sleep(self.at.options.settle_s)
         live = await self._read()
-        self.to.checkpoint("write:settled")
+        self.world.checkpoint("write:settled")
         if self._holds(live):
             self._confirm(live)
             return True
@@ -234,7 +231,7 @@ class Step:
         return False
 
     async def _precondition(self) -> bool:
-        """412 after a lost answer may be our own write: then it is confirmed; otherwise somebody else's, and ours is stale."""
+        """Resolve a failed precondition (412). After a lost answer it may be due to our own write; otherwise ours is stale."""
         if self.tries > 1 and self._holds(live := await self._read()):
             self._confirm(live)
             return True
@@ -252,28 +249,28 @@ class Step:
         return None if live.stored is None else self.kind.canonical(live.stored)
 
     def _is_ours(self, live: Live) -> bool:
-        """Return whether what is stored has the id that our write was answered with: nobody stored anything since."""
+        """Return whether the stored schedule has the id that our write was answered with, so nobody stored another since."""
         ours = self.stored.id if self.stored else None
         return ours is not None and ours == live.stored_id
 
     # --- activate ------------------------------------------------------------------------------------------------------
 
     async def _activate(self) -> Outcome:
-        """Have the dialer take it, wait until it has, and compare what is read back with what was desired."""
-        until = self.to.monotonic() + self.to.options.wait_s
-        if self.to.dialect.CAPABILITIES.activation:
+        """Refresh the dialer, wait until it is active, and compare what is read back with what was desired."""
+        wait = Wait(self.world, self.operation.name, self.at.stop, self.at.options.wait_s)
+        if self.at.dialect.CAPABILITIES.activation:
             if (said := await self._beyond()) is not None:
                 return self._end(Result.STORED_NOT_ACTIVE, said, code=ReconcileError.exit_code)
-            reason = await self._refresh(until)
+            reason = await self._refresh(wait)
             if reason is not None:
                 return self._end(
                     Result.STORED_NOT_ACTIVE,
                     f"stored, not active: {reason}; the next apply finishes it",
                 )
-        return await self._verify(max(until, self.to.monotonic() + ACTIVATION_S))
+        return await self._verify(max(wait.until, self.world.monotonic() + ACTIVATION_S))
 
     async def _beyond(self) -> str | None:
-        """Return why what was stored must not dial: the platform made something wider of it. `None`: it did not."""
+        """Return why what was stored must not become active: the platform stored something wider than was sent. `None` if it did not."""
         sent = self.operation.desired
         if sent is None or self.stored is None:
             return None
@@ -288,37 +285,36 @@ class Step:
             return None
         return f"stored, not active: {readback.both_values(sent, now)}, which may dial more than was sent and is not activated; write a value that the platform keeps"
 
-    async def _refresh(self, until: float) -> str | None:
-        """Return why the dialer would not take it within the wait, or `None` when it will."""
-        told = Wait(self.operation.name, self.to.monotonic, self.to.progress)
-        while (waiting := await self._ask_to_refresh()) is not None:
-            left_s = until - self.to.monotonic()
-            if self.to.stop.is_set() or left_s <= 0:
+    async def _refresh(self, wait: Wait) -> str | None:
+        """Refresh the dialer, and retry while it is locked. Return why it is not refreshed when the wait is over, else `None`."""
+        while (waiting := await self._try_refresh()) is not None:
+            if wait.is_over:
                 return waiting.reason
-            told.tell(f"waiting, {waiting.reason}", f"; asking again, for {left_s:.0f} s at most")
+            then = f"; asking again, for {wait.left_s:.0f} s at most"
+            wait.tell(f"waiting, {waiting.reason}", then)
             self.at_rest()
-            await self.to.pause(min(RELOCK_PAUSE_S, left_s))
+            await wait.pause(RELOCK_PAUSE_S)
         self.wrote = True
         self.at_rest()
         return None
 
-    async def _ask_to_refresh(self) -> Waiting | None:
-        """A refresh is a write, too: it makes what is stored dial."""
+    async def _try_refresh(self) -> Waiting | None:
+        """Refresh once. A refresh makes what is stored dial, so it is guarded like a write."""
         await self._still_ours()
         if (waiting := await self._still_allowed()) is not None:
             return waiting
-        self.to.checkpoint("refresh:before")
-        waiting = await self.to.platform.run(self.to.dialect.activate(self.operation.key))
-        self.to.checkpoint("refresh:answered")
+        self.world.checkpoint("refresh:before")
+        waiting = await self.at.platform.run(self.at.dialect.activate(self.operation.key))
+        self.world.checkpoint("refresh:answered")
         return waiting
 
     async def _verify(self, until: float) -> Outcome:
         self.at_rest()
-        self.to.checkpoint("verify:before")
-        pause = FIRST_POLL_S
+        self.world.checkpoint("verify:before")
+        pause_s = FIRST_POLL_S
         while True:
-            live = await self.to.lookout.see(self.operation.key)
-            self.to.checkpoint("verify:seen")
+            live = await self.at.poller.see(self.operation.key)
+            self.world.checkpoint("verify:seen")
             if self._compared(live).failure is not None:
                 live = await self._read()  # a list may lag behind
             failure, said = self._compared(live)
@@ -326,13 +322,13 @@ class Step:
                 return self._end(failure, said)
             if live.settled:
                 return self._done(live, said)
-            if self.to.stop.is_set() or self.to.monotonic() + pause > until:
+            if self.at.stop.is_set() or self.world.monotonic() + pause_s > until:
                 return self._end(
                     Result.STORED_NOT_ACTIVE,
                     "stored, not active: the dialer has not taken it yet; the next apply finishes it",
                 )
-            await self.to.pause(pause)
-            pause = min(pause * 2, LAST_POLL_S)
+            await pause(self.world, pause_s, self.at.stop)
+            pause_s = min(pause_s * 2, LAST_POLL_S)
 
     def _compared(self, live: Live) -> readback.Verdict:
         now, ours = self._held_by(live), self._is_ours(live)
@@ -341,7 +337,7 @@ class Step:
     def _done(self, live: Live, said: str) -> Outcome:
         result = Result.CONFIRMED if self.confirmed else _STORED_AS[self.operation.action]
         ended = replace(self._end(result, said), stored_id=live.stored_id)
-        span = instants.since(self.begun, self.to.platform)
+        span = instants.since(self.begun, self.at.platform)
         if span is None:
             return ended
         told = live.stored_at, live.activated_at
@@ -355,11 +351,11 @@ class Step:
         )
 
     async def _read(self) -> Live:
-        return await self.to.platform.run(self.to.dialect.read_one(self.operation.key))
+        return await self.at.platform.run(self.at.dialect.read_one(self.operation.key))
 
     def _end(self, result: Result, message: str, *, code: int = 0) -> Outcome:
         stored = self.stored or Stored(None)
-        span = instants.since(self.begun, self.to.platform)
+        span = instants.since(self.begun, self.at.platform)
         return Outcome(
             self.operation,
             result,

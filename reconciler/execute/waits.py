@@ -1,21 +1,24 @@
-"""Wait, or less when something happens, such as a stop of the run."""
+"""Waits that end early when the run is stopped, and that report progress sparingly."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from typing import Final
 
+from reconciler.world import World
+
+RELOCK_PAUSE_S: Final = 30.0
+"""Seconds between two tries at a locked dialer (contract: "try again every thirty seconds")."""
+
 TELL_S: Final = 60.0
-"""Seconds after which a wait that goes on is told again; doubled each time, for nothing is new by then."""
+"""Seconds after which an unchanged reason is reported again. Doubled after each report."""
 
 
-async def pause(
-    seconds: float, sleep: Callable[[float], Awaitable[None]], stop: asyncio.Event
-) -> None:
+async def pause(world: World, seconds: float, stop: asyncio.Event) -> None:
     """Sleep `seconds`, or until `stop` is set."""
-    sleeper = asyncio.ensure_future(sleep(seconds))
+    sleeper = asyncio.ensure_future(world.sleep(seconds))
     stopper = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait({sleeper, stopper}, return_when=asyncio.FIRST_COMPLETED)
@@ -26,24 +29,45 @@ async def pause(
 
 @dataclass(slots=True)
 class Wait:
-    """One object's wait, told once: again only when it changes, and after growing pauses.
+    """The wait for one object, such as one with a locked dialer.
 
     Attributes:
-        name: the object's, in what is told.
-        monotonic: seconds.
-        progress: told a line.
+        world: see `World`.
+        name: the object's name in progress lines.
+        stop: ends the wait when it is set.
+        wait_s: longest wait in seconds.
+        until: end of the wait on the monotonic clock.
     """
 
+    world: World
     name: str
-    monotonic: Callable[[], float]
-    progress: Callable[[str], None]
-    _told: str = ""
-    _again_at: float = 0.0
-    _pause_s: float = TELL_S
+    stop: asyncio.Event
+    wait_s: float = inf
+    until: float = field(init=False)
+    _told: str = field(default="", init=False)
+    _again_at: float = field(default=0.0, init=False)
+    _pause_s: float = field(default=TELL_S, init=False)
+
+    def __post_init__(self) -> None:
+        self.until = self.world.monotonic() + self.wait_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the wait is over; not positive when it is."""
+        return self.until - self.world.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up or the run was stopped."""
+        return self.stop.is_set() or self.left_s <= 0
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep `seconds`, or less when the wait ends before."""
+        await pause(self.world, min(seconds, self.left_s), self.stop)
 
     def tell(self, why: str, then: str = "") -> None:
-        """Tell `why` when it is news, or was told long ago; `then` is said with it and is no news by itself."""
-        now = self.monotonic()
+        """Report `why` when it is new, or when it was last reported long ago. A new `then` alone is not reported."""
+        now = self.world.monotonic()
         if why != self._told:
             self._told, self._pause_s = why, TELL_S
         elif now < self._again_at:
@@ -51,4 +75,4 @@ class Wait:
         else:
             self._pause_s *= 2
         self._again_at = now + self._pause_s
-        self.progress(f"{self.name}: {why}{then}")
+        self.world.progress(f"{self.name}: {why}{then}")

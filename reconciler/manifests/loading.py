@@ -86,6 +86,22 @@ class Folder:
             for file, digest in self.sources.items()
         }
 
+    def keys_of(self, names: tuple[str, ...]) -> frozenset[str] | None:
+        """Return the keys of the manifests with these names; `None` (all of them) when there are no names.
+
+        Raises:
+            UsageError: no manifest has one of the names.
+        """
+        if not names:
+            return None
+        keys = {desired.name: desired.key for desired in self.desired}
+        unknown = [name for name in names if name not in keys]
+        if unknown:
+            raise UsageError(
+                f"tenant {self.name} has no manifest named {', '.join(unknown)}, nor is that a file or folder; it has {', '.join(sorted(keys)) or 'none'}"
+            )
+        return frozenset(keys[name] for name in names)
+
 
 def load(
     root: Path,

@@ -17,11 +17,11 @@ from reconciler.audit import Provenance, Run
 from reconciler.cli import COMMANDS, reconcile, run
 from reconciler.commands import apply
 from reconciler.commands import plan as plan_command
-from reconciler.commands.world import here
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.sandbox.writes import Conditions
+from reconciler.world import here
 from tests import readme
 from tests.support import fasttime
 from tests.support.gitfakes import PLATFORM

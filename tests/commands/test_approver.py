@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.audit import Run
 from reconciler.commands.journal import provenance
-from reconciler.commands.world import World, here
+from reconciler.world import World, here
 
 DIGEST = "d" * 64
 CI = {"GITHUB_ACTOR": "merger", "RECONCILE_APPROVER": "lead", "GITHUB_RUN_ATTEMPT": "2"}

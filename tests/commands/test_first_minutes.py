@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import sandbox
-from reconciler.execute import Options
+from reconciler.execute import WriteOptions
 from reconciler.git import Git
 from reconciler.plan import Result
 from tests.cli.test_cli import Desk, commit, desk, git, server
@@ -123,7 +123,7 @@ def test_no_wait_is_one_try() -> None:
 @pytest.mark.parametrize("wait_s", [1.0, 29.0])
 def test_an_apply_that_may_wait_a_little_asks_twice(wait_s: float) -> None:
     with engine({"1001": make_body()}, faults=["locked:1001:times=1"]) as bench:
-        bench.options = Options(wait_s=wait_s, settle_s=1.0)
+        bench.options = WriteOptions(wait_s=wait_s, settle_s=1.0)
         _, (outcome,) = bench.apply([make_desired("1001", body=make_body(dial_rate=10.0))])
     assert outcome.result is Result.UPDATED
 

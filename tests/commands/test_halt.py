@@ -29,19 +29,20 @@ from reconciler.commands.halt_report import Known, Target, how_it_ends
 from reconciler.dialects.base import Credentials
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import Place
-from reconciler.execute import Options
+from reconciler.execute import WriteOptions
 from reconciler.execute.halt import Silencer
-from reconciler.execute.step import RELOCK_PAUSE_S
-from reconciler.execute.waits import TELL_S
+from reconciler.execute.waits import RELOCK_PAUSE_S, TELL_S
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.plan import Operation, Outcome
+from reconciler.plan import Outcome
 from reconciler.sandbox.seed import bulk_body
 from reconciler.settings import URGENT_BURST_S, Settings, Variables
 from reconciler.settings import Options as ClientOptions
+from reconciler.world import here
 from tests.cli.test_cli import Desk, commit, git
 from tests.crash.ground import login_to
 from tests.support import fasttime
+from tests.support.engine import Notebook
 from tests.support.fake_platform import now, play
 from tests.support.samples import SAMPLES, copy_files, platform
 
@@ -118,26 +119,13 @@ class Stop:
             if self.stop_after(line):
                 stop.set()
 
-        async def keep(outcome: Outcome) -> None:
-            self.outcomes.append(outcome)
-
-        silencer = Silencer(
-            platform=client,
-            dialect=campaigns,
-            key=_key,
-            outcome=keep,
-            options=Options(concurrency=8, wait_s=self.wait_s),
-            sleep=asyncio.sleep,
-            monotonic=now,
-            progress=progress,
-            stop=stop,
-        )
+        journal = Notebook()
+        self.outcomes = journal.outcomes
+        world = here(progress)._replace(sleep=asyncio.sleep, monotonic=now)
+        options = WriteOptions(concurrency=8, wait_s=self.wait_s)
+        silencer = Silencer(world, client, campaigns, journal, options, stop)
         await silencer.run([each.operation(campaigns, place) for each in targets])
         self.took_s = now()
-
-
-def _key(operation: Operation, attempt: int) -> str:
-    return f"{operation.hash[:40]}-{attempt}"
 
 
 def test_three_hundred_are_silent_in_thirty_seconds_while_one_dialer_is_locked() -> None:

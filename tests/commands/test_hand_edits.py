@@ -18,7 +18,7 @@ from reconciler import sandbox
 from reconciler.audit import RecordKind
 from reconciler.commands import apply as apply_command
 from reconciler.commands import recovery
-from reconciler.commands.world import here
+from reconciler.world import here
 from tests.cli.test_cli import SAMPLES, Desk, commit, git
 from tests.commands.test_halt import KEY, NAME, PATH, by_hand, ledger, silent
 from tests.support import fasttime

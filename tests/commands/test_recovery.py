@@ -15,10 +15,10 @@ from reconciler.audit import Provenance, RecordKind, Run, key
 from reconciler.commands import apply as apply_command
 from reconciler.commands import plan as plan_command
 from reconciler.commands import recovery
-from reconciler.commands.world import here
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Result
+from reconciler.world import here
 from tests.cli.test_cli import Desk, commit, git
 from tests.support import fasttime
 from tests.support.samples import SAMPLES, copy_files

@@ -16,14 +16,14 @@ from reconciler.audit import Provenance, RecordKind, Run
 from reconciler.commands import apply as apply_command
 from reconciler.commands.journal import BEAT_S
 from reconciler.commands.rejudgement import Rejudgement
-from reconciler.commands.world import here
 from reconciler.dialects.base import Snapshot
 from reconciler.dialects.campaigns import api as campaigns
-from reconciler.execute.step import RELOCK_PAUSE_S
+from reconciler.execute.waits import RELOCK_PAUSE_S
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Judge
 from reconciler.report import Report
+from reconciler.world import here
 from tests.cli.test_cli import Desk, commit, desk, git, server
 from tests.support.factories import make_operation
 

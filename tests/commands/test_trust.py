@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reconciler.commands.trust import Trust, stopping
-from reconciler.commands.world import World, here
 from reconciler.errors import AccessError, Unavailable
 from reconciler.git import Git, run_process
 from reconciler.manifests import load_readable
 from reconciler.models import TenantSpec
 from reconciler.models.tenant import Audit
 from reconciler.plan import stricter
+from reconciler.world import World, here
 from tests.support.gitfakes import ENVIRON, START, clone, commit, git, repository
 from tests.support.signing import Signer
 

@@ -14,12 +14,12 @@ from reconciler import sandbox
 from reconciler.audit import Provenance, Record, RecordKind, Run
 from reconciler.commands import plan as plan_command
 from reconciler.commands import recovery
-from reconciler.commands.world import here
 from reconciler.errors import Unavailable
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Result
 from reconciler.sandbox.writes import Conditions
+from reconciler.world import here
 from tests.cli.test_cli import Desk, commit, desk, git, server
 from tests.support.engine import Notebook, engine
 from tests.support.factories import make_desired

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import reconciler
 from reconciler.commands import apply
-from reconciler.commands.world import World
 from reconciler.errors import ReconcileError
+from reconciler.world import World
 from tests.support import fasttime
 
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.effect import Direction
-from reconciler.execute import Options
+from reconciler.execute import WriteOptions, carry_out
 from reconciler.execute.polling import Poller
 from reconciler.plan import Result
+from reconciler.world import here
 from tests.support.engine import Engine, engine
 from tests.support.factories import make_body, make_desired, make_retired, make_window
 
@@ -128,7 +129,7 @@ def test_a_locked_dialer_is_tried_every_thirty_seconds_and_the_post_is_never_rep
 def test_the_next_apply_finishes_what_was_stored_and_not_active() -> None:
     desired = [make_desired("1001", body=make_body(dial_rate=10.0))]
     with engine({"1001": make_body()}, faults=["locked:1001:times=1"]) as bench:
-        bench.options = Options(wait_s=0, settle_s=1.0)
+        bench.options = WriteOptions(wait_s=0, settle_s=1.0)
         _, (first,) = bench.apply(desired)
         plan, (second,) = bench.apply(desired)
         assert (first.result, second.result) == (Result.STORED_NOT_ACTIVE, Result.REFRESHED)
@@ -204,7 +205,7 @@ def test_an_object_that_moved_after_planning_is_left_alone(server: str) -> None:
             snapshot = await client.run(campaigns.read())
             plan = bench.made((make_desired("1001", body=make_body(dial_rate=40.0)),), snapshot)
             bench.world.put_campaign("1001", "Campaign 1001", schedule=make_body(dial_rate=3.0))
-            return await bench.executor(client, snapshot).run(plan.executable)
+            return await carry_out(bench.execution(client, snapshot), plan.executable)
 
     with engine({"1001": make_body()}, faults=[server] if server else []) as bench:
         (outcome,) = asyncio.run(moved(bench))
@@ -224,7 +225,7 @@ def test_a_lost_scope_stops_what_has_not_started() -> None:
     live = {key: make_body(campaign_id=key) for key in KEYS}
     desired = [make_desired(key, body=make_body(campaign_id=key, dial_rate=10.0)) for key in KEYS]
     with engine(live, faults=["403:POST /api/campaigns/*"]) as bench:
-        bench.options = Options(concurrency=1, settle_s=1.0)
+        bench.options = WriteOptions(concurrency=1, settle_s=1.0)
         _, outcomes = bench.apply(desired)
         assert [outcome.result for outcome in outcomes] == [
             Result.FAILED,
@@ -262,7 +263,7 @@ def test_activation_latency_is_measured_by_the_platforms_clock() -> None:
 
 def test_retiring_a_campaign_that_dials_without_a_schedule_silences_it() -> None:
     with engine({"1001": make_body()}, faults=["locked:1001:times=1"]) as bench:
-        bench.options = Options(wait_s=0, settle_s=1.0)
+        bench.options = WriteOptions(wait_s=0, settle_s=1.0)
         _, (first,) = bench.apply([make_retired("1001")])
         assert first.result is Result.STORED_NOT_ACTIVE
         _, (second,) = bench.apply([make_retired("1001")])
@@ -296,7 +297,7 @@ def test_many_are_verified_by_few_looks() -> None:
 def test_a_refresh_is_a_write_too_and_needs_the_lock() -> None:
     desired = [make_desired("1001", body=make_body(dial_rate=10.0))]
     with engine({"1001": make_body()}, faults=["locked:1001:times=1"]) as bench:
-        bench.options = Options(wait_s=0, settle_s=1.0)
+        bench.options = WriteOptions(wait_s=0, settle_s=1.0)
         bench.apply(desired)
         bench.journal.lost = True
         _, (outcome,) = bench.apply(desired)
@@ -351,7 +352,8 @@ def test_the_last_write_ends_the_wait_for_a_look() -> None:
     async def seen() -> list[bool]:
         with engine({"1001": make_body()}) as bench:
             async with bench.client() as client:
-                lookout = Poller(client.run, campaigns, 1.0, bench.ticker, for_ever)
+                world = here(print)._replace(monotonic=bench.ticker, sleep=for_ever)
+                lookout = Poller(world, client, campaigns, 1.0)
                 lookout.busy(2)
                 await lookout.see("1001")  # the first look waits for nothing
                 later = asyncio.create_task(lookout.see("1001"))

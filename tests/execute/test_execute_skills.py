@@ -8,9 +8,10 @@ import pytest
 
 from reconciler import policies
 from reconciler.dialects.personal_connection import api as pc
-from reconciler.execute import Executor, Options
+from reconciler.execute import Execution, WriteOptions, carry_out
 from reconciler.plan import Action, Origin, Result, build
 from reconciler.policies.base import Facts, Level
+from reconciler.world import here
 from tests.support.engine import Notebook
 from tests.support.factories import make_skill_desired
 from tests.support.skills import body_of, held, platform
@@ -37,17 +38,16 @@ def planned(box, *wanted, waivers=()):
 def carried_out(box, plan, snapshot):
     async def run():
         async with box.client() as client:
-            executor = Executor(
+            world = here(lambda _: None)._replace(sleep=box.ticker.sleep, monotonic=box.ticker)
+            execution = Execution(
+                world=world,
                 platform=client,
                 dialect=pc,
                 journal=Notebook(),
                 live=snapshot.objects,
-                options=Options(settle_s=1.0),
-                sleep=box.ticker.sleep,
-                monotonic=box.ticker,
-                progress=lambda _: None,
+                options=WriteOptions(settle_s=1.0),
             )
-            return await executor.run(plan.executable)
+            return await carry_out(execution, plan.executable)
 
     return asyncio.run(run())
 

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 
 from reconciler import cli
-from reconciler.commands import world as worlds
+from reconciler import world as worlds
 from tests.quirks.campaigns import URL as CAMPAIGNS_URL
 from tests.quirks.platform import CLIENT, SECRET, Clock, Platform, Wire
 from tests.quirks.skills import URL as SKILLS_URL

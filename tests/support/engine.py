@@ -13,12 +13,13 @@ from reconciler import policies, sandbox
 from reconciler.client import Client, embedded
 from reconciler.dialects.base import Credentials, Exchange, Snapshot
 from reconciler.dialects.campaigns import api as campaigns
-from reconciler.execute import Executor, Options
+from reconciler.execute import Execution, WriteOptions, carry_out
 from reconciler.models import Desired
 from reconciler.plan import Operation, Origin, Outcome, Plan, build
 from reconciler.policies.base import Facts
 from reconciler.settings import Options as ClientOptions
 from reconciler.settings import Settings, Variables
+from reconciler.world import here
 
 T = TypeVar("T")
 CLOCK = "2027-01-10T12:00:00Z"
@@ -60,7 +61,7 @@ class Engine:
     world: sandbox.World
     ticker: sandbox.Ticker
     url: str = "sandbox:"
-    options: Options = field(default_factory=lambda: Options(settle_s=1.0))
+    options: WriteOptions = field(default_factory=lambda: WriteOptions(settle_s=1.0))
     requests_per_second: float = 1000.0
     deadline_s: float = 1e6
     told: list[str] = field(default_factory=list)
@@ -71,7 +72,7 @@ class Engine:
         login = sandbox.credentials(self.world)
         credentials = Credentials(login.client_id, login.client_secret)
         limits = ClientOptions(
-            requests_per_second=self.requests_per_second, deadline_s=self.deadline_s, wait_s=900
+            requests_per_second=self.requests_per_second, deadline_s=self.deadline_s
         )
         settings = Settings("sandbox", self.url, credentials, Variables(), limits)
         lane = (
@@ -128,9 +129,9 @@ class Engine:
         async with self.client() as client:
             snapshot = await client.run(campaigns.read())
             plan = self.made(desired, snapshot, **more)
-            return plan, await self.executor(client, snapshot).run(plan.executable)
+            return plan, await carry_out(self.execution(client, snapshot), plan.executable)
 
-    def executor(self, client: Client, snapshot: Snapshot) -> Executor:
+    def execution(self, client: Client, snapshot: Snapshot) -> Execution:
         stop = asyncio.Event()
 
         def progress(line: str) -> None:
@@ -138,15 +139,14 @@ class Engine:
             if self.stop_after(line):
                 stop.set()
 
-        return Executor(
+        world = here(progress)._replace(sleep=self.ticker.sleep, monotonic=self.ticker)
+        return Execution(
+            world=world,
             platform=client,
             dialect=campaigns,
             journal=self.journal,
             live=snapshot.objects,
             options=self.options,
-            sleep=self.ticker.sleep,
-            monotonic=self.ticker,
-            progress=progress,
             stop=stop,
         )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.commands import world as worlds
+from reconciler import world as worlds
 from reconciler.sandbox import World
 
 SPEED = 20.0

@@ -1,0 +1,12 @@
+"""Defaults of command-line options that other modules need as well. Imports nothing, so that `--help` stays fast."""
+
+from typing import Final
+
+DEADLINE_S: Final = 3600.0
+"""Seconds that a whole command may take (`--deadline`)."""
+
+WAIT_S: Final = 900.0
+"""Seconds to wait for a locked dialer and for activation (`--wait`; contract: 15 minutes)."""
+
+CONCURRENCY: Final = 8
+"""Operations to write at the same time (`--concurrency`)."""
