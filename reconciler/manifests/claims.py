@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from reconciler.manifests.reader import read
 from reconciler.manifests.sources import Source
 from reconciler.models import Claim, model_for
-
-_IDS: Final = ("campaign_id", "skill_id")
-"""Keys of `spec` that identify an object; a manifest has one of them."""
 
 
 def claims(data: bytes, file: str) -> Iterator[Claim]:
@@ -28,8 +24,8 @@ def claims(data: bytes, file: str) -> Iterator[Claim]:
         metadata, spec = (document.value.get(part) for part in ("metadata", "spec"))
         if model is None or not isinstance(metadata, Mapping) or not isinstance(spec, Mapping):
             continue
-        key = next((spec[name] for name in _IDS if name in spec), None)
-        name, called = metadata.get("name"), metadata.get(model.named_by)
+        key, name = spec.get(model.identified_by), metadata.get("name")
+        called = metadata.get(model.named_by)
         if isinstance(key, str) and isinstance(name, str):
             place = Source(file, document).start
             yield Claim(key, name, place, called if isinstance(called, str) else None)

@@ -7,9 +7,10 @@ one a second time, from its text.
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from reconciler.errors import Place
 
@@ -174,6 +175,9 @@ class Manifest(Strict):
     api: ClassVar[str]
     """The API whose tenants can hold the kind."""
 
+    identified_by: ClassVar[str]
+    """The key of `spec` that identifies the object on the platform."""
+
     named_by: ClassVar[str]
     """The key of metadata that says what the platform must call the object."""
 
@@ -204,9 +208,15 @@ class Manifest(Strict):
         raise NotImplementedError(f"{cls.__name__} describes nothing: {len(body)} fields")
 
     @classmethod
+    @cache
     def tombstone(cls) -> "type[Manifest]":
-        """Return the kind's model for `metadata.retired: true`, which wants only what identifies the object; a tombstone's is itself."""
-        return cls
+        """Return this model for `metadata.retired: true`: of `spec` it reads the object's key alone, so that time cannot invalidate the rest."""
+        spec: Any = cls.model_fields["spec"].annotation
+        key = spec.model_fields[cls.identified_by]
+        fields: dict[str, Any] = dict.fromkeys(spec.model_fields, (object, None))
+        fields[cls.identified_by] = (key.annotation, key)
+        retired = create_model("RetiredSpec", __base__=Strict, **fields)
+        return create_model(f"Retired{cls.__name__}", __base__=cls, spec=(retired, ...))
 
     @property
     @abstractmethod

@@ -138,6 +138,7 @@ class CampaignSchedule(Manifest):
     """The schedule of one outbound campaign."""
 
     api: ClassVar[str] = "campaigns"
+    identified_by: ClassVar[str] = "campaign_id"
     named_by: ClassVar[str] = "campaign_name"
 
     kind: Annotated[Literal["CampaignSchedule"], Expects("CampaignSchedule")]
@@ -166,13 +167,6 @@ class CampaignSchedule(Manifest):
     def key(self) -> str:
         """Return the campaign's id."""
         return self.spec.campaign_id
-
-    @classmethod
-    def tombstone(cls) -> type[Manifest]:
-        """Return the model of a retired one."""
-        from reconciler.models.retired import RetiredCampaign  # noqa: PLC0415 - few are, and a model costs a lot to make
-
-        return RetiredCampaign
 
     def compile(self) -> Body | None:
         """Return the canonical body, or `None` when retired."""

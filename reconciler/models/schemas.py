@@ -37,8 +37,8 @@ def _file_name(kind: str) -> str:
 def _of_manifest(model: type[Manifest]) -> dict[str, Any]:
     """Return a kind's schema: a profile may supply what the spec leaves away, and a tombstone needs only what identifies its object."""
     schema = _of(model)
-    spec = schema["$defs"][_spec_of(model).__name__]
-    required, spec["required"] = spec["required"], _required(_spec_of(model.tombstone()))
+    spec = schema["$defs"][schema["properties"]["spec"]["$ref"].rpartition("/")[2]]
+    required, spec["required"] = spec["required"], [model.identified_by]
     may_lack = [
         {"properties": {"profile": {"type": "string"}}, "required": ["profile"]},
         {"properties": {"retired": {"const": True}}, "required": ["retired"]},
@@ -48,17 +48,6 @@ def _of_manifest(model: type[Manifest]) -> dict[str, Any]:
         "if": {"properties": {"metadata": {"anyOf": may_lack}}},
         "else": {"properties": {"spec": {"required": required}}},
     }
-
-
-def _spec_of(model: type[Manifest]) -> type[BaseModel]:
-    spec = model.model_fields["spec"].annotation
-    if not (isinstance(spec, type) and issubclass(spec, BaseModel)):
-        raise TypeError(f"{model.__name__}.spec is no model")
-    return spec
-
-
-def _required(model: type[BaseModel]) -> list[str]:
-    return [name for name, field in model.model_fields.items() if field.is_required()]
 
 
 def _of(model: type[BaseModel]) -> dict[str, Any]:

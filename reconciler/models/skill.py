@@ -124,14 +124,7 @@ class CallingWindow(Day):
     """IANA zone of the contacts that the window admits. Zones that Windows has one name for are one zone."""
 
 
-class SkillKey(Strict):
-    """What identifies a skill."""
-
-    skill_id: Id
-    """The platform's id of the skill, in quotes."""
-
-
-class SkillSpec(SkillKey):
+class SkillSpec(Strict):
     """What the platform holds: only this is compared, hashed, sent and recorded. Every other setting of the skill is kept as it is."""
 
     CANNOT: ClassVar[Mapping[str, str]] = {
@@ -143,6 +136,9 @@ class SkillSpec(SkillKey):
         "max_concurrent_calls": "the platform limits ports for the whole business unit, not for a skill: maximum_ratio limits the calls an available agent",
         "start_time": "a skill's schedule has no dates, it holds from when it is applied: merge the change on the day",
     }
+
+    skill_id: Id
+    """The platform's id of the skill, in quotes."""
 
     timezone: Zone
     """IANA zone in which run_window is read: the business unit's own. It cannot be changed here; a plan checks it."""
@@ -209,22 +205,6 @@ class SkillSpec(SkillKey):
         return windows
 
 
-class RetiredSkillSpec(SkillKey):
-    """What a tombstone would say: there is none for this kind."""
-
-    timezone: object = None
-    run_window: object = None
-    calling_windows: object = None
-    maximum_ratio: object = None
-    aggressiveness: object = None
-    block_multiple_calls: object = None
-    percentage_of_agents_before_overdial: object = None
-    abandon_rate_threshold: object = None
-    override_business_unit_abandon_rate: object = None
-    maximum_ringing_duration_s: object = None
-    dnc_groups: object = None
-
-
 class SkillMetadata(Metadata):
     """Who and what a manifest of a skill is. Never sent to the platform."""
 
@@ -237,10 +217,11 @@ class SkillMetadata(Metadata):
     """Not for this kind: a skill always holds a schedule."""
 
 
-class _OfSkill(Manifest):
-    """What a schedule and its (refused) tombstone share."""
+class SkillSchedule(Manifest):
+    """The schedule of one Personal Connection skill."""
 
     api: ClassVar[str] = "personal-connection"
+    identified_by: ClassVar[str] = "skill_id"
     named_by: ClassVar[str] = "skill_name"
 
     kind: Annotated[Literal["SkillSchedule"], Expects("SkillSchedule")]
@@ -254,25 +235,6 @@ class _OfSkill(Manifest):
         """Return what the platform must call the skill."""
         return self.metadata.skill_name
 
-
-class RetiredSkill(_OfSkill):
-    """A tombstone: refused, because the platform cannot hold a skill without a schedule."""
-
-    spec: RetiredSkillSpec
-    """Which skill."""
-
-    @property
-    def key(self) -> str:
-        """Return the skill's id."""
-        return self.spec.skill_id
-
-    def compile(self) -> None:
-        """Return `None`; never reached, for `metadata.retired` is refused."""
-
-
-class SkillSchedule(_OfSkill):
-    """The schedule of one Personal Connection skill."""
-
     @classmethod
     def spec_of(cls, body: Body) -> dict[str, Any]:
         """Return the body with its week as a daily window and the days that differ."""
@@ -285,11 +247,6 @@ class SkillSchedule(_OfSkill):
     def key(self) -> str:
         """Return the skill's id."""
         return self.spec.skill_id
-
-    @classmethod
-    def tombstone(cls) -> type[Manifest]:
-        """Return the model that refuses it."""
-        return RetiredSkill
 
     def compile(self) -> Body:
         """Return the canonical body."""

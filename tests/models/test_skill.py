@@ -224,7 +224,7 @@ def test_canonical_takes_anything_never_raises_and_leaves_what_it_got_alone(raw)
 
 def test_a_skill_is_known_by_its_id():
     assert SkillSchedule.api == "personal-connection"
-    assert SkillSchedule.tombstone().model_fields["spec"].annotation.__name__ == "RetiredSkillSpec"
+    assert SkillSchedule.tombstone().model_fields["spec"].annotation.__name__ == "RetiredSpec"
 
 
 def test_a_link_that_cldr_does_not_know_has_the_windows_name_of_its_zone():
