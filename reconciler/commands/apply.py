@@ -32,7 +32,7 @@ from reconciler.errors import (
     safe,
 )
 from reconciler.execute import Execution, WriteOptions
-from reconciler.git import Git
+from reconciler.git import Git, worktree
 from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
@@ -131,7 +131,7 @@ def committed(session: Session) -> Git:
         raise GitError(
             f"{session.folder.path} is in no git repository: apply records what it does in git; put the manifests into one and commit them"
         )
-    differing = git.differing(session.folder.path)
+    differing = worktree.differences(git, session.folder.path)
     if differing:
         raise Refused(
             f"the tenant's folder differs from HEAD ({', '.join(differing[:5])}): commit or undo that first, so that what is applied is what was reviewed"
@@ -148,7 +148,7 @@ def _as_committed(git: Git, folder: Folder, commit: str) -> None:
     read = folder.hashes
     held = {
         path: hashlib.sha256(data).hexdigest()
-        for path, data in git.contents(commit, folder.path)
+        for path, data in worktree.contents(git, commit, folder.path)
         if path in read
     }
     other = sorted(path for path in read if read[path] != held.get(path))

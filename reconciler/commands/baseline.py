@@ -13,7 +13,7 @@ from reconciler import audit, manifests
 from reconciler.commands.ledgers import origin_of
 from reconciler.commands.session import Session
 from reconciler.errors import ManifestError
-from reconciler.git import Git
+from reconciler.git import Git, worktree
 from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED, Claim, Tenant, platform_of
 from reconciler.plan import (
@@ -51,7 +51,9 @@ def judge_of(session: Session, at: datetime) -> Judge:
     judge = _against(session, earlier[-1] if earlier else None, at)
     if head in commits[-1:]:
         following = _against(session, head, at)
-        if replace(following, moved=judge.moved) != judge and git.differing(session.folder.path):
+        if replace(following, moved=judge.moved) != judge and worktree.differences(
+            git, session.folder.path
+        ):
             return following
     return replace(judge, recorded=head in commits)
 
@@ -105,9 +107,11 @@ def _other_platform(session: Session) -> tuple[str, ...]:
         return ()
     if git.resolve("HEAD") is None:
         return ()
-    for commit in git.commits_of(file, limit=COMMITS_LOOKED_AT):
+    for commit in worktree.commits_of(git, file, limit=COMMITS_LOOKED_AT):
         with contextlib.suppress(ManifestError):
-            spec = manifests.read_settings(git.file(commit, file) or b"", str(file)).spec
+            spec = manifests.read_settings(
+                worktree.read_at(git, commit, file) or b"", str(file)
+            ).spec
             was = platform_of(spec.api, spec.url, folder.name)
             if was != folder.platform and spec.url != EMBEDDED:
                 said = (
@@ -156,10 +160,10 @@ def _base(session: Session, commit: str) -> _Base:
 
 def _found_at(git: Git, folder: Folder, commit: str) -> tuple[Path, bytes | None]:
     """Return the folder that named the tenant's platform at a commit, which may have been called otherwise, and its `tenant.yaml`; today's where none did."""
-    own = git.file(commit, folder.path / manifests.TENANT_FILE)
+    own = worktree.read_at(git, commit, folder.path / manifests.TENANT_FILE)
     if own is not None and _names(own, folder.name, folder.platform):
         return folder.path, own
-    for name, data in git.contents(commit, git.root, named=manifests.TENANT_FILE):
+    for name, data in worktree.contents(git, commit, git.root, named=manifests.TENANT_FILE):
         path = (git.root / name).parent
         if _names(data, path.name, folder.platform):
             return path, data
@@ -184,9 +188,9 @@ def _claimed(git: Git, folder: Folder, commit: str, path: Path) -> _Base:
         commit: the commit.
         path: the folder that held them there; in one that was renamed every manifest counts as changed.
     """
-    changed = git.changed_since(commit, folder.path)
+    changed = worktree.changed_since(git, commit, folder.path)
     if path != folder.path:
-        changed = (*changed, *(name for name, _ in git.contents(commit, path)))
+        changed = (*changed, *(name for name, _ in worktree.contents(git, commit, path)))
     files = {
         name: manifests.shown(folder.path / name)
         for name in changed
@@ -197,7 +201,7 @@ def _claimed(git: Git, folder: Folder, commit: str, path: Path) -> _Base:
     files.pop(manifests.TENANT_FILE, None)
     found: list[Claim] = []
     notes: list[str] = []
-    for name, data in git.contents(commit, path, files) if files else ():
+    for name, data in worktree.contents(git, commit, path, files) if files else ():
         try:
             found += manifests.claims(data, files[name])
         except ManifestError as error:
@@ -218,5 +222,5 @@ def _is_here(session: Session, git: Git, commit: str) -> bool:
     """Return whether a commit is in this clone, after asking the remote for it; without a remote nobody can be asked."""
     remote = origin_of(session.world, git)
     if remote is not None:
-        git.bring(remote, commit)
+        git.fetch_commit(remote, commit)
     return git.resolve(f"{commit}^{{commit}}") is not None

@@ -9,7 +9,7 @@ from typing import Final
 
 from reconciler import manifests
 from reconciler.errors import AccessError, GitError
-from reconciler.git import Git
+from reconciler.git import Git, worktree
 from reconciler.manifests import Folder
 from reconciler.models import Tenant
 from reconciler.settings import check_url
@@ -72,7 +72,7 @@ def _before(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, bytes
     """Yield what a file said in its last commits: a slip in `tenant.yaml` must keep nobody from stopping."""
     with contextlib.suppress(GitError):
         git = Git.find(path.parent, environ=environ)
-        for commit in git.commits_of(path, limit=COMMITS_LOOKED_AT) if git else ():
-            data = git.file(commit, path) if git else None
+        for commit in worktree.commits_of(git, path, limit=COMMITS_LOOKED_AT) if git else ():
+            data = worktree.read_at(git, commit, path) if git else None
             if data is not None:
                 yield f"{path} at commit {commit[:12]}", data

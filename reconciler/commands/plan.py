@@ -19,6 +19,7 @@ from reconciler.commands.session import Online, Session
 from reconciler.dialects.base import Snapshot
 from reconciler.effect import Direction
 from reconciler.errors import ExitCode, Refused, UsageError
+from reconciler.git import worktree
 from reconciler.models import Desired
 from reconciler.plan import Action, Base, Judge, Operation, Origin, Plan, Result
 from reconciler.policies.base import Facts, Finding
@@ -71,7 +72,7 @@ async def _read(world: World, asked: Request) -> _Read:
         left = session.ledger.open_intents() if session.ledger else ()
         over = beyond(plan, plan.executable)
         git = session.git if plan.origin.commit else None
-        uncommitted = git.differing(folder.path) if git else ()
+        uncommitted = worktree.differences(git, folder.path) if git else ()
         undone = leftovers.not_reverted(plan, folder.desired, asked.revert)
     names = tuple(str(intent.data["name"]) for intent in left)
     return _Read(plan, names, over, (*session.notes, *undone), uncommitted)

@@ -40,7 +40,7 @@ from reconciler.commands.session import Session
 from reconciler.dialects.base import Live
 from reconciler.dialects.kinds import Kind
 from reconciler.errors import LedgerError, Refused, UnknownObject
-from reconciler.git import Git
+from reconciler.git import Git, worktree
 from reconciler.ledger import Ledger
 from reconciler.models import Body
 from reconciler.plan import Action, Plan, Result, live_hash, sha256_of
@@ -249,9 +249,9 @@ def skipped(session: Session, git: Git, ledger: Ledger) -> tuple[str, ...]:
     if git.resolve(f"{last}^{{commit}}") is None:
         remote = origin_of(session.world, git)
         if remote is not None:
-            git.complete(remote)
+            git.unshallow(remote)
     if git.resolve(f"{last}^{{commit}}") is None or not git.is_ancestor(last, head):
         raise Refused(
             f"HEAD ({head[:12]}) does not descend from the commit applied last ({last[:12]}), so applying it would go back: revert in git, and apply that commit"
         )
-    return git.commits_between(last, head, session.folder.path)
+    return worktree.commits_between(git, last, head, session.folder.path)

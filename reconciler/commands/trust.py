@@ -22,7 +22,7 @@ from reconciler.errors import (
     ReconcileError,
     safe,
 )
-from reconciler.git import Git, blob_id
+from reconciler.git import Git, blob_id, worktree
 from reconciler.manifests import TENANT_FILE, Folder
 from reconciler.models import TenantSpec
 from reconciler.world import World
@@ -68,7 +68,7 @@ class Trust:
             Unavailable: the parent of HEAD is not in this shallow clone, and the remote does not give it.
         """
         file = folder / TENANT_FILE
-        (head, ours), (parent, theirs) = git.versions(file, "HEAD", "HEAD^1")
+        (head, ours), (parent, theirs) = worktree.versions(git, file, "HEAD", "HEAD^1")
         if head is None:
             return cls(spec, spec.audit.sign)
         committed = spec if ours is not None and ours == _on_disk(file, len(ours)) else None
@@ -158,7 +158,7 @@ def _reviewed(
         parent = git.parent(commit)
         if parent is None or not _is_here(world, git, parent):
             return None
-        ((_, blob),) = git.versions(file, parent)
+        ((_, blob),) = worktree.versions(git, file, parent)
         if blob is None:
             return _elsewhere(git, parent, spec)
         if (found := _parsed(git.read_blob(blob, limit=_FILE_LIMIT))) is not None:
@@ -174,13 +174,16 @@ def _is_here(world: World | None, git: Git, commit: str) -> bool:
     """Return whether a commit is in this clone, after asking the remote for it; without a world none is asked."""
     remote = origin_of(world, git) if world else None
     if remote is not None:
-        git.bring(remote, commit)
+        git.fetch_commit(remote, commit)
     return git.resolve(f"{commit}^{{commit}}") is not None
 
 
 def _elsewhere(git: Git, commit: str, spec: TenantSpec) -> TenantSpec | None:
     """Return the strictest settings that a commit has for the same platform, in whatever folder."""
-    blobs = (git.versions(file, commit)[0][1] for file in git.paths(commit, TENANT_FILE))
+    blobs = (
+        worktree.versions(git, file, commit)[0][1]
+        for file in worktree.find_named(git, commit, TENANT_FILE)
+    )
     found = (_parsed(git.read_blob(blob, limit=_FILE_LIMIT)) for blob in blobs if blob)
     same = [each for each in found if each and _same(each, spec)]
     return Trust.strictest(same).spec if same else None

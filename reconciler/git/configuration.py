@@ -1,11 +1,14 @@
-"""What git may read as configuration, and which of the repository's own settings count.
+"""Which git settings are accepted, by where they come from.
 
-Who can write what decides. A pull request can write committed files, so a setting from a file that a commit can hold is
-refused, whichever way git came to it (`include.path = ../.gitconfig`, a `HOME` inside the checkout). The user, the runner
-and the system write their own configuration (`--global`, `--system`), and what that says counts as it stands: credential
-helper, ssh command, proxy, `safe.directory`. The repository's own (`.git/config`, `config.worktree`, and what those
-include) lies between: no commit writes it, but tools do, and a program that it names is often a committed script. It counts
-as far as it is data that is known here. A setting that names a program, or that is not known, is refused and named.
+The rule is: who can write the file?
+
+- A committed file: a pull request can write it. Settings from such a file are refused, however git came to read it
+  (`include.path = ../.gitconfig`, a `HOME` inside the checkout).
+- The configuration of the user, the CI runner and the system (`--global`, `--system`): accepted as it is, such as the
+  credential helper, ssh command, proxy and `safe.directory`.
+- The repository's own (`.git/config`, `config.worktree`, and their includes): no commit writes it, but tools do, and a
+  program that it names is often a committed script. Settings that are known to be plain data are accepted. A setting that
+  names a program, or that is unknown, is refused by name.
 
 This is git's own notion of *protected configuration* (`safe.directory`), applied to every setting.
 """
@@ -33,10 +36,10 @@ _UNREAD: Final = (
     "advice alias am blame cherry completion difftool gc gitflow github gitk grep gui guitool help instaweb interactive lfs"
     " mailinfo maintenance mergetool submodule vscode web"
 )
-"""Sections of commands that are never run here, or of other programs."""
+"""Sections of commands that `reconcile` never runs, or of other programs."""
 
 _DATA: Final = frozenset(f"{_READ} {_UNREAD}".split())
-"""Sections of which every setting counts."""
+"""Sections in which every setting is accepted."""
 
 _SOME: Final = {
     "core": (
@@ -47,7 +50,7 @@ _SOME: Final = {
         " prefersymlinkrefs preloadindex protecthfs protectntfs quotepath repositoryformatversion safecrlf sharedrepository"
         " sparsecheckout sparsecheckoutcone splitindex symlinks trustctime unsetenvvars untrackedcache usereplacerefs"
         " warnambiguousrefs whitespace worktree"
-        " askpass fsmonitor hookspath"  # replaced by ours whenever git is run
+        " askpass fsmonitor hookspath"  # overridden each time git is run
     ),
     "credential": "interactive usehttppath username",
     "diff": (
@@ -63,13 +66,13 @@ _SOME: Final = {
     ),
     "uploadpack": "allowanysha1inwant allowfilter allowreachablesha1inwant allowtipsha1inwant hiderefs",
 }
-"""Sections in which a setting may name a program: the names of the settings that do not."""
+"""Sections in which a setting may name a program, each with the settings that do not."""
 
 _NAMES: Final = {section: frozenset(names.split()) for section, names in _SOME.items()}
 
 
 class Setting(NamedTuple):
-    """One setting that git would read: its scope, the file that says so, and its name (`section.subsection.name`)."""
+    """One setting that git would read: its scope, its file, and its name (`section.subsection.name`)."""
 
     scope: str
     origin: str
@@ -77,17 +80,17 @@ class Setting(NamedTuple):
 
 
 def parse(listed: str) -> Iterator[Setting]:
-    """Yield the settings of `git config --list -z --show-scope --show-origin`."""
+    """Parse the output of `git config --list -z --show-scope --show-origin`."""
     parts = iter(listed.split("\0"))
     for scope, origin, setting in zip(parts, parts, parts, strict=False):
         yield Setting(scope, origin, setting.partition("\n")[0])
 
 
 def check(settings: Iterator[Setting], top: Path) -> None:
-    """Refuse a configuration that a commit can change, or that is not the repository's to say.
+    """Refuse settings from files that a commit can change, and settings that a repository may not make.
 
     Raises:
-        GitError: names the setting, its file, and what to do.
+        GitError: names the setting, its file and the remedy.
     """
     for scope, origin, key in settings:
         kind, _, file = origin.partition(":")
@@ -97,13 +100,13 @@ def check(settings: Iterator[Setting], top: Path) -> None:
                 f"git would read {shown} from {safe(file)}, a file that a commit can change: move the setting to your own"
                 " configuration (`git config --global`) and remove what includes that file"
             )
-        if scope in _OWN and not _counts(key):
+        if scope in _OWN and not _is_accepted(key):
             raise GitError(
                 f"git setting {shown} in {safe(file)} is not accepted from a repository, because it may name a program:"
                 f" move it to your own configuration (`git config --global`), or remove it (`git config --unset-all {shown}`)"
             )
 
 
-def _counts(key: str) -> bool:
+def _is_accepted(key: str) -> bool:
     section, name = key.partition(".")[0], key.rpartition(".")[2]
     return section in _DATA or name in _NAMES.get(section, ())

@@ -1,4 +1,4 @@
-"""Start a process, and end it with all that it started. The only module that may."""
+"""Run a process, and end it together with its children. The only module that may start one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 _GRACE_S: Final = 2.0
-"""Seconds that a process gets to put its files in order before it is ended for certain."""
+"""Seconds between SIGTERM and SIGKILL: time for a process to clean up its files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a process left: exit code, output, and what it said on stderr."""
+    """A finished process: exit code, stdout and stderr."""
 
     code: int
     out: bytes
@@ -25,7 +25,7 @@ class Ran:
 
 
 class Runner(Protocol):
-    """Runs a program. The one in use starts a process; another may count, or fail on purpose."""
+    """Runs a program. `run_process` starts a process; tests use runners that count or fail."""
 
     def __call__(
         self,
@@ -40,7 +40,7 @@ class Runner(Protocol):
 
         Raises:
             FileNotFoundError: there is no such program.
-            TimeoutError: it took longer than `timeout_s`, and was ended.
+            TimeoutError: it ran longer than `timeout_s` seconds and was ended.
         """
 
 
@@ -52,7 +52,7 @@ def run_process(
     stdin: bytes,
     timeout_s: float,
 ) -> Ran:
-    """Run a program in its own session, and end all of it when it takes too long (`Runner`)."""
+    """Run a program in its own session; after `timeout_s` seconds, end it and its children (`Runner`)."""
     process = subprocess.Popen(  # noqa: S603 - an argument list, built here; no shell
         argv,
         cwd=cwd,
@@ -74,7 +74,7 @@ def run_process(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started: first so that git can remove its lock files, then for certain."""
+    """End a process and its children: SIGTERM first, so that git can remove its lock files, then SIGKILL."""
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal_number)

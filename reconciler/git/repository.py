@@ -1,85 +1,103 @@
-"""One repository, through the git command."""
+"""One repository, through the git command: revisions, refs, objects and remotes. see `worktree` for files."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Collection, Iterator, Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from reconciler.errors import GitError, Unavailable, safe
+from reconciler.git.command import clean_environment, name_of, settings, start
 from reconciler.git.configuration import check, parse
-from reconciler.git.discovery import find_top
-from reconciler.git.objects import Objects
+from reconciler.git.discovery import check_agreement, find_git_dir, find_top
 from reconciler.git.process import Ran, Runner, run_process
 from reconciler.git.values import (
+    Commit,
+    Entry,
+    Identity,
     Move,
-    command,
+    Signature,
+    Stat,
+    TreeChange,
     first_line,
+    lines,
     object_id,
+    parse_commit,
     ref_name,
     remote_name,
-    state,
+    split_batch,
+    split_changes,
+    type_of,
+    update_line,
 )
 
-FILE_LIMIT: Final = 1 << 20
-"""Bytes of a file that is read as it was at a commit, at most: four times what a manifest may have."""
+TIMEOUT_S: Final = 60.0
+"""Time limit of one local git command, in seconds."""
 
-_AT_ONCE: Final = 500
-"""Files whose bytes are held at the same time."""
+NETWORK_TIMEOUT_S: Final = 120.0
+"""Time limit of one fetch or push, in seconds."""
 
-_ID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_FETCH: Final = ("fetch", "--quiet", "--no-tags")
 
-_MANIFEST_SUFFIXES: Final = (".yaml", ".yml")
+_ONLY_SSH_SIGNATURES: Final = (
+    "log.showSignature=false",
+    *(f"gpg.{name}={os.devnull}/none" for name in ("program", "openpgp.program", "x509.program")),
+)
 
 
-def toplevel(
-    path: Path, *, environ: Mapping[str, str] | None = None, runner: Runner = run_process
-) -> Path | None:
-    """Return the top of the work tree that holds `path`; `None` when no repository does.
+class Git:
+    """One repository.
 
-    Raises:
-        GitError: git is not installed, or will not open the repository that is there (its owner, its format).
+    Args:
+        root: top of the work tree, which holds `.git`.
+        environ: the environment to start from (`PATH`, `HOME` and an ssh agent matter); `None` means this process's.
+        runner: starts the process.
+        timeout_s, network_timeout_s: time limit of one command, in seconds.
     """
-    found = Git.find(path, environ=environ, runner=runner)
-    return None if found is None else found.root
 
-
-def _remedy(ran: Ran) -> str:
-    """Return the command that git itself advises, where it does."""
-    said = (line.strip() for line in ran.err.decode("utf-8", "replace").splitlines())
-    advised = next((line for line in said if line.startswith("git config ")), None)
-    return f"; when you trust it: {safe(advised)}" if advised else ""
-
-
-class Git(Objects):
-    """One repository: what is where, and another one."""
-
-    @classmethod
-    def find(
-        cls,
-        path: Path,
+    def __init__(
+        self,
+        root: Path,
         *,
         environ: Mapping[str, str] | None = None,
         runner: Runner = run_process,
+        timeout_s: float = TIMEOUT_S,
+        network_timeout_s: float = NETWORK_TIMEOUT_S,
+    ) -> None:
+        self.root = root
+        self._runner = runner
+        self._timeout_s = timeout_s
+        self._network_timeout_s = network_timeout_s
+        self._environment = clean_environment(os.environ if environ is None else environ)
+
+    @classmethod
+    def find(
+        cls, path: Path, *, environ: Mapping[str, str] | None = None, runner: Runner = run_process
     ) -> Git | None:
-        """Return the repository whose work tree holds `path`; `None` outside one (`toplevel`)."""
+        """Return the repository whose work tree holds `path`; `None` if there is none.
+
+        Raises:
+            GitError: git is not installed, or will not open the repository (its owner, its format, its configuration).
+        """
         top = find_top(path)
         if top is None:
             return None
         git = cls(top, environ=environ, runner=runner)
-        git.verify()
+        git.check()
         return git
 
-    def verify(self) -> None:
-        """Check that git agrees on which repository this is, and that git reads no configuration that is not to be trusted.
+    def check(self) -> None:
+        """Check that git agrees on which repository this is, and that its configuration can be trusted.
 
-        Git is asked without being told, in the folder of the `.git`: only so does it look at the repository's owner
-        (`safe.directory`), its format and `core.worktree`.
+        This one command runs without `--git-dir`, in the folder of the `.git`: only then does git check the repository's
+        owner (`safe.directory`), its format and `core.worktree`.
 
         Raises:
-            GitError: git will not open the repository, means another one, or its configuration is refused.
+            GitError: git will not open the repository, opens another one, or its configuration is refused.
         """
         ran = self.run(
             *("rev-parse", "--absolute-git-dir", "--show-toplevel"),
@@ -87,23 +105,70 @@ class Git(Objects):
             extra={"GIT_CEILING_DIRECTORIES": str(self.root.parent)},
             where=(),
         )
-        if ran.code != 0:
-            raise GitError(
-                f"git will not open the repository here: {first_line(ran)}{_remedy(ran)}"
-            )
-        said = os.fsdecode(ran.out)
-        if said != f"{self.git_dir}\n{self.root.resolve()}\n":
-            meant = safe(said.strip().replace("\n", ", "))
-            raise GitError(
-                f"git means another repository than {safe(str(self.root))}: {meant}. Look at core.worktree"
-            )
+        check_agreement(ran, self.root, self.git_dir)
         listed = self.text("config", "--list", "-z", "--show-scope", "--show-origin")
         check(parse(listed), self.root)
 
-    # --- what is where ------------------------------------------------------------------------------------------------
+    @cached_property
+    def git_dir(self) -> Path:
+        """The git directory; see `discovery`."""
+        return find_git_dir(self.root)
+
+    # --- running git --------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        allowed: Sequence[int] = (0,),
+        extra: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        where: Sequence[str] | None = None,
+    ) -> Ran:
+        """Run one git command.
+
+        Args:
+            arguments: the subcommand and its arguments.
+            stdin: its standard input.
+            allowed: exit codes that are not an error.
+            extra: environment variables to add.
+            timeout_s: time limit, if not the usual one.
+            where: options that tell git its repository, if not the usual ones.
+
+        Raises:
+            GitError: no git, a timeout, or another exit code. The message has the first line of git's stderr, escaped.
+        """
+        if not self.root.is_dir():
+            raise GitError(f"{safe(str(self.root))}: no such folder")
+        if where is None:
+            where = (f"--git-dir={self.git_dir}", f"--work-tree={self.root.resolve()}")
+        ran = start(
+            self._runner,
+            (*where, *arguments),
+            cwd=self.root,
+            env=self._environment | dict(extra or {}),
+            stdin=stdin,
+            timeout_s=self._timeout_s if timeout_s is None else timeout_s,
+        )
+        if ran.code not in allowed:
+            raise GitError(f"{name_of(arguments)}: {first_line(ran)}")
+        return ran
+
+    def text(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Run one git command and return its output without the last line end."""
+        return self.run(*arguments, stdin=stdin).out.decode("utf-8", "surrogateescape").rstrip("\n")
+
+    def _network(self, *arguments: str) -> Ran:
+        """Run a command that reaches a remote. Every failure counts as the remote's."""
+        try:
+            return self.run(*arguments, timeout_s=self._network_timeout_s)
+        except GitError as error:
+            raise Unavailable(f"the git remote does not answer, or refuses: {error}") from error
+
+    # --- revisions and refs -------------------------------------------------------------------------------------------
 
     def head(self) -> str:
-        """Return the id of the checked out commit.
+        """Return the id of the commit that is checked out.
 
         Raises:
             GitError: there is no commit yet.
@@ -114,239 +179,188 @@ class Git(Objects):
         return found
 
     def resolve(self, name: str) -> str | None:
-        """Return the id that a revision stands for; `None` when there is no such thing."""
+        """Return the object id of a revision; `None` if it does not exist here."""
         if name.startswith("-"):
             raise GitError(f"{safe(name)}: not a revision")
         ran = self.run("rev-parse", "--verify", "--quiet", name, allowed=(0, 1, 128))
         return ran.out.decode().strip() or None if ran.code == 0 else None
 
     def refs(self, *names: str) -> dict[str, str]:
-        """Return the ids of the refs among `names` that exist."""
+        """Return the object ids of those refs among `names` that exist."""
         out = self.text("for-each-ref", "--format=%(objectname) %(refname)", *map(ref_name, names))
         found = {ref: value for value, _, ref in (line.partition(" ") for line in out.splitlines())}
         return {name: found[name] for name in names if name in found}
 
-    def is_ancestor(self, older: str, newer: str) -> bool:
-        """Return whether `newer` descends from `older` (itself counts), as far as the history is here.
+    def update_refs(self, *moves: Move) -> None:
+        """Move refs by compare-and-swap, all or none.
 
         Raises:
-            GitError: one of them is not here.
+            GitError: nothing moved, or the result is unknown. Read the refs to learn which; the message does not tell.
+        """
+        stdin = "".join(map(update_line, moves)).encode()
+        self.run("update-ref", "--no-deref", "--stdin", stdin=stdin)
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Return whether `newer` is `older` or descends from it, as far as this clone has the history.
+
+        Raises:
+            GitError: one of the commits is not in this clone.
         """
         if older == newer:
             return True
-        ran = self.run(
-            "merge-base", "--is-ancestor", object_id(older), object_id(newer), allowed=(0, 1)
-        )
-        return ran.code == 0
+        commits = (object_id(older), object_id(newer))
+        return self.run("merge-base", "--is-ancestor", *commits, allowed=(0, 1)).code == 0
 
     def parent(self, commit: str) -> str | None:
-        """Return the first parent of a commit, also where a shallow clone does not hold it; `None`: it has none."""
-        head, _, _ = self.read(object_id(commit))[commit].partition(b"\n\n")
-        names = (line.split(b" ") for line in head.split(b"\n"))
-        return next((name[1].decode() for name in names if name[0] == b"parent"), None)
+        """Return the first parent of a commit, even if a shallow clone lacks that parent; `None` if it has none."""
+        return next(iter(parse_commit(commit, self.read(object_id(commit))[commit]).parents), None)
 
-    def beyond(self, newer: str, older: str | None) -> tuple[str, ...]:
-        """Return the commits that `newer` descends from and `older` does not, oldest first.
+    def commits_beyond(self, older: str | None, newer: str) -> tuple[str, ...]:
+        """Return the ancestors of `newer`, itself included, that are no ancestors of `older`; oldest first.
 
         Raises:
-            GitError: one of them is not here.
+            GitError: one of the commits is not in this clone.
         """
         hidden = [] if older is None else [f"^{object_id(older)}"]
         found = self.text("rev-list", "--topo-order", "--reverse", object_id(newer), *hidden, "--")
         return tuple(found.splitlines())
 
-    def commits_between(self, older: str, newer: str, folder: Path) -> tuple[str, ...]:
-        """Return the commits of the main line after `older`, before `newer`, that touched a folder; oldest first.
+    def user_name(self) -> str | None:
+        """Return `user.name` of git's configuration; `None` if it is not set."""
+        ran = self.run("config", "--get", "user.name", allowed=(0, 1))
+        return ran.out.decode("utf-8", "replace").strip() or None
+
+    # --- objects ------------------------------------------------------------------------------------------------------
+
+    def stat(self, *ids: str) -> dict[str, Stat]:
+        """Return type and size of each object; objects that are not here are left out."""
+        if not ids:
+            return {}
+        out = self.text("cat-file", "--batch-check", stdin=lines(ids))
+        rows = (line.split(" ") for line in out.splitlines())
+        return {row[0]: Stat(row[1], int(row[2])) for row in rows if len(row) == 3}  # noqa: PLR2004 - id, type, size; "ID missing" is two
+
+    def read(self, *ids: str) -> dict[str, bytes]:
+        """Return the raw contents of objects by id. Reads all bytes of each: check `stat` first.
 
         Raises:
-            GitError: one of them is not here.
+            GitError: an object is not here.
         """
-        line = f"{object_id(older)}..{object_id(newer)}"
-        found = self.text(
-            "rev-list", "--first-parent", "--reverse", line, "--", self._inside(folder)
+        if not ids:
+            return {}
+        return dict(split_batch(self.run("cat-file", "--batch", stdin=lines(ids)).out))
+
+    def read_blob(self, blob: str, *, limit: int) -> bytes:
+        """Return the bytes of a blob.
+
+        Raises:
+            GitError: the object is not here, is no blob, or has more than `limit` bytes.
+        """
+        stat = self.stat(blob).get(blob)
+        if stat is None or stat.type != "blob" or stat.size > limit:
+            what = "not here" if stat is None else f"a {stat.type} of {stat.size} bytes"
+            raise GitError(f"object {blob} is {what}; expected a blob of at most {limit} bytes")
+        return self.read(blob)[blob]
+
+    def walk(self, tip: str) -> list[Commit]:
+        """Return `tip` and all its ancestors, newest first.
+
+        A shallow clone lacks some parents. The walk ends there; the last commit still names them.
+        """
+        ids = self.text("rev-list", "--topo-order", object_id(tip), "--").splitlines()
+        raw = self.read(*ids)
+        return [parse_commit(each, raw[each]) for each in ids]
+
+    def tree_changes(self, pairs: Sequence[tuple[str, str]]) -> list[list[TreeChange]]:
+        """Return, for each pair of trees, the top-level names that differ."""
+        stdin = "".join(f"{object_id(old)} {object_id(new)}\n" for old, new in pairs).encode()
+        options = ("--stdin", "--raw", "-z", "--no-abbrev", "--no-renames")
+        return split_changes(self.run("diff-tree", *options, stdin=stdin).out, pairs)
+
+    def write_blob(self, data: bytes) -> str:
+        """Store bytes unchanged as a blob; return its id."""
+        return self.text("hash-object", "-w", "--stdin", stdin=data)
+
+    def make_tree(self, entries: Mapping[str, Entry]) -> str:
+        """Store a tree; return its id."""
+        rows = (
+            f"{mode.zfill(6)} {type_of(mode)} {object_id(value)}\t{name}\0"
+            for name, (mode, value) in entries.items()
         )
-        return tuple(commit for commit in found.splitlines() if commit != newer)
+        data = "".join(rows).encode("utf-8", "surrogateescape")
+        return self.text("mktree", "-z", "--missing", stdin=data)
 
-    def commits_of(self, path: Path, *, limit: int) -> tuple[str, ...]:
-        """Return the newest commits that touched a file, HEAD's line, newest first."""
-        found = self.text("rev-list", f"--max-count={limit}", "HEAD", "--", self._inside(path))
-        return tuple(found.splitlines())
+    @cached_property
+    def empty_tree(self) -> str:
+        """The id of the empty tree, stored once: every heartbeat of a lock is a commit of it."""
+        return self.make_tree({})
 
-    def complete(self, remote: str) -> None:
-        """Bring the whole history of HEAD into a shallow clone, without its files; nothing in a clone that has it.
+    def commit_tree(
+        self,
+        tree: str,
+        *,
+        parents: Sequence[str],
+        message: str,
+        identity: Identity,
+        at: datetime,
+        signing_key: Path | None = None,
+    ) -> str:
+        """Store a commit; return its id. Without a signature, the same arguments give the same id.
 
-        Raises:
-            Unavailable: the remote does not answer.
+        Args:
+            tree: its tree.
+            parents: its parents; none makes a root commit.
+            message: UTF-8 text.
+            identity: author and committer.
+            at: author and committer date, aware; cut to whole seconds.
+            signing_key: SSH key to sign with.
         """
-        if self.text("rev-parse", "--is-shallow-repository") == "true":
-            self._network(
-                "fetch", "--quiet", "--no-tags", "--unshallow", "--filter=blob:none", remote
-            )
+        who = {"NAME": identity.name, "EMAIL": identity.email}
+        who["DATE"] = f"{int(at.astimezone(UTC).timestamp())} +0000"
+        extra = {f"GIT_{role}_{k}": v for role in ("AUTHOR", "COMMITTER") for k, v in who.items()}
+        command = ["commit-tree"]
+        if signing_key is not None:
+            signing = settings("gpg.format=ssh", f"user.signingKey={signing_key}")
+            command = [*signing, "commit-tree", "-S"]
+        command += [part for parent in parents for part in ("-p", object_id(parent))]
+        ran = self.run(*command, object_id(tree), stdin=message.encode(), extra=extra)
+        return ran.out.decode().strip()
 
-    def bring(self, remote: str, commit: str) -> None:
-        """Bring a commit and its history here from a remote; nothing when it is here.
+    def signatures(
+        self, tip: str, signers: bytes, *, without: str | None = None, at: range | None = None
+    ) -> dict[str, Signature]:
+        """Return the signatures of the first-parent commits of `tip`, newest first.
 
-        Raises:
-            Unavailable: the remote does not answer, or does not give it.
+        Only SSH signatures count: a key in the user's OpenPGP keyring is no signer.
+
+        Args:
+            tip: the newest commit.
+            signers: content of an SSH allowed signers file (ssh-keygen(1)).
+            without: leave out this commit and its ancestors.
+            at: positions to check, counted from the newest; `None` means all. Each signed commit costs a process.
         """
-        if self.resolve(f"{object_id(commit)}^{{commit}}") is None:
-            self.complete(remote)
-        if self.resolve(f"{commit}^{{commit}}") is None:
-            options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=")
-            self._network("fetch", *options, "--", remote_name(remote), commit)
+        limits = [] if at is None else [f"--skip={at.start}", f"--max-count={len(at)}"]
+        hidden = [] if without is None else [f"^{object_id(without)}"]
+        with tempfile.NamedTemporaryFile(prefix="reconcile-signers-") as file:
+            file.write(signers)
+            file.flush()
+            chosen = settings(f"gpg.ssh.allowedSignersFile={file.name}", *_ONLY_SSH_SIGNATURES)
+            shown = ("log", "--first-parent", "--format=%H %G? %s", *limits)
+            out = self.text(*chosen, *shown, object_id(tip), *hidden, "--")
+        rows = (line.split(" ", 2) for line in out.split("\n") if line)
+        return {row[0]: Signature(row[1] == "G", row[2]) for row in rows}
+
+    # --- remotes ------------------------------------------------------------------------------------------------------
 
     def remotes(self) -> tuple[str, ...]:
         """Return the names of the configured remotes."""
         return tuple(self.text("remote").split())
 
-    def user_name(self) -> str | None:
-        """Return who git says is at work here (`user.name`); `None` when nobody said."""
-        return (
-            self.run("config", "--get", "user.name", allowed=(0, 1))
-            .out.decode("utf-8", "replace")
-            .strip()
-            or None
-        )
-
-    # --- the work tree ------------------------------------------------------------------------------------------------
-
-    def is_clean(self, folder: Path) -> bool:
-        """Return whether a folder of the work tree equals HEAD (see `differing`)."""
-        return not self.differing(folder)
-
-    def differing(self, folder: Path) -> tuple[str, ...]:
-        """Return what makes a folder of the work tree differ from HEAD: path and how, sorted; empty when nothing does.
-
-        Changed, staged, missing and untracked files count; ignored ones when their name is that of a manifest; files
-        that git was told not to look at (`assume-unchanged`, `skip-worktree`, sparse checkouts) always.
-
-        Raises:
-            GitError: the folder is not in this work tree.
-        """
-        inside = self._inside(folder)
-        status = self.text(
-            *("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all"),
-            *("--ignored=traditional", "--ignore-submodules=none", "--", inside),
-        )
-        found = {
-            f"{safe(line[3:])} ({state(line[:2])})"
-            for line in filter(None, status.split("\0"))
-            if line[:2] != "!!" or line.endswith(_MANIFEST_SUFFIXES)
-        }
-        tags = self.text("ls-files", "-v", "-z", "--", inside)
-        found |= {
-            f"{safe(line[2:])} (git was told not to look at it)"
-            for line in filter(None, tags.split("\0"))
-            if line[0].islower() or line[0] == "S"
-        }
-        return tuple(sorted(found))
-
-    def changed_since(self, commit: str, folder: Path) -> tuple[str, ...]:
-        """Return the files of a folder of the work tree that are not as at a commit, by their paths within the folder; untracked ones are left out.
-
-        Raises:
-            GitError: the commit is not here, or the folder is not in this work tree.
-        """
-        inside = self._inside(folder)
-        options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=all")
-        out = self.text("diff", *options, object_id(commit), "--", inside)
-        prefix = "" if inside == "." else f"{inside}/"
-        return tuple(name.removeprefix(prefix) for name in filter(None, out.split("\0")))
-
-    def _inside(self, folder: Path) -> str:
-        try:
-            return folder.resolve().relative_to(self.root.resolve()).as_posix()
-        except ValueError:
-            raise GitError(
-                f"{safe(str(folder))} is not inside the repository {safe(str(self.root))}"
-            ) from None
-
-    # --- what a commit held ---------------------------------------------------------------------------------------------
-
-    def file(self, commit: str, path: Path) -> bytes | None:
-        """Return what a file of the work tree held at a commit; `None` when there was none.
-
-        Raises:
-            GitError: it cannot be read, or is too large to be a manifest.
-        """
-        blob = self.resolve(f"{object_id(commit)}:{self._inside(path)}")
-        return None if blob is None else self.read_blob(blob, limit=FILE_LIMIT)
-
-    def paths(self, commit: str, name: str) -> tuple[Path, ...]:
-        """Return where files of some name stood at a commit, as files of this work tree."""
-        rows = self.text("ls-tree", "-r", "-z", "--name-only", object_id(commit)).split("\0")
-        return tuple(self.root / row for row in rows if row.rpartition("/")[2] == name)
-
-    def versions(self, path: Path, *revisions: str) -> list[tuple[str | None, str | None]]:
-        """Return, for each revision, its commit and the id of what a file of the work tree was there; `None` for what is not here.
-
-        All of it in one git command.
-        """
-        inside = self._inside(path)
-        if "\n" in inside:
-            raise GitError(f"{safe(inside)}: a line feed in a path")
-        asked = [name for each in revisions for name in (f"{each}^{{commit}}", f"{each}:{inside}")]
-        stdin = "".join(f"{name}\n" for name in asked).encode("utf-8", "surrogateescape")
-        rows = self.text("cat-file", "--batch-check=%(objectname)", stdin=stdin).splitlines()
-        ids = [row if _ID.fullmatch(row) else None for row in rows]
-        return list(zip(ids[::2], ids[1::2], strict=True))
-
-    def contents(
-        self,
-        commit: str,
-        folder: Path,
-        only: Collection[str] | None = None,
-        *,
-        named: str | None = None,
-    ) -> Iterator[tuple[str, bytes]]:
-        """Yield path (within the folder) and bytes of every file that a folder held at a commit, as git stores them.
-
-        Args:
-            commit: its id.
-            folder: of the work tree.
-            only: paths within the folder; others are left out.
-            named: a file's own name; others are left out.
-
-        Raises:
-            GitError: there was no such folder.
-        """
-        inside = self._inside(folder)
-        tree = f"{object_id(commit)}:{'' if inside == '.' else inside}"
-        rows = filter(None, self.text("ls-tree", "-r", "-z", tree).split("\0"))
-        found = [
-            (path, head.split(" ")[2])
-            for head, _, path in (row.partition("\t") for row in rows)
-            if (only is None or path in only) and named in {None, path.rpartition("/")[2]}
-        ]
-        for start in range(0, len(found), _AT_ONCE):
-            part = found[start : start + _AT_ONCE]
-            held = self.read(*dict.fromkeys(blob for _, blob in part))
-            yield from ((path, held[blob]) for path, blob in part)
-
-    # --- refs ---------------------------------------------------------------------------------------------------------
-
-    def update_refs(self, *moves: Move) -> None:
-        """Move refs, all or none, if each is where its `old` says.
-
-        Raises:
-            GitError: it was not done, or its fate is unknown. Read the refs to learn which: the text does not say.
-        """
-        self.run("update-ref", "--no-deref", "--stdin", stdin="".join(map(command, moves)).encode())
-
-    # --- another repository -------------------------------------------------------------------------------------------
-
-    def _network(self, *arguments: str) -> Ran:
-        """Run a command that talks to another repository; every failure is the remote's until it is looked at."""
-        try:
-            return self.run(*arguments, timeout_s=self._network_timeout_s)
-        except GitError as error:
-            raise Unavailable(f"the git remote does not answer, or refuses: {error}") from error
-
     def remote_refs(self, remote: str, *refs: str) -> dict[str, str]:
-        """Return the ids of the refs among `refs` that a remote has.
+        """Return the object ids of those refs among `refs` that a remote has.
 
         Raises:
-            Unavailable: it does not answer, which is not the same as "it has none".
+            Unavailable: the remote does not answer, which does not mean that it has none.
         """
         ran = self._network("ls-remote", "--quiet", "--", remote_name(remote), *map(ref_name, refs))
         rows = (line.partition("\t") for line in ran.out.decode("utf-8", "replace").splitlines())
@@ -354,25 +368,40 @@ class Git(Objects):
         return {ref: found[ref] for ref in refs if ref in found}
 
     def fetch(self, remote: str, *refs: str) -> None:
-        """Bring the whole history of a remote's refs here, and move no ref of ours.
+        """Fetch the full history of the given remote refs without updating local refs.
 
         Raises:
             Unavailable: the remote does not answer, or has no such ref.
         """
-        options = (
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--refmap=",
-            "--no-recurse-submodules",
-        )
-        self._network("fetch", *options, "--", remote_name(remote), *map(ref_name, refs))
+        options = ("--no-write-fetch-head", "--refmap=", "--no-recurse-submodules")
+        self._network(*_FETCH, *options, "--", remote_name(remote), *map(ref_name, refs))
+
+    def fetch_commit(self, remote: str, commit: str) -> None:
+        """Fetch a commit and its history, if this clone lacks it.
+
+        Raises:
+            Unavailable: the remote does not answer, or does not send the commit.
+        """
+        if self.resolve(f"{object_id(commit)}^{{commit}}") is None:
+            self.unshallow(remote)
+        if self.resolve(f"{commit}^{{commit}}") is None:
+            options = ("--no-write-fetch-head", "--refmap=")
+            self._network(*_FETCH, *options, "--", remote_name(remote), commit)
+
+    def unshallow(self, remote: str) -> None:
+        """Fetch the history of HEAD, without its files, if this clone is shallow.
+
+        Raises:
+            Unavailable: the remote does not answer.
+        """
+        if self.text("rev-parse", "--is-shallow-repository") == "true":
+            self._network(*_FETCH, "--unshallow", "--filter=blob:none", remote)
 
     def push(self, remote: str, *moves: Move) -> None:
         """Move refs of a remote, all or none.
 
         Raises:
-            Unavailable: it was refused, or its fate is unknown. Read the refs to learn which: the text does not say.
+            Unavailable: refused, or the result is unknown. Read the refs to learn which; the message does not tell.
         """
         leases = [f"--force-with-lease={ref_name(m.ref)}:{m.old or ''}" for m in moves if m.exact]
         specs = [f"{object_id(m.new) if m.new else ''}:{ref_name(m.ref)}" for m in moves]

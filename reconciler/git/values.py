@@ -1,4 +1,4 @@
-"""What git is told and what it tells, as values; what may be a name, and what its output means."""
+"""Values of the git room, and functions that check names and parse git's output."""
 
 from __future__ import annotations
 
@@ -21,10 +21,20 @@ _USER_IN_URL: Final = re.compile(r"://[^/@\s]+@")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a commit says made it. Never read from `user.name`: CI machines have none."""
+    """Author and committer of a commit. Never read from `user.name`: CI machines have none."""
 
     name: str
     email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit. `parents` are ids; a shallow clone lacks some of them."""
+
+    id: str
+    tree: str
+    parents: tuple[str, ...]
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +55,11 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A ref goes from `old` to `new`; `None` is "does not exist".
+    """A compare-and-swap of one ref, from `old` to `new`; `None` means that the ref does not exist.
 
     Attributes:
-        exact: push by exact lease, so that a value that does not descend from `old` is taken too. Without it a push
-            is plain: the remote takes descendants only.
+        exact: push with a lease on `old`, so that the remote accepts a value that does not descend from it. Otherwise the
+            push is plain: the remote accepts descendants only.
     """
 
     ref: str
@@ -62,19 +72,19 @@ Entry: TypeAlias = tuple[str, str]
 """Mode and object id of one name in a tree."""
 
 TreeChange: TypeAlias = tuple[str, Entry | None, Entry | None]
-"""A name, and what it stood for in the one tree and in the other."""
+"""A name, and its entry in the one tree and in the other."""
 
 
 def first_line(ran: Ran) -> str:
-    """Return the first line that a failing command said, fit to be shown: escaped, cut, without credentials."""
-    said = ran.err.decode("utf-8", "replace").splitlines()
-    telling = (line.strip() for line in said if not line.startswith("To "))  # where a push went
-    line = next(filter(None, telling), f"exit code {ran.code}")
+    """Return the first line of a failed command's stderr, safe to show: escaped, shortened, without credentials."""
+    stderr = ran.err.decode("utf-8", "replace").splitlines()
+    useful = (line.strip() for line in stderr if not line.startswith("To "))  # the push's target
+    line = next(filter(None, useful), f"exit code {ran.code}")
     return safe(_USER_IN_URL.sub("://…@", line), limit=SHORTENED_TO)
 
 
-def state(code: str) -> str:
-    """Return what a status code of `git status --porcelain` means."""
+def status_name(code: str) -> str:
+    """Return the meaning of a status code of `git status --porcelain`."""
     match code:
         case "??":
             return "untracked"
@@ -87,20 +97,20 @@ def state(code: str) -> str:
 
 
 def type_of(mode: str) -> str:
-    """Return the type of the object that a tree entry of some mode names."""
+    """Return the object type of a tree entry with this mode."""
     return {TREE: "tree", "160000": "commit"}.get(mode, "blob")
 
 
 def blob_id(data: memoryview, length: int) -> str:
-    """Return the id that git gives a blob, in as many hex digits as the repository's kind has."""
+    """Return git's id of a blob: `length` hex digits, 40 for SHA-1 or 64 for SHA-256."""
     name = "sha1" if length == 40 else "sha256"  # noqa: PLR2004 - hex digits of SHA-1
     digest = hashlib.new(name, b"blob %d\0" % len(data), usedforsecurity=False)
     digest.update(data)
     return digest.hexdigest()
 
 
-def command(move: Move) -> str:
-    """Return the line of `git update-ref --stdin` that makes a move."""
+def update_line(move: Move) -> str:
+    """Return the line of `git update-ref --stdin` for a move."""
     match move.old, move.new:
         case None, str(new):
             return f"create {ref_name(move.ref)} {object_id(new)}\n"
@@ -112,8 +122,20 @@ def command(move: Move) -> str:
             raise ValueError(f"{move} moves nothing")
 
 
+def parse_commit(id_: str, raw: bytes) -> Commit:
+    """Parse a raw commit object."""
+    head, _, message = raw.partition(b"\n\n")
+    headers = [line.partition(b" ") for line in head.split(b"\n")]
+    return Commit(
+        id_,
+        tree=next(value.decode() for name, _, value in headers if name == b"tree"),
+        parents=tuple(value.decode() for name, _, value in headers if name == b"parent"),
+        message=message.decode("utf-8", "replace"),
+    )
+
+
 def split_batch(out: bytes) -> Iterator[tuple[str, bytes]]:
-    """Split what `cat-file --batch` prints: `id type size`, the bytes, a line end."""
+    """Split the output of `cat-file --batch`: `id type size`, the bytes, a line end."""
     at = 0
     while at < len(out):
         end = out.index(b"\n", at)
@@ -126,7 +148,7 @@ def split_batch(out: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def split_changes(out: bytes, pairs: Sequence[tuple[str, str]]) -> list[list[TreeChange]]:
-    """Split what `diff-tree --stdin --raw -z` prints: a line for the pair, then `:modes ids how`, NUL, name, NUL."""
+    """Split the output of `diff-tree --stdin --raw -z`: a line for the pair, then `:modes ids how`, NUL, name, NUL."""
     at = 0
     found: list[list[TreeChange]] = []
     for old, new in pairs:
@@ -148,7 +170,7 @@ def _side(mode: str, value: str) -> Entry | None:
 
 
 def lines(ids: Sequence[str]) -> bytes:
-    """Return ids for the standard input of `git cat-file --batch`."""
+    """Return object ids as lines for a command's standard input."""
     return "".join(f"{object_id(each)}\n" for each in ids).encode()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reconciler import audit
 from reconciler.audit import Defect, Record, RecordKind
 from reconciler.errors import LedgerError
-from reconciler.git import Git, blob_id
+from reconciler.git import Commit, Git, blob_id
 from reconciler.ledger import signatures
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
 from reconciler.ledger.snapshot import Book, contents, read
@@ -65,21 +65,11 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class _Commit:
-    """One ledger commit."""
-
-    id: str
-    tree: str
-    parents: tuple[str, ...]
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Version:
     """A note as one ledger commit left it. `at` counts ledger commits, oldest first."""
 
     at: int
-    commit: _Commit
+    commit: Commit
     blob: str
     size: int
 
@@ -153,7 +143,7 @@ class _Signed:
     remarks: tuple[str, ...]
 
 
-def _signed(subject: Subject, commits: Sequence[_Commit], signers: bytes) -> _Signed:
+def _signed(subject: Subject, commits: Sequence[Commit], signers: bytes) -> _Signed:
     """Check every signature. A signed commit vouches for what is below it, or says what of that it left out."""
     head = subject.book.head
     states = subject.git.signatures(head, signers) if head is not None else {}
@@ -203,7 +193,7 @@ def _rejections(
 
 
 def _origin(
-    subject: Subject, commits: Sequence[_Commit], defects: Sequence[Defect]
+    subject: Subject, commits: Sequence[Commit], defects: Sequence[Defect]
 ) -> Origin | None:
     """Return the ledger commit that made the first bad line what it is; `None` where no line is bad."""
     first = next((each for each in defects if each.commit and each.line), None)
@@ -229,7 +219,7 @@ def _line(data: bytes, number: int) -> bytes:
     return data[at : data.find(b"\n", at) + 1 or len(data)]
 
 
-def _commits(git: Git, head: str | None) -> list[_Commit]:
+def _commits(git: Git, head: str | None) -> list[Commit]:
     """Return the ledger's commits, oldest first.
 
     Raises:
@@ -237,7 +227,7 @@ def _commits(git: Git, head: str | None) -> list[_Commit]:
     """
     if head is None:
         return []
-    found = [_parse(each, raw) for each, raw in git.walk(head)]
+    found = git.walk(head)
     known = {each.id for each in found}
     for each in found:
         for parent in each.parents:
@@ -248,19 +238,8 @@ def _commits(git: Git, head: str | None) -> list[_Commit]:
     return found[::-1]
 
 
-def _parse(id_: str, raw: bytes) -> _Commit:
-    head, _, text = raw.partition(b"\n\n")
-    headers = [line.partition(b" ") for line in head.split(b"\n")]
-    return _Commit(
-        id_,
-        tree=next(value.decode() for name, _, value in headers if name == b"tree"),
-        parents=tuple(value.decode() for name, _, value in headers if name == b"parent"),
-        message=text.decode("utf-8", "replace"),
-    )
-
-
 def _history(
-    subject: Subject, commits: Sequence[_Commit], rejected: Collection[str]
+    subject: Subject, commits: Sequence[Commit], rejected: Collection[str]
 ) -> Iterator[Defect]:
     """Check that each commit has one parent, adds lines only, and names its last record; of those that were rejected, that they follow one another."""
     yield from _forks(commits)
@@ -279,7 +258,7 @@ def _history(
     yield from _contents(subject, commits, changed, rejected)
 
 
-def _forks(commits: Sequence[_Commit]) -> Iterator[Defect]:
+def _forks(commits: Sequence[Commit]) -> Iterator[Defect]:
     before: str | None = None
     for commit in commits:
         expected = () if before is None else (before,)
@@ -290,7 +269,7 @@ def _forks(commits: Sequence[_Commit]) -> Iterator[Defect]:
 
 def _contents(
     subject: Subject,
-    commits: Sequence[_Commit],
+    commits: Sequence[Commit],
     changed: Mapping[str, list[tuple[int, str]]],
     rejected: Collection[str],
 ) -> Iterator[Defect]:

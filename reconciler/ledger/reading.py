@@ -209,7 +209,7 @@ class Reader:
         if signers is None:
             ours = books.read(self._git, self._notes, copy).records
         else:
-            commits = self._git.beyond(copy, base)
+            commits = self._git.commits_beyond(base, copy)
             ours, holds = signatures.left_behind(
                 self._git, self._notes, self._book, commits, signers
             )

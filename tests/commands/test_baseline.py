@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler import policies, sandbox
-from reconciler.git import Git
+from reconciler.git import Git, worktree
 from reconciler.ledger import Ledger
 from reconciler.models import Limits, TenantSpec, Waiver
 from reconciler.plan import stricter, without_exceptions
@@ -536,10 +536,10 @@ def test_a_clone_that_lags_behind_asks_for_the_commit_that_was_applied(
     applied = office.commit()
     there = Git(other, environ=dict(os.environ))
     assert there.resolve(f"{applied}^{{commit}}") is None
-    there.bring("origin", applied)
-    assert there.file(applied, other / PATH / "tenant.yaml") == TENANT.encode()
-    assert there.file(applied, other / PATH / "nothing.yaml") is None
-    there.bring("origin", applied)
+    there.fetch_commit("origin", applied)
+    assert worktree.read_at(there, applied, other / PATH / "tenant.yaml") == TENANT.encode()
+    assert worktree.read_at(there, applied, other / PATH / "nothing.yaml") is None
+    there.fetch_commit("origin", applied)
 
 
 def test_the_ledger_names_every_commit_that_was_applied(office: Office):

@@ -311,9 +311,9 @@ def test_a_shallow_clone_gets_the_history_that_it_lacks(
     git(desk.folder, "clone", "-q", "--depth", "1", f"file://{desk.folder}", str(thin))
     there = Git(thin, environ=dict(os.environ))
     assert there.resolve(f"{first}^{{commit}}") is None
-    there.complete("origin")
+    there.unshallow("origin")
     assert there.is_ancestor(first, there.head())
-    there.complete("origin")
+    there.unshallow("origin")
 
 
 def test_a_settled_run_is_recorded_before_the_plan_that_is_refused(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import GitError, Unavailable
-from reconciler.git import Git, Move, toplevel
+from reconciler.git import Git, Move
 from reconciler.git.discovery import is_committable
 from tests.support.gitfakes import ENVIRON, clone, commit, git, repository, shared
 
@@ -89,7 +89,7 @@ def test_without_a_real_one_there_is_no_repository(tmp_path: Path, *, empty: boo
     if empty:
         (tmp_path / "schedules").mkdir()
         assert Git.find(tmp_path / "schedules", environ=ENVIRON) is None
-    assert toplevel(tmp_path, environ=ENVIRON) is None
+    assert Git.find(tmp_path, environ=ENVIRON) is None
     with pytest.raises(GitError, match=r"holds no \.git, and a bare repository is not used"):
         Git(tmp_path, environ=ENVIRON).head()
 
@@ -194,7 +194,7 @@ def test_a_repository_of_another_user_is_refused(repo: Git) -> None:
     refusing = Git(repo.root, environ=ENVIRON)
     refusing._environment["GIT_TEST_ASSUME_DIFFERENT_OWNER"] = "1"
     with pytest.raises(GitError, match="dubious ownership"):
-        refusing.verify()
+        refusing.check()
 
 
 def test_grafts_and_replacements_rewrite_no_history(repo: Git) -> None:
@@ -204,7 +204,7 @@ def test_grafts_and_replacements_rewrite_no_history(repo: Git) -> None:
     (repo.root / ".git/info").mkdir(exist_ok=True)
     (repo.root / ".git/info/grafts").write_text(f"{second}\n")
     assert git(repo.root, "rev-list", "--count", "HEAD") == "1"
-    assert [each for each, _ in repo.walk(second)] == [second, first]
+    assert [each.id for each in repo.walk(second)] == [second, first]
     assert repo.run("rev-list", "HEAD").err == b""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import GitError, Unavailable
-from reconciler.git import FILE, Git, Identity, Move, Ran, Signature, run_process, toplevel
+from reconciler.git import FILE, Git, Identity, Move, Ran, Signature, run_process, worktree
 from tests.support.gitfakes import ENVIRON, START, clone, commit, git, repository, shared
 
 ME = Identity("tester", "tester@example.com")
@@ -45,26 +45,24 @@ def made(repo_: Git, message: str = "x", parents: tuple[str, ...] = ()) -> str:
 def test_the_top_of_the_work_tree_is_found_from_a_folder_or_a_file_below(repo):
     file = repo.root / "schedules" / "acme" / "a.yaml"
     for path in (file, file.parent, repo.root):
-        assert toplevel(path, environ=ENVIRON) == repo.root
-    found = Git.find(file, environ=ENVIRON)
-    assert found is not None
-    assert found.head() == repo.head()
+        found = Git.find(path, environ=ENVIRON)
+        assert found is not None
+        assert (found.root, found.head()) == (repo.root, repo.head())
 
 
 def test_outside_a_repository_there_is_none(tmp_path):
-    assert toplevel(tmp_path, environ=ENVIRON) is None
     assert Git.find(tmp_path, environ=ENVIRON) is None
 
 
 def test_a_repository_that_git_will_not_open_is_an_error_and_not_absence(repo):
     (repo.root / ".git" / "HEAD").write_text("nonsense")
     with pytest.raises(GitError, match="will not open the repository here: fatal: "):
-        toplevel(repo.root, environ=ENVIRON)
+        Git.find(repo.root, environ=ENVIRON)
 
 
 def test_a_machine_without_git_says_so(repo, tmp_path):
     with pytest.raises(GitError, match="git is not installed"):
-        toplevel(repo.root, environ={"PATH": str(tmp_path)})
+        Git.find(repo.root, environ={"PATH": str(tmp_path)})
 
 
 def test_a_folder_that_is_gone_is_not_blamed_on_git(tmp_path):
@@ -248,10 +246,10 @@ def _link(root: Path) -> None:
 )
 def test_whatever_makes_the_folder_differ_from_head_is_named(repo, change, said):
     folder = repo.root / "schedules" / "acme"
-    assert repo.is_clean(folder)
+    assert not worktree.differences(repo, folder)
     change(repo.root)
-    assert said in repo.differing(folder)
-    assert not repo.is_clean(folder)
+    assert said in worktree.differences(repo, folder)
+    assert worktree.differences(repo, folder)
 
 
 def test_what_happens_outside_the_folder_does_not_count(repo):
@@ -259,8 +257,8 @@ def test_what_happens_outside_the_folder_does_not_count(repo):
     (repo.root / "schedules" / "other" / "b.yaml").write_text("x")
     (repo.root / ".git/info/exclude").write_text("*.tmp\n")
     (repo.root / "schedules" / "acme" / "notes.tmp").write_text("x")
-    assert repo.is_clean(repo.root / "schedules" / "acme")
-    assert not repo.is_clean(repo.root)
+    assert not worktree.differences(repo, repo.root / "schedules" / "acme")
+    assert worktree.differences(repo, repo.root)
 
 
 def test_a_folder_is_read_as_a_commit_holds_it_whatever_lies_there_now(either):
@@ -273,20 +271,20 @@ def test_a_folder_is_read_as_a_commit_holds_it_whatever_lies_there_now(either):
     head = either.head()
     (either.root / "schedules/acme/a.yaml").write_text("changed", encoding="utf-8")
     (either.root / "schedules/acme/b.yaml").write_text("new", encoding="utf-8")
-    assert dict(either.contents(head, either.root / "schedules" / "acme")) == {
+    assert dict(worktree.contents(either, head, either.root / "schedules" / "acme")) == {
         "a.yaml": b"schedules/acme/a.yaml",
         "deep/é b.yaml": "schedules/acme/deep/é b.yaml".encode(),
     }
-    assert "elsewhere.yaml" in dict(either.contents(head, either.root))
-    assert either.file(head, either.root / "elsewhere.yaml") == b"elsewhere.yaml"
-    assert either.file(head, either.root / "schedules/acme/b.yaml") is None
+    assert "elsewhere.yaml" in dict(worktree.contents(either, head, either.root))
+    assert worktree.read_at(either, head, either.root / "elsewhere.yaml") == b"elsewhere.yaml"
+    assert worktree.read_at(either, head, either.root / "schedules/acme/b.yaml") is None
     with pytest.raises(GitError):
-        dict(either.contents(head, either.root / "nothing"))
+        dict(worktree.contents(either, head, either.root / "nothing"))
 
 
 def test_a_folder_elsewhere_is_an_error(repo, tmp_path):
     with pytest.raises(GitError, match="is not inside the repository"):
-        repo.differing(tmp_path)
+        worktree.differences(repo, tmp_path)
 
 
 def test_a_worktree_and_a_shallow_clone_are_repositories_like_any_other(tmp_path):
@@ -295,7 +293,7 @@ def test_a_worktree_and_a_shallow_clone_are_repositories_like_any_other(tmp_path
     git(first.root, "worktree", "add", "-q", "--detach", str(tmp_path / "tree"))
     for each in (shallow, Git(tmp_path / "tree", environ=ENVIRON)):
         assert each.head() == first.head()
-        assert each.is_clean(each.root / "schedules" / "acme")
+        assert not worktree.differences(each, each.root / "schedules" / "acme")
         each.update_refs(Move("refs/reconcile/x", made(each), None))
 
 
@@ -314,7 +312,7 @@ def test_objects_are_stored_verbatim_and_read_back(either):
         "commit",
     }
     assert either.stat("1" * len(blob)) == {}
-    assert [each for each, _ in either.walk(top)] == [top]
+    assert [each.id for each in either.walk(top)] == [top]
     assert "tester <tester@example.com> 1799676000 +0000" in either.read(top)[top].decode()
 
 
@@ -414,7 +412,7 @@ def test_a_fetch_brings_the_whole_history_and_moves_no_ref(tmp_path):
     one.push("origin", Move("refs/notes/reconcile/acme", top, None))
     before = git(shallow.root, "for-each-ref")
     shallow.fetch("origin", "refs/notes/reconcile/acme")
-    assert len(list(shallow.walk(top))) == 2
+    assert len(shallow.walk(top)) == 2
     assert git(shallow.root, "for-each-ref") == before
 
 

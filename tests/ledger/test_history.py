@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from reconciler.audit import Defect, Event, Record, RecordKind
 from reconciler.errors import LedgerError
-from reconciler.git import Signature, blob_id
+from reconciler.git import Commit, Signature, blob_id
 from reconciler.ledger import Ledger, Options, history, signatures
 from reconciler.ledger import snapshot as books
 from reconciler.ledger.history import Origin, Subject, Verdict
@@ -52,13 +51,13 @@ class Commits(Blobs):
         head = name.removesuffix("^{tree}")
         return self.commits[head][0] if head in self.commits else super().resolve(name)
 
-    def walk(self, tip: str) -> Iterator[tuple[str, bytes]]:
-        level = [tip]
+    def walk(self, tip: str) -> list[Commit]:
+        found, level = [], [tip]
         while level:
             tree, parents, message = self.commits[level[0]]
-            header = "".join(f"parent {each}\n" for each in parents)
-            yield level[0], f"tree {tree}\n{header}author a\n\n{message}".encode()
+            found.append(Commit(level[0], tree, parents, message))
             level = [*level[1:], *(each for each in parents if each in self.commits)]
+        return found
 
     def parent(self, commit: str) -> str | None:
         return next(iter(self.commits[commit][1]), None)
@@ -67,7 +66,7 @@ class Commits(Blobs):
         self, tip: str, signers: bytes, *, at: range | None = None
     ) -> dict[str, Signature]:
         assert signers == b"trusted"
-        ids = [each for each, _ in self.walk(tip)]
+        ids = [each.id for each in self.walk(tip)]
         asked = ids if at is None else ids[at.start : at.stop]
         return {
             each: Signature(each in self.signed, self.commits[each][2].strip()) for each in asked
