@@ -51,7 +51,7 @@ _PULL_REQUEST: Final = re.compile(r"refs/pull/(\d+)/")
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ClientOptions:
     """What the command line and `tenant.yaml` say of a run.
 
     Attributes:
@@ -114,7 +114,7 @@ class Settings:
     url: str
     credentials: Credentials | None
     variables: Variables = field(default_factory=Variables)
-    options: Options = field(default_factory=Options)
+    options: ClientOptions = field(default_factory=ClientOptions)
     api_url: str | None = None
     proxy_password: str | None = field(default=None, repr=False)
 
@@ -145,7 +145,7 @@ class Settings:
         tenant_name: str,
         tenant_url: str,
         *,
-        options: Options | None = None,
+        options: ClientOptions | None = None,
     ) -> Settings:
         """Return the settings of one tenant.
 
@@ -162,7 +162,7 @@ class Settings:
         variables, values = _chosen(environ, tenant_name)
         proxy = _Values({PROXY_PASSWORD: environ.get(PROXY_PASSWORD, "")})
         del environ  # a traceback that shows local variables must not show the secret
-        options = options or Options()
+        options = options or ClientOptions()
         _check_proxy(options.proxy, proxy)
         _agree(tenant_url, values, tenant_name, variables)
         if tenant_url == EMBEDDED == values.get(variables.url, EMBEDDED):
@@ -184,7 +184,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
+class CIContext:
     """Who and what a run stands for, as CI tells it; recorded, never trusted. Each is `None` when unknown.
 
     Attributes:
@@ -204,7 +204,7 @@ class Provenance:
     attempt: str | None = None
 
     @classmethod
-    def read(cls, environ: Mapping[str, str]) -> Provenance:
+    def read(cls, environ: Mapping[str, str]) -> CIContext:
         """Return what `environ` says, escaped and cut."""
         ref = _PULL_REQUEST.match(environ.get(REF, ""))
         return cls(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.errors import AccessError, UsageError
-from reconciler.settings import Options, Provenance, Settings, Variables, check_url
+from reconciler.settings import CIContext, ClientOptions, Settings, Variables, check_url
 
 URL = "https://acme.cxonecloud.com"
 SECRET = "canary-c0ffee-secret"
@@ -290,7 +290,7 @@ def test_whatever_the_file_says_the_url_is_the_environments_or_it_is_refused(url
 )
 def test_options_that_no_run_could_keep_are_usage_errors(options, says):
     with pytest.raises(UsageError, match=says):
-        Options(**options)
+        ClientOptions(**options)
 
 
 def test_provenance_is_what_ci_says():
@@ -304,7 +304,7 @@ def test_provenance_is_what_ci_says():
         "RECONCILE_APPROVER": "lead",
         "RECONCILE_REVIEWED_HEAD": "abc123",
     }
-    assert Provenance.read(environ) == Provenance(
+    assert CIContext.read(environ) == CIContext(
         actor="octo",
         approver="lead",
         pull_request="12",
@@ -312,18 +312,18 @@ def test_provenance_is_what_ci_says():
         reviewed_head="abc123",
         attempt="2",
     )
-    assert Provenance.read({**environ, "RECONCILE_PULL_REQUEST": "13"}).pull_request == "13"
+    assert CIContext.read({**environ, "RECONCILE_PULL_REQUEST": "13"}).pull_request == "13"
 
 
 def test_provenance_without_ci_is_unknown():
-    assert Provenance.read({"GITHUB_RUN_ID": "17", "GITHUB_ACTOR": ""}) == Provenance()
+    assert CIContext.read({"GITHUB_RUN_ID": "17", "GITHUB_ACTOR": ""}) == CIContext()
 
 
 def test_provenance_cannot_steer_a_terminal():
-    assert Provenance.read({"GITHUB_ACTOR": "a\x1b[2J\n" + "b" * 1000}).actor.startswith(
+    assert CIContext.read({"GITHUB_ACTOR": "a\x1b[2J\n" + "b" * 1000}).actor.startswith(
         "a\\u001b[2J\\u000a"
     )
-    assert len(Provenance.read({"GITHUB_ACTOR": "b" * 1000}).actor) == 256
+    assert len(CIContext.read({"GITHUB_ACTOR": "b" * 1000}).actor) == 256
 
 
 @pytest.mark.parametrize("name", ["CXONE_APP_ID", "CXONE_APP_SECRET"])
@@ -345,7 +345,7 @@ def test_a_host_that_only_begins_like_loopback_stands_in_for_no_sandbox(host):
 
 
 def test_the_hosts_that_the_environment_names_are_read_with_their_options():
-    options = Options(requests_per_second=7)
+    options = ClientOptions(requests_per_second=7)
     environ = ENVIRON | {"CXONE_API_URL": "https://api.example:8443"}
     found = Settings.read(environ, "acme-eu", URL, options=options)
     assert (found.tenant, found.api_url, found.options) == (
@@ -354,7 +354,7 @@ def test_the_hosts_that_the_environment_names_are_read_with_their_options():
         options,
     )
     assert Settings.read(ENVIRON, "acme-eu", URL).api_url is None
-    assert Settings.read(ENVIRON, "acme-eu", URL).options == Options()
+    assert Settings.read(ENVIRON, "acme-eu", URL).options == ClientOptions()
     bad = refusal(ENVIRON | {"CXONE_API_URL": "https://api.example/v1"})
     assert bad.startswith("CXONE_API_URL ")
 
@@ -367,7 +367,7 @@ def test_the_hosts_that_the_environment_names_are_read_with_their_options():
     ],
 )
 def test_options_at_the_edge_of_what_a_run_can_keep_are_taken(parts):
-    assert all(getattr(Options(**parts), name) == value for name, value in parts.items())
+    assert all(getattr(ClientOptions(**parts), name) == value for name, value in parts.items())
 
 
 @pytest.mark.parametrize("missing", ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"])
@@ -378,8 +378,8 @@ def test_the_url_of_a_run_is_whole_or_unknown(missing):
         "GITHUB_RUN_ID": "7",
     }
     url = "https://forge.example/acme/schedules/actions/runs/7"
-    assert Provenance.read(parts).run_url == url
-    assert Provenance.read(parts | {"GITHUB_RUN_ATTEMPT": "1"}).run_url == url
-    assert Provenance.read(parts | {"GITHUB_RUN_ATTEMPT": ""}).run_url == url
-    assert Provenance.read(parts | {"GITHUB_RUN_ATTEMPT": "2"}).run_url == f"{url}/attempts/2"
-    assert Provenance.read(parts | {missing: ""}).run_url is None
+    assert CIContext.read(parts).run_url == url
+    assert CIContext.read(parts | {"GITHUB_RUN_ATTEMPT": "1"}).run_url == url
+    assert CIContext.read(parts | {"GITHUB_RUN_ATTEMPT": ""}).run_url == url
+    assert CIContext.read(parts | {"GITHUB_RUN_ATTEMPT": "2"}).run_url == f"{url}/attempts/2"
+    assert CIContext.read(parts | {missing: ""}).run_url is None

@@ -25,13 +25,13 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from reconciler.auth import Tokens
+from reconciler.client.auth import Tokens
 from reconciler.client.clock import PlatformClock, Skew
 from reconciler.client.hosts import target
 from reconciler.client.lanes import Lanes, Lost, Transport, embedded, tcp
 from reconciler.client.pace import Pacer, equal_jitter, full_jitter, retry_after
 from reconciler.client.refusals import Refusals, is_trouble
-from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Site, Token
+from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Token
 from reconciler.errors import (
     AccessError,
     NotFinished,
@@ -59,10 +59,6 @@ DOWN_S: Final = 60.0
 """Seconds without any usable answer after which no call is tried again."""
 
 
-def _tell_nobody(_: str) -> None:
-    """Go on."""
-
-
 @dataclass(slots=True)
 class _Tries:
     """What one call has been through."""
@@ -74,12 +70,25 @@ class _Tries:
 
 
 class Client:
-    """Talks to one tenant.
+    """Talks to one tenant. Nothing is sent before the first `run`; the deadline counts from construction.
 
     ```python
     async with Client(dialect, settings) as client:
         snapshot = await client.run(dialect.read())
     ```
+
+    Args:
+        dialect: the tenant's.
+        settings: with credentials.
+        transport_factory: opens a lane; TCP when `None`.
+        sleep: waits for a number of seconds.
+        monotonic: seconds on a clock that never goes back.
+        rng: source of jitter.
+        progress: told one line when the platform gives no usable answer and is asked again; no secret, and no host.
+
+    Raises:
+        ValueError: the settings hold no credentials.
+        UsageError: the CA bundle cannot be used.
     """
 
     def __init__(
@@ -91,49 +100,24 @@ class Client:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
-        progress: Callable[[str], object] = _tell_nobody,
+        progress: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """Prepare; nothing is sent before the first `run`. The deadline counts from here.
-
-        Args:
-            dialect: the tenant's.
-            settings: with credentials.
-            transport_factory: opens a lane; TCP when `None`.
-            sleep: waits seconds.
-            monotonic: seconds on a clock that never goes back.
-            rng: where jitter comes from.
-            progress: told one line when the platform gives no usable answer and is asked again; no secret, and no host.
-
-        Raises:
-            ValueError: the settings hold no credentials.
-            UsageError: the CA bundle cannot be used.
-        """
         if settings.credentials is None:
             raise ValueError("the platform in process needs the credentials that it issued")
+        credentials, options = settings.credentials, settings.options
         self._dialect = dialect
         self._settings = settings
         self._sleep = sleep
         self._monotonic = monotonic
         self._rng = rng or random.Random()  # noqa: S311 - jitter is no secret
-        self._tokens = Tokens(
-            dialect,
-            settings.credentials,
-            settings.variables,
-            site=Site(
-                settings.base_url, settings.options.api_version, settings.options.api_versions
-            ),
-            run=self.run,
-            monotonic=monotonic,
-        )
-        self._lanes = Lanes(
-            settings.base_url, settings.credentials, transport_factory or tcp(settings)
-        )
+        self._tokens = Tokens(dialect, credentials, settings, run=self.run, monotonic=monotonic)
+        self._lanes = Lanes(settings.base_url, credentials, transport_factory or tcp(settings))
         self._refusals = Refusals(dialect, settings)
-        self._free = asyncio.Semaphore(settings.options.concurrency)
-        # One waits for its instant at a time: after a stall all that waited would leave together, beyond any burst.
+        self._free = asyncio.Semaphore(options.concurrency)
+        # One call at a time waits for its turn: after a stall all that waited would leave together, beyond any burst.
         self._door = asyncio.Lock()
-        self._pacer = Pacer(settings.options.requests_per_second, settings.options.burst_s)
-        self._until = monotonic() + settings.options.deadline_s
+        self._pacer = Pacer(options.requests_per_second, options.burst_s)
+        self._until = monotonic() + options.deadline_s
         self._progress = progress
         self._told_at = float("-inf")
         self._down_since: float | None = None

@@ -38,7 +38,7 @@ from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
-from reconciler.settings import Provenance, user
+from reconciler.settings import CIContext, user
 from reconciler.world import World
 
 CHECKPOINTS: Final = (
@@ -120,7 +120,7 @@ async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Ev
 
 
 def _holder(world: World) -> str:
-    said = Provenance.read(world.environ)
+    said = CIContext.read(world.environ)
     return said.run_url or said.actor or user(world.environ) or f"run {world.new_id()}"
 
 

@@ -25,7 +25,7 @@ from reconciler.errors import (
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Outcome, Plan, Result
-from reconciler.settings import Provenance, user
+from reconciler.settings import CIContext, user
 from reconciler.telemetry import Telemetry
 from reconciler.world import World
 
@@ -52,7 +52,7 @@ def provenance(world: World, approved: str | None = None) -> audit.Provenance:
         world: see `World`.
         approved: digest of the plan that the run was told to carry out (`--expect`, `--approved`).
     """
-    said = Provenance.read(world.environ)
+    said = CIContext.read(world.environ)
     return audit.Provenance(
         actor=said.actor or user(world.environ) or _by_git(world) or "unknown",
         approver=None if approved is None else said.approver,

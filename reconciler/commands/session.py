@@ -18,7 +18,13 @@ from reconciler.errors import GitError, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
-from reconciler.settings import DEFAULT_BURST_S, DEFAULT_RATE, URGENT_BURST_S, Options, Settings
+from reconciler.settings import (
+    DEFAULT_BURST_S,
+    DEFAULT_RATE,
+    URGENT_BURST_S,
+    ClientOptions,
+    Settings,
+)
 from reconciler.world import World
 
 STATE = ".reconcile"
@@ -126,7 +132,7 @@ async def opened(
             fails is then no git.
     """
     rate = folder.tenant.spec.requests_per_second
-    options = Options(  # no merge may make a stop slow; a platform that allows less says so, and is obeyed
+    options = ClientOptions(  # no merge may make a stop slow; a platform that allows less says so, and is obeyed
         requests_per_second=max(rate, DEFAULT_RATE) if network.urgent else rate,
         concurrency=network.concurrency,
         deadline_s=network.deadline,

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.auth import Tokens
 from reconciler.client import MOST_TOKENS, MOST_TOKENS_OF_A_CALL
-from reconciler.dialects.base import Call, Credentials, Site, Token
+from reconciler.client.auth import Tokens
+from reconciler.dialects.base import Call, Credentials, Token
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import AccessError, ApiError, Unavailable
-from reconciler.settings import Variables
+from reconciler.settings import Settings
 from tests.support.fake_platform import (
     SECRET,
     TOKEN,
@@ -93,8 +93,7 @@ def test_a_token_that_is_born_dead_is_used_once(lifetime):
         tokens = Tokens(
             campaigns,
             Credentials("client-1", SECRET),
-            Variables(),
-            site=Site("https://acme.example"),
+            Settings("acme", "https://acme.example", None),
             run=run,
             monotonic=lambda: 0.0,
         )

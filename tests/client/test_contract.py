@@ -20,7 +20,7 @@ from reconciler.errors import (
     Unavailable,
     UncertainWrite,
 )
-from reconciler.settings import EMBEDDED, Options, Settings
+from reconciler.settings import EMBEDDED, ClientOptions, Settings
 
 BODY = {
     "campaign_id": "1001",
@@ -45,7 +45,7 @@ class Front:
     def client(self, login: Any = None, scope: str | None = None, **options: Any) -> Client:
         login = login or sandbox.credentials(self.world)
         credentials = Credentials(login.client_id, login.client_secret, scope)
-        wanted = Options(**{"requests_per_second": 500.0, **options})
+        wanted = ClientOptions(**{"requests_per_second": 500.0, **options})
         settings = Settings("sandbox", self.url, credentials, options=wanted)
         return Client(
             campaigns,

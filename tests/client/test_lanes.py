@@ -12,7 +12,7 @@ import pytest
 from reconciler.client.lanes import KEEP_ALIVE_S, Lanes, Lost, tcp
 from reconciler.dialects.base import Call, Credentials, Reply
 from reconciler.errors import UsageError
-from reconciler.settings import Options, Settings
+from reconciler.settings import ClientOptions, Settings
 
 CREDENTIALS = Credentials("client-1", "canary-c0ffee-secret")
 READ = Call("GET", "/x")
@@ -65,7 +65,7 @@ class Server:
 
 
 def settings(url, **options):
-    return Settings("acme", url, CREDENTIALS, options=Options(**options))
+    return Settings("acme", url, CREDENTIALS, options=ClientOptions(**options))
 
 
 @contextlib.asynccontextmanager

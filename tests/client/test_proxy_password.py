@@ -16,7 +16,7 @@ from reconciler.client.lanes import Lanes, tcp
 from reconciler.dialects.base import Call, Credentials
 from reconciler.errors import AccessError, UsageError
 from reconciler.git import Git
-from reconciler.settings import PROXY_PASSWORD, Options, Settings
+from reconciler.settings import PROXY_PASSWORD, ClientOptions, Settings
 from tests.client.test_lanes import Server, ok
 from tests.support.gitfakes import repository
 
@@ -27,7 +27,7 @@ ENVIRON = {"CXONE_TENANT_URL": URL, "CXONE_CLIENT_ID": "client-1", "CXONE_CLIENT
 
 def read(proxy: str | None, password: str, url: str = URL) -> Settings:
     environ = ENVIRON | {PROXY_PASSWORD: password, "CXONE_TENANT_URL": url}
-    return Settings.read(environ, "acme", url, options=Options(proxy=proxy))
+    return Settings.read(environ, "acme", url, options=ClientOptions(proxy=proxy))
 
 
 @pytest.mark.parametrize("login", [f"me:{CANARY}", f":{CANARY}", "me:", f"me:{CANARY}@{CANARY}"])
@@ -36,7 +36,7 @@ def test_a_password_on_the_command_line_is_refused_and_not_repeated(
 ) -> None:
     url = f"http://{login}@proxy.example:3128"
     with pytest.raises(UsageError) as caught:
-        Options(proxy=url)
+        ClientOptions(proxy=url)
     assert f"set {PROXY_PASSWORD}" in str(caught.value)
     assert run(["plan", "schedules/sandbox", "--proxy", url]) == UsageError.exit_code
     said = "".join(capsys.readouterr()) + str(caught.value)

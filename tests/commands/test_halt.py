@@ -36,8 +36,7 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Outcome
 from reconciler.sandbox.seed import bulk_body
-from reconciler.settings import URGENT_BURST_S, Settings, Variables
-from reconciler.settings import Options as ClientOptions
+from reconciler.settings import URGENT_BURST_S, ClientOptions, Settings, Variables
 from reconciler.world import here
 from tests.cli.test_cli import Desk, commit, git
 from tests.crash.ground import login_to

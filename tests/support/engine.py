@@ -17,8 +17,7 @@ from reconciler.execute import Execution, WriteOptions, carry_out
 from reconciler.models import Desired
 from reconciler.plan import Operation, Origin, Outcome, Plan, build
 from reconciler.policies.base import Facts
-from reconciler.settings import Options as ClientOptions
-from reconciler.settings import Settings, Variables
+from reconciler.settings import ClientOptions, Settings, Variables
 from reconciler.world import here
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ import httpx
 from reconciler.client import Client
 from reconciler.dialects.base import Call, Credentials, Exchange, Reply
 from reconciler.dialects.campaigns import api as campaigns
-from reconciler.settings import Options, Settings
+from reconciler.settings import ClientOptions, Settings
 
 T = TypeVar("T")
 SECRET = "canary-c0ffee-secret"
@@ -98,7 +98,7 @@ class Platform:
 
 def settings(**options: Any) -> Settings:
     """A tenant with a secret, at a pace that does not matter unless it is said."""
-    wanted = Options(**{"requests_per_second": 1000.0, **options})
+    wanted = ClientOptions(**{"requests_per_second": 1000.0, **options})
     found = Settings("acme", "https://acme.example", None, options=wanted)
     return replace(found, credentials=Credentials("client-1", SECRET))
 

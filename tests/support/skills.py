@@ -19,7 +19,7 @@ from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection.blocks import BLOCKS
 from reconciler.models import Body
 from reconciler.sandbox import connection_login
-from reconciler.settings import Options, Settings, Variables
+from reconciler.settings import ClientOptions, Settings, Variables
 
 T = TypeVar("T")
 KIND = pc.KINDS["SkillSchedule"]
@@ -62,7 +62,9 @@ class Platform:
         login = sandbox.credentials(self.world)
         secret = parts.pop("client_secret", login.client_secret)
         credentials = Credentials(login.client_id, secret, **parts)
-        options = Options(requests_per_second=1000, deadline_s=self.deadline_s, api_version=33)
+        options = ClientOptions(
+            requests_per_second=1000, deadline_s=self.deadline_s, api_version=33
+        )
         return Client(
             pc,
             Settings("sandbox-pc", "sandbox:", credentials, Variables(), options),

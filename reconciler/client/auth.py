@@ -1,115 +1,85 @@
-"""One tenant's access token: asked for once, shared by all tasks, renewed before it ends."""
+"""Access tokens: requested once, shared by all tasks of a run, renewed before they expire."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
 from reconciler.dialects.base import Credentials, Dialect, Exchange, Site, Token
 from reconciler.errors import AccessError, ApiError
+from reconciler.settings import Settings
 
 RENEW_BEFORE_END_S: Final = 30.0
-"""A token is not used in its last seconds: it must still be good when the request arrives."""
+"""Seconds before its end from which a token is not used: it must still be valid when the request arrives."""
 
 _BEARER: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-"""What a header can carry as a bearer token (RFC 6750 §2.1)."""
-
-
-class Names(Protocol):
-    """The environment variables that messages name."""
-
-    @property
-    def url(self) -> str:
-        """The tenant's URL."""
-
-    @property
-    def client_id(self) -> str:
-        """The client's id."""
-
-    @property
-    def client_secret(self) -> str:
-        """The client's secret."""
-
-    @property
-    def scope(self) -> str:
-        """The scopes to ask for."""
-
-    @property
-    def app_id(self) -> str:
-        """The id of the application that asks."""
-
-    @property
-    def app_secret(self) -> str:
-        """Its secret."""
+"""A bearer token that a header can carry (RFC 6750 §2.1)."""
 
 
 class Tokens:
-    """The token cache of one tenant.
+    """Token cache of one tenant: one request serves all tasks that wait, and a token is renewed before it ends.
 
-    A refused secret stays refused: it is sent once, however many tasks wait, because platforms lock clients that insist.
+    Refused credentials are sent once, however many tasks wait, because platforms lock clients that insist.
+
+    Args:
+        dialect: knows how to request a token.
+        credentials: what to request it with.
+        settings: the tenant's; error messages name its variables.
+        run: carries an exchange out.
+        monotonic: seconds on a clock that never goes back.
     """
 
     def __init__(
         self,
         dialect: Dialect,
         credentials: Credentials,
-        names: Names,
+        settings: Settings,
         *,
-        site: Site,
         run: Callable[[Exchange[Token]], Awaitable[Token]],
         monotonic: Callable[[], float],
     ) -> None:
-        """Keep a tenant's token.
-
-        Args:
-            dialect: knows how to ask for one.
-            credentials: what to ask with.
-            names: the variables that a message names.
-            site: where the tenant is.
-            run: carries an exchange out.
-            monotonic: seconds on a clock that never goes back.
-        """
         self._dialect = dialect
         self._credentials = credentials
-        self._names = names
-        self._site = site
+        self._names = settings.variables
+        options = settings.options
+        self._site = Site(settings.base_url, options.api_version, options.api_versions)
         self._run = run
         self._monotonic = monotonic
-        self._asking = asyncio.Lock()
+        self._request = asyncio.Lock()
         self._token: Token | None = None
         self._usable_until = 0.0
         self._refused: str | None = None
         self.refused_in_a_row = 0
 
     async def get(self) -> Token:
-        """Return a token that is good for a request now.
+        """Return a token that is valid now; request one when there is none.
 
         Raises:
             AccessError: the secret or the scope was refused; the message names the variable.
-            ReconcileError: whatever else kept the token request from an answer.
+            ReconcileError: the token request failed for another reason.
         """
-        token = self._fresh()
+        token = self._valid()
         if token is not None:
             return token
-        async with self._asking:
-            return self._fresh() or await self._ask()
+        async with self._request:
+            return self._valid() or await self._renew()
 
     def drop(self, refused: Token) -> None:
-        """Forget `refused`, unless another task has replaced it already."""
+        """Forget a token that the platform refused, unless another task has already replaced it."""
         if self._token is refused:
             self._token = None
             self.refused_in_a_row += 1
 
     def accepted(self) -> None:
-        """Note that the platform took a token: what it refused before was ended by somebody else."""
+        """Note that the platform accepted a token, so that earlier refusals do not count any more."""
         self.refused_in_a_row = 0
 
-    def _fresh(self) -> Token | None:
+    def _valid(self) -> Token | None:
         return self._token if self._monotonic() < self._usable_until else None
 
-    async def _ask(self) -> Token:
+    async def _renew(self) -> Token:
         if self._refused is not None:
             raise AccessError(self._refused)
         try:
@@ -117,7 +87,7 @@ class Tokens:
                 await self._run(self._dialect.authenticate(self._credentials, self._site))
             )
         except ApiError as error:
-            failure: Exception = self._explained(error)
+            failure: Exception = self._explain(error)
         except Exception as error:  # noqa: BLE001 - re-raised below, without the frames that hold the secret
             failure = error
         failure.__cause__ = failure.__context__ = None
@@ -125,16 +95,14 @@ class Tokens:
 
     def _keep(self, token: Token) -> Token:
         if not _BEARER.fullmatch(token.value):
-            raise ApiError(
-                200, "the token request", ["the access_token is none that a header can carry"]
-            )
+            raise ApiError(200, "the token request", ["a header cannot carry its access_token"])
         margin = min(RENEW_BEFORE_END_S, token.expires_in_s / 2)
         self._usable_until = self._monotonic() + token.expires_in_s - margin
         self._token = token
         return token
 
-    def _explained(self, error: ApiError) -> Exception:
-        """Return what a refused token request means for whoever set the environment."""
+    def _explain(self, error: ApiError) -> Exception:
+        """Return the error to raise for a refused token request; it names the variables to correct."""
         names, said = self._names, " ".join(error.reasons)
         if "invalid_scope" in said:
             self._refused = (
@@ -154,7 +122,7 @@ class Tokens:
 
     @property
     def _application(self) -> str:
-        """The application that asked along, for a message: which of the two was refused is not said."""
+        """The application of the token request, for a message: the platform does not say which of the two it refused."""
         if self._credentials.app_id is None:
             return ""
         return f", or the application in {self._names.app_id} with {self._names.app_secret}"
