@@ -22,7 +22,7 @@ its order trusts no clock.
 Numbers are those of the body in its canonical form; rates and durations are always written as floats (25.0).
 """
 
-from reconciler.audit.check import verify
+from reconciler.audit.check import Source, Verdict, verify
 from reconciler.audit.queries import (
     COLUMNS,
     Applied,
@@ -72,7 +72,9 @@ __all__ = [
     "Record",
     "RecordKind",
     "Run",
+    "Source",
     "State",
+    "Verdict",
     "about",
     "applied",
     "applied_commits",

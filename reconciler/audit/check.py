@@ -29,6 +29,45 @@ class _Placed:
         return Defect(self.commit, self.line, problem, self.record.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The ledger commit that wrote a line, and its parent (`None`: it has none)."""
+
+    commit: str
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Result of `audit verify`.
+
+    Attributes:
+        head: the verified ledger commit. Noted down, it is a witness for the next verification.
+        commits, records, runs: their numbers.
+        defects: what is wrong, the first bad record first.
+        open_intents: writes whose outcome is not recorded. They are no defect: the next apply settles them.
+        witnesses: what would have shown a rollback or a rewrite of the whole ledger.
+        remarks: sentences about unsigned ledger commits that are no defect.
+        source: the ledger commit that wrote the first bad line.
+    """
+
+    head: str | None
+    commits: int
+    records: int
+    runs: int
+    defects: tuple[Defect, ...]
+    open_intents: tuple[Record, ...]
+    witnesses: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    source: Source | None = None
+
+    def __str__(self) -> str:
+        if self.defects:
+            return f"not consistent: {self.defects[0]}"
+        by = ", ".join(self.witnesses)
+        return f"consistent, anchored by {by}" if by else "consistent, not anchored"
+
+
 def verify(
     notes: Mapping[str, Sequence[Record]],
     *,

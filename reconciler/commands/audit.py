@@ -12,20 +12,20 @@ from typing import Any, Final
 
 from reconciler import audit
 from reconciler.audit import Record
-from reconciler.commands import audit_report, halt_report, verify_report
 from reconciler.commands.journal import provenance
 from reconciler.commands.ledgers import Keeping
 from reconciler.commands.ledgers import records as ledger_of
+from reconciler.commands.session import require_reason
 from reconciler.commands.trust import Trust, read_signers
 from reconciler.errors import ExitCode, GitError, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import find_tenants, load_readable, load_settings
-from reconciler.report import NAMES_SHOWN, Report, Table, Tone, count
+from reconciler.report import NAMES_SHOWN, Report, Tone
+from reconciler.report.audit import of_entries, of_instant, of_log, of_records
+from reconciler.report.verify import of_verify
 from reconciler.settings import check_url, signing_key
 from reconciler.world import World
-
-EMPTY: Final = "no record: nothing was ever applied or halted from here"
 
 _WHOLE_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -99,17 +99,7 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
 def log(world: World, path: Path, tenant: str | None) -> Report:
     """Return every record, newest last."""
     kept, records = _checked(world, path, tenant)
-    rows = tuple(map(audit_report.row, records))
-    return Report(
-        title=f"Audit log of tenant {kept.name}",
-        verdict=count(len(records), "record") if records else EMPTY,
-        tone=Tone.GOOD,
-        exit_code=ExitCode.DONE,
-        tables=(Table("Records", ("time", "record", "commit", "manifest", "what", "by"), rows),),
-        notes=kept.ledger.notes,
-        facts=kept.facts,
-        data=[record.fields() for record in records],
-    )
+    return of_log(kept.name, records, notes=kept.ledger.notes, facts=kept.facts)
 
 
 def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
@@ -125,7 +115,7 @@ def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
         asked = what if commit.startswith(what) else f"{what} ({commit[:12]})"
     elif not found:
         _require_known(kept, records, what)
-    report = audit_report.show(kept.name, asked, found, kept.facts)
+    report = of_records(kept.name, asked, found, kept.facts)
     return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
@@ -157,13 +147,13 @@ def export(
 ) -> Report:
     """Return the audit entries that took effect in [since, until)."""
     kept, records = _checked(world, path, tenant)
-    return audit_report.export(kept.name, audit.entries(records, since=since, until=until))
+    return of_entries(kept.name, audit.entries(records, since=since, until=until))
 
 
 def at(world: World, path: Path, tenant: str | None, instant: datetime, what: str) -> Report:
     """Return what was stored and active for an object at an instant."""
     kept, records = _checked(world, path, tenant)
-    report = audit_report.at(kept.name, what, instant, records, kept.facts)
+    report = of_instant(kept.name, what, instant, records, kept.facts)
     return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
@@ -185,7 +175,7 @@ def verify(
     kept = read(world, path, tenant, anyhow=True)
     allowed = read_signers(world.directory / signers, "--signers") if signers else None
     found = kept.ledger.verify(expect_head=expect_head, signers=allowed)
-    report = verify_report.report(kept.name, found, str(kept.keeping))
+    report = of_verify(kept.name, found, str(kept.keeping))
     return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
@@ -202,7 +192,7 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
         raise UsageError(
             f"--head {head} is no whole id of a commit: `reconcile audit verify` shows it"
         )
-    halt_report.require_reason(reason)
+    require_reason(reason)
     kept = read(world, path, tenant, anyhow=True)
     if not kept.keeping.sign:
         raise UsageError("audit.sign is off in tenant.yaml: records count without a signature")

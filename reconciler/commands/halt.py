@@ -16,12 +16,12 @@ from typing import Final, TypeAlias
 
 from reconciler import audit, defaults
 from reconciler.audit import Event, Record, RecordKind, Run
-from reconciler.commands import earlier, halt_report, ledgers
+from reconciler.commands import earlier, ledgers
 from reconciler.commands import session as sessions
-from reconciler.commands.halt_report import Known, Target
 from reconciler.commands.journal import LOOK_S, Recorder, provenance
-from reconciler.commands.session import Network, Online, Session
+from reconciler.commands.session import Network, Online, Session, require_reason
 from reconciler.commands.takeover import Takeover
+from reconciler.commands.targets import Known, Target
 from reconciler.commands.trust import stopping
 from reconciler.dialects.base import Live, Snapshot
 from reconciler.errors import (
@@ -37,6 +37,7 @@ from reconciler.execute import WriteOptions
 from reconciler.execute.halt import Silencer
 from reconciler.plan import Operation, Origin, Outcome, Plan
 from reconciler.report import Report
+from reconciler.report.halt import Stopped, exit_code, how_to_release, of_halt
 from reconciler.telemetry import Telemetry
 from reconciler.world import World
 
@@ -83,7 +84,7 @@ async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:
         ManifestError: `tenant.yaml` is wrong and was in none of its last commits right, so nobody knows where the platform is.
         AccessError: the secret, the host or a scope.
     """
-    halt_report.require_reason(asked.reason)
+    require_reason(asked.reason)
     if asked.until is not None and asked.until <= world.now():
         raise UsageError(f"--until {asked.until.isoformat()} is over: name an instant to come")
     refused: list[AccessError] = []
@@ -132,24 +133,27 @@ class _Halt:
         await journal.close()
         await takeover.end()
         self.troubles += journal.troubles
-        code = halt_report.exit_code(
+        code = exit_code(
             outcomes.values(),
             troubled=bool(self.troubles or (takeover.troubles and not takeover.is_away)),
             away=takeover.is_away,
         )
         self.troubles += takeover.troubles
         path = self.session.folder.path
-        ends = (halt_report.how_it_ends(path, targets, self.asked.until),) if journal.holds else ()
-        report = halt_report.report(
+        names = [each.name for each in targets]
+        ends = (how_to_release(str(path), names, self.asked.until),) if journal.holds else ()
+        return of_halt(
             f"Halt of tenant {self.session.folder.name} ({self.session.settings.url})",
-            targets,
-            outcomes,
+            [
+                Stopped(each.key, each.name, outcomes.get(each.key), seen=each.live is not None)
+                for each in targets
+            ],
             code=code,
             held=journal.holds,
+            unknown=self.unknown,
             notes=(*self.remarks, *self.troubles, *ends),
             facts={"reason": self.asked.reason, "lock": takeover.said},
         )
-        return halt_report.with_unknown(report, self.unknown)
 
     async def _look(self, journal: _Journal, keys: Iterable[str] = ()) -> Known:
         """Return what can be stopped: what the platform lists, and what somebody names and no list shows.

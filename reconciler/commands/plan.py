@@ -13,7 +13,7 @@ import tzdata
 from reconciler import audit, manifests, policies
 from reconciler import plan as plans
 from reconciler.audit import Record
-from reconciler.commands import baseline, halt_report, leftovers
+from reconciler.commands import baseline, leftovers
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Online, Session
 from reconciler.dialects.base import Snapshot
@@ -24,6 +24,7 @@ from reconciler.models import Desired
 from reconciler.plan import Action, Base, Judge, Operation, Origin, Plan, Result
 from reconciler.policies.base import Facts, Finding
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, changes
+from reconciler.report.halt import name_of, reason_of
 from reconciler.world import World
 
 
@@ -233,14 +234,14 @@ def _hold(holds: Sequence[Record], path: Path) -> str:
     """Return why an object is held, by every stop that stands, and the command that ends it."""
     said = dict.fromkeys(map(_stop, holds))
     last = holds[-1]
-    name = shlex.quote(halt_report.name_of(last))  # a name on the platform may hold anything
+    name = shlex.quote(name_of(last))  # a name on the platform may hold anything
     ends = f"reconcile release {shlex.quote(str(path))} {name} --reason TEXT"
     return f"halted by {', and by '.join(said)}; end it with `{ends}`"
 
 
 def _stop(hold: Record) -> str:
     until = f" until {hold.data['until']}" if hold.data.get("until") else ""
-    return f"{hold.data.get('actor') or 'somebody'}{until}: {halt_report.reason_of(hold)}"
+    return f"{hold.data.get('actor') or 'somebody'}{until}: {reason_of(hold)}"
 
 
 def judge(session: Session, snapshot: Snapshot, past: Past, by: Judge) -> tuple[Finding, ...]:

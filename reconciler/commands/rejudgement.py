@@ -15,7 +15,6 @@ from typing import Final
 from reconciler import audit
 from reconciler.audit import Record
 from reconciler.commands import plan as plan_command
-from reconciler.commands.halt_report import reason_of
 from reconciler.commands.session import Session
 from reconciler.dialects.base import Snapshot
 from reconciler.execute import Objection
@@ -23,6 +22,7 @@ from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Plan
 from reconciler.policies import dnc_list
 from reconciler.policies.base import Level
+from reconciler.report.halt import reason_of
 
 FRESH_S: Final = 60.0
 """Seconds for which a judgement counts."""

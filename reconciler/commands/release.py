@@ -8,11 +8,12 @@ from pathlib import Path
 from reconciler import audit
 from reconciler.audit import Run
 from reconciler.commands import audit as audit_command
-from reconciler.commands import halt_report
 from reconciler.commands.journal import provenance
+from reconciler.commands.session import require_reason
 from reconciler.errors import UsageError
 from reconciler.manifests import load_readable
 from reconciler.report import Report
+from reconciler.report.halt import name_of, of_release
 from reconciler.world import World
 
 
@@ -34,15 +35,15 @@ def release(world: World, asked: Request) -> Report:
         UsageError: no such tenant, or nothing is held by a name; then nothing is released.
         Unavailable: the remote that keeps the records does not answer.
     """
-    halt_report.require_reason(asked.reason)
+    require_reason(asked.reason)
     ledger = audit_command.opened(world, asked.path, asked.tenant)
     remarks = ledger.notes
     holds = audit.standing(ledger.records(), now=world.now())
-    names = {key: halt_report.name_of(each[-1]) for key, each in holds.items()}
+    names = {key: name_of(each[-1]) for key, each in holds.items()}
     named = {key: {key} for key in holds}
     for key, each in holds.items():
         for hold in each:  # a name may have moved from one object to another between two stops
-            named.setdefault(halt_report.name_of(hold), set()).add(key)
+            named.setdefault(name_of(hold), set()).add(key)
     if unknown := [name for name in asked.names if name not in named]:
         held = ", ".join(sorted(names.values()))
         rest = f"held is {held}" if held else "no stop holds anything, so there is nothing to end"
@@ -55,7 +56,5 @@ def release(world: World, asked: Request) -> Report:
     folder = load_readable(asked.path, asked.tenant)
     manifested = {each.key for each in folder.desired}
     ended = [holds[key] for key in keys]
-    report = halt_report.released(
-        folder.name, ended, asked.reason, path=folder.path, named=manifested
-    )
+    report = of_release(folder.name, ended, asked.reason, path=str(folder.path), named=manifested)
     return report._replace(notes=(*remarks, *report.notes))

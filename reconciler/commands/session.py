@@ -198,3 +198,15 @@ def _embedded(folder: Folder, top: Path) -> Iterator[tuple[Any, Credentials]]:
         yield kind.app(platform), Credentials(login.client_id, login.client_secret)
     finally:
         platform.close()
+
+
+def require_reason(reason: str) -> None:
+    """Refuse an empty reason.
+
+    Raises:
+        UsageError: the reason holds no text.
+    """
+    if not reason.strip():
+        raise UsageError(
+            "--reason is empty: give a reason for those who read the records and plans"
+        )

@@ -21,9 +21,8 @@ With a remote, its refs decide, and a push acknowledges; a mirror branch goes al
 heartbeat of the lock: who lost the lock can append nothing. `offline` appends here; the next command that can push does.
 """
 
-from reconciler.ledger.history import Verdict
 from reconciler.ledger.ledger import Ledger
 from reconciler.ledger.locks import TTL_S, Lock
 from reconciler.ledger.reading import CHECKPOINTS, IDENTITY, Options
 
-__all__ = ["CHECKPOINTS", "IDENTITY", "TTL_S", "Ledger", "Lock", "Options", "Verdict"]
+__all__ = ["CHECKPOINTS", "IDENTITY", "TTL_S", "Ledger", "Lock", "Options"]

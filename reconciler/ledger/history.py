@@ -7,51 +7,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler import audit
-from reconciler.audit import Defect, Record, RecordKind
+from reconciler.audit import Defect, Record, RecordKind, Source, Verdict
 from reconciler.errors import LedgerError
 from reconciler.git import Commit, Git, blob_id
 from reconciler.ledger import signatures
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
 from reconciler.ledger.snapshot import Book, contents, read
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The ledger commit that wrote something, and the one before it (`None`: it is the first)."""
-
-    commit: str
-    before: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What `verify` found.
-
-    Attributes:
-        head: the ledger commit that was verified; note it down, and it is a witness next time.
-        commits, records, runs: how many there are.
-        defects: what is wrong, the first bad record first.
-        open_intents: writes whose fate the ledger does not tell. Not a defect: the next apply settles them.
-        witnesses: what would have shown a rollback or a whole rewrite.
-        remarks: sentences about ledger commits without a signature that are no defect.
-        origin: where the first bad line came from.
-    """
-
-    head: str | None
-    commits: int
-    records: int
-    runs: int
-    defects: tuple[Defect, ...]
-    open_intents: tuple[Record, ...]
-    witnesses: tuple[str, ...]
-    remarks: tuple[str, ...] = ()
-    origin: Origin | None = None
-
-    def __str__(self) -> str:
-        if self.defects:
-            return f"not consistent: {self.defects[0]}"
-        by = ", ".join(self.witnesses)
-        return f"consistent, anchored by {by}" if by else "consistent, not anchored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +85,7 @@ def verify(
         open_intents=audit.open_intents(book.records),
         witnesses=tuple(witnesses),
         remarks=signed.remarks if signed else (),
-        origin=_origin(subject, commits, defects),
+        source=_source(subject, commits, defects),
     )
 
 
@@ -192,9 +153,9 @@ def _rejections(
     return rejected, remarks
 
 
-def _origin(
+def _source(
     subject: Subject, commits: Sequence[Commit], defects: Sequence[Defect]
-) -> Origin | None:
+) -> Source | None:
     """Return the ledger commit that made the first bad line what it is; `None` where no line is bad."""
     first = next((each for each in defects if each.commit and each.line), None)
     if first is None:
@@ -207,7 +168,7 @@ def _origin(
             continue
         line = _line(subject.git.read_blob(blob, limit=NOTE_LIMIT), first.line)
         if line != said:
-            found, said = Origin(commits[at].id, commits[at - 1].id if at else None), line
+            found, said = Source(commits[at].id, commits[at - 1].id if at else None), line
     return found
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from reconciler import audit
-from reconciler.audit import Event, Record
+from reconciler.audit import Event, Record, Verdict
 from reconciler.errors import LedgerError
 from reconciler.git import Git, Identity
 from reconciler.ledger import history, signatures
@@ -283,9 +283,7 @@ class Reader:
         for defect in audit.verify(pages, tenant=self.tenant):
             raise LedgerError(f"the ledger does not verify: {defect}. See: reconcile audit verify")
 
-    def verify(
-        self, *, expect_head: str | None = None, signers: bytes | None = None
-    ) -> history.Verdict:
+    def verify(self, *, expect_head: str | None = None, signers: bytes | None = None) -> Verdict:
         """Hold the whole ledger against its history and every witness.
 
         Args:

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from reconciler import audit, manifests, sandbox
 from reconciler.audit import Event, Record, RecordKind
 from reconciler.client import Client, embedded
-from reconciler.commands.halt_report import Known, Target, how_it_ends
+from reconciler.commands.targets import Known, Target
 from reconciler.dialects.base import Credentials
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import Place
@@ -35,6 +35,7 @@ from reconciler.execute.waits import RELOCK_PAUSE_S, TELL_S
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Outcome
+from reconciler.report.halt import how_to_release
 from reconciler.sandbox.seed import bulk_body
 from reconciler.settings import URGENT_BURST_S, ClientOptions, Settings, Variables
 from reconciler.world import here
@@ -473,9 +474,9 @@ def test_a_release_says_of_what_no_manifest_names_that_no_apply_brings_it_back_a
     assert "the next apply plans it again" in desk.out
     assert "no manifest" not in desk.out
     assert desk.run("release", PATH, "--all", "--reason", "x") == 0
-    assert desk.out.count("no manifest that can be read names it") == 2
-    assert re.search(r"plans again what a manifest names, which 2 of \d objects are not", desk.out)
-    (command,) = re.findall(r"stands in: reconcile (.* 2001 .*)", desk.out)
+    assert desk.out.count("no readable manifest names this object") == 2
+    assert re.search(r"plans only what a manifest names, and none names 2 of \d objects", desk.out)
+    (command,) = re.findall(r"is recorded: reconcile (.* 2001 .*)", desk.out)
     assert desk.run(*shlex.split(command)) == 0
     assert "campaign_id 2001" in desk.out
 
@@ -667,8 +668,8 @@ def test_a_call_that_means_nothing_stops_nothing(
 
 
 def test_a_reason_that_says_nothing_is_refused(desk: Desk, server: sandbox.World) -> None:
-    assert "--reason says nothing" in desk.says(64, "halt", PATH, NAME, "--reason", " ")
-    assert "--reason says nothing" in desk.says(64, "release", PATH, NAME, "--reason", "")
+    assert "--reason is empty" in desk.says(64, "halt", PATH, NAME, "--reason", " ")
+    assert "--reason is empty" in desk.says(64, "release", PATH, NAME, "--reason", "")
     assert server.executed(action="REMOVED") == 0
 
 
@@ -717,23 +718,20 @@ def test_a_hold_ends_by_itself(desk: Desk, server: sandbox.World) -> None:
 
 def test_the_end_of_a_hold_in_another_zone_is_told_in_utc() -> None:
     until = datetime.fromisoformat("2099-01-01T20:30:00-05:00")
-    assert "on 2099-01-02 at 01:30 UTC" in how_it_ends(
-        Path(PATH), [Target("x", KEY, NAME, None)], until
-    )
+    assert "on 2099-01-02 at 01:30 UTC" in how_to_release(PATH, [NAME], until)
 
 
 def test_a_name_of_the_platform_is_no_command_for_whoever_copies_it() -> None:
-    said = how_it_ends(Path("my $x"), [Target("x", KEY, "a $(reboot)", None)], None)
+    said = how_to_release("my $x", ["a $(reboot)"], None)
     assert "reconcile release 'my $x' 'a $(reboot)' --reason" in said
 
 
 def test_the_command_that_ends_a_hold_is_whole_however_many_there_are() -> None:
-    targets = [Target("x", str(key), f"c{key}", None) for key in range(20)]
-    assert "release a c0 c1 c2 c3 c4 c5 c6 c7 --reason TEXT" in how_it_ends(
-        Path("a"), targets[:8], None
-    )
-    said = how_it_ends(Path("a"), targets, None)
-    assert "reconcile release a c0 --reason TEXT (likewise the others, or --all" in said
+    names = [f"c{key}" for key in range(20)]
+    said = how_to_release("a", names[:8], None)
+    assert "release a c0 c1 c2 c3 c4 c5 c6 c7 --reason TEXT" in said
+    said = how_to_release("a", names, None)
+    assert "reconcile release a c0 --reason TEXT (then the other names; --all" in said
 
 
 def test_the_commands_that_a_plan_names_for_what_is_held_can_be_copied(
@@ -748,7 +746,7 @@ def test_the_commands_that_a_plan_names_for_what_is_held_can_be_copied(
     assert desk.run(*shlex.split(again)[1:]) == 0
     assert silent(server, KEY)
     assert desk.run(*shlex.split(ends)[1:]) == 0
-    assert "2 holds on 1 object ended" in desk.out
+    assert "2 holds on 1 object released" in desk.out
 
 
 def test_a_second_stop_replaces_no_reason_of_the_first(desk: Desk, server: sandbox.World) -> None:
@@ -770,7 +768,7 @@ def test_a_hold_is_released_by_each_name_that_it_was_asked_for_by(
     desk.edit(f"name: {NAME}", "name: new-name", f"{NAME}.yaml")
     assert halt(desk, "new-name") == 0
     assert desk.run("release", PATH, NAME, "--reason", "x") == 0
-    assert "2 holds on 1 object ended" in desk.out
+    assert "2 holds on 1 object released" in desk.out
 
 
 def test_a_running_apply_loses_its_lock_to_a_stop(desk: Desk, server: sandbox.World) -> None:

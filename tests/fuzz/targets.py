@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from reconciler import audit, manifests, policies
 from reconciler.audit.schema import RecordKind
-from reconciler.commands import apply, audit_report
+from reconciler.commands import apply
 from reconciler.commands.plan import _base
 from reconciler.dialects.base import Exchange, Live, Reply
 from reconciler.dialects.campaigns import api as campaigns
@@ -29,6 +29,7 @@ from reconciler.manifests.reader import read
 from reconciler.plan import build, canonical_json
 from reconciler.plan.approval import hold_against, serialised
 from reconciler.policies.base import Facts
+from reconciler.report.audit import full_row, log_row, of_entries, of_instant
 from tests.fuzz.mutations import as_json, changed, mangled
 from tests.support.engine import engine
 from tests.support.factories import (
@@ -152,11 +153,11 @@ def _records(data: bytes) -> object:
     audit.applied_commits(records), audit.standing(records, now=START)
     audit.holds(records, now=START)
     for each in records:
-        audit_report.row(each), audit_report.block(each), audit.about([each], "1001")
+        log_row(each), full_row(each), audit.about([each], "1001")
         if each.kind is RecordKind.INTENT:
             audit.may_be_sent(records, each)
-    audit_report.export("acme", audit.entries(records, since=START, until=START + timedelta(1)))
-    audit_report.at("acme", "1001", START, records, {})
+    of_entries("acme", audit.entries(records, since=START, until=START + timedelta(1)))
+    of_instant("acme", "1001", START, records, {})
     for key, each in last.items():
         _planned(key, each)
     return defects

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.audit import Defect, Event, Record, RecordKind
+from reconciler.audit import Defect, Event, Record, RecordKind, Source, Verdict
 from reconciler.errors import LedgerError
 from reconciler.git import Commit, Signature, blob_id
 from reconciler.ledger import Ledger, Options, history, signatures
 from reconciler.ledger import snapshot as books
-from reconciler.ledger.history import Origin, Subject, Verdict
+from reconciler.ledger.history import Subject
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
 from reconciler.ledger.refs import Local, Names
 from reconciler.ledger.signatures import Unsigned
@@ -137,7 +137,7 @@ def test_a_head_that_is_not_here_any_more_is_a_defect():
     (defect,) = found.defects
     assert str(found) == f"not consistent: {defect}"
     assert "it does not hold" in defect.problem
-    assert (found.witnesses, found.origin) == ((), None)
+    assert (found.witnesses, found.source) == ((), None)
 
 
 def test_a_commit_that_adds_nothing_names_nothing_and_is_found():
@@ -208,11 +208,11 @@ def test_a_bad_line_is_traced_to_the_commit_that_made_it_so():
     ledger.put(store.put(ledger.book.tree, {ONE: more}))
     found = ledger.verify()
     assert (found.defects[0].commit, found.defects[0].line) == (ONE, 4)
-    assert found.origin == Origin(made, before)
+    assert found.source == Source(made, before)
     fresh = Told()
     broken = fresh.git.write_blob(b"looks good\n")
     head = fresh.put(Notes(fresh.git).put(None, {ONE: broken}))
-    assert fresh.verify().origin == Origin(head, None)
+    assert fresh.verify().source == Source(head, None)
 
 
 @pytest.mark.parametrize("here", [False, True])

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from reconciler import audit
-from reconciler.audit import Record
+from reconciler.audit import Record, Verdict
 from reconciler.git import FILE, Git, Identity
-from reconciler.ledger import Verdict
 from reconciler.plan import Result
 from tests.support.gitfakes import (
     ENVIRON,

@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler import audit
-from reconciler.commands import audit_report, verify_report
+from reconciler.audit import Verdict
 from reconciler.dialects.base import ScrubList
-from reconciler.ledger import Verdict
 from reconciler.plan import Result
 from reconciler.renderers import csv as spreadsheet
 from reconciler.renderers import html, markdown, text
 from reconciler.report import Report, Row, Table, Tone
+from reconciler.report.audit import keys_of, log_row, of_entries, of_instant, of_records, tone_of
+from reconciler.report.verify import of_verify
 from tests.renderers.reports import TEXTS
 from tests.support.gitfakes import START, WHO, Clock, operation
 
@@ -70,16 +71,16 @@ def _records():
 RECORDS = _records()
 DEFECT = audit.Defect(COMMIT, 3, "its content does not match its hash: it was edited", "a" * 64)
 REPORTS = {
-    "audit-show": audit_report.show("acme", "campaign-1001", RECORDS[1:], FACTS),
-    "audit-at": audit_report.at(
+    "audit-show": of_records("acme", "campaign-1001", RECORDS[1:], FACTS),
+    "audit-at": of_instant(
         "acme", "campaign-1001", START + timedelta(seconds=3602), RECORDS, FACTS
     ),
-    "audit-verify": verify_report.report(
+    "audit-verify": of_verify(
         "acme",
         Verdict("e" * 40, 2, 6, 2, (DEFECT,), RECORDS[1:2], ("the mirror branch",)),
         "the git remote origin",
     ),
-    "audit-export": audit_report.export("acme", audit.entries(RECORDS)),
+    "audit-export": of_entries("acme", audit.entries(RECORDS)),
 }
 
 
@@ -95,7 +96,7 @@ def test_an_export_for_a_spreadsheet_is_as_it_was_looked_at(golden):
 
 
 def test_every_kind_of_record_is_told_in_the_log():
-    told = [audit_report.row(record).cells[4] for record in RECORDS]
+    told = [log_row(record).cells[4] for record in RECORDS]
     assert told == [
         "apply: 1 operation, plan dddddddddddd",
         "update 1001 (tighten)",
@@ -104,7 +105,7 @@ def test_every_kind_of_record_is_told_in_the_log():
         "held until 2027-01-12T14:00:00.000Z: complaints from Ohio",
         "released: they were about another one",
     ]
-    assert [audit_report.tone(each) for each in RECORDS[2:5]] == [Tone.GOOD, Tone.PLAIN, Tone.WARN]
+    assert [tone_of(each) for each in RECORDS[2:5]] == [Tone.GOOD, Tone.PLAIN, Tone.WARN]
 
 
 def test_a_name_that_moved_means_every_object_that_had_it():
@@ -115,9 +116,9 @@ def test_a_name_that_moved_means_every_object_that_had_it():
             event=dataclasses.replace(RECORDS[1].event, data={**RECORDS[1].data, "target": "1002"}),
         ),
     )
-    assert audit_report.keys_of([first, second], "campaign-1001") == ("1001", "1002")
-    assert audit_report.keys_of([first, second], "1002") == ("1002",)
-    assert audit_report.keys_of([first, second], "1003") == ()
+    assert keys_of([first, second], "campaign-1001") == ("1001", "1002")
+    assert keys_of([first, second], "1002") == ("1002",)
+    assert keys_of([first, second], "1003") == ()
 
 
 def test_a_doubt_lasts_until_the_next_write_that_is_known():
@@ -137,7 +138,7 @@ def test_a_doubt_lasts_until_the_next_write_that_is_known():
 
     def doubts(seconds: float):
         instant = START + timedelta(seconds=seconds)
-        return audit_report.at("acme", "1001", instant, records, FACTS).notes
+        return of_instant("acme", "1001", instant, records, FACTS).notes
 
     assert len(doubts(30)) == 1
     assert "is not known, so it may have been otherwise" in doubts(30)[0]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from reconciler.audit import Record
+from reconciler.audit import Record, Verdict
 from reconciler.errors import ExitCode
-from reconciler.ledger import Verdict
 from reconciler.report import Report, Row, Table, Tone, count
 
 
-def report(tenant: str, found: Verdict, kept_by: str) -> Report:
+def of_verify(tenant: str, found: Verdict, kept_by: str) -> Report:
     """Return the report of a verification: exit 1 when anything is wrong; what would have shown a rollback; the head to note down."""
     empty = found.head is None and not found.defects
     tables = (
@@ -47,7 +46,7 @@ def report(tenant: str, found: Verdict, kept_by: str) -> Report:
                 for d in found.defects
             ],
             "open_intents": [record.fields() for record in found.open_intents],
-            "first_bad_line_from": found.origin.commit if found.origin else None,
+            "first_bad_line_from": found.source.commit if found.source else None,
         },
     )
 
@@ -74,10 +73,10 @@ def _restoring(found: Verdict) -> Iterator[str]:
     """Yield what to do about a ledger that is damaged. Nothing here names a commit as good: this ledger cannot tell."""
     if any(each.line for each in found.defects):
         yield "until it is restored, plan, apply and release stop here with exit 1; halt stops what dials all the same, and says that it could not record it"
-    if found.origin is not None:
-        before = found.origin.before
+    if found.source is not None:
+        before = found.source.before
         yield (
-            f"the first bad line is from ledger commit {found.origin.commit}, before which the ledger was "
+            f"the first bad line is from ledger commit {found.source.commit}, before which the ledger was "
             f"{before or 'empty'}: find out who pushed it. The forge's log of pushes tells; the author in the commit proves nothing"
         )
     yield (

@@ -12,6 +12,8 @@ from reconciler.errors import ExitCode
 from reconciler.plan import DONE, STORED, Action, Result
 from reconciler.report import Report, Row, Table, Tone, count, value
 
+EMPTY: Final = "no record: nothing was ever applied or halted from here"
+
 UNKNOWN: Final = "not known"
 """What stands where nobody told; never the same as "no"."""
 
@@ -21,7 +23,7 @@ _UNSURE: Final = STORED | {Result.UNKNOWN}
 # --- one record -----------------------------------------------------------------------------------------------------------
 
 
-def row(record: Record) -> Row:
+def log_row(record: Record) -> Row:
     """Return a record as one line of the log."""
     data = record.data
     cells = (
@@ -29,22 +31,22 @@ def row(record: Record) -> Row:
         record.kind.value,
         record.event.commit[:12],
         str(data.get("name") or data.get("target") or ""),
-        what(record),
+        summary(record),
         str(data.get("actor") or ""),
     )
-    return Row(cells, tone(record), status=record.kind.value, name=cells[3])
+    return Row(cells, tone_of(record), status=record.kind.value, name=cells[3])
 
 
-def block(record: Record) -> Row:
+def full_row(record: Record) -> Row:
     """Return a record in full: what it tells, and one line a field below."""
     data = record.data
     name, target = str(data.get("name") or ""), str(data.get("target") or "")
     number = f"{record.seq} {record.kind.value}"
-    cells = (number, record.event.ts, name, target, what(record))
-    return Row(cells, tone(record), details(record), status=number, name=name, key=target)
+    cells = (number, record.event.ts, name, target, summary(record))
+    return Row(cells, tone_of(record), details_of(record), status=number, name=name, key=target)
 
 
-def details(record: Record, **more: object) -> tuple[str, ...]:
+def details_of(record: Record, **more: object) -> tuple[str, ...]:
     """Return everything that a record says, one aligned line a field; `more` are fields that stand in another record."""
     data = {**record.data, **more}
     lines = [
@@ -59,7 +61,7 @@ def details(record: Record, **more: object) -> tuple[str, ...]:
     return tuple(f"{label:<{widest}}  {text}" for label, text in told)
 
 
-def tone(record: Record) -> Tone:
+def tone_of(record: Record) -> Tone:
     """Return how a record should strike the eye."""
     if record.kind is RecordKind.HOLD:
         return Tone.WARN
@@ -69,7 +71,7 @@ def tone(record: Record) -> Tone:
     return Tone.GOOD if result in DONE else Tone.WARN if result in _UNSURE else Tone.BAD
 
 
-def what(record: Record) -> str:
+def summary(record: Record) -> str:
     """Return what a record tells, in a few words."""
     data = record.data
     match record.kind:
@@ -177,7 +179,26 @@ _FIELDS: Final[tuple[tuple[str, str, Shown], ...]] = (
 """What a record says, in an auditor's order, and how it is written; "not known" where nobody told who."""
 
 
-def show(tenant: str, asked: str, records: Sequence[Record], facts: Mapping[str, str]) -> Report:
+def of_log(
+    tenant: str, records: Sequence[Record], *, notes: Sequence[str], facts: Mapping[str, str]
+) -> Report:
+    """Return the report of all records, newest last."""
+    columns = ("time", "record", "commit", "manifest", "what", "by")
+    return Report(
+        title=f"Audit log of tenant {tenant}",
+        verdict=count(len(records), "record") if records else EMPTY,
+        tone=Tone.GOOD,
+        exit_code=ExitCode.DONE,
+        tables=(Table("Records", columns, tuple(map(log_row, records))),),
+        notes=notes,
+        facts=facts,
+        data=[record.fields() for record in records],
+    )
+
+
+def of_records(
+    tenant: str, asked: str, records: Sequence[Record], facts: Mapping[str, str]
+) -> Report:
     """Return the report of the records about a commit or an object."""
     columns = ("record", "time", "manifest", "id", "what")
     return Report(
@@ -187,7 +208,7 @@ def show(tenant: str, asked: str, records: Sequence[Record], facts: Mapping[str,
         else f"no record is about {asked}",
         tone=Tone.GOOD if records else Tone.WARN,
         exit_code=ExitCode.DONE,
-        tables=(Table("Records", columns, tuple(map(block, records))),),
+        tables=(Table("Records", columns, tuple(map(full_row, records))),),
         facts=facts,
         data=[record.fields() for record in records],
     )
@@ -196,7 +217,7 @@ def show(tenant: str, asked: str, records: Sequence[Record], facts: Mapping[str,
 # --- all entries ----------------------------------------------------------------------------------------------------------
 
 
-def export(tenant: str, entries: Sequence[Mapping[str, Any]]) -> Report:
+def of_entries(tenant: str, entries: Sequence[Mapping[str, Any]]) -> Report:
     """Return audit entries as a report: as they are for a machine, with one cell a column for a spreadsheet."""
     rows = tuple(Row(tuple(_each(entry[name]) for name in audit.COLUMNS)) for entry in entries)
     return Report(
@@ -212,17 +233,17 @@ def export(tenant: str, entries: Sequence[Mapping[str, Any]]) -> Report:
 # --- at an instant ----------------------------------------------------------------------------------------------------------
 
 
-def keys_of(records: Iterable[Record], what_: str) -> tuple[str, ...]:
+def keys_of(records: Iterable[Record], asked: str) -> tuple[str, ...]:
     """Return the keys of the objects that a name or a key means, in the ledger's order: a name may have moved from one object to another."""
     found: dict[str, None] = {}
     for record in records:
         target = record.data.get("target")
-        if target is not None and what_ in {target, record.data.get("name")}:
+        if target is not None and asked in {target, record.data.get("name")}:
             found[str(target)] = None
-    return (what_,) if what_ in found else tuple(found)
+    return (asked,) if asked in found else tuple(found)
 
 
-def at(
+def of_instant(
     tenant: str, asked: str, instant: datetime, records: Sequence[Record], facts: Mapping[str, str]
 ) -> Report:
     """Return the report of what was stored and active for an object at an instant, as far as the records tell."""
@@ -318,16 +339,14 @@ def _state_rows(key: str, state: State, hold: Record | None, why: Reasons) -> It
         if write is None:
             yield _state_row(name, key, _write(None, why), Tone.DIM)
         else:
-            told = details(write.outcome, body=write.intent.data.get("body"))
-            yield _state_row(name, key, _write(write, why), tone(write.outcome), told)
+            told = details_of(write.outcome, body=write.intent.data.get("body"))
+            yield _state_row(name, key, _write(write, why), tone_of(write.outcome), told)
     if hold is not None:
-        yield _state_row("held", key, what(hold), Tone.WARN, details(hold))
+        yield _state_row("held", key, summary(hold), Tone.WARN, details_of(hold))
 
 
-def _state_row(
-    status: str, key: str, said: str, tone_: Tone, details_: tuple[str, ...] = ()
-) -> Row:
-    return Row((status, key, said), tone_, details_, status=status, key=key)
+def _state_row(status: str, key: str, said: str, tone: Tone, details: tuple[str, ...] = ()) -> Row:
+    return Row((status, key, said), tone, details, status=status, key=key)
 
 
 def _write_data(write: Applied | None) -> dict[str, Any] | None:

@@ -1,0 +1,130 @@
+"""What an emergency stop may be asked to stop: objects by any name that they have or had."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from reconciler.dialects.base import Dialect, Live
+from reconciler.effect import Direction
+from reconciler.errors import Place
+from reconciler.manifests import Folder
+from reconciler.plan import Action, Operation, live_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One object to be stopped and held.
+
+    Attributes:
+        kind, key: the object.
+        name: the manifest's name, else the platform's, else its key.
+        live: what the platform holds; `None` when it could not be asked.
+    """
+
+    kind: str
+    key: str
+    name: str
+    live: Live | None
+
+    def dials(self, dialect: Dialect) -> bool:
+        """Return whether it has to be stopped: what nobody could ask about does."""
+        return self.live is None or not dialect.KINDS[self.kind].is_silent(self.live)
+
+    def operation(self, dialect: Dialect, place: Place) -> Operation:
+        """Return the write that stops it."""
+        kind, live = dialect.KINDS[self.kind], self.live or Live(self.key, "")
+        stored = None if live.stored is None else kind.canonical(live.stored)
+        return Operation(
+            kind=self.kind,
+            key=self.key,
+            name=self.name,
+            platform_name=live.name,
+            action=Action.HALT,
+            desired=kind.silenced(stored),
+            live=stored,
+            live_hash=live_hash(live, kind),
+            fields=(),
+            direction=Direction.TIGHTEN,
+            place=place,
+            audit=kind.audit_fields(stored) if stored else {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything that a stop could be asked for by a name.
+
+    Attributes:
+        folder: the manifests that could be read.
+        dialect: the tenant's.
+        recorded: keys by the names that the ledger has for them: a name may have moved from one object to another.
+        live: what the platform holds, by key; `None` when it could not be asked. An object that is named and cannot be
+            read is there without a value; one that is named and not there does not exist.
+        complete: the platform's list was complete.
+    """
+
+    folder: Folder
+    dialect: Dialect
+    recorded: Mapping[str, Collection[str]]
+    live: Mapping[str, Live | None] | None
+    complete: bool = True
+
+    @property
+    def keys(self) -> set[str]:
+        """Every object that a manifest or a record names."""
+        return {each.key for each in self.folder.desired}.union(*self.recorded.values())
+
+    def unlisted(self, names: Iterable[str], keys: Iterable[str]) -> list[str]:
+        """Return what is asked for and not listed: each must be read by itself, for a list may lag or be incomplete.
+
+        Args:
+            names: as given; none means everything.
+            keys: objects that are asked for besides.
+        """
+        asked = {key for name in names for key in self._meant(name) or {name}} or self._wanted()
+        return sorted(asked.union(keys) - (self.live or {}).keys())
+
+    def _wanted(self) -> set[str]:
+        """Return what may dial without being listed: what manifests could make dial; all that is known where the list is incomplete."""
+        wanted = {each.key for each in self.folder.desired if not each.retired}
+        return wanted if self.complete else self.keys
+
+    def named(self, names: Iterable[str]) -> tuple[tuple[Target, ...], tuple[str, ...]]:
+        """Return what the names mean (a manifest's, a record's, the platform's id), and those that mean nothing."""
+        found: dict[str, Target] = {}
+        unknown = []
+        for name in names:
+            keys = self._meant(name)
+            found |= {key: self._target(key) for key in sorted(keys)}
+            if not keys:
+                unknown.append(name)
+        return tuple(found.values()), tuple(unknown)
+
+    def _meant(self, name: str) -> set[str]:
+        """Return every object that a name can mean: in an emergency nobody is asked which."""
+        keys = {each.key for each in self.folder.desired if each.name == name}
+        claimed = {each.key for each in self.folder.desired}
+        recorded = set(self.recorded.get(name, ()))
+        keys |= recorded - claimed
+        keys = keys or recorded
+        if name in self.live if self.live is not None else not keys:
+            keys.add(name)
+        return keys
+
+    def everything(self) -> tuple[Target, ...]:
+        """Return what dials, whoever stored it, and what a manifest could make dial; all that anybody knows of where nobody can tell what dials."""
+        if self.live is None:
+            return tuple(map(self._target, sorted(self.keys)))
+        kind = next(iter(self.dialect.KINDS.values()))
+        dialing = {
+            key for key, each in self.live.items() if each is None or not kind.is_silent(each)
+        }
+        return tuple(self._target(key) for key in sorted(dialing | self._wanted()))
+
+    def _target(self, key: str) -> Target:
+        manifest = next((each for each in self.folder.desired if each.key == key), None)
+        live = None if self.live is None else self.live.get(key, Live(key, ""))
+        name = manifest.name if manifest else live.name if live and live.name else key
+        kind = manifest.kind if manifest else next(iter(self.dialect.KINDS))
+        return Target(kind, key, name, live)

@@ -1,0 +1,234 @@
+"""Reports of `halt` and `release`, and the exit code of a halt."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from reconciler.audit import Record
+from reconciler.errors import ExitCode
+from reconciler.plan import Outcome
+from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, count, object_row
+
+UNVERIFIED = "unverified"
+"""Status of an object that was stopped without being read, and could not be read since."""
+
+ROWS_SHOWN = 40
+"""Rows for silent objects. More than that share one row (json has them all)."""
+
+NAMES_IN_COMMAND = 8
+"""Most names in a command that is shown to be copied."""
+
+_COLUMNS = ("result", "manifest", "id")
+
+
+class Stopped(NamedTuple):
+    """One object of a halt.
+
+    Attributes:
+        key, name: the object.
+        outcome: of the write that stopped it; `None` when it was silent before.
+        seen: whether the platform's answer about it could be read.
+    """
+
+    key: str
+    name: str
+    outcome: Outcome | None
+    seen: bool = True
+
+    @property
+    def silent(self) -> bool:
+        """Whether it does not dial."""
+        return self.outcome is None or self.outcome.done
+
+
+def exit_code(outcomes: Collection[Outcome], *, troubled: bool, away: bool) -> ExitCode:
+    """Return the exit code of a halt. What still dials counts most, then a failed record, then an unavailable git remote.
+
+    Args:
+        outcomes: of every object that had to be stopped.
+        troubled: whether something could not be recorded, or needs attention.
+        away: whether the git remote was unavailable.
+    """
+    failed = [outcome for outcome in outcomes if not outcome.done]
+    if not failed:
+        if troubled:
+            return ExitCode.PARTLY
+        return ExitCode.UNAVAILABLE if away else ExitCode.DONE
+    code = ExitCode(max(outcome.code for outcome in failed))
+    wrote = any(outcome.wrote for outcome in outcomes)
+    return ExitCode.PARTLY if wrote and code is not ExitCode.NOT_FINISHED else code
+
+
+def of_halt(
+    title: str,
+    objects: Sequence[Stopped],
+    *,
+    code: int,
+    held: bool,
+    unknown: Sequence[str],
+    notes: Sequence[str],
+    facts: Mapping[str, str],
+) -> Report:
+    """Return the report of a halt, with what still dials first.
+
+    Args:
+        title: what was asked.
+        objects: everything that was to be stopped.
+        code: exit code.
+        held: whether the holds are recorded.
+        unknown: names from the command line that mean no object.
+        notes: sentences for people.
+        facts: names and values.
+    """
+    rows = [_row(each) for each in objects]
+    loud = [row for row in rows if row.tone is Tone.BAD]
+    quiet = [row for row in rows if row.tone is not Tone.BAD]
+    if loud:
+        advice = "Some objects still dial or are unverified: run the same command again, or stop them on the platform itself."
+        notes = (advice, *notes)
+    return Report(
+        title=title,
+        verdict=_verdict(rows, loud, held=held, unknown=unknown),
+        tone=Tone.BAD if loud or unknown else Tone.WARN if code else Tone.GOOD,
+        exit_code=code,
+        tables=(Table("Stopped", _COLUMNS, (*loud, *_shortened(quiet))),),
+        notes=notes,
+        facts=facts,
+        data={"exit_code": code, "objects": [_serialised(each) for each in objects]},
+    )
+
+
+def _verdict(
+    rows: Sequence[Row], loud: Sequence[Row], *, held: bool, unknown: Sequence[str]
+) -> str:
+    """Return a halt in one sentence. A name that means no object is part of it, or the sentence would sound complete."""
+    unverified = sum(row.status == UNVERIFIED for row in loud)
+    dial = len(loud) - unverified
+    kept = "silent and held" if held else "silent, and nothing is held"
+    parts = (
+        f"{len(rows) - len(loud)} of {count(len(rows), 'object')} {kept}",
+        f"{dial} still {'dials' if dial == 1 else 'dial'}" if dial else "",
+        f"{unverified} {UNVERIFIED}" if unverified else "",
+        f"{count(len(unknown), 'name')} unknown: {', '.join(unknown)}" if unknown else "",
+    )
+    return ", ".join(filter(None, parts))
+
+
+def _shortened(quiet: Sequence[Row]) -> Sequence[Row]:
+    if len(quiet) <= ROWS_SHOWN:
+        return quiet
+    names = ", ".join(row.name for row in quiet[:NAMES_SHOWN])
+    more = f"{names} and {len(quiet) - NAMES_SHOWN} more"
+    return [object_row("silent", f"{len(quiet)} objects", "", tone=Tone.GOOD, details=(more,))]
+
+
+def _row(each: Stopped) -> Row:
+    if each.outcome is None:
+        return object_row("was silent", each.name, each.key, tone=Tone.DIM)
+    if each.silent:
+        return object_row("silent", each.name, each.key, tone=Tone.GOOD)
+    status = "still dials" if each.seen else UNVERIFIED
+    details = (each.outcome.message,)
+    return object_row(status, each.name, each.key, tone=Tone.BAD, details=details)
+
+
+def _serialised(each: Stopped) -> dict[str, object]:
+    return {
+        "key": each.key,
+        "name": each.name,
+        "silent": each.silent,
+        "result": each.outcome.result.value if each.outcome else None,
+        "message": each.outcome.message if each.outcome else "",
+    }
+
+
+def how_to_release(path: str, names: Sequence[str], until: datetime | None) -> str:
+    """Return how the held objects may dial again, with a command to copy.
+
+    With many names the command is for the first one only: `--all` would also release the holds of other stops.
+
+    Args:
+        path: the tenant's folder.
+        names: of the held objects. A name on the platform may hold any character.
+        until: when the holds end by themselves.
+    """
+    quoted = [shlex.quote(name) for name in names]
+    shown = quoted if len(quoted) <= NAMES_IN_COMMAND else quoted[:1]
+    command = f"reconcile release {shlex.quote(path)} {' '.join(shown)} --reason TEXT"
+    rest = (
+        ""
+        if shown == quoted
+        else " (then the other names; --all releases every hold of the tenant)"
+    )
+    ends = f"The hold ends on {until.astimezone(UTC):%Y-%m-%d at %H:%M UTC}. " if until else ""
+    before = "Release it before" if until else "Release it"
+    return f"No apply starts a held object again. {ends}{before}: {command}{rest}"
+
+
+# --- release ------------------------------------------------------------------------------------------------------------
+
+
+def name_of(hold: Record) -> str:
+    """Return the name of a held object; its key where the record has no name, because anybody who may push can write one."""
+    return str(hold.data.get("name") or hold.data["target"])
+
+
+def reason_of(hold: Record) -> str:
+    """Return the reason of a hold, as far as it is recorded."""
+    return str(hold.data.get("reason") or "no reason recorded")
+
+
+def of_release(
+    tenant: str,
+    ended: Sequence[Sequence[Record]],
+    reason: str,
+    *,
+    path: str,
+    named: Collection[str],
+) -> Report:
+    """Return the report of a release.
+
+    Args:
+        tenant: name of the tenant.
+        ended: the holds that were released, grouped by object, oldest first.
+        reason: why they were released.
+        path: the tenant's folder.
+        named: keys of the objects that a manifest names. An apply plans nothing for any other object.
+    """
+    rows = tuple(_released(holds, path, named) for holds in ended)
+    every = [hold for holds in ended for hold in holds]
+    left = sum(holds[-1].data["target"] not in named for holds in ended)
+    on = f" on {count(len(ended), 'object')}" if len(every) > len(ended) else ""
+    then = "the next apply plans it again"
+    if left:
+        then = f"the next apply plans only what a manifest names, and none names {left} of {count(len(ended), 'object')}"
+    return Report(
+        title=f"Release of tenant {tenant}",
+        verdict=f"{count(len(every), 'hold')}{on} released; this starts no dialing: {then}"
+        if every
+        else "nothing was held",
+        tone=Tone.GOOD,
+        exit_code=ExitCode.DONE,
+        tables=(Table("Released", _COLUMNS, rows),) if rows else (),
+        facts={"reason": reason},
+        data=[hold.fields() for hold in every],
+    )
+
+
+def _released(holds: Sequence[Record], path: str, named: Collection[str]) -> Row:
+    """Return the row of one object. Where no manifest names the object, it says where the removed schedule is recorded."""
+    key = str(holds[-1].data["target"])
+    details = [
+        f"held since {hold.event.ts} by {hold.data.get('actor')}: {reason_of(hold)}"
+        for hold in holds
+    ]
+    if key not in named:
+        details.append("no readable manifest names this object, so no apply restores its schedule")
+        if any(hold.data.get("body") for hold in holds):
+            details[-1] += (
+                f". The removed schedule is recorded: reconcile audit show {shlex.quote(key)} {shlex.quote(path)}"
+            )
+    return object_row("released", name_of(holds[-1]), key, tone=Tone.GOOD, details=tuple(details))
