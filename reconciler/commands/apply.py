@@ -248,9 +248,9 @@ class _Run:
         found = self._found(plan, run)
         if not cut.run:
             code = exit_code(plan, cut, ())
-            refused = plan.refused and not plan.judge.recorded
-            if run.judges and (plan.judge.pending or refused):
-                found.append(run.judged([each.setting for each in plan.judge.weakenings]))
+            refused = plan.refused and not plan.strictness.recorded
+            if run.judges and (plan.strictness.pending or refused):
+                found.append(run.judged([each.setting for each in plan.strictness.weakenings]))
             if (
                 code != ExitCode.STALE
             ):  # what is found makes its commit the one that was applied, too
@@ -336,12 +336,12 @@ def _may_judge(plan: Plan, names: Sequence[str]) -> bool:
     One that weakens a rule for a change of its own, which that rule refuses now, may not: else an empty commit after it would
     pass the change. Nor may one that weakens a rule and of which only a part is planned.
     """
-    judge = plan.judge
-    if not judge.weakenings:
+    strictness = plan.strictness
+    if not strictness.weakenings:
         return True
     refused = (each for each in plan.operations if each.blocked and each.action is not Action.HELD)
     own = any(
-        each.direction.widens and (judge.shared or each.place.file in judge.changed)
+        each.direction.widens and (strictness.shared or each.place.file in strictness.changed)
         for each in refused
     )
     return not names and not own

@@ -17,8 +17,8 @@ from reconciler.git import Git, worktree
 from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED, Claim, Tenant, platform_of
 from reconciler.plan import (
-    Judge,
-    judges_otherwise,
+    Strictness,
+    changes_strictness,
     other_changes,
     protections,
     stricter,
@@ -29,8 +29,8 @@ COMMITS_LOOKED_AT: Final = 20
 """Commits of a `tenant.yaml` in which another platform is looked for, where no apply is recorded for today's."""
 
 
-def judge_of(session: Session, at: datetime) -> Judge:
-    """Return what judges the change from the commit applied before HEAD to HEAD; HEAD itself where nothing was ever applied.
+def strictness_of(session: Session, at: datetime) -> Strictness:
+    """Return the levels, waivers and limits for the change from the commit applied before HEAD to HEAD; HEAD itself where nothing was ever applied.
 
     HEAD's own apply does not make it the base of HEAD: else running the same apply twice would pass what it refused once. What lies
     uncommitted on a HEAD that was applied is the next change, and has HEAD for its base.
@@ -48,14 +48,14 @@ def judge_of(session: Session, at: datetime) -> Judge:
         return replace(_against(session, None, at), recorded=True)
     commits = audit.judged(ledger.records())
     earlier = [commit for commit in commits if commit != head]
-    judge = _against(session, earlier[-1] if earlier else None, at)
+    strictness = _against(session, earlier[-1] if earlier else None, at)
     if head in commits[-1:]:
         following = _against(session, head, at)
-        if replace(following, moved=judge.moved) != judge and worktree.differences(
+        if replace(following, moved=strictness.moved) != strictness and worktree.differences(
             git, session.folder.path
         ):
             return following
-    return replace(judge, recorded=head in commits)
+    return replace(strictness, recorded=head in commits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +77,26 @@ class _Base:
     notes: tuple[str, ...] = ()
 
 
-def _against(session: Session, commit: str | None, at: datetime) -> Judge:
+def _against(session: Session, commit: str | None, at: datetime) -> Strictness:
     folder = session.folder
     head, base = folder.tenant, _Base() if commit is None else _base(session, commit)
     tenant = base.tenant or head
     moved = _other_platform(session) if commit is None else ()
     counting = session.trust.spec if session.trust else None
-    judge = stricter(tenant.spec, head.spec, at.astimezone(UTC).date(), counting)
-    placed = (replace(each, place=folder.settings.place(each.loc)) for each in judge.weakenings)
+    strictness = stricter(tenant.spec, head.spec, at.astimezone(UTC).date(), counting)
+    placed = (
+        replace(each, place=folder.settings.place(each.loc)) for each in strictness.weakenings
+    )
     found = protections((*base.claims, *_applied(session)), folder.desired)
     return replace(
-        judge,
+        strictness,
         weakenings=(*found.weakenings, *placed),
         names=found.names,
         repointed=found.repointed,
         changed=base.changed,
         claimed=frozenset(each.key for each in base.claims),
         shared=tenant.spec.profiles != head.spec.profiles,
-        moved=base.tenant is None or base.moved or judges_otherwise(tenant, head),
+        moved=base.tenant is None or base.moved or changes_strictness(tenant, head),
         notes=(*base.notes, *other_changes(tenant, head), *moved),
     )
 

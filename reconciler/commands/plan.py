@@ -21,7 +21,7 @@ from reconciler.effect import Direction
 from reconciler.errors import ExitCode, Refused, UsageError
 from reconciler.git import worktree
 from reconciler.models import Desired
-from reconciler.plan import Action, Base, Judge, Operation, Origin, Plan, Result
+from reconciler.plan import Action, Base, Operation, Origin, Plan, Result, Strictness
 from reconciler.policies.base import Facts, Finding
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, changes
 from reconciler.report.halt import name_of, reason_of
@@ -81,7 +81,7 @@ async def _read(world: World, asked: Request) -> _Read:
 
 def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
     """Return each limit that carrying out some operations of a plan would pass, in one sentence."""
-    limits = plan.judge.limits
+    limits = plan.strictness.limits
     shares = {
         "changed": limits.changed_share,
         "retired": limits.retired_share,
@@ -133,7 +133,7 @@ def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
     """
     if plan.refused:
         return ExitCode.REFUSED
-    present = plan.operations or unsettled or plan.judge.pending or plan.unrecorded
+    present = plan.operations or unsettled or plan.strictness.pending or plan.unrecorded
     return ExitCode.CHANGES if detailed and present else 0
 
 
@@ -161,7 +161,7 @@ async def make(
         else skew_s,  # the embedded platform may live in any year
     )
     past = Past.of(session)
-    by = baseline.judge_of(session, snapshot.at)
+    by = baseline.strictness_of(session, snapshot.at)
     findings = judge(session, snapshot, past, by)
     plan = plans.build(
         origin,
@@ -172,7 +172,7 @@ async def make(
         held=past.held,
         base=past.base,
         revert=session.folder.keys_of(revert) or (),
-        judge=by,
+        strictness=by,
     )
     if (
         session.folder.partial
@@ -244,7 +244,7 @@ def _stop(hold: Record) -> str:
     return f"{hold.data.get('actor') or 'somebody'}{until}: {reason_of(hold)}"
 
 
-def judge(session: Session, snapshot: Snapshot, past: Past, by: Judge) -> tuple[Finding, ...]:
+def judge(session: Session, snapshot: Snapshot, past: Past, by: Strictness) -> tuple[Finding, ...]:
     """Return what the rules say. Places of fields are read only when there is something to point at: it costs a second reading.
 
     Raises:
@@ -262,14 +262,14 @@ def judge(session: Session, snapshot: Snapshot, past: Past, by: Judge) -> tuple[
 
 
 def judge_again(
-    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, by: Judge
+    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, by: Strictness
 ) -> tuple[Finding, ...]:
     """Return what the rules say of some objects by what is true now. What is about no object was judged when it was planned."""
     return _judged(session, desired, snapshot, Past(None, {}, {}), by)
 
 
 def _judged(
-    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, past: Past, by: Judge
+    session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, past: Past, by: Strictness
 ) -> tuple[Finding, ...]:
     gone = {} if session.folder.partial else past.applied
     facts = Facts(

@@ -1,4 +1,4 @@
-"""Judge widenings again just before they become active: a locked dialer may be waited for, for a quarter of an hour.
+"""Strictness widenings again just before they become active: a locked dialer may be waited for, for a quarter of an hour.
 
 What is older than `FRESH_S` is read again, once for everybody who waits: limits, do-not-call lists, the platform's clock, and the
 holds of the ledger. The rules are those that the plan was judged by; only the facts are newer. The lock is looked at before each
@@ -34,7 +34,7 @@ class Rejudgement:
 
     Attributes:
         session, ledger: where facts and holds are read again.
-        plan: what is carried out; `Plan.judge` judges.
+        plan: what is carried out; rules and limits come from `Plan.strictness`.
         snapshot: what it was planned from.
         judged_at: our monotonic clock just before that was read, seconds.
         seen: what an operation was judged by again, by its hash; it stays the same mapping.
@@ -79,7 +79,7 @@ class Rejudgement:
         if holds:
             return Objection(f"it was halted since it was planned ({reason_of(holds[-1])})")
         desired = tuple(each for each in self.session.folder.desired if each.key == operation.key)
-        found = plan_command.judge_again(self.session, desired, now, self.plan.judge)
+        found = plan_command.judge_again(self.session, desired, now, self.plan.strictness)
         errors = [each for each in found if each.key == operation.key and each.level is Level.ERROR]
         if not errors:
             return None

@@ -17,7 +17,7 @@ from reconciler.report import Report, Row, Table, Tone, checks
 from reconciler.world import World
 
 if TYPE_CHECKING:  # offline needs no planner, and its import costs as much as the interpreter
-    from reconciler.plan import Judge
+    from reconciler.plan import Strictness
 
 
 class Request(NamedTuple):
@@ -41,7 +41,7 @@ async def validate(world: World, asked: Request) -> Report:
         return check(world, asked)
     folders = _load_all(asked)
     found = [await _asked_online(world, folder, asked) for folder in folders]
-    return _told(folders, [each for each, _ in found], [judge for _, judge in found])
+    return _told(folders, [each for each, _ in found], [each for _, each in found])
 
 
 def check(world: World, asked: Request) -> Report:
@@ -55,7 +55,9 @@ def check(world: World, asked: Request) -> Report:
 
 
 def _told(
-    folders: Sequence[Folder], found: Sequence[tuple[Finding, ...]], judges: Sequence[Judge] = ()
+    folders: Sequence[Folder],
+    found: Sequence[tuple[Finding, ...]],
+    strictness: Sequence[Strictness] = (),
 ) -> Report:
     findings = [finding for each in found for finding in each]
     refused = any(finding.level is Level.ERROR for finding in findings)
@@ -63,7 +65,7 @@ def _told(
         files=sum(folder.files for folder in folders),
         manifests=sum(len(folder.desired) for folder in folders),
         findings=findings,
-        judges=judges,
+        strictness=strictness,
         exit_code=ExitCode.REFUSED if refused else 0,
     )
 
@@ -99,19 +101,24 @@ def _claimed_twice(folders: Iterable[Folder]) -> Iterator[Problem]:
 
 async def _asked_online(
     world: World, folder: Folder, asked: Request
-) -> tuple[tuple[Finding, ...], Judge]:
+) -> tuple[tuple[Finding, ...], Strictness]:
     from reconciler.commands import baseline  # noqa: PLC0415 - offline needs no HTTP
     from reconciler.commands import session as sessions  # noqa: PLC0415 - same
 
     network = sessions.Network(asked.deadline, asked.ca_bundle, asked.proxy)
     async with sessions.opened(world, folder, network) as session:
         snapshot, _ = await session.read()
-        judge = baseline.judge_of(session, snapshot.at)
+        strictness = baseline.strictness_of(session, snapshot.at)
     kinds = session.dialect.KINDS
     facts = Facts(
-        folder.desired, kinds, snapshot.at, snapshot, names=judge.names, repointed=judge.repointed
+        folder.desired,
+        kinds,
+        snapshot.at,
+        snapshot,
+        names=strictness.names,
+        repointed=strictness.repointed,
     )
-    return policies.check_all(facts, judge.levels, judge.waivers), judge
+    return policies.check_all(facts, strictness.levels, strictness.waivers), strictness
 
 
 def _alone(folder: Folder, world: World) -> tuple[Finding, ...]:

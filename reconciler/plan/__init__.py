@@ -16,11 +16,11 @@ from reconciler.plan.approval import (
 )
 from reconciler.plan.base import Base, MovedBy
 from reconciler.plan.build import build, live_hash
-from reconciler.plan.judge import (
-    Judge,
+from reconciler.plan.strictness import (
     Protections,
+    Strictness,
     Weakening,
-    judges_otherwise,
+    changes_strictness,
     other_changes,
     protections,
     stricter,
@@ -53,7 +53,6 @@ __all__ = [
     "Approval",
     "Base",
     "Cut",
-    "Judge",
     "MovedBy",
     "Operation",
     "Origin",
@@ -61,15 +60,16 @@ __all__ = [
     "Plan",
     "Protections",
     "Result",
+    "Strictness",
     "Weakening",
     "approval_from",
     "approved",
     "beyond",
     "build",
     "canonical_json",
+    "changes_strictness",
     "digest_of",
     "hold_against",
-    "judges_otherwise",
     "live_hash",
     "only",
     "other_changes",

@@ -37,7 +37,7 @@ def serialised(plan: Plan) -> dict[str, Any]:
         "unmanaged": list(plan.unmanaged),
         "unrecorded": list(plan.unrecorded),
         "findings": [finding.serialised() for finding in plan.findings],
-        "weakenings": [each.serialised() for each in plan.judge.weakenings],
+        "weakenings": [each.serialised() for each in plan.strictness.weakenings],
     }
 
 

@@ -12,7 +12,7 @@ from reconciler.effect import Direction
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, canonical_base, fields_moved_by, moved_by
 from reconciler.plan.holds import folder_of, merged
-from reconciler.plan.judge import Judge
+from reconciler.plan.strictness import Strictness
 from reconciler.plan.values import Action, Operation, Origin, Plan, state_hash
 from reconciler.policies import running
 from reconciler.policies.base import Finding, Level
@@ -28,7 +28,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
     held: Mapping[str, str] | None = None,
     base: Mapping[str, Base] | None = None,
     revert: Collection[str] = (),
-    judge: Judge | None = None,
+    strictness: Strictness | None = None,
 ) -> Plan:
     """Return the plan that makes `snapshot` say what `desired` says.
 
@@ -42,7 +42,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         held: why an object is to be left as it is, by key: an emergency stop, which no approval lifts.
         base: what was applied last, by key; `None`: there is no ledger, so nobody can tell who moved what.
         revert: keys of objects whose narrowing by hand is to be undone.
-        judge: what the findings were judged by; its limits count when the plan is carried out.
+        strictness: levels and waivers that decided the findings, and limits for carrying the plan out.
     """
     wanted_all = sorted(desired, key=lambda item: item.key)
     blocking = _blocking(findings)
@@ -87,10 +87,10 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
         tuple(unmanaged),
         tuple(findings),
         snapshot.at,
-        judge or Judge(),
+        strictness or Strictness(),
         noun=next(iter(kinds.values())).words.object,
         unrecorded=tuple(unrecorded),
-        total=_total(wanted_all, snapshot, base or {}, judge or Judge()),
+        total=_total(wanted_all, snapshot, base or {}, strictness or Strictness()),
         unknown=tuple(
             sorted({name for live in snapshot.objects.values() for name in live.unknown})
         ),
@@ -113,7 +113,7 @@ def _that_count(findings: Sequence[Finding], operations: Iterable[Operation]) ->
 
 
 def _total(
-    desired: Iterable[Desired], snapshot: Snapshot, base: Mapping[str, Base], judge: Judge
+    desired: Iterable[Desired], snapshot: Snapshot, base: Mapping[str, Base], strictness: Strictness
 ) -> int:
     """Return how many objects the tenant has before the change, of which limits count shares.
 
@@ -121,8 +121,8 @@ def _total(
     itself names, points elsewhere or deletes moves the number neither way.
     """
     applied = {key for key, each in base.items() if _was_managed(each)}
-    named = {each.key for each in desired if each.place.file not in judge.changed}
-    return len(applied.union(key for key in named | judge.claimed if _stands(snapshot, key)))
+    named = {each.key for each in desired if each.place.file not in strictness.changed}
+    return len(applied.union(key for key in named | strictness.claimed if _stands(snapshot, key)))
 
 
 def _was_managed(base: Base) -> bool:

@@ -16,7 +16,7 @@ from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.models import Body
 from reconciler.plan.base import MovedBy
-from reconciler.plan.judge import Judge
+from reconciler.plan.strictness import Strictness
 from reconciler.policies.base import Finding, Level
 
 FORMAT_VERSION = 2
@@ -153,7 +153,7 @@ class Plan:
         unmanaged: keys of platform objects that hold or dial a schedule and that no manifest names.
         findings: all of them, errors first.
         at: the platform's clock when it was read.
-        judge: what the findings were judged by, and the limits of carrying it out; see `Judge`.
+        strictness: levels and waivers that decided the findings, and limits for carrying the plan out.
         noun: what the objects are called.
         unrecorded: keys of those that are as desired and not by us: only an apply records that they are, so that what is narrowed next is known.
         total: the tenant's objects before this plan, of which limits count shares.
@@ -166,7 +166,7 @@ class Plan:
     unmanaged: tuple[str, ...]
     findings: tuple[Finding, ...]
     at: datetime
-    judge: Judge = field(default_factory=Judge)
+    strictness: Strictness = field(default_factory=Strictness)
     noun: str = "campaign"
     unrecorded: tuple[str, ...] = ()
     total: int = 0

@@ -67,7 +67,7 @@ def of_plan(
             table
             for table in (
                 _beyond_table(beyond),
-                weakened_table(plan.judge.weakenings),
+                weakened_table(plan.strictness.weakenings),
                 changes_table(plan.operations, plan.noun),
                 findings_table(plan.findings),
             )
@@ -97,12 +97,12 @@ def plan_verdict(plan: Plan) -> str:
     same = f"{count(len(plan.unchanged), 'schedule')} as {'its manifest says' if len(plan.unchanged) == 1 else 'their manifests say'}"
     if not plan.operations:
         record = [
-            "what is weakened" if plan.judge.pending and plan.judge.weakenings else "",
+            "what is weakened" if plan.strictness.pending and plan.strictness.weakenings else "",
             f"{count(len(plan.unrecorded), 'schedule')} that reconcile did not write"
             if plan.unrecorded
             else "",
         ]
-        commit = "that this commit judges the next change" if plan.judge.pending else ""
+        commit = "that this commit judges the next change" if plan.strictness.pending else ""
         but = " and ".join(filter(None, record)) or commit
         return f"nothing to do{f' but to record {but}' if but else ''}: {same}"
     actions = Counter(operation.action for operation in plan.operations)
@@ -137,7 +137,7 @@ def _unknown_fields(plan: Plan) -> tuple[str, ...]:
 
 
 def _plan_notes(plan: Plan) -> tuple[str, ...]:
-    notes = [*plan.judge.notes, *_unknown_fields(plan)]
+    notes = [*plan.strictness.notes, *_unknown_fields(plan)]
     if plan.unmanaged:
         hold, are = ("holds", "is") if len(plan.unmanaged) == 1 else ("hold", "are")
         notes.append(
@@ -279,7 +279,7 @@ def of_apply(
         exit_code=exit_code,
         tables=tuple(
             table
-            for table in (weakened_table(plan.judge.weakenings), _outcomes_table(outcomes))
+            for table in (weakened_table(plan.strictness.weakenings), _outcomes_table(outcomes))
             if table.rows
         ),
         notes=(*notes, *_doubts(plan, outcomes)),

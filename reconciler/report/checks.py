@@ -11,7 +11,7 @@ from reconciler.policies.base import Finding, Level
 from reconciler.report import Report, Row, Table, Tone, count
 
 if TYPE_CHECKING:  # `validate` of one file would pay for the whole planner
-    from reconciler.plan import Judge, Weakening
+    from reconciler.plan import Strictness, Weakening
 
 _LEVEL_TONES = {Level.ERROR: Tone.BAD, Level.WARNING: Tone.WARN, Level.INFO: Tone.DIM}
 
@@ -36,7 +36,7 @@ def findings_table(findings: Iterable[Finding]) -> Table:
 
 
 def weakened_table(weakenings: Iterable[Weakening]) -> Table:
-    """Return what a change weakens of its own judge; it stands first, and counts later."""
+    """Return the settings that a change weakens. They count from the next change on."""
     rows = tuple(
         Row(
             (each.setting, each.counts, each.asked),
@@ -56,10 +56,10 @@ def of_validation(
     findings: Sequence[Finding],
     *,
     exit_code: int,
-    judges: Sequence[Judge] = (),
+    strictness: Sequence[Strictness] = (),
 ) -> Report:
     """Return the report of manifests that can be read: what the rules say of them, and what they weaken of the rules."""
-    weakenings = [each for judge in judges for each in judge.weakenings]
+    weakenings = [each for one in strictness for each in one.weakenings]
     levels = Counter(finding.level for finding in findings)
     found = [
         count(levels[level], word)
@@ -79,7 +79,7 @@ def of_validation(
         tables=tuple(
             table for table in (weakened_table(weakenings), findings_table(findings)) if table.rows
         ),
-        notes=tuple(note for judge in judges for note in judge.notes),
+        notes=tuple(note for one in strictness for note in one.notes),
         data={
             "manifests": manifests,
             "files": files,

@@ -73,45 +73,49 @@ def strictness(spec_levels, waivers, finding: Finding) -> int:
     st.sampled_from(list(Level)),
 )
 def test_what_counts_is_never_laxer_than_either(base, head, rule, name, level):
-    judge = stricter(base, head, DAY)
+    strictness = stricter(base, head, DAY)
     own = POLICIES[rule].LEVEL
     finding = Finding(rule, max(level, own, key=list(Level).index), "m", name=name)
-    counts = strictness(judge.levels, judge.waivers, finding)
+    counts = strictness(strictness.levels, strictness.waivers, finding)
     assert counts >= strictness(base.policies, base.waivers, finding)
     assert counts >= strictness(head.policies, head.waivers, finding)
     for share in SHARES:
         for spec in (base, head):
-            assert getattr(judge.limits, share) <= getattr(spec.limits.on(DAY), share)
+            assert getattr(strictness.limits, share) <= getattr(spec.limits.on(DAY), share)
 
 
 @given(_specs)
 def test_a_spec_weakens_nothing_of_itself_and_counts_as_it_stands(spec):
-    judge = stricter(spec, spec, DAY)
-    assert judge.weakenings == ()
-    assert (judge.levels, judge.waivers) == (spec.policies, spec.waivers)
-    assert judge.limits == spec.limits.on(DAY)
+    strictness = stricter(spec, spec, DAY)
+    assert strictness.weakenings == ()
+    assert (strictness.levels, strictness.waivers) == (spec.policies, spec.waivers)
+    assert strictness.limits == spec.limits.on(DAY)
 
 
 @given(_specs, _specs)
 def test_what_counts_weakens_nothing_and_is_its_own_stricter(base, head):
-    judge = stricter(base, head, DAY)
+    strictness = stricter(base, head, DAY)
     again = head.model_copy(
-        update={"policies": judge.levels, "waivers": judge.waivers, "limits": judge.limits}
+        update={
+            "policies": strictness.levels,
+            "waivers": strictness.waivers,
+            "limits": strictness.limits,
+        }
     )
     second = stricter(base, again, DAY)
     assert second.weakenings == ()
-    assert (second.levels, second.waivers) == (judge.levels, judge.waivers)
-    assert second.limits == judge.limits
+    assert (second.levels, second.waivers) == (strictness.levels, strictness.waivers)
+    assert second.limits == strictness.limits
 
 
 @given(_specs, _specs)
 def test_where_nothing_is_weakened_head_counts_as_it_stands(base, head):
-    judge = stricter(base, head, DAY)
-    if not judge.weakenings:
-        assert judge.levels == head.policies
-        assert judge.limits == head.limits.on(DAY)
+    strictness = stricter(base, head, DAY)
+    if not strictness.weakenings:
+        assert strictness.levels == head.policies
+        assert strictness.limits == head.limits.on(DAY)
         standing = [waiver for waiver in head.waivers if waiver.until >= DAY]
-        assert [waiver for waiver in judge.waivers if waiver.until >= DAY] == standing
+        assert [waiver for waiver in strictness.waivers if waiver.until >= DAY] == standing
 
 
 # --- examples -----------------------------------------------------------------------------------------------------------
@@ -132,8 +136,8 @@ def said(base, head, day=DAY):
 
 
 def test_a_rule_of_ones_own_level_is_weakened_by_setting_a_lower_one():
-    judge = stricter(spec(), spec(policies={"calling-windows": "off"}), DAY)
-    assert judge.levels == {"calling-windows": "error"}
+    strictness = stricter(spec(), spec(policies={"calling-windows": "off"}), DAY)
+    assert strictness.levels == {"calling-windows": "error"}
     assert said(spec(), spec(policies={"calling-windows": "off"})) == [
         ("policies.calling-windows", "error", "off")
     ]
@@ -148,21 +152,21 @@ def test_a_raised_level_that_is_taken_back_still_counts():
 def test_a_tightening_counts_at_once():
     base = spec(waivers=[waiver()], policies={"dnc-flag": "off"})
     head = spec(policies={"dnc-flag": "error"}, limits={"changed_share": 0.1})
-    judge = stricter(base, head, DAY)
-    assert judge.weakenings == ()
-    assert judge.levels == {"dnc-flag": "error"}
-    assert judge.waivers == ()
-    assert judge.limits.changed_share == 0.1
+    strictness = stricter(base, head, DAY)
+    assert strictness.weakenings == ()
+    assert strictness.levels == {"dnc-flag": "error"}
+    assert strictness.waivers == ()
+    assert strictness.limits.changed_share == 0.1
 
 
 def test_a_waiver_counts_as_far_as_both_reach():
     base = spec(waivers=[waiver(name="m01"), waiver(name="m02", until="2027-03-10")])
-    judge = stricter(base, spec(waivers=[waiver(until="2027-12-31")]), DAY)
-    assert [(each.name, str(each.until)) for each in judge.waivers] == [
+    strictness = stricter(base, spec(waivers=[waiver(until="2027-12-31")]), DAY)
+    assert [(each.name, str(each.until)) for each in strictness.waivers] == [
         ("m01", "2027-03-31"),
         ("m02", "2027-03-10"),
     ]
-    (weakening,) = judge.weakenings
+    (weakening,) = strictness.weakenings
     assert weakening.asked == "waived for every manifest until 2027-12-31"
     assert weakening.counts == "waived for m01 until 2027-03-31; waived for m02 until 2027-03-10"
     assert weakening.loc == ("spec", "waivers", 0)
@@ -206,10 +210,10 @@ def test_a_raised_limit_counts_later_and_one_that_ran_out_not_at_all():
 
 def test_without_a_readable_base_no_exception_counts():
     head = spec(policies={"dnc-flag": "off"}, waivers=[waiver()], limits={"changed_share": 0.1})
-    judge = stricter(without_exceptions(head), head, DAY)
-    assert judge.levels == {"dnc-flag": "warning"}
-    assert judge.waivers == ()
-    assert judge.limits.changed_share == 0.1
+    strictness = stricter(without_exceptions(head), head, DAY)
+    assert strictness.levels == {"dnc-flag": "warning"}
+    assert strictness.waivers == ()
+    assert strictness.limits.changed_share == 0.1
 
 
 # --- the command line ---------------------------------------------------------------------------------------------------

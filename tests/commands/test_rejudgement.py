@@ -21,7 +21,7 @@ from reconciler.dialects.campaigns import api as campaigns
 from reconciler.execute.waits import RELOCK_PAUSE_S
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.plan import Judge
+from reconciler.plan import Strictness
 from reconciler.report import Report
 from reconciler.world import here
 from tests.cli.test_cli import Desk, commit, desk, git, server
@@ -223,7 +223,7 @@ def test_everybody_who_waits_is_answered_by_one_reading() -> None:
         folder=SimpleNamespace(desired=(), partial=False),
     )
     there = SimpleNamespace(refresh=lambda: reads.append("ledger"), records=tuple)
-    plan: Any = SimpleNamespace(judge=Judge())
+    plan: Any = SimpleNamespace(strictness=Strictness())
     again = Rejudgement(cast("Any", session), cast("Any", there), plan, snapshot, 0.0)
 
     async def all_of_them() -> None:

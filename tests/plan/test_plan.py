@@ -20,7 +20,7 @@ from reconciler.plan import (
     Approval,
     Base,
     Cut,
-    Judge,
+    Strictness,
     approval_from,
     approved,
     beyond,
@@ -34,7 +34,7 @@ from reconciler.plan import (
     sha256_of,
 )
 from reconciler.plan.base import MovedBy
-from reconciler.plan.judge import Weakening
+from reconciler.plan.strictness import Weakening
 from reconciler.plan.values import FORMAT_VERSION, hash_of
 from reconciler.policies.base import Level
 from tests.support.factories import (
@@ -555,7 +555,7 @@ def test_a_saved_plan_says_everything_under_its_name():
         unmanaged=("1004",),
         unrecorded=("1005",),
         findings=(finding,),
-        judge=Judge(weakenings=(weakening,)),
+        strictness=Strictness(weakenings=(weakening,)),
     )
     saved = through_a_file(plan)
     first, second = saved.pop("operations")
@@ -1036,17 +1036,17 @@ _folders = st.dictionaries(
 def test_no_change_of_manifests_moves_what_limits_count(before, after, objects, base):
     """Tombstones and creates of what is not there, live objects taken over, manifests that are deleted or point elsewhere."""
 
-    def total(files, judge):
+    def total(files, strictness):
         desired = [
             replace(make(key), place=Place(file, 1, 1)) for file, (key, make) in files.items()
         ]
         live = [make(key) for key, make in objects.items()]
-        return planned(desired, live, base=base, judge=judge).total
+        return planned(desired, live, base=base, strictness=strictness).total
 
     changed = {file for file in _FILES if before.get(file) != after.get(file)}
     claimed = {before[file][0] for file in changed if file in before}
-    judge = Judge(changed=frozenset(changed), claimed=frozenset(claimed))
-    assert total(after, judge) == total(before, Judge())
+    strictness = Strictness(changed=frozenset(changed), claimed=frozenset(claimed))
+    assert total(after, strictness) == total(before, Strictness())
 
 
 def test_a_hash_that_was_asked_for_is_not_taken_along_to_another_operation() -> None:

@@ -1,4 +1,4 @@
-"""What HEAD weakens of its own judge, setting by setting: what counts for this change, what counts from the next, and where it stands."""
+"""What HEAD weakens of the rules that judge it, setting by setting: what counts for this change, what counts from the next, and where it stands."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from reconciler.errors import Place
 from reconciler.models import Claim, Limits, Tenant, TenantSpec
-from reconciler.plan import judge, without_exceptions
-from reconciler.plan.judge import Weakening, protections, stricter
+from reconciler.plan import strictness, without_exceptions
+from reconciler.plan.strictness import Weakening, protections, stricter
 from tests.support.factories import make_desired
 
 DAY = date(2027, 3, 1)
@@ -152,14 +152,14 @@ def test_what_changes_and_weakens_nothing_is_said() -> None:
     off = {"sign": False, "mirror": False}
     base = tenant(requests_per_second=7.5, audit=off)
     head = tenant("dialing", requests_per_second=5, audit={"sign": True, "mirror": True})
-    assert judge.other_changes(base, head) == (
+    assert strictness.other_changes(base, head) == (
         "tenant.yaml changes owner: nobody → dialing",
         "tenant.yaml changes requests_per_second: 7.5 → 5",
         "tenant.yaml changes audit.sign: off → on",
         "tenant.yaml changes audit.mirror: off → on",
     )
-    assert judge.other_changes(head, base) == ("tenant.yaml changes owner: dialing → nobody",)
-    assert judge.other_changes(head, head) == ()
+    assert strictness.other_changes(head, base) == ("tenant.yaml changes owner: dialing → nobody",)
+    assert strictness.other_changes(head, head) == ()
 
 
 @pytest.mark.parametrize(
@@ -173,11 +173,11 @@ def test_what_changes_and_weakens_nothing_is_said() -> None:
         {"requests_per_second": 7},
     ],
 )
-def test_whatever_decides_for_the_next_change_judges_otherwise(parts: dict[str, object]) -> None:
+def test_whatever_decides_for_the_next_change_changes_strictness(parts: dict[str, object]) -> None:
     head = tenant(**parts)  # type: ignore[arg-type]
-    assert judge.judges_otherwise(tenant(), head)
-    assert judge.judges_otherwise(head, tenant())
-    assert not judge.judges_otherwise(head, head)
+    assert strictness.changes_strictness(tenant(), head)
+    assert strictness.changes_strictness(head, tenant())
+    assert not strictness.changes_strictness(head, head)
 
 
 # --- protections of manifests -------------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def test_a_name_that_changed_counts_as_it_is_now() -> None:
 def test_a_name_that_is_kept_or_new_weakens_nothing(was: str | None, now: str | None) -> None:
     head = [make_desired("2", platform_name=now)]
     before = [claim("1", called="Gone"), claim("2", called=was)]
-    assert protections(before, head) == judge.Protections()
+    assert protections(before, head) == strictness.Protections()
 
 
 def test_a_manifest_of_the_same_name_that_names_another_object_needs_that_ones_name() -> None:

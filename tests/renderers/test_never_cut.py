@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reconciler.cli import options
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction
-from reconciler.plan import Action, Judge, Operation, Outcome, Plan, Result, Weakening
+from reconciler.plan import Action, Operation, Outcome, Plan, Result, Strictness, Weakening
 from reconciler.renderers import RENDERERS, markdown, renderer_for
 from reconciler.report import Report
 from reconciler.report.changes import of_apply, of_plan
@@ -101,7 +101,7 @@ def _plans(draw: st.DrawFn) -> Plan:
         Weakening(f"policies.rule-{number}", "error", "off", ())
         for number in range(draw(st.integers(0, 3)))
     )
-    return make_plan(operations, judge=Judge(weakenings=weakened))
+    return make_plan(operations, strictness=Strictness(weakenings=weakened))
 
 
 @settings(max_examples=30, deadline=None)
@@ -112,7 +112,7 @@ def test_a_plan_shows_all_that_blocks_weakens_or_widens_in_every_format(
     """However little room there is: `CAP` is what else may be shown."""
     report = of_plan(plan, exit_code=0)
     names = [each.name for each in plan.operations if each.blocked or each.direction.widens] + [
-        each.setting for each in plan.judge.weakenings
+        each.setting for each in plan.strictness.weakenings
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(markdown, "CAP", room)

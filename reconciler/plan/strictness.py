@@ -1,9 +1,9 @@
-"""What judges a change: the stricter of what the base commit's `tenant.yaml` says and what HEAD's says (DESIGN §3).
+"""Rule levels, waivers and limits for a change: the stricter of the base commit's `tenant.yaml` and HEAD's.
 
-What protects a manifest is judged alike: the name that the platform must have for its object, and which object it is (`protections`).
+*Base* is the commit that was applied before HEAD. What HEAD makes stricter counts at once. What HEAD weakens counts from the
+next change on, so that no change can weaken a rule and break it at the same time.
 
-*Base* is the commit that was applied before this one. Whatever HEAD tightens counts at once; whatever it weakens counts from
-the next change on, so that nobody can lower a bar and pass under it in one change. What counts is never laxer than either.
+The same holds for a manifest's protection: the id of its object, and the name that the platform must have for it (`protections`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _SHARES: Final = ("changed_share", "retired_share", "loosened_share")
 
 @dataclass(frozen=True, slots=True)
 class Weakening:
-    """One setting of `tenant.yaml`, or one protection of a manifest, that HEAD makes laxer than it was.
+    """One setting of `tenant.yaml`, or one protection of a manifest, that HEAD weakens.
 
     Attributes:
-        setting: its name there.
-        counts: what counts for this change, for people.
-        asked: what counts from the next change on, for people.
-        loc: the keys and indices that lead to it.
-        place: where it stands, when places were kept.
+        setting: name of the setting.
+        counts: its value for this change, for people.
+        asked: its value from the next change on, for people.
+        loc: keys and indices that lead to the setting in the file.
+        place: position in the file, when it is known.
     """
 
     setting: str
@@ -47,22 +47,22 @@ class Weakening:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """What judges a change.
+class Strictness:
+    """Rule levels, waivers and limits that count for a change, and how HEAD differs from the base.
 
     Attributes:
         levels: level by rule id, as `check_all` takes them.
-        waivers: what is waived.
-        limits: as they are on the day of the change.
-        weakenings: what HEAD weakens, and what therefore does not count yet.
-        names: what the platform must call an object although HEAD's manifest does not say so any more, by key.
-        repointed: the id that a manifest named before, by the one that it names now.
-        moved: whether HEAD would judge the next change otherwise than the base would, or nothing was ever applied.
-        recorded: whether the ledger holds an apply of HEAD already; if not, only one makes HEAD judge the next change.
-        changed: files of manifests that changed since the base; all of them where the base cannot be read.
+        waivers: waivers that count.
+        limits: limits on the day of the change.
+        weakenings: settings that HEAD weakens, which do not count yet.
+        names: name that the platform must have for an object, by key, where HEAD's manifest no longer gives one.
+        repointed: id that a manifest named at the base, by the id that it names now.
+        moved: whether HEAD's settings differ from the base's, or nothing was ever applied.
+        recorded: whether the ledger has an apply of HEAD. Only an apply makes HEAD the base of the next change.
+        changed: files of manifests that changed since the base; all files where the base cannot be read.
         claimed: keys of the objects that the manifests in these files named at the base.
-        shared: whether the profiles that manifests share changed since the base.
-        notes: for people: other changes of settings that matter, and why the base's own word could not be had.
+        shared: whether profiles that manifests share changed since the base.
+        notes: sentences for people: other changes of settings, and why the base could not be read.
     """
 
     levels: Mapping[str, str] = field(default_factory=dict)
@@ -80,26 +80,26 @@ class Judge:
 
     @property
     def pending(self) -> bool:
-        """Whether an apply of HEAD is wanted although it may have nothing else to do."""
+        """Whether HEAD must be applied to become the base of the next change, even with nothing else to do."""
         return self.moved and not self.recorded
 
 
 def stricter(
     base: TenantSpec, head: TenantSpec, day: date, counting: TenantSpec | None = None
-) -> Judge:
-    """Return what judges a change from `base` to `head`: never laxer than either, and `head` itself when it weakens nothing.
+) -> Strictness:
+    """Return what counts for a change from `base` to `head`: at least as strict as both.
 
     Args:
-        base: what `tenant.yaml` said at the commit that was applied before.
-        head: what it says now.
-        day: the platform's, UTC: waivers and raised limits have a last day.
-        counting: settings whose request rate, signing, signers and mirror count in this run; HEAD's when absent.
+        base: settings at the commit that was applied before.
+        head: settings now.
+        day: the platform's day, UTC, because waivers and raised limits have a last day.
+        counting: settings whose request rate, signing, signers and mirror count in this run; `head` when absent.
     """
     lower = tuple(_lower_levels(base, head))
     waivers, wider = _waivers(base, head, day)
     higher = tuple(_higher_limits(base, head, day))
     was, now = base.limits.on(day), head.limits.on(day)
-    return Judge(
+    return Strictness(
         levels={**head.policies, **{str(each.loc[-1]): each.counts for each in lower}},
         waivers=waivers,
         limits=now.model_copy(
@@ -110,12 +110,12 @@ def stricter(
 
 
 def without_exceptions(head: TenantSpec) -> TenantSpec:
-    """Return the base that counts where the real one cannot be read: the rules' own levels, nothing waived, the default limits."""
+    """Return the base to use when the real one cannot be read: default levels and limits, and no waivers."""
     return head.model_copy(update={"policies": {}, "waivers": (), "limits": Limits()})
 
 
 def _of_records(base: TenantSpec, head: TenantSpec, counting: TenantSpec) -> Iterator[Weakening]:
-    """Yield what HEAD weakens of settings that are needed before the records are read: what counts of them is decided by HEAD's parent."""
+    """Yield the weakened settings that are needed to read the records. HEAD's parent decides what counts of them."""
     counts, after = counting.requests_per_second, head.requests_per_second
     if after > (before := min(base.requests_per_second, counts)):
         said = f"requests_per_second (was {before:g})"
@@ -134,7 +134,7 @@ def _of_records(base: TenantSpec, head: TenantSpec, counting: TenantSpec) -> Ite
 
 
 def other_changes(base: Tenant, head: Tenant) -> tuple[str, ...]:
-    """Return a sentence about each change of a setting that people should see and that weakens nothing."""
+    """Return a sentence about each other change of a setting that people should see."""
     was, now = base.spec, head.spec
     found = [("owner", base.metadata.owner or "nobody", head.metadata.owner or "nobody")]
     if now.requests_per_second < was.requests_per_second:
@@ -158,8 +158,8 @@ def other_changes(base: Tenant, head: Tenant) -> tuple[str, ...]:
     )
 
 
-def judges_otherwise(base: Tenant, head: Tenant) -> bool:
-    """Return whether a next change would be judged otherwise from `head` than from `base`."""
+def changes_strictness(base: Tenant, head: Tenant) -> bool:
+    """Return whether the next change would be judged by other settings after `head` than after `base`."""
     if base.metadata.owner != head.metadata.owner:
         return True
     names = ("policies", "waivers", "limits", "audit", "requests_per_second")
@@ -168,7 +168,7 @@ def judges_otherwise(base: Tenant, head: Tenant) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Protections:
-    """What protected manifests and does no longer; see `Judge`."""
+    """Weakened protections of manifests; for the attributes see `Strictness`."""
 
     weakenings: tuple[Weakening, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
@@ -176,10 +176,10 @@ class Protections:
 
 
 def protections(base: Sequence[Claim], head: Sequence[Desired]) -> Protections:
-    """Return what HEAD's manifests weaken of their own protection.
+    """Return the protections that HEAD's manifests weaken.
 
     Args:
-        base: what was claimed before by manifests that changed since, or are gone.
+        base: claims at the base of the manifests that changed or vanished since.
         head: every manifest of HEAD.
     """
     now = {each.key: each for each in head}
@@ -211,10 +211,10 @@ def protections(base: Sequence[Claim], head: Sequence[Desired]) -> Protections:
 
 
 def _repointed(base: Sequence[Claim], head: Sequence[Desired]) -> dict[str, str]:
-    """Return the former id by the new one, for each manifest that names another object now.
+    """Return the former id by the new id, for each manifest that now names another object.
 
-    It is the same manifest while it has the same name. One that changed both, in the same file, is it too: its old id is claimed by nobody,
-    and nobody claimed its new one.
+    A manifest is recognised by its name. If its name changed too, by its file: provided that no manifest claims the old id
+    any more, and none claimed the new id before.
     """
     keys, names = {each.key for each in head}, {each.name: each for each in head}
     known = {each.key for each in base}
@@ -243,12 +243,12 @@ def _lower_levels(base: TenantSpec, head: TenantSpec) -> Iterator[Weakening]:
 def _waivers(
     base: TenantSpec, head: TenantSpec, day: date
 ) -> tuple[tuple[Waiver, ...], tuple[Weakening, ...]]:
-    """Return what both waive, and which of HEAD's waivers reach further than that."""
+    """Return the waivers that both have, and a weakening for each waiver of HEAD that allows more."""
     kept: list[Waiver] = []
     wider: list[Weakening] = []
     for index, asked in enumerate(head.waivers):
         shared = [_both(was, asked) for was in base.waivers if _overlap(was, asked)]
-        # What was off needs no waiver, and one for no rule waives nothing: `check_all` refuses it, and must see it.
+        # A rule that was off needs no waiver. A waiver of an unknown rule is kept, so that `check_all` reports it.
         free = asked.rule not in POLICIES or base.policies.get(asked.rule) == OFF
         if free or asked in shared:
             kept.append(asked)
