@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler import diff
 from reconciler.diff import FieldChange, explain, moved, same
-from reconciler.models import canonical
+from reconciler.kinds.campaign import KIND
 from tests.support.factories import make_body, make_window
 
 ZONES = ("America/New_York", "Europe/London", "Australia/Lord_Howe")
@@ -53,7 +53,7 @@ bodies = st.builds(
     ),
     st.dictionaries(st.sampled_from(["note", "tags", "x"]), json_values, max_size=2),
     st.sets(st.sampled_from(["timezone", "end_time", "compliance_windows"]), max_size=2),
-).map(canonical)
+).map(KIND.canonical)
 
 
 def shuffled(body, order):
@@ -63,7 +63,7 @@ def shuffled(body, order):
 
 @given(bodies)
 def test_a_body_is_the_same_as_itself_and_has_nothing_to_explain(body):
-    assert same(body, body, canonical)
+    assert same(body, body, KIND.canonical)
     assert explain(body, body) == ()
 
 
@@ -88,7 +88,9 @@ def test_the_order_of_fields_does_not_matter(live, desired, order):
 @given(windows, windows, st.randoms())
 def test_the_order_of_windows_and_of_their_fields_does_not_matter(one, other, order):
     again = [shuffled(window, order) for window in order.sample(one, len(one))]
-    before, after, aim = (canonical({"compliance_windows": each}) for each in (one, again, other))
+    before, after, aim = (
+        KIND.canonical({"compliance_windows": each}) for each in (one, again, other)
+    )
     assert explain(before, aim) == explain(after, aim)
 
 
@@ -101,9 +103,9 @@ def test_swapping_the_sides_swaps_the_values(live, desired):
 
 
 def test_nothing_is_the_same_as_nothing_and_as_nothing_else():
-    assert same(None, None, canonical)
-    assert not same(None, make_body(), canonical)
-    assert not same(make_body(), None, canonical)
+    assert same(None, None, KIND.canonical)
+    assert not same(None, make_body(), KIND.canonical)
+    assert not same(make_body(), None, KIND.canonical)
 
 
 def test_a_body_that_was_received_in_another_form_is_the_same():
@@ -115,7 +117,7 @@ def test_a_body_that_was_received_in_another_form_is_the_same():
     )
     desired = make_body(compliance_windows=[make_window(), make_window("Europe/London")])
     assert received != desired
-    assert same(received, desired, canonical)
+    assert same(received, desired, KIND.canonical)
 
 
 def test_what_is_equal_as_received_is_never_made_canonical():

@@ -38,9 +38,9 @@ from reconciler.audit import (
 from reconciler.commands.ledgers import origin_of
 from reconciler.commands.session import Session
 from reconciler.dialects.base import Live
-from reconciler.dialects.kinds import Kind
 from reconciler.errors import LedgerError, Refused, UnknownObject
 from reconciler.git import Git, worktree
+from reconciler.kinds import Kind
 from reconciler.ledger import Ledger
 from reconciler.models import Body
 from reconciler.plan import Action, Plan, Result, live_hash, sha256_of

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from reconciler.dialects.kinds import Kind
 from reconciler.errors import UsageError
+from reconciler.kinds import Kind
 
 if TYPE_CHECKING:  # the type checker proves here that each module is a dialect
     from reconciler.dialects.base import Dialect
@@ -16,11 +16,11 @@ if TYPE_CHECKING:  # the type checker proves here that each module is a dialect
 
     _proof: tuple[Dialect, ...] = (_campaigns, _personal_connection)
 
-DIALECTS: Mapping[str, str] = {
-    "campaigns": "reconciler.dialects.campaigns",
-    "personal-connection": "reconciler.dialects.personal_connection",
+DIALECTS: Mapping[str, tuple[str, str]] = {
+    "campaigns": ("campaigns", "campaign"),
+    "personal-connection": ("personal_connection", "skill"),
 }
-"""Packages by the `api` that a tenant names; imported when a tenant needs one, never by a name from a file."""
+"""Package below `dialects` and module below `kinds` by the `api` that a tenant names; imported when a tenant needs them."""
 
 
 def dialect_for(api: str) -> Dialect:
@@ -29,7 +29,8 @@ def dialect_for(api: str) -> Dialect:
     Raises:
         UsageError: this version does not speak it.
     """
-    return cast("Dialect", import_module(f"{_package(api)}.api"))
+    package, _ = _modules(api)
+    return cast("Dialect", import_module(f"reconciler.dialects.{package}.api"))
 
 
 def kinds_for(api: str) -> Mapping[str, Kind]:
@@ -38,10 +39,11 @@ def kinds_for(api: str) -> Mapping[str, Kind]:
     Raises:
         UsageError: this version does not speak it.
     """
-    return cast("Mapping[str, Kind]", import_module(f"{_package(api)}.kind").KINDS)
+    _, kind = _modules(api)
+    return cast("Mapping[str, Kind]", import_module(f"reconciler.kinds.{kind}").KINDS)
 
 
-def _package(api: str) -> str:
+def _modules(api: str) -> tuple[str, str]:
     if api not in DIALECTS:
         raise UsageError(f"this version does not speak api: {api}; it speaks {', '.join(DIALECTS)}")
     return DIALECTS[api]

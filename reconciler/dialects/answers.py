@@ -6,14 +6,16 @@ page with fewer rows than asked for proves nothing.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from reconciler import scalars
 from reconciler.dialects.base import JSON, Bucket, Call, Exchange, Measured, NotJSON, Reply
 from reconciler.errors import ApiError, IncompleteList, UnknownObject
+from reconciler.kinds.base import DECIMAL, FLAG, IDENTITY, SECONDS, WHOLE, Form, Kind
 
 T = TypeVar("T")
 A = TypeVar("A", bound="Answer")
@@ -390,6 +392,45 @@ def measured(
     if last is not None and not read:
         raise last
     return Measured(tuple(found), left_out)
+
+
+Reader: TypeAlias = tuple[tuple[type, ...], Callable[[object], object]]
+
+SCALARS: Final[Mapping[Form, Reader]] = {
+    DECIMAL: ((float, int), scalars.decimal),
+    WHOLE: ((int, float), scalars.whole),
+    SECONDS: ((int, float), scalars.duration_s),
+    FLAG: ((bool,), scalars.boolean),
+    IDENTITY: ((str,), scalars.identity),
+}
+"""The types that a scalar of a form has in JSON, and the reader for a server that writes it in another."""
+
+
+def scalar_readers(
+    kind: Kind,
+) -> tuple[tuple[str, tuple[type, ...], Callable[[object], object]], ...]:
+    """Return the scalar fields of a kind, each with its entry in `SCALARS`."""
+    return tuple(
+        (field.name, *SCALARS[field.form])
+        for field in kind.fields.values()
+        if field.form in SCALARS
+    )
+
+
+def typed(
+    part: Row, fields: Iterable[tuple[str, tuple[type, ...], Callable[[object], object]]]
+) -> Row:
+    """Return a part of a body with its scalars in their own types; the same object where nothing changes, as almost everywhere.
+
+    A value that cannot be read stays as it came, and so counts as a difference that nobody can judge.
+    """
+    for name, types, read in fields:
+        value = part.get(name)
+        if value is None or type(value) in types:
+            continue
+        with contextlib.suppress(ValueError):
+            part = {**part, name: read(value)}
+    return part
 
 
 def object_call(path: str) -> Call:

@@ -20,8 +20,8 @@ from datetime import datetime
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from reconciler import pacing
-from reconciler.dialects.kinds import Kind
 from reconciler.errors import ApiError, ExitCode, ReconcileError
+from reconciler.kinds import Kind
 from reconciler.models import Body
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from reconciler import diff, effect
-from reconciler.dialects.kinds import Kind
 from reconciler.errors import SHORTENED_TO, safe
+from reconciler.kinds import Kind
 from reconciler.models import Body
 from reconciler.plan import Operation, Result
 

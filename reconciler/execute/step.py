@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Final
 
 from reconciler.dialects.base import Live, Stored, Waiting
-from reconciler.dialects.kinds import Kind
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -30,6 +29,7 @@ from reconciler.errors import (
 from reconciler.execute import instants, readback
 from reconciler.execute.execution import Execution
 from reconciler.execute.waits import RELOCK_PAUSE_S, Wait, pause
+from reconciler.kinds import Kind
 from reconciler.models import Body
 from reconciler.plan import Action, Operation, Outcome, Result, live_hash
 

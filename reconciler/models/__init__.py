@@ -6,7 +6,6 @@ from reconciler.models.base import API_VERSION, Body, Claim, Desired, Manifest, 
 from reconciler.models.campaign import (
     CampaignSchedule,
     CampaignSpec,
-    canonical,
     compile_campaign,
 )
 from reconciler.models.instants import canonical_instant, to_instant, zone
@@ -41,7 +40,6 @@ __all__ = [
     "Tenant",
     "TenantSpec",
     "Waiver",
-    "canonical",
     "canonical_instant",
     "compile_campaign",
     "is_loopback",

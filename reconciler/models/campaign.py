@@ -1,6 +1,5 @@
 """`CampaignSchedule`: a campaign's schedule on the `campaigns` API (`contract/campaigns-api.md`, "The schedule")."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -8,15 +7,11 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from reconciler.models.base import Body, Expects, Flag, Label, Manifest, Metadata, Strict
 from reconciler.models.instants import (
-    canonical_instant,
     from_instant,
     primary_zone,
     to_instant,
     zone,
 )
-
-PLATFORM_FIELDS = frozenset({"id", "updated_at", "updated_by"})
-"""What the platform adds to a schedule that it returns; never part of a body."""
 
 _INSTANTS = ("start_time", "end_time")
 
@@ -174,96 +169,13 @@ class CampaignSchedule(Manifest):
 
 
 def compile_campaign(spec: CampaignSpec) -> dict[str, Any]:
-    """Return the canonical body of a schedule: `canonical` leaves it as it is."""
-    return {
-        "campaign_id": spec.campaign_id,
+    """Return the canonical body of a schedule; what the spec leaves out, the body leaves out."""
+    return {name: value for name, value in spec if value is not None} | {
         "timezone": primary_zone(spec.timezone),
         "start_time": to_instant(spec.start_time, spec.timezone),
         "end_time": to_instant(spec.end_time, spec.timezone),
-        "dial_rate": spec.dial_rate,
-        "max_concurrent_calls": spec.max_concurrent_calls,
         "compliance_windows": [
-            {
-                "timezone": primary_zone(window.timezone),
-                "start_hour": window.start_hour,
-                "end_hour": window.end_hour,
-            }
+            {**dict(window), "timezone": primary_zone(window.timezone)}
             for window in sorted(spec.compliance_windows, key=_order)
         ],
-        "dnc_verification": spec.dnc_verification,
     }
-
-
-MANAGED = frozenset(CampaignSpec.model_fields)
-"""The fields of a schedule that a manifest manages."""
-
-_WINDOW = frozenset(Window.model_fields)
-
-
-def unknown_fields(raw: Body) -> frozenset[str]:
-    """Return the names of the fields of a received schedule that neither a manifest nor the contract knows.
-
-    A field of a window is named with its list: `compliance_windows[].note`.
-    """
-    found = raw.keys() - MANAGED - PLATFORM_FIELDS
-    windows = raw.get("compliance_windows")
-    for item in windows if isinstance(windows, list | tuple) else ():
-        if isinstance(item, Mapping) and item.keys() != _WINDOW:
-            found |= {f"compliance_windows[].{name}" for name in item.keys() - _WINDOW}
-    return frozenset(found)
-
-
-def canonical(raw: Body) -> dict[str, Any]:
-    """Return the managed fields of a received body in the one form in which equal means equal; it never raises.
-
-    Instants are in UTC, zones have their primary name, the rate is a float, counts are integers, windows are sorted by zone and hour.
-    A field that no manifest manages is dropped: the platform may add fields, and they are no difference. A managed field that has no such form
-    stays as it came, and a missing one stays missing: both count as a difference.
-    """
-    body = {name: value for name, value in raw.items() if name in MANAGED}
-    for name in _INSTANTS:
-        if name in body:
-            body[name] = canonical_instant(body[name])
-    if "timezone" in body:
-        body["timezone"] = _zone(body["timezone"])
-    if "dial_rate" in body:
-        body["dial_rate"] = _rate(body["dial_rate"])
-    if "max_concurrent_calls" in body:
-        body["max_concurrent_calls"] = _count(body["max_concurrent_calls"])
-    if "compliance_windows" in body:
-        body["compliance_windows"] = _windows(body["compliance_windows"])
-    return body
-
-
-def _rate(value: object) -> object:
-    try:
-        return float(value) if type(value) is int else value
-    except OverflowError:
-        return value
-
-
-def _count(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _zone(value: object) -> object:
-    return primary_zone(value) if isinstance(value, str) else value
-
-
-def _window_part(name: str, part: object) -> object:
-    return _zone(part) if name == "timezone" else _count(part) if name.endswith("_hour") else part
-
-
-def _windows(value: object) -> object:
-    if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
-        return value
-    windows = [
-        {name: _window_part(name, part) for name, part in item.items() if name in _WINDOW}
-        for item in value
-    ]
-    try:
-        return sorted(
-            windows, key=lambda item: (item["timezone"], item["start_hour"], item["end_hour"])
-        )
-    except (KeyError, TypeError):
-        return windows

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from reconciler.models.base import Body, Expects, Flag, Label, Manifest, Metadata, Strict
-from reconciler.models.zones import canonical_zone, iana_name, windows_name
+from reconciler.models.zones import canonical_zone, windows_name
 
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 """The days of a week, as manifests write them and in their order."""
@@ -264,74 +264,13 @@ def _week_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def compile_skill(spec: SkillSpec) -> dict[str, Any]:
-    """Return the canonical body of a skill's schedule: `canonical_skill` leaves it as it is."""
-    return {
-        "skill_id": spec.skill_id,
+    """Return the canonical body of a skill's schedule."""
+    windows = (
+        {**dict(each), "timezone": canonical_zone(each.timezone)} for each in spec.calling_windows
+    )
+    return dict(spec) | {
         "timezone": canonical_zone(spec.timezone),
-        "run_window": [
-            {"day": day, "start": spec.run_window.of(day).start, "end": spec.run_window.of(day).end}
-            for day in DAYS
-        ],
-        "calling_windows": _sorted_windows(
-            {"timezone": canonical_zone(each.timezone), "start": each.start, "end": each.end}
-            for each in spec.calling_windows
-        ),
-        "maximum_ratio": spec.maximum_ratio,
-        "aggressiveness": spec.aggressiveness,
-        "block_multiple_calls": spec.block_multiple_calls,
-        "percentage_of_agents_before_overdial": spec.percentage_of_agents_before_overdial,
-        "abandon_rate_threshold": spec.abandon_rate_threshold,
-        "override_business_unit_abandon_rate": spec.override_business_unit_abandon_rate,
-        "maximum_ringing_duration_s": spec.maximum_ringing_duration_s,
+        "run_window": [{"day": day, **dict(spec.run_window.of(day))} for day in DAYS],
+        "calling_windows": sorted(windows, key=lambda row: (row["timezone"], row["start"])),
         "dnc_groups": sorted(set(spec.dnc_groups)),
     }
-
-
-_NUMBERS: Final = {
-    "maximum_ratio": float,
-    "percentage_of_agents_before_overdial": float,
-    "abandon_rate_threshold": float,
-    "maximum_ringing_duration_s": int,
-}
-
-
-def canonical_skill(raw: Body) -> dict[str, Any]:
-    """Return a body that the dialect read in the one form in which equal means equal; it never raises.
-
-    Numbers have one type, zones their canonical IANA name, windows and groups an order. Whatever has no such form stays
-    as it came, and so counts as a difference.
-    """
-    body = dict(raw)
-    for name, kind in _NUMBERS.items():
-        if name in body:
-            body[name] = _number(body[name], kind)
-    if isinstance(body.get("timezone"), str):
-        body["timezone"] = iana_name(body["timezone"])
-    if _is_rows(body.get("calling_windows"), "timezone"):
-        body["calling_windows"] = _sorted_windows(
-            {**row, "timezone": iana_name(row["timezone"])} for row in body["calling_windows"]
-        )
-    groups = body.get("dnc_groups")
-    if isinstance(groups, list) and all(isinstance(group, str) for group in groups):
-        body["dnc_groups"] = sorted(set(groups))
-    return body
-
-
-def _number(value: object, kind: type[float | int]) -> object:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value
-    try:
-        number = kind(value)
-    except (OverflowError, ValueError):
-        return value
-    return number if number == value else value
-
-
-def _is_rows(value: object, key: str) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(row, Mapping) and isinstance(row.get(key), str) for row in value
-    )
-
-
-def _sorted_windows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(map(dict, rows), key=lambda row: (row["timezone"], str(row.get("start"))))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler import diff, effect
-from reconciler.dialects.kinds import Kind
+from reconciler.kinds import Kind
 from reconciler.models import Body
 
 

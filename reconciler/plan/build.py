@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from reconciler import diff, effect
 from reconciler.dialects.base import Live, Snapshot
-from reconciler.dialects.kinds import Kind
 from reconciler.effect import Direction
+from reconciler.kinds import Kind
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, canonical_base, fields_moved_by, moved_by
 from reconciler.plan.holds import folder_of, merged

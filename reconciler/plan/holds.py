@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from reconciler import diff, effect
 from reconciler.dialects.base import Live
-from reconciler.dialects.kinds import Kind
 from reconciler.effect import Direction
 from reconciler.errors import Place
+from reconciler.kinds import Kind
 from reconciler.models import Body
 from reconciler.plan.base import Base
 from reconciler.plan.merge import Merged, merge

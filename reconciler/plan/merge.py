@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from reconciler import diff, effect
-from reconciler.dialects.kinds import Kind
+from reconciler.kinds import Kind
 from reconciler.models import Body
 
 

@@ -18,7 +18,7 @@ from reconciler.models import Desired
 
 if TYPE_CHECKING:
     from reconciler.dialects.base import Snapshot
-    from reconciler.dialects.kinds import Kind
+    from reconciler.kinds import Kind
 
 
 class Level(StrEnum):

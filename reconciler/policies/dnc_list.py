@@ -31,7 +31,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 if TYPE_CHECKING:
     from reconciler.dialects.base import ScrubList
-    from reconciler.dialects.kinds import Kind
+    from reconciler.kinds import Kind
 
 ID: Final = "dnc-list"
 LEVEL: Final = Level.ERROR

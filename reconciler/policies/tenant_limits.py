@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from reconciler.dialects.kinds import Kind
+from reconciler.kinds import Kind
 from reconciler.models import Desired
 from reconciler.policies.base import Facts, Finding, Level, about
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from reconciler import client, diff
 from reconciler.dialects.campaigns import api as campaigns
+from reconciler.dialects.campaigns.reading import PLATFORM_FIELDS, unknown_fields
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection.blocks import BLOCKS, PACE, ZONES
-from reconciler.models.campaign import MANAGED, PLATFORM_FIELDS, canonical, unknown_fields
 from reconciler.plan import Result, live_hash
 from reconciler.report import changes
 from tests.support.changed_answers import changing
@@ -22,7 +22,7 @@ from tests.support.skills import platform
 
 ADDED = {"created_at": "2027-01-01T00:00:00Z", "revision": 3, "links": {"self": "/x"}}
 JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just([{}])
-NAMES = st.text(max_size=8).filter(lambda name: name not in MANAGED | PLATFORM_FIELDS)
+NAMES = st.text(max_size=8).filter(lambda name: name not in KIND.fields.keys() | PLATFORM_FIELDS)
 
 
 def added(_path: str, _query: dict[str, str], body: Any) -> Any:
@@ -47,24 +47,24 @@ def adding(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(st.dictionaries(NAMES, JSON, max_size=4))
 def test_no_added_field_is_a_difference(more):
     live = make_live(stored=make_body(**more))
-    assert diff.same(live.stored, make_body(), canonical)
+    assert diff.same(live.stored, make_body(), KIND.canonical)
     assert live_hash(live, KIND) == live_hash(make_live(), KIND)
     assert unknown_fields(live.stored) == set(more)
 
 
 def test_a_field_that_is_added_to_a_window_is_no_difference_and_is_named_with_its_list():
     stored = make_body(compliance_windows=[make_window() | {"label": "weekdays"}])
-    assert canonical(stored) == make_body()
+    assert KIND.canonical(stored) == make_body()
     assert unknown_fields(stored) == {"compliance_windows[].label"}
 
 
-@pytest.mark.parametrize("name", sorted(MANAGED))
+@pytest.mark.parametrize("name", sorted(KIND.fields))
 def test_a_managed_field_that_is_missing_or_cannot_be_read_is_a_difference(name):
     """An older platform may not return it, and then nobody knows that it holds what was sent."""
     rest = {each: value for each, value in make_body().items() if each != name}
-    assert not diff.same(rest, make_body(), canonical)
-    assert not diff.same(rest | {name: {"odd": 1}}, make_body(), canonical)
-    assert diff.moved(canonical(rest), make_body()) == [name]
+    assert not diff.same(rest, make_body(), KIND.canonical)
+    assert not diff.same(rest | {name: {"odd": 1}}, make_body(), KIND.canonical)
+    assert diff.moved(KIND.canonical(rest), make_body()) == [name]
 
 
 @pytest.mark.usefixtures("adding")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from reconciler.dialects.answers import MAX_PAGES
 from reconciler.dialects.base import Call, Credentials, Live, Reply, ScrubList, Waiting
 from reconciler.dialects.campaigns import api as campaigns
-from reconciler.dialects.campaigns.kind import KINDS
 from reconciler.errors import ApiError, UncertainWrite
+from reconciler.kinds.campaign import KINDS
 from tests.support.factories import NOW, converse, make_body, make_live, make_reply, make_silent
 
 SAMPLES = Path(__file__).parent / "samples"

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tzlocal.windows_tz import tz_win, win_tz
 
 from reconciler.errors import ManifestError
+from reconciler.kinds.skill import KIND
 from reconciler.manifests import load
-from reconciler.models.skill import SkillSchedule, canonical_skill
+from reconciler.models.skill import SkillSchedule
 from reconciler.models.zones import canonical_zone, iana_name, windows_name
 from tests.support.factories import make_skill_body
 
@@ -192,7 +193,7 @@ def test_canonical_brings_what_the_platform_says_into_one_form():
             {"timezone": "Central Standard Time", "start": "09:00", "end": "20:00"},
         ],
     )
-    body = canonical_skill(raw)
+    body = KIND.canonical(raw)
     assert body["timezone"] == "America/New_York"
     assert [row["timezone"] for row in body["calling_windows"]] == [
         "America/Chicago",
@@ -217,9 +218,9 @@ def test_canonical_brings_what_the_platform_says_into_one_form():
 )
 def test_canonical_takes_anything_never_raises_and_leaves_what_it_got_alone(raw):
     before = repr(deepcopy(raw))
-    once = canonical_skill(raw)
+    once = KIND.canonical(raw)
     assert repr(raw) == before
-    assert repr(canonical_skill(once)) == repr(once)
+    assert repr(KIND.canonical(once)) == repr(once)
 
 
 def test_a_skill_is_known_by_its_id():

@@ -7,11 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler import diff, manifests
-from reconciler.dialects.campaigns.kind import KINDS
 from reconciler.errors import ManifestError
-from reconciler.models import canonical
+from reconciler.kinds import campaign, skill
 from reconciler.models.instants import primary_zone, zone, zone_names
-from reconciler.models.skill import canonical_skill
 from reconciler.models.zones import canonical_zone, iana_name
 from tests.support.factories import NOW, make_body, make_skill_body, make_window
 
@@ -83,9 +81,9 @@ def test_a_campaign_that_the_platform_names_by_a_link_is_as_desired(link, name, 
     windows = "[{{timezone: {0}, start_hour: 9, end_hour: 20}}]"
     desired = compiled(tmp_path, name, windows.format(name))
     live = {**desired, "timezone": link, "compliance_windows": [make_window(link)]}
-    assert diff.same(live, desired, canonical)
+    assert diff.same(live, desired, campaign.KIND.canonical)
     assert compiled(tmp_path, link, windows.format(link)) == desired
-    assert KINDS["CampaignSchedule"].canonical(desired) == desired
+    assert campaign.KIND.canonical(desired) == desired
 
 
 def test_a_body_of_primary_names_is_compiled_as_before():
@@ -93,7 +91,7 @@ def test_a_body_of_primary_names_is_compiled_as_before():
         timezone="America/Indiana/Knox",
         compliance_windows=[make_window("America/New_York"), make_window("Europe/Berlin")],
     )
-    assert canonical(body) == body
+    assert campaign.KIND.canonical(body) == body
 
 
 def test_windows_of_a_zone_and_its_link_may_not_overlap(tmp_path):
@@ -113,7 +111,7 @@ def test_a_skill_that_the_platform_names_by_a_link_is_as_desired(name):
         "timezone": name,
         "calling_windows": [{"timezone": name, "start": "09:00", "end": "20:00"}],
     }
-    assert canonical_skill(live) == desired
+    assert skill.KIND.canonical(live) == desired
 
 
 @given(st.sampled_from(sorted(zone_names())))

@@ -12,7 +12,7 @@ from reconciler.plan.merge import merge
 from tests.support.factories import (
     KIND,
     NOW,
-    SKILLS,
+    SKILL,
     make_body,
     make_desired,
     make_live,
@@ -21,7 +21,6 @@ from tests.support.factories import (
     make_window,
 )
 
-SKILL = SKILLS["SkillSchedule"]
 ZONES = ("America/New_York", "America/Chicago")  # an hour apart on every day of the year
 SPAN = ("2027-01-11T14:00:00Z", "2027-01-12T14:00:00Z", "2027-01-13T14:00:00Z")
 HALF_HOURS = range(0, 24 * 60, 30)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.dialects.campaigns.kind import KINDS
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction
 from reconciler.errors import Place
+from reconciler.kinds.campaign import KINDS
 from reconciler.plan import (
     Action,
     Approval,

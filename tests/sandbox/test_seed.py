@@ -8,7 +8,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from reconciler import sandbox
-from reconciler.models.campaign import CampaignSchedule, canonical
+from reconciler.kinds.campaign import KIND
+from reconciler.models.campaign import CampaignSchedule
 from reconciler.models.tenant import Tenant
 from reconciler.sandbox import rules
 from reconciler.sandbox.seed import SAMPLE_CLOCK, bulk_body
@@ -47,7 +48,7 @@ def action(manifest: dict[str, Any], world: sandbox.World) -> str:
         return "retire" if schedule else "none"
     if schedule is None:
         return "create"
-    live, desired = canonical(json.loads(schedule)), compiled(manifest)
+    live, desired = KIND.canonical(json.loads(schedule)), compiled(manifest)
     return ",".join(sorted(k for k in desired if live[k] != desired[k])) or "none"
 
 
@@ -107,7 +108,9 @@ def test_many_campaigns_are_added_at_once_stored_and_active(world):
     assert (len(rows), total) == (502, 2502)
     row = world.campaign("1000007")
     assert row["active_id"] == row["schedule_id"]
-    assert canonical(json.loads(row["schedule"])) == bulk_body(7) == canonical(bulk_body(7))
+    assert (
+        KIND.canonical(json.loads(row["schedule"])) == bulk_body(7) == KIND.canonical(bulk_body(7))
+    )
     assert rules.check_schedule(bulk_body(7), "1000007", world.settings.ceilings) == []
     assert world.executed() == 0
     bulk = next(e for e in world.list_page(1, 100)[0] if e["id"] == "dnc-bulk")

@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.dialects.base import Call, Exchange, Live, Reply, ScrubList, Snapshot, T
-from reconciler.dialects.campaigns.kind import KINDS
-from reconciler.dialects.personal_connection import api as personal_connection
 from reconciler.effect import Direction
 from reconciler.errors import Place
+from reconciler.kinds import campaign, skill
 from reconciler.models import Body, Desired
 from reconciler.models.skill import DAYS
 from reconciler.plan import Action, Operation, Origin, Plan
 from reconciler.policies.base import Facts, Finding, Level
 
 NOW = datetime(2027, 1, 12, 14, 0, tzinfo=UTC)
-KIND = KINDS["CampaignSchedule"]
-SKILLS = personal_connection.KINDS
+KIND, KINDS = campaign.KIND, campaign.KINDS
+SKILL = skill.KIND
+SKILLS = skill.KINDS
 
 
 def make_window(zone: str = "America/New_York", start: int = 9, end: int = 20) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from reconciler.client import Client, embedded
 from reconciler.dialects.base import Credentials, Exchange, Live
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection.blocks import BLOCKS
+from reconciler.kinds.skill import KIND
 from reconciler.models import Body
 from reconciler.sandbox import connection_login
 from reconciler.settings import ClientOptions, Settings, Variables
 
 T = TypeVar("T")
-KIND = pc.KINDS["SkillSchedule"]
 
 
 @dataclass

@@ -1,1 +1,1 @@
-"""The campaigns API: `kind` is what the engine may know of its manifests, `api` is the dialect."""
+"""The campaigns API."""

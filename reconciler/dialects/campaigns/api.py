@@ -28,7 +28,6 @@ from reconciler.dialects.base import (
 )
 from reconciler.dialects.campaigns.answers import explain
 from reconciler.dialects.campaigns.doctor import examine, roundtrip
-from reconciler.dialects.campaigns.kind import KINDS
 from reconciler.dialects.campaigns.reading import (
     lists_page,
     path,
@@ -40,8 +39,8 @@ from reconciler.dialects.campaigns.reading import (
     scrubs,
 )
 from reconciler.errors import ApiError, UncertainWrite
+from reconciler.kinds.campaign import KINDS
 from reconciler.models import Body
-from reconciler.models.campaign import MANAGED
 
 __all__ = [
     "CAPABILITIES",
@@ -124,14 +123,14 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
 
 
 def _stored(call: Call, reply: Reply) -> Stored:
-    """Return what a 201 says was stored. One that cannot be read may have stored it all the same; one that leaves fields out tells no body."""
+    """Return what a 201 says was stored. One that cannot be read may have stored it all the same; one that leaves out a field that was sent tells no body."""
     try:
         answer = Answer(call, reply)
         stored = answer.id(answer.body, "id")
         at = answer.text(answer.body, "updated_at")
     except ApiError as error:
         raise UncertainWrite(error.status, error.where, error.reasons) from None
-    body = plain(answer.body) if answer.body.keys() >= MANAGED else None
+    body = plain(answer.body) if answer.body.keys() >= call.json.keys() else None
     return Stored(stored, reply.headers.get("etag"), at, body)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,17 +11,21 @@ from reconciler import scalars
 from reconciler.dialects.answers import (
     LISTED,
     NOT_FOUND,
+    SCALARS,
     Answer,
     Row,
     by_number,
     known,
     object_call,
+    scalar_readers,
     shown,
+    typed,
 )
 from reconciler.dialects.base import JSON, Call, Exchange, Live, ScrubList, Snapshot
 from reconciler.dialects.campaigns.answers import explain
 from reconciler.errors import ApiError
-from reconciler.models.campaign import PLATFORM_FIELDS, unknown_fields
+from reconciler.kinds.base import WHOLE
+from reconciler.kinds.campaign import HOURS, KIND
 
 DEFAULT_CEILINGS: Final = {"max_dial_rate": 50.0, "max_concurrent_calls": 2000.0}
 """The brief's defaults, where the dialer's settings leave a key out."""
@@ -163,40 +166,36 @@ def _each(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
     }
 
 
-_SCALARS: Final[tuple[tuple[str, tuple[type, ...], Callable[[object], object]], ...]] = (
-    ("campaign_id", (str,), scalars.identity),
-    ("dial_rate", (float, int), scalars.decimal),
-    ("dnc_verification", (bool,), scalars.boolean),
-    ("max_concurrent_calls", (int, float), scalars.whole),
-)
-_HOURS: Final = tuple((name, (int, float), scalars.whole) for name in ("start_hour", "end_hour"))
+PLATFORM_FIELDS: Final = frozenset({"id", "updated_at", "updated_by"})
+"""What the platform adds to a schedule that it returns; never part of a body."""
+
+_WINDOW: Final = frozenset({"timezone", *HOURS})
+_SCALARS: Final = scalar_readers(KIND)
+_HOURS: Final = tuple((name, *SCALARS[WHOLE]) for name in HOURS)
+
+
+def unknown_fields(raw: Row) -> frozenset[str]:
+    """Return the names of the fields of a received schedule that neither a manifest nor the contract knows.
+
+    A field of a window is named with its list: `compliance_windows[].note`.
+    """
+    found = raw.keys() - KIND.fields.keys() - PLATFORM_FIELDS
+    windows = raw.get("compliance_windows")
+    for item in windows if isinstance(windows, list | tuple) else ():
+        if isinstance(item, Mapping) and item.keys() != _WINDOW:
+            found |= {f"compliance_windows[].{name}" for name in item.keys() - _WINDOW}
+    return frozenset(found)
 
 
 def plain(stored: Row) -> Row:
-    """Return a stored schedule with each scalar in its own type: some servers write numbers and truth values as text.
-
-    What cannot be read stays as it came, and so counts as a difference that nobody can judge.
-    """
-    body = _typed(stored, _SCALARS)
+    """Return a stored schedule with each scalar in its own type: some servers write numbers and truth values as text."""
+    body = typed(stored, _SCALARS)
     windows = body.get("compliance_windows")
     if isinstance(windows, list) and all(isinstance(each, dict) for each in windows):
-        typed = [_typed(each, _HOURS) for each in windows]
-        if any(new is not old for new, old in zip(typed, windows, strict=True)):
-            body = {**body, "compliance_windows": typed}
+        read = [typed(each, _HOURS) for each in windows]
+        if any(new is not old for new, old in zip(read, windows, strict=True)):
+            body = {**body, "compliance_windows": read}
     return body
-
-
-def _typed(
-    part: Row, fields: Sequence[tuple[str, tuple[type, ...], Callable[[object], object]]]
-) -> Row:
-    """Return a part of a body with its scalars typed; the same one where nothing is to do, as almost everywhere."""
-    for name, types, read in fields:
-        value = part.get(name)
-        if value is None or type(value) in types:
-            continue
-        with contextlib.suppress(ValueError):
-            part = {**part, name: read(value)}
-    return part
 
 
 def _live(

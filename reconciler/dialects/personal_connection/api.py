@@ -28,11 +28,11 @@ from reconciler.dialects.base import (
 from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import TOP, Answer, explain
 from reconciler.dialects.personal_connection.doctor import examine, roundtrip
-from reconciler.dialects.personal_connection.kind import KINDS
 from reconciler.dialects.personal_connection.login import HOSTS, authenticate
 from reconciler.dialects.personal_connection.measuring import metrics
 from reconciler.dialects.personal_connection.writing import write
 from reconciler.errors import AccessError, ApiError, UsageError
+from reconciler.kinds.skill import KINDS
 
 __all__ = [
     "CAPABILITIES",

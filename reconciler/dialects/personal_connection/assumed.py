@@ -64,8 +64,8 @@ METRICS_DAYS: Final = 7
 
 BESIDE: Final[Mapping[str, str]] = {
     "models.skill.CLOSED": "M: the platform refuses a week with an inactive day.",
-    "dialects.personal_connection.kind.SkillKind": "I: a lower aggressiveness, and a higher share of agents before overdialing, dial less.",
-    "dialects.personal_connection.kind._threshold": "I: an abandonment threshold of 0, or one that the business unit's overrides, limits nothing.",
+    "kinds.skill.FIELDS": "I: a lower aggressiveness, and a higher share of agents before overdialing, dial less.",
+    "kinds.skill._threshold": "I: an abandonment threshold of 0, or one that the business unit's overrides, limits nothing.",
     "dialects.personal_connection.blocks._unpack_week": "I: a skill whose `isScheduled` is false runs at every hour.",
     "dialects.personal_connection.login.DISCOVERY": "M: an access key may be sent to this host where the area's own host takes none.",
     "dialects.personal_connection.login.ELSEWHERE": "I: with these answers an area's host says that it takes no access keys.",

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler import scalars
+from reconciler.dialects.answers import scalar_readers, typed
 from reconciler.dialects.base import JSON
 from reconciler.dialects.personal_connection import assumed
-from reconciler.models.skill import DAYS, canonical_skill
+from reconciler.kinds.base import FLAG
+from reconciler.kinds.skill import KIND
+from reconciler.models.skill import DAYS
 from reconciler.models.zones import iana_name, windows_name
 
 Part = dict[str, Any]
@@ -53,7 +56,7 @@ class Block:
         Raises:
             TypeError, KeyError, AttributeError, ValueError: it is no such block, or a truth value of it is neither.
         """
-        return canonical_skill(self.unpack(raw))
+        return KIND.canonical(self.unpack(raw))
 
     def inner(self, answer: JSON) -> JSON:
         """Return the block of an answer, whether it stands under its name or is the answer."""
@@ -164,34 +167,22 @@ _WIRE: Final = {
 }
 
 
-_READ: Final[Mapping[str, Callable[[object], object]]] = {
-    "maximum_ratio": scalars.decimal,
-    "percentage_of_agents_before_overdial": scalars.decimal,
-    "abandon_rate_threshold": scalars.decimal,
-    "maximum_ringing_duration_s": scalars.duration_s,
-}
-_FLAGS: Final = ("block_multiple_calls", "override_business_unit_abandon_rate")
+_FLAGS: Final = tuple(name for name in _WIRE if KIND.fields[name].form is FLAG)
+_NUMBERS: Final = tuple(each for each in scalar_readers(KIND) if each[0] in _WIRE)
 
 
 def _unpack_pace(raw: JSON) -> Part:
     """Return the pacing. A number that cannot be read stays as it came, and is judged as unknown; a truth value must be one."""
     found = {ours: raw[theirs] for ours, theirs in _WIRE.items()}
     found |= {name: scalars.boolean(found[name]) for name in _FLAGS}
-    found |= {name: _read_or_kept(read, found[name]) for name, read in _READ.items()}
     level = found["aggressiveness"]
     is_number = isinstance(level, int) and not isinstance(level, bool)
-    return {**found, "aggressiveness": assumed.level_text(level) if is_number else level}
-
-
-def _read_or_kept(read: Callable[[object], object], value: object) -> object:
-    try:
-        return read(value)
-    except ValueError:
-        return value
+    found["aggressiveness"] = assumed.level_text(level) if is_number else level
+    return typed(found, _NUMBERS)
 
 
 def _pack_pace(raw: JSON, part: Mapping[str, Any]) -> JSON:
-    now = canonical_skill(_unpack_pace(raw))
+    now = KIND.canonical(_unpack_pace(raw))
     return {**raw, **{_WIRE[name]: value for name, value in part.items() if now[name] != value}}
 
 

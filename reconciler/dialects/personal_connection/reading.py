@@ -21,7 +21,7 @@ from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import TOP, Answer, explain
 from reconciler.dialects.personal_connection.blocks import BLOCKS
 from reconciler.errors import ApiError
-from reconciler.models.skill import canonical_skill
+from reconciler.kinds.skill import KIND
 from reconciler.models.zones import iana_name
 
 
@@ -270,7 +270,7 @@ def live_of(answer: Answer, row: Part, settings: Settings, unit: Unit, groups: G
     """Return a skill as the engine knows it: what is stored is what dials."""
     key = answer.id(row, "skillId")
     chosen = list(groups.of_skill.get(key, ()))
-    stored = canonical_skill(
+    stored = KIND.canonical(
         {"skill_id": key, "timezone": unit.zone, **settings.fields, "dnc_groups": chosen}
     )
     name, running = answer.text(row, "skillName"), is_running(answer, row)

@@ -22,7 +22,6 @@ from reconciler.dialects.base import JSON, Call, Exchange, Live, Reply, Stored
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import Answer, failed_items
 from reconciler.dialects.personal_connection.blocks import BLOCKS, Block
-from reconciler.dialects.personal_connection.kind import SkillKind
 from reconciler.dialects.personal_connection.reading import group_path, read_members, skill_path
 from reconciler.errors import (
     AccessError,
@@ -31,6 +30,7 @@ from reconciler.errors import (
     ReconcileError,
     UncertainWrite,
 )
+from reconciler.kinds.skill import KIND
 from reconciler.models import Body
 
 GROUPS: Final = "dnc_groups"
@@ -41,7 +41,6 @@ REFUSED: Final = range(400, 500)
 """Statuses after which nothing was done."""
 
 _TAKEN: Final = frozenset({200, 202, 204, 206})
-_KIND: Final = SkillKind()
 
 
 def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[Stored]:
@@ -64,7 +63,7 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
             skill_path(key),
             ["a skill always holds a schedule: none can be removed, or created"],
         )
-    before = _KIND.canonical(live.stored)
+    before = KIND.canonical(live.stored)
     writing = _Writing(key, token, {**before})
     narrow = _narrowed(before, body)
     try:
@@ -85,7 +84,7 @@ def _narrowed(before: Body, desired: Body) -> dict[str, Any]:
     """Return the body that has of each difference only what narrows (or does not matter)."""
     found = {**before}
     for name in diff.moved(before, desired):
-        if not effect.of_field(name, before, desired, _KIND.rules).widens:
+        if not effect.of_field(name, before, desired, KIND.rules).widens:
             found[name] = desired[name]
     return found
 

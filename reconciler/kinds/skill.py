@@ -1,19 +1,55 @@
-"""`SkillSchedule`: what the engine may know of a skill's schedule."""
+"""`SkillSchedule`: the fields of a skill's schedule."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler import effect
 from reconciler.calendar import MINUTES_PER_DAY, Hours, Run, Window, ever_open
-from reconciler.dialects.kinds import Kind, Words
-from reconciler.effect import Rule, Slots
+from reconciler.effect import Slots
+from reconciler.kinds.base import (
+    DECIMAL,
+    FLAG,
+    IDENTITY,
+    SECONDS,
+    TEXT,
+    Field,
+    Form,
+    Held,
+    Kind,
+    Words,
+)
 from reconciler.models import Body
-from reconciler.models.skill import DAYS, canonical_skill
+from reconciler.models.skill import DAYS
+from reconciler.models.zones import iana_name
 
-if TYPE_CHECKING:  # see `dialects.kinds`
-    from reconciler.dialects.base import JSON, Live
+
+def _canonical_zone(value: object) -> object:
+    return iana_name(value) if isinstance(value, str) else value
+
+
+def _canonical_windows(value: object) -> object:
+    """Return windows sorted by zone, which the platform may call by a Windows name."""
+    if not isinstance(value, list) or not all(
+        isinstance(row, Mapping) and isinstance(row.get("timezone"), str) for row in value
+    ):
+        return value
+    rows = ({**row, "timezone": iana_name(row["timezone"])} for row in value)
+    return sorted(rows, key=lambda row: (row["timezone"], str(row.get("start"))))
+
+
+def _canonical_groups(value: object) -> object:
+    if isinstance(value, list) and all(isinstance(group, str) for group in value):
+        return sorted(set(value))
+    return value
+
+
+ZONE: Final = Form("zone", _canonical_zone)
+"""A time zone by the IANA name of its Windows zone."""
+WEEK: Final = Form("week", lambda value: value)
+WINDOWS: Final = Form("windows", _canonical_windows)
+GROUPS: Final = Form("groups", _canonical_groups)
 
 
 def _shared_windows(live: Any, desired: Any) -> Any:
@@ -79,8 +115,61 @@ def _threshold(live: Body, desired: Body, name: str) -> Any:
     return effect.lower(live, desired, name)
 
 
-class SkillKind:
-    """The kind of the Personal Connection API. `canonical` takes anything and never raises; the others take canonical bodies of manifests."""
+FIELDS: Final = (
+    Field("skill_id", IDENTITY, audit="campaign_id", label="skill"),
+    # in another zone the same hours are other hours
+    Field("timezone", ZONE, fixed=True),
+    Field(
+        "run_window",
+        WEEK,
+        effect.by_value(_shared_week),
+        audit="run_window",
+        label="run window",
+    ),
+    Field(
+        "calling_windows",
+        WINDOWS,
+        effect.by_value(_shared_windows),
+        audit="compliance_windows",
+        label="windows",
+    ),
+    Field(
+        "maximum_ratio",
+        DECIMAL,
+        effect.lower,
+        ceiling=True,
+        immediate=True,
+        audit="maximum_ratio",
+        label="maximum ratio",
+        unit="calls an available agent",
+    ),
+    Field("aggressiveness", TEXT, effect.ordered(min, int), immediate=True),
+    Field("block_multiple_calls", FLAG, effect.safeguard, immediate=True),
+    Field(
+        "percentage_of_agents_before_overdial",
+        DECIMAL,
+        effect.higher,
+        immediate=True,
+        unit="percent of agents",
+    ),
+    Field(
+        "abandon_rate_threshold",
+        DECIMAL,
+        _threshold,
+        immediate=True,
+        audit="abandon_rate_threshold",
+        label="abandon rate threshold",
+        unit="percent of answered calls",
+    ),
+    Field("override_business_unit_abandon_rate", FLAG, immediate=True),
+    Field("maximum_ringing_duration_s", SECONDS, immediate=True, unit="s"),
+    Field("dnc_groups", GROUPS, effect.union, audit="dnc_groups", label="DNC groups"),
+)
+"""The managed fields. A field without a meet has a value that alone does not tell whether it dials more."""
+
+
+class SkillKind(Kind):
+    """The kind of the Personal Connection API."""
 
     name = "SkillSchedule"
     words = Words(
@@ -92,36 +181,6 @@ class SkillKind:
         link="name one in dnc_groups",
         removal="bring it back; a skill always holds a schedule, so only another one can end it",
     )
-    fixed = frozenset({"timezone"})
-    immediate = frozenset(
-        {
-            *("maximum_ratio", "aggressiveness", "block_multiple_calls", "abandon_rate_threshold"),
-            *("percentage_of_agents_before_overdial", "override_business_unit_abandon_rate"),
-            "maximum_ringing_duration_s",
-        }
-    )
-    rules: Mapping[str, Rule]
-
-    def __init__(self) -> None:
-        self.rules = {
-            "abandon_rate_threshold": _threshold,
-            "aggressiveness": effect.ordered(
-                min, int
-            ),  # a lower level dials less (I); a word is unknown
-            "block_multiple_calls": effect.safeguard,
-            "calling_windows": effect.by_value(_shared_windows),
-            "dnc_groups": effect.union,
-            "maximum_ratio": effect.lower,
-            "maximum_ringing_duration_s": effect.unknown,
-            "override_business_unit_abandon_rate": effect.unknown,
-            "percentage_of_agents_before_overdial": effect.higher,
-            "run_window": effect.by_value(_shared_week),
-            "timezone": effect.unknown,  # the same hours mean others
-        }
-
-    def canonical(self, raw: Body) -> Body:
-        """Return a received schedule in the form that manifests compile to."""
-        return canonical_skill(raw)
 
     def storable(self, body: Body) -> Body:
         """Return the body with a minute in which no contact may be called for each day that is closed: the platform takes no closed day.
@@ -149,10 +208,6 @@ class SkillKind:
         windows = (_window(row["timezone"], row) for row in body["calling_windows"])
         return Hours(None, None, tuple(sorted(windows)), tuple(sorted(runs)))
 
-    def ceilings(self, body: Body) -> Mapping[str, float]:
-        """Return the ratio, which is 1 at most where predictive dialing is not allowed."""
-        return {"maximum_ratio": body["maximum_ratio"]}
-
     def choices(self, body: Body) -> Mapping[str, frozenset[str]]:
         """Return the zones and the groups that the body names."""
         zones = frozenset(row["timezone"] for row in body["calling_windows"])
@@ -166,7 +221,7 @@ class SkillKind:
         """Return the groups."""
         return frozenset(body["dnc_groups"])
 
-    def is_silent(self, live: Live) -> bool:
+    def is_silent(self, live: Held) -> bool:
         """Return whether the skill is stopped; only a person starts one."""
         return not live.running
 
@@ -174,22 +229,10 @@ class SkillKind:
         """Return the same: a stopped skill keeps its settings."""
         return body
 
-    def audit_fields(self, body: Body) -> Mapping[str, JSON]:
-        """Return the audit entry's fields by the brief's names (no rate in calls per second exists here), and what stands in their place."""
-        return {
-            "campaign_id": body.get("skill_id"),
-            "compliance_windows": body.get("calling_windows"),
-            "dial_rate": None,
-            "max_concurrent": None,
-            **{name: body.get(name) for name in _AUDITED},
-        }
-
-
-_AUDITED: Final = ("maximum_ratio", "abandon_rate_threshold", "run_window", "dnc_groups")
-
 
 def _window(zone: str, row: Mapping[str, Any]) -> Window:
     return Window(zone, _minute(row["start"]), _minute(row["end"]))
 
 
-KINDS: Final[Mapping[str, Kind]] = {SkillKind.name: SkillKind()}
+KIND: Final = SkillKind(FIELDS)
+KINDS: Final[Mapping[str, Kind]] = {KIND.name: KIND}

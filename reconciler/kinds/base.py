@@ -1,0 +1,205 @@
+"""The field table of a kind, and everything that follows from it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
+
+from reconciler import effect
+from reconciler.calendar import Hours
+from reconciler.effect import Rule
+from reconciler.models import Body, canonical_instant
+from reconciler.models.instants import primary_zone
+
+CALLS_PER_SECOND: Final = "calls/s"
+"""The unit of a dial rate."""
+
+AUDITED: Final = ("campaign_id", "compliance_windows", "dial_rate", "max_concurrent")
+"""Names in every audit entry (the brief's); `None` where the kind has no such field."""
+
+
+class Form(NamedTuple):
+    """A type of value.
+
+    Attributes:
+        name: what the value is. Dialects choose by form how to read what a platform sends.
+        canonical: value as received → the one form in which equal means equal. What has no such form is returned as it
+            came; never raises, and never changes its argument.
+    """
+
+    name: str
+    canonical: Callable[[Any], Any]
+
+
+def _decimal(value: object) -> object:
+    """Return an integer as a float, where a float can hold it exactly."""
+    if type(value) is not int:
+        return value
+    try:
+        number = float(value)
+    except OverflowError:
+        return value
+    return number if number == value else value
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _zone(value: object) -> object:
+    return primary_zone(value) if isinstance(value, str) else value
+
+
+def _same(value: object) -> object:
+    return value
+
+
+DECIMAL: Final = Form("decimal", _decimal)
+WHOLE: Final = Form("whole number", _whole)
+SECONDS: Final = Form("whole seconds", _whole)
+FLAG: Final = Form("flag", _same)
+IDENTITY: Final = Form("identity", _same)
+TEXT: Final = Form("text", _same)
+INSTANT: Final = Form("instant", canonical_instant)
+ZONE: Final = Form("zone", _zone)
+"""A time zone by its primary IANA name."""
+
+
+class Field(NamedTuple):
+    """One managed field: all that is to be known of it beside its pydantic field.
+
+    Attributes:
+        name: in manifests and bodies.
+        form: type of its values; gives the canonical form.
+        meet: the most that two values both allow. The direction of a change follows from it (see `effect`).
+        ceiling: the tenant has a limit for it, under the same name.
+        fixed: no write can change it: a body must state it as the platform has it.
+        immediate: a write to an object that runs takes effect at once.
+        audit: its name in an audit entry; `None` leaves it out.
+        label: its name for an auditor; needed with `audit`.
+        unit: of its values.
+    """
+
+    name: str
+    form: Form
+    meet: Rule = effect.unknown
+    ceiling: bool = False
+    fixed: bool = False
+    immediate: bool = False
+    audit: str | None = None
+    label: str | None = None
+    unit: str | None = None
+
+
+class Words(NamedTuple):
+    """What a kind calls the things that every kind has, for findings and reports.
+
+    Attributes:
+        object, span: what it is a schedule of, and what says when that runs at all.
+        windows, scrubs: the fields that hold the calling windows, and that have do-not-call lists consulted.
+        scrub, link, removal: how a manifest asks for that, how a list comes to an object, how what is gone is ended.
+    """
+
+    object: str
+    windows: str
+    span: str
+    scrubs: str
+    scrub: str
+    link: str
+    removal: str
+
+
+class Held(Protocol):
+    """What a kind needs to know of a live object (`dialects.base.Live`)."""
+
+    @property
+    def running(self) -> bool:
+        """Whether the platform says that it dials now."""
+
+    @property
+    def stored(self) -> Body | None:
+        """The stored body."""
+
+    @property
+    def active_id(self) -> str | None:
+        """The platform's id of what dials."""
+
+
+class Kind(ABC):
+    """What the engine knows of a kind of manifest. Bodies are canonical unless said otherwise.
+
+    Attributes:
+        name: the manifest's `kind`.
+        words: what it calls things.
+        fields: the managed fields, by name.
+        rules: the meet of each managed field; a field that is not here is unknown.
+        fixed, immediate: names of the fields that are declared so.
+        rate: the field that limits dialing in calls per second; `None` when the kind has none.
+    """
+
+    name: ClassVar[str]
+    words: ClassVar[Words]
+    fields: Mapping[str, Field]
+    rules: Mapping[str, Rule]
+    fixed: frozenset[str]
+    immediate: frozenset[str]
+    rate: str | None
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        # Canonical forms and rules run once for each object of a plan: they are looked up here, not in the loops.
+        self.fields = {field.name: field for field in fields}
+        declared = self.fields.values()
+        self.rules = {field.name: field.meet for field in declared}
+        self.fixed = frozenset(field.name for field in declared if field.fixed)
+        self.immediate = frozenset(field.name for field in declared if field.immediate)
+        rates = [field.name for field in declared if field.unit == CALLS_PER_SECOND]
+        self.rate = rates[0] if rates else None
+        self._forms = tuple((field.name, field.form.canonical) for field in declared)
+        self._ceilings = tuple(field.name for field in declared if field.ceiling)
+        of_audit = {field.audit: field.name for field in declared if field.audit}
+        self._audited = tuple((dict.fromkeys(AUDITED, "") | of_audit).items())
+
+    def canonical(self, raw: Body) -> dict[str, Any]:
+        """Return the managed fields of a received body in the one form in which equal means equal; never raises.
+
+        A field that no manifest manages is dropped: the platform may add fields, and they are no difference. A managed
+        value that has no canonical form stays as it came, and a missing one stays missing: both count as a difference.
+        """
+        return {name: form(raw[name]) for name, form in self._forms if name in raw}
+
+    def ceilings(self, body: Body) -> Mapping[str, float]:
+        """Return the quantities that the tenant limits, by the names of `Snapshot.ceilings`."""
+        return {name: body[name] for name in self._ceilings}
+
+    def audit_fields(self, body: Body) -> Mapping[str, Any]:
+        """Return what an audit record says of a body, which may lack fields: that of a removal is the platform's."""
+        return {name: body.get(field) for name, field in self._audited}
+
+    @abstractmethod
+    def storable(self, body: Body) -> Body | None:
+        """Return the body that the platform can hold and that allows what `body`, merged of two, allows, or less; `None`: no schedule."""
+
+    @abstractmethod
+    def hours(self, body: Body) -> Hours:
+        """Return when the body lets the dialer call."""
+
+    @abstractmethod
+    def choices(self, body: Body) -> Mapping[str, frozenset[str]]:
+        """Return what the body names of what the platform offers, by field; the names of `Snapshot.offers`."""
+
+    @abstractmethod
+    def scrubs(self, body: Body) -> bool:
+        """Return whether numbers are checked against do-not-call lists."""
+
+    @abstractmethod
+    def lists(self, body: Body) -> frozenset[str] | None:
+        """Return the ids of the do-not-call lists that the body itself links; `None` when links are the platform's."""
+
+    @abstractmethod
+    def is_silent(self, live: Held) -> bool:
+        """Return whether the object dials nothing, and will not begin to by itself."""
+
+    @abstractmethod
+    def silenced(self, body: Body | None) -> Body | None:
+        """Return what is stored for an object once it is silenced: what was (`body`), where stopping removes nothing, or nothing."""
