@@ -1,4 +1,4 @@
-"""The Python face: what the command line does, as functions.
+"""The commands as Python functions.
 
 ```python
 from reconciler import api
@@ -8,15 +8,15 @@ done = api.apply("schedules/sandbox", expect=found.digest, on_event=print)
 rate = api.project_answer_rate(dial_rate=25.0, historical=0.31)
 ```
 
-Errors are those of `reconciler.errors`, each with the exit code that the command line would end with.
+The functions raise the errors of `reconciler.errors`. Each error has the exit code that the command line would return.
+Where a function takes `network`, it says how to reach the platform: see `Network`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from reconciler.commands import apply as apply_command
 from reconciler.commands import halt as halt_command
@@ -24,12 +24,14 @@ from reconciler.commands import optimize as optimize_command
 from reconciler.commands import plan as plan_command
 from reconciler.commands import release as release_command
 from reconciler.commands import validate as validate_command
+from reconciler.commands.events import EventSinks, OnEvent
 from reconciler.pacing import activation_latency, project_answer_rate, step
 from reconciler.plan import Plan
 from reconciler.report import Report
-from reconciler.world import World, here
+from reconciler.world import Network, World, here
 
 __all__ = [
+    "Network",
     "activation_latency",
     "apply",
     "halt",
@@ -46,21 +48,31 @@ def _world() -> World:
     return here(lambda _: None)
 
 
-def validate(*paths: str | Path, online: bool = False, tenant: str | None = None) -> Report:
+def validate(
+    *paths: str | Path,
+    online: bool = False,
+    tenant: str | None = None,
+    network: Network = Network(),
+) -> Report:
     """Check manifests; see `reconcile validate`.
 
     Raises:
         ManifestError: every problem of every file.
     """
-    asked = validate_command.Request(tuple(map(Path, paths)), tenant=tenant, online=online)
+    asked = validate_command.ValidateRequest(tuple(map(Path, paths)), tenant, online, network)
     return asyncio.run(validate_command.validate(_world(), asked))
 
 
-def plan(path: str | Path, names: Sequence[str] = (), *, tenant: str | None = None) -> Plan:
-    """Return what would make the platform say what the manifests say; see `reconcile plan`."""
-    return asyncio.run(
-        plan_command.read(_world(), plan_command.Request(Path(path), tuple(names), tenant=tenant))
-    )
+def plan(
+    path: str | Path,
+    names: Sequence[str] = (),
+    *,
+    tenant: str | None = None,
+    network: Network = Network(),
+) -> Plan:
+    """Return the changes needed to make the platform match the manifests; see `reconcile plan`."""
+    asked = plan_command.PlanRequest(Path(path), tuple(names), tenant, network=network)
+    return asyncio.run(plan_command.read(_world(), asked))
 
 
 def apply(
@@ -69,44 +81,64 @@ def apply(
     *,
     tenant: str | None = None,
     expect: str | None = None,
-    on_event: Callable[[Mapping[str, Any]], None] | None = None,
+    on_event: OnEvent | None = None,
+    network: Network = Network(),
 ) -> Report:
-    """Carry out the plan; see `reconcile apply --yes`.
+    """Apply the changes; see `reconcile apply --yes`.
 
     Args:
-        path: the tenant's folder, or one above it.
+        path: the tenant's folder, or a folder above it.
         names: manifests; none means all.
-        tenant: which, where the path holds several.
-        expect: digest of the plan that was approved; without it whatever derives now is carried out.
-        on_event: given each telemetry event as it happens; what it raises is reported and harms nothing.
+        tenant: the tenant's name, where the path holds several.
+        expect: digest of the plan that was approved; without it the current plan is carried out.
+        on_event: called with each telemetry event. What it raises is reported and stops nothing.
+        network: see `Network`.
     """
-    asked = apply_command.Request(
-        Path(path), tuple(names), tenant=tenant, expect=expect, on_event=on_event
+    asked = apply_command.ApplyRequest(
+        Path(path),
+        tuple(names),
+        tenant,
+        expect=expect,
+        events=EventSinks(on_event=on_event),
+        network=network,
     )
-    return asyncio.run(_apply(asked))
 
+    async def run() -> Report:
+        return await apply_command.apply(_world(), asked, asyncio.Event())
 
-async def _apply(asked: apply_command.Request) -> Report:
-    return await apply_command.apply(_world(), asked, lambda _: True, asyncio.Event())
+    return asyncio.run(run())
 
 
 def halt(
-    path: str | Path, names: Sequence[str] = (), *, reason: str, everything: bool = False
+    path: str | Path,
+    names: Sequence[str] = (),
+    *,
+    reason: str,
+    everything: bool = False,
+    tenant: str | None = None,
+    network: Network = Network(),
 ) -> Report:
     """Stop dialing at once and hold it; see `reconcile halt`."""
-    asked = halt_command.Request(Path(path), tuple(names), everything=everything, reason=reason)
-    return asyncio.run(_halt(asked))
+    asked = halt_command.HaltRequest(
+        Path(path), tuple(names), everything, reason, tenant, network=network
+    )
 
+    async def run() -> Report:
+        return await halt_command.halt(_world(), asked, asyncio.Event())
 
-async def _halt(asked: halt_command.Request) -> Report:
-    return await halt_command.halt(_world(), asked, asyncio.Event())
+    return asyncio.run(run())
 
 
 def release(
-    path: str | Path, names: Sequence[str] = (), *, reason: str, everything: bool = False
+    path: str | Path,
+    names: Sequence[str] = (),
+    *,
+    reason: str,
+    everything: bool = False,
+    tenant: str | None = None,
 ) -> Report:
-    """End the hold of a stop; see `reconcile release`."""
-    asked = release_command.Request(Path(path), tuple(names), everything=everything, reason=reason)
+    """End the hold of a halt; see `reconcile release`."""
+    asked = release_command.HoldRequest(Path(path), tuple(names), everything, reason, tenant)
     return release_command.release(_world(), asked)
 
 
@@ -117,13 +149,17 @@ def optimize(
     target_answer_rate: float,
     metrics: str | Path | None = None,
     write: bool = False,
+    tenant: str | None = None,
+    network: Network = Network(),
 ) -> Report:
-    """Propose dial rates from observed answers; see `reconcile optimize`. Never applies."""
-    asked = optimize_command.Request(
+    """Propose dial rates from observed answers; see `reconcile optimize`. Never applies them."""
+    asked = optimize_command.OptimizeRequest(
         Path(path),
         tuple(names),
+        tenant,
         target_answer_rate=target_answer_rate,
         metrics=Path(metrics) if metrics else None,
         write=write,
+        network=network,
     )
     return asyncio.run(optimize_command.optimize(_world(), asked))

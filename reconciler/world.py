@@ -1,4 +1,4 @@
-"""The outside world as one value: environment, clocks, sleep, randomness and progress."""
+"""The outside world as one value (environment, clocks, sleep, randomness, progress), and how to reach a platform."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+
+from reconciler import defaults
 
 
 def _ignore(_: str) -> None:
@@ -47,6 +49,20 @@ class World(NamedTuple):
 
     def __repr__(self) -> str:
         return f"World({self.directory})"  # the environment holds the secrets
+
+
+class Network(NamedTuple):
+    """How to reach a platform.
+
+    Attributes:
+        deadline_s: seconds that the whole command may take.
+        ca_bundle: PEM file of the certificate authorities to trust, instead of the public ones.
+        proxy: URL of an HTTP proxy.
+    """
+
+    deadline_s: float = defaults.DEADLINE_S
+    ca_bundle: Path | None = None
+    proxy: str | None = None
 
 
 async def _sleep(seconds: float) -> None:

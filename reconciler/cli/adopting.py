@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import options
+
+if TYPE_CHECKING:
+    from reconciler.world import Network
 
 
 @click.command(name="import")
@@ -16,7 +19,7 @@ from reconciler.cli import options
 @options.tenant
 @options.network
 @options.output
-def import_(targets: tuple[str, ...], *, tenant: str | None, style: str, **network: Any) -> int:
+def import_(targets: tuple[str, ...], *, tenant: str | None, style: str, network: Network) -> int:
     """Write what the platform holds into the manifests of the tenant at PATH: everything, or the objects with these IDs.
 
     An object that no manifest names gets a new file. A single value that differs is edited in place; comments and order are kept. Windows and
@@ -30,7 +33,7 @@ def import_(targets: tuple[str, ...], *, tenant: str | None, style: str, **netwo
     from reconciler.commands import import_ as import_command
 
     path, keys = options.split(targets, tenant)
-    asked = import_command.Request(path, keys, tenant=tenant, **network)
+    asked = import_command.ImportRequest(path, keys, tenant=tenant, network=network)
     report = asyncio.run(import_command.run(options.world(), asked))
     return options.show(report, style)
 
@@ -45,7 +48,9 @@ def import_(targets: tuple[str, ...], *, tenant: str | None, style: str, **netwo
 @options.tenant
 @options.network
 @options.output
-def doctor(path: Path, *, style: str, **asked: Any) -> int:
+def doctor(
+    path: Path, *, roundtrip: str | None, tenant: str | None, style: str, network: Network
+) -> int:
     """Check that the API of the tenant at PATH behaves as reconcile expects.
 
     Signs in, makes every read that plan and apply depend on, and says what to do about each check that fails. A note needs
@@ -55,5 +60,6 @@ def doctor(path: Path, *, style: str, **asked: Any) -> int:
     """
     from reconciler.commands import doctor as doctor_command
 
-    report = asyncio.run(doctor_command.run(options.world(), doctor_command.Request(path, **asked)))
+    asked = doctor_command.DoctorRequest(path, tenant, roundtrip, network)
+    report = asyncio.run(doctor_command.run(options.world(), asked))
     return options.show(report, style)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,7 @@ from reconciler.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from reconciler.report import Report
+    from reconciler.world import Network
 
 
 @click.command()
@@ -36,9 +37,10 @@ def plan(
     *,
     out: Path | None,
     detailed_exitcode: bool,
+    revert: tuple[str, ...],
     tenant: str | None,
     style: str,
-    **network: Any,
+    network: Network,
 ) -> int:
     """Show the changes needed to make the platform match the manifests below PATH. Read-only.
 
@@ -47,9 +49,7 @@ def plan(
     from reconciler.commands import plan as plan_command
 
     path, names = options.split(targets, tenant)
-    asked = plan_command.Request(
-        path, names, tenant=tenant, out=out, detailed=detailed_exitcode, **network
-    )
+    asked = plan_command.PlanRequest(path, names, tenant, out, detailed_exitcode, revert, network)
     report = asyncio.run(plan_command.show(options.world(), asked))
     code = options.show(report, style)
     return code if options.is_whole(report, style) else ExitCode.ERROR
@@ -73,21 +73,28 @@ def plan(
     show_default=True,
     help="Most operations to write at the same time.",
 )
-@click.option(
-    "--wait",
-    "wait_s",
-    type=options.Number(min=0),
-    default=defaults.WAIT_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="Retry a locked dialer, and wait for activation, for up to this long.",
-)
+@options.wait("Retry a locked dialer, and wait for activation, for up to this long.")
 @options.events
 @options.remote
 @options.tenant
 @options.network
 @options.output
-def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> int:
+def apply(
+    targets: tuple[str, ...],
+    *,
+    revert: tuple[str, ...],
+    yes: bool,
+    approved: Path | None,
+    expect: str | None,
+    tighten_only: bool,
+    concurrency: int,
+    wait_s: float,
+    events: Path | None,
+    publish: bool,
+    tenant: str | None,
+    style: str,
+    network: Network,
+) -> int:
     """Make the platform match the manifests below PATH. Asks first, unless a plan was approved.
 
     What narrows dialing runs first. Every write is verified, and recorded in git notes.
@@ -95,21 +102,39 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
     Example: reconcile apply schedules/acme
     """
     from reconciler.commands import apply as apply_command
+    from reconciler.commands.events import EventSinks
+    from reconciler.execute import WriteOptions
 
-    ask = not (yes or asked["approved"] or asked["expect"])
+    ask = not (yes or approved or expect)
     if ask and not sys.stdin.isatty():
         raise UsageError(
             "not a terminal, so nobody can be asked: add --yes, or --approved PLAN / --expect DIGEST"
         )
-    path, names = options.split(targets, asked["tenant"])
+    path, names = options.split(targets, tenant)
+    asked = apply_command.ApplyRequest(
+        path,
+        names,
+        tenant,
+        approved,
+        expect,
+        tighten_only,
+        revert,
+        WriteOptions(concurrency, wait_s),
+        EventSinks(events, publish=publish),
+        network,
+    )
 
-    def confirm(report: Report) -> bool:
+    def show(report: Report) -> None:
         options.show(report, "text", err=style != "text")
-        return not ask or click.confirm("Apply this plan?", err=True)
 
-    request = apply_command.Request(path, names, ask=ask, **asked)
+    def confirm() -> bool:
+        return click.confirm("Apply this plan?", err=True)
+
     return running.carry_out(
-        lambda stop: apply_command.apply(options.world(), request, confirm, stop), style
+        lambda stop: apply_command.apply(
+            options.world(), asked, stop, show=show, confirm=confirm if ask else None
+        ),
+        style,
     )
 
 
@@ -158,10 +183,17 @@ def apply(targets: tuple[str, ...], *, yes: bool, style: str, **asked: Any) -> i
 def optimize(
     targets: tuple[str, ...],
     *,
+    strategy: str,
+    target_answer_rate: float,
+    metrics: Path | None,
     start: datetime | None,
     end: datetime | None,
+    write: bool,
+    events: Path | None,
+    publish: bool,
+    tenant: str | None,
     style: str,
-    **asked: Any,
+    network: Network,
 ) -> int:
     """Propose dial rates from observed answers. Never applies them.
 
@@ -171,7 +203,20 @@ def optimize(
     Example: reconcile optimize schedules/acme --target-answer-rate 0.3
     """
     from reconciler.commands import optimize as optimize_command
+    from reconciler.commands.events import EventSinks
 
-    path, names = options.split(targets, asked["tenant"])
-    request = optimize_command.Request(path, names, start=start, end=end, **asked)
-    return options.show(asyncio.run(optimize_command.optimize(options.world(), request)), style)
+    path, names = options.split(targets, tenant)
+    asked = optimize_command.OptimizeRequest(
+        path,
+        names,
+        tenant,
+        strategy,
+        target_answer_rate,
+        metrics,
+        start,
+        end,
+        write,
+        EventSinks(events, publish=publish),
+        network,
+    )
+    return options.show(asyncio.run(optimize_command.optimize(options.world(), asked)), style)

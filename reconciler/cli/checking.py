@@ -13,6 +13,7 @@ from reconciler.errors import ManifestError
 
 if TYPE_CHECKING:
     from reconciler.report import Report
+    from reconciler.world import Network
 
 
 @click.command()
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @options.network
 @options.output
 def validate(
-    paths: tuple[Path, ...], *, online: bool, tenant: str | None, style: str, **network: Any
+    paths: tuple[Path, ...], *, online: bool, tenant: str | None, style: str, network: Network
 ) -> int:
     """Check the manifests below PATH. Reports every problem with file, line and column. Changes nothing.
 
@@ -35,8 +36,8 @@ def validate(
     """
     from reconciler.commands import validate as validate_command
 
-    asked = validate_command.Request(
-        paths or (options.DEFAULT_PATH,), tenant=tenant, online=online, **network
+    asked = validate_command.ValidateRequest(
+        paths or (options.DEFAULT_PATH,), tenant, online, network
     )
     try:
         world = options.world()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import sys
@@ -164,11 +165,22 @@ def events(command: Command) -> Command:
     return command
 
 
-def network(command: Command) -> Command:
-    """Add what says how the platform is reached."""
+def network(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how to reach the platform; the command is given them as one `Network`."""
+
+    @functools.wraps(command)
+    def run(
+        *, deadline_s: float, ca_bundle: Path | None, proxy: str | None, **others: Any
+    ) -> int | None:
+        from reconciler.world import Network
+
+        result: int | None = command(network=Network(deadline_s, ca_bundle, proxy), **others)
+        return result
+
     for option in (
         click.option(
             "--deadline",
+            "deadline_s",
             type=Number(min=1),
             default=defaults.DEADLINE_S,
             show_default=True,
@@ -187,8 +199,21 @@ def network(command: Command) -> Command:
             " Other proxy variables of the environment are ignored.",
         ),
     ):
-        command = option(command)
-    return command
+        run = option(run)
+    return run
+
+
+def wait(help_: str) -> Callable[[Command], Command]:
+    """Add `--wait`."""
+    return click.option(
+        "--wait",
+        "wait_s",
+        type=Number(min=0),
+        default=defaults.WAIT_S,
+        show_default=True,
+        metavar="SECONDS",
+        help=help_,
+    )
 
 
 def show(report: Report, style: str, *, err: bool = False) -> int:

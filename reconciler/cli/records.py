@@ -66,7 +66,14 @@ def show(what: str, path: Path, *, tenant: str | None, style: str) -> int:
     help="Allowed signers file (ssh-keygen): every ledger commit must be signed by one of them.",
 )
 @options.output
-def verify(path: Path, *, tenant: str | None, style: str, **witnesses: Any) -> int:
+def verify(
+    path: Path,
+    *,
+    tenant: str | None,
+    style: str,
+    expect_head: str | None,
+    signers: Path | None,
+) -> int:
     """Check that every record is as it was written and that none is missing. Exits 1 otherwise.
 
     Reports which witness there was: the mirror branch, signatures, or --expect-head. If a record is bad, names the ledger commit that the first
@@ -76,7 +83,8 @@ def verify(path: Path, *, tenant: str | None, style: str, **witnesses: Any) -> i
     """
     from reconciler.commands import audit as audit_command
 
-    return options.show(audit_command.verify(options.world(), path, tenant, **witnesses), style)
+    report = audit_command.verify(options.world(), path, tenant, expect_head, signers)
+    return options.show(report, style)
 
 
 @audit.command()

@@ -1,4 +1,4 @@
-"""`apply`: lock, plan again, check the approval and the limits, record intents, carry out, record outcomes."""
+"""`apply`: take the lock, plan, check the approval and the limits, and carry the plan out."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from reconciler import defaults, execute, manifests
+from reconciler import execute, manifests
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
-from reconciler.commands import events as events_command
 from reconciler.commands import ledgers, leftovers, recovery
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
-from reconciler.commands.events import OnEvent
+from reconciler.commands.events import EventSinks, open_telemetry
 from reconciler.commands.journal import Recorder, provenance
 from reconciler.commands.rejudgement import Rejudgement
-from reconciler.commands.session import Network, Online, Session
+from reconciler.commands.session import Session
 from reconciler.errors import (
     ExitCode,
     GitError,
@@ -39,7 +38,7 @@ from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
 from reconciler.settings import CIContext, user
-from reconciler.world import World
+from reconciler.world import Network, World
 
 CHECKPOINTS: Final = (
     "apply:opened",
@@ -56,17 +55,26 @@ CHECKPOINTS: Final = (
     *execute.CHECKPOINTS,
     *LEDGER_CHECKPOINTS,
 )
-"""Points that `World.checkpoint` is told of during an apply: a crash at each of them loses nothing (tests kill there)."""
-
-Confirm = Callable[[Report], bool]
-"""Shows a plan to whoever is there, and returns whether to go on."""
+"""Points of an apply at which `World.checkpoint` is called. A crash at any of them loses nothing: crash tests end the process there."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Request(Online):
-    """What `apply` was asked; see its options on the command line."""
+class ApplyRequest:
+    """What to apply.
+
+    Attributes:
+        path, tenant: the tenant's folder.
+        names: manifests to apply; none means all.
+        approved: file of the plan that was approved (`plan --out`).
+        expect: digest of the plan that was approved.
+        tighten_only: run only what narrows dialing.
+        revert: manifests whose narrowing outside git is to be undone.
+        writing: see `WriteOptions`.
+        events: see `EventSinks`.
+        network: see `Network`.
+    """
 
     path: Path
     names: tuple[str, ...] = ()
@@ -75,46 +83,53 @@ class Request(Online):
     expect: str | None = None
     tighten_only: bool = False
     revert: tuple[str, ...] = ()
-    ask: bool = False
-    concurrency: int = defaults.CONCURRENCY
-    wait_s: float = defaults.WAIT_S
-    events: Path | None = None
-    publish: bool = False
-    on_event: OnEvent | None = None
-
-    @property
-    def network(self) -> Network:
-        """How the platform is reached."""
-        return Network(
-            self.deadline, self.ca_bundle, self.proxy, concurrency=max(8, self.concurrency)
-        )
+    writing: WriteOptions = WriteOptions()
+    events: EventSinks = EventSinks()
+    network: Network = Network()
 
 
-async def apply(world: World, asked: Request, confirm: Confirm, stop: asyncio.Event) -> Report:
-    """Carry out the plan for one tenant and return the report of what became of it.
+def _ignore(_: Report) -> None:
+    """Show nothing."""
+
+
+async def apply(
+    world: World,
+    asked: ApplyRequest,
+    stop: asyncio.Event,
+    *,
+    show: Callable[[Report], None] = _ignore,
+    confirm: Callable[[], bool] | None = None,
+) -> Report:
+    """Carry out the plan of one tenant, and return the report of its outcomes.
 
     Args:
         world: see `World`.
-        asked: see `Request`.
-        confirm: shown the plan. Where somebody is asked, it is before the lock is taken: what is planned again under the lock must then be the
-            same, operation by operation.
-        stop: set by whoever interrupts the run.
+        asked: what to apply.
+        stop: set it to interrupt the run.
+        show: is given the plan before it is carried out.
+        confirm: asks whether to carry out the plan that was shown; `None`: nobody is asked. It is called before the lock is taken. Under
+            the lock the plan is made again, and only operations that are still the same are carried out.
     """
     approval = read_approval(asked)
+    digest = None if approval is None or confirm else approval.digest
     folder = manifests.load(asked.path, asked.tenant)
-    async with sessions.opened(world, folder, asked.network) as session:
-        git = committed(session)
+    concurrency = asked.writing.concurrency
+    async with sessions.open_session(
+        world, folder, asked.network, concurrency=concurrency
+    ) as session:
+        git = require_committed(session)
         ledgers.require_key(world, session.trust.spec if session.trust else folder.tenant.spec)
-        if asked.ask:
+        if confirm is not None:
             plan, _ = await plan_command.make(session, asked.names, asked.revert)
-            if not confirm(changes.of_plan(plan, exit_code=ExitCode.DONE)):
+            show(changes.of_plan(plan, exit_code=ExitCode.DONE))
+            if not confirm():
                 return changes.of_declined(plan, exit_code=ExitCode.ERROR)
-            approval = approval or plans.approved(plan)
+            approval, show = approval or plans.approved(plan), _ignore
         ledger = session.ledger or Ledger.open(git, folder.platform, clock=world.now)
         world.checkpoint("apply:opened")
         with ledger.locked(holder=_holder(world)):
             world.checkpoint("apply:locked")
-            report = await _Run(session, git, asked, ledger, stop).carry_out(approval, confirm)
+            report = await _Apply(session, git, asked, ledger, stop).run(approval, digest, show)
         world.checkpoint("apply:released")
         return report
 
@@ -124,8 +139,13 @@ def _holder(world: World) -> str:
     return said.run_url or said.actor or user(world.environ) or f"run {world.new_id()}"
 
 
-def committed(session: Session) -> Git:
-    """Return the repository, refusing a folder that is not what HEAD says: nobody reviewed what is only on disk."""
+def require_committed(session: Session) -> Git:
+    """Return the repository of a folder that is as HEAD has it.
+
+    Raises:
+        GitError: the folder is in no repository.
+        Refused: the folder differs from HEAD. Nobody reviewed what is only on disk.
+    """
     git = session.git
     if git is None:
         raise GitError(
@@ -139,11 +159,14 @@ def committed(session: Session) -> Git:
     return git
 
 
-def _as_committed(git: Git, folder: Folder, commit: str) -> None:
-    """Refuse what was read when it is not, byte for byte, what a commit holds.
+def _require_bytes_of(commit: str, git: Git, folder: Folder) -> None:
+    """Check that the files which were read are, byte for byte, those of a commit.
 
-    `differing` compares what lies on the disk now, after line ends and filters were converted. What is applied was read before that. A file
-    that was not read is none of this: absence never deletes.
+    `Git.differing` compares what is on disk now, after git converted line ends and applied filters. What is applied was read before that.
+    Files that were not read do not matter here, because the absence of a manifest deletes nothing.
+
+    Raises:
+        Refused: they are not.
     """
     read = folder.hashes
     held = {
@@ -159,7 +182,7 @@ def _as_committed(git: Git, folder: Folder, commit: str) -> None:
         )
 
 
-def read_approval(asked: Request) -> Approval | None:
+def read_approval(asked: ApplyRequest) -> Approval | None:
     """Return what was approved: a saved plan, a digest, or both; `None` when nothing was.
 
     Raises:
@@ -185,12 +208,12 @@ def read_approval(asked: Request) -> Approval | None:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What came of carrying out a plan.
+    """The result of carrying operations out.
 
     Attributes:
         outcomes: one for each operation.
         unrecorded: why the ledger does not hold all of them; `None` when it does.
-        lost: what telemetry did not take.
+        lost: a note for each telemetry sink that failed.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -199,7 +222,7 @@ class _Done:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the report must say of it."""
+        """Notes for the report."""
         if self.unrecorded is None:
             return self.lost
         return (
@@ -207,25 +230,72 @@ class _Done:
             *self.lost,
         )
 
+    def exit_code(self, plan: Plan, cut: Cut) -> int:
+        """Return the exit code of the apply."""
+        if self.unrecorded is None:
+            return exit_code(plan, cut, self.outcomes)
+        wrote = any(outcome.wrote for outcome in self.outcomes)
+        return ExitCode.PARTLY if wrote else self.unrecorded.exit_code
+
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """One apply that holds the tenant's lock."""
+class _Apply:
+    """One apply, while it holds the tenant's lock."""
 
     session: Session
     git: Git
-    asked: Request
+    asked: ApplyRequest
     ledger: Ledger
     stop: asyncio.Event
 
-    async def carry_out(self, approval: Approval | None, confirm: Confirm) -> Report:
-        """Settle, plan again now that nobody else applies, and carry out what was approved."""
-        session, ledger = self.session, self.ledger
-        commit, world = self.git.head(), session.world
-        await self._as_committed(commit)
-        told = None if approval is None or self.asked.ask else approval.digest
-        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world, told))
-        passed_over = recovery.skipped(session, self.git, ledger)
+    async def run(
+        self, approval: Approval | None, digest: str | None, show: Callable[[Report], None]
+    ) -> Report:
+        """Settle what earlier runs left open, plan again under the lock, and carry out what was approved.
+
+        Args:
+            approval: the operations that may run; `None`: all of them.
+            digest: digest of the plan that this run was told to carry out.
+            show: is given the plan.
+        """
+        session, ledger, world = self.session, self.ledger, self.session.world
+        commit = self.git.head()
+        await self._require_bytes_of(commit)
+        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world, digest))
+        superseded = [run.superseded(each) for each in recovery.skipped(session, self.git, ledger)]
+        again, notes = await self._settle_and_plan(run)
+        plan, tighten_only = again.plan, self.asked.tighten_only
+        cut = plans.hold_against(plan, approval, tighten_only=tighten_only)
+        _require_within_limits(plan, cut.run)
+        show(changes.of_plan(plan, exit_code=ExitCode.DONE, notes=notes))
+        notes = (*notes, *leftovers.notes_on(cut, plan, tighten_only=tighten_only))
+        if not _may_judge(plan, self.asked.names):
+            run = replace(run, judges=False)
+            notes = (*notes, _NO_JUDGE)
+        found = self._found(plan, run)
+        if not cut.run:
+            code = exit_code(plan, cut, ())
+            if code != ExitCode.STALE:
+                ledger.append([*found, *_judged(plan, run)])
+            return changes.of_apply(plan, (), exit_code=code, notes=notes)
+        done = await self._execute(run, again, cut.run, [*superseded, *found])
+        code = done.exit_code(plan, cut)
+        return changes.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
+
+    async def _require_bytes_of(self, commit: str) -> None:
+        """Check what was read against a commit (`_require_bytes_of`). That takes git a while, so the client signs in meanwhile."""
+        signing_in = asyncio.create_task(self.session.client.sign_in())
+        try:
+            await asyncio.to_thread(_require_bytes_of, commit, self.git, self.session.folder)
+        except ReconcileError:
+            signing_in.cancel()
+            await asyncio.gather(signing_in, return_exceptions=True)
+            raise
+        await signing_in
+
+    async def _settle_and_plan(self, run: Run) -> tuple[Rejudgement, tuple[str, ...]]:
+        """Record what became of the writes that earlier runs left open, and plan; return the plan and notes for the report."""
+        session, ledger, world = self.session, self.ledger, self.session.world
         left = await recovery.look(session, ledger)
         world.checkpoint("settle:looked")
         ledger.append(recovery.told(session, left, run))
@@ -237,50 +307,10 @@ class _Run:
         world.checkpoint("settle:dropped")
         undone = leftovers.not_reverted(plan, session.folder.desired, self.asked.revert)
         notes = (*session.notes, *recovery.notes_on(left), *undone)
-        cut = plans.hold_against(plan, approval, tighten_only=self.asked.tighten_only)
-        _within_limits(plan, cut.run)
-        if not self.asked.ask:
-            confirm(changes.of_plan(plan, exit_code=ExitCode.DONE, notes=notes))
-        notes = (*notes, *leftovers.notes_on(cut, plan, tighten_only=self.asked.tighten_only))
-        if not _may_judge(plan, self.asked.names):
-            run = replace(run, judges=False)
-            notes = (*notes, _NO_JUDGE)
-        found = self._found(plan, run)
-        if not cut.run:
-            code = exit_code(plan, cut, ())
-            refused = plan.refused and not plan.strictness.recorded
-            if run.judges and (plan.strictness.pending or refused):
-                found.append(run.judged([each.setting for each in plan.strictness.weakenings]))
-            if (
-                code != ExitCode.STALE
-            ):  # what is found makes its commit the one that was applied, too
-                ledger.append(found)
-            return changes.of_apply(plan, (), exit_code=code, notes=notes)
-        before = (*map(run.superseded, passed_over), *found)
-        again = Rejudgement(session, ledger, plan, snapshot, judged_at)
-        done = await self._execute(run, again, cut.run, before)
-        code = exit_code(plan, cut, done.outcomes)
-        if done.unrecorded is not None:
-            code = (
-                ExitCode.PARTLY
-                if any(outcome.wrote for outcome in done.outcomes)
-                else done.unrecorded.exit_code
-            )
-        return changes.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
-
-    async def _as_committed(self, commit: str) -> None:
-        """Hold what was read against a commit (`_as_committed`). Git takes a while over it, and meanwhile the platform gives us a token."""
-        signing_in = asyncio.create_task(self.session.client.sign_in())
-        try:
-            await asyncio.to_thread(_as_committed, self.git, self.session.folder, commit)
-        except ReconcileError:
-            signing_in.cancel()
-            await asyncio.gather(signing_in, return_exceptions=True)
-            raise
-        await signing_in
+        return Rejudgement(session, ledger, plan, snapshot, judged_at), notes
 
     def _found(self, plan: Plan, run: Run) -> list[Event]:
-        """Return what was found as its manifest says and not applied like that by us: imported, or taken over by a commit."""
+        """Return a record of each object that is as its manifest says, although no apply made it so: imported, or changed by hand."""
         desired = {each.key: each for each in self.session.folder.desired}
         held = {each.key: each.live for each in plan.operations if each.action is Action.HELD}
         events = (run.found(desired[key], plan.at, held.get(key)) for key in plan.unrecorded)
@@ -295,9 +325,7 @@ class _Run:
     ) -> _Done:
         """Record every intent, carry the operations out, record every outcome."""
         world, asked = self.session.world, self.asked
-        telemetry = events_command.opened(
-            self.session, asked.events, asked.on_event, publish=asked.publish
-        )
+        telemetry = open_telemetry(self.session, asked.events)
         recorder = Recorder(self.ledger, self.session, run, telemetry, self.stop)
         recorder.seen = again.seen
         world.checkpoint("intents:before")
@@ -309,7 +337,7 @@ class _Run:
             dialect=self.session.dialect,
             journal=recorder,
             live=again.snapshot.objects,
-            options=WriteOptions(asked.concurrency, asked.wait_s),
+            options=asked.writing,
             stop=self.stop,
             objection=again.objection,
         )
@@ -321,20 +349,28 @@ class _Run:
         return _Done(outcomes, unrecorded, await telemetry.close())
 
 
-def _within_limits(plan: Plan, operations: Sequence[Operation]) -> None:
+def _require_within_limits(plan: Plan, operations: Sequence[Operation]) -> None:
     beyond = plan_command.beyond(plan, operations)
     if beyond:
         raise Refused("; ".join(beyond))
+
+
+def _judged(plan: Plan, run: Run) -> tuple[Event, ...]:
+    """Return the record that a commit without operations judges the next change, where that changes anything."""
+    refused = plan.refused and not plan.strictness.recorded
+    if run.judges and (plan.strictness.pending or refused):
+        return (run.judged([each.setting for each in plan.strictness.weakenings]),)
+    return ()
 
 
 _NO_JUDGE: Final = "what this commit weakens stays without effect: apply a commit that holds nothing but the weakening, with no names, before the change that needs it"
 
 
 def _may_judge(plan: Plan, names: Sequence[str]) -> bool:
-    """Return whether a commit may judge the next change once it was applied.
+    """Return whether a commit, once applied, may be the policy baseline of the next change.
 
-    One that weakens a rule for a change of its own, which that rule refuses now, may not: else an empty commit after it would
-    pass the change. Nor may one that weakens a rule and of which only a part is planned.
+    A commit may not that weakens a rule and contains a change which the rule refuses now: otherwise an empty commit after it would make
+    the change pass. Nor may a commit that weakens a rule and is planned only in part.
     """
     strictness = plan.strictness
     if not strictness.weakenings:
@@ -348,10 +384,10 @@ def _may_judge(plan: Plan, names: Sequence[str]) -> bool:
 
 
 def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
-    """Return DESIGN §7's code of an apply: the worst that happened, partly applied first.
+    """Return the exit code of an apply (DESIGN §7): that of the worst outcome.
 
-    While a finding of level error stands, it is 5 if nothing was written, else 3. What somebody narrowed by hand or halted is held, which is no
-    refusal by a rule: it is reported, and changes no code.
+    With a finding of level error it is 5 if nothing was written, else 3. What is held after an edit by hand or a halt is reported, and
+    does not change the exit code.
     """
     results = {outcome.result for outcome in outcomes}
     failed = [

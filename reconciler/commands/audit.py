@@ -13,8 +13,7 @@ from typing import Any, Final
 from reconciler import audit
 from reconciler.audit import Record
 from reconciler.commands.journal import provenance
-from reconciler.commands.ledgers import Keeping
-from reconciler.commands.ledgers import records as ledger_of
+from reconciler.commands.ledgers import LedgerLocation, open_ledger
 from reconciler.commands.session import require_reason
 from reconciler.commands.trust import Trust, read_signers
 from reconciler.errors import ExitCode, GitError, UsageError
@@ -36,7 +35,7 @@ class Kept:
 
     name: str
     ledger: Ledger
-    keeping: Keeping
+    location: LedgerLocation
     folder: Path
     git: Git
     trust: Trust
@@ -44,7 +43,7 @@ class Kept:
     @property
     def facts(self) -> dict[str, str]:
         """What every report of records says: where they are kept, and the ledger commit that was read."""
-        return {"kept by": str(self.keeping), "ledger": self.ledger.head or "empty"}
+        return {"kept by": str(self.location), "ledger": self.ledger.head or "empty"}
 
 
 def opened(world: World, path: Path, tenant: str | None) -> Ledger:
@@ -54,7 +53,7 @@ def opened(world: World, path: Path, tenant: str | None) -> Ledger:
         AccessError: its records are to be signed, and there is no key.
     """
     kept = read(world, path, tenant)
-    if kept.keeping.sign:
+    if kept.location.sign:
         signing_key(world.environ, world.directory)
     return kept.ledger
 
@@ -89,11 +88,11 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
     name = found[0].name
     check_url(world.environ, name, spec.url)
     trust = Trust.of(world, git, found[0].path, spec)
-    keeping = Keeping.of(world, git, trust.spec)
+    location = LedgerLocation.of(world, git, trust.spec)
     if anyhow:
         trust = replace(trust, required=False, demanded=False)
-    ledger = ledger_of(world, git, name, trust, publish=not anyhow)
-    return Kept(name, ledger, keeping, found[0].path, git, trust)
+    ledger = open_ledger(world, git, name, trust, publish=not anyhow)
+    return Kept(name, ledger, location, found[0].path, git, trust)
 
 
 def log(world: World, path: Path, tenant: str | None) -> Report:
@@ -175,7 +174,7 @@ def verify(
     kept = read(world, path, tenant, anyhow=True)
     allowed = read_signers(world.directory / signers, "--signers") if signers else None
     found = kept.ledger.verify(expect_head=expect_head, signers=allowed)
-    report = of_verify(kept.name, found, str(kept.keeping))
+    report = of_verify(kept.name, found, str(kept.location))
     return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
 
@@ -194,7 +193,7 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
         )
     require_reason(reason)
     kept = read(world, path, tenant, anyhow=True)
-    if not kept.keeping.sign:
+    if not kept.location.sign:
         raise UsageError("audit.sign is off in tenant.yaml: records count without a signature")
     signing_key(world.environ, world.directory)
     record = kept.ledger.vouch(head, reason, new_id=world.new_id, by=provenance(world))
@@ -259,6 +258,6 @@ def _of_lock(kept: Kept, verdict: str, lock: Any) -> Report:
         verdict,
         Tone.GOOD,
         0,
-        facts={"kept by": str(kept.keeping)},
+        facts={"kept by": str(kept.location)},
         data=data,
     )

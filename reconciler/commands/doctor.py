@@ -10,32 +10,33 @@ from urllib.parse import urlsplit
 
 from reconciler import manifests
 from reconciler.commands import session as sessions
-from reconciler.commands.session import Online, Session
+from reconciler.commands.session import Session
 from reconciler.dialects.base import Check, Snapshot, Token
 from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.report import SKEW_SHOWN_S, Report, Row, Table, Tone, count
-from reconciler.world import World
+from reconciler.world import Network, World
 
 
 @dataclass(frozen=True, slots=True)
-class Request(Online):
+class DoctorRequest:
     """What `doctor` was asked.
 
     Attributes:
         path, tenant: which tenant's folder; it may hold `tenant.yaml` alone.
         roundtrip: name of the manifest, or id of the object, whose settings are written back unchanged.
-        deadline, ca_bundle, proxy: see `Network`.
+        network: see `Network`.
     """
 
     path: Path
     tenant: str | None = None
     roundtrip: str | None = None
+    network: Network = Network()
 
 
-async def run(world: World, asked: Request) -> Report:
+async def run(world: World, asked: DoctorRequest) -> Report:
     """Return what holds. Each check that fails says what to do; one that cannot be made ends the rest with its own exit code."""
     folder = manifests.load(asked.path, asked.tenant, may_be_empty=True)
-    async with sessions.opened(world, folder, asked.network) as session:
+    async with sessions.open_session(world, folder, asked.network) as session:
         checks: list[Check] = []
         try:
             checks.append(_signed_in(await session.client.sign_in(), session))

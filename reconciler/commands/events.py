@@ -1,50 +1,55 @@
-"""Turns what a run does into telemetry events, and opens the sinks that were asked for."""
+"""Turn outcomes into telemetry events, and open the sinks for them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from reconciler import telemetry
 from reconciler.commands.session import Session
 from reconciler.plan import STORED, Action, Outcome, Result
 from reconciler.telemetry import Activated, Deployed, Event, Failed, Sink, Telemetry
 
-OnEvent = Callable[[Mapping[str, Any]], object]
-"""A callback of whoever embeds us; given each event as a mapping."""
+OnEvent: TypeAlias = Callable[[Mapping[str, Any]], object]
+"""A callback that is given each event as a mapping."""
 
 
-def opened(
-    session: Session, events: Path | None, on_event: OnEvent | None, *, publish: bool
-) -> Telemetry:
-    """Return the telemetry of one run: the sinks that were asked for, and no other."""
+class EventSinks(NamedTuple):
+    """Where telemetry events go; nowhere by default.
+
+    Attributes:
+        file: appended to, one JSON line for each event.
+        on_event: called with each event.
+        publish: send events to the platform as well.
+    """
+
+    file: Path | None = None
+    on_event: OnEvent | None = None
+    publish: bool = False
+
+
+def open_telemetry(session: Session, wanted: EventSinks) -> Telemetry:
+    """Return the telemetry of one run, with the wanted sinks."""
     sinks: dict[str, Sink] = {}
-    if on_event is not None:
-        sinks["callback"] = _called(on_event)
-    if events is not None:
-        sinks[str(events)] = telemetry.to_file(events)
+    if (on_event := wanted.on_event) is not None:
+        sinks["callback"] = lambda event: on_event(event.record())
+    if wanted.file is not None:
+        sinks[str(wanted.file)] = telemetry.to_file(wanted.file)
 
     async def send(records: Sequence[Mapping[str, Any]]) -> int:
         return await session.client.run(session.dialect.publish(records))
 
-    return Telemetry(sinks, send if publish else None)
-
-
-def _called(on_event: OnEvent) -> Sink:
-    def call(event: Event) -> None:
-        on_event(event.record())
-
-    return call
+    return Telemetry(sinks, send if wanted.publish else None)
 
 
 def events_of(tenant: str, outcome: Outcome, now: str) -> tuple[Event, ...]:
-    """Return what an outcome means to other systems.
+    """Return the events of an outcome.
 
     Args:
-        tenant: where.
-        outcome: what became of an operation.
-        now: the platform's clock, ISO 8601, for what carries no instant of its own.
+        tenant: identity of the platform.
+        outcome: of an operation.
+        now: the platform's clock, ISO 8601, for an outcome without an instant of its own.
     """
     key = outcome.operation.key
     if outcome.result is Result.NOT_STARTED:

@@ -11,15 +11,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Final, TypeAlias
 
-from reconciler import audit, defaults
+from reconciler import audit
 from reconciler.audit import Event, Record, RecordKind, Run
 from reconciler.commands import earlier, ledgers
 from reconciler.commands import session as sessions
 from reconciler.commands.journal import LOOK_S, Recorder, provenance
-from reconciler.commands.session import Network, Online, Session, require_reason
+from reconciler.commands.release import HoldRequest
+from reconciler.commands.session import Session, require_reason
 from reconciler.commands.takeover import Takeover
 from reconciler.commands.targets import Known, Target
 from reconciler.commands.trust import stopping
@@ -39,7 +39,7 @@ from reconciler.plan import Operation, Origin, Outcome, Plan
 from reconciler.report import Report
 from reconciler.report.halt import Stopped, exit_code, how_to_release, of_halt
 from reconciler.telemetry import Telemetry
-from reconciler.world import World
+from reconciler.world import Network, World
 
 REFUSED: Final = range(400, 500)
 """Statuses by which the platform says that a request means nothing to it."""
@@ -52,31 +52,26 @@ Recording: TypeAlias = Callable[[Sequence[Target], Sequence[Operation]], Awaitab
 
 
 @dataclass(frozen=True, slots=True)
-class Request(Online):
-    """What `halt` was asked; see its options on the command line."""
+class HaltRequest(HoldRequest):
+    """What to stop.
 
-    path: Path
-    names: tuple[str, ...] = ()
-    everything: bool = False
-    reason: str = ""
+    Attributes:
+        until: when the holds end by themselves; `None`: `release` ends them.
+        writing: see `WriteOptions`.
+        network: see `Network`.
+    """
+
     until: datetime | None = None
-    tenant: str | None = None
-    concurrency: int = defaults.CONCURRENCY
-    wait_s: float = defaults.WAIT_S
-
-    @property
-    def network(self) -> Network:
-        """How the platform is reached."""
-        lanes = max(8, self.concurrency)
-        return Network(self.deadline, self.ca_bundle, self.proxy, lanes, urgent=True)
+    writing: WriteOptions = WriteOptions()
+    network: Network = Network()
 
 
-async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:
+async def halt(world: World, asked: HaltRequest, stop: asyncio.Event) -> Report:
     """Stop what was named, or everything that dials; return what became of it.
 
     Args:
         world: see `World`.
-        asked: see `Request`.
+        asked: see `HaltRequest`.
         stop: set by whoever interrupts the run: it ends the waits.
 
     Raises:
@@ -90,7 +85,14 @@ async def halt(world: World, asked: Request, stop: asyncio.Event) -> Report:
     refused: list[AccessError] = []
     for folder, remarks in earlier.folders(world, asked.path, asked.tenant, refused):
         try:
-            async with sessions.opened(world, folder, asked.network, recorded=False) as session:
+            async with sessions.open_session(
+                world,
+                folder,
+                asked.network,
+                concurrency=asked.writing.concurrency,
+                urgent=True,
+                recorded=False,
+            ) as session:
                 return await _Halt(session, asked, stop, remarks).carry_out()
         except AccessError as error:
             refused.append(error)
@@ -102,7 +104,7 @@ class _Halt:
     """One emergency stop. `remarks` are for people, `troubles` are what somebody must look after."""
 
     session: Session
-    asked: Request
+    asked: HaltRequest
     stop: asyncio.Event
     remarks: Sequence[str] = ()
     troubles: list[str] = field(default_factory=list)
@@ -245,9 +247,13 @@ class _Halt:
         place, dialect = Place(str(self.session.folder.path)), self.session.dialect
         operations = [each.operation(dialect, place) for each in targets if each.dials(dialect)]
         await record(targets, operations)
-        options = WriteOptions(self.asked.concurrency, self.asked.wait_s)
         silencer = Silencer(
-            self.session.world, self.session.client, dialect, journal, options, self.stop
+            self.session.world,
+            self.session.client,
+            dialect,
+            journal,
+            self.asked.writing,
+            self.stop,
         )
         return {each.operation.key: each for each in await silencer.run(operations)}
 
@@ -255,7 +261,7 @@ class _Halt:
 class _Journal:
     """What is recorded of a stop: in this clone, at once. A ledger that fails keeps nothing from being stopped."""
 
-    def __init__(self, session: Session, asked: Request) -> None:
+    def __init__(self, session: Session, asked: HaltRequest) -> None:
         """Read what this clone knows; no remote is asked."""
         self.troubles: list[str] = []
         self.holds = False
@@ -275,7 +281,7 @@ class _Journal:
         session, world = self._session, self._session.world
         git = session.repository()
         tenant, trust = session.folder.name, stopping(world, git, session.folder)
-        ledger = ledgers.records(world, git, tenant, trust, offline=True, stop=True)
+        ledger = ledgers.open_ledger(world, git, tenant, trust, offline=True, stop=True)
         self._records = ledger.records()
         # What is stopped is what was applied, whatever commit somebody stands on while stopping it.
         commit = ledger.last_applied() or git.head()

@@ -16,7 +16,7 @@ from reconciler import diff, manifests
 from reconciler import plan as plans
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
-from reconciler.commands.session import Online, Session
+from reconciler.commands.session import Session
 from reconciler.dialects.base import Live
 from reconciler.errors import ExitCode, ManifestError, UsageError
 from reconciler.kinds import Kind
@@ -26,22 +26,23 @@ from reconciler.models import API_VERSION, MANIFESTS, Body, Desired
 from reconciler.plan import Plan
 from reconciler.report import Report, Row, Table, Tone, count
 from reconciler.report.changes import changes_table, plan_verdict
-from reconciler.world import World
+from reconciler.world import Network, World
 
 
 @dataclass(frozen=True, slots=True)
-class Request(Online):
+class ImportRequest:
     """What `import` was asked.
 
     Attributes:
         path, tenant: which tenant's folder; it may hold `tenant.yaml` alone.
         keys: ids of the objects to import; none means all that hold a schedule.
-        deadline, ca_bundle, proxy: see `Network`.
+        network: see `Network`.
     """
 
     path: Path
     keys: tuple[str, ...] = ()
     tenant: str | None = None
+    network: Network = Network()
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ class _Import:
     unchecked: bool = False
 
 
-async def run(world: World, asked: Request) -> Report:
+async def run(world: World, asked: ImportRequest) -> Report:
     """Take over what the platform holds, and plan: what the plan still shows could not be taken over.
 
     Raises:
@@ -71,7 +72,7 @@ async def run(world: World, asked: Request) -> Report:
         ManifestError: the folder does not say a valid thing before or after.
     """
     folder = manifests.load(asked.path, asked.tenant, keep_places=True, may_be_empty=True)
-    async with sessions.opened(world, folder, asked.network) as session:
+    async with sessions.open_session(world, folder, asked.network) as session:
         snapshot, _ = await session.read()
         objects = _chosen(snapshot.objects, asked.keys)
         found = _Import(names={each.name for each in folder.desired})

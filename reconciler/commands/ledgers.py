@@ -29,7 +29,7 @@ UNSIGNED: Final = "audit.sign is off in tenant.yaml: whoever may push to refs/no
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class LedgerLocation:
     """Where a tenant's records are kept.
 
     Attributes:
@@ -45,7 +45,7 @@ class Keeping:
     sign: bool
 
     @classmethod
-    def of(cls, world: World, git: Git, spec: TenantSpec) -> Keeping:
+    def of(cls, world: World, git: Git, spec: TenantSpec) -> LedgerLocation:
         """Return where the records are kept, as `--remote`, the repository and `tenant.yaml` say.
 
         Raises:
@@ -98,7 +98,7 @@ def origin_of(world: World, git: Git) -> str | None:
     return name if name in git.remotes() else None
 
 
-def records(
+def open_ledger(
     world: World,
     git: Git,
     tenant: str,
@@ -129,7 +129,7 @@ def records(
         AccessError: signatures are required, and no signer is named.
     """
     spec = trust.spec
-    remote = None if offline else Keeping.of(world, git, spec).remote
+    remote = None if offline else LedgerLocation.of(world, git, spec).remote
     offline = offline and spec.url != EMBEDDED and bool(git.remotes())
     key = _key_if_any(world) if spec.audit.sign else None
     options = Options(

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from reconciler import diff, effect, manifests
-from reconciler.commands import events as events_command
 from reconciler.commands import session as sessions
-from reconciler.commands.events import OnEvent
-from reconciler.commands.session import Online, Session
+from reconciler.commands.events import EventSinks, open_telemetry
+from reconciler.commands.session import Session
 from reconciler.dialects.base import Bucket, Measured, Snapshot
 from reconciler.errors import ExitCode, ManifestError, UsageError
 from reconciler.manifests import edits
@@ -24,7 +23,7 @@ from reconciler.plan import Action, Operation
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, count
 from reconciler.report.changes import changes_table
 from reconciler.telemetry import Projected
-from reconciler.world import World
+from reconciler.world import Network, World
 
 FIELD: Final = "dial_rate"
 """The quantity that strategies propose."""
@@ -39,7 +38,7 @@ LOOK_BACK: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Request(Online):
+class OptimizeRequest:
     """What `optimize` was asked; see its options on the command line. Naive instants are UTC."""
 
     path: Path
@@ -51,12 +50,11 @@ class Request(Online):
     start: datetime | None = None
     end: datetime | None = None
     write: bool = False
-    events: Path | None = None
-    publish: bool = False
-    on_event: OnEvent | None = None
+    events: EventSinks = EventSinks()
+    network: Network = Network()
 
 
-async def optimize(world: World, asked: Request) -> Report:
+async def optimize(world: World, asked: OptimizeRequest) -> Report:
     """Return what a strategy advises for each object; edit the proposals into the manifests when asked."""
     folder = manifests.load(asked.path, asked.tenant)
     keys = folder.keys_of(asked.names)
@@ -67,7 +65,7 @@ async def optimize(world: World, asked: Request) -> Report:
     ]
     wanted = [each for each in every if FIELD in (each.body or {})]
     others = [each for each in every if FIELD not in (each.body or {})]
-    async with sessions.opened(world, folder, asked.network, recorded=False) as session:
+    async with sessions.open_session(world, folder, asked.network, recorded=False) as session:
         snapshot, _ = await session.read()
         observed, left_out = await _observed(session, asked, every, snapshot)
         ceiling = snapshot.ceilings.get(FIELD)
@@ -97,10 +95,10 @@ def _without_a_rate(desired: Desired, hours: Sequence[Bucket]) -> Declined:
 
 
 async def _tell(
-    session: Session, asked: Request, proposals: Sequence[Proposal], snapshot: Snapshot
+    session: Session, asked: OptimizeRequest, proposals: Sequence[Proposal], snapshot: Snapshot
 ) -> tuple[str, ...]:
     """Tell other systems what was projected; return a note for each sink that did not take it."""
-    telemetry = events_command.opened(session, asked.events, asked.on_event, publish=asked.publish)
+    telemetry = open_telemetry(session, asked.events)
     for each in proposals:
         telemetry.emit(
             Projected(
@@ -120,7 +118,7 @@ def _rate(desired: Desired) -> float:
 
 
 async def _observed(
-    session: Session, asked: Request, wanted: Sequence[Desired], snapshot: Snapshot
+    session: Session, asked: OptimizeRequest, wanted: Sequence[Desired], snapshot: Snapshot
 ) -> tuple[Mapping[str, tuple[Bucket, ...]], tuple[str, ...]]:
     """Return the hours of each object, from the file or from the platform, and what must be said of rows that were left out."""
     start, end = _utc(asked.start), _utc(asked.end)
@@ -186,7 +184,7 @@ def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal]) -> tuple[st
 
 def _report(
     session: Session,
-    asked: Request,
+    asked: OptimizeRequest,
     wanted: Sequence[Desired],
     advice: Sequence[Advice],
     written: Sequence[str],

@@ -15,7 +15,7 @@ from reconciler import plan as plans
 from reconciler.audit import Record
 from reconciler.commands import baseline, leftovers
 from reconciler.commands import session as sessions
-from reconciler.commands.session import Online, Session
+from reconciler.commands.session import Session
 from reconciler.dialects.base import Snapshot
 from reconciler.effect import Direction
 from reconciler.errors import ExitCode, Refused, UsageError
@@ -25,18 +25,18 @@ from reconciler.plan import Action, Base, Operation, Origin, Plan, Result, Stric
 from reconciler.policies.base import Facts, Finding
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, changes
 from reconciler.report.halt import name_of, reason_of
-from reconciler.world import World
+from reconciler.world import Network, World
 
 
 @dataclass(frozen=True, slots=True)
-class Request(Online):
+class PlanRequest:
     """What `plan` was asked.
 
     Attributes:
         path, names, tenant: which manifests.
         out: where to write the plan as JSON, too.
         detailed: exit 2 when changes are present.
-        deadline, ca_bundle, proxy: see `Network`.
+        network: see `Network`.
     """
 
     path: Path
@@ -45,9 +45,10 @@ class Request(Online):
     out: Path | None = None
     detailed: bool = False
     revert: tuple[str, ...] = ()
+    network: Network = Network()
 
 
-async def read(world: World, asked: Request) -> Plan:
+async def read(world: World, asked: PlanRequest) -> Plan:
     """Return the plan for one tenant."""
     return (await _read(world, asked)).plan
 
@@ -63,10 +64,10 @@ class _Read:
     uncommitted: tuple[str, ...]
 
 
-async def _read(world: World, asked: Request) -> _Read:
+async def _read(world: World, asked: PlanRequest) -> _Read:
     """Return the plan, the names of the writes that an earlier run left open, and what must be said of limits and of where records are kept."""
     folder = manifests.load(asked.path, asked.tenant)
-    async with sessions.opened(world, folder, asked.network) as session:
+    async with sessions.open_session(world, folder, asked.network) as session:
         if session.ledger is not None:
             session.ledger.check()
         plan, _ = await make(session, asked.names, asked.revert)
@@ -90,7 +91,7 @@ def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
     return plans.beyond(operations, plan.total, shares)
 
 
-async def show(world: World, asked: Request) -> Report:
+async def show(world: World, asked: PlanRequest) -> Report:
     """Return the report of a plan; write it to a file when asked."""
     found = await _read(world, asked)
     plan, left, over = found.plan, found.left, found.over

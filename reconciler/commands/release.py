@@ -18,8 +18,15 @@ from reconciler.world import World
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What `release` was asked."""
+class HoldRequest:
+    """Whose holds to begin or end.
+
+    Attributes:
+        path, tenant: the tenant's folder.
+        names: names of manifests, or ids of the platform.
+        everything: all objects of the tenant instead.
+        reason: why; recorded and shown by every plan.
+    """
 
     path: Path
     names: tuple[str, ...] = ()
@@ -28,7 +35,7 @@ class Request:
     tenant: str | None = None
 
 
-def release(world: World, asked: Request) -> Report:
+def release(world: World, asked: HoldRequest) -> Report:
     """End holds. Nothing dials by that: the next apply plans what was held again.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One tenant, opened: its endpoint, its credentials, its client."""
+"""Open one tenant: its endpoint, credentials, client and ledger."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 from reconciler import client as clients
 from reconciler import defaults
-from reconciler.commands.ledgers import Keeping, records
+from reconciler.commands.ledgers import LedgerLocation, open_ledger
 from reconciler.commands.trust import Trust
 from reconciler.dialects import dialect_for
 from reconciler.dialects.base import Credentials, Dialect, Snapshot
@@ -25,57 +25,27 @@ from reconciler.settings import (
     ClientOptions,
     Settings,
 )
-from reconciler.world import World
+from reconciler.world import Network, World
 
-STATE = ".reconcile"
-"""Folder for what the embedded platform keeps, at the top of the repository or in the working directory."""
-
-
-class Network(NamedTuple):
-    """How the platform is reached; see the options of the command line. `urgent`: an emergency stop."""
-
-    deadline: float = defaults.DEADLINE_S
-    ca_bundle: Path | None = None
-    proxy: str | None = None
-    concurrency: int = defaults.CONCURRENCY
-    urgent: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Online:
-    """What every command that reaches a platform is asked; see the options of the command line.
-
-    Attributes:
-        deadline: seconds that the whole run may take.
-        ca_bundle: PEM file to trust instead of the public authorities.
-        proxy: URL of a proxy.
-    """
-
-    deadline: float = defaults.DEADLINE_S
-    ca_bundle: Path | None = None
-    proxy: str | None = None
-
-    @property
-    def network(self) -> Network:
-        """How the platform is reached."""
-        return Network(self.deadline, self.ca_bundle, self.proxy)
+STATE: Final = ".reconcile"
+"""Folder of the embedded platform's state, at the top of the repository or in the working directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One tenant, opened.
+    """One open tenant.
 
     Attributes:
         world: see `World`.
         folder: its manifests.
         settings: its endpoint and credentials.
-        dialect: the words of its API.
+        dialect: its API.
         git: the repository that holds the folder; `None` outside one.
-        client: carries conversations to the platform.
-        ledger: the tenant's records, read; `None` outside a repository.
-        keeping: where they are kept; `None` where none were read.
-        refused: why git would not open the repository that is there, where that ends nothing.
-        trust: the settings that count although HEAD may loosen them; `None` where no records were read.
+        client: carries a dialect's exchanges to the platform.
+        ledger: the tenant's audit records; `None` outside a repository, and where none were read.
+        location: where they are; `None` as for `ledger`.
+        refused: why git could not open the repository, where the command goes on without it.
+        trust: the settings that HEAD cannot loosen for itself; `None` as for `ledger`.
     """
 
     world: World
@@ -85,7 +55,7 @@ class Session:
     git: Git | None
     client: clients.Client
     ledger: Ledger | None
-    keeping: Keeping | None = None
+    location: LedgerLocation | None = None
     refused: GitError | None = None
     trust: Trust | None = None
 
@@ -93,7 +63,7 @@ class Session:
         """Return the repository that holds the folder.
 
         Raises:
-            GitError: git will not open it.
+            GitError: git cannot open it.
             UsageError: there is none.
         """
         if self.refused is not None:
@@ -104,14 +74,14 @@ class Session:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a report must say of where the records are kept, and of those that do not count."""
-        kept = self.keeping.notes if self.keeping else ()
-        return (*kept, *(self.ledger.notes if self.ledger else ()))
+        """Notes for a report: unusual ledger settings, and records that do not count."""
+        unusual = self.location.notes if self.location else ()
+        return (*unusual, *(self.ledger.notes if self.ledger else ()))
 
     async def read(self) -> tuple[Snapshot, float]:
-        """Return what the platform holds, and how far its clock is certainly ahead of ours, in seconds: negative when it is behind.
+        """Read the platform; return what it holds, and by how many seconds its clock is certainly ahead of ours (negative: behind).
 
-        What a manifest names and no list shows is read by itself: a list may lag behind, and absence from it is no fact.
+        An object that a manifest names and the list does not show is read by itself, because a list may lag behind.
         """
         named = tuple(each.key for each in self.folder.desired)
         snapshot = await self.client.run(self.dialect.read(named))
@@ -119,51 +89,45 @@ class Session:
 
 
 @asynccontextmanager
-async def opened(
-    world: World, folder: Folder, network: Network, *, recorded: bool = True
+async def open_session(
+    world: World,
+    folder: Folder,
+    network: Network,
+    *,
+    concurrency: int = defaults.CONCURRENCY,
+    urgent: bool = False,
+    recorded: bool = True,
 ) -> AsyncIterator[Session]:
-    """Open a tenant: its endpoint, its credentials, a client; closed again on leaving.
+    """Open a tenant, and close it on leaving.
 
     Args:
         world: see `World`.
-        folder: the tenant's.
+        folder: the tenant's manifests.
         network: see `Network`.
-        recorded: the ledger is read. A command that neither reads nor writes it, or cannot wait for it, needs nothing but the platform: a git that
-            fails is then no git.
+        concurrency: operations that the command writes at the same time.
+        urgent: this is an emergency stop, which no request rate in `tenant.yaml` may slow down.
+        recorded: read the ledger. A command that does not need the ledger also works where git fails.
     """
-    rate = folder.tenant.spec.requests_per_second
-    options = ClientOptions(  # no merge may make a stop slow; a platform that allows less says so, and is obeyed
-        requests_per_second=max(rate, DEFAULT_RATE) if network.urgent else rate,
-        concurrency=network.concurrency,
-        deadline_s=network.deadline,
-        proxy=network.proxy,
-        ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
-        burst_s=URGENT_BURST_S if network.urgent else DEFAULT_BURST_S,
-        api_version=folder.tenant.spec.version,
-        api_versions={str(group): v for group, v in folder.tenant.spec.versions.items()},
-    )
-    settings = Settings.read(world.environ, folder.name, folder.tenant.spec.url, options=options)
-    dialect = dialect_for(folder.tenant.spec.api)
-    git = refused = None
+    settings = _read_settings(world, folder, network, concurrency, urgent=urgent)
+    git = refused = ledger = location = trust = None
     try:
         git = Git.find(folder.path, environ=world.environ)
     except GitError as error:
         if recorded:
             raise
         refused = error
-    ledger = keeping = trust = None
     if git is not None and recorded:
         trust = Trust.of(world, git, folder.path, folder.tenant.spec)
-        options = replace(options, requests_per_second=trust.spec.requests_per_second)
-        settings = replace(settings, options=options)
-        keeping = Keeping.of(world, git, trust.spec)
-        ledger = records(world, git, folder.name, trust)
+        rate = trust.spec.requests_per_second
+        settings = replace(settings, options=replace(settings.options, requests_per_second=rate))
+        location = LedgerLocation.of(world, git, trust.spec)
+        ledger = open_ledger(world, git, folder.name, trust)
+    dialect = dialect_for(folder.tenant.spec.api)
     with ExitStack() as stack:
         transport = None
         if settings.in_process:
-            app, credentials = stack.enter_context(
-                _embedded(folder, git.root if git else world.directory)
-            )
+            top = git.root if git else world.directory
+            app, credentials = stack.enter_context(_open_embedded(folder, top))
             settings = replace(settings, credentials=credentials)
             transport = clients.embedded(app)
         client = clients.Client(
@@ -177,13 +141,32 @@ async def opened(
         )
         async with client:
             yield Session(
-                *(world, folder, settings, dialect, git, client, ledger, keeping, refused, trust)
+                *(world, folder, settings, dialect, git, client, ledger, location, refused, trust)
             )
 
 
+def _read_settings(
+    world: World, folder: Folder, network: Network, concurrency: int, *, urgent: bool
+) -> Settings:
+    spec = folder.tenant.spec
+    rate = spec.requests_per_second
+    options = ClientOptions(
+        # A platform that allows less than the default rate answers 429, and the client slows down.
+        requests_per_second=max(rate, DEFAULT_RATE) if urgent else rate,
+        concurrency=max(defaults.CONCURRENCY, concurrency),
+        deadline_s=network.deadline_s,
+        proxy=network.proxy,
+        ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
+        burst_s=URGENT_BURST_S if urgent else DEFAULT_BURST_S,
+        api_version=spec.version,
+        api_versions={str(group): version for group, version in spec.versions.items()},
+    )
+    return Settings.read(world.environ, folder.name, spec.url, options=options)
+
+
 @contextmanager
-def _embedded(folder: Folder, top: Path) -> Iterator[tuple[Any, Credentials]]:
-    """Open the embedded platform of a tenant: an ASGI app and its credentials. Its state lives beside git, not in it."""
+def _open_embedded(folder: Folder, top: Path) -> Iterator[tuple[Any, Credentials]]:
+    """Open the embedded platform of a tenant: an ASGI app and its credentials. Its state is not kept in git."""
     from reconciler import sandbox  # noqa: PLC0415 - only a tenant of `sandbox:` needs it, and its extra
 
     try:

@@ -54,7 +54,7 @@ class Takeover:
         world, tenant = session.world, session.folder
         git = Git(session.repository().root, environ=world.environ, network_timeout_s=REMOTE_S)
         trust = stopping(world, git, tenant)
-        return ledgers.records(world, git, tenant.name, trust, stop=True)
+        return ledgers.open_ledger(world, git, tenant.name, trust, stop=True)
 
     async def went_past(self) -> bool:
         """Return whether the lock was taken from somebody."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler import defaults, manifests, policies
+from reconciler import manifests, policies
 from reconciler import report as reports
 from reconciler.dialects import kinds_for
 from reconciler.errors import ExitCode, ManifestError, Problem, UsageError
@@ -14,24 +14,22 @@ from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED
 from reconciler.policies.base import Facts, Finding, Level
 from reconciler.report import Report, Row, Table, Tone, checks
-from reconciler.world import World
+from reconciler.world import Network, World
 
 if TYPE_CHECKING:  # offline needs no planner, and its import costs as much as the interpreter
     from reconciler.plan import Strictness
 
 
-class Request(NamedTuple):
+class ValidateRequest(NamedTuple):
     """What `validate` was asked; see its options on the command line."""
 
     paths: tuple[Path, ...]
     tenant: str | None = None
     online: bool = False
-    deadline: float = defaults.DEADLINE_S
-    ca_bundle: Path | None = None
-    proxy: str | None = None
+    network: Network = Network()
 
 
-async def validate(world: World, asked: Request) -> Report:
+async def validate(world: World, asked: ValidateRequest) -> Report:
     """Read every tenant below the paths and hold the rules against it; every problem of every file in one run.
 
     Raises:
@@ -44,7 +42,7 @@ async def validate(world: World, asked: Request) -> Report:
     return _told(folders, [each for each, _ in found], [each for _, each in found])
 
 
-def check(world: World, asked: Request) -> Report:
+def check(world: World, asked: ValidateRequest) -> Report:
     """Do the same without the platform. No event loop: its import alone costs five times a bare interpreter.
 
     Raises:
@@ -70,7 +68,7 @@ def _told(
     )
 
 
-def _load_all(asked: Request) -> list[Folder]:
+def _load_all(asked: ValidateRequest) -> list[Folder]:
     folders: dict[tuple[Path, Path], Folder] = {}
     problems: list[Problem] = []
     for path in asked.paths:
@@ -100,13 +98,12 @@ def _claimed_twice(folders: Iterable[Folder]) -> Iterator[Problem]:
 
 
 async def _asked_online(
-    world: World, folder: Folder, asked: Request
+    world: World, folder: Folder, asked: ValidateRequest
 ) -> tuple[tuple[Finding, ...], Strictness]:
     from reconciler.commands import baseline  # noqa: PLC0415 - offline needs no HTTP
     from reconciler.commands import session as sessions  # noqa: PLC0415 - same
 
-    network = sessions.Network(asked.deadline, asked.ca_bundle, asked.proxy)
-    async with sessions.opened(world, folder, network) as session:
+    async with sessions.open_session(world, folder, asked.network) as session:
         snapshot, _ = await session.read()
         strictness = baseline.strictness_of(session, snapshot.at)
     kinds = session.dialect.KINDS

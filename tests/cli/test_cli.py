@@ -12,11 +12,9 @@ from pathlib import Path
 import click
 import pytest
 
-from reconciler import sandbox
+from reconciler import manifests, sandbox
 from reconciler.audit import Provenance, Run
 from reconciler.cli import COMMANDS, reconcile, run
-from reconciler.commands import apply
-from reconciler.commands import plan as plan_command
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
@@ -460,7 +458,7 @@ def test_what_was_read_must_be_what_the_commit_holds_whatever_lies_there_by_now(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody swaps a file in for the moment in which it is read, and back before it is held against HEAD."""
-    load = apply.load
+    load = manifests.load
 
     def swapped(path: Path, tenant: str | None) -> Folder:
         desk.edit("dial_rate: 2.0", "dial_rate: 2.5")
@@ -468,7 +466,7 @@ def test_what_was_read_must_be_what_the_commit_holds_whatever_lies_there_by_now(
         desk.edit("dial_rate: 2.5", "dial_rate: 2.0")
         return folder
 
-    monkeypatch.setattr(apply, "load", swapped)
+    monkeypatch.setattr(manifests, "load", swapped)
     said = desk.says(5, "apply", "--yes", "schedules/sandbox")
     assert "not what the commit holds (spring-renewals.yaml)" in said
     assert (desk.written(), desk.records()) == (0, "")
@@ -478,15 +476,17 @@ def test_what_is_judged_must_be_what_was_read(desk: Desk, monkeypatch: pytest.Mo
     """Findings are read again for their places: a file without the fault, swapped in for that, hides nothing."""
     desk.edit("dial_rate: 2.0", "dial_rate: 60")
     commit(desk.folder)
-    load = plan_command.load
+    load = manifests.load
 
-    def swapped(path: Path, tenant: str | None, *, keep_places: bool) -> Folder:
+    def swapped(path: Path, tenant: str | None, *, keep_places: bool = False) -> Folder:
+        if not keep_places:
+            return load(path, tenant)
         desk.edit("dial_rate: 60", "dial_rate: 2.0")
         folder = load(path, tenant, keep_places=keep_places)
         desk.edit("dial_rate: 2.0", "dial_rate: 60")
         return folder
 
-    monkeypatch.setattr(plan_command, "load", swapped)
+    monkeypatch.setattr(manifests, "load", swapped)
     assert "changed while they were read" in desk.says(5, "apply", "--yes", "schedules/sandbox")
     assert (desk.written(), desk.records()) == (0, "")
 

@@ -45,7 +45,7 @@ def opened(folder, api):
 def examined(desk, *faults, roundtrip=None, **login):
     for fault in faults:
         desk.platform.faults.add(fault)
-    asked = doctor.Request(desk.folder, roundtrip=roundtrip)
+    asked = doctor.DoctorRequest(desk.folder, roundtrip=roundtrip)
     with sandbox.loopback(sandbox.platform(desk.api).app(desk.platform)) as url:
         return asyncio.run(doctor.run(desk.served(url, **login), asked))
 

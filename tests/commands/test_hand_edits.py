@@ -162,9 +162,7 @@ def test_a_run_that_dies_between_the_two_steps_is_finished_by_the_next(
     world = here(lambda _: None)._replace(checkpoint=checkpoint)
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group with ours in it, or ours
         asyncio.run(
-            apply_command.apply(
-                world, apply_command.Request(Path(PATH)), lambda _: True, asyncio.Event()
-            )
+            apply_command.apply(world, apply_command.ApplyRequest(Path(PATH)), asyncio.Event())
         )
     assert "Killed" in "".join(traceback.format_exception(caught.value))
     assert apply(desk) == 0

@@ -53,7 +53,7 @@ class Desk:
         return self.world._replace(environ={"CXONE_TENANT_URL": url, **names})
 
     def run(self, *keys: str):
-        return asyncio.run(import_.run(self.world, import_.Request(self.folder, keys)))
+        return asyncio.run(import_.run(self.world, import_.ImportRequest(self.folder, keys)))
 
     def files(self):
         return sorted(path.name for path in self.folder.iterdir())

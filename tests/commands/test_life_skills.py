@@ -14,9 +14,10 @@ from reconciler.commands import apply as apply_command
 from reconciler.commands import halt as halt_command
 from reconciler.commands import import_, optimize, release
 from reconciler.commands import plan as plan_command
-from reconciler.commands.ledgers import records
+from reconciler.commands.ledgers import open_ledger
 from reconciler.commands.trust import Trust
 from reconciler.errors import ExitCode
+from reconciler.execute import WriteOptions
 from reconciler.git import Git
 from reconciler.sandbox import platforms
 from tests.commands.test_import import Desk
@@ -64,7 +65,7 @@ def desk(tmp_path):
     made.world = made.world._replace(sleep=sleep, new_id=lambda: next(ids))
     sandbox.seed_skill_samples(made.platform)
     made.platform.configure(requests_per_second=0)
-    asyncio.run(import_.run(made.world, import_.Request(made.folder)))
+    asyncio.run(import_.run(made.world, import_.ImportRequest(made.folder)))
     for file, edits in EDITS.items():
         path = made.folder / file
         text = path.read_text()
@@ -79,12 +80,12 @@ def desk(tmp_path):
 
 
 def apply(desk):
-    asked = apply_command.Request(desk.folder)
-    return asyncio.run(apply_command.apply(desk.world, asked, lambda _: True, asyncio.Event()))
+    asked = apply_command.ApplyRequest(desk.folder)
+    return asyncio.run(apply_command.apply(desk.world, asked, asyncio.Event()))
 
 
 def plan(desk):
-    return asyncio.run(plan_command.read(desk.world, plan_command.Request(desk.folder)))
+    return asyncio.run(plan_command.read(desk.world, plan_command.PlanRequest(desk.folder)))
 
 
 def cut_off(monkeypatch, nth: int, *, executed: bool, seen: list) -> None:
@@ -155,7 +156,7 @@ def test_a_run_that_is_cut_off_at_any_write_is_finished_by_the_next(
 def records_of(desk):
     spec = manifests.load(desk.folder).tenant.spec
     trust = Trust(spec, required=False)
-    return records(desk.world, Git(desk.folder.parent, environ={}), desk.folder.name, trust)
+    return open_ledger(desk.world, Git(desk.folder.parent, environ={}), desk.folder.name, trust)
 
 
 def test_the_audit_entry_says_which_groups_scrub_the_skill_from_now_on(desk):
@@ -192,7 +193,7 @@ def test_what_was_narrowed_by_hand_stays_narrow_and_what_was_widened_is_taken_ba
 
 
 def test_optimize_says_what_it_saw_and_that_there_is_no_rate_to_propose(desk):
-    asked = optimize.Request(
+    asked = optimize.OptimizeRequest(
         desk.folder, ("fiber-upgrade", "partner-overflow"), target_answer_rate=0.3
     )
     report = asyncio.run(optimize.optimize(desk.world, asked))
@@ -204,8 +205,12 @@ def test_optimize_says_what_it_saw_and_that_there_is_no_rate_to_propose(desk):
 
 
 def halt(desk, *names):
-    asked = halt_command.Request(
-        desk.folder, names, everything=not names, reason="calls at night", wait_s=60
+    asked = halt_command.HaltRequest(
+        desk.folder,
+        names,
+        everything=not names,
+        reason="calls at night",
+        writing=WriteOptions(wait_s=60),
     )
     return asyncio.run(halt_command.halt(desk.world, asked, asyncio.Event()))
 
@@ -234,7 +239,7 @@ def test_what_is_stopped_is_not_written_to_before_it_is_released(desk):
     apply(desk)
     assert held(desk.platform, "4001") == before
     release.release(
-        desk.world, release.Request(desk.folder, ("renewals",), reason="hours corrected")
+        desk.world, release.HoldRequest(desk.folder, ("renewals",), reason="hours corrected")
     )
     apply(desk)
     assert held(desk.platform, "4001") != before

@@ -71,7 +71,7 @@ def ledger(desk: Desk) -> Ledger:
 def die_after_the_intent(desk: Desk, *, attempts: int = 1) -> Operation:
     """Record what a run of a while ago was about to do with one campaign, and nothing after it; but for the last, attempts failed."""
     plan = asyncio.run(
-        plan_command.read(here(lambda _: None), plan_command.Request(Path(PATH), (NAME,)))
+        plan_command.read(here(lambda _: None), plan_command.PlanRequest(Path(PATH), (NAME,)))
     )
     (operation,) = plan.operations
     run = Run(
@@ -140,9 +140,7 @@ def test_what_the_platform_commits_late_is_waited_for_however_old_the_intent_is(
 
     world = here(lambda _: None)._replace(sleep=late)
     asyncio.run(
-        apply_command.apply(
-            world, apply_command.Request(Path(PATH), (NAME,)), lambda _: True, asyncio.Event()
-        )
+        apply_command.apply(world, apply_command.ApplyRequest(Path(PATH), (NAME,)), asyncio.Event())
     )
     assert ends(desk) == [("dead", "confirmed")]
     assert server.executed(KEY) == 0

@@ -23,7 +23,7 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Strictness
 from reconciler.report import Report
-from reconciler.world import here
+from reconciler.world import Network, here
 from tests.cli.test_cli import Desk, commit, desk, git, server
 from tests.support.factories import make_operation
 
@@ -52,8 +52,10 @@ class Clock:
 def apply(desk: Desk, *names: str, at: Mapping[int, Callable[[], object]] | None = None) -> Report:
     clock = Clock(at or {})
     world = here(lambda _: None)._replace(monotonic=lambda: clock.now, sleep=clock.sleep)
-    asked = apply_command.Request(desk.tenant, names or (NAME,), deadline=1e6)
-    return asyncio.run(apply_command.apply(world, asked, lambda _: True, asyncio.Event()))
+    asked = apply_command.ApplyRequest(
+        desk.tenant, names or (NAME,), network=Network(deadline_s=1e6)
+    )
+    return asyncio.run(apply_command.apply(world, asked, asyncio.Event()))
 
 
 @pytest.fixture

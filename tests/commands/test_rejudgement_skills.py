@@ -42,8 +42,8 @@ def test_a_widening_is_judged_again_before_it_is_written(desk, passed_s, happens
             happens(desk)
 
     world = desk.world._replace(monotonic=lambda: now[0], checkpoint=checkpoint)
-    asked = apply.Request(desk.folder)
-    asyncio.run(apply.apply(world, asked, lambda _: True, asyncio.Event()))
+    asked = apply.ApplyRequest(desk.folder)
+    asyncio.run(apply.apply(world, asked, asyncio.Event()))
     records = records_of(desk).records()
     outcomes = [each.data for each in records if each.kind is RecordKind.OUTCOME]
     (entry,) = [each for each in outcomes if each["target"] == str(SKILL)]

@@ -11,6 +11,7 @@ from reconciler import sandbox
 from reconciler.commands import halt as halt_command
 from reconciler.commands import import_
 from reconciler.commands import plan as plan_command
+from reconciler.execute import WriteOptions
 from reconciler.plan import Action
 from tests.commands.test_import import Desk
 from tests.support.changed_answers import changed
@@ -44,8 +45,12 @@ def desk(tmp_path):
 
 
 def halt(desk, *names, wait_s=60):
-    asked = halt_command.Request(
-        desk.folder, names, everything=not names, reason="calls at night", wait_s=wait_s
+    asked = halt_command.HaltRequest(
+        desk.folder,
+        names,
+        everything=not names,
+        reason="calls at night",
+        writing=WriteOptions(wait_s=wait_s),
     )
     return asyncio.run(halt_command.halt(desk.world, asked, asyncio.Event()))
 
@@ -56,7 +61,7 @@ def running(desk):
 
 
 def plan(desk):
-    return asyncio.run(plan_command.read(desk.world, plan_command.Request(desk.folder)))
+    return asyncio.run(plan_command.read(desk.world, plan_command.PlanRequest(desk.folder)))
 
 
 def listing(*hidden, size=100, lost=None, status=404, **said):
@@ -156,7 +161,7 @@ def test_an_incomplete_list_is_no_plan_and_no_import(desk, monkeypatch):
     with pytest.raises(Exception, match="6 rows of 7"):
         plan(desk)
     with pytest.raises(Exception, match="6 rows of 7"):
-        asyncio.run(import_.run(desk.world, import_.Request(desk.folder)))
+        asyncio.run(import_.run(desk.world, import_.ImportRequest(desk.folder)))
 
 
 def test_texts_for_truth_values_hide_nothing_that_dials(desk, monkeypatch):

@@ -50,7 +50,7 @@ def run_of(desk: Desk, name: str) -> Run:
 def die(desk: Desk, *, attempts: int = 1, creating: Sequence[str] = ("dead",)) -> Operation:
     """Record what a run was about to create, and which runs came to their creates after it; nothing more."""
     plan = asyncio.run(
-        plan_command.read(here(lambda _: None), plan_command.Request(Path(PATH), (NAME,)))
+        plan_command.read(here(lambda _: None), plan_command.PlanRequest(Path(PATH), (NAME,)))
     )
     (operation,) = plan.operations
     assert operation.action is Action.CREATE

@@ -25,6 +25,7 @@ from reconciler.ledger import Ledger
 from reconciler.models import platform_of
 from reconciler.plan import Plan
 from reconciler.report import Report
+from reconciler.world import Network
 from tests.crash.child import Order, request_of, world_of
 from tests.crash.ground import Campaigns
 from tests.crash.ground_skills import Skills
@@ -186,7 +187,8 @@ class Bench:
     def apply_here(
         self,
         checkpoint: Callable[[str], None] = lambda _: None,
-        confirm: Callable[[Report], bool] = lambda _: True,
+        show: Callable[[Report], None] = lambda _: None,
+        confirm: Callable[[], bool] | None = None,
         **asked: Any,
     ) -> Report:
         """Run an apply in this process."""
@@ -194,7 +196,9 @@ class Bench:
         request = replace(request_of(order), **asked)
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
             world = world_of(order, checkpoint)
-            return runner.run(apply_command.apply(world, request, confirm, asyncio.Event()))
+            return runner.run(
+                apply_command.apply(world, request, asyncio.Event(), show=show, confirm=confirm)
+            )
 
     def outcomes(self) -> dict[str, list[dict[str, Any]]]:
         """Return what the remote's ledger says that became of each object, in order."""
@@ -224,13 +228,15 @@ class Bench:
         order = self.order()
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
             world = world_of(order, lambda _: None)
-            return runner.run(plan.read(world, plan.Request(request_of(order).path)))
+            return runner.run(plan.read(world, plan.PlanRequest(request_of(order).path)))
 
     def halt_here(self, *keys: str) -> Report:
         """Stop some objects in this process; everything when none is named."""
         order = self.order()
         path = request_of(order).path
-        asked = halt.Request(path, keys, everything=not keys, reason="a test", deadline=1e6)
+        asked = halt.HaltRequest(
+            path, keys, everything=not keys, reason="a test", network=Network(deadline_s=1e6)
+        )
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
             world = world_of(order, lambda _: None)
             return runner.run(halt.halt(world, asked, asyncio.Event()))
@@ -238,7 +244,7 @@ class Bench:
     def release_here(self, key: str) -> Report:
         """End the hold of one object."""
         order = self.order()
-        asked = release.Request(request_of(order).path, (key,), reason="a test")
+        asked = release.HoldRequest(request_of(order).path, (key,), reason="a test")
         return release.release(world_of(order, lambda _: None), asked)
 
     def rewrite(self, wanted: Mapping[str, float]) -> None:

@@ -25,7 +25,8 @@ from pathlib import Path
 import reconciler
 from reconciler.commands import apply
 from reconciler.errors import ReconcileError
-from reconciler.world import World
+from reconciler.execute import WriteOptions
+from reconciler.world import Network, World
 from tests.support import fasttime
 
 
@@ -74,12 +75,12 @@ def world_of(order: Order, checkpoint: Callable[[str], None]) -> World:
     )
 
 
-def request_of(order: Order) -> apply.Request:
+def request_of(order: Order) -> apply.ApplyRequest:
     """Return what an order asks."""
-    return apply.Request(
+    return apply.ApplyRequest(
         Path(order.folder) / order.path,
-        concurrency=order.concurrency,
-        deadline=1e6,
+        writing=WriteOptions(concurrency=order.concurrency),
+        network=Network(deadline_s=1e6),
         revert=tuple(order.revert),
     )
 
@@ -102,7 +103,7 @@ def carry_out(order: Order) -> int:
     world, asked = world_of(order, checkpoint), request_of(order)
     try:
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
-            report = runner.run(apply.apply(world, asked, lambda _: True, asyncio.Event()))
+            report = runner.run(apply.apply(world, asked, asyncio.Event()))
     except ReconcileError as error:
         print(f"error: {error}")
         return error.exit_code

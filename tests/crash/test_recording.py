@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.execute import WriteOptions
 from tests.crash.bench import Bench
 from tests.crash.ground import Campaigns
 
@@ -95,12 +96,11 @@ def test_what_moved_while_somebody_was_asked_is_not_carried_out(bench: Bench) ->
     bench.prepare(Campaigns())
     shown = []
 
-    def confirm(report) -> bool:
-        shown.append(report.data["digest"])
+    def confirm() -> bool:
         bench.ground.by_hand("1002", 6.0)
         return True
 
-    report = bench.apply_here(confirm=confirm, ask=True)
+    report = bench.apply_here(show=shown.append, confirm=confirm)
     assert len(shown) == 1
     assert report.exit_code == 4
     assert "1002" not in bench.outcomes()
@@ -114,12 +114,12 @@ def test_what_came_up_while_somebody_was_asked_is_left_alone(bench: Bench) -> No
     bench.prepare(Campaigns())
     assert bench.apply_here().exit_code == 0
 
-    def confirm(_) -> bool:
+    def confirm() -> bool:
         bench.ground.by_hand("1003", 30.0)
         return True
 
     bench.edit("1002.yaml", "dial_rate: 12.0", "dial_rate: 11.0")
-    report = bench.apply_here(confirm=confirm, ask=True)
+    report = bench.apply_here(confirm=confirm)
     assert report.exit_code == 4
     assert any("not approved: campaign-1003" in note for note in report.notes)
     assert [each["result"] for each in bench.outcomes()["1003"]] == ["created"]
@@ -132,6 +132,6 @@ def test_a_write_that_is_told_to_wait_is_not_sent_when_the_lock_was_taken_meanwh
     """An emergency stop goes past a run whose write was answered 429: half a minute later nothing of it may reach the platform."""
     bench.prepare(Campaigns(), f"429:{Campaigns.STORE}:after=30,times=1")
     bench.asked = lambda: bench.ledger().acquire(holder="a stop", force=True)
-    report = bench.apply_here(concurrency=1)
+    report = bench.apply_here(writing=WriteOptions(concurrency=1))
     assert [each for each in bench.ground.happened() if each.what == "stored"] == []
     assert report.exit_code in {3, 6}

@@ -134,7 +134,7 @@ def desk(tmp_path):
 
 
 def optimized(desk, **more):
-    asked = optimize.Request(desk.folder, target_answer_rate=0.3, **more)
+    asked = optimize.OptimizeRequest(desk.folder, target_answer_rate=0.3, **more)
     return asyncio.run(optimize.optimize(desk.world, asked))
 
 

@@ -198,7 +198,7 @@ def _approval(data: bytes) -> object:
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
-        approval = apply.read_approval(apply.Request(Path(), approved=Path(file.name)))
+        approval = apply.read_approval(apply.ApplyRequest(Path(), approved=Path(file.name)))
     return hold_against(make_plan([make_operation()]), approval)
 
 
