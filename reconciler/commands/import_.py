@@ -187,7 +187,7 @@ def _report(folder: Folder, found: _Import, plan: Plan | None) -> Report:
     taken = Table("Taken over", ("id", "name", "where"), tuple(map(Row, found.done)))
     changes = changes_table(remaining, noun)
     clean = not remaining and not found.left
-    verdict = plan_verdict(plan) if plan else "nothing to do"
+    verdict = plan_verdict(plan) if plan else "No changes"
     return Report(
         title=f"Import tenant {folder.name}",
         verdict=f"{count(len({key for key, _, _ in found.done}), noun)} taken over, {len({key for key, _, _ in found.left})} not or not wholly; {verdict}",

@@ -147,13 +147,11 @@ def _is_adopted(desired: Desired, live: Live, base: Base | None) -> bool:
 
 
 def _why(hold: str, wanted: Desired, *, dialing: bool) -> str:
-    """Return why an object is left alone; an emergency stop that the dialer has not obeyed yet is no silence."""
+    """Return why an object is held, and how to stop it again if it still dials."""
     if not dialing:
         return hold
     again = f"reconcile halt {folder_of(wanted.place)} {wanted.name} --reason TEXT"
-    return (
-        f"it still dials, because the dialer has not let go: stop it again with `{again}`; {hold}"
-    )
+    return f"it still dials, because the dialer has not dropped the schedule: stop it again with `{again}`; {hold}"
 
 
 def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:

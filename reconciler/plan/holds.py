@@ -1,7 +1,8 @@
-"""What of an operation may run when somebody changed its object outside git.
+"""Split an operation when its object was changed outside git: steps that may run, and what is held.
 
-An object may need two steps: what a hand widened is taken back first, together with everything else that tightens; what git
-widens comes after it. What a hand narrowed is held: a row of its own, which only `--revert` or its approval lets run.
+What was narrowed outside git is held: an operation of its own that runs only with `--revert` or an approval.
+What was widened outside git is undone. An object may need two steps for that: the first one tightens, and the second one
+makes the changes of git that widen.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ def folder_of(place: Place) -> str:
 def merged(
     operation: Operation, live: Live, base: Base | None, kind: Kind, *, asked: bool
 ) -> tuple[Operation, ...]:
-    """Return an operation as the steps that may run, and what of it is held.
+    """Return an operation as the steps that may run, and the part that is held.
 
     Args:
-        operation: desired as a whole, against what is stored now.
-        live: what is stored now.
+        operation: from what is stored now to desired.
+        live: what the platform holds now.
         base: what was applied last, canonical; `None` when nothing was.
-        kind: of the object.
-        asked: somebody asked to undo what was narrowed by hand (`--revert`).
+        kind: kind of the object.
+        asked: whether `--revert` names the object.
     """
     desired = operation.desired
     if base is None or desired is None or operation.action not in {Action.CREATE, Action.UPDATE}:
@@ -68,10 +69,10 @@ def _why_absent(base: Base) -> str:
 def _absent(
     operation: Operation, live: Live, base: Base, kind: Kind, *, asked: bool
 ) -> tuple[Operation, ...]:
-    """Return an object whose schedule is gone: held until somebody asks for it again, and silenced where an older one still dials."""
+    """Return the operations of an object whose schedule was removed: it is held, and stopped where an older schedule still dials."""
     desired, applied = operation.desired, base.body
     decided = base.emptied and applied and desired and kind.hours(applied) != kind.hours(desired)
-    if decided:  # hand and manifest had no hour in common, and a commit has changed the manifest's
+    if decided:  # the hours did not overlap, and a commit has changed the manifest's hours since
         return (operation,)
     if asked:
         return (_whole(operation),)
@@ -86,16 +87,16 @@ def _absent(
         direction=Direction.TIGHTEN,
         base=base.body,
         notes=(
-            "no schedule is stored, and an older one still dials: the dialer is told to let go",
+            "no schedule is stored, but the dialer still uses an older one: it is told to drop it",
         ),
     )
     return (silence, rest)
 
 
 def _normalised(base: Base, live: Live, seen: Body, desired: Body, kind: Kind) -> tuple[str, ...]:
-    """Return the fields that the platform itself stored in another way than we sent them, and that allow no more like that.
+    """Return the fields that the platform stored differently from what was sent, and that are not wider than sent.
 
-    What is stored has the id that the platform gave our last write, so nobody wrote since: to send them again would change nothing.
+    The stored schedule has the id of our last write, so nobody wrote since. To send the same values again would change nothing.
     """
     if base.sent is None or base.stored_id is None or base.stored_id != live.stored_id:
         return ()
@@ -109,24 +110,24 @@ def _normalised(base: Base, live: Live, seen: Body, desired: Body, kind: Kind) -
 
 
 def _again(desired: Body, kept: Sequence[str], found: Merged) -> Body:
-    """Return what a merge would send again of the fields that the platform stores in its own way."""
+    """Return what a merge would send again of the fields that the platform stores differently."""
     return {name: desired[name] for name in kept if name not in found.held}
 
 
 def _unlike(
     operation: Operation, applied: Body, seen: Body, found: Merged, kept: Sequence[str]
 ) -> Operation:
-    """Return an object as held of which nothing is to be written but what the platform would store in its own way again."""
+    """Return an object as held when the only write left would be stored differently again."""
     desired = operation.desired or {}
     names = ", ".join(_moved(name, desired.get(name), seen.get(name)) for name in kept)
-    said = [f"{names} {'is' if len(kept) == 1 else 'are'} stored by the platform in its own way"]
+    said = [f"the platform stores {names} differently from what was sent"]
     by_hand = [name for name in found.held if name not in kept]
     said += [_narrowed(applied, seen, by_hand)] if by_hand else []
     return _held(operation, "; ".join(said), keep=_import(operation), undo="Send it again")
 
 
 def _compared(base: Base, live: Body | None) -> tuple[Body | None, Body | None]:
-    """Return what was applied and what a hand made of it. Where an emergency stop left nothing, what the stop found counts."""
+    """Return what was applied, and what it was outside git. After an emergency stop, that is what the stop found."""
     if base.stopped is None:
         return base.body, live
     applied, found = base.stopped
@@ -136,10 +137,10 @@ def _compared(base: Base, live: Body | None) -> tuple[Body | None, Body | None]:
 def _steps(
     operation: Operation, live: Live, past: tuple[Base, Body], found: Merged, kind: Kind
 ) -> tuple[Operation, ...]:
-    """Return what may run: one step, or two where taking back what a hand widened must not wait for what git widens.
+    """Return what may run: one step, or two where undoing a widening must not wait for a widening of git.
 
-    What is stored as it should be and does not dial yet is refreshed. A value that cannot be read cannot be stored again
-    either, so then there is one step.
+    A schedule that is stored as desired and is not active yet is refreshed. A value that cannot be read cannot be stored
+    again either, so then there is one step.
     """
     base, applied = past
     desired, notes = operation.desired, _notes(operation, found)
@@ -167,7 +168,7 @@ def _steps(
 
 
 def _is_unreadable(desired: Body, name: str, kind: Kind) -> bool:
-    """Return whether a field is unknown because of its live value, not because nobody can judge the field at all."""
+    """Return whether a field's direction is unknown because of its live value, and not for every value of the field."""
     try:
         kind.rules[name](desired, desired, name)
     except effect.UNREADABLE:
@@ -178,7 +179,7 @@ def _is_unreadable(desired: Body, name: str, kind: Kind) -> bool:
 def _rest(
     operation: Operation, applied: Body, seen: Body, found: Merged, kind: Kind
 ) -> tuple[Operation, ...]:
-    """Return what is held: from what will be stored to desired."""
+    """Return the held operation: from what will be stored to desired."""
     if not found.held:
         return ()
     fields = diff.explain(found.store, operation.desired) if found.store else ()
@@ -188,7 +189,7 @@ def _rest(
 
 
 def _fits(body: Body, kind: Kind) -> bool:
-    """Return whether a manifest can say what is stored: a closed day, for one, stands in no manifest."""
+    """Return whether a manifest can express what is stored. It cannot express a closed day, for example."""
     try:
         return kind.storable(body) == body
     except effect.UNREADABLE:
@@ -198,7 +199,7 @@ def _fits(body: Body, kind: Kind) -> bool:
 def _step(
     operation: Operation, live: Live | None, body: Body | None, kind: Kind, notes: Sequence[str]
 ) -> Operation:
-    """Return the operation that stores `body`. `live`: what dials now; `None` where what is stored before dials then."""
+    """Return the operation that stores `body`. `live`: what dials now; `None` for a second step."""
     before = operation.live
     action = Action.RETIRE if body is None else operation.action
     settled = live is None or live.settled
@@ -216,7 +217,7 @@ def _step(
 
 
 def _whole(operation: Operation) -> Operation:
-    """Return the operation that stores desired as a whole, and so undoes what somebody narrowed by hand."""
+    """Return the operation that stores desired as a whole, and so undoes what was narrowed outside git."""
     return replace(operation, reverts=True)
 
 
@@ -235,22 +236,22 @@ def _held(operation: Operation, what: str, *, keep: str, undo: str = "Undo it") 
 
 _REMOVED = "the schedule was removed outside git and will not be created again"
 _EMPTIED = (
-    "what was set outside git and what the manifest allows had no time in common, so the schedule was removed "
+    "the times set outside git and the manifest's times did not overlap, so the schedule was removed "
     "and will not be created again"
 )
 _UNSEEN = (
-    "what an emergency stop ended could not be seen and may have been narrowed outside git, "
+    "an emergency stop removed the schedule without reading it; it may have been narrowed outside git, "
     "so it will not be created again"
 )
 _UNSURE = (
-    "an interrupted apply may have created the schedule; it is absent now and may have been removed outside git, "
+    "an interrupted apply may have created the schedule, and it may have been removed outside git since, "
     "so it will not be created again"
 )
 _TOMBSTONE = "set `metadata.retired: true`"
 
 
 def _keep(operation: Operation, seen: Body, names: Sequence[str]) -> str:
-    """Return how git keeps what a hand narrowed: `import` edits single values, and no windows or lists."""
+    """Return how to keep in git what was narrowed. `import` edits single values, but no windows or lists."""
     lists = [f"`{name}`" for name in names if isinstance(seen.get(name), list | tuple | Mapping)]
     if not lists:
         return _import(operation)
@@ -269,7 +270,7 @@ def _narrowed(applied: Body, live: Body, names: Sequence[str]) -> str:
 
 
 def _moved(name: str, then: object, now: object) -> str:
-    """Return a field with its two values, where they are short enough to be read in a sentence."""
+    """Return a field, with its two values where they are short."""
     if isinstance(then, int | float | str) and isinstance(now, int | float | str):
         return f"`{name}` ({_short(then)} → {_short(now)})"
     return f"`{name}`"
@@ -282,11 +283,11 @@ def _short(value: float | str) -> str:
 def _notes(operation: Operation, found: Merged) -> tuple[str, ...]:
     live, desired = operation.live or {}, operation.desired or {}
     notes = [
-        f"{_moved(name, desired.get(name), live.get(name))} was changed outside git, and we cannot tell whether it widens; the manifest's value is stored"
+        f"{_moved(name, desired.get(name), live.get(name))} was changed outside git, and whether that widens dialing is unknown: the manifest's value is stored"
         for name in found.unknown
     ]
     if found.store is None:
         notes.append(
-            "what was set outside git and what the manifest allows have no time in common, so the schedule is removed until somebody decides"
+            "the times set outside git and the manifest's times do not overlap, so the schedule is removed until a commit or --revert decides"
         )
     return tuple(notes)

@@ -1,11 +1,15 @@
 """A report as one page that needs nothing else: no script, no font, no image, no request.
 
-The page forbids itself to load anything (its content security policy), follows the reader's light or dark setting,
-and says with words and symbols what it says with colour.
+The page forbids itself to load anything (its content security policy) and follows the reader's light or dark setting.
+Words and symbols say what colour says.
+
+The HTML is written by hand, because a template engine would not make it simpler: there is one page, all text passes
+`_text`, which escapes it, and Jinja2 would be a dependency with an escaping mode that can be forgotten.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
@@ -29,16 +33,18 @@ _STYLE = """\
   :root { --good: #6fd08c; --change: #f0b45b; --bad: #ff8f85; --dim: #a3a9b1; --line: #3c4148; }
 }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; line-height: 1.3; }
+h1, p { overflow-wrap: anywhere; }
 .verdict { font-size: 1.25rem; font-weight: 600; border-left: .3rem solid; padding-left: .8rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin: 2rem 0; }
 caption { font-weight: 600; text-align: left; padding-bottom: .4rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-top: 1px solid var(--line); }
-ul { margin: .2rem 0; padding-left: 1.2rem; overflow-wrap: anywhere; }
+ul { margin: .2rem 0; padding-left: 1.2rem; min-width: 14rem; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
 dt, .place, .dim { color: var(--dim); }
 dd { margin: 0; }
-dd, .place, .mark { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
+code, dd, .place, .mark { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
 .good, .add { color: var(--good); }
 .change, .warn { color: var(--change); }
 .remove, .bad { color: var(--bad); }
@@ -48,10 +54,9 @@ dd, .place, .mark { font-family: ui-monospace, monospace; overflow-wrap: anywher
 
 def render(report: Report) -> str:
     """Return the report as a whole HTML page: title, verdict, facts, tables, notes."""
-    title = _text(report.title)
     parts = [
-        f"{_HEAD}<title>{title}</title>\n{_STYLE}</head>\n<body>\n<main>",
-        f"<h1>{title}</h1>",
+        f"{_HEAD}<title>{escape(safe(report.title))}</title>\n{_STYLE}</head>\n<body>\n<main>",
+        f"<h1>{_text(report.title)}</h1>",
         f'<p class="verdict {report.tone.value}">{_text(report.verdict)}</p>',
         *_facts(report.facts or {}),
         *(line for table in report.tables if table.rows for line in _table(table)),
@@ -61,8 +66,12 @@ def render(report: Report) -> str:
     return "\n".join(parts)
 
 
+_CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+
+
 def _text(text: str) -> str:
-    return escape(safe(text))
+    """Return text as HTML, with what stands in backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(safe(text)))
 
 
 def _facts(facts: Mapping[str, str]) -> Iterator[str]:

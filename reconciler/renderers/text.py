@@ -1,7 +1,10 @@
-"""A report for a terminal or a log: what matters most is the last line, where the eye is when a command ends.
+"""A report for a terminal or a log. The verdict is the last line, where the eye is when a command ends.
 
-Every piece of foreign text passes `safe`, so the only control character in the output is the line feed (and the colour
-codes, when they are asked for). Symbols in the margin say the same as the colours: `+ ~ - ! =`.
+All foreign text passes `safe`, so the only control characters in the output are line feeds, and colour codes where they
+are asked for. Symbols in the margin say the same as the colours: `+ ~ - ! =`.
+
+The tables are laid out by hand. `click` has no public table, and to import `rich` would make `validate` about half as
+slow again. Tables of `rich` also break long words, and an id or a URL must stay whole to be copied.
 """
 
 from __future__ import annotations

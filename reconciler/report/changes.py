@@ -50,13 +50,13 @@ _TONES = {
 def of_plan(
     plan: Plan, *, exit_code: int, notes: Sequence[str] = (), beyond: Sequence[str] = ()
 ) -> Report:
-    """Return the report of a plan: what keeps it from being applied, changes, findings, what was left alone.
+    """Return the report of a plan: limits and rules in its way, changes, findings, notes.
 
     Args:
-        plan: what was planned.
-        exit_code: DESIGN §7.
+        plan: the plan.
+        exit_code: exit code of the command.
         notes: sentences after the tables.
-        beyond: each limit that carrying it out would pass, one sentence each.
+        beyond: a sentence for each limit that applying the plan would exceed.
     """
     return Report(
         title=f"Plan for tenant {plan.origin.tenant} ({plan.origin.url})",
@@ -85,7 +85,7 @@ def _beyond_table(beyond: Sequence[str]) -> Table:
 
 
 def plan_facts(plan: Plan) -> dict[str, str]:
-    """Return what names a plan: its digest, its commit, the platform's clock."""
+    """Return what identifies a plan: its digest, its commit, the platform's clock."""
     facts = {"digest": plan.digest}
     if plan.origin.commit:
         facts["commit"] = plan.origin.commit
@@ -93,18 +93,12 @@ def plan_facts(plan: Plan) -> dict[str, str]:
 
 
 def plan_verdict(plan: Plan) -> str:
-    """Return a plan in one sentence: what to do, what of it may widen dialing, what stands in the way, what is as it should be."""
-    same = f"{count(len(plan.unchanged), 'schedule')} as {'its manifest says' if len(plan.unchanged) == 1 else 'their manifests say'}"
+    """Return a plan in one sentence: actions, what may widen dialing, what is blocked or held, what matches."""
+    matching = len(plan.unchanged)
+    same = f"{count(matching, 'schedule')} {'matches its manifest' if matching == 1 else 'match their manifests'}"
     if not plan.operations:
-        record = [
-            "what is weakened" if plan.strictness.pending and plan.strictness.weakenings else "",
-            f"{count(len(plan.unrecorded), 'schedule')} that reconcile did not write"
-            if plan.unrecorded
-            else "",
-        ]
-        commit = "that this commit judges the next change" if plan.strictness.pending else ""
-        but = " and ".join(filter(None, record)) or commit
-        return f"nothing to do{f' but to record {but}' if but else ''}: {same}"
+        record = _to_record(plan)
+        return f"No changes{f'. apply will record {record}' if record else ''}. {same}."
     actions = Counter(operation.action for operation in plan.operations)
     held = actions.pop(Action.HELD, 0)
     widening = sum(operation.direction.widens for operation in plan.executable)
@@ -120,39 +114,50 @@ def plan_verdict(plan: Plan) -> str:
     return "; ".join(filter(None, parts))
 
 
+def _to_record(plan: Plan) -> str:
+    """Return what an apply would record although it has nothing to write; empty when nothing."""
+    number = len(plan.unrecorded)
+    parts = (
+        "the weakened settings" if plan.strictness.pending and plan.strictness.weakenings else "",
+        f"{count(number, 'schedule')} that reconcile did not write" if number else "",
+    )
+    commit = "this commit as the base of the next change" if plan.strictness.pending else ""
+    return " and ".join(filter(None, parts)) or commit
+
+
 def _dialing(plan: Plan) -> str:
-    """Return the names of what an emergency stop holds and the dialer has not let go of; nobody may take that for silence."""
+    """Return the names of the objects that an emergency stop holds and that still dial."""
     names = [operation.name for operation in plan.operations if operation.dialing]
     return f"{len(names)} STILL DIALING: {_names(names)}" if names else ""
 
 
 def _unknown_fields(plan: Plan) -> tuple[str, ...]:
-    """Return a sentence about the fields that the platform sends and reconcile does not know; their names are the platform's."""
+    """Return a sentence about fields of the platform that reconcile does not know."""
     if not plan.unknown:
         return ()
     names = _names([f"`{safe(name, limit=SHORTENED_TO)}`" for name in plan.unknown])
     return (
-        f"the platform sends {names}, which reconcile does not know: left alone, no difference",
+        f"The platform sends {names}, which reconcile does not know. They are neither compared nor changed.",
     )
 
 
 def _plan_notes(plan: Plan) -> tuple[str, ...]:
     notes = [*plan.strictness.notes, *_unknown_fields(plan)]
     if plan.unmanaged:
-        hold, are = ("holds", "is") if len(plan.unmanaged) == 1 else ("hold", "are")
+        are = "is" if len(plan.unmanaged) == 1 else "are"
         notes.append(
-            f"{count(len(plan.unmanaged), plan.noun)} {hold} a schedule that no manifest names, and {are} left alone: {_names(plan.unmanaged)}"
+            f"{count(len(plan.unmanaged), plan.noun)} {are} not managed by any manifest and will not be changed: {_names(plan.unmanaged)}"
         )
     if abs(plan.origin.skew_s) > SKEW_SHOWN_S:
         side = "ahead of" if plan.origin.skew_s > 0 else "behind"
         notes.append(
-            f"the platform's clock is {duration(plan.origin.skew_s)} {side} this machine's; the plan goes by the platform's"
+            f"The platform's clock is {duration(plan.origin.skew_s)} {side} this machine's. The plan uses the platform's clock."
         )
     return tuple(notes)
 
 
 def changes_table(operations: Sequence[Operation], noun: str = "campaign") -> Table:
-    """Return the changes, first what is blocked or may widen dialing; identical ones are one line."""
+    """Return the changes: what is blocked or may widen dialing comes first, and identical updates share a row."""
     groups: dict[tuple[Any, ...], list[Operation]] = {}
     for operation in sorted(operations, key=_urgency):
         groups.setdefault(_likeness(operation), []).append(operation)
@@ -162,7 +167,7 @@ def changes_table(operations: Sequence[Operation], noun: str = "campaign") -> Ta
 
 
 def _urgency(operation: Operation) -> int:
-    """Return the place of an operation among the others of a report: what nobody may overlook comes first."""
+    """Return the sort key of an operation: what nobody may overlook comes first."""
     if operation.dialing:
         return 0
     held = operation.action is Action.HELD
@@ -172,7 +177,7 @@ def _urgency(operation: Operation) -> int:
 
 
 def _likeness(operation: Operation) -> tuple[Any, ...]:
-    """Return what two operations must share to be one line: updates that move the same fields between the same values."""
+    """Return what operations on one row have in common: they update the same fields from and to the same values."""
     if operation.action is not Action.UPDATE:
         return (operation.action, operation.key)
     fields = tuple(_change(operation, change) for change in operation.fields)
@@ -207,7 +212,7 @@ def _change_row(group: Sequence[Operation], noun: str, *, in_full: bool) -> Row:
 
 
 def _summary(operation: Operation, *, in_full: bool) -> tuple[str, tuple[str, ...]]:
-    """Return the change in one cell, or a short cell and a line a field."""
+    """Return the change as one cell, or as a short cell and a line for each field."""
     match operation.action:
         case Action.UPDATE | Action.HELD if len(operation.fields) == 1:
             return _change(operation, operation.fields[0]), ()
@@ -232,7 +237,7 @@ def _summary(operation: Operation, *, in_full: bool) -> tuple[str, tuple[str, ..
 
 
 def _lines(names: Sequence[str]) -> tuple[str, ...]:
-    """Return all names, a few a line: no renderer cuts what is in short lines."""
+    """Return all names, a few on each line, because renderers cut long lines."""
     return tuple(
         ", ".join(names[first : first + NAMES_SHOWN]) for first in range(0, len(names), NAMES_SHOWN)
     )
@@ -244,23 +249,23 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _change(operation: Operation, change: FieldChange) -> str:
-    """Return a field as it is and as it should be, and whether somebody outside git moved it, whom a commit may not know of."""
+    """Return a field with its live and desired value, and whether it was changed outside git."""
     said = f"{change.path} {value(change.live)} → {value(change.desired)}"
     if operation.action is not Action.UPDATE:
         return said
     match operation.fields_moved_by.get(change.path.partition("[")[0]):
         case MovedBy.OUTSIDE:
-            return f"{said} (moved outside git; no commit touched it)"
+            return f"{said} (changed outside git, not in git)"
         case MovedBy.BOTH:
-            return f"{said} (moved outside git, too)"
+            return f"{said} (changed in git and outside git)"
         case _:
             return said
 
 
 def of_declined(plan: Plan, *, exit_code: int) -> Report:
-    """Return the report of a plan that whoever was asked did not want."""
+    """Return the report of a plan that was declined at the prompt."""
     return of_apply(plan, (), exit_code=exit_code)._replace(
-        verdict=f"declined: nothing was written; {count(len(plan.operations), 'operation')} planned"
+        verdict=f"Declined. {count(len(plan.operations), 'operation')} planned, nothing was written."
     )
 
 
@@ -270,7 +275,7 @@ def of_declined(plan: Plan, *, exit_code: int) -> Report:
 def of_apply(
     plan: Plan, outcomes: Sequence[Outcome], *, exit_code: int, notes: Sequence[str] = ()
 ) -> Report:
-    """Return the report of an apply: what became of each operation, and the counts."""
+    """Return the report of an apply: the outcome of each operation, and the counts."""
     done = sum(outcome.done for outcome in outcomes)
     return Report(
         title=f"Apply to tenant {plan.origin.tenant} ({plan.origin.url})",
@@ -293,13 +298,13 @@ def of_apply(
 
 
 def _doubts(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """Return a sentence about the instants of the platform that cannot be true; the audit record of each write has its own."""
+    """Return a sentence about outcomes whose instants, as the platform reports them, are impossible."""
     doubtful = [outcome.operation.name for outcome in outcomes if outcome.doubt]
     if not doubtful:
         return ()
     many = count(len(doubtful), plan.noun)
     return (
-        f"the platform's own clock contradicts its instants for {many} ({_names(doubtful)}): the latency is unknown, and `audit at` answers from our records",
+        f"The platform reported impossible times for {many} ({_names(doubtful)}). Their latency is unknown, and `audit at` uses the times of the audit records.",
     )
 
 
@@ -311,7 +316,10 @@ def _apply_tone(plan: Plan, exit_code: int, *, failed: bool) -> Tone:
 
 
 def apply_verdict(plan: Plan, outcomes: Sequence[Outcome]) -> str:
-    """Return an apply in one sentence: planned, applied, active, failed, blocked, held."""
+    """Return an apply in one sentence: planned, applied, active, failed, blocked, held, not run.
+
+    Blocked, held: see the plan. Not run: stale, not started, or left out by `--tighten-only` or the approval.
+    """
     if not plan.operations:
         return plan_verdict(plan)
     applied = sum(
@@ -320,11 +328,13 @@ def apply_verdict(plan: Plan, outcomes: Sequence[Outcome]) -> str:
     active = sum(outcome.done for outcome in outcomes)
     failed = sum(outcome.result in FAILURES for outcome in outcomes)
     blocked = sum(operation.refused for operation in plan.operations)
-    held = len(plan.operations) - applied - failed - blocked
+    held = sum(operation.action is Action.HELD for operation in plan.operations)
+    not_run = len(plan.operations) - applied - failed - blocked - held
     parts = (
         f"{len(plan.operations)} planned, {applied} applied, {active} active, {failed} failed",
         f"{blocked} blocked" if blocked else "",
         f"{held} held",
+        f"{not_run} not run" if not_run else "",
         _dialing(plan),
     )
     return ", ".join(filter(None, parts))

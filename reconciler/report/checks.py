@@ -1,4 +1,4 @@
-"""Reports of what the rules say of manifests, and of files that say nothing valid. They know of a plan by its words alone."""
+"""Reports of `validate`: findings, weakened settings, and problems of files. Nothing here imports the planner at run time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEVEL_TONES = {Level.ERROR: Tone.BAD, Level.WARNING: Tone.WARN, Level.INFO: Ton
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:
-    """Return the findings, as sorted."""
+    """Return the findings, in the order given."""
     rows = tuple(
         Row(
             (finding.level.value, finding.rule, finding.name, finding.message),
@@ -58,7 +58,7 @@ def of_validation(
     exit_code: int,
     strictness: Sequence[Strictness] = (),
 ) -> Report:
-    """Return the report of manifests that can be read: what the rules say of them, and what they weaken of the rules."""
+    """Return the report of valid manifests: their findings, and the settings that they weaken."""
     weakenings = [each for one in strictness for each in one.weakenings]
     levels = Counter(finding.level for finding in findings)
     found = [
@@ -90,7 +90,7 @@ def of_validation(
 
 
 def of_problems(problems: Sequence[Problem], *, exit_code: int) -> Report:
-    """Return the report of files that do not say a valid thing, for a page or a log that shows no stderr."""
+    """Return the report of invalid files, for a page or a log that shows no stderr."""
     rows = tuple(
         Row(
             ("error", problem.message),

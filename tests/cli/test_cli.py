@@ -133,7 +133,7 @@ def test_the_first_run_applies_the_samples_and_the_second_finds_nothing(desk: De
     assert "5 planned, 5 applied, 5 active, 0 failed, 0 held" in desk.out
     shown = desk.out
     assert desk.run("plan", "schedules/sandbox") == 0
-    assert "nothing to do: 6 schedules as their manifests say" in desk.out
+    assert "No changes. 6 schedules match their manifests." in desk.out
     assert readme.unseen(shown + desk.out) == []
     assert desk.run("plan", "--detailed-exitcode", "schedules/sandbox") == 0
     notes = git(desk.folder, "log", "-1", "--notes=reconcile/sandbox/sandbox")
@@ -534,7 +534,7 @@ def test_a_part_of_a_folder_is_held_against_the_commit_from_wherever_it_is_named
     assert desk.run("apply", "--yes", ".") == 0
     assert "4 applied" in desk.out
     assert desk.run("apply", "--yes", str(desk.tenant)) == 0
-    assert "nothing to do" in desk.out
+    assert "No changes" in desk.out
 
 
 def test_no_git_repository_is_an_error(desk: Desk) -> None:

@@ -338,7 +338,7 @@ def test_the_limit_alone_is_applied_first_and_then_the_change_passes(
     office.set(RAISED)
     raised = office.commit()
     assert office.plan() == 2
-    assert "nothing to do but to record what is weakened" in office.out
+    assert "No changes. apply will record the weakened settings." in office.out
     assert office.apply() == 0
     assert "limits.changed_share" in office.out
     assert office.plan() == 0

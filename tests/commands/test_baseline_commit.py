@@ -41,7 +41,7 @@ def test_an_apply_that_only_tightens_makes_its_commit_the_base(
     office.set("  limits: {changed_share: 0.1}\n")
     office.commit()
     assert office.plan() == 2
-    assert "nothing to do but to record that this commit judges the next change" in office.out
+    assert "No changes. apply will record this commit as the base of the next change." in office.out
     assert office.apply() == 0
     assert office.plan() == 0
     office.set()

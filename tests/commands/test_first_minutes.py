@@ -66,7 +66,7 @@ def test_declining_is_not_called_held(desk: Desk, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("click.confirm", lambda *_, **__: False)
     assert desk.run("apply", PATH) == 1
-    assert desk.out.splitlines()[-1] == "declined: nothing was written; 5 operations planned"
+    assert desk.out.splitlines()[-1] == "Declined. 5 operations planned, nothing was written."
     assert "held" not in desk.out
     assert (desk.written(), desk.records()) == (0, "")
 
@@ -147,7 +147,7 @@ def imported(desk: Desk) -> str:
 
 def test_import_and_the_plan_after_it_agree_on_what_is_left_to_do(empty: Desk) -> None:
     assert empty.run("import", PATH) == 0
-    said = "nothing to do but to record 5 schedules that reconcile did not write: 5 schedules as their manifests say"
+    said = "No changes. apply will record 5 schedules that reconcile did not write. 5 schedules match their manifests."
     assert said in empty.out
     assert f"commit the manifests, then `reconcile apply {PATH}`" in empty.out
     commit(empty.folder)
@@ -158,7 +158,7 @@ def test_import_and_the_plan_after_it_agree_on_what_is_left_to_do(empty: Desk) -
     assert empty.run("import", "--format", "json", PATH) == 0
     assert json.loads(empty.out)["unrecorded"] == []
     assert empty.run("import", PATH) == 0
-    assert "nothing to do: 5 schedules" in empty.out
+    assert "No changes. 5 schedules" in empty.out
 
 
 @pytest.mark.parametrize("above", [0, 1, 2])

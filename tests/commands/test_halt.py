@@ -368,7 +368,7 @@ def test_what_a_commit_took_over_from_a_hand_is_the_base_of_what_is_narrowed_nex
     commit(desk.folder)
     before = len(ledger(desk.folder).records())
     assert desk.run("plan", "--detailed-exitcode", PATH) == 2, "or CI would never record it"
-    assert "nothing to do but to record 1 schedule that reconcile did not write" in desk.out
+    assert "No changes. apply will record 1 schedule that reconcile did not write." in desk.out
     assert desk.run("apply", "--yes", PATH) == 0
     assert desk.run("plan", "--detailed-exitcode", PATH) == 0
     assert desk.run("apply", "--yes", PATH) == 0

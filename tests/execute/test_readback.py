@@ -119,9 +119,7 @@ def test_a_value_that_comes_back_narrower_or_the_same_is_done_and_not_written_ag
         assert outcome.message == f"`{name}` was sent as {SENT[name]} and is stored as {value}"
         (row,) = bench.plan([wanted], base=base).operations
         assert row.action is Action.HELD
-        assert (
-            "is stored by the platform in its own way. Keep it: `reconcile import" in row.blocked[0]
-        )
+        assert "differently from what was sent. Keep it: `reconcile import" in row.blocked[0]
         assert "outside git" not in row.blocked[0]
         (again,) = bench.plan([wanted], base=base, revert=["1001"]).operations
         assert (again.action, again.desired) == (Action.UPDATE, SENT)
@@ -179,7 +177,7 @@ def test_a_hand_that_narrows_besides_is_held_in_its_own_words(monkeypatch):
         (row,) = bench.plan([wanted], base=base).operations
         assert row.action is Action.HELD
         assert (
-            "`timezone` (America/New_York → America/Chicago) is stored by the platform"
+            "the platform stores `timezone` (America/New_York → America/Chicago) differently"
             in row.blocked[0]
         )
         assert "`max_concurrent_calls` (600 → 500) was narrowed outside git" in row.blocked[0]

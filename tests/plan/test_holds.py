@@ -148,7 +148,7 @@ def test_hours_that_share_nothing_leave_no_schedule_until_somebody_decides():
     now = live(compliance_windows=[make_window(start=20, end=23)])
     _, (back, rest) = parts(make_desired(body=BASE), now)
     assert (back.action, back.desired, back.base) == (Action.RETIRE, None, BASE)
-    assert "no time in common" in back.notes[0]
+    assert "do not overlap" in back.notes[0]
     assert (rest.action, rest.would) == (Action.HELD, Action.UPDATE)
 
 
@@ -185,7 +185,9 @@ def test_what_nobody_can_judge_is_set_back_and_said_in_its_own_words():
         assert (operation.action, operation.executable) == (Action.UPDATE, True)
         assert operation.desired == body
         assert operation.direction.widens
-        assert "changed outside git, and we cannot tell whether it widens" in operation.notes[0]
+        assert (
+            "changed outside git, and whether that widens dialing is unknown" in operation.notes[0]
+        )
 
 
 def test_what_a_manifest_took_over_of_what_is_held_is_recorded():
@@ -456,7 +458,7 @@ def test_a_removal_for_want_of_common_hours_ends_with_a_commit_to_the_hours():
     base = Base(BASE, emptied=True)
     _, same = planned(make_desired(body=BASE), NOTHING, base=base)
     assert (same.action, same.would) == (Action.HELD, Action.CREATE)
-    assert "no time in common" in same.blocked[0]
+    assert "did not overlap" in same.blocked[0]
     later = make_desired(body={**BASE, "compliance_windows": [make_window(start=10)]})
     _, moved = planned(later, NOTHING, base=base)
     assert (moved.action, moved.executable) == (Action.CREATE, True)
@@ -530,7 +532,7 @@ def test_only_what_we_sent_and_nobody_wrote_since_is_stored_by_the_platform_in_i
     base = Base(BASE, stored_id=stored_id, sent=sent)
     _, (operation,) = parts(make_desired(body=BASE), live(dial_rate=19.5), base=base)
     assert operation.action is Action.HELD
-    assert ("stored by the platform in its own way" in operation.blocked[0]) is kept
+    assert ("differently from what was sent" in operation.blocked[0]) is kept
     _, (widened,) = parts(make_desired(body=BASE), live(dial_rate=20.5), base=base)
     assert widened.action is Action.UPDATE
 

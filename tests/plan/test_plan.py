@@ -267,7 +267,7 @@ def test_a_hold_leaves_an_object_alone_and_says_why():
     assert not operation.executable
 
 
-AGAIN = "it still dials, because the dialer has not let go: stop it again with `reconcile halt schedules/acme campaign-1001 --reason TEXT`; halted by ops"
+AGAIN = "it still dials, because the dialer has not dropped the schedule: stop it again with `reconcile halt schedules/acme campaign-1001 --reason TEXT`; halted by ops"
 
 
 def test_a_hold_that_the_dialer_has_not_obeyed_is_no_silence():

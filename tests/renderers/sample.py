@@ -105,8 +105,8 @@ SAMPLE = Report(
         Table("Findings", ("level", "rule", "finding"), _findings()),
     ),
     notes=(
-        "31 campaigns are as their manifests say.",
-        "2 campaigns hold a schedule that no manifest names: 1008, 1009.",
+        "31 schedules match their manifests.",
+        "2 campaigns are not managed by any manifest and will not be changed: 1008, 1009",
     ),
     facts={
         "digest": "8f2cb0a4d9d1e7c35b60fd6b61a8be0c9a64f1d1c1f5f90f8a7e3a4b5c6d7e8f",
@@ -128,7 +128,7 @@ SAMPLE = Report(
 
 CLEAN = Report(
     title="Plan for tenant sandbox",
-    verdict="Nothing to do: 47 campaigns are as their manifests say",
+    verdict="No changes. 47 schedules match their manifests.",
     tone=Tone.GOOD,
     exit_code=0,
     data={"changes": []},

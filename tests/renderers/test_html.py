@@ -15,6 +15,7 @@ VOID = {"meta"}
 ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "main", "h1", "p", "dl", "dt", "dd", "div",
     "table", "caption", "thead", "tbody", "tr", "th", "td", "ul", "li",
+    "code",
 }  # fmt: skip
 ATTRIBUTES = {"lang", "charset", "name", "content", "http-equiv", "class", "scope", "title"}
 
@@ -56,6 +57,15 @@ def test_no_value_becomes_markup(report: Report) -> None:
 
 def test_hostile_values_are_shown_as_text() -> None:
     assert "<script>alert(1)</script>" in Page(html.render(HOSTILE)).text
+
+
+def test_a_command_in_backticks_is_code() -> None:
+    output = html.render(SAMPLE._replace(notes=("Undo it: `apply <x>`, then ``` `",)))
+    assert "<p>Undo it: <code>apply &lt;x&gt;</code>, then ``` `</p>" in output
+
+
+def test_a_long_heading_is_broken_on_a_narrow_screen() -> None:
+    assert "h1, p { overflow-wrap: anywhere; }" in html.render(SAMPLE)
 
 
 def test_the_page_loads_nothing_and_says_so() -> None:

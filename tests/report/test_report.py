@@ -104,15 +104,15 @@ def test_counts_agree_with_their_nouns(number, expected):
 @pytest.mark.parametrize(
     ("operations", "unchanged", "expected"),
     [
-        ((), ("1",), "nothing to do: 1 schedule as its manifest says"),
-        ((), ("1", "2"), "nothing to do: 2 schedules as their manifests say"),
-        ((), (), "nothing to do: 0 schedules as their manifests say"),
+        ((), ("1",), "No changes. 1 schedule matches its manifest."),
+        ((), ("1", "2"), "No changes. 2 schedules match their manifests."),
+        ((), (), "No changes. 0 schedules match their manifests."),
         ((update(),), (), "1 to update"),
-        ((create(),), ("2",), "1 to create; 1 may widen dialing; 1 schedule as its manifest says"),
+        ((create(),), ("2",), "1 to create; 1 may widen dialing; 1 schedule matches its manifest"),
         (
             (create("1"), update("2"), update("3"), retire("4"), refresh("5"), hold("6")),
             ("7", "8"),
-            "1 to create, 2 to update, 1 to retire, 1 to refresh; 2 may widen dialing; 1 held; 2 schedules as their manifests say",
+            "1 to create, 2 to update, 1 to retire, 1 to refresh; 2 may widen dialing; 1 held; 2 schedules match their manifests",
         ),
         (
             (create(blocked=("dnc-list",)), retire("2")),
@@ -248,10 +248,10 @@ def test_findings_keep_their_order_level_and_place():
 @pytest.mark.parametrize(
     ("unmanaged", "expected"),
     [
-        (("1008",), "1 campaign holds a schedule that no manifest names, and is left alone: 1008"),
+        (("1008",), "1 campaign is not managed by any manifest and will not be changed: 1008"),
         (
             tuple(str(n) for n in range(10)),
-            "10 campaigns hold a schedule that no manifest names, and are left alone: 0, 1, 2, 3, 4, 5, 6, 7 and 2 more",
+            "10 campaigns are not managed by any manifest and will not be changed: 0, 1, 2, 3, 4, 5, 6, 7 and 2 more",
         ),
     ],
 )
@@ -268,13 +268,13 @@ def test_what_no_manifest_names_is_counted_and_named(unmanaged, expected):
         (
             61.0,
             (
-                "the platform's clock is 1 min 1 s ahead of this machine's; the plan goes by the platform's",
+                "The platform's clock is 1 min 1 s ahead of this machine's. The plan uses the platform's clock.",
             ),
         ),
         (
             -3600.0,
             (
-                "the platform's clock is 1 h 0 min behind this machine's; the plan goes by the platform's",
+                "The platform's clock is 1 h 0 min behind this machine's. The plan uses the platform's clock.",
             ),
         ),
     ],
@@ -313,15 +313,21 @@ def outcome(result, key="1", **parts):
 @pytest.mark.parametrize(
     ("results", "expected"),
     [
-        ((), "2 planned, 0 applied, 0 active, 0 failed, 2 held"),
+        ((), "2 planned, 0 applied, 0 active, 0 failed, 0 held, 2 not run"),
         ((Result.UPDATED, Result.CONFIRMED), "2 planned, 2 applied, 2 active, 0 failed, 0 held"),
         (
             (Result.UPDATED, Result.STORED_NOT_ACTIVE),
             "2 planned, 2 applied, 1 active, 0 failed, 0 held",
         ),
         ((Result.FAILED, Result.UNKNOWN), "2 planned, 0 applied, 0 active, 2 failed, 0 held"),
-        ((Result.REFUSED, Result.NOT_STARTED), "2 planned, 0 applied, 0 active, 1 failed, 1 held"),
-        ((Result.STALE, Result.DELETED), "2 planned, 1 applied, 1 active, 0 failed, 1 held"),
+        (
+            (Result.REFUSED, Result.NOT_STARTED),
+            "2 planned, 0 applied, 0 active, 1 failed, 0 held, 1 not run",
+        ),
+        (
+            (Result.STALE, Result.DELETED),
+            "2 planned, 1 applied, 1 active, 0 failed, 0 held, 1 not run",
+        ),
     ],
 )
 def test_an_apply_is_counted_in_one_sentence(results, expected):
@@ -334,8 +340,9 @@ def test_an_apply_is_counted_in_one_sentence(results, expected):
 def test_every_result_is_counted_once(result):
     plan = make_plan([update()])
     words = of_apply(plan, [outcome(result)], exit_code=0).verdict.replace(",", "").split()
-    applied, failed, held = (int(words[n]) for n in (2, 6, 8))
-    assert applied + failed + held == 1
+    counts = dict(zip(words[1::2], map(int, words[::2]), strict=False))
+    not_run = counts.get("not", 0)
+    assert counts["applied"] + counts["failed"] + counts["held"] + not_run == 1
 
 
 def test_what_findings_block_is_not_counted_as_held():
@@ -354,7 +361,7 @@ def test_a_limit_that_is_passed_stands_first():
 
 def test_an_apply_with_nothing_to_do_says_so():
     report = of_apply(make_plan(unchanged=("1",)), (), exit_code=0)
-    assert report.verdict == "nothing to do: 1 schedule as its manifest says"
+    assert report.verdict == "No changes. 1 schedule matches its manifest."
     assert (report.tone, report.tables) == (Tone.GOOD, ())
 
 
@@ -474,8 +481,8 @@ def test_a_clock_that_is_a_day_ahead_is_told_in_days():
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        (MovedBy.OUTSIDE, " (moved outside git; no commit touched it)"),
-        (MovedBy.BOTH, " (moved outside git, too)"),
+        (MovedBy.OUTSIDE, " (changed outside git, not in git)"),
+        (MovedBy.BOTH, " (changed in git and outside git)"),
         (MovedBy.GIT, ""),
         (MovedBy.UNKNOWN, ""),
     ],
