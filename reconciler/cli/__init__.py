@@ -1,6 +1,6 @@
-"""The command line: parse, delegate, print. No decision lives here.
+"""The command line: parse arguments, call a command, print its report, return its exit code. It decides nothing.
 
-Results go to stdout, talk to stderr. Commands import what they use when they are used, so that `--help` costs click and nothing else.
+Results go to stdout, progress and errors to stderr. A command imports what it uses when it runs, so that `--help` imports click alone.
 """
 
 from __future__ import annotations
@@ -17,24 +17,39 @@ import click
 from reconciler._version import __version__
 from reconciler.cli.encoding import replace_unencodable
 
-COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "validate": ("checking", "Check manifests; with --online also against the platform."),
-    "render": ("checking", "Show what a manifest compiles to, and where each field comes from."),
-    "plan": ("changes", "Show what would change on the platform. Read-only."),
-    "apply": ("changes", "Apply the changes: write, activate, verify, record."),
-    "halt": ("stopping", "Stop dialing at once, and keep it stopped. Needs no approval."),
-    "release": ("stopping", "Allow what halt stopped to be applied again. Starts no dialing."),
-    "import": ("adopting", "Write manifests for what the platform holds."),
-    "doctor": ("adopting", "Check that a tenant's API behaves as reconcile expects."),
-    "optimize": ("changes", "Propose dial rates from observed answers. Never applies them."),
-    "explain": ("explain", "Explain an exit code, rule, field, variable or command."),
-    "tenants": ("checking", "List the tenants below a path."),
-    "schema": ("checking", "Print the JSON Schemas of the manifests."),
-    "audit": ("records", "Read the audit records in git."),
-    "lock": ("records", "Show or release a tenant's lock."),
-    "sandbox": ("platform", "Serve, reset or fill the embedded platform."),
+GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    "Change schedules": {
+        "validate": ("manifests", "Check manifests; with --online also against the platform."),
+        "render": (
+            "manifests",
+            "Show what a manifest compiles to, and where each field comes from.",
+        ),
+        "plan": ("changes", "Show what would change on the platform. Read-only."),
+        "apply": ("changes", "Apply the changes: write, activate, verify, record."),
+    },
+    "Stop dialing": {
+        "halt": ("halt", "Stop dialing at once, and keep it stopped. Needs no approval."),
+        "release": ("halt", "Allow what halt stopped to be applied again. Starts no dialing."),
+    },
+    "Start with a tenant": {
+        "doctor": ("doctor", "Check that a tenant's API behaves as reconcile expects."),
+        "import": ("import_", "Write manifests for what the platform holds."),
+        "sandbox": ("sandbox", "Serve, reset or fill the embedded platform."),
+    },
+    "Look back": {
+        "audit": ("records", "Read and check the audit records in git."),
+        "lock": ("records", "Show or release a tenant's lock."),
+    },
+    "More": {
+        "explain": ("explain", "Explain an exit code, rule, field, variable or command."),
+        "optimize": ("changes", "Propose dial rates from observed answers. Never applies them."),
+        "tenants": ("manifests", "List the tenants below a path."),
+        "schema": ("manifests", "Print the JSON Schemas of the manifests."),
+    },
 }
-"""Every command: the module that holds it, and the line that `--help` shows, so that `--help` imports none of them."""
+"""Every command in its group of `--help`: the module that holds it, and its line, so that `--help` imports none of them."""
+
+COMMANDS: Final = {name: entry for group in GROUPS.values() for name, entry in group.items()}
 
 
 class _Lazy(click.Group):
@@ -51,13 +66,22 @@ class _Lazy(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 - a wrong table is a bug, and the tests walk it
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - same
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))
+        for title, group in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:{width}}", line) for name, (_, line) in group.items()])
 
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
-"""What a write says where there is no room."""
+"""Errors of a write to a full disk."""
 
 
 @click.group(
@@ -72,7 +96,7 @@ def reconcile() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+    """Run the command line and return its exit code (DESIGN §7): the one place where errors become codes."""
     replace_unencodable()
     try:
         result: Any = reconcile.main(
@@ -88,17 +112,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
         from reconciler.errors import ExitCode
 
         return _say("interrupted; nothing more was started", ExitCode.INTERRUPTED)
-    except SystemExit:  # click's word for a pipe that nobody reads on, which is no error
+    except SystemExit:  # click's reaction to a closed pipe, which is no error
         return 0
     except Exception as error:
-        if (code := _failed(error)) is None:
+        if (code := _report(error)) is None:
             raise
         return code
     return result if isinstance(result, int) else 0
 
 
-def _failed(error: Exception) -> int | None:
-    """Say what went wrong and return its code; `None` for what nobody foresaw."""
+def _report(error: Exception) -> int | None:
+    """Print an expected error and return its code; `None` for any other."""
     from reconciler.errors import ReconcileError
 
     if isinstance(error, ReconcileError):
@@ -123,9 +147,9 @@ def _usage(wrong: click.UsageError) -> int:
 def _say(message: str, code: int) -> int:
     from reconciler.errors import safe
 
-    for line in message.splitlines() or [
-        ""
-    ]:  # may quote a record or a ref, which whoever can push wrote
-        with suppress(OSError):  # the code says it, too
-            click.echo(f"error: {safe(line)}", err=True)
+    for line in message.splitlines() or [""]:
+        with suppress(OSError):  # the exit code stands without it
+            click.echo(
+                f"error: {safe(line)}", err=True
+            )  # may quote a record, which anyone who can push wrote
     return code

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler import defaults
-from reconciler.cli import options, running
+from reconciler.cli import options
+from reconciler.cli.signals import run_until_signal
 from reconciler.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from reconciler.report import Report
     from reconciler.world import Network
+
+_UTC = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
 
 
 @click.command()
@@ -35,9 +38,10 @@ if TYPE_CHECKING:
 def plan(
     targets: tuple[str, ...],
     *,
+    revert: tuple[str, ...],
     out: Path | None,
     detailed_exitcode: bool,
-    revert: tuple[str, ...],
+    remote: str | None,
     tenant: str | None,
     style: str,
     network: Network,
@@ -46,11 +50,11 @@ def plan(
 
     Example: reconcile plan schedules/acme
     """
-    from reconciler.commands import plan as plan_command
+    from reconciler.commands import plan as command
 
     path, names = options.split(targets, tenant)
-    asked = plan_command.PlanRequest(path, names, tenant, out, detailed_exitcode, revert, network)
-    report = asyncio.run(plan_command.show(options.world(), asked))
+    request = command.PlanRequest(path, names, tenant, out, detailed_exitcode, revert, network)
+    report = asyncio.run(command.show(options.world(remote), request))
     code = options.show(report, style)
     return code if options.is_whole(report, style) else ExitCode.ERROR
 
@@ -89,8 +93,9 @@ def apply(
     tighten_only: bool,
     concurrency: int,
     wait_s: float,
-    events: Path | None,
     publish: bool,
+    events: Path | None,
+    remote: str | None,
     tenant: str | None,
     style: str,
     network: Network,
@@ -101,7 +106,7 @@ def apply(
 
     Example: reconcile apply schedules/acme
     """
-    from reconciler.commands import apply as apply_command
+    from reconciler.commands import apply as command
     from reconciler.commands.events import EventSinks
     from reconciler.execute import WriteOptions
 
@@ -111,7 +116,8 @@ def apply(
             "not a terminal, so nobody can be asked: add --yes, or --approved PLAN / --expect DIGEST"
         )
     path, names = options.split(targets, tenant)
-    asked = apply_command.ApplyRequest(
+
+    request = command.ApplyRequest(
         path,
         names,
         tenant,
@@ -130,9 +136,9 @@ def apply(
     def confirm() -> bool:
         return click.confirm("Apply this plan?", err=True)
 
-    return running.carry_out(
-        lambda stop: apply_command.apply(
-            options.world(), asked, stop, show=show, confirm=confirm if ask else None
+    return run_until_signal(
+        lambda stop: command.apply(
+            options.world(remote), request, stop, show=show, confirm=confirm if ask else None
         ),
         style,
     )
@@ -162,13 +168,13 @@ def apply(
 @click.option(
     "--from",
     "start",
-    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]),
+    type=_UTC,
     help="Start of the observations, UTC. Default: 7 days before the end.",
 )
 @click.option(
     "--to",
     "end",
-    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"]),
+    type=_UTC,
     help="End of the observations, UTC. Default: now, by the platform's clock.",
 )
 @click.option(
@@ -189,24 +195,24 @@ def optimize(
     start: datetime | None,
     end: datetime | None,
     write: bool,
-    events: Path | None,
     publish: bool,
+    events: Path | None,
     tenant: str | None,
     style: str,
     network: Network,
 ) -> int:
-    """Propose dial rates from observed answers. Never applies them.
+    """Propose dial rates from observed answers. Changes nothing, or the manifests with --write; never the platform.
 
-    The strategy `step` is the product brief's rule: it lowers the rate when fewer people answer. For abandonment that is the wrong direction,
-    because then fewer agents are busy. Read its proposals with that in mind.
+    The strategy `step` is the product brief's rule: it lowers the rate when fewer people answer. For abandonment that is the
+    wrong direction, because then fewer agents are busy. Read its proposals with that in mind.
 
     Example: reconcile optimize schedules/acme --target-answer-rate 0.3
     """
-    from reconciler.commands import optimize as optimize_command
+    from reconciler.commands import optimize as command
     from reconciler.commands.events import EventSinks
 
     path, names = options.split(targets, tenant)
-    asked = optimize_command.OptimizeRequest(
+    request = command.OptimizeRequest(
         path,
         names,
         tenant,
@@ -219,4 +225,4 @@ def optimize(
         EventSinks(events, publish=publish),
         network,
     )
-    return options.show(asyncio.run(optimize_command.optimize(options.world(), asked)), style)
+    return options.show(asyncio.run(command.optimize(options.world(), request)), style)

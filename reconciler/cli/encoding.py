@@ -1,4 +1,4 @@
-"""Output streams whose encoding lacks a character: it is replaced, for no output may change what a command did or returns."""
+"""Replace characters that an output stream cannot encode, so that no output can change what a command does or returns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ERRORS: Final = "reconcile.replace"
 """Name of the error handler."""
 
 _ASCII: Final = {"→": "->", "…": "...", "÷": "/", "≤": "<=", "≥": ">="}
-"""What our own signs read as."""
+"""ASCII for the signs that reconcile prints itself."""
 
 
 def replace_unencodable() -> None:
@@ -18,13 +18,13 @@ def replace_unencodable() -> None:
 
     Our own signs become ASCII (`->`). Every other character becomes an escape (`\u0159`), so that two names never look the same.
     """
-    codecs.register_error(ERRORS, _replaced)
+    codecs.register_error(ERRORS, _replace)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # closed, or somebody's own
             stream.reconfigure(errors=ERRORS)
 
 
-def _replaced(error: UnicodeError) -> tuple[str, int]:
+def _replace(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]

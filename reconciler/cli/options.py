@@ -1,4 +1,4 @@
-"""Options that several commands share, and what every command does with its result."""
+"""Arguments and options that several commands share, and how a command shows its result."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from reconciler.report import Report
     from reconciler.world import World
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_PATH = Path("schedules")
+
 
 class Number(click.FloatRange):
     """A finite number in a range. click alone accepts `nan`, which no comparison refuses, and `inf`."""
@@ -36,72 +40,35 @@ class Number(click.FloatRange):
         return float(super().convert(number, param, ctx))
 
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-DEFAULT_PATH = Path("schedules")
-_REMOTE = "reconciler.remote"
-
-
-def targets(command: Command) -> Command:
-    """Add `[PATH] [NAME]…`: a first argument that exists on disk, or has a slash, is the path."""
-    return click.argument("targets", nargs=-1, metavar="[PATH] [NAME]...")(command)
-
-
-def split(arguments: Sequence[str], tenant: str | None) -> tuple[Path, tuple[str, ...]]:
-    """Return the path and the names that `[PATH] [NAME]…` means; a first argument that is no path is a name.
+def instant(text: str, or_date: str = "") -> datetime:
+    """Return an instant in UTC. Its offset is required: without one it would be another instant for every reader.
 
     Raises:
-        UsageError: it can be no name either: it is a file's, or there is not one tenant whose it could be.
+        click.BadParameter: not an instant, or one without an offset.
     """
-    if not arguments or "/" in arguments[0] or Path(arguments[0]).exists():
-        return (Path(arguments[0]), tuple(arguments[1:])) if arguments else (DEFAULT_PATH, ())
-    first = arguments[0]
-    if first.lower().endswith((".yaml", ".yml")):
-        raise UsageError(f"there is no file or folder {first}")
-    if not DEFAULT_PATH.exists():
-        raise UsageError(
-            f"there is no file or folder {first}, and no folder {DEFAULT_PATH} with a manifest of that name"
-        )
-    if tenant is None and len(names := _tenants(DEFAULT_PATH)) > 1:
-        raise UsageError(
-            f"there is no file or folder {first}; if it is a manifest's name, name its tenant's folder before it ({DEFAULT_PATH}/{names[0]} …)"
-        )
-    return DEFAULT_PATH, tuple(arguments)
-
-
-def _tenants(path: Path) -> list[str]:
-    """Return the tenants at a path; none where they cannot be told, which is said by whoever needs them."""
-    from reconciler.manifests import find_tenants
-
-    try:
-        return [found.name for found in find_tenants(path)]
-    except ReconcileError:
-        return []
-
-
-def instant(name: str, text: str | None, *, dates: bool = True) -> datetime | None:
-    """Return an instant; of a date its midnight, UTC.
-
-    Raises:
-        UsageError: neither, or a time without an offset, which means another instant to every reader.
-    """
-    if text is None:
-        return None
-    moment = _parsed(text)
-    if moment is not None and moment.tzinfo is None and dates and len(text) == len("2027-03-01"):
-        moment = moment.replace(tzinfo=UTC)
+    moment = _parse(text)
     if moment is not None and moment.tzinfo is not None:
         return moment
-    if moment is not None and _parsed(f"{text}Z") is not None:
-        raise UsageError(
-            f"{name} {text!r}: the offset is missing, so it is another instant in every zone: write {text}Z when you mean UTC,"
-            " or the zone's offset behind it, e.g. -05:00"
-        )
-    or_date = " or 2027-03-01" if dates else ""
-    raise UsageError(f"{name} {text!r} is no instant: write it like 2027-03-01T18:00:00Z{or_date}")
+    if moment is None or _parse(f"{text}Z") is None:
+        example = f"2027-03-01T18:00:00Z{or_date}"
+        raise click.BadParameter(f"{text!r} is not an instant: write it like {example}")
+    raise click.BadParameter(
+        f"{text!r}: the offset is missing, so it is another instant in every zone: write {text}Z for UTC, or append the"
+        " zone's offset, e.g. -05:00"
+    )
 
 
-def _parsed(text: str) -> datetime | None:
+def instant_or_date(text: str) -> datetime:
+    """Return an instant in UTC; for a date, midnight at its start, UTC.
+
+    Raises:
+        click.BadParameter: neither.
+    """
+    midnight = _parse(f"{text}T00:00:00Z") if len(text) == len("2027-03-01") else None
+    return midnight or instant(text, " or 2027-03-01")
+
+
+def _parse(text: str) -> datetime | None:
     """Return what ISO 8601 says, in UTC when it has an offset."""
     try:
         moment = datetime.fromisoformat(text)
@@ -110,74 +77,79 @@ def _parsed(text: str) -> datetime | None:
         return None
 
 
-def output(command: Command) -> Command:
-    """Add `--format`."""
-    return click.option(
-        "--format",
-        "style",
-        type=click.Choice(list(RENDERERS)),
-        default="text",
-        show_default=True,
-        help="How to show the result.",
-    )(command)
+def combine(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return a decorator that adds several options."""
+
+    def add(command: Command) -> Command:
+        for option in options:
+            command = option(command)
+        return command
+
+    return add
 
 
-def tenant(command: Command) -> Command:
-    """Add `--tenant`."""
-    return click.option(
-        "--tenant", metavar="NAME", help="Tenant to use, when the path holds several."
-    )(command)
+path = click.argument("path", default=DEFAULT_PATH, type=click.Path(path_type=Path))
+"""Add `[PATH]`."""
+
+targets = click.argument("targets", nargs=-1, metavar="[PATH] [NAME]...")
+"""Add `[PATH] [NAME]…`, which `split` takes apart."""
+
+output = click.option(
+    "--format",
+    "style",
+    type=click.Choice(list(RENDERERS)),
+    default="text",
+    show_default=True,
+    help="How to show the result.",
+)
+"""Add `--format`."""
+
+tenant = click.option(
+    "--tenant", metavar="NAME", help="Tenant to use, when the path holds several."
+)
+"""Add `--tenant`."""
+
+remote = click.option(
+    "--remote",
+    metavar="NAME",
+    help="Git remote that keeps the audit records and the lock. Default: origin. Those of a `sandbox:` tenant stay in this clone.",
+)
+"""Add `--remote`, for `world`."""
+
+revert = click.option(
+    "--revert",
+    multiple=True,
+    metavar="NAME",
+    help="Undo what was narrowed by hand on this manifest's object. May be repeated.",
+)
+"""Add `--revert`."""
+
+events = combine(
+    click.option(
+        "--publish-events",
+        "publish",
+        is_flag=True,
+        help="Also send telemetry events to the platform (scope telemetry:write).",
+    ),
+    click.option(
+        "--events",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Append telemetry events to this file, one JSON line each.",
+    ),
+)
+"""Add where telemetry events go."""
 
 
-def remote(command: Command) -> Command:
-    """Add `--remote`, which `world` reads: no command but for that does anything with it."""
-    return click.option(
-        "--remote",
-        metavar="NAME",
-        expose_value=False,
-        callback=lambda ctx, _, name: ctx.meta.__setitem__(_REMOTE, name),
-        help="Git remote that keeps the audit records and the lock. Default: origin. Those of a `sandbox:` tenant stay in this clone.",
-    )(command)
-
-
-def revert(command: Command) -> Command:
-    """Add `--revert`."""
-    said = "Undo what was narrowed by hand on this manifest's object. May be repeated."
-    return click.option("--revert", multiple=True, metavar="NAME", help=said)(command)
-
-
-def events(command: Command) -> Command:
-    """Add where telemetry events go."""
-    for option in (
-        click.option(
-            "--publish-events",
-            "publish",
-            is_flag=True,
-            help="Also send telemetry events to the platform (scope telemetry:write).",
-        ),
-        click.option(
-            "--events",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help="Append telemetry events to this file, one JSON line each.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def network(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how to reach the platform; the command is given them as one `Network`."""
+def network(command: Callable[..., int]) -> Callable[..., int]:
+    """Add how the platform is reached. The command gets it as one `Network`."""
 
     @functools.wraps(command)
-    def run(
-        *, deadline_s: float, ca_bundle: Path | None, proxy: str | None, **others: Any
-    ) -> int | None:
+    def run(*, deadline_s: float, ca_bundle: Path | None, proxy: str | None, **others: Any) -> int:
         from reconciler.world import Network
 
-        result: int | None = command(network=Network(deadline_s, ca_bundle, proxy), **others)
-        return result
+        return command(network=Network(deadline_s, ca_bundle, proxy), **others)
 
-    for option in (
+    return combine(
         click.option(
             "--deadline",
             "deadline_s",
@@ -198,13 +170,11 @@ def network(command: Callable[..., Any]) -> Callable[..., Any]:
             help="HTTP proxy, e.g. http://USER@proxy.example:3128; the password comes from RECONCILE_PROXY_PASSWORD."
             " Other proxy variables of the environment are ignored.",
         ),
-    ):
-        run = option(run)
-    return run
+    )(run)
 
 
-def wait(help_: str) -> Callable[[Command], Command]:
-    """Add `--wait`."""
+def wait(text: str) -> Callable[[Command], Command]:
+    """Add `--wait` with its help text."""
     return click.option(
         "--wait",
         "wait_s",
@@ -212,31 +182,68 @@ def wait(help_: str) -> Callable[[Command], Command]:
         default=defaults.WAIT_S,
         show_default=True,
         metavar="SECONDS",
-        help=help_,
+        help=text,
     )
+
+
+def split(arguments: Sequence[str], tenant: str | None) -> tuple[Path, tuple[str, ...]]:
+    """Return the path and the names that `[PATH] [NAME]…` means.
+
+    The first argument is the path if it exists on disk or contains a slash. Otherwise it is a name.
+
+    Raises:
+        UsageError: the first argument can be neither: it is named like a file, or nobody knows which tenant has that name.
+    """
+    if not arguments:
+        return DEFAULT_PATH, ()
+    first, *names = arguments
+    if "/" in first or Path(first).exists():
+        return Path(first), tuple(names)
+    missing = f"there is no file or folder {first}"
+    if first.lower().endswith((".yaml", ".yml")):
+        raise UsageError(missing)
+    if not DEFAULT_PATH.exists():
+        raise UsageError(f"{missing}, and no folder {DEFAULT_PATH} with a manifest of that name")
+    if tenant is None and len(tenants := _tenants(DEFAULT_PATH)) > 1:
+        raise UsageError(
+            f"{missing}; if it is a manifest's name, name its tenant's folder before it ({DEFAULT_PATH}/{tenants[0]} …)"
+        )
+    return DEFAULT_PATH, tuple(arguments)
+
+
+def _tenants(path: Path) -> list[str]:
+    """Return the names of the tenants at a path; none if they cannot be read, which the command itself reports."""
+    from reconciler.manifests import find_tenants
+
+    try:
+        return [found.name for found in find_tenants(path)]
+    except ReconcileError:
+        return []
 
 
 def show(report: Report, style: str, *, err: bool = False) -> int:
     """Print a report in one of `RENDERERS`, and return its exit code."""
     stream = sys.stderr if err else sys.stdout
-    if stream is None:  # closed by whoever called: nobody wants to see it
+    if stream is None:  # the caller closed it
         return report.exit_code
     if style == "text":
+        from shutil import get_terminal_size
+
         from reconciler.environment import NO_COLOR
         from reconciler.renderers import text
 
         terminal = stream.isatty()
-        width = _columns() if terminal else None
+        width = get_terminal_size().columns if terminal else None
         rendered = text.render(report, width=width, colour=terminal and NO_COLOR not in os.environ)
     else:
         rendered = renderer_for(style).render(report)
-        if style == "html":  # the page says UTF-8, and the stream may be none
+        if style == "html":  # the page declares UTF-8, and the stream may have another encoding
             rendered = rendered.encode("ascii", "xmlcharrefreplace").decode("ascii")
     try:
         stream.write(rendered)
         stream.flush()
-    except BrokenPipeError:  # nobody reads on, which changes nothing of what was done
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except BrokenPipeError:  # the reader ended early, which changes nothing of what was done
+        pass
     except OSError as error:
         progress(f"error: the result could not be shown, but stands: {error.strerror}")
         return report.exit_code or 1
@@ -244,7 +251,7 @@ def show(report: Report, style: str, *, err: bool = False) -> int:
 
 
 def is_whole(report: Report, style: str) -> bool:
-    """Return whether a format shows all of a report that must be shown; where it does not, say so."""
+    """Return whether a format shows every row that must be shown. If not, print an error."""
     if style != "markdown":
         return True
     from reconciler.renderers import markdown
@@ -255,21 +262,14 @@ def is_whole(report: Report, style: str) -> bool:
     return not left
 
 
-def _columns() -> int:
-    from shutil import get_terminal_size
-
-    return get_terminal_size().columns
-
-
 def progress(line: str) -> None:
-    """Tell whoever watches what is going on, on stderr. That nobody can be told ends no stop and no apply."""
+    """Print a line of progress to stderr. A closed or full stderr ends no halt and no apply."""
     with contextlib.suppress(OSError):
         click.echo(safe(line), err=True)
 
 
-def world() -> World:
-    """Return everything that commands take from outside, with progress on stderr."""
+def world(remote: str | None = None) -> World:
+    """Return the world of this process, with progress on stderr."""
     from reconciler.world import here
 
-    context = click.get_current_context(silent=True)
-    return here(progress, remote=context.meta.get(_REMOTE) if context else None)
+    return here(progress, remote=remote)

@@ -1,56 +1,53 @@
-"""Commands about what was done: audit, lock."""
+"""Commands about the records and the lock of a tenant: audit, lock."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from reconciler.cli import options
 from reconciler.errors import UsageError
 
-
-def _tenant(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `[PATH]`, `--tenant` and `--remote`: whose records, and where they are."""
-    path = click.argument("path", default=options.DEFAULT_PATH, type=click.Path(path_type=Path))
-    return path(options.tenant(options.remote(command)))
+_tenant = options.combine(options.remote, options.tenant, options.path)
+"""Add `[PATH]`, `--tenant` and `--remote`: whose records, and where they are."""
 
 
 @click.group()
 def audit() -> None:
-    """Read the audit records in git. Each is one line of JSON in the notes of the commit that was applied."""
+    """Read and check the audit records in git. Each is one line of JSON in the notes of the commit that was applied."""
 
 
 @audit.command()
 @_tenant
 @options.output
-def log(path: Path, *, tenant: str | None, style: str) -> int:
-    """List every record of a tenant, oldest first.
+def log(path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
+    """List every record of a tenant, oldest first. Read-only.
 
     Example: reconcile audit log schedules/acme
     """
-    from reconciler.commands import audit as audit_command
+    from reconciler.commands import audit as command
 
-    return options.show(audit_command.log(options.world(), path, tenant), style)
+    return options.show(command.log(options.world(remote), path, tenant), style)
 
 
 @audit.command()
 @click.argument("what", metavar="COMMIT|NAME")
 @_tenant
 @options.output
-def show(what: str, path: Path, *, tenant: str | None, style: str) -> int:
-    """Show every record about a commit or an object, in full.
+def show(what: str, path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
+    """Show every record about a commit or an object, in full. Read-only.
 
-    COMMIT is a commit as git names it (HEAD~1); the run that superseded it counts, too. NAME is a manifest's name or a campaign's id.
+    COMMIT is any name that git has for a commit, such as HEAD~1. The record of a run that superseded it is shown, too. NAME is a
+    manifest's name or a campaign's id.
 
     Example: reconcile audit show spring-renewals schedules/acme
     """
-    from reconciler.commands import audit as audit_command
+    from reconciler.commands import audit as command
 
-    return options.show(audit_command.show(options.world(), path, tenant, what), style)
+    return options.show(command.show(options.world(remote), path, tenant, what), style)
 
 
 @audit.command()
@@ -58,32 +55,33 @@ def show(what: str, path: Path, *, tenant: str | None, style: str) -> int:
 @click.option(
     "--expect-head",
     metavar="SHA",
-    help="A ledger commit that you noted down earlier. It must be there.",
+    help="Ledger commit that you noted down earlier. The check fails if it is missing.",
 )
 @click.option(
     "--signers",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Allowed signers file (ssh-keygen): every ledger commit must be signed by one of them.",
+    help="Allowed signers file (ssh-keygen). Every ledger commit must be signed by one of them.",
 )
 @options.output
 def verify(
     path: Path,
     *,
     tenant: str | None,
-    style: str,
+    remote: str | None,
     expect_head: str | None,
     signers: Path | None,
+    style: str,
 ) -> int:
-    """Check that every record is as it was written and that none is missing. Exits 1 otherwise.
+    """Check that no record was changed and none is missing. Read-only. Exits 1 if the check fails.
 
-    Reports which witness there was: the mirror branch, signatures, or --expect-head. If a record is bad, names the ledger commit that the first
-    bad line is from, and what to do.
+    Reports what the records were checked against: the mirror branch, signatures, or --expect-head. For a bad record, names the
+    ledger commit of the first bad line and says what to do.
 
     Example: reconcile audit verify schedules/acme
     """
-    from reconciler.commands import audit as audit_command
+    from reconciler.commands import audit as command
 
-    report = audit_command.verify(options.world(), path, tenant, expect_head, signers)
+    report = command.verify(options.world(remote), path, tenant, expect_head, signers)
     return options.show(report, style)
 
 
@@ -93,19 +91,28 @@ def verify(
     "--head",
     required=True,
     metavar="SHA",
-    help="The ledger commit that you read; it must be the newest.",
+    help="Ledger commit whose records you read. It must be the newest.",
 )
-@click.option("--reason", required=True, metavar="TEXT", help="Why its unsigned records are right.")
+@click.option(
+    "--reason",
+    required=True,
+    metavar="TEXT",
+    help="Why the unsigned records are right. It is recorded.",
+)
 @options.output
-def vouch(path: Path, *, tenant: str | None, style: str, head: str, reason: str) -> int:
-    """Sign the records as they stand at one ledger commit, so that unsigned ones count, too. Read them first.
+def vouch(
+    path: Path, *, tenant: str | None, remote: str | None, style: str, head: str, reason: str
+) -> int:
+    """Sign the records as they stand at one ledger commit, so that unsigned ones count, too. Writes to the ledger only.
 
-    For records of an unsigned stop, a ledger from before audit.sign, or a key that was replaced. Needs RECONCILE_SIGNING_KEY, the key of a
-    trusted signer. Writes to the ledger only.
+    Read the records first. Use it after an unsigned emergency stop, for a ledger from before `audit.sign`, or after a key was
+    replaced. Needs RECONCILE_SIGNING_KEY, the key of a trusted signer.
+
+    Example: reconcile audit vouch schedules/acme --head SHA --reason "stop of 2027-03-01 checked"
     """
-    from reconciler.commands import audit as audit_command
+    from reconciler.commands import audit as command
 
-    return options.show(audit_command.vouch(options.world(), path, tenant, head, reason), style)
+    return options.show(command.vouch(options.world(remote), path, tenant, head, reason), style)
 
 
 @audit.command()
@@ -116,34 +123,47 @@ def vouch(path: Path, *, tenant: str | None, style: str, head: str, reason: str)
     type=click.Choice(["json", "csv"]),
     default="json",
     show_default=True,
-    help="A list of objects, or one line an entry.",
+    help="json: a list of objects. csv: one line for each entry.",
 )
 @click.option(
-    "--since", metavar="INSTANT|DATE", help="Only entries that took effect then or later."
+    "--since",
+    type=options.instant_or_date,
+    metavar="INSTANT|DATE",
+    help="Only entries that took effect then or later.",
 )
-@click.option("--until", metavar="INSTANT|DATE", help="Only entries that took effect before then.")
+@click.option(
+    "--until",
+    type=options.instant_or_date,
+    metavar="INSTANT|DATE",
+    help="Only entries that took effect before then.",
+)
 def export(
-    path: Path, *, tenant: str | None, style: str, since: str | None, until: str | None
+    path: Path,
+    *,
+    tenant: str | None,
+    remote: str | None,
+    style: str,
+    since: datetime | None,
+    until: datetime | None,
 ) -> int:
-    """Print the audit entries: one for each write, in the order in which they took effect on the platform.
+    """Print the audit entries: one for each write, in the order in which they took effect on the platform. Read-only.
 
-    A date means its midnight, UTC.
+    A date means midnight at its start, UTC.
 
     Example: reconcile audit export schedules/acme --format csv --since 2027-03-01
     """
-    from reconciler.commands import audit as audit_command
+    from reconciler.commands import audit as command
     from reconciler.renderers import csv, json
 
-    start, end = options.instant("--since", since), options.instant("--until", until)
-    if start and end and start >= end:
-        raise UsageError(f"--since {since} is not before --until {until}")
-    report = audit_command.export(options.world(), path, tenant, start, end)
+    if since and until and since >= until:
+        raise UsageError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
+    report = command.export(options.world(remote), path, tenant, since, until)
     sys.stdout.write({"csv": csv, "json": json}[style].render(report))
     return report.exit_code
 
 
 @audit.command()
-@click.argument("instant", metavar="INSTANT")
+@click.argument("instant", type=options.instant, metavar="INSTANT")
 @_tenant
 @click.option(
     "--campaign",
@@ -153,18 +173,18 @@ def export(
     help="A manifest's name, or the platform's id.",
 )
 @options.output
-def at(instant: str, path: Path, *, tenant: str | None, what: str, style: str) -> int:
-    """Show what was stored and active at an instant: by which commit, approved by whom, as which plan.
+def at(
+    instant: datetime, path: Path, *, tenant: str | None, remote: str | None, what: str, style: str
+) -> int:
+    """Show what was stored and active for an object at an instant, by which commit and plan, and who approved it. Read-only.
 
-    INSTANT is read on the platform's clock.
+    INSTANT is a time of the platform's clock.
 
     Example: reconcile audit at 2027-03-01T18:00:00Z --campaign spring-renewals schedules/acme
     """
-    from reconciler.commands import audit as audit_command
+    from reconciler.commands import audit as command
 
-    moment = options.instant("INSTANT", instant, dates=False)
-    assert moment is not None  # noqa: S101 - an argument that must be there
-    return options.show(audit_command.at(options.world(), path, tenant, moment, what), style)
+    return options.show(command.at(options.world(remote), path, tenant, instant, what), style)
 
 
 @click.group()
@@ -175,24 +195,24 @@ def lock() -> None:
 @lock.command()
 @_tenant
 @options.output
-def status(path: Path, *, tenant: str | None, style: str) -> int:
-    """Show who is applying to a tenant.
+def status(path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
+    """Show who is applying to a tenant. Read-only.
 
     Example: reconcile lock status schedules/acme
     """
-    from reconciler.commands import audit as audit_command
+    from reconciler.commands import audit as command
 
-    return options.show(audit_command.lock_status(options.world(), path, tenant), style)
+    return options.show(command.lock_status(options.world(remote), path, tenant), style)
 
 
 @lock.command()
 @_tenant
 @options.output
-def release(path: Path, *, tenant: str | None, style: str) -> int:
-    """Release the lock of a run that is known to be dead. A live run notices and stops writing.
+def release(path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
+    """Release the lock of a run that you know to be dead. A run that is still alive notices and stops writing.
 
     Example: reconcile lock release schedules/acme
     """
-    from reconciler.commands import audit as audit_command
+    from reconciler.commands import audit as command
 
-    return options.show(audit_command.lock_release(options.world(), path, tenant), style)
+    return options.show(command.lock_release(options.world(remote), path, tenant), style)

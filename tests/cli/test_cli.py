@@ -14,7 +14,7 @@ import pytest
 
 from reconciler import manifests, sandbox
 from reconciler.audit import Provenance, Run
-from reconciler.cli import COMMANDS, reconcile, run
+from reconciler.cli import COMMANDS, GROUPS, reconcile, run
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
@@ -835,6 +835,28 @@ def test_no_plugin_of_another_package_has_a_say_in_what_a_manifest_may_be() -> N
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=HERE
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        ("hlat", "halt"),
+        ("aply", "apply"),
+        ("audit veriy", "verify"),
+        ("plan --tenat x", "--tenant"),
+    ],
+)
+def test_a_mistyped_command_or_option_is_told_the_nearest_one(
+    desk: Desk, call: str, meant: str
+) -> None:
+    assert f"Did you mean '{meant}'?" in desk.says(64, *call.split())
+
+
+def test_help_shows_every_command_once_in_its_group(desk: Desk) -> None:
+    assert desk.run("--help") == 0
+    shown = [line.split()[0] for line in desk.out.splitlines() if line.startswith("  ")]
+    assert [name for name in shown if name in COMMANDS] == list(COMMANDS)
+    assert all(f"{group}:" in desk.out.splitlines() for group in GROUPS)
 
 
 def test_the_table_of_commands_matches_the_group() -> None:

@@ -230,7 +230,7 @@ def test_an_instant_without_an_offset_is_told_that_this_is_missing(desk: Shared,
 @pytest.mark.parametrize("text", ["Tuesday 14:00", "2026-11-24", "20261124"])
 def test_what_is_no_instant_is_not_told_to_lack_an_offset(desk: Shared, text: str) -> None:
     said = desk.says(64, "audit", "at", text, "--campaign", KEY, PATH)
-    assert "is no instant: write it like 2027-03-01T18:00:00Z" in said
+    assert "is not an instant: write it like 2027-03-01T18:00:00Z" in said
     assert "offset" not in said
 
 

@@ -1,21 +1,22 @@
-"""The emergency stop, and its end: halt, release."""
+"""The emergency stop and its end: halt, release."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import options
-from reconciler.cli.running import carry_out
+from reconciler.cli.signals import run_until_signal
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.world import Network
 
 
-def _named(
+def _chosen(
     targets: tuple[str, ...], *, everything: bool, tenant: str | None, verb: str
 ) -> tuple[Path, tuple[str, ...]]:
     path, names = options.split(targets, tenant)
@@ -37,6 +38,7 @@ def _named(
 )
 @click.option(
     "--until",
+    type=options.instant,
     metavar="INSTANT",
     help="End the hold at this time, e.g. 2027-03-01T18:00:00Z. Without it `reconcile release` ends the hold.",
 )
@@ -50,27 +52,28 @@ def halt(
     *,
     everything: bool,
     reason: str,
-    until: str | None,
+    until: datetime | None,
     wait_s: float,
     tenant: str | None,
+    remote: str | None,
     style: str,
     network: Network,
 ) -> int:
     """Stop dialing at once: remove the schedules, verify silence, and hold it. Asks no question and needs no clean tree.
 
-    NAME is a manifest's name or the platform's id of a campaign. A running apply ends at its next write. What was stopped stays stopped until
-    `reconcile release`.
+    NAME is a manifest's name or the platform's id of a campaign. A running apply ends at its next write. What was stopped
+    stays stopped until `reconcile release`.
 
     Example: reconcile halt schedules/acme spring-renewals --reason "calls at night"
     """
-    from reconciler.commands import halt as halt_command
+    from reconciler.commands import halt as command
     from reconciler.execute import WriteOptions
 
-    path, names = _named(targets, everything=everything, tenant=tenant, verb="halt")
-    end = options.instant("--until", until, dates=False)
-    writing = WriteOptions(wait_s=wait_s)
-    asked = halt_command.HaltRequest(path, names, everything, reason, tenant, end, writing, network)
-    return carry_out(lambda stop: halt_command.halt(options.world(), asked, stop), style)
+    path, names = _chosen(targets, everything=everything, tenant=tenant, verb="halt")
+    request = command.HaltRequest(
+        path, names, everything, reason, tenant, until, WriteOptions(wait_s=wait_s), network
+    )
+    return run_until_signal(lambda stop: command.halt(options.world(remote), request, stop), style)
 
 
 @click.command()
@@ -86,15 +89,15 @@ def release(
     everything: bool,
     reason: str,
     tenant: str | None,
+    remote: str | None,
     style: str,
 ) -> int:
-    """End the hold of a halt. Nothing dials yet: the next apply plans it again.
+    """End the hold of a halt. Starts no dialing: the next apply plans the schedule again.
 
     Example: reconcile release schedules/acme spring-renewals --reason "zone corrected"
     """
-    from reconciler.commands import release as release_command
+    from reconciler.commands import release as command
 
-    path, names = _named(targets, everything=everything, tenant=tenant, verb="release")
-    asked = release_command.HoldRequest(path, names, everything, reason, tenant)
-    report = release_command.release(options.world(), asked)
-    return options.show(report, style)
+    path, names = _chosen(targets, everything=everything, tenant=tenant, verb="release")
+    request = command.HoldRequest(path, names, everything, reason, tenant)
+    return options.show(command.release(options.world(remote), request), style)

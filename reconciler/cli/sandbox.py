@@ -1,4 +1,4 @@
-"""`reconcile sandbox`: the embedded platform as a command."""
+"""`reconcile sandbox`: the embedded platform."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import click
 from reconciler.errors import UsageError
 
 STATE = Path(".reconcile/sandbox.db")
-"""Where the platform of the tenant `sandbox` lives, seen from the top of the repository."""
+"""State file of the tenant `sandbox`, relative to the top of the repository."""
 
 
 AFTER_RESET = (
-    "the records in git stay: what they say was applied counts as removed by hand now, so plan holds it (--revert NAME);"
-    " to forget them too: git update-ref -d refs/notes/reconcile/sandbox/sandbox"
+    "the records in git stay, so plan now holds what they say was applied as removed by hand: undo that with --revert NAME,"
+    " or forget the records with git update-ref -d refs/notes/reconcile/sandbox/sandbox"
 )
 
 
 @click.group()
 def sandbox() -> None:
-    """Serve, reset or fill the embedded platform: any client written to the API works against it."""
+    """Serve, reset or fill the embedded platform. Any client of the API works with it."""
 
 
 _state = click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="State file. Without it the platform lives in memory.",
+    help="State file. Without it the state is in memory only.",
 )
 _kept = click.option(
     "--state",
@@ -43,7 +43,7 @@ _api = click.option(
     type=click.Choice(["campaigns", "personal-connection"]),
     default="campaigns",
     show_default=True,
-    help="Which API it speaks.",
+    help="API of the platform.",
 )
 
 
@@ -53,7 +53,7 @@ _api = click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
-    help="Port on 127.0.0.1; a free one when left out.",
+    help="Port on 127.0.0.1. Default: any free port.",
 )
 @_state
 @click.option(
@@ -68,7 +68,7 @@ _api = click.option(
     type=int,
     default=0,
     show_default=True,
-    help="Seed of the faults' probabilities.",
+    help="Seed of the random faults.",
 )
 def serve(api: str, port: int, state: Path | None, faults: tuple[str, ...], fault_seed: int) -> int:
     """Serve the platform on 127.0.0.1 until interrupted. Prints the environment of a client as `export` lines.
@@ -87,7 +87,7 @@ def serve(api: str, port: int, state: Path | None, faults: tuple[str, ...], faul
 @_api
 @_kept
 def reset(api: str, state: Path) -> int:
-    """Delete the state: the next command starts with the samples again.
+    """Delete the state file, so that the next command starts with the samples again. The records in git stay.
 
     Example: reconcile sandbox reset
     """

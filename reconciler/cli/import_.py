@@ -1,0 +1,42 @@
+"""`reconcile import`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import options
+
+if TYPE_CHECKING:
+    from reconciler.world import Network
+
+
+@click.command(name="import")
+@click.argument("targets", nargs=-1, metavar="[PATH] [ID]...")
+@options.tenant
+@options.network
+@options.output
+def import_(
+    targets: tuple[str, ...],
+    *,
+    tenant: str | None,
+    style: str,
+    network: Network,
+) -> int:
+    """Write what the platform holds into the manifests of the tenant at PATH. Changes files only, never the platform.
+
+    Takes the objects with these IDs, or all that hold a schedule. An object without a manifest gets a new file. In an existing
+    manifest single values are edited in place; comments and order are kept. Windows and lists are reported, not edited.
+
+    Ends with a plan. If some field could not be taken over, the plan shows which one and why (exit 2). Then commit, and apply
+    once to record the starting point.
+
+    Example: reconcile import schedules/acme 1003
+    """
+    from reconciler.commands import import_ as command
+
+    path, keys = options.split(targets, tenant)
+    request = command.ImportRequest(path, keys, tenant=tenant, network=network)
+    return options.show(asyncio.run(command.run(options.world(), request)), style)

@@ -1,0 +1,46 @@
+"""Run a command that writes to a platform, so that a signal ends it in good order: writes in flight are finished and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from reconciler.cli import options
+from reconciler.errors import ExitCode
+
+if TYPE_CHECKING:
+    from reconciler.report import Report
+
+INTERRUPTED: Final = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+}
+"""Exit code of a run that a signal ended."""
+
+
+def run_until_signal(work: Callable[[asyncio.Event], Awaitable[Report]], style: str) -> int:
+    """Run `work`, show its report and return its exit code, or the signal's.
+
+    Args:
+        work: given an event that a signal sets; it then finishes and records what is in flight, and starts nothing more.
+        style: format of the report.
+    """
+    return asyncio.run(_run(work, style))
+
+
+async def _run(work: Callable[[asyncio.Event], Awaitable[Report]], style: str) -> int:
+    stop, caught = asyncio.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def interrupt(number: signal.Signals) -> None:
+        caught.append(number)
+        stop.set()
+        options.progress("interrupted: finishing and recording writes in flight, starting no more")
+
+    for number in INTERRUPTED:
+        loop.add_signal_handler(number, interrupt, number)
+    report = await work(stop)
+    options.show(report, style)
+    return INTERRUPTED[caught[0]] if caught else report.exit_code
