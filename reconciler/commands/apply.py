@@ -14,12 +14,12 @@ from typing import Final
 from reconciler import execute, manifests
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
-from reconciler.commands import ledgers, leftovers, recovery
+from reconciler.commands import ledgers, recovery, unapplied
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
 from reconciler.commands.events import EventSinks, open_telemetry
 from reconciler.commands.journal import Recorder, provenance
-from reconciler.commands.rejudgement import Rejudgement
+from reconciler.commands.recheck import Recheck
 from reconciler.commands.session import Session
 from reconciler.errors import (
     ExitCode,
@@ -268,7 +268,7 @@ class _Apply:
         cut = plans.hold_against(plan, approval, tighten_only=tighten_only)
         _require_within_limits(plan, cut.run)
         show(changes.of_plan(plan, exit_code=ExitCode.DONE, notes=notes))
-        notes = (*notes, *leftovers.notes_on(cut, plan, tighten_only=tighten_only))
+        notes = (*notes, *unapplied.notes_on(cut, plan, tighten_only=tighten_only))
         if not _may_judge(plan, self.asked.names):
             run = replace(run, judges=False)
             notes = (*notes, _NO_JUDGE)
@@ -293,7 +293,7 @@ class _Apply:
             raise
         await signing_in
 
-    async def _settle_and_plan(self, run: Run) -> tuple[Rejudgement, tuple[str, ...]]:
+    async def _settle_and_plan(self, run: Run) -> tuple[Recheck, tuple[str, ...]]:
         """Record what became of the writes that earlier runs left open, and plan; return the plan and notes for the report."""
         session, ledger, world = self.session, self.ledger, self.session.world
         left = await recovery.look(session, ledger)
@@ -305,9 +305,9 @@ class _Apply:
         world.checkpoint("apply:planned")
         ledger.append(recovery.dropped(session, ledger, left, plan, run))
         world.checkpoint("settle:dropped")
-        undone = leftovers.not_reverted(plan, session.folder.desired, self.asked.revert)
+        undone = unapplied.not_reverted(plan, session.folder.desired, self.asked.revert)
         notes = (*session.notes, *recovery.notes_on(left), *undone)
-        return Rejudgement(session, ledger, plan, snapshot, judged_at), notes
+        return Recheck(session, ledger, plan, snapshot, judged_at), notes
 
     def _found(self, plan: Plan, run: Run) -> list[Event]:
         """Return a record of each object that is as its manifest says, although no apply made it so: imported, or changed by hand."""
@@ -319,17 +319,20 @@ class _Apply:
     async def _execute(
         self,
         run: Run,
-        again: Rejudgement,
+        again: Recheck,
         operations: Sequence[Operation],
         before: Sequence[Event],
     ) -> _Done:
         """Record every intent, carry the operations out, record every outcome."""
         world, asked = self.session.world, self.asked
         telemetry = open_telemetry(self.session, asked.events)
-        recorder = Recorder(self.ledger, self.session, run, telemetry, self.stop)
-        recorder.seen = again.seen
+        recorder = Recorder(
+            *(self.ledger, self.session, run, telemetry, self.stop),
+            snapshot=again.snapshot,
+            seen=again.seen,
+        )
         world.checkpoint("intents:before")
-        await recorder.open(again.plan, operations, again.snapshot, before)
+        await recorder.open(operations, again.plan.digest, before)
         world.checkpoint("intents:recorded")
         execution = Execution(
             world=world,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler import audit, manifests
-from reconciler.commands.ledgers import origin_of
+from reconciler.commands.remotes import ensure_commit
 from reconciler.commands.session import Session
 from reconciler.errors import ManifestError
 from reconciler.git import Git, worktree
@@ -144,7 +144,7 @@ def _base(session: Session, commit: str) -> _Base:
     """Return what the tenant's folder said at a commit; its `tenant.yaml` without exceptions where that cannot be read."""
     git, folder = session.git, session.folder
     why = "the commit is not here"
-    if git is not None and _is_here(session, git, commit):
+    if git is not None and ensure_commit(session.world, git, commit):
         path, data = _found_at(git, folder, commit)
         why = f"this folder has no {manifests.TENANT_FILE} there"
         if data is not None:
@@ -218,11 +218,3 @@ def _claimed(git: Git, folder: Folder, commit: str, path: Path) -> _Base:
 
 def _identity(claim: Claim) -> tuple[str, str, str | None]:
     return claim.key, claim.name, claim.platform_name
-
-
-def _is_here(session: Session, git: Git, commit: str) -> bool:
-    """Return whether a commit is in this clone, after asking the remote for it; without a remote nobody can be asked."""
-    remote = origin_of(session.world, git)
-    if remote is not None:
-        git.fetch_commit(remote, commit)
-    return git.resolve(f"{commit}^{{commit}}") is not None

@@ -1,21 +1,21 @@
-"""`halt` and `release`: dialing is stopped at once, whatever else is down; and allowed again, by name and with a reason.
+"""`halt`: stop dialing at once, whatever else is down.
 
-A stop asks for no plan, no clean tree and no approval. It reads what the platform holds, records in this clone what it is about
-to do, and stops every object side by side. Meanwhile it takes the tenant's lock from whoever holds it, so that a running apply
-ends at its next write; a git remote that is out of reach keeps nothing waiting: its records follow with the next command.
+A halt needs no plan, no clean tree and no approval. It reads what the platform holds, records in this clone what it is about to do,
+and stops the objects side by side. Meanwhile it takes the tenant's lock from whoever holds it, so that a running apply ends at its
+next write. A git remote that is out of reach delays nothing: the next command that reaches it pushes the records.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final
 
 from reconciler import audit
 from reconciler.audit import Event, Record, RecordKind, Run
-from reconciler.commands import earlier, ledgers
+from reconciler.commands import ledgers, tenant_fallback
 from reconciler.commands import session as sessions
 from reconciler.commands.journal import LOOK_S, Recorder, provenance
 from reconciler.commands.release import HoldRequest
@@ -23,7 +23,7 @@ from reconciler.commands.session import Session, require_reason
 from reconciler.commands.takeover import Takeover
 from reconciler.commands.targets import Known, Target
 from reconciler.commands.trust import stopping
-from reconciler.dialects.base import Live, Snapshot
+from reconciler.dialects.base import Live
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -35,20 +35,17 @@ from reconciler.errors import (
 )
 from reconciler.execute import WriteOptions
 from reconciler.execute.halt import Silencer
-from reconciler.plan import Operation, Origin, Outcome, Plan
+from reconciler.plan import Operation, Origin, Outcome, digest_of
 from reconciler.report import Report
 from reconciler.report.halt import Stopped, exit_code, how_to_release, of_halt
 from reconciler.telemetry import Telemetry
 from reconciler.world import Network, World
 
 REFUSED: Final = range(400, 500)
-"""Statuses by which the platform says that a request means nothing to it."""
+"""Statuses that mean that the platform does not know what was asked for."""
 
 _ABSENT: Final = Live("", "")
 """Stands for an object that the platform does not have."""
-
-Recording: TypeAlias = Callable[[Sequence[Target], Sequence[Operation]], Awaitable[None]]
-"""Records what is about to be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +64,23 @@ class HaltRequest(HoldRequest):
 
 
 async def halt(world: World, asked: HaltRequest, stop: asyncio.Event) -> Report:
-    """Stop what was named, or everything that dials; return what became of it.
+    """Stop the named objects, or everything that dials, and hold them; return what became of each.
 
     Args:
         world: see `World`.
         asked: see `HaltRequest`.
-        stop: set by whoever interrupts the run: it ends the waits.
+        stop: set it to end the waits.
 
     Raises:
-        UsageError: no such tenant, or none of the names means anything.
-        ManifestError: `tenant.yaml` is wrong and was in none of its last commits right, so nobody knows where the platform is.
+        UsageError: there is no such tenant, or none of the names is known.
+        ManifestError: neither `tenant.yaml` nor any of its last versions in git is valid, so the platform is unknown.
         AccessError: the secret, the host or a scope.
     """
     require_reason(asked.reason)
     if asked.until is not None and asked.until <= world.now():
         raise UsageError(f"--until {asked.until.isoformat()} is over: name an instant to come")
     refused: list[AccessError] = []
-    for folder, remarks in earlier.folders(world, asked.path, asked.tenant, refused):
+    for folder, remarks in tenant_fallback.folders(world, asked.path, asked.tenant, refused):
         try:
             async with sessions.open_session(
                 world,
@@ -93,59 +90,60 @@ async def halt(world: World, asked: HaltRequest, stop: asyncio.Event) -> Report:
                 urgent=True,
                 recorded=False,
             ) as session:
-                return await _Halt(session, asked, stop, remarks).carry_out()
+                return await _Halt(session, asked, stop, remarks).run()
         except AccessError as error:
             refused.append(error)
     raise refused[0]
 
 
-@dataclass(slots=True)
 class _Halt:
-    """One emergency stop. `remarks` are for people, `troubles` are what somebody must look after."""
+    """One emergency stop."""
 
-    session: Session
-    asked: HaltRequest
-    stop: asyncio.Event
-    remarks: Sequence[str] = ()
-    troubles: list[str] = field(default_factory=list)
-    unknown: Sequence[str] = ()
+    def __init__(
+        self, session: Session, asked: HaltRequest, stop: asyncio.Event, remarks: Sequence[str]
+    ) -> None:
+        """Begin to take the lock. `remarks` are notes for the report that change no exit code."""
+        self.session = session
+        self.asked = asked
+        self.stop = stop
+        self.remarks = remarks
+        self.troubles: list[str] = []
+        """Notes on what somebody must look after; they change the exit code."""
+        self.unknown: Sequence[str] = ()
+        self.journal = _Journal(session, asked)
+        self.takeover = Takeover(session)
 
-    async def carry_out(self) -> Report:
-        """Stop, and give the lock back whatever happens: a stop that fails must not keep an apply out, too."""
-        takeover = Takeover(self.session)
+    async def run(self) -> Report:
+        """Stop, then release the lock in any case: a halt that fails must not block an apply as well."""
         try:
-            return await self._carried_out(takeover)
+            return await self._run()
         finally:
-            await takeover.give_back()
+            await self.takeover.give_back()
 
-    async def _carried_out(self, takeover: Takeover) -> Report:
-        journal = _Journal(self.session, self.asked)
-        targets = self._chosen(await self._look(journal))
-
-        async def begin(targets: Sequence[Target], operations: Sequence[Operation]) -> None:
-            await journal.open(targets, operations)
-            takeover.share()
-
-        outcomes = await self._silenced(targets, journal, begin)
+    async def _run(self) -> Report:
+        takeover, journal = self.takeover, self.journal
+        targets = self._select(await self._look())
+        outcomes = await self._silence(targets)
         if await takeover.went_past():
-            # Whoever held the lock looks at it once in a LOOK_S.
+            # A running apply checks the lock once in LOOK_S.
             await self.session.world.sleep(2 * LOOK_S)
-        more, again = await self._again(targets, outcomes, journal)
-        targets, outcomes = (*targets, *more), outcomes | again
+        more, again = await self._silence_again(targets, outcomes)
         await journal.close()
         await takeover.end()
-        self.troubles += journal.troubles
+        return self._report((*targets, *more), outcomes | again)
+
+    def _report(self, targets: Sequence[Target], outcomes: Mapping[str, Outcome]) -> Report:
+        takeover, journal, folder = self.takeover, self.journal, self.session.folder
+        troubles = [*self.troubles, *journal.troubles]
         code = exit_code(
             outcomes.values(),
-            troubled=bool(self.troubles or (takeover.troubles and not takeover.is_away)),
+            troubled=bool(troubles or (takeover.troubles and not takeover.is_away)),
             away=takeover.is_away,
         )
-        self.troubles += takeover.troubles
-        path = self.session.folder.path
         names = [each.name for each in targets]
-        ends = (how_to_release(str(path), names, self.asked.until),) if journal.holds else ()
+        ends = (how_to_release(str(folder.path), names, self.asked.until),) if journal.holds else ()
         return of_halt(
-            f"Halt of tenant {self.session.folder.name} ({self.session.settings.url})",
+            f"Halt of tenant {folder.name} ({self.session.settings.url})",
             [
                 Stopped(each.key, each.name, outcomes.get(each.key), seen=each.live is not None)
                 for each in targets
@@ -153,29 +151,28 @@ class _Halt:
             code=code,
             held=journal.holds,
             unknown=self.unknown,
-            notes=(*self.remarks, *self.troubles, *ends),
+            notes=(*self.remarks, *troubles, *takeover.troubles, *ends),
             facts={"reason": self.asked.reason, "lock": takeover.said},
         )
 
-    async def _look(self, journal: _Journal, keys: Iterable[str] = ()) -> Known:
-        """Return what can be stopped: what the platform lists, and what somebody names and no list shows.
+    async def _look(self, keys: Iterable[str] = ()) -> Known:
+        """Return what can be stopped: what the platform lists, and what is named and not listed.
 
         Args:
-            journal: what is recorded.
-            keys: objects to be looked at in any case.
+            keys: objects to read in any case.
         """
-        live, complete = await self._listed()
-        known = Known(self.session.folder, self.session.dialect, journal.names(), live, complete)
+        live, complete = await self._list()
+        session, asked = self.session, self.asked
+        known = Known(session.folder, session.dialect, self.journal.names(), live, complete)
         if live is None:
             return known
-        asked = self.asked
         unlisted = known.unlisted(() if asked.everything else asked.names, keys)
-        found = await asyncio.gather(*(self._alone(key, known) for key in unlisted))
+        found = await asyncio.gather(*(self._read_one(key, known) for key in unlisted))
         alone = {key: each for key, each in zip(unlisted, found, strict=True) if each != _ABSENT}
         return replace(known, live={**live, **alone})
 
-    async def _listed(self) -> tuple[Mapping[str, Live] | None, bool]:
-        """Return what the platform lists (`None`: the list cannot be had), and whether that is everything."""
+    async def _list(self) -> tuple[Mapping[str, Live] | None, bool]:
+        """Return what the platform lists (`None`: the list cannot be read), and whether the list is complete."""
         try:
             return await self.session.client.run(self.session.dialect.read_some(None)), True
         except AccessError:
@@ -191,24 +188,29 @@ class _Halt:
             )
             return None, False
 
-    async def _alone(self, key: str, known: Known) -> Live | None:
-        """Return an object that no list shows; `None` when it cannot be read, so that it is stopped unseen."""
+    async def _read_one(self, key: str, known: Known) -> Live | None:
+        """Return an object that is not listed; `None` when it cannot be read. Then it is stopped without being read."""
         try:
             return await self.session.client.run(self.session.dialect.read_one(key))
         except UnknownObject:
             return _ABSENT
         except ReconcileError as error:
             if isinstance(error, ApiError) and error.status in REFUSED and key not in known.keys:
-                return _ABSENT  # no id at all
+                return _ABSENT  # the key is no id of the platform
             self.session.world.progress(f"{key}: cannot be read, so it is stopped unseen: {error}")
             return None
 
     def _trouble(self, said: str) -> None:
-        """Keep what somebody must look after; the same is said once."""
+        """Add a note to `troubles`, unless it is there already."""
         if said not in self.troubles:
             self.troubles.append(said)
 
-    def _chosen(self, known: Known) -> tuple[Target, ...]:
+    def _select(self, known: Known) -> tuple[Target, ...]:
+        """Return the objects that were asked for.
+
+        Raises:
+            UsageError: none of the names is known.
+        """
         if self.asked.everything:
             return known.everything()
         targets, unknown = known.named(self.asked.names)
@@ -220,74 +222,69 @@ class _Halt:
             self._trouble(f"{said}; nothing was stopped by that name")
         return targets
 
-    async def _again(
-        self, targets: Sequence[Target], ended: Mapping[str, Outcome], journal: _Journal
+    async def _silence_again(
+        self, targets: Sequence[Target], ended: Mapping[str, Outcome]
     ) -> tuple[tuple[Target, ...], dict[str, Outcome]]:
-        """Look once more and stop what dials again, or only now: a run that this one went past may have had a write under way.
+        """Read again, and stop what dials now: the apply that lost its lock may have had a write under way.
 
-        Return what was not among the targets: that run may carry out manifests that are not here.
+        Returns:
+            Objects that were not among the targets, because that apply carries out manifests that are not here; and all outcomes, by key.
         """
         if self.stop.is_set():
             return (), {}
         quiet = [each for each in targets if each.key not in ended or ended[each.key].done]
-        known = await self._look(journal, [each.key for each in quiet])
+        known = await self._look([each.key for each in quiet])
         if known.live is None:
             return (), {}
         live = {each.key: known.live.get(each.key, Live(each.key, "")) for each in quiet}
         seen = [replace(each, live=live[each.key]) for each in quiet if live[each.key] is not None]
         before = {each.key for each in targets}
-        now = self._chosen(known) if self.asked.everything else ()
+        now = self._select(known) if self.asked.everything else ()
         more = tuple(each for each in now if each.key not in before)
-        return more, await self._silenced((*seen, *more), journal, journal.further)
+        return more, await self._silence((*seen, *more))
 
-    async def _silenced(
-        self, targets: Sequence[Target], journal: _Journal, record: Recording
-    ) -> dict[str, Outcome]:
-        """Record what is about to be stopped, then stop it; return how each that dialed ended, by key."""
-        place, dialect = Place(str(self.session.folder.path)), self.session.dialect
+    async def _silence(self, targets: Sequence[Target]) -> dict[str, Outcome]:
+        """Record what is about to be stopped, then stop it; return the outcome of each object that dialed, by key."""
+        session = self.session
+        place, dialect = Place(str(session.folder.path)), session.dialect
         operations = [each.operation(dialect, place) for each in targets if each.dials(dialect)]
-        await record(targets, operations)
+        await self.journal.record(targets, operations)
+        self.takeover.share()
         silencer = Silencer(
-            self.session.world,
-            self.session.client,
-            dialect,
-            journal,
-            self.asked.writing,
-            self.stop,
+            session.world, session.client, dialect, self.journal, self.asked.writing, self.stop
         )
         return {each.operation.key: each for each in await silencer.run(operations)}
 
 
 class _Journal:
-    """What is recorded of a stop: in this clone, at once. A ledger that fails keeps nothing from being stopped."""
+    """Records a halt in this clone at once. A ledger that fails does not keep anything from being stopped."""
 
     def __init__(self, session: Session, asked: HaltRequest) -> None:
-        """Read what this clone knows; no remote is asked."""
+        """Read this clone's records. No remote is asked."""
         self.troubles: list[str] = []
         self.holds = False
-        """Whether the records say what is held."""
+        """Whether the holds are recorded."""
         self._session, self._asked = session, asked
         self._id = session.world.new_id()
         self._records: tuple[Record, ...] = ()
-        self._run: Run | None = None
-        self._recorder: Recorder | None = None
         self._held: set[str] = set()
+        self._recorder: Recorder | None = None
         try:
-            self._prepare()
+            self._recorder = self._open_recorder()
         except ReconcileError as error:
             self._fail(error)
 
-    def _prepare(self) -> None:
+    def _open_recorder(self) -> Recorder:
         session, world = self._session, self._session.world
         git = session.repository()
         tenant, trust = session.folder.name, stopping(world, git, session.folder)
         ledger = ledgers.open_ledger(world, git, tenant, trust, offline=True, stop=True)
         self._records = ledger.records()
-        # What is stopped is what was applied, whatever commit somebody stands on while stopping it.
+        # A halt stops what was applied, whatever commit is checked out here.
         commit = ledger.last_applied() or git.head()
-        self._run = Run(ledger.tenant, commit, self._id, world.now, provenance(world))
-        nobody = asyncio.Event()  # a recorder that fails ends the run that it records; not this one
-        self._recorder = Recorder(ledger, session, self._run, Telemetry(), nobody)
+        run = Run(ledger.tenant, commit, self._id, world.now, provenance(world))
+        # The recorder sets this event when the ledger fails, which must not end a halt.
+        return Recorder(ledger, session, run, Telemetry(), asyncio.Event())
 
     def _fail(self, error: ReconcileError) -> None:
         self._recorder = None
@@ -296,7 +293,7 @@ class _Journal:
         )
 
     def names(self) -> dict[str, set[str]]:
-        """Return the keys of everything that was ever applied, by its name then."""
+        """Return the keys of everything that was ever applied, by the name that it had then."""
         found: dict[str, set[str]] = {}
         for each in self._records:
             if each.kind is RecordKind.INTENT:
@@ -309,52 +306,41 @@ class _Journal:
             return self._recorder.key(operation, attempt)
         return audit.key(self._session.folder.platform, self._id, operation.hash, 0, attempt)
 
-    async def open(self, targets: Sequence[Target], operations: Sequence[Operation]) -> None:
-        """Record the holds and the intents."""
-        if self._recorder is None or self._run is None:
+    async def record(self, targets: Sequence[Target], operations: Sequence[Operation]) -> None:
+        """Record holds for the targets that have none from this halt, and the intents of the operations."""
+        if (recorder := self._recorder) is None:
             return
-        session = self._session
-        folder = session.folder
-        origin = Origin(folder.name, session.settings.url, platform=folder.platform)
-        now = session.client.now or session.world.now()
-        plan = Plan(origin, tuple(operations), (), (), (), now)
-        snapshot = Snapshot({}, {}, {}, now)
+        holds = self._new_holds(targets, recorder.run)
         try:
-            await self._recorder.open(
-                plan, operations, snapshot, self._holds(targets), purpose=audit.HALT
-            )
-            self.holds = True
+            if not self.holds:
+                await recorder.open(operations, self._digest(operations), holds, audit.HALT)
+                self.holds = True
+            elif operations or holds:
+                await recorder.further(operations, holds)
         except ReconcileError as error:
             self._fail(error)
 
-    def _holds(self, targets: Sequence[Target]) -> list[Event]:
-        """Return the holds of what this stop does not hold yet."""
+    def _digest(self, operations: Sequence[Operation]) -> str:
+        folder = self._session.folder
+        origin = Origin(folder.name, self._session.settings.url, platform=folder.platform)
+        return digest_of(origin, (each.hash for each in operations))
+
+    def _new_holds(self, targets: Sequence[Target], run: Run) -> list[Event]:
         new = [each for each in targets if each.key not in self._held]
         self._held.update(each.key for each in new)
-        asked = self._asked
         return [
-            self._run.hold(
+            run.hold(
                 each.key,
                 name=each.name,
-                reason=asked.reason,
-                until=asked.until,
+                reason=self._asked.reason,
+                until=self._asked.until,
                 body=each.live.stored if each.live else None,
             )
             for each in new
-            if self._run is not None
         ]
 
-    async def further(self, targets: Sequence[Target], operations: Sequence[Operation]) -> None:
-        """Record the intents of what has to be stopped once more, and the holds of what came up only now."""
-        holds = self._holds(targets)
-        if self._recorder is not None and (operations or holds):
-            try:
-                await self._recorder.further(operations, holds)
-            except ReconcileError as error:
-                self._fail(error)
-
     async def outcome(self, outcome: Outcome) -> None:
-        """Record how one ended."""
+        """Record an outcome."""
         if self._recorder is not None:
             await self._recorder.outcome(outcome)
 

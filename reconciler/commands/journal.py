@@ -1,4 +1,4 @@
-"""Writes a run into the ledger: every intent before the first write, outcomes in batches."""
+"""Record a run in the ledger: every intent before the first write, outcomes in batches."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from reconciler import audit
@@ -24,29 +25,29 @@ from reconciler.errors import (
 )
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.plan import Action, Operation, Outcome, Plan, Result
+from reconciler.plan import Action, Operation, Outcome, Result
 from reconciler.settings import CIContext, user
 from reconciler.telemetry import Telemetry
 from reconciler.world import World
 
 BATCH_S: Final = 5.0
-"""Longest that an outcome waits to be written, seconds."""
+"""Longest time in seconds that an outcome waits to be recorded."""
 
 BATCH_LEAST: Final = 20
-"""Outcomes in a batch, at least; a twentieth of the run when that is more (DESIGN: max(20, operations/20))."""
+"""Smallest batch of outcomes. In a large run a batch is a twentieth of the operations (DESIGN: max(20, operations/20))."""
 
 
 BEAT_S: Final = 60.0
-"""Seconds between two heartbeats: well below half the lock's expiry, after which nothing may be written."""
+"""Seconds between two heartbeats. Well below half of the lock's expiry, after which nothing may be written."""
 
 LOOK_S: Final = 1.0
-"""Seconds for which a look at the lock is believed: how soon a run stops that an emergency stop went past."""
+"""Seconds for which a read of the lock counts. So an apply stops about this long after a halt took its lock."""
 
 
 def provenance(world: World, approved: str | None = None) -> audit.Provenance:
-    """Return who stands behind a run, as CI or this machine tells it.
+    """Return who started and approved a run, as the environment says.
 
-    An approver is one of a digest: where the run was given none, whoever the environment names approved something else, or nothing.
+    An approver approves a digest. If the run was given none, the approver in the environment approved something else, or nothing, and is left out.
 
     Args:
         world: see `World`.
@@ -65,7 +66,7 @@ def provenance(world: World, approved: str | None = None) -> audit.Provenance:
 
 
 def _by_git(world: World) -> str | None:
-    """Return the name in git's configuration, where the machine tells none, as in a container; a git that fails tells none either."""
+    """Return the user name in git's configuration; `None` where there is none or git fails."""
     with contextlib.suppress(GitError):
         git = Git.find(world.directory, environ=world.environ)
         name = None if git is None else git.user_name()
@@ -74,24 +75,34 @@ def _by_git(world: World) -> str | None:
 
 
 class Recorder:
-    """The journal of one run, kept in the ledger.
+    """Records one run in the ledger: intents before the first write, outcomes in batches.
 
     Attributes:
-        seen: by operation hash, what an operation was judged by again before it became active; the others' lists are those of the plan.
+        run: makes the run's records.
+        snapshot: what the run was planned from; `None` for a halt.
+        seen: what an operation was judged by again before it became active, by its hash.
     """
 
     def __init__(
-        self, ledger: Ledger, session: Session, run: Run, telemetry: Telemetry, stop: asyncio.Event
+        self,
+        ledger: Ledger,
+        session: Session,
+        run: Run,
+        telemetry: Telemetry,
+        stop: asyncio.Event,
+        *,
+        snapshot: Snapshot | None = None,
+        seen: Mapping[str, Snapshot] = MappingProxyType({}),
     ) -> None:
-        """Keep the journal of `run` in `ledger`; tell `telemetry` of each outcome; set `stop` when the ledger or the lock fails."""
+        """Record `run` in `ledger`, tell `telemetry` of each outcome, and set `stop` when the ledger or the lock fails."""
+        self.run = run
+        self.snapshot = snapshot
+        self.seen = seen
         self._ledger = ledger
         self._session = session
-        self._run = run
         self._telemetry = telemetry
         self._stop = stop
         self._digest = ""
-        self._snapshot: Snapshot | None = None
-        self.seen: Mapping[str, Snapshot] = {}
         self._generations = audit.generations(ledger.records())
         self._intents: dict[str, Event] = {}
         self._waiting: list[Event] = []
@@ -105,25 +116,23 @@ class Recorder:
 
     async def open(
         self,
-        plan: Plan,
         operations: Sequence[Operation],
-        snapshot: Snapshot,
+        digest: str,
         before: Sequence[Event] = (),
         purpose: str = audit.APPLY,
     ) -> None:
-        """Record what is about to be done. Acknowledged when this returns: nothing is written to the platform before.
+        """Record the intents of operations. Returns when they are acknowledged; no write may be sent before.
 
         Args:
-            plan: what was planned.
-            operations: what of it will be carried out.
-            snapshot: what it was planned from.
-            before: what is to be recorded first.
+            operations: what will be carried out.
+            digest: of the plan.
+            before: records that come first.
             purpose: what the run is for.
         """
-        self._digest, self._snapshot = plan.digest, snapshot
+        self._digest = digest
         self._batch = max(BATCH_LEAST, len(operations) // 20)
-        begun = self._run.open(
-            digest=plan.digest,
+        begun = self.run.open(
+            digest=digest,
             operations=len(operations),
             tool=f"reconcile {__version__}",
             ledger=self._ledger.head,
@@ -133,20 +142,18 @@ class Recorder:
         await self._append(
             [*before, begun, *(self._intent(operation, 0) for operation in operations)]
         )
-        if (
-            self._ledger.may_write()
-        ):  # an emergency stop holds no lock here, so there is none to extend
+        if self._ledger.may_write():  # a halt records without a lock, so it has none to extend
             self._beating = asyncio.create_task(self._beat())
 
     async def further(self, operations: Sequence[Operation], before: Sequence[Event] = ()) -> None:
-        """Record that more is about to be done, or done again; acknowledged when this returns."""
+        """Record the intents of more operations, or of some that are done again. Returns when they are acknowledged."""
         for operation in operations:
             if operation.hash in self._intents:
-                self._generations[self._run.commit, operation.hash] += 1
+                self._generations[self.run.commit, operation.hash] += 1
         await self._append([*before, *(self._intent(operation, 0) for operation in operations)])
 
     async def _beat(self) -> None:
-        """Extend the lock while the run lasts, also through a long wait; a run that cannot stops."""
+        """Extend the lock while the run lasts. If the lock is lost, stop the run."""
         while True:
             await self._session.world.sleep(BEAT_S)
             try:
@@ -160,10 +167,10 @@ class Recorder:
                 self._session.world.progress(f"the lock could not be extended: {error}")
 
     async def may_write(self) -> bool:
-        """Return whether the tenant is still ours: our last heartbeat is young, and nobody took the lock (looked at once a second)."""
+        """Return whether this run still holds the lock. The ref is read at most once in `LOOK_S`."""
         if not self._ledger.may_write():
             return False
-        async with self._looking:  # whoever asks while a look is under way waits for what it finds
+        async with self._looking:  # one read answers everybody who asks meanwhile
             now = self._session.world.monotonic()
             if self._ours and now - self._looked >= LOOK_S:
                 self._ours = await asyncio.to_thread(self._look)
@@ -174,30 +181,30 @@ class Recorder:
         try:
             return self._ledger.still_ours()
         except (Unavailable, GitError):
-            return True  # the lock's own time decides while nobody answers
+            return True  # the remote is away: the age of the last heartbeat decides
 
     def key(self, operation: Operation, attempt: int) -> str:
         """Return the idempotency key of one attempt at an operation."""
         return audit.key(
-            self._run.tenant, self._run.commit, operation.hash, self._generation(operation), attempt
+            self.run.tenant, self.run.commit, operation.hash, self._generation(operation), attempt
         )
 
     async def retry(self, operation: Operation, attempt: int) -> None:
-        """Record that an attempt is given up, and the intent of a further one; acknowledged when this returns."""
+        """Record that an attempt failed, and the intent of the next one. Returns when both are acknowledged."""
         said = "the platform keeps an error under this attempt's key"
-        ended = self._run.outcome(
+        ended = self.run.outcome(
             self._intents[operation.hash], Result.FAILED, audit=operation.audit, message=said
         )
         await self._append([ended, self._intent(operation, attempt)])
 
     async def creating(self, operations: Sequence[Operation]) -> None:
-        """Record that creates may be sent from now on: before that, an open create was certainly not. Acknowledged when this returns."""
+        """Record that creates may be sent from now on, so that recovery knows of an open create whether it may have been sent."""
         if any(operation.action is Action.CREATE for operation in operations):
-            await self._append([self._run.creating()])
+            await self._append([self.run.creating()])
 
     async def outcome(self, outcome: Outcome) -> None:
-        """Record an outcome, soon. A write whose fate is unknown has none: its intent stays open, and the next run settles it."""
-        for event in events_of(self._run.tenant, outcome, self._at()):
+        """Record an outcome with the next batch. An unknown outcome is not recorded: the intent stays open for the next run."""
+        for event in events_of(self.run.tenant, outcome, self._at()):
             self._telemetry.emit(event)
         if outcome.result is Result.UNKNOWN:
             return
@@ -208,14 +215,14 @@ class Recorder:
             self._timer = asyncio.get_running_loop().call_later(BATCH_S, self._flush_soon)
 
     async def close(self, outcomes: Sequence[Outcome]) -> ReconcileError | None:
-        """Record what is still waiting, and the end of the run; return why the ledger does not hold all of it, if it does not."""
+        """Record the outcomes that wait and the end of the run; return why that failed, or `None`."""
         if self._beating is not None:
             self._beating.cancel()
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.gather(*self._flushes)
         counts = Counter(outcome.result.value for outcome in outcomes)
-        self._waiting.append(self._run.close(dict(sorted(counts.items()))))
+        self._waiting.append(self.run.close(dict(sorted(counts.items()))))
         return await self._flush()
 
     def _flush_soon(self) -> None:
@@ -225,7 +232,7 @@ class Recorder:
         task.add_done_callback(self._flushes.discard)
 
     async def _flush(self) -> ReconcileError | None:
-        """Write what is waiting; return why it could not be. Then it keeps waiting, and nothing more is started: every intent is there already."""
+        """Record the outcomes that wait; return why that failed, or `None`. After a failure they keep waiting, and the run stops."""
         batch, self._waiting = self._waiting, []
         try:
             await self._append(batch)
@@ -241,10 +248,10 @@ class Recorder:
                 await asyncio.to_thread(self._ledger.append, events)
 
     def _generation(self, operation: Operation) -> int:
-        return self._generations[self._run.commit, operation.hash]
+        return self._generations[self.run.commit, operation.hash]
 
     def _intent(self, operation: Operation, attempt: int) -> Event:
-        event = self._run.intent(
+        event = self.run.intent(
             operation,
             digest=self._digest,
             generation=self._generation(operation),
@@ -260,7 +267,7 @@ class Recorder:
         kind = self._session.dialect.KINDS[operation.kind]
         active = any(entry.status == "ACTIVE" for entry in lists)
         scrubs = operation.desired is not None and kind.scrubs(operation.desired)
-        return self._run.outcome(
+        return self.run.outcome(
             self._intents[operation.hash],
             outcome.result,
             audit=operation.audit,
@@ -276,9 +283,9 @@ class Recorder:
         """Return the do-not-call lists that the object is checked against once it is as desired."""
         kind = self._session.dialect.KINDS[operation.kind]
         chosen = None if operation.desired is None else kind.lists(operation.desired)
-        snapshot = self.seen.get(operation.hash, self._snapshot)
+        snapshot = self.seen.get(operation.hash, self.snapshot)
         return () if snapshot is None else snapshot.linked(operation.key, chosen)
 
     def _at(self) -> str:
-        """Return the platform's clock, as records write it."""
+        """Return the platform's time in the form of records."""
         return audit.stamp(self._session.client.now or self._session.world.now())

@@ -5,20 +5,16 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from reconciler.errors import AccessError, GitError, LedgerError, Unavailable, UsageError
+from reconciler.commands.remotes import ledger_remote
+from reconciler.commands.trust import Trust
+from reconciler.errors import AccessError, GitError, LedgerError, Unavailable
 from reconciler.git import Git
 from reconciler.ledger import Ledger, Options
 from reconciler.models import EMBEDDED, TenantSpec, platform_of
 from reconciler.settings import signing_key
 from reconciler.world import World
-
-if TYPE_CHECKING:
-    from reconciler.commands.trust import Trust
-
-ORIGIN: Final = "origin"
-"""The remote that keeps the records when none is named."""
 
 ALONE: Final = "there is no git remote: this clone alone keeps the audit records and the lock, and no other clone knows of either"
 UNMIRRORED: Final = (
@@ -52,7 +48,7 @@ class LedgerLocation:
             UsageError: the remote that was named does not exist, or there are remotes and none is `origin`.
         """
         embedded = spec.url == EMBEDDED
-        remote = remote_of(world, git) if world.remote or not embedded else None
+        remote = ledger_remote(world, git) if world.remote or not embedded else None
         return cls(None if embedded else remote, embedded, spec.audit.mirror, spec.audit.sign)
 
     def __str__(self) -> str:
@@ -68,34 +64,6 @@ class LedgerLocation:
         if self.remote is None:
             return (ALONE,)
         return (*([] if self.sign else [UNSIGNED]), *([] if self.mirror else [UNMIRRORED]))
-
-
-def remote_of(world: World, git: Git) -> str | None:
-    """Return the remote that keeps the records: `--remote`, else `origin`; `None` only where there is no remote at all.
-
-    Raises:
-        UsageError: the one that was named does not exist, or there are remotes and none is `origin`.
-    """
-    remotes = git.remotes()
-    if (world.remote or ORIGIN) in remotes:
-        return world.remote or ORIGIN
-    has = f"this repository has {', '.join(remotes) or 'none'}"
-    if world.remote is not None:
-        raise UsageError(f"there is no git remote {world.remote!r}; {has}")
-    if remotes:
-        raise UsageError(
-            f"there is no git remote {ORIGIN!r}, and {has}: name the one that keeps the audit records with --remote"
-        )
-    return None
-
-
-def origin_of(world: World, git: Git) -> str | None:
-    """Return the remote that has the commits which a shallow clone lacks: `--remote`, else `origin`; `None` where there is none of that name.
-
-    Also for an embedded platform, whose records stay here: its manifests have a history all the same.
-    """
-    name = world.remote or ORIGIN
-    return name if name in git.remotes() else None
 
 
 def open_ledger(
@@ -123,7 +91,7 @@ def open_ledger(
         publish: bring to the remote what an emergency stop left here.
 
     Raises:
-        UsageError: see `remote_of`; never `offline`.
+        UsageError: see `ledger_remote`; never when `offline`.
         Unavailable: the remote does not answer, which is never an empty ledger.
         LedgerError: it cannot be read, or signatures are required and it has none.
         AccessError: signatures are required, and no signer is named.

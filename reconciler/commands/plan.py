@@ -13,7 +13,7 @@ import tzdata
 from reconciler import audit, manifests, policies
 from reconciler import plan as plans
 from reconciler.audit import Record
-from reconciler.commands import baseline, leftovers
+from reconciler.commands import baseline, unapplied
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Session
 from reconciler.dialects.base import Snapshot
@@ -75,7 +75,7 @@ async def _read(world: World, asked: PlanRequest) -> _Read:
         over = beyond(plan, plan.executable)
         git = session.git if plan.origin.commit else None
         uncommitted = worktree.differences(git, folder.path) if git else ()
-        undone = leftovers.not_reverted(plan, folder.desired, asked.revert)
+        undone = unapplied.not_reverted(plan, folder.desired, asked.revert)
     names = tuple(str(intent.data["name"]) for intent in left)
     return _Read(plan, names, over, (*session.notes, *undone), uncommitted)
 

@@ -35,7 +35,7 @@ from reconciler.audit import (
     marks,
     may_be_sent,
 )
-from reconciler.commands.ledgers import origin_of
+from reconciler.commands.remotes import commit_remote, has_commit
 from reconciler.commands.session import Session
 from reconciler.dialects.base import Live
 from reconciler.errors import LedgerError, Refused, UnknownObject
@@ -246,11 +246,10 @@ def skipped(session: Session, git: Git, ledger: Ledger) -> tuple[str, ...]:
     last, head = ledger.last_applied(), git.head()
     if last is None or last == head:
         return ()
-    if git.resolve(f"{last}^{{commit}}") is None:
-        remote = origin_of(session.world, git)
-        if remote is not None:
-            git.unshallow(remote)
-    if git.resolve(f"{last}^{{commit}}") is None or not git.is_ancestor(last, head):
+    remote = commit_remote(session.world, git)
+    if remote is not None and not has_commit(git, last):
+        git.unshallow(remote)
+    if not has_commit(git, last) or not git.is_ancestor(last, head):
         raise Refused(
             f"HEAD ({head[:12]}) does not descend from the commit applied last ({last[:12]}), so applying it would go back: revert in git, and apply that commit"
         )

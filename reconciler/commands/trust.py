@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler import manifests
-from reconciler.commands.ledgers import origin_of
+from reconciler.commands.remotes import ensure_commit, has_commit
 from reconciler.environment import SIGNERS
 from reconciler.errors import (
     SHORTENED_TO,
@@ -156,7 +156,9 @@ def _reviewed(
     """
     for _ in range(_PARENTS):
         parent = git.parent(commit)
-        if parent is None or not _is_here(world, git, parent):
+        if parent is None or not (
+            ensure_commit(world, git, parent) if world else has_commit(git, parent)
+        ):
             return None
         ((_, blob),) = worktree.versions(git, file, parent)
         if blob is None:
@@ -168,14 +170,6 @@ def _reviewed(
         f"none of the {_PARENTS} commits before HEAD has a valid {file.name}, so nobody can tell whether audit records must be signed, and by whom:"
         " correct the file, commit it, and run this again"
     )
-
-
-def _is_here(world: World | None, git: Git, commit: str) -> bool:
-    """Return whether a commit is in this clone, after asking the remote for it; without a world none is asked."""
-    remote = origin_of(world, git) if world else None
-    if remote is not None:
-        git.fetch_commit(remote, commit)
-    return git.resolve(f"{commit}^{{commit}}") is not None
 
 
 def _elsewhere(git: Git, commit: str, spec: TenantSpec) -> TenantSpec | None:

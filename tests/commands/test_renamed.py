@@ -158,11 +158,11 @@ def chosen(desk: Desk, monkeypatch: pytest.MonkeyPatch, *named: str) -> str:
     """Return the platform that a stop would open, and what it says before it does."""
 
     @asynccontextmanager
-    async def opened(world, folder, network, *, recorded):
+    async def open_session(world, folder, network, **how):
         raise UsageError(f"stops {folder.tenant.spec.url}")
         yield
 
-    monkeypatch.setattr(halt.sessions, "opened", opened)
+    monkeypatch.setattr(halt.sessions, "open_session", open_session)
     desk.run("halt", *(named or (PATH,)), "--all", "--reason", "x")
     return desk.err
 

@@ -29,7 +29,7 @@ FRESH_S: Final = 60.0
 
 
 @dataclass(slots=True)
-class Rejudgement:
+class Recheck:
     """What the operations of a plan are judged by while it is carried out.
 
     Attributes:

@@ -15,7 +15,7 @@ from reconciler import sandbox
 from reconciler.audit import Provenance, RecordKind, Run
 from reconciler.commands import apply as apply_command
 from reconciler.commands.journal import BEAT_S
-from reconciler.commands.rejudgement import Rejudgement
+from reconciler.commands.recheck import Recheck
 from reconciler.dialects.base import Snapshot
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.execute.waits import RELOCK_PAUSE_S
@@ -226,7 +226,7 @@ def test_everybody_who_waits_is_answered_by_one_reading() -> None:
     )
     there = SimpleNamespace(refresh=lambda: reads.append("ledger"), records=tuple)
     plan: Any = SimpleNamespace(strictness=Strictness())
-    again = Rejudgement(cast("Any", session), cast("Any", there), plan, snapshot, 0.0)
+    again = Recheck(cast("Any", session), cast("Any", there), plan, snapshot, 0.0)
 
     async def all_of_them() -> None:
         many = [make_operation(str(number)) for number in range(20)]

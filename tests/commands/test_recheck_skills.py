@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.audit import RecordKind
 from reconciler.commands import apply
-from reconciler.commands.rejudgement import FRESH_S
+from reconciler.commands.recheck import FRESH_S
 from tests.commands.test_life_skills import desk, records_of
 from tests.support.skills import held
 

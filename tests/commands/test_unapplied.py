@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.commands.leftovers import not_reverted, notes_on
+from reconciler.commands.unapplied import not_reverted, notes_on
 from reconciler.effect import Direction
 from reconciler.plan import Action, Approval, approved, hold_against
 from tests.support.factories import make_desired, make_operation, make_plan

@@ -1,0 +1,83 @@
+"""Choose the `tenant.yaml` that an emergency stop uses: today's, or an earlier version in git where today's is unusable."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from reconciler import manifests
+from reconciler.errors import AccessError, GitError
+from reconciler.git import Git, worktree
+from reconciler.manifests import Folder
+from reconciler.models import Tenant
+from reconciler.settings import check_url
+from reconciler.world import World
+
+COMMITS_LOOKED_AT: Final = 1000
+"""Most commits that are searched for a valid `tenant.yaml`. They are read one by one, newest first."""
+
+
+def folders(
+    world: World, path: Path, tenant: str | None, refused: Sequence[AccessError]
+) -> Iterator[tuple[Folder, list[str]]]:
+    """Yield the tenant's folder with the newest `tenant.yaml` that fits the environment's URL, then with the newest of each other API.
+
+    The environment does not say which API a platform has, so only the platform can refuse a wrong one.
+
+    Args:
+        world: see `World`.
+        path: as `root` of `manifests.load_readable`.
+        tenant: as there.
+        refused: why the platform refused the folders yielded so far. The caller adds to it.
+
+    Yields:
+        A folder, and notes for the report.
+
+    Raises:
+        UsageError: no such tenant.
+        ManifestError: `tenant.yaml` is not valid, and neither is any of its last versions in git.
+    """
+    tried: set[str] = set()
+    while True:
+        contradictions: list[str] = []
+        fits = partial(_fits, world.environ, tried, contradictions)
+        folder = manifests.load_readable(
+            path, tenant, older=lambda file: _older_versions(file, world.environ), fits=fits
+        )
+        if folder.tenant.spec.api in tried:  # no version fits, and this is the newest again
+            return
+        notes = []
+        if folder.settings.file not in folder.sources:
+            why = [*map(str, refused), *contradictions][:1]
+            said = f" ({why[0]})" if why else ""
+            notes.append(
+                f"{folder.path / manifests.TENANT_FILE} is wrong{said}, so {folder.settings.file} said where the platform is: correct the file"
+            )
+            world.progress(notes[0])
+        yield folder, notes
+        tried.add(folder.tenant.spec.api)
+
+
+def _fits(
+    environ: Mapping[str, str], tried: set[str], contradictions: list[str], name: str, found: Tenant
+) -> bool:
+    """Return whether a `tenant.yaml` fits the environment's URL and has an API that was not tried; add why not to `contradictions`."""
+    try:
+        check_url(environ, name, found.spec.url)
+    except AccessError as error:
+        contradictions.append(str(error))
+        return False
+    return found.spec.api not in tried
+
+
+def _older_versions(path: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Yield a name and the content of each earlier version of a file, newest first; nothing where git fails."""
+    with contextlib.suppress(GitError):
+        git = Git.find(path.parent, environ=environ)
+        for commit in worktree.commits_of(git, path, limit=COMMITS_LOOKED_AT) if git else ():
+            data = worktree.read_at(git, commit, path) if git else None
+            if data is not None:
+                yield f"{path} at commit {commit[:12]}", data
