@@ -1,7 +1,8 @@
 """`reconcile explain`: facts that the code knows, as tables. The pages in `.github/docs/` hold the same tables.
 
-Each fact has one home: an exit code is a member of `ExitCode`, a rule a module in `policies`, a field an attribute of a model,
-an environment variable a name in `environment`, an assumption a name in `assumed`. What it means is the docstring below it.
+Each fact has one home: an exit code is a member of `ExitCode`, a rule a module in `policies`, a word an entry of
+`report/words.py`, a field an attribute of a model, an environment variable a name in `environment`, an assumption a name
+in `assumed`. Its meaning is the docstring below the name.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from reconciler.models.fields import fields_of
 from reconciler.models.schemas import docstrings
 from reconciler.models.tenant import Tenant
 from reconciler.policies import POLICIES
-from reconciler.report import Report, Row, Table, Tone
+from reconciler.report import Report, Row, Table, Tone, words
 
 Topics: TypeAlias = Mapping[str, Callable[[], Sequence[Table]]]
 """The tables of each topic. The details of a row are shown when somebody asks for its name."""
@@ -68,6 +69,22 @@ def fields() -> Sequence[Table]:
     ]
 
 
+def glossary() -> Sequence[Table]:
+    """Return the words of plans and reports, each with its meaning."""
+    groups = {
+        "State": words.STATES,
+        "Action": words.ACTIONS,
+        "Direction": words.DIRECTIONS,
+        "Result": words.RESULTS,
+        "Approval": words.APPROVALS,
+    }
+    columns = ("word", "meaning")
+    return [
+        Table(title, columns, tuple(_row(word, meaning) for word, meaning in group.items()))
+        for title, group in groups.items()
+    ]
+
+
 def assumptions() -> Sequence[Table]:
     """Return what nobody has verified about the Personal Connection API, with the evidence for it."""
     own = docstrings(assumed)
@@ -85,6 +102,7 @@ TOPICS: Final[Topics] = {
     "exit-codes": exit_codes,
     "environment": environment,
     "rules": rules,
+    "words": glossary,
     "fields": fields,
     "assumptions": assumptions,
 }
@@ -137,8 +155,8 @@ def _named(name: str, table: Table) -> Table:
 
 def _names(row: Row) -> set[str]:
     """Return the names of a row: its own, the last part of a path, a command or its group."""
-    words = [word for word in row.name.split() if word.isalpha() and word.islower()]
-    return {row.name, row.name.rpartition(".")[2], " ".join(words[1:]), *words[1:2]} - {""}
+    parts = [part for part in row.name.split() if part.isalpha() and part.islower()]
+    return {row.name, row.name.rpartition(".")[2], " ".join(parts[1:]), *parts[1:2]} - {""}
 
 
 _LIKE: Final = 0.75
@@ -149,7 +167,7 @@ def _unknown(topic: str, topics: Topics, every: Sequence[Table]) -> str:
     names = {*topics, *(name for table in every for row in table.rows for name in _names(row))}
     near = get_close_matches(topic, sorted(names), n=1, cutoff=_LIKE)
     meant = f"; did you mean {near[0]}?" if near else "."
-    return f"no topic, rule, field, exit code, variable or command is named {safe(topic)!r}{meant} Topics: {', '.join(topics)}"
+    return f"no topic, rule, word, field, exit code, variable or command is named {safe(topic)!r}{meant} Topics: {', '.join(topics)}"
 
 
 def _sentences(docstring: str) -> tuple[str, str]:

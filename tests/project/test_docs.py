@@ -15,12 +15,15 @@ import pytest
 
 from reconciler.cli import COMMANDS, run
 from reconciler.dialects.personal_connection import assumed
+from reconciler.effect import Direction
 from reconciler.errors import ExitCode
 from reconciler.manifests.reader import read
 from reconciler.models import MANIFESTS
 from reconciler.models.schemas import json_schemas
+from reconciler.plan import Action, Result
 from reconciler.policies import POLICIES
 from reconciler.renderers import RENDERERS
+from reconciler.report import words
 from tests import docs, readme
 
 ROOT = docs.PAGES.parent.parent
@@ -140,6 +143,12 @@ def test_every_exit_code_has_a_meaning_and_a_remedy() -> None:
         assert remedy.endswith(".")
 
 
+def test_every_word_that_a_report_prints_is_explained() -> None:
+    assert {action.value for action in Action} | {"blocked"} == set(words.ACTIONS)
+    assert {direction.value for direction in Direction} == set(words.DIRECTIONS)
+    assert {result.value.replace("_", " ") for result in Result} == set(words.RESULTS)
+
+
 def test_every_rule_every_kind_and_every_command_is_explained() -> None:
     assert rows("rules") == list(POLICIES)
     assert {f"fields {kind}" for kind in MANIFESTS} < set(KNOWN)
@@ -207,6 +216,8 @@ def test_without_a_topic_the_topics_are_listed(capsys: pytest.CaptureFixture[str
         ("CXONE_SCOPE", "Scopes to request"),
         ("RATIO", "The highest `maximumRatio` is 3."),
         ("halt", "`--until INSTANT`"),
+        ("held", "until `reconcile release`"),
+        ("stale", "plan again"),
         ("audit show", "COMMIT|NAME"),
         ("audit", "reconcile audit export"),
     ],
@@ -217,7 +228,9 @@ def test_one_thing_is_explained_by_its_name(
     assert says in explain(capsys, topic)
 
 
-@pytest.mark.parametrize("topic", ["exit-codes", "environment", "rules", "fields", "assumptions"])
+@pytest.mark.parametrize(
+    "topic", ["exit-codes", "environment", "rules", "words", "fields", "assumptions"]
+)
 def test_a_topic_prints_what_the_page_holds(capsys: pytest.CaptureFixture[str], topic: str) -> None:
     said = explain(capsys, topic)
     for part in (part for part in KNOWN if part.partition(" ")[0] == topic):
@@ -232,9 +245,9 @@ def test_an_unknown_topic_is_a_usage_error_that_names_the_nearest_and_all_topics
     assert run(["explain", "dail_rate"]) == ExitCode.USAGE
     said = capsys.readouterr().err
     assert said.startswith(
-        "error: no topic, rule, field, exit code, variable or command is named 'dail_rate'"
+        "error: no topic, rule, word, field, exit code, variable or command is named 'dail_rate'"
     )
     assert "did you mean dial_rate?" in said
-    assert run(["explain", "stale"]) == ExitCode.USAGE
-    assert "is named 'stale'. Topics: " in capsys.readouterr().err
-    assert "Topics: exit-codes, environment, rules, fields, assumptions, commands" in said
+    assert run(["explain", "zzyzx"]) == ExitCode.USAGE
+    assert "is named 'zzyzx'. Topics: " in capsys.readouterr().err
+    assert "Topics: exit-codes, environment, rules, words, fields, assumptions, commands" in said
