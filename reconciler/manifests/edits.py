@@ -1,7 +1,10 @@
-"""Edits of manifest files that touch nothing but the value: comments, order, quoting and line ends stay byte for byte.
+"""Edit single values of manifest files. Every other byte stays: comments, order, quoting, indentation, line ends.
 
-The reader knows where each scalar's text begins and ends, so an edit is a splice, and its result is read again and
-compared before it is returned. (A round trip through ruamel keeps comments too, but rewrites indentation and quoting.)
+The reader records where each scalar's text begins and ends, so an edit is a splice of the text. Ruamel's round-trip mode
+would need less code, and it keeps comments, but it normalizes indentation, spacing, quoting and line ends: an edit of one
+number could touch every line of a reviewed file. It is also slower, because it loads and dumps the whole file in Python.
+The price of the splice is that some layouts must be edited by hand. Each edited text is read again and compared before it
+is returned, and a property test compares it with the same edit by round trip: both load to the same data.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ Changes: TypeAlias = Mapping[tuple[str, str], Scalar]
 
 
 class _Splice(NamedTuple):
-    """Replace the characters [start, end) of a file."""
+    """A replacement of the characters [start, end) of a file. Splices sort by position."""
 
     start: int
     end: int

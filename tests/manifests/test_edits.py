@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifests.edits import edit
@@ -98,18 +101,77 @@ def test_what_cannot_be_spliced_is_left_to_people(file: Path, text: str, key: st
         edited(file, text, **{key: 1.5})
 
 
+VALUES = st.fixed_dictionaries(
+    {},
+    optional={
+        "dial_rate": st.floats(0.01, 100).map(lambda rate: round(rate, 2)),
+        "max_concurrent_calls": st.integers(1, 5000),
+        "timezone": st.text("abcé /\"'#:", min_size=1, max_size=12),
+        "dnc_verification": st.booleans(),
+    },
+)
+COMMENTS = ["", "  # it's: {a} note é", " # dial_rate: 9"]
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> str:
+    """A file with the manifest `spring` among others, in any layout that people use."""
+    indent = " " * draw(st.sampled_from([1, 2, 4]))
+    spellings = [
+        ["campaign_id:  '1001'", 'campaign_id: "1001"'],
+        ["dial_rate: 25", "dial_rate:   25.0", "dial_rate: 2.5e+1"],
+        ["timezone: America/New_York", "timezone: 'it''s'", 'timezone: "a\\tb"'],
+        ["dnc_verification: true"],
+        [
+            "windows: [{start_hour: 9}, {start_hour: 12}]",
+            f"windows:\n{indent}- start_hour: 9\n{indent}  end_hour: 20",
+            f"windows:\n{indent}-  {{start_hour: 9,\n{indent}     end_hour: 20}}",
+        ],
+    ]
+    lines = [draw(st.sampled_from(each)) for each in spellings]
+    some = [lines[0], *draw(st.lists(st.sampled_from(lines[1:]), unique=True))]
+    if draw(st.booleans()):
+        spec = "spec: {" + ", ".join(line for line in some if "windows" not in line) + "}"
+    else:
+        shown = [line + draw(st.sampled_from(COMMENTS)) for line in draw(st.permutations(some))]
+        spec = "\n".join(["spec:", *shown]).replace("\n", f"\n{indent}")
+    head = f"metadata:\n{indent}name:  spring{draw(st.sampled_from(COMMENTS))}"
+    document = "\n".join(draw(st.permutations([head, spec, "kind: CampaignSchedule"])))
+    around = [("", "\n"), ("", ""), ("# first\n\n", "\n# last\n"), (f"{SECOND}\n---\n", "\n")]
+    before, after = draw(st.sampled_from(around))
+    return (before + document + after).replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
+
+
+def comments(text: str) -> list[str]:
+    return [said for line in text.splitlines() for said in COMMENTS[1:] if line.endswith(said)]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=layouts(), values=VALUES)
+def test_an_edit_means_what_the_same_edit_by_ruamels_round_trip_means(
+    file: Path, text: str, values: dict[str, Any]
+) -> None:
+    yaml = YAML()
+    documents = list(yaml.load_all(text))
+    (spring,) = (each for each in documents if each["metadata"]["name"] == "spring")
+    spring["spec"].update(values)
+    buffer = StringIO()
+    yaml.dump_all(documents, buffer)
+    done = edited(file, text, **values)
+    assert list(yaml.load_all(done)) == list(yaml.load_all(buffer.getvalue()))
+    assert comments(done) == comments(text)
+    if "spec: {" not in text:
+        touched = tuple(f"{key}:" for key in values)
+        lines = iter(done.split("\n"))
+        assert all(
+            line in lines for line in text.split("\n")[:-1] if not line.lstrip().startswith(touched)
+        )
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     template=st.sampled_from([BLOCK, FLOW, f"{SECOND}\n---\n{BLOCK}", BLOCK.replace("\n", "\r\n")]),
-    values=st.fixed_dictionaries(
-        {},
-        optional={
-            "dial_rate": st.floats(0.01, 100).map(lambda rate: round(rate, 2)),
-            "max_concurrent_calls": st.integers(1, 5000),
-            "timezone": st.text("abcé /\"'#:", min_size=1, max_size=12),
-            "dnc_verification": st.booleans(),
-        },
-    ),
+    values=VALUES,
 )
 def test_an_edit_changes_those_values_and_not_another_byte(file: Path, template, values) -> None:
     done = edited(file, template, **values)
