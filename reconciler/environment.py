@@ -1,8 +1,8 @@
-"""The environment variables that reconcile reads. Below each name stands its meaning: `reconcile explain environment` prints both."""
+"""The environment variables that reconcile reads, each with its meaning below. `reconcile explain environment` prints both."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 SIGNING_KEY: Final = "RECONCILE_SIGNING_KEY"
@@ -69,26 +69,10 @@ class Variables:
 
     @classmethod
     def of(cls, tenant: str) -> Variables:
-        """Return the names that carry the tenant's own: `acme-eu` → `CXONE_ACME_EU_CLIENT_ID`."""
-        prefix = f"CXONE_{tenant.upper().replace('-', '_')}"
-        return cls(
-            url=f"{prefix}_TENANT_URL",
-            client_id=f"{prefix}_CLIENT_ID",
-            client_secret=f"{prefix}_CLIENT_SECRET",
-            scope=f"{prefix}_SCOPE",
-            app_id=f"{prefix}_APP_ID",
-            app_secret=f"{prefix}_APP_SECRET",
-            api_url=f"{prefix}_API_URL",
-        )
+        """Return the names of a tenant's own variables: `acme-eu` → `CXONE_ACME_EU_CLIENT_ID`."""
+        prefix = f"CXONE_{tenant.upper().replace('-', '_')}_"
+        return cls(*(prefix + name.removeprefix("CXONE_") for name in cls().names()))
 
     def names(self) -> tuple[str, ...]:
-        """Return all of them."""
-        return (
-            self.url,
-            self.client_id,
-            self.client_secret,
-            self.scope,
-            self.app_id,
-            self.app_secret,
-            self.api_url,
-        )
+        """Return all names."""
+        return astuple(self)

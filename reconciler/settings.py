@@ -1,7 +1,7 @@
-"""Environment and options, read once into one frozen value.
+"""Read the environment and the options of a run into one frozen value.
 
-A secret leaves for one host alone: the tenant's URL must stand both in `tenant.yaml`, which a pull request may change, and
-in the environment beside the secret, which it may not, and the two must be equal.
+A secret is sent to one host only. The tenant's URL must be the same in `tenant.yaml`, which a pull request can change, and in
+the environment beside the secret, which it cannot.
 """
 
 from __future__ import annotations
@@ -32,38 +32,38 @@ from reconciler.errors import SHORTENED_TO, AccessError, UsageError, safe
 from reconciler.models import EMBEDDED, is_loopback, tenant_url
 
 EMBEDDED_URL: Final = "http://127.0.0.1"
-"""Where requests to the platform in process are addressed; no socket is ever opened for it."""
+"""Base URL of requests to the embedded platform in this process. No socket is opened for it."""
 
 DEFAULT_RATE: Final = 5.0
-"""Requests per second of a tenant that says nothing (`requests_per_second` of `tenant.yaml`)."""
+"""Requests per second, unless `tenant.yaml` says otherwise (`requests_per_second`)."""
 
 DEFAULT_BURST_S: Final = 0.04
-"""Seconds' worth of requests that may leave at once after a pause: at 50 requests a second, 2.
+"""Length of the burst after a pause, in seconds of the request rate: at 50 requests per second, 2 requests.
 
-A platform that stalls counts all that was in flight at once, and then what leaves in a burst: eight lanes and two more are as
-many as a bucket of ten takes. A refusal, which halves the pace for a while, costs more than the stalls that a longer burst
-would make good.
+After a stall the platform counts everything that was in flight, and then the burst, at once: eight lanes and two more requests
+are what a bucket of ten admits. A longer burst would save less time than one 429 costs, which halves the pace for a while.
 """
 
 URGENT_BURST_S: Final = 2.0
-"""The same for an emergency stop: a pause has saved it, and a call that is not stopped costs more than a refusal."""
+"""Length of the burst of an emergency stop: a call that goes on dialing costs more than a 429."""
+
 _PULL_REQUEST: Final = re.compile(r"refs/pull/(\d+)/")
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """What the command line and `tenant.yaml` say of a run.
+    """How the client talks to a platform: options of the command line and of `tenant.yaml`.
 
     Attributes:
-        requests_per_second: the tenant's request rate, for all requests of the run together.
-        concurrency: requests in flight at most.
+        requests_per_second: request rate of the tenant, for all requests of the run together.
+        concurrency: most requests in flight at the same time.
         deadline_s: seconds that the whole run may take (`--deadline`).
-        burst_s: seconds' worth of requests that may leave at once after a pause.
-        proxy: http or https URL of a proxy (`--proxy`); the environment's proxies are ignored. It may name a
-            user, whose password the environment holds (`PROXY_PASSWORD`).
-        ca_bundle: PEM file to trust instead of the public authorities (`--ca-bundle`).
-        api_version: the tenant's, where its API has versions.
-        api_versions: of the endpoint groups that speak another version, by the first part of their path.
+        burst_s: length of the burst after a pause, in seconds of the request rate.
+        proxy: http or https URL of a proxy (`--proxy`). It may name a user, whose password is in the environment
+            (`PROXY_PASSWORD`). Other proxy variables are ignored.
+        ca_bundle: PEM file of authorities to trust instead of the public ones (`--ca-bundle`).
+        api_version: version of the tenant's API, if the API has versions.
+        api_versions: versions of endpoint groups that differ from it, by the first part of their path.
     """
 
     requests_per_second: float = DEFAULT_RATE
@@ -76,10 +76,10 @@ class ClientOptions:
     api_versions: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what no run could keep.
+        """Check the values, which also come from the Python API.
 
         Raises:
-            UsageError: a rate, a count or a time out of range, or a proxy that is no http(s) URL or holds a password.
+            UsageError: a rate, a count or a time is out of range, or the proxy is not an http(s) URL or holds a password.
         """
         if not 0 < self.requests_per_second < float("inf"):
             raise UsageError("requests_per_second must be above 0")
@@ -98,16 +98,16 @@ class ClientOptions:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where a tenant's platform is, what proves who we are, and how we talk to it.
+    """Where a tenant's platform is, with which credentials to sign in, and how to talk to it.
 
     Attributes:
-        tenant: the folder's name.
-        url: scheme, host and port as in `https://acme.cxonecloud.com`; `sandbox:` for the platform in process.
-        credentials: `None` in process, until the wiring puts the embedded platform's own there.
-        variables: the variables that were read, for messages.
-        options: the run's.
-        api_url: a host that the API may be at besides `url`, where the environment names one.
-        proxy_password: of the user that `options.proxy` names.
+        tenant: name of the tenant's folder.
+        url: scheme, host and port, such as `https://acme.cxonecloud.com`; `sandbox:` for the embedded platform.
+        credentials: `None` for the embedded platform, until its own are filled in.
+        variables: names of the variables that were read, for messages.
+        options: see `ClientOptions`.
+        api_url: another host that the API may be at, if the environment names one.
+        proxy_password: password of the user in `options.proxy`.
     """
 
     tenant: str
@@ -135,65 +135,58 @@ class Settings:
 
     @property
     def base_url(self) -> str:
-        """What stands before a call's path."""
+        """URL that the path of each call is appended to."""
         return EMBEDDED_URL if self.in_process else self.url
 
     @classmethod
     def read(
         cls,
         environ: Mapping[str, str],
-        tenant_name: str,
-        tenant_url: str,
+        tenant: str,
+        url: str,
         *,
         options: ClientOptions | None = None,
     ) -> Settings:
         """Return the settings of one tenant.
 
         Args:
-            environ: the process's environment.
-            tenant_name: the folder's name.
-            tenant_url: `url` of its `tenant.yaml`.
-            options: the run's; the defaults when `None`.
+            environ: the environment of the process.
+            tenant: name of the tenant's folder.
+            url: `url` of its `tenant.yaml`.
+            options: defaults when `None`.
 
         Raises:
-            AccessError: a variable is missing or unusable, or the host is not the one that the secret belongs to. The
-                message names the variable and what to do, and never holds a secret.
+            AccessError: a variable is missing or unusable, or the URL is not the one that the secret belongs to. The
+                message names the variable and never contains a secret.
         """
-        variables, values = _chosen(environ, tenant_name)
+        variables, values = _choose(environ, tenant)
         proxy = _Values({PROXY_PASSWORD: environ.get(PROXY_PASSWORD, "")})
         del environ  # a traceback that shows local variables must not show the secret
         options = options or ClientOptions()
         _check_proxy(options.proxy, proxy)
-        _agree(tenant_url, values, tenant_name, variables)
-        if tenant_url == EMBEDDED == values.get(variables.url, EMBEDDED):
-            return cls(tenant_name, EMBEDDED, None, variables, options)
-        _require(values, tenant_name, variables)
-        owned = _origin(values[variables.url], variables.url)
-        named = values.get(variables.api_url)
-        api_url = None if named is None else _origin(named, variables.api_url)
+        _check_url(url, values, tenant, variables)
+        if url == EMBEDDED == values.get(variables.url, EMBEDDED):
+            return cls(tenant, EMBEDDED, None, variables, options)
+        _check_complete(values, tenant, variables)
+        own = _origin(values[variables.url], variables.url)
+        api = values.get(variables.api_url)
+        api_url = _origin(api, variables.api_url) if api else None
         credentials = _credentials(values, variables)
-        return cls(
-            tenant_name,
-            owned,
-            credentials,
-            variables,
-            options,
-            api_url,
-            proxy[PROXY_PASSWORD] or None,
-        )
+        password = proxy[PROXY_PASSWORD] or None
+        return cls(tenant, own, credentials, variables, options, api_url, password)
 
 
 @dataclass(frozen=True, slots=True)
 class CIContext:
-    """Who and what a run stands for, as CI tells it; recorded, never trusted. Each is `None` when unknown.
+    """What CI says about a run, escaped and shortened. It is recorded, never trusted. Unknown values are `None`.
 
     Attributes:
-        actor: who started it (`GITHUB_ACTOR`).
+        actor: who started the run (`GITHUB_ACTOR`).
         approver: who approved the plan (`RECONCILE_APPROVER`, set by the workflow).
-        pull_request: its number (`RECONCILE_PULL_REQUEST`, or from `GITHUB_REF`).
-        run_url: where its log is.
+        pull_request: number of the pull request (`RECONCILE_PULL_REQUEST`, or from `GITHUB_REF`).
+        run_url: URL of the run's log.
         reviewed_head: the commit that was reviewed (`RECONCILE_REVIEWED_HEAD`, set by the workflow).
-        attempt: which attempt of the run it is (`GITHUB_RUN_ATTEMPT`).
+        attempt: number of the attempt of the run (`GITHUB_RUN_ATTEMPT`).
     """
 
     actor: str | None = None
@@ -205,28 +198,30 @@ class CIContext:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> CIContext:
-        """Return what `environ` says, escaped and cut."""
+        """Return what the environment says."""
         ref = _PULL_REQUEST.match(environ.get(REF, ""))
         return cls(
-            actor=_told(environ.get(ACTOR)),
-            approver=_told(environ.get(APPROVER)),
-            pull_request=_told(environ.get(PULL_REQUEST)) or (ref and ref[1]),
+            actor=_shorten(environ.get(ACTOR)),
+            approver=_shorten(environ.get(APPROVER)),
+            pull_request=_shorten(environ.get(PULL_REQUEST)) or (ref and ref[1]),
             run_url=_run_url(environ),
-            reviewed_head=_told(environ.get(REVIEWED_HEAD)),
-            attempt=_told(environ.get(ATTEMPT)),
+            reviewed_head=_shorten(environ.get(REVIEWED_HEAD)),
+            attempt=_shorten(environ.get(ATTEMPT)),
         )
 
 
 def user(environ: Mapping[str, str]) -> str | None:
-    """Return the name of whoever is logged in on this machine; `None` where the environment does not say, as in a container."""
+    """Return the name of the user of this machine; `None` if the environment does not say, as in a container."""
     return next((environ[name] for name in USER if environ.get(name)), None)
 
 
 def signing_key(environ: Mapping[str, str], directory: Path) -> Path:
-    """Return the file of the SSH key that signs ledger commits: the environment names it, never a manifest, which a pull request may change.
+    """Return the SSH key file that signs ledger commits.
+
+    Only the environment names it: a pull request can change `tenant.yaml`.
 
     Raises:
-        AccessError: none is named, or there is no such file.
+        AccessError: the variable is not set, or there is no such file.
     """
     named = environ.get(SIGNING_KEY)
     if not named:
@@ -241,7 +236,7 @@ def signing_key(environ: Mapping[str, str], directory: Path) -> Path:
     return file
 
 
-def _told(text: str | None) -> str | None:
+def _shorten(text: str | None) -> str | None:
     return safe(text, limit=SHORTENED_TO) if text else None
 
 
@@ -251,13 +246,13 @@ def _run_url(environ: Mapping[str, str]) -> str | None:
     if not (server and repository and run):
         return None
     again = "" if attempt in {"", "1"} else f"/attempts/{attempt}"
-    return _told(f"{server}/{repository}/actions/runs/{run}{again}")
+    return _shorten(f"{server}/{repository}/actions/runs/{run}{again}")
 
 
 class _Values:
-    """Variables by name, shown by name alone: it stands in frames that a traceback may show.
+    """Values of variables whose `repr` shows names only, because a traceback may show it.
 
-    It is no mapping, because what renders local variables looks into mappings instead of asking for their `repr`.
+    Not a mapping: tools that render local variables show the items of a mapping instead of its `repr`.
     """
 
     __slots__ = ("_names", "get")
@@ -279,8 +274,8 @@ class _Values:
         return f"<{', '.join(self._names)}>"
 
 
-def _chosen(environ: Mapping[str, str], tenant: str) -> tuple[Variables, _Values]:
-    """Return the tenant's own set when any of it is set, else the common one. An empty variable is an unset one: CI sets them so."""
+def _choose(environ: Mapping[str, str], tenant: str) -> tuple[Variables, _Values]:
+    """Return the tenant's own set of variables if any of it is set, else the common set. Empty means unset, as CI sets them."""
     own = Variables.of(tenant)
     variables = own if any(environ.get(name) for name in own.names()) else Variables()
     return variables, _Values(
@@ -288,7 +283,7 @@ def _chosen(environ: Mapping[str, str], tenant: str) -> tuple[Variables, _Values
     )
 
 
-def _require(values: _Values, tenant: str, variables: Variables) -> None:
+def _check_complete(values: _Values, tenant: str, variables: Variables) -> None:
     needed = (variables.url, variables.client_id, variables.client_secret)
     missing = [name for name in needed if name not in values]
     if missing:
@@ -326,21 +321,21 @@ def _is_unclean(value: str) -> bool:
     return value != value.strip() or not value.isprintable()
 
 
-def check_url(environ: Mapping[str, str], tenant_name: str, tenant_url: str) -> None:
-    """Refuse a tenant whose `tenant.yaml` names another platform than the environment does; arguments as for `Settings.read`.
+def check_url(environ: Mapping[str, str], tenant: str, url: str) -> None:
+    """Check that `tenant.yaml` and the environment name the same platform, if the environment names one.
 
-    An environment that names none contradicts nothing.
+    The arguments are those of `Settings.read`.
 
     Raises:
-        AccessError: the two contradict each other, or one of them is no tenant's URL.
+        AccessError: they differ, or one of them is not a valid URL of a tenant.
     """
-    variables, values = _chosen(environ, tenant_name)
+    variables, values = _choose(environ, tenant)
     del environ  # a traceback that shows local variables must not show the secret
-    _agree(tenant_url, values, tenant_name, variables)
+    _check_url(url, values, tenant, variables)
 
 
-def _agree(url: str, values: _Values, tenant: str, variables: Variables) -> None:
-    """Refuse a URL in `tenant.yaml` that is not the environment's. A server on this machine may stand in for the embedded platform."""
+def _check_url(url: str, values: _Values, tenant: str, variables: Variables) -> None:
+    """Check that both URLs are equal. A server on this machine may replace the embedded platform."""
     wanted = _origin(url, "`url` in tenant.yaml")
     if variables.url not in values:
         return
@@ -355,10 +350,10 @@ def _agree(url: str, values: _Values, tenant: str, variables: Variables) -> None
 
 
 def _origin(url: str, where: str) -> str:
-    """Return `url` when it is a tenant's URL, in the one way of writing them; so equal means the same host.
+    """Return a valid URL of a tenant. There is one way to write it, so equal URLs mean the same host.
 
     Raises:
-        AccessError: it is not. The message does not quote the whole: whoever mixes up variables puts a secret there.
+        AccessError: not valid. The message does not quote the value, which is a secret if somebody mixed up variables.
     """
     try:
         return tenant_url(url)
