@@ -34,7 +34,7 @@ from reconciler.audit.queries import (
     entries,
     generations,
     holds,
-    judged,
+    judging_commits,
     may_be_sent,
     open_intents,
     standing,
@@ -54,8 +54,9 @@ from reconciler.audit.records import (
     key,
     stamp,
 )
-from reconciler.audit.runs import Observed, Provenance, Run, marks
+from reconciler.audit.runs import Attribution, Observed, Run, marks
 from reconciler.audit.schema import APPLY, HALT, RecordKind
+from reconciler.audit.unsigned import holds_to_repeat, of_stops
 
 __all__ = [
     "APPLY",
@@ -65,10 +66,10 @@ __all__ = [
     "LINE_LIMIT",
     "VERSION",
     "Applied",
+    "Attribution",
     "Defect",
     "Event",
     "Observed",
-    "Provenance",
     "Record",
     "RecordKind",
     "Run",
@@ -86,10 +87,12 @@ __all__ = [
     "entries",
     "generations",
     "holds",
-    "judged",
+    "holds_to_repeat",
+    "judging_commits",
     "key",
     "marks",
     "may_be_sent",
+    "of_stops",
     "open_intents",
     "stamp",
     "standing",

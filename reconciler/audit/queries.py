@@ -159,8 +159,8 @@ def applied_commits(records: Iterable[Record]) -> tuple[str, ...]:
     return tuple(record.event.commit for record in records if _is_about_apply(record))
 
 
-def judged(records: Iterable[Record]) -> tuple[str, ...]:
-    """Return the commits among them that judge what comes after them (`Run.judges`)."""
+def judging_commits(records: Iterable[Record]) -> tuple[str, ...]:
+    """Return the applied commits whose rules and limits judge the next change (`Run.judges`), the last one last."""
     return tuple(
         record.event.commit
         for record in records

@@ -31,7 +31,7 @@ HEADER_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
+class Attribution:
     """Who stands behind a run, as far as it is known. `None` is "not known", never "the same as the actor".
 
     `approved` is the digest of the plan that was approved; an `approver` approved that plan and no other. `run_attempt` is that of the CI run.
@@ -91,7 +91,7 @@ class Run:
     commit: str
     id: str
     clock: Callable[[], datetime]
-    provenance: Provenance
+    provenance: Attribution
     judges: bool = True
 
     def __post_init__(self) -> None:
@@ -300,7 +300,7 @@ class Run:
     def _no_judge(self) -> dict[str, bool]:
         return {} if self.judges else {"judges": False}
 
-    def judged(self, settings: Sequence[str]) -> Event:
+    def nothing_to_do(self, settings: Sequence[str]) -> Event:
         """Record an apply of this commit that had nothing to do: the commit judges the next change.
 
         Args:

@@ -125,7 +125,7 @@ async def apply(
             if not confirm():
                 return changes.of_declined(plan, exit_code=ExitCode.ERROR)
             approval, show = approval or plans.approved(plan), _ignore
-        ledger = session.ledger or Ledger.open(git, folder.platform, clock=world.now)
+        ledger = session.ledger or Ledger.open(git, folder.platform, world)
         world.checkpoint("apply:opened")
         with ledger.locked(holder=_holder(world)):
             world.checkpoint("apply:locked")
@@ -362,7 +362,7 @@ def _judged(plan: Plan, run: Run) -> tuple[Event, ...]:
     """Return the record that a commit without operations judges the next change, where that changes anything."""
     refused = plan.refused and not plan.strictness.recorded
     if run.judges and (plan.strictness.pending or refused):
-        return (run.judged([each.setting for each in plan.strictness.weakenings]),)
+        return (run.nothing_to_do([each.setting for each in plan.strictness.weakenings]),)
     return ()
 
 

@@ -196,7 +196,7 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
     if not kept.location.sign:
         raise UsageError("audit.sign is off in tenant.yaml: records count without a signature")
     signing_key(world.environ, world.directory)
-    record = kept.ledger.vouch(head, reason, new_id=world.new_id, by=provenance(world))
+    record = kept.ledger.vouch(head, reason, by=provenance(world))
     return Report(
         title=f"Vouch for the audit records of tenant {kept.name}",
         verdict=f"signed: every record up to ledger commit {head} counts",

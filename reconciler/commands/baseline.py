@@ -46,7 +46,7 @@ def strictness_of(session: Session, at: datetime) -> Strictness:
     head = git.resolve("HEAD^{commit}") if git else None
     if git is None or ledger is None or head is None:
         return replace(_against(session, None, at), recorded=True)
-    commits = audit.judged(ledger.records())
+    commits = audit.judging_commits(ledger.records())
     earlier = [commit for commit in commits if commit != head]
     strictness = _against(session, earlier[-1] if earlier else None, at)
     if head in commits[-1:]:
@@ -105,7 +105,7 @@ def _other_platform(session: Session) -> tuple[str, ...]:
     """Return what must be said of a tenant without an applied commit whose `tenant.yaml` named another real platform before: no base and no hold came along."""
     git, folder = session.git, session.folder
     file = folder.path / manifests.TENANT_FILE
-    if git is None or session.ledger is None or audit.judged(session.ledger.records()):
+    if git is None or session.ledger is None or audit.judging_commits(session.ledger.records()):
         return ()
     if git.resolve("HEAD") is None:
         return ()

@@ -44,7 +44,7 @@ LOOK_S: Final = 1.0
 """Seconds for which a read of the lock counts. So an apply stops about this long after a halt took its lock."""
 
 
-def provenance(world: World, approved: str | None = None) -> audit.Provenance:
+def provenance(world: World, approved: str | None = None) -> audit.Attribution:
     """Return who started and approved a run, as the environment says.
 
     An approver approves a digest. If the run was given none, the approver in the environment approved something else, or nothing, and is left out.
@@ -54,7 +54,7 @@ def provenance(world: World, approved: str | None = None) -> audit.Provenance:
         approved: digest of the plan that the run was told to carry out (`--expect`, `--approved`).
     """
     said = CIContext.read(world.environ)
-    return audit.Provenance(
+    return audit.Attribution(
         actor=said.actor or user(world.environ) or _by_git(world) or "unknown",
         approver=None if approved is None else said.approver,
         pull_request=said.pull_request,

@@ -11,7 +11,7 @@ from reconciler.commands.remotes import ledger_remote
 from reconciler.commands.trust import Trust
 from reconciler.errors import AccessError, GitError, LedgerError, Unavailable
 from reconciler.git import Git
-from reconciler.ledger import Ledger, Options
+from reconciler.ledger import Ledger, LedgerOptions
 from reconciler.models import EMBEDDED, TenantSpec, platform_of
 from reconciler.settings import signing_key
 from reconciler.world import World
@@ -100,23 +100,17 @@ def open_ledger(
     remote = None if offline else LedgerLocation.of(world, git, spec).remote
     offline = offline and spec.url != EMBEDDED and bool(git.remotes())
     key = _key_if_any(world) if spec.audit.sign else None
-    options = Options(
+    options = LedgerOptions(
         mirror=spec.audit.mirror,
         signing_key=key,
         signers=_signers(world, trust, stop=stop),
         required=trust.required,
         demanded=trust.demanded and remote is not None,
         stop=stop,
-        checkpoint=world.checkpoint,
-        sleep=world.block,
-        monotonic=world.monotonic,
-        random=world.random.random,
         called=tenant,
     )
     platform = platform_of(spec.api, spec.url, tenant)
-    ledger = Ledger.open(
-        git, platform, clock=world.now, remote=remote, offline=offline, options=options
-    )
+    ledger = Ledger.open(git, platform, world, remote=remote, offline=offline, options=options)
     if ledger.head is None and not offline:
         _refuse_former(git, remote, tenant, platform)
     if publish and (key is not None or not spec.audit.sign):

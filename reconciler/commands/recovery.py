@@ -32,6 +32,7 @@ from reconciler.audit import (
     Run,
     applied,
     differing,
+    generations,
     marks,
     may_be_sent,
 )
@@ -181,11 +182,12 @@ def dropped(
     """
     if not lefts:
         return ()
-    generations, atomic = ledger.generations(), session.dialect.CAPABILITIES.atomic_writes
+    outcomes = generations(ledger.records())
+    atomic = session.dialect.CAPABILITIES.atomic_writes
     again = {
         event.id: event
         for operation in plan.executable
-        for number in [generations[run.commit, operation.hash]]
+        for number in [outcomes[run.commit, operation.hash]]
         for event in [run.intent(operation, digest=plan.digest, generation=number, atomic=atomic)]
     }
     return tuple(

@@ -1,4 +1,8 @@
-"""Was the ledger only ever added to? Its commits tell, as far as they were not rewritten whole; that takes a witness."""
+"""Verify a ledger's history: its commits only ever add lines, and no commit is missing.
+
+The commits themselves show every edit, except a rollback or a rewrite of the whole ledger. Those need a witness: a mirror
+branch, signatures, or a head that was noted down earlier.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +16,22 @@ from reconciler.errors import LedgerError
 from reconciler.git import Commit, Git, blob_id
 from reconciler.ledger import signatures
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
-from reconciler.ledger.snapshot import Book, contents, read
+from reconciler.ledger.snapshot import LedgerSnapshot, read, read_notes
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The ledger to verify, read."""
+    """The ledger to verify."""
 
     git: Git
     notes: Notes
-    book: Book
+    snapshot: LedgerSnapshot
     tenant: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """A note as one ledger commit left it. `at` counts ledger commits, oldest first."""
+    """A note at one ledger commit. `at` is the position of that commit, oldest first."""
 
     at: int
     commit: Commit
@@ -43,59 +47,72 @@ def message(last: Record) -> str:
 def verify(
     subject: Subject, *, mirror: str | None, expect_head: str | None, signers: bytes | None
 ) -> Verdict:
-    """Return what the ledger's records, its history and its witnesses tell.
+    """Verify a ledger's records, history and witnesses.
+
+    Args:
+        subject: the ledger.
+        mirror: head of its mirror branch.
+        expect_head: a ledger commit that it must hold.
+        signers: content of an allowed signers file; `None` checks no signatures.
 
     Raises:
-        LedgerError: the history is shallow: what is not here cannot be verified.
+        LedgerError: the history is shallow, so it cannot be verified.
     """
-    book, git = subject.book, subject.git
-    commits = _commits(git, book.head)
-    pages = {commit: page.records for commit, page in book.pages.items()}
-    signed = None if signers is None else _signed(subject, commits, signers)
-    defects = [
-        *sorted(defect for page in book.pages.values() for defect in page.defects),
-        *audit.verify(
-            pages,
-            tenant=subject.tenant,
-            lines={commit: page.lines for commit, page in book.pages.items() if page.defects},
-        ),
-        *_history(subject, commits, signed.rejected if signed else frozenset()),
-    ]
-    known = {each.id for each in commits}
-    witnesses: list[str] = []
-    if expect_head is not None and expect_head in known:
-        witnesses.append("the expected head")
-    elif expect_head is not None:
-        defects.append(
-            Defect("", 0, f"it does not hold {expect_head}: it was rolled back or rewritten")
-        )
-    if mirror is not None and mirror == book.head:
-        witnesses.append("the mirror branch")
-    if signed is not None and book.head is not None:
-        defects += (
-            Defect("", 0, f"ledger commit {each} has no good signature") for each in signed.missing
-        )
-        witnesses += [] if signed.missing else ["signatures"]
+    snapshot = subject.snapshot
+    commits = _commits(subject.git, snapshot.head)
+    signed = None if signers is None else _check_signatures(subject, commits, signers)
+    found, witnesses = _find_witnesses(snapshot.head, commits, signed, mirror, expect_head)
+    defects = (
+        *snapshot.unreadable,
+        *snapshot.verify(subject.tenant),
+        *_check_history(subject, commits, signed.rejected if signed else frozenset()),
+        *found,
+    )
     return Verdict(
-        head=book.head,
+        head=snapshot.head,
         commits=len(commits),
-        records=len(book.records),
-        runs=len(book.tips),
-        defects=tuple(defects),
-        open_intents=audit.open_intents(book.records),
-        witnesses=tuple(witnesses),
+        records=len(snapshot.records),
+        runs=len(snapshot.tips),
+        defects=defects,
+        open_intents=audit.open_intents(snapshot.records),
+        witnesses=witnesses,
         remarks=signed.remarks if signed else (),
         source=_source(subject, commits, defects),
     )
 
 
+def _find_witnesses(
+    head: str | None,
+    commits: Sequence[Commit],
+    signed: _Signed | None,
+    mirror: str | None,
+    expect_head: str | None,
+) -> tuple[list[Defect], tuple[str, ...]]:
+    """Return defects that only a witness shows, and the witnesses there were."""
+    defects: list[Defect] = []
+    witnesses: list[str] = []
+    if expect_head is not None and expect_head in {each.id for each in commits}:
+        witnesses.append("the expected head")
+    elif expect_head is not None:
+        problem = f"it does not hold {expect_head}: it was rolled back or rewritten"
+        defects.append(Defect("", 0, problem))
+    if mirror is not None and mirror == head:
+        witnesses.append("the mirror branch")
+    if signed is not None and head is not None:
+        defects += (
+            Defect("", 0, f"ledger commit {each} has no good signature") for each in signed.missing
+        )
+        witnesses += [] if signed.missing else ["signatures"]
+    return defects, tuple(witnesses)
+
+
 @dataclass(frozen=True, slots=True)
 class _Signed:
-    """What the signatures of a ledger tell.
+    """The result of checking all signatures.
 
     Attributes:
         missing: commits that need a good signature and have none, oldest first.
-        rejected: commits whose records the next signed commit left out.
+        rejected: commits whose records the next signed commit leaves out.
         remarks: see `Verdict`.
     """
 
@@ -104,12 +121,12 @@ class _Signed:
     remarks: tuple[str, ...]
 
 
-def _signed(subject: Subject, commits: Sequence[Commit], signers: bytes) -> _Signed:
-    """Check every signature. A signed commit vouches for what is below it, or says what of that it left out."""
-    head = subject.book.head
+def _check_signatures(subject: Subject, commits: Sequence[Commit], signers: bytes) -> _Signed:
+    """Check every signature. A signed commit vouches for the commits below it, or names those that it leaves out."""
+    head = subject.snapshot.head
     states = subject.git.signatures(head, signers) if head is not None else {}
     good = {id_ for id_, signature in states.items() if signature.good}
-    notes = [each for each in subject.book.records if each.kind is RecordKind.NOTE]
+    notes = [each for each in subject.snapshot.records if each.kind is RecordKind.NOTE]
     vouched = {signatures.vouched(each): each for each in notes}
     rejected, said = _rejections(subject, [each.id for each in commits], good)
     missing: list[str] = []
@@ -135,10 +152,10 @@ def _signed(subject: Subject, commits: Sequence[Commit], signers: bytes) -> _Sig
 def _rejections(
     subject: Subject, commits: Sequence[str], good: set[str]
 ) -> tuple[set[str], list[str]]:
-    """Return the commits without a good signature that a record rejects, and what those records say.
+    """Return the unsigned commits that a record rejects, and the text of those records.
 
-    The newest good signature vouches for the records below it. So a rejection that stands there counts also when the key that signed it
-    is trusted no longer; one above it may be forged.
+    The newest good signature vouches for the records below it. So a rejection there counts even if the key that signed it
+    is no longer trusted. A rejection above it may be forged.
     """
     newest = next((each for each in reversed(commits) if each in good), None)
     rejected: set[str] = set()
@@ -156,24 +173,24 @@ def _rejections(
 def _source(
     subject: Subject, commits: Sequence[Commit], defects: Sequence[Defect]
 ) -> Source | None:
-    """Return the ledger commit that made the first bad line what it is; `None` where no line is bad."""
+    """Return the ledger commit that wrote the first bad line as it is now; `None` if no line is bad."""
     first = next((each for each in defects if each.commit and each.line), None)
     if first is None:
         return None
-    found, said = None, b""
+    found, last = None, b""
     history = subject.notes.changes([each.tree for each in commits])
     for at, changes in enumerate(history):
         _, blob = changes.get(first.commit, (None, None))
         if blob is None:
             continue
         line = _line(subject.git.read_blob(blob, limit=NOTE_LIMIT), first.line)
-        if line != said:
-            found, said = Source(commits[at].id, commits[at - 1].id if at else None), line
+        if line != last:
+            found, last = Source(commits[at].id, commits[at - 1].id if at else None), line
     return found
 
 
 def _line(data: bytes, number: int) -> bytes:
-    """Return a line (from 1) with its end; nothing where there is none."""
+    """Return a line, counted from 1, with its line end; empty if there is no such line."""
     at = 0
     for _ in range(number - 1):
         at = data.find(b"\n", at) + 1 or len(data)
@@ -184,7 +201,7 @@ def _commits(git: Git, head: str | None) -> list[Commit]:
     """Return the ledger's commits, oldest first.
 
     Raises:
-        LedgerError: a parent is not here.
+        LedgerError: this clone lacks a parent.
     """
     if head is None:
         return []
@@ -194,16 +211,16 @@ def _commits(git: Git, head: str | None) -> list[Commit]:
         for parent in each.parents:
             if parent not in known:
                 raise LedgerError(
-                    f"the ledger's history is shallow: {parent} is not here. Fetch it whole: git fetch --unshallow"
+                    f"the ledger's history is shallow: this clone lacks {parent}. Fetch the full history: git fetch --unshallow"
                 )
     return found[::-1]
 
 
-def _history(
+def _check_history(
     subject: Subject, commits: Sequence[Commit], rejected: Collection[str]
 ) -> Iterator[Defect]:
-    """Check that each commit has one parent, adds lines only, and names its last record; of those that were rejected, that they follow one another."""
-    yield from _forks(commits)
+    """Check that each commit has one parent, only adds lines, and names its last record. Of rejected commits, check only the parent."""
+    yield from _check_parents(commits)
     changed: dict[str, list[tuple[int, str]]] = {}
     kept = [(at, each) for at, each in enumerate(commits) if each.id not in rejected]
     history = subject.notes.changes([each.tree for _, each in kept])
@@ -216,10 +233,10 @@ def _history(
                 yield Defect(note, 0, f"the whole note was removed by ledger commit {commit.id}")
             else:
                 changed.setdefault(note, []).append((at, blob))
-    yield from _contents(subject, commits, changed, rejected)
+    yield from _check_notes(subject, commits, changed, rejected)
 
 
-def _forks(commits: Sequence[Commit]) -> Iterator[Defect]:
+def _check_parents(commits: Sequence[Commit]) -> Iterator[Defect]:
     before: str | None = None
     for commit in commits:
         expected = () if before is None else (before,)
@@ -228,7 +245,7 @@ def _forks(commits: Sequence[Commit]) -> Iterator[Defect]:
         before = commit.id
 
 
-def _contents(
+def _check_notes(
     subject: Subject,
     commits: Sequence[Commit],
     changed: Mapping[str, list[tuple[int, str]]],
@@ -237,43 +254,49 @@ def _contents(
     sizes = subject.git.stat(*dict.fromkeys(b for each in changed.values() for _, b in each))
     named: set[int] = set()
     places = {each.id: at for at, each in enumerate(commits)}
-    wanted = {note: subject.book.pages[note].blob for note in changed if note in subject.book.pages}
-    for note, data in contents(subject.git, wanted):
-        page = subject.book.pages[note]
+    wanted = {
+        note: subject.snapshot.notes[note].blob
+        for note in changed
+        if note in subject.snapshot.notes
+    }
+    for note, data in read_notes(subject.git, wanted):
+        now = subject.snapshot.notes[note]
         versions = [
             _Version(at, commits[at], blob, sizes[blob].size if blob in sizes else -1)
             for at, blob in changed[note]
         ]
-        yield from _grown(subject.git, note, data, versions)
-        if page.defects:
+        yield from _check_growth(subject.git, note, data, versions)
+        if now.defects:
             continue
-        lengths = itertools.accumulate(len(audit.encode(record)) for record in page.records)
-        ends = dict(zip(lengths, page.records, strict=True))
+        lengths = itertools.accumulate(len(audit.encode(record)) for record in now.records)
+        ends = dict(zip(lengths, now.records, strict=True))
         named |= {
             each.at
             for each in versions
             if each.size in ends and message(ends[each.size]) == each.commit.message
         }
-        yield from _anchored(note, ends, versions, places)
+        yield from _check_seen_heads(note, ends, versions, places)
     for at, commit in enumerate(commits):
         if at not in named and commit.id not in rejected:
             yield Defect("", 0, f"ledger commit {commit.id} does not name its last record")
 
 
-def _grown(git: Git, note: str, data: bytes, versions: Sequence[_Version]) -> Iterator[Defect]:
-    """Check that each version of a note is the beginning of the next.
+def _check_growth(
+    git: Git, note: str, data: bytes, versions: Sequence[_Version]
+) -> Iterator[Defect]:
+    """Check that each version of a note begins the next version.
 
-    What begins the note as it is now began everything between, too: only the others are read and compared.
+    A version that begins the newest one also began every version between: only the others are read and compared.
     """
     whole = memoryview(data)
     for version, after in itertools.pairwise(versions):
         begins = blob_id(whole[: max(version.size, 0)], len(version.blob)) == version.blob
         if not begins or after.size < version.size:
-            yield from _change(git, note, version, after)
+            yield from _first_change(git, note, version, after)
 
 
-def _change(git: Git, note: str, version: _Version, after: _Version) -> Iterator[Defect]:
-    """Name the first line that a later ledger commit did not leave as it was."""
+def _first_change(git: Git, note: str, version: _Version, after: _Version) -> Iterator[Defect]:
+    """Yield the first line that a later ledger commit changed."""
     by = f"by ledger commit {after.commit.id}"
     if not 0 <= version.size <= NOTE_LIMIT or not 0 <= after.size <= NOTE_LIMIT:
         yield Defect(note, 0, f"it was rewritten {by}")
@@ -288,13 +311,13 @@ def _change(git: Git, note: str, version: _Version, after: _Version) -> Iterator
             return
 
 
-def _anchored(
+def _check_seen_heads(
     note: str,
     ends: Mapping[int, Record],
     versions: Sequence[_Version],
     places: Mapping[str, int],
 ) -> Iterator[Defect]:
-    """Check that the ledger that each run saw is one that this one grew from."""
+    """Check that the ledger head that each run saw at its start is an earlier commit of this ledger."""
     for line, (end, record) in enumerate(ends.items(), start=1):
         seen = record.data.get("ledger") if record.kind is RecordKind.OPEN else None
         if seen is None:

@@ -1,220 +1,376 @@
-"""Append to one tenant's ledger, and hold its lock."""
+"""One tenant's ledger: read, append, verify, and hold the tenant's lock.
+
+One class holds both the records and the lock, because an append and a heartbeat move their refs in one atomic push.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
-from reconciler.audit import Event, Provenance, Record, Run, stamp
-from reconciler.errors import AccessError, GitError, LedgerError, TenantLocked, Unavailable
+from reconciler import audit
+from reconciler.audit import Attribution, Event, Record, Run, Verdict
+from reconciler.errors import GitError, LedgerError, Unavailable
 from reconciler.git import Git, Move
-from reconciler.ledger import history, locks
-from reconciler.ledger import snapshot as books
-from reconciler.ledger.locks import TTL_S, Lock
-from reconciler.ledger.reading import Options, Reader
-from reconciler.ledger.refs import Store
+from reconciler.ledger import history, locks, reading, signatures
+from reconciler.ledger import snapshot as snapshots
+from reconciler.ledger.locks import Lease, Lock
+from reconciler.ledger.notes import Notes
+from reconciler.ledger.reading import LedgerOptions, View
+from reconciler.ledger.refs import LocalRefs, RefNames, RefState, RefStore, RemoteRefs
+from reconciler.ledger.signatures import IDENTITY
+from reconciler.ledger.snapshot import LedgerSnapshot
+from reconciler.world import World
+
+CHECKPOINTS: Final = (
+    "lock:made",
+    "lock:moved",
+    "lock:beating",
+    "lock:beaten",
+    "ledger:read",
+    "ledger:stored",
+    "ledger:committed",
+    "ledger:moved",
+    "ledger:refused",
+    "release:refused",
+    "release:moved",
+)
+"""Points that `World.checkpoint` is called with. A crash at any of them loses nothing; tests end the process there."""
 
 _STUCK: Final = 5
-"""Refusals in a row, with nothing moved by anybody else, after which it is no race."""
+"""Refusals in a row, while no ref moved, after which the reason is no race."""
 
-_BEATS: Final = 2
-"""Further tries at a heartbeat: one that is lost on the way must not stop a run."""
+_BEAT_RETRIES: Final = 2
+"""Retries of a heartbeat: one that is lost on the way must not stop a run."""
 
 _PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
 
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """The lock that is ours: its commit, what it says, and when (both clocks) the beat that proved it began."""
-
-    commit: str
-    lock: Lock
-    monotonic: float
-    wall: datetime
+_ABSENT: Final = (
+    "{ref} of {store} holds no ledger, although the parent of HEAD requires signed records: somebody deleted it, or nothing was ever"
+    " applied. Look for a clone that has it (git log {ref}), and push it from there: git push {store} {ref}. Only where you are sure that"
+    " nothing was ever applied or stopped, check out the commit that turned signing on, and run reconcile apply there: what deleted records"
+    " held would dial again"
+)
 
 
-class Ledger(Reader):
+def backoff_s(attempt: int, chance: float) -> float:
+    """Return seconds to wait before a retry: half fixed, half by chance (0 to 1), so that the last winner has no advantage."""
+    longest: float = min(_LONGEST_PAUSE_S, _PAUSE_S * 2 ** min(attempt, 10))
+    return longest * (1 + chance) / 2
+
+
+class Ledger:
     """One tenant's ledger. Safe to use from several threads."""
 
     def __init__(
-        self, git: Git, tenant: str, store: Store, clock: Callable[[], datetime], options: Options
+        self, git: Git, tenant: str, store: RefStore, world: World, options: LedgerOptions
     ) -> None:
-        """Keep the ledger of `tenant` in `store`; `open` chooses one and reads it."""
-        super().__init__(git, tenant, store, clock, options)
-        self._held: _Held | None = None
-        self._beat: _Held | None = None
-        self._lost: TenantLocked | None = None
+        """Keep the ledger of `tenant` in `store`; `open` chooses the store and reads the ledger."""
+        self.tenant = tenant
+        self._git = git
+        self._store = store
+        self._world = world
+        self._options = options
+        self._names = RefNames.of(tenant)
+        self._notes = Notes(git)
+        self._guard = threading.RLock()
+        self._view = View(RefState(None, None))
+        self._lease = Lease(git, world, options.called or tenant)
         self._proved = False
+
+    @classmethod
+    def open(
+        cls,
+        git: Git,
+        tenant: str,
+        world: World,
+        *,
+        remote: str | None = None,
+        offline: bool = False,
+        options: LedgerOptions | None = None,
+    ) -> Ledger:
+        """Open and read a tenant's ledger.
+
+        Args:
+            git: the repository.
+            tenant: the identity of the tenant's platform, which the records name.
+            world: clocks, sleep and randomness.
+            remote: name or URL of the git remote whose refs decide; `None` means this clone's refs.
+            offline: append to this clone's copy although a remote decides. A later command pushes it.
+            options: see `LedgerOptions`.
+
+        Raises:
+            Unavailable: the remote does not answer, which never means an empty ledger.
+            LedgerError: the ledger cannot be read, or was rolled back.
+        """
+        chosen = options or LedgerOptions()
+        names = RefNames.of(tenant)
+        store: RefStore = LocalRefs(git, names, copy=offline)
+        if remote is not None and not offline:
+            store = RemoteRefs(
+                git,
+                names,
+                remote,
+                mirrors=chosen.mirror,
+                sleep=world.block,
+                signers=chosen.signers,
+                strict=not chosen.stop,
+            )
+        ledger = cls(git, tenant, store, world, chosen)
+        ledger.refresh()
+        return ledger
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    @property
+    def head(self) -> str | None:
+        """The ledger commit that is acknowledged where it counts; `None` means that there is no ledger yet."""
+        return self._view.refs.acknowledged
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for a report (`View.remarks`)."""
+        return self._view.remarks
+
+    def refresh(self) -> None:
+        """Read the ledger again, fetching first if there is a remote.
+
+        Raises:
+            Unavailable: the remote does not answer.
+            LedgerError: the ledger cannot be read, or was rolled back.
+            TenantLocked: somebody else took our lock.
+        """
+        with self._guard:
+            refs = self._store.read()
+            self._view = replace(self._view, refs=refs)
+            self._world.checkpoint("ledger:read")
+            self._lease.observe(refs.lock)
+            if refs.ledger is None and self._options.demanded and not self._options.stop:
+                raise LedgerError(_ABSENT.format(ref=self._names.ledger, store=self._store.name))
+            self._view = reading.read(self._git, self._notes, refs, self._options, self._view)
+
+    def records(self, commit: str | None = None) -> tuple[Record, ...]:
+        """Return the records, all or those in one commit's note, in the ledger's order.
+
+        Raises:
+            LedgerError: a line is no record.
+        """
+        with self._guard:
+            snapshot = self._view.snapshot
+            if defects := snapshot.unreadable:
+                raise LedgerError(f"{defects[0]}. See: reconcile audit verify")
+            records = (*snapshot.records, *snapshot.new_records(self._view.unrecorded))
+        return tuple(each for each in records if commit in {None, each.event.commit})
+
+    def open_intents(self) -> tuple[Record, ...]:
+        """Return the intents whose outcome is not recorded."""
+        return audit.open_intents(self.records())
+
+    def last_applied(self) -> str | None:
+        """Return the commit of the last apply; an emergency stop applies none."""
+        commits = audit.applied_commits(self.records())
+        return commits[-1] if commits else None
+
+    def check(self) -> None:
+        """Check the records against each other. `verify` checks the history and the witnesses as well.
+
+        Raises:
+            LedgerError: names the first bad record.
+        """
+        with self._guard:
+            self.records()
+            defects = self._view.snapshot.verify(self.tenant)
+        if defects:
+            raise LedgerError(
+                f"the ledger does not verify: {defects[0]}. See: reconcile audit verify"
+            )
+
+    def verify(self, *, expect_head: str | None = None, signers: bytes | None = None) -> Verdict:
+        """Check the whole ledger: records, history and every witness.
+
+        Args:
+            expect_head: a ledger commit, noted down earlier, that the ledger must hold.
+            signers: content of an allowed signers file to use instead of the ledger's own. Every ledger commit is checked.
+
+        Raises:
+            LedgerError: the ledger cannot be read at all, or its history is shallow.
+        """
+        self.refresh()
+        with self._guard:
+            view = self._view
+            snapshot = view.snapshot
+            if view.unsigned is not None:
+                snapshot = snapshots.read(self._git, self._notes, snapshot.head)
+            subject = history.Subject(self._git, self._notes, snapshot, self.tenant)
+        return history.verify(
+            subject,
+            mirror=view.refs.mirror,
+            expect_head=expect_head,
+            signers=signers or self._options.signers,
+        )
 
     # --- appending ----------------------------------------------------------------------------------------------------
 
     def append(self, events: Iterable[Event]) -> tuple[Record, ...]:
-        """Record events, and return their records once they are acknowledged where it counts.
+        """Record events; return their records once they are acknowledged where it counts.
 
-        An event that is there already, written by this run or another, is not added: its record is returned.
+        An event that this run or another has recorded already is not added again; its record is returned.
 
         Raises:
-            Unavailable: the remote does not answer or will not take them; they may or may not be recorded.
-            GitError: git could not, here.
-            TenantLocked: the lock that we held is no longer ours; nothing was recorded.
+            Unavailable: the remote does not answer or refuses. The events may or may not be recorded.
+            GitError: git failed in this clone.
+            TenantLocked: somebody else took our lock; nothing was recorded.
             LedgerError: a record or a note would be too large, or the ledger cannot be read.
         """
         wanted = tuple(events)
         with self._guard:
-            self._not_lost()
+            self._lease.require_kept()
             self._publish(wanted)
-            return tuple(self._book.by_id[event.id] for event in wanted)
+            return tuple(self._view.snapshot.by_id[event.id] for event in wanted)
 
     def publish(self) -> bool:
-        """Bring to the remote what was recorded here while it was out of reach; return whether there was anything.
+        """Push what was recorded here while the remote was out of reach; return whether there was anything.
 
         Raises:
-            Unavailable, GitError, TenantLocked, LedgerError: as `append`; what is here stays here.
+            Unavailable, GitError, TenantLocked, LedgerError: as `append`. What is recorded here stays here.
         """
         with self._guard:
-            if not self._pending and self._book.head == self._heads.ledger:
-                return False
-            if self._is_refused:
+            if (not self._view.pending and self._is_pushed) or self._is_blocked:
                 return False
             self._publish(())
             return True
 
-    def _publish(self, wanted: Sequence[Event]) -> None:
-        options = self._options
-        end = options.monotonic() + options.budget_s
-        stuck = 0
-        for attempt in itertools.count():
-            if not self._book.added((*self._pending, *wanted)) and (
-                self._book.head == self._heads.ledger
-            ):
-                return
-            self._require_allowed()
-            error = self._try(self._book.added((*self._rejection(), *self._further(), *wanted)))
-            if error is None:
-                return
-            options.checkpoint("ledger:refused")
-            before = self._heads
-            self._pause(attempt)
-            self.refresh()
-            stuck = stuck + 1 if self._heads == before else 0
-            if stuck >= _STUCK or options.monotonic() > end:
-                raise error
-
-    def _rejection(self) -> tuple[Event, ...]:
-        """Return the note that says which records a signed commit leaves out, where it leaves any out."""
-        found = self._unsigned
-        if found is None or self._options.signing_key is None:
-            return ()
-        return (found.rejection(self._book, stamp(self._clock())),)
-
-    @property
-    def _is_refused(self) -> bool:
-        """Whether the mirror branch forbids to begin anything. A run that holds the lock may end what it began."""
-        return self._heads.refused and self._held is None and not self._options.stop
-
-    def _require_allowed(self) -> None:
-        """Refuse to begin what the mirror branch or the signing key forbid.
+    def vouch(self, head: str, reason: str, *, by: Attribution) -> Record:
+        """Sign the whole ledger as it is at `head`: from then on all of it counts.
 
         Raises:
-            LedgerError: the mirror branch holds records that the ledger does not.
-            AccessError: the signing key is not that of a trusted signer, so what it signs would count for nothing.
-        """
-        if self._is_refused:
-            raise LedgerError(f"{self._heads.said}. Until then nothing is applied or released")
-        if not self._options.stop:
-            self._prove()
-
-    def _prove(self) -> None:
-        """Sign a commit that no ref leads to, and check the signature: once, before anything is recorded.
-
-        Raises:
-            AccessError: the key is not that of a trusted signer, so what it signs would count for nothing.
-        """
-        key, signers = self._options.signing_key, self._options.signers
-        if key is None or signers is None or self._proved:
-            return
-        commit = self._git.commit_tree(
-            self._git.empty_tree,
-            parents=[],
-            message="key\n",
-            identity=self._options.identity,
-            at=self._clock(),
-            signing_key=key,
-        )
-        if not self._git.signatures(commit, signers)[commit].good:
-            raise AccessError(
-                "RECONCILE_SIGNING_KEY is not the key of a trusted signer, so what it signs would count for nothing: use the key"
-                " of one. A key counts from the change after the one that adds it to audit.signers of tenant.yaml: apply that one with a key that"
-                " counts already"
-            )
-        self._proved = True
-
-    def vouch(self, head: str, reason: str, *, new_id: Callable[[], str], by: Provenance) -> Record:
-        """Sign the whole ledger as it stands at `head`: from then on all of it counts.
-
-        Raises:
-            LedgerError: the ledger's head is another one, or what it holds does not verify.
+            LedgerError: the ledger's head is another commit, or its records do not verify.
             AccessError: the signing key is not that of a trusted signer.
             Unavailable, GitError: as `append`.
         """
         with self._guard:
-            self._prove()
-            if self._heads.ledger != head:
+            self._check_key()
+            refs = self._view.refs
+            if refs.ledger != head:
                 raise LedgerError(
-                    f"the ledger's head is {self._heads.ledger or 'absent'}, not {head}: read what it holds now before you sign it"
+                    f"the ledger's head is {refs.ledger or 'absent'}, not {head}: read what it holds now before you sign it"
                 )
-            self._book, self._unsigned = books.read(self._git, self._notes, head), None
+            snapshot = snapshots.read(self._git, self._notes, head)
+            self._view = replace(self._view, snapshot=snapshot, unsigned=None)
             self.check()
-            commit = self._book.records[-1].event.commit
-            event = Run(self.tenant, commit, new_id(), self._clock, by).vouched(head, reason)
-            error = self._try(self._book.added([event, *self._pending]))
+            commit = snapshot.records[-1].event.commit
+            run = Run(self.tenant, commit, self._world.new_id(), self._world.now, by)
+            event = run.vouched(head, reason)
+            error = self._try_append(snapshot.new_records([event, *self._view.pending]))
             if error is not None:
                 raise error
-            return self._book.by_id[event.id]
+            return self._view.snapshot.by_id[event.id]
 
-    def _pause(self, attempt: int) -> None:
-        """Wait before trying again: half fixed, half random, so that the last winner is not favoured."""
-        longest = min(_LONGEST_PAUSE_S, _PAUSE_S * 2 ** min(attempt, 10))
-        self._options.sleep(longest * (1 + self._options.random()) / 2)
+    @property
+    def _is_pushed(self) -> bool:
+        return self._view.snapshot.head == self._view.refs.ledger
 
-    def _try(self, records: Sequence[Record]) -> GitError | Unavailable | None:
-        """Build a ledger commit and move the refs to it, with a heartbeat; return why that was not done."""
-        book = self._committed(records) if records else self._book
-        if book.head is None:
+    @property
+    def _is_blocked(self) -> bool:
+        """Whether the mirror branch forbids to begin anything. A run that holds the lock may end what it began."""
+        return self._view.refs.blocked and self._lease.held is None and not self._options.stop
+
+    def _publish(self, wanted: Sequence[Event]) -> None:
+        """Append events and whatever is pending, retrying against other writers until the budget is spent."""
+        end = self._world.monotonic() + self._options.budget_s
+        stuck = 0
+        for attempt in itertools.count():
+            view = self._view
+            if self._is_pushed and not view.snapshot.new_records((*view.pending, *wanted)):
+                return
+            self._require_allowed()
+            events = (*self._rejection(), *view.unrecorded, *wanted)
+            error = self._try_append(view.snapshot.new_records(events))
+            if error is None:
+                return
+            self._world.checkpoint("ledger:refused")
+            self._pause(attempt)
+            self.refresh()
+            stuck = stuck + 1 if self._view.refs == view.refs else 0
+            if stuck >= _STUCK or self._world.monotonic() > end:
+                raise error
+
+    def _rejection(self) -> tuple[Event, ...]:
+        """Return the note that names the records which a signed commit leaves out, if there are any."""
+        found = self._view.unsigned
+        if found is None or self._options.signing_key is None:
+            return ()
+        return (found.rejection(self._view.snapshot, audit.stamp(self._world.now())),)
+
+    def _require_allowed(self) -> None:
+        """Refuse to begin anything that the mirror branch or the signing key forbids.
+
+        Raises:
+            LedgerError: the mirror branch holds records that the ledger does not.
+            AccessError: the signing key is not that of a trusted signer.
+        """
+        if self._is_blocked:
+            raise LedgerError(
+                f"{self._view.refs.warning}. Until then nothing is applied or released"
+            )
+        if not self._options.stop:
+            self._check_key()
+
+    def _check_key(self) -> None:
+        """Check the signing key once, before anything is recorded (`signatures.check_key`)."""
+        key, signers = self._options.signing_key, self._options.signers
+        if key is not None and signers is not None and not self._proved:
+            signatures.check_key(self._git, key, signers, self._world.now())
+            self._proved = True
+
+    def _try_append(self, records: Sequence[Record]) -> GitError | Unavailable | None:
+        """Make a ledger commit and move the refs to it, with a heartbeat; return the error if that failed."""
+        snapshot = self._commit(records) if records else self._view.snapshot
+        refs = self._view.refs
+        if snapshot.head is None:
             raise ValueError("nothing to record")
-        moves = [Move(self._names.ledger, book.head, self._heads.ledger)]
-        beat = self._next_beat()
-        if beat and self._held:
-            moves.append(Move(self._names.lock, beat.commit, self._held.commit, exact=True))
-        self._beat = beat
-        try:
-            self._heads = self._store.move(self._heads, *moves)
-        except (GitError, Unavailable) as error:
+        moves = [Move(self._names.ledger, snapshot.head, refs.ledger)]
+        held, beat = self._lease.held, self._lease.beat()
+        if held and beat:
+            moves.append(Move(self._names.lock, beat.commit, held.commit, exact=True))
+        if error := self._move(*moves):
             return error
-        self._options.checkpoint("ledger:moved")
-        self._book, self._pending, self._unsigned, self._held = book, (), None, beat
+        self._world.checkpoint("ledger:moved")
+        self._view = View(self._view.refs, snapshot)
+        self._lease.held = beat
         return None
 
-    def _committed(self, records: Sequence[Record]) -> books.Book:
-        options = self._options
-        head = self._book.head
-        tree, pages = books.extended(self._git, self._notes, self._book, records)
-        options.checkpoint("ledger:stored")
+    def _commit(self, records: Sequence[Record]) -> LedgerSnapshot:
+        """Store a ledger commit that adds records. No ref moves."""
+        head = self._view.snapshot.head
+        tree, notes = snapshots.store(self._git, self._notes, self._view.snapshot, records)
+        self._world.checkpoint("ledger:stored")
         commit = self._git.commit_tree(
             tree,
             parents=[head] if head else [],
             message=history.message(records[-1]),
-            identity=options.identity,
-            at=self._clock(),
-            signing_key=options.signing_key,
+            identity=IDENTITY,
+            at=self._world.now(),
+            signing_key=self._options.signing_key,
         )
-        options.checkpoint("ledger:committed")
-        return books.Book(commit, tree, pages)
+        self._world.checkpoint("ledger:committed")
+        return LedgerSnapshot(commit, tree, notes)
+
+    def _move(self, *moves: Move) -> GitError | Unavailable | None:
+        """Move refs; return the error if that failed or its result is unknown."""
+        try:
+            self._view = replace(self._view, refs=self._store.move(self._view.refs, *moves))
+        except (GitError, Unavailable) as error:
+            return error
+        return None
+
+    def _pause(self, attempt: int) -> None:
+        self._world.block(backoff_s(attempt, self._world.random.random()))
 
     # --- the lock -----------------------------------------------------------------------------------------------------
 
@@ -222,10 +378,10 @@ class Ledger(Reader):
     def locked(
         self, *, holder: str, run_url: str | None = None, force: bool = False
     ) -> Iterator[Ledger]:
-        """Hold the tenant's lock, with the ledger read again and verified (`acquire`, `check`, `release`).
+        """Hold the tenant's lock, with the ledger read again and checked (`acquire`, `check`, `release`).
 
         Raises:
-            TenantLocked: somebody else holds it.
+            TenantLocked: somebody else holds the lock.
             LedgerError: the ledger does not verify.
         """
         try:
@@ -239,153 +395,97 @@ class Ledger(Reader):
         """Take the tenant's lock, and read the ledger again.
 
         Args:
-            holder: who, for whoever waits.
-            run_url: where the run can be watched.
-            force: take it from whoever holds it (an emergency stop).
+            holder: shown to whoever has to wait.
+            run_url: link to the run.
+            force: take the lock from whoever holds it (an emergency stop).
 
         Raises:
-            TenantLocked: somebody else holds it.
-            GitError, Unavailable: it cannot be taken.
-            LedgerError, AccessError: the mirror branch or the signing key forbid to begin.
+            TenantLocked: somebody else holds the lock.
+            GitError, Unavailable: the lock cannot be taken.
+            LedgerError, AccessError: the mirror branch or the signing key forbids to begin.
         """
-        lock = locks.fresh(holder, run_url, self._options.nonce(), self._clock())
         with self._guard:
             self._require_allowed()
-            mine = self._beat_of(lock, parent=None)
-            self._options.checkpoint("lock:made")
+            mine = self._lease.make(holder, run_url)
+            self._world.checkpoint("lock:made")
             for attempt in itertools.count():
                 self.refresh()
-                if self._heads.lock == mine.commit:
-                    break  # the last try was refused, or so it seemed
-                standing = self._standing(self._heads.lock)
-                if standing and not force and not standing.expired(self._clock()):
-                    raise locks.refusal(self._called, self._names.lock, standing)
-                error = self._moved(
-                    Move(self._names.lock, mine.commit, self._heads.lock, exact=True)
-                )
+                if (current := self._view.refs.lock) == mine.commit:
+                    break  # the last try looked refused, but was not
+                standing = self._read_lock(current)
+                if standing and not force and not standing.expired(self._world.now()):
+                    called = self._options.called or self.tenant
+                    raise locks.refusal(called, self._names.lock, standing)
+                error = self._move(Move(self._names.lock, mine.commit, current, exact=True))
                 if error is None:
                     break
                 if attempt >= _STUCK:
                     raise error
                 self._pause(attempt)
-            self._options.checkpoint("lock:moved")
-            self._held = mine
+            self._world.checkpoint("lock:moved")
+            self._lease.held = mine
             self.refresh()
 
-    def _moved(self, move: Move) -> GitError | Unavailable | None:
-        """Move the lock; return why that was not done, or seems not to be."""
-        try:
-            self._heads = self._store.move(self._heads, move)
-        except (GitError, Unavailable) as error:
-            return error
-        return None
-
     def release(self) -> None:
-        """Give the lock back. One that cannot be given back expires; one that was taken is not ours to give."""
+        """Release the lock, if it is ours. If that fails, the lock expires."""
         with self._guard:
-            held, self._held, self._beat, self._lost = self._held, None, None, None
-            if held is None:
-                return
-            error = self._moved(Move(self._names.lock, None, held.commit, exact=True))
-            self._options.checkpoint("release:refused" if error else "release:moved")
+            if held := self._lease.drop():
+                error = self._move(Move(self._names.lock, None, held.commit, exact=True))
+                self._world.checkpoint("release:refused" if error else "release:moved")
 
     def heartbeat(self) -> None:
         """Prove that the lock is still ours, and extend it.
 
         Raises:
-            TenantLocked: it is not.
-            GitError, Unavailable: it could not be learned.
+            TenantLocked: somebody else took the lock.
+            GitError, Unavailable: the result is unknown.
         """
         with self._guard:
-            self._not_lost()
-            held, beat = self._held, self._next_beat()
+            self._lease.require_kept()
+            held, beat = self._lease.held, self._lease.beat()
             if held is None or beat is None:
                 raise ValueError("no lock is held")
-            self._beat = beat
-            self._options.checkpoint("lock:beating")
+            self._world.checkpoint("lock:beating")
             move = Move(self._names.lock, beat.commit, held.commit, exact=True)
             for attempt in itertools.count():
-                error = self._moved(move)
-                self._options.checkpoint("lock:beaten")
+                error = self._move(move)
+                self._world.checkpoint("lock:beaten")
                 if error is None:
-                    self._held = beat
+                    self._lease.held = beat
                     return
                 self._pause(attempt)
                 self.refresh()
-                if self._held is beat:
+                if self._lease.held is beat:
                     return
-                if attempt >= _BEATS:
+                if attempt >= _BEAT_RETRIES:
                     raise error
 
     def may_write(self) -> bool:
-        """Return whether the platform may be written to: the last acknowledged heartbeat is younger than half the expiry.
-
-        Both clocks count, since a machine that slept may have stopped the monotonic one.
-        """
-        held = self._held
-        if held is None:
-            return False
-        elapsed = max(
-            self._options.monotonic() - held.monotonic,
-            (self._clock() - held.wall).total_seconds(),
-        )
-        return elapsed < TTL_S / 2
+        """Return whether the platform may be written to (`Lease.is_fresh`)."""
+        return self._lease.is_fresh()
 
     def still_ours(self) -> bool:
-        """Look whether the lock is still ours, without extending it."""
+        """Return whether the lock is still ours, without extending it."""
         with self._guard:
-            held = self._held
+            held = self._lease.held
             return held is not None and self._store.read().lock == held.commit
 
     def lock(self) -> Lock | None:
-        """Return who holds the tenant's lock, as of now."""
+        """Return the tenant's lock as it is now; `None` if nobody holds it."""
         with self._guard:
-            return self._standing(self._store.read().lock)
+            return self._read_lock(self._store.read().lock)
 
     def release_lock(self) -> Lock | None:
-        """Take the lock away from whoever holds it, and return what it said; `None`: nobody held it.
+        """Take the lock from whoever holds it; return that lock, or `None` if nobody held it.
 
         Raises:
-            GitError, Unavailable: it moved meanwhile, or the remote does not answer.
+            GitError, Unavailable: the lock moved meanwhile, or the remote does not answer.
         """
         with self._guard:
-            heads = self._store.read()
-            if heads.lock is not None:
-                self._store.move(heads, Move(self._names.lock, None, heads.lock, exact=True))
-            return self._standing(heads.lock)
+            refs = self._store.read()
+            if refs.lock is not None:
+                self._store.move(refs, Move(self._names.lock, None, refs.lock, exact=True))
+            return self._read_lock(refs.lock)
 
-    def _standing(self, commit: str | None) -> Lock | None:
+    def _read_lock(self, commit: str | None) -> Lock | None:
         return None if commit is None else locks.read(self._git, commit)
-
-    def _notice(self) -> None:
-        """After a move of unknown fate: the lock is at our last beat, at our next one, or no longer ours."""
-        if self._held is None or self._heads.lock == self._held.commit:
-            return
-        if self._beat and self._heads.lock == self._beat.commit:
-            self._held = self._beat
-            return
-        self._held = None
-        self._lost = locks.lost(self._called, self._standing(self._heads.lock))
-        raise self._lost
-
-    def _not_lost(self) -> None:
-        """Refuse whatever a run that lost its lock still wants."""
-        if self._lost is not None:
-            raise self._lost
-
-    def _next_beat(self) -> _Held | None:
-        if self._held is None:
-            return None
-        return self._beat_of(locks.beaten(self._held.lock, self._clock()), self._held.commit)
-
-    def _beat_of(self, lock: Lock, parent: str | None) -> _Held:
-        """Store a lock's commit. The times are taken before it can be acknowledged: the safe side."""
-        now, monotonic = self._clock(), self._options.monotonic()
-        commit = self._git.commit_tree(
-            self._git.empty_tree,
-            parents=[parent] if parent else [],
-            message=lock.message(),
-            identity=self._options.identity,
-            at=now,
-        )
-        return _Held(commit, lock, monotonic, now)

@@ -1,7 +1,7 @@
-"""Who may write to a tenant now: a commit that nobody else can make, under a ref that moves by compare-and-swap.
+"""The tenant lock: who may write to a tenant now. A commit under a ref that moves by compare-and-swap.
 
-The lock survives whoever held it by its expiry alone, so a killed run blocks nobody for longer than that. Each acquisition
-is a fresh commit with a nonce: two holders can never push the same object, which a server would call up to date.
+A lock ends when its holder releases it or when it expires, so a killed run blocks nobody for longer than `TTL_S`. Each
+acquisition is a new commit with a nonce: two holders can never push the same object, which a server would call up to date.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import Final
 
 from reconciler.errors import SHORTENED_TO, TenantLocked, safe
 from reconciler.git import Git
+from reconciler.ledger.signatures import IDENTITY
+from reconciler.world import World
 
 TTL_S: Final = 15 * 60.0
-"""Seconds that a lock stands after its last heartbeat (DESIGN §5)."""
+"""Seconds from a lock's last heartbeat to its expiry (DESIGN §5)."""
 
 LOCK_LIMIT: Final = 64 * 1024
-"""Bytes of a lock's commit."""
+"""Largest commit of a lock, in bytes."""
 
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "holder": (str,),
@@ -29,22 +31,22 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "run_url": (str, type(None)),
     "beat": (int,),
 }
-"""What each field of a lock is in JSON."""
+"""JSON type of each field of a lock."""
 
 _OPTIONAL: Final = frozenset({"run_url", "beat"})
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What a lock's commit says.
+    """The content of a lock's commit.
 
     Attributes:
-        holder: who: a run, a person, a machine.
-        run_url: where the run can be watched.
+        holder: a run, a person or a machine.
+        run_url: link to the run.
         since, expires: ISO 8601, UTC.
-        nonce: makes the commit unlike any other.
+        nonce: makes each commit unique.
         beat: heartbeats so far.
-        problem: where the lock is, and why it cannot be read; empty when it can. Not written.
+        problem: which commit cannot be read as a lock, and why; empty if it can. Not written.
     """
 
     holder: str
@@ -61,26 +63,26 @@ class Lock:
         return json.dumps(said, sort_keys=True) + "\n"
 
     def expired(self, now: datetime) -> bool:
-        """Return whether anybody may take it."""
+        """Return whether the lock has expired, so that anybody may take it."""
         return now > datetime.fromisoformat(self.expires)
 
 
 def read(git: Git, commit: str) -> Lock:
-    """Return what the lock at a commit says; a ref that anybody may push to can name anything."""
+    """Read the lock at a commit. The commit is not trusted: whoever may push to the ref can name any object."""
     stat = git.stat(commit)[commit]
     if stat.type != "commit" or stat.size > LOCK_LIMIT:
         return _unreadable(
             f"commit {commit} is a {stat.type} of {stat.size} bytes; a commit of at most {LOCK_LIMIT} is allowed"
         )
-    return written(git.read(commit)[commit], commit)
+    return parse(git.read(commit)[commit], commit)
 
 
-def written(raw: bytes, commit: str = "") -> Lock:
-    """Return what a lock's raw commit says. A commit that says nothing is held by somebody unknown, for ever.
+def parse(raw: bytes, commit: str = "") -> Lock:
+    """Parse a lock's raw commit. A commit that is no lock counts as a lock of somebody unknown that never expires.
 
     Args:
-        raw: the commit, as git keeps it.
-        commit: its id, to be named.
+        raw: the commit object.
+        commit: its id, for messages.
     """
     _, _, message = raw.partition(b"\n\n")
     try:
@@ -92,7 +94,7 @@ def written(raw: bytes, commit: str = "") -> Lock:
 
 
 def _problem(said: object) -> str:
-    """Return why a JSON value is no lock; empty when it is one."""
+    """Return why a JSON value is no lock; empty if it is one."""
     if not isinstance(said, dict):
         return "it holds no mapping"
     for name, kinds in _TYPES.items():
@@ -122,12 +124,12 @@ def _unreadable(problem: str) -> Lock:
 
 
 def fresh(holder: str, run_url: str | None, nonce: str, now: datetime) -> Lock:
-    """Return a new lock from `now` on."""
+    """Return a new lock that begins at `now`."""
     return Lock(safe(holder, limit=200), now.isoformat(), _expiry(now), nonce, run_url)
 
 
-def beaten(lock: Lock, now: datetime) -> Lock:
-    """Return the lock after a heartbeat."""
+def extended(lock: Lock, now: datetime) -> Lock:
+    """Return the lock after a heartbeat at `now`."""
     return Lock(lock.holder, lock.since, _expiry(now), lock.nonce, lock.run_url, beat=lock.beat + 1)
 
 
@@ -140,7 +142,7 @@ def _short(text: str) -> str:
 
 
 def refusal(tenant: str, ref: str, lock: Lock) -> TenantLocked:
-    """Return the error that says who holds a tenant's lock in a ref, since when, and what to do."""
+    """Return the error for a tenant that somebody else has locked: by whom, since when, and what to do."""
     if lock.problem:
         return TenantLocked(
             f"tenant {tenant} is locked by {lock.holder}: the lock in {ref} cannot be read ({lock.problem}). "
@@ -154,8 +156,96 @@ def refusal(tenant: str, ref: str, lock: Lock) -> TenantLocked:
 
 
 def lost(tenant: str, lock: Lock | None) -> TenantLocked:
-    """Return the error of a run that no longer holds the lock it took."""
+    """Return the error for a run whose lock somebody else took."""
     by = f"by {_short(lock.holder)} since {_short(lock.since)}" if lock else "and then released"
     return TenantLocked(
         f"the lock of tenant {tenant} was taken from this run {by}: it stops, and writes nothing more. Run apply again"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A commit of a lock that is ours, and when it was made, by both clocks."""
+
+    commit: str
+    lock: Lock
+    monotonic: float
+    wall: datetime
+
+
+class Lease:
+    """The lock that a run holds, as far as the run knows.
+
+    Attributes:
+        held: the heartbeat that was acknowledged last; `None` means that no lock is held.
+    """
+
+    def __init__(self, git: Git, world: World, tenant: str) -> None:
+        self.held: Heartbeat | None = None
+        self._next: Heartbeat | None = None
+        self._lost: TenantLocked | None = None
+        self._git = git
+        self._world = world
+        self._tenant = tenant
+
+    def make(self, holder: str, run_url: str | None) -> Heartbeat:
+        """Store the commit of a new lock."""
+        return self._store(fresh(holder, run_url, self._world.new_id(), self._world.now()), None)
+
+    def beat(self) -> Heartbeat | None:
+        """Store the commit of the next heartbeat; `None` if no lock is held."""
+        held, self._next = self.held, None
+        if held is not None:
+            self._next = self._store(extended(held.lock, self._world.now()), held.commit)
+        return self._next
+
+    def drop(self) -> Heartbeat | None:
+        """Forget the lock; return what was held."""
+        held, self.held, self._next, self._lost = self.held, None, None, None
+        return held
+
+    def observe(self, commit: str | None) -> None:
+        """Compare the lease with the commit that the lock's ref has now. A push whose result was unknown is settled here.
+
+        Raises:
+            TenantLocked: somebody else took the lock.
+        """
+        if self.held is None or commit == self.held.commit:
+            return
+        if self._next and commit == self._next.commit:
+            self.held = self._next
+            return
+        self.held = None
+        self._lost = lost(self._tenant, None if commit is None else read(self._git, commit))
+        raise self._lost
+
+    def require_kept(self) -> None:
+        """Refuse every further action of a run that lost its lock.
+
+        Raises:
+            TenantLocked: somebody else took the lock.
+        """
+        if self._lost is not None:
+            raise self._lost
+
+    def is_fresh(self) -> bool:
+        """Return whether the last acknowledged heartbeat is younger than half the expiry.
+
+        Both clocks count: the monotonic one may stop while a machine sleeps.
+        """
+        if self.held is None:
+            return False
+        by_wall = (self._world.now() - self.held.wall).total_seconds()
+        return max(self._world.monotonic() - self.held.monotonic, by_wall) < TTL_S / 2
+
+    def _store(self, lock: Lock, parent: str | None) -> Heartbeat:
+        """Store a lock's commit. The times are taken before anybody can acknowledge it, which is the safe side."""
+        now, monotonic = self._world.now(), self._world.monotonic()
+        commit = self._git.commit_tree(
+            self._git.empty_tree,
+            parents=[parent] if parent else [],
+            message=lock.message(),
+            identity=IDENTITY,
+            at=now,
+        )
+        return Heartbeat(commit, lock, monotonic, now)

@@ -1,4 +1,4 @@
-"""Where a ledger's refs live: in this clone, or in a remote that everybody shares. Both move them by compare-and-swap."""
+"""A ledger's refs, in this clone or in a shared remote. Both move them by compare-and-swap."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _LOOK_AGAIN_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """The refs of one tenant's ledger, named after its platform (`models.platform_of`): a folder that is renamed keeps them.
+class RefNames:
+    """Names of the refs of one tenant's ledger. They follow its platform (`models.platform_of`), so a renamed folder keeps them.
 
     Attributes:
         ledger: the notes.
-        lock: who may write now.
-        mirror: the same commits as a branch, which a forge can protect; notes it cannot.
-        seen: the remote's ledger when this clone last saw it: a witness against a rollback. Never pushed.
+        lock: the tenant lock.
+        mirror: a branch with the same commits: a forge can protect a branch, but not notes.
+        seen: the remote's ledger when this clone last read it: a witness against a rollback. Never pushed.
     """
 
     ledger: str
@@ -31,7 +31,7 @@ class Names:
     seen: str
 
     @classmethod
-    def of(cls, tenant: str) -> Names:
+    def of(cls, tenant: str) -> RefNames:
         """Return the names for a platform, such as `campaigns/acme.cxonecloud.com`."""
         return cls(
             ledger=f"refs/notes/reconcile/{tenant}",
@@ -42,54 +42,54 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class Heads:
-    """Where the refs are; `None`: there is none.
+class RefState:
+    """The commit that each ref has; `None` if the ref does not exist.
 
     Attributes:
-        copy: this clone's own ledger beside a remote's: it may hold records that the remote has not got yet.
-        anchor: the ledger as it is known where it counts: what this clone appends offline is built anew on top of it.
-        said: what is to be said of a mirror branch that holds commits which the ledger does not; it is then not moved along.
-        refused: nothing may be begun until somebody decided which of the two is right.
+        copy: this clone's copy of a remote's ledger. It may hold records that the remote lacks.
+        acknowledged: the ledger as known where it counts. What this clone appends offline is rebuilt on top of it.
+        warning: what to report about a mirror branch with commits that the ledger lacks. Such a branch is not moved along.
+        blocked: nothing may begin until somebody decides which of the two is right.
     """
 
     ledger: str | None
     lock: str | None
     mirror: str | None = None
     copy: str | None = None
-    anchor: str | None = None
-    said: str | None = None
-    refused: bool = False
+    acknowledged: str | None = None
+    warning: str | None = None
+    blocked: bool = False
 
-    def moved(self, names: Names, *moves: Move) -> Heads:
-        """Return where the ledger and the lock are after some moves."""
+    def moved(self, names: RefNames, *moves: Move) -> RefState:
+        """Return the state after some moves."""
         to = {move.ref: move.new for move in moves}
         return replace(
             self, ledger=to.get(names.ledger, self.ledger), lock=to.get(names.lock, self.lock)
         )
 
 
-class Store(Protocol):
-    """Holds the refs that decide."""
+class RefStore(Protocol):
+    """The refs that decide."""
 
     name: str
 
-    def read(self) -> Heads:
-        """Return where the refs are now; what they name is here.
+    def read(self) -> RefState:
+        """Return where the refs are now. This clone then has the commits that they name.
 
         Raises:
             Unavailable: the store does not answer.
             LedgerError: the ledger lost commits that this clone saw, or contradicts its mirror branch.
         """
 
-    def move(self, heads: Heads, *moves: Move) -> Heads:
-        """Move refs, all or none; return where they are then.
+    def move(self, state: RefState, *moves: Move) -> RefState:
+        """Move refs, all or none; return the new state.
 
         Args:
-            heads: the reading that the moves were made from.
-            moves: from where the refs were then.
+            state: the reading that the moves are based on.
+            moves: each with the old value from that reading.
 
         Raises:
-            GitError, Unavailable: it was not done, or its fate is unknown: `read` tells.
+            GitError, Unavailable: nothing moved, or the result is unknown: `read` tells.
         """
 
 
@@ -114,42 +114,42 @@ def _look(older: str | None, newer: str) -> str:
     return f"git log {older}..{newer}" if older else f"git log {newer}"
 
 
-class Local:
-    """The refs of this clone: for a tenant whose platform lives here too, or with no remote to ask.
+class LocalRefs:
+    """The refs of this clone: for a tenant whose platform is embedded here, or without a remote.
 
-    With `copy` a remote decides, and is not asked now: what this clone appends is no anchor, for it is built anew over there.
+    With `copy`, a remote decides but is not asked now. What this clone appends is then not acknowledged: it is rebuilt on the remote's ledger.
     """
 
     name = "this clone"
 
-    def __init__(self, git: Git, names: Names, *, copy: bool = False) -> None:
+    def __init__(self, git: Git, names: RefNames, *, copy: bool = False) -> None:
         self._git = git
         self._names = names
         self._copy = copy
 
-    def read(self) -> Heads:
-        """Return where the refs are now (`Store`)."""
+    def read(self) -> RefState:
+        """Read the refs (`RefStore`)."""
         names = self._names
         found = self._git.refs(names.ledger, names.lock, names.seen)
         ledger = found.get(names.ledger)
-        anchor = found.get(names.seen, None if self._copy else ledger)
-        return Heads(ledger, found.get(names.lock), anchor=anchor)
+        acknowledged = found.get(names.seen, None if self._copy else ledger)
+        return RefState(ledger, found.get(names.lock), acknowledged=acknowledged)
 
-    def move(self, heads: Heads, *moves: Move) -> Heads:
-        """Move refs (`Store`)."""
+    def move(self, state: RefState, *moves: Move) -> RefState:
+        """Move refs (`RefStore`)."""
         self._git.update_refs(*moves)
-        new = heads.moved(self._names, *moves)
-        here = not self._copy and heads.anchor == heads.ledger
-        return replace(new, anchor=new.ledger if here else heads.anchor)
+        new = state.moved(self._names, *moves)
+        here = not self._copy and state.acknowledged == state.ledger
+        return replace(new, acknowledged=new.ledger if here else state.acknowledged)
 
 
-class Remote:
-    """The refs of a remote. This clone keeps a copy of the ledger, for `git log`, and remembers what it saw."""
+class RemoteRefs:
+    """The refs of a remote. This clone keeps a copy of the ledger, for `git log`, and remembers what it read."""
 
     def __init__(
         self,
         git: Git,
-        names: Names,
+        names: RefNames,
         remote: str,
         *,
         mirrors: bool,
@@ -164,9 +164,9 @@ class Remote:
             names: the ledger's refs.
             remote: its name or URL.
             mirrors: push a mirror branch along.
-            sleep: waits, seconds.
-            signers: the content of an allowed signers file, where ledger commits must be signed.
-            strict: a ledger that lost commits is refused; an emergency stop goes on.
+            sleep: waits the given seconds.
+            signers: content of an allowed signers file, if ledger commits must be signed.
+            strict: refuse a ledger that lost commits; an emergency stop goes on.
         """
         self.name = remote
         self._git = git
@@ -175,13 +175,13 @@ class Remote:
         self._sleep = sleep
         self._signers = signers
         self._strict = strict
-        self._known: Heads | None = None
+        self._known: RefState | None = None
 
-    def read(self) -> Heads:
-        """Fetch what the remote has, and hold it against what it had (`Store`).
+    def read(self) -> RefState:
+        """Fetch the remote's refs, and compare them with what it had before (`RefStore`).
 
-        The refs of one push may be seen one by one, and a ref may go while it is being fetched: what looks wrong is
-        looked at again.
+        A reader may see the refs of one push move one by one, and a ref may vanish during a fetch. So whatever looks wrong
+        is read again.
         """
         names = self._names
         looks = 0
@@ -189,52 +189,52 @@ class Remote:
             looks += 1
             found = self._git.remote_refs(self.name, names.ledger, names.lock, names.mirror)
             try:
-                heads = self._taken(found)
+                state = self._fetch(found)
             except (LedgerError, Unavailable):
                 if looks == _LOOKS:
                     raise
             else:
-                if not heads.refused or heads == self._known or looks == _LOOKS:
-                    self._known = heads
-                    return heads
+                if not state.blocked or state == self._known or looks == _LOOKS:
+                    self._known = state
+                    return state
             self._sleep(_LOOK_AGAIN_S)
 
-    def _taken(self, found: dict[str, str]) -> Heads:
+    def _fetch(self, found: dict[str, str]) -> RefState:
         names = self._names
         if absent := self._absent(found):
             self._git.fetch(self.name, *absent)
         if lost := self._absent(found):
             raise Unavailable(f"{', '.join(lost)} moved while being fetched: try again")
-        heads = Heads(
+        state = RefState(
             ledger=found.get(names.ledger),
             lock=found.get(names.lock),
             mirror=found.get(names.mirror),
             copy=self._git.resolve(names.ledger),
-            anchor=found.get(names.ledger),
+            acknowledged=found.get(names.ledger),
         )
         seen = self._git.resolve(self._names.seen)
-        known = seen is None or self._holds(heads.ledger, seen)
+        known = seen is None or self._holds(state.ledger, seen)
         if not known and self._strict:
-            raise self._lost(heads.ledger, str(seen))
-        heads = self._compared(heads)
-        if known and heads.ledger is not None and heads.ledger != seen:
-            self._follow(self._names.seen, heads.ledger, seen)
-        return self._copied(heads)
+            raise self._rollback(state.ledger, str(seen))
+        state = self._compare_mirror(state)
+        if known and state.ledger is not None and state.ledger != seen:
+            self._move_here(self._names.seen, state.ledger, seen)
+        return self._update_copy(state)
 
-    def _copied(self, heads: Heads) -> Heads:
-        """Let this clone's copy follow, unless it holds what the remote has not got."""
-        new, old = heads.ledger, heads.copy
+    def _update_copy(self, state: RefState) -> RefState:
+        """Move this clone's copy along, unless it holds records that the remote lacks."""
+        new, old = state.ledger, state.copy
         if new is None or new == old or (old and not self._git.is_ancestor(old, new)):
-            return heads
-        self._follow(self._names.ledger, new, old)
-        return replace(heads, copy=new)
+            return state
+        self._move_here(self._names.ledger, new, old)
+        return replace(state, copy=new)
 
     def _absent(self, found: dict[str, str]) -> list[str]:
         here = self._git.stat(*found.values())
         return sorted(ref for ref, value in found.items() if value not in here)
 
-    def _lost(self, ledger: str | None, seen: str) -> LedgerError:
-        """Return the error that says that the ledger lost commits which this clone saw in it."""
+    def _rollback(self, ledger: str | None, seen: str) -> LedgerError:
+        """Return the error for a ledger that lost commits which this clone saw in it."""
         names = self._names
         return LedgerError(
             f"the ledger of {safe(self.name)} was rolled back or rewritten: it no longer holds {seen}, which this clone saw in"
@@ -243,57 +243,57 @@ class Remote:
             f" git update-ref -d {names.seen}; git update-ref -d {names.ledger}"
         )
 
-    def _compared(self, heads: Heads) -> Heads:
-        """Hold the ledger against its mirror branch.
+    def _compare_mirror(self, state: RefState) -> RefState:
+        """Compare the ledger with its mirror branch.
 
-        A mirror branch with further commits proves nothing by itself: the ledger was rolled back, or somebody pushed to the mirror branch. Where
-        commits must be signed, a good signature tells.
+        Further commits in the mirror branch prove nothing by themselves: either the ledger was rolled back, or somebody
+        pushed to the mirror branch. Where commits must be signed, a good signature tells which.
 
         Raises:
-            LedgerError: each holds commits that the other does not, or there is no ledger.
+            LedgerError: each holds commits that the other lacks, or there is no ledger.
         """
-        ledger, mirror = heads.ledger, heads.mirror
+        ledger, mirror = state.ledger, state.mirror
         if mirror is None or self._holds(ledger, mirror):
-            return heads
+            return state
         if self._signers is not None and not self._is_signed(mirror, ledger):
-            return replace(heads, said=self._said(heads, _UNSIGNED))
+            return replace(state, warning=self._mirror_problem(state, _UNSIGNED))
         ahead = ledger is not None and self._git.is_ancestor(ledger, mirror)
         if self._strict and not ahead:
-            raise LedgerError(self._said(heads, _OTHER))
-        return replace(heads, said=self._said(heads, _AHEAD), refused=True)
+            raise LedgerError(self._mirror_problem(state, _OTHER))
+        return replace(state, warning=self._mirror_problem(state, _AHEAD), blocked=True)
 
     def _is_signed(self, mirror: str, ledger: str | None) -> bool:
         found = self._git.signatures(mirror, self._signers or b"", without=ledger)
         return any(signature.good for signature in found.values())
 
-    def _said(self, heads: Heads, what: str) -> str:
+    def _mirror_problem(self, state: RefState, what: str) -> str:
         branch = self._names.mirror.removeprefix("refs/heads/")
         return what.format(
             mirror=branch,
             remote=safe(self.name),
-            look=_look(heads.ledger, str(heads.mirror)),
+            look=_look(state.ledger, str(state.mirror)),
             delete=f"git push {safe(self.name)} --delete {branch}",
         )
 
     def _holds(self, head: str | None, value: str) -> bool:
         return head is not None and self._git.is_ancestor(value, head)
 
-    def move(self, heads: Heads, *moves: Move) -> Heads:
-        """Push, the mirror along with the ledger (`Store`)."""
+    def move(self, state: RefState, *moves: Move) -> RefState:
+        """Push the moves, and the mirror branch along with the ledger (`RefStore`)."""
         names = self._names
-        new = heads.moved(names, *moves)
-        if new.ledger is None or new.ledger == heads.ledger:
+        new = state.moved(names, *moves)
+        if new.ledger is None or new.ledger == state.ledger:
             self._git.push(self.name, *moves)
             return new
-        mirrors = self._mirrors and heads.said is None
-        mirror = [Move(names.mirror, new.ledger, heads.mirror)] if mirrors else []
+        mirrors = self._mirrors and state.warning is None
+        mirror = [Move(names.mirror, new.ledger, state.mirror)] if mirrors else []
         self._git.push(self.name, *moves, *mirror)
-        self._follow(names.seen, new.ledger, self._git.resolve(names.seen))
-        self._follow(names.ledger, new.ledger, heads.copy)
-        mirrored = new.ledger if mirrors else heads.mirror
-        return replace(new, mirror=mirrored, copy=new.ledger, anchor=new.ledger)
+        self._move_here(names.seen, new.ledger, self._git.resolve(names.seen))
+        self._move_here(names.ledger, new.ledger, state.copy)
+        mirrored = new.ledger if mirrors else state.mirror
+        return replace(new, mirror=mirrored, copy=new.ledger, acknowledged=new.ledger)
 
-    def _follow(self, ref: str, new: str, old: str | None) -> None:
-        """Move a ref of this clone. Where another process was faster, its value stands and is looked at next time."""
+    def _move_here(self, ref: str, new: str, old: str | None) -> None:
+        """Move a ref of this clone. If another process moved it first, that value stays and is read next time."""
         with contextlib.suppress(GitError):
             self._git.update_refs(Move(ref, new, old))

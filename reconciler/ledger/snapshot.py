@@ -1,4 +1,4 @@
-"""A ledger as it stands at one commit: its notes read, its records in order. Read again only where it changed."""
+"""A ledger as one commit holds it: its notes, read, and its records in order. Unchanged notes are never read twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from reconciler.audit import Defect, Event, Record, chain, decode, differing, encode
+from reconciler import audit
+from reconciler.audit import Defect, Event, Record
 from reconciler.errors import LedgerError, safe
 from reconciler.git import Git
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
@@ -18,15 +19,15 @@ _CHUNK: Final = NOTE_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One note.
+class NoteRecords:
+    """One note, decoded.
 
     Attributes:
-        blob: its id.
-        size: bytes.
+        blob: the note's object id.
+        size: in bytes.
         records: in order.
-        defects: its lines that are no records.
-        written: its bytes, where we have just written them: the next append to it need not read them again.
+        defects: lines that are no records.
+        written: the bytes, if this process has just written them: the next append then need not read them.
     """
 
     blob: str
@@ -37,38 +38,53 @@ class Page:
 
     @property
     def lines(self) -> tuple[int, ...]:
-        """The line of each record, from 1: lines that are no records count, too."""
+        """The line number of each record, from 1. Lines that are no records are counted too."""
         bad = {each.line for each in self.defects}
         good = (line for line in itertools.count(1) if line not in bad)
         return tuple(itertools.islice(good, len(self.records)))
 
 
-class Book:
-    """What a ledger says at `head`.
+class LedgerSnapshot:
+    """The records of a ledger at one commit.
 
     Attributes:
-        head: ledger commit; `None`: there is no ledger yet.
-        pages: by the commit that a note belongs to.
+        head: the ledger commit; `None` means that there is no ledger yet.
+        tree: its tree.
+        notes: by the commit that each note belongs to.
         records: all of them, in the ledger's order.
-        by_id: the same by id.
+        by_id: the records by id.
         tips: the last record of each run.
     """
 
-    def __init__(self, head: str | None, tree: str | None, pages: Mapping[str, Page]) -> None:
+    def __init__(
+        self, head: str | None, tree: str | None, notes: Mapping[str, NoteRecords]
+    ) -> None:
         self.head = head
         self.tree = tree
-        self.pages = MappingProxyType(dict(pages))
-        self.records: tuple[Record, ...] = tuple(
-            sorted((each for page in pages.values() for each in page.records), key=_seq)
-        )
+        self.notes = MappingProxyType(dict(notes))
+        records = (record for note in notes.values() for record in note.records)
+        self.records = tuple(sorted(records, key=lambda record: record.seq))
         self.by_id = {record.id: record for record in self.records}
         self.tips = {record.event.run: record for record in self.records}
 
-    def added(self, events: Iterable[Event]) -> tuple[Record, ...]:
-        """Return records for the events that are not here yet, each in its place.
+    @property
+    def unreadable(self) -> list[Defect]:
+        """Lines that are no records, sorted."""
+        return sorted(defect for note in self.notes.values() for defect in note.defects)
+
+    def verify(self, tenant: str) -> tuple[Defect, ...]:
+        """Return what is wrong with the records (`audit.verify`)."""
+        return audit.verify(
+            {commit: note.records for commit, note in self.notes.items()},
+            tenant=tenant,
+            lines={commit: note.lines for commit, note in self.notes.items() if note.defects},
+        )
+
+    def new_records(self, events: Iterable[Event]) -> tuple[Record, ...]:
+        """Return records for those events that are not recorded yet, chained to the records here.
 
         Raises:
-            LedgerError: a record here has the id of an event and says something else.
+            LedgerError: a record here has the id of an event and different content.
         """
         made: dict[str, Record] = {}
         tips = dict(self.tips)
@@ -77,44 +93,43 @@ class Book:
             if (known := self.by_id.get(event.id) or made.get(event.id)) is not None:
                 self._require_same(known, event)
                 continue
-            record = chain(event, tips.get(event.run), seq + len(made))
+            record = audit.chain(event, tips.get(event.run), seq + len(made))
             made[record.id] = tips[event.run] = record
         return tuple(made.values())
 
     def _require_same(self, known: Record, event: Event) -> None:
-        if names := differing(known.event, event):
+        if names := audit.differing(known.event, event):
+            name = safe(str(event.data.get("name") or event.run))
             raise LedgerError(
-                f"{self._place(known)} is the {event.kind} of {safe(str(event.data.get('name') or event.run))} in other words"
-                f" ({', '.join(names)}): somebody else than this program wrote it, or edited it. See: reconcile audit verify"
+                f"{self._place(known)} has the id of the {event.kind} of {name}, but differs in {', '.join(names)}: another program wrote it,"
+                " or somebody edited it. See: reconcile audit verify"
             )
 
     def _place(self, known: Record) -> Defect:
-        """Return where a record stands, to be named."""
-        for commit, page in self.pages.items():
-            if known in page.records:
-                line = page.lines[page.records.index(known)]
+        """Return where a record stands, for a message."""
+        for commit, note in self.notes.items():
+            if known in note.records:
+                line = note.lines[note.records.index(known)]
                 return Defect(commit, line, "the record", known.id)
         return Defect(known.event.commit, 0, "the record", known.id)
 
 
-def _seq(record: Record) -> int:
-    return record.seq
+EMPTY: Final = LedgerSnapshot(None, None, {})
 
 
-EMPTY: Final = Book(None, None, {})
-
-
-def read(git: Git, notes: Notes, head: str | None, *, known: Book = EMPTY) -> Book:
-    """Return the ledger at `head`.
+def read(
+    git: Git, notes: Notes, head: str | None, *, known: LedgerSnapshot = EMPTY
+) -> LedgerSnapshot:
+    """Read the ledger at `head`.
 
     Args:
         git: the repository.
-        notes: its trees.
+        notes: reads its trees.
         head: ledger commit.
-        known: an earlier reading; notes that did not change since are taken from it.
+        known: an earlier snapshot; notes that did not change since are taken from it.
 
     Raises:
-        LedgerError: it cannot be read: hostile, too large. Lines that are no records are defects of their page.
+        LedgerError: the ledger cannot be read, or is too large. A line that is no record is a defect of its note instead.
     """
     if head == known.head:
         return known
@@ -122,72 +137,77 @@ def read(git: Git, notes: Notes, head: str | None, *, known: Book = EMPTY) -> Bo
         return EMPTY
     tree = git.resolve(f"{head}^{{tree}}")
     if tree is None:
-        raise LedgerError(f"the ledger's head {head} is not a commit that is here")
+        raise LedgerError(f"the ledger's head {head} is not a commit of this clone: fetch it again")
     found = notes.find(tree)
-    pages = {
-        commit: page
-        for commit, page in known.pages.items()
-        if commit in found and found[commit].blob == page.blob
+    decoded = {
+        commit: note
+        for commit, note in known.notes.items()
+        if commit in found and found[commit].blob == note.blob
     }
-    wanted = {commit: note.blob for commit, note in found.items() if commit not in pages}
-    for commit, data in contents(git, wanted):
-        pages[commit] = Page(wanted[commit], len(data), *decode(commit, data))
-    return Book(head, tree, pages)
+    wanted = {commit: note.blob for commit, note in found.items() if commit not in decoded}
+    for commit, data in read_notes(git, wanted):
+        decoded[commit] = NoteRecords(wanted[commit], len(data), *audit.decode(commit, data))
+    return LedgerSnapshot(head, tree, decoded)
 
 
-def contents(git: Git, blobs: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
-    """Yield each commit's note, a bounded number of bytes at a time.
+def read_notes(git: Git, blobs: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Yield each commit with the bytes of its note, reading a bounded number of bytes at a time.
+
+    Args:
+        git: the repository.
+        blobs: the note's object id, by commit.
 
     Raises:
-        LedgerError: a note is no blob, or too large.
+        LedgerError: a note is absent, no blob, or too large.
     """
     stats = git.stat(*dict.fromkeys(blobs.values()))
     chunk: list[str] = []
-    held = 0
+    size = 0
     for commit, blob in blobs.items():
         stat = stats.get(blob)
         if stat is None:
-            raise LedgerError(f"the note of {commit} is not here: fetch the ledger again")
+            raise LedgerError(f"the note of {commit} is not in this clone: fetch the ledger again")
         if stat.type != "blob" or stat.size > NOTE_LIMIT:
             raise LedgerError(
                 f"the note of {commit} is a {stat.type} of {stat.size} bytes; a blob of at most {NOTE_LIMIT} is allowed"
             )
-        if chunk and held + stat.size > _CHUNK:
-            yield from _contents(git, blobs, chunk)
-            chunk, held = [], 0
+        if chunk and size + stat.size > _CHUNK:
+            yield from _read_chunk(git, blobs, chunk)
+            chunk, size = [], 0
         chunk.append(commit)
-        held += stat.size
-    yield from _contents(git, blobs, chunk)
+        size += stat.size
+    yield from _read_chunk(git, blobs, chunk)
 
 
-def _contents(
+def _read_chunk(
     git: Git, blobs: Mapping[str, str], commits: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
     data = git.read(*dict.fromkeys(blobs[commit] for commit in commits))
     return ((commit, data[blobs[commit]]) for commit in commits)
 
 
-def extended(
-    git: Git, notes: Notes, book: Book, records: Sequence[Record]
-) -> tuple[str, dict[str, Page]]:
-    """Store the ledger with `records` at the end of their notes; return its tree and pages. No ref moves.
+def store(
+    git: Git, notes: Notes, snapshot: LedgerSnapshot, records: Sequence[Record]
+) -> tuple[str, dict[str, NoteRecords]]:
+    """Store the blobs and the tree of the ledger with `records` appended; return the tree and its notes. No ref moves.
 
     Raises:
         LedgerError: a note would be too large.
     """
-    lines: dict[str, list[Record]] = {}
+    new: dict[str, list[Record]] = {}
     for record in records:
-        lines.setdefault(record.event.commit, []).append(record)
-    pages = dict(book.pages)
-    olds = {each: pages[each].written for each in lines if each in pages}
-    unread = {each: pages[each].blob for each, data in olds.items() if data is None}
-    olds |= dict(contents(git, unread))
-    for commit, added in lines.items():
-        data = (olds.get(commit) or b"") + b"".join(map(encode, added))
+        new.setdefault(record.event.commit, []).append(record)
+    stored = dict(snapshot.notes)
+    bytes_of = {each: stored[each].written for each in new if each in stored}
+    unread = {each: stored[each].blob for each, data in bytes_of.items() if data is None}
+    bytes_of |= dict(read_notes(git, unread))
+    for commit, added in new.items():
+        data = (bytes_of.get(commit) or b"") + b"".join(map(audit.encode, added))
         if len(data) > NOTE_LIMIT:
             raise LedgerError(
                 f"the note of {commit} would have {len(data)} bytes; {NOTE_LIMIT} are allowed"
             )
-        before = pages[commit].records if commit in pages else ()
-        pages[commit] = Page(git.write_blob(data), len(data), (*before, *added), written=data)
-    return notes.put(book.tree, {commit: pages[commit].blob for commit in lines}), pages
+        before = stored[commit].records if commit in stored else ()
+        blob = git.write_blob(data)
+        stored[commit] = NoteRecords(blob, len(data), (*before, *added), written=data)
+    return notes.put(snapshot.tree, {commit: stored[commit].blob for commit in new}), stored

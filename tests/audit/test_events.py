@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from reconciler import audit
-from reconciler.audit import Event, Provenance, RecordKind, queries
+from reconciler.audit import Attribution, Event, RecordKind, queries
 from reconciler.errors import AccessError
 from reconciler.settings import SIGNING_KEY, signing_key
 from tests.support.factories import NOW, make_body, make_desired
 from tests.support.gitfakes import PLATFORM, START, Clock, operation, run, story
 
 COMMIT = "c" * 40
-WHO = Provenance("a", "b", "7", "d" * 40, "https://forge.example/7")
+WHO = Attribution("a", "b", "7", "d" * 40, "https://forge.example/7")
 
 
 def chained(events: list[Event]) -> tuple[audit.Record, ...]:
@@ -72,10 +72,10 @@ def test_what_was_found_narrower_than_its_manifest_says_is_told_with_the_rest() 
 
 
 def test_an_apply_with_nothing_to_do_judges_the_next_change() -> None:
-    event = run(COMMIT).judged([])
+    event = run(COMMIT).nothing_to_do([])
     assert (event.kind, event.data["judge"]) == (RecordKind.NOTE, True)
     assert event.data["text"].startswith("applied with nothing to do")
-    weakened = run(COMMIT).judged(["audit.sign", "limits"])
+    weakened = run(COMMIT).nothing_to_do(["audit.sign", "limits"])
     assert weakened.data["text"] == "weakened from the next change on: audit.sign, limits"
     assert run(COMMIT).creating().data["creating"] is True
     assert run(COMMIT).superseded("d" * 40).data["superseded"] == "d" * 40

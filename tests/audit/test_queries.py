@@ -44,7 +44,7 @@ def without(event: Event, name: str) -> Event:
 def test_the_commit_of_a_stop_was_not_applied_and_judges_nothing():
     """Else whoever may stop, anywhere, would choose the rules that the next change is judged by."""
     records = chained(begun(ONE), begun(TWO, purpose=audit.HALT))
-    assert audit.applied_commits(records) == audit.judged(records) == (ONE,)
+    assert audit.applied_commits(records) == audit.judging_commits(records) == (ONE,)
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_the_commit_of_a_stop_was_not_applied_and_judges_nothing():
         (begun(TWO), True, True),
         (begun(TWO, judges=False), True, False),
         (without(begun(TWO), "purpose"), True, True),
-        (run(TWO).judged([]), True, True),
-        (run(TWO).judged(["policies.dnc-flag"]), True, True),
+        (run(TWO).nothing_to_do([]), True, True),
+        (run(TWO).nothing_to_do(["policies.dnc-flag"]), True, True),
         (run(TWO).found(make_desired(), START), True, True),
         (dataclasses.replace(run(TWO), judges=False).found(make_desired(), START), True, False),
         (run(TWO).note("looked at"), False, False),
@@ -71,7 +71,7 @@ def test_what_makes_a_commit_the_one_that_was_applied(
 ) -> None:
     records = chained(begun(ONE), event)
     assert audit.applied_commits(records) == ((ONE, TWO) if applied else (ONE,))
-    assert audit.judged(records) == ((ONE, TWO) if judges else (ONE,))
+    assert audit.judging_commits(records) == ((ONE, TWO) if judges else (ONE,))
 
 
 # --- writes -------------------------------------------------------------------------------------------------------------------

@@ -246,7 +246,7 @@ def test_an_outcome_answers_for_a_removal_and_for_numbers_without_a_point():
 
 
 def test_an_unknown_approver_is_unknown_and_never_the_actor():
-    maker = dataclasses.replace(run(COMMIT), provenance=audit.Provenance("somebody"))
+    maker = dataclasses.replace(run(COMMIT), provenance=audit.Attribution("somebody"))
     assert maker.note("x").data["approver"] is None
 
 

@@ -17,7 +17,7 @@ from reconciler.audit import Event, Record
 from reconciler.audit.records import DEFECTS_LIMIT
 from reconciler.audit.schema import DEPTH_LIMIT, problem_of
 from reconciler.errors import LedgerError
-from reconciler.ledger.snapshot import Book, Page
+from reconciler.ledger.snapshot import LedgerSnapshot, NoteRecords
 from reconciler.plan import Action, Result, canonical_json, sha256_of
 from tests.support.factories import make_desired
 from tests.support.gitfakes import PLATFORM, START, operation, run, story
@@ -41,7 +41,7 @@ def events() -> list[Event]:
         maker.note("looked at by hand"),
         maker.superseded("d" * 40),
         maker.found(make_desired(), START),
-        maker.judged([]),
+        maker.nothing_to_do([]),
         maker.creating(),
         closed,
     ]
@@ -413,8 +413,8 @@ def test_the_line_of_a_bad_record_counts_the_lines_that_are_none():
 # --- an id that exists ------------------------------------------------------------------------------------------------------
 
 
-def book(*records: Record, bad: tuple[audit.Defect, ...] = ()) -> Book:
-    return Book("h", "t", {COMMIT: Page("b", 1, records, bad)})
+def book(*records: Record, bad: tuple[audit.Defect, ...] = ()) -> LedgerSnapshot:
+    return LedgerSnapshot("h", "t", {COMMIT: NoteRecords("b", 1, records, bad)})
 
 
 def intent(by: str, digest: str = "d", **parts: Any) -> Event:
@@ -424,7 +424,7 @@ def intent(by: str, digest: str = "d", **parts: Any) -> Event:
 
 def test_the_same_event_told_by_another_run_is_not_added():
     known = chained([intent("one")])[0]
-    assert book(known).added([intent("two", digest="9", name="renamed")]) == ()
+    assert book(known).new_records([intent("two", digest="9", name="renamed")]) == ()
 
 
 @pytest.mark.parametrize(
@@ -451,10 +451,10 @@ def test_a_forged_intent_under_an_id_that_a_run_needs_is_an_error_that_names_bot
     assert forged.id == event.id
     bad = (audit.Defect(COMMIT, 1, "the line is not JSON"),)
     with pytest.raises(LedgerError) as raised:
-        book(forged, bad=bad).added([intent("honest")])
+        book(forged, bad=bad).new_records([intent("honest")])
     said = str(raised.value)
     assert f"note of cccccccccccc, line 2: the record (record {forged.id[:12]})" in said
-    assert f"is the intent of campaign-1001 in other words ({names}):" in said
+    assert f"has the id of the intent of campaign-1001, but differs in {names}:" in said
 
 
 def test_one_run_tells_an_event_once_and_only_its_time_may_differ():
@@ -462,23 +462,23 @@ def test_one_run_tells_an_event_once_and_only_its_time_may_differ():
     note = maker.note("x")
     known = chained([note])[0]
     later = dataclasses.replace(note, ts="2027-01-11T15:00:00.000Z")
-    assert book(known).added([note, later, later]) == ()
+    assert book(known).new_records([note, later, later]) == ()
     for changed in ({"judge": True}, {"actor": "somebody else"}):
         other = dataclasses.replace(note, data={**note.data, **changed})
-        with pytest.raises(LedgerError, match=f"\\({next(iter(changed))}\\)"):
-            book(known).added([other])
-        with pytest.raises(LedgerError, match=f"\\({next(iter(changed))}\\)"):
-            book().added([note, other])
+        with pytest.raises(LedgerError, match=f"differs in {next(iter(changed))}:"):
+            book(known).new_records([other])
+        with pytest.raises(LedgerError, match=f"differs in {next(iter(changed))}:"):
+            book().new_records([note, other])
 
 
 def test_two_runs_tell_how_one_write_ended_as_each_saw_it():
     one = intent("one")
     known = chained([run(COMMIT, "one").outcome(one, Result.UPDATED, audit={})])[0]
     settled = run(OTHER, "two").outcome(one, Result.CONFIRMED, audit={"dial_rate": 1.0})
-    assert book(known).added([settled]) == ()
+    assert book(known).new_records([settled]) == ()
     forged = dataclasses.replace(settled, data={**settled.data, "target": "1"})
-    with pytest.raises(LedgerError, match=r"\(target\)"):
-        book(known).added([forged])
+    with pytest.raises(LedgerError, match="differs in target:"):
+        book(known).new_records([forged])
 
 
 @pytest.mark.parametrize("kind", ["open", "close", "hold", "release", "note"])
@@ -486,5 +486,5 @@ def test_a_record_that_claims_the_id_of_another_runs_event_is_an_error(kind: str
     record = FIRST[kind]
     other = dataclasses.replace(record.event, run="another")
     claimed = dataclasses.replace(record, event=other)
-    with pytest.raises(LedgerError, match=r"\(run\)"):
-        book(claimed).added([record.event])
+    with pytest.raises(LedgerError, match="differs in run:"):
+        book(claimed).new_records([record.event])

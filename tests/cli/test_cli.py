@@ -13,7 +13,7 @@ import click
 import pytest
 
 from reconciler import manifests, sandbox
-from reconciler.audit import Provenance, Run
+from reconciler.audit import Attribution, Run
 from reconciler.cli import COMMANDS, GROUPS, reconcile, run
 from reconciler.git import Git
 from reconciler.ledger import Ledger
@@ -569,7 +569,7 @@ def test_somebody_else_applying_is_6(desk: Desk) -> None:
     ledger = Ledger.open(
         Git(desk.folder, environ=dict(os.environ)),
         "sandbox/sandbox",
-        clock=lambda: datetime.now(UTC),
+        here(print),
     )
     with ledger.locked(holder="another run"):
         assert "another run" in desk.says(6, "apply", "--yes", "schedules/sandbox")
@@ -745,9 +745,9 @@ def remote(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(desk.folder, "clone", "-q", "-b", "main", str(shared), str(other))
     there = Git(other, environ=dict(os.environ))
     maker = Run(
-        PLATFORM, there.head(), "run-1", lambda: datetime.now(UTC), Provenance("somebody else")
+        PLATFORM, there.head(), "run-1", lambda: datetime.now(UTC), Attribution("somebody else")
     )
-    ledger = Ledger.open(there, PLATFORM, clock=lambda: datetime.now(UTC), remote="origin")
+    ledger = Ledger.open(there, PLATFORM, here(print), remote="origin")
     ledger.append([maker.note("written in another clone")])
     return shared
 

@@ -15,6 +15,7 @@ import pytest
 from reconciler import audit, sandbox
 from reconciler.audit import Run
 from reconciler.git import FILE, Git
+from reconciler.ledger import LedgerOptions
 from tests.cli.test_cli import Desk, commit
 from tests.ledger import test_verify as tampering
 from tests.support.gitfakes import ENVIRON, PLATFORM, WHO, Clock, git, opened, operation, run, story
@@ -236,7 +237,7 @@ def test_what_is_no_instant_is_not_told_to_lack_an_offset(desk: Shared, text: st
 
 def test_nobody_who_acted_is_taken_for_an_approver(desk: Shared) -> None:
     repo = Git(desk.folder, environ=ENVIRON)
-    alone = Run(PLATFORM, repo.head(), "run-3", Clock(), audit.Provenance("somebody"))
+    alone = Run(PLATFORM, repo.head(), "run-3", Clock(), audit.Attribution("somebody"))
     opened(repo, remote="origin").append(story(alone, [operation("77")]))
     assert desk.run("audit", "show", "77", PATH) == 0
     assert "by              somebody" in desk.out
@@ -341,7 +342,7 @@ def _scratch(desk: Shared) -> Git:
 
 def _fanned_out_twice(desk: Shared) -> None:
     repo = _scratch(desk)
-    ((note, page),) = opened(repo)._book.pages.items()
+    ((note, page),) = opened(repo)._view.snapshot.notes.items()
     folder = repo.make_tree({note[2:]: (FILE, page.blob)})
     tree = repo.make_tree({note[:2]: ("40000", folder), note: (FILE, page.blob)})
     head = git(repo.root, "rev-parse", NOTES)
@@ -526,7 +527,7 @@ def signed(desk: Shared, monkeypatch: pytest.MonkeyPatch, ours: Signer) -> Share
     commit(desk.folder)
     monkeypatch.setenv("RECONCILE_SIGNING_KEY", str(ours.key))
     repo = Git(desk.folder, environ=ENVIRON)
-    options, name = Clock().options(signing_key=ours.key), platform(desk.tenant)
+    options, name = LedgerOptions(signing_key=ours.key), platform(desk.tenant)
     ledger = opened(repo, tenant=name, remote="origin", options=options)
     ledger.append([run(repo.head(), "on", tenant=name).note("signed")])
     git(desk.folder, "commit", "-q", "--allow-empty", "-m", "next")

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from reconciler.models import Limits, TenantSpec, Waiver
 from reconciler.plan import stricter, without_exceptions
 from reconciler.policies import POLICIES
 from reconciler.policies.base import Finding, Level
+from reconciler.world import here
 from tests.cli.test_cli import Desk, commit, git
 
 DAY = date(2027, 3, 1)
@@ -553,7 +554,7 @@ def test_the_ledger_names_every_commit_that_was_applied(office: Office):
     ledger = Ledger.open(
         Git(office.folder, environ=dict(os.environ)),
         "sandbox/acme",
-        clock=lambda: datetime.now(UTC),
+        here(print),
     )
     assert ledger.last_applied() == raised
     ledger.check()

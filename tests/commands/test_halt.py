@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -290,7 +290,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
 
 def ledger(folder: Path, **more: Any) -> Ledger:
     there = Git(folder, environ=dict(os.environ))
-    return Ledger.open(there, platform(folder / PATH), clock=lambda: datetime.now(UTC), **more)
+    return Ledger.open(there, platform(folder / PATH), here(print), **more)
 
 
 def silent(world: sandbox.World, key: str) -> bool:
@@ -910,9 +910,7 @@ def test_the_goal_with_a_real_process_a_stuck_apply_and_no_remote(
         git(root, "remote", "add", "origin", str(bare))
         git(root, "push", "-q", "origin", "HEAD:main")
         there = Git(root, environ=dict(os.environ))
-        stuck = Ledger.open(
-            there, platform(folder), clock=lambda: datetime.now(UTC), remote="origin"
-        )
+        stuck = Ledger.open(there, platform(folder), here(print), remote="origin")
         stuck.acquire(holder="a stuck apply")
         bare.rename(tmp_path / "away.git")
         environ = os.environ | login_to(world, url)

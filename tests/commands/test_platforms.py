@@ -14,7 +14,7 @@ from reconciler import manifests
 from reconciler.audit import Run
 from reconciler.cli import run
 from reconciler.errors import ManifestError
-from reconciler.ledger.refs import Names
+from reconciler.ledger.refs import RefNames
 from reconciler.models import is_loopback, platform_of, tenant_url
 from reconciler.plan import Plan, approval
 from tests.commands.test_life import manifest
@@ -138,7 +138,7 @@ def test_every_platform_has_refs_of_its_own(api: str, one: str, other: str) -> N
     )
     if not (is_loopback(one) and is_loopback(other)):
         assert (names[0] == names[1]) is same
-    assert Names.of(names[0]).ledger == f"refs/notes/reconcile/{names[0]}"
+    assert RefNames.of(names[0]).ledger == f"refs/notes/reconcile/{names[0]}"
 
 
 @settings(max_examples=25)

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from reconciler import sandbox
-from reconciler.audit import Provenance, RecordKind, Run
+from reconciler.audit import Attribution, RecordKind, Run
 from reconciler.commands import apply as apply_command
 from reconciler.commands.journal import BEAT_S
 from reconciler.commands.recheck import Recheck
@@ -77,7 +77,7 @@ def rate(server: sandbox.World, key: str = KEY) -> object:
 
 def ledger(desk: Desk) -> Ledger:
     there = Git(desk.folder, environ=dict(os.environ))
-    return Ledger.open(there, "sandbox/sandbox", clock=lambda: datetime.now(UTC))
+    return Ledger.open(there, "sandbox/sandbox", here(print))
 
 
 def last(desk: Desk, key: str = KEY) -> Mapping[str, Any]:
@@ -135,7 +135,7 @@ def test_a_hold_that_stands_by_then_keeps_it_from_becoming_active(
     def hold() -> None:
         head = git(desk.folder, "rev-parse", "HEAD").strip()
         run = Run(
-            "sandbox/sandbox", head, "stop", lambda: datetime.now(UTC), Provenance("somebody")
+            "sandbox/sandbox", head, "stop", lambda: datetime.now(UTC), Attribution("somebody")
         )
         ledger(desk).append([run.hold(KEY, name=NAME, reason="complaints")])
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reconciler import sandbox
-from reconciler.audit import Provenance, RecordKind, Run, key
+from reconciler.audit import Attribution, RecordKind, Run, key
 from reconciler.commands import apply as apply_command
 from reconciler.commands import plan as plan_command
 from reconciler.commands import recovery
@@ -64,7 +64,7 @@ def ledger(desk: Desk) -> Ledger:
     return Ledger.open(
         Git(desk.folder, environ=dict(os.environ)),
         "sandbox/sandbox",
-        clock=lambda: datetime.now(UTC),
+        here(print),
     )
 
 
@@ -79,7 +79,7 @@ def die_after_the_intent(desk: Desk, *, attempts: int = 1) -> Operation:
         git(desk.folder, "rev-parse", "HEAD").strip(),
         "dead",
         lambda: datetime.now(UTC) - LONG_AGO,
-        Provenance("somebody"),
+        Attribution("somebody"),
     )
     begun = run.open(digest=plan.digest, operations=1, tool="test", ledger=None, applied=None)
     tries = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import sandbox
-from reconciler.audit import Provenance, Record, RecordKind, Run
+from reconciler.audit import Attribution, Record, RecordKind, Run
 from reconciler.commands import plan as plan_command
 from reconciler.commands import recovery
 from reconciler.errors import Unavailable
@@ -39,12 +39,12 @@ def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ledger(desk: Desk) -> Ledger:
     there = Git(desk.folder, environ=dict(os.environ))
-    return Ledger.open(there, "sandbox/sandbox", clock=lambda: datetime.now(UTC))
+    return Ledger.open(there, "sandbox/sandbox", here(print))
 
 
 def run_of(desk: Desk, name: str) -> Run:
     head = git(desk.folder, "rev-parse", "HEAD").strip()
-    return Run("sandbox/sandbox", head, name, lambda: datetime.now(UTC), Provenance("somebody"))
+    return Run("sandbox/sandbox", head, name, lambda: datetime.now(UTC), Attribution("somebody"))
 
 
 def die(desk: Desk, *, attempts: int = 1, creating: Sequence[str] = ("dead",)) -> Operation:

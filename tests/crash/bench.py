@@ -25,7 +25,7 @@ from reconciler.ledger import Ledger
 from reconciler.models import platform_of
 from reconciler.plan import Plan
 from reconciler.report import Report
-from reconciler.world import Network
+from reconciler.world import Network, here
 from tests.crash.child import Order, request_of, world_of
 from tests.crash.ground import Campaigns
 from tests.crash.ground_skills import Skills
@@ -122,7 +122,9 @@ class Bench:
         """Return the remote's own ledger, as it is now."""
         there = _Bare(self.remote, environ=ENVIRON)
         return Ledger.open(
-            there, platform_of(self.ground.api, self.url, TENANT), clock=fasttime.clock(self.epoch)
+            there,
+            platform_of(self.ground.api, self.url, TENANT),
+            here(print)._replace(now=fasttime.clock(self.epoch)),
         )
 
     def intended(self) -> set[str]:

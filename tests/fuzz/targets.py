@@ -24,7 +24,7 @@ from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import ReconcileError
 from reconciler.ledger import locks
-from reconciler.ledger.snapshot import Book, Page
+from reconciler.ledger.snapshot import LedgerSnapshot, NoteRecords
 from reconciler.manifests.reader import read
 from reconciler.plan import build, canonical_json
 from reconciler.plan.approval import hold_against, serialised
@@ -116,7 +116,7 @@ def _ledger() -> tuple[dict[str, Any], ...]:
         maker.release("1002", name="n", reason="r"),
         maker.superseded("d" * 40),
         maker.found(make_desired(), START),
-        maker.judged([]),
+        maker.nothing_to_do([]),
         maker.creating(),
         closed,
     ]
@@ -146,10 +146,10 @@ def _records(data: bytes) -> object:
     """Read a note; ask everything that is asked of records, whether they hold to each other or not."""
     records, defects = audit.decode(COMMIT, data)
     audit.verify({COMMIT: records}, tenant="acme")
-    book = Book("h", "t", {COMMIT: Page("b", len(data), records, defects)})
-    _ours(lambda: book.added([record.event for record in _honest()]))
+    book = LedgerSnapshot("h", "t", {COMMIT: NoteRecords("b", len(data), records, defects)})
+    _ours(lambda: book.new_records([record.event for record in _honest()]))
     last = audit.applied(records)
-    audit.generations(records), audit.open_intents(records), audit.judged(records)
+    audit.generations(records), audit.open_intents(records), audit.judging_commits(records)
     audit.applied_commits(records), audit.standing(records, now=START)
     audit.holds(records, now=START)
     for each in records:
@@ -181,7 +181,7 @@ def _planned(key: str, last: audit.Applied) -> None:
 
 
 def _lock(data: bytes) -> object:
-    lock = locks.written(b"tree 4b825dc\n\n" + data, COMMIT)
+    lock = locks.parse(b"tree 4b825dc\n\n" + data, COMMIT)
     lock.expired(NOW)
     return locks.refusal("acme", "refs/l", lock), locks.lost("acme", lock)
 

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from reconciler.audit import Defect, Event, Record, RecordKind, Source, Verdict
 from reconciler.errors import LedgerError
 from reconciler.git import Commit, Signature, blob_id
-from reconciler.ledger import Ledger, Options, history, signatures
-from reconciler.ledger import snapshot as books
+from reconciler.ledger import history, signatures
+from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.history import Subject
+from reconciler.ledger.ledger import backoff_s
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
-from reconciler.ledger.refs import Local, Names
 from reconciler.ledger.signatures import Unsigned
-from reconciler.ledger.snapshot import EMPTY, Book
+from reconciler.ledger.snapshot import EMPTY, LedgerSnapshot
 from tests.ledger.test_snapshot import ONE, TWO, Blobs
-from tests.support.gitfakes import PLATFORM, Clock, operation, run, story
+from tests.support.gitfakes import PLATFORM, operation, run, story
 
 
 class Commits(Blobs):
@@ -78,24 +78,24 @@ class Told:
     """A ledger: its repository, its head, and its commits, oldest first."""
 
     git: Commits = dataclasses.field(default_factory=Commits)
-    book: Book = EMPTY
+    book: LedgerSnapshot = EMPTY
     commits: list[str] = dataclasses.field(default_factory=list)
 
     def append(self, *events: Event, message: str | None = None) -> str:
-        records = self.book.added(events)
-        tree, pages = books.extended(self.git, Notes(self.git), self.book, records)
+        records = self.book.new_records(events)
+        tree, pages = snapshots.store(self.git, Notes(self.git), self.book, records)
         said = history.message(records[-1]) if message is None else message
-        return self.put(tree, Book(None, tree, pages), said)
+        return self.put(tree, LedgerSnapshot(None, tree, pages), said)
 
-    def put(self, tree: str, book: Book | None = None, message: str = "x y\n") -> str:
+    def put(self, tree: str, book: LedgerSnapshot | None = None, message: str = "x y\n") -> str:
         head = self.git.commit(tree, *self.commits[-1:], message=message)
         self.commits.append(head)
-        pages = (book or books.read(self.git, Notes(self.git), head)).pages
-        self.book = Book(head, tree, pages)
+        pages = (book or snapshots.read(self.git, Notes(self.git), head)).notes
+        self.book = LedgerSnapshot(head, tree, pages)
         return head
 
     def verify(self, **more: Any) -> Verdict:
-        read = books.read(self.git, Notes(self.git), self.book.head)
+        read = snapshots.read(self.git, Notes(self.git), self.book.head)
         subject = Subject(self.git, Notes(self.git), read, PLATFORM)
         witnesses = {"mirror": None, "expect_head": None, "signers": None} | more
         return history.verify(subject, **witnesses)
@@ -112,7 +112,7 @@ def told() -> Told:
 
 def test_an_honest_ledger_is_counted_and_its_witnesses_are_named():
     ledger = told()
-    intent = ledger.book.pages[ONE].records[1]
+    intent = ledger.book.notes[ONE].records[1]
     bare = ledger.verify()
     assert bare == Verdict(ledger.commits[-1], 3, 7, 3, (), (intent,), ())
     assert str(bare) == "consistent, not anchored"
@@ -163,18 +163,18 @@ def test_a_second_parent_and_a_history_that_is_cut_are_found():
     merged = ledger.git.commit(tree, *parents, ledger.commits[0], message=message)
     before = ledger.commits[-2]
     ledger.commits[-1] = merged
-    ledger.book = Book(merged, tree, ledger.book.pages)
+    ledger.book = LedgerSnapshot(merged, tree, ledger.book.notes)
     problem = f"ledger commit {merged} does not follow {before}: not linear"
     assert Defect("", 0, problem) in ledger.verify().defects
     cut = told()
     del cut.git.commits[cut.commits[0]]
-    with pytest.raises(LedgerError, match=f"history is shallow: {cut.commits[0]} is not here"):
+    with pytest.raises(LedgerError, match=f"history is shallow: this clone lacks {cut.commits[0]}"):
         cut.verify()
 
 
 def test_a_note_that_was_removed_is_named_with_who_removed_it():
     ledger = told()
-    blob = ledger.book.pages[ONE].blob
+    blob = ledger.book.notes[ONE].blob
     gone = ledger.put(Notes(ledger.git).put(None, {ONE: blob}))
     defects = ledger.verify().defects
     assert Defect(TWO, 0, f"the whole note was removed by ledger commit {gone}") in defects
@@ -184,7 +184,7 @@ def test_a_note_that_was_removed_is_named_with_who_removed_it():
 @pytest.mark.parametrize("undo", [False, True])
 def test_a_line_that_was_dropped_is_named_also_when_it_came_back(line: int, *, undo: bool) -> None:
     ledger = told()
-    page = ledger.book.pages[ONE]
+    page = ledger.book.notes[ONE]
     data = ledger.git.blobs[page.blob]
     lines = data.splitlines(keepends=True)
     left = b"".join(lines[:line] + lines[line + 1 :])
@@ -199,7 +199,7 @@ def test_a_line_that_was_dropped_is_named_also_when_it_came_back(line: int, *, u
 
 def test_a_bad_line_is_traced_to_the_commit_that_made_it_so():
     ledger = told()
-    data = ledger.git.blobs[ledger.book.pages[ONE].blob]
+    data = ledger.git.blobs[ledger.book.notes[ONE].blob]
     store = Notes(ledger.git)
     before = ledger.commits[-1]
     bad = ledger.git.write_blob(data + b"looks good\n")
@@ -220,7 +220,7 @@ def test_a_run_that_saw_a_ledger_which_its_own_does_not_grow_from_is_named(*, he
     ledger = told()
     head = ledger.commits[-1] if here else "f" * 40
     ledger.append(story(run(TWO, "d"), [], ledger=head)[0])
-    page = ledger.book.pages[TWO]
+    page = ledger.book.notes[TWO]
     problem = f"its run saw a ledger that is not here: {head}"
     bad = Defect(TWO, len(page.records), problem, page.records[-1].id)
     assert ledger.verify().defects == (() if here else (bad,))
@@ -262,7 +262,7 @@ def test_a_signed_commit_vouches_for_what_is_below_the_first_and_what_is_above_h
 def test_what_a_signed_record_rejects_or_vouches_for_is_told_and_no_defect():
     rejecting = told()
     anchor, tip = rejecting.commits[0], rejecting.commits[-1]
-    kept = books.read(rejecting.git, Notes(rejecting.git), anchor)
+    kept = snapshots.read(rejecting.git, Notes(rejecting.git), anchor)
     note = Unsigned(tip, anchor, 2).rejection(kept, "2027-01-11T14:00:00.000Z")
     rejecting.book = kept
     last = rejecting.append(note)
@@ -279,7 +279,7 @@ def test_what_a_signed_record_rejects_or_vouches_for_is_told_and_no_defect():
 
 
 def test_what_is_rejected_is_counted_by_kind():
-    records: tuple[Record, ...] = EMPTY.added(
+    records: tuple[Record, ...] = EMPTY.new_records(
         [*story(run(ONE, "a"), [operation()]), run(ONE, "b").note("x")]
     )
     found = Unsigned("b" * 40, "a" * 40, 3, records, unreadable=2)
@@ -292,15 +292,15 @@ def test_what_is_rejected_is_counted_by_kind():
         "1 record (1 open) of ledger commits"
     )
     assert str(Unsigned("b" * 40, "a" * 40, 1)).startswith("0 records (none) of")
-    book = Book("h", "t", {ONE: books.Page("b", 1, records)})
+    book = LedgerSnapshot("h", "t", {ONE: snapshots.NoteRecords("b", 1, records)})
     data = {"text": f"rejected: {said}", "rejects": "b" * 40, "restores": "a" * 40}
     name = f"reject-{'b' * 24}"
     assert found.rejection(book, "now") == Event(RecordKind.NOTE, PLATFORM, ONE, name, "now", data)
 
 
-def trusted(ledger: Told, *, required: bool = True) -> tuple[Book, Unsigned | None]:
+def trusted(ledger: Told, *, required: bool = True) -> tuple[LedgerSnapshot, Unsigned | None]:
     git = ledger.git
-    return signatures.trusted(
+    return signatures.read(
         git, Notes(git), ledger.book.head, b"trusted", known=EMPTY, required=required
     )
 
@@ -360,7 +360,7 @@ def test_an_unsigned_hold_of_another_tenant_counts_for_nothing():
 def test_what_cannot_be_read_above_a_signature_is_one_line_that_is_no_record():
     ledger = told()
     ledger.git.signed = {ledger.commits[0]}
-    del ledger.git.blobs[ledger.book.pages[TWO].blob]
+    del ledger.git.blobs[ledger.book.notes[TWO].blob]
     _, unsigned = trusted(ledger)
     tip, anchor = ledger.commits[-1], ledger.commits[0]
     assert unsigned == Unsigned(tip, anchor, 2, (), (), 1)
@@ -373,13 +373,8 @@ def test_what_cannot_be_read_above_a_signature_is_one_line_that_is_no_record():
 def test_a_pause_grows_up_to_two_seconds_and_half_of_it_is_by_chance(
     attempt: int, chance: float
 ) -> None:
-    slept: list[float] = []
-    options = Options(sleep=slept.append, random=lambda: chance)
-    git: Any = Commits()
-    names = Names.of(PLATFORM)
-    Ledger(git, PLATFORM, Local(git, names), Clock(), options)._pause(attempt)
     longest = min(2.0, 0.05 * 2**attempt)
-    assert slept == [pytest.approx(longest / 2 + chance * longest / 2)]
+    assert backoff_s(attempt, chance) == pytest.approx(longest / 2 + chance * longest / 2)
 
 
 # --- lines --------------------------------------------------------------------------------------------------------------------

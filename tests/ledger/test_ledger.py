@@ -19,8 +19,9 @@ from reconciler import audit
 from reconciler.audit import Event
 from reconciler.errors import GitError, LedgerError, ReconcileError, TenantLocked
 from reconciler.git import Git, Ran, run_process
-from reconciler.ledger import CHECKPOINTS, TTL_S, Ledger, Options
+from reconciler.ledger import CHECKPOINTS, TTL_S, Ledger, LedgerOptions
 from reconciler.plan import Result
+from reconciler.world import here
 from tests.support.gitfakes import (
     ENVIRON,
     PLATFORM,
@@ -137,7 +138,7 @@ def test_each_commit_has_its_own_note_and_the_ledger_one_order(repo):
     assert [each.event.commit for each in ledger.records()] == [first] * 4 + [second] * 4 + [first]
     assert len(ledger.records(first)) == 5
     assert ledger.last_applied() == second
-    assert ledger.generations()[first, operation().hash] == 1
+    assert audit.generations(ledger.records())[first, operation().hash] == 1
     assert_sound(repo, 9)
 
 
@@ -234,7 +235,7 @@ def test_a_tree_that_names_a_thing_twice_is_refused(repo):
 
 def test_a_ledger_that_is_no_commit_is_refused(repo):
     git(repo.root, "update-ref", NOTES, repo.write_blob(b"x"))
-    with pytest.raises(LedgerError, match="is not a commit that is here"):
+    with pytest.raises(LedgerError, match="is not a commit of this clone"):
         opened(repo)
 
 
@@ -292,7 +293,7 @@ def test_a_huge_note_is_refused_before_it_is_read(repo):
 
 def test_a_note_that_is_not_here_is_named(repo):
     planted(repo, repo.make_tree({repo.head(): ("100644", "1" * 40)}))
-    with pytest.raises(LedgerError, match=f"the note of {repo.head()} is not here"):
+    with pytest.raises(LedgerError, match=f"the note of {repo.head()} is not in this clone"):
         opened(repo)
 
 
@@ -381,7 +382,7 @@ def test_a_heartbeat_and_every_append_extend_the_lock(repo):
 
 def test_a_machine_that_slept_does_not_think_that_no_time_passed(repo):
     clock = Clock()
-    ledger = opened(repo, clock, options=clock.options(monotonic=lambda: 0.0))
+    ledger = opened(repo, clock, world=clock.world(monotonic=lambda: 0.0))
     with ledger.locked(holder="me"):
         clock.pass_by(TTL_S)
         assert not ledger.may_write()
@@ -509,7 +510,7 @@ def test_a_crash_at_any_point_loses_nothing_acknowledged_and_the_next_run_finish
     mortal = Mortal(point, nth)
     doomed = Git(repo.root, environ=ENVIRON, runner=mortal)
     try:
-        ledger = opened(doomed, clock, options=clock.options(checkpoint=mortal.checkpoint))
+        ledger = opened(doomed, clock, world=clock.world(checkpoint=mortal.checkpoint))
         ledger.acquire(holder="killed")
         ledger.check()
         for batch in (events[:3], events[3:]):
@@ -587,7 +588,7 @@ def race(repo: Git, writers: int, each: int) -> None:
     start = threading.Barrier(writers)
 
     def write(number: int) -> None:
-        ledger = opened(repo, options=Options())
+        ledger = opened(repo, world=here(print))
         start.wait()
         for event in told(f"run-{number}", repo.head(), each):
             ledger.append([event])
@@ -633,13 +634,13 @@ def contend(ledgers: list[Ledger], rounds: int) -> int:
 
 
 def test_contenders_never_hold_the_lock_together(repo):
-    ledgers = [opened(repo, options=Options()) for _ in range(4)]
+    ledgers = [opened(repo, world=here(print)) for _ in range(4)]
     assert contend(ledgers, 2) == 0
 
 
 @pytest.mark.long
 def test_sixteen_contenders_never_hold_the_lock_together(repo):
-    ledgers = [opened(repo, options=Options()) for _ in range(16)]
+    ledgers = [opened(repo, world=here(print)) for _ in range(16)]
     assert contend(ledgers, 20) == 0
     print("lock in one clone: 16 contenders, 20 rounds, 0 overlaps")
 
@@ -665,8 +666,8 @@ def test_an_expired_lock_is_stolen_once(repo, stealers):
     clock = Clock()
     abandoned(opened(repo, clock))
     clock.pass_by(TTL_S + 1)
-    options = dataclasses.replace(clock.options(), sleep=lambda _: None)
-    ledgers = [opened(repo, clock, options=options) for _ in range(stealers)]
+    world = clock.world(block=lambda _: None)
+    ledgers = [opened(repo, world=world) for _ in range(stealers)]
     assert steal(repo, ledgers) == 1
 
 
@@ -679,7 +680,7 @@ def test_a_lost_race_is_found_by_reading_the_ref_and_both_records_stand(repo):
             opened(repo).append(others.pop())
 
     clock = Clock()
-    ledger = opened(repo, clock, options=clock.options(checkpoint=checkpoint))
+    ledger = opened(repo, clock, world=clock.world(checkpoint=checkpoint))
     ledger.append(told("ours", repo.head(), 1))
     assert [each.event.run for each in ledger.records()] == ["other", "ours"]
     assert clock.slept
@@ -694,7 +695,9 @@ def test_a_writer_that_never_wins_gives_up_after_its_budget(repo):
             opened(repo).append([run(repo.head(), "other").note(str(next(count)))])
 
     clock = Clock()
-    ledger = opened(repo, clock, options=clock.options(checkpoint=checkpoint, budget_s=5.0))
+    ledger = opened(
+        repo, clock, world=clock.world(checkpoint=checkpoint), options=LedgerOptions(budget_s=5.0)
+    )
     with pytest.raises(GitError, match="update-ref"):
         ledger.append(told("ours", repo.head(), 1))
     assert "ours" not in {each.event.run for each in opened(repo).records()}

@@ -28,7 +28,7 @@ def raw(said: object) -> bytes:
 
 
 @dataclass
-class Store:
+class RefStore:
     """A repository of one object."""
 
     type: str
@@ -46,9 +46,9 @@ class Store:
 
 
 def test_what_a_run_writes_is_what_is_read():
-    lock = locks.beaten(locks.fresh("ci", "https://ci.example/7", "n", START), START)
-    assert locks.read(Store("commit", raw(lock.message())), "c" * 40) == lock
-    assert locks.written(raw(GOOD)).problem == ""
+    lock = locks.extended(locks.fresh("ci", "https://ci.example/7", "n", START), START)
+    assert locks.read(RefStore("commit", raw(lock.message())), "c" * 40) == lock
+    assert locks.parse(raw(GOOD)).problem == ""
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_lock_that_cannot_be_read_is_held_and_says_where_why_and_the_way_out(
     said: Any, problem: str
 ) -> None:
     commit = "c" * 40
-    lock = locks.read(Store("commit", raw(said)), commit)
+    lock = locks.read(RefStore("commit", raw(said)), commit)
     assert lock.problem == f"commit {commit}{'' if problem.startswith('holds') else ':'} {problem}"
     assert not lock.expired(START)
     told = str(locks.refusal("acme", "refs/l", lock))
@@ -90,14 +90,14 @@ def test_a_lock_that_cannot_be_read_is_held_and_says_where_why_and_the_way_out(
     ("kind", "size"), [("commit", locks.LOCK_LIMIT + 1), ("blob", 5), ("tag", 5)]
 )
 def test_what_is_no_commit_or_huge_is_not_even_read(kind: str, size: int) -> None:
-    store = Store(kind, raw(GOOD), size)
+    store = RefStore(kind, raw(GOOD), size)
     lock = locks.read(store, "c" * 40)
     assert f"is a {kind} of {size} bytes" in lock.problem
     assert not store.read_it
 
 
 def test_a_commit_of_just_the_limit_is_read():
-    assert locks.read(Store("commit", raw(GOOD), locks.LOCK_LIMIT), "c" * 40).problem == ""
+    assert locks.read(RefStore("commit", raw(GOOD), locks.LOCK_LIMIT), "c" * 40).problem == ""
 
 
 def test_a_new_lock_is_whoevers_takes_it_for_as_long_as_a_beat_lasts():
@@ -108,24 +108,24 @@ def test_a_new_lock_is_whoevers_takes_it_for_as_long_as_a_beat_lasts():
     end = START + timedelta(seconds=locks.TTL_S)
     assert not lock.expired(end)
     assert lock.expired(end + timedelta(microseconds=1))
-    beaten = locks.beaten(lock, end)
+    beaten = locks.extended(lock, end)
     assert beaten == dataclasses.replace(lock, expires="2027-01-11T14:30:00+00:00", beat=1)
-    assert locks.beaten(beaten, end).beat == 2
+    assert locks.extended(beaten, end).beat == 2
 
 
 @pytest.mark.parametrize("expires", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
 def test_an_end_at_the_edge_of_time_is_compared(expires: str) -> None:
-    lock = locks.written(raw(GOOD | {"expires": expires}))
+    lock = locks.parse(raw(GOOD | {"expires": expires}))
     assert lock.expired(START) is expires.startswith("0001")
 
 
 def test_a_long_or_odd_holder_is_cut_and_escaped_where_it_is_told():
-    lock = locks.written(raw(GOOD | {"holder": "\x1b[2J" + "x" * 9000, "run_url": "y" * 9000}))
+    lock = locks.parse(raw(GOOD | {"holder": "\x1b[2J" + "x" * 9000, "run_url": "y" * 9000}))
     for told in (str(locks.refusal("acme", "refs/l", lock)), str(locks.lost("acme", lock))):
         assert "\x1b" not in told
         assert len(told) < 1500
 
 
 def test_a_problem_is_never_written():
-    lock = dataclasses.replace(locks.written(raw(GOOD)), problem="x")
+    lock = dataclasses.replace(locks.parse(raw(GOOD)), problem="x")
     assert "problem" not in json.loads(lock.message())

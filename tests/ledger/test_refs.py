@@ -10,9 +10,9 @@ import pytest
 from reconciler.errors import GitError, LedgerError, Unavailable
 from reconciler.git import Move, Signature, Stat
 from reconciler.ledger import refs as refs_module
-from reconciler.ledger.refs import Heads, Local, Names, Remote
+from reconciler.ledger.refs import LocalRefs, RefNames, RefState, RemoteRefs
 
-NAMES = Names.of("campaigns/acme.cxonecloud.com")
+NAMES = RefNames.of("campaigns/acme.cxonecloud.com")
 PARENTS = {"one": None, "two": "one", "three": "two", "other": "one", "lock": None, "beat": "lock"}
 """Commits: three follow one another, and another one forks off."""
 
@@ -93,9 +93,11 @@ class World:
     git: Refs
     slept: list[float] = field(default_factory=list)
 
-    def remote(self, *, mirrors: bool = True, strict: bool = True, signed: bool = False) -> Remote:
+    def remote(
+        self, *, mirrors: bool = True, strict: bool = True, signed: bool = False
+    ) -> RemoteRefs:
         signers = b"trusted" if signed else None
-        return Remote(
+        return RemoteRefs(
             self.git,
             NAMES,
             "origin",
@@ -130,7 +132,7 @@ def test_the_refs_of_a_platform_have_the_names_that_forges_are_told_to_protect()
 
 
 def test_a_move_of_one_ref_leaves_the_other_where_it_was():
-    heads = Heads("one", "lock", mirror="one", copy="one", anchor="one")
+    heads = RefState("one", "lock", mirror="one", copy="one", acknowledged="one")
     to_two, to_beat = Move(NAMES.ledger, "two", "one"), Move(NAMES.lock, "beat", "lock")
     assert heads.moved(NAMES, to_two) == dataclasses.replace(heads, ledger="two")
     assert heads.moved(NAMES, to_beat) == dataclasses.replace(heads, lock="beat")
@@ -148,11 +150,13 @@ def test_what_is_appended_here_is_an_anchor_unless_a_remote_decides(
 ) -> None:
     git = world(copy="two", seen=seen).git
     git.here[NAMES.lock] = "lock"
-    store = Local(git, NAMES, copy=copy)
-    anchor = seen if seen or copy else "two"
-    assert store.read() == Heads("two", "lock", anchor=anchor)
+    store = LocalRefs(git, NAMES, copy=copy)
+    acknowledged = seen if seen or copy else "two"
+    assert store.read() == RefState("two", "lock", acknowledged=acknowledged)
     moved = store.move(store.read(), Move(NAMES.ledger, "three", "two"))
-    assert moved == Heads("three", "lock", anchor=anchor if seen or copy else "three")
+    assert moved == RefState(
+        "three", "lock", acknowledged=acknowledged if seen or copy else "three"
+    )
     assert store.read() == moved
 
 
@@ -161,7 +165,7 @@ def test_what_is_appended_here_is_an_anchor_unless_a_remote_decides(
 
 def test_a_remote_without_a_ledger_is_an_empty_one():
     told = world()
-    assert told.remote().read() == Heads(None, None)
+    assert told.remote().read() == RefState(None, None)
     assert (told.git.asked, told.git.here, told.slept) == ({"origin"}, {}, [])
 
 
@@ -171,7 +175,7 @@ def test_what_a_remote_has_is_fetched_seen_and_copied(seen: str | None) -> None:
     told.git.there[NAMES.lock] = "lock"
     told.git.objects = {"one"}
     heads = told.remote().read()
-    assert heads == Heads("two", "lock", mirror="two", copy="two", anchor="two")
+    assert heads == RefState("two", "lock", mirror="two", copy="two", acknowledged="two")
     assert told.git.here == {NAMES.ledger: "two", NAMES.seen: "two"}
     assert told.git.objects == {"one", "two", "lock"}
     assert told.slept == []
@@ -180,7 +184,7 @@ def test_what_a_remote_has_is_fetched_seen_and_copied(seen: str | None) -> None:
 @pytest.mark.parametrize("copy", ["three", "other"])
 def test_a_copy_that_holds_what_the_remote_has_not_got_stays(copy: str) -> None:
     told = world("two", copy=copy)
-    assert told.remote().read() == Heads("two", None, copy=copy, anchor="two")
+    assert told.remote().read() == RefState("two", None, copy=copy, acknowledged="two")
     assert told.git.here == {NAMES.ledger: copy, NAMES.seen: "two"}
 
 
@@ -208,25 +212,29 @@ def test_a_ledger_that_lost_what_this_clone_saw_is_refused_and_a_stop_goes_on(
     assert said.endswith(f"git update-ref -d {NAMES.seen}; git update-ref -d {NAMES.ledger}")
     assert len(told.slept) == refs_module._LOOKS - 1
     before = dict(told.git.here)
-    assert told.remote(strict=False).read() == Heads(ledger, None, copy="two", anchor=ledger)
+    assert told.remote(strict=False).read() == RefState(
+        ledger, None, copy="two", acknowledged=ledger
+    )
     assert told.git.here == before, "what was seen stays a witness"
 
 
 @pytest.mark.parametrize("ledger", ["two", "three"])
 def test_a_mirror_branch_that_the_ledger_holds_says_nothing(ledger: str) -> None:
     heads = world(ledger, "two").remote().read()
-    assert (heads.said, heads.refused, heads.mirror) == (None, False, "two")
+    assert (heads.warning, heads.blocked, heads.mirror) == (None, False, "two")
 
 
 def test_a_mirror_branch_that_is_ahead_is_told_and_nothing_may_begin():
     told = world("two", "three")
     store = told.remote()
     heads = store.read()
-    assert heads.refused
-    assert "holds commits that the ledger does not. Look at them: git log two..three." in heads.said
+    assert heads.blocked
+    assert (
+        "holds commits that the ledger does not. Look at them: git log two..three." in heads.warning
+    )
     branch = NAMES.mirror.removeprefix("refs/heads/")
-    assert f"the mirror branch {branch} of origin" in heads.said
-    assert f"delete it (git push origin --delete {branch})" in heads.said
+    assert f"the mirror branch {branch} of origin" in heads.warning
+    assert f"delete it (git push origin --delete {branch})" in heads.warning
     assert len(told.slept) == refs_module._LOOKS - 1
     assert store.read() == heads
     assert len(told.slept) == refs_module._LOOKS - 1, (
@@ -241,8 +249,8 @@ def test_a_mirror_branch_that_contradicts_the_ledger_is_refused_and_a_stop_goes_
     with pytest.raises(LedgerError, match=f"contradict each other.*git log {look}\\."):
         world(ledger, "two").remote().read()
     heads = world(ledger, "two").remote(strict=False).read()
-    assert (heads.ledger, heads.refused) == (ledger, True)
-    assert "holds commits that the ledger does not. Look" in str(heads.said)
+    assert (heads.ledger, heads.blocked) == (ledger, True)
+    assert "holds commits that the ledger does not. Look" in str(heads.warning)
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -252,10 +260,10 @@ def test_where_commits_are_signed_only_a_signed_one_makes_a_mirror_branch_count(
     told = world("one", "three")
     told.git.signed = {"one"}
     heads = told.remote(signed=True, strict=strict).read()
-    assert not heads.refused
-    assert "none with a trusted signature: they prove nothing" in str(heads.said)
+    assert not heads.blocked
+    assert "none with a trusted signature: they prove nothing" in str(heads.warning)
     told.git.signed = {"two"}
-    assert told.remote(signed=True, strict=strict).read().refused
+    assert told.remote(signed=True, strict=strict).read().blocked
 
 
 def test_a_push_takes_the_mirror_branch_along_and_the_clone_follows():
@@ -265,7 +273,7 @@ def test_a_push_takes_the_mirror_branch_along_and_the_clone_follows():
     moves = (Move(NAMES.ledger, "two", "one"), Move(NAMES.lock, "beat", "lock", exact=True))
     heads = store.move(store.read(), *moves)
     assert told.git.pushes == [(*moves, Move(NAMES.mirror, "two", "one"))]
-    assert heads == Heads("two", "beat", mirror="two", copy="two", anchor="two")
+    assert heads == RefState("two", "beat", mirror="two", copy="two", acknowledged="two")
     assert store.read() == heads
     assert told.git.here == {NAMES.ledger: "two", NAMES.seen: "two"}
 
@@ -274,7 +282,9 @@ def test_a_first_push_makes_everything():
     told = world()
     store = told.remote()
     heads = store.move(store.read(), Move(NAMES.ledger, "one", None))
-    assert heads == store.read() == Heads("one", None, mirror="one", copy="one", anchor="one")
+    assert (
+        heads == store.read() == RefState("one", None, mirror="one", copy="one", acknowledged="one")
+    )
 
 
 @pytest.mark.parametrize("mirrors", [False, True])
@@ -289,13 +299,13 @@ def test_a_mirror_branch_that_is_not_wanted_or_differs_stays_where_it_is(*, mirr
 
 def test_a_lock_alone_moves_neither_the_mirror_branch_nor_this_clone():
     told = world("two", "one", copy="one", seen="one")
-    before = Heads("two", None, mirror="one", copy="one", anchor="two")
+    before = RefState("two", None, mirror="one", copy="one", acknowledged="two")
     take = Move(NAMES.lock, "lock", None, exact=True)
     assert told.remote().move(before, take) == dataclasses.replace(before, lock="lock")
     assert told.git.pushes == [(take,)]
     assert told.git.here == {NAMES.ledger: "one", NAMES.seen: "one"}
     bare = world()
-    assert bare.remote().move(Heads(None, None), take) == Heads(None, "lock")
+    assert bare.remote().move(RefState(None, None), take) == RefState(None, "lock")
 
 
 def test_another_process_that_moved_this_clones_refs_first_keeps_them():

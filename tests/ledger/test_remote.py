@@ -13,7 +13,8 @@ import pytest
 from reconciler.audit import Event
 from reconciler.errors import LedgerError, TenantLocked, Unavailable
 from reconciler.git import Git, Ran, run_process
-from reconciler.ledger import CHECKPOINTS, TTL_S, Options
+from reconciler.ledger import CHECKPOINTS, TTL_S, LedgerOptions
+from reconciler.world import here
 from tests.support.gitfakes import (
     ENVIRON,
     PLATFORM,
@@ -70,7 +71,7 @@ def test_what_one_clone_appended_every_other_reads(three):
 
 def test_without_a_mirror_nothing_anchors_it_and_verify_says_so(three):
     bare, (one, two, _) = three
-    plain = Clock().options(mirror=False)
+    plain = LedgerOptions(mirror=False)
     ledger(one, options=plain).append(told("one", one, 1))
     assert git(bare, "for-each-ref", MIRROR) == ""
     assert str(ledger(two).verify()) == "consistent, not anchored"
@@ -87,7 +88,7 @@ def test_a_writer_whose_push_is_refused_builds_on_what_came_first(three):
         if name == "ledger:committed" and others:
             ledger(two).append(others.pop(0))
 
-    ours = ledger(one, options=Clock().options(checkpoint=checkpoint))
+    ours = ledger(one, world=Clock().world(checkpoint=checkpoint))
     ours.append(told("ours", one, 2))
     assert [each.event.run for each in ours.records()] == ["other", "other", "ours", "ours"]
     assert_sound(three_, 4)
@@ -146,7 +147,7 @@ def test_a_push_of_unknown_fate_is_settled_by_reading_the_ref(three, fault, nth)
         if name in {"lock:made", "ledger:committed", "lock:beating"} and next(count) == nth:
             line.faults.append(fault)
 
-    ours = ledger(shaky, options=Clock().options(checkpoint=checkpoint))
+    ours = ledger(shaky, world=Clock().world(checkpoint=checkpoint))
     with ours.locked(holder="me"):
         for number in range(3):
             ours.append(told("ours", one, number + 1))
@@ -250,7 +251,7 @@ def test_a_record_that_the_remote_tells_in_other_words_is_refused(three, gone):
     gone()
     late = Clock(START.replace(year=2028))
     ledger(two).append([run(two.head(), "same", clock=late).note("line 0")])
-    with pytest.raises(LedgerError, match="in other words"):
+    with pytest.raises(LedgerError, match="differs between the remote and this clone"):
         ledger(one)
 
 
@@ -259,7 +260,7 @@ def test_a_record_that_the_remote_tells_in_other_words_is_refused(three, gone):
 
 def test_a_ledger_that_was_rolled_back_is_noticed_by_a_clone_that_saw_more(three):
     bare, (one, two, _) = three
-    plain = Clock().options(mirror=False)
+    plain = LedgerOptions(mirror=False)
     ours = ledger(one, options=plain)
     ours.append(told("one", one, 1))
     old = git(bare, "rev-parse", NOTES)
@@ -273,10 +274,10 @@ def test_a_ledger_that_was_rolled_back_is_noticed_by_a_clone_that_saw_more(three
     for command in str(caught.value).partition("forget them: git ")[2].split("; git "):
         git(one.root, *command.split())
     assert ledger(one).head == old
-    assert ledger(one, options=Clock().options(stop=True)).publish() is False
+    assert ledger(one, options=LedgerOptions(stop=True)).publish() is False
 
 
-def mirrored(three: Shared, options: Options | None = None) -> tuple[str, str]:
+def mirrored(three: Shared, options: LedgerOptions | None = None) -> tuple[str, str]:
     """Return two ledger commits; the ledger stands at the first, and its mirror branch at the second."""
     bare, (one, *_) = three
     ledger(one, options=options).append(told("one", one, 1))
@@ -311,7 +312,7 @@ def test_a_mirror_that_is_ahead_refuses_what_would_begin_and_no_stop(three):
             write()
     assert git(bare, "for-each-ref") == before
     hold = run(two.head(), "halt").hold("1001", name="n", reason="stop")
-    halting = ledger(two, options=Clock().options(stop=True))
+    halting = ledger(two, options=LedgerOptions(stop=True))
     halting.acquire(holder="halt", force=True)
     halting.append([hold])
     halting.release()
@@ -375,7 +376,7 @@ def test_two_refs_of_one_push_that_are_seen_one_by_one_are_no_rollback(three):
         git(bare, "update-ref", NOTES, new)
         clock.sleep(seconds)
 
-    assert ledger(two, clock, options=clock.options(sleep=sleep)).head == new
+    assert ledger(two, clock, world=clock.world(block=sleep)).head == new
 
 
 def test_a_shallow_ledger_can_be_added_to_but_not_verified(three, tmp_path):
@@ -399,7 +400,7 @@ def test_signed_ledger_commits_are_a_witness_and_an_unsigned_one_is_named(three,
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     signers = f"reconcile@localhost {(tmp_path / 'key.pub').read_text()}".encode()
-    ledger(one, options=Clock().options(signing_key=key)).append(told("one", one, 2))
+    ledger(one, options=LedgerOptions(signing_key=key)).append(told("one", one, 2))
     assert "signatures" in ledger(two).verify(signers=signers).witnesses
     ledger(two).append(told("two", two, 1))
     verdict = ledger(one).verify(signers=signers)
@@ -492,7 +493,7 @@ def test_a_crash_at_any_point_is_finished_from_a_fresh_clone(three, tmp_path, po
     acknowledged: list[str] = []
     doomed = Git(one.root, environ=ENVIRON, runner=runner)
     try:
-        ours = ledger(doomed, clock, options=clock.options(checkpoint=checkpoint))
+        ours = ledger(doomed, clock, world=clock.world(checkpoint=checkpoint))
         ours.acquire(holder="killed")
         for batch in (events[:3], events[3:]):
             acknowledged += [each.id for each in ours.append(batch)]
@@ -517,7 +518,7 @@ def race(folder: Path, writers: int, each: int) -> None:
     start = threading.Barrier(writers)
 
     def write(number: int) -> None:
-        ours = ledger(clones[number], options=Options())
+        ours = ledger(clones[number], world=here(print))
         start.wait()
         for event in told(f"run-{number}", clones[number], each):
             ours.append([event])
@@ -546,7 +547,7 @@ def contend(folder: Path, contenders: int, rounds: int) -> None:
     start = threading.Barrier(contenders)
 
     def work(number: int) -> None:
-        ours = ledger(clones[number], options=Options())
+        ours = ledger(clones[number], world=here(print))
         start.wait()
         done = 0
         while done < rounds:
@@ -582,7 +583,7 @@ def test_an_expired_lock_is_stolen_by_one_clone(tmp_path, stealers):
     clock = Clock()
     ledger(clones[0], clock).acquire(holder="killed")
     clock.pass_by(TTL_S + 1)
-    ledgers = [ledger(each, clock, options=clock.options(sleep=lambda _: None)) for each in clones]
+    ledgers = [ledger(each, clock, world=clock.world(block=lambda _: None)) for each in clones]
     start = threading.Barrier(stealers)
 
     def steal(number: int) -> bool:

@@ -13,7 +13,7 @@ from reconciler import audit
 from reconciler.audit import Event, RecordKind
 from reconciler.errors import AccessError, LedgerError
 from reconciler.git import FILE, Git, run_process
-from reconciler.ledger import IDENTITY, Ledger
+from reconciler.ledger import IDENTITY, Ledger, LedgerOptions
 from reconciler.plan import Result
 from tests.support.factories import make_body, make_desired
 from tests.support.gitfakes import (
@@ -21,7 +21,6 @@ from tests.support.gitfakes import (
     PLATFORM,
     START,
     WHO,
-    Clock,
     commit,
     git,
     opened,
@@ -39,13 +38,13 @@ NOTES = f"refs/notes/reconcile/{PLATFORM}"
 def signed(repo: Git, who: Signer, *, trust: bytes | None = None, **more) -> Ledger:
     """Return the ledger of a clone that signs with a key, and trusts its signer or others."""
     remote = more.pop("remote", None)
-    options = Clock().options(signing_key=who.key, signers=trust or who.file, required=True, **more)
+    options = LedgerOptions(signing_key=who.key, signers=trust or who.file, required=True, **more)
     return opened(repo, remote=remote, options=options)
 
 
 def reading(repo: Git, trust: bytes, **more) -> Ledger:
     """Return the ledger of a clone that has no key."""
-    return opened(repo, options=Clock().options(signers=trust, required=True), **more)
+    return opened(repo, options=LedgerOptions(signers=trust, required=True), **more)
 
 
 @pytest.fixture(scope="module")
@@ -132,14 +131,14 @@ def test_a_record_that_a_forger_wrote_first_keeps_nobody_from_recording_it(repo,
     assert [each.event for each in written] == events
     again = reading(repo, ours.file)
     again.check()
-    assert again.generations()[repo.head(), operation("1002").hash] == 1
+    assert audit.generations(again.records())[repo.head(), operation("1002").hash] == 1
     assert again.verify().defects == ()
 
 
 @pytest.mark.parametrize("key", [None, "theirs"])
 def test_a_hold_counts_without_a_trusted_signature_and_narrows_only(repo, ours, theirs, key):
     hold = run(repo.head(), "night").hold("1002", name="m", reason="calls", body={"dial_rate": 99})
-    options = Clock().options(signing_key=theirs.key if key else None, stop=True)
+    options = LedgerOptions(signing_key=theirs.key if key else None, stop=True)
     opened(repo, options=options).append([hold, *release(repo)])
     after = reading(repo, ours.file)
     holds = audit.holds(after.records(), now=START)
@@ -156,7 +155,7 @@ def test_a_hold_counts_without_a_trusted_signature_and_narrows_only(repo, ours, 
 def test_a_hold_that_a_further_unsigned_commit_drops_still_counts(repo, ours):
     anchor = git(repo.root, "rev-parse", NOTES)
     hold = run(repo.head(), "night").hold("1002", name="m", reason="calls")
-    opened(repo, options=Clock().options(stop=True)).append([hold])
+    opened(repo, options=LedgerOptions(stop=True)).append([hold])
     tip = git(repo.root, "rev-parse", NOTES)
     dropped = git(repo.root, "commit-tree", f"{anchor}^{{tree}}", "-p", tip, stdin=b"drop\n")
     git(repo.root, "update-ref", NOTES, dropped)
@@ -221,7 +220,7 @@ def test_a_ledger_that_was_replaced_by_an_unsigned_one_is_refused(repo, ours):
     ) as caught:
         reading(repo, ours.file)
     assert f"audit vouch PATH --head {git(repo.root, 'rev-parse', NOTES)}" in str(caught.value)
-    stop = Clock().options(signers=ours.file, required=True, stop=True)
+    stop = LedgerOptions(signers=ours.file, required=True, stop=True)
     hold = run(repo.head(), "night").hold("1002", name="m", reason="calls")
     assert opened(repo, options=stop).append([hold])
 
@@ -229,7 +228,7 @@ def test_a_ledger_that_was_replaced_by_an_unsigned_one_is_refused(repo, ours):
 def test_vouching_makes_the_records_count_that_stand_at_exactly_that_head(repo, ours, theirs):
     opened(repo).append(intent(repo))
     head = git(repo.root, "rev-parse", NOTES)
-    vouch = {"new_id": lambda: "v", "by": WHO}
+    vouch = {"by": WHO}
     with pytest.raises(LedgerError, match="the ledger's head is"):
         signed(repo, ours).vouch("0" * 40, "read it", **vouch)
     with pytest.raises(AccessError, match="RECONCILE_SIGNING_KEY"):
@@ -247,7 +246,7 @@ def test_vouching_makes_the_records_count_that_stand_at_exactly_that_head(repo, 
 def test_the_run_that_turns_signing_on_takes_the_records_as_they_stand(tmp_path, ours):
     repo = repository(tmp_path / "repo")
     opened(repo).append(story(run(repo.head()), [operation()]))
-    first = Clock().options(signing_key=ours.key, signers=ours.file)
+    first = LedgerOptions(signing_key=ours.key, signers=ours.file)
     opened(repo, options=first).append([run(repo.head(), "on").note("signed")])
     opened(repo).append(release(repo))
     after = opened(repo, options=first)
@@ -265,7 +264,7 @@ def test_verify_names_unsigned_commits_that_nobody_rejected_or_vouched_for(repo,
     assert [each.problem for each in reading(repo, ours.file).verify().defects] == [
         f"ledger commit {tip} has no good signature"
     ]
-    blind = Clock().options(signing_key=ours.key)  # an honest key, and nobody looked below
+    blind = LedgerOptions(signing_key=ours.key)  # an honest key, and nobody looked below
     opened(repo, options=blind).append([run(repo.head(), "next").note("honest")])
     assert [each.problem for each in reading(repo, ours.file).verify().defects] == [
         f"ledger commit {tip} has no good signature"
@@ -367,7 +366,7 @@ def test_a_clone_whose_copy_followed_a_forgery_pushes_only_what_it_recorded_itse
     opened(two, remote="origin").append(release(two))
     reading(one, ours.file, remote="origin")
     night = run(one.head(), "night")
-    stop = Clock().options(signers=None, stop=True)
+    stop = LedgerOptions(signers=None, stop=True)
     opened(one, remote="origin", offline=True, options=stop).append(
         [
             night.hold("1002", name="m", reason="calls"),
@@ -410,7 +409,7 @@ def test_a_ledger_that_was_deleted_is_refused_where_signatures_are_required_but_
     tmp_path, ours
 ):
     _, (one,) = shared(tmp_path)
-    asked = Clock().options(signers=ours.file, required=True, demanded=True)
+    asked = LedgerOptions(signers=ours.file, required=True, demanded=True)
     with pytest.raises(LedgerError, match="holds no ledger, although the parent of HEAD requires"):
         opened(one, remote="origin", options=asked)
     stop = dataclasses.replace(asked, stop=True)
@@ -444,4 +443,6 @@ def test_results_that_settle_a_forged_intent_are_never_asked_for(repo, ours):
     assert reading(repo, ours.file).open_intents() == ()
     settled = run(repo.head(), "forged-2").outcome(forged, Result.UPDATED, audit={})
     opened(repo).append([settled])
-    assert reading(repo, ours.file).generations() == {(repo.head(), operation("1001").hash): 1}
+    assert audit.generations(reading(repo, ours.file).records()) == {
+        (repo.head(), operation("1001").hash): 1
+    }

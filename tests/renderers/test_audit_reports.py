@@ -60,7 +60,7 @@ def _records():
     )
     closed = deploy.close({"updated": 1})
     clock.pass_by(3600)
-    stopper = audit.Run("acme", COMMIT, "run-2", clock, audit.Provenance("night-shift"))
+    stopper = audit.Run("acme", COMMIT, "run-2", clock, audit.Attribution("night-shift"))
     until = START + timedelta(days=1)
     hold = stopper.hold("1001", name="campaign-1001", reason="complaints from Ohio", until=until)
     clock.pass_by(60)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
+import secrets
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,13 +13,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from reconciler.audit import Event, Provenance, Run
+from reconciler.audit import Attribution, Event, Run
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.git import Git
-from reconciler.ledger import Ledger, Options
+from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Result
+from reconciler.world import World
 
 START = datetime(2027, 1, 11, 14, 0, tzinfo=UTC)
 
@@ -30,7 +34,7 @@ ENVIRON = {
 PLATFORM = "campaigns/acme.cxonecloud.com"
 """The platform of the tenant acme: what its ledger is called after."""
 
-WHO = Provenance("ci-bot", "lead", "42", "b" * 40, "https://ci.example/runs/7")
+WHO = Attribution("ci-bot", "lead", "42", "b" * 40, "https://ci.example/runs/7")
 
 
 @dataclass
@@ -53,10 +57,27 @@ class Clock:
     def monotonic(self) -> float:
         return (self.now - START).total_seconds()
 
-    def options(self, **more: Any) -> Options:
-        return Options(
-            **{"sleep": self.sleep, "monotonic": self.monotonic, "random": lambda: 0.5} | more
-        )
+    def world(self, **more: Any) -> World:
+        """Return a world that goes by this clock, whose chance is always one half."""
+        usual = {
+            "environ": {},
+            "directory": Path(),
+            "now": self,
+            "monotonic": self.monotonic,
+            "sleep": asyncio.sleep,
+            "random": Half(),
+            "new_id": lambda: secrets.token_hex(8),
+            "progress": lambda _: None,
+            "block": self.sleep,
+        }
+        return World(**usual | more)
+
+
+class Half(random.Random):
+    """Chance that is always one half."""
+
+    def random(self) -> float:
+        return 0.5
 
 
 def git(root: Path, *arguments: str, stdin: bytes = b"") -> str:
@@ -159,8 +180,13 @@ def story(run_: Run, operations: Iterable[Operation], *, ledger: str | None = No
     return [begun, *intents, *outcomes, run_.close({"planned": len(wanted), "active": len(wanted)})]
 
 
-def opened(git_: Git, clock: Clock | None = None, *, tenant: str = PLATFORM, **more: Any) -> Ledger:
+def opened(
+    git_: Git,
+    clock: Clock | None = None,
+    *,
+    tenant: str = PLATFORM,
+    world: World | None = None,
+    **more: Any,
+) -> Ledger:
     """Return the ledger of a platform, that of the tenant acme; `more` as for `Ledger.open`."""
-    clock = clock or Clock()
-    options = more.pop("options", None) or clock.options()
-    return Ledger.open(git_, tenant, clock=clock, options=options, **more)
+    return Ledger.open(git_, tenant, world or (clock or Clock()).world(), **more)
