@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler import diff
 from reconciler.diff import FieldChange, explain, moved, same
 from reconciler.kinds.campaign import KIND
-from tests.support.factories import make_body, make_window
+from tests.support.bodies import make_body, make_window
 
 ZONES = ("America/New_York", "Europe/London", "Australia/Lord_Howe")
 

@@ -18,7 +18,8 @@ from reconciler.effect import (
     stretches,
     union,
 )
-from tests.support.factories import KIND, SKILLS, make_body, make_skill_body, make_window
+from tests.support.bodies import make_body, make_skill_body, make_window
+from tests.support.factories import KIND, SKILLS
 
 BACK = {
     Direction.TIGHTEN: Direction.LOOSEN,

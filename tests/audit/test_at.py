@@ -10,7 +10,8 @@ from reconciler.plan import Result
 from tests.audit.test_records import COMMIT, chained
 from tests.cli import test_cli
 from tests.cli.test_cli import Desk
-from tests.support.factories import make_body, make_desired
+from tests.support.bodies import make_body
+from tests.support.factories import make_desired
 from tests.support.gitfakes import START, Clock, operation, run
 
 desk = test_cli.desk

@@ -12,7 +12,8 @@ from reconciler import audit
 from reconciler.audit import Attribution, Event, RecordKind, queries
 from reconciler.errors import AccessError
 from reconciler.settings import SIGNING_KEY, signing_key
-from tests.support.factories import NOW, make_body, make_desired
+from tests.support.bodies import make_body
+from tests.support.factories import NOW, make_desired
 from tests.support.gitfakes import PLATFORM, START, Clock, operation, run, story
 
 COMMIT = "c" * 40

@@ -11,7 +11,8 @@ from reconciler import audit
 from reconciler.audit import Event, Record
 from reconciler.audit.queries import Stopped
 from reconciler.plan import Action, Result
-from tests.support.factories import make_body, make_desired
+from tests.support.bodies import make_body
+from tests.support.factories import make_desired
 from tests.support.gitfakes import START, Clock, operation, run
 
 ONE, TWO, THREE = (digit * 40 for digit in "abc")

@@ -21,7 +21,8 @@ from reconciler.audit.schema import is_deep
 from reconciler.dialects.base import ScrubList
 from reconciler.errors import LedgerError
 from reconciler.plan import Action, Result
-from tests.support.factories import make_body, make_desired
+from tests.support.bodies import make_body
+from tests.support.factories import make_desired
 from tests.support.gitfakes import START, Clock, operation, story
 from tests.support.gitfakes import run as run_on
 

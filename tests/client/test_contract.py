@@ -21,17 +21,9 @@ from reconciler.errors import (
     UncertainWrite,
 )
 from reconciler.settings import EMBEDDED, ClientOptions, Settings
+from tests.support.bodies import make_body
 
-BODY = {
-    "campaign_id": "1001",
-    "timezone": "America/New_York",
-    "start_time": "2027-03-08T14:00:00Z",
-    "end_time": "2027-03-20T00:00:00Z",
-    "dial_rate": 2.5,
-    "max_concurrent_calls": 240,
-    "compliance_windows": [{"timezone": "America/New_York", "start_hour": 9, "end_hour": 20}],
-    "dnc_verification": True,
-}
+BODY = make_body(start_time="2027-03-08T14:00:00Z", end_time="2027-03-20T00:00:00Z", dial_rate=2.5)
 POST = "POST /api/campaigns/1001/schedule"
 READ = "GET /api/dialer/settings"
 

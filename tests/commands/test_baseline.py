@@ -20,6 +20,7 @@ from reconciler.policies import POLICIES
 from reconciler.policies.base import Finding, Level
 from reconciler.world import here
 from tests.cli.test_cli import Desk, commit, git
+from tests.support.bodies import manifest_text
 
 DAY = date(2027, 3, 1)
 SHARES = ("changed_share", "retired_share", "loosened_share")
@@ -57,7 +58,7 @@ _specs = st.builds(
 )
 
 
-def strictness(spec_levels, waivers, finding: Finding) -> int:
+def strictness_of(spec_levels, waivers, finding: Finding) -> int:
     """Return how hard a finding is judged: 0 is not at all."""
     standing = [waiver for waiver in waivers if waiver.until >= DAY]
     own = POLICIES[finding.rule].LEVEL
@@ -77,9 +78,9 @@ def test_what_counts_is_never_laxer_than_either(base, head, rule, name, level):
     strictness = stricter(base, head, DAY)
     own = POLICIES[rule].LEVEL
     finding = Finding(rule, max(level, own, key=list(Level).index), "m", name=name)
-    counts = strictness(strictness.levels, strictness.waivers, finding)
-    assert counts >= strictness(base.policies, base.waivers, finding)
-    assert counts >= strictness(head.policies, head.waivers, finding)
+    counts = strictness_of(strictness.levels, strictness.waivers, finding)
+    assert counts >= strictness_of(base.policies, base.waivers, finding)
+    assert counts >= strictness_of(head.policies, head.waivers, finding)
     for share in SHARES:
         for spec in (base, head):
             assert getattr(strictness.limits, share) <= getattr(spec.limits.on(DAY), share)
@@ -228,21 +229,7 @@ spec:
   url: "sandbox:"
   requests_per_second: 1000
 """
-MANIFEST = """\
-apiVersion: cxone.reconciler/v1
-kind: CampaignSchedule
-metadata: {{name: m{number:02}}}
-spec:
-  campaign_id: "10{number:02}"
-  timezone: America/New_York
-  start_time: "2027-03-08 09:00"
-  end_time: "2027-03-19 20:00"
-  dial_rate: 3.0
-  max_concurrent_calls: 100
-  dnc_verification: true
-  compliance_windows:
-    - {{timezone: America/New_York, start_hour: 9, end_hour: 20}}
-"""
+SPAN = {"start_time": "2027-03-08 09:00", "end_time": "2027-03-19 20:00"}
 RAISED = "  limits: {changed_share: 0.6, reason: migration, until: 2027-03-31}\n"
 WINDOW = "compliance_windows:\n    - {timezone: America/New_York, start_hour: 9, end_hour: 20}"
 OFF = "  policies: {calling-windows: 'off'}\n"
@@ -309,7 +296,8 @@ def office(
     office.tenant.mkdir(parents=True)
     office.set()
     for number in range(1, 11):
-        text = MANIFEST.format(number=number)
+        key, rate = f"10{number:02}", {"dial_rate": 3.0, "max_concurrent_calls": 100}
+        text = manifest_text(f"m{number:02}", campaign_id=key, **rate, **SPAN)
         (office.tenant / f"m{number:02}.yaml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     office.commit()

@@ -17,8 +17,9 @@ from reconciler.git import Git
 from reconciler.plan import Result
 from tests.cli.test_cli import Desk, commit, desk, git, server
 from tests.commands.test_halt import Stop
+from tests.support.bodies import make_body
 from tests.support.engine import engine
-from tests.support.factories import make_body, make_desired
+from tests.support.factories import make_desired
 from tests.support.samples import HERE, copy_files
 
 __all__ = ["desk", "server"]  # fixtures

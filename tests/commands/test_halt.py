@@ -42,6 +42,7 @@ from reconciler.world import here
 from tests.cli.test_cli import Desk, commit, git
 from tests.crash.ground import login_to
 from tests.support import fasttime
+from tests.support.bodies import manifest_text
 from tests.support.engine import Notebook
 from tests.support.fake_platform import now, play
 from tests.support.samples import SAMPLES, copy_files, platform
@@ -871,20 +872,7 @@ apiVersion: cxone.reconciler/v1
 kind: Tenant
 spec: {{api: campaigns, url: "{url}", requests_per_second: 20}}
 """
-MANIFEST = """\
-apiVersion: cxone.reconciler/v1
-kind: CampaignSchedule
-metadata: {{name: campaign-{key}, retired: false}}
-spec:
-  campaign_id: "{key}"
-  timezone: America/New_York
-  start_time: "2027-03-08 09:00"
-  end_time: "2027-06-30 18:00"
-  dial_rate: 1.0
-  max_concurrent_calls: 100
-  dnc_verification: true
-  compliance_windows: [{{timezone: America/New_York, start_hour: 9, end_hour: 20}}]
-"""
+SPAN = {"start_time": "2027-03-08 09:00", "end_time": "2027-06-30 18:00"}
 
 
 @pytest.mark.long
@@ -902,7 +890,8 @@ def test_the_goal_with_a_real_process_a_stuck_apply_and_no_remote(
     with sandbox.loopback(sandbox.create_app(world)) as url:
         (folder / "tenant.yaml").write_text(TENANT.format(url=url), encoding="ascii")
         for i in range(300):
-            text = MANIFEST.format(key=1_000_000 + i)
+            key = str(1_000_000 + i)
+            text = manifest_text(f"campaign-{key}", campaign_id=key, dial_rate=1.0, **SPAN)
             (folder / f"{i}.yaml").write_text(text, encoding="ascii")
         git(root, "init", "-q")
         commit(root)

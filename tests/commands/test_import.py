@@ -17,7 +17,8 @@ from reconciler.manifests.writing import new_manifest, new_name
 from reconciler.models import MANIFESTS
 from reconciler.world import World
 from tests.dialects.test_personal_connection import bodies
-from tests.support.factories import NOW, make_body, make_window
+from tests.support.bodies import make_body, make_window
+from tests.support.factories import NOW
 
 TENANT = """\
 apiVersion: cxone.reconciler/v1

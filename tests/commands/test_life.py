@@ -15,20 +15,18 @@ from reconciler.cli import run
 from reconciler.sandbox import World
 from tests.support import forge as forges
 from tests.support import samples
+from tests.support.bodies import make_body, manifest_text
 from tests.support.forge import Environment, Event, Forge, Job
 from tests.support.gitfakes import git
 
 CLOCK = "2027-03-01T12:00:00Z"
-LIVE = {
-    "campaign_id": "1002",
-    "timezone": "America/New_York",
-    "start_time": "2027-02-08T14:00:00Z",
-    "end_time": "2027-04-10T00:00:00Z",
-    "dial_rate": 3.0,
-    "max_concurrent_calls": 100,
-    "compliance_windows": [{"timezone": "America/New_York", "start_hour": 9, "end_hour": 20}],
-    "dnc_verification": True,
-}
+LIVE = make_body(
+    campaign_id="1002",
+    start_time="2027-02-08T14:00:00Z",
+    end_time="2027-04-10T00:00:00Z",
+    dial_rate=3.0,
+    max_concurrent_calls=100,
+)
 
 TENANT = """\
 apiVersion: cxone.reconciler/v1
@@ -39,29 +37,23 @@ spec:
   requests_per_second: 500
 """
 
-MANIFEST = """\
-apiVersion: cxone.reconciler/v1
-kind: CampaignSchedule
-metadata:
-  name: {name}
-  retired: {retired}
-spec:
-  campaign_id: "{campaign}"
-  timezone: America/New_York
-  start_time: "2027-03-08 09:00"
-  end_time: "2027-03-19 20:00"
-  dial_rate: {rate}
-  max_concurrent_calls: 100
-  dnc_verification: true
-  compliance_windows:
-    - {{timezone: America/New_York, start_hour: 9, end_hour: 20}}
-compliance: {{jurisdictions: [US-NY], purpose: sales}}
-pacing: {{agents: 60, handle_time_s: 180}}
+KNOWN = """\
+compliance: {jurisdictions: [US-NY], purpose: sales}
+pacing: {agents: 60, handle_time_s: 180}
 """
 
 
 def manifest(name: str, campaign: str, *, rate: float = 2.0, retired: bool = False) -> str:
-    return MANIFEST.format(name=name, campaign=campaign, rate=rate, retired=str(retired).lower())
+    return manifest_text(
+        name,
+        retired=retired,
+        more=KNOWN,
+        campaign_id=campaign,
+        start_time="2027-03-08 09:00",
+        end_time="2027-03-19 20:00",
+        dial_rate=rate,
+        max_concurrent_calls=100,
+    )
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler import sandbox
 from tests.support import fasttime
+from tests.support.bodies import make_body, manifest_text
 
 TENANT = """\
 apiVersion: cxone.reconciler/v1
@@ -20,24 +21,7 @@ spec:
   limits: {{changed_share: 1.0, retired_share: 1.0, loosened_share: 1.0, reason: tests, until: 2099-01-01}}
 """
 
-MANIFEST = """\
-apiVersion: cxone.reconciler/v1
-kind: CampaignSchedule
-metadata:
-  name: campaign-{key}
-  retired: {retired}
-spec:
-  campaign_id: "{key}"
-  timezone: America/New_York
-  start_time: "2027-03-08 09:00"
-  end_time: "2027-12-18 20:00"
-  dial_rate: {rate}
-  max_concurrent_calls: 100
-  dnc_verification: true
-  compliance_windows:
-    - {{timezone: America/New_York, start_hour: 9, end_hour: 20}}
-compliance: {{jurisdictions: [US-NY], purpose: sales}}
-"""
+PURPOSE = "compliance: {jurisdictions: [US-NY], purpose: sales}\n"
 
 
 def login_to(world: sandbox.World | sandbox.SkillWorld, url: str) -> dict[str, str]:
@@ -147,7 +131,16 @@ class Campaigns:
     def files(self, url: str, wanted: Mapping[str, float]) -> dict[str, str]:
         """Return a tenant's folder: a manifest for each campaign, retired where its rate is 0."""
         made = {
-            f"{key}.yaml": MANIFEST.format(key=key, rate=rate or 1.0, retired=str(not rate).lower())
+            f"{key}.yaml": manifest_text(
+                f"campaign-{key}",
+                retired=not rate,
+                more=PURPOSE,
+                campaign_id=key,
+                start_time="2027-03-08 09:00",
+                end_time="2027-12-18 20:00",
+                dial_rate=rate or 1.0,
+                max_concurrent_calls=100,
+            )
             for key, rate in wanted.items()
         }
         return {"tenant.yaml": TENANT.format(api=self.api, url=url), **made}
@@ -202,15 +195,10 @@ class Campaigns:
 
     @staticmethod
     def _body(key: str, rate: float) -> dict[str, Any]:
-        return {
-            "campaign_id": key,
-            "timezone": "America/New_York",
-            "start_time": "2027-03-08T14:00:00Z",
-            "end_time": "2027-12-19T01:00:00Z",
-            "dial_rate": rate,
-            "max_concurrent_calls": 100,
-            "compliance_windows": [
-                {"timezone": "America/New_York", "start_hour": 9, "end_hour": 20}
-            ],
-            "dnc_verification": True,
-        }
+        return make_body(
+            campaign_id=key,
+            start_time="2027-03-08T14:00:00Z",
+            end_time="2027-12-19T01:00:00Z",
+            dial_rate=rate,
+            max_concurrent_calls=100,
+        )

@@ -15,9 +15,10 @@ from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection.blocks import BLOCKS, PACE, ZONES
 from reconciler.plan import Result, live_hash
 from reconciler.report import changes
+from tests.support.bodies import make_body, make_window
 from tests.support.changed_answers import changing
 from tests.support.engine import engine
-from tests.support.factories import KIND, make_body, make_desired, make_live, make_plan, make_window
+from tests.support.factories import KIND, make_desired, make_live, make_plan
 from tests.support.skills import platform
 
 ADDED = {"created_at": "2027-01-01T00:00:00Z", "revision": 3, "links": {"self": "/x"}}

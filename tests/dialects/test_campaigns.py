@@ -16,7 +16,8 @@ from reconciler.dialects.base import Call, Credentials, Live, Reply, ScrubList, 
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import ApiError, UncertainWrite
 from reconciler.kinds.campaign import KINDS
-from tests.support.factories import NOW, converse, make_body, make_live, make_reply, make_silent
+from tests.support.bodies import make_body
+from tests.support.factories import NOW, converse, make_live, make_reply, make_silent
 
 SAMPLES = Path(__file__).parent / "samples"
 

@@ -28,7 +28,8 @@ from reconciler.errors import (
 )
 from reconciler.models.skill import DAYS
 from reconciler.sandbox import skills
-from tests.support.factories import NOW, converse, make_reply, make_skill_body
+from tests.support.bodies import make_skill_body
+from tests.support.factories import NOW, converse, make_reply
 from tests.support.skills import APP, KIND, body_of, held, platform, wider
 
 PACKAGE = Path(pc.__file__).parent

@@ -13,8 +13,9 @@ from reconciler.execute import WriteOptions, carry_out
 from reconciler.execute.polling import Poller
 from reconciler.plan import Result
 from reconciler.world import here
+from tests.support.bodies import make_body, make_window
 from tests.support.engine import Engine, engine
-from tests.support.factories import make_body, make_desired, make_retired, make_window
+from tests.support.factories import make_desired, make_retired
 
 KEYS = ("1001", "1002", "1003")
 

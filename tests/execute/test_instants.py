@@ -14,9 +14,10 @@ from reconciler.execute.instants import Span, since
 from reconciler.plan import Action, Result
 from reconciler.report import changes
 from tests.audit.test_records import COMMIT, chained
+from tests.support.bodies import make_body
 from tests.support.changed_answers import changing
 from tests.support.engine import engine
-from tests.support.factories import NOW, make_body, make_desired, make_plan
+from tests.support.factories import NOW, make_desired, make_plan
 from tests.support.gitfakes import START, Clock, operation, run
 
 SPAN = Span(NOW, NOW + timedelta(seconds=10), slack_s=2.0)

@@ -10,9 +10,10 @@ import pytest
 from reconciler import client
 from reconciler.execute.readback import compare, is_beyond
 from reconciler.plan import Action, Base, Result
+from tests.support.bodies import make_body, make_window
 from tests.support.changed_answers import changing
 from tests.support.engine import engine
-from tests.support.factories import KIND, make_body, make_desired, make_operation, make_window
+from tests.support.factories import KIND, make_desired, make_operation
 
 BEFORE = make_body(dial_rate=2.0)
 SENT = make_body(dial_rate=2.456)

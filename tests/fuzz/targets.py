@@ -31,10 +31,10 @@ from reconciler.plan.approval import hold_against, serialised
 from reconciler.policies.base import Facts
 from reconciler.report.audit import full_row, log_row, of_entries, of_instant
 from tests.fuzz.mutations import as_json, changed, mangled
+from tests.support.bodies import make_body
 from tests.support.engine import engine
 from tests.support.factories import (
     NOW,
-    make_body,
     make_desired,
     make_live,
     make_operation,

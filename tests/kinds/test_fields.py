@@ -7,7 +7,8 @@ import pytest
 from reconciler.dialects import DIALECTS, kinds_for
 from reconciler.kinds.base import AUDITED
 from reconciler.models import MANIFESTS
-from tests.support.factories import KIND, SKILL, make_body, make_skill_body
+from tests.support.bodies import make_body, make_skill_body
+from tests.support.factories import KIND, SKILL
 
 BODIES = {KIND.name: make_body(), SKILL.name: make_skill_body()}
 KINDS = [kind for api in DIALECTS for kind in kinds_for(api).values()]

@@ -15,7 +15,8 @@ from reconciler.errors import AccessError, LedgerError
 from reconciler.git import FILE, Git, run_process
 from reconciler.ledger import IDENTITY, Ledger, LedgerOptions
 from reconciler.plan import Result
-from tests.support.factories import make_body, make_desired
+from tests.support.bodies import make_body
+from tests.support.factories import make_desired
 from tests.support.gitfakes import (
     ENVIRON,
     PLATFORM,

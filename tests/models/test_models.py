@@ -31,47 +31,34 @@ from reconciler.models import (
 )
 from reconciler.models.base import Strict
 from reconciler.models.explain import Spot, sentences
+from tests.support.bodies import make_body, make_manifest, make_spec, make_window
 
 NEW_YORK, LONDON = "America/New_York", "Europe/London"
-SPEC: dict[str, Any] = {
-    "campaign_id": "1001",
-    "timezone": NEW_YORK,
-    "start_time": "2027-03-08 09:00",
-    "end_time": "2027-03-19T18:00:00-04:00",
-    "dial_rate": 25,
-    "max_concurrent_calls": 500,
-    "dnc_verification": True,
-    "compliance_windows": [
-        {"timezone": NEW_YORK, "start_hour": 14, "end_hour": 20},
-        {"timezone": LONDON, "start_hour": 9, "end_hour": 12},
-        {"timezone": NEW_YORK, "start_hour": 9, "end_hour": 12},
+SPEC = make_spec(
+    start_time="2027-03-08 09:00",
+    end_time="2027-03-19T18:00:00-04:00",
+    dial_rate=25,
+    compliance_windows=[
+        make_window(NEW_YORK, 14, 20),
+        make_window(LONDON, 9, 12),
+        make_window(NEW_YORK, 9, 12),
     ],
-}
-MANIFEST: dict[str, Any] = {
-    "apiVersion": "cxone.reconciler/v1",
-    "kind": "CampaignSchedule",
-    "metadata": {"name": "spring"},
-    "spec": SPEC,
-}
+)
+MANIFEST = make_manifest() | {"spec": SPEC}
 TENANT: dict[str, Any] = {
     "apiVersion": "cxone.reconciler/v1",
     "kind": "Tenant",
     "spec": {"api": "campaigns", "url": "sandbox:"},
 }
-BODY: dict[str, Any] = {
-    "campaign_id": "1001",
-    "timezone": NEW_YORK,
-    "start_time": "2027-03-08T14:00:00Z",
-    "end_time": "2027-03-19T22:00:00Z",
-    "dial_rate": 25.0,
-    "max_concurrent_calls": 500,
-    "dnc_verification": True,
-    "compliance_windows": [
-        {"timezone": NEW_YORK, "start_hour": 9, "end_hour": 12},
-        {"timezone": NEW_YORK, "start_hour": 14, "end_hour": 20},
-        {"timezone": LONDON, "start_hour": 9, "end_hour": 12},
+BODY = make_body(
+    start_time="2027-03-08T14:00:00Z",
+    end_time="2027-03-19T22:00:00Z",
+    compliance_windows=[
+        make_window(NEW_YORK, 9, 12),
+        make_window(NEW_YORK, 14, 20),
+        make_window(LONDON, 9, 12),
     ],
-}
+)
 
 
 def said(

@@ -12,25 +12,12 @@ import pytest
 
 from reconciler.manifests.reader import read
 from reconciler.models.schemas import json_schemas
+from tests.support.bodies import make_manifest
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "schedules").rglob("*.yaml"))
 SCHEMAS = json_schemas()
-MANIFEST: dict[str, Any] = {
-    "apiVersion": "cxone.reconciler/v1",
-    "kind": "CampaignSchedule",
-    "metadata": {"name": "spring"},
-    "spec": {
-        "campaign_id": "1001",
-        "timezone": "America/New_York",
-        "start_time": "2027-01-11 09:00",
-        "end_time": "2027-01-15 18:00",
-        "dial_rate": 25,
-        "max_concurrent_calls": 500,
-        "dnc_verification": True,
-        "compliance_windows": [],
-    },
-}
+MANIFEST = make_manifest(compliance_windows=[])
 
 
 def accepts(name: str, document: Any) -> bool:

@@ -15,7 +15,7 @@ from reconciler.kinds.skill import KIND
 from reconciler.manifests import load
 from reconciler.models.skill import SkillSchedule
 from reconciler.models.zones import canonical_zone, iana_name, windows_name
-from tests.support.factories import make_skill_body
+from tests.support.bodies import make_skill_body
 
 MANIFEST = """\
 apiVersion: cxone.reconciler/v1

@@ -11,7 +11,8 @@ from reconciler.errors import ManifestError
 from reconciler.kinds import campaign, skill
 from reconciler.models.instants import primary_zone, zone, zone_names
 from reconciler.models.zones import canonical_zone, iana_name
-from tests.support.factories import NOW, make_body, make_skill_body, make_window
+from tests.support.bodies import make_body, make_skill_body, make_window, manifest_text
+from tests.support.factories import NOW
 
 LINKS = {
     "US/Central": "America/Chicago",
@@ -21,30 +22,16 @@ LINKS = {
     "Canada/Eastern": "America/Toronto",
     "Australia/NSW": "Australia/Sydney",
 }
-CAMPAIGN = """\
-apiVersion: cxone.reconciler/v1
-kind: CampaignSchedule
-metadata: {{name: c}}
-spec:
-  campaign_id: "1001"
-  timezone: {zone}
-  start_time: "2027-01-11 09:00"
-  end_time: "2027-01-15 18:00"
-  dial_rate: 1
-  max_concurrent_calls: 1
-  dnc_verification: true
-  compliance_windows: {windows}
-"""
 
 
-def compiled(folder, zone_name, windows="[]"):
+def compiled(folder, zone_name, windows=()):
     tenant = (
         'apiVersion: cxone.reconciler/v1\nkind: Tenant\nspec: {api: campaigns, url: "sandbox:"}\n'
     )
     folder = folder / "acme"
     folder.mkdir(exist_ok=True)
     (folder / "tenant.yaml").write_text(tenant)
-    (folder / "c.yaml").write_text(CAMPAIGN.format(zone=zone_name, windows=windows))
+    (folder / "c.yaml").write_text(manifest_text(timezone=zone_name, compliance_windows=windows))
     return manifests.load(folder).desired[0].body
 
 
@@ -78,11 +65,10 @@ def test_no_part_of_the_database_is_taken_for_a_link(text):
 
 @pytest.mark.parametrize(("link", "name"), LINKS.items())
 def test_a_campaign_that_the_platform_names_by_a_link_is_as_desired(link, name, tmp_path):
-    windows = "[{{timezone: {0}, start_hour: 9, end_hour: 20}}]"
-    desired = compiled(tmp_path, name, windows.format(name))
+    desired = compiled(tmp_path, name, [make_window(name)])
     live = {**desired, "timezone": link, "compliance_windows": [make_window(link)]}
     assert diff.same(live, desired, campaign.KIND.canonical)
-    assert compiled(tmp_path, link, windows.format(link)) == desired
+    assert compiled(tmp_path, link, [make_window(link)]) == desired
     assert campaign.KIND.canonical(desired) == desired
 
 
@@ -95,7 +81,7 @@ def test_a_body_of_primary_names_is_compiled_as_before():
 
 
 def test_windows_of_a_zone_and_its_link_may_not_overlap(tmp_path):
-    windows = "[{timezone: US/Central, start_hour: 9, end_hour: 12}, {timezone: America/Chicago, start_hour: 11, end_hour: 20}]"
+    windows = [make_window("US/Central", 9, 12), make_window("America/Chicago", 11, 20)]
     with pytest.raises(ManifestError, match="overlap in"):
         compiled(tmp_path, "America/Chicago", windows)
 

@@ -23,18 +23,16 @@ from reconciler.plan import (
 )
 from reconciler.plan.base import canonical_base, fields_moved_by
 from reconciler.plan.values import state_hash
+from tests.support.bodies import make_body, make_skill_body, make_window
 from tests.support.factories import (
     KIND,
     NOW,
     SKILLS,
-    make_body,
     make_desired,
     make_finding,
     make_live,
     make_retired,
-    make_skill_body,
     make_skill_desired,
-    make_window,
 )
 
 BASE = make_body(dial_rate=20.0, max_concurrent_calls=200)

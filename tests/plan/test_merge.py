@@ -9,17 +9,8 @@ from reconciler.dialects.base import Live, Snapshot
 from reconciler.models.skill import DAYS
 from reconciler.plan import Action, Base, Origin, build
 from reconciler.plan.merge import merge
-from tests.support.factories import (
-    KIND,
-    NOW,
-    SKILL,
-    make_body,
-    make_desired,
-    make_live,
-    make_skill_body,
-    make_skill_desired,
-    make_window,
-)
+from tests.support.bodies import make_body, make_skill_body, make_window
+from tests.support.factories import KIND, NOW, SKILL, make_desired, make_live, make_skill_desired
 
 ZONES = ("America/New_York", "America/Chicago")  # an hour apart on every day of the year
 SPAN = ("2027-01-11T14:00:00Z", "2027-01-12T14:00:00Z", "2027-01-13T14:00:00Z")

@@ -37,10 +37,10 @@ from reconciler.plan.base import MovedBy
 from reconciler.plan.strictness import Weakening
 from reconciler.plan.values import FORMAT_VERSION, hash_of
 from reconciler.policies.base import Level
+from tests.support.bodies import make_body, make_window
 from tests.support.factories import (
     KIND,
     NOW,
-    make_body,
     make_desired,
     make_finding,
     make_live,
@@ -50,7 +50,6 @@ from tests.support.factories import (
     make_retired,
     make_silent,
     make_snapshot,
-    make_window,
 )
 
 # Golden vectors, computed from the canonical text written out by hand, not by the code under test.

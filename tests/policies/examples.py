@@ -12,32 +12,18 @@ from reconciler.dialects.base import Live, ScrubList, Snapshot
 from reconciler.errors import Place
 from reconciler.models import Desired, model_for
 from reconciler.policies.base import Facts, Finding, Policy
+from tests.support.bodies import make_manifest, make_skill_body
 from tests.support.factories import (
     NOW,
     SKILLS,
     make_facts,
     make_live,
-    make_skill_body,
     make_skill_desired,
     make_snapshot,
 )
 
 _BLOCK = re.compile(r"^(PASS|FAIL):\n\n((?:    .*(?:\n|$))+)", re.MULTILINE)
-_MANIFEST: dict[str, Any] = {
-    "apiVersion": "cxone.reconciler/v1",
-    "kind": "CampaignSchedule",
-    "metadata": {"name": "spring-renewals"},
-    "spec": {
-        "campaign_id": "1001",
-        "timezone": "America/New_York",
-        "start_time": "2027-01-11 09:00",
-        "end_time": "2027-01-15 18:00",
-        "dial_rate": 25.0,
-        "max_concurrent_calls": 500,
-        "dnc_verification": True,
-        "compliance_windows": [{"timezone": "America/New_York", "start_hour": 9, "end_hour": 20}],
-    },
-}
+_MANIFEST = make_manifest("spring-renewals")
 _PLATFORM: dict[str, Any] = {
     "campaigns": [{"id": "1001", "name": "Spring Renewals"}],
     "lists": [{"id": "dnc-1", "status": "ACTIVE", "campaign_ids": ["1001"]}],

@@ -16,9 +16,9 @@ from reconciler import policies
 from reconciler.policies import POLICIES, check_all
 from reconciler.policies.base import Level
 from tests.policies.examples import examples, facts_of, findings
+from tests.support.bodies import make_body
 from tests.support.factories import (
     NOW,
-    make_body,
     make_desired,
     make_facts,
     make_live,

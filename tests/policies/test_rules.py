@@ -9,9 +9,9 @@ import pytest
 from reconciler.errors import Place
 from reconciler.policies import POLICIES
 from reconciler.policies.base import Level
+from tests.support.bodies import make_body, make_window
 from tests.support.factories import (
     NOW,
-    make_body,
     make_desired,
     make_facts,
     make_live,
@@ -19,7 +19,6 @@ from tests.support.factories import (
     make_scrub_list,
     make_silent,
     make_snapshot,
-    make_window,
 )
 
 

@@ -14,6 +14,7 @@ from tests.quirks import oracle
 from tests.quirks.campaigns import Campaigns
 from tests.quirks.platform import Platform
 from tests.quirks.skills import DAYS, Skills, general, week, zone
+from tests.support.bodies import make_body
 
 Edit = Callable[[dict[str, Any]], Any]
 
@@ -85,17 +86,14 @@ class CampaignScenario:
     def body(self, key: str, **more: Any) -> dict[str, Any]:
         start, end = self.SPAN
         zones = ("America/Chicago", "America/New_York")
-        return {
-            "campaign_id": key,
-            "timezone": "America/New_York",
+        known = {
             "start_time": start,
             "end_time": end,
             "dial_rate": 3.0,
             "max_concurrent_calls": 100,
-            "compliance_windows": [window(each, 9, 18) for each in zones],
-            "dnc_verification": True,
-            **more,
         }
+        windows = [window(each, 9, 18) for each in zones]
+        return make_body(**{"campaign_id": key, "compliance_windows": windows, **known, **more})
 
     def edit(self, folder: Path) -> None:
         self.platform.add("1004", None)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from reconciler import sandbox
+from tests.support.bodies import make_body
 
 CLOCK = "2027-03-01T12:00:00Z"
 
@@ -159,13 +160,9 @@ def _inside(runner: asyncio.Runner, app: Any) -> Callable[[httpx.Request], httpx
 @pytest.fixture
 def body() -> dict[str, Any]:
     """A schedule that the platform takes."""
-    return {
-        "campaign_id": "1001",
-        "timezone": "America/New_York",
-        "start_time": "2027-03-08T09:00:00-05:00",
-        "end_time": "2027-03-19T20:00:00-04:00",
-        "dial_rate": 2.5,
-        "max_concurrent_calls": 240,
-        "compliance_windows": [{"timezone": "America/New_York", "start_hour": 9, "end_hour": 20}],
-        "dnc_verification": True,
-    }
+    return make_body(
+        start_time="2027-03-08T09:00:00-05:00",
+        end_time="2027-03-19T20:00:00-04:00",
+        dial_rate=2.5,
+        max_concurrent_calls=240,
+    )

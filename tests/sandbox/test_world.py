@@ -13,6 +13,7 @@ from reconciler.sandbox import tokens
 from reconciler.sandbox.clock import Reading, http_date, iso, parse_instant
 from reconciler.sandbox.errors import Refusal
 from reconciler.sandbox.writes import Conditions, make_ticket
+from tests.support.bodies import make_body
 
 CLOCK = datetime(2027, 3, 1, 12, tzinfo=UTC)
 DELAY_MS = 250
@@ -21,16 +22,7 @@ CAMPAIGNS = st.sampled_from(["1", "2"])
 
 
 def schedule(campaign, rate):
-    return {
-        "campaign_id": campaign,
-        "timezone": "UTC",
-        "start_time": "2027-03-08T09:00:00Z",
-        "end_time": "2027-03-09T09:00:00Z",
-        "dial_rate": rate,
-        "max_concurrent_calls": 1,
-        "compliance_windows": [],
-        "dnc_verification": True,
-    }
+    return make_body(campaign_id=campaign, dial_rate=rate, compliance_windows=[])
 
 
 class Platform(RuleBasedStateMachine):

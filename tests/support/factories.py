@@ -11,52 +11,14 @@ from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.kinds import campaign, skill
 from reconciler.models import Body, Desired
-from reconciler.models.skill import DAYS
 from reconciler.plan import Action, Operation, Origin, Plan
 from reconciler.policies.base import Facts, Finding, Level
+from tests.support.bodies import make_body, make_skill_body
 
 NOW = datetime(2027, 1, 12, 14, 0, tzinfo=UTC)
 KIND, KINDS = campaign.KIND, campaign.KINDS
 SKILL = skill.KIND
 SKILLS = skill.KINDS
-
-
-def make_window(zone: str = "America/New_York", start: int = 9, end: int = 20) -> dict[str, Any]:
-    return {"timezone": zone, "start_hour": start, "end_hour": end}
-
-
-def make_body(**fields: Any) -> dict[str, Any]:
-    """Return a canonical body; `campaign_id` and all others may be overridden."""
-    return {
-        "campaign_id": "1001",
-        "timezone": "America/New_York",
-        "start_time": "2027-01-11T14:00:00Z",
-        "end_time": "2027-01-15T23:00:00Z",
-        "dial_rate": 25.0,
-        "max_concurrent_calls": 500,
-        "compliance_windows": [make_window()],
-        "dnc_verification": True,
-        **fields,
-    }
-
-
-def make_skill_body(**fields: Any) -> dict[str, Any]:
-    """Return a canonical body of a skill's schedule; every field may be overridden."""
-    return {
-        "skill_id": "4001",
-        "timezone": "America/New_York",
-        "run_window": [{"day": day, "start": "08:00", "end": "21:00"} for day in DAYS],
-        "calling_windows": [{"timezone": "America/New_York", "start": "09:00", "end": "20:00"}],
-        "maximum_ratio": 1.5,
-        "aggressiveness": "5",
-        "block_multiple_calls": True,
-        "percentage_of_agents_before_overdial": 20.0,
-        "abandon_rate_threshold": 3.0,
-        "override_business_unit_abandon_rate": False,
-        "maximum_ringing_duration_s": 25,
-        "dnc_groups": ["70"],
-        **fields,
-    }
 
 
 def make_skill_desired(key: str = "4001", **fields: Any) -> Desired:
