@@ -1,7 +1,7 @@
-"""Who moved what since it was last applied: git, somebody outside, or both.
+"""Who changed an object, or a field, since it was last applied: git, somebody outside git, or both.
 
-*Base* is the body that the ledger says was applied last. A field that is as applied was not moved outside; a field that is
-wanted as applied was not moved in git.
+*Base* is the body that was applied last, from the ledger. If live equals base, nothing changed outside git. If desired
+equals base, nothing changed in git.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from reconciler.models import Body
 
 
 class MovedBy(StrEnum):
-    """Who moved a field, or an object, since base."""
+    """Who changed a field, or an object, since base."""
 
     GIT = "git"
     OUTSIDE = "outside"
     BOTH = "both"
     UNKNOWN = "unknown"
-    """Nothing was ever applied, so there is nothing to compare with."""
+    """Nothing was ever applied, so there is no base to compare with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Base:
     """What was applied last to one object.
 
     Attributes:
-        body: what the manifest wanted then, canonical; `None` when the schedule was removed. What was stored may be narrower: a narrowing by hand
-            is kept, and stays one.
-        direction: of that write.
-        stored_id: the platform's id of what it stored; `None` when nothing, or unknown.
-        stopped: when it was an emergency stop: the canonical body applied before that, and the one that the stop found (`None`: it saw none).
-        emptied: whether the schedule was removed because what a hand and the manifest allowed together was nothing.
-        unsure: whether it is the create of an interrupted apply, of which nobody can tell whether it was done.
+        body: the manifest's canonical body then; `None` when the schedule was removed. What was stored may be narrower, where a narrowing
+            outside git was kept.
+        direction: direction of that write.
+        stored_id: the platform's id of what it stored; `None` when nothing was stored, or the id is unknown.
+        stopped: after an emergency stop: the canonical body applied before it, and the body that the stop found (`None`: it found none).
+        emptied: whether the schedule was removed because the times set outside git and the manifest's times did not overlap.
+        unsure: whether the write was the create of an interrupted apply, and its outcome is unknown.
         sent: the canonical body that was sent.
     """
 
@@ -50,7 +50,7 @@ class Base:
 
 
 def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> MovedBy:
-    """Return who moved an object whose live and desired bodies differ."""
+    """Return who changed an object whose live and desired bodies differ."""
     if base is None:
         return MovedBy.UNKNOWN
     if live == base.body:
@@ -59,7 +59,7 @@ def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> Move
 
 
 def fields_moved_by(base: Base | None, live: Body, desired: Body) -> Mapping[str, MovedBy]:
-    """Return who moved each top-level field that differs between live and desired."""
+    """Return who changed each top-level field that differs between live and desired."""
     applied = None if base is None else base.body
     if applied is None:
         return dict.fromkeys(diff.moved(live, desired), MovedBy.UNKNOWN)
@@ -78,7 +78,7 @@ def _field(applied: Body, live: Body, desired: Body, name: str) -> MovedBy:
 
 
 def canonical_base(base: Base | None, kind: Kind) -> Base | None:
-    """Return the base in today's canonical form: what an older version recorded may lack fields, or write values in another way."""
+    """Return the base in today's canonical form: an older version may have recorded fewer fields, or other spellings of values."""
     if base is None:
         return None
     body = None if base.body is None else kind.canonical(base.body)

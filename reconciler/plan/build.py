@@ -11,7 +11,7 @@ from reconciler.effect import Direction
 from reconciler.kinds import Kind
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, canonical_base, fields_moved_by, moved_by
-from reconciler.plan.holds import folder_of, merged
+from reconciler.plan.holds import folder_of, split
 from reconciler.plan.strictness import Strictness
 from reconciler.plan.values import Action, Operation, Origin, Plan, state_hash
 from reconciler.policies import running
@@ -30,75 +30,93 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
     revert: Collection[str] = (),
     strictness: Strictness | None = None,
 ) -> Plan:
-    """Return the plan that makes `snapshot` say what `desired` says.
+    """Return the plan that makes the platform match the manifests.
 
     Args:
         origin: see `Origin`.
-        desired: compiled manifests; no two of one key.
+        desired: compiled manifests, at most one for each key.
         snapshot: what the platform holds.
         kinds: the dialect's kinds, by name.
-        findings: every finding of every rule; errors block their object, unless the operation only tightens. An error about none of the
+        findings: every finding of every rule. An error blocks its object, unless the operation only tightens. An error about none of the
             desired objects blocks whatever widens.
-        held: why an object is to be left as it is, by key: an emergency stop, which no approval lifts.
-        base: what was applied last, by key; `None`: there is no ledger, so nobody can tell who moved what.
-        revert: keys of objects whose narrowing by hand is to be undone.
+        held: why an emergency stop holds an object, by key. No approval lifts that.
+        base: what was applied last, by key; `None` when there is no ledger, so that nobody can tell who changed what.
+        revert: keys of objects whose narrowing outside git is to be undone.
         strictness: levels and waivers that decided the findings, and limits for carrying the plan out.
     """
-    wanted_all = sorted(desired, key=lambda item: item.key)
+    strictness, base_by_key = strictness or Strictness(), base or {}
+    every = sorted(desired, key=lambda item: item.key)
+    named = {wanted.key for wanted in every}
     blocking = _blocking(findings)
-    at_large = _at_large(blocking, {wanted.key for wanted in wanted_all})
+    at_large = _at_large(blocking, named)
     operations: list[Operation] = []
     unchanged, unrecorded = [], []
-    for wanted in wanted_all:
-        live = snapshot.objects.get(wanted.key) or Live(wanted.key, "")
+    for wanted in every:
         kind, key = kinds[wanted.kind], wanted.key
-        found = _operation(wanted, live, kind)
-        applied = (base or {}).get(key)
-        if held and key in held and (found or live.stored is not None):
-            # Also as desired and halted: it was stored again meanwhile, and somebody must hear of it.
-            stopped = found or _described(wanted, live, kind, Action.HELD)
-            dialing = not kind.is_silent(live)
-            why = _why(held[key], wanted, dialing=dialing)
-            stopped = _finishing(_attributed(stopped, applied), live, applied)
-            operations.append(replace(stopped, action=Action.HELD, blocked=(why,), dialing=dialing))
-            continue
-        if found is None:
+        live, applied = snapshot.objects.get(key) or Live(key, ""), base_by_key.get(key)
+        hold = (held or {}).get(key)
+        steps = _plan_object(wanted, live, applied, kind, hold=hold, asked=key in revert)
+        if not steps:
             unchanged.append(key)
-            if base is not None and not _is_ours(wanted, applied):
-                unrecorded.append(key)
-            continue
-        applied = canonical_base(applied, kind)
-        found = _finishing(_attributed(found, applied), live, applied)
-        each = merged(found, live, applied, kind, asked=key in revert)
-        if all(part.action is Action.HELD for part in each) and _is_adopted(wanted, live, applied):
+        if base is not None and _is_unrecorded(wanted, live, applied, kind, steps):
             unrecorded.append(key)
-        operations += (
-            _refused_at_large(_judged(part, blocking.get(key, ())), at_large) for part in each
-        )
-    findings = _that_count(findings, operations)
-    named = {wanted.key for wanted in wanted_all}
-    unmanaged = sorted(
-        key for key in snapshot.objects if key not in named and _stands(snapshot, key)
-    )
+        errors = blocking.get(key, ())
+        operations += (_block_at_large(_block(step, errors), at_large) for step in steps)
+    unknown = {name for live in snapshot.objects.values() for name in live.unknown}
     return Plan(
         origin,
         tuple(operations),
         tuple(unchanged),
-        tuple(unmanaged),
-        tuple(findings),
+        tuple(sorted(key for key in snapshot.objects.keys() - named if _stands(snapshot, key))),
+        tuple(_findings_that_count(findings, operations)),
         snapshot.at,
-        strictness or Strictness(),
+        strictness,
         noun=next(iter(kinds.values())).words.object,
         unrecorded=tuple(unrecorded),
-        total=_total(wanted_all, snapshot, base or {}, strictness or Strictness()),
-        unknown=tuple(
-            sorted({name for live in snapshot.objects.values() for name in live.unknown})
-        ),
+        total=_total(every, snapshot, base_by_key, strictness),
+        unknown=tuple(sorted(unknown)),
     )
 
 
-def _that_count(findings: Sequence[Finding], operations: Iterable[Operation]) -> list[Finding]:
-    """Return the findings without those on a widening that acts at once, where all of that widening is held."""
+def _plan_object(
+    wanted: Desired, live: Live, base: Base | None, kind: Kind, *, hold: str | None, asked: bool
+) -> tuple[Operation, ...]:
+    """Return the operations on one object; none when it is as desired.
+
+    An object that a stop holds is reported even when it is as desired: somebody stored its schedule again.
+    """
+    found = _operation(wanted, live, kind)
+    if hold is not None and (found or live.stored is not None):
+        stopped = found or _describe(wanted, live, kind, Action.HELD)
+        dialing = not kind.is_silent(live)
+        stopped = _finishing(_attribute(stopped, base), live, base)
+        why = _why(hold, wanted, dialing=dialing)
+        return (replace(stopped, action=Action.HELD, blocked=(why,), dialing=dialing),)
+    if found is None:
+        return ()
+    base = canonical_base(base, kind)
+    return split(_finishing(_attribute(found, base), live, base), live, base, kind, asked=asked)
+
+
+def _is_unrecorded(
+    wanted: Desired, live: Live, base: Base | None, kind: Kind, steps: Sequence[Operation]
+) -> bool:
+    """Return whether an apply must record the object, although it writes nothing to it.
+
+    It is as desired but was not written by us, or a manifest took it over and all that differs is held.
+    """
+    if not steps:
+        return wanted.body is not None and (base is None or base.body != wanted.body)
+    if base is None or live.stored is None or any(step.would is None for step in steps):
+        return False
+    applied = canonical_base(base, kind)
+    return applied is not None and applied.body != wanted.body
+
+
+def _findings_that_count(
+    findings: Sequence[Finding], operations: Iterable[Operation]
+) -> list[Finding]:
+    """Return the findings without those of rule `running` where the whole widening is held."""
     held, widened = set(), set()
     for operation in operations:
         if operation.action is Action.HELD and operation.would is not None:
@@ -115,10 +133,10 @@ def _that_count(findings: Sequence[Finding], operations: Iterable[Operation]) ->
 def _total(
     desired: Iterable[Desired], snapshot: Snapshot, base: Mapping[str, Base], strictness: Strictness
 ) -> int:
-    """Return how many objects the tenant has before the change, of which limits count shares.
+    """Return the number of the tenant's objects before the change, of which limits count shares.
 
-    These are what was applied and not removed since, and what is live and was named by a manifest before the change. What the change
-    itself names, points elsewhere or deletes moves the number neither way.
+    An object counts if it was applied and not removed since, or if it is live and a manifest named it before the change. So
+    the change itself cannot raise or lower the number.
     """
     applied = {key for key, each in base.items() if _was_managed(each)}
     named = {each.key for each in desired if each.place.file not in strictness.changed}
@@ -126,7 +144,7 @@ def _total(
 
 
 def _was_managed(base: Base) -> bool:
-    """Return whether an object had a schedule of ours; what an emergency stop ended has one still."""
+    """Return whether reconcile managed an object, also one that an emergency stop has silenced since."""
     return (base.body if base.stopped is None else base.stopped[0]) is not None
 
 
@@ -134,16 +152,6 @@ def _stands(snapshot: Snapshot, key: str) -> bool:
     """Return whether an object holds or dials a schedule."""
     live = snapshot.objects.get(key)
     return live is not None and (live.stored is not None or live.active_id is not None)
-
-
-def _is_ours(desired: Desired, base: Base | None) -> bool:
-    """Return whether what is as desired was applied like that, or there is nothing that could be narrowed."""
-    return desired.body is None or (base is not None and base.body == desired.body)
-
-
-def _is_adopted(desired: Desired, live: Live, base: Base | None) -> bool:
-    """Return whether what a manifest wants was found on the platform, but for what is held, and is not what was applied last."""
-    return base is not None and live.stored is not None and base.body != desired.body
 
 
 def _why(hold: str, wanted: Desired, *, dialing: bool) -> str:
@@ -155,7 +163,7 @@ def _why(hold: str, wanted: Desired, *, dialing: bool) -> str:
 
 
 def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:
-    """Return what one object needs; `None` when it is as desired and dials as desired."""
+    """Return the operation that an object needs; `None` when its schedule is as desired and active."""
     if diff.same(live.stored, desired.body, kind.canonical):
         if live.settled:
             return None
@@ -164,10 +172,10 @@ def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:
         action = Action.RETIRE
     else:
         action = Action.CREATE if live.stored is None else Action.UPDATE
-    return _described(desired, live, kind, action)
+    return _describe(desired, live, kind, action)
 
 
-def _described(desired: Desired, live: Live, kind: Kind, action: Action) -> Operation:
+def _describe(desired: Desired, live: Live, kind: Kind, action: Action) -> Operation:
     before = _stored(live, kind)
     return Operation(
         kind=desired.kind,
@@ -188,7 +196,7 @@ def _described(desired: Desired, live: Live, kind: Kind, action: Action) -> Oper
 def _direction(
     action: Action, before: Body | None, after: Body | None, live: Live, kind: Kind
 ) -> Direction:
-    """Return what an operation does to dialing. What is stored already and not active widens, as far as anyone knows."""
+    """Return the direction of an operation. A refresh may widen, because what dials now is unknown."""
     if action is Action.HELD:
         return Direction.NEUTRAL
     if action is Action.REFRESH:
@@ -197,9 +205,9 @@ def _direction(
 
 
 def live_hash(live: Live, kind: Kind) -> str:
-    """Return the SHA-256 of what an object holds and dials.
+    """Return the SHA-256 of the schedule that an object holds, and of whether it is active.
 
-    Ids and instants stay outside: storing the same schedule again does not void an approval of what comes after it.
+    Ids and instants are not part of it, so storing the same schedule again does not void an approval.
     """
     return _hash(live, _stored(live, kind))
 
@@ -211,7 +219,7 @@ def _hash(live: Live, stored: Body | None) -> str:
 
 
 def _stored(live: Live, kind: Kind) -> Body | None:
-    """Return what is stored in canonical form. Nothing else in a plan costs as much: it is made once for what differs."""
+    """Return the stored schedule in canonical form. This is the most expensive part of a plan, so it is done once for each difference."""
     return None if live.stored is None else kind.canonical(live.stored)
 
 
@@ -224,15 +232,15 @@ def _blocking(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
 
 
 def _at_large(blocking: Mapping[str, Sequence[Finding]], desired: Collection[str]) -> list[str]:
-    """Return the rules of the errors that are about none of the desired objects, and so block no operation of their own."""
+    """Return the rules of the errors that are about none of the desired objects."""
     rules = (
         error.rule for key, errors in blocking.items() if key not in desired for error in errors
     )
     return sorted(set(rules))
 
 
-def _refused_at_large(operation: Operation, rules: Sequence[str]) -> Operation:
-    """Return the operation blocked by errors without an object, if it widens; an emergency stop needs no other reason."""
+def _block_at_large(operation: Operation, rules: Sequence[str]) -> Operation:
+    """Return the operation, blocked by errors without an object if it widens and no emergency stop holds it."""
     halted = operation.action is Action.HELD and operation.would is None
     if not rules or halted or not operation.direction.widens:
         return operation
@@ -240,9 +248,9 @@ def _refused_at_large(operation: Operation, rules: Sequence[str]) -> Operation:
 
 
 def _finishing(operation: Operation, live: Live, base: Base | None) -> Operation:
-    """Return a refresh with the direction of the write that it finishes: while that is what is stored, what dials is older.
+    """Return a refresh with the direction of the write that it finishes, if our last write is what is stored.
 
-    A narrowing that is stored and not active must be active before anything is widened, whichever run stored it.
+    A tightening that is stored and not active must become active before anything is loosened, whichever run stored it.
     """
     if operation.action is not Action.REFRESH or base is None or base.stored_id is None:
         return operation
@@ -253,8 +261,8 @@ def _finishing(operation: Operation, live: Live, base: Base | None) -> Operation
     )
 
 
-def _attributed(operation: Operation, base: Base | None) -> Operation:
-    """Return the operation with who moved it, and each of its fields, since base."""
+def _attribute(operation: Operation, base: Base | None) -> Operation:
+    """Return the operation with who changed the object and each of its fields since base."""
     by = moved_by(base, operation.live, operation.desired)
     fields = (
         fields_moved_by(base, operation.live, operation.desired)
@@ -264,8 +272,8 @@ def _attributed(operation: Operation, base: Base | None) -> Operation:
     return replace(operation, moved_by=by, fields_moved_by=fields)
 
 
-def _judged(operation: Operation, errors: Sequence[Finding]) -> Operation:
-    """Return the operation with the errors that count for its direction; an emergency stop needs no other reason."""
+def _block(operation: Operation, errors: Sequence[Finding]) -> Operation:
+    """Return the operation, blocked by the errors that count for its direction, unless an emergency stop holds it."""
     if not errors or (operation.action is Action.HELD and operation.would is None):
         return operation
     counts = [

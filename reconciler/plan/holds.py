@@ -28,7 +28,7 @@ def folder_of(place: Place) -> str:
     return shlex.quote(posixpath.dirname(place.file) or ".")
 
 
-def merged(
+def split(
     operation: Operation, live: Live, base: Base | None, kind: Kind, *, asked: bool
 ) -> tuple[Operation, ...]:
     """Return an operation as the steps that may run, and the part that is held.

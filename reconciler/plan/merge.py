@@ -1,4 +1,4 @@
-"""Merge what git wants with what somebody changed outside git, field by field."""
+"""Merge changes in git with changes outside git, field by field."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from reconciler.models import Body
 
 
 class Merged(NamedTuple):
-    """What to store for one object.
+    """What to store for one object. *By hand* means outside git.
 
     Attributes:
-        meet: the live body with every field that only a hand widened taken back. Never wider than the live body.
-        store: the meet with the fields that git changed, and those that nobody can judge, as desired. `None` in both: what
-            a hand and the manifest allow together is nothing, so no schedule may be stored.
-        held: fields that a hand narrowed: desired is wider than `store`.
-        unknown: fields that a hand changed and nobody can judge: set back to desired.
+        meet: the live body, with each field that was widened by hand set back. Never wider than the live body.
+        store: the meet, with the fields that git changed and the unknown ones as desired. Both are `None` when nothing is
+            allowed by both hand and manifest, so that no schedule may be stored.
+        held: fields that were narrowed by hand: desired is wider than `store`.
+        unknown: fields that were changed by hand in an unknown direction. They are set back to desired.
     """
 
     meet: Body | None
@@ -31,23 +31,23 @@ _NOTHING = object()
 
 
 def merge(base: Body, live: Body, desired: Body, kind: Kind) -> Merged:
-    """Merge three canonical bodies of one object: applied last, stored now, wanted now.
+    """Merge three canonical bodies of one object: applied last (base), stored now (live), and desired.
 
-    | git changed the field | a hand changed it | stored |
+    | git changed the field | changed by hand | stored |
     |---|---|---|
-    | no | no | as it is |
+    | no | no | live |
     | yes | no | desired |
     | no | narrower than desired | live; held |
     | no | wider than desired | desired |
     | no | partly both | what both allow; held |
     | no | both allow nothing, and the field can say so (no windows of a skill) | nothing; held |
     | no | both allow nothing, and the field cannot say so | no schedule at all; held |
-    | no | cannot be judged | desired; unknown |
-    | no | to what base lacks (a field that base's version did not manage) | desired |
-    | yes | in any way | desired: a commit to that very field decides |
+    | no | in an unknown direction | desired; unknown |
+    | no | a field that base does not have (its version did not manage the field) | desired |
+    | yes | in any way | desired: the commit decides |
 
-    Fields that stand together (a span's start and end, a week's days) may allow nothing only as a whole; `Kind.storable`
-    says what the platform can hold then.
+    Some fields belong together (a span's start and end, a week's days) and allow nothing only as a whole.
+    `Kind.storable` returns what the platform can hold then.
     """
     meet, store = dict(live), dict(live)
     held, unknown = [], []
@@ -85,10 +85,10 @@ def _put(body: dict[str, object], name: str, value: object) -> None:
 
 
 def _storable(body: Body, known: Body, kind: Kind) -> Body | None:
-    """Return the body as the platform can hold it. One that it holds, or that a manifest names, needs no look."""
+    """Return the body as the platform can hold it. A known body needs no check."""
     if body == known:
         return body
     try:
         return kind.storable(body)
-    except effect.UNREADABLE:  # a value that nobody can read is no reason to store less
+    except effect.UNREADABLE:  # store an unreadable value as it is, and not less
         return body

@@ -196,6 +196,13 @@ def test_what_a_manifest_took_over_of_what_is_held_is_recorded():
     assert plan.unrecorded == ("1001",)
 
 
+def test_what_an_apply_writes_is_not_recorded_a_second_time():
+    """The outcome of a write records it; so does the hold of an emergency stop."""
+    wanted = make_desired(body={**BASE, "max_concurrent_calls": 100})
+    for held in (None, {"1001": "halted by ops"}):
+        assert planned(wanted, live(), held=held)[0].unrecorded == ()
+
+
 def test_what_an_older_version_recorded_drops_no_hold():
     """A field that is managed since then is missing in its record, and numbers are written in another way."""
     older = {name: value for name, value in BASE.items() if name != "dnc_verification"}
