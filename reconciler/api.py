@@ -24,10 +24,10 @@ from reconciler.commands import optimize as optimize_command
 from reconciler.commands import plan as plan_command
 from reconciler.commands import release as release_command
 from reconciler.commands import validate as validate_command
-from reconciler.commands.events import EventSinks, OnEvent
 from reconciler.pacing import activation_latency, project_answer_rate, step
 from reconciler.plan import Plan
 from reconciler.report import Report
+from reconciler.telemetry import EventSinks, OnEvent
 from reconciler.world import Network, World, here
 
 __all__ = [

@@ -1,7 +1,7 @@
-"""What happened, told to whoever wants to know: a Python callback, a file of JSON lines, the platform's own intake.
+"""Events for other programs: to a Python callback, a file of JSON lines, or the platform's own intake.
 
-Telemetry is not the ledger: it may be lost, and losing it harms nothing. No sink can fail a run; what a sink did not
-take is counted and said in one note when the run closes.
+Telemetry is not the ledger: losing an event harms nothing. No sink can fail a run. Events that a sink did not take are
+counted, and reported in one note when the run ends.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from reconciler.errors import SHORTENED_TO, safe
-from reconciler.plan import canonical_json, sha256_of
+from reconciler.plan import STORED, Action, Outcome, Result, canonical_json, sha256_of
 
 BATCH = 500
-"""Events that the platform takes in one call (contract, `POST /api/telemetry/events`)."""
+"""Most events in one call to the platform (contract, `POST /api/telemetry/events`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One thing that happened to one campaign.
+class TelemetryEvent:
+    """Something that happened to one campaign.
 
     Attributes:
-        tenant: the identity of the platform (`Folder.platform`), the same after its folder was renamed.
-        campaign_id: where on it.
-        at: when, ISO 8601 with its offset; the platform's clock where the platform did it.
+        tenant: identity of the platform (`Folder.platform`), which a renamed folder keeps.
+        campaign_id: the campaign.
+        at: ISO 8601 with offset, by the platform's clock if the platform did it.
     """
 
     type: ClassVar[str]
@@ -36,20 +36,20 @@ class Event:
 
     @property
     def id(self) -> str:
-        """SHA-256 of all that it says: the same event has the same id, so sending it twice counts once."""
-        return sha256_of(self._said())
+        """SHA-256 of the content: the same event has the same id, so an event that is sent twice counts once."""
+        return sha256_of(self._content())
 
     def record(self) -> dict[str, Any]:
-        """Return what sinks outside this process are given: `id`, `type`, and every attribute."""
-        return {"id": self.id, **self._said()}
+        """Return the event as sinks get it: `id`, `type` and every attribute."""
+        return {"id": self.id, **self._content()}
 
-    def _said(self) -> dict[str, Any]:
+    def _content(self) -> dict[str, Any]:
         return {"type": self.type, **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deployed(Event):
-    """A schedule was stored, or removed (`schedule_id` is `None`). It need not dial yet."""
+class Deployed(TelemetryEvent):
+    """A schedule was stored, or removed (`schedule_id` is `None`). The dialer may not have taken it yet."""
 
     type: ClassVar[str] = "deployed"
 
@@ -57,12 +57,12 @@ class Deployed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Activated(Event):
-    """The dialer took what was stored.
+class Activated(TelemetryEvent):
+    """The dialer took the stored schedule.
 
     Attributes:
-        latency_s: seconds from storing to taking, both on the platform's clock (`pacing.activation_latency`); `None` when
-            the platform did not say, as after a removal.
+        latency_s: seconds from storing to activation by the platform's clock (`pacing.activation_latency`); `None` if the
+            platform did not tell, as after a removal.
     """
 
     type: ClassVar[str] = "activated"
@@ -72,7 +72,7 @@ class Activated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Projected(Event):
+class Projected(TelemetryEvent):
     """An answer rate was projected for a dial rate (`pacing.project_answer_rate`).
 
     Attributes:
@@ -88,8 +88,8 @@ class Projected(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed(Event):
-    """An operation was not carried out, or not to its end. The reason names no secret: it is shown everywhere."""
+class Failed(TelemetryEvent):
+    """An operation was not carried out, or not completely. `reason` may be shown anywhere: it holds no secret."""
 
     type: ClassVar[str] = "failed"
 
@@ -97,17 +97,62 @@ class Failed(Event):
     reason: str
 
 
-Sink: TypeAlias = Callable[[Event], object]
-"""Takes one event; what it returns is ignored, what it raises is noted."""
+def events_of(tenant: str, outcome: Outcome, now: str) -> tuple[TelemetryEvent, ...]:
+    """Return the events of an outcome.
+
+    Args:
+        tenant: identity of the platform.
+        outcome: of an operation.
+        now: the platform's clock, ISO 8601, for an outcome without an instant of its own.
+    """
+    operation, stored_id = outcome.operation, outcome.stored_id
+    key = operation.key
+    events: list[TelemetryEvent] = []
+    stored = outcome.done or outcome.result in STORED
+    if stored and operation.action is not Action.REFRESH:
+        at = outcome.stored_at or now
+        events.append(Deployed(tenant=tenant, campaign_id=key, at=at, schedule_id=stored_id))
+    if outcome.done:
+        at, latency_s = outcome.activated_at or now, outcome.latency_s
+        events.append(
+            Activated(
+                tenant=tenant, campaign_id=key, at=at, schedule_id=stored_id, latency_s=latency_s
+            )
+        )
+    elif outcome.result is not Result.NOT_STARTED:
+        action, reason = operation.action.value, outcome.message
+        events.append(Failed(tenant=tenant, campaign_id=key, at=now, action=action, reason=reason))
+    return tuple(events)
+
+
+Sink: TypeAlias = Callable[[TelemetryEvent], object]
+"""Takes one event. Its result is ignored, and an exception is noted."""
 
 Publish: TypeAlias = Callable[[Sequence[Mapping[str, Any]]], Awaitable[object]]
-"""Hands records to the platform, at most `BATCH` in one call."""
+"""Sends events to the platform, at most `BATCH` in one call."""
+
+OnEvent: TypeAlias = Callable[[Mapping[str, Any]], object]
+"""A callback that is given each event as a mapping."""
+
+
+class EventSinks(NamedTuple):
+    """Where telemetry events go; nowhere by default.
+
+    Attributes:
+        file: appended to, one JSON line for each event.
+        on_event: called with each event.
+        publish: send events to the platform as well.
+    """
+
+    file: Path | None = None
+    on_event: OnEvent | None = None
+    publish: bool = False
 
 
 def to_file(path: Path) -> Sink:
-    """Return a sink that appends one JSON object a line. Each line is one write, so two runs may share a file."""
+    """Return a sink that appends one JSON object per line. Each line is one write, so two runs may share a file."""
 
-    def append(event: Event) -> None:
+    def append(event: TelemetryEvent) -> None:
         line = canonical_json(event.record()) + "\n"
         with path.open("ab", buffering=0) as file:
             file.write(line.encode("ascii"))
@@ -116,11 +161,11 @@ def to_file(path: Path) -> Sink:
 
 
 class Telemetry:
-    """Hands every event to every sink, and never raises because of one.
+    """Gives every event to every sink. An error of a sink never reaches the run.
 
     Args:
-        sinks: called at once, by the name that a note calls them.
-        publish: the platform's intake, called in batches when the run closes; `None` sends nothing.
+        sinks: called at once; a note uses their names.
+        publish: the platform's intake, called in batches at the end of the run; `None` sends nothing.
     """
 
     def __init__(
@@ -128,23 +173,33 @@ class Telemetry:
     ) -> None:
         self._sinks = dict(sinks or {})
         self._publish = publish
-        self._waiting: list[Event] = []
+        self._waiting: list[TelemetryEvent] = []
         self._lost: dict[str, _Loss] = {}
 
-    def emit(self, event: Event) -> None:
-        """Tell the sinks, and keep the event for the platform."""
+    @classmethod
+    def open(cls, wanted: EventSinks, publish: Publish) -> Telemetry:
+        """Return the telemetry of one run, with the wanted sinks; `publish` is used if it is wanted."""
+        sinks: dict[str, Sink] = {}
+        if (on_event := wanted.on_event) is not None:
+            sinks["callback"] = lambda event: on_event(event.record())
+        if wanted.file is not None:
+            sinks[str(wanted.file)] = to_file(wanted.file)
+        return cls(sinks, publish if wanted.publish else None)
+
+    def emit(self, event: TelemetryEvent) -> None:
+        """Give an event to the sinks, and keep it for the platform."""
         for name, sink in self._sinks.items():
             try:
                 sink(event)
-            except Exception as error:  # noqa: BLE001 - a sink is somebody else's code, and may not stop an apply
+            except Exception as error:  # noqa: BLE001 - a sink is foreign code and must not stop an apply
                 self._lose(name, 1, error)
         if self._publish is not None:
             self._waiting.append(event)
 
     async def close(self) -> tuple[str, ...]:
-        """Send what waits for the platform; return one note for each sink that did not take everything.
+        """Send the events for the platform; return one note for each sink that did not take everything.
 
-        A batch that fails ends it: a platform that does not answer must not cost a timeout for every batch.
+        The first batch that fails is the last one: a platform that does not answer must not cost a timeout for every batch.
         """
         if self._publish is not None:
             await self._send(self._publish)
@@ -166,7 +221,7 @@ class Telemetry:
 
 @dataclass(slots=True)
 class _Loss:
-    """How many events one sink did not take, and its first reason."""
+    """The number of events that one sink did not take, and the first reason."""
 
     reason: str
     count: int = 0

@@ -16,10 +16,10 @@ from reconciler.telemetry import (
     BATCH,
     Activated,
     Deployed,
-    Event,
     Failed,
     Projected,
     Telemetry,
+    TelemetryEvent,
     to_file,
 )
 
@@ -53,7 +53,7 @@ def closed(telemetry: Telemetry) -> tuple[str, ...]:
     return asyncio.run(telemetry.close())
 
 
-def refuse(_event: Event) -> None:
+def refuse(_event: TelemetryEvent) -> None:
     raise OSError("no space left\x1b[2J\n::error::x")
 
 
@@ -67,7 +67,7 @@ def refuse(_event: Event) -> None:
     ],
     ids=lambda value: getattr(value, "type", ""),
 )
-def test_the_id_of_an_event_is_pinned(event: Event, expected: str) -> None:
+def test_the_id_of_an_event_is_pinned(event: TelemetryEvent, expected: str) -> None:
     assert event.id == expected
 
 
@@ -99,7 +99,9 @@ def test_a_record_is_json_and_says_everything() -> None:
     ]
     * 2
 )
-def test_two_events_have_one_id_exactly_when_they_say_the_same(one: Event, other: Event) -> None:
+def test_two_events_have_one_id_exactly_when_they_say_the_same(
+    one: TelemetryEvent, other: TelemetryEvent
+) -> None:
     assert (one.id == other.id) == (one == other)
 
 
@@ -145,7 +147,7 @@ def test_lines_of_two_writers_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_a_failing_sink_is_reported_once_and_the_others_go_on(tmp_path: Path) -> None:
-    seen: list[Event] = []
+    seen: list[TelemetryEvent] = []
     missing = to_file(tmp_path / "absent" / "events.jsonl")
     telemetry = Telemetry({"callback": refuse, "file": missing, "list": seen.append})
     for event in EVENTS:
@@ -200,7 +202,7 @@ def test_without_a_platform_nothing_is_kept_for_one() -> None:
 
 
 def test_an_interrupt_is_no_failing_sink() -> None:
-    def interrupt(_event: Event) -> None:
+    def interrupt(_event: TelemetryEvent) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -107,8 +107,8 @@ def apply(
     Example: reconcile apply schedules/acme
     """
     from reconciler.commands import apply as command
-    from reconciler.commands.events import EventSinks
     from reconciler.execute import WriteOptions
+    from reconciler.telemetry import EventSinks
 
     ask = not (yes or approved or expect)
     if ask and not sys.stdin.isatty():
@@ -209,7 +209,7 @@ def optimize(
     Example: reconcile optimize schedules/acme --target-answer-rate 0.3
     """
     from reconciler.commands import optimize as command
-    from reconciler.commands.events import EventSinks
+    from reconciler.telemetry import EventSinks
 
     path, names = options.split(targets, tenant)
     request = command.OptimizeRequest(

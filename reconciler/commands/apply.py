@@ -17,7 +17,6 @@ from reconciler.audit import Event, Run
 from reconciler.commands import ledgers, recovery, unapplied
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
-from reconciler.commands.events import EventSinks, open_telemetry
 from reconciler.commands.journal import Recorder, provenance
 from reconciler.commands.recheck import Recheck
 from reconciler.commands.session import Session
@@ -38,6 +37,7 @@ from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
 from reconciler.settings import CIContext, user
+from reconciler.telemetry import EventSinks, Telemetry
 from reconciler.world import Network, World
 
 CHECKPOINTS: Final = (
@@ -325,7 +325,7 @@ class _Apply:
     ) -> _Done:
         """Record every intent, carry the operations out, record every outcome."""
         world, asked = self.session.world, self.asked
-        telemetry = open_telemetry(self.session, asked.events)
+        telemetry = Telemetry.open(asked.events, self.session.publish)
         recorder = Recorder(
             *(self.ledger, self.session, run, telemetry, self.stop),
             snapshot=again.snapshot,

@@ -12,7 +12,6 @@ from typing import Final
 from reconciler import audit
 from reconciler._version import __version__
 from reconciler.audit import Event, Run
-from reconciler.commands.events import events_of
 from reconciler.commands.session import Session
 from reconciler.dialects.base import ScrubList, Snapshot
 from reconciler.errors import (
@@ -27,7 +26,7 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Outcome, Result
 from reconciler.settings import CIContext, user
-from reconciler.telemetry import Telemetry
+from reconciler.telemetry import Telemetry, events_of
 from reconciler.world import World
 
 BATCH_S: Final = 5.0

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from reconciler import diff, effect, manifests
 from reconciler.commands import session as sessions
-from reconciler.commands.events import EventSinks, open_telemetry
 from reconciler.commands.session import Session
 from reconciler.dialects.base import Bucket, Measured, Snapshot
 from reconciler.errors import ExitCode, ManifestError, UsageError
@@ -22,7 +21,7 @@ from reconciler.pacing import during
 from reconciler.plan import Action, Operation
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, count
 from reconciler.report.changes import changes_table
-from reconciler.telemetry import Projected
+from reconciler.telemetry import EventSinks, Projected, Telemetry
 from reconciler.world import Network, World
 
 FIELD: Final = "dial_rate"
@@ -98,7 +97,7 @@ async def _tell(
     session: Session, asked: OptimizeRequest, proposals: Sequence[Proposal], snapshot: Snapshot
 ) -> tuple[str, ...]:
     """Tell other systems what was projected; return a note for each sink that did not take it."""
-    telemetry = open_telemetry(session, asked.events)
+    telemetry = Telemetry.open(asked.events, session.publish)
     for each in proposals:
         telemetry.emit(
             Projected(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,6 +77,10 @@ class Session:
         """Notes for a report: unusual ledger settings, and records that do not count."""
         unusual = self.location.notes if self.location else ()
         return (*unusual, *(self.ledger.notes if self.ledger else ()))
+
+    async def publish(self, records: Sequence[Mapping[str, Any]]) -> int:
+        """Send telemetry events to the platform."""
+        return await self.client.run(self.dialect.publish(records))
 
     async def read(self) -> tuple[Snapshot, float]:
         """Read the platform; return what it holds, and by how many seconds its clock is certainly ahead of ours (negative: behind).
