@@ -1,4 +1,4 @@
-"""Manifests on disk: YAML to models with file, line and column; edits that keep comments and order."""
+"""Manifests on disk: read YAML into models with file, line and column, and edit it without touching comments and order."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ __all__ = [
 
 
 def explain_compiled(desired: Desired) -> list[tuple[str, Any, Place]]:
-    """Return each field of a compiled body with its value and its place: in the manifest, or in the profile that supplied it.
+    """Return name, value and place of each field of a compiled body. A profile's field has its place in `tenant.yaml`.
 
-    Places need a folder that was loaded with `keep_places`; else each is where the manifest starts.
+    The folder must have been loaded with `keep_places`. Otherwise each place is the start of the manifest.
     """
     body = desired.body or {}
     return [(name, value, desired.places.get(name, desired.place)) for name, value in body.items()]

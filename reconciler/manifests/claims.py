@@ -1,4 +1,4 @@
-"""What an older file's manifests claimed: an object by its id, under a name, known to the platform by another. Bodies and profiles are not read."""
+"""Read which objects the manifests of an older file claimed: ids and names only, because bodies and profiles may be invalid today."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Tenant folders on disk: which there are, which files they hold, and their bytes.
+"""Find tenant folders on disk, list their files and read them.
 
-A pull request can commit a link, and what it points at may be a secret of the machine that plans, or manifests that nobody
-reviewed. So links are followed neither below the path that the user named nor above it within its repository, and only
-regular files are read.
+A pull request can commit a symbolic link to a secret of the machine that plans, or to manifests that nobody reviewed. So
+links are not followed, neither below the path that the user named nor above it within its repository. Only regular files
+are read.
 
-A tenant's folder holds manifests (`*.yaml`, `*.yml`), folders, notes for people (`*.md`, `*.txt`) and hidden files that are
-an editor's or git's (`.gitattributes`, `.gitignore`, `.gitkeep`). Anything else is refused: a manifest with a slip in its
-name would dial nothing, and files named like those of a repository could be taken for one (`git/discovery.py`).
+A tenant's folder may hold manifests (`*.yaml`, `*.yml`), folders, notes for people (`*.md`, `*.txt`) and hidden files of an
+editor or of git (`.gitattributes`, `.gitignore`, `.gitkeep`). Anything else is refused: a manifest with a typing error in
+its file name would be ignored, and git could take files named like a repository's for one (`git/discovery.py`).
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from reconciler.models import TENANT_NAME
 
 TENANT_FILE = "tenant.yaml"
 USUAL = "schedules"
-"""The folder of a repository that holds its tenants' folders; where nothing else is named, it is meant."""
+"""The folder of a repository that holds its tenants' folders; the default path."""
 
 MAX_FILES = 20_000
 _SUFFIXES = (".yaml", ".yml")
 _NOTES = (".md", ".txt")
 _GIT = ".git"
 _GIT_FILES = frozenset({".gitattributes", ".gitignore", ".gitkeep"})
-"""Committed files of git's that say nothing of where a repository is."""
+"""Files of git that may be committed: none of them says where a repository is."""
 
 _REPOSITORY = frozenset(
     {"commondir", "config", "gitdir", "head", "hooks", "objects", "packed-refs", "refs", "shallow"}
 )
-"""What stands in a git directory, in lower case."""
+"""Names in a git directory, in lower case."""
 
 _LIKE_A_REPOSITORY = (
     "is named like a part of a git repository, and git could take this folder for one: remove it"
 )
 _NO_MANIFEST = (
-    "is no manifest: a tenant's folder holds *.yaml and *.yml, and for people *.md and *.txt;"
+    "is not a manifest: a tenant's folder holds *.yaml and *.yml, and for people *.md and *.txt;"
     " rename it, or move it elsewhere"
 )
 _NAMING = "a tenant's folder is named by 1 to 40 lower-case letters, digits and hyphens: rename it"
@@ -59,7 +59,7 @@ class TenantFolder:
     Attributes:
         name: the folder's name, which is the tenant's.
         path: the folder, as the user named it.
-        only: the one file or folder within it that was named; `None` for all of it.
+        only: the file or folder within it that the user named; `None` for the whole folder.
     """
 
     name: str
@@ -74,12 +74,12 @@ def find_tenants(path: Path) -> tuple[TenantFolder, ...]:
     """Return the tenants at a path, sorted by name.
 
     Args:
-        path: a tenant's folder, a folder of such folders, a repository that holds such a one as `schedules`, or a file or folder within a
-            tenant's folder.
+        path: a tenant's folder, a folder of tenants' folders, a repository with such a folder named `schedules`, or a file or
+            folder within a tenant's folder.
 
     Raises:
-        UsageError: there is nothing at the path.
-        ManifestError: no tenant is there, a folder is not named as tenants are, or the path leads over a link.
+        UsageError: the path does not exist.
+        ManifestError: no tenant is there, a folder's name is not a tenant's, or the path contains a link.
     """
     if not path.exists():
         raise UsageError(f"there is no file or folder {path}")
@@ -94,14 +94,14 @@ def find_tenants(path: Path) -> tuple[TenantFolder, ...]:
         raise _refusal(path, f"no {TENANT_FILE} stands beside it or above it")
     usual = path / USUAL
     is_usual = usual.is_dir() and not usual.is_symlink()
-    # In a repository stands YAML of many kinds beside it.
+    # The rest of a repository may hold YAML of any kind.
     return _below(usual if is_usual and not os.path.lexists(usual / TENANT_FILE) else path)
 
 
 def _links_above(path: Path) -> list[Path]:
-    """Return the links on the way to a path, from the top of its repository (or its tenant's folder) downwards.
+    """Return the symbolic links in a path, from the top of its repository (or its tenant's folder) downwards.
 
-    A link above the repository is the user's own, and no commit holds it.
+    Links above the repository are allowed: they belong to the user, and no commit can change them.
     """
     here = Path.cwd()
     beyond = () if path.is_absolute() else (here, *here.parents)
@@ -116,7 +116,7 @@ def _links_above(path: Path) -> list[Path]:
 
 
 def _above(path: Path) -> Path | None:
-    """Return the nearest folder from a path upwards that holds `tenant.yaml`."""
+    """Return the nearest folder at or above a path that holds `tenant.yaml`."""
     here = path if path.is_dir() else path.parent
     steps = (here, *here.parents) if here.is_absolute() or ".." not in here.parts else (here,)
     return next((folder for folder in steps if os.path.lexists(folder / TENANT_FILE)), None)
@@ -125,7 +125,7 @@ def _above(path: Path) -> Path | None:
 def _below(path: Path) -> tuple[TenantFolder, ...]:
     problems: list[Problem] = []
     found: list[TenantFolder] = []
-    ours = path.absolute().name == USUAL  # any other may hold what a repository holds
+    ours = path.absolute().name == USUAL  # any other folder may hold unrelated files
     for entry in _entries(path):
         here = path / entry.name
         foreign = _foreign(entry)
@@ -145,7 +145,7 @@ def _below(path: Path) -> tuple[TenantFolder, ...]:
 
 
 def _add(folder: Path, found: list[TenantFolder], *, ours: bool) -> list[Problem]:
-    """Add a folder when it is a tenant's; a folder that holds no YAML at all is none of ours."""
+    """Add a folder if it is a tenant's, and return what is wrong with it. A folder without YAML is ignored."""
     problems: list[Problem] = []
     try:
         if os.path.lexists(folder / TENANT_FILE):
@@ -173,7 +173,7 @@ def _tenant(folder: Path, only: Path | None) -> TenantFolder:
 
 
 def list_files(tenant: TenantFolder) -> tuple[list[str], list[Problem]]:
-    """Return the manifest files of a tenant, sorted, without `tenant.yaml`, and what may not be there."""
+    """Return the manifest files of a tenant, sorted, without `tenant.yaml`, and a problem for each file that may not be there."""
     problems: list[Problem] = []
     own = show(tenant.path / TENANT_FILE)
     found = (file for file in _files(tenant.only or tenant.path, problems) if file != own)
@@ -186,10 +186,10 @@ def list_files(tenant: TenantFolder) -> tuple[list[str], list[Problem]]:
 
 def _files(path: Path | str, problems: list[Problem]) -> Iterator[str]:
     """Yield every manifest file at or below a path."""
-    if not os.path.isdir(path):  # noqa: PTH112 - texts, not paths: ten thousand of these objects cost more than the reads
+    if not os.path.isdir(path):  # noqa: PTH112 - text: ten thousand Path objects cost more than reading the files
         yield show(path)
         return
-    # A tenant's folder may be the top of its repository; below it a `.git` is another one's.
+    # A tenant's folder may be the top of its repository. A `.git` below it belongs to another repository.
     is_top = all(os.path.lexists(os.path.join(path, name)) for name in (_GIT, TENANT_FILE))  # noqa: PTH118 - texts
     for entry in _entries(path):
         if entry.is_symlink():
@@ -215,7 +215,7 @@ def _foreign(entry: os.DirEntry[str]) -> Problem | None:
 
 
 def _entries(path: Path | str) -> list[os.DirEntry[str]]:
-    """Return what a folder holds, by name; hidden names are an editor's own and are left out, but for a repository's."""
+    """Return the entries of a folder, by name, without hidden ones, which belong to editors. Those of a repository are kept."""
     try:
         with os.scandir(path) as entries:
             shown = [entry for entry in entries if not _is_hidden(entry.name)]
@@ -232,7 +232,7 @@ def read_file(path: str) -> bytes:
     """Return a manifest file's bytes.
 
     Raises:
-        ManifestError: a link, no regular file, too large, or not readable.
+        ManifestError: a link, not a regular file, or not readable.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -243,14 +243,14 @@ def read_file(path: str) -> bytes:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise _refusal(path, "is no regular file: replace it by one")
+            raise _refusal(path, "is not a regular file: replace it with one")
         return _all(descriptor, min(status.st_size, MAX_BYTES) + 1)
     finally:
         os.close(descriptor)
 
 
 def _all(descriptor: int, size: int) -> bytes:
-    """Return up to `size` bytes: one more than the file should have, so that growth shows."""
+    """Return up to `size` bytes: one more than the file should have, so that a file which grew is noticed."""
     data = os.read(descriptor, size)
     while 0 < len(data) < size and (more := os.read(descriptor, size - len(data))):
         data += more
@@ -266,7 +266,7 @@ def _problem(path: Path | str, text: str) -> Problem:
 
 
 def no_manifests_of(tenant: TenantFolder) -> Problem:
-    """Return what is said of a tenant whose folder, or the part of it that was named, holds no manifest."""
+    """Return the problem of a tenant's folder, or the named part of it, without manifests."""
     command = f"reconcile import {shlex.quote(show(tenant.path))}"
     text = f"no manifests: add one, or take over what the platform holds with `{command}`"
     return _problem(tenant.only or tenant.path, text)
@@ -277,5 +277,5 @@ def _refusal(path: Path | str, text: str) -> ManifestError:
 
 
 def show(path: Path | str) -> str:
-    """Return a path as messages name it: as the user gave it, without a leading ``./``."""
+    """Return a path as messages show it: as the user wrote it, without a leading ``./``."""
     return os.fspath(path).removeprefix("./")

@@ -1,4 +1,4 @@
-"""A tenant's folder as one value: its `tenant.yaml`, and what its manifests want."""
+"""Load a tenant's folder into one value: its `tenant.yaml` and its compiled manifests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,28 +35,28 @@ from reconciler.models import (
 )
 
 Older: TypeAlias = Callable[[Path], Iterable[tuple[str, bytes]]]
-"""What a file said before, newest first, each with a name for messages."""
+"""Returns older versions of a file, newest first, each with a name for messages."""
 
-Fits: TypeAlias = Callable[[Tenant], bool]
-"""Whether a `tenant.yaml` is one to go by."""
+Fits: TypeAlias = Callable[[str, Tenant], bool]
+"""Decides whether a tenant's `tenant.yaml` is acceptable, by the tenant's name and the file."""
 
 
-def _any(_: Tenant) -> bool:
+def _any(_name: str, _tenant: Tenant) -> bool:
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """What a tenant's folder says.
+    """A tenant's folder, loaded.
 
     Attributes:
-        name: the tenant.
+        name: name of the tenant.
         path: the folder.
         tenant: its `tenant.yaml`.
-        settings: the document that it stands in, for its places.
+        settings: the document of `tenant.yaml`, for places.
         desired: compiled manifests, sorted by key.
-        sources: SHA-256 of each file that was read, `tenant.yaml` among them, by its path as messages name it.
-        partial: only a part of the folder was named, so a manifest that is not here is not gone.
+        sources: SHA-256 of each file that was read, including `tenant.yaml`, by its path as messages show it.
+        partial: only a part of the folder was loaded, so a manifest that is missing here may still exist.
     """
 
     name: str
@@ -70,12 +69,12 @@ class Folder:
 
     @property
     def platform(self) -> str:
-        """The identity of the tenant's platform (`platform_of`), which its records, lock and idempotency keys follow."""
+        """Identity of the tenant's platform (`platform_of`), to which records, lock and idempotency keys belong."""
         return platform_of(self.tenant.spec.api, self.tenant.spec.url, self.name)
 
     @property
     def files(self) -> int:
-        """How many files were read, `tenant.yaml` among them."""
+        """Number of files that were read, including `tenant.yaml`."""
         return len(self.sources)
 
     @property
@@ -110,19 +109,19 @@ def load(
     keep_places: bool = False,
     may_be_empty: bool = False,
 ) -> Folder:
-    """Return one tenant's folder.
+    """Load one tenant's folder.
 
     Args:
         root: a tenant's folder, a folder of such folders, or a file or folder within one.
-        tenant: which, when there are several.
+        tenant: name of the tenant, if there are several.
         keep_places: keep the place of every field of a compiled body.
-        may_be_empty: a folder that holds `tenant.yaml` alone is one, too.
+        may_be_empty: accept a folder that holds only `tenant.yaml`.
 
     Raises:
-        UsageError: nothing is there, no such tenant, or several and none named.
+        UsageError: the path does not exist, there is no such tenant, or there are several and none was named.
         ManifestError: every problem of every file.
     """
-    where = _chosen(root, tenant)
+    where = _choose(root, tenant)
     return load_tenant(where, keep_places=keep_places, may_be_empty=may_be_empty)
 
 
@@ -131,43 +130,43 @@ def load_readable(
     tenant: str | None = None,
     *,
     older: Older | None = None,
-    fits: Callable[[str, Tenant], bool] | None = None,
+    fits: Fits = _any,
 ) -> Folder:
-    """Return what can be read of one tenant's folder, for an emergency: neither what is wrong there nor what lies beside it may keep it waiting.
+    """Load what is readable of one tenant's folder, for an emergency. Problems in the folder or beside it do not stop it.
 
     Args:
-        root: as `load`.
-        tenant: same.
-        older: asked for what `tenant.yaml` said before when today's is wrong or does not fit; `settings.file` of the result says which was taken.
-        fits: told the tenant's name and its `tenant.yaml`; the newest that fits is taken, and where none does the newest that is right.
+        root: as for `load`.
+        tenant: as for `load`.
+        older: used if the current `tenant.yaml` is invalid or does not fit; `settings.file` of the result names the version taken.
+        fits: the newest version that fits is taken; if none fits, the newest valid one.
 
     Raises:
-        UsageError: as `load`.
-        ManifestError: `tenant.yaml` is wrong and was never right, so nobody knows where the platform is.
+        UsageError: as for `load`.
+        ManifestError: no version of `tenant.yaml` is valid, so the platform's address is unknown.
     """
     if tenant is not None and (root / tenant / TENANT_FILE).is_file():
         root = root / tenant
     try:
-        where = _chosen(root, tenant)
+        where = _choose(root, tenant)
     except (ManifestError, UsageError):
         lost = _lost(root if tenant is None else root / tenant, older)
         if lost is None:
             raise
         where = lost
     loader = _Loader(where, keep_places=False)
-    loader.add_tenant(older, _any if fits is None else partial(fits, where.name))
+    loader.add_tenant(older, fits)
     loader.add_manifests()
     return loader.readable()
 
 
 def _lost(folder: Path, older: Older | None) -> TenantFolder | None:
-    """Return a folder that was a tenant's before it or its `tenant.yaml` was deleted or renamed; `None` when it never was."""
+    """Return a folder that was a tenant's before it, or its `tenant.yaml`, was deleted or renamed; `None` if it never was."""
     path = Path(os.path.abspath(folder))  # noqa: PTH100 - as folders are named: links stay
     was = older is not None and any(older(folder / TENANT_FILE))
     return TenantFolder(path.name, folder) if was and TENANT_NAME.fullmatch(path.name) else None
 
 
-def _chosen(root: Path, tenant: str | None) -> TenantFolder:
+def _choose(root: Path, tenant: str | None) -> TenantFolder:
     found = find_tenants(root)
     chosen = [folder for folder in found if tenant in {None, folder.name}]
     names = ", ".join(folder.name for folder in found)
@@ -181,7 +180,7 @@ def _chosen(root: Path, tenant: str | None) -> TenantFolder:
 def load_tenant(
     where: TenantFolder, *, keep_places: bool = False, may_be_empty: bool = False
 ) -> Folder:
-    """Return what one tenant's folder says; see `load`."""
+    """Load one tenant's folder; see `load`."""
     with _collector_off():
         loader = _Loader(where, keep_places=keep_places)
         loader.add_tenant()
@@ -191,7 +190,7 @@ def load_tenant(
 
 @contextmanager
 def _collector_off() -> Iterator[None]:
-    """Keep the cyclic collector off: it would walk all of what was loaded again and again, and find nothing."""
+    """Turn the cyclic garbage collector off: it would walk everything that is loaded, repeatedly, and find nothing."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -202,7 +201,7 @@ def _collector_off() -> Iterator[None]:
 
 
 class _Loader:
-    """Gathers one tenant's folder: what it wants, and everything that is wrong with it."""
+    """Collects one tenant's folder: its manifests, and every problem."""
 
     def __init__(self, where: TenantFolder, *, keep_places: bool) -> None:
         self._where = where
@@ -215,7 +214,7 @@ class _Loader:
         self._profiles: Profiles | None = None
 
     def add_tenant(self, older: Older | None = None, fits: Fits = _any) -> None:
-        """Read `tenant.yaml`, or the newest of the older ones that is right and fits; where none fits, the newest that is right."""
+        """Read `tenant.yaml`: the newest version that is valid and fits; if none fits, the newest valid one."""
         path = self._where.path / TENANT_FILE
         file = show(path)
         try:
@@ -229,20 +228,18 @@ class _Loader:
                     return
 
     def _take(self, data: bytes, file: str, fits: Fits) -> bool:
-        """Take a `tenant.yaml` that fits, or the first that is right; return whether it fits."""
+        """Take a `tenant.yaml` that fits, or the first valid one; return whether it fits."""
         settings = settings_in(data, file)
-        if (
-            self._profiles is None
-        ):  # what manifests share can be read of a file that is wrong elsewhere
-            self._profiles = Profiles(settings)
+        # Manifests need the profiles even if the file is invalid elsewhere.
+        self._profiles = self._profiles or Profiles(settings)
         tenant = validate(Tenant, settings)
-        fit = fits(tenant)
+        fit = fits(self._where.name, tenant)
         if fit or self._tenant is None:
             self._settings, self._tenant, self._profiles = settings, tenant, Profiles(settings)
         return fit
 
     def add_manifests(self) -> None:
-        """Read every other file: all bytes first, because going to and fro between disk and parser costs a tenth more."""
+        """Read every other file: first all bytes, then parse, because alternating between the two takes a tenth longer."""
         files, problems = list_files(self._where)
         self._problems.update(problems)
         contents = []
@@ -255,7 +252,7 @@ class _Loader:
             self._add(data, file)
 
     def folder(self, *, may_be_empty: bool = False) -> Folder:
-        """Return what was gathered, or raise all that is wrong with it."""
+        """Return the folder, or raise every problem."""
         where = self._where
         self._problems.update(_claimed_twice(self._desired))
         if self._tenant is not None and self._settings is not None:
@@ -267,7 +264,7 @@ class _Loader:
         return self.readable()
 
     def readable(self) -> Folder:
-        """Return what could be read, whatever is wrong with the rest."""
+        """Return what could be read, whether or not there were problems."""
         where = self._where
         if self._tenant is None or self._settings is None:
             raise ManifestError(self._problems)
@@ -287,16 +284,16 @@ class _Loader:
         return data
 
     def _add(self, data: bytes, file: str) -> None:
-        """Compile a file's documents; when one is wrong, read the file again, this time with places."""
+        """Compile the documents of a file. If one is invalid, read the file again, this time with places."""
         try:
             documents = read(data, file, keep_places=self._keep)
             if not documents:
                 self._problems.add(Problem(Place(file), _EMPTIED))
             self._desired += [self._compile(Source(file, document)) for document in documents]
         except ManifestError:
-            self._add_what_is_right(data, file)
+            self._add_valid(data, file)
 
-    def _add_what_is_right(self, data: bytes, file: str) -> None:
+    def _add_valid(self, data: bytes, file: str) -> None:
         try:
             documents = read(data, file, keep_places=True)
         except ManifestError as error:
@@ -313,7 +310,7 @@ class _Loader:
         model = model_for(document)
         if model is None:
             raise ManifestError([_no_kind(source, document)])
-        if self._profiles is None:  # tenant.yaml cannot be read, and its problems are already told
+        if self._profiles is None:  # tenant.yaml is unreadable, which is already reported
             raise ManifestError([])
         self._check_api(source, model)
         merged = self._profiles.merge(source)
@@ -333,7 +330,7 @@ class _Loader:
         )
 
     def _check_api(self, source: Source, model: type[Manifest]) -> None:
-        """Refuse a kind that the tenant's API cannot hold."""
+        """Check that the tenant's API can hold this kind."""
         api = model.api if self._tenant is None else self._tenant.spec.api
         if model.api != api:
             held = " or ".join(kind for kind, each in MANIFESTS.items() if each.api == api)
@@ -361,9 +358,9 @@ def _no_kind(source: Source, document: Mapping[str, Any]) -> Problem:
 
 
 def _claimed_twice(desired: Iterable[Desired]) -> Iterator[Problem]:
-    """Yield a problem for each object that two manifests claim, and for each name that two have; in the order of files.
+    """Yield a problem for each object that two manifests claim, and for each name that two manifests have.
 
-    Which of the two is the copy cannot be told from them, so neither is blamed.
+    Nothing shows which of the two is the copy, so the message names both.
     """
     keys: dict[tuple[str, str], Desired] = {}
     names: dict[str, Desired] = {}

@@ -44,20 +44,22 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 MAX_NODES = 50_000
 MAX_PROBLEMS = 20
-"""Problems that are told of one file before it is given up: a hostile one could hold a hundred thousand."""
+"""Most problems reported for one file: a hostile file could hold a hundred thousand."""
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Where in a document: keys and list positions."""
+"""Path within a document: keys and list positions."""
 Mark: TypeAlias = tuple[int, int]
 """Line and column, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where a value stands in its file: the events of its key (for an item of a list, of the item itself) and of the value.
+    """The position of a value in its file.
 
     Attributes:
-        flow: whether it stands directly in ``{}`` or ``[]``.
+        key: the parser's event of the value's key; for an item of a list, of the item itself.
+        value: the parser's event of the value.
+        flow: whether the value stands directly in ``{}`` or ``[]``.
     """
 
     key: Any
@@ -70,19 +72,19 @@ class Spot:
 
     @property
     def plain(self) -> str | None:
-        """What a scalar without quotes says in the file; `None` for anything else."""
+        """Text of an unquoted scalar as it stands in the file; `None` for anything else."""
         text: str | None = getattr(self.value, "value", None)
         return None if text is None or self.value.style else text
 
     @property
     def text(self) -> slice:
-        """A scalar's own text within the file, in characters."""
+        """Range of a scalar within the file, in characters."""
         return slice(self.value.start_mark.index, self.value.end_mark.index)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a file: what it says, where it starts, and the spot of each value when places were kept."""
+    """One document of a file: its value, its start, and the position of each value if places were kept."""
 
     value: dict[str, Any]
     mark: Mark
@@ -90,17 +92,17 @@ class Document:
 
 
 def read(data: bytes, file: str, *, keep_places: bool = False) -> tuple[Document, ...]:
-    """Return the documents of a file, in order; a document that holds nothing at all is none.
+    """Return the documents of a file, in order, without empty ones.
 
     Args:
         data: the file's bytes.
         file: its name in messages.
-        keep_places: keep the spot of every value, at a tenth of the speed or so.
+        keep_places: keep the position of every value; about ten times slower.
 
     Raises:
-        ManifestError: not YAML, or outside the subset; every problem with its place.
+        ManifestError: not YAML, or outside the subset: every problem with its place.
     """
-    if problems := _refused_bytes(data, file):
+    if problems := _check_bytes(data, file):
         raise ManifestError(problems)
     return _Reader(data, file, keep_places=keep_places).documents()
 
@@ -109,8 +111,8 @@ _PLAIN_BYTES = bytes({*range(0x20, 0x7F), 0x0A})
 _KEY_SIGN = re.compile(rb"(?:^|[-{,\[] *)\?", re.MULTILINE)
 
 
-def _refused_bytes(data: bytes, file: str) -> list[Problem]:
-    """Return what is wrong with a file before it is parsed."""
+def _check_bytes(data: bytes, file: str) -> list[Problem]:
+    """Return the problems of a file that are visible without parsing it."""
     if len(data) > MAX_BYTES:
         text = f"is larger than {MAX_BYTES // 1024} KiB: split it into several files"
         return [Problem(Place(file), text)]
@@ -124,7 +126,7 @@ def _refused_bytes(data: bytes, file: str) -> list[Problem]:
 
 
 def _hidden(data: bytes, file: str) -> list[Problem]:
-    """Return a problem for each character that an editor would not show, where it stands first; almost every file is plain ASCII, which is quick to tell."""
+    """Return a problem for each hidden character, at its first place. Almost every file is plain ASCII, which is checked first."""
     if not data.translate(None, _PLAIN_BYTES):
         return []
     try:
@@ -179,21 +181,21 @@ _LIKE_A_NUMBER = re.compile(
     r"[-+]?(0[xob][0-9a-fA-F_]+|\.(inf|Inf|INF)|(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?)|\.(nan|NaN|NAN)"
 )
 _SHOWN = 40
-"""Characters of a scalar that a message repeats."""
+"""Most characters of a scalar that a message shows."""
 
 _COLON = re.compile(r"[^\s,{}\[\]]*")
-"""A scalar without quotes in `{}` or `[]`, with a colon that may not be in it."""
+"""An unquoted scalar in `{}` or `[]`, including a colon that may not be there."""
 
 _NUMERIC = frozenset("0123456789+-.")
 
 
 class _Odd(Exception):
-    """A scalar outside the subset; says what to write."""
+    """A scalar outside the subset; the message says what to write."""
 
 
 @lru_cache(maxsize=4096)
 def _plain(text: str) -> str | int | float | bool | None:
-    """Return what a scalar without quotes says by YAML 1.2's core schema; equal texts give one object."""
+    """Return the value of an unquoted scalar by YAML 1.2's core schema. Equal texts share one object."""
     if text in _CORE:
         return _CORE[text]
     if text[0] not in _NUMERIC:
@@ -211,7 +213,7 @@ def _plain(text: str) -> str | int | float | bool | None:
 
 
 class _Reader:
-    """Builds the documents of one file, and gathers what is wrong on the way."""
+    """Builds the documents of one file and collects its problems."""
 
     def __init__(self, data: bytes, file: str, *, keep_places: bool) -> None:
         self._file = file
@@ -219,9 +221,9 @@ class _Reader:
         self._keep = keep_places
         self._problems: list[Problem] = []
         self._spots: dict[Path, Spot] = {}
-        # A node takes at least a byte, so a small file cannot hold too many.
+        # A node takes at least one byte, so a small file cannot hold too many.
         step = CBaseLoader(data).get_event
-        self._step: Callable[[], Any] = step if len(data) < MAX_NODES else self._counted(step)
+        self._step: Callable[[], Any] = step if len(data) < MAX_NODES else self._count(step)
 
     def documents(self) -> tuple[Document, ...]:
         found = []
@@ -250,7 +252,7 @@ class _Reader:
         if type(value) is not dict:
             self._refuse(
                 event.start_mark,
-                "is no manifest: write its keys (apiVersion, kind, metadata, spec)",
+                "is not a manifest: write its keys (apiVersion, kind, metadata, spec)",
             )
         return Document(value, _mark(event), self._spots)
 
@@ -342,7 +344,7 @@ class _Reader:
             if _is_hidden(char):
                 self._refuse(event.start_mark, _hides(char))
 
-    def _counted(self, step: Callable[[], Any]) -> Callable[[], Any]:
+    def _count(self, step: Callable[[], Any]) -> Callable[[], Any]:
         nodes = 0
 
         def counted() -> Any:

@@ -1,4 +1,4 @@
-"""One document with its place: what a profile adds to it, whether a model accepts it, and where to point when not."""
+"""A document with its places: merge a profile into it, and validate it with errors that point at the right line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.manifests.reader import MAX_PROBLEMS, Document, Path
 from reconciler.models import meant_retired
 
 _SECTIONS = ("spec", "compliance", "pacing")
-"""What a profile may supply."""
+"""Sections that a profile may supply keys of."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -32,12 +32,12 @@ class Source:
         return Place(self.file, *self.document.mark)
 
     def plain(self, loc: Path) -> str | None:
-        """Return what a scalar without quotes says in the file; `None` for anything else."""
+        """Return the text of an unquoted scalar as it stands in the file; `None` for anything else."""
         spot = self.document.spots.get(loc)
         return spot.plain if spot else None
 
     def place(self, loc: Path, *, of_key: bool = False) -> Place:
-        """Return where a value stands, or its key; the nearest one around it when it is not there."""
+        """Return the place of a value, or of its key; if it is missing, of the nearest mapping or list around it."""
         spots = self.document.spots
         while loc and loc not in spots:
             loc = loc[:-1]
@@ -47,14 +47,14 @@ class Source:
 
 
 class Profiles:
-    """The profiles of a `tenant.yaml`, as it says them: each is judged where a manifest uses it."""
+    """The profiles of a `tenant.yaml`, not validated: their keys are validated in each manifest that uses them."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._raw = _mapping(_mapping(source.document.value.get("spec")).get("profiles"))
 
     def merge(self, source: Source) -> Merged:
-        """Return a document with what its profile supplies: whole keys, one level; its own win. A tombstone takes nothing.
+        """Return a document merged with its profile: whole keys, one level, and the document's own win. A tombstone takes nothing.
 
         Raises:
             ManifestError: there is no such profile.
@@ -84,12 +84,14 @@ class Profiles:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A document with its profile's keys, and where each came from.
+    """A document merged with its profile. Each key knows the file that it came from.
 
     Attributes:
-        value: the whole.
-        own: the manifest.
-        tenant, root, supplied: the tenant's document, where the profile stands in it, and the keys that it supplied.
+        value: the merged document.
+        own: the manifest's document.
+        tenant: the document of `tenant.yaml`.
+        root: where the profile stands in `tenant`.
+        supplied: keys that the profile supplied.
     """
 
     value: Mapping[str, Any]
@@ -99,20 +101,20 @@ class Merged:
     supplied: frozenset[Path] = frozenset()
 
     def plain(self, loc: Path) -> str | None:
-        """Return what a scalar without quotes says in the file that it stands in; `None` for anything else."""
+        """Return the text of an unquoted scalar as it stands in its file; `None` for anything else."""
         if self.tenant is not None and loc[:2] in self.supplied:
             return self.tenant.plain(self.root + loc)
         return self.own.plain(loc)
 
     def place(self, loc: Path, *, of_key: bool = False) -> Place:
-        """Return where a value stands: in the manifest, or in `tenant.yaml` when the profile supplied it."""
+        """Return the place of a value: in the manifest, or in `tenant.yaml` if the profile supplied it."""
         if self.tenant is not None and loc[:2] in self.supplied:
             return self.tenant.place(self.root + loc, of_key=of_key)
         return self.own.place(loc, of_key=of_key)
 
 
 def validate(model: type[M], what: Merged | Source) -> M:
-    """Return a document as a model.
+    """Validate a document against a model.
 
     Raises:
         ManifestError: every error, as a sentence with its place.
@@ -121,7 +123,7 @@ def validate(model: type[M], what: Merged | Source) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        from reconciler.models.explain import sentences  # noqa: PLC0415 - only what is wrong pays for the words
+        from reconciler.models.explain import sentences  # noqa: PLC0415 - needed for invalid documents only
 
         raise ManifestError(
             Problem(what.place(said.loc, of_key=said.of_key), said.message)

@@ -1,6 +1,6 @@
-"""A folder's `tenant.yaml`: what it says, and whether another folder claims the same platform.
+"""Read a folder's `tenant.yaml`, and check that no other folder claims the same platform.
 
-Ledger, lock and holds follow the platform. Two folders that claim one platform would undo each other's schedules in turn.
+Ledger, lock and holds belong to the platform. Two folders for one platform would undo each other's schedules in turn.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from reconciler.models import EMBEDDED, Tenant, platform_of
 
 
 def load_settings(where: TenantFolder) -> Tenant:
-    """Return what a tenant's `tenant.yaml` says, whatever its manifests say.
+    """Return a folder's `tenant.yaml`, whether or not its manifests are valid.
 
     Raises:
         ManifestError: everything that is wrong with the file.
@@ -28,10 +28,10 @@ def load_settings(where: TenantFolder) -> Tenant:
 
 
 def read_settings(data: bytes, file: str) -> Tenant:
-    """Return what the bytes of a `tenant.yaml` say.
+    """Return a `tenant.yaml` from its bytes.
 
     Args:
-        data: the bytes, of today's file or of an older one.
+        data: the bytes of the current file or of an older one.
         file: its name in messages.
 
     Raises:
@@ -41,7 +41,7 @@ def read_settings(data: bytes, file: str) -> Tenant:
 
 
 def settings_in(data: bytes, file: str) -> Source:
-    """Return the one document that the bytes of a `tenant.yaml` hold, not yet held against its schema."""
+    """Return the only document of a `tenant.yaml`, not yet validated."""
     return Source(file, _the_only(read(data, file, keep_places=True), file))
 
 
@@ -53,18 +53,20 @@ def _the_only(documents: tuple[Document, ...], file: str) -> Document:
 
 
 def claimed_twice(where: TenantFolder, tenant: Tenant, settings: Source) -> Iterator[Problem]:
-    """Yield a problem for each folder beside a tenant's that claims the same platform; of an embedded one each folder has its own.
+    """Yield a problem for each folder beside a tenant's that claims the same platform. Embedded platforms are never shared.
 
     Args:
         where: the tenant's folder.
         tenant: its `tenant.yaml`.
-        settings: the same, for its places.
+        settings: the document of its `tenant.yaml`, for places.
     """
     if tenant.spec.url == EMBEDDED:
         return
     platform = platform_of(tenant.spec.api, tenant.spec.url, where.name)
     for file in _beside(where):
-        with suppress(ManifestError):  # what is wrong there claims nothing: no command acts on it
+        with suppress(
+            ManifestError
+        ):  # an invalid `tenant.yaml` claims nothing: no command acts on it
             data = read_file(show(file))
             if _may_name(data, platform):
                 other = read_settings(data, show(file)).spec
@@ -73,7 +75,7 @@ def claimed_twice(where: TenantFolder, tenant: Tenant, settings: Source) -> Iter
 
 
 def clash(settings: Source, platform: str, other: Path) -> Problem:
-    """Return what is wrong with a `tenant.yaml` whose platform is the one of another file, too."""
+    """Return the problem of a `tenant.yaml` whose platform another file claims, too."""
     text = (
         f"claims the platform {platform}, and so does {show(other)}: keep the manifests of one platform"
         " in one folder, and delete the other folder"
@@ -82,7 +84,7 @@ def clash(settings: Source, platform: str, other: Path) -> Problem:
 
 
 def _beside(where: TenantFolder) -> Iterator[Path]:
-    """Yield the `tenant.yaml` of each folder beside a tenant's; none for a folder that is the top of its repository."""
+    """Yield the `tenant.yaml` of each folder beside a tenant's; none if the folder is the top of its repository."""
     if os.path.lexists(where.path / ".git"):
         return
     own = where.path.name not in {"", ".."}
@@ -95,6 +97,6 @@ def _beside(where: TenantFolder) -> Iterator[Path]:
 
 
 def _may_name(data: bytes, platform: str) -> bool:
-    """Return whether the bytes of a `tenant.yaml` may name a platform: a look that spares the parser. Only an escape could hide a host."""
+    """Return whether a `tenant.yaml` may name a platform, without parsing it. Only an escape sequence could hide the host."""
     host = platform.partition("/")[2].partition("_")[0]
     return host == "localhost" or host.encode() in data or b"\\" in data

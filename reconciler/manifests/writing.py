@@ -1,4 +1,4 @@
-"""New manifest files: what `import` writes of an object that no manifest names yet."""
+"""Write new manifest files, for objects that `import` takes over."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.models import API_VERSION, Manifest
+from reconciler.models import API_VERSION, Manifest, schema_file
 
 LONGEST_NAME: Final = 63
 
@@ -17,11 +17,11 @@ SCHEMAS: Final = "schemas"
 
 
 def schema_of(kind: str, folder: Path) -> str | None:
-    """Return the path, from a tenant's folder, of the schema that editors check a kind's manifests by; `None` where there is none.
+    """Return the path of a kind's JSON Schema, relative to a tenant's folder, for editors; `None` if there is none.
 
-    It is looked for as `reconcile schema --out schemas` writes it, in the folder and in those above it, up to the repository's top.
+    It is searched where `reconcile schema --out schemas` writes it: in the folder and its parents, up to the top of the repository.
     """
-    file = re.sub(r"(?<!^)(?=[A-Z])", "-", kind).lower() + ".json"
+    file = schema_file(kind)
     here = folder.resolve()
     for depth, above in enumerate((here, *here.parents)):
         if (above / SCHEMAS / file).is_file():
@@ -39,7 +39,7 @@ def new_manifest(
     spec: Mapping[str, Any],
     schema: str | None = None,
 ) -> str:
-    """Return the text of a manifest: one key a line, lists and mappings below them on one line each; `schema` as of `schema_of`."""
+    """Return the text of a manifest: one key per line, nested lists and mappings on one line each; `schema` is from `schema_of`."""
     lines = [
         *([f"# yaml-language-server: $schema={schema}"] if schema else []),
         "# Imported: this is what the platform held.",
@@ -64,7 +64,7 @@ def _entry(key: str, value: Any) -> list[str]:
 
 
 def _flow(value: Any) -> str:
-    """Return a value on one line: scalars as JSON writes them, keys without quotes."""
+    """Return a value on one line: scalars in JSON notation, keys without quotes."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {_flow(part)}" for name, part in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -73,7 +73,7 @@ def _flow(value: Any) -> str:
 
 
 def new_name(platform_name: str, key: str, taken: Collection[str]) -> str:
-    """Return a name for an object: its own in small letters; with its id where that is taken, or nothing is left of it.
+    """Return a manifest name for an object: its own name in lower case, with its id if that is taken or empty.
 
     >>> new_name("Spring Renewals (US)", "1001", {"x"})
     'spring-renewals-us'

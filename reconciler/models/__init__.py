@@ -1,4 +1,4 @@
-"""What a manifest may say, and what it compiles to."""
+"""Models of the manifests, and what they compile to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.models.campaign import (
     compile_campaign,
 )
 from reconciler.models.instants import canonical_instant, to_instant, zone
-from reconciler.models.kinds import MANIFESTS, meant_retired, model_for
+from reconciler.models.kinds import MANIFESTS, meant_retired, model_for, schema_file
 from reconciler.models.tenant import (
     EMBEDDED,
     TENANT_NAME,
@@ -46,6 +46,7 @@ __all__ = [
     "meant_retired",
     "model_for",
     "platform_of",
+    "schema_file",
     "tenant_url",
     "to_instant",
     "zone",

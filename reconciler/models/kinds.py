@@ -1,7 +1,8 @@
-"""The kinds of manifest there are. Another one is a module with a `Manifest`, and a line here."""
+"""The kinds of manifests. A new kind is a module with a `Manifest`, and a line here."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -14,7 +15,7 @@ _HOMES: Final = {"CampaignSchedule": "campaign", "SkillSchedule": "skill"}
 
 
 class _Manifests(Mapping[str, type[Manifest]]):
-    """The model of each kind, imported when a document is of it: a model costs more than the interpreter."""
+    """The model of each kind, imported when the first document needs it, because a model takes longer to import than Python to start."""
 
     def __getitem__(self, kind: str) -> type[Manifest]:
         return _imported(kind)
@@ -36,8 +37,13 @@ MANIFESTS: Final[Mapping[str, type[Manifest]]] = _Manifests()
 """Every kind of manifest, by the name that `kind` gives."""
 
 
+def schema_file(kind: str) -> str:
+    """Return the name of a kind's file in `schemas/`: `CampaignSchedule` → `campaign-schedule.json`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind).lower() + ".json"
+
+
 def model_for(document: Mapping[str, Any]) -> type[Manifest] | None:
-    """Return the model that a document must satisfy, its kind's tombstone when it is retired; `None` for no known kind."""
+    """Return the model of a document's kind, or its tombstone if the document is retired; `None` for an unknown kind."""
     kind = document.get("kind")
     model = MANIFESTS.get(kind) if isinstance(kind, str) else None
     if model is None:
@@ -46,7 +52,7 @@ def model_for(document: Mapping[str, Any]) -> type[Manifest] | None:
 
 
 def meant_retired(document: Mapping[str, Any]) -> bool:
-    """Return whether a document is to be read as a tombstone: also where it says so by another word for true, which is its one error then."""
+    """Return whether a document is meant as a tombstone. Another word for true (`yes`) counts, so that it is reported as the only error."""
     metadata = document.get("metadata")
     retired = metadata.get("retired") if isinstance(metadata, Mapping) else None
     return retired is True or (isinstance(retired, str) and TRUTHS.get(retired.lower(), False))

@@ -1,14 +1,13 @@
-"""JSON Schemas of the manifests, for editors and for whoever checks files without this product.
+"""JSON Schemas of the manifests, for editors and other tools.
 
-They say what one file can say. What needs more than the file (time zones, DST, order of moments, the tenant's profile)
-is for `reconcile validate`.
+A schema checks one file. What needs more than the file (time zones, DST, order of times, the tenant's profile) is checked by
+`reconcile validate`.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
-import re
 import textwrap
 from collections.abc import Mapping
 from functools import cache
@@ -20,22 +19,18 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from reconciler.models.base import Manifest, Strict
-from reconciler.models.kinds import MANIFESTS
+from reconciler.models.kinds import MANIFESTS, schema_file
 from reconciler.models.tenant import Tenant
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
-    """Return the schema of each kind of file, by the name under which `schemas/` holds it."""
-    kinds = {_file_name(kind): _of_manifest(model) for kind, model in MANIFESTS.items()}
+    """Return the schema of each kind of file, by its file name in `schemas/`."""
+    kinds = {schema_file(kind): _of_manifest(model) for kind, model in MANIFESTS.items()}
     return {**kinds, "tenant.json": _of(Tenant)}
 
 
-def _file_name(kind: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind).lower() + ".json"
-
-
 def _of_manifest(model: type[Manifest]) -> dict[str, Any]:
-    """Return a kind's schema: a profile may supply what the spec leaves away, and a tombstone needs only what identifies its object."""
+    """Return a kind's schema. A profile may supply missing keys of spec, and a tombstone needs only the key of its object."""
     schema = _of(model)
     spec = schema["$defs"][schema["properties"]["spec"]["$ref"].rpartition("/")[2]]
     required, spec["required"] = spec["required"], [model.identified_by]

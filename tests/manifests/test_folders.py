@@ -13,7 +13,7 @@ from reconciler.manifests.folders import list_files
 
 LINK = "is a link, and links are not followed: put the file itself here"
 LIKE_A_REPOSITORY = "is named like a part of a git repository"
-NO_MANIFEST = "is no manifest: a tenant's folder holds *.yaml and *.yml"
+NO_MANIFEST = "is not a manifest: a tenant's folder holds *.yaml and *.yml"
 
 
 @pytest.fixture

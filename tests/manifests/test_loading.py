@@ -304,7 +304,7 @@ def test_links_and_special_files_are_refused(folder: Path, tmp_path: Path) -> No
         f"schedules/acme/a.yaml: {link}",
         f"schedules/acme/b.yaml: {link}",
         f"schedules/acme/c: {link}",
-        "schedules/acme/d.yaml: is no regular file: replace it by one",
+        "schedules/acme/d.yaml: is not a regular file: replace it with one",
     ]
 
 
