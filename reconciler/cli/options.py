@@ -97,7 +97,7 @@ targets = click.argument("targets", nargs=-1, metavar="[PATH] [NAME]...")
 output = click.option(
     "--format",
     "style",
-    type=click.Choice(list(RENDERERS)),
+    type=click.Choice(RENDERERS),
     default="text",
     show_default=True,
     help="How to show the result.",

@@ -10,6 +10,7 @@ import click
 
 from reconciler.cli import options
 from reconciler.errors import UsageError
+from reconciler.renderers import EXPORTS, renderer_for
 
 _tenant = options.combine(options.remote, options.tenant, options.path)
 """Add `[PATH]`, `--tenant` and `--remote`: whose records, and where they are."""
@@ -120,7 +121,7 @@ def vouch(
 @click.option(
     "--format",
     "style",
-    type=click.Choice(["json", "csv"]),
+    type=click.Choice(EXPORTS),
     default="json",
     show_default=True,
     help="json: a list of objects. csv: one line for each entry.",
@@ -153,12 +154,11 @@ def export(
     Example: reconcile audit export schedules/acme --format csv --since 2027-03-01
     """
     from reconciler.commands import audit as command
-    from reconciler.renderers import csv, json
 
     if since and until and since >= until:
         raise UsageError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
     report = command.export(options.world(remote), path, tenant, since, until)
-    sys.stdout.write({"csv": csv, "json": json}[style].render(report))
+    sys.stdout.write(renderer_for(style).render(report))
     return report.exit_code
 
 

@@ -1,36 +1,34 @@
-"""Renderers: one format a module, one line in a dict. All escaping of a format lives in its renderer."""
+"""Renderers: one format a module, one name in `RENDERERS`. All escaping of a format is in its renderer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
-if TYPE_CHECKING:  # so that `--help` of a command costs no model; the type checker proves at the end that each module is a renderer
-    from reconciler.renderers import github, html, json, markdown, text
+if (
+    TYPE_CHECKING
+):  # `--help` imports no renderer; the type checker proves below that each module is one
+    from reconciler.renderers import csv, github, html, json, markdown, text
     from reconciler.report import Report
 
 
 class Renderer(Protocol):
-    """One format. A module satisfies it; `text` also takes the width and the colour of a terminal."""
+    """One format: a module. `text` also takes the width and the colours of a terminal."""
 
     def render(self, report: Report) -> str:
         """Return the whole output, with a line feed at its end."""
 
 
-RENDERERS: Mapping[str, str] = {
-    "text": "reconciler.renderers.text",
-    "json": "reconciler.renderers.json",
-    "markdown": "reconciler.renderers.markdown",
-    "html": "reconciler.renderers.html",
-    "github": "reconciler.renderers.github",
-}
-"""Modules by the name that `--format` takes; imported when one is asked for, because a run shows one format."""
+RENDERERS: Final = ("text", "json", "markdown", "html", "github")
+"""Modules of this package that show any report, by the name that `--format` takes."""
+
+EXPORTS: Final = ("json", "csv")
+"""Modules of this package that show a report of plain values (`audit export`)."""
 
 if TYPE_CHECKING:
-    _proof: tuple[Renderer, ...] = (text, markdown, json, html, github)
+    _proof: tuple[Renderer, ...] = (text, markdown, json, html, github, csv)
 
 
 def renderer_for(style: str) -> Renderer:
-    """Return the renderer of one of `RENDERERS`."""
-    return cast("Renderer", import_module(RENDERERS[style]))
+    """Return one of `RENDERERS` or `EXPORTS`. It is imported only now, because a run shows one format."""
+    return cast("Renderer", import_module(f"{__name__}.{style}"))

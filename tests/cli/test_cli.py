@@ -582,7 +582,7 @@ def test_declining_is_1_and_writes_nothing(desk: Desk, monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("click.confirm", lambda *_, **__: False)
     assert desk.run("apply", "schedules/sandbox") == 1
-    assert "declined" in desk.out
+    assert "Declined." in desk.out
     assert (desk.written(), desk.records()) == (0, "")
 
 

@@ -22,7 +22,7 @@ from reconciler.models import MANIFESTS
 from reconciler.models.schemas import json_schemas
 from reconciler.plan import Action, Result
 from reconciler.policies import POLICIES
-from reconciler.renderers import RENDERERS
+from reconciler.renderers import EXPORTS, RENDERERS
 from reconciler.report import words
 from tests import docs, readme
 
@@ -163,8 +163,10 @@ def test_a_rule_that_no_waiver_changes_says_so(rule: str) -> None:
 
 def test_every_renderer_is_offered_and_documented() -> None:
     modules = {file.stem for file in (ROOT / "reconciler" / "renderers").glob("[a-z]*.py")}
-    assert set(RENDERERS) == modules - {"csv"}  # which only `audit export` has
-    assert f"`--format {'|'.join(RENDERERS)}`" in KNOWN["commands"].replace("\\|", "|")
+    assert {*RENDERERS, *EXPORTS} == modules
+    offered = KNOWN["commands"].replace("\\|", "|")
+    for styles in (RENDERERS, EXPORTS):
+        assert f"`--format {'|'.join(styles)}`" in offered
 
 
 def test_every_variable_that_the_code_names_is_explained_and_no_other() -> None:
