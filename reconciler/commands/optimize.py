@@ -1,4 +1,4 @@
-"""`optimize`: desired and observed → advice → a proposal, shown as a plan; written into the manifests when asked, never applied."""
+"""`optimize`: propose dial rates from observed answers, and write them into the manifests when asked. Never applies them."""
 
 from __future__ import annotations
 
@@ -8,32 +8,27 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler import diff, effect, manifests
+from reconciler import effect, manifests
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Session
 from reconciler.dialects.base import Bucket, Measured, Snapshot
-from reconciler.errors import ExitCode, ManifestError, UsageError
+from reconciler.effect import Direction
+from reconciler.errors import ManifestError, UsageError
 from reconciler.manifests import edits
 from reconciler.models import Desired
 from reconciler.optimize import STRATEGIES, metrics
-from reconciler.optimize.base import Advice, Declined, Proposal, Subject
+from reconciler.optimize.base import Declined, Proposal, Subject
 from reconciler.pacing import during
-from reconciler.plan import Action, Operation
-from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, count
-from reconciler.report.changes import changes_table
+from reconciler.report import NAMES_SHOWN, Report, count
+from reconciler.report.optimize import of_advice
 from reconciler.telemetry import EventSinks, Projected, Telemetry
 from reconciler.world import Network, World
 
 FIELD: Final = "dial_rate"
-"""The quantity that strategies propose."""
-
-APPLY_LATER: Final = (
-    "nothing is applied: commit the edits, and have them reviewed like any other change"
-)
-WRITE_FIRST: Final = "nothing is edited and nothing applied: --write puts this into the manifests"
+"""The field that strategies propose a value for."""
 
 LOOK_BACK: Final = timedelta(days=7)
-"""Observations that are looked at when no start is given."""
+"""Length of the observed interval when no start is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,7 @@ class OptimizeRequest:
 
 
 async def optimize(world: World, asked: OptimizeRequest) -> Report:
-    """Return what a strategy advises for each object; edit the proposals into the manifests when asked."""
+    """Return a strategy's advice for each object; write the proposals into the manifests when asked."""
     folder = manifests.load(asked.path, asked.tenant)
     keys = folder.keys_of(asked.names)
     every = [
@@ -66,7 +61,7 @@ async def optimize(world: World, asked: OptimizeRequest) -> Report:
     others = [each for each in every if FIELD not in (each.body or {})]
     async with sessions.open_session(world, folder, asked.network, recorded=False) as session:
         snapshot, _ = await session.read()
-        observed, left_out = await _observed(session, asked, every, snapshot)
+        observed, left_out = await _observe(session, asked, every, snapshot)
         ceiling = snapshot.ceilings.get(FIELD)
         subjects = [
             Subject(each.key, each.name, _rate(each), observed.get(each.key, ()), ceiling)
@@ -77,13 +72,21 @@ async def optimize(world: World, asked: OptimizeRequest) -> Report:
         )
         advice = (*advice, *(_without_a_rate(each, observed.get(each.key, ())) for each in others))
         proposals = [each for each in advice if isinstance(each, Proposal)]
-        lost = await _tell(session, asked, proposals, snapshot)
+        lost = await _publish(session, asked, proposals, snapshot)
     written = _write(wanted, proposals) if asked.write else ()
-    return _report(session, asked, wanted, advice, written, (*left_out, *lost))
+    by_key = {each.key: each for each in wanted}
+    return of_advice(
+        f"Optimize tenant {folder.name}: strategy {asked.strategy}, target answer rate {asked.target_answer_rate:g}",
+        [(each, _direction(session, by_key[each.key], each)) for each in proposals],
+        [each for each in advice if isinstance(each, Declined)],
+        field=FIELD,
+        written=written,
+        notes=(*left_out, *lost),
+    )
 
 
 def _without_a_rate(desired: Desired, hours: Sequence[Bucket]) -> Declined:
-    """Return what was observed of an object that is not paced in calls per second: no strategy here can propose for it."""
+    """Return what was observed of an object without a dial rate, for which no strategy has a proposal."""
     attempts, answers = sum(h.attempts for h in hours), sum(h.answers for h in hours)
     seen = "nothing was observed"
     if attempts and answers:
@@ -93,10 +96,10 @@ def _without_a_rate(desired: Desired, hours: Sequence[Bucket]) -> Declined:
     return Declined(desired.key, desired.name, reason)
 
 
-async def _tell(
+async def _publish(
     session: Session, asked: OptimizeRequest, proposals: Sequence[Proposal], snapshot: Snapshot
 ) -> tuple[str, ...]:
-    """Tell other systems what was projected; return a note for each sink that did not take it."""
+    """Send the projections to the telemetry sinks; return a note for each sink that failed."""
     telemetry = Telemetry.open(asked.events, session.publish)
     for each in proposals:
         telemetry.emit(
@@ -116,10 +119,10 @@ def _rate(desired: Desired) -> float:
     return float((desired.body or {})[FIELD])
 
 
-async def _observed(
+async def _observe(
     session: Session, asked: OptimizeRequest, wanted: Sequence[Desired], snapshot: Snapshot
 ) -> tuple[Mapping[str, tuple[Bucket, ...]], tuple[str, ...]]:
-    """Return the hours of each object, from the file or from the platform, and what must be said of rows that were left out."""
+    """Return the observed hours of each object, from the file or the platform, and a note on rows that were left out."""
     start, end = _utc(asked.start), _utc(asked.end)
     if asked.metrics is not None:
         found = _read(asked.metrics)
@@ -181,79 +184,8 @@ def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal]) -> tuple[st
     return tuple(texts)
 
 
-def _report(
-    session: Session,
-    asked: OptimizeRequest,
-    wanted: Sequence[Desired],
-    advice: Sequence[Advice],
-    written: Sequence[str],
-    notes: Sequence[str],
-) -> Report:
-    proposals = [each for each in advice if isinstance(each, Proposal)]
-    declined = [each for each in advice if isinstance(each, Declined)]
-    by_key = {each.key: each for each in wanted}
-    operations = [_as_change(session, by_key[each.key], each) for each in proposals]
-    tables = (changes_table(operations), _reasons(proposals), _declined(declined))
-    verb = f"written to {', '.join(written)}" if written else "proposed"
-    return Report(
-        title=f"Optimize tenant {session.folder.name}: strategy {asked.strategy}, target answer rate {asked.target_answer_rate:g}",
-        verdict=f"{count(len(proposals), 'change')} {verb}; {count(len(declined), 'schedule')} left as {'it is' if len(declined) == 1 else 'they are'}",
-        tone=Tone.CHANGE if proposals else Tone.GOOD,
-        exit_code=ExitCode.DONE,
-        tables=tuple(table for table in tables if table.rows),
-        notes=(*((APPLY_LATER if written else WRITE_FIRST,) if proposals else ()), *notes),
-        data={
-            "proposals": [_proposal(each) for each in proposals],
-            "declined": [
-                {"key": each.key, "name": each.name, "reason": each.reason} for each in declined
-            ],
-            "written": list(written),
-        },
-    )
-
-
-def _as_change(session: Session, desired: Desired, proposal: Proposal) -> Operation:
-    """Return a proposal as the change that it would be once it is written and planned."""
+def _direction(session: Session, desired: Desired, proposal: Proposal) -> Direction:
+    """Return whether a proposal narrows or widens dialing."""
     before = desired.body or {}
-    after = {**before, FIELD: proposal.proposed}
-    return Operation(
-        kind=desired.kind,
-        key=desired.key,
-        name=desired.name,
-        platform_name=desired.platform_name or "",
-        action=Action.UPDATE,
-        desired=after,
-        live=before,
-        live_hash="",
-        fields=diff.explain(before, after),
-        direction=effect.direction(before, after, session.dialect.KINDS[desired.kind].rules),
-        place=desired.place,
-    )
-
-
-def _reasons(proposals: Sequence[Proposal]) -> Table:
-    rows = tuple(
-        Row((each.name, f"{each.projected_answer_rate:.3f}", each.reason)) for each in proposals
-    )
-    return Table("Why", ("manifest", "projected answer rate", "reason"), rows)
-
-
-def _declined(declined: Sequence[Declined]) -> Table:
-    return Table(
-        "Left as they are",
-        ("manifest", "reason"),
-        tuple(Row((each.name, each.reason), Tone.DIM) for each in declined),
-    )
-
-
-def _proposal(proposal: Proposal) -> dict[str, Any]:
-    return {
-        "key": proposal.key,
-        "name": proposal.name,
-        "current": proposal.current,
-        "proposed": proposal.proposed,
-        "reason": proposal.reason,
-        "attempts": proposal.evidence.attempts,
-        "answers": proposal.evidence.answers,
-        "projected_answer_rate": proposal.projected_answer_rate,
-    }
+    rules = session.dialect.KINDS[desired.kind].rules
+    return effect.direction(before, {**before, FIELD: proposal.proposed}, rules)
