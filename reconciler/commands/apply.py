@@ -262,7 +262,9 @@ class _Apply:
         commit = self.git.head()
         await self._require_bytes_of(commit)
         run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world, digest))
-        superseded = [run.superseded(each) for each in recovery.skipped(session, self.git, ledger)]
+        superseded = [
+            run.superseded(each) for each in recovery.passed_over(session, self.git, ledger)
+        ]
         again, notes = await self._settle_and_plan(run)
         plan, tighten_only = again.plan, self.asked.tighten_only
         cut = plans.hold_against(plan, approval, tighten_only=tighten_only)
@@ -298,12 +300,12 @@ class _Apply:
         session, ledger, world = self.session, self.ledger, self.session.world
         left = await recovery.look(session, ledger)
         world.checkpoint("settle:looked")
-        ledger.append(recovery.told(session, left, run))
+        ledger.append(recovery.known_outcomes(session, left, run))
         world.checkpoint("settle:recorded")
         judged_at = world.monotonic()
         plan, snapshot = await plan_command.make(session, self.asked.names, self.asked.revert)
         world.checkpoint("apply:planned")
-        ledger.append(recovery.dropped(session, ledger, left, plan, run))
+        ledger.append(recovery.unsent_outcomes(session, ledger, left, plan, run))
         world.checkpoint("settle:dropped")
         undone = unapplied.not_reverted(plan, session.folder.desired, self.asked.revert)
         notes = (*session.notes, *recovery.notes_on(left), *undone)

@@ -1,4 +1,4 @@
-"""`audit` and `lock`: what the ledger says, and who holds the tenant."""
+"""`audit` and `lock`: read the ledger, and show or release the lock."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _WHOLE_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A tenant's ledger, read, and where it is kept; the tenant's name and folder, and the repository that holds it."""
+class TenantLedger:
+    """A tenant's ledger, read, with the tenant's name, folder and repository."""
 
     name: str
     ledger: Ledger
@@ -42,12 +42,12 @@ class Kept:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What every report of records says: where they are kept, and the ledger commit that was read."""
+        """Facts for every report of records: where the ledger is, and the ledger commit that was read."""
         return {"kept by": str(self.location), "ledger": self.ledger.head or "empty"}
 
 
-def opened(world: World, path: Path, tenant: str | None) -> Ledger:
-    """Return the ledger of a tenant, to append to (`read`).
+def open_writable(world: World, path: Path, tenant: str | None) -> Ledger:
+    """Return the ledger of a tenant, to append to. Arguments and errors are those of `read`.
 
     Raises:
         AccessError: its records are to be signed, and there is no key.
@@ -58,21 +58,21 @@ def opened(world: World, path: Path, tenant: str | None) -> Ledger:
     return kept.ledger
 
 
-def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) -> Kept:
-    """Return the ledger of the tenant that the path and the name mean; its manifests need not be valid to look at its records.
+def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) -> TenantLedger:
+    """Return the ledger of one tenant. Its manifests need not be valid.
 
     Args:
         world: see `World`.
-        path: of the tenant, or of what holds it.
+        path: the tenant's folder, or a folder above it.
         tenant: its name.
-        anyhow: also a ledger that no trusted signer signed, as it is: nothing is brought to the remote.
+        anyhow: read a ledger without a good signature as well, and push nothing.
 
     Raises:
         UsageError: no such tenant, or several and none named; no such remote.
         GitError: no git repository.
-        ManifestError: `tenant.yaml` is wrong, so nobody knows where the records are.
+        ManifestError: `tenant.yaml` is not valid, so it is unknown where the records are.
         AccessError: `tenant.yaml` names another platform than the environment, so the records are those of another one.
-        Unavailable: the remote that keeps them does not answer.
+        Unavailable: the remote does not answer.
     """
     found = [where for where in find_tenants(path) if tenant in {None, where.name}]
     if len(found) != 1:
@@ -92,12 +92,12 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
     if anyhow:
         trust = replace(trust, required=False, demanded=False)
     ledger = open_ledger(world, git, name, trust, publish=not anyhow)
-    return Kept(name, ledger, location, found[0].path, git, trust)
+    return TenantLedger(name, ledger, location, found[0].path, git, trust)
 
 
 def log(world: World, path: Path, tenant: str | None) -> Report:
     """Return every record, newest last."""
-    kept, records = _checked(world, path, tenant)
+    kept, records = _read_checked(world, path, tenant)
     return of_log(kept.name, records, notes=kept.ledger.notes, facts=kept.facts)
 
 
@@ -105,9 +105,9 @@ def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
     """Return every record about a commit or an object, in full.
 
     Raises:
-        UsageError: neither a record nor a manifest nor git knows what was asked about.
+        UsageError: no record, manifest or commit has that name.
     """
-    kept, records = _checked(world, path, tenant)
+    kept, records = _read_checked(world, path, tenant)
     found, asked = audit.about(records, what), what
     if not found and (commit := _commit(kept.git, what)) is not None:
         found = audit.about(records, commit)
@@ -119,15 +119,15 @@ def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
 
 
 def _commit(git: Git, name: str) -> str | None:
-    """Return the commit that a revision's name (`HEAD~1`, a branch, a tag) stands for in this clone; `None` when it stands for none."""
+    """Return the commit that a revision (`HEAD~1`, a branch, a tag) names in this clone; `None` when it names none."""
     return None if name.startswith("-") else git.resolve(f"{name}^{{commit}}")
 
 
-def _require_known(kept: Kept, records: Sequence[Record], what: str) -> None:
-    """Refuse a name that nobody has: an auditor who mistyped one must not read that nothing was done.
+def _require_known(kept: TenantLedger, records: Sequence[Record], what: str) -> None:
+    """Check that a name without records is that of a manifest. An auditor who mistyped a name must not read that nothing was done.
 
     Raises:
-        UsageError: it is no manifest's name, nor the id in one; what has records was found before.
+        UsageError: it is not.
     """
     desired = load_readable(kept.folder).desired
     if any(what in {each.name, each.key} for each in desired):
@@ -145,13 +145,13 @@ def export(
     world: World, path: Path, tenant: str | None, since: datetime | None, until: datetime | None
 ) -> Report:
     """Return the audit entries that took effect in [since, until)."""
-    kept, records = _checked(world, path, tenant)
+    kept, records = _read_checked(world, path, tenant)
     return of_entries(kept.name, audit.entries(records, since=since, until=until))
 
 
 def at(world: World, path: Path, tenant: str | None, instant: datetime, what: str) -> Report:
     """Return what was stored and active for an object at an instant."""
-    kept, records = _checked(world, path, tenant)
+    kept, records = _read_checked(world, path, tenant)
     report = of_instant(kept.name, what, instant, records, kept.facts)
     return report._replace(notes=(*kept.ledger.notes, *report.notes))
 
@@ -163,11 +163,11 @@ def verify(
     expect_head: str | None,
     signers: Path | None,
 ) -> Report:
-    """Return whether everything is as it was written, and which witness there was.
+    """Return whether the records are as they were written, and which witness there was.
 
     Raises:
         UsageError: the expected head is no whole id.
-        LedgerError: it cannot be read at all, or is shallow.
+        LedgerError: the ledger cannot be read, or is shallow.
     """
     if expect_head is not None and not _WHOLE_ID.fullmatch(expect_head):
         raise UsageError(f"--expect-head {expect_head} is no whole id of a commit")
@@ -179,7 +179,7 @@ def verify(
 
 
 def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) -> Report:
-    """Sign the ledger as it stands at a head that somebody read: from then on its unsigned records count.
+    """Sign the ledger at a head that somebody read, so that its unsigned records count.
 
     Raises:
         UsageError: the head is no whole id, the reason says nothing, or records need no signature.
@@ -208,15 +208,17 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
     )
 
 
-def _checked(world: World, path: Path, tenant: str | None) -> tuple[Kept, tuple[Record, ...]]:
-    """Return a ledger and its records, held against each other: what was edited is not shown as if it were evidence."""
+def _read_checked(
+    world: World, path: Path, tenant: str | None
+) -> tuple[TenantLedger, tuple[Record, ...]]:
+    """Return a ledger that verifies, and its records. Edited records must not be shown as evidence."""
     kept = read(world, path, tenant)
     kept.ledger.check()
     return kept, kept.ledger.records()
 
 
 def lock_status(world: World, path: Path, tenant: str | None) -> Report:
-    """Return who holds the tenant."""
+    """Return who holds the lock."""
     kept = read(world, path, tenant)
     lock = kept.ledger.lock()
     if lock is None:
@@ -230,7 +232,7 @@ def lock_status(world: World, path: Path, tenant: str | None) -> Report:
 
 
 def lock_release(world: World, path: Path, tenant: str | None) -> Report:
-    """Take the lock away from whoever holds it: for a run that is known to be dead."""
+    """Release the lock of a run that is known to be dead."""
     kept = read(world, path, tenant)
     lock = kept.ledger.release_lock()
     return _of_lock(
@@ -242,7 +244,7 @@ def lock_release(world: World, path: Path, tenant: str | None) -> Report:
     )
 
 
-def _of_lock(kept: Kept, verdict: str, lock: Any) -> Report:
+def _of_lock(kept: TenantLedger, verdict: str, lock: Any) -> Report:
     data = (
         None
         if lock is None

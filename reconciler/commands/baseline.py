@@ -26,7 +26,7 @@ from reconciler.plan import (
 )
 
 COMMITS_LOOKED_AT: Final = 20
-"""Commits of a `tenant.yaml` in which another platform is looked for, where no apply is recorded for today's."""
+"""Most commits of a `tenant.yaml` that are searched for another platform, where no apply is recorded for today's."""
 
 
 def strictness_of(session: Session, at: datetime) -> Strictness:
@@ -45,12 +45,12 @@ def strictness_of(session: Session, at: datetime) -> Strictness:
     git, ledger = session.git, session.ledger
     head = git.resolve("HEAD^{commit}") if git else None
     if git is None or ledger is None or head is None:
-        return replace(_against(session, None, at), recorded=True)
+        return replace(_compare(session, None, at), recorded=True)
     commits = audit.judging_commits(ledger.records())
     earlier = [commit for commit in commits if commit != head]
-    strictness = _against(session, earlier[-1] if earlier else None, at)
+    strictness = _compare(session, earlier[-1] if earlier else None, at)
     if head in commits[-1:]:
-        following = _against(session, head, at)
+        following = _compare(session, head, at)
         if replace(following, moved=strictness.moved) != strictness and worktree.differences(
             git, session.folder.path
         ):
@@ -60,14 +60,14 @@ def strictness_of(session: Session, at: datetime) -> Strictness:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What counts as the base's word.
+    """What the folder of the baseline commit says.
 
     Attributes:
         tenant: its `tenant.yaml`; `None` where nothing was ever applied.
-        claims: of its manifests that changed since, or are gone.
-        changed: files of manifests that changed since; all of them where nobody can tell.
-        moved: whether the claims of HEAD's manifests are others.
-        notes: what of it could not be read, for people.
+        claims: of its manifests that were changed or deleted since.
+        changed: files of manifests that changed since; all files where that is unknown.
+        moved: whether the manifests of HEAD claim other objects.
+        notes: what could not be read, for the report.
     """
 
     tenant: Tenant | None = None
@@ -77,7 +77,7 @@ class _Base:
     notes: tuple[str, ...] = ()
 
 
-def _against(session: Session, commit: str | None, at: datetime) -> Strictness:
+def _compare(session: Session, commit: str | None, at: datetime) -> Strictness:
     folder = session.folder
     head, base = folder.tenant, _Base() if commit is None else _base(session, commit)
     tenant = base.tenant or head
@@ -87,7 +87,7 @@ def _against(session: Session, commit: str | None, at: datetime) -> Strictness:
     placed = (
         replace(each, place=folder.settings.place(each.loc)) for each in strictness.weakenings
     )
-    found = protections((*base.claims, *_applied(session)), folder.desired)
+    found = protections((*base.claims, *_applied_claims(session)), folder.desired)
     return replace(
         strictness,
         weakenings=(*found.weakenings, *placed),
@@ -102,7 +102,7 @@ def _against(session: Session, commit: str | None, at: datetime) -> Strictness:
 
 
 def _other_platform(session: Session) -> tuple[str, ...]:
-    """Return what must be said of a tenant without an applied commit whose `tenant.yaml` named another real platform before: no base and no hold came along."""
+    """Return a note if nothing was applied to this platform and `tenant.yaml` named another one before: no baseline and no hold was carried over."""
     git, folder = session.git, session.folder
     file = folder.path / manifests.TENANT_FILE
     if git is None or session.ledger is None or audit.judging_commits(session.ledger.records()):
@@ -124,10 +124,10 @@ def _other_platform(session: Session) -> tuple[str, ...]:
     return ()
 
 
-def _applied(session: Session) -> Iterator[Claim]:
-    """Yield what the ledger says that a manifest applied, where one of that name names another object now and has not been applied to it.
+def _applied_claims(session: Session) -> Iterator[Claim]:
+    """Yield the claim of each object that a manifest applied, if the manifest of that name now names another object and was not applied to it.
 
-    A change that is refused may become the base all the same, by what else it wrote: its manifests then still must not have moved.
+    A change that is refused may still become the baseline, by what else it wrote. Its manifests must not change their objects then either.
     """
     last = audit.applied(session.ledger.records()) if session.ledger else {}
     names = {key: str(each.intent.data.get("name")) for key, each in last.items()}
@@ -141,11 +141,11 @@ def _applied(session: Session) -> Iterator[Claim]:
 
 
 def _base(session: Session, commit: str) -> _Base:
-    """Return what the tenant's folder said at a commit; its `tenant.yaml` without exceptions where that cannot be read."""
+    """Return what the tenant's folder said at a commit. If its `tenant.yaml` cannot be read, today's counts, without exceptions."""
     git, folder = session.git, session.folder
     why = "the commit is not here"
     if git is not None and ensure_commit(session.world, git, commit):
-        path, data = _found_at(git, folder, commit)
+        path, data = _find_folder(git, folder, commit)
         why = f"this folder has no {manifests.TENANT_FILE} there"
         if data is not None:
             try:
@@ -153,15 +153,15 @@ def _base(session: Session, commit: str) -> _Base:
             except ManifestError as error:
                 why = str(error.problems[0])
             else:
-                return replace(_claimed(git, folder, commit, path), tenant=tenant)
+                return replace(_read_claims(git, folder, commit, path), tenant=tenant)
     note = f"what {manifests.TENANT_FILE} said at the commit applied before ({commit[:12]}) cannot be read ({why}): the rules' own levels, no waiver and the default limits count as its word"
     plain = folder.tenant.model_copy(update={"spec": without_exceptions(folder.tenant.spec)})
     every = frozenset(each.place.file for each in folder.desired)
     return _Base(plain, changed=every, moved=True, notes=(note,))
 
 
-def _found_at(git: Git, folder: Folder, commit: str) -> tuple[Path, bytes | None]:
-    """Return the folder that named the tenant's platform at a commit, which may have been called otherwise, and its `tenant.yaml`; today's where none did."""
+def _find_folder(git: Git, folder: Folder, commit: str) -> tuple[Path, bytes | None]:
+    """Return the folder with the tenant's platform at a commit, under whatever name, and its `tenant.yaml`; today's folder where there was none."""
     own = worktree.read_at(git, commit, folder.path / manifests.TENANT_FILE)
     if own is not None and _names(own, folder.name, folder.platform):
         return folder.path, own
@@ -173,7 +173,7 @@ def _found_at(git: Git, folder: Folder, commit: str) -> tuple[Path, bytes | None
 
 
 def _names(data: bytes, folder: str, platform: str) -> bool:
-    """Return whether the bytes of a folder's `tenant.yaml` name a platform."""
+    """Return whether a `tenant.yaml` names a platform."""
     try:
         spec = manifests.read_settings(data, manifests.TENANT_FILE).spec
     except ManifestError:
@@ -181,14 +181,14 @@ def _names(data: bytes, folder: str, platform: str) -> bool:
     return platform_of(spec.api, spec.url, folder) == platform
 
 
-def _claimed(git: Git, folder: Folder, commit: str, path: Path) -> _Base:
-    """Return what the manifests that changed since a commit claimed there. Those that did not change are not read: there may be thousands.
+def _read_claims(git: Git, folder: Folder, commit: str, path: Path) -> _Base:
+    """Return what manifests claimed at a commit, of those that changed since. Others are not read, because there may be thousands.
 
     Args:
         git: the repository.
         folder: the tenant's manifests now.
         commit: the commit.
-        path: the folder that held them there; in one that was renamed every manifest counts as changed.
+        path: the folder at that commit. If it was renamed since, every manifest counts as changed.
     """
     changed = worktree.changed_since(git, commit, folder.path)
     if path != folder.path:

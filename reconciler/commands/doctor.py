@@ -1,4 +1,4 @@
-"""`doctor`: does this tenant keep what we rely on? Signs in and reads; writes nothing, unless a round trip is asked for."""
+"""`doctor`: check that a tenant's API behaves as reconcile expects. Writes nothing without `--roundtrip`."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ class DoctorRequest:
 
 
 async def run(world: World, asked: DoctorRequest) -> Report:
-    """Return what holds. Each check that fails says what to do; one that cannot be made ends the rest with its own exit code."""
+    """Run the checks and return their results. A check that cannot be made ends the others; its exit code becomes the report's."""
     folder = manifests.load(asked.path, asked.tenant, may_be_empty=True)
     async with sessions.open_session(world, folder, asked.network) as session:
         checks: list[Check] = []
         try:
-            checks.append(_signed_in(await session.client.sign_in(), session))
+            checks.append(_describe_token(await session.client.sign_in(), session))
             checks += await session.client.run(session.dialect.examine())
             checks += await _read(session)
             if asked.roundtrip is not None:
-                checks.append(await _written_back(session, asked.roundtrip))
+                checks.append(await _roundtrip(session, asked.roundtrip))
         except ReconcileError as error:
             stopped = Check("stopped", holds=False, said=str(error), exit_code=error.exit_code)
             checks.append(stopped)
         return _report(folder.name, checks)
 
 
-def _signed_in(token: Token, session: Session) -> Check:
+def _describe_token(token: Token, session: Session) -> Check:
     host = urlsplit(token.base or session.settings.base_url).netloc
     scopes = ", ".join(sorted(token.scopes)) or "a role that it does not name"
     said = f"as {session.settings.variables.client_id} for {token.expires_in_s:.0f} s, with {scopes}; the API is at {host}"
@@ -67,13 +67,13 @@ async def _read(session: Session) -> tuple[Check, ...]:
     found = f"{count(len(snapshot.objects), noun)}, {holding} with a schedule; {len(snapshot.unfit)} that cannot be managed; limits: {limits or 'none'}"
     return (
         Check("reading", holds=True, said=found),
-        await _read_alone(session, snapshot),
+        await _compare_one(session, snapshot),
         _clock(session),
     )
 
 
 def _clock(session: Session) -> Check:
-    """Compare the two clocks around one request. Which of them is wrong is not ours to say."""
+    """Compare the two clocks. Which of them is wrong cannot be told."""
     skew = session.client.skew(session.world.now())
     if isinf(skew.uncertainty_s):
         return Check("clock", holds=True, said="no answer told the platform's clock", note=True)
@@ -84,8 +84,8 @@ def _clock(session: Session) -> Check:
     return Check("clock", holds=good, said=said, advice="" if good else advice)
 
 
-async def _read_alone(session: Session, snapshot: Snapshot) -> Check:
-    """Read one object by the calls that verify each write of it, and compare it with the list."""
+async def _compare_one(session: Session, snapshot: Snapshot) -> Check:
+    """Read one object by the calls that verify a write, and compare it with the list."""
     name = "reading one by one"
     known = snapshot.objects
     wanted = [desired.key for desired in session.folder.desired if desired.key in known]
@@ -111,8 +111,8 @@ async def _read_alone(session: Session, snapshot: Snapshot) -> Check:
     return Check(name, holds=False, said=said, advice=advice)
 
 
-async def _written_back(session: Session, name: str) -> Check:
-    """Write an object's settings back unchanged, while nobody else applies."""
+async def _roundtrip(session: Session, name: str) -> Check:
+    """Write an object's settings back unchanged, under the tenant's lock."""
     keys = {desired.name: desired.key for desired in session.folder.desired}
     key = keys.get(name, name)
     if session.ledger is None:
@@ -132,7 +132,7 @@ def _row(check: Check) -> Row:
 
 
 def _report(tenant: str, checks: Sequence[Check]) -> Report:
-    """Return the report. The exit code is that of the failure that says most: a refused scope before a fact that does not hold."""
+    """Return the report. Its exit code is the highest of the failed checks."""
     failed = [check for check in checks if not check.holds]
     noted = sum(check.note for check in checks)
     rows = tuple(map(_row, checks))

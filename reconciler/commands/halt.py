@@ -22,7 +22,7 @@ from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session, require_reason
 from reconciler.commands.takeover import Takeover
 from reconciler.commands.targets import Known, Target
-from reconciler.commands.trust import stopping
+from reconciler.commands.trust import trust_for_halt
 from reconciler.dialects.base import Live
 from reconciler.errors import (
     AccessError,
@@ -277,7 +277,7 @@ class _Journal:
     def _open_recorder(self) -> Recorder:
         session, world = self._session, self._session.world
         git = session.repository()
-        tenant, trust = session.folder.name, stopping(world, git, session.folder)
+        tenant, trust = session.folder.name, trust_for_halt(world, git, session.folder)
         ledger = ledgers.open_ledger(world, git, tenant, trust, offline=True, stop=True)
         self._records = ledger.records()
         # A halt stops what was applied, whatever commit is checked out here.

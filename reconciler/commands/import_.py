@@ -1,6 +1,6 @@
-"""`import`: live → manifests. New files for what no manifest names, scalars edited in place, and a plan that must be empty.
+"""`import`: write what the platform holds into manifests, and plan: what the plan still shows could not be imported.
 
-Nothing is guessed: what a manifest cannot say, or an edit cannot put in place, is named with its field and left as it is.
+Objects without a manifest get a new file. Scalars are edited in place. Nothing is guessed: a field that cannot be written is reported.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ImportRequest:
 
 @dataclass(slots=True)
 class _Import:
-    """What is to be written, and what cannot be.
+    """What is written, and what cannot be.
 
     Attributes:
         names: names of manifests that are taken.
@@ -65,16 +65,16 @@ class _Import:
 
 
 async def run(world: World, asked: ImportRequest) -> Report:
-    """Take over what the platform holds, and plan: what the plan still shows could not be taken over.
+    """Write what the platform holds into the manifests, and plan.
 
     Raises:
-        UsageError: an id that the platform does not have, or that holds nothing.
-        ManifestError: the folder does not say a valid thing before or after.
+        UsageError: the platform has no schedule for one of the ids.
+        ManifestError: the folder is not valid before or after.
     """
     folder = manifests.load(asked.path, asked.tenant, keep_places=True, may_be_empty=True)
     async with sessions.open_session(world, folder, asked.network) as session:
         snapshot, _ = await session.read()
-        objects = _chosen(snapshot.objects, asked.keys)
+        objects = _select(snapshot.objects, asked.keys)
         found = _Import(names={each.name for each in folder.desired})
         for key in sorted(objects):
             _take(found, session, objects[key])
@@ -87,7 +87,7 @@ async def run(world: World, asked: ImportRequest) -> Report:
         return _report(folder, found, plans.only(plan, frozenset(objects)))
 
 
-def _chosen(objects: Any, keys: tuple[str, ...]) -> dict[str, Live]:
+def _select(objects: Any, keys: tuple[str, ...]) -> dict[str, Live]:
     holding = {key: live for key, live in objects.items() if live.stored is not None}
     unknown = [key for key in keys if key not in holding]
     if unknown:
@@ -98,7 +98,7 @@ def _chosen(objects: Any, keys: tuple[str, ...]) -> dict[str, Live]:
 
 
 def _take(found: _Import, session: Session, live: Live) -> None:
-    """Take one object over: into its manifest when there is one, else into a new file."""
+    """Import one object into its manifest, or else into a new file."""
     kind = next(iter(session.dialect.KINDS.values()))
     desired = next((each for each in session.folder.desired if each.key == live.key), None)
     body = kind.canonical(live.stored or {})
@@ -151,7 +151,7 @@ def _create(
 
 
 def _patch(found: _Import, kind: Kind, desired: Desired, body: Body, spec: dict[str, Any]) -> None:
-    """Edit the scalars of a manifest that differ; a list is for a person, who knows what its comments say."""
+    """Edit the scalars of a manifest that differ. Lists are left to a person, who knows what their comments say."""
     if desired.body is None:
         reason = "its manifest is a tombstone: the schedule is to be removed, not taken over"
         found.left.append((desired.key, desired.name, reason))

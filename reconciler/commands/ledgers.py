@@ -1,4 +1,4 @@
-"""Where a tenant's audit records are kept: by which git remote, with a mirror or not, signed or not. What is unusual is said."""
+"""Open a tenant's ledger: where it is, whether it has a mirror branch, and whether it is signed."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ UNSIGNED: Final = "audit.sign is off in tenant.yaml: whoever may push to refs/no
 
 @dataclass(frozen=True, slots=True)
 class LedgerLocation:
-    """Where a tenant's records are kept.
+    """Where a tenant's ledger is, and how it is protected.
 
     Attributes:
-        remote: name of the git remote whose refs decide; `None`: this clone's do.
-        embedded: the platform lives in this clone, and so do its records.
-        mirror: a mirror branch goes along with every push.
-        sign: ledger commits are to be signed.
+        remote: git remote that holds it; `None`: this clone.
+        embedded: the platform is in this clone, and so is its ledger.
+        mirror: every push updates a mirror branch as well.
+        sign: ledger commits must be signed.
     """
 
     remote: str | None
@@ -42,10 +42,10 @@ class LedgerLocation:
 
     @classmethod
     def of(cls, world: World, git: Git, spec: TenantSpec) -> LedgerLocation:
-        """Return where the records are kept, as `--remote`, the repository and `tenant.yaml` say.
+        """Return the location by `--remote`, the repository and `tenant.yaml`.
 
         Raises:
-            UsageError: the remote that was named does not exist, or there are remotes and none is `origin`.
+            UsageError: see `ledger_remote`.
         """
         embedded = spec.url == EMBEDDED
         remote = ledger_remote(world, git) if world.remote or not embedded else None
@@ -58,7 +58,7 @@ class LedgerLocation:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a report must say of it."""
+        """Notes on unusual settings, for reports."""
         if self.embedded:
             return ()
         if self.remote is None:
@@ -76,24 +76,24 @@ def open_ledger(
     stop: bool = False,
     publish: bool = True,
 ) -> Ledger:
-    """Return a tenant's ledger: kept by the remote that everybody shares; by this clone alone for an embedded platform, or where there is no remote.
+    """Return a tenant's ledger, read.
 
-    What an emergency stop recorded here while the remote was away is brought there first, by the first command that can. Where records are to
-    be signed and there is no key, what a stop records is not: a stop that nobody knows of is worse than one that nobody signed.
+    Records that a halt left in this clone, while the remote was out of reach, are pushed first. If records must be signed and there is no
+    key, a halt records without a signature: a halt that nobody knows of is worse than an unsigned one.
 
     Args:
         world: see `World`.
         git: the repository that holds the tenant's folder.
-        tenant: whose.
-        trust: the settings that count.
-        offline: append to this clone's copy although a remote decides.
-        stop: an emergency stop, which nothing about the records keeps from recording.
-        publish: bring to the remote what an emergency stop left here.
+        tenant: the tenant's name.
+        trust: see `Trust`.
+        offline: append to this clone's copy, even where a remote holds the ledger.
+        stop: this is a halt. Neither signatures nor a mirror branch keep it from recording.
+        publish: push what a halt left in this clone.
 
     Raises:
         UsageError: see `ledger_remote`; never when `offline`.
-        Unavailable: the remote does not answer, which is never an empty ledger.
-        LedgerError: it cannot be read, or signatures are required and it has none.
+        Unavailable: the remote does not answer. That is never taken for an empty ledger.
+        LedgerError: the ledger cannot be read, or signatures are required and it has none.
         AccessError: signatures are required, and no signer is named.
     """
     spec = trust.spec
@@ -114,7 +114,9 @@ def open_ledger(
     if ledger.head is None and not offline:
         _refuse_former(git, remote, tenant, platform)
     if publish and (key is not None or not spec.audit.sign):
-        with contextlib.suppress(GitError, Unavailable):  # who may only read cannot; who can, will
+        with contextlib.suppress(
+            GitError, Unavailable
+        ):  # without push rights this fails; a later command with push rights succeeds
             ledger.publish()
     return ledger
 
@@ -129,10 +131,10 @@ def _signers(world: World, trust: Trust, *, stop: bool) -> bytes | None:
 
 
 def _refuse_former(git: Git, remote: str | None, folder: str, platform: str) -> None:
-    """Refuse to begin a platform's ledger beside one that an earlier version named after the folder: its holds would be forgotten.
+    """Refuse to start a ledger beside one of an earlier version, which was named after the folder: its holds would be forgotten.
 
     Raises:
-        LedgerError: there is one; the message says how to move it away.
+        LedgerError: there is one. The message says how to move it away.
     """
     names = (folder, platform.partition("/")[0])  # git has no ref below another one
     refs = tuple(f"refs/notes/reconcile/{name}" for name in names)
@@ -150,7 +152,7 @@ def _refuse_former(git: Git, remote: str | None, folder: str, platform: str) -> 
 
 
 def require_key(world: World, spec: TenantSpec) -> None:
-    """Refuse to begin what is recorded when its records are to be signed and nobody gave a key.
+    """Check that there is a signing key, where records must be signed.
 
     Raises:
         AccessError: `audit.sign` is on, and `RECONCILE_SIGNING_KEY` names no file.

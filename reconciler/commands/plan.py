@@ -1,4 +1,4 @@
-"""`plan`: desired and live → findings → plan → report."""
+"""`plan`: read the platform, check the rules, plan, and report."""
 
 from __future__ import annotations
 
@@ -55,7 +55,15 @@ async def read(world: World, asked: PlanRequest) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A plan, and what must be said beside it: names of writes that an earlier run left open, limits that it would pass, where records are kept, what its commit does not hold."""
+    """A plan with what its report needs besides.
+
+    Attributes:
+        plan: see `Plan`.
+        left: names of operations whose outcome an interrupted run did not record.
+        over: limits that the plan exceeds, one sentence each.
+        kept: notes on the ledger, and on `--revert`.
+        uncommitted: paths that differ from the commit.
+    """
 
     plan: Plan
     left: tuple[str, ...]
@@ -65,7 +73,7 @@ class _Read:
 
 
 async def _read(world: World, asked: PlanRequest) -> _Read:
-    """Return the plan, the names of the writes that an earlier run left open, and what must be said of limits and of where records are kept."""
+    """Plan one tenant, read-only."""
     folder = manifests.load(asked.path, asked.tenant)
     async with sessions.open_session(world, folder, asked.network) as session:
         if session.ledger is not None:
@@ -81,7 +89,7 @@ async def _read(world: World, asked: PlanRequest) -> _Read:
 
 
 def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
-    """Return each limit that carrying out some operations of a plan would pass, in one sentence."""
+    """Return a sentence for each limit that some operations of a plan exceed."""
     limits = plan.strictness.limits
     shares = {
         "changed": limits.changed_share,
@@ -110,7 +118,7 @@ async def show(world: World, asked: PlanRequest) -> Report:
 
 
 def _uncommitted(report: Report, differing: tuple[str, ...]) -> Report:
-    """Return the report of a plan whose commit does not hold what was planned. A row that warns is shown by every format; machines read `uncommitted`."""
+    """Add a warning that the folder differs from the commit. Every format shows the row; machines read `uncommitted`."""
     said = "the folder differs from the commit: apply refuses until it is committed"
     more = len(differing) - NAMES_SHOWN
     files = ", ".join(differing[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
@@ -127,10 +135,10 @@ def _uncommitted(report: Report, differing: tuple[str, ...]) -> Report:
 
 
 def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
-    """Return DESIGN §7's code of a plan that was only shown: a refusal beats "changes present".
+    """Return the exit code of a plan that was only shown (DESIGN §7). A refusal beats "changes present".
 
-    What an earlier run left open is something to do, too: only an apply settles it. So is a commit that changes who judges
-    the next one, and what is as desired without a write of ours: only an apply records them.
+    What only an apply can record counts as a change as well: operations that an interrupted run left open, a new policy baseline, and
+    objects that are as desired although no apply made them so.
     """
     if plan.refused:
         return ExitCode.REFUSED
@@ -141,12 +149,12 @@ def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
 async def make(
     session: Session, names: tuple[str, ...] = (), revert: tuple[str, ...] = ()
 ) -> tuple[Plan, Snapshot]:
-    """Read the platform and plan: the only way to a plan, for `plan` and `apply` alike.
+    """Read the platform and plan. `plan` and `apply` both use this function, so they make the same plan.
 
     Args:
         session: see `Session`.
         names: manifests to plan; none means all.
-        revert: manifests whose narrowing by hand is to be undone.
+        revert: manifests whose narrowing outside git is to be undone.
     """
     keys = session.folder.keys_of(names)
     snapshot, skew_s = await session.read()
@@ -159,11 +167,11 @@ async def make(
         commit=session.git.resolve("HEAD^{commit}") if session.git else None,
         skew_s=0.0
         if session.settings.in_process
-        else skew_s,  # the embedded platform may live in any year
+        else skew_s,  # the embedded platform may have any date
     )
     past = Past.of(session)
     by = baseline.strictness_of(session, snapshot.at)
-    findings = judge(session, snapshot, past, by)
+    findings = check(session, snapshot, past, by)
     plan = plans.build(
         origin,
         session.folder.desired,
@@ -175,16 +183,14 @@ async def make(
         revert=session.folder.keys_of(revert) or (),
         strictness=by,
     )
-    if (
-        session.folder.partial
-    ):  # the manifests that were not read may name what seems to be unmanaged
+    if session.folder.partial:  # manifests that were not read may manage these objects
         plan = replace(plan, unmanaged=())
     return (plan if keys is None else plans.only(plan, keys)), snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What the ledger says that planning must know.
+    """What planning needs of the ledger.
 
     Attributes:
         base: what was applied last, by key.
@@ -198,7 +204,7 @@ class Past:
 
     @classmethod
     def of(cls, session: Session) -> Past:
-        """Return what the tenant's ledger says; nothing outside a repository."""
+        """Read the tenant's ledger; empty outside a repository."""
         if session.ledger is None:
             return cls(None, {}, {})
         records = session.ledger.records()
@@ -232,7 +238,7 @@ def _base(last: audit.Applied) -> Base:
 
 
 def _hold(holds: Sequence[Record], path: Path) -> str:
-    """Return why an object is held, by every stop that stands, and the command that ends it."""
+    """Return why an object is held, naming every halt, and the command that ends the holds."""
     said = dict.fromkeys(map(_stop, holds))
     last = holds[-1]
     name = shlex.quote(name_of(last))  # a name on the platform may hold anything
@@ -245,13 +251,13 @@ def _stop(hold: Record) -> str:
     return f"{hold.data.get('actor') or 'somebody'}{until}: {reason_of(hold)}"
 
 
-def judge(session: Session, snapshot: Snapshot, past: Past, by: Strictness) -> tuple[Finding, ...]:
-    """Return what the rules say. Places of fields are read only when there is something to point at: it costs a second reading.
+def check(session: Session, snapshot: Snapshot, past: Past, by: Strictness) -> tuple[Finding, ...]:
+    """Return the findings of all rules. Only if there are any, the files are read a second time, with the place of each field.
 
     Raises:
-        Refused: the second reading is not the first: what would be carried out must be what was judged.
+        Refused: the files changed between the two reads. What is carried out must be what was checked.
     """
-    findings = _judged(session, session.folder.desired, snapshot, past, by)
+    findings = _check(session, session.folder.desired, snapshot, past, by)
     if not findings:
         return findings
     asked = {desired.key for desired in session.folder.desired}
@@ -259,17 +265,17 @@ def judge(session: Session, snapshot: Snapshot, past: Past, by: Strictness) -> t
     if not session.folder.sources.items() <= again.sources.items():
         raise Refused(f"files in {session.folder.path} changed while they were read: run it again")
     placed = tuple(desired for desired in again.desired if desired.key in asked)
-    return _judged(session, placed, snapshot, past, by)
+    return _check(session, placed, snapshot, past, by)
 
 
-def judge_again(
+def check_objects(
     session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, by: Strictness
 ) -> tuple[Finding, ...]:
-    """Return what the rules say of some objects by what is true now. What is about no object was judged when it was planned."""
-    return _judged(session, desired, snapshot, Past(None, {}, {}), by)
+    """Return the findings about some objects by newer facts."""
+    return _check(session, desired, snapshot, Past(None, {}, {}), by)
 
 
-def _judged(
+def _check(
     session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, past: Past, by: Strictness
 ) -> tuple[Finding, ...]:
     gone = {} if session.folder.partial else past.applied

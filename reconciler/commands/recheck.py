@@ -1,8 +1,7 @@
-"""Strictness widenings again just before they become active: a locked dialer may be waited for, for a quarter of an hour.
+"""Check widenings against the rules again just before they become active, because a locked dialer may delay them for many minutes.
 
-What is older than `FRESH_S` is read again, once for everybody who waits: limits, do-not-call lists, the platform's clock, and the
-holds of the ledger. The rules are those that the plan was judged by; only the facts are newer. The lock is looked at before each
-write anyway. A judgement that cannot be made allows nothing.
+Facts older than `FRESH_S` are read again, once for all operations that wait: limits, do-not-call lists, the platform's clock, and the
+holds of the ledger. The rules are those of the plan; only the facts are newer. If the check cannot be made, nothing is allowed.
 """
 
 from __future__ import annotations
@@ -25,19 +24,19 @@ from reconciler.policies.base import Level
 from reconciler.report.halt import reason_of
 
 FRESH_S: Final = 60.0
-"""Seconds for which a judgement counts."""
+"""Seconds after which facts are read again."""
 
 
 @dataclass(slots=True)
 class Recheck:
-    """What the operations of a plan are judged by while it is carried out.
+    """Checks the operations of a plan while it is carried out.
 
     Attributes:
-        session, ledger: where facts and holds are read again.
+        session, ledger: sources of facts and holds.
         plan: what is carried out; rules and limits come from `Plan.strictness`.
-        snapshot: what it was planned from.
-        judged_at: our monotonic clock just before that was read, seconds.
-        seen: what an operation was judged by again, by its hash; it stays the same mapping.
+        snapshot: what the plan was made from.
+        judged_at: the monotonic clock just before the snapshot was read, in seconds.
+        seen: the newer facts that an operation was checked by, by its hash. It stays the same mapping.
     """
 
     session: Session
@@ -51,20 +50,18 @@ class Recheck:
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def objection(self, operation: Operation) -> Objection | None:
-        """Return why a widening may not become active; `None` while it is judged as when it was planned.
+        """Return why a widening may not become active; `None` if it may.
 
         Raises:
-            ReconcileError: nobody can tell.
+            ReconcileError: the facts cannot be read.
         """
-        async with (
-            self._reading
-        ):  # whoever asks while a reading is under way waits for what it finds
+        async with self._reading:  # one read serves all that ask meanwhile
             if self.session.world.monotonic() - self.judged_at > FRESH_S:
                 await self._read()
         if self._now is None:
             return None
         self.seen[operation.hash] = self._now
-        return self._judged(operation, self._now)
+        return self._check(operation, self._now)
 
     async def _read(self) -> None:
         started = self.session.world.monotonic()
@@ -74,12 +71,12 @@ class Recheck:
         self._now = replace(found, objects={**self.snapshot.objects, **found.objects})
         self._holds, self.judged_at = holds, started
 
-    def _judged(self, operation: Operation, now: Snapshot) -> Objection | None:
+    def _check(self, operation: Operation, now: Snapshot) -> Objection | None:
         holds = self._holds.get(operation.key)
         if holds:
             return Objection(f"it was halted since it was planned ({reason_of(holds[-1])})")
         desired = tuple(each for each in self.session.folder.desired if each.key == operation.key)
-        found = plan_command.judge_again(self.session, desired, now, self.plan.strictness)
+        found = plan_command.check_objects(self.session, desired, now, self.plan.strictness)
         errors = [each for each in found if each.key == operation.key and each.level is Level.ERROR]
         if not errors:
             return None
@@ -88,7 +85,7 @@ class Recheck:
         return Objection(f"judged again, {said}", passes)
 
     def _syncs(self, operation: Operation, now: Snapshot) -> bool:
-        """Return whether a list of the object is SYNCING: the dialer takes nothing before that ends, so it is a wait as ever."""
+        """Return whether a list of the object is SYNCING. The dialer activates nothing before that ends, so the operation waits."""
         kind = self.session.dialect.KINDS[operation.kind]
         chosen = None if operation.desired is None else kind.lists(operation.desired)
         return any(each.status == "SYNCING" for each in now.linked(operation.key, chosen))

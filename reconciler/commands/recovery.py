@@ -1,6 +1,7 @@
-"""The first step of every apply: what earlier runs left open is read back and closed, and HEAD must not go back.
+"""The first step of every apply: resolve the operations that an interrupted run left open, and check that HEAD does not go back.
 
-An intent without an outcome is a write whose fate nobody recorded: the run was killed, or lost its network. What is read tells:
+An intent without an outcome is a write whose outcome was not recorded, because the run was killed or lost its network. The object is
+read back, and what the platform holds decides:
 
 | the platform holds | then |
 |---|---|
@@ -12,10 +13,10 @@ An intent without an outcome is a write whose fate nobody recorded: the run was 
 | nothing but what was there before or was meant, at a platform that writes in parts | it is closed as `failed`: it was cut off, and the rest is planned again |
 | something else | it is closed as `unknown`: somebody else wrote since, and the platform does not say what came between; planning takes it for applied, so that what was narrowed since is held |
 
-Absence after a create is not a fact. The schedule may never have been written, or it was written and removed by hand since. To send
-the create again under its own key would tell the two apart only at a platform that keeps keys, and nothing that can be read says
-whether one does. So it is not sent again. A create that was certainly not sent is: before a run sends its first one, it records that
-it may (`Run.creating`), and by then every tightening is active.
+That nothing is there after a create proves nothing. The schedule was never written, or it was written and removed by hand since. Sending
+the create again under the same idempotency key tells the two apart only on a platform that stores keys, and that cannot be read from it.
+So the create is not sent again. A create that was certainly not sent is sent: before its first create a run records that it may send some
+(`Run.creating`).
 """
 
 from __future__ import annotations
@@ -47,20 +48,20 @@ from reconciler.models import Body
 from reconciler.plan import Action, Plan, Result, live_hash, sha256_of
 
 SETTLE_S: Final = 2.0
-"""Seconds before what is absent is believed to be: longer than a platform takes to commit late.
+"""Seconds to wait before reading back: longer than a platform takes to commit late.
 
-They count from now, not from the intents: those are all recorded before the first write, and a run may have sent its last one just before it died.
+They count from now. The intents are no help: all are recorded before the first write, and a run may have sent its last write just before it died.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What an earlier run left open, as it was found.
+    """An operation that an interrupted run left open.
 
     Attributes:
-        intent: the write.
-        result: how it ended; `None` while it can still be sent again.
-        live: what the platform holds; `None` when it has no such object any more.
+        intent: its record.
+        result: its outcome; `None` if it can be sent again.
+        live: what the platform holds; `None` when the object is gone.
     """
 
     intent: Record
@@ -69,13 +70,13 @@ class Left:
 
     @property
     def is_absent_create(self) -> bool:
-        """Whether it may have created what is not there."""
+        """Whether it is a create that may have been sent, and nothing is there."""
         created = self.intent.data["verb"] == Action.CREATE and self.result is Result.UNKNOWN
         return created and self.live is not None and self.live.stored is None
 
 
 async def look(session: Session, ledger: Ledger) -> tuple[Left, ...]:
-    """Read back every write that the ledger holds without an outcome."""
+    """Read back every operation whose intent has no outcome in the ledger."""
     intents = ledger.open_intents()
     if not intents:
         return ()
@@ -84,13 +85,13 @@ async def look(session: Session, ledger: Ledger) -> tuple[Left, ...]:
     last = applied(records)
     return tuple(
         [
-            await _left(session, intent, last.get(intent.data["target"]), records)
+            await _classify(session, intent, last.get(intent.data["target"]), records)
             for intent in intents
         ]
     )
 
 
-async def _left(
+async def _classify(
     session: Session, intent: Record, last: Applied | None, records: Sequence[Record]
 ) -> Left:
     try:
@@ -111,7 +112,7 @@ def _kind_of(session: Session, intent: Record) -> Kind:
     """Return the kind of an intent's object.
 
     Raises:
-        LedgerError: the tenant's platform has no such objects.
+        LedgerError: the tenant's API has no objects of that kind.
     """
     kind = session.dialect.KINDS.get(intent.data["object"])
     if kind is None:
@@ -136,15 +137,15 @@ def _fate(session: Session, intent: Record, live: Live) -> Result | None:
 
 
 def _before_first(intent: Record, live: Live, stored: str | None, kind: Kind) -> bool:
-    """Return whether a write that was to follow another one on the same object was not sent: nothing was, or the first one is not active."""
+    """Return whether the second of two writes to an object was not sent: neither was, or the first one is not active."""
     first = intent.data.get("first")
     return isinstance(first, list) and (live_hash(live, kind) == first[0] or stored == first[1])
 
 
 def _put_back(last: Applied | None, live: Live, kind: Kind) -> bool:
-    """Return whether what was applied before was stored again since: it has another id than the one that it was applied under.
+    """Return whether the body that was applied last was stored again since, which its new id shows.
 
-    Then the write may have been done and undone by hand, and to send it again would widen what somebody narrowed.
+    Then the write may have been done and undone by hand, and sending it again could widen what somebody narrowed.
     """
     if last is None or live.stored is None:
         return False
@@ -154,9 +155,9 @@ def _put_back(last: Applied | None, live: Live, kind: Kind) -> bool:
 
 
 def _cut_off(intent: Record, now: Body) -> bool:
-    """Return whether all that is there was there before or was meant: a write of several parts that ended between them.
+    """Return whether a write of several parts ended between them: every part that is there was there before, or was to be written.
 
-    Where a write is stored as one, no intent keeps marks, and such a mixture is somebody else's.
+    The intent of a write that is stored as one has no marks. There such a mixture is somebody else's work.
     """
     before, after = intent.data.get("parts"), intent.data["body"]
     if before is None or after is None:
@@ -165,20 +166,20 @@ def _cut_off(intent: Record, now: Body) -> bool:
     return all(set(found[name]) <= {*before.get(name, ()), *meant.get(name, ())} for name in found)
 
 
-def told(session: Session, lefts: Iterable[Left], run: Run) -> tuple[Event, ...]:
-    """Return the outcomes of what is known to have ended. Recorded before anything is planned: planning compares with what was applied last."""
+def known_outcomes(session: Session, lefts: Iterable[Left], run: Run) -> tuple[Event, ...]:
+    """Return outcomes for the operations whose result is known. Record them before planning, which compares with what was applied last."""
     return tuple(
         _outcome(session, left, left.result, run) for left in lefts if left.result is not None
     )
 
 
-def dropped(
+def unsent_outcomes(
     session: Session, ledger: Ledger, lefts: Sequence[Left], plan: Plan, run: Run
 ) -> tuple[Event, ...]:
-    """Return the outcomes of what had not been written and this run does not send again under its own key.
+    """Return outcomes for the operations that were not written, and that this run does not send again under the same idempotency key.
 
-    A further attempt is such, too: that its first one ended began another generation, so this run's key is another one. And so
-    is what this run would tell in other words: what was applied last became another thing meanwhile.
+    This includes another attempt: the end of its first one began a new generation, so this run has another key for it. It also includes an
+    operation whose intent this run would record with other content, because what was applied last has changed.
     """
     if not lefts:
         return ()
@@ -224,7 +225,7 @@ _ABSENT: Final = "read back by a later run: the schedule is not there; whether i
 
 
 def notes_on(lefts: Sequence[Left]) -> tuple[str, ...]:
-    """Return a sentence about each write that was left open."""
+    """Return a note on each operation that was left open."""
     said = {
         Result.FAILED: "it was cut off between its parts; what is missing is planned again",
         Result.CONFIRMED: "it had been done, and is recorded now",
@@ -239,11 +240,11 @@ def notes_on(lefts: Sequence[Left]) -> tuple[str, ...]:
     )
 
 
-def skipped(session: Session, git: Git, ledger: Ledger) -> tuple[str, ...]:
-    """Return the commits since the one applied last that never got an apply of their own; oldest first.
+def passed_over(session: Session, git: Git, ledger: Ledger) -> tuple[str, ...]:
+    """Return the commits since the one applied last that were never applied themselves, oldest first.
 
     Raises:
-        Refused: HEAD does not descend from the commit that was applied last: applying it would go back.
+        Refused: HEAD does not descend from the commit applied last, so applying it would go back.
     """
     last, head = ledger.last_applied(), git.head()
     if last is None or last == head:

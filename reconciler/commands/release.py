@@ -43,7 +43,7 @@ def release(world: World, asked: HoldRequest) -> Report:
         Unavailable: the remote that keeps the records does not answer.
     """
     require_reason(asked.reason)
-    ledger = audit_command.opened(world, asked.path, asked.tenant)
+    ledger = audit_command.open_writable(world, asked.path, asked.tenant)
     remarks = ledger.notes
     holds = audit.standing(ledger.records(), now=world.now())
     names = {key: name_of(each[-1]) for key, each in holds.items()}

@@ -1,4 +1,4 @@
-"""How a stop goes past a running apply, whose lock it takes."""
+"""Emergency stop: take over the tenant's lock from a running apply."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Final
 from reconciler.commands import ledgers
 from reconciler.commands.journal import provenance
 from reconciler.commands.session import Session
-from reconciler.commands.trust import stopping
+from reconciler.commands.trust import trust_for_halt
 from reconciler.errors import ReconcileError, TenantLocked, Unavailable
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 
 REMOTE_S: Final = 10.0
-"""Seconds that one command to the git remote may take: nobody waits for it."""
+"""Longest time in seconds for one command to the git remote."""
 
 
 class Takeover:
-    """Goes past a running apply: takes the tenant's lock from whoever holds it, beside the stopping.
+    """Takes the tenant's lock from whoever holds it, while objects are being stopped.
 
-    A remote that is away keeps nobody waiting: it is asked in a thread, and asked again when everything is silent.
+    The remote is asked in a thread, so that one that is out of reach delays nothing. It is asked again when everything is silent.
     """
 
     def __init__(self, session: Session) -> None:
-        """Begin."""
+        """Begin to take the lock."""
         self.said = "nobody held it"
         self.troubles: list[str] = []
         self.is_away = False
-        """Whether the remote, and nothing else, kept the records from where everybody sees them."""
+        """Whether the records could not be pushed because the remote is out of reach, and for no other reason."""
         self._session = session
         self._ledger: Ledger | None = None
         self._task = asyncio.create_task(asyncio.to_thread(self._take))
@@ -38,7 +38,7 @@ class Takeover:
     def _take(self) -> bool:
         """Take the lock; return whether somebody held it."""
         try:
-            ledger = self._opened()
+            ledger = self._open_ledger()
             standing = ledger.lock()
             ledger.acquire(holder=f"halt by {provenance(self._session.world).actor}", force=True)
         except ReconcileError as error:
@@ -49,11 +49,11 @@ class Takeover:
             self.said = f"taken from {standing.holder}, who held it since {standing.since}"
         return standing is not None
 
-    def _opened(self) -> Ledger:
+    def _open_ledger(self) -> Ledger:
         session = self._session
         world, tenant = session.world, session.folder
         git = Git(session.repository().root, environ=world.environ, network_timeout_s=REMOTE_S)
-        trust = stopping(world, git, tenant)
+        trust = trust_for_halt(world, git, tenant)
         return ledgers.open_ledger(world, git, tenant.name, trust, stop=True)
 
     async def went_past(self) -> bool:
@@ -61,23 +61,24 @@ class Takeover:
         return await self._task
 
     def share(self) -> None:
-        """Bring the holds to where everybody sees them as soon as the lock is ours: a dialer may be waited for longer than that lock stands."""
-        self._sharing = asyncio.create_task(self._shared())
+        """Push the holds as soon as the lock is taken, because a wait for a dialer may last longer than the lock. Once."""
+        if self._sharing is None:
+            self._sharing = asyncio.create_task(self._share())
 
-    async def _shared(self) -> None:
+    async def _share(self) -> None:
         await self._task
         if self._ledger is not None:
-            with contextlib.suppress(ReconcileError):  # `end` tries again, and tells
-                await asyncio.to_thread(self._published)
+            with contextlib.suppress(ReconcileError):  # `end` tries again, and reports the error
+                await asyncio.to_thread(self._publish)
 
     async def end(self) -> None:
-        """Bring the records to where everybody sees them."""
+        """Push the records."""
         if self._session.git is None:
             return
         try:
             if self._sharing is not None:
                 await self._sharing
-            await asyncio.to_thread(self._published)
+            await asyncio.to_thread(self._publish)
         except ReconcileError as error:
             self.is_away = isinstance(error, Unavailable)
             self.troubles.append(
@@ -85,18 +86,18 @@ class Takeover:
                 "Until then an apply from elsewhere does not know of the hold: keep it from running"
             )
 
-    def _published(self) -> None:
-        ledger = self._ledger or self._opened()
+    def _publish(self) -> None:
+        ledger = self._ledger or self._open_ledger()
         try:
             ledger.refresh()
             ledger.publish()
         except TenantLocked:
-            # Another stop took the lock from this one, or it expired: records need none.
+            # Another halt took the lock from this one, or it expired. Pushing needs no lock.
             self._ledger = None
-            self._opened().publish()
+            self._open_ledger().publish()
 
     async def give_back(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         await asyncio.wait([self._task])
         if self._sharing is not None:
             await asyncio.wait([self._sharing])

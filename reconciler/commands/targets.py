@@ -1,4 +1,4 @@
-"""What an emergency stop may be asked to stop: objects by any name that they have or had."""
+"""Resolve what a halt is to stop: objects by any name that they have or had."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Settings of `tenant.yaml` that a change under review must not loosen for itself: signing, signers, mirror branch, request rate.
 
-They are needed before the audit records can be read, so the records cannot say which commit decides, as they do for rules and limits: a forged
-record would choose its own judge. The reviewed parent decides, HEAD^1. For a pull request's merge commit that is the tip of main. Whatever
-HEAD or the working tree makes stricter counts at once; whatever they loosen counts from the next change on.
+They are needed before the audit records can be read. So the records cannot say which commit decides, as they do for rules and limits: a
+forged record could choose its own baseline. Instead the reviewed parent decides, HEAD^1. For a pull request's merge commit that is the
+tip of main. What HEAD or the work tree makes stricter counts at once. What they loosen counts from the next change on.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from reconciler.models import TenantSpec
 from reconciler.world import World
 
 _PARENTS: Final = 20
-"""Commits in which a valid `tenant.yaml` is looked for."""
+"""Most commits that are searched for a valid `tenant.yaml`."""
 
 _FILE_LIMIT: Final = 1 << 20
-"""Bytes of a `tenant.yaml`."""
+"""Largest `tenant.yaml`, in bytes."""
 
 _SIGNERS_LIMIT: Final = 1 << 20
-"""Bytes of an allowed signers file."""
+"""Largest allowed signers file, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Trust:
 
     Attributes:
         spec: `spec` of `tenant.yaml` with the strictest `audit` and request rate of the reviewed parent, HEAD and the working tree.
-        required: the reviewed parent required signatures, so a ledger without any is refused.
-        demanded: it did so for the same platform, so there was a ledger to begin with.
+        required: the reviewed parent requires signatures, so a ledger without any is refused.
+        demanded: it does so for the same platform, so a ledger must exist.
     """
 
     spec: TenantSpec
@@ -61,11 +61,11 @@ class Trust:
             world: see `World`.
             git: the repository that holds the folder.
             folder: the tenant's.
-            spec: what its `tenant.yaml` says in the working tree.
-            fetch: ask the remote for the parent of HEAD where this clone is shallow.
+            spec: of its `tenant.yaml` in the work tree.
+            fetch: fetch the parent of HEAD from the remote if this clone is shallow.
 
         Raises:
-            Unavailable: the parent of HEAD is not in this shallow clone, and the remote does not give it.
+            Unavailable: the parent of HEAD is not in this shallow clone, and the remote does not answer.
         """
         file = folder / TENANT_FILE
         (head, ours), (parent, theirs) = worktree.versions(git, file, "HEAD", "HEAD^1")
@@ -73,21 +73,24 @@ class Trust:
             return cls(spec, spec.audit.sign)
         committed = spec if ours is not None and ours == _on_disk(file, len(ours)) else None
         if committed is None and ours is not None:
-            committed = _parsed(git.read_blob(ours, limit=_FILE_LIMIT))
+            committed = _parse(git.read_blob(ours, limit=_FILE_LIMIT))
         reviewed = None
         if parent is not None and theirs is not None and theirs == ours:
             reviewed = committed
         if reviewed is None:
-            reviewed = _reviewed(world if fetch else None, git, head, file, spec)
+            reviewed = _find_reviewed(world if fetch else None, git, head, file, spec)
         found = cls.strictest([each for each in (reviewed, committed, spec) if each is not None])
         before = reviewed is not None and reviewed.audit.sign and _same(reviewed, spec)
         return replace(found, demanded=before)
 
     @classmethod
     def strictest(cls, specs: list[TenantSpec]) -> Trust:
-        """Return the strictest of some settings: the first are the reviewed parent's, the last those that are returned otherwise.
+        """Return the strictest combination of settings.
 
-        Only signers that all of them name count, as far as they require signatures.
+        Only signers count that are named by all settings which require signatures.
+
+        Args:
+            specs: the reviewed parent's first. All settings but audit and request rate are taken from the last.
         """
         signing = [each.audit for each in specs if each.audit.sign]
         signers = signing[0].signers if signing else specs[-1].audit.signers
@@ -105,10 +108,10 @@ class Trust:
         return cls(spec, specs[0].audit.sign)
 
     def signers(self, world: World) -> bytes | None:
-        """Return the allowed signers file of whoever may sign the records; `None`: nobody need sign.
+        """Return the content of the allowed signers file; `None` where records need no signature.
 
         Raises:
-            AccessError: records must be signed, and nobody is named.
+            AccessError: records must be signed, and no signer is named.
         """
         if not self.spec.audit.sign:
             return None
@@ -123,8 +126,8 @@ class Trust:
         return "".join(f"{each}\n" for each in self.spec.audit.signers).encode()
 
 
-def stopping(world: World, git: Git, folder: Folder) -> Trust:
-    """Return the settings that count for an emergency stop: those of its folder where the reviewed ones cannot be had. No remote is asked."""
+def trust_for_halt(world: World, git: Git, folder: Folder) -> Trust:
+    """Return the settings that count for a halt: the work tree's, where the reviewed ones cannot be read. No remote is asked."""
     spec = folder.tenant.spec
     try:
         return Trust.of(world, git, folder.path, spec, fetch=False)
@@ -133,26 +136,26 @@ def stopping(world: World, git: Git, folder: Folder) -> Trust:
 
 
 def _on_disk(file: Path, length: int) -> str | None:
-    """Return the id that git would give a file of the work tree, as it lies there; `None` when it cannot be read."""
+    """Return the blob id of a file of the work tree; `None` when it cannot be read."""
     try:
         return blob_id(memoryview(file.read_bytes()), length)
     except OSError:
         return None
 
 
-def _parsed(data: bytes) -> TenantSpec | None:
+def _parse(data: bytes) -> TenantSpec | None:
     try:
         return manifests.read_settings(data, TENANT_FILE).spec
     except ManifestError:
         return None
 
 
-def _reviewed(
+def _find_reviewed(
     world: World | None, git: Git, commit: str, file: Path, spec: TenantSpec
 ) -> TenantSpec | None:
-    """Return what the nearest first parent of a commit says that has a valid `tenant.yaml`; `None` where the tenant is new, or the commit the first.
+    """Return the settings of the nearest first parent with a valid `tenant.yaml`; `None` for a new tenant, or the first commit.
 
-    A parent in which the folder is absent may have the same platform in another one: a renamed folder is no new tenant.
+    If the folder is absent in the parent, a folder with the same platform is searched there: a renamed folder is no new tenant.
     """
     for _ in range(_PARENTS):
         parent = git.parent(commit)
@@ -162,8 +165,8 @@ def _reviewed(
             return None
         ((_, blob),) = worktree.versions(git, file, parent)
         if blob is None:
-            return _elsewhere(git, parent, spec)
-        if (found := _parsed(git.read_blob(blob, limit=_FILE_LIMIT))) is not None:
+            return _find_by_platform(git, parent, spec)
+        if (found := _parse(git.read_blob(blob, limit=_FILE_LIMIT))) is not None:
             return found
         commit = parent
     raise LedgerError(
@@ -172,19 +175,19 @@ def _reviewed(
     )
 
 
-def _elsewhere(git: Git, commit: str, spec: TenantSpec) -> TenantSpec | None:
-    """Return the strictest settings that a commit has for the same platform, in whatever folder."""
+def _find_by_platform(git: Git, commit: str, spec: TenantSpec) -> TenantSpec | None:
+    """Return the strictest settings that any folder of a commit has for the same platform."""
     blobs = (
         worktree.versions(git, file, commit)[0][1]
         for file in worktree.find_named(git, commit, TENANT_FILE)
     )
-    found = (_parsed(git.read_blob(blob, limit=_FILE_LIMIT)) for blob in blobs if blob)
+    found = (_parse(git.read_blob(blob, limit=_FILE_LIMIT)) for blob in blobs if blob)
     same = [each for each in found if each and _same(each, spec)]
     return Trust.strictest(same).spec if same else None
 
 
 def _same(one: TenantSpec, other: TenantSpec) -> bool:
-    """Return whether two tenants are the same platform."""
+    """Return whether two tenants have the same platform."""
     return (one.api, one.url) == (other.api, other.url)
 
 

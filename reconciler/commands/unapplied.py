@@ -1,4 +1,4 @@
-"""What an apply leaves undone, and why: it was not approved, it is blocked or held, or `--tighten-only` leaves it."""
+"""Notes on operations that an apply does not carry out: not approved, blocked, held, or left out by `--tighten-only`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from reconciler.plan import Action, Cut, Plan
 
 
 def notes_on(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
-    """Return a sentence about each operation that does not run; what `--tighten-only` leaves is one sentence."""
+    """Return a note for each operation that does not run, and one for all that `--tighten-only` leaves out."""
     return (
         *_not_as_approved(cut, plan),
-        *_kept(cut, plan),
-        *_left(cut, plan, tighten_only=tighten_only),
+        *_blocked_or_held(cut, plan),
+        *_not_tightening(cut, plan, tighten_only=tighten_only),
     )
 
 
 def not_reverted(plan: Plan, desired: Iterable[Desired], names: Iterable[str]) -> tuple[str, ...]:
-    """Return a sentence about each name given to `--revert` that undoes nothing, and what to do instead."""
+    """Return a note for each name given to `--revert` that undoes nothing, with what to do instead."""
     keys = {each.name: each.key for each in desired}
     reverted = {each.key for each in plan.operations if each.reverts}
     halted = {
@@ -62,8 +62,8 @@ def _not_as_approved(cut: Cut, plan: Plan) -> list[str]:
     return notes
 
 
-def _kept(cut: Cut, plan: Plan) -> list[str]:
-    """Return what findings block, and what is held."""
+def _blocked_or_held(cut: Cut, plan: Plan) -> list[str]:
+    """Return notes on operations that are blocked or held."""
     running = {operation.hash for operation in cut.run}
     return [
         f"{'blocked' if operation.refused else 'held'}: {operation.name}: {', '.join(operation.blocked)}"
@@ -72,8 +72,8 @@ def _kept(cut: Cut, plan: Plan) -> list[str]:
     ]
 
 
-def _left(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
-    """Return what must be said of what `--tighten-only` leaves undone; what was not approved is said already."""
+def _not_tightening(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
+    """Return a note on what `--tighten-only` leaves out, without operations that were not approved, which have a note already."""
     said = {*cut.strange, *cut.freed}
     left = dict.fromkeys(
         each.name

@@ -1,4 +1,4 @@
-"""Commands that need no change to look at: `validate`, `render`, `tenants`, `schema`."""
+"""Commands that only read files: `validate`, `render`, `tenants`, `schema`. `validate --online` asks the platform as well."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ if TYPE_CHECKING:  # offline needs no planner, and its import costs as much as t
 
 
 class ValidateRequest(NamedTuple):
-    """What `validate` was asked; see its options on the command line."""
+    """What to check.
+
+    Attributes:
+        paths: folders of tenants, or files.
+        tenant: only this one.
+        online: check against the platform as well.
+        network: see `Network`.
+    """
 
     paths: tuple[Path, ...]
     tenant: str | None = None
@@ -30,29 +37,29 @@ class ValidateRequest(NamedTuple):
 
 
 async def validate(world: World, asked: ValidateRequest) -> Report:
-    """Read every tenant below the paths and hold the rules against it; every problem of every file in one run.
+    """Check every tenant below the paths against the rules.
 
     Raises:
-        ManifestError: files that do not say a valid thing, all of them.
+        ManifestError: every problem of every file.
     """
     if not asked.online:
         return check(world, asked)
     folders = _load_all(asked)
-    found = [await _asked_online(world, folder, asked) for folder in folders]
-    return _told(folders, [each for each, _ in found], [each for _, each in found])
+    found = [await _check_online(world, folder, asked) for folder in folders]
+    return _report(folders, [each for each, _ in found], [each for _, each in found])
 
 
 def check(world: World, asked: ValidateRequest) -> Report:
-    """Do the same without the platform. No event loop: its import alone costs five times a bare interpreter.
+    """Check without the platform, and without asyncio, whose import takes five times as long as starting Python.
 
     Raises:
-        ManifestError: files that do not say a valid thing, all of them.
+        ManifestError: every problem of every file.
     """
     folders = _load_all(asked)
-    return _told(folders, [_alone(folder, world) for folder in folders])
+    return _report(folders, [_check_offline(folder, world) for folder in folders])
 
 
-def _told(
+def _report(
     folders: Sequence[Folder],
     found: Sequence[tuple[Finding, ...]],
     strictness: Sequence[Strictness] = (),
@@ -87,7 +94,7 @@ def _load_all(asked: ValidateRequest) -> list[Folder]:
 
 
 def _claimed_twice(folders: Iterable[Folder]) -> Iterator[Problem]:
-    """Yield a problem for each folder that claims the platform of another one, wherever that one stands."""
+    """Yield a problem for each folder that has the same platform as another folder."""
     first: dict[str, Folder] = {}
     for folder in folders:
         other = first.setdefault(folder.platform, folder)
@@ -97,7 +104,7 @@ def _claimed_twice(folders: Iterable[Folder]) -> Iterator[Problem]:
             yield manifests.clash(folder.settings, folder.platform, file)
 
 
-async def _asked_online(
+async def _check_online(
     world: World, folder: Folder, asked: ValidateRequest
 ) -> tuple[tuple[Finding, ...], Strictness]:
     from reconciler.commands import baseline  # noqa: PLC0415 - offline needs no HTTP
@@ -118,8 +125,8 @@ async def _asked_online(
     return policies.check_all(facts, strictness.levels, strictness.waivers), strictness
 
 
-def _alone(folder: Folder, world: World) -> tuple[Finding, ...]:
-    """Return what the rules say without the platform, as `tenant.yaml` sets them: the base that judges a change is asked for online."""
+def _check_offline(folder: Folder, world: World) -> tuple[Finding, ...]:
+    """Return the findings without the platform, by the levels and waivers of `tenant.yaml`. The policy baseline is read only online."""
     spec = folder.tenant.spec
     facts = Facts(folder.desired, kinds_for(spec.api), spec.clock or world.now())
     return policies.check_all(facts, spec.policies, spec.waivers)

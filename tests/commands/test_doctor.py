@@ -213,7 +213,7 @@ def test_a_platform_without_dates_is_told_apart_from_a_right_clock():
 
 def test_what_a_token_answer_left_out_is_a_note():
     token = Token("t", 3600.0, assumed=("3600 s are assumed",))
-    check = doctor._signed_in(
+    check = doctor._describe_token(
         token,
         SimpleNamespace(
             settings=SimpleNamespace(base_url="https://a.example", variables=Variables())

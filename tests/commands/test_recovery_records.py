@@ -39,7 +39,7 @@ def left_by(by: str, *, atomic: bool = True, **parts: Any) -> Left:
 
 def ended(left: Left) -> list[str]:
     plan = make_plan([operation()])
-    events = recovery.dropped(Asked(), Asked(), [left], plan, run(COMMIT, "now"))
+    events = recovery.unsent_outcomes(Asked(), Asked(), [left], plan, run(COMMIT, "now"))
     return [event.data["result"] for event in events]
 
 
@@ -61,7 +61,9 @@ def test_what_does_not_derive_again_is_closed():
 def test_an_intent_of_a_kind_that_the_platform_has_not_is_an_error_with_its_place():
     left = left_by("before", kind="SkillSchedule")
     with pytest.raises(LedgerError) as raised:
-        recovery.told(Asked(), [dataclasses.replace(left, result=Result.UNKNOWN)], run(COMMIT))
+        recovery.known_outcomes(
+            Asked(), [dataclasses.replace(left, result=Result.UNKNOWN)], run(COMMIT)
+        )
     said = str(raised.value)
     assert f"note of {COMMIT[:12]}: it is about a SkillSchedule" in said
     assert f"(record {left.intent.id[:12]})" in said

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reconciler.commands.trust import Trust, stopping
+from reconciler.commands.trust import Trust, trust_for_halt
 from reconciler.errors import AccessError, Unavailable
 from reconciler.git import Git, run_process
 from reconciler.manifests import load_readable
@@ -230,7 +230,7 @@ def test_a_shallow_clone_asks_the_remote_for_the_parent_and_a_stop_goes_on_witho
         return run_process(argv, **more)
 
     alone = Git(alone.root, environ=ENVIRON, runner=watched)
-    assert not stopping(world(alone), alone, load_readable(folder)).required
+    assert not trust_for_halt(world(alone), alone, load_readable(folder)).required
     assert asked_for == []
 
 
