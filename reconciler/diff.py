@@ -1,14 +1,23 @@
-"""Compare desired with live. The models decide whether they differ; deepdiff explains how.
+"""Compare desired with live: `==` on canonical bodies decides whether they differ, deepdiff explains how.
 
-Both sides are canonical bodies, so `==` is the truth. deepdiff is imported only when something differs: its import
-costs more than planning a thousand objects that are equal.
+deepdiff compares what has parts, however deep: a platform may store any JSON where a schedule was sent, and a difference
+is told by its path. It is imported only when such a value differs: its import costs more than planning a thousand objects
+that are equal.
+
+| value | compared | example of a path |
+|---|---|---|
+| list of mappings (windows, the days of a week) | by what names each, in any order | `compliance_windows[Europe/London]` |
+| list of different texts (groups) | as a set | `dnc_groups[70]` |
+| mapping | by key | `links[self]` |
+| any other list | by position | `tags[0]` |
+| anything else | as a whole | `dial_rate` |
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from reconciler.models import Body
 
@@ -18,6 +27,7 @@ class FieldChange(NamedTuple):
 
     Attributes:
         path: e.g. `dial_rate`, or `compliance_windows[America/New_York]` with the zone's hours as text: ``9-12, 13-20``.
+            An item of a set is its own value, and `None` on the side that does not have it.
     """
 
     path: str
@@ -49,7 +59,7 @@ def moved(live: Body, desired: Body) -> list[str]:
 def explain(live: Body | None, desired: Body | None) -> tuple[FieldChange, ...]:
     """Return how two canonical bodies differ, sorted by path; empty when and only when they are equal.
 
-    Lists are keyed, never compared by position: removing the first of three windows is one change, not seven.
+    Removing the first of three windows is one change, not seven, because windows are keyed.
 
     >>> explain({"dial_rate": 25.0}, {"dial_rate": 20.0})
     (FieldChange(path='dial_rate', live=25.0, desired=20.0),)
@@ -63,28 +73,55 @@ def explain(live: Body | None, desired: Body | None) -> tuple[FieldChange, ...]:
 
 
 def _explain_field(name: str, live: Any, desired: Any) -> tuple[FieldChange, ...]:
-    """Explain one field that differs. Where keyed forms hide the difference, the whole field is the explanation."""
+    """Explain one field that differs. Where the compared forms hide the difference, the whole field is the explanation."""
     whole = (FieldChange(name, live, desired),)
-    if not (_can_be_keyed(live) and _can_be_keyed(desired)):
+    before, after = _comparable(live), _comparable(desired)
+    if live in _NO_ITEMS or desired in _NO_ITEMS:  # an empty list has the form of the other one
+        before, after = before or type(after)(), after or type(before)()
+    if not (isinstance(before, _WITH_PARTS) and isinstance(after, _WITH_PARTS)):
         return whole
     from deepdiff import DeepDiff  # noqa: PLC0415 - see the module's docstring
     from deepdiff.helper import NotPresent  # noqa: PLC0415 - same
 
-    tree = DeepDiff(_keyed(live), _keyed(desired), view="tree", threshold_to_diff_deeper=0)
-    found = [
-        FieldChange(
-            path=f"{name}[{level.path(output_format='list')[0]}]",
-            live=None if isinstance(level.t1, NotPresent) else level.t1,
-            desired=None if isinstance(level.t2, NotPresent) else level.t2,
-        )
-        for levels in tree.values()
-        for level in levels
-    ]
+    tree = DeepDiff(before, after, view="tree", threshold_to_diff_deeper=0)
+    found = []
+    for kind, levels in tree.items():
+        for level in levels:
+            old, new = (None if isinstance(t, NotPresent) else t for t in (level.t1, level.t2))
+            if kind in {"set_item_added", "set_item_removed"}:
+                steps = [*level.up.path(output_format="list"), new if old is None else old]
+            else:
+                steps = level.path(output_format="list")
+            if steps and old != new:
+                path = name + "".join(f"[{step}]" for step in steps)
+                found.append(FieldChange(path, _plain(old), _plain(new)))
     return tuple(sorted(found, key=lambda change: change.path)) or whole
 
 
-def _can_be_keyed(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value)
+_WITH_PARTS = (dict, list, set)
+_NO_ITEMS: Final[tuple[object, ...]] = ([], ())
+
+
+def _comparable(value: Any) -> Any:
+    """Return a JSON value in the form in which deepdiff compares it: see the table of the module."""
+    if isinstance(value, Mapping):
+        return {name: _comparable(item) for name, item in value.items()}
+    if not isinstance(value, list | tuple):
+        return value
+    if all(isinstance(item, Mapping) for item in value):
+        return _keyed(value)
+    if all(isinstance(item, str) for item in value) and len({*value}) == len(value):
+        return {*value}
+    return [_comparable(item) for item in value]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: a part that is there on one side alone may be a set, or hold one."""
+    if isinstance(value, set):
+        return sorted(value)
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _keyed(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -135,7 +135,7 @@ def test_what_is_equal_as_received_is_never_made_canonical():
         ({"dial_rate": 25.0}, {"dial_rate": 20.0}, (FieldChange("dial_rate", 25.0, 20.0),)),
         ({"b": 1, "a": 1}, {"b": 2, "a": 2}, (FieldChange("a", 1, 2), FieldChange("b", 1, 2))),
         ({"note": None}, {}, (FieldChange("note", None, None),)),
-        ({"tags": ["a"]}, {"tags": ["b"]}, (FieldChange("tags", ["a"], ["b"]),)),
+        ({"tags": "a"}, {"tags": ["b"]}, (FieldChange("tags", "a", ["b"]),)),
         ({"tags": [1]}, {"tags": [make_window()]}, (FieldChange("tags", [1], [make_window()]),)),
         ({"n": 0}, {"n": None}, (FieldChange("n", 0, None),)),
     ],
@@ -145,7 +145,7 @@ def test_what_is_equal_as_received_is_never_made_canonical():
         "number",
         "sorted",
         "null-is-not-missing",
-        "texts",
+        "a-text-and-a-list",
         "mixed",
         "zero-is-not-null",
     ],
@@ -207,6 +207,62 @@ def test_windows_are_keyed_by_zone_never_by_position(live, desired, expected):
 )
 def test_where_keyed_forms_hide_the_difference_something_is_still_said(live, desired):
     assert explain({"w": live}, {"w": desired})
+
+
+@pytest.mark.parametrize(
+    ("live", "desired", "expected"),
+    [
+        (["70", "71"], ["72", "70"], {"f[71]": ("71", None), "f[72]": (None, "72")}),
+        ([], ["70"], {"f[70]": (None, "70")}),
+        (
+            [1, {"a": ["x"]}],
+            [1, {"a": ["y"]}],
+            {"f[1][a][x]": ("x", None), "f[1][a][y]": (None, "y")},
+        ),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 3, "c": 2}}, {"f[a][b]": (1, 3)}),
+        ({"a": 1}, {"a": 1, "b": [["x"]]}, {"f[b]": (None, [["x"]])}),
+        ([[1, 2]], [[2, 1]], {"f[0][0]": (1, 2), "f[0][1]": (2, 1)}),
+        (["a", "b"], ["b", "a"], {"f": (["a", "b"], ["b", "a"])}),
+        ({"a": [{"timezone": "UTC", "h": 9}]}, {"a": []}, {"f[a][UTC]": ("9", None)}),
+    ],
+    ids=["set", "first", "nested", "mapping", "new-key", "ordered", "order-alone", "keyed-inside"],
+)
+def test_values_of_any_shape_are_explained_by_path(live, desired, expected):
+    found = explain({"f": live}, {"f": desired})
+    assert {change.path: (change.live, change.desired) for change in found} == expected
+
+
+@given(st.sets(st.sampled_from("abcdef")), st.sets(st.sampled_from("abcdef")), st.randoms())
+def test_an_explanation_of_a_set_brings_the_live_one_to_the_desired_one(live, desired, order):
+    lists = [order.sample(sorted(each), len(each)) for each in (live, desired)]
+    if live == desired:
+        return
+    made = {*live}
+    for change in explain({"f": lists[0]}, {"f": lists[1]}):
+        made = (made - {change.live}) | ({change.desired} - {None})
+    assert made == desired
+
+
+@given(windows, windows)
+def test_an_explanation_of_windows_brings_the_live_ones_to_the_desired_ones(live, desired):
+    made, aim = hours(live), hours(desired)
+    for change in explain({"w": live}, {"w": desired}):
+        zone = change.path.removeprefix("w")[1:-1]
+        assert change.live == made.pop(zone, None)
+        made |= {} if change.desired is None else {zone: change.desired}
+    if live != desired:
+        assert made == aim
+
+
+def hours(items) -> dict[str, str]:
+    """Return windows as an explanation says them."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for item in items:
+        found.setdefault(item["timezone"], []).append((item["start_hour"], item["end_hour"]))
+    return {
+        zone: ", ".join(f"{start}-{end}" for start, end in sorted(spans))
+        for zone, spans in found.items()
+    }
 
 
 def test_the_example_in_the_documentation_holds():
