@@ -1,25 +1,13 @@
-"""The record of the ledger: build, encode, chain, verify, ask. Values in, values out.
+"""Audit records: make, encode, chain, verify and query them. Pure: values in, values out.
 
-```
-Provenance(actor, approver, pull_request, reviewed_head, run_url)
-Run(tenant, commit, id, clock, provenance)              makes the events of one run
-  .open(digest=…, operations=…, tool=…, ledger=…, applied=…)   .close(counts)
-  .intent(operation, digest=…, generation=…, attempt=0)        .outcome(intent, result, audit=…, **Observed)
-  .hold(target, …) .release(target, …) .note(text) .superseded(commit) .judged(settings) .creating()
-Event                                                   something that happened; `.id` names it
-chain(event, last, seq) -> Record                       an event in its place
-encode(record) -> bytes; decode(commit, blob) -> (records, defects)
-verify(notes, tenant=…) -> (Defect, …)                  all that is wrong, the first bad record first
-key(tenant, commit, op, generation, attempt) -> str     the idempotency key of a write
-generations(records) open_intents(records) may_be_sent(records, create) applied(records) judged(records) holds(records, now=…)      what the ledger says
-about(records, COMMIT|NAME) at(records, instant, target) -> State until(records, instant) entries(records, since=…, until=…)   `audit show|at|export`
-```
+`Run` makes the `Event`s of one run of a command; `chain` puts an event into its place as a `Record`; `encode` and `decode`
+are its line; `verify` finds all that is wrong with records. `queries` answers questions over records: what is open, applied,
+held, or was dialing at an instant. `unsigned` says which records count without a signature. `schema` lists the fields.
 
-A record is one line of canonical ASCII JSON in the note of the commit that its run was about. Ids name events: the same
-event has the same id whoever writes it, so a second writer can see that it is there. The chain is per run (`h` hashes the
-record, `n` counts it, `prev` is the `h` before it), so two runs never fork one chain; `seq` counts the whole ledger, so
-its order trusts no clock.
-Numbers are those of the body in its canonical form; rates and durations are always written as floats (25.0).
+A record is one line of canonical ASCII JSON in the note of the commit that its run was about. The same event has the same id,
+whoever records it, so a second writer can see that it is recorded already. The chain is per run, so two runs never fork a
+chain: `h` is the record's hash, `n` its number, `prev` the `h` before it. `seq` counts the whole ledger, so its order needs
+no clock. Numbers are those of the body in canonical form; rates and durations are always written as floats (25.0).
 """
 
 from reconciler.audit.check import Source, Verdict, verify

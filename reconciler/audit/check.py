@@ -1,4 +1,4 @@
-"""Is a ledger what it was when it was written? Everything that its records alone can tell."""
+"""Verify records by themselves: hashes, chains, order, and references between them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reconciler.plan import Action, Result, sha256_of
 from reconciler.plan.values import hash_of
 
 _REPEATED: Final = ("op", "generation", "attempt", "object", "target", "verb")
-"""What an outcome repeats of its intent, whichever run ends it."""
+"""Fields of an intent that its outcome must repeat, whichever run records it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +74,18 @@ def verify(
     tenant: str,
     lines: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[Defect, ...]:
-    """Return everything that is wrong with a ledger's records, in its own order: the first bad record first.
+    """Return all defects of a ledger's records, in the ledger's order.
 
-    Checked: hashes and ids; the ledger's count, without a gap; each run's chain, in one note; each note's records
-    belong to its commit and to the tenant; no event twice; each intent has its `open`, of the same plan, and its hashes are
-    those of what it says; each outcome has its intent, and repeats it; what is released was held; nothing after a `close`. What was cut off the ledger's end, or rewritten whole, shows in its history or to a
-    witness, not here.
+    Checked are: hashes and ids; the ledger's count, without a gap; each run's chain, within one note; that each note's
+    records belong to its commit and to the tenant; that no event is recorded twice; that each intent follows the `open` of
+    its run, for the same plan, with the hashes of its content; that each outcome repeats its intent; that only held objects
+    are released; that nothing follows a `close`. A ledger whose end was cut off, or that was rewritten whole, shows in its
+    history or to a witness, not here.
 
     Args:
         notes: records of each note, in order, by commit.
-        tenant: whose ledger it is.
-        lines: the line of each record, by commit, where a note has lines that are no records.
+        tenant: the tenant of the ledger.
+        lines: the line of each record, by commit, for notes with lines that are no records.
     """
     placed = [
         _Placed(commit, line, record)
@@ -95,17 +96,17 @@ def verify(
     ]
     counted = sorted(placed, key=lambda each: each.record.seq)
     defects = [
-        *(each.but(problem) for each in placed for problem in _itself(each, tenant)),
-        *_counted(counted),
-        *_ordered(placed),
-        *_chained(placed),
-        *_referring(counted),
+        *(each.but(problem) for each in placed for problem in _check_record(each, tenant)),
+        *_check_count(counted),
+        *_check_order(placed),
+        *_check_chains(placed),
+        *_check_references(counted),
     ]
     rank = {(each.commit, each.line): rank for rank, each in enumerate(counted)}
     return tuple(sorted(defects, key=lambda defect: rank[defect.commit, defect.line]))
 
 
-def _itself(placed: _Placed, tenant: str) -> Iterator[str]:
+def _check_record(placed: _Placed, tenant: str) -> Iterator[str]:
     record, event = placed.record, placed.record.event
     if digest_of(record) != record.h:
         yield "its content does not match its hash: it was edited"
@@ -116,11 +117,11 @@ def _itself(placed: _Placed, tenant: str) -> Iterator[str]:
     if event.tenant != tenant:
         yield f"it belongs to the tenant {event.tenant}"
     if record.kind is RecordKind.INTENT:
-        yield from _intended(record)
+        yield from _check_intent(record)
 
 
-def _intended(record: Record) -> Iterator[str]:
-    """Hold an intent's hashes to what it says: the ids of a write are hashes of it, and so is what settling compares with."""
+def _check_intent(record: Record) -> Iterator[str]:
+    """Check the hashes of an intent: the ids of a write are hashes of its content, and recovery compares with them."""
     event, data = record.event, record.data
     if data["key"] != key(
         event.tenant, event.commit, data["op"], data["generation"], data["attempt"]
@@ -139,7 +140,7 @@ def _intended(record: Record) -> Iterator[str]:
         yield "its operation is not that of its object, body and `before`"
 
 
-def _counted(counted: Sequence[_Placed]) -> Iterator[Defect]:
+def _check_count(counted: Sequence[_Placed]) -> Iterator[Defect]:
     due = 0
     for each in counted:
         if each.record.seq > due:
@@ -149,14 +150,14 @@ def _counted(counted: Sequence[_Placed]) -> Iterator[Defect]:
         due = each.record.seq + 1
 
 
-def _ordered(placed: Sequence[_Placed]) -> Iterator[Defect]:
+def _check_order(placed: Sequence[_Placed]) -> Iterator[Defect]:
     for before, each in itertools.pairwise(placed):
         if before.commit == each.commit and before.record.seq > each.record.seq:
             yield each.but("it stands after a later record")
 
 
-def _chained(placed: Sequence[_Placed]) -> Iterator[Defect]:
-    """Follow each run from its first record on; after a break, go on from there."""
+def _check_chains(placed: Sequence[_Placed]) -> Iterator[Defect]:
+    """Follow each run from its first record; after a break, continue from there."""
     runs: dict[str, _Placed] = {}
     for each in placed:
         record, last = each.record, runs.get(each.record.event.run)
@@ -172,8 +173,8 @@ def _chained(placed: Sequence[_Placed]) -> Iterator[Defect]:
         runs[record.event.run] = each
 
 
-def _referring(counted: Sequence[_Placed]) -> Iterator[Defect]:
-    """Check what a record says of earlier ones."""
+def _check_references(counted: Sequence[_Placed]) -> Iterator[Defect]:
+    """Check what records say about earlier ones."""
     seen: dict[str, Record] = {}
     opened: dict[str, Record] = {}
     held: set[str] = set()
@@ -188,13 +189,13 @@ def _referring(counted: Sequence[_Placed]) -> Iterator[Defect]:
             held.add(data["target"])
         elif record.kind is RecordKind.RELEASE and data["target"] not in held:
             yield each.but("a release of what was never held")
-        yield from map(each.but, _begun(opened.get(record.event.run), record))
+        yield from map(each.but, _check_opening(opened.get(record.event.run), record))
         if record.kind is RecordKind.OUTCOME:
-            yield from map(each.but, _ended(seen.get(data["intent"]), record))
+            yield from map(each.but, _check_outcome(seen.get(data["intent"]), record))
 
 
-def _begun(begun: Record | None, record: Record) -> Iterator[str]:
-    """Hold an intent, and an end, to the opening of their run."""
+def _check_opening(begun: Record | None, record: Record) -> Iterator[str]:
+    """Check an intent or a close against the opening of its run."""
     if record.kind not in {RecordKind.INTENT, RecordKind.CLOSE}:
         return
     if begun is None:
@@ -203,8 +204,8 @@ def _begun(begun: Record | None, record: Record) -> Iterator[str]:
         yield "an intent of another plan than its run was opened for"
 
 
-def _ended(intent: Record | None, outcome: Record) -> Iterator[str]:
-    """Hold an outcome to its intent. Who approved it, and its name, may be another run's, which finished it."""
+def _check_outcome(intent: Record | None, outcome: Record) -> Iterator[str]:
+    """Check an outcome against its intent. Approval and name may differ: another run may have finished the write."""
     said = outcome.data
     if intent is None or intent.kind is not RecordKind.INTENT:
         yield "an outcome without an intent before it"

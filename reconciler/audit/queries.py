@@ -1,4 +1,4 @@
-"""What a ledger says: questions over its records, which come in the ledger's order."""
+"""Queries over a ledger's records. All of them take the records in the ledger's order."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from reconciler.audit.schema import APPLY, RecordKind
 from reconciler.plan import DONE, STORED, Action, Result
 
 SLACK: Final = timedelta(seconds=3)
-"""How far two clocks that show whole seconds may seem to differ although they agree."""
+"""Largest difference between two clocks of whole seconds that still counts as none."""
 
 _SHORTEST_ID: Final = 7
-"""Digits that name a commit, at least."""
+"""Fewest digits that name a commit."""
 
 _LEFT_SOMETHING: Final = DONE | STORED
 
 
 _MAY_HAVE_LEFT: Final = frozenset({*_LEFT_SOMETHING, Result.UNKNOWN})
-"""The same, with the writes of which nobody can tell any more: what somebody narrowed after such a write must not be widened to it."""
+"""The same, and writes of unknown outcome: a narrowing by hand after such a write must not be widened back to it."""
 
 
 def _left_something(record: Record) -> bool:
@@ -30,7 +30,7 @@ def _left_something(record: Record) -> bool:
 
 
 def _is_found(record: Record, target: str | None) -> bool:
-    """Return whether a note tells that an object (any: `None`) was as its manifest says without a write of ours (`Run.found`)."""
+    """Return whether a record says that an object (`None`: any) was found as its manifest says (`Run.found`)."""
     return (
         record.kind is RecordKind.NOTE
         and isinstance(record.data.get("body"), dict)
@@ -39,7 +39,7 @@ def _is_found(record: Record, target: str | None) -> bool:
 
 
 def generations(records: Iterable[Record]) -> Counter[tuple[str, str]]:
-    """Return how many outcomes there are for each (commit, operation hash), the commit being the intent's."""
+    """Return the number of outcomes for each (commit of the intent, operation hash)."""
     intents: dict[str, tuple[str, str]] = {}
     ended: list[str] = []
     for record in records:
@@ -51,7 +51,7 @@ def generations(records: Iterable[Record]) -> Counter[tuple[str, str]]:
 
 
 def open_intents(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Return the intents that have no outcome, in order: writes whose fate the ledger does not tell."""
+    """Return the intents without an outcome, in order."""
     intents: dict[str, Record] = {}
     ended: set[str] = set()
     for record in records:
@@ -63,9 +63,9 @@ def open_intents(records: Iterable[Record]) -> tuple[Record, ...]:
 
 
 def may_be_sent(records: Iterable[Record], create: Record) -> bool:
-    """Return whether an open create may have been sent: a run came to its creates since the intent, or it was a further attempt.
+    """Return whether an open create may have been sent: it is a further attempt, or a run has begun its creates since the intent.
 
-    The intent may be older than the run that sent it: whoever sends an open one again adds no second record of it.
+    The intent may be older than the run that sent it: a run that sends an open create again records no second intent.
     """
     return create.data["attempt"] > 0 or any(
         record.kind is RecordKind.NOTE
@@ -80,8 +80,8 @@ class Stopped:
     """What an emergency stop ended.
 
     Attributes:
-        applied: the body that was applied last before it; `None` when none was.
-        found: what was stored when the last stop came that found something, as received; `None` when none of them could see it.
+        applied: the body that was applied last before the stop; `None` if there was none.
+        found: what the last stop that found something found stored, as received; `None` if no stop could read it.
     """
 
     applied: Mapping[str, Any] | None
@@ -90,10 +90,10 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What was last made of an object: the write and how it ended; or, as both, the note that it was found as its manifest says.
+    """The last write to an object and its outcome. For an object that was found as its manifest says, both are that note.
 
     Attributes:
-        stopped: what it ended, when it was an emergency stop.
+        stopped: what an emergency stop ended; `None` for other writes.
     """
 
     intent: Record
@@ -102,16 +102,16 @@ class Applied:
 
     @property
     def base(self) -> Mapping[str, Any] | None:
-        """What the manifest wanted then: the stored body, but for fields in which a narrowing by hand was kept; `None` when nothing was wanted."""
+        """The body that the manifest wanted then, which differs from the stored one where a narrowing by hand was kept; `None` if nothing was wanted."""
         body, kept = self.intent.data["body"], self.intent.data.get("base")
         return body if kept is None else {**(body or {}), **kept}
 
 
 def applied(records: Iterable[Record]) -> dict[str, Applied]:
-    """Return what was last applied to each object, or may have been, by key: the base of drift.
+    """Return the last write that was, or may have been, applied to each object, by key: the base of drift.
 
-    A write of which nobody can tell does not come after one that was begun later and is known: an emergency stop goes past a run
-    whose write is settled when both are over.
+    A write of unknown outcome never replaces a known one that began later. This happens when an emergency stop overtakes a
+    run: the run's write is settled after the stop.
     """
     intents: dict[str, Record] = {}
     found: dict[str, Record] = {}
@@ -137,11 +137,11 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
 
 
 def _stopped(before: Applied | None, hold: Record | None) -> Stopped:
-    """Return what an emergency stop ended, or several: one that finishes another finds nothing stored any more.
+    """Return what one or several emergency stops ended. A stop that finishes an earlier one finds nothing stored.
 
     Args:
-        before: what was last made of the object.
-        hold: the last one on it that found something stored.
+        before: the last write to the object before the stop.
+        hold: the last hold on it that found something stored.
     """
     was = before.stopped if before else None
     applied = was.applied if was else before.base if before else None
@@ -151,10 +151,10 @@ def _stopped(before: Applied | None, hold: Record | None) -> Stopped:
 
 
 def applied_commits(records: Iterable[Record]) -> tuple[str, ...]:
-    """Return the commits that an apply was about, the last one last.
+    """Return the commits that were applied, the last one last.
 
-    One that had something to do opened a run; one that had nothing to do left a note if it changed who judges, or if it took over what it
-    found. An emergency stop applies no commit.
+    An apply with something to do opened a run. An apply with nothing to do left a note if its commit changed rules or limits,
+    or if it took over objects that it found. An emergency stop applies no commit.
     """
     return tuple(record.event.commit for record in records if _is_about_apply(record))
 
@@ -177,13 +177,13 @@ def _is_about_apply(record: Record) -> bool:
 
 
 def holds(records: Iterable[Record], *, now: datetime) -> dict[str, Record]:
-    """Return the hold that counts for each object, by key: the one that lasts longest, for a second stop ends no earlier one."""
+    """Return the longest-lasting hold on each object, by key: a second stop does not end an earlier one."""
     found = standing(records, now=now)
     return {target: max(reversed(each), key=_lasts) for target, each in found.items()}
 
 
 def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Record, ...]]:
-    """Return every hold that stands on each object, by key, in order: each was asked for with a reason of its own, and one release ends them all."""
+    """Return all holds in force on each object, by key, in order. Each has its own reason; one release ends them all."""
     found: dict[str, list[Record]] = {}
     for record in records:
         if record.kind is RecordKind.HOLD:
@@ -199,13 +199,13 @@ def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Rec
 
 
 def _lasts(hold: Record) -> tuple[bool, str]:
-    """Return how long a hold stands, to be compared: one without an end longest."""
+    """Return a sort key for how long a hold lasts; a hold without an end lasts longest."""
     until = _end(hold)
     return until is None, str(until)
 
 
 def _end(hold: Record) -> str | None:
-    """Return when a hold ends by itself, as records write instants; `None`: when somebody releases it."""
+    """Return when a hold ends by itself, in the format of `stamp`; `None` if it lasts until released."""
     until: str | None = hold.data["until"]
     return until
 
@@ -213,7 +213,7 @@ def _end(hold: Record) -> str | None:
 def about(records: Iterable[Record], what: str) -> tuple[Record, ...]:
     """Return the records of a commit (its id, or at least 7 digits of it) or of an object (its name or key).
 
-    A commit that was never applied by itself is told by the run that superseded it.
+    The record of a commit that was never applied by itself is in the run that superseded it.
     """
     return tuple(record for record in records if _is_about(record, what))
 
@@ -228,10 +228,10 @@ def _is_about(record: Record, what: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the platform held for an object at an instant, as far as the ledger tells.
+    """What the platform held for an object at an instant, according to the ledger.
 
     Attributes:
-        stored: the write that was stored then, or the note that it was found as its manifest says; `None`: none of ours.
+        stored: the write that was stored then, or the note that the object was found as its manifest says; `None` if no record tells.
         active: the same for what dialed then.
     """
 
@@ -240,9 +240,9 @@ class State:
 
 
 def at(records: Iterable[Record], instant: datetime, target: str) -> State:
-    """Return what was stored and active for an object at an instant, by the platform's clock where it is known.
+    """Return what was stored and active for an object at an instant, by the platform's clock if it is known.
 
-    An outcome's `timestamp` is when it took effect; it was stored `latency_s` before that, where that is not before its intent.
+    A write took effect at the `timestamp` of its outcome, and was stored `latency_s` before that, but not before its intent.
     """
     stored = active = None
     intents: dict[str, Record] = {}
@@ -264,7 +264,7 @@ def at(records: Iterable[Record], instant: datetime, target: str) -> State:
 
 
 def _stored_at(write: Applied) -> datetime:
-    """Return when a write was stored. A latency that leads to before its intent, or to after its outcome, is not believed."""
+    """Return when a write was stored. A latency that leads to before the intent, or to after the outcome, is ignored."""
     took_effect = moment(write.outcome)
     latency = timedelta(seconds=write.outcome.data.get("latency_s") or 0)
     lasted = _ours(write.outcome) - _ours(write.intent)
@@ -274,7 +274,7 @@ def _stored_at(write: Applied) -> datetime:
 def until(records: Sequence[Record], instant: datetime) -> tuple[Record, ...]:
     """Return the records that were made up to an instant of the platform's clock.
 
-    A record without the platform's time is placed by its run: the records that say both times tell how far the platform's clock was ahead of ours.
+    A record without the platform's time is placed by its run: the run's records with both times tell how far the platform's clock was ahead.
     """
     ahead: dict[str, timedelta] = {}
     for record in records:
@@ -292,7 +292,7 @@ def _ours(record: Record) -> datetime:
 
 
 def moment(record: Record) -> datetime:
-    """Return when a record's event took effect: the platform's word, ours where there is none."""
+    """Return when an event took effect, by the platform's clock, or by ours if the record has no other time."""
     return datetime.fromisoformat(record.data.get("timestamp") or record.event.ts)
 
 
@@ -302,7 +302,7 @@ COLUMNS: Final = (
     *("actor", "approver", "pull_request", "reviewed_head", "run_url", "digest"),
     *("commit", "run", "seq", "id", "message"),
 )
-"""Fields of an exported audit entry, in order: the brief's first."""
+"""Fields of an exported audit entry, in order."""
 
 
 def entries(

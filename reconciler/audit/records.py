@@ -1,4 +1,4 @@
-"""What a record is: an event, its id, its place in the chain, its line."""
+"""A record: an event, its id, its place in the chain, and its line."""
 
 from __future__ import annotations
 
@@ -20,13 +20,10 @@ VERSION: Final = 1
 """`v` of every record."""
 
 LINE_LIMIT: Final = 8 * 1024
-"""Bytes of one record with its line end."""
-
-TEXT_LIMIT: Final = 500
-"""Characters of a reason, a note or a message."""
+"""Most bytes of one record with its line end."""
 
 DEFECTS_LIMIT: Final = 100
-"""Lines of one note that are named as no records: a note of line ends alone would be millions."""
+"""Most lines of one note that are reported as no records: a note of line ends alone has millions."""
 
 FIRST: Final = "0" * 64
 """`prev` of a run's first record."""
@@ -41,7 +38,7 @@ _IDENTITY: Final[Mapping[RecordKind, tuple[str, ...]]] = {
     RecordKind.RELEASE: ("run", "target"),
     RecordKind.NOTE: ("run", "text"),
 }
-"""What makes an event of a kind the same event, beside kind and tenant."""
+"""Fields that identify an event of each kind, beside kind and tenant."""
 
 
 @dataclass(frozen=True)  # no slots: its id is asked for at each step of an append, and kept
@@ -49,8 +46,8 @@ class Event:
     """Something that happened in a run, not yet in the ledger.
 
     Attributes:
-        ts: our clock when it was made, UTC, milliseconds.
-        data: what this kind of record says beyond the header; JSON values only.
+        ts: this machine's clock when the event was made, UTC, milliseconds.
+        data: fields of this kind of record beyond the header; JSON values only.
     """
 
     kind: RecordKind
@@ -62,16 +59,16 @@ class Event:
 
     @cached_property
     def id(self) -> str:
-        """SHA-256 of what the event is: the same event has the same id, whoever writes it and when."""
+        """SHA-256 of what identifies the event: the same event has the same id, whoever writes it and when."""
         known = {**self.data, "commit": self.commit, "run": self.run}
         what = {name: known.get(name) for name in _IDENTITY[self.kind]}
         if self.kind is RecordKind.INTENT and self.data.get("verb") == "halt":
-            # Two clones may stop the same object while neither knows of the other: both did, and both are told.
+            # Two clones may stop the same object without knowing of each other: both stops are recorded.
             what["run"] = self.run
         return sha256_of({**what, "kind": self.kind, "tenant": self.tenant})
 
     def header(self) -> dict[str, str]:
-        """Return what every record says of its event, by name."""
+        """Return the header fields of the event."""
         return {
             "commit": self.commit,
             "kind": self.kind.value,
@@ -88,18 +85,18 @@ _AGREED: Final[Mapping[RecordKind, tuple[str, ...]]] = {
     ),
     RecordKind.OUTCOME: ("intent", "op", "generation", "attempt", "object", "target", "verb"),
 }
-"""What two runs that tell the same event must both say.
+"""Fields in which two runs that record the same event must agree.
 
-A run that finishes what another one began has an intent of its own under the same id: approved by somebody else as part of
-another plan, and with a name of that day. Two runs may both tell how one write ended (a stop that was out of reach, and the
-apply that settled it meanwhile): each tells what it saw.
+A run that finishes what another one began has an intent of its own under the same id, but approved by somebody else as part
+of another plan, and perhaps under a new name. Two runs may both record how one write ended (a stop without a remote, and the
+apply that settled it meanwhile); each records what it observed.
 """
 
 
 def differing(known: Event, event: Event) -> tuple[str, ...]:
-    """Return the names of the fields in which two events of the same id must not differ, and do.
+    """Return the fields in which two events of the same id wrongly differ.
 
-    One run tells an event once, at most in two tries: only its time may differ. Of two runs, see `_AGREED`.
+    One run records an event once, perhaps in two tries: only the time may differ. For two runs, see `_AGREED`.
     """
     old, new = ({**each.data, **each.header()} for each in (known, event))
     names = _AGREED.get(event.kind) if known.run != event.run and known.kind is event.kind else None
@@ -112,7 +109,7 @@ def differing(known: Event, event: Event) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An event in its place: the ledger's `seq`-th and its run's `n`-th, after its run's record whose hash is `prev`."""
+    """An event in its place: number `seq` of the ledger and number `n` of its run. `prev` is the hash of the run's record before."""
 
     event: Event
     seq: int
@@ -124,16 +121,16 @@ class Record:
 
     @property
     def kind(self) -> RecordKind:
-        """What it tells."""
+        """The kind of the event."""
         return self.event.kind
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """What it says beyond the header."""
+        """Fields beyond the header."""
         return self.event.data
 
     def fields(self) -> dict[str, Any]:
-        """Return the whole record, flat, as it is encoded."""
+        """Return all fields, flat, as they are encoded."""
         event = self.event
         return {
             **event.data,
@@ -152,9 +149,9 @@ class Defect:
     """One thing that is wrong with the ledger.
 
     Attributes:
-        commit, line: the note and the line in it, from 1; line 0 is the whole note or ledger.
-        problem: what is wrong, for a person.
-        id: the record's, when it could be read.
+        commit, line: the note, and the line in it from 1; line 0 means the whole note or ledger.
+        problem: what is wrong, for people.
+        id: of the record, if it could be read.
     """
 
     commit: str
@@ -176,17 +173,23 @@ def stamp(instant: datetime) -> str:
 def key(tenant: str, commit: str, op: str, generation: int, attempt: int) -> str:
     """Return the idempotency key of a write: 52 lower-case letters and digits.
 
-    `generation` makes A, B and A again within the platform's memory three writes; `attempt` leaves a stored error.
+    `generation` makes A, then B, then A again three different writes, although the platform remembers keys for a while.
+    `attempt` makes a new write after the platform stored an error under the key.
     """
     digest = hashlib.sha256(canonical_json([tenant, commit, op, generation, attempt]).encode())
     return base64.b32encode(digest.digest()).decode().rstrip("=").lower()
 
 
 def chain(event: Event, last: Record | None, seq: int) -> Record:
-    """Return an event as the record after `last` of its run (`None`: the first), the ledger's `seq`-th (from 0).
+    """Return an event as a record.
+
+    Args:
+        event: the event.
+        last: the last record of its run; `None` if there is none.
+        seq: position in the ledger, from 0.
 
     Raises:
-        LedgerError: its line would be too long, or nobody could read it again.
+        LedgerError: the line would be too long, or could not be read again.
     """
     n, prev = (0, FIRST) if last is None else (last.n + 1, last.h)
     bare = Record(event, seq=seq, n=n, prev=prev, h="", id=event.id)
@@ -203,12 +206,12 @@ def chain(event: Event, last: Record | None, seq: int) -> Record:
 
 
 def digest_of(record: Record) -> str:
-    """Return what a record's `h` must be: SHA-256 of everything else in it."""
+    """Return the right `h` of a record: SHA-256 of all its other fields."""
     return hashlib.sha256(_hashed(record)).hexdigest()
 
 
 def _hashed(record: Record) -> bytes:
-    """Return what a record's `h` is the hash of."""
+    """Return the bytes that `h` is the hash of."""
     fields = {name: value for name, value in record.fields().items() if name != "h"}
     return canonical_json(fields).encode("ascii")
 
@@ -219,7 +222,7 @@ def encode(record: Record) -> bytes:
 
 
 def decode(commit: str, blob: bytes) -> tuple[tuple[Record, ...], tuple[Defect, ...]]:
-    """Return the records of a note, and the lines of it that are none. After `DEFECTS_LIMIT` of those the rest is not read.
+    """Decode a note: return its records, and a defect for each line that is no record. Reading stops after `DEFECTS_LIMIT` defects.
 
     Args:
         commit: the commit that carries the note.

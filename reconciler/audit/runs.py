@@ -1,4 +1,4 @@
-"""A run makes events: one function for each thing that it may have to tell."""
+"""The events of one run of a command, with one method for each."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ TEXT_LIMIT: Final = 500
 """Characters of a reason, a note or a message."""
 
 MARK: Final = 16
-"""Digits of a mark: enough to tell apart what one body holds, few enough for one record."""
+"""Hexadecimal digits of a mark: enough to tell values of one body apart, few enough for one record."""
 
 TEXT_BYTES: Final = 6 * TEXT_LIMIT + 2
-"""Bytes of such a text in a record: `TEXT_LIMIT` characters of any script, but of emoji and of what is shown as an escape fewer."""
+"""Most bytes of such a text in a record: `TEXT_LIMIT` characters of any script, fewer of emoji and escaped characters."""
 
 HEADER_BYTES: Final = 1024
-"""Bytes of a record that are kept for what every record says."""
+"""Bytes of a record that are reserved for its header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Who stands behind a run, as far as it is known. `None` is "not known", never "the same as the actor".
+    """Who started and approved a run. `None` means "not known", never "the same as the actor".
 
-    `approved` is the digest of the plan that was approved; an `approver` approved that plan and no other. `run_attempt` is that of the CI run.
+    Attributes:
+        approved: digest of the plan that `approver` approved.
+        run_attempt: attempt number of the CI run.
     """
 
     actor: str
@@ -46,32 +48,32 @@ class Attribution:
     run_attempt: str | None = None
 
     def fields(self) -> dict[str, str | None]:
-        """Return what every record says of it."""
+        """Return the fields for every record."""
         return {name: _text(getattr(self, name)) for name in _WHO}
 
     def approval(self) -> dict[str, str | None]:
-        """Return what the record `open` says besides, as far as it is known."""
+        """Return the further fields for the record `open`, as far as they are known."""
         known = {"approved": self.approved, "run_attempt": _text(self.run_attempt)}
         return {name: value for name, value in known.items() if value}
 
 
 class Observed(TypedDict, total=False):
-    """What apply saw of one write. What is left out was not seen."""
+    """What apply observed of one write. A missing key was not observed."""
 
     at: str | None
-    """The platform's clock when it took effect, as it wrote it; ours counts when it said nothing."""
+    """When the write took effect, as the platform wrote it; `None`: the time of the record counts."""
     dnc_verified: bool | None
-    """What the check at apply found: scrubbing on and an ACTIVE list linked; `None` when not checked."""
+    """Whether scrubbing was on and an ACTIVE list linked at apply; `None`: not checked."""
     dnc_lists: Sequence[ScrubList]
     """The do-not-call lists linked at apply."""
     schedule_id: str | None
     """The platform's id of what it now stores."""
     latency_s: float | None
-    """From stored to active, seconds, by the platform's clock."""
+    """Seconds from stored to active, by the platform's clock."""
     live: str | None
     """Hash of what was read back."""
     message: str | None
-    """For a person: why it did not end well, or what is to be known of it although it did."""
+    """For people: why the write did not end well, or what to know although it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,12 @@ class Run:
     """Makes the events of one run of a command on one commit.
 
     Attributes:
-        tenant, commit: what it acts on.
-        id: unique: letters, digits, `.`, `_`, `-`, at most 64.
-        clock: our clock, aware.
-        provenance: who stands behind it.
-        judges: whether its commit judges the next change. One does not that weakens a rule for a change of its own which the rule refuses, or
-            of which only a part was planned.
+        tenant, commit: what the run acts on.
+        id: unique; at most 64 letters, digits, `.`, `_` and `-`.
+        clock: this machine's clock, aware.
+        provenance: who started and approved it.
+        judges: whether the rules and limits of its commit judge the next change. They do not if the commit weakens a rule that
+            refuses a change of the same commit, or if only a part of the commit was planned.
     """
 
     tenant: str
@@ -108,15 +110,15 @@ class Run:
         applied: str | None,
         purpose: str = APPLY,
     ) -> Event:
-        """Begin.
+        """Record the beginning of the run.
 
         Args:
             digest: of the plan.
             operations: how many will be carried out.
-            tool: name and version.
-            ledger: the ledger's head that this run saw; `None` when it was empty.
-            applied: the commit applied last, as far as the ledger says.
-            purpose: what the run is for; only an apply makes its commit the one that was applied.
+            tool: name and version of this program.
+            ledger: the ledger head that the run saw; `None` if the ledger was empty.
+            applied: the commit applied last, according to the ledger.
+            purpose: `APPLY` or `HALT`; only an apply makes its commit the applied one.
         """
         return self._event(
             RecordKind.OPEN,
@@ -142,43 +144,40 @@ class Run:
         attempt: int = 0,
         atomic: bool = True,
     ) -> Event:
-        """Say what is about to be written. No write before this is acknowledged.
+        """Record a write before it is sent. No write is sent before this record is acknowledged.
 
         Args:
             operation: the write.
-            digest: of the plan that it was approved in.
-            generation: outcomes that the ledger holds for this commit and operation (`generations`).
-            attempt: raised only when the platform pinned an error to the key.
-            atomic: the platform stores the write as one or not at all; else the marks of what was there before are kept, which tell a write that
-                was cut off between its parts from what somebody else wrote.
+            digest: of the plan in which it was approved.
+            generation: number of outcomes that the ledger holds for this commit and operation (`generations`).
+            attempt: raised only if the platform stored an error under the idempotency key.
+            atomic: whether the platform stores the write as a whole or not at all. If not, marks of the old body are kept:
+                they tell a write that was cut off between its parts from a change by somebody else.
         """
-        op = operation.hash
-        desired = operation.desired
-        parts: dict[str, Any] = {} if atomic else {"parts": marks(operation.live or {})}
+        op, desired = operation.hash, operation.desired
+        data: dict[str, Any] = {
+            **self.provenance.fields(),
+            "after": None if desired is None else sha256_of(desired),
+            "attempt": attempt,
+            "before": operation.live_hash,
+            "body": None if desired is None else dict(desired),
+            "digest": digest,
+            "direction": str(operation.direction),
+            "generation": generation,
+            "key": key(self.tenant, self.commit, op, generation, attempt),
+            "name": _text(operation.name),
+            "object": operation.kind,
+            "op": op,
+            "target": operation.key,
+            "verb": operation.action.value,
+        }
+        if not atomic:
+            data["parts"] = marks(operation.live or {})
         if operation.base is not None:
-            parts["base"] = _beyond(desired, operation.base)
+            data["base"] = _beyond(desired, operation.base)
         if operation.after is not None:
-            parts["first"] = [operation.after, sha256_of(operation.live)]
-        return self._event(
-            RecordKind.INTENT,
-            self.provenance.fields()
-            | parts
-            | {
-                "after": None if desired is None else sha256_of(desired),
-                "attempt": attempt,
-                "before": operation.live_hash,
-                "body": None if desired is None else dict(desired),
-                "digest": digest,
-                "direction": str(operation.direction),
-                "generation": generation,
-                "key": key(self.tenant, self.commit, op, generation, attempt),
-                "name": _text(operation.name),
-                "object": operation.kind,
-                "op": op,
-                "target": operation.key,
-                "verb": operation.action.value,
-            },
-        )
+            data["first"] = [operation.after, sha256_of(operation.live)]
+        return self._event(RecordKind.INTENT, data)
 
     def outcome(
         self,
@@ -188,13 +187,13 @@ class Run:
         audit: Mapping[str, Any],
         **observed: Unpack[Observed],
     ) -> Event:
-        """Say how a write ended: the audit entry.
+        """Record how a write ended: the audit entry.
 
         Args:
-            intent: the write; who approved it, and as what, is copied from there.
+            intent: the write. Actor, approval and names are copied from it.
             result: how it ended.
-            audit: the kind's fields of the desired body (`Operation.audit`).
-            **observed: what the platform said (`Observed`).
+            audit: audit fields of the desired body (`Operation.audit`).
+            **observed: what was observed (`Observed`).
         """
         said = intent.data
         event = self._event(RecordKind.OUTCOME, {name: said.get(name) for name in _COPIED})
@@ -212,7 +211,7 @@ class Run:
         return replace(event, data=_frozen({**event.data, **entry}))
 
     def close(self, counts: Mapping[str, int]) -> Event:
-        """End. `counts`: planned, applied, active, failed, held."""
+        """Record the end of the run, with its counts: planned, applied, active, failed, held."""
         return self._event(RecordKind.CLOSE, {"counts": dict(counts)})
 
     def hold(
@@ -224,14 +223,14 @@ class Run:
         until: datetime | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Event:
-        """Forbid apply to touch an object, until released or until an instant.
+        """Record a hold: no apply may touch the object until it is released, or until an instant.
 
         Args:
-            target: the object.
-            name: what people call it.
-            reason: why, for whoever reads it later.
-            until: when it ends by itself.
-            body: what was stored, as far as it fits: of an object that no manifest names it stands nowhere else.
+            target: the object's key.
+            name: its name for people.
+            reason: why, for later readers.
+            until: when the hold ends by itself.
+            body: what was stored, left out if too large. Of an object without a manifest, no other copy exists.
         """
         data: dict[str, Any] = {
             **self.provenance.fields(),
@@ -240,39 +239,41 @@ class Run:
             "target": target,
             "until": None if until is None else stamp(until),
         }
-        kept = data | {"body": None if body is None else dict(body)}
-        fits = body is not None and len(canonical_json(kept)) <= LINE_LIMIT - HEADER_BYTES
-        return self._event(RecordKind.HOLD, kept if fits else data)
+        extra = {} if body is None else {"body": dict(body)}
+        return self._event(RecordKind.HOLD, _if_it_fits(data, extra))
 
     def release(self, target: str, *, name: str, reason: str) -> Event:
-        """End a hold."""
+        """Record the end of all holds on an object."""
         data = {"name": _text(name), "reason": _text(reason), "target": target}
         return self._event(RecordKind.RELEASE, self.provenance.fields() | data)
 
     def note(self, text: str) -> Event:
-        """Say something to whoever reads the ledger later."""
-        return self._event(RecordKind.NOTE, self.provenance.fields() | {"text": _text(text)})
+        """Record a remark for later readers."""
+        return self._note(text)
 
     def superseded(self, commit: str) -> Event:
-        """Record that a commit never got an apply of its own: this run's commit came after it."""
-        event = self.note(f"superseded: {commit} was not applied by itself")
-        return replace(event, data=_frozen({**event.data, "superseded": commit}))
+        """Record that a commit never got an apply of its own, because this run's commit came after it."""
+        return self._note(f"superseded: {commit} was not applied by itself", superseded=commit)
 
     def found(
         self, desired: Desired, at: datetime, stored: Mapping[str, Any] | None = None
     ) -> Event:
-        """Record that an object was as its manifest says without a write of ours: what somebody narrows of it from here on is told by that.
+        """Record that an object was as its manifest says although no apply made it so. Later changes by hand are compared with this.
 
-        A body that does not fit a record is left out, and then tells nothing.
+        A body that is too large for a record is left out, and then nothing is compared with it.
 
         Args:
-            desired: the object as its manifest wants it.
-            at: the platform's clock when it was read.
-            stored: what the platform holds where that is not what the manifest says, because a narrowing by hand is held.
+            desired: the object as its manifest says.
+            at: the platform's clock when the object was read.
+            stored: what the platform holds, if that differs from the manifest because a narrowing by hand is held.
         """
-        event = self.note(f"found as its manifest says: {desired.name} ({desired.key})")
+        body = desired.body or {}
+        extra: dict[str, Any] = {"body": dict(body if stored is None else stored)}
+        if stored is not None:
+            extra["base"] = _beyond(stored, body)
         data = {
-            **event.data,
+            **self.provenance.fields(),
+            "text": _text(f"found as its manifest says: {desired.name} ({desired.key})"),
             "direction": str(Direction.NEUTRAL),
             "name": _text(desired.name),
             "object": desired.kind,
@@ -280,38 +281,32 @@ class Run:
             "timestamp": stamp(at),
             **self._no_judge(),
         }
-        body = desired.body or {}
-        kept = data | {"body": dict(body if stored is None else stored)}
-        if stored is not None:
-            kept["base"] = _beyond(stored, body)
-        fits = len(canonical_json(kept)) <= LINE_LIMIT - HEADER_BYTES
-        return replace(event, data=_frozen(kept if fits else data))
+        return self._event(RecordKind.NOTE, _if_it_fits(data, extra))
 
     def vouched(self, head: str, reason: str) -> Event:
-        """Record that whoever signs this read the ledger up to the commit `head`, unsigned records and all, and stands for it."""
-        event = self.note(f"vouched for the ledger at {head}: {reason}")
-        return replace(event, data=_frozen({**event.data, "vouches": head}))
+        """Record that the signer has read the ledger up to the commit `head`, unsigned records included, and vouches for it."""
+        return self._note(f"vouched for the ledger at {head}: {reason}", vouches=head)
 
     def creating(self) -> Event:
-        """Record that this run may send its creates from now on. A create that is left open without this was certainly not sent (`may_be_sent`)."""
-        event = self.note("creates schedules from here on")
-        return replace(event, data=_frozen({**event.data, "creating": True}))
+        """Record that this run may send its creates from now on. A create left open without this was certainly not sent (`may_be_sent`)."""
+        return self._note("creates schedules from here on", creating=True)
+
+    def nothing_to_do(self, settings: Sequence[str]) -> Event:
+        """Record an apply of this commit that had nothing to do. The commit's rules and limits judge the next change.
+
+        Args:
+            settings: what the commit weakens from the next change on.
+        """
+        weakened = f"weakened from the next change on: {', '.join(settings)}"
+        plain = "applied with nothing to do: this commit judges the next change"
+        return self._note(weakened if settings else plain, judge=True)
 
     def _no_judge(self) -> dict[str, bool]:
         return {} if self.judges else {"judges": False}
 
-    def nothing_to_do(self, settings: Sequence[str]) -> Event:
-        """Record an apply of this commit that had nothing to do: the commit judges the next change.
-
-        Args:
-            settings: what it weakens, which counts from the next change on.
-        """
-        event = self.note(
-            f"weakened from the next change on: {', '.join(settings)}"
-            if settings
-            else "applied with nothing to do: this commit judges the next change"
-        )
-        return replace(event, data=_frozen({**event.data, "judge": True}))
+    def _note(self, text: str, **more: Any) -> Event:
+        data = {**self.provenance.fields(), "text": _text(text), **more}
+        return self._event(RecordKind.NOTE, data)
 
     def _event(self, kind: RecordKind, data: Mapping[str, Any]) -> Event:
         return Event(kind, self.tenant, self.commit, self.id, stamp(self.clock()), _frozen(data))
@@ -320,11 +315,17 @@ class Run:
 _WHO: Final = ("actor", "approver", "pull_request", "reviewed_head", "run_url")
 _WRITE: Final = ("digest", "op", "generation", "attempt", "target", "object", "name", "verb")
 _COPIED: Final = (*_WHO, *_WRITE, "direction")
-"""What an outcome repeats of its intent, so that one line answers who, what and by whose leave."""
+"""Fields that an outcome repeats of its intent, so that one line says what was done, by whom, and who approved it."""
+
+
+def _if_it_fits(data: Mapping[str, Any], extra: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return `data` with `extra`, or without it if the record would be too large."""
+    whole = {**data, **extra}
+    return whole if len(canonical_json(whole)) <= LINE_LIMIT - HEADER_BYTES else data
 
 
 def _beyond(body: Mapping[str, Any] | None, base: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields in which what counts as applied last is not what is stored: a narrowing by hand was kept there."""
+    """Return the fields of `base` that differ from the stored body: there a narrowing by hand was kept."""
     stored = body or {}
     return {
         name: value for name, value in base.items() if name not in stored or stored[name] != value
@@ -332,7 +333,7 @@ def _beyond(body: Mapping[str, Any] | None, base: Mapping[str, Any]) -> dict[str
 
 
 def marks(body: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return short hashes of what each field of a body holds: of each item of a list, of anything else as a whole."""
+    """Return short hashes of each field of a body: one for each item of a list, one for any other value."""
     return {
         name: [sha256_of(item)[:MARK] for item in (value if isinstance(value, list) else [value])]
         for name, value in body.items()
@@ -355,7 +356,7 @@ def _observed(observed: Observed) -> dict[str, Any]:
 
 
 def action_of(verb: Action, result: Result) -> str:
-    """Name what happened to the schedule: an attempt that changed nothing is no deployment."""
+    """Return the audit action of a write with some result: an attempt that changed nothing is no deployment."""
     if result in DONE:
         return ACTIONS[verb]
     if result in STORED:
@@ -373,7 +374,7 @@ def _text(text: str | None) -> str | None:
 
 
 def _frozen(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return JSON data as it will be read back, with a clear error for what JSON cannot hold."""
+    """Return data as it will be read back from JSON, with a clear error for what JSON cannot hold."""
     try:
         return MappingProxyType({name: _read_back(value) for name, value in data.items()})
     except (TypeError, ValueError, RecursionError) as error:
@@ -381,7 +382,7 @@ def _frozen(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _read_back(value: Any) -> Any:
-    """Return what a JSON value is once it was written and read. What cannot change on the way is not sent on it: a run makes thousands of records."""
+    """Return a value as JSON gives it back. Values that JSON does not change are not encoded, because a run makes thousands of records."""
     kind = type(value)
     if value is None or kind is str or kind is int or kind is bool:
         return value

@@ -1,12 +1,15 @@
-"""What each kind of record must say: one table, which holds for whoever wrote the record.
+"""The fields of each kind of record, in one table, with a check for each.
 
-A record with right hashes proves that its text is whole, not that a program of ours wrote it. So each field that is read
-anywhere is declared here and checked when a line is read, and again before a line is written: what we write can be read.
+A record with right hashes is complete, but that does not prove that this program wrote it. So each field that is read
+anywhere is declared here. It is checked when a line is read, and before a line is written.
 
-Fields that are not declared are allowed. A later version may add what an earlier one need not know (`parts`, `base` and
-`purpose` came like that), nothing here reads them, and the hash covers them. A field that an earlier version must not
-ignore takes another `v`, which it refuses. What the platform said is kept as it came (`dial_rate` of what a stop removed):
-it is shown, never computed with.
+Other fields are allowed. A later version may add fields that earlier versions need not know, as `parts`, `base` and `purpose`
+were added; nothing here reads them, and the hash covers them. A field that earlier versions must not ignore needs another
+`v`, which they refuse. What the platform sent is kept as it came (such as `dial_rate` of what a stop removed): it is shown,
+never computed with.
+
+In records of a write, `object`, `target` and `verb` are the `kind`, `key` and `action` of its operation. In a record these
+three names mean other things: the kind of record, the idempotency key, and the action of the audit entry.
 """
 
 from __future__ import annotations
@@ -22,13 +25,13 @@ from reconciler.effect import Direction
 from reconciler.plan import Action, Result
 
 DEPTH_LIMIT: Final = 20
-"""Levels of lists and mappings in one record."""
+"""Most levels of nested lists and mappings in one record."""
 
 _COUNT_LIMIT: Final = 2**53
-"""What every reader of JSON holds exactly."""
+"""Integers below this are exact for every JSON reader."""
 
 _YEARS: Final = range(1970, 9000)
-"""Years of an instant: any duration in a record may be added to it."""
+"""Accepted years of an instant: far enough from the limits that any duration of a record may be added."""
 
 _SECONDS_LIMIT: Final = 1e9
 
@@ -42,7 +45,7 @@ RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class RecordKind(StrEnum):
-    """What a record tells."""
+    """The kinds of record."""
 
     OPEN = "open"
     INTENT = "intent"
@@ -55,12 +58,12 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a field must be.
+    """The check of one field.
 
     Attributes:
-        words: for a person: "`live` must be …".
-        holds: whether a JSON value is that.
-        needed: a record without the field is none.
+        words: what the field must be, for messages: "`live` must be …".
+        holds: returns whether a JSON value passes.
+        needed: whether the field is required.
     """
 
     words: str
@@ -87,7 +90,7 @@ def _optional(rule: Rule) -> Rule:
 
 
 def _is_text(value: object) -> bool:
-    """Return whether a value is text that can leave the program: half of a surrogate pair cannot."""
+    """Return whether a value is text that can be encoded; half of a surrogate pair cannot."""
     if not isinstance(value, str):
         return False
     try:
@@ -106,7 +109,7 @@ def _is_instant(value: object) -> bool:
 
 
 def _is_end(value: object) -> bool:
-    """Return whether a value is an instant as `stamp` writes it: ends are compared as text."""
+    """Return whether a value is an instant in the format of `stamp`: ends of holds are compared as text."""
     if not isinstance(value, str) or not _STAMP.fullmatch(value):
         return False
     try:
@@ -153,7 +156,7 @@ _PAIR: Final = Rule(
 )
 
 APPLY, HALT = "apply", "halt"
-"""What a run is for (`open`)."""
+"""Purposes of a run (`open`)."""
 
 ACTIONS: Final = {
     Action.CREATE: "SCHEDULE_DEPLOYED",
@@ -162,7 +165,7 @@ ACTIONS: Final = {
     Action.RETIRE: "SCHEDULE_RETIRED",
     Action.REFRESH: "SCHEDULE_REFRESHED",
 }
-"""What a write that ended well is called in the audit entry."""
+"""Audit action of a write that ended well."""
 
 HEADER: Final[Mapping[str, Rule]] = {
     "v": COUNT,
@@ -177,7 +180,7 @@ HEADER: Final[Mapping[str, Rule]] = {
     "h": HASH,
     "ts": INSTANT,
 }
-"""What every record says."""
+"""Fields of every record."""
 
 _SHARED: Final[Mapping[str, Rule]] = {
     **{
@@ -188,7 +191,7 @@ _SHARED: Final[Mapping[str, Rule]] = {
     "target": _optional(NAME),
     "timestamp": _optional(INSTANT),
 }
-"""What is read of a record of any kind, where it says it."""
+"""Optional fields of every kind of record."""
 
 _WRITE: Final[Mapping[str, Rule]] = {
     "op": HASH,
@@ -211,7 +214,7 @@ _FOUND: Final[Mapping[str, Rule]] = {
     "timestamp": INSTANT,
     "direction": _one_of(*Direction),
 }
-"""What a note says that has a body (`Run.found`)."""
+"""Required fields of a note with a body (`Run.found`)."""
 
 _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
     RecordKind.OPEN: {
@@ -269,11 +272,11 @@ _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
         "direction": _optional(_one_of(*Direction)),
     },
 }
-"""What a kind's records say beside the header."""
+"""Fields of each kind of record, beside the header."""
 
 
 def problem_of(fields: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a record's fields first, for a person; `None` when they are as their kind must be."""
+    """Return the first problem of a record's fields, for people; `None` if there is none."""
     if (problem := next(_problems(fields, HEADER), None)) is not None:
         return problem
     kind = RecordKind(fields["kind"])
@@ -299,7 +302,7 @@ def _shown(value: object) -> str:
 
 
 def is_deep(value: object) -> bool:
-    """Return whether lists and mappings lie deeper in each other than `DEPTH_LIMIT`: what reads and writes JSON goes down in them."""
+    """Return whether lists and mappings are nested deeper than `DEPTH_LIMIT`. JSON is read and written recursively."""
     level = [value]
     for _ in range(DEPTH_LIMIT):
         level = [
