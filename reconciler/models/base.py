@@ -1,7 +1,7 @@
-"""What all manifests share: strictness, metadata, and the value that a manifest compiles to.
+"""What all manifests share: strict models, metadata, and the value that a manifest compiles to.
 
-Modules of models that every start needs do not postpone their annotations (`from __future__`): pydantic would compile each
-one a second time, from its text.
+The modules of models that every command imports do not use `from __future__ import annotations`: pydantic would have to
+evaluate each annotation from its text, which slows every start down.
 """
 
 from abc import abstractmethod
@@ -15,32 +15,32 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from reconciler.errors import Place
 
 API_VERSION = "cxone.reconciler/v1"
-"""The version of the manifests' language."""
+"""Version of the manifest format."""
 
 TRUTHS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("yes", "y", "on", "true"), True),
     **dict.fromkeys(("no", "n", "off", "false"), False),
 }
-"""What other readers of YAML take for a truth value; here it is text."""
+"""Words that YAML 1.1 reads as true or false. In manifests they are text."""
 
 Body: TypeAlias = Mapping[str, Any]
-"""What the platform holds for one object: JSON values only. Everything that is diffed, hashed, sent and recorded."""
+"""The settings of one object on the platform, as JSON values. Only they are compared, hashed, sent and recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One object as the manifests want it.
+    """The desired state of one object, compiled from its manifest.
 
     Attributes:
-        kind: the manifest's kind, e.g. `CampaignSchedule`.
+        kind: kind of the manifest, e.g. `CampaignSchedule`.
         key: identity on the platform (a campaign's id).
-        name: the manifest's `metadata.name`; a rename is no change.
-        place: where the manifest starts.
-        body: canonical compiled body; `None` when retired.
-        platform_name: what the platform must call the object, when the manifest says.
-        compliance: what the rules must know; never sent.
-        pacing: what the optimiser must know; never sent.
-        places: file, line and column of each body field, by name, when they were kept.
+        name: `metadata.name` of the manifest. Renaming it changes nothing on the platform.
+        place: start of the manifest.
+        body: canonical compiled body; `None` if retired.
+        platform_name: name that the object must have on the platform, if the manifest gives one.
+        compliance: input of the rules; never sent.
+        pacing: input of the optimizer; never sent.
+        places: file, line and column of each field of the body, by name, if they were kept.
     """
 
     kind: str
@@ -60,19 +60,19 @@ class Desired:
 
     @property
     def claim(self) -> "Claim":
-        """What the manifest claims."""
+        """The object that the manifest claims."""
         return Claim(self.key, self.name, self.place, self.platform_name)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a manifest claims: an object by its id.
+    """A manifest's claim to an object of the platform.
 
     Attributes:
         key: identity on the platform.
-        name: the manifest's `metadata.name`.
-        place: where the manifest starts.
-        platform_name: what the platform must call the object, when the manifest says.
+        name: `metadata.name` of the manifest.
+        place: start of the manifest.
+        platform_name: name that the object must have on the platform, if the manifest gives one.
     """
 
     key: str
@@ -83,17 +83,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Expects:
-    """What a value must be, in words: the end of the sentence "dial_rate must be …". Stands beside the constraint itself."""
+    """A constraint in words, which complete the sentence "dial_rate must be …"."""
 
     words: str
 
 
 class Strict(BaseModel):
-    """Immutable, no conversions, no unknown keys.
+    """An immutable model without type conversions and unknown keys.
 
-    Attribute docstrings become the schema's descriptions in `schemas`, not by `use_attribute_docstrings`: that parses
-    the source of every model at every start, which costs twice a bare interpreter. A model's own validator is built when
-    it is first asked, which most, being parts of others, never are.
+    The docstring below each field becomes its description in the JSON Schema. `schemas` reads these docstrings, because
+    pydantic's `use_attribute_docstrings` would parse the source of every model at every start. `defer_build` builds a model's
+    validator when it is first used: most models are only parts of others.
     """
 
     model_config = ConfigDict(
@@ -101,7 +101,7 @@ class Strict(BaseModel):
     )
 
     CANNOT: ClassVar[Mapping[str, str]] = {}
-    """Keys that people will try and the platform cannot hold: why, and the nearest thing that works."""
+    """Keys that people try and the platform cannot hold, each with the reason and what to write instead."""
 
 
 Name = Annotated[
@@ -170,16 +170,16 @@ class Pacing(Strict):
 
 
 class Manifest(Strict):
-    """One object of one kind. A kind says how it is identified and what it compiles to; the rest is shared."""
+    """The manifest of one object. A kind defines how its objects are identified and what they compile to."""
 
     api: ClassVar[str]
-    """The API whose tenants can hold the kind."""
+    """API whose tenants can hold the kind."""
 
     identified_by: ClassVar[str]
     """The key of `spec` that identifies the object on the platform."""
 
     named_by: ClassVar[str]
-    """The key of metadata that says what the platform must call the object."""
+    """The key of `metadata` with the name that the object must have on the platform."""
 
     api_version: ApiVersion = Field(alias="apiVersion")
     """Version of the manifest's language."""
@@ -200,10 +200,10 @@ class Manifest(Strict):
 
     @classmethod
     def spec_of(cls, body: Body) -> dict[str, Any]:
-        """Return the spec that compiles to a canonical body: what `import` writes.
+        """Return the spec that compiles to a canonical body; `import` writes it.
 
         Raises:
-            ValueError: no manifest of this kind can say it; the message names the field and the reason.
+            ValueError: no manifest of this kind compiles to it. The message names the field and the reason.
         """
         raise NotImplementedError(f"{cls.__name__} describes nothing: {len(body)} fields")
 
@@ -221,8 +221,8 @@ class Manifest(Strict):
     @property
     @abstractmethod
     def platform_name(self) -> str | None:
-        """What the platform must call the object, when the manifest says."""
+        """Name that the object must have on the platform, if the manifest gives one."""
 
     @abstractmethod
     def compile(self) -> Body | None:
-        """Return exactly what the platform holds when the manifest is applied, canonical; `None` when retired."""
+        """Return the canonical body that the platform holds once the manifest is applied; `None` if retired."""

@@ -1,4 +1,4 @@
-"""Pydantic's errors as plain sentences that say what to write."""
+"""Turn pydantic's errors into plain sentences that say what to write."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pydantic_core import ErrorDetails
 from reconciler.models.base import TRUTHS, Expects, Strict
 
 Loc: TypeAlias = tuple[str | int, ...]
-"""Where in a document: keys and list positions."""
+"""Path within a document: keys and list positions."""
 
 _KEY = "[key]"
-"""Pydantic's last step to a mapping's key, where the key itself is wrong."""
+"""Pydantic's last step of a path if a key of a mapping is wrong, not its value."""
 
 _SHOWN = 60
-"""Characters of a wrong value that a message repeats."""
+"""Most characters of a wrong value that a message shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Complaint:
     """One error of a document.
 
     Attributes:
-        loc: where; for a missing key, the mapping that lacks it.
+        loc: path of the error; for a missing key, the path of its mapping.
         message: what is wrong and what to write.
-        of_key: it is about a key, not about the value beside it.
+        of_key: the error is about a key, not about its value.
     """
 
     loc: Loc
@@ -43,12 +43,12 @@ class Complaint:
 def sentences(
     error: ValidationError, model: type[BaseModel], plain: Callable[[Loc], str | None]
 ) -> Iterator[Complaint]:
-    """Yield every error of a document that was validated against `model`: one for each cause.
+    """Yield one complaint for each cause of a validation error.
 
     Args:
-        error: pydantic's.
-        model: what the document should be.
-        plain: returns what a scalar without quotes says in the file, which its value may not show (`1e3`); `None` where it cannot tell.
+        error: raised by pydantic.
+        model: the model that the document was validated against.
+        plain: returns the text of an unquoted scalar as it stands in the file, such as `1e3`; `None` for anything else.
     """
     details = error.errors(include_url=False)
     unknown = {each["loc"]: _meant(each["loc"], model) for each in details if _is_unknown(each)}
@@ -56,7 +56,7 @@ def sentences(
     for detail in details:
         loc = detail["loc"]
         match detail["type"]:
-            case "missing" if loc in named:  # the unknown key is this one, misspelt or misplaced
+            case "missing" if loc in named:  # an unknown key is this one, misspelled or misplaced
                 continue
             case "missing":
                 text = f"{_label(loc)} is missing: it must be {_spot(model, loc).expected}"
@@ -86,7 +86,7 @@ def _wrong(detail: ErrorDetails, spot: Spot, plain: str | None) -> str:
 
 
 def _hint(detail: ErrorDetails, spot: Spot, plain: str | None) -> str:
-    """Return what a wrong type most often needs: quotes, or none, or the one word for it. Only what would then be right."""
+    """Return how to mend a wrong type: quotes, no quotes, or another word. Only suggests what the model accepts."""
     value = detail["input"]
     if detail["type"] == "string_type" and type(value) in {bool, int, float}:
         text = json.dumps(value) if plain is None else plain
@@ -107,7 +107,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _meant(loc: Loc, model: type[BaseModel]) -> Loc | None:
-    """Return the key that an unknown one most likely is: one of the same mapping, misspelt, or one of another section."""
+    """Return the key that an unknown key most likely means: a misspelled one of the same mapping, or one of another section."""
     *above, key = loc
     within = _spot(model, tuple(above)).model
     near = get_close_matches(str(key), _by_key(within) if within else (), n=1)
@@ -136,14 +136,14 @@ def _unknown(loc: Loc, meant: Loc | None, model: type[BaseModel]) -> str:
 
 
 def _label(loc: Loc) -> str:
-    """Return a location as people say it: ``compliance_windows[0].start_hour``; the section spec goes without saying."""
+    """Return a path as people write it: ``compliance_windows[0].start_hour``, without the section `spec`."""
     parts = loc[1:] if len(loc) > 1 and loc[0] == "spec" else loc
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return text.removeprefix(".") or "the document"
 
 
 def _show(value: object) -> str:
-    """Return a value as YAML would show it, short."""
+    """Return a value in YAML notation, shortened."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):
@@ -155,7 +155,7 @@ def _show(value: object) -> str:
 
 
 def _spot(model: type[BaseModel], loc: Loc) -> Spot:
-    """Return what stands at a location."""
+    """Return the type at a path."""
     here = Spot(model)
     for part in loc:
         here = here.at(part)
@@ -163,10 +163,12 @@ def _spot(model: type[BaseModel], loc: Loc) -> Spot:
 
 
 class Spot:
-    """A type within a model: the model that it is, the type of its items, and what it must be.
+    """A type within a model.
 
-    `expected` are the words that stand beside the type; the nearest ones above when it has none. `origin` is the generic type
-    of a list or a mapping (`tuple`, `dict`).
+    Attributes:
+        model: the model, if the type is one.
+        origin: generic type of a list or a mapping (`tuple`, `dict`).
+        expected: words for what a value must be; if the type has none, those of the nearest type above.
     """
 
     def __init__(
@@ -189,7 +191,7 @@ class Spot:
         self.expected = words or ("a mapping of keys" if is_model else above)
 
     def takes(self, value: object) -> bool:
-        """Return whether a value would be right here, as far as the type alone can tell."""
+        """Return whether the type alone would accept a value."""
         try:
             here: Any = Annotated[self._annotation, *self._metadata]
             TypeAdapter(here).validate_python(value, strict=True)
@@ -198,7 +200,7 @@ class Spot:
         return True
 
     def at(self, part: str | int) -> Spot:
-        """Return the type one step further; an unknown step is anything at all."""
+        """Return the type one step down; `object` for an unknown step."""
         if self.model is not None:
             field = _by_key(self.model).get(str(part))
             if field is None:

@@ -1,4 +1,4 @@
-"""Every field of a manifest with its constraint, default and meaning, for `reconcile explain` and the documentation."""
+"""List every field of a manifest with its constraint, default and meaning, for `reconcile explain` and the documentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reconciler.models.explain import Spot
 from reconciler.models.schemas import descriptions
 
 _STEPS = {tuple: "[]", dict: ".NAME"}
-"""How a path goes into the items of a list or of a mapping."""
+"""What a path shows for the items of a list or of a mapping."""
 
 _SECTIONS = ("apiVersion", "kind", "metadata", "spec")
 """The order in which manifests are written; other sections follow in the order of their declaration."""

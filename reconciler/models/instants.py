@@ -1,11 +1,11 @@
-"""Moments and time zones as people write them, and the one canonical form: `2027-01-11T14:00:00Z`.
+"""Convert times as people write them to the canonical form, `2027-01-11T14:00:00Z`, and back.
 
-A moment is a wall time in a zone, or ISO 8601 with an offset. An offset must be the one that the zone has then: an
-offset that went stale over a DST change is the classic error of hand-written schedules. A wall time that a DST change
-skips or repeats is refused rather than guessed.
+A time is a wall time in a zone, or ISO 8601 with an offset. The offset must be the one that the zone has then: an offset that
+a DST change made stale is the classic error of hand-written schedules. A wall time that a DST change skips or repeats is
+refused, not guessed.
 
-Zones come from the `tzdata` package alone, never from the machine: the same manifest compiles to the same body
-everywhere, and the version of the data can stand in a plan's digest.
+Zones come from the `tzdata` package, never from the machine. So a manifest compiles to the same body everywhere, and a plan's
+digest can include the version of the data.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _MOMENT = re.compile(
 )
 _HOW = 'must be a wall time such as "2027-01-11 09:00", or ISO 8601 with an offset such as "2027-01-11T09:00:00-05:00"'
 _YEARS = range(2000, 2100)
-"""Years that a schedule may name; outside there are only typing errors."""
+"""Years that a schedule may name. Any other is a typing error."""
 
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Return every name that the IANA database knows, links included, but for `Factory`, which is no place."""
+    """Return every name in the IANA database, including links, without `Factory`, which is no place."""
     return frozenset(_tzdata("zones").decode("ascii").split()) - {"Factory"}
 
 
@@ -36,22 +36,21 @@ def zone(name: str) -> ZoneInfo:
     """Return a zone of the `tzdata` package.
 
     Raises:
-        ValueError: IANA knows no such name.
+        ValueError: the IANA database has no such name.
     """
     if name not in zone_names():
-        raise ValueError(f"names no time zone that IANA knows: {name!r}; {_advice(name)}")
+        raise ValueError(f"is not an IANA time zone: {name!r}; {_advice(name)}")
     return ZoneInfo.from_file(BytesIO(_tzdata(f"zoneinfo/{name}")), key=name)
 
 
 @cache
 def primary_zone(name: str) -> str:
-    """Return today's IANA name of a zone that was renamed; any other name stays as it is.
+    """Return the current IANA name of a renamed zone; any other name unchanged.
 
-    A place that the database lists by itself stays, too, although it may be a link: Europe/Oslo keeps the time of
-    Europe/Berlin, but a calling window in Oslo is for other contacts than one in Berlin. So does a name without a
-    region, such as EST or UTC.
+    The name of a place stays, even if it is a link: Europe/Oslo has the time of Europe/Berlin, but a calling window in Oslo is
+    for other contacts than one in Berlin. A name without a region, such as EST or UTC, stays as well.
 
-    Source: the links and the places (`zone.tab`) of the IANA database, as `tzdata` carries them.
+    Source: the links and the places (`zone.tab`) of the IANA database in `tzdata`.
 
     >>> primary_zone("US/Central"), primary_zone("Europe/Oslo")
     ('America/Chicago', 'Europe/Oslo')
@@ -65,32 +64,32 @@ def primary_zone(name: str) -> str:
 
 @cache
 def _places() -> frozenset[str]:
-    """Return the zones that the database lists as places of a country."""
+    """Return the zones that the database lists as places of a country (`zone.tab`)."""
     lines = _tzdata("zoneinfo/zone.tab").decode().splitlines()
     return frozenset(line.split("\t")[2] for line in lines if not line.startswith("#"))
 
 
 @cache
 def _links() -> bytes:
-    """Return the part of the database that holds its links, one a line: ``L America/Chicago US/Central``."""
+    """Return the links of the database, one per line: ``L America/Chicago US/Central``."""
     data = _tzdata("zoneinfo/tzdata.zi")
     return data[data.index(b"\nL ") :]
 
 
 def _advice(name: str) -> str:
-    """Return what to write for a name that is no zone.
+    """Return what to write instead of an unknown zone.
 
-    Only what means the same is named: another spelling, or the IANA zone of a Windows name. A zone decides who may be called when, so nobody is
-    led to one that merely looks similar (`UTC` for `UTC+5`).
+    Only suggests a zone that means the same: another spelling, or the IANA zone of a Windows name. A zone decides who may be
+    called when, so a name that only looks similar (`UTC` for `UTC+5`) is never suggested.
     """
-    from reconciler.models.zones import iana_name  # noqa: PLC0415 - only a wrong name pays for it
+    from reconciler.models.zones import iana_name  # noqa: PLC0415 - needed for a wrong name only
 
     same = [each for each in zone_names() if each.lower() == name.lower().replace(" ", "_")]
     if len(same) == 1:
         return f"IANA writes it {same[0]}"
     if (iana := iana_name(name)) != name:
         return f"it is a Windows name, for which IANA has {iana}"
-    return "write one of a city, such as America/New_York"
+    return "write the zone of a city, such as America/New_York"
 
 
 def _tzdata(path: str) -> bytes:
@@ -102,10 +101,10 @@ def _tzdata(path: str) -> bytes:
 
 @lru_cache(maxsize=4096)
 def to_instant(text: str, zone_name: str) -> str:
-    """Return a moment as people write it in the canonical form.
+    """Convert a time as people write it to the canonical form.
 
     Raises:
-        ValueError: not a moment, skipped or repeated by a DST change, or with an offset that the zone has not then.
+        ValueError: not a time, skipped or repeated by a DST change, or with an offset that the zone does not have then.
     """
     match = _MOMENT.fullmatch(text)
     if match is None:
@@ -115,19 +114,19 @@ def to_instant(text: str, zone_name: str) -> str:
         year, month, day, hour, minute = map(int, numbers)
         wall = datetime(year, month, day, hour, minute, int(seconds or 0))  # noqa: DTZ001 - wall time has no zone yet
     except ValueError as error:
-        raise ValueError(f"is no date and time that exists: {text!r} ({error})") from None
+        raise ValueError(f"is not a date and time: {text!r} ({error})") from None
     if wall.year not in _YEARS:
         raise ValueError(f"must be in a year from 2000 to 2099, not {wall.year}")
     where = zone(zone_name)
-    ahead = _checked_offset(wall, offset, where) if offset else _offset_of_wall(wall, where)
+    ahead = _check_offset(wall, offset, where) if offset else _offset_of_wall(wall, where)
     return _canonical(wall - ahead)
 
 
 def from_instant(instant: str, zone_name: str) -> str:
-    """Return a canonical instant as people write it in a zone: a wall time, or with its offset where that is not enough.
+    """Convert a canonical instant to a wall time in a zone; with its offset if the wall time is ambiguous.
 
     Raises:
-        ValueError: no canonical instant, or no zone.
+        ValueError: not a canonical instant, or not a zone.
 
     >>> from_instant("2027-01-11T14:00:00Z", "America/New_York")
     '2027-01-11 09:00'
@@ -161,7 +160,7 @@ def _offset_of_wall(wall: datetime, where: ZoneInfo) -> timedelta:
 
 
 def _end_of_gap(wall: datetime, where: ZoneInfo, before: timedelta, after: timedelta) -> datetime:
-    """Return the first wall time after the gap in which `wall` lies: the second at which the zone's offset changes."""
+    """Return the first wall time after the gap that contains `wall`: the second at which the zone's offset changes."""
     low, high = wall - after, wall - before
     while high - low > timedelta(seconds=1):
         middle = low + (high - low) // 2
@@ -173,12 +172,12 @@ def _end_of_gap(wall: datetime, where: ZoneInfo, before: timedelta, after: timed
     return high + after
 
 
-def _checked_offset(wall: datetime, written: str, where: ZoneInfo) -> timedelta:
-    """Return the written offset when it is the zone's at that instant."""
+def _check_offset(wall: datetime, written: str, where: ZoneInfo) -> timedelta:
+    """Return the written offset if the zone has it at that instant."""
     try:
         instant = datetime.fromisoformat(f"{wall.isoformat()}{written}")
     except ValueError:
-        raise ValueError(f"has no offset that exists: {written}") from None
+        raise ValueError(f"has an invalid offset: {written}") from None
     offset, there = _offset(instant), _offset(instant.astimezone(where))
     if offset != there:
         raise ValueError(
@@ -188,7 +187,7 @@ def _checked_offset(wall: datetime, written: str, where: ZoneInfo) -> timedelta:
 
 
 def canonical_instant(value: object) -> object:
-    """Return a received instant in the canonical form; whatever is no instant with an offset stays as it came.
+    """Convert a received instant to the canonical form; anything but an instant with an offset stays unchanged.
 
     >>> canonical_instant("2027-01-11T09:00:00.000-05:00")
     '2027-01-11T14:00:00Z'
@@ -198,8 +197,8 @@ def canonical_instant(value: object) -> object:
 
 @lru_cache(maxsize=4096)
 def _received(text: str) -> str:
-    """Return a received text in the canonical form; the same few instants come again and again, in many campaigns."""
-    from reconciler import scalars  # noqa: PLC0415 - its patterns cost more than a start may: only what is received pays
+    """Convert a received text. Cached, because many campaigns share a few instants."""
+    from reconciler import scalars  # noqa: PLC0415 - needed for received instants only, and slow to import
 
     try:
         return _canonical(scalars.instant(text, exact=True).replace(tzinfo=None))

@@ -1,4 +1,4 @@
-"""`Tenant`: where a folder's schedules go, and how much a change may do there."""
+"""`Tenant`: the platform of a folder's schedules, and the limits of a change there."""
 
 import re
 from base64 import b64decode
@@ -12,7 +12,7 @@ from reconciler.models.base import ApiVersion, Expects, Label, Name, Strict
 from reconciler.models.instants import canonical_instant
 
 TENANT_NAME = re.compile(r"[a-z0-9-]{1,40}")
-"""What a tenant's folder may be called (DESIGN §3)."""
+"""Valid names of a tenant's folder (DESIGN §3)."""
 
 EMBEDDED = "sandbox:"
 """The URL of the embedded platform."""
@@ -33,9 +33,9 @@ _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
 def tenant_url(text: str) -> str:
-    """Return a tenant's URL when it is `sandbox:` or scheme, host and optional port, in the one way of writing them.
+    """Return a valid URL of a tenant: `sandbox:`, or scheme, host and optional port.
 
-    One way, because the URL of tenant.yaml must equal the one that stands beside the secret.
+    There is only one way to write it, because the URL in tenant.yaml must equal the one beside the secret.
 
     Raises:
         ValueError: anything else; the message says what to write.
@@ -63,11 +63,11 @@ def tenant_url(text: str) -> str:
 
 
 def platform_of(api: str, url: str, folder: str) -> str:
-    """Return the identity of a tenant's platform, from which the names of its ledger, lock and idempotency keys are made.
+    """Return the identity of a tenant's platform: the names of its ledger, lock and idempotency keys contain it.
 
-    It depends on the platform alone, so a folder that is renamed keeps its records. An embedded platform belongs to its folder: its state
-    lies in a file of that name. Two path components that git takes in a ref: `campaigns/acme.cxonecloud.com`, `campaigns/localhost_8765`,
-    `sandbox/acme`.
+    It depends on the platform only, so a renamed folder keeps its records. An embedded platform belongs to its folder, because
+    its state file has the folder's name. The identity has two path components that git accepts in a ref:
+    `campaigns/acme.cxonecloud.com`, `campaigns/localhost_8765`, `sandbox/acme`.
 
     Args:
         api: `api` of its `tenant.yaml`.
@@ -78,14 +78,14 @@ def platform_of(api: str, url: str, folder: str) -> str:
         return f"sandbox/{folder}"
     scheme, host, port = _parts(url)
     if is_loopback(url):
-        host = "localhost"  # however this machine is called, it is the same one
+        host = "localhost"  # all names of this machine mean the same
     if port is None and (scheme == "http" or host.endswith(".lock")):  # no ref may end so
         port = "80" if scheme == "http" else "443"
     return f"{api}/{host}" if port is None else f"{api}/{host}_{port}"
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether a URL that `tenant_url` accepts leads to this machine."""
+    """Return whether a valid URL of a tenant points to this machine."""
     return url != EMBEDDED and _check_host(_parts(url)[1])
 
 
@@ -97,7 +97,7 @@ def _parts(url: str) -> tuple[str, str, str | None]:
 
 
 def _check_host(host: str) -> bool:
-    """Return whether a host is loopback; refuse what is no plain lower-case name."""
+    """Return whether a host is loopback; refuse anything but a plain lower-case name."""
     if host in {"localhost", "[::1]"}:
         return True
     try:
@@ -119,13 +119,13 @@ def _check_port(port: str | None, scheme: str) -> None:
     if port is None:
         return
     if _PORT.fullmatch(port) is None or int(port) > 65535:  # noqa: PLR2004 - the last TCP port
-        raise ValueError(f"has no port that exists: {port!r}")
+        raise ValueError(f"has an invalid port: {port!r}")
     if (scheme, port) in {("https", "443"), ("http", "80")}:
-        raise ValueError(f"names the port that {scheme} has anyway: leave :{port} away")
+        raise ValueError(f"names the default port of {scheme}: remove :{port}")
 
 
 def _day(value: object) -> object:
-    """Return a date written ``YYYY-MM-DD``; other types are left for the model to refuse."""
+    """Convert a date written ``YYYY-MM-DD``; the model refuses other types."""
     if not isinstance(value, str):
         return value
     if _DAY.fullmatch(value) is None:
@@ -133,11 +133,11 @@ def _day(value: object) -> object:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise ValueError(f"is no date that exists: {value!r}") from None
+        raise ValueError(f"is not a date: {value!r}") from None
 
 
 def _clock(value: object) -> object:
-    """Return an instant with an offset as UTC; other types are left for the model to refuse."""
+    """Convert an instant with an offset to UTC; the model refuses other types."""
     instant = canonical_instant(value)
     if not isinstance(instant, str):
         return value
@@ -174,9 +174,9 @@ EndpointGroup = Annotated[
 
 
 def signer(line: str) -> str:
-    """Return an allowed signer's line (ssh-keygen(1)) without its comment: a name, the type of a key, the public key.
+    """Return a line of an allowed signers file (ssh-keygen(1)) without its comment: name, key type, public key.
 
-    Options such as `cert-authority` and patterns such as `*` are refused: each line stands for one key and one name.
+    Options such as `cert-authority` and patterns such as `*` are refused, so that each line means one key and one name.
 
     Raises:
         ValueError: anything else; the message says what to write.
@@ -272,7 +272,7 @@ class Limits(Strict):
         return until
 
     def on(self, day: date) -> Self:
-        """Return the limits of a day: a raised share falls back to its default when its time is over."""
+        """Return the limits that hold on a day: after `until`, a raised share falls back to its default."""
         if self.until is None or day <= self.until:
             return self
         return self.model_copy(
@@ -360,21 +360,21 @@ class TenantSpec(Strict):
         if api == "personal-connection" and version is None:
             raise ValueError("is required with api: personal-connection: such as 33 for v33.0")
         if api == "campaigns" and version is not None:
-            raise ValueError("is for api: personal-connection alone; leave it away")
+            raise ValueError("is only for api: personal-connection; remove it")
         return version
 
     @field_validator("versions")
     @classmethod
     def _belong_to_their_api(cls, versions: dict[str, int], info: ValidationInfo) -> dict[str, int]:
         if versions and info.data.get("api") == "campaigns":
-            raise ValueError("are for api: personal-connection alone; leave them away")
+            raise ValueError("are only for api: personal-connection; remove them")
         return versions
 
     @field_validator("clock")
     @classmethod
     def _is_embedded(cls, clock: datetime | None, info: ValidationInfo) -> datetime | None:
         if clock is not None and info.data.get("url", EMBEDDED) != EMBEDDED:
-            raise ValueError(f'may be fixed only with url: "{EMBEDDED}"; leave it away')
+            raise ValueError(f'may be fixed only with url: "{EMBEDDED}"; remove it')
         return clock
 
 

@@ -1,8 +1,8 @@
-"""Windows names of time zones, which Personal Connection has on the wire, and the IANA names of manifests.
+"""Convert between the Windows names of time zones, which Personal Connection uses, and the IANA names of manifests.
 
-The table is CLDR's `windowsZones`, as the package `tzlocal` carries it. Many IANA zones share one Windows zone, so the
-canonical name of a zone is the IANA name that CLDR gives its Windows zone for the world as a whole: `America/Detroit`
-and `America/New_York` are one zone to the platform, and so to us.
+The table is CLDR's `windowsZones` in the package `tzlocal`. Many IANA zones share one Windows zone. The canonical name is the
+IANA name that CLDR gives the Windows zone for the whole world: `America/Detroit` and `America/New_York` are the same zone to
+the platform, and so to reconcile.
 """
 
 from __future__ import annotations
@@ -17,24 +17,22 @@ def windows_name(name: str) -> str:
     """Return the Windows name of an IANA zone.
 
     Raises:
-        ValueError: no IANA zone, or one that has no Windows name.
+        ValueError: not an IANA zone, or one without a Windows name.
     """
-    from tzlocal.windows_tz import tz_win  # noqa: PLC0415 - only Personal Connection pays for it
+    from tzlocal.windows_tz import tz_win  # noqa: PLC0415 - needed for Personal Connection only
 
     zone(name)
     found = tz_win.get(name) or tz_win.get(primary_zone(name))
     if found is None:
         raise ValueError(
-            f"has no Windows name, by which the platform knows zones: {name!r}; write one of a city"
+            f"has no Windows name, which the platform requires: {name!r}; write the zone of a city"
         )
     return found
 
 
 @cache
 def iana_name(received: str) -> str:
-    """Return the canonical IANA name of a zone that the platform names: by its Windows name, or by an IANA name.
-
-    A name that CLDR does not know stays as it is.
+    """Return the canonical IANA name for a Windows name or an IANA name from the platform; unknown names stay unchanged.
 
     >>> iana_name("Eastern Standard Time"), iana_name("US/Central")
     ('America/New_York', 'America/Chicago')
@@ -48,7 +46,7 @@ def iana_name(received: str) -> str:
 
 
 def canonical_zone(name: str) -> str:
-    """Return the one name of all zones that are one zone to the platform.
+    """Return the canonical name of all zones that are the same to the platform.
 
     Raises:
         ValueError: see `windows_name`.

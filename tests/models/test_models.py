@@ -286,9 +286,9 @@ def test_a_moment_is_a_wall_time_or_iso_8601_with_the_zones_own_offset(
             "says -05:00, but America/New_York has -04:00 then: write the time there without an offset, or with -04:00",
         ),
         ("2027-06-01T09:00:00Z", NEW_YORK, "says Z, but America/New_York has -04:00 then"),
-        ("2027-06-01T09:00:00+25:00", NEW_YORK, "has no offset that exists: +25:00"),
-        ("2027-02-29 09:00", NEW_YORK, "is no date and time that exists: '2027-02-29 09:00'"),
-        ("2027-01-11 24:00", NEW_YORK, "is no date and time that exists"),
+        ("2027-06-01T09:00:00+25:00", NEW_YORK, "has an invalid offset: +25:00"),
+        ("2027-02-29 09:00", NEW_YORK, "is not a date and time: '2027-02-29 09:00'"),
+        ("2027-01-11 24:00", NEW_YORK, "is not a date and time"),
         ("0207-01-11 09:00", NEW_YORK, "must be in a year from 2000 to 2099, not 207"),
         ("2027-01-11", NEW_YORK, 'must be a wall time such as "2027-01-11 09:00"'),
         ("11.01.2027 09:00", NEW_YORK, "must be a wall time such as"),
@@ -332,14 +332,14 @@ def test_a_wall_time_means_what_the_zone_says_or_is_refused(wall, name) -> None:
         ("America/New_york", "IANA writes it America/New_York"),
         ("Factory", ""),
         ("localtime", ""),
-        ("posix/America/New_York", "write one of a city"),
+        ("posix/America/New_York", "write the zone of a city"),
         ("../zones", ""),
-        ("", "write one of a city, such as America/New_York"),
+        ("", "write the zone of a city, such as America/New_York"),
         ("Eastern Standard Time", "it is a Windows name, for which IANA has America/New_York"),
     ],
 )
 def test_only_names_that_iana_knows_are_zones(name: str, hint: str) -> None:
-    with pytest.raises(ValueError, match="names no time zone that IANA knows") as raised:
+    with pytest.raises(ValueError, match="is not an IANA time zone") as raised:
         zone(name)
     assert hint in str(raised.value)
 
@@ -589,11 +589,11 @@ def test_a_tenants_url_is_scheme_and_host(url: str) -> None:
         ("https://10.0.0.1", "may not be an IP address"),
         ("https://169.254.169.254", "may not be an IP address"),
         ("https://[2001:db8::1]", "may not be an IP address"),
-        ("https://acme.cxonecloud.com:443", "leave :443 away"),
-        ("https://acme.cxonecloud.com:0443", "has no port that exists"),
-        ("https://acme.cxonecloud.com:", "has no port that exists"),
-        ("https://acme.cxonecloud.com:65536", "has no port that exists"),
-        ("https://acme.cxonecloud.com:٤٤٣", "has no port that exists"),
+        ("https://acme.cxonecloud.com:443", "remove :443"),
+        ("https://acme.cxonecloud.com:0443", "has an invalid port"),
+        ("https://acme.cxonecloud.com:", "has an invalid port"),
+        ("https://acme.cxonecloud.com:65536", "has an invalid port"),
+        ("https://acme.cxonecloud.com:٤٤٣", "has an invalid port"),
         ("https:/acme.cxonecloud.com", 'must be "https://" and a host'),
         ("acme.cxonecloud.com", 'must be "https://" and a host'),
         ("sandbox://", "names no plain host"),
@@ -645,7 +645,7 @@ def test_a_url_that_could_lead_elsewhere_is_refused(url: str, reason: str) -> No
         (
             ("spec", "waivers"),
             [{"rule": "dnc", "reason": "test", "until": "2027-02-30"}],
-            "waivers[0].until is no date that exists: '2027-02-30'",
+            "waivers[0].until is not a date: '2027-02-30'",
         ),
         (
             ("spec", "waivers"),
@@ -688,7 +688,7 @@ def test_only_an_embedded_tenant_may_fix_its_clock() -> None:
     )
     elsewhere = {**TENANT, "spec": {**fixed, "url": "https://acme.cxonecloud.com"}}
     assert said(Tenant, elsewhere, "metadata", value={}) == [
-        'clock may be fixed only with url: "sandbox:"; leave it away'
+        'clock may be fixed only with url: "sandbox:"; remove it'
     ]
 
 
