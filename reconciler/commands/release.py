@@ -1,4 +1,4 @@
-"""`release`: what was stopped may dial again, by name and with a reason."""
+"""`release`: end the holds of a halt, by name and with a reason."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class HoldRequest:
 
 
 def release(world: World, asked: HoldRequest) -> Report:
-    """End holds. Nothing dials by that: the next apply plans what was held again.
+    """End holds. This starts no dialing: the next apply plans the objects again.
 
     Raises:
-        UsageError: no such tenant, or nothing is held by a name; then nothing is released.
-        Unavailable: the remote that keeps the records does not answer.
+        UsageError: there is no such tenant, or a name has no hold. Then nothing is released.
+        Unavailable: the remote that holds the ledger does not answer.
     """
     require_reason(asked.reason)
     ledger = audit_command.open_writable(world, asked.path, asked.tenant)

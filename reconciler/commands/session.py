@@ -113,13 +113,10 @@ async def open_session(
         recorded: read the ledger. A command that does not need the ledger also works where git fails.
     """
     settings = _read_settings(world, folder, network, concurrency, urgent=urgent)
-    git = refused = ledger = location = trust = None
-    try:
-        git = Git.find(folder.path, environ=world.environ)
-    except GitError as error:
-        if recorded:
-            raise
-        refused = error
+    git, refused = _find_git(world, folder)
+    if recorded and refused is not None:
+        raise refused
+    ledger = location = trust = None
     if git is not None and recorded:
         trust = Trust.of(world, git, folder.path, folder.tenant.spec)
         rate = trust.spec.requests_per_second
@@ -147,6 +144,14 @@ async def open_session(
             yield Session(
                 *(world, folder, settings, dialect, git, client, ledger, location, refused, trust)
             )
+
+
+def _find_git(world: World, folder: Folder) -> tuple[Git | None, GitError | None]:
+    """Return the repository that holds the folder, and the error that kept git from opening it."""
+    try:
+        return Git.find(folder.path, environ=world.environ), None
+    except GitError as error:
+        return None, error
 
 
 def _read_settings(

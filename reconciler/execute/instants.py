@@ -1,4 +1,4 @@
-"""Which of the platform's instants may be believed: those between our intent and our read-back, on the platform's own clock."""
+"""Check the platform's timestamps: a plausible one lies between our intent and our read-back, by the platform's own clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.errors import SHORTENED_TO, safe
 from reconciler.execute.platform import Platform
 
 RESOLUTION_S: Final = 1.0
-"""Instants may show whole seconds, so one may lie up to a second before what it tells."""
+"""Timestamps may be cut to whole seconds, so one may be up to a second too early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Span:
     """The time between our intent and our read-back, on the platform's clock.
 
     Attributes:
-        begun, seen: its ends.
-        slack_s: seconds by which an instant may lie outside it: the uncertainty of the clock, and its resolution.
+        begun, seen: start and end.
+        slack_s: seconds by which a plausible timestamp may lie outside: the uncertainty of the clock, and its resolution.
     """
 
     begun: datetime
@@ -29,20 +29,20 @@ class Span:
     slack_s: float
 
     def holds(self, text: str | None) -> bool:
-        """Return whether an instant may be true; one that is missing or cannot be read may not."""
+        """Return whether a timestamp is plausible. One that is missing or cannot be read is not."""
         moment = _instant(text)
         slack = timedelta(seconds=self.slack_s)
         return moment is not None and self.begun - slack <= moment <= self.seen + slack
 
     def latency_s(self, stored: str | None, activated: str | None) -> float | None:
-        """Return the seconds from stored to active; `None` when an instant is not to be believed, or they are the wrong way round."""
+        """Return the seconds from stored to active; `None` when a timestamp is not plausible, or they are in the wrong order."""
         first, last = _instant(stored), _instant(activated)
         if first is None or last is None or not (self.holds(stored) and self.holds(activated)):
             return None
         return (last - first).total_seconds() if last >= first else None
 
     def doubt(self, stored: str | None, activated: str | None) -> str:
-        """Return what is said of instants that contradict the platform's own clock, or each other; empty when none does."""
+        """Return a sentence about timestamps that contradict the platform's clock or each other; empty when none does."""
         told = {"stored": stored, "activated": activated}
         wrong = {
             name: text for name, text in told.items() if text is not None and not self.holds(text)
@@ -66,7 +66,7 @@ def since(begun: datetime | None, platform: Platform) -> Span | None:
 
 
 def believed(span: Span | None, text: str | None) -> str | None:
-    """Return an instant of the platform where it may be true; else `None`."""
+    """Return a timestamp if it is plausible, else `None`."""
     return text if span is not None and span.holds(text) else None
 
 

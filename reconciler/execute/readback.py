@@ -1,4 +1,4 @@
-"""Compare what is read back after a write with what was sent, and with what was stored before it."""
+"""Compare what is read back after a write with what was sent, and with what was stored before."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _SHOWN: Final = 3
 """Fields that a message names with both values."""
 
 
-class Verdict(NamedTuple):
-    """What reading back says of a write.
+class Comparison(NamedTuple):
+    """How what was read back compares with what was sent.
 
     Attributes:
         failure: how it failed; `None` when the platform holds what was sent, or what allows no more.
@@ -26,18 +26,18 @@ class Verdict(NamedTuple):
     message: str = ""
 
 
-def compare(operation: Operation, now: Body | None, kind: Kind, *, ours: bool) -> Verdict:
-    """Return what the stored body says of the write.
+def compare(operation: Operation, now: Body | None, kind: Kind, *, ours: bool) -> Comparison:
+    """Compare the stored body with the one that was sent.
 
     Args:
         operation: what was sent, and what it replaced.
         now: the canonical body that is stored now; `None` when there is none.
         kind: of the object.
-        ours: the platform names what is stored by the id that it gave our write: nobody wrote since, so the platform itself changed a value.
+        ours: what is stored has the id that the platform gave our write. So nobody wrote since, and the platform itself changed a value.
     """
     sent = operation.desired
     if now == sent:
-        return Verdict(None)
+        return Comparison(None)
     if now is None or sent is None:
         return _whole(operation, now)
     values = both_values(sent, now)
@@ -45,24 +45,24 @@ def compare(operation: Operation, now: Body | None, kind: Kind, *, ours: bool) -
         changed = effect.direction(sent, now, kind.rules)
         if changed.widens:
             hint = "may dial more than was sent; write a value that the platform keeps"
-            return Verdict(Result.NOT_AS_SENT, f"{values}, which {hint}")
-        return Verdict(None, values)
+            return Comparison(Result.NOT_AS_SENT, f"{values}, which {hint}")
+        return Comparison(None, values)
     before = operation.live
     if before is None or any(now.get(name) != before.get(name) for name in diff.moved(sent, now)):
         said = f"stored, and changed by somebody else before it was verified: {values}"
-        return Verdict(Result.OVERTAKEN, said)
-    return Verdict(Result.NOT_AS_SENT, f"{values}, as it was before the write")
+        return Comparison(Result.OVERTAKEN, said)
+    return Comparison(Result.NOT_AS_SENT, f"{values}, as it was before the write")
 
 
 def is_beyond(stored: Body, sent: Body, dials: Body | None, kind: Kind) -> bool:
-    """Return whether a field of what was stored is wider than what was sent and wider than what dials.
+    """Return whether a field is stored wider than it was sent, and wider than what dials.
 
-    What is wider than it was sent, but no wider than what dials, is better active than not.
+    A field that is stored wider than it was sent, but no wider than what dials, may become active: that narrows dialing.
 
     Args:
-        stored: the canonical body that the platform made of ours.
-        sent: ours.
-        dials: the canonical body that dials now; `None` when nothing does, or nobody knows.
+        stored: the canonical body that the platform stored.
+        sent: the canonical body that was sent.
+        dials: the canonical body that dials now; `None` when nothing does, or it is unknown.
         kind: of the object.
     """
     return any(
@@ -77,19 +77,19 @@ def _is_wider(name: str, than: Body, body: Body, kind: Kind) -> bool:
     return not same and effect.of_field(name, than, body, kind.rules).widens
 
 
-def _whole(operation: Operation, now: Body | None) -> Verdict:
-    """Compare a write of which either side is no schedule at all."""
+def _whole(operation: Operation, now: Body | None) -> Comparison:
+    """Compare a removal, or a write after which nothing is stored."""
     sent = "the removal" if operation.desired is None else "the schedule"
     if now == operation.live:
-        return Verdict(Result.NOT_AS_SENT, f"{sent} was sent, and what is stored is as before")
+        return Comparison(Result.NOT_AS_SENT, f"{sent} was sent, and what is stored is as before")
     did = "removed" if now is None else "stored again"
-    return Verdict(
+    return Comparison(
         Result.OVERTAKEN, f"{sent} was stored, and {did} by somebody else before it was verified"
     )
 
 
 def both_values(sent: Body, now: Body) -> str:
-    """Return each field that is not stored as it was sent, with both values, for a message."""
+    """Return each field that differs, with the value that was sent and the one that is stored, for a message."""
     found = diff.explain(sent, now)
     said = [
         f"`{safe(each.path)}` was sent as {_text(each.live)} and is stored as {_text(each.desired)}"

@@ -80,7 +80,7 @@ class Step:
     """One operation being carried out. Remembers what was sent, so that every outcome can say so."""
 
     def __init__(self, execution: Execution, operation: Operation) -> None:
-        self.at = execution
+        self.execution = execution
         self.world = execution.world
         self.operation = operation
         self.kind: Kind = execution.dialect.KINDS[operation.kind]
@@ -97,13 +97,13 @@ class Step:
         """Tell the poller, once, that this operation has nothing more to write."""
         if not self._resting:
             self._resting = True
-            self.at.poller.rest()
+            self.execution.poller.rest()
 
     async def run(self, slots: asyncio.Semaphore) -> Outcome:
         """Carry the operation out and return its outcome. Errors of the platform and the network become outcomes."""
         try:
             async with slots:
-                if self.at.stop.is_set():
+                if self.execution.stop.is_set():
                     return self._end(Result.NOT_STARTED, "not started: the run was stopped")
                 await self._store()
             return await self._activate()
@@ -120,7 +120,7 @@ class Step:
             then = _REFUSED_SO if isinstance(error, Refused) else "the next apply finishes it"
             message = f"stored, not active: {error}; {then}"
         if isinstance(error, AccessError | Unavailable | TenantLocked):
-            self.at.stop.set()  # every other operation would fail as well; writes under way are finished and recorded
+            self.execution.stop.set()  # every other operation would fail as well; writes under way are finished and recorded
         return replace(self._end(result, message), code=error.exit_code)
 
     def _result_of(self, error: ReconcileError) -> Result:
@@ -148,7 +148,7 @@ class Step:
         for attempt in range(ATTEMPTS):
             if attempt:
                 self.world.checkpoint("retry:before")
-                await self.at.journal.retry(self.operation, attempt)
+                await self.execution.journal.retry(self.operation, attempt)
                 self.world.checkpoint("retry:recorded")
             for last in (*[False] * (SAME_KEY_TRIES - 1), attempt == ATTEMPTS - 1):
                 if await self._write(live, attempt, give_up=last):
@@ -159,8 +159,8 @@ class Step:
 
         It is read again where no version guards the write, and where an earlier operation of this run wrote the same object.
         """
-        live = None if self.operation.after else self.at.live.get(self.operation.key)
-        guarded = self.at.dialect.CAPABILITIES.rereads or (live and live.version is not None)
+        live = None if self.operation.after else self.execution.live.get(self.operation.key)
+        guarded = self.execution.dialect.CAPABILITIES.rereads or (live and live.version is not None)
         if live is not None and guarded:
             return live
         live = await self._read()
@@ -173,14 +173,14 @@ class Step:
         await self._still_ours()
         if (waiting := await self._still_allowed()) is not None:
             raise Refused(waiting.reason)
-        key = self.at.journal.key(self.operation, attempt)
+        key = self.execution.journal.key(self.operation, attempt)
         self.tries += 1
         self.world.checkpoint("write:before")
         try:
-            exchange = self.at.dialect.write(
+            exchange = self.execution.dialect.write(
                 self.operation.key, self.operation.desired, token=key, live=live
             )
-            self.stored = await self.at.platform.run(exchange)
+            self.stored = await self.execution.platform.run(exchange)
         except ApiError as error:
             if isinstance(error, PartlyWritten):
                 self.wrote = True
@@ -195,7 +195,7 @@ class Step:
         return True
 
     async def _still_ours(self) -> None:
-        if not await self.at.journal.may_write():
+        if not await self.execution.journal.may_write():
             raise TenantLocked(
                 "the tenant's lock was lost, or taken: nothing more is written by this run"
             )
@@ -207,7 +207,7 @@ class Step:
             Refused: a rule now forbids it.
         """
         widens = self.operation.direction.widens
-        objection = await self.at.objection(self.operation) if widens else None
+        objection = await self.execution.objection(self.operation) if widens else None
         if objection is None:
             return None
         if objection.passes:
@@ -218,7 +218,7 @@ class Step:
         """Resolve an uncertain write: wait longer than a late commit takes, then read back; return whether it was stored."""
         self.wrote = self.uncertain = True
         self.world.checkpoint("write:uncertain")
-        await self.world.sleep(self.at.options.settle_s)
+        await self.world.sleep(self.execution.options.settle_s)
         live = await self._read()
         self.world.checkpoint("write:settled")
         if self._holds(live):
@@ -257,8 +257,10 @@ class Step:
 
     async def _activate(self) -> Outcome:
         """Refresh the dialer, wait until it is active, and compare what is read back with what was desired."""
-        wait = Wait(self.world, self.operation.name, self.at.stop, self.at.options.wait_s)
-        if self.at.dialect.CAPABILITIES.activation:
+        wait = Wait(
+            self.world, self.operation.name, self.execution.stop, self.execution.options.wait_s
+        )
+        if self.execution.dialect.CAPABILITIES.activation:
             if (said := await self._beyond()) is not None:
                 return self._end(Result.STORED_NOT_ACTIVE, said, code=ReconcileError.exit_code)
             reason = await self._refresh(wait)
@@ -304,7 +306,9 @@ class Step:
         if (waiting := await self._still_allowed()) is not None:
             return waiting
         self.world.checkpoint("refresh:before")
-        waiting = await self.at.platform.run(self.at.dialect.activate(self.operation.key))
+        waiting = await self.execution.platform.run(
+            self.execution.dialect.activate(self.operation.key)
+        )
         self.world.checkpoint("refresh:answered")
         return waiting
 
@@ -313,7 +317,7 @@ class Step:
         self.world.checkpoint("verify:before")
         pause_s = FIRST_POLL_S
         while True:
-            live = await self.at.poller.see(self.operation.key)
+            live = await self.execution.poller.see(self.operation.key)
             self.world.checkpoint("verify:seen")
             if self._compared(live).failure is not None:
                 live = await self._read()  # a list may lag behind
@@ -322,22 +326,22 @@ class Step:
                 return self._end(failure, said)
             if live.settled:
                 return self._done(live, said)
-            if self.at.stop.is_set() or self.world.monotonic() + pause_s > until:
+            if self.execution.stop.is_set() or self.world.monotonic() + pause_s > until:
                 return self._end(
                     Result.STORED_NOT_ACTIVE,
                     "stored, not active: the dialer has not taken it yet; the next apply finishes it",
                 )
-            await pause(self.world, pause_s, self.at.stop)
+            await pause(self.world, pause_s, self.execution.stop)
             pause_s = min(pause_s * 2, LAST_POLL_S)
 
-    def _compared(self, live: Live) -> readback.Verdict:
+    def _compared(self, live: Live) -> readback.Comparison:
         now, ours = self._held_by(live), self._is_ours(live)
         return readback.compare(self.operation, now, self.kind, ours=ours)
 
     def _done(self, live: Live, said: str) -> Outcome:
         result = Result.CONFIRMED if self.confirmed else _STORED_AS[self.operation.action]
         ended = replace(self._end(result, said), stored_id=live.stored_id)
-        span = instants.since(self.begun, self.at.platform)
+        span = instants.since(self.begun, self.execution.platform)
         if span is None:
             return ended
         told = live.stored_at, live.activated_at
@@ -351,11 +355,13 @@ class Step:
         )
 
     async def _read(self) -> Live:
-        return await self.at.platform.run(self.at.dialect.read_one(self.operation.key))
+        return await self.execution.platform.run(
+            self.execution.dialect.read_one(self.operation.key)
+        )
 
     def _end(self, result: Result, message: str, *, code: int = 0) -> Outcome:
         stored = self.stored or Stored(None)
-        span = instants.since(self.begun, self.at.platform)
+        span = instants.since(self.begun, self.execution.platform)
         return Outcome(
             self.operation,
             result,

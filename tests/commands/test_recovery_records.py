@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from reconciler import audit
+from reconciler.audit import Record
 from reconciler.commands import recovery
 from reconciler.commands.recovery import Left
 from reconciler.dialects.campaigns import api as campaigns
@@ -27,8 +27,8 @@ class Asked:
 
     dialect: Any = campaigns
 
-    def generations(self) -> Counter[tuple[str, str]]:
-        return Counter()
+    def records(self) -> tuple[Record, ...]:
+        return ()
 
 
 def left_by(by: str, *, atomic: bool = True, **parts: Any) -> Left:
