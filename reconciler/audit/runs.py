@@ -155,7 +155,7 @@ class Run:
                 they tell a write that was cut off between its parts from a change by somebody else.
         """
         op, desired = operation.hash, operation.desired
-        data: dict[str, Any] = {
+        data = {
             **self.provenance.fields(),
             "after": None if desired is None else sha256_of(desired),
             "attempt": attempt,
@@ -171,13 +171,7 @@ class Run:
             "target": operation.key,
             "verb": operation.action.value,
         }
-        if not atomic:
-            data["parts"] = marks(operation.live or {})
-        if operation.base is not None:
-            data["base"] = _beyond(desired, operation.base)
-        if operation.after is not None:
-            data["first"] = [operation.after, sha256_of(operation.live)]
-        return self._event(RecordKind.INTENT, data)
+        return self._event(RecordKind.INTENT, data | _optional(operation, atomic=atomic))
 
     def outcome(
         self,
@@ -322,6 +316,16 @@ def _if_it_fits(data: Mapping[str, Any], extra: Mapping[str, Any]) -> Mapping[st
     """Return `data` with `extra`, or without it if the record would be too large."""
     whole = {**data, **extra}
     return whole if len(canonical_json(whole)) <= LINE_LIMIT - HEADER_BYTES else data
+
+
+def _optional(operation: Operation, *, atomic: bool) -> dict[str, Any]:
+    """Return the fields that only some intents have."""
+    data: dict[str, Any] = {} if atomic else {"parts": marks(operation.live or {})}
+    if operation.base is not None:
+        data["base"] = _beyond(operation.desired, operation.base)
+    if operation.after is not None:
+        data["first"] = [operation.after, sha256_of(operation.live)]
+    return data
 
 
 def _beyond(body: Mapping[str, Any] | None, base: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""Notes as git keeps them: a tree of commit id → blob, whatever its fan-out, read with limits and never trusted.
+"""The trees of git notes, from commit id to blob: read with limits, because whoever may push can write them.
 
-Git spreads many notes over folders (`ab/cdef…`). Both flat and spread trees are read; paths that are no note are left
-where they are. A tree that `git notes` would choke on (one commit noted twice, a folder where a note belongs) is an error
-that names the commit.
+Git spreads many notes over folders (`ab/cdef…`). Flat and spread trees are both read; paths that are no note are left alone.
+A tree that `git notes` cannot handle (two notes of one commit, a folder in place of a note) is an error that names the commit.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from reconciler.errors import LedgerError
 from reconciler.git import FILE, TREE, Entry, Git
 
 NOTE_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes of one note."""
+"""Largest note, in bytes."""
 
 TREE_LIMIT: Final = 16 * 1024 * 1024
-"""Bytes of one tree object."""
+"""Largest tree object, in bytes."""
 
 PATHS_LIMIT: Final = 200_000
-"""Paths on one level of a ledger's tree."""
+"""Most paths on one level of a ledger's tree."""
 
 _DEPTH: Final = 3
 _HEX_PAIR: Final = re.compile(r"[0-9a-f]{2}")
@@ -32,18 +31,18 @@ _HEX: Final = re.compile(r"[0-9a-f]+")
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Where a note stands in the tree, and its blob."""
+    """The path of a note in the tree, and its blob."""
 
     path: str
     blob: str
 
 
 Change: TypeAlias = tuple[str | None, str | None]
-"""Blob of a note before and after."""
+"""The blob of a note before and after; `None` if there was none."""
 
 
 class Notes:
-    """Reads and extends trees of notes. Trees are remembered by id: they cannot change."""
+    """Reads and extends trees of notes. Trees are cached by id, since they cannot change."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
@@ -53,13 +52,13 @@ class Notes:
         """Return the note of each commit.
 
         Raises:
-            LedgerError: the tree is hostile or too large.
-            GitError: an object is not here.
+            LedgerError: the tree is malformed or too large.
+            GitError: an object is not in this clone.
         """
         found: dict[str, Note] = {}
         level = {"": tree}
         for _ in range(_DEPTH):
-            self.warm(*level.values())
+            self._cache(*level.values())
             if sum(len(self._trees[each]) for each in level.values()) > PATHS_LIMIT:
                 raise LedgerError(f"the ledger has more than {PATHS_LIMIT} paths")
             deeper: dict[str, str] = {}
@@ -68,7 +67,7 @@ class Notes:
                     path = f"{prefix}{name}"
                     if mode == TREE and _HEX_PAIR.fullmatch(name):
                         deeper[f"{path}/"] = value
-                    elif (commit := _commit(path, len(tree))) is not None:
+                    elif (commit := _commit_of(path, len(tree))) is not None:
                         _admit(found, commit, Note(path, value), mode)
             level = deeper
         if level:
@@ -76,7 +75,7 @@ class Notes:
         return found
 
     def put(self, tree: str | None, notes: Mapping[str, str]) -> str:
-        """Return a tree like `tree` in which each commit of `notes` has that blob as its note."""
+        """Store a tree like `tree` with the given notes (blob by commit) in it; return its id."""
         known = self.find(tree) if tree else {}
         for commit, blob in notes.items():
             path = known[commit].path if commit in known else f"{commit[:2]}/{commit[2:]}"
@@ -100,14 +99,14 @@ class Notes:
         return made
 
     def _entries(self, tree: str) -> Mapping[str, Entry]:
-        self.warm(tree)
+        self._cache(tree)
         return self._trees[tree]
 
-    def warm(self, *trees: str) -> None:
-        """Read trees that are not known yet, all in one go.
+    def _cache(self, *trees: str) -> None:
+        """Read those trees that are not cached yet, in one git command.
 
         Raises:
-            LedgerError: one is no tree, or too large.
+            LedgerError: an object is no tree, or is too large.
         """
         wanted = tuple(dict.fromkeys(each for each in trees if each not in self._trees))
         for each, stat in self._git.stat(*wanted).items():
@@ -122,7 +121,7 @@ class Notes:
                 raise LedgerError(f"object {each} is a broken tree: {error}") from None
 
     def changes(self, trees: Sequence[str]) -> list[dict[str, Change]]:
-        """Return, for each tree, old and new blob of the commits whose notes differ from the tree before it (from none, the first)."""
+        """Return, for each tree, the notes that differ from the tree before it, by commit. The first is compared with the empty tree."""
         nothing = self._git.empty_tree
         found: list[tuple[dict[str, str], dict[str, str]]] = [({}, {}) for _ in trees]
         level = [(at, "", (old, new)) for at, (old, new) in enumerate(pairwise((nothing, *trees)))]
@@ -133,7 +132,7 @@ class Notes:
                 for name, *entries in changes:
                     path = f"{prefix}{name}"
                     for side, entry in zip(found[at], entries, strict=True):
-                        if entry and (commit := _commit(path, len(nothing))):
+                        if entry and (commit := _commit_of(path, len(nothing))):
                             side[commit] = entry[1]
                     if _HEX_PAIR.fullmatch(name):
                         old, new = (_folder(entry) or nothing for entry in entries)
@@ -149,7 +148,7 @@ def _folder(entry: Entry | None) -> str | None:
     return entry[1] if entry and entry[0] == TREE else None
 
 
-def _commit(path: str, length: int) -> str | None:
+def _commit_of(path: str, length: int) -> str | None:
     commit = path.replace("/", "")
     return commit if len(commit) == length and _HEX.fullmatch(commit) else None
 
@@ -163,10 +162,10 @@ def _admit(found: dict[str, Note], commit: str, note: Note, mode: str) -> None:
 
 
 def _parse(raw: bytes, id_bytes: int) -> Iterator[tuple[str, Entry]]:
-    """Split a tree object: mode, space, name, NUL, id as bytes.
+    """Parse a tree object: mode, space, name, NUL, id as bytes.
 
     Raises:
-        ValueError: it is cut.
+        ValueError: the object is truncated.
     """
     at = 0
     seen: set[str] = set()

@@ -30,6 +30,13 @@ IDENTITY: Final = Identity("reconcile", "reconcile@localhost")
 _FIRST_LOOK: Final = 1
 """Commits whose signature is checked first: nearly always the newest one is signed."""
 
+_NOTHING_SIGNED: Final = (
+    "no commit of this ledger has a good signature of a trusted signer ({commits} commits up to {tip}), so no record counts."
+    " Either somebody replaced the ledger, or its signer's key is no longer in audit.signers of tenant.yaml. Compare the ledger"
+    " with another clone and read it (git log, reconcile audit verify). If the records are those of your runs, sign them:"
+    " reconcile audit vouch PATH --head {tip} --reason TEXT"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Unsigned:
@@ -101,12 +108,7 @@ def read(
             return LedgerSnapshot(tip, snapshot.tree, snapshot.notes), unsigned
         above.append(commit)
     if required:
-        raise LedgerError(
-            f"no commit of this ledger has a good signature of a trusted signer ({len(above)} commits up to {tip}), so no record"
-            " counts. Either somebody replaced the ledger, or its signer's key is no longer in audit.signers of tenant.yaml."
-            " Compare the ledger with another clone and read it (git log, reconcile audit verify). If the records are those of"
-            f" your runs, sign them: reconcile audit vouch PATH --head {tip} --reason TEXT"
-        )
+        raise LedgerError(_NOTHING_SIGNED.format(commits=len(above), tip=tip))
     return snapshots.read(git, notes, tip, known=known), None
 
 
