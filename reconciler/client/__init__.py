@@ -1,15 +1,16 @@
-"""Carries a dialect's exchanges out, at the tenant's pace, and maps every failure to an error of ours.
+"""HTTP client of one tenant: runs a dialect's exchanges at the tenant's request rate, and maps every failure to an error.
 
-`pace` says when, `lanes` sends; here stands what follows from an answer:
+`pace` decides when a request leaves and how long to wait, `lanes` sends it, `auth` gets tokens, `hosts` checks where it goes.
+This module decides what follows from an answer:
 
-| what came back | a repeatable call | a write |
+| answer | repeatable call | write |
 |---|---|---|
-| no connection | again, within the budget | the same: nothing was sent |
-| reset, timeout, 5xx | again, within the budget | `UncertainWrite`: whoever wrote reads first |
-| 401 | again with another token, within a budget | the same: it was not executed |
-| 429 | again after the wait, until the deadline | the same: it was not executed |
-| 403, a redirect, a bad certificate | `AccessError` | the same, but a redirect is `UncertainWrite` |
-| anything else | `ApiError` | the same, but 2xx and 409 (key in flight) are `UncertainWrite` |
+| no connection | retry, within the budget | retry: nothing was sent |
+| reset, timeout, 5xx | retry, within the budget | `UncertainWrite`: the caller must read before it writes again |
+| 401 | retry with a new token, within a budget | retry: it was not executed |
+| 429 | retry after the wait, until the deadline | retry: it was not executed |
+| 403, redirect, bad certificate | `AccessError` | `AccessError`, but `UncertainWrite` for a redirect |
+| anything else | `ApiError` | `ApiError`, but `UncertainWrite` for 2xx and 409 (key in flight) |
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from reconciler.client.clock import PlatformClock, Skew
 from reconciler.client.hosts import target
 from reconciler.client.lanes import Lanes, Lost, Transport, embedded, tcp
 from reconciler.client.pace import Pacer, equal_jitter, full_jitter, retry_after
-from reconciler.client.refusals import Refusals, is_trouble
+from reconciler.client.refusals import Refusals, is_server_error
 from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Token
 from reconciler.errors import (
     AccessError,
@@ -47,13 +48,13 @@ __all__ = ["Client", "Skew", "Transport", "embedded"]
 T = TypeVar("T")
 
 MOST_TRIES: Final = 8
-"""Tries of one call that gets no usable answer."""
+"""Most tries of a call that gets no usable answer."""
 
 MOST_TOKENS: Final = 5
-"""Tokens that all calls may see refused without a success between them: another process that signs in with the same credentials ends ours."""
+"""Most tokens refused in a row, over all calls. Another process that signs in with the same credentials can end our tokens."""
 
 MOST_TOKENS_OF_A_CALL: Final = 12
-"""The same for one call, while others succeed."""
+"""Most tokens refused for one call while other calls succeed."""
 
 DOWN_S: Final = 60.0
 """Seconds without any usable answer after which no call is tried again."""
@@ -61,7 +62,7 @@ DOWN_S: Final = 60.0
 
 @dataclass(slots=True)
 class _Tries:
-    """What one call has been through."""
+    """Failures of one call so far."""
 
     began: float
     lost: int = 0
@@ -137,16 +138,16 @@ class Client:
 
     @property
     def now(self) -> datetime | None:
-        """The platform's clock: its last `Date` and our seconds since; `None` before the first answer."""
+        """Time on the platform's clock: its last `Date` plus our seconds since; `None` before the first answer."""
         return self._clock.at(self._monotonic())
 
     @property
     def uncertainty_s(self) -> float:
-        """How far the platform's clock may be from `now`, in seconds; infinite when no answer told its time."""
+        """Largest error of `now`, in seconds; infinite if no answer had a `Date`."""
         return self._clock.uncertainty_s
 
     def skew(self, our_now: datetime) -> Skew:
-        """Return how far the platform's clock is ahead of ours, whose reading now is `our_now`."""
+        """Return how far the platform's clock is ahead of ours, which shows `our_now`."""
         return self._clock.skew(our_now, self._monotonic())
 
     @property
@@ -155,7 +156,7 @@ class Client:
         return self._until - self._monotonic()
 
     async def sign_in(self) -> Token:
-        """Return a token that is good now, asking for one when there is none.
+        """Return a token that is valid now; request one if there is none.
 
         Raises:
             AccessError: see `run`.
@@ -163,8 +164,8 @@ class Client:
         return await self._tokens.get()
 
     @contextmanager
-    def guarded(self, may_write: Callable[[], Awaitable[bool]]) -> Iterator[None]:
-        """Ask `may_write` right before each write leaves, however long it waited for its turn or was told to wait: a lock may be gone by then."""
+    def guard(self, may_write: Callable[[], Awaitable[bool]]) -> Iterator[None]:
+        """Call `may_write` right before each write leaves: the lock may have been lost while the write waited."""
         self._may_write = may_write
         try:
             yield
@@ -172,15 +173,15 @@ class Client:
             self._may_write = None
 
     async def run(self, exchange: Exchange[T]) -> T:
-        """Carry an exchange out and return its value. What fails is thrown into it first: it may have something to put back.
+        """Run an exchange and return its value. A failure is thrown into the exchange first, so that it can undo a partial change.
 
         Raises:
-            AccessError: the secret, the host or a scope.
-            UncertainWrite: a write was sent and its fate is unknown.
-            ApiError: the platform said no, or something that nobody can read.
+            AccessError: the secret, the host or a scope was refused.
+            UncertainWrite: a write was sent, and whether it was executed is unknown.
+            ApiError: the platform refused the call, or its answer is unreadable.
             Unavailable: no usable answer within the budget.
-            NotFinished: the deadline has passed, or would have before the next request may leave.
-            TenantLocked: a write must not leave any more (`guarded`).
+            NotFinished: the deadline has passed, or would pass before the next request may leave.
+            TenantLocked: the lock was lost before a write left (`guard`).
         """
         try:
             calls = next(exchange)
@@ -198,7 +199,7 @@ class Client:
             exchange.close()
 
     async def _batch(self, calls: Sequence[Call]) -> tuple[Reply, ...]:
-        """Return a reply for each call. Workers share one iterator: ten thousand calls are not ten thousand tasks."""
+        """Return a reply for each call. Few workers share one iterator, so ten thousand calls do not need ten thousand tasks."""
         if len(calls) == 1:
             return (await self._call(calls[0]),)
         replies: dict[int, Reply] = {}
@@ -219,14 +220,14 @@ class Client:
         raise first
 
     async def _call(self, call: Call) -> Reply:
-        """Return an answer that the call expects, however many attempts the rules allow it."""
+        """Send a call, with retries, until it gets an answer that it expects."""
         tries = _Tries(self._monotonic())
         while True:
             token = None if call.anonymous else await self._tokens.get()
             answer = await self._attempt(call, token)
             if isinstance(answer, Reply) and answer.status in call.expects:
                 if token is not None:
-                    self._tokens.accepted()
+                    self._tokens.accept()
                 return answer
             await self._after(call, token, answer, tries)
 
@@ -241,7 +242,7 @@ class Client:
             base = target(call, token, self._settings, self._dialect.HOSTS)
             answer = await self._lanes.attempt(call, token, base=base, limit_s=limit_s)
         if isinstance(answer, Reply):
-            self._heard(call, answer, sent_at)
+            self._learn(call, answer, sent_at)
         return answer
 
     async def _allow(self, call: Call) -> None:
@@ -252,19 +253,19 @@ class Client:
                 f"{safe(call.where)} was not sent: the tenant's lock was lost, or taken, while it waited"
             )
 
-    def _heard(self, call: Call, reply: Reply, sent_at: float) -> None:
-        """Learn what any answer tells about the platform: its clock, its limit, and that it is up."""
+    def _learn(self, call: Call, reply: Reply, sent_at: float) -> None:
+        """Learn from any answer: the platform's clock, its rate limit, and that it is up."""
         now = self._monotonic()
-        self._clock.heard(reply, sent_at, now)
+        self._clock.learn(reply, sent_at, now)
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             self._pacer.slow(sent_at, now)
-        if reply.status in call.expects or not is_trouble(reply.status):
+        if reply.status in call.expects or not is_server_error(reply.status):
             self._down_since = None
 
     async def _after(
         self, call: Call, token: Token | None, answer: Reply | Lost, tries: _Tries
     ) -> None:
-        """Return when the call may be sent again, or raise what its answer means."""
+        """Wait until the call may be sent again, or raise the error that its answer means."""
         match answer:
             case Reply(status=HTTPStatus.UNAUTHORIZED) if token is not None:
                 await self._renew(call, token, tries)
@@ -274,7 +275,7 @@ class Client:
                 await self._retry(call, answer.reason, 0.0, tries)
             case Lost(again=True) if call.repeatable:
                 await self._retry(call, answer.reason, 0.0, tries)
-            case Reply(status=status) if call.repeatable and is_trouble(status):
+            case Reply(status=status) if call.repeatable and is_server_error(status):
                 await self._retry(call, str(status), retry_after(answer) or 0.0, tries)
             case _:
                 if isinstance(answer, Reply) and answer.status == HTTPStatus.FORBIDDEN and token:
@@ -282,10 +283,10 @@ class Client:
                 raise self._refusals.error(call, token, answer)
 
     async def _renew(self, call: Call, sent: Token, tries: _Tries) -> None:
-        """Give up the token that was sent, unless another call has replaced it already; wait when it was not the first.
+        """Drop the refused token, and back off if it was not the first.
 
         Raises:
-            AccessError: the budget is used up.
+            AccessError: too many tokens were refused.
         """
         tries.unauthorized += 1
         self._tokens.drop(sent)
@@ -309,7 +310,11 @@ class Client:
         await self._pause(wait_s, f"{safe(call.where)} was answered 429 and")
 
     async def _retry(self, call: Call, reason: str, told_s: float, tries: _Tries) -> None:
-        """Wait before another try, while the budget of the call and of the client allows one."""
+        """Back off before another try.
+
+        Raises:
+            Unavailable: the budget of the call or of the client is used up.
+        """
         now = self._monotonic()
         if self._down_since is None:
             self._down_since = now
@@ -328,11 +333,11 @@ class Client:
 
     @property
     def _named(self) -> str:
-        """The tenant's URL, which stands in its `tenant.yaml` and is no secret: a mistyped one must be seen."""
+        """URL of the platform, for messages: it is no secret, and a mistyped one must be visible."""
         return "the platform" if self._settings.in_process else safe(self._settings.url)
 
     def _tell(self, call: Call, reason: str, left_s: float) -> None:
-        """Tell whoever waits that nobody answers, and how long that is borne: once, however many calls fail, and after a while again."""
+        """Report that the platform gives no usable answer and for how long it will be retried; at most once per `DOWN_S`."""
         now = self._monotonic()
         if now - self._told_at < DOWN_S:
             return

@@ -72,7 +72,7 @@ class Tokens:
             self._token = None
             self.refused_in_a_row += 1
 
-    def accepted(self) -> None:
+    def accept(self) -> None:
         """Note that the platform accepted a token, so that earlier refusals do not count any more."""
         self.refused_in_a_row = 0
 

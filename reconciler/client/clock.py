@@ -1,4 +1,4 @@
-"""The platform's clock, as its answers tell it."""
+"""The platform's clock, estimated from the `Date` of its answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from reconciler.dialects.base import Reply
 
 DATE_RESOLUTION_S: Final = 1.0
-"""`Date` shows whole seconds."""
+"""Resolution of `Date`, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,9 @@ class Skew:
     """How far the platform's clock is ahead of ours.
 
     Attributes:
-        seconds: negative when it is behind.
-        uncertainty_s: half the round trip of the request that it was measured around, and the resolution of `Date`;
-            infinite when no answer had a `Date`.
+        seconds: negative if it is behind.
+        uncertainty_s: half the round trip of the measured request plus the resolution of `Date`; infinite if no answer had
+            a `Date`.
     """
 
     seconds: float
@@ -27,7 +27,7 @@ class Skew:
 
     @property
     def certain_s(self) -> float:
-        """The part of `seconds` that the uncertainty does not explain; 0 when it explains all of it."""
+        """The part of `seconds` that the uncertainty cannot explain; 0 if it explains all of it."""
         least = max(0.0, abs(self.seconds) - self.uncertainty_s)
         return least if self.seconds > 0 else 0.0 - least
 
@@ -42,14 +42,14 @@ class _Sample:
 
 
 class PlatformClock:
-    """Learns from every answer. `monotonic` is seconds on a clock of ours that never goes back."""
+    """Estimates the platform's clock. `monotonic` is seconds on a local clock that never goes back."""
 
     def __init__(self) -> None:
         self._last: tuple[datetime, float] | None = None
         self._sample: _Sample | None = None
 
-    def heard(self, reply: Reply, sent_at: float, monotonic: float) -> None:
-        """Learn from an answer that was asked for at `sent_at` and came at `monotonic`."""
+    def learn(self, reply: Reply, sent_at: float, monotonic: float) -> None:
+        """Learn from an answer that came at `monotonic` to a request sent at `sent_at`."""
         if reply.at is None:
             return
         self._last = (reply.at, monotonic)
@@ -60,14 +60,14 @@ class PlatformClock:
             self._sample = _Sample(reply.at, sent_at + half_s, half_s)
 
     def at(self, monotonic: float) -> datetime | None:
-        """Return what the platform's clock shows: its last `Date` and our seconds since; `None` before the first answer."""
+        """Return the time on the platform's clock: its last `Date` plus our seconds since; `None` before the first answer."""
         if self._last is None:
             return None
         date, heard_at = self._last
         return date + timedelta(seconds=monotonic - heard_at)
 
     def skew(self, our_now: datetime, monotonic: float) -> Skew:
-        """Return how far the platform's clock is ahead of ours, as seen around the fastest request so far."""
+        """Return how far the platform's clock is ahead of ours, measured by the fastest request so far."""
         sample = self._sample
         if sample is None:
             return Skew(0.0, self.uncertainty_s)
@@ -76,5 +76,5 @@ class PlatformClock:
 
     @property
     def uncertainty_s(self) -> float:
-        """Half the round trip of the fastest request so far, and the resolution of `Date`; infinite when no answer had one."""
+        """Half the round trip of the fastest request plus the resolution of `Date`; infinite if no answer had a `Date`."""
         return self._sample.half_s + DATE_RESOLUTION_S if self._sample else float("inf")

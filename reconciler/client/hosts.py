@@ -1,7 +1,7 @@
-"""Where a call may go: to the tenant's own host, or to one that a constant or the environment names.
+"""Decide which host a call may go to: the tenant's own, one of the vendor's domains, or one that the environment names.
 
-What an answer says is never enough: a host that discovery returns is held against the dialect's list of the vendor's
-domains, so that neither a pull request nor a forged answer can lead a token away.
+A host in an answer is never enough. A host that discovery returns must be in the dialect's list of vendor domains, so that
+neither a pull request nor a forged answer can send a token elsewhere.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from reconciler.errors import AccessError, safe
 from reconciler.settings import Settings
 
 _PLAIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
-"""A URL that every reader reads alike: no user, no query, nothing that is escaped, and no sign that one reader takes for the end of the host."""
+"""A URL that all parsers read alike: no user, no query, no escapes, no character that could end the host for one of them."""
 
 
 def target(
     call: Call, token: Token | None, settings: Settings, vendor_domains: tuple[str, ...]
 ) -> str:
-    """Return what stands before a call's path.
+    """Return the URL that the path of a call is appended to.
 
     Raises:
-        AccessError: the call, or the token that it carries, leads to a host that nobody allowed.
+        AccessError: the call, or its token, names a host that is not allowed.
     """
     base = call.origin or (token.base_for(call.path) if token is not None else None)
     if base is None:

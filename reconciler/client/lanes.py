@@ -1,8 +1,8 @@
-"""One request over the wire, and what came of it. The only door to httpx.
+"""Send one request and return its answer or the reason for its failure. The only module that uses httpx.
 
-A *lane* is a transport with one connection. Requests go over lanes and not over one pool, because httpx's pool looks at
-every connection for every request; and over bare transports, because nothing of httpx's client is wanted here: redirects
-would carry the secret along, cookies and the environment's proxies are not ours.
+A *lane* is a transport with one connection. Lanes replace httpx's pool, which inspects every connection for every request.
+They are bare transports, because httpx's client follows redirects with the secret, keeps cookies, and uses the proxies of the
+environment.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from reconciler.settings import Settings
 Transport: TypeAlias = httpx.AsyncBaseTransport
 
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
-"""The largest answer that is read, unpacked; a page of 1,000 campaigns is below one."""
+"""Largest answer that is read, after decompression. A page of 1,000 campaigns is smaller than 1 MiB."""
 
 CONNECT_TIMEOUT_S: Final = 10.0
 
 KEEP_ALIVE_S: Final = 3.0
-"""An idle connection is closed before the usual server (after 5 s or more) closes it under a request."""
+"""Seconds after which an idle connection is closed: before the server closes it (usually after 5 s or more) during a request."""
 
 SHORTEST_SECRET: Final = 8
-"""Shorter ones are not hidden in refusals: the text would be cut to pieces and say where the letters stood."""
+"""Shorter secrets are not hidden in error messages: hiding them would reveal where their letters stand."""
 
 _HEADERS: Final = {
     "Accept": "application/json",
@@ -46,14 +46,14 @@ _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, ht
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An attempt that brought no usable answer.
+    """An attempt without a usable answer.
 
     Attributes:
-        reason: in our words: the library's may quote a header.
-        sent: whether any of the request may have reached the platform.
-        again: whether another attempt may do better.
-        untrusted: the host could not prove who it is.
-        status: of an answer that could not be read; 0 when none came.
+        reason: own words, because the library's may quote a header.
+        sent: whether any part of the request may have reached the platform.
+        again: whether another attempt may succeed.
+        untrusted: the certificate of the host is not trusted.
+        status: status of an unreadable answer; 0 if there was no answer.
     """
 
     reason: str
@@ -64,12 +64,12 @@ class Lost:
 
 
 class Lanes:
-    """Lanes to one tenant, opened when needed and kept while they work."""
+    """Lanes to one tenant, opened on demand and reused while they work."""
 
     def __init__(
         self, base_url: str, credentials: Credentials, open_lane: Callable[[], Transport]
     ) -> None:
-        """Send to `base_url`; whatever a refusal echoes of `credentials` is hidden."""
+        """Send to `base_url`, and hide `credentials` in the answers to refused calls."""
         self._base_url = base_url
         self._credentials = credentials
         self._open = open_lane
@@ -78,7 +78,7 @@ class Lanes:
     async def attempt(
         self, call: Call, token: Token | None, *, limit_s: float, base: str | None = None
     ) -> Reply | Lost:
-        """Send `call` once (to `base` in place of the tenant's URL) and return what came of it within `limit_s` seconds. Never raises for what the network does."""
+        """Send `call` once, to `base` if given, and wait up to `limit_s` seconds. Network errors are returned, not raised."""
         request = _request(base or self._base_url, call, token, limit_s)
         lane = self._idle.pop() if self._idle else self._open()
         whole = False
@@ -110,16 +110,16 @@ class Lanes:
     ) -> Reply:
         status, headers = response.status_code, dict(response.headers.items())
         if status not in call.expects:
-            headers = {name: self._hidden(text, token) for name, text in headers.items()}
-            body = self._hidden(body.decode(errors="replace"), token).encode()
+            headers = {name: self._hide(text, token) for name, text in headers.items()}
+            body = self._hide(body.decode(errors="replace"), token).encode()
         try:
             value = parse(body) if body.strip() else None
         except ValueError:
             value = NotJSON()
         return Reply(status, headers, value, http_date(headers.get("date")), empty=not body.strip())
 
-    def _hidden(self, text: str, token: Token | None) -> str:
-        """Return text of a refusal without what it may echo of us."""
+    def _hide(self, text: str, token: Token | None) -> str:
+        """Return text from an answer without the secrets that it may echo."""
         ours = self._credentials
         for secret in (ours.client_secret, ours.app_secret or "", token.value if token else ""):
             if len(secret) >= SHORTEST_SECRET:
@@ -128,12 +128,12 @@ class Lanes:
 
 
 def embedded(app: Callable[..., Awaitable[None]]) -> Callable[[], Transport]:
-    """Return what opens a lane to an ASGI app in this process."""
+    """Return a function that opens a lane to an ASGI app in this process."""
     return functools.partial(httpx.ASGITransport, app=app)
 
 
 def tcp(settings: Settings) -> Callable[[], Transport]:
-    """Return what opens a lane to the tenant: TLS verified, one shared context, no proxy but the explicit one.
+    """Return a function that opens a lane to the tenant: verified TLS, one shared context, no proxy but `--proxy`.
 
     Raises:
         UsageError: the CA bundle cannot be used.
@@ -155,13 +155,13 @@ def _tls(settings: Settings) -> ssl.SSLContext:
         except OSError:  # ssl.SSLError is one
             name = safe(bundle, limit=200)
             raise UsageError(
-                f"--ca-bundle {name} is no readable PEM file of certificates"
+                f"--ca-bundle {name} is not a readable PEM file of certificates"
             ) from None
     if settings.base_url.startswith("https:") or proxy.startswith("https:"):
         return httpx.create_ssl_context(trust_env=False)
     return ssl.SSLContext(
         ssl.PROTOCOL_TLS_CLIENT
-    )  # plain loopback: loading authorities costs more than a plan
+    )  # plain HTTP to this machine: loading authorities takes longer than a plan
 
 
 def _request(base_url: str, call: Call, token: Token | None, limit_s: float) -> httpx.Request:
@@ -186,8 +186,8 @@ async def _exchange(lane: Transport, request: httpx.Request) -> tuple[httpx.Resp
     """Return the answer and its whole body.
 
     Raises:
-        _TooLarge: there is more of it than `MAX_ANSWER_BYTES`.
-        httpx.RequestError, OSError: the network.
+        _TooLarge: the body is larger than `MAX_ANSWER_BYTES`.
+        httpx.RequestError, OSError: the network failed.
     """
     response = await lane.handle_async_request(request)
     chunks, size = [], 0
@@ -212,7 +212,7 @@ def _lost(error: Exception) -> Lost:
         return Lost(distrust, sent=False, again=False, untrusted=True)
     if isinstance(error, _UNSENT):
         proxy = isinstance(error, httpx.ProxyError)
-        return Lost("the proxy lets nothing through" if proxy else "no connection", sent=False)
+        return Lost("the proxy refused the connection" if proxy else "no connection", sent=False)
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         return Lost("no answer in time")
     if isinstance(error, httpx.ProtocolError | httpx.DecodingError):
@@ -221,7 +221,7 @@ def _lost(error: Exception) -> Lost:
 
 
 def _distrust(error: BaseException | None) -> str | None:
-    """Return why the host's certificate was not accepted, when that is what happened."""
+    """Return why the host's certificate is not trusted; `None` for another error."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return str(error.verify_message)
@@ -230,21 +230,20 @@ def _distrust(error: BaseException | None) -> str | None:
 
 
 def parse(body: bytes) -> JSON:
-    """Return the JSON value of `body`: UTF-8 with or without a BOM, finite numbers, text that can be written again.
+    """Return the JSON value of `body`: UTF-8 with or without a BOM, finite numbers, text that can be encoded again.
 
-    A repeated key is not looked for: that costs more than the rest of reading, and the platform is the authority on what
-    it holds either way.
+    Repeated keys are not detected: that would take longer than all other parsing.
 
     Raises:
-        ValueError: it is no such value.
+        ValueError: not such a value.
     """
-    text = body.decode("utf-8-sig")  # some servers put a byte order mark before the value
+    text = body.decode("utf-8-sig")  # some servers send a byte order mark
     try:
         value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if "\\ud" in text or "\\uD" in text:
-        # Half a surrogate pair can be read, but never hashed or printed.
+        # Half a surrogate pair can be parsed, but not hashed or printed.
         json.dumps(value, ensure_ascii=False).encode()
     return value
 
@@ -255,4 +254,4 @@ def _finite(text: str) -> float:
 
 
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text[:20]} is no number of JSON")
+    raise ValueError(f"{text[:20]} is not a JSON number")

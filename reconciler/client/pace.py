@@ -1,4 +1,4 @@
-"""When the next request may leave, and how long to wait after one that failed. Values in, values out: no clock is read here."""
+"""Compute when the next request may leave, and how long to wait after a failed one. Pure: reads no clock."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from reconciler.dialects.base import Reply
 from reconciler.settings import DEFAULT_BURST_S
 
 PACE: Final = 0.9995
-"""Requests leave a trifle slower than the limit: as much as a clock that is being set right may run fast (500 in a million),
-for a platform that counts by another clock must never see one too many. Stalls are no matter of pace; see `DEFAULT_BURST_S`."""
+"""Share of the limit at which requests leave. The platform counts by its own clock, and a clock under adjustment may run 500
+millionths fast. For stalls see `DEFAULT_BURST_S`."""
 
 EASE_S: Final = 10.0
-"""Seconds without a refusal after which a halved pace is doubled again."""
+"""Seconds without a 429 after which a halved pace is doubled again."""
 
 SLACK: Final = 4
-"""Requests that are left out after a burst was refused: a bucket that was emptied must not be met empty by each that follows."""
+"""Requests that are skipped after a burst got a 429, so that the platform's bucket can refill."""
 
 SLOWEST: Final = 1 / 32
-"""The pace is never slowed below this share."""
+"""Smallest share of the limit that the pace is slowed to."""
 
 BACK_OFF_S: Final = 0.5
 BACK_OFF_CAP_S: Final = 20.0
@@ -30,13 +30,13 @@ _SECONDS: Final = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 
 class Pacer:
-    """Gives each request its instant, so that all of them together keep to a rate (generic cell rate algorithm).
+    """Assigns each request the instant at which it may leave (generic cell rate algorithm).
 
-    In any window of t seconds lie at most `burst` + t·rate instants. A refusal halves the pace.
+    Any window of t seconds contains at most `burst` + t·rate instants. A 429 halves the pace.
     """
 
     def __init__(self, requests_per_second: float, burst_s: float = DEFAULT_BURST_S) -> None:
-        """Keep to `requests_per_second`; after a pause, what fits into `burst_s` seconds may leave at once."""
+        """Limit requests to `requests_per_second`. After a pause, a burst of `burst_s` seconds of that rate may leave at once."""
         self.burst = max(1, int(requests_per_second * burst_s))
         self._usual_burst = max(1, int(requests_per_second * DEFAULT_BURST_S))
         self._full = requests_per_second * PACE
@@ -50,7 +50,7 @@ class Pacer:
         return self._full * self._share
 
     def reserve(self, now: float) -> float:
-        """Return the instant, `now` or later, at which the next request may leave, and take it. Seconds, monotonic."""
+        """Reserve and return the instant, `now` or later, at which the next request may leave. Seconds, monotonic."""
         if self._share < 1 and now - self._changed_at >= EASE_S:
             self._share = min(self._share * 2, 1.0)
             self._changed_at = now
@@ -60,9 +60,9 @@ class Pacer:
         return max(slot, now)
 
     def slow(self, sent_at: float, now: float) -> None:
-        """Halve the pace: a request that left at `sent_at` was refused. One that left at an older pace says nothing new.
+        """Halve the pace after a 429 for a request that left at `sent_at`. Requests that left at an older pace are ignored.
 
-        After a burst that was larger than the usual one a refusal says that much and no more: the pace stays, behind a gap of `SLACK`.
+        If the burst was larger than usual, only the burst is reduced: the pace stays, after a gap of `SLACK` requests.
         """
         if sent_at < self._changed_at:
             return
@@ -75,12 +75,12 @@ class Pacer:
 
 
 def full_jitter(tries: int, draw: float) -> float:
-    """Return seconds to wait after `tries` failures: up to the doubling step. `draw` is in [0, 1)."""
+    """Return seconds to back off after `tries` failures: from 0 to the doubling step. `draw` is in [0, 1)."""
     return draw * _step(tries)
 
 
 def equal_jitter(tries: int, draw: float) -> float:
-    """Return seconds to wait after `tries` refusals: half the doubling step to all of it, so never near zero."""
+    """Return seconds to back off after `tries` 429s: from half the doubling step to all of it, so never near 0."""
     return (1 + draw) * _step(tries) / 2
 
 
@@ -89,9 +89,9 @@ def _step(tries: int) -> float:
 
 
 def retry_after(reply: Reply) -> float | None:
-    """Return the seconds that an answer asks to wait; `None` when it does not ask, or not so that one could follow.
+    """Return the seconds of an answer's `Retry-After`; `None` if it is missing or unreadable.
 
-    A date counts from the answer's own `Date` (RFC 9110 §10.2.3): our clock has no say in it.
+    A date is relative to the answer's own `Date` (RFC 9110 §10.2.3), never to our clock.
     """
     text = reply.headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
@@ -103,7 +103,7 @@ def retry_after(reply: Reply) -> float | None:
 
 
 def http_date(text: str | None) -> datetime | None:
-    """Return the instant of an HTTP date in UTC; `None` when it is none."""
+    """Return the instant of an HTTP date in UTC; `None` if it is not one."""
     try:
         instant = parsedate_to_datetime(text or "")
         return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""The error that an answer means when its call is not sent again; see the table in `reconciler.client`."""
+"""Map an answer to an error, if its call is not sent again; see the table in `reconciler.client`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from reconciler.settings import Settings
 
 
 class Refusals:
-    """Maps answers to errors in a tenant's words."""
+    """Maps answers to errors that name a tenant's environment variables."""
 
     def __init__(self, dialect: Dialect, settings: Settings) -> None:
-        """Explain answers by `dialect`, and name the variables of `settings`."""
+        """Use the explanations of `dialect` and the variables of `settings`."""
         self._dialect = dialect
         self._settings = settings
 
     def error(self, call: Call, token: Token | None, answer: Reply | Lost) -> ReconcileError:
-        """Return the error that an answer means for a call that is not sent again."""
+        """Return the error for an answer to a call that is not sent again."""
         if isinstance(answer, Lost):
             return self._lost(call, answer)
         status = answer.status
-        if not call.repeatable and _is_open(status):
+        if not call.repeatable and _is_uncertain(status):
             said = (*self._dialect.explain(answer), "whether it was executed is unknown")
             return UncertainWrite(status, call.where, said)
         if _is_redirect(status):
@@ -57,13 +57,13 @@ class Refusals:
         scope = self._dialect.missing_scope(reply)
         lacks = f"the scope {safe(scope, limit=100)}" if scope else "a right that it does not name"
         return AccessError(
-            f"{safe(call.where)}: the platform refuses it (403), for the client lacks {lacks}: have it granted to the "
-            f"client in {names.client_id}, and name it in {names.scope} if that is set"
+            f"{safe(call.where)}: refused (403), because the client lacks {lacks}: grant it to the client in "
+            f"{names.client_id}, and add it to {names.scope} if that is set"
         )
 
 
-def is_trouble(status: int) -> bool:
-    """Whether the server had a problem of its own, so that the same call may do better later."""
+def is_server_error(status: int) -> bool:
+    """Return whether the server failed, so that the same call may succeed later."""
     return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
 
 
@@ -71,13 +71,15 @@ def _is_redirect(status: int) -> bool:
     return 300 <= status < 400 and status != HTTPStatus.NOT_MODIFIED  # noqa: PLR2004 - HTTP's class
 
 
-def _is_open(status: int) -> bool:
-    """Whether an unexpected answer to a write leaves open that it was executed. 409: an earlier attempt may still run."""
-    return is_trouble(status) or status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.CONFLICT
+def _is_uncertain(status: int) -> bool:
+    """Return whether a write may have been executed despite an unexpected answer. 409: an earlier attempt may still run."""
+    return (
+        is_server_error(status) or status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.CONFLICT
+    )
 
 
 def _host(location: str) -> str:
-    """Return the host that a redirect names: its path and query may hold what must not be printed."""
+    """Return the host of a redirect, without path and query, which may contain secrets."""
     try:
         host = urlsplit(location).hostname
     except ValueError:

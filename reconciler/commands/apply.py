@@ -346,7 +346,7 @@ class _Apply:
             stop=self.stop,
             objection=again.objection,
         )
-        with self.session.client.guarded(recorder.may_write):
+        with self.session.client.guard(recorder.may_write):
             outcomes = await execute.carry_out(execution, operations)
         world.checkpoint("apply:executed")
         unrecorded = await recorder.close(outcomes)

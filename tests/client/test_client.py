@@ -212,8 +212,8 @@ def test_a_403_names_the_missing_scope_and_drops_the_token():
 
     platform = Platform([refusal])
     assert play(main()) == (
-        "POST /api/campaigns/1001/schedule: the platform refuses it (403), for the client lacks the scope "
-        "campaigns:write: have it granted to the client in CXONE_CLIENT_ID, and name it in CXONE_SCOPE if that is set"
+        "POST /api/campaigns/1001/schedule: refused (403), because the client lacks the scope "
+        "campaigns:write: grant it to the client in CXONE_CLIENT_ID, and add it to CXONE_SCOPE if that is set"
     )
     assert platform.counts[TOKEN_PATH] == 2
 
@@ -680,7 +680,7 @@ def test_a_guarded_write_asks_right_before_it_leaves_and_a_read_never():
 
     async def main():
         async with client_of(platform) as client:
-            with client.guarded(may_write):
+            with client.guard(may_write):
                 await client.run(send(READ))
                 with pytest.raises(TenantLocked):
                     await client.run(send(WRITE))

@@ -32,7 +32,7 @@ def test_the_true_skew_is_within_what_was_measured(true_s, requests):
         sent_at = monotonic + wait_s
         read_at = sent_at + there_s
         monotonic = read_at + back_s
-        clock.heard(reply_at(START + timedelta(seconds=read_at + true_s)), sent_at, monotonic)
+        clock.learn(reply_at(START + timedelta(seconds=read_at + true_s)), sent_at, monotonic)
     skew = clock.skew(START + timedelta(seconds=monotonic), monotonic)
     assert abs(skew.seconds - true_s) <= skew.uncertainty_s + 1e-3
     assert abs(skew.certain_s) <= abs(true_s) + 1e-3
@@ -86,21 +86,21 @@ def test_a_plan_is_told_what_was_measured_around_one_request_and_not_across_the_
 
 def test_an_answer_of_a_cache_says_nothing_of_the_clock():
     clock = PlatformClock()
-    clock.heard(reply_at(START - timedelta(hours=1), age="3600"), 0.0, 0.1)
+    clock.learn(reply_at(START - timedelta(hours=1), age="3600"), 0.0, 0.1)
     assert clock.skew(START, 0.1).certain_s == 0.0
-    clock.heard(reply_at(START), 1.0, 3.0)
+    clock.learn(reply_at(START), 1.0, 3.0)
     assert clock.skew(START + timedelta(seconds=2), 3.0).uncertainty_s == 1.0 + DATE_RESOLUTION_S
 
 
 def test_nothing_is_certain_before_the_first_date():
     clock = PlatformClock()
-    clock.heard(Reply(200, {}), 0.0, 0.1)
+    clock.learn(Reply(200, {}), 0.0, 0.1)
     assert clock.skew(START, 5.0).certain_s == 0.0
     assert clock.at(5.0) is None
 
 
 def test_a_clock_that_is_wrong_by_more_than_the_uncertainty_is_seen():
     clock = PlatformClock()
-    clock.heard(reply_at(START), 10.0, 10.4)
+    clock.learn(reply_at(START), 10.0, 10.4)
     skew = clock.skew(START + timedelta(seconds=120.2), 10.4)
     assert -120 <= skew.certain_s <= -118

@@ -214,7 +214,7 @@ def test_a_proxy_that_refuses_a_tunnel_lets_nothing_through():
             return await lanes.attempt(READ, None, limit_s=5)
 
     proxy = Server(ok(status=407))
-    assert asyncio.run(main()) == Lost("the proxy lets nothing through", sent=False)
+    assert asyncio.run(main()) == Lost("the proxy refused the connection", sent=False)
 
 
 def context(url, **options):
@@ -243,7 +243,7 @@ def test_a_bundle_that_cannot_be_used_is_a_usage_error(tmp_path, content):
     bundle = tmp_path / "bundle.pem"
     if content is not None:
         bundle.write_text(content)
-    with pytest.raises(UsageError, match=r"^--ca-bundle .*bundle\.pem is no readable PEM file"):
+    with pytest.raises(UsageError, match=r"^--ca-bundle .*bundle\.pem is not a readable PEM file"):
         context("https://acme.example", ca_bundle=str(bundle))
 
 
