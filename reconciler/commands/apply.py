@@ -368,7 +368,7 @@ def _judged(plan: Plan, run: Run) -> tuple[Event, ...]:
     return ()
 
 
-_NO_JUDGE: Final = "what this commit weakens stays without effect: apply a commit that holds nothing but the weakening, with no names, before the change that needs it"
+_NO_JUDGE: Final = "what this commit weakens has no effect on the next change: first apply, without names, a commit that contains only the weakening"
 
 
 def _may_judge(plan: Plan, names: Sequence[str]) -> bool:

@@ -222,9 +222,9 @@ def lock_status(world: World, path: Path, tenant: str | None) -> Report:
     kept = read(world, path, tenant)
     lock = kept.ledger.lock()
     if lock is None:
-        return _of_lock(kept, "nobody is applying", lock)
+        return _of_lock(kept, "free: no apply is running", lock)
     if lock.problem:
-        said = f"held by {lock.holder}: it cannot be read ({lock.problem}). If nobody is applying: reconcile lock release"
+        said = f"held by {lock.holder}, but the lock cannot be read ({lock.problem}). If no apply is running: reconcile lock release"
         return _of_lock(kept, said, lock)
     return _of_lock(
         kept, f"held by {lock.holder} since {lock.since}, expires at {lock.expires}", lock
@@ -237,7 +237,7 @@ def lock_release(world: World, path: Path, tenant: str | None) -> Report:
     lock = kept.ledger.release_lock()
     return _of_lock(
         kept,
-        "nobody held it"
+        "nothing to release: the lock is free"
         if lock is None
         else f"released; it was held by {lock.holder} since {lock.since}",
         lock,

@@ -78,7 +78,7 @@ async def halt(world: World, asked: HaltRequest, stop: asyncio.Event) -> Report:
     """
     require_reason(asked.reason)
     if asked.until is not None and asked.until <= world.now():
-        raise UsageError(f"--until {asked.until.isoformat()} is over: name an instant to come")
+        raise UsageError(f"--until {asked.until.isoformat()} is in the past: name a later time")
     refused: list[AccessError] = []
     for folder, remarks in tenant_fallback.folders(world, asked.path, asked.tenant, refused):
         try:
@@ -214,12 +214,12 @@ class _Halt:
         if self.asked.everything:
             return known.everything()
         targets, unknown = known.named(self.asked.names)
-        said = f"nobody knows {', '.join(unknown)}: name manifests, ids of the platform, or --all"
+        said = f"unknown: {', '.join(unknown)}. Name manifests, ids of the platform, or --all"
         if not targets:
             raise UsageError(said)
         if unknown:
             self.unknown = unknown
-            self._trouble(f"{said}; nothing was stopped by that name")
+            self._trouble(f"{said}. Nothing was stopped by that name")
         return targets
 
     async def _silence_again(
@@ -289,7 +289,7 @@ class _Journal:
     def _fail(self, error: ReconcileError) -> None:
         self._recorder = None
         self.troubles.append(
-            f"nothing of this could be recorded ({error}): the next apply does not know of it and would dial again, so stop that as well"
+            f"this halt could not be recorded ({error}), so the next apply would start dialing again: keep applies from running"
         )
 
     def names(self) -> dict[str, set[str]]:

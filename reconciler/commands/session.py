@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 from reconciler import client as clients
@@ -127,13 +126,11 @@ async def open_session(
     with ExitStack() as stack:
         transport = None
         if settings.in_process:
-            top = git.root if git else world.directory
-            app, credentials = stack.enter_context(_open_embedded(folder, top))
+            app, credentials = stack.enter_context(_open_embedded(world, folder, git))
             settings = replace(settings, credentials=credentials)
             transport = clients.embedded(app)
         client = clients.Client(
-            dialect,
-            settings,
+            *(dialect, settings),
             transport_factory=transport,
             sleep=world.sleep,
             monotonic=world.monotonic,
@@ -174,12 +171,15 @@ def _read_settings(
 
 
 @contextmanager
-def _open_embedded(folder: Folder, top: Path) -> Iterator[tuple[Any, Credentials]]:
+def _open_embedded(
+    world: World, folder: Folder, git: Git | None
+) -> Iterator[tuple[Any, Credentials]]:
     """Open the embedded platform of a tenant: an ASGI app and its credentials. Its state is not kept in git."""
     from reconciler import sandbox  # noqa: PLC0415 - only a tenant of `sandbox:` needs it, and its extra
 
     try:
         kind = sandbox.platform(folder.tenant.spec.api)
+        top = git.root if git else world.directory
         platform = kind.opened(top / STATE / f"{folder.name}.db")
     except sandbox.SandboxError as error:
         raise UsageError(str(error)) from None

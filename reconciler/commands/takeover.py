@@ -26,7 +26,7 @@ class Takeover:
 
     def __init__(self, session: Session) -> None:
         """Begin to take the lock."""
-        self.said = "nobody held it"
+        self.said = "was free"
         self.troubles: list[str] = []
         self.is_away = False
         """Whether the records could not be pushed because the remote is out of reach, and for no other reason."""
@@ -82,8 +82,8 @@ class Takeover:
         except ReconcileError as error:
             self.is_away = isinstance(error, Unavailable)
             self.troubles.append(
-                f"the records are in this clone alone ({error}): the next command here that reaches the remote brings them there. "
-                "Until then an apply from elsewhere does not know of the hold: keep it from running"
+                f"the records are only in this clone ({error}): the next command here that reaches the remote pushes them. "
+                "Until then an apply elsewhere does not know of the hold: keep applies from running"
             )
 
     def _publish(self) -> None:

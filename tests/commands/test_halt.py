@@ -521,7 +521,7 @@ def test_without_a_repository_it_stops_and_says_that_nothing_is_recorded(
     copy_files(SAMPLES, bare)
     assert desk.run("halt", str(bare), NAME, "--reason", "x") == 3
     assert silent(server, KEY)
-    assert "nothing of this could be recorded" in desk.out
+    assert "this halt could not be recorded" in desk.out
     assert "reconcile release" not in desk.out  # it ends no hold, for there is none
 
 
@@ -624,7 +624,7 @@ def test_a_record_that_nobody_can_read_keeps_nothing_from_being_stopped(
     assert desk.run("audit", "verify", PATH) == 1
     assert "the first bad line is from ledger commit" in desk.out
     assert halt(desk, NAME) == 3
-    assert "nothing of this could be recorded (note of" in desk.out
+    assert "this halt could not be recorded (note of" in desk.out
     assert silent(server, KEY)
 
 
@@ -645,17 +645,17 @@ def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
 ) -> None:
     assert halt(desk, NAME, "warrantee-reminders") == 3
     assert silent(server, KEY)
-    assert "nobody knows warrantee-reminders" in desk.out
+    assert "unknown: warrantee-reminders" in desk.out
     assert "1 name unknown: warrantee-reminders" in desk.out.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nobody",), "nobody knows nobody"),
+        (("nobody",), "unknown: nobody"),
         ((), "say what to halt"),
         ((NAME, "--all"), "say what to halt: names, or --all, not both"),
-        ((NAME, "--until", "2020-01-01T00:00:00Z"), "is over"),
+        ((NAME, "--until", "2020-01-01T00:00:00Z"), "is in the past"),
         ((NAME, "--until", "tomorrow"), "is not an instant"),
         ((NAME, "--until", "2099-01-01T00:00:00"), "the offset is missing"),
         ((NAME, "--until", "9999-12-31T23:59:59-05:00"), "is not an instant"),
@@ -840,7 +840,7 @@ def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_rec
     remote.rename(away)
     assert halt(desk, NAME) == 69
     assert silent(server, KEY)
-    assert "the records are in this clone alone" in desk.out
+    assert "the records are only in this clone" in desk.out
     away.rename(remote)
     assert desk.run("plan", PATH) in {0, 5}
     held = git(remote, "log", "-1", "--format=%B", f"refs/notes/reconcile/{platform(desk.tenant)}")

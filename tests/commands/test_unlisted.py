@@ -134,7 +134,7 @@ def test_what_cannot_be_read_is_stopped_unseen_and_told_as_unverified(desk, monk
 def test_a_name_that_means_nothing_is_told_and_nothing_is_sent(desk):
     before = desk.platform.journal()
     report = halt(desk, "renewals", "nobody", "99999")
-    assert any("nobody knows nobody, 99999" in note for note in report.notes)
+    assert any("unknown: nobody, 99999" in note for note in report.notes)
     assert [row["key"] for row in report.data["objects"]] == ["4001"]
     assert len(desk.platform.journal()) == len(before) + 1
 
