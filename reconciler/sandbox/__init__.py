@@ -5,28 +5,28 @@ Any client written to the contract works against it, in process or over loopback
 ```python
 from reconciler import sandbox
 
-world = sandbox.World.open()                      # in memory; World.open("state.db") survives and is shared
-sandbox.seed_samples(world)                       # or world.put_campaign(...), sandbox.seed_many(world, 10_000)
-app = sandbox.create_app(world)                   # ASGI, no lifespan: httpx.ASGITransport(app=app)
-login = sandbox.credentials(world)                # .client_id .client_secret .scopes; every scope
-login = sandbox.credentials(world, "read-only")   # every scope that reads
-login = sandbox.credentials(world, without="dnc:read")
+state = sandbox.CampaignState.open()                      # in memory; CampaignState.open("state.db") survives and is shared
+sandbox.seed_samples(state)                       # or state.put_campaign(...), sandbox.seed_many(state, 10_000)
+app = sandbox.create_app(state)                   # ASGI, no lifespan: httpx.ASGITransport(app=app)
+login = sandbox.credentials(state)                # .client_id .client_secret .scopes; every scope
+login = sandbox.credentials(state, "read-only")   # every scope that reads
+login = sandbox.credentials(state, without="dnc:read")
 
-world.faults.add("reset-after:POST /api/campaigns/1001/schedule:times=1")   # grammar: `sandbox.faults`
-world.journal("1001")                             # every executed write and activation, with its instant
-world.executed("1001", "STORED")                  # how many POSTs were executed: must be 1 after any retry
-world.active_history("1001")                      # what dialed, from when
+state.faults.add("reset-after:POST /api/campaigns/1001/schedule:times=1")   # grammar: `sandbox.faults`
+state.journal("1001")                             # every executed write and activation, with its instant
+state.executed("1001", "STORED")                  # how many POSTs were executed: must be 1 after any retry
+state.active_history("1001")                      # what dialed, from when
 ```
 
-Time is an argument. `Ticker` is a clock that tests move by hand: `World.open(clock="2027-03-01T12:00:00Z",
-monotonic=ticker)` and `create_app(world, sleep=ticker.sleep)` make token expiry, activation, key expiry and the rate
+Time is an argument. `Ticker` is a clock that tests move by hand: `CampaignState.open(clock="2027-03-01T12:00:00Z",
+monotonic=ticker)` and `create_app(state, sleep=ticker.sleep)` make token expiry, activation, key expiry and the rate
 limit happen without waiting.
 
-`serve(...)` puts a world on 127.0.0.1 and prints the environment for a client; `with loopback(app) as url:` does so for
+`serve(...)` puts a platform on 127.0.0.1 and prints the environment for a client; `with loopback(app) as url:` does so for
 a test. They and `create_app` need the extra `cxone-reconcile[sandbox]`; the rest needs the standard library alone. This package imports nothing else of the product:
 what checks must not share code with what is checked.
 
-The Personal Connection API stands beside it, over the same ground: `SkillWorld.open`, `seed_skill_samples`,
+The Personal Connection API stands beside it, over the same ground: `SkillState.open`, `seed_skill_samples`,
 `create_connection_app`; `platform(api)` gives either by the name that a tenant's `api` has.
 """
 
@@ -36,21 +36,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reconciler.sandbox.campaign_seed import open_samples, seed_many, seed_samples
+    from reconciler.sandbox.campaign_state import CampaignState
     from reconciler.sandbox.campaigns import create_app
     from reconciler.sandbox.clock import Ticker
     from reconciler.sandbox.connection import create_connection_app
+    from reconciler.sandbox.db import Credentials, Settings, credentials
     from reconciler.sandbox.errors import FaultError, SandboxError, SandboxMissing
     from reconciler.sandbox.faults import Faults
     from reconciler.sandbox.platforms import PLATFORMS, platform, reset
-    from reconciler.sandbox.seed import open_samples, seed_many, seed_samples
     from reconciler.sandbox.server import loopback, serve
     from reconciler.sandbox.skill_seed import (
         open_skill_samples,
         seed_many_skills,
         seed_skill_samples,
     )
-    from reconciler.sandbox.skills import SkillWorld
-    from reconciler.sandbox.world import Credentials, Settings, World, credentials
+    from reconciler.sandbox.skill_state import SkillState
 
 _HOMES = {
     "seed_skill_samples": "skill_seed",
@@ -58,37 +59,37 @@ _HOMES = {
     "platform": "platforms",
     "open_skill_samples": "skill_seed",
     "create_connection_app": "connection",
-    "SkillWorld": "skills",
+    "SkillState": "skill_state",
     "PLATFORMS": "platforms",
-    "Credentials": "world",
+    "Credentials": "db",
     "FaultError": "errors",
     "Faults": "faults",
     "SandboxError": "errors",
     "SandboxMissing": "errors",
-    "Settings": "world",
+    "Settings": "db",
     "Ticker": "clock",
-    "World": "world",
+    "CampaignState": "campaign_state",
     "create_app": "campaigns",
-    "credentials": "world",
+    "credentials": "db",
     "loopback": "server",
-    "open_samples": "seed",
+    "open_samples": "campaign_seed",
     "reset": "platforms",
-    "seed_many": "seed",
-    "seed_samples": "seed",
+    "seed_many": "campaign_seed",
+    "seed_samples": "campaign_seed",
     "serve": "server",
 }
 
 __all__ = [
     "PLATFORMS",
+    "CampaignState",
     "Credentials",
     "FaultError",
     "Faults",
     "SandboxError",
     "SandboxMissing",
     "Settings",
-    "SkillWorld",
+    "SkillState",
     "Ticker",
-    "World",
     "create_app",
     "create_connection_app",
     "credentials",

@@ -1,4 +1,4 @@
-"""The words of the campaigns API: unpack a request, call the world, pack the answer. One handler a row of the contract."""
+"""The words of the campaigns API: unpack a request, call the platform, pack the answer. One handler a row of the contract."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from sqlite3 import Row
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from reconciler.sandbox import rules, writes
+from reconciler.sandbox import campaign_rules as rules
+from reconciler.sandbox import writes
+from reconciler.sandbox.campaign_state import CampaignState
 from reconciler.sandbox.clock import parse_instant
 from reconciler.sandbox.db import TOKEN_S
 from reconciler.sandbox.errors import BadGrant, Failed, Invalid, NotFound, SandboxMissing
 from reconciler.sandbox.http import JSON_TYPE, Answer, Call, Front, Operation, media_type, mount
-from reconciler.sandbox.world import World
 from reconciler.sandbox.writes import Conditions, Mishap, Ticket
 
 try:
     from fastapi import FastAPI
 
     from reconciler.sandbox import campaigns_openapi as described
+    from reconciler.sandbox.openapi import Described
 except ImportError as error:
     raise SandboxMissing from error
 
@@ -35,38 +37,37 @@ T = TypeVar("T")
 
 
 def create_app(
-    world: World,
+    state: CampaignState,
     *,
     drop: Callable[[], Exception] = ConnectionResetError,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> FastAPI:
-    """Return the campaigns API over a world: an ASGI app without a lifespan, described at `/openapi.json`.
+    """Return the campaigns API over a platform: an ASGI app without a lifespan, described at `/openapi.json`.
 
     Args:
-        world: what it serves.
+        state: what it serves.
         drop: makes what the app raises, in process, where a fault drops the connection. Give your client's own
             transport error.
         sleep: waits the seconds given, for the faults `slow` and `hang`.
     """
-    app = FastAPI(
+    app = Described(
         title="CXone campaigns API (sandbox)",
         version="1",
         description=described.DESCRIPTION,
-        openapi_url=None,  # ours carries a Date
-        redirect_slashes=False,
+        schemas=described.SCHEMAS,
+        token=described.TOKEN,
     )
-    mount(app, Front(world, drop, sleep), OPERATIONS)
-    described.add_components(app)
+    mount(app, Front(state, drop, sleep), OPERATIONS)
     return app
 
 
-async def get_token(world: World, call: Call) -> Answer:
+async def get_token(state: CampaignState, call: Call) -> Answer:
     """Issue a token for a form with the client's id and secret."""
     form = _form(call)
     if form.pop("grant_type", None) != "client_credentials":
         raise BadGrant("unsupported_grant_type")
     scope = form.pop("scope", None)
-    token = world.issue(form.get("client_id", ""), form.get("client_secret", ""), scope)
+    token = state.issue(form.get("client_id", ""), form.get("client_secret", ""), scope)
     scopes = " ".join(sorted(token.scopes))
     return Answer.of(
         {
@@ -79,9 +80,9 @@ async def get_token(world: World, call: Call) -> Answer:
     )
 
 
-async def get_settings(world: World, _: Call) -> Answer:
+async def get_settings(state: CampaignState, _: Call) -> Answer:
     """Say the tenant's limits; a limit that is not set has no key."""
-    settings = world.settings
+    settings = state.settings
     limits = {
         "max_dial_rate": settings.max_dial_rate,
         "max_concurrent_calls": settings.max_concurrent_calls,
@@ -89,15 +90,15 @@ async def get_settings(world: World, _: Call) -> Answer:
     return Answer.of({k: v for k, v in limits.items() if v is not None})
 
 
-async def get_lists(world: World, call: Call) -> Answer:
+async def get_lists(state: CampaignState, call: Call) -> Answer:
     """List the DNC lists, a page at a time."""
     page, size = _page(call.query(), 100)
-    rows, total = world.list_page(page, size)
+    rows, total = state.list_page(page, size)
     rows, total = _shuffled(call, rows, total)
     return Answer.of({"lists": rows, "page": page, "page_size": size, "total": total})
 
 
-async def get_campaigns(world: World, call: Call) -> Answer:
+async def get_campaigns(state: CampaignState, call: Call) -> Answer:
     """List the campaigns, a page at a time, with what each has stored when asked to expand."""
     query = call.query()
     page, size = _page(query, 1000)
@@ -106,7 +107,7 @@ async def get_campaigns(world: World, call: Call) -> Answer:
         raise Invalid([("expand", "must be schedule")])
     if expand and "reject-expand" in call.strikes:
         raise Invalid([("expand", "is not a parameter here")])
-    rows, total = world.campaign_page(page, size)
+    rows, total = state.campaign_page(page, size)
     rows, total = _shuffled(call, rows, total)
     # Joined, not dumped: the stored text is JSON already, and a page holds a thousand.
     if expand is None or "no-expand" in call.strikes:
@@ -119,17 +120,17 @@ async def get_campaigns(world: World, call: Call) -> Answer:
     )
 
 
-async def get_campaign(world: World, call: Call) -> Answer:
+async def get_campaign(state: CampaignState, call: Call) -> Answer:
     """Say what a campaign has stored, and what the dialer has active."""
-    row = world.campaign(_campaign_id(call))
+    row = state.campaign(_campaign_id(call))
     head = {k: row[k] for k in ("id", "name", "status", "schedule_id")}
     dialer = {"active_schedule_id": row["active_id"], "activated_at": row["activated_at"]}
     return Answer.of(head | {"dialer": dialer})
 
 
-async def get_schedule(world: World, call: Call) -> Answer:
+async def get_schedule(state: CampaignState, call: Call) -> Answer:
     """Return the stored schedule, unless the caller has it."""
-    row = world.campaign(_campaign_id(call))
+    row = state.campaign(_campaign_id(call))
     if row["schedule"] is None:
         raise NotFound("the campaign has no schedule")
     if "no-etags" in call.strikes:
@@ -141,27 +142,27 @@ async def get_schedule(world: World, call: Call) -> Answer:
     return Answer(body=row["schedule"], headers=headers)
 
 
-async def post_schedule(world: World, call: Call) -> Answer:
+async def post_schedule(state: CampaignState, call: Call) -> Answer:
     """Store a schedule whole, under a new id."""
-    return await _write(world, call, call.raw)
+    return await _write(state, call, call.raw)
 
 
-async def delete_schedule(world: World, call: Call) -> Answer:
+async def delete_schedule(state: CampaignState, call: Call) -> Answer:
     """Remove the stored schedule; what dials goes on until a refresh."""
-    return await _write(world, call, None)
+    return await _write(state, call, None)
 
 
-async def put_refresh(world: World, call: Call) -> Answer:
+async def put_refresh(state: CampaignState, call: Call) -> Answer:
     """Have the dialer take what is stored, a moment later."""
     campaign_id = _campaign_id(call)
-    world.campaign(campaign_id)
+    state.campaign(campaign_id)
     if "locked" in call.strikes:
         raise Failed("the dialer is locked")
-    world.refresh(campaign_id, call.client)
+    state.refresh(campaign_id, call.client)
     return Answer(202)
 
 
-async def get_metrics(world: World, call: Call) -> Answer:
+async def get_metrics(state: CampaignState, call: Call) -> Answer:
     """Return the hours of [from, to) that have data."""
     query = call.query()
     start, end = _hour(query, "from"), _hour(query, "to")
@@ -169,24 +170,24 @@ async def get_metrics(world: World, call: Call) -> Answer:
         raise Invalid([("to", "must be after from")])
     if end - start > LONGEST:
         raise Invalid([("to", f"must be at most {LONGEST.days} days after from")])
-    return Answer.of({"buckets": world.metrics(_campaign_id(call), start, end)})
+    return Answer.of({"buckets": state.metrics(_campaign_id(call), start, end)})
 
 
-async def post_events(world: World, call: Call) -> Answer:
+async def post_events(state: CampaignState, call: Call) -> Answer:
     """Take telemetry in."""
     body = rules.load(call.raw)
     errors = rules.check_events(body)
     if errors:
         raise Invalid(errors)
-    return Answer.of({"accepted": world.take_events(body["events"])}, 202)
+    return Answer.of({"accepted": state.take_events(body["events"])}, 202)
 
 
-async def _write(world: World, call: Call, raw: bytes | None) -> Answer:
+async def _write(state: CampaignState, call: Call, raw: bytes | None) -> Answer:
     ticket = None if "no-keys" in call.strikes else _ticket(call)
     conditions = Conditions(call.header("if-match"), call.header("if-none-match"))
-    with world.claim(ticket):
+    with state.claim(ticket):
         await call.pause()
-        result = world.write_schedule(
+        result = state.write_schedule(
             _campaign_id(call),
             raw,
             client=call.client,
@@ -293,7 +294,7 @@ def _quoted(text: str | None) -> str:
 def _operation(
     method: str,
     path: str,
-    handle: Callable[[World, Call], Awaitable[Answer]],
+    handle: Callable[[CampaignState, Call], Awaitable[Answer]],
     **rest: Any,
 ) -> Operation:
     return Operation(method, path, handle, describe=described.describe(method, path), **rest)

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-
-from reconciler.sandbox import rules
+from reconciler.sandbox import campaign_rules as rules
 from reconciler.sandbox.db import SCOPES
-
-JSON: TypeAlias = dict[str, Any]
+from reconciler.sandbox.openapi import JSON
 
 DESCRIPTION = (
     "Outbound campaign schedules: store one, refresh the dialer, read what it dials. Strict: an unknown route, parameter"
@@ -362,23 +357,17 @@ _ROWS: Mapping[tuple[str, str], JSON] = {
 }
 
 
+TOKEN: JSON = {
+    "type": "oauth2",
+    "flows": {
+        "clientCredentials": {
+            "tokenUrl": "/api/oauth2/token",
+            "scopes": dict.fromkeys(SCOPES, ""),
+        }
+    },
+}
+
+
 def describe(method: str, path: str) -> JSON:
     """Return what FastAPI's `add_api_route` is told of one row."""
     return _ROWS[method, path]
-
-
-def add_components(app: FastAPI) -> None:
-    """Have the app describe itself with our schemas and its token."""
-
-    def openapi() -> JSON:
-        if not app.openapi_schema:
-            schema = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
-            )
-            grant = {"tokenUrl": "/api/oauth2/token", "scopes": dict.fromkeys(SCOPES, "")}
-            token = {"type": "oauth2", "flows": {"clientCredentials": grant}}
-            schema["components"] = {"schemas": SCHEMAS, "securitySchemes": {"token": token}}
-            app.openapi_schema = schema
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description

@@ -1,6 +1,6 @@
-"""The world's clock: milliseconds since 1970 UTC, from the system or from a pinned instant that moves only while used.
+"""The platform's clock: milliseconds since 1970 UTC, from the system or from a pinned instant that moves only while used.
 
-A pinned world reads its pin plus the time that processes have spent with it. The highest instant that anybody was shown
+A pinned platform reads its pin plus the time that processes have spent with it. The highest instant that anybody was shown
 is kept in the state, so a second process never sees an earlier one, and a sample that is set in 2027 still works when
 2030 is over.
 """
@@ -75,11 +75,11 @@ class Ticker:
 
 
 class Reading:
-    """What one process reads from a world's clock.
+    """What one process reads from a platform's clock.
 
     Args:
         monotonic: seconds that only grow.
-        now: the system's time, used while the world is not pinned.
+        now: the system's time, used while the platform is not pinned.
     """
 
     def __init__(self, monotonic: Callable[[], float], now: Callable[[], datetime]) -> None:
@@ -89,10 +89,10 @@ class Reading:
         self._origin: int | None = None
 
     def read(self, mark: int | None) -> int:
-        """Return the world's time in milliseconds.
+        """Return the platform's time in milliseconds.
 
         Args:
-            mark: the high-water mark of the state; `None` when the world lives in the system's time.
+            mark: the high-water mark of the state; `None` when the platform lives in the system's time.
         """
         if mark is None:
             return to_ms(self._now())
@@ -103,7 +103,7 @@ class Reading:
         return here
 
     def restart(self) -> None:
-        """Forget what was read: the world was pinned anew."""
+        """Forget what was read: the platform was pinned anew."""
         self._origin = None
 
     def _elapsed(self) -> int | None:

@@ -1,4 +1,4 @@
-"""The words of the Personal Connection API: unpack a request, call the world, pack the answer. One handler a row of the contract.
+"""The words of the Personal Connection API: unpack a request, call the platform, pack the answer. One handler a row of the contract.
 
 Both shapes of the settings are here on purpose, as the vendor has them: `/skills/parameters` says the same as the three
 blocks in other words. A refusal says its reason in the body or in the header `icStatusDescription` alone (`quiet`).
@@ -15,7 +15,7 @@ from sqlite3 import Row
 from typing import Any, Final
 
 from reconciler.sandbox import skill_rules as rules
-from reconciler.sandbox import skills
+from reconciler.sandbox import skill_state as skills
 from reconciler.sandbox.clock import from_ms, parse_instant
 from reconciler.sandbox.connection_login import (
     get_configuration,
@@ -35,12 +35,13 @@ from reconciler.sandbox.errors import (
 )
 from reconciler.sandbox.http import JSON_TYPE, Answer, Call, Front, Operation, mount
 from reconciler.sandbox.lenient import Lenient
-from reconciler.sandbox.skills import KNOWN_ZONES, SkillWorld
+from reconciler.sandbox.skill_state import KNOWN_ZONES, SkillState
 
 try:
     from fastapi import FastAPI
 
     from reconciler.sandbox import connection_openapi as described
+    from reconciler.sandbox.openapi import Described
 except ImportError as error:
     raise SandboxMissing from error
 
@@ -60,28 +61,27 @@ _BLOCKS: Final = {
 
 
 def create_connection_app(
-    world: SkillWorld,
+    state: SkillState,
     *,
     drop: Callable[[], Exception] = ConnectionResetError,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> FastAPI:
-    """Return the Personal Connection API over a world: an ASGI app without a lifespan, described at `/openapi.json`.
+    """Return the Personal Connection API over a platform: an ASGI app without a lifespan, described at `/openapi.json`.
 
     Args:
-        world: what it serves.
+        state: what it serves.
         drop: makes what the app raises, in process, where a fault drops the connection.
         sleep: waits the seconds given, for the fault `slow`.
     """
-    app = FastAPI(
+    app = Described(
         title="CXone Personal Connection API (sandbox)",
         version="34",
         description=described.DESCRIPTION,
-        openapi_url=None,  # ours carries a Date
-        redirect_slashes=False,
+        schemas=described.SCHEMAS,
+        token=described.TOKEN,
     )
-    mount(app, Front(world, drop, sleep, refuse=refusing), OPERATIONS)
+    mount(app, Front(state, drop, sleep, refuse=refusing), OPERATIONS)
     app.add_middleware(Lenient, paths=[operation.path for operation in OPERATIONS])
-    described.add_components(app)
     return app
 
 
@@ -97,7 +97,7 @@ def refusing(refusal: Refusal) -> Answer:
             400, _said("InvalidParameter", reason), _reason(f"InvalidParameter: {reason}")
         )
     if isinstance(refusal, NotFound):  # only the header says why
-        return Answer(404, "", _reason(str(refusal.payload["error"])))  # type: ignore[index]  # a mapping
+        return Answer(404, "", _reason(refusal.what))
     word = str(refusal.payload["error"]) if isinstance(refusal.payload, dict) else refusal.payload
     return Answer(refusal.status, _said(word, f"the request was refused: {word}"), refusal.headers)
 
@@ -113,13 +113,13 @@ def _reason(text: str) -> dict[str, str]:
 # -- reading
 
 
-async def get_unit(world: SkillWorld, call: Call) -> Answer:
+async def get_unit(state: SkillState, call: Call) -> Answer:
     """Say what the business unit is and may."""
     _spoken(call)
-    return Answer.of({"businessUnits": [world.unit()]})
+    return Answer.of({"businessUnits": [state.unit()]})
 
 
-async def get_zones(_: SkillWorld, call: Call) -> Answer:
+async def get_zones(_: SkillState, call: Call) -> Answer:
     """List the zones that the platform knows, by their Windows names."""
     _spoken(call)
     rows = [
@@ -129,7 +129,7 @@ async def get_zones(_: SkillWorld, call: Call) -> Answer:
     return Answer.of(rows)
 
 
-async def get_skills(world: SkillWorld, call: Call) -> Answer:
+async def get_skills(state: SkillState, call: Call) -> Answer:
     """List skills, a page at a time; 204 when there is none."""
     _spoken(call)
     query = call.query()
@@ -138,35 +138,35 @@ async def get_skills(world: SkillWorld, call: Call) -> Answer:
     if wanted not in {None, "true", "false"}:
         raise Invalid([("isActive", "must be true or false")])
     active = None if wanted is None else wanted == "true"
-    every = world.skills(active=active)
+    every = state.skills(active=active)
     rows = [_brief(row) for row in every[skip : skip + top]]
     return _listed({"totalRecords": len(every), "skills": rows}, rows)
 
 
-async def get_parameters(world: SkillWorld, call: Call) -> Answer:
+async def get_parameters(state: SkillState, call: Call) -> Answer:
     """Say every outbound skill's settings at once, in other shapes than the blocks."""
     _spoken(call)
     if "no-bulk" in call.strikes:
         raise NotFound("there is no such resource")
-    rows = [_bulk(row, odd="odd-bulk" in call.strikes) for row in world.skills() if row["outbound"]]
+    rows = [_bulk(row, odd="odd-bulk" in call.strikes) for row in state.skills() if row["outbound"]]
     return _listed({"skills": rows}, rows)
 
 
-async def get_skill(world: SkillWorld, call: Call) -> Answer:
+async def get_skill(state: SkillState, call: Call) -> Answer:
     """Say what one skill is."""
     _spoken(call)
-    row = world.skill(_id(call, "skill_id"))
+    row = state.skill(_id(call, "skill_id"))
     return Answer.of({**_brief(row), "agentless": False, "agentlessPorts": 0})
 
 
-async def get_block(world: SkillWorld, call: Call) -> Answer:
+async def get_block(state: SkillState, call: Call) -> Answer:
     """Say one block of a skill's settings."""
     _spoken(call)
     block, name = _block(call)
-    return Answer.of({name: json.loads(world.skill(_id(call, "skill_id"))[block])})
+    return Answer.of({name: json.loads(state.skill(_id(call, "skill_id"))[block])})
 
 
-async def get_groups(world: SkillWorld, call: Call) -> Answer:
+async def get_groups(state: SkillState, call: Call) -> Answer:
     """List the DNC groups; 204 when there is none."""
     _spoken(call)
     call.query()
@@ -179,21 +179,21 @@ async def get_groups(world: SkillWorld, call: Call) -> Answer:
             "validRecords": row["records"],
             "lastUpdateTime": row["updated_at"],
         }
-        for row in world.groups()
+        for row in state.groups()
     ]
     return _listed({"totalRecords": len(rows), "dncGroups": rows}, rows)
 
 
-async def get_scrubbed(world: SkillWorld, call: Call) -> Answer:
+async def get_scrubbed(state: SkillState, call: Call) -> Answer:
     """List the skills that obey a group, a page at a time; 204 when there is none."""
     _spoken(call)
     skip, top = _page(call.query())
-    every = world.scrubbed(_id(call, "group_id"))
+    every = state.scrubbed(_id(call, "group_id"))
     rows = [{"skillId": skill} for skill in every[skip : skip + top]]
     return _listed({"totalRecords": len(every), "scrubbedSkills": rows}, rows)
 
 
-async def get_contacts(world: SkillWorld, call: Call) -> Answer:
+async def get_contacts(state: SkillState, call: Call) -> Answer:
     """Say what was dialed in [startDate, endDate), hour by hour; under either of the list's two names."""
     _spoken(call)
     query = call.query()
@@ -206,7 +206,7 @@ async def get_contacts(world: SkillWorld, call: Call) -> Answer:
             "intervalStartDate": from_ms(row["start_ms"]).strftime("%Y-%m-%dT%H:%M:%SZ"),
             **json.loads(row["figures"]),
         }
-        for row in world.contacts(start, end)
+        for row in state.contacts(start, end)
     ]
     return _listed(
         {"outboundStats" if "old-stats" in call.strikes else "wfM_OB_StatsV9": rows}, rows
@@ -216,7 +216,7 @@ async def get_contacts(world: SkillWorld, call: Call) -> Answer:
 # -- writing
 
 
-async def put_block(world: SkillWorld, call: Call) -> Answer:
+async def put_block(state: SkillState, call: Call) -> Answer:
     """Replace one block of a skill's settings, whole; it acts at once. 206 when something in it was not taken."""
     _spoken(call)
     block, name = _block(call)
@@ -224,28 +224,28 @@ async def put_block(world: SkillWorld, call: Call) -> Answer:
     if "partial" in call.strikes:
         failed = [{"parameter": name, "success": False, "error": "a fault that was asked for"}]
         return Answer.of({"results": failed}, 206)
-    failed = world.write(_id(call, "skill_id"), block, value, call.client)
+    failed = state.write(_id(call, "skill_id"), block, value, call.client)
     return Answer.of({name: failed}, 206) if failed else Answer(204)
 
 
-async def post_scrubbed(world: SkillWorld, call: Call) -> Answer:
+async def post_scrubbed(state: SkillState, call: Call) -> Answer:
     """Have a DNC group scrub a skill."""
     _spoken(call)
-    world.link(_id(call, "group_id"), _id(call, "skill_id"), call.client)
+    state.link(_id(call, "group_id"), _id(call, "skill_id"), call.client)
     return Answer(204)
 
 
-async def delete_scrubbed(world: SkillWorld, call: Call) -> Answer:
+async def delete_scrubbed(state: SkillState, call: Call) -> Answer:
     """Have a DNC group no longer scrub a skill."""
     _spoken(call)
-    world.unlink(_id(call, "group_id"), _id(call, "skill_id"), call.client)
+    state.unlink(_id(call, "group_id"), _id(call, "skill_id"), call.client)
     return Answer(204)
 
 
-async def post_stop(world: SkillWorld, call: Call) -> Answer:
+async def post_stop(state: SkillState, call: Call) -> Answer:
     """Stop a skill, a moment later; 409 when it does not run."""
     _spoken(call)
-    world.stop(_id(call, "skill_id"), call.client)
+    state.stop(_id(call, "skill_id"), call.client)
     return Answer(202)
 
 
@@ -348,7 +348,7 @@ _READ, _WRITE, _DNC = "campaigns:read", "campaigns:write", "dnc:read"
 def _operation(
     method: str,
     path: str,
-    handle: Callable[[SkillWorld, Call], Awaitable[Answer]],
+    handle: Callable[[SkillState, Call], Awaitable[Answer]],
     scope: str | None,
     **rest: Any,
 ) -> Operation:

@@ -7,10 +7,10 @@ import binascii
 from typing import Final
 from urllib.parse import parse_qsl
 
+from reconciler.sandbox.campaign_rules import load
 from reconciler.sandbox.errors import Invalid, NotFound, Unauthorized
 from reconciler.sandbox.http import JSON_TYPE, Answer, Call, media_type
-from reconciler.sandbox.rules import load
-from reconciler.sandbox.skills import SkillWorld
+from reconciler.sandbox.skill_state import SkillState
 
 TOKEN_S: Final = 3600
 """Life of a token. A client must believe `expires_in`, not this."""
@@ -27,29 +27,29 @@ APP_ID, APP_SECRET = "sandbox-app", "sandbox-app-secret"
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
-async def get_openid(_: SkillWorld, call: Call) -> Answer:
+async def get_openid(_: SkillState, call: Call) -> Answer:
     """Say where tokens are issued."""
     return Answer.of({"issuer": _here(call), "token_endpoint": f"{_here(call)}/auth/token"})
 
 
-async def get_configuration(world: SkillWorld, call: Call) -> Answer:
+async def get_configuration(state: SkillState, call: Call) -> Answer:
     """Say where a tenant's API is."""
-    if call.query().get("tenantId") != world.unit()["tenantId"]:
+    if call.query().get("tenantId") != state.unit()["tenantId"]:
         raise NotFound("there is no such tenant")
     return Answer.of({"tenantId": call.query()["tenantId"], "api_endpoint": _here(call)})
 
 
-async def post_access_key(world: SkillWorld, call: Call) -> Answer:
+async def post_access_key(state: SkillState, call: Call) -> Answer:
     """Issue a token for an access key."""
     if media_type(call.header("content-type")) != JSON_TYPE:
         raise Invalid([("Content-Type", f"must be {JSON_TYPE}")])
     body = load(call.raw)
     if not isinstance(body, dict) or set(body) != {"accessKeyId", "accessKeySecret"}:
         raise Invalid([("body", "must hold accessKeyId and accessKeySecret, and nothing else")])
-    return _issue(world, body["accessKeyId"], body["accessKeySecret"])
+    return _issue(state, body["accessKeyId"], body["accessKeySecret"])
 
 
-async def post_token(world: SkillWorld, call: Call) -> Answer:
+async def post_token(state: SkillState, call: Call) -> Answer:
     """Issue a token for an access key, to an application that proves itself."""
     if _basic(call.header("authorization") or "") != f"{APP_ID}:{APP_SECRET}":
         raise Unauthorized("invalid_client")
@@ -61,10 +61,10 @@ async def post_token(world: SkillWorld, call: Call) -> Answer:
         raise Invalid([("body", "must be a form")]) from None
     if form.get("grant_type") != "password":
         raise Invalid([("grant_type", "must be password")])
-    return _issue(world, form.get("username"), form.get("password"))
+    return _issue(state, form.get("username"), form.get("password"))
 
 
-async def post_refresh(world: SkillWorld, call: Call) -> Answer:
+async def post_refresh(state: SkillState, call: Call) -> Answer:
     """Issue a token for a refresh token."""
     if media_type(call.header("content-type")) != JSON_TYPE:
         raise Invalid([("Content-Type", f"must be {JSON_TYPE}")])
@@ -73,20 +73,20 @@ async def post_refresh(world: SkillWorld, call: Call) -> Answer:
         raise Invalid(
             [("body", f"must hold one of {', '.join(sorted(REFRESH_NAMES))}, and no more")]
         )
-    claims = world.claims(str(*body.values()))
-    client = world.clients().get(claims["sub"])
+    claims = state.claims(str(*body.values()))
+    client = state.clients().get(claims["sub"])
     if claims.get("use") != "refresh" or client is None:
         raise Unauthorized("invalid_grant")
-    return _issue(world, client.client_id, client.client_secret)
+    return _issue(state, client.client_id, client.client_secret)
 
 
-def _issue(world: SkillWorld, key: object, secret: object) -> Answer:
-    tenant = world.unit()["tenantId"]
-    token = world.issue(str(key), str(secret), life_s=TOKEN_S, tenantId=tenant)
+def _issue(state: SkillState, key: object, secret: object) -> Answer:
+    tenant = state.unit()["tenantId"]
+    token = state.issue(str(key), str(secret), life_s=TOKEN_S, tenantId=tenant)
     said = {
         "access_token": token.value,
-        "refresh_token": world.sign(token.client, REFRESH_S, use="refresh"),
-        "id_token": world.sign(token.client, TOKEN_S, use="id", tenantId=tenant),
+        "refresh_token": state.sign(token.client, REFRESH_S, use="refresh"),
+        "id_token": state.sign(token.client, TOKEN_S, use="id", tenantId=tenant),
         "token_type": "bearer",
         "expires_in": TOKEN_S,
     }

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
-
+from reconciler.sandbox.openapi import JSON
 from reconciler.sandbox.skill_rules import DAYS, MAX_ABANDON_RATE, MAX_RATIO, MAX_RINGING_S
-
-JSON: TypeAlias = dict[str, Any]
 
 DESCRIPTION: Final = (
     "Personal Connection skills: a weekly schedule, calling hours by time zone, pacing, DNC groups. Strict: an unknown"
@@ -211,6 +207,9 @@ _QUERIES: Final[dict[str, tuple[JSON, ...]]] = {
 }
 
 
+TOKEN: Final[JSON] = {"type": "http", "scheme": "bearer"}
+
+
 def describe(method: str, path: str, handler: str, said: str) -> JSON:
     """Return what FastAPI's `add_api_route` is told of one row."""
     codes = {
@@ -265,19 +264,3 @@ def _in_path(path: str) -> list[JSON]:
         for name, example in examples.items()
         if f"{{{name}}}" in path
     ]
-
-
-def add_components(app: FastAPI) -> None:
-    """Have the app describe itself with our schemas and its token."""
-
-    def openapi() -> JSON:
-        if not app.openapi_schema:
-            schema = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
-            )
-            token = {"type": "http", "scheme": "bearer"}
-            schema["components"] = {"schemas": SCHEMAS, "securitySchemes": {"token": token}}
-            app.openapi_schema = schema
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description

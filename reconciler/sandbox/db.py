@@ -1,6 +1,6 @@
 """The ground that any platform of ours stands on: state, clock, settings, clients and tokens, faults.
 
-Knows no campaign. `world` puts one API's content on it; another API's world would stand beside it.
+Knows no campaign: `campaign_state` and `skill_state` add what one API holds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TOKEN_S = 1800
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a world behaves.
+    """How a platform behaves.
 
     Attributes:
         max_dial_rate: the tenant's limit, calls per second; `None` leaves the key out and the contract's 50 holds.
@@ -61,7 +61,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A client of the world. Public: this is a sandbox."""
+    """A client of the platform. Public: this is a sandbox."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -70,7 +70,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Whose token it is, what it allows, and when it ends, in the world's seconds since 1970."""
+    """Whose token it is, what it allows, and when it ends, in the platform's seconds since 1970."""
 
     client: str
     scopes: frozenset[str]
@@ -78,7 +78,7 @@ class Token:
     value: str = field(repr=False)
 
 
-class Ground:
+class State:
     """A platform without content. Make one with `open`.
 
     Attributes:
@@ -112,12 +112,12 @@ class Ground:
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
     ) -> Self:
-        """Open a world, or make an empty one with its clients.
+        """Open a platform, or make an empty one with its clients.
 
         Args:
             path: state file; `None` keeps it in memory.
-            clock: `"system"`, or the instant to pin a new world to; `None` leaves the clock as the state has it (a new
-                world: the system's). A pinned clock only ever moves forward.
+            clock: `"system"`, or the instant to pin a new platform to; `None` leaves the clock as the state has it (a new
+                state: the system's). A pinned clock only ever moves forward.
             settings: how it behaves from now on; `None` leaves what the state says.
             faults: specifications (`faults`).
             fault_seed: of the faults' probabilities.
@@ -129,18 +129,18 @@ class Ground:
             FaultError: a specification is wrong.
         """
         box = Faults(faults, seed=fault_seed)
-        world = cls(Store(path), Reading(monotonic, now), box)
-        with world._store.write() as db:
+        state = cls(Store(path), Reading(monotonic, now), box)
+        with state._store.write() as db:
             if not db.execute("SELECT 1 FROM clients").fetchone():
                 _found(db)
             for statement in filter(str.strip, cls.tables.split(";")):
                 db.execute(statement)
-            world._key = bytes.fromhex(_meta(db, "token_key"))
+            state._key = bytes.fromhex(_meta(db, "token_key"))
         if settings is not None:
-            world.configure(settings)
+            state.configure(settings)
         if clock is not None:
-            world.pin(clock)
-        return world
+            state.pin(clock)
+        return state
 
     def close(self) -> None:
         """Let go of the state file."""
@@ -149,7 +149,7 @@ class Ground:
     # -- clock and settings
 
     def now_ms(self) -> int:
-        """Return the world's time in milliseconds since 1970 UTC, and let happen what is due."""
+        """Return the platform's time in milliseconds since 1970 UTC, and let happen what is due."""
         with self._store.read() as db:
             mark = _mark(db)
             now = self._reading.read(mark)
@@ -162,7 +162,7 @@ class Ground:
 
     @property
     def now(self) -> datetime:
-        """The world's time."""
+        """The platform's time."""
         return from_ms(self.now_ms())
 
     def pin(self, clock: str | datetime) -> None:
@@ -181,7 +181,7 @@ class Ground:
 
     @property
     def settings(self) -> Settings:
-        """How this world behaves."""
+        """How this platform behaves."""
         with self._store.read() as db:
             return self._settings(db)
 
@@ -192,7 +192,7 @@ class Ground:
             db.execute("UPDATE meta SET value=? WHERE name='settings'", (json.dumps(asdict(new)),))
 
     def reset(self) -> None:
-        """Empty the world. Clients, settings and the clock stay."""
+        """Empty the platform. Clients, settings and the clock stay."""
         with self._store.write() as db:
             for table in (*EMPTIED, *self.emptied):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant of ours
@@ -308,21 +308,21 @@ class Ground:
         return Settings(**json.loads(_meta(db, "settings")))
 
 
-def credentials(world: Ground, kind: str = "full", *, without: str | None = None) -> Credentials:
-    """Return a client of every world.
+def credentials(state: State, kind: str = "full", *, without: str | None = None) -> Credentials:
+    """Return a client of every platform.
 
     Args:
-        world: whose.
+        state: whose.
         kind: `"full"`, or `"read-only"` (the scopes of a plan).
         without: a scope; the client that has every other one.
 
     Raises:
-        SandboxError: the world has no such client.
+        SandboxError: the platform has no such client.
     """
     name = _client_id(kind, without)
-    found = world.clients().get(name)
+    found = state.clients().get(name)
     if found is None:
-        raise SandboxError(f"this world has no client {name}")
+        raise SandboxError(f"the sandbox has no client {name}")
     return found
 
 
@@ -360,7 +360,8 @@ def _meta(db: Connection, name: str) -> Any:
 
 
 def _mark(db: Connection) -> int | None:
-    return _meta(db, "mark")  # type: ignore[no-any-return]  # a column
+    mark: int | None = _meta(db, "mark")
+    return mark
 
 
 def _instant(clock: str | datetime) -> datetime:

@@ -1,6 +1,6 @@
 """What goes wrong here: errors of whoever runs a sandbox, and the refusals that a platform answers.
 
-A `Refusal` is raised by the world and carries the status and the body that the contract fixes for it, so the words of
+A `Refusal` is raised by the platform and carries the status and the body that the contract fixes for it, so the words of
 an API (`campaigns`) need no table of errors.
 """
 
@@ -90,6 +90,7 @@ class NotFound(Refusal):
     status = 404
 
     def __init__(self, what: str) -> None:
+        self.what = what
         super().__init__({"error": what})
 
 

@@ -1,6 +1,6 @@
 """What goes wrong on purpose. Every answer of the contract's error list, every server that lacks something.
 
-A fault is one line of text, for `--fault` and for `world.faults.add(...)`:
+A fault is one line of text, for `--fault` and for `state.faults.add(...)`:
 
     KIND[:TARGET][:OPTION=VALUE,...]
 
@@ -47,7 +47,7 @@ old-stats                    the contacts' list has its older name
 OPTION      says
 times=N     N times, then never again (default: always)
 skip=N      not the first N requests that match
-for=S       only within S seconds of the world's clock from the first request that matches
+for=S       only within S seconds of the platform's clock from the first request that matches
 p=0.2       with this probability, drawn from the generator of `fault_seed`
 """
 
@@ -152,7 +152,7 @@ class Fault:
 
 
 class Faults:
-    """The faults of one process's door to a world.
+    """The faults of one process's door to a platform.
 
     Args:
         specs: specifications, as in the module's description.

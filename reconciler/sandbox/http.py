@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from reconciler.sandbox.campaign_rules import MAX_BODY
 from reconciler.sandbox.clock import http_date
-from reconciler.sandbox.db import Ground, Token
+from reconciler.sandbox.db import State, Token
 from reconciler.sandbox.errors import (
     Conflict,
     Down,
@@ -31,7 +32,6 @@ from reconciler.sandbox.errors import (
     Unauthorized,
 )
 from reconciler.sandbox.faults import Fault
-from reconciler.sandbox.rules import MAX_BODY
 
 try:
     from fastapi import FastAPI, Request, Response
@@ -80,7 +80,7 @@ class Call:
         request: as received, for headers, query and path.
         raw: its body, cut just above the allowed size.
         strikes: what goes wrong with it, by kind.
-        now: the world's clock in milliseconds.
+        now: the platform's clock in milliseconds.
         sleep: waits the seconds given.
         token: whose it is; `None` for the token request.
     """
@@ -148,7 +148,7 @@ class Operation:
 
     Attributes:
         method, path: the route.
-        handle: does it, given the world and the call.
+        handle: does it, given the platform and the call.
         scope: what a token must have; `None` for the token request, which needs no token.
         takes: media type of the request's body; empty when it has none.
         query: names of its parameters.
@@ -167,22 +167,22 @@ class Operation:
 
 
 class Front:
-    """The door to a world.
+    """The door to a platform.
 
     Args:
-        world, sleep: what is behind it, and what waits the seconds given.
+        state, sleep: what is behind it, and what waits the seconds given.
         drop: makes what an in-process app raises in place of an answer.
         refuse: says a refusal in the API's words.
     """
 
     def __init__(
         self,
-        world: Ground,
+        state: State,
         drop: Callable[[], Exception] = ConnectionResetError,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         refuse: Callable[[Refusal], Answer] = Answer.refusing,
     ) -> None:
-        self._world = world
+        self._state = state
         self._drop = drop
         self._sleep = sleep
         self._refuse = refuse
@@ -191,11 +191,11 @@ class Front:
     async def take(self, operation: Operation, request: Request) -> Response:
         """Answer one request, or drop its connection."""
         path = request.url.path
-        now = self._world.now_ms()
-        strikes = self._world.faults.draw(request.method, path, now)
+        now = self._state.now_ms()
+        strikes = self._state.faults.draw(request.method, path, now)
         call = Call(operation, request, await _body(request), strikes, now, self._sleep)
         try:
-            settings = self._world.settings
+            settings = self._state.settings
             self._limit.check(settings.requests_per_second, settings.burst, now)
             answer = None if "reset-before" in strikes else await self._answer(call)
         except Refusal as refusal:
@@ -204,7 +204,7 @@ class Front:
 
     def plain(self, answer: Answer) -> Response:
         """Return the response to send, with its `Date`."""
-        headers = {**answer.headers, "Date": http_date(self._world.now_ms())}
+        headers = {**answer.headers, "Date": http_date(self._state.now_ms())}
         media = answer.media if answer.body else None
         return Response(answer.body.encode(), answer.status, headers, media)
 
@@ -216,13 +216,13 @@ class Front:
             if call.operation.scope is not None:
                 call.vet()
             await call.pause()
-        answer = await call.operation.handle(self._world, call)
+        answer = await call.operation.handle(self._state, call)
         if hang := call.strikes.get("hang"):
             await self._sleep(hang.ms / 1000)
         return answer
 
     def _admit(self, call: Call, scope: str) -> Token:
-        token = self._world.authenticate(bearer(call) or "")
+        token = self._state.authenticate(bearer(call) or "")
         if scope not in token.scopes:
             raise Forbidden(scope)
         return token
@@ -230,7 +230,7 @@ class Front:
     def _canned(self, call: Call) -> None:
         for kind in call.strikes:
             if kind == "401" and (value := bearer(call)):
-                self._world.revoke(value)
+                self._state.revoke(value)
             if make := _CANNED.get(kind):
                 raise make(call)
 
@@ -239,7 +239,7 @@ class Front:
             answer = _spoil(answer, call.strikes)
         dropped = answer is None or "reset-after" in call.strikes
         status = 0 if answer is None or dropped else answer.status
-        self._world.traffic[call.operation.method, call.operation.path, status] += 1
+        self._state.traffic[call.operation.method, call.operation.path, status] += 1
         if answer is None or dropped:
             return Dropped(self._drop)
         response = self.plain(answer)
@@ -249,7 +249,7 @@ class Front:
 
 
 class Limit:
-    """A token bucket in the world's time."""
+    """A token bucket in the platform's time."""
 
     def __init__(self) -> None:
         self._left = math.inf

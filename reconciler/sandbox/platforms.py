@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from reconciler.sandbox.campaign_seed import open_samples, seed_many
+from reconciler.sandbox.campaign_state import CampaignState
 from reconciler.sandbox.campaigns import create_app
 from reconciler.sandbox.connection import create_connection_app
-from reconciler.sandbox.seed import open_samples, seed_many
 from reconciler.sandbox.skill_seed import open_skill_samples, seed_many_skills
-from reconciler.sandbox.skills import SkillWorld
-from reconciler.sandbox.world import World
+from reconciler.sandbox.skill_state import SkillState
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,10 @@ class Platform:
     """One API's platform.
 
     Attributes:
-        bare: opens a world as it is; takes the options of `Ground.open`.
-        opened: opens a world, and gives an empty one the samples.
-        app: returns the ASGI app over a world.
-        fill: adds a number of objects to a world.
+        bare: opens a platform as it is; takes the options of `State.open`.
+        opened: opens a platform, and gives an empty one the samples.
+        app: returns the ASGI app over a platform.
+        fill: adds a number of objects to a platform.
         example: variable and id of an object, for whoever tries the server by hand.
     """
 
@@ -39,19 +39,19 @@ def platform(api: str) -> Platform:
     return PLATFORMS[api]
 
 
-def _campaign(world: World) -> tuple[str, str]:
-    rows, _ = world.campaign_page(1, 1)
+def _campaign(state: CampaignState) -> tuple[str, str]:
+    rows, _ = state.campaign_page(1, 1)
     return "CAMPAIGN_ID", rows[0]["id"] if rows else ""
 
 
-def _skill(world: SkillWorld) -> tuple[str, str]:
-    return "SKILL_ID", "".join(str(row["id"]) for row in world.skills(top=1))
+def _skill(state: SkillState) -> tuple[str, str]:
+    return "SKILL_ID", "".join(str(row["id"]) for row in state.skills(top=1))
 
 
 PLATFORMS: Final[Mapping[str, Platform]] = {
-    "campaigns": Platform(World.open, open_samples, create_app, seed_many, _campaign),
+    "campaigns": Platform(CampaignState.open, open_samples, create_app, seed_many, _campaign),
     "personal-connection": Platform(
-        SkillWorld.open, open_skill_samples, create_connection_app, seed_many_skills, _skill
+        SkillState.open, open_skill_samples, create_connection_app, seed_many_skills, _skill
     ),
 }
 
@@ -62,7 +62,7 @@ def reset(path: str | Path, api: str = "campaigns") -> None:
     Raises:
         SandboxError: it is not ours; it is left alone.
     """
-    world = PLATFORMS[api].bare(path)
-    world.reset()
-    world.pin("system")
-    world.close()
+    state = PLATFORMS[api].bare(path)
+    state.reset()
+    state.pin("system")
+    state.close()

@@ -1,4 +1,4 @@
-"""A world on 127.0.0.1, for any client and for `eval "$(reconcile sandbox serve &)"`. Never on another address."""
+"""A platform on 127.0.0.1, for any client and for `eval "$(reconcile sandbox serve &)"`. Never on another address."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TextIO, TypeAlias
 
-from reconciler.sandbox.db import Ground, credentials
+from reconciler.sandbox.db import State, credentials
 from reconciler.sandbox.errors import SandboxError, SandboxMissing
 from reconciler.sandbox.http import ABORT
 from reconciler.sandbox.platforms import PLATFORMS
@@ -38,14 +38,14 @@ def serve(
     out: TextIO | None = None,
     api: str = "campaigns",
 ) -> None:
-    """Serve a world until SIGINT or SIGTERM. An empty one gets the samples.
+    """Serve a platform until SIGINT or SIGTERM. An empty one gets the samples.
 
     First writes an `export` line for each of `CXONE_TENANT_URL`, `CXONE_CLIENT_ID`, `CXONE_CLIENT_SECRET` and
     `CXONE_CAMPAIGN_ID` (or `CXONE_SKILL_ID`), then closes that output, so that whoever captures it goes on.
 
     Args:
         port: 0 takes a free one.
-        state: state file; `None` keeps the world in memory.
+        state: state file; `None` keeps the platform in memory.
         faults: specifications (`faults`).
         fault_seed: of the faults' probabilities.
         out: where the lines go; the standard output when `None`.
@@ -56,9 +56,9 @@ def serve(
         FaultError: a specification is wrong.
     """
     platform = PLATFORMS[api]
-    world = platform.opened(state, faults=faults, fault_seed=fault_seed)
+    opened = platform.opened(state, faults=faults, fault_seed=fault_seed)
     listener = listen(port)
-    server = _server(platform.app(world))
+    server = _server(platform.app(opened))
 
     def end(*_: object) -> None:
         server.should_exit = True
@@ -67,12 +67,12 @@ def serve(
     # that. It hands a signal on when it is done, which then changes nothing any more.
     kept = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _announce(world, platform.example(world), listener, sys.stdout if out is None else out)
+        _announce(opened, platform.example(opened), listener, sys.stdout if out is None else out)
         server.run(sockets=[listener])
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
-        world.close()
+        opened.close()
 
 
 @contextmanager
@@ -114,10 +114,8 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{HOST}:{listener.getsockname()[1]}"
 
 
-def _announce(
-    world: Ground, example: tuple[str, str], listener: socket.socket, out: TextIO
-) -> None:
-    login = credentials(world)
+def _announce(state: State, example: tuple[str, str], listener: socket.socket, out: TextIO) -> None:
+    login = credentials(state)
     variable, key = example
     out.writelines(
         f"export CXONE_{name}={value}\n"
@@ -153,7 +151,7 @@ def _server(app: App) -> uvicorn.Server:
         access_log=False,
         log_config=None,
         log_level="error",
-        date_header=False,  # the world has its own clock
+        date_header=False,  # the platform has its own clock
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from reconciler.sandbox.campaign_rules import is_number, load
 from reconciler.sandbox.errors import Invalid
-from reconciler.sandbox.rules import load
 
 DAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 """The days of a schedule, in the order of the wire."""
@@ -101,8 +101,7 @@ def _text(value: object) -> str | None:
 
 def _number(low: float, high: float) -> Check:
     def check(value: object) -> str | None:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        inside = number and low <= value <= high  # type: ignore[operator]  # a number, by the line above
+        inside = is_number(value) and low <= value <= high
         return None if inside else f"must be a number from {low} to {high}"
 
     return check

@@ -7,64 +7,64 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from reconciler.sandbox.campaign_seed import SAMPLE_CLOCK
 from reconciler.sandbox.clock import parse_instant
-from reconciler.sandbox.seed import SAMPLE_CLOCK
-from reconciler.sandbox.skills import SkillWorld, a_pace, a_week
+from reconciler.sandbox.skill_state import SkillState, a_pace, a_week
 
 _EASTERN, _CENTRAL = "Eastern Standard Time", "Central Standard Time"
 _MOUNTAIN, _PACIFIC = "Mountain Standard Time", "Pacific Standard Time"
 
 
-def open_skill_samples(path: str | Path | None = None, **options: Any) -> SkillWorld:
-    """Open a world of skills; one that is empty gets the samples, and their clock.
+def open_skill_samples(path: str | Path | None = None, **options: Any) -> SkillState:
+    """Open a platform of skills; one that is empty gets the samples, and their clock.
 
     Args:
         path: state file; `None` keeps it in memory.
-        **options: as `SkillWorld.open` takes them.
+        **options: as `SkillState.open` takes them.
 
     Raises:
         SandboxError: the file cannot be used.
     """
-    world = SkillWorld.open(path, **options)
-    with world.transaction():
-        if world.empty:
-            seed_skill_samples(world)
-    return world
+    state = SkillState.open(path, **options)
+    with state.transaction():
+        if state.empty:
+            seed_skill_samples(state)
+    return state
 
 
-def seed_skill_samples(world: SkillWorld) -> None:
-    """Fill a world so that the sample manifests find a loosening, two tightenings (one of a running skill) and a no-op.
+def seed_skill_samples(state: SkillState) -> None:
+    """Fill a platform so that the sample manifests find a loosening, two tightenings (one of a running skill) and a no-op.
 
     Beside them stand a skill that no manifest names, one that takes calls and one that dials by hand.
     """
-    with world.transaction():
-        world.pin("2027-02-15T09:30:00Z")
-        world.put_unit()
+    with state.transaction():
+        state.pin("2027-02-15T09:30:00Z")
+        state.put_unit()
         for skill_id, (name, running, more) in _SAMPLES.items():
-            world.put_skill(skill_id, name, running=running, **more)
-        world.put_skill(4008, "Service Desk", outbound=False, strategy="")
-        world.put_skill(4009, "Key Accounts", strategy="Manual")
+            state.put_skill(skill_id, name, running=running, **more)
+        state.put_skill(4008, "Service Desk", outbound=False, strategy="")
+        state.put_skill(4009, "Key Accounts", strategy="Manual")
         for group_id, (name, removed, skills) in _GROUPS.items():
-            world.put_group(group_id, name, removed=removed, skills=skills)
+            state.put_group(group_id, name, removed=removed, skills=skills)
         for skill_id, (dials, answered) in _OBSERVED.items():
-            _put_hours(world, skill_id, dials, answered)
-        world.pin(SAMPLE_CLOCK)
+            _put_hours(state, skill_id, dials, answered)
+        state.pin(SAMPLE_CLOCK)
 
 
-def seed_many_skills(world: SkillWorld, count: int) -> None:
+def seed_many_skills(state: SkillState, count: int) -> None:
     """Add `count` skills that differ in hours, pace and zones, all scrubbed by one group."""
     zones = (_EASTERN, _CENTRAL, _MOUNTAIN, _PACIFIC)
-    with world.transaction():
-        world.put_unit()
+    with state.transaction():
+        state.put_unit()
         for i in range(count):
-            world.put_skill(
+            state.put_skill(
                 100_000 + i,
                 f"Skill {100_000 + i}",
                 schedule=a_week("08:00", f"{18 + i % 4}:30"),
                 zones=dict.fromkeys(zones[: 1 + i % 4], ("09:00", "20:00")),
                 general=a_pace(1 + (i % 9) / 4),
             )
-        world.put_group(90, "Everybody", skills=range(100_000, 100_000 + count))
+        state.put_group(90, "Everybody", skills=range(100_000, 100_000 + count))
 
 
 _SAMPLES: Final[Mapping[int, tuple[str, bool, dict[str, Any]]]] = {
@@ -94,7 +94,7 @@ _OBSERVED: Final[Mapping[int, tuple[int, float]]] = {4002: (6_000, 0.3), 4003: (
 """Dials of a full hour, and the share that was connected, of the two weeks before the samples."""
 
 
-def _put_hours(world: SkillWorld, skill_id: int, dials: int, answered: float) -> None:
+def _put_hours(state: SkillState, skill_id: int, dials: int, answered: float) -> None:
     end = parse_instant(SAMPLE_CLOCK).replace(hour=0)
     for day in range(14, 0, -1):
         for hour in range(15, 24):
@@ -109,4 +109,4 @@ def _put_hours(world: SkillWorld, skill_id: int, dials: int, answered: float) ->
                 "abandons": round(connects * 0.02),
                 "connectsAHT": 150 + 2 * quiet,
             }
-            world.put_contacts(skill_id, start, figures)
+            state.put_contacts(skill_id, start, figures)

@@ -1,4 +1,4 @@
-"""The state of a world: one SQLite file that processes share, or memory. Knows tables and transactions, no rules."""
+"""The state of a platform: one SQLite file that processes share, or memory. Knows tables and transactions, no rules."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection, Row
 from typing import Any
 
-from reconciler.sandbox import rules
+from reconciler.sandbox import campaign_rules as rules
 from reconciler.sandbox.clock import iso
 from reconciler.sandbox.errors import (
     Conflict,
@@ -139,10 +139,10 @@ def campaign(db: Connection, campaign_id: str) -> Row:
     Raises:
         NotFound: there is none.
     """
-    row = db.execute("SELECT * FROM campaigns WHERE id=?", (campaign_id,)).fetchone()
+    row: Row | None = db.execute("SELECT * FROM campaigns WHERE id=?", (campaign_id,)).fetchone()
     if row is None:
         raise NotFound("campaign not found")
-    return row  # type: ignore[no-any-return]  # sqlite3 rows are untyped
+    return row
 
 
 def check_body(
@@ -280,7 +280,7 @@ def settle(db: Connection, now: int) -> None:
 
 
 def _activate(db: Connection, at: int, campaign_id: str) -> None:
-    row = db.execute("SELECT * FROM campaigns WHERE id=?", (campaign_id,)).fetchone()
+    row: Row | None = db.execute("SELECT * FROM campaigns WHERE id=?", (campaign_id,)).fetchone()
     if row is None or row["active_id"] == row["schedule_id"]:
         return
     db.execute(
@@ -306,7 +306,7 @@ def body_of(document: str | None) -> str | None:
 
 
 def later(db: Connection, due: int, job: str, campaign_id: str, detail: str | None = None) -> None:
-    """Put off a job until the world's clock reads `due`."""
+    """Put off a job until the platform's clock reads `due`."""
     db.execute(
         "INSERT INTO pending (due_ms, job, campaign_id, detail) VALUES (?,?,?,?)",
         (due, job, campaign_id, detail),

@@ -111,7 +111,7 @@ def write_state(state: Path, count: int, changed: float, rate: float) -> None:
     """Write a platform's state: every campaign stored and active, the first of each `1 / changed` with another rate."""
     every = round(1 / changed) if changed else count + 1
     settings = sandbox.Settings(requests_per_second=rate, burst=BURST)
-    world = sandbox.World.open(state, clock=CLOCK, settings=settings)
+    world = sandbox.CampaignState.open(state, clock=CLOCK, settings=settings)
     sandbox.seed_many(world, count, body=lambda i: body(i, changed=changed > 0 and i % every == 0))
     world.close()
 

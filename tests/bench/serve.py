@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("state", type=Path)
     parser.add_argument("--replay", action="store_true")
     asked = parser.parse_args()
-    world = sandbox.World.open(asked.state)
+    world = sandbox.CampaignState.open(asked.state)
     login = sandbox.credentials(world)
     app: Any = sandbox.create_app(world)
     with sandbox.loopback(Replay(app) if asked.replay else app) as url:

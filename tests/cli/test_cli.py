@@ -116,7 +116,7 @@ def desk(
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.CampaignState]:
     """The samples' platform over loopback, named by the environment."""
     world = sandbox.open_samples()
     with sandbox.loopback(sandbox.create_app(world)) as url:
@@ -142,7 +142,7 @@ def test_the_first_run_applies_the_samples_and_the_second_finds_nothing(desk: De
 
 
 def test_a_job_that_is_run_again_does_not_bring_back_what_was_removed_by_hand_since(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     server.configure(activation_s=0)
     saved = str(desk.folder / ".reconcile-plan.json")
@@ -331,7 +331,7 @@ def test_a_url_with_api_is_refused_with_the_value_to_use(
 
 
 def test_a_wrong_secret_says_that_it_may_have_been_rotated(
-    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "canary-wrong-secret")
     said = desk.says(77, "plan", "schedules/sandbox")
@@ -341,7 +341,7 @@ def test_a_wrong_secret_says_that_it_may_have_been_rotated(
 
 
 def test_a_missing_scope_is_named(
-    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     login = sandbox.credentials(server, "read-only")
     monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
@@ -354,7 +354,7 @@ def test_a_missing_scope_is_named(
 
 
 def test_an_apply_with_the_read_only_client_writes_nothing(
-    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     login = sandbox.credentials(server, "read-only")
     monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
@@ -377,7 +377,7 @@ def test_a_platform_that_is_down_is_69(desk: Desk, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_dialer_locked_beyond_the_wait_is_75_and_the_next_run_finishes(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     server.faults.add("locked:1003")
     assert (
@@ -389,7 +389,9 @@ def test_a_dialer_locked_beyond_the_wait_is_75_and_the_next_run_finishes(
     assert server.executed("1003") == 1
 
 
-def test_a_stale_approval_is_4_and_writes_nothing(desk: Desk, server: sandbox.World) -> None:
+def test_a_stale_approval_is_4_and_writes_nothing(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
     assert (
         desk.run(
             "plan",
@@ -422,7 +424,7 @@ def test_an_edited_plan_is_no_approval(desk: Desk) -> None:
     assert (desk.written(), desk.records()) == (0, "")
 
 
-def test_only_what_was_approved_runs(desk: Desk, server: sandbox.World) -> None:
+def test_only_what_was_approved_runs(desk: Desk, server: sandbox.CampaignState) -> None:
     assert desk.run("plan", "schedules/sandbox", "warranty-reminders", "--out", "plan.json") == 0
     assert desk.run("apply", "--approved", "plan.json", "schedules/sandbox") == 4
     assert "not approved" in desk.out
@@ -430,7 +432,7 @@ def test_only_what_was_approved_runs(desk: Desk, server: sandbox.World) -> None:
 
 
 def test_what_was_blocked_when_it_was_approved_does_not_run_once_nothing_blocks_it(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     """The narrowing that was approved beside it does."""
     for each in server.list_page(1, 100)[0]:
@@ -510,7 +512,7 @@ def test_a_file_whose_line_ends_git_converts_is_refused_with_the_way_out(desk: D
 
 
 def test_what_is_not_the_commits_is_refused_as_that_though_the_sign_in_beside_it_fails_too(
-    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A token is fetched while git reads the commit: whichever fails first, the commit is what somebody must look at."""
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "rotated")
@@ -586,7 +588,7 @@ def test_declining_is_1_and_writes_nothing(desk: Desk, monkeypatch: pytest.Monke
     assert (desk.written(), desk.records()) == (0, "")
 
 
-def test_tighten_only_leaves_every_widening_out(desk: Desk, server: sandbox.World) -> None:
+def test_tighten_only_leaves_every_widening_out(desk: Desk, server: sandbox.CampaignState) -> None:
     assert desk.run("apply", "--yes", "--tighten-only", "schedules/sandbox") == 0
     assert {
         entry.campaign_id
@@ -648,7 +650,9 @@ def test_optimize_makes_no_proposal_that_its_clamp_turns_round(desk: Desk) -> No
     assert "the rule never says less than 1 calls/s" in desk.out
 
 
-def test_optimize_reads_the_platforms_own_metrics(desk: Desk, server: sandbox.World) -> None:
+def test_optimize_reads_the_platforms_own_metrics(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
     start = datetime(2027, 2, 28, 15, tzinfo=UTC)
     for hour in range(3):
         server.put_metrics(
@@ -692,7 +696,7 @@ def test_a_bad_line_of_metrics_is_65_with_its_line(desk: Desk) -> None:
 
 
 def test_events_of_a_run_are_written_once_each_with_their_latency(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     asked = [
         "apply",
@@ -712,7 +716,9 @@ def test_events_of_a_run_are_written_once_each_with_their_latency(
     assert [event["id"] for event in server.events()] == [event["id"] for event in events]
 
 
-def test_a_sink_that_fails_is_reported_and_harms_nothing(desk: Desk, server: sandbox.World) -> None:
+def test_a_sink_that_fails_is_reported_and_harms_nothing(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
     assert (
         desk.run(
             "apply",

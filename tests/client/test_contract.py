@@ -31,7 +31,9 @@ READ = "GET /api/dialer/settings"
 class Front:
     """The world behind one of its doors, and clients to it on the world's clock."""
 
-    def __init__(self, world: sandbox.World, ticker: sandbox.Ticker, url: str, app: Any) -> None:
+    def __init__(
+        self, world: sandbox.CampaignState, ticker: sandbox.Ticker, url: str, app: Any
+    ) -> None:
         self.world, self.ticker, self.url, self.app = world, ticker, url, app
 
     def client(self, login: Any = None, scope: str | None = None, **options: Any) -> Client:
@@ -65,7 +67,7 @@ class Front:
 @pytest.fixture(params=["in process", "loopback"])
 def front(request: pytest.FixtureRequest) -> Iterator[Front]:
     ticker = sandbox.Ticker()
-    world = sandbox.World.open(clock="2027-03-01T12:00:00Z", monotonic=ticker)
+    world = sandbox.CampaignState.open(clock="2027-03-01T12:00:00Z", monotonic=ticker)
     world.configure(requests_per_second=0)
     world.put_campaign("1001", "Spring Renewals")
     world.put_list("dnc-1", "Suppression", campaign_ids=["1001"])

@@ -266,10 +266,10 @@ class Office(Desk):
 @pytest.fixture
 def world(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[sandbox.World]:
+) -> Iterator[sandbox.CampaignState]:
     """Ten campaigns over loopback, two weeks before they dial."""
     state = tmp_path_factory.mktemp("world") / "world.db"
-    world = sandbox.World.open(state, clock="2027-03-01T12:00:00Z")
+    world = sandbox.CampaignState.open(state, clock="2027-03-01T12:00:00Z")
     world.configure(activation_s=0, requests_per_second=0)
     campaigns = [f"10{number:02}" for number in range(1, 11)]
     for each in campaigns:
@@ -289,7 +289,7 @@ def office(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    world: sandbox.World,
+    world: sandbox.CampaignState,
 ) -> Office:
     git(tmp_path, "init", "-q")
     office = Office(tmp_path, capsys)
@@ -307,7 +307,7 @@ def office(
 
 
 def test_a_change_that_raises_the_limit_it_would_pass_is_refused(
-    office: Office, world: sandbox.World
+    office: Office, world: sandbox.CampaignState
 ):
     before = world.executed()
     office.set(RAISED)
@@ -321,7 +321,7 @@ def test_a_change_that_raises_the_limit_it_would_pass_is_refused(
 
 
 def test_the_limit_alone_is_applied_first_and_then_the_change_passes(
-    office: Office, world: sandbox.World
+    office: Office, world: sandbox.CampaignState
 ):
     before = world.executed()
     office.set(RAISED)
@@ -379,7 +379,7 @@ def test_what_is_weakened_is_shown_first_with_its_line_in_every_format(office: O
 
 @pytest.mark.parametrize("weaker", [OFF, WAIVED])
 def test_a_rule_that_is_weakened_with_the_change_it_would_stop_stops_it(
-    office: Office, world: sandbox.World, weaker: str
+    office: Office, world: sandbox.CampaignState, weaker: str
 ):
     before = world.executed()
     office.set(weaker)
@@ -397,7 +397,7 @@ def test_a_rule_that_is_weakened_with_the_change_it_would_stop_stops_it(
 
 @pytest.mark.parametrize("weaker", [OFF, WAIVED])
 def test_a_rule_that_was_weakened_by_an_earlier_change_lets_the_next_one_pass(
-    office: Office, world: sandbox.World, weaker: str
+    office: Office, world: sandbox.CampaignState, weaker: str
 ):
     office.set(weaker)
     office.commit()

@@ -19,7 +19,7 @@ def imported(office: Office) -> Office:
 
 
 def test_an_apply_that_only_takes_over_makes_its_commit_the_base(
-    imported: Office, world: sandbox.World
+    imported: Office, world: sandbox.CampaignState
 ) -> None:
     before = world.executed()
     assert imported.plan() == 2
@@ -35,7 +35,7 @@ def test_an_apply_that_only_takes_over_makes_its_commit_the_base(
 
 
 def test_an_apply_that_only_tightens_makes_its_commit_the_base(
-    office: Office, world: sandbox.World
+    office: Office, world: sandbox.CampaignState
 ) -> None:
     before = world.executed()
     office.set("  limits: {changed_share: 0.1}\n")

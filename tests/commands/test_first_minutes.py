@@ -91,7 +91,7 @@ def refusing(
 
 @pytest.mark.usefixtures("refusing")
 def test_a_stop_in_a_repository_that_git_refuses_stops_and_says_gits_own_remedy(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert desk.run("halt", PATH, NAME, "--reason", "x") == 3
     assert server.campaign(KEY)["schedule_id"] is None

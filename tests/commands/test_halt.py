@@ -36,7 +36,7 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Outcome
 from reconciler.report.halt import how_to_release
-from reconciler.sandbox.seed import bulk_body
+from reconciler.sandbox.campaign_seed import bulk_body
 from reconciler.settings import URGENT_BURST_S, ClientOptions, Settings, Variables
 from reconciler.world import here
 from tests.cli.test_cli import Desk, commit, git
@@ -78,7 +78,7 @@ class Stop:
         return self
 
     async def _run(self) -> None:
-        self.world = sandbox.World.open(clock="2027-03-10T15:00:00Z", monotonic=now)
+        self.world = sandbox.CampaignState.open(clock="2027-03-10T15:00:00Z", monotonic=now)
         sandbox.seed_many(self.world, self.count)
         # The tenant's platform takes exactly what it says that it takes, and what one second has saved.
         self.world.configure(
@@ -278,7 +278,7 @@ def desk(
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.CampaignState]:
     """The samples' platform over loopback, named by the environment."""
     world = sandbox.open_samples()
     world.configure(requests_per_second=0)
@@ -294,7 +294,7 @@ def ledger(folder: Path, **more: Any) -> Ledger:
     return Ledger.open(there, platform(folder / PATH), here(print), **more)
 
 
-def silent(world: sandbox.World, key: str) -> bool:
+def silent(world: sandbox.CampaignState, key: str) -> bool:
     campaign = world.campaign(key)
     return campaign["schedule_id"] is None and campaign["active_id"] is None
 
@@ -304,7 +304,7 @@ def halt(desk: Desk, *more: str) -> int:
 
 
 def test_a_halted_campaign_is_silent_held_and_dials_again_only_after_release_and_apply(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     assert halt(desk, NAME) == 0
@@ -322,7 +322,7 @@ def test_a_halted_campaign_is_silent_held_and_dials_again_only_after_release_and
 
 
 def test_release_does_not_undo_what_somebody_narrowed_by_hand_before_the_stop(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     by_hand(server, KEY, dial_rate=0.5)
@@ -336,7 +336,7 @@ def test_release_does_not_undo_what_somebody_narrowed_by_hand_before_the_stop(
     assert not silent(server, KEY)
 
 
-def by_hand(server: sandbox.World, key: str, **fields: Any) -> None:
+def by_hand(server: sandbox.CampaignState, key: str, **fields: Any) -> None:
     """Store a campaign's schedule with other fields, as somebody does at the console."""
     campaign = server.campaign(key)
     stored = json.loads(str(campaign["schedule"]))
@@ -350,7 +350,7 @@ UNCHANGED = "1004"
 
 
 def test_what_was_as_its_manifest_says_and_never_written_by_us_is_kept_narrow_too(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     by_hand(server, UNCHANGED, dial_rate=0.3)
@@ -361,7 +361,7 @@ def test_what_was_as_its_manifest_says_and_never_written_by_us_is_kept_narrow_to
 
 
 def test_what_a_commit_took_over_from_a_hand_is_the_base_of_what_is_narrowed_next(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     by_hand(server, KEY, dial_rate=1.2)
@@ -395,7 +395,7 @@ def test_a_name_that_moved_between_two_stops_releases_both(desk: Desk) -> None:
 
 
 def test_a_second_stop_that_finishes_the_first_forgets_nothing_that_was_narrowed_before_it(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     """The first one removed the schedule and the dialer was locked; the second finds nothing stored, and must know what was."""
     assert desk.run("apply", "--yes", PATH) == 0
@@ -410,7 +410,7 @@ def test_a_second_stop_that_finishes_the_first_forgets_nothing_that_was_narrowed
 
 
 def test_a_stop_leaves_the_audit_entry_of_what_it_removed(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     assert halt(desk, NAME) == 0
@@ -424,7 +424,7 @@ def test_a_stop_leaves_the_audit_entry_of_what_it_removed(
 
 
 def test_an_auditor_is_told_who_halted_it_and_why_and_of_no_commit(
-    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTOR", "night-shift")
     assert desk.run("apply", "--yes", PATH) == 0
@@ -440,7 +440,7 @@ def test_an_auditor_is_told_who_halted_it_and_why_and_of_no_commit(
 )
 def test_who_acted_is_whom_git_names_where_the_machine_names_nobody(
     desk: Desk,
-    server: sandbox.World,
+    server: sandbox.CampaignState,
     monkeypatch: pytest.MonkeyPatch,
     user: str,
     named: str,
@@ -455,7 +455,7 @@ def test_who_acted_is_whom_git_names_where_the_machine_names_nobody(
 
 
 def test_all_stops_what_no_manifest_names_too_and_its_body_is_kept(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
@@ -467,7 +467,7 @@ def test_all_stops_what_no_manifest_names_too_and_its_body_is_kept(
 
 
 def test_a_release_says_of_what_no_manifest_names_that_no_apply_brings_it_back_and_where_it_stands(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
     assert halt(desk, "--all") == 0
@@ -482,14 +482,14 @@ def test_a_release_says_of_what_no_manifest_names_that_no_apply_brings_it_back_a
     assert "campaign_id 2001" in desk.out
 
 
-def test_what_was_never_applied_is_held_as_well(desk: Desk, server: sandbox.World) -> None:
+def test_what_was_never_applied_is_held_as_well(desk: Desk, server: sandbox.CampaignState) -> None:
     assert halt(desk, "spring-renewals") == 0
     desk.run("apply", "--yes", PATH)
     assert silent(server, "1001")
 
 
 def test_a_stop_needs_no_clean_tree_no_valid_manifests_and_no_apply_before(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     desk.edit("dial_rate: 2.4", "dial_rate: 1.0", f"{NAME}.yaml")
     (desk.tenant / "broken.yaml").write_text("kind: [a\n", encoding="utf-8")
@@ -498,7 +498,7 @@ def test_a_stop_needs_no_clean_tree_no_valid_manifests_and_no_apply_before(
 
 
 def test_what_lies_beside_the_folder_of_a_named_tenant_keeps_no_stop_waiting(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     (desk.tenant.parent / "stray.yaml").write_text("kind: [a\n", encoding="utf-8")
     assert halt(desk, NAME) == 0
@@ -506,7 +506,9 @@ def test_what_lies_beside_the_folder_of_a_named_tenant_keeps_no_stop_waiting(
     assert silent(server, "2001")
 
 
-def test_a_stop_by_the_platforms_id_needs_no_manifest(desk: Desk, server: sandbox.World) -> None:
+def test_a_stop_by_the_platforms_id_needs_no_manifest(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
     assert halt(desk, "2001") == 0
     assert (
         f"reconcile release {PATH} 'Collections Pilot' --reason" in desk.out
@@ -515,7 +517,7 @@ def test_a_stop_by_the_platforms_id_needs_no_manifest(desk: Desk, server: sandbo
 
 
 def test_without_a_repository_it_stops_and_says_that_nothing_is_recorded(
-    desk: Desk, server: sandbox.World, tmp_path_factory: pytest.TempPathFactory
+    desk: Desk, server: sandbox.CampaignState, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     bare = tmp_path_factory.mktemp("nowhere") / "sandbox"
     copy_files(SAMPLES, bare)
@@ -525,7 +527,9 @@ def test_without_a_repository_it_stops_and_says_that_nothing_is_recorded(
     assert "reconcile release" not in desk.out  # it ends no hold, for there is none
 
 
-def test_a_name_that_moved_to_another_object_stops_both(desk: Desk, server: sandbox.World) -> None:
+def test_a_name_that_moved_to_another_object_stops_both(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
     """What dials under the name was applied from the commit before; nobody is asked which one is meant."""
     assert desk.run("apply", "--yes", PATH) == 0
     desk.edit('campaign_id: "1003"', 'campaign_id: "2001"', f"{NAME}.yaml")
@@ -535,7 +539,7 @@ def test_a_name_that_moved_to_another_object_stops_both(desk: Desk, server: sand
 
 
 def test_a_manifest_named_like_the_id_of_a_campaign_does_not_hide_that_campaign(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     desk.edit("name: spring-renewals", 'name: "1003"')
@@ -546,7 +550,7 @@ def test_a_manifest_named_like_the_id_of_a_campaign_does_not_hide_that_campaign(
 
 @pytest.mark.parametrize("committed", [False, True])
 def test_a_slip_in_tenant_yaml_keeps_nobody_from_stopping(
-    desk: Desk, server: sandbox.World, *, committed: bool
+    desk: Desk, server: sandbox.CampaignState, *, committed: bool
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     was = git(desk.folder, "rev-parse", "HEAD").strip()[:12]
@@ -563,7 +567,7 @@ def test_a_slip_in_tenant_yaml_keeps_nobody_from_stopping(
 @pytest.mark.parametrize("named", [(PATH,), ("schedules", "--tenant", "sandbox")])
 @pytest.mark.parametrize("committed", [False, True])
 def test_a_tenant_yaml_that_is_gone_keeps_nobody_from_stopping(
-    desk: Desk, server: sandbox.World, named: tuple[str, ...], *, committed: bool
+    desk: Desk, server: sandbox.CampaignState, named: tuple[str, ...], *, committed: bool
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     (desk.tenant / "tenant.yaml").rename(desk.tenant / "tenant.yml")
@@ -613,7 +617,7 @@ ODD_RECORDS = [
 
 @pytest.mark.parametrize(("kind", "data"), ODD_RECORDS, ids=lambda each: str(each)[:6])
 def test_a_record_that_nobody_can_read_keeps_nothing_from_being_stopped(
-    desk: Desk, server: sandbox.World, kind: RecordKind, data: dict[str, Any]
+    desk: Desk, server: sandbox.CampaignState, kind: RecordKind, data: dict[str, Any]
 ) -> None:
     """Whoever can push can write records with anything in them: what widens stops, and a stop does not."""
     id_ = planted(desk, kind, data)
@@ -629,7 +633,7 @@ def test_a_record_that_nobody_can_read_keeps_nothing_from_being_stopped(
 
 
 def test_what_a_record_says_cannot_steer_the_terminal_of_whoever_releases(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     head = git(desk.folder, "rev-parse", "HEAD").strip()
     odd = {"target": "1", "name": "\x1b]0;mine\x07 ##[group]", "reason": "r", "until": None}
@@ -641,7 +645,7 @@ def test_what_a_record_says_cannot_steer_the_terminal_of_whoever_releases(
 
 
 def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert halt(desk, NAME, "warrantee-reminders") == 3
     assert silent(server, KEY)
@@ -662,19 +666,21 @@ def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
     ],
 )
 def test_a_call_that_means_nothing_stops_nothing(
-    desk: Desk, server: sandbox.World, arguments: tuple[str, ...], said: str
+    desk: Desk, server: sandbox.CampaignState, arguments: tuple[str, ...], said: str
 ) -> None:
     assert said in desk.says(64, "halt", PATH, *arguments, "--reason", "x")
     assert (server.executed(action="REMOVED"), desk.records()) == (0, "")
 
 
-def test_a_reason_that_says_nothing_is_refused(desk: Desk, server: sandbox.World) -> None:
+def test_a_reason_that_says_nothing_is_refused(desk: Desk, server: sandbox.CampaignState) -> None:
     assert "--reason is empty" in desk.says(64, "halt", PATH, NAME, "--reason", " ")
     assert "--reason is empty" in desk.says(64, "release", PATH, NAME, "--reason", "")
     assert server.executed(action="REMOVED") == 0
 
 
-def test_a_locked_dialer_is_75_and_the_others_are_silent(desk: Desk, server: sandbox.World) -> None:
+def test_a_locked_dialer_is_75_and_the_others_are_silent(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
     server.faults.add(f"locked:{KEY}")
     assert halt(desk, "--all", "--wait", "0") == 75
     assert silent(server, "1004")
@@ -690,7 +696,7 @@ def test_a_locked_dialer_is_75_and_the_others_are_silent(desk: Desk, server: san
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 @pytest.mark.parametrize("nowhere", ["2>/dev/full", "2> >(true)"])
 def test_that_nobody_can_be_told_keeps_nothing_from_being_stopped(
-    desk: Desk, server: sandbox.World, nowhere: str
+    desk: Desk, server: sandbox.CampaignState, nowhere: str
 ) -> None:
     """Which `tenant.yaml` counts is told before anything is stopped, and a full disk takes no word of it."""
     desk.edit("requests_per_second:", "request_per_second:", "tenant.yaml")
@@ -701,7 +707,7 @@ def test_that_nobody_can_be_told_keeps_nothing_from_being_stopped(
 
 
 def test_a_stop_of_what_dials_no_more_finishes_what_an_earlier_one_could_not(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     server.faults.add(f"locked:{KEY}:times=1")
     assert halt(desk, NAME, "--wait", "0") == 75
@@ -710,7 +716,7 @@ def test_a_stop_of_what_dials_no_more_finishes_what_an_earlier_one_could_not(
     assert silent(server, KEY)
 
 
-def test_a_hold_ends_by_itself(desk: Desk, server: sandbox.World) -> None:
+def test_a_hold_ends_by_itself(desk: Desk, server: sandbox.CampaignState) -> None:
     assert halt(desk, NAME, "--until", "2099-01-01T00:00:00Z") == 0
     (hold,) = [e for e in ledger(desk.folder).records() if e.kind is RecordKind.HOLD]
     assert hold.data["until"] == "2099-01-01T00:00:00.000Z"
@@ -736,7 +742,7 @@ def test_the_command_that_ends_a_hold_is_whole_however_many_there_are() -> None:
 
 
 def test_the_commands_that_a_plan_names_for_what_is_held_can_be_copied(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     server.faults.add(f"locked:{KEY}")
@@ -750,7 +756,9 @@ def test_the_commands_that_a_plan_names_for_what_is_held_can_be_copied(
     assert "2 holds on 1 object released" in desk.out
 
 
-def test_a_second_stop_replaces_no_reason_of_the_first(desk: Desk, server: sandbox.World) -> None:
+def test_a_second_stop_replaces_no_reason_of_the_first(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
     assert halt(desk, NAME) == 0
     assert desk.run("halt", PATH, NAME, "--reason", "wrong list") == 0
     desk.run("plan", PATH)
@@ -763,7 +771,7 @@ def test_a_second_stop_replaces_no_reason_of_the_first(desk: Desk, server: sandb
 
 
 def test_a_hold_is_released_by_each_name_that_it_was_asked_for_by(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert halt(desk, NAME) == 0
     desk.edit(f"name: {NAME}", "name: new-name", f"{NAME}.yaml")
@@ -772,7 +780,9 @@ def test_a_hold_is_released_by_each_name_that_it_was_asked_for_by(
     assert "2 holds on 1 object released" in desk.out
 
 
-def test_a_running_apply_loses_its_lock_to_a_stop(desk: Desk, server: sandbox.World) -> None:
+def test_a_running_apply_loses_its_lock_to_a_stop(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
     running = ledger(desk.folder)
     running.acquire(holder="a running apply")
     assert halt(desk, NAME) == 0
@@ -781,7 +791,7 @@ def test_a_running_apply_loses_its_lock_to_a_stop(desk: Desk, server: sandbox.Wo
 
 
 def test_a_stop_that_is_refused_gives_the_lock_back(
-    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "rotated-meanwhile")
     assert halt(desk, NAME) == 77
@@ -789,7 +799,7 @@ def test_a_stop_that_is_refused_gives_the_lock_back(
 
 
 def test_releasing_what_is_not_held_is_64_and_names_what_is(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert halt(desk, NAME) == 0
     assert f"held is {NAME}" in desk.says(64, "release", PATH, "nobody", "--reason", "x")
@@ -800,7 +810,7 @@ def test_releasing_what_is_not_held_is_64_and_names_what_is(
 
 
 def test_a_stop_on_some_commit_does_not_make_it_the_one_that_was_applied(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     """Whoever stops from a branch must not keep main from being applied."""
     assert desk.run("apply", "--yes", PATH) == 0
@@ -819,7 +829,9 @@ def test_a_stop_on_some_commit_does_not_make_it_the_one_that_was_applied(
 
 
 @pytest.fixture
-def remote(desk: Desk, tmp_path_factory: pytest.TempPathFactory, server: sandbox.World) -> Path:
+def remote(
+    desk: Desk, tmp_path_factory: pytest.TempPathFactory, server: sandbox.CampaignState
+) -> Path:
     """A remote that keeps the ledger: the tenant lives on a server, not in this process."""
     bare = tmp_path_factory.mktemp("remote") / "shared.git"
     git(desk.folder, "init", "-q", "--bare", str(bare))
@@ -834,7 +846,7 @@ def remote(desk: Desk, tmp_path_factory: pytest.TempPathFactory, server: sandbox
 
 
 def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_records_later(
-    desk: Desk, server: sandbox.World, remote: Path
+    desk: Desk, server: sandbox.CampaignState, remote: Path
 ) -> None:
     away = remote.with_name("away")
     remote.rename(away)
@@ -852,7 +864,7 @@ def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_rec
 
 
 def test_a_stop_goes_past_a_run_elsewhere_and_its_records_are_where_everybody_looks(
-    desk: Desk, server: sandbox.World, remote: Path
+    desk: Desk, server: sandbox.CampaignState, remote: Path
 ) -> None:
     other = remote.with_name("other")
     git(remote.parent, "clone", "-q", "-b", "main", str(remote), str(other))
@@ -880,7 +892,7 @@ def test_the_goal_with_a_real_process_a_stuck_apply_and_no_remote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """300 campaigns at 20 requests a second, one dialer locked, the lock held by a stuck apply, the remote out of reach."""
-    world = sandbox.World.open()
+    world = sandbox.CampaignState.open()
     sandbox.seed_many(world, 300)
     world.configure(requests_per_second=20, activation_s=ACTIVATION_S)
     world.faults.add("locked:1000007")

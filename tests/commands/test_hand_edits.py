@@ -41,7 +41,7 @@ def desk(
 
 
 @pytest.fixture
-def server(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
+def server(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.CampaignState]:
     """The samples' platform over loopback, after the first apply."""
     world = sandbox.open_samples()
     with sandbox.loopback(sandbox.create_app(world)) as url:
@@ -54,7 +54,7 @@ def server(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.Worl
     world.close()
 
 
-def stored(server: sandbox.World) -> dict[str, Any]:
+def stored(server: sandbox.CampaignState) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(str(server.campaign(KEY)["schedule"]))
     return found
 
@@ -63,7 +63,7 @@ def apply(desk: Desk, *more: str) -> int:
     return desk.run("apply", "--yes", PATH, *more)
 
 
-def test_one_narrowing_shields_no_widening(desk: Desk, server: sandbox.World) -> None:
+def test_one_narrowing_shields_no_widening(desk: Desk, server: sandbox.CampaignState) -> None:
     """Whoever lowers a rate by a hair and removes every window and the do-not-call check keeps the rate alone."""
     before = stored(server)
     by_hand(server, KEY, dial_rate=2.39, compliance_windows=[], dnc_verification=False)
@@ -82,7 +82,7 @@ def test_one_narrowing_shields_no_widening(desk: Desk, server: sandbox.World) ->
 
 
 def test_the_hours_that_a_hand_moved_become_those_that_both_allow(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     (window, *_) = stored(server)[WINDOWS]
     moved = {**window, "start_hour": window["start_hour"] + 1, "end_hour": 23}
@@ -92,7 +92,7 @@ def test_the_hours_that_a_hand_moved_become_those_that_both_allow(
 
 
 def test_hours_that_share_nothing_silence_the_campaign_until_somebody_decides(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     (window, *_) = stored(server)[WINDOWS]
     night = {**window, "start_hour": window["end_hour"], "end_hour": 23}
@@ -107,7 +107,9 @@ def test_hours_that_share_nothing_silence_the_campaign_until_somebody_decides(
     assert window in stored(server)[WINDOWS]
 
 
-def test_a_commit_to_another_field_undoes_no_narrowing(desk: Desk, server: sandbox.World) -> None:
+def test_a_commit_to_another_field_undoes_no_narrowing(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
     by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
     desk.edit("max_concurrent_calls: 300", "max_concurrent_calls: 310", FILE)
     commit(desk.folder)
@@ -145,7 +147,7 @@ class Killed(BaseException):
     ],
 )
 def test_a_run_that_dies_between_the_two_steps_is_finished_by_the_next(
-    desk: Desk, server: sandbox.World, monkeypatch: pytest.MonkeyPatch, point: str, nth: int
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch, point: str, nth: int
 ) -> None:
     """What a hand widened is taken back in a first step, what git widens follows: a crash between them makes no hand edit of our own."""
     monkeypatch.setattr(recovery, "SETTLE_S", 0.0)
@@ -175,7 +177,7 @@ def test_a_run_that_dies_between_the_two_steps_is_finished_by_the_next(
     assert ledger(desk.folder).open_intents() == ()
 
 
-def move_to_the_night(server: sandbox.World) -> dict[str, Any]:
+def move_to_the_night(server: sandbox.CampaignState) -> dict[str, Any]:
     """Store hours by hand that share none with the manifest's; return the manifest's window."""
     window: dict[str, Any] = stored(server)[WINDOWS][0]
     night = {**window, "start_hour": window["end_hour"], "end_hour": 23}
@@ -183,12 +185,12 @@ def move_to_the_night(server: sandbox.World) -> dict[str, Any]:
     return window
 
 
-def active(server: sandbox.World) -> dict[str, Any] | None:
+def active(server: sandbox.CampaignState) -> dict[str, Any] | None:
     return server.active_history(KEY)[-1][1]
 
 
 def test_a_take_back_that_waits_for_a_locked_dialer_is_finished_by_the_next_apply(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
     server.faults.add(f"locked:{KEY}:times=1")
@@ -202,7 +204,7 @@ def test_a_take_back_that_waits_for_a_locked_dialer_is_finished_by_the_next_appl
 
 
 def test_a_removal_that_waits_for_a_locked_dialer_is_finished_by_the_next_apply(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     move_to_the_night(server)
     server.faults.add(f"locked:{KEY}:times=1")
@@ -213,7 +215,7 @@ def test_a_removal_that_waits_for_a_locked_dialer_is_finished_by_the_next_apply(
 
 
 def test_what_a_hand_stored_without_a_refresh_does_not_leave_a_wider_one_dialing(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     by_hand(server, KEY, dial_rate=9.0)
     lower = {**stored(server), "campaign_id": KEY, "dial_rate": 1.0}
@@ -224,7 +226,7 @@ def test_what_a_hand_stored_without_a_refresh_does_not_leave_a_wider_one_dialing
 
 
 def test_a_commit_that_changes_the_hours_ends_a_removal_for_want_of_common_ones(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     window = move_to_the_night(server)
     assert apply(desk) == 0
@@ -235,7 +237,7 @@ def test_a_commit_that_changes_the_hours_ends_a_removal_for_want_of_common_ones(
     assert stored(server)[WINDOWS] == [{**window, "start_hour": 18, "end_hour": 20}]
 
 
-def remove_by_hand(server: sandbox.World) -> None:
+def remove_by_hand(server: sandbox.CampaignState) -> None:
     login = sandbox.credentials(server)
     with sandbox.loopback(sandbox.create_app(server)) as url, httpx.Client(base_url=url) as client:
         form = {
@@ -252,7 +254,7 @@ def remove_by_hand(server: sandbox.World) -> None:
 
 
 def test_a_schedule_that_was_removed_by_hand_stays_removed_until_revert(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     remove_by_hand(server)
     desk.edit("dial_rate: 2.4", "dial_rate: 2.0", FILE)
@@ -265,7 +267,7 @@ def test_a_schedule_that_was_removed_by_hand_stays_removed_until_revert(
 
 
 def test_an_approval_of_the_reverting_plan_stores_the_manifest_as_a_whole(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
     out = desk.folder / "plan.json"
@@ -276,7 +278,7 @@ def test_an_approval_of_the_reverting_plan_stores_the_manifest_as_a_whole(
 
 
 def test_an_approved_plan_that_only_takes_back_is_carried_out_and_then_done(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     by_hand(server, KEY, dial_rate=1.0, dnc_verification=False)
     out = desk.folder / "plan.json"

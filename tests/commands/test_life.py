@@ -12,7 +12,7 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.cli import run
-from reconciler.sandbox import World
+from reconciler.sandbox import CampaignState
 from tests.support import forge as forges
 from tests.support import samples
 from tests.support.bodies import make_body, manifest_text
@@ -62,7 +62,7 @@ class Team:
 
     clone: Path
     forge: Forge
-    world: World
+    world: CampaignState
     url: str
     number: int = 0
     asked: list[str] = field(default_factory=list)
@@ -206,9 +206,9 @@ class Team:
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Iterator[tuple[World, str]]:
+def platform(tmp_path: Path) -> Iterator[tuple[CampaignState, str]]:
     """Three campaigns; nothing there waits."""
-    world = World.open(tmp_path / "world.db", clock=CLOCK)
+    world = CampaignState.open(tmp_path / "world.db", clock=CLOCK)
     world.configure(activation_s=0, requests_per_second=0)
     world.put_campaign("1001", "Spring Renewals")
     world.put_campaign("1002", "Warranty Reminders", schedule=LIVE)
@@ -220,7 +220,7 @@ def platform(tmp_path: Path) -> Iterator[tuple[World, str]]:
 
 
 @pytest.fixture
-def team(tmp_path: Path, platform: tuple[World, str]) -> Iterator[Team]:
+def team(tmp_path: Path, platform: tuple[CampaignState, str]) -> Iterator[Team]:
     """A repository with one tenant whose only manifest asks for what is."""
     remote, clone = tmp_path / "remote.git", tmp_path / "clone"
     for where, kind in ((remote, ["--bare"]), (clone, [])):

@@ -26,14 +26,14 @@ def tombstones(office: Office, *numbers: int) -> None:
         (office.tenant / f"t{number}.yaml").write_text(text, encoding="utf-8")
 
 
-def refused(office: Office, world: sandbox.World, before: int) -> None:
+def refused(office: Office, world: sandbox.CampaignState, before: int) -> None:
     """Four of ten are too many, whatever else a change does; and nothing was executed since `before`."""
     assert "4 of 10 objects would be changed" in office.says(5, "apply", "--yes", PATH)
     assert world.executed() == before
 
 
 def test_deleting_manifests_does_not_switch_the_limits_off(
-    office: Office, world: sandbox.World
+    office: Office, world: sandbox.CampaignState
 ) -> None:
     before = world.executed()
     delete(office, 6, 7, 8, 9, 10)
@@ -42,7 +42,7 @@ def test_deleting_manifests_does_not_switch_the_limits_off(
     refused(office, world, before)
 
 
-def test_inventing_tombstones_raises_no_limit(office: Office, world: sandbox.World) -> None:
+def test_inventing_tombstones_raises_no_limit(office: Office, world: sandbox.CampaignState) -> None:
     before = world.executed()
     tombstones(office, *range(5001, 5011))
     office.slow_down(4)
@@ -51,7 +51,7 @@ def test_inventing_tombstones_raises_no_limit(office: Office, world: sandbox.Wor
 
 
 def test_deleting_what_was_never_recorded_does_not_either(
-    office: Office, world: sandbox.World
+    office: Office, world: sandbox.CampaignState
 ) -> None:
     """The records hold one of ten objects; the others count because manifests named them before the change."""
     for ref in git(office.folder, "for-each-ref", "--format=%(refname)", "refs/notes").split():
@@ -65,7 +65,7 @@ def test_deleting_what_was_never_recorded_does_not_either(
 
 
 def test_taking_over_what_others_manage_raises_no_limit(
-    office: Office, world: sandbox.World
+    office: Office, world: sandbox.CampaignState
 ) -> None:
     """Live campaigns that the same change names for the first time are none that it may be measured by."""
     before = world.executed()
@@ -89,7 +89,7 @@ def test_naming_one_file_counts_the_whole_tenant(office: Office) -> None:
 
 @pytest.mark.parametrize(("wider", "code"), [(1, 0), (2, 5)])
 def test_a_small_tenant_widens_one_object_at_a_time(
-    office: Office, world: sandbox.World, wider: int, code: int
+    office: Office, world: sandbox.CampaignState, wider: int, code: int
 ) -> None:
     """Seven of ten are retired over days: three are left."""
     office.set("  limits: {retired_share: 1.0, changed_share: 1.0, reason: r, until: 2027-03-31}\n")

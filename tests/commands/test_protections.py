@@ -119,7 +119,7 @@ def named(office: Office) -> None:
 
 
 def test_a_name_that_is_removed_stands_first_and_is_compared_once_more(
-    office: Office, world: sandbox.World
+    office: Office, world: sandbox.CampaignState
 ) -> None:
     named(office)
     world.put_campaign("1001", name="Debt Reminders")
@@ -141,7 +141,7 @@ def test_a_name_that_is_removed_stands_first_and_is_compared_once_more(
     ids=["unnamed", "the old name", "its name"],
 )
 def test_a_manifest_that_names_another_object_needs_that_ones_name(
-    office: Office, world: sandbox.World, name: str, code: int
+    office: Office, world: sandbox.CampaignState, name: str, code: int
 ) -> None:
     world.put_campaign("1061", name="Other")
     world.put_list("dnc-2", campaign_ids=["1061"])
@@ -165,7 +165,7 @@ def test_a_manifest_that_names_another_object_needs_that_ones_name(
 
 
 def test_a_tombstone_that_names_another_object_is_refused(
-    office: Office, world: sandbox.World
+    office: Office, world: sandbox.CampaignState
 ) -> None:
     office.edit("name: m01}", "name: m01, retired: true}", "m01.yaml")
     office.edit('"1001"', '"1002"', "m01.yaml")

@@ -59,7 +59,7 @@ def apply(desk: Desk, *names: str, at: Mapping[int, Callable[[], object]] | None
 
 
 @pytest.fixture
-def applied(desk: Desk, server: sandbox.World) -> sandbox.World:
+def applied(desk: Desk, server: sandbox.CampaignState) -> sandbox.CampaignState:
     """The platform after a first apply; what comes next is one widening, behind a locked dialer."""
     server.configure(activation_s=0, requests_per_second=0)
     assert apply(desk).exit_code == 0
@@ -69,7 +69,7 @@ def applied(desk: Desk, server: sandbox.World) -> sandbox.World:
     return server
 
 
-def rate(server: sandbox.World, key: str = KEY) -> object:
+def rate(server: sandbox.CampaignState, key: str = KEY) -> object:
     """Return the dial rate that the dialer has active."""
     active = server.active_history(key)[-1][1]
     return active and active["dial_rate"]
@@ -87,13 +87,13 @@ def last(desk: Desk, key: str = KEY) -> Mapping[str, Any]:
     return [each for each in outcomes if each["target"] == key][-1]
 
 
-def lists(server: sandbox.World, status: str) -> None:
+def lists(server: sandbox.CampaignState, status: str) -> None:
     """Set every list to a status."""
     for each in server.list_page(1, 100)[0]:
         server.put_list(each["id"], campaign_ids=each["campaign_ids"], status=status)
 
 
-def unlocked(server: sandbox.World, then: Callable[[], object]) -> Callable[[], object]:
+def unlocked(server: sandbox.CampaignState, then: Callable[[], object]) -> Callable[[], object]:
     def both() -> None:
         server.faults.clear()
         then()
@@ -102,7 +102,7 @@ def unlocked(server: sandbox.World, then: Callable[[], object]) -> Callable[[], 
 
 
 def test_a_list_that_is_inactive_by_then_keeps_the_widening_from_becoming_active(
-    desk: Desk, applied: sandbox.World
+    desk: Desk, applied: sandbox.CampaignState
 ) -> None:
     report = apply(desk, at={4: unlocked(applied, lambda: lists(applied, "INACTIVE"))})
     assert report.exit_code == 3
@@ -121,7 +121,7 @@ def test_a_list_that_is_inactive_by_then_keeps_the_widening_from_becoming_active
 
 
 def test_a_limit_that_is_lower_by_then_keeps_it_from_becoming_active(
-    desk: Desk, applied: sandbox.World
+    desk: Desk, applied: sandbox.CampaignState
 ) -> None:
     lower = unlocked(applied, lambda: applied.configure(max_dial_rate=2.5))
     assert apply(desk, at={4: lower}).exit_code == 3
@@ -130,7 +130,7 @@ def test_a_limit_that_is_lower_by_then_keeps_it_from_becoming_active(
 
 
 def test_a_hold_that_stands_by_then_keeps_it_from_becoming_active(
-    desk: Desk, applied: sandbox.World
+    desk: Desk, applied: sandbox.CampaignState
 ) -> None:
     def hold() -> None:
         head = git(desk.folder, "rev-parse", "HEAD").strip()
@@ -145,7 +145,7 @@ def test_a_hold_that_stands_by_then_keeps_it_from_becoming_active(
 
 
 def test_the_rules_go_by_the_platforms_clock_of_that_moment(
-    desk: Desk, applied: sandbox.World
+    desk: Desk, applied: sandbox.CampaignState
 ) -> None:
     desk.edit("  api: campaigns", "  api: campaigns\n  policies: {ended: error}", "tenant.yaml")
     commit(desk.folder)
@@ -156,7 +156,7 @@ def test_the_rules_go_by_the_platforms_clock_of_that_moment(
 
 
 def test_a_waiver_that_ran_out_by_then_keeps_it_from_becoming_active(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     server.configure(activation_s=0, requests_per_second=0)
     lists(server, "INACTIVE")
@@ -174,7 +174,7 @@ def test_a_waiver_that_ran_out_by_then_keeps_it_from_becoming_active(
 
 
 def test_a_list_that_is_syncing_is_waited_for_as_long_as_a_locked_dialer(
-    desk: Desk, applied: sandbox.World
+    desk: Desk, applied: sandbox.CampaignState
 ) -> None:
     syncing = unlocked(applied, lambda: lists(applied, "SYNCING"))
     report = apply(desk, at={4: syncing, 10: lambda: lists(applied, "ACTIVE")})
@@ -183,7 +183,9 @@ def test_a_list_that_is_syncing_is_waited_for_as_long_as_a_locked_dialer(
     assert last(desk)["dnc_verified"] is True
 
 
-def test_the_audit_entry_holds_the_lists_at_activation(desk: Desk, applied: sandbox.World) -> None:
+def test_the_audit_entry_holds_the_lists_at_activation(
+    desk: Desk, applied: sandbox.CampaignState
+) -> None:
     def another() -> None:
         applied.put_list("dnc-new", "New", campaign_ids=[KEY])
 
@@ -192,7 +194,7 @@ def test_the_audit_entry_holds_the_lists_at_activation(desk: Desk, applied: sand
     assert {each["id"] for each in last(desk)["dnc_lists"]} == {*before, "dnc-new"}
 
 
-def asked(server: sandbox.World) -> int:
+def asked(server: sandbox.CampaignState) -> int:
     """Return how often the tenant's limits were read."""
     return sum(
         times for (_, path, _), times in server.traffic.items() if path == "/api/dialer/settings"
@@ -201,7 +203,7 @@ def asked(server: sandbox.World) -> int:
 
 @pytest.mark.parametrize(("looks", "again"), [(1, range(1)), (9, range(3, 5))])
 def test_within_a_minute_nothing_is_read_again(
-    desk: Desk, applied: sandbox.World, looks: int, again: range
+    desk: Desk, applied: sandbox.CampaignState, looks: int, again: range
 ) -> None:
     known = asked(applied)
     assert apply(desk, at={looks: unlocked(applied, lambda: None)}).exit_code == 0
@@ -237,7 +239,7 @@ def test_everybody_who_waits_is_answered_by_one_reading() -> None:
     assert len(again.seen) == 20
 
 
-def test_a_tightening_is_not_judged_again(desk: Desk, applied: sandbox.World) -> None:
+def test_a_tightening_is_not_judged_again(desk: Desk, applied: sandbox.CampaignState) -> None:
     desk.edit("dial_rate: 2.9", "dial_rate: 2.0", f"{NAME}.yaml")
     commit(desk.folder)
     gone = unlocked(applied, lambda: lists(applied, "INACTIVE"))
@@ -246,7 +248,7 @@ def test_a_tightening_is_not_judged_again(desk: Desk, applied: sandbox.World) ->
 
 
 def test_a_widening_behind_a_slow_tightening_is_judged_again_before_it_is_written(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     server.configure(activation_s=0, requests_per_second=0)
     assert apply(desk, NAME, "spring-renewals").exit_code == 0

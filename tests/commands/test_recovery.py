@@ -48,7 +48,7 @@ def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.World]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.CampaignState]:
     """The samples' platform over loopback, named by the environment."""
     world = sandbox.open_samples()
     with sandbox.loopback(sandbox.create_app(world)) as url:
@@ -108,7 +108,7 @@ def apply(desk: Desk, *more: str) -> int:
 
 
 def test_a_plan_says_that_something_is_open_and_that_there_is_something_to_do(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     operation = die_after_the_intent(desk)
     server.put_campaign(KEY, "Warranty Reminders", schedule=operation.desired)
@@ -119,7 +119,7 @@ def test_a_plan_says_that_something_is_open_and_that_there_is_something_to_do(
 
 
 def test_what_had_been_done_is_confirmed_and_not_done_again(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     operation = die_after_the_intent(desk)
     server.put_campaign(KEY, "Warranty Reminders", schedule=operation.desired)
@@ -129,7 +129,7 @@ def test_what_had_been_done_is_confirmed_and_not_done_again(
 
 
 def test_what_the_platform_commits_late_is_waited_for_however_old_the_intent_is(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     """All intents are recorded before the first write: a run may have sent this one just before it was killed."""
     operation = die_after_the_intent(desk)
@@ -147,7 +147,7 @@ def test_what_the_platform_commits_late_is_waited_for_however_old_the_intent_is(
 
 
 def test_what_had_not_been_written_is_sent_under_the_dead_runs_own_key(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     operation = die_after_the_intent(desk)
     assert apply(desk) == 0
@@ -161,7 +161,7 @@ def test_what_had_not_been_written_is_sent_under_the_dead_runs_own_key(
 
 
 def test_a_further_attempt_that_was_not_written_is_closed_because_this_run_has_another_key(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     die_after_the_intent(desk, attempts=2)
     assert apply(desk) == 0
@@ -171,7 +171,7 @@ def test_a_further_attempt_that_was_not_written_is_closed_because_this_run_has_a
 
 
 def test_what_was_stored_and_not_active_is_activated_without_another_write(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     server.faults.add(f"locked:{KEY}:times=1")
     assert apply(desk, "--wait", "0") == 75
@@ -181,7 +181,7 @@ def test_what_was_stored_and_not_active_is_activated_without_another_write(
 
 
 def test_what_somebody_else_wrote_over_is_closed_as_unknown(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     operation = die_after_the_intent(desk)
     server.put_campaign(
@@ -194,7 +194,7 @@ def test_what_somebody_else_wrote_over_is_closed_as_unknown(
 
 @pytest.mark.parametrize("fault", ["no-keys", "no-etags", ""])
 def test_what_a_dead_run_stored_and_somebody_put_back_by_hand_is_not_stored_again(
-    desk: Desk, server: sandbox.World, fault: str
+    desk: Desk, server: sandbox.CampaignState, fault: str
 ) -> None:
     """By its body alone nothing had been written; the id says that it was stored again."""
     assert apply(desk) == 0
@@ -214,7 +214,7 @@ def test_what_a_dead_run_stored_and_somebody_put_back_by_hand_is_not_stored_agai
 
 
 def test_what_is_not_wanted_any_more_is_closed_and_not_written(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     die_after_the_intent(desk)
     desk.edit("dial_rate: 2.4", "dial_rate: 3.0", f"{NAME}.yaml")
@@ -225,7 +225,7 @@ def test_what_is_not_wanted_any_more_is_closed_and_not_written(
 
 
 def test_a_narrowing_that_a_dead_run_did_is_ours_and_not_somebodys_hand(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     """Applied at 3, then at 2.4 by a run that died: going back to 3 in git is a change of ours, and is not held."""
     desk.edit("dial_rate: 2.4", "dial_rate: 2.9", f"{NAME}.yaml")
@@ -243,7 +243,7 @@ def test_a_narrowing_that_a_dead_run_did_is_ours_and_not_somebodys_hand(
 
 
 def test_what_was_narrowed_by_hand_after_an_apply_is_held_until_it_is_reverted(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert apply(desk) == 0
     body: dict[str, Any] = json.loads(str(server.campaign(KEY)["schedule"]))
@@ -265,7 +265,7 @@ def test_what_was_narrowed_by_hand_after_an_apply_is_held_until_it_is_reverted(
 
 
 def test_a_head_that_goes_back_is_refused_and_nothing_is_written(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     first = git(desk.folder, "rev-parse", "HEAD").strip()
     desk.edit("dial_rate: 2.4", "dial_rate: 2.2", f"{NAME}.yaml")
@@ -277,7 +277,7 @@ def test_a_head_that_goes_back_is_refused_and_nothing_is_written(
 
 
 def test_commits_that_got_no_apply_of_their_own_are_recorded_once(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert apply(desk) == 0
     passed_over = []
@@ -315,7 +315,7 @@ def test_a_shallow_clone_gets_the_history_that_it_lacks(
 
 
 def test_a_settled_run_is_recorded_before_the_plan_that_is_refused(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     """Whatever comes after it, what was read back is not lost."""
     operation = die_after_the_intent(desk)

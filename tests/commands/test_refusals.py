@@ -17,7 +17,7 @@ def widen(office: Office, name: str) -> None:
 
 
 def test_an_unknown_rule_refuses_what_widens_and_nothing_is_written(
-    office: Office, world: sandbox.World
+    office: Office, world: sandbox.CampaignState
 ) -> None:
     before = world.executed()
     office.set(UNKNOWN)
@@ -30,7 +30,7 @@ def test_an_unknown_rule_refuses_what_widens_and_nothing_is_written(
 
 
 def test_a_narrowing_beside_it_runs_and_the_code_says_partly_applied(
-    office: Office, world: sandbox.World
+    office: Office, world: sandbox.CampaignState
 ) -> None:
     before = world.executed()
     office.set(UNKNOWN)
@@ -45,7 +45,7 @@ def test_a_narrowing_beside_it_runs_and_the_code_says_partly_applied(
 
 @pytest.mark.parametrize("names", [(), ("m02",)], ids=["all", "one"])
 def test_a_vanished_manifest_that_is_an_error_refuses_what_widens(
-    office: Office, world: sandbox.World, names: tuple[str, ...]
+    office: Office, world: sandbox.CampaignState, names: tuple[str, ...]
 ) -> None:
     before = world.executed()
     office.set(VANISHED)

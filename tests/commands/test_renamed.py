@@ -36,7 +36,7 @@ def rename(desk: Desk) -> None:
 
 
 @pytest.fixture
-def real(desk: Desk, server: sandbox.World) -> sandbox.World:
+def real(desk: Desk, server: sandbox.CampaignState) -> sandbox.CampaignState:
     """The desk's tenant names the server, as it would a real platform."""
     server.configure(requests_per_second=0)
     lead(desk, os.environ["CXONE_TENANT_URL"])
@@ -45,7 +45,7 @@ def real(desk: Desk, server: sandbox.World) -> sandbox.World:
 
 
 def test_a_renamed_folder_forgets_no_stop_and_deploys_nothing_twice(
-    desk: Desk, real: sandbox.World
+    desk: Desk, real: sandbox.CampaignState
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     assert desk.run("halt", PATH, NAME, "--reason", "calls at night") == 0
@@ -83,7 +83,7 @@ def test_a_copied_folder_is_refused_by_every_command_that_plans(
 
 
 def test_a_change_to_another_platform_says_that_no_hold_comes_along(
-    desk: Desk, real: sandbox.World, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, real: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     was, first = platform(desk.tenant), git(desk.folder, "rev-parse", "HEAD")[:12]
     with sandbox.loopback(sandbox.create_app(real)) as url:
@@ -213,7 +213,7 @@ def test_a_folder_that_is_gone_keeps_nobody_from_stopping(
 
 
 def test_a_stop_by_an_earlier_url_reaches_the_platform_and_its_records(
-    desk: Desk, real: sandbox.World
+    desk: Desk, real: sandbox.CampaignState
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     ref = f"refs/notes/reconcile/{platform(desk.tenant)}"
@@ -227,7 +227,7 @@ def test_a_stop_by_an_earlier_url_reaches_the_platform_and_its_records(
 
 
 def test_a_merge_that_names_another_api_keeps_nobody_from_stopping(
-    desk: Desk, real: sandbox.World
+    desk: Desk, real: sandbox.CampaignState
 ) -> None:
     file = desk.tenant / "tenant.yaml"
     text = file.read_text(encoding="utf-8")
@@ -242,7 +242,7 @@ def test_a_merge_that_names_another_api_keeps_nobody_from_stopping(
 
 
 def test_a_merge_that_allows_hardly_any_request_keeps_nobody_from_stopping(
-    desk: Desk, real: sandbox.World
+    desk: Desk, real: sandbox.CampaignState
 ) -> None:
     file = desk.tenant / "tenant.yaml"
     text = file.read_text(encoding="utf-8")

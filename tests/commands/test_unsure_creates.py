@@ -76,7 +76,7 @@ def outcomes(desk: Desk) -> list[str]:
     return [each.data["result"] for each in records if each.kind is RecordKind.OUTCOME]
 
 
-def removed_by_hand(server: sandbox.World, operation: Operation) -> None:
+def removed_by_hand(server: sandbox.CampaignState, operation: Operation) -> None:
     server.put_campaign(KEY, "Spring Renewals", schedule=operation.desired)
     by_hand = Conditions()
     server.write_schedule(KEY, None, client="console", ticket=None, conditions=by_hand)
@@ -86,7 +86,7 @@ def removed_by_hand(server: sandbox.World, operation: Operation) -> None:
 @pytest.mark.parametrize("fault", ["no-keys", "no-etags", ""])
 @pytest.mark.parametrize("by_hand", [True, False])
 def test_what_may_have_been_created_and_is_absent_is_held_until_it_is_reverted(
-    desk: Desk, server: sandbox.World, fault: str, *, by_hand: bool
+    desk: Desk, server: sandbox.CampaignState, fault: str, *, by_hand: bool
 ) -> None:
     """Nothing that can be read tells "removed by hand" from "never written", so both are held."""
     server.configure(activation_s=0)
@@ -107,7 +107,9 @@ def test_what_may_have_been_created_and_is_absent_is_held_until_it_is_reverted(
     assert outcomes(desk) == ["unknown", "created"]
 
 
-def test_a_create_that_was_certainly_not_sent_is_sent(desk: Desk, server: sandbox.World) -> None:
+def test_a_create_that_was_certainly_not_sent_is_sent(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
     """The run died before it came to its creates, for instance while it waited for a tightening."""
     die(desk, creating=())
     assert apply(desk) == 0
@@ -116,7 +118,7 @@ def test_a_create_that_was_certainly_not_sent_is_sent(desk: Desk, server: sandbo
 
 
 def test_the_run_that_came_to_its_creates_may_be_another_than_the_one_that_meant_them(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     """Whoever sends an open write again adds no second record of it."""
     die(desk, creating=("later",))
@@ -125,14 +127,16 @@ def test_the_run_that_came_to_its_creates_may_be_another_than_the_one_that_meant
     assert server.executed(KEY) == 0
 
 
-def test_a_further_attempt_was_sent_once_already(desk: Desk, server: sandbox.World) -> None:
+def test_a_further_attempt_was_sent_once_already(desk: Desk, server: sandbox.CampaignState) -> None:
     die(desk, attempts=2, creating=())
     assert apply(desk) == 0
     assert outcomes(desk) == ["failed", "unknown"]
     assert server.executed(KEY) == 0
 
 
-def test_what_was_created_and_is_there_is_confirmed(desk: Desk, server: sandbox.World) -> None:
+def test_what_was_created_and_is_there_is_confirmed(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
     operation = die(desk)
     server.put_campaign(KEY, "Spring Renewals", schedule=operation.desired)
     assert apply(desk) == 0
@@ -145,7 +149,7 @@ def creating(records: Sequence[Record]) -> list[Record]:
 
 
 def test_a_run_says_once_that_it_comes_to_its_creates_after_its_intents_and_before_it_sends_one(
-    desk: Desk, server: sandbox.World
+    desk: Desk, server: sandbox.CampaignState
 ) -> None:
     server.configure(activation_s=0)
     assert apply(desk) == 0

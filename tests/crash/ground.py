@@ -24,7 +24,7 @@ spec:
 PURPOSE = "compliance: {jurisdictions: [US-NY], purpose: sales}\n"
 
 
-def login_to(world: sandbox.World | sandbox.SkillWorld, url: str) -> dict[str, str]:
+def login_to(world: sandbox.CampaignState | sandbox.SkillState, url: str) -> dict[str, str]:
     """Return what a command's environment needs to reach a platform that is served at `url`."""
     login = sandbox.credentials(world)
     return {
@@ -111,7 +111,7 @@ class Campaigns:
     def __init__(self) -> None:
         self.ahead_s = 0.0
         self.runs = 0
-        self.world = sandbox.World.open(
+        self.world = sandbox.CampaignState.open(
             clock="2027-01-10T12:00:00Z", monotonic=lambda: fasttime.monotonic() + self.ahead_s
         )
         self.world.configure(requests_per_second=0)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from reconciler import sandbox
 from reconciler.models import Body
-from reconciler.sandbox.skills import a_pace, a_week
+from reconciler.sandbox.skill_state import a_pace, a_week
 from tests.crash.ground import TENANT, Happened, login_to
 from tests.support import fasttime
 from tests.support.skills import held, wider
@@ -74,7 +74,7 @@ AFTER: Mapping[str, Parts] = {
 """Two narrowed (one of them runs), one widened in every part, one mixed (its pace is written twice, its groups change places), one as it was."""
 
 
-class _Platform(sandbox.SkillWorld):
+class _Platform(sandbox.SkillState):
     """Tells of each write that it executed, in that very moment: skill, what of it, and whether that changed anything."""
 
     tell: Callable[..., None]
@@ -232,7 +232,7 @@ class Skills:
             self._happened.append(Happened("active", key, rate))
 
 
-def _seed(world: sandbox.SkillWorld, skills: Mapping[str, Parts]) -> None:
+def _seed(world: sandbox.SkillState, skills: Mapping[str, Parts]) -> None:
     with world.transaction():
         world.put_unit()
         for key, each in skills.items():
@@ -251,7 +251,7 @@ def _seed(world: sandbox.SkillWorld, skills: Mapping[str, Parts]) -> None:
 @functools.cache
 def _held(*, wanted: bool) -> Mapping[str, Body]:
     """Return what the skills held before, or are wanted to hold: as a platform that was given it says."""
-    world = sandbox.SkillWorld.open()
+    world = sandbox.SkillState.open()
     _seed(world, AFTER if wanted else BEFORE)
     found = {key: held(world, key) for key in BEFORE}
     world.close()

@@ -234,7 +234,7 @@ def skill(number):
 
 
 def blocks(path):
-    from reconciler.sandbox import skills  # noqa: PLC0415 - the sandbox's own values
+    from reconciler.sandbox import skill_state as skills  # noqa: PLC0415 - the sandbox's own values
 
     return {
         "schedule-settings": skills.a_week(),

@@ -27,7 +27,7 @@ from reconciler.errors import (
     UsageError,
 )
 from reconciler.models.skill import DAYS
-from reconciler.sandbox import skills
+from reconciler.sandbox import skill_state as skills
 from tests.support.bodies import make_skill_body
 from tests.support.factories import NOW, converse, make_reply
 from tests.support.skills import APP, KIND, body_of, held, platform, wider

@@ -45,7 +45,7 @@ BREAKS = [
     ("renderers/text.py", "import reconciler.renderers.html", RENDERERS),
     ("sandbox/stray.py", "import reconciler.models", SANDBOX),
     ("sandbox/stray.py", "import reconciler.errors", SANDBOX),
-    ("client/stray.py", "import reconciler.sandbox.world", WIRING),
+    ("client/stray.py", "import reconciler.sandbox.campaign_state", WIRING),
     ("execute.py", "import reconciler.sandbox", WIRING),
 ]
 """Where a line is planted, the line, and the contract that must name it."""

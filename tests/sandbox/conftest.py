@@ -17,7 +17,7 @@ class Door:
     """A client without manners: it sends what it is told, and shows what comes back."""
 
     def __init__(
-        self, world: sandbox.World, send: Callable[[httpx.Request], httpx.Response]
+        self, world: sandbox.CampaignState, send: Callable[[httpx.Request], httpx.Response]
     ) -> None:
         self.world = world
         self._send = send
@@ -86,9 +86,9 @@ def ticker() -> sandbox.Ticker:
 
 
 @pytest.fixture
-def world(ticker: sandbox.Ticker) -> Iterator[sandbox.World]:
+def world(ticker: sandbox.Ticker) -> Iterator[sandbox.CampaignState]:
     """Two campaigns without schedules, and a list linked to the first."""
-    made = sandbox.World.open(clock=CLOCK, monotonic=ticker)
+    made = sandbox.CampaignState.open(clock=CLOCK, monotonic=ticker)
     made.configure(requests_per_second=0)
     made.put_campaign("1001", "Spring Renewals")
     made.put_campaign("1002", "Second", status="STOPPED")
@@ -98,7 +98,7 @@ def world(ticker: sandbox.Ticker) -> Iterator[sandbox.World]:
 
 
 @pytest.fixture
-def app(world: sandbox.World, ticker: sandbox.Ticker) -> Any:
+def app(world: sandbox.CampaignState, ticker: sandbox.Ticker) -> Any:
     """The app over the world, on the same clock."""
     return sandbox.create_app(world, sleep=ticker.sleep, drop=lambda: httpx.ReadError("dropped"))
 
@@ -121,7 +121,7 @@ def runner() -> Iterator[asyncio.Runner]:
 @pytest.fixture(params=["in process", "loopback"])
 def door(
     request: pytest.FixtureRequest,
-    world: sandbox.World,
+    world: sandbox.CampaignState,
     app: Any,
     server: Any,
     runner: asyncio.Runner,

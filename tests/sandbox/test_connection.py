@@ -13,7 +13,7 @@ from schemathesis.checks import CHECKS, not_a_server_error
 from schemathesis.config import SchemathesisConfig
 
 from reconciler import sandbox
-from reconciler.sandbox import skills
+from reconciler.sandbox import skill_state as skills
 from reconciler.sandbox.connection import OPERATIONS
 from reconciler.sandbox.connection_login import APP_ID, APP_SECRET
 
@@ -68,7 +68,7 @@ def runner():
 
 @pytest.fixture
 def world(ticker):
-    made = sandbox.SkillWorld.open(monotonic=ticker)
+    made = sandbox.SkillState.open(monotonic=ticker)
     sandbox.seed_skill_samples(made)
     made.configure(requests_per_second=0)
     yield made
@@ -373,7 +373,7 @@ def test_it_is_served_over_a_socket_too(world):
 # --- the description ----------------------------------------------------------------------------------------------------
 
 TICKER = sandbox.Ticker()
-WORLD = sandbox.SkillWorld.open(clock="2027-03-01T12:00:00Z", monotonic=TICKER)
+WORLD = sandbox.SkillState.open(clock="2027-03-01T12:00:00Z", monotonic=TICKER)
 WORLD.configure(requests_per_second=0)
 WORLD.put_skill(4001)
 WORLD.put_group(70)

@@ -114,7 +114,7 @@ def test_each_row_needs_a_token_that_is_known(door, method, path, scope):
 
 
 def test_a_token_of_another_world_is_unknown(door):
-    other = sandbox.World.open()
+    other = sandbox.CampaignState.open()
     door.token = other.issue("sandbox", "sandbox-secret").value
     other.close()
     assert door.call("GET", "/api/campaigns").status_code == 401

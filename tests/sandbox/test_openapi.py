@@ -9,7 +9,7 @@ from schemathesis.checks import CHECKS, not_a_server_error
 from schemathesis.config import SchemathesisConfig
 
 from reconciler import sandbox
-from reconciler.sandbox import rules
+from reconciler.sandbox import campaign_rules as rules
 from reconciler.sandbox.campaigns import OPERATIONS
 from reconciler.sandbox.campaigns_openapi import EXAMPLE
 
@@ -30,7 +30,7 @@ ROWS = [line.split() for line in CONTRACT.split("\n") if line]
 
 
 TICKER = sandbox.Ticker()
-WORLD = sandbox.World.open(clock="2027-03-01T12:00:00Z", monotonic=TICKER)
+WORLD = sandbox.CampaignState.open(clock="2027-03-01T12:00:00Z", monotonic=TICKER)
 WORLD.configure(requests_per_second=0)
 WORLD.put_campaign("1001")
 APP = sandbox.create_app(WORLD)

@@ -17,7 +17,7 @@ WRITE = """
 import json, sys
 from reconciler import sandbox
 from reconciler.sandbox.writes import Conditions, make_ticket
-world = sandbox.World.open(sys.argv[1])
+world = sandbox.CampaignState.open(sys.argv[1])
 for i in range(40):
     body = dict(json.loads(sys.argv[2]), dial_rate=1 + i / 10)
     raw = json.dumps(body).encode()
@@ -55,7 +55,7 @@ def test_processes_that_open_a_new_state_at_once_seed_it_once(tmp_path):
 
 def test_two_processes_that_write_at_once_execute_each_key_once(tmp_path, body):
     state = tmp_path / "state.db"
-    world = sandbox.World.open(state, clock="2027-03-01T12:00:00Z")
+    world = sandbox.CampaignState.open(state, clock="2027-03-01T12:00:00Z")
     world.put_campaign("1001")
     finish([start(WRITE, state, json.dumps(body), name) for name in "ab"])
     stored = world.journal("1001", "STORED")
@@ -68,14 +68,14 @@ def test_two_processes_that_write_at_once_execute_each_key_once(tmp_path, body):
 
 def test_state_and_clock_survive_the_process(tmp_path, ticker, body):
     state = tmp_path / "state.db"
-    first = sandbox.World.open(state, clock="2027-03-01T12:00:00Z", monotonic=ticker)
+    first = sandbox.CampaignState.open(state, clock="2027-03-01T12:00:00Z", monotonic=ticker)
     token = first.issue("sandbox", "sandbox-secret").value
     first.put_campaign("1001", schedule=body)
     ticker.advance(100)
     seen = first.now
     first.close()
     ticker.advance(10_000)
-    second = sandbox.World.open(state, monotonic=ticker)
+    second = sandbox.CampaignState.open(state, monotonic=ticker)
     assert second.now == seen
     assert json.loads(second.campaign("1001")["schedule"])["dial_rate"] == body["dial_rate"]
     assert second.authenticate(token).client == "sandbox"
@@ -96,7 +96,7 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(tmp_path, content):
         path.write_bytes(content)
     before = path.read_bytes()
     with pytest.raises(sandbox.SandboxError, match=r"other\.db"):
-        sandbox.World.open(path)
+        sandbox.CampaignState.open(path)
     with pytest.raises(sandbox.SandboxError, match=r"other\.db"):
         sandbox.reset(path)
     assert path.read_bytes() == before
@@ -108,7 +108,7 @@ def test_a_reset_empties_the_state_and_the_samples_come_back(tmp_path):
     world.put_campaign("7", "Seven")
     world.close()
     sandbox.reset(path)
-    world = sandbox.World.open(path)
+    world = sandbox.CampaignState.open(path)
     assert world.empty
     world.close()
     world = sandbox.open_samples(path)

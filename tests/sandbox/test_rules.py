@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.sandbox import rules
+from reconciler.sandbox import campaign_rules as rules
 from reconciler.sandbox.errors import Invalid
 from tests.support.bodies import make_body, make_window
 

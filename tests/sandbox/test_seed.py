@@ -11,8 +11,8 @@ from reconciler import sandbox
 from reconciler.kinds.campaign import KIND
 from reconciler.models.campaign import CampaignSchedule
 from reconciler.models.tenant import Tenant
-from reconciler.sandbox import rules
-from reconciler.sandbox.seed import SAMPLE_CLOCK, bulk_body
+from reconciler.sandbox import campaign_rules as rules
+from reconciler.sandbox.campaign_seed import SAMPLE_CLOCK, bulk_body
 
 FOLDER = Path(__file__).parents[2] / "schedules" / "sandbox"
 
@@ -42,7 +42,7 @@ def compiled(manifest: dict[str, Any]) -> Any:
     return CampaignSchedule.model_validate(manifest | merged).compile()
 
 
-def action(manifest: dict[str, Any], world: sandbox.World) -> str:
+def action(manifest: dict[str, Any], world: sandbox.CampaignState) -> str:
     schedule = world.campaign(manifest["spec"]["campaign_id"])["schedule"]
     if manifest["metadata"].get("retired"):
         return "retire" if schedule else "none"

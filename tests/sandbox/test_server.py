@@ -76,9 +76,9 @@ def test_a_shell_can_eval_it_and_go_on(tmp_path):
 
 def test_a_client_in_process_and_one_over_loopback_share_a_state(tmp_path, body):
     state = tmp_path / "state.db"
-    ours = sandbox.World.open(state)
+    ours = sandbox.CampaignState.open(state)
     ours.put_campaign("1001", schedule=body)
-    theirs = sandbox.World.open(state)
+    theirs = sandbox.CampaignState.open(state)
     with sandbox.loopback(sandbox.create_app(theirs)) as url:
         token = ours.issue("sandbox", "sandbox-secret").value
         headers = {

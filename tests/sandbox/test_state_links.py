@@ -59,14 +59,14 @@ def test_neither_is_it_through_the_files_beside_it(tmp_path: Path, companion: st
 def test_a_link_of_another_name_is_the_users_own(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    sandbox.World.open(tmp_path / "link" / "mine.db").close()
+    sandbox.CampaignState.open(tmp_path / "link" / "mine.db").close()
     assert (tmp_path / "real" / "mine.db").exists()
 
 
 def test_a_file_in_the_place_of_the_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / ".reconcile").touch()
     with pytest.raises(sandbox.SandboxError, match="cannot be made"):
-        sandbox.World.open(tmp_path / ".reconcile" / "x.db")
+        sandbox.CampaignState.open(tmp_path / ".reconcile" / "x.db")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ WITHOUT = """
 import sys
 sys.modules["fastapi"] = None
 from reconciler import sandbox
-sandbox.World.open().close()
+sandbox.CampaignState.open().close()
 try:
     sandbox.{name}
 except ImportError as error:
@@ -50,7 +50,7 @@ def test_it_imports_nothing_else_of_the_product(path):
 
 def test_looking_at_it_imports_nothing_and_a_world_needs_no_web_framework():
     assert run(LOOK.format("pass")) == "[]"
-    assert run(LOOK.format("sandbox.World")) == "['sqlite3']"
+    assert run(LOOK.format("sandbox.CampaignState")) == "['sqlite3']"
 
 
 @pytest.mark.parametrize("name", ["create_app", "serve"])

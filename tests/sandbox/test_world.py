@@ -31,7 +31,7 @@ class Platform(RuleBasedStateMachine):
     @initialize()
     def start(self):
         self.ticker = sandbox.Ticker()
-        self.world = sandbox.World.open(clock=CLOCK, monotonic=self.ticker)
+        self.world = sandbox.CampaignState.open(clock=CLOCK, monotonic=self.ticker)
         self.now = 0
         self.made = 0
         self.stored = {"1": None, "2": None}
@@ -136,7 +136,7 @@ TestPlatform = Platform.TestCase
 
 def test_a_world_without_a_pin_lives_in_the_time_it_is_given():
     instant = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
-    world = sandbox.World.open(now=lambda: instant)
+    world = sandbox.CampaignState.open(now=lambda: instant)
     assert world.now == instant
     world.pin("2027-01-01T00:00:00Z")
     assert world.now.year == 2027
@@ -156,7 +156,7 @@ def test_a_pinned_clock_never_goes_back(ticker, world):
 
 def test_a_clock_that_is_no_instant_is_refused():
     with pytest.raises(sandbox.SandboxError, match="must be ISO 8601"):
-        sandbox.World.open(clock="tomorrow")
+        sandbox.CampaignState.open(clock="tomorrow")
 
 
 @settings(max_examples=40, deadline=None)
@@ -166,7 +166,7 @@ def test_processes_with_their_own_time_share_one_clock_that_never_goes_back(
 ):
     path = tmp_path_factory.mktemp("clock") / "state.db"
     tickers = [sandbox.Ticker() for _ in range(3)]
-    worlds = [sandbox.World.open(path, clock=CLOCK, monotonic=t) for t in tickers]
+    worlds = [sandbox.CampaignState.open(path, clock=CLOCK, monotonic=t) for t in tickers]
     worlds[0].put_campaign("1")
     shown, stamped = [], []
     for who, ms in steps:
@@ -253,7 +253,7 @@ def test_a_client_can_lack_any_one_scope(world):
 
 
 def test_settings_hold_for_everybody_who_uses_the_state(tmp_path):
-    first, second = (sandbox.World.open(tmp_path / "s.db") for _ in range(2))
+    first, second = (sandbox.CampaignState.open(tmp_path / "s.db") for _ in range(2))
     first.configure(activation_s=0.9)
     assert second.settings == sandbox.Settings(activation_s=0.9)
     first.close()

@@ -57,7 +57,7 @@ class Notebook:
 class Engine:
     """A platform, a way to it, and everything between desired and outcomes."""
 
-    world: sandbox.World
+    world: sandbox.CampaignState
     ticker: sandbox.Ticker
     url: str = "sandbox:"
     options: WriteOptions = field(default_factory=lambda: WriteOptions(settle_s=1.0))
@@ -159,7 +159,7 @@ def engine(
 ) -> Iterator[Engine]:
     """Open an engine on a platform that holds these schedules, by campaign; each is linked to an ACTIVE list."""
     ticker = sandbox.Ticker()
-    world = sandbox.World.open(clock=CLOCK, monotonic=ticker)
+    world = sandbox.CampaignState.open(clock=CLOCK, monotonic=ticker)
     world.configure(requests_per_second=0)
     for key, body in live.items():
         world.put_campaign(key, f"Campaign {key}", schedule=body)

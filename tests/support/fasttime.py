@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from reconciler import world as worlds
-from reconciler.sandbox import World
+from reconciler.sandbox import CampaignState
 
 SPEED = 20.0
 START = datetime(2027, 1, 10, 12, 0, tzinfo=UTC)
@@ -63,4 +63,4 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
         return real(*arguments, **more)._replace(monotonic=monotonic, sleep=sleep)
 
     patch.setattr(worlds, "here", here)
-    patch.setitem(World.open.__func__.__kwdefaults__, "monotonic", monotonic)
+    patch.setitem(CampaignState.open.__func__.__kwdefaults__, "monotonic", monotonic)

@@ -34,7 +34,7 @@ class Platform:
         asked: method and path of every request below the API's root.
     """
 
-    world: sandbox.SkillWorld
+    world: sandbox.SkillState
     ticker: sandbox.Ticker
     seen: list[Body] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -94,7 +94,7 @@ APP = {"app_id": connection_login.APP_ID, "app_secret": connection_login.APP_SEC
 def platform(*faults: str) -> Iterator[Platform]:
     """Open the samples' platform, with no limit of requests."""
     ticker = sandbox.Ticker()
-    world = sandbox.SkillWorld.open(monotonic=ticker)
+    world = sandbox.SkillState.open(monotonic=ticker)
     sandbox.seed_skill_samples(world)
     world.configure(requests_per_second=0)
     for fault in faults:
@@ -105,7 +105,7 @@ def platform(*faults: str) -> Iterator[Platform]:
         world.close()
 
 
-def held(world: sandbox.SkillWorld, key: str) -> Body:
+def held(world: sandbox.SkillState, key: str) -> Body:
     """Return what a skill holds, read past HTTP."""
     row = world.skill(key)
     parts: dict[str, Any] = {}

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from reconciler.sandbox.campaign_state import CampaignState
 from reconciler.sandbox.clock import parse_instant
-from reconciler.sandbox.world import World
 
 SAMPLE_CLOCK = "2027-03-01T12:00:00Z"
 """When the samples take place: two weeks before the clocks change in the US, four before they do in Europe."""
@@ -19,56 +19,56 @@ _EARLIER = "2027-02-15T09:30:00Z"
 _NEW_YORK, _CHICAGO, _SYDNEY = "America/New_York", "America/Chicago", "Australia/Sydney"
 
 
-def open_samples(path: str | Path | None = None, **options: Any) -> World:
-    """Open a world; one that is empty gets the samples, and their clock. Two processes may try at once.
+def open_samples(path: str | Path | None = None, **options: Any) -> CampaignState:
+    """Open a platform; one that is empty gets the samples, and their clock. Two processes may try at once.
 
     Args:
         path: state file; `None` keeps it in memory.
-        **options: as `World.open` takes them.
+        **options: as `CampaignState.open` takes them.
 
     Raises:
         SandboxError: the file cannot be used.
     """
-    world = World.open(path, **options)
-    with world.transaction():
-        if world.empty:
-            seed_samples(world)
-    return world
+    state = CampaignState.open(path, **options)
+    with state.transaction():
+        if state.empty:
+            seed_samples(state)
+    return state
 
 
-def seed_samples(world: World) -> None:
-    """Fill a world so that the sample manifests find three creates, an update, a retirement and a no-op.
+def seed_samples(state: CampaignState) -> None:
+    """Fill a platform so that the sample manifests find three creates, an update, a retirement and a no-op.
 
     Beside them stand three campaigns that no manifest names, and DNC lists of every status. The clock is pinned to
     `SAMPLE_CLOCK`, so the samples never rot.
     """
-    with world.transaction():
-        world.pin(_EARLIER)
+    with state.transaction():
+        state.pin(_EARLIER)
         for campaign_id, (name, schedule) in _SAMPLES.items():
             body = None if schedule is None else {"campaign_id": campaign_id, **schedule}
-            world.put_campaign(campaign_id, name, schedule=body)
+            state.put_campaign(campaign_id, name, schedule=body)
         for list_id, (name, status, campaigns) in _LISTS.items():
-            world.put_list(list_id, name, status=status, campaign_ids=campaigns)
+            state.put_list(list_id, name, status=status, campaign_ids=campaigns)
         for campaign_id, (attempts, answered) in _OBSERVED.items():
-            _put_hours(world, campaign_id, attempts, answered)
-        world.pin(SAMPLE_CLOCK)
+            _put_hours(state, campaign_id, attempts, answered)
+        state.pin(SAMPLE_CLOCK)
 
 
 def seed_many(
-    world: World, count: int, *, body: Callable[[int], Mapping[str, Any]] | None = None
+    state: CampaignState, count: int, *, body: Callable[[int], Mapping[str, Any]] | None = None
 ) -> None:
     """Add `count` campaigns, each with a schedule stored and active, all linked to one ACTIVE list.
 
     Args:
-        world: to fill.
+        state: to fill.
         count: how many.
         body: schedule of the `i`th campaign, with its `campaign_id`; default `bulk_body`.
     """
     made = [(body or bulk_body)(i) for i in range(count)]
-    with world.transaction():
-        world.put_campaigns((b["campaign_id"], f"Campaign {b['campaign_id']}", b) for b in made)
+    with state.transaction():
+        state.put_campaigns((b["campaign_id"], f"Campaign {b['campaign_id']}", b) for b in made)
         ids = [b["campaign_id"] for b in made]
-        world.put_list("dnc-bulk", "Everybody", campaign_ids=ids)
+        state.put_list("dnc-bulk", "Everybody", campaign_ids=ids)
 
 
 def bulk_body(i: int) -> dict[str, Any]:
@@ -141,13 +141,13 @@ _OBSERVED: Mapping[str, tuple[int, float]] = {"1003": (9_000, 0.35), "1005": (7_
 """Attempts of a full hour, and the share that a person answered, of the two weeks before the samples."""
 
 
-def _put_hours(world: World, campaign_id: str, attempts: int, answered: float) -> None:
+def _put_hours(state: CampaignState, campaign_id: str, attempts: int, answered: float) -> None:
     """Record the hours of the two weeks before `SAMPLE_CLOCK`: the same wave each day, quieter at its ends."""
     end = parse_instant(SAMPLE_CLOCK).replace(hour=0)
     for day in range(14, 0, -1):
         for hour in range(15, 24):
             start = (end - timedelta(days=day)).astimezone(UTC).replace(hour=hour)
-            world.put_metrics(campaign_id, start, _bucket(start, attempts, answered))
+            state.put_metrics(campaign_id, start, _bucket(start, attempts, answered))
 
 
 def _bucket(start: datetime, attempts: int, answered: float) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The platform's content and rules, apart from HTTP. One method for each operation of the API, and what a test asks.
 
-A world lives in memory or in a file. Two processes may use one file at once; nothing here is global. Every instant comes
-from the world's clock (`clock`), every method first lets happen what is due.
+A platform lives in memory or in a file. Two processes may use one file at once; nothing here is global. Every instant comes
+from the platform's clock (`clock`), every method first lets happen what is due.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 
 from reconciler.sandbox import writes
 from reconciler.sandbox.clock import Reading, from_ms, iso, to_ms
-from reconciler.sandbox.db import Credentials, Ground, Settings, credentials
+from reconciler.sandbox.db import Credentials, Settings, State, credentials
 from reconciler.sandbox.errors import Conflict, Failed, NotFound
 from reconciler.sandbox.faults import Faults
 from reconciler.sandbox.store import Store
 from reconciler.sandbox.writes import Conditions, Mishap, Result, Ticket
 
-__all__ = ["Credentials", "Entry", "Settings", "World", "credentials"]
+__all__ = ["CampaignState", "Credentials", "Entry", "Settings", "credentials"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Entry:
     """Something that happened to a campaign.
 
     Attributes:
-        at: the world's clock.
+        at: the platform's clock.
         action: `STORED`, `REMOVED`, `REFRESHED` or `ACTIVATED`.
         schedule_id: stored, removed or now active; `None` when nothing is active.
         client: who asked; `None` for an activation.
@@ -46,7 +46,7 @@ class Entry:
 
 
 CONSOLE = "console"
-"""Who wrote what the world was given, not asked to store."""
+"""Who wrote what the platform was given, not asked to store."""
 
 _ADD_CAMPAIGN = (
     "INSERT INTO campaigns (id, name, status, schedule_id, schedule, active_id, activated_at)"
@@ -56,8 +56,8 @@ _ADD_CAMPAIGN = (
 )
 
 
-class World(Ground):
-    """A tenant of the campaigns API. Make one with `World.open`."""
+class CampaignState(State):
+    """A tenant of the campaigns API. Make one with `CampaignState.open`."""
 
     def __init__(self, store: Store, reading: Reading, faults: Faults) -> None:
         super().__init__(store, reading, faults)

@@ -1,6 +1,6 @@
 """A Personal Connection tenant: skills with three blocks of settings, DNC groups, a business unit. Knows no HTTP.
 
-It stands on the same ground as `world`: clock, clients, faults and the file. A write here acts at once.
+It shares with `campaign_state`: clock, clients, faults and the file. A write here acts at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from reconciler.sandbox import skill_rules as rules
 from reconciler.sandbox.clock import iso, to_ms
-from reconciler.sandbox.db import Ground
+from reconciler.sandbox.db import State
 from reconciler.sandbox.errors import Conflict, Invalid, NotFound
 
 SCHEDULE, ZONES, GENERAL = "schedule", "zones", "general"
@@ -50,8 +50,8 @@ UNIT_ZONES: Final = tuple(name for name in KNOWN_ZONES if name != "GMT Standard 
 """The zones of a new tenant's business unit."""
 
 
-class SkillWorld(Ground):
-    """A tenant of the Personal Connection API. Make one with `SkillWorld.open`."""
+class SkillState(State):
+    """A tenant of the Personal Connection API. Make one with `SkillState.open`."""
 
     tables: ClassVar[str] = """
 CREATE TABLE IF NOT EXISTS unit (one INTEGER PRIMARY KEY CHECK (one = 1), settings TEXT NOT NULL, zones TEXT NOT NULL);

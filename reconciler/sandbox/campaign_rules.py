@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from reconciler.sandbox.clock import parse_instant
 from reconciler.sandbox.errors import Invalid
@@ -55,8 +55,8 @@ def _reason(error: ValueError) -> str:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]  # add returns None on purpose
+        names = [name for name, _ in pairs]
+        twice = next(name for at, name in enumerate(names) if name in names[:at])
         raise Invalid([(twice, "is given twice")])
     return found
 
@@ -189,17 +189,20 @@ def _instant(value: object) -> str | None:
     return None
 
 
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a number of JSON; `True` is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _rate(value: object) -> str | None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and 0 < value <= MAX_RATE:  # type: ignore[operator]  # a number, by the line above
+    if is_number(value) and 0 < value <= MAX_RATE:
         return None
     return f"must be a number above 0 and at most {MAX_RATE}"
 
 
 def _integer(low: int, high: int) -> Callable[[object], str | None]:
     def check(value: object) -> str | None:
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if whole and low <= value <= high:  # type: ignore[operator]  # an integer, by the line above
+        if is_number(value) and isinstance(value, int) and low <= value <= high:
             return None
         return f"must be an integer from {low} to {high}"
 
