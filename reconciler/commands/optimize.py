@@ -11,9 +11,12 @@ from typing import Any, Final
 from reconciler import effect, manifests
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Session
+from reconciler.dialects import kinds_for
 from reconciler.dialects.base import Bucket, Measured, Snapshot
 from reconciler.effect import Direction
 from reconciler.errors import ManifestError, UsageError
+from reconciler.kinds import Kind
+from reconciler.kinds.base import CALLS_PER_SECOND
 from reconciler.manifests import edits
 from reconciler.models import Desired
 from reconciler.optimize import STRATEGIES, metrics
@@ -23,9 +26,6 @@ from reconciler.report import NAMES_SHOWN, Report, count
 from reconciler.report.optimize import of_advice
 from reconciler.telemetry import EventSinks, Projected, Telemetry
 from reconciler.world import Network, World
-
-FIELD: Final = "dial_rate"
-"""The field that strategies propose a value for."""
 
 LOOK_BACK: Final = timedelta(days=7)
 """Length of the observed interval when no start is given."""
@@ -57,14 +57,16 @@ async def optimize(world: World, asked: OptimizeRequest) -> Report:
         for each in folder.desired
         if each.body is not None and (keys is None or each.key in keys)
     ]
-    wanted = [each for each in every if FIELD in (each.body or {})]
-    others = [each for each in every if FIELD not in (each.body or {})]
+    kinds = kinds_for(folder.tenant.spec.api)
+    field = next((kind.rate for kind in kinds.values() if kind.rate), "")
+    wanted = [each for each in every if field in (each.body or {})]
+    others = [each for each in every if field not in (each.body or {})]
     async with sessions.open_session(world, folder, asked.network, recorded=False) as session:
         snapshot, _ = await session.read()
         observed, left_out = await _observe(session, asked, every, snapshot)
-        ceiling = snapshot.ceilings.get(FIELD)
+        ceiling = snapshot.ceilings.get(field)
         subjects = [
-            Subject(each.key, each.name, _rate(each), observed.get(each.key, ()), ceiling)
+            Subject(each.key, each.name, _rate(each, field), observed.get(each.key, ()), ceiling)
             for each in wanted
         ]
         advice = STRATEGIES[asked.strategy].propose(
@@ -73,13 +75,13 @@ async def optimize(world: World, asked: OptimizeRequest) -> Report:
         advice = (*advice, *(_without_a_rate(each, observed.get(each.key, ())) for each in others))
         proposals = [each for each in advice if isinstance(each, Proposal)]
         lost = await _publish(session, asked, proposals, snapshot)
-    written = _write(wanted, proposals) if asked.write else ()
+    written = _write(wanted, proposals, field) if asked.write else ()
     by_key = {each.key: each for each in wanted}
     return of_advice(
         f"Optimize tenant {folder.name}: strategy {asked.strategy}, target answer rate {asked.target_answer_rate:g}",
-        [(each, _direction(session, by_key[each.key], each)) for each in proposals],
+        [(each, _direction(kinds, by_key[each.key], {field: each.proposed})) for each in proposals],
         [each for each in advice if isinstance(each, Declined)],
-        field=FIELD,
+        field=field,
         written=written,
         notes=(*left_out, *lost),
     )
@@ -92,7 +94,7 @@ def _without_a_rate(desired: Desired, hours: Sequence[Bucket]) -> Declined:
     if attempts and answers:
         abandons = sum(hour.abandons for hour in hours)
         seen = f"{answers / attempts:.1%} of {attempts} attempts were answered and {abandons / answers:.1%} of those abandoned"
-    reason = f"{desired.kind} has no {FIELD}, so there is nothing to propose; in {count(len(hours), 'hour')} {seen}"
+    reason = f"{desired.kind} has no rate in {CALLS_PER_SECOND}, so there is nothing to propose; in {count(len(hours), 'hour')} {seen}"
     return Declined(desired.key, desired.name, reason)
 
 
@@ -115,8 +117,8 @@ async def _publish(
     return await telemetry.close()
 
 
-def _rate(desired: Desired) -> float:
-    return float((desired.body or {})[FIELD])
+def _rate(desired: Desired, field: str) -> float:
+    return float((desired.body or {})[field])
 
 
 async def _observe(
@@ -170,12 +172,12 @@ def _read(path: Path) -> metrics.Metrics:
     return found
 
 
-def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal]) -> tuple[str, ...]:
+def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal], field: str) -> tuple[str, ...]:
     """Edit the proposals into the manifests, file by file, and return the files."""
     places = {each.key: each.place for each in wanted}
     files: dict[str, dict[tuple[str, str], Any]] = {}
     for proposal in proposals:
-        files.setdefault(places[proposal.key].file, {})[proposal.name, f"spec.{FIELD}"] = (
+        files.setdefault(places[proposal.key].file, {})[proposal.name, f"spec.{field}"] = (
             proposal.proposed
         )
     texts = {file: edits.edit(Path(file), changes) for file, changes in files.items()}
@@ -184,8 +186,9 @@ def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal]) -> tuple[st
     return tuple(texts)
 
 
-def _direction(session: Session, desired: Desired, proposal: Proposal) -> Direction:
+def _direction(
+    kinds: Mapping[str, Kind], desired: Desired, proposed: Mapping[str, float]
+) -> Direction:
     """Return whether a proposal narrows or widens dialing."""
     before = desired.body or {}
-    rules = session.dialect.KINDS[desired.kind].rules
-    return effect.direction(before, {**before, FIELD: proposal.proposed}, rules)
+    return effect.direction(before, {**before, **proposed}, kinds[desired.kind].rules)

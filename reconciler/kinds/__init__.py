@@ -6,6 +6,14 @@ its kind (`FIELDS` in `campaign` and `skill`).
 
 from __future__ import annotations
 
-from reconciler.kinds.base import CALLS_PER_SECOND, Field, Kind, Words
+from reconciler.kinds.base import Kind
 
-__all__ = ["CALLS_PER_SECOND", "Field", "Kind", "Words"]
+__all__ = ["Kind", "audit_labels"]
+
+
+def audit_labels() -> dict[str, str]:
+    """Return the labels of the fields of bodies in audit entries, of every kind, by their names there."""
+    from reconciler.kinds import campaign, skill  # noqa: PLC0415 - a kind's model costs a lot to make, and few ask for all
+
+    fields = (*campaign.FIELDS, *skill.FIELDS)
+    return {field.audit: field.label for field in fields if field.audit and field.label}

@@ -77,7 +77,7 @@ class Field(NamedTuple):
         fixed: no write can change it: a body must state it as the platform has it.
         immediate: a write to an object that runs takes effect at once.
         audit: its name in an audit entry; `None` leaves it out.
-        label: its name for an auditor; needed with `audit`.
+        label: its name in a report of audit entries; `None` where the report shows it beside every record anyway.
         unit: of its values.
     """
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from reconciler import audit
 from reconciler.audit import Applied, Record, RecordKind, State
 from reconciler.errors import ExitCode
+from reconciler.kinds import audit_labels
 from reconciler.plan import DONE, STORED, Action, Result
 from reconciler.report import Report, Row, Table, Tone, count, value
 
@@ -50,7 +51,7 @@ def details_of(record: Record, **more: object) -> tuple[str, ...]:
     """Return everything that a record says, one aligned line a field; `more` are fields that stand in another record."""
     data = {**record.data, **more}
     lines = [
-        *((label, shown(data[field])) for field, label, shown in _FIELDS if field in data),
+        *((label, shown(data[field])) for field, label, shown in _fields() if field in data),
         ("commit", record.event.commit),
         ("run", f"{record.event.run}, its record {record.n}"),
         ("record", record.id),
@@ -146,7 +147,7 @@ def _body(thing: object) -> str:
 
 Shown = Callable[[object], str]
 
-_FIELDS: Final[tuple[tuple[str, str, Shown], ...]] = (
+_BEFORE_BODY: Final[tuple[tuple[str, str, Shown], ...]] = (
     ("actor", "by", _who),
     ("approver", "approved by", _who),
     ("digest", "as plan", _who),
@@ -163,9 +164,9 @@ _FIELDS: Final[tuple[tuple[str, str, Shown], ...]] = (
     ("timestamp", "took effect", _if_any),
     ("latency_s", "stored to active", _seconds),
     ("schedule_id", "schedule", _if_any),
-    ("dial_rate", "dial rate", _if_any),
-    ("max_concurrent", "at most", _if_any),
-    ("compliance_windows", "windows", _each),
+)
+
+_AFTER_BODY: Final[tuple[tuple[str, str, Shown], ...]] = (
     ("dnc_verified", "DNC verified", _verified),
     ("dnc_lists", "DNC lists", _lists),
     ("body", "body", _body),
@@ -176,7 +177,15 @@ _FIELDS: Final[tuple[tuple[str, str, Shown], ...]] = (
     ("key", "sent under key", _if_any),
     ("intent", "of intent", _if_any),
 )
-"""What a record says, in an auditor's order, and how it is written; "not known" where nobody told who."""
+"""What a record says after the fields of the body, and how it is written."""
+
+
+def _fields() -> Iterator[tuple[str, str, Shown]]:
+    """Yield what a record says, in an auditor's order, and how it is written; "not known" where nobody told who."""
+    yield from _BEFORE_BODY
+    for name, label in audit_labels().items():
+        yield name, label, _each
+    yield from _AFTER_BODY
 
 
 def of_log(

@@ -199,7 +199,7 @@ def test_optimize_says_what_it_saw_and_that_there_is_no_rate_to_propose(desk):
     report = asyncio.run(optimize.optimize(desk.world, asked))
     reasons = {each["name"]: each["reason"] for each in report.data["declined"]}
     assert report.data["proposals"] == []
-    assert "SkillSchedule has no dial_rate" in reasons["fiber-upgrade"]
+    assert "SkillSchedule has no rate in calls/s" in reasons["fiber-upgrade"]
     assert "attempts were answered" in reasons["fiber-upgrade"]
     assert "nothing was observed" in reasons["partner-overflow"]
 
