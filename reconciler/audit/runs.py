@@ -200,8 +200,6 @@ class Run:
             "result": result.value,
             "timestamp": observed.get("at") or event.ts,
         }
-        if isinstance(entry.get("dial_rate"), int):
-            entry["dial_rate"] = float(entry["dial_rate"])
         return replace(event, data=_frozen({**event.data, **entry}))
 
     def close(self, counts: Mapping[str, int]) -> Event:

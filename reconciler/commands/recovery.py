@@ -208,7 +208,7 @@ def _outcome(session: Session, left: Left, result: Result, run: Run) -> Event:
     return run.outcome(
         left.intent,
         result,
-        audit=kind.audit_fields(data["body"]) if data["body"] else {},
+        audit=kind.audit_fields(kind.canonical(data["body"])) if data["body"] else {},
         schedule_id=left.live.stored_id if left.live and result is not Result.UNKNOWN else None,
         message=_ABSENT if left.is_absent_create else _SAID.get(result),
     )

@@ -15,7 +15,7 @@ from reconciler.models.instants import primary_zone
 CALLS_PER_SECOND: Final = "calls/s"
 """The unit of a dial rate."""
 
-AUDITED: Final = ("campaign_id", "compliance_windows", "dial_rate", "max_concurrent")
+AUDITED: Final = ("compliance_windows", "dial_rate", "max_concurrent")
 """Names in every audit entry (the brief's); `None` where the kind has no such field."""
 
 
@@ -77,7 +77,7 @@ class Field(NamedTuple):
         fixed: no write can change it: a body must state it as the platform has it.
         immediate: a write to an object that runs takes effect at once.
         audit: its name in an audit entry; `None` leaves it out.
-        label: its name in a report of audit entries; `None` where the report shows it beside every record anyway.
+        label: its name in a report of audit entries.
         unit: of its values.
     """
 

@@ -120,7 +120,7 @@ def _of_slots(slots: Slots) -> list[dict[str, Any]]:
 
 
 FIELDS: Final = (
-    Field("campaign_id", IDENTITY, audit="campaign_id"),
+    Field("campaign_id", IDENTITY),
     # contract: the zone serves display and the offset check alone
     Field("timezone", ZONE, effect.neutral),
     Field("start_time", INSTANT, effect.ordered(max, instant)),

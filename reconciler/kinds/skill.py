@@ -116,7 +116,7 @@ def _threshold(live: Body, desired: Body, name: str) -> Any:
 
 
 FIELDS: Final = (
-    Field("skill_id", IDENTITY, audit="campaign_id"),
+    Field("skill_id", IDENTITY),
     # in another zone the same hours are other hours
     Field("timezone", ZONE, fixed=True),
     Field(

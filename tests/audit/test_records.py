@@ -22,7 +22,7 @@ from reconciler.dialects.base import ScrubList
 from reconciler.errors import LedgerError
 from reconciler.plan import Action, Result
 from tests.support.bodies import make_body
-from tests.support.factories import make_desired
+from tests.support.factories import KIND, make_desired
 from tests.support.gitfakes import START, Clock, operation, story
 from tests.support.gitfakes import run as run_on
 
@@ -233,7 +233,7 @@ def test_an_outcome_answers_for_a_removal_and_for_numbers_without_a_point():
     data = maker.outcome(
         intent,
         Result.DELETED,
-        audit={"dial_rate": 25},
+        audit=KIND.audit_fields(KIND.canonical({"dial_rate": 25})),
         latency_s=1,
         at="2027-01-11T14:00:09Z",
         dnc_verified=True,
