@@ -106,6 +106,7 @@ def apply(
 
     Example: reconcile apply schedules/acme
     """
+    # Over 40 lines, because each option is an argument of its own.
     from reconciler.commands import apply as command
     from reconciler.execute import WriteOptions
     from reconciler.telemetry import EventSinks

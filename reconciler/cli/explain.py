@@ -47,7 +47,7 @@ def commands() -> Sequence[Table]:
         first, *rest = _paragraphs(command)
         options = [line for param in command.params for line in _option(param)]
         usage = _usage(path, command)
-        rows.append(Row((usage, first), details=(*_spaced(rest), *options), name=usage))
+        rows.append(Row((usage, first), details=(*_space(rest), *options), name=usage))
     return [Table("Commands", ("command", "does"), tuple(rows))]
 
 
@@ -67,7 +67,7 @@ def _paragraphs(command: click.Command) -> list[str]:
     return [" ".join(text.split()) for text in (command.help or "").split("\n\n")]
 
 
-def _spaced(paragraphs: Sequence[str]) -> Iterator[str]:
+def _space(paragraphs: Sequence[str]) -> Iterator[str]:
     """Yield paragraphs, each with an empty line behind it."""
     for text in paragraphs:
         yield from (text, "")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.world import Network
 
 
-def _chosen(
+def _choose(
     targets: tuple[str, ...], *, everything: bool, tenant: str | None, verb: str
 ) -> tuple[Path, tuple[str, ...]]:
     path, names = options.split(targets, tenant)
@@ -69,7 +69,7 @@ def halt(
     from reconciler.commands import halt as command
     from reconciler.execute import WriteOptions
 
-    path, names = _chosen(targets, everything=everything, tenant=tenant, verb="halt")
+    path, names = _choose(targets, everything=everything, tenant=tenant, verb="halt")
     request = command.HaltRequest(
         path, names, everything, reason, tenant, until, WriteOptions(wait_s=wait_s), network
     )
@@ -98,6 +98,6 @@ def release(
     """
     from reconciler.commands import release as command
 
-    path, names = _chosen(targets, everything=everything, tenant=tenant, verb="release")
+    path, names = _choose(targets, everything=everything, tenant=tenant, verb="release")
     request = command.HoldRequest(path, names, everything, reason, tenant)
     return options.show(command.release(options.world(remote), request), style)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import click
 
@@ -17,6 +19,18 @@ AFTER_RESET = (
     "the records in git stay, so plan now holds what they say was applied as removed by hand: undo that with --revert NAME,"
     " or forget the records with git update-ref -d refs/notes/reconcile/sandbox/sandbox"
 )
+
+
+@contextmanager
+def _platform() -> Iterator[ModuleType]:
+    """Give the embedded platform, and turn its errors into usage errors."""
+    from reconciler import sandbox as platform
+
+    try:
+        _ = platform.create_app  # fails if the extra `sandbox` is not installed
+        yield platform
+    except platform.SandboxError as error:
+        raise UsageError(str(error)) from None
 
 
 @click.group()
@@ -75,11 +89,8 @@ def serve(api: str, port: int, state: Path | None, faults: tuple[str, ...], faul
 
     Example: eval "$(reconcile sandbox serve &)"
     """
-    platform = _platform()
-    try:
+    with _platform() as platform:
         platform.serve(port=port, state=state, faults=faults, fault_seed=fault_seed, api=api)
-    except (platform.SandboxError, platform.FaultError) as error:
-        raise UsageError(str(error)) from None
     return 0
 
 
@@ -91,11 +102,8 @@ def reset(api: str, state: Path) -> int:
 
     Example: reconcile sandbox reset
     """
-    platform = _platform()
-    try:
+    with _platform() as platform:
         platform.reset(state, api)
-    except platform.SandboxError as error:
-        raise UsageError(str(error)) from None
     click.echo(f"reset {state}", err=True)
     click.echo(AFTER_RESET, err=True)
     return 0
@@ -116,24 +124,11 @@ def seed(api: str, state: Path, count: int | None) -> int:
 
     Example: reconcile sandbox seed --state big.db --campaigns 10000
     """
-    platform = _platform()
-    try:
+    with _platform() as platform:
         kind = platform.platform(api)
         world = (kind.opened if count is None else kind.bare)(state)
         if count is not None:
             kind.fill(world, count)
         world.close()
-    except platform.SandboxError as error:
-        raise UsageError(str(error)) from None
     click.echo(f"seeded {state}", err=True)
     return 0
-
-
-def _platform() -> Any:
-    from reconciler import sandbox as platform
-
-    try:
-        _ = platform.create_app
-    except platform.SandboxMissing as missing:
-        raise UsageError(str(missing)) from None
-    return platform

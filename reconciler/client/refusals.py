@@ -22,18 +22,18 @@ class Refusals:
     def error(self, call: Call, token: Token | None, answer: Reply | Lost) -> ReconcileError:
         """Return the error for an answer to a call that is not sent again."""
         if isinstance(answer, Lost):
-            return self._lost(call, answer)
+            return self._explain_lost(call, answer)
         status = answer.status
         if not call.repeatable and _is_uncertain(status):
             said = (*self._dialect.explain(answer), "whether it was executed is unknown")
             return UncertainWrite(status, call.where, said)
         if _is_redirect(status):
-            return self._redirected(call, answer)
+            return self._explain_redirect(call, answer)
         if token is not None and status == HTTPStatus.FORBIDDEN:
-            return self._forbidden(call, answer)
+            return self._explain_forbidden(call, answer)
         return ApiError(status, call.where, self._dialect.explain(answer))
 
-    def _lost(self, call: Call, lost: Lost) -> ReconcileError:
+    def _explain_lost(self, call: Call, lost: Lost) -> ReconcileError:
         if lost.untrusted:
             return AccessError(
                 f"the certificate of the host in {self._settings.variables.url} is not trusted "
@@ -45,14 +45,14 @@ class Refusals:
             lost.status, call.where, [lost.reason, "whether it was executed is unknown"]
         )
 
-    def _redirected(self, call: Call, reply: Reply) -> ReconcileError:
+    def _explain_redirect(self, call: Call, reply: Reply) -> ReconcileError:
         host = _host(reply.headers.get("location", ""))
         return AccessError(
             f"{safe(call.where)}: the platform redirects ({reply.status}) to {host}, and a redirect is never followed, "
             f"because it would carry the token along: check the host in {self._settings.variables.url}"
         )
 
-    def _forbidden(self, call: Call, reply: Reply) -> ReconcileError:
+    def _explain_forbidden(self, call: Call, reply: Reply) -> ReconcileError:
         names = self._settings.variables
         scope = self._dialect.missing_scope(reply)
         lacks = f"the scope {safe(scope, limit=100)}" if scope else "a right that it does not name"

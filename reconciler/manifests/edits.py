@@ -96,7 +96,7 @@ def _splices(text: str, source: Source, keys: tuple[str, ...], value: Scalar) ->
         raise _by_hand(source.place(keys), keys)
     if _same(old, value):
         return []
-    return [_Splice(spot.text.start, spot.text.stop, _written(value))]
+    return [_Splice(spot.text.start, spot.text.stop, _to_yaml(value))]
 
 
 def _addition(text: str, source: Source, keys: tuple[str, ...], value: Scalar) -> _Splice:
@@ -110,7 +110,7 @@ def _addition(text: str, source: Source, keys: tuple[str, ...], value: Scalar) -
     if not beside:
         raise _by_hand(source.place(keys), keys)
     last = max(beside, key=lambda spot: spot.text.stop)
-    entry, end = f"{keys[-1]}: {_written(value)}", last.text.stop
+    entry, end = f"{keys[-1]}: {_to_yaml(value)}", last.text.stop
     if last.flow:
         return _Splice(end, end, f", {entry}")
     newline = "\r\n" if "\r\n" in text else "\n"
@@ -135,7 +135,7 @@ def _by_hand(place: Place, keys: tuple[str, ...]) -> ManifestError:
     return ManifestError([Problem(place, f"{'.'.join(keys)} must be edited by hand here")])
 
 
-def _written(value: Scalar) -> str:
+def _to_yaml(value: Scalar) -> str:
     """Return a scalar as YAML: JSON's notation is the same, and always plain to read."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 

@@ -367,7 +367,7 @@ def _claimed_twice(desired: Iterable[Desired]) -> Iterator[Problem]:
     for one in desired:
         claims = keys.setdefault((one.kind, one.key), one)
         if claims is not one:
-            text = f"{one.kind} {one.key!r} is claimed by two manifests, {_named(claims)} and {_named(one)}: keep one of them"
+            text = f"{one.kind} {one.key!r} is claimed by two manifests, {_label(claims)} and {_label(one)}: keep one of them"
             yield Problem(one.place, text)
         named = names.setdefault(one.name, one)
         if named is not one and named is not claims:  # a copy is one problem
@@ -375,5 +375,5 @@ def _claimed_twice(desired: Iterable[Desired]) -> Iterator[Problem]:
             yield Problem(one.place, text)
 
 
-def _named(one: Desired) -> str:
+def _label(one: Desired) -> str:
     return f"{one.name!r} at {one.place}"

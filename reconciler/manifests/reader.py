@@ -116,7 +116,7 @@ def _check_bytes(data: bytes, file: str) -> list[Problem]:
     if len(data) > MAX_BYTES:
         text = f"is larger than {MAX_BYTES // 1024} KiB: split it into several files"
         return [Problem(Place(file), text)]
-    if problems := _hidden(data, file):
+    if problems := _find_hidden(data, file):
         return problems
     if b"?" in data and (match := _KEY_SIGN.search(data)):
         place = _place(file, data[: match.end() - 1].decode("utf-8"))
@@ -125,7 +125,7 @@ def _check_bytes(data: bytes, file: str) -> list[Problem]:
     return []
 
 
-def _hidden(data: bytes, file: str) -> list[Problem]:
+def _find_hidden(data: bytes, file: str) -> list[Problem]:
     """Return a problem for each hidden character, at its first place. Almost every file is plain ASCII, which is checked first."""
     if not data.translate(None, _PLAIN_BYTES):
         return []
@@ -139,12 +139,12 @@ def _hidden(data: bytes, file: str) -> list[Problem]:
         if match[0] not in first and _is_hidden(match[0]):
             first[match[0]] = match.start()
     return [
-        Problem(_place(file, text[:start]), _hides(char) + _often(text.count(char)))
+        Problem(_place(file, text[:start]), _hides(char) + _count_of(text.count(char)))
         for char, start in islice(first.items(), MAX_PROBLEMS)
     ]
 
 
-def _often(times: int) -> str:
+def _count_of(times: int) -> str:
     return f" (it stands {times} times in this file)" if times > 1 else ""
 
 
@@ -347,7 +347,7 @@ class _Reader:
     def _count(self, step: Callable[[], Any]) -> Callable[[], Any]:
         nodes = 0
 
-        def counted() -> Any:
+        def count() -> Any:
             nonlocal nodes
             event = step()
             nodes += isinstance(event, NodeEvent)
@@ -359,12 +359,12 @@ class _Reader:
                 raise ManifestError(self._problems)
             return event
 
-        return counted
+        return count
 
     def _refuse_broken(self, error: MarkedYAMLError) -> None:
         start = error.context_mark
         if start is None or error.problem != "found unexpected ':'":
-            self._refuse(error.problem_mark or start, _broken(error))
+            self._refuse(error.problem_mark or start, _describe(error))
             return
         found = _COLON.match(self._data.decode("utf-8"), start.index)
         text = found[0][:_SHOWN] if found else ""
@@ -385,6 +385,6 @@ def _mark(event: Any) -> Mark:
     return mark.line + 1, mark.column + 1
 
 
-def _broken(error: MarkedYAMLError) -> str:
+def _describe(error: MarkedYAMLError) -> str:
     said = ": ".join(part for part in (error.context, error.problem) if part)
     return f"is not valid YAML: {said}"

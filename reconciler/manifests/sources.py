@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.errors import ManifestError, Place, Problem
 from reconciler.manifests.reader import MAX_PROBLEMS, Document, Path
-from reconciler.models import meant_retired
+from reconciler.models import is_meant_retired
 
 _SECTIONS = ("spec", "compliance", "pacing")
 """Sections that a profile may supply keys of."""
@@ -62,7 +62,7 @@ class Profiles:
         value = source.document.value
         metadata = _mapping(value.get("metadata"))
         name = metadata.get("profile")
-        if name is None or meant_retired(value):
+        if name is None or is_meant_retired(value):
             return Merged(value, source)
         if not isinstance(name, str) or name not in self._raw:
             known = ", ".join(self._raw) or "none"

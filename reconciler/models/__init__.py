@@ -9,7 +9,7 @@ from reconciler.models.campaign import (
     compile_campaign,
 )
 from reconciler.models.instants import canonical_instant, to_instant, zone
-from reconciler.models.kinds import MANIFESTS, meant_retired, model_for, schema_file
+from reconciler.models.kinds import MANIFESTS, is_meant_retired, model_for, schema_file
 from reconciler.models.tenant import (
     EMBEDDED,
     TENANT_NAME,
@@ -43,7 +43,7 @@ __all__ = [
     "canonical_instant",
     "compile_campaign",
     "is_loopback",
-    "meant_retired",
+    "is_meant_retired",
     "model_for",
     "platform_of",
     "schema_file",

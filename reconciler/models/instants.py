@@ -192,11 +192,11 @@ def canonical_instant(value: object) -> object:
     >>> canonical_instant("2027-01-11T09:00:00.000-05:00")
     '2027-01-11T14:00:00Z'
     """
-    return _received(value) if isinstance(value, str) else value
+    return _convert(value) if isinstance(value, str) else value
 
 
 @lru_cache(maxsize=4096)
-def _received(text: str) -> str:
+def _convert(text: str) -> str:
     """Convert a received text. Cached, because many campaigns share a few instants."""
     from reconciler import scalars  # noqa: PLC0415 - needed for received instants only, and slow to import
 

@@ -18,7 +18,7 @@ class _Manifests(Mapping[str, type[Manifest]]):
     """The model of each kind, imported when the first document needs it, because a model takes longer to import than Python to start."""
 
     def __getitem__(self, kind: str) -> type[Manifest]:
-        return _imported(kind)
+        return _import(kind)
 
     def __iter__(self) -> Iterator[str]:
         return iter(_HOMES)
@@ -28,7 +28,7 @@ class _Manifests(Mapping[str, type[Manifest]]):
 
 
 @cache
-def _imported(kind: str) -> type[Manifest]:
+def _import(kind: str) -> type[Manifest]:
     model: type[Manifest] = getattr(import_module(f"reconciler.models.{_HOMES[kind]}"), kind)
     return model
 
@@ -48,10 +48,10 @@ def model_for(document: Mapping[str, Any]) -> type[Manifest] | None:
     model = MANIFESTS.get(kind) if isinstance(kind, str) else None
     if model is None:
         return None
-    return model.tombstone() if meant_retired(document) else model
+    return model.tombstone() if is_meant_retired(document) else model
 
 
-def meant_retired(document: Mapping[str, Any]) -> bool:
+def is_meant_retired(document: Mapping[str, Any]) -> bool:
     """Return whether a document is meant as a tombstone. Another word for true (`yes`) counts, so that it is reported as the only error."""
     metadata = document.get("metadata")
     retired = metadata.get("retired") if isinstance(metadata, Mapping) else None
