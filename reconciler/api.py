@@ -97,7 +97,7 @@ def apply(
     asked = apply_command.ApplyRequest(
         Path(path),
         tuple(names),
-        tenant,
+        tenant=tenant,
         expect=expect,
         events=EventSinks(on_event=on_event),
         network=network,
@@ -120,7 +120,12 @@ def halt(
 ) -> Report:
     """Stop dialing at once and hold it; see `reconcile halt`."""
     asked = halt_command.HaltRequest(
-        Path(path), tuple(names), everything, reason, tenant, network=network
+        Path(path),
+        tuple(names),
+        reason=reason,
+        everything=everything,
+        tenant=tenant,
+        network=network,
     )
 
     async def run() -> Report:
@@ -138,7 +143,9 @@ def release(
     tenant: str | None = None,
 ) -> Report:
     """End the hold of a halt; see `reconcile release`."""
-    asked = release_command.HoldRequest(Path(path), tuple(names), everything, reason, tenant)
+    asked = release_command.HoldRequest(
+        Path(path), tuple(names), reason=reason, everything=everything, tenant=tenant
+    )
     return release_command.release(_world(), asked)
 
 
@@ -156,7 +163,7 @@ def optimize(
     asked = optimize_command.OptimizeRequest(
         Path(path),
         tuple(names),
-        tenant,
+        tenant=tenant,
         target_answer_rate=target_answer_rate,
         metrics=Path(metrics) if metrics else None,
         write=write,

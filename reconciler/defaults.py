@@ -10,3 +10,6 @@ WAIT_S: Final = 900.0
 
 CONCURRENCY: Final = 8
 """Operations to write at the same time (`--concurrency`)."""
+
+STRATEGY: Final = "step"
+"""How `optimize` proposes dial rates (`--strategy`)."""

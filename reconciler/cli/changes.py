@@ -14,6 +14,7 @@ from reconciler import defaults
 from reconciler.cli import options
 from reconciler.cli.signals import run_until_signal
 from reconciler.errors import ExitCode, UsageError
+from reconciler.optimize import STRATEGIES
 
 if TYPE_CHECKING:
     from reconciler.report import Report
@@ -121,14 +122,14 @@ def apply(
     request = command.ApplyRequest(
         path,
         names,
-        tenant,
-        approved,
-        expect,
-        tighten_only,
-        revert,
-        WriteOptions(concurrency, wait_s),
-        EventSinks(events, publish=publish),
-        network,
+        tenant=tenant,
+        approved=approved,
+        expect=expect,
+        tighten_only=tighten_only,
+        revert=revert,
+        writing=WriteOptions(concurrency, wait_s),
+        events=EventSinks(events, publish=publish),
+        network=network,
     )
 
     def show(report: Report) -> None:
@@ -149,8 +150,8 @@ def apply(
 @options.targets
 @click.option(
     "--strategy",
-    type=click.Choice(["step"]),
-    default="step",
+    type=click.Choice(list(STRATEGIES)),
+    default=defaults.STRATEGY,
     show_default=True,
     help="How to propose a rate.",
 )
@@ -216,14 +217,14 @@ def optimize(
     request = command.OptimizeRequest(
         path,
         names,
-        tenant,
-        strategy,
-        target_answer_rate,
-        metrics,
-        start,
-        end,
-        write,
-        EventSinks(events, publish=publish),
-        network,
+        target_answer_rate=target_answer_rate,
+        tenant=tenant,
+        strategy=strategy,
+        metrics=metrics,
+        start=start,
+        end=end,
+        write=write,
+        events=EventSinks(events, publish=publish),
+        network=network,
     )
     return options.show(asyncio.run(command.optimize(options.world(), request)), style)

@@ -71,7 +71,14 @@ def halt(
 
     path, names = _choose(targets, everything=everything, tenant=tenant, verb="halt")
     request = command.HaltRequest(
-        path, names, everything, reason, tenant, until, WriteOptions(wait_s=wait_s), network
+        path,
+        names,
+        reason=reason,
+        everything=everything,
+        tenant=tenant,
+        until=until,
+        writing=WriteOptions(wait_s=wait_s),
+        network=network,
     )
     return run_until_signal(lambda stop: command.halt(options.world(remote), request, stop), style)
 
@@ -99,5 +106,5 @@ def release(
     from reconciler.commands import release as command
 
     path, names = _choose(targets, everything=everything, tenant=tenant, verb="release")
-    request = command.HoldRequest(path, names, everything, reason, tenant)
+    request = command.HoldRequest(path, names, reason=reason, everything=everything, tenant=tenant)
     return options.show(command.release(options.world(remote), request), style)

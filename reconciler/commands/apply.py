@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -78,6 +78,7 @@ class ApplyRequest:
 
     path: Path
     names: tuple[str, ...] = ()
+    _: KW_ONLY
     tenant: str | None = None
     approved: Path | None = None
     expect: str | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -58,6 +58,7 @@ class HaltRequest(HoldRequest):
         network: see `Network`.
     """
 
+    _: KW_ONLY
     until: datetime | None = None
     writing: WriteOptions = WriteOptions()
     network: Network = Network()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler import effect, manifests
+from reconciler import defaults, effect, manifests
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Session
 from reconciler.dialects import kinds_for
@@ -33,13 +33,26 @@ LOOK_BACK: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class OptimizeRequest:
-    """What `optimize` was asked; see its options on the command line. Naive instants are UTC."""
+    """What to propose dial rates for.
+
+    Attributes:
+        path, tenant: the tenant's folder.
+        names: manifests; none means all.
+        target_answer_rate: answers per attempt, above 0 and at most 1.
+        strategy: a key of `STRATEGIES`.
+        metrics: a CSV file of observations; `None`: read them from the platform.
+        start, end: interval of the observations. Times without an offset are UTC.
+        write: write the proposals into the manifests.
+        events: see `EventSinks`.
+        network: see `Network`.
+    """
 
     path: Path
     names: tuple[str, ...] = ()
+    _: KW_ONLY
+    target_answer_rate: float
     tenant: str | None = None
-    strategy: str = "step"
-    target_answer_rate: float = 0.0
+    strategy: str = defaults.STRATEGY
     metrics: Path | None = None
     start: datetime | None = None
     end: datetime | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from reconciler import audit
@@ -30,8 +30,9 @@ class HoldRequest:
 
     path: Path
     names: tuple[str, ...] = ()
+    _: KW_ONLY
+    reason: str
     everything: bool = False
-    reason: str = ""
     tenant: str | None = None
 
 
