@@ -19,6 +19,7 @@ from reconciler.commands.trust import Trust, read_signers
 from reconciler.errors import ExitCode, GitError, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
+from reconciler.ledger.locks import in_seconds
 from reconciler.manifests import find_tenants, load_readable, load_settings
 from reconciler.report import NAMES_SHOWN, Report, Tone
 from reconciler.report.audit import of_entries, of_instant, of_log, of_records
@@ -227,7 +228,9 @@ def lock_status(world: World, path: Path, tenant: str | None) -> Report:
         said = f"held by {lock.holder}, but the lock cannot be read ({lock.problem}). If no apply is running: reconcile lock release"
         return _of_lock(kept, said, lock)
     return _of_lock(
-        kept, f"held by {lock.holder} since {lock.since}, expires at {lock.expires}", lock
+        kept,
+        f"held by {lock.holder} since {in_seconds(lock.since)}, expires on {in_seconds(lock.expires)}",
+        lock,
     )
 
 
@@ -239,7 +242,7 @@ def lock_release(world: World, path: Path, tenant: str | None) -> Report:
         kept,
         "nothing to release: the lock is free"
         if lock is None
-        else f"released; it was held by {lock.holder} since {lock.since}",
+        else f"released; it was held by {lock.holder} since {in_seconds(lock.since)}",
         lock,
     )
 

@@ -13,6 +13,7 @@ from reconciler.commands.trust import trust_for_halt
 from reconciler.errors import ReconcileError, TenantLocked, Unavailable
 from reconciler.git import Git
 from reconciler.ledger import Ledger
+from reconciler.ledger.locks import in_seconds
 
 REMOTE_S: Final = 10.0
 """Longest time in seconds for one command to the git remote."""
@@ -46,7 +47,9 @@ class Takeover:
             return False
         self._ledger = ledger
         if standing is not None:
-            self.said = f"taken from {standing.holder}, who held it since {standing.since}"
+            self.said = (
+                f"taken from {standing.holder}, which held it since {in_seconds(standing.since)}"
+            )
         return standing is not None
 
     def _open_ledger(self) -> Ledger:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from reconciler.errors import SHORTENED_TO, TenantLocked, safe
@@ -141,6 +141,14 @@ def _short(text: str) -> str:
     return safe(text, limit=SHORTENED_TO)
 
 
+def in_seconds(instant: str) -> str:
+    """Return an instant of a lock for people, in UTC; as it is where it cannot be read."""
+    try:
+        return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, ValueError):
+        return _short(instant)
+
+
 def refusal(tenant: str, ref: str, lock: Lock) -> TenantLocked:
     """Return the error for a tenant that somebody else has locked: by whom, since when, and what to do."""
     if lock.problem:
@@ -150,16 +158,16 @@ def refusal(tenant: str, ref: str, lock: Lock) -> TenantLocked:
         )
     url = f" ({_short(lock.run_url)})" if lock.run_url else ""
     return TenantLocked(
-        f"tenant {tenant} is being applied to by {_short(lock.holder)}{url} since {_short(lock.since)}; its lock expires at "
-        f"{_short(lock.expires)}. Wait for it; if that run is dead: reconcile lock release --tenant {tenant}"
+        f"tenant {tenant} is locked. Holder: {_short(lock.holder)}{url} since {in_seconds(lock.since)}. The lock expires on "
+        f"{in_seconds(lock.expires)}. Wait for that run. If you know that it is dead: reconcile lock release --tenant {tenant}"
     )
 
 
 def lost(tenant: str, lock: Lock | None) -> TenantLocked:
     """Return the error for a run whose lock somebody else took."""
-    by = f"by {_short(lock.holder)} since {_short(lock.since)}" if lock else "and then released"
+    by = f"by {_short(lock.holder)} since {in_seconds(lock.since)}" if lock else "and then released"
     return TenantLocked(
-        f"the lock of tenant {tenant} was taken from this run {by}: it stops, and writes nothing more. Run apply again"
+        f"the lock of tenant {tenant} was taken from this run {by}. This run stops and writes nothing more. Run apply again"
     )
 
 

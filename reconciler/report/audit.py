@@ -1,4 +1,4 @@
-"""What an auditor is shown of records: each in full, all entries, and what was stored and active at an instant."""
+"""Reports of audit records: the log, records in full, all entries, and the state at an instant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reconciler.report import Report, Row, Table, Tone, count, value
 EMPTY: Final = "no record: nothing was ever applied or halted from here"
 
 UNKNOWN: Final = "not known"
-"""What stands where nobody told; never the same as "no"."""
+"""Shown where a record has no value. It never means "no"."""
 
 _UNSURE: Final = STORED | {Result.UNKNOWN}
 
@@ -39,7 +39,7 @@ def log_row(record: Record) -> Row:
 
 
 def full_row(record: Record) -> Row:
-    """Return a record in full: what it tells, and one line a field below."""
+    """Return a record in full: a summary, and a line for each field below."""
     data = record.data
     name, target = str(data.get("name") or ""), str(data.get("target") or "")
     number = f"{record.seq} {record.kind.value}"
@@ -48,7 +48,7 @@ def full_row(record: Record) -> Row:
 
 
 def details_of(record: Record, **more: object) -> tuple[str, ...]:
-    """Return everything that a record says, one aligned line a field; `more` are fields that stand in another record."""
+    """Return every field of a record as an aligned line. `more`: fields from another record."""
     data = {**record.data, **more}
     lines = [
         *((label, shown(data[field])) for field, label, shown in _fields() if field in data),
@@ -63,7 +63,7 @@ def details_of(record: Record, **more: object) -> tuple[str, ...]:
 
 
 def tone_of(record: Record) -> Tone:
-    """Return how a record should strike the eye."""
+    """Return the tone of a record."""
     if record.kind is RecordKind.HOLD:
         return Tone.WARN
     if record.kind is not RecordKind.OUTCOME:
@@ -73,7 +73,7 @@ def tone_of(record: Record) -> Tone:
 
 
 def summary(record: Record) -> str:
-    """Return what a record tells, in a few words."""
+    """Return a record in a few words."""
     data = record.data
     match record.kind:
         case RecordKind.OPEN:
@@ -227,7 +227,7 @@ def of_records(
 
 
 def of_entries(tenant: str, entries: Sequence[Mapping[str, Any]]) -> Report:
-    """Return audit entries as a report: as they are for a machine, with one cell a column for a spreadsheet."""
+    """Return the report of audit entries: `data` for JSON, one cell for each column for CSV."""
     rows = tuple(Row(tuple(_each(entry[name]) for name in audit.COLUMNS)) for entry in entries)
     return Report(
         title=f"Audit entries of tenant {tenant}",
@@ -243,7 +243,7 @@ def of_entries(tenant: str, entries: Sequence[Mapping[str, Any]]) -> Report:
 
 
 def keys_of(records: Iterable[Record], asked: str) -> tuple[str, ...]:
-    """Return the keys of the objects that a name or a key means, in the ledger's order: a name may have moved from one object to another."""
+    """Return the keys of all objects that had a name, or that a key means, in the ledger's order."""
     found: dict[str, None] = {}
     for record in records:
         target = record.data.get("target")
@@ -255,7 +255,7 @@ def keys_of(records: Iterable[Record], asked: str) -> tuple[str, ...]:
 def of_instant(
     tenant: str, asked: str, instant: datetime, records: Sequence[Record], facts: Mapping[str, str]
 ) -> Report:
-    """Return the report of what was stored and active for an object at an instant, as far as the records tell."""
+    """Return the report of what was stored and active for an object at an instant, as far as it is recorded."""
     moment = audit.stamp(instant)
     keys = keys_of(records, asked)
     states = {key: audit.at(records, instant, key) for key in keys}
@@ -289,11 +289,11 @@ def of_instant(
 
 
 Reasons = Mapping[tuple[str, str], str]
-"""Why something was stopped: by run and target."""
+"""Reason of a stop, by run and target."""
 
 
 def _reasons(records: Iterable[Record]) -> Reasons:
-    """Return the reason of each stop: the hold of the same run has it, and the write has not."""
+    """Return the reason of each stop, which is recorded in the hold of the same run and not in the write."""
     return {
         (each.event.run, str(each.data["target"])): str(each.data.get("reason") or UNKNOWN)
         for each in records
@@ -314,14 +314,14 @@ def _in_one_sentence(asked: str, states: Mapping[str, State], why: Reasons) -> s
 
 
 def _parts(state: State) -> Sequence[tuple[str, Applied | None]]:
-    """Return what was stored and what was active: one thing, mostly."""
+    """Return what was stored and what was active; mostly that is one thing."""
     if state.stored == state.active:
         return ((_standing(state.stored), state.stored),)
     return (("stored", state.stored), ("active", state.active))
 
 
 def _standing(write: Applied | None) -> str:
-    """Return in one word what a write left that is both stored and active; a stop and a removal leave nothing that dials."""
+    """Return in one word the state that a write left, where the same is stored and active."""
     if write is None:
         return UNKNOWN
     if write.intent.data.get("verb") == Action.HALT:
@@ -331,10 +331,10 @@ def _standing(write: Applied | None) -> str:
 
 def _write(write: Applied | None, why: Reasons) -> str:
     if write is None:
-        return "no record of it up to then"
+        return "not recorded up to then"
     data, commit = write.intent.data, write.intent.event.commit[:12]
     if write.intent.kind is RecordKind.NOTE:
-        return f"the schedule of commit {commit}, found like that and written by somebody else"
+        return f"the schedule of commit {commit}, which was found stored and was not written by reconcile"
     if data["verb"] == Action.HALT:  # no commit asked for that, and no plan
         reason = why.get((write.intent.event.run, data["target"]), UNKNOWN)
         return f"halted by {_who(data.get('actor'))}: {reason}"
@@ -372,7 +372,7 @@ def _write_data(write: Applied | None) -> dict[str, Any] | None:
 def _doubts(
     records: Sequence[Record], states: Mapping[str, State], told: Iterable[Record]
 ) -> tuple[str, ...]:
-    """Return a sentence about each write `told` up to the instant whose fate the records do not tell, and no later write ended the doubt."""
+    """Return a sentence about each write in `told` without a known outcome, unless a later write followed."""
     ended = {key: each.stored.outcome.seq if each.stored else -1 for key, each in states.items()}
     before = {record.id for record in told}
     unsure = [
@@ -384,7 +384,7 @@ def _doubts(
         ),
     ]
     return tuple(
-        f"whether {each.data.get('name')} was written by run {each.event.run} ({each.event.ts}) is not known, so it may have been otherwise"
+        f"The outcome of run {each.event.run} ({each.event.ts}) on {each.data.get('name')} is not known, so the state may have been different."
         for each in unsure
         if each.id in before and each.seq > ended.get(str(each.data.get("target")), each.seq)
     )

@@ -1,4 +1,4 @@
-"""What an auditor is shown of a verification: what is wrong, which witness there was, and what to note down for the next time."""
+"""Report of `audit verify`: defects, witnesses, and the head to note down."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from reconciler.report import Report, Row, Table, Tone, count
 
 
 def of_verify(tenant: str, found: Verdict, kept_by: str) -> Report:
-    """Return the report of a verification: exit 1 when anything is wrong; what would have shown a rollback; the head to note down."""
+    """Return the report of a verification. The exit code is 1 when there is a defect."""
     empty = found.head is None and not found.defects
     tables = (
         Table("Defects", ("note", "line", "what is wrong", "record"), tuple(_defect_rows(found))),
         Table(
-            "Writes whose fate is not recorded",
+            "Writes without a recorded outcome",
             ("time", "manifest", "id", "what", "run"),
             tuple(map(_open_row, found.open_intents)),
         ),
     )
     return Report(
         title=f"Verify the audit records of tenant {tenant}",
-        verdict="empty: nothing was ever recorded" if empty else str(found),
+        verdict="empty: nothing is recorded" if empty else str(found),
         tone=_verdict_tone(found),
         exit_code=ExitCode.ERROR if found.defects else 0,
         tables=tuple(table for table in tables if table.rows),
@@ -70,35 +70,37 @@ def _open_row(record: Record) -> Row:
 
 
 def _restoring(found: Verdict) -> Iterator[str]:
-    """Yield what to do about a ledger that is damaged. Nothing here names a commit as good: this ledger cannot tell."""
+    """Yield what to do about a damaged ledger. No sentence calls a commit good, because this ledger cannot tell."""
     if any(each.line for each in found.defects):
-        yield "until it is restored, plan, apply and release stop here with exit 1; halt stops what dials all the same, and says that it could not record it"
+        yield "Until the ledger is restored, plan, apply and release fail with exit code 1. halt still stops dialing, and says that it could not record it."
     if found.source is not None:
         before = found.source.before
         yield (
-            f"the first bad line is from ledger commit {found.source.commit}, before which the ledger was "
-            f"{before or 'empty'}: find out who pushed it. The forge's log of pushes tells; the author in the commit proves nothing"
+            f"The first bad line is from ledger commit {found.source.commit}. Before it, the ledger was at "
+            f"{before or 'no commit'}. Find out who pushed it: see the forge's log of pushes. The author in the commit proves nothing."
         )
     yield (
-        f"keep this ledger for those who investigate: git update-ref refs/reconcile/damaged {found.head}. Whoever may move its ref, and its "
-        "mirror branch, restores the last commit that a second source confirms: a head that was noted down (`audit verify --expect-head`), "
-        "`refs/reconcile/seen/` of a clone that has not fetched since, or the mirror branch where nobody but CI may push. Then each clone forgets "
-        "what it saw: git update-ref -d refs/reconcile/seen/<api>/<host>"
+        f"Keep this ledger for the investigation: git update-ref refs/reconcile/damaged {found.head}. Then restore the ledger's ref, and its "
+        "mirror branch, to the last commit that a second source confirms: a head that was noted down (`audit verify --expect-head`), "
+        "`refs/reconcile/seen/` of a clone that has not fetched since, or the mirror branch if only CI may push to it. Last, in each clone, "
+        "forget what it saw: git update-ref -d refs/reconcile/seen/<api>/<host>"
     )
 
 
 def _advice(found: Verdict) -> tuple[str, ...]:
     notes = []
     if found.open_intents:
-        notes.append("what is open is no defect: the next apply reads back what became of it")
+        notes.append(
+            "A write without a recorded outcome is no defect. The next apply reads its outcome back."
+        )
     if found.defects:
         notes += _restoring(found)
     elif found.head is not None and not found.witnesses:
         notes.append(
-            "whether all of them were rolled back or rewritten together cannot be told: that takes a mirror branch, signatures, or a head that was noted down"
+            "A rollback or a rewrite of the whole ledger would not have been noticed. That takes a mirror branch, signatures, or a head that was noted down."
         )
     if found.head is not None and not found.defects:
         notes.append(
-            f"note the head down; next time: reconcile audit verify PATH --expect-head {found.head}"
+            f"Note the head down. Next time: reconcile audit verify PATH --expect-head {found.head}"
         )
     return tuple(notes)

@@ -71,7 +71,7 @@ def test_what_was_taken_over_is_told_with_its_commit(desk: Desk) -> None:
     asked = ("--campaign", "loyalty-survey", "schedules/sandbox")
     assert desk.run("audit", "at", "2027-03-02T00:00:00Z", *asked) == 0
     assert (
-        f"stored and active: the schedule of commit {head}, found like that and written by somebody else"
+        f"stored and active: the schedule of commit {head}, which was found stored and was not written by reconcile"
         in desk.out
     )
     assert "dial_rate" in desk.out

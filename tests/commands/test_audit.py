@@ -269,9 +269,9 @@ def test_an_open_intent_is_told_and_no_defect(desk: Shared) -> None:
     opened(repo, remote="origin").append(told[:2])
     assert desk.run("audit", "verify", PATH) == 0
     assert "campaign-55" in desk.out
-    assert "the next apply reads back what became of it" in desk.out
+    assert "The next apply reads its outcome back" in desk.out
     assert desk.run("audit", "at", "2027-01-11T14:00:00Z", "--campaign", "55", PATH) == 0
-    assert "is not known, so it may have been otherwise" in desk.out
+    assert "is not known, so the state may have been different" in desk.out
 
 
 def test_an_empty_ledger_is_said_to_be_empty(desk: Shared) -> None:
@@ -284,7 +284,7 @@ def test_an_empty_ledger_is_said_to_be_empty(desk: Shared) -> None:
         (["log"], "no record: nothing was ever applied or halted from here"),
         (["show", KEY], f"no record is about {KEY}"),
         (["at", "2027-01-11T14:00:00Z", "--campaign", KEY], "not known"),
-        (["verify"], "empty: nothing was ever recorded"),
+        (["verify"], "empty: nothing is recorded"),
     ):
         assert desk.run("audit", *arguments, PATH) == 0, desk.err
         assert says in desk.out

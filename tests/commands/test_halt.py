@@ -626,7 +626,7 @@ def test_a_record_that_nobody_can_read_keeps_nothing_from_being_stopped(
         assert "line 1: the record's" in said
         assert f"(record {id_[:12]}). See: reconcile audit verify" in said
     assert desk.run("audit", "verify", PATH) == 1
-    assert "the first bad line is from ledger commit" in desk.out
+    assert "The first bad line is from ledger commit" in desk.out
     assert halt(desk, NAME) == 3
     assert "this halt could not be recorded (note of" in desk.out
     assert silent(server, KEY)

@@ -413,7 +413,7 @@ def test_signed_ledger_commits_are_a_witness_and_an_unsigned_one_is_named(three,
 
 def test_the_lock_of_one_clone_is_seen_by_all(three):
     _, (one, two, _) = three
-    with ledger(one).locked(holder="one"), pytest.raises(TenantLocked, match="by one since"):
+    with ledger(one).locked(holder="one"), pytest.raises(TenantLocked, match="Holder: one since"):
         ledger(two).acquire(holder="two")
     with ledger(two).locked(holder="two") as held:
         assert held.still_ours()

@@ -141,7 +141,7 @@ def test_a_doubt_lasts_until_the_next_write_that_is_known():
         return of_instant("acme", "1001", instant, records, FACTS).notes
 
     assert len(doubts(30)) == 1
-    assert "is not known, so it may have been otherwise" in doubts(30)[0]
+    assert "is not known, so the state may have been different" in doubts(30)[0]
     assert doubts(60) == doubts(-1) == ()
 
 
