@@ -38,28 +38,30 @@ def _is_found(record: Record, target: str | None) -> bool:
     )
 
 
-def generations(records: Iterable[Record]) -> Counter[tuple[str, str]]:
-    """Return the number of outcomes for each (commit of the intent, operation hash)."""
-    intents: dict[str, tuple[str, str]] = {}
-    ended: list[str] = []
-    for record in records:
-        if record.kind is RecordKind.INTENT:
-            intents[record.id] = (record.event.commit, record.data["op"])
-        elif record.kind is RecordKind.OUTCOME:
-            ended.append(record.data["intent"])
-    return Counter(intents[each] for each in ended if each in intents)
-
-
-def open_intents(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Return the intents without an outcome, in order."""
+def _writes(records: Iterable[Record]) -> tuple[dict[str, Record], list[str]]:
+    """Return the intents by id, in order, and the intent id of each outcome."""
     intents: dict[str, Record] = {}
-    ended: set[str] = set()
+    ended: list[str] = []
     for record in records:
         if record.kind is RecordKind.INTENT:
             intents[record.id] = record
         elif record.kind is RecordKind.OUTCOME:
-            ended.add(record.data["intent"])
-    return tuple(record for id_, record in intents.items() if id_ not in ended)
+            ended.append(record.data["intent"])
+    return intents, ended
+
+
+def generations(records: Iterable[Record]) -> Counter[tuple[str, str]]:
+    """Return the number of outcomes for each (commit of the intent, operation hash)."""
+    intents, ended = _writes(records)
+    known = (intents[each] for each in ended if each in intents)
+    return Counter((intent.event.commit, intent.data["op"]) for intent in known)
+
+
+def open_intents(records: Iterable[Record]) -> tuple[Record, ...]:
+    """Return the intents without an outcome, in order."""
+    intents, ended = _writes(records)
+    done = set(ended)
+    return tuple(intent for id_, intent in intents.items() if id_ not in done)
 
 
 def may_be_sent(records: Iterable[Record], create: Record) -> bool:

@@ -10,6 +10,12 @@ from typing import Final
 from reconciler.errors import GitError
 from reconciler.git.process import Ran, Runner
 
+TIMEOUT_S: Final = 60.0
+"""Time limit of one local git command, in seconds."""
+
+NETWORK_TIMEOUT_S: Final = 120.0
+"""Time limit of one fetch or push, in seconds."""
+
 _SETTINGS: Final = (
     "commit.gpgSign=false",
     "core.askPass=",
@@ -37,6 +43,12 @@ _ENVIRONMENT: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C.UTF-8",
 }
+
+ONLY_SSH_SIGNATURES: Final = (
+    "log.showSignature=false",
+    *(f"gpg.{name}={os.devnull}/none" for name in ("program", "openpgp.program", "x509.program")),
+)
+"""Settings under which `git log` accepts SSH signatures only."""
 
 _DROPPED: Final = frozenset({"LANGUAGE", "RECONCILE_PROXY_PASSWORD", "SSH_ASKPASS"})
 

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.errors import GitError, Unavailable, safe
-from reconciler.git.command import clean_environment, name_of, settings, start
+from reconciler.git.command import (
+    NETWORK_TIMEOUT_S,
+    ONLY_SSH_SIGNATURES,
+    TIMEOUT_S,
+    clean_environment,
+    name_of,
+    settings,
+    start,
+)
 from reconciler.git.configuration import check, parse
 from reconciler.git.discovery import check_agreement, find_git_dir, find_top
 from reconciler.git.process import Ran, Runner, run_process
@@ -35,18 +43,7 @@ from reconciler.git.values import (
     update_line,
 )
 
-TIMEOUT_S: Final = 60.0
-"""Time limit of one local git command, in seconds."""
-
-NETWORK_TIMEOUT_S: Final = 120.0
-"""Time limit of one fetch or push, in seconds."""
-
 _FETCH: Final = ("fetch", "--quiet", "--no-tags")
-
-_ONLY_SSH_SIGNATURES: Final = (
-    "log.showSignature=false",
-    *(f"gpg.{name}={os.devnull}/none" for name in ("program", "openpgp.program", "x509.program")),
-)
 
 
 class Git:
@@ -344,7 +341,7 @@ class Git:
         with tempfile.NamedTemporaryFile(prefix="reconcile-signers-") as file:
             file.write(signers)
             file.flush()
-            chosen = settings(f"gpg.ssh.allowedSignersFile={file.name}", *_ONLY_SSH_SIGNATURES)
+            chosen = settings(f"gpg.ssh.allowedSignersFile={file.name}", *ONLY_SSH_SIGNATURES)
             shown = ("log", "--first-parent", "--format=%H %G? %s", *limits)
             out = self.text(*chosen, *shown, object_id(tip), *hidden, "--")
         rows = (line.split(" ", 2) for line in out.split("\n") if line)

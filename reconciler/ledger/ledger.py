@@ -154,8 +154,8 @@ class Ledger:
                 raise LedgerError(_ABSENT.format(ref=self._names.ledger, store=self._store.name))
             self._view = reading.read(self._git, self._notes, refs, self._options, self._view)
 
-    def records(self, commit: str | None = None) -> tuple[Record, ...]:
-        """Return the records, all or those in one commit's note, in the ledger's order.
+    def records(self) -> tuple[Record, ...]:
+        """Return all records, in the ledger's order.
 
         Raises:
             LedgerError: a line is no record.
@@ -164,8 +164,7 @@ class Ledger:
             snapshot = self._view.snapshot
             if defects := snapshot.unreadable:
                 raise LedgerError(f"{defects[0]}. See: reconcile audit verify")
-            records = (*snapshot.records, *snapshot.new_records(self._view.unrecorded))
-        return tuple(each for each in records if commit in {None, each.event.commit})
+            return (*snapshot.records, *snapshot.new_records(self._view.unrecorded))
 
     def open_intents(self) -> tuple[Record, ...]:
         """Return the intents whose outcome is not recorded."""

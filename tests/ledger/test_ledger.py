@@ -136,7 +136,7 @@ def test_each_commit_has_its_own_note_and_the_ledger_one_order(repo):
     ledger.append(story(run(second, "b"), [operation()]))
     ledger.append([run(first, "c").note("late")])
     assert [each.event.commit for each in ledger.records()] == [first] * 4 + [second] * 4 + [first]
-    assert len(ledger.records(first)) == 5
+    assert len([each for each in ledger.records() if each.event.commit == first]) == 5
     assert ledger.last_applied() == second
     assert audit.generations(ledger.records())[first, operation().hash] == 1
     assert_sound(repo, 9)
