@@ -60,19 +60,33 @@ def serve(
     listener = listen(port)
     server = _server(platform.app(opened))
 
+    try:
+        with _ended_by_signals(server):
+            _announce(
+                opened, platform.example(opened), listener, sys.stdout if out is None else out
+            )
+            server.run(sockets=[listener])
+    finally:
+        opened.close()
+
+
+@contextmanager
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """End the server at SIGINT or SIGTERM, from before it is announced.
+
+    The server's own handlers are there a moment later, with its loop. It passes a signal on when it is done, which then
+    changes nothing any more.
+    """
+
     def end(*_: object) -> None:
         server.should_exit = True
 
-    # Before anybody is told that there is something to end: the server's own handlers come with its loop, a moment after
-    # that. It hands a signal on when it is done, which then changes nothing any more.
     kept = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _announce(opened, platform.example(opened), listener, sys.stdout if out is None else out)
-        server.run(sockets=[listener])
+        yield
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
-        opened.close()
 
 
 @contextmanager

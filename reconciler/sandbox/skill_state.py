@@ -105,18 +105,13 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
             general: fields of its pacing that are not as `a_pace` says.
         """
         windows = dict.fromkeys(UNIT_ZONES, ("09:00", "20:00")) if zones is None else zones
-        row = (
-            skill_id,
-            name or f"Skill {skill_id}",
-            outbound,
-            strategy,
-            active,
-            running,
-            9000,
-            json.dumps(a_week() | dict(schedule or {})),
-            json.dumps([a_zone(zone, *hours) for zone, hours in sorted(windows.items())]),
-            json.dumps(a_pace() | dict(general or {})),
+        blocks = (
+            a_week() | dict(schedule or {}),
+            [a_zone(zone, *hours) for zone, hours in sorted(windows.items())],
+            a_pace() | dict(general or {}),
         )
+        dialing = (outbound, strategy, active, running, 9000)
+        row = (skill_id, name or f"Skill {skill_id}", *dialing, *map(json.dumps, blocks))
         with self._writing() as (db, _):
             db.execute("INSERT OR REPLACE INTO skills VALUES (?,?,?,?,?,?,?,?,?,?)", row)
 
