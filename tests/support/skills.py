@@ -121,7 +121,7 @@ def wider(body: Body, *others: Body) -> list[str]:
     """Return the fields in which a body lets the dialer do what none of the others lets it."""
     return [
         name
-        for name in KIND.rules
+        for name in body
         if all(
             body[name] != other[name] and effect.of_field(name, other, body, KIND.rules).widens
             for other in others
