@@ -125,23 +125,23 @@ Purpose = Annotated[
 
 
 class Metadata(Strict):
-    """Who and what a manifest is. Never sent to the platform."""
+    """Name, owner and profile of a manifest. Never sent to the platform."""
 
     name: Name
-    """The manifest's name in messages and on the command line. Identity is the platform's object: a rename is no change."""
+    """Name of the manifest in messages and on the command line. Renaming it changes nothing on the platform."""
 
     owner: Label | None = None
-    """Team that answers for the object."""
+    """Team that is responsible for the object."""
 
     profile: Name | None = None
-    """Profile of tenant.yaml that supplies the keys of spec, compliance and pacing that the manifest leaves away."""
+    """Profile of tenant.yaml that supplies keys of spec, compliance and pacing which the manifest omits."""
 
     retired: Flag = False
-    """A tombstone: the schedule is removed from the platform, and the manifest stays until that is verified."""
+    """Marks a tombstone: apply removes the schedule from the platform. Keep the manifest until the removal is verified."""
 
 
 class Compliance(Strict):
-    """What the rules must know. Never sent to the platform."""
+    """Input of the rules. Never sent to the platform."""
 
     jurisdictions: Annotated[
         tuple[Jurisdiction, ...], Field(strict=False), Expects("a list of ISO 3166 codes")
@@ -149,11 +149,11 @@ class Compliance(Strict):
     """Where the called people are, by ISO 3166: a country (`GB`) or a country and region (`US-NY`)."""
 
     purpose: Purpose | None = None
-    """Why they are called."""
+    """Purpose of the calls."""
 
 
 class Pacing(Strict):
-    """What the optimiser must know. Never sent to the platform."""
+    """Input of the optimizer. Never sent to the platform."""
 
     agents: Annotated[int, Field(ge=1, le=100_000), Expects("a whole number from 1 up")] | None = (
         None
@@ -182,16 +182,16 @@ class Manifest(Strict):
     """The key of `metadata` with the name that the object must have on the platform."""
 
     api_version: ApiVersion = Field(alias="apiVersion")
-    """Version of the manifest's language."""
+    """Version of the manifest format."""
 
     metadata: Metadata
-    """Who and what the manifest is."""
+    """Name, owner and profile of the manifest."""
 
     compliance: Compliance = Compliance()
-    """What the rules must know. Never sent to the platform."""
+    """Input of the rules. Never sent to the platform."""
 
     pacing: Pacing = Pacing()
-    """What the optimiser must know. Never sent to the platform."""
+    """Input of the optimizer. Never sent to the platform."""
 
     @property
     @abstractmethod

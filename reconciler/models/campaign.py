@@ -46,7 +46,7 @@ class Window(Strict):
     """First local hour in which contacts of the zone may be called, 0 to 23."""
 
     end_hour: Hour
-    """Local hour from which they may not be called any more, 0 to 23, after start_hour."""
+    """First local hour in which they may not be called any more, 0 to 23, after start_hour."""
 
     @field_validator("end_hour")
     @classmethod
@@ -60,19 +60,19 @@ class Window(Strict):
 
 
 class CampaignSpec(Strict):
-    """What the platform holds: only this is compared, hashed, sent and recorded."""
+    """Settings on the platform. Only these are compared, hashed, sent and recorded."""
 
     campaign_id: CampaignId
     """The platform's id of the campaign, in quotes."""
 
     timezone: Zone
-    """IANA zone in which start_time and end_time are read. It does not limit who is called: windows do."""
+    """IANA zone of start_time and end_time. It does not limit who is called; compliance_windows do."""
 
     start_time: Moment
     """When dialing may begin: a wall time in `timezone`, or ISO 8601 with the offset that the zone has then."""
 
     end_time: Moment
-    """When dialing ends, written like start_time and after it as an instant. The span is continuous: windows limit the days."""
+    """When dialing ends, written like start_time and later than it. Dialing may go on all the time between; compliance_windows limit it."""
 
     dial_rate: Annotated[
         float, Field(gt=0, le=100), Expects("above 0 and at most 100 (calls per second)")
@@ -90,7 +90,7 @@ class CampaignSpec(Strict):
     compliance_windows: Annotated[
         tuple[Window, ...], Field(strict=False), Expects("a list of windows")
     ]
-    """Calling hours by the zone of the contact. A contact in a zone without a window is not called."""
+    """Calling hours by the zone of the contact. Contacts in a zone without a window are not called."""
 
     @field_validator("start_time", "end_time")
     @classmethod
@@ -123,10 +123,10 @@ def _order(window: Window) -> tuple[str, int]:
 
 
 class CampaignMetadata(Metadata):
-    """Who and what a campaign's manifest is. Never sent to the platform."""
+    """Name, owner and profile of a campaign's manifest. Never sent to the platform."""
 
     campaign_name: Label | None = None
-    """What the platform must call the object. When it differs the plan stops: a guard against a wrong id."""
+    """Name of the campaign on the platform. The plan stops if it differs: a guard against a wrong id."""
 
 
 class CampaignSchedule(Manifest):
@@ -137,14 +137,14 @@ class CampaignSchedule(Manifest):
     named_by: ClassVar[str] = "campaign_name"
 
     kind: Annotated[Literal["CampaignSchedule"], Expects("CampaignSchedule")]
-    """What the manifest describes."""
+    """Kind of the manifest."""
 
     metadata: CampaignMetadata
-    """Who and what the manifest is."""
+    """Name, owner and profile of the manifest."""
 
     @property
     def platform_name(self) -> str | None:
-        """Return what the platform must call the campaign."""
+        """Return the name that the campaign must have on the platform."""
         return self.metadata.campaign_name
 
     @classmethod
@@ -156,7 +156,7 @@ class CampaignSchedule(Manifest):
         }
 
     spec: CampaignSpec
-    """What the platform must hold."""
+    """Settings that the platform must hold."""
 
     @property
     def key(self) -> str:

@@ -1,6 +1,6 @@
 """`SkillSchedule`: when and how a skill dials on the `personal-connection` API (`contract/personal-connection-api.md`).
 
-What the platform cannot hold is refused here, with the reason and the nearest thing that works (`CANNOT`).
+Settings that the platform cannot hold are refused with the reason and what to write instead (`CANNOT`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Day(Strict):
     """When dialing may begin, HH:MM."""
 
     end: Time
-    """When it ends, HH:MM, after start."""
+    """When dialing ends, HH:MM, after start."""
 
     @field_validator("end")
     @classmethod
@@ -77,7 +77,7 @@ class RunWindow(Strict):
     """When the skill may dial at all, by the day of the week: one window a day, and every day has one."""
 
     daily: OfDay = None
-    """Every day that is not named."""
+    """Window of every day without a window of its own."""
 
     monday: OfDay = None
     """Mondays."""
@@ -121,11 +121,11 @@ class CallingWindow(Day):
     """Daily calling hours for the contacts of one zone: local [start, end), every day."""
 
     timezone: Zone
-    """IANA zone of the contacts that the window admits. Zones that Windows has one name for are one zone."""
+    """IANA zone of the contacts that the window admits. Zones that share a Windows name are one zone."""
 
 
 class SkillSpec(Strict):
-    """What the platform holds: only this is compared, hashed, sent and recorded. Every other setting of the skill is kept as it is."""
+    """Settings on the platform. Only these are compared, hashed, sent and recorded. All other settings of the skill stay as they are."""
 
     CANNOT: ClassVar[Mapping[str, str]] = {
         "compliance_windows": "a skill's are called calling_windows, each with start and end as HH:MM",
@@ -141,7 +141,7 @@ class SkillSpec(Strict):
     """The platform's id of the skill, in quotes."""
 
     timezone: Zone
-    """IANA zone in which run_window is read: the business unit's own. It cannot be changed here; a plan checks it."""
+    """IANA zone of run_window. It must be the business unit's zone, which a plan checks and cannot change."""
 
     run_window: RunWindow
     """When the skill may dial, by day of the week, on the clock of `timezone`. One window a day; no day is closed."""
@@ -151,45 +151,45 @@ class SkillSpec(Strict):
         Field(strict=False, min_length=1),
         Expects("a list of at least one window"),
     ]
-    """Calling hours by the zone of the contact, one window a zone. A contact in a zone without a window is not called."""
+    """Calling hours by the zone of the contact, one window per zone. Contacts in a zone without a window are not called."""
 
     maximum_ratio: Annotated[
         float, Field(ge=1, le=3), Expects("a number from 1 to 3 (calls an available agent)")
     ]
-    """Calls that may be in progress for each available agent, 1 to 3; 1 never dials ahead."""
+    """Calls in progress for each available agent, 1 to 3. With 1 the dialer never dials ahead."""
 
     aggressiveness: Annotated[
         str,
         Field(min_length=1, max_length=40),
         Expects('the platform\'s own word, such as "5", in quotes'),
     ]
-    """How fast the dialer goes up to the ratio: the platform's own word, sent as it is."""
+    """How fast the dialer approaches the ratio: a value of the platform, sent unchanged."""
 
     block_multiple_calls: Flag
-    """Whether a contact is kept from being called by two skills at once."""
+    """Whether two skills are kept from calling a contact at the same time."""
 
     percentage_of_agents_before_overdial: Annotated[
         float, Field(ge=0, le=100), Expects("a number from 0 to 100 (percent of agents)")
     ]
-    """Share of the agents who must be available before more is dialed than there are agents, in percent."""
+    """Percentage of the agents who must be available before the dialer makes more calls than there are agents."""
 
     abandon_rate_threshold: Annotated[
         float, Field(ge=0, le=99.9), Expects("a number from 0 to 99.9 (percent of answered calls)")
     ]
-    """Abandoned calls above which the dialer slows down, in percent of answered calls."""
+    """Percentage of answered calls that are abandoned, above which the dialer slows down."""
 
     override_business_unit_abandon_rate: Flag
-    """Whether the skill goes by its own abandon_rate_threshold instead of the business unit's."""
+    """Whether the skill uses its own abandon_rate_threshold instead of the business unit's."""
 
     maximum_ringing_duration_s: Annotated[
         int, Field(ge=1, le=60), Expects("a whole number from 1 to 60 (seconds)")
     ]
-    """Seconds that a call rings before it is given up, 1 to 60."""
+    """Seconds after which an unanswered call is ended, 1 to 60."""
 
     dnc_groups: Annotated[
         tuple[Id, ...], Field(strict=False), Expects("a list of ids of DNC groups, in quotes")
     ]
-    """Ids of the DNC groups that scrub the skill: exactly these."""
+    """Ids of exactly the DNC groups that scrub the skill."""
 
     @field_validator("calling_windows")
     @classmethod
@@ -206,15 +206,15 @@ class SkillSpec(Strict):
 
 
 class SkillMetadata(Metadata):
-    """Who and what a manifest of a skill is. Never sent to the platform."""
+    """Name, owner and profile of a skill's manifest. Never sent to the platform."""
 
     CANNOT: ClassVar[Mapping[str, str]] = {"campaign_name": "a skill's is called skill_name"}
 
     skill_name: Label | None = None
-    """What the platform must call the skill. When it differs the plan stops: a guard against a wrong id."""
+    """Name of the skill on the platform. The plan stops if it differs: a guard against a wrong id."""
 
     retired: Annotated[Literal[False], Expects(_RETIRED)] = False
-    """Not for this kind: a skill always holds a schedule."""
+    """Must be false: a skill always has a schedule."""
 
 
 class SkillSchedule(Manifest):
@@ -225,14 +225,14 @@ class SkillSchedule(Manifest):
     named_by: ClassVar[str] = "skill_name"
 
     kind: Annotated[Literal["SkillSchedule"], Expects("SkillSchedule")]
-    """What the manifest describes."""
+    """Kind of the manifest."""
 
     metadata: SkillMetadata
-    """Who and what the manifest is."""
+    """Name, owner and profile of the manifest."""
 
     @property
     def platform_name(self) -> str | None:
-        """Return what the platform must call the skill."""
+        """Return the name that the skill must have on the platform."""
         return self.metadata.skill_name
 
     @classmethod
@@ -241,7 +241,7 @@ class SkillSchedule(Manifest):
         return {**body, "run_window": _week_of(body["run_window"])}
 
     spec: SkillSpec
-    """What the platform must hold."""
+    """Settings that the platform must hold."""
 
     @property
     def key(self) -> str:

@@ -228,38 +228,38 @@ class Profile(Strict):
 
 
 class Waiver(Strict):
-    """A rule that does not block, for a reason and a time."""
+    """A rule whose findings do not block, for a reason and until a day."""
 
     rule: RuleId
     """Id of the rule."""
 
     name: Name | None = None
-    """Manifest that the waiver is for; all of the tenant's when absent."""
+    """Name of the manifest that the waiver is for. Without it the waiver is for all manifests of the tenant."""
 
     reason: Label
-    """Why, for the audit."""
+    """Reason, for the audit."""
 
     until: Day
     """Last day on which the waiver holds (UTC)."""
 
 
 class Limits(Strict):
-    """How much of the tenant one apply may touch. Creates do not count. Below 10 objects, one may be retired and one loosened whatever the share, and any number narrowed."""
+    """How much of the tenant one apply may change. New schedules do not count. In a tenant with fewer than 10 objects, one object may be retired, one loosened and any number narrowed, whatever the shares are."""
 
     changed_share: Share = 0.3
     """Largest share of the tenant's objects that one apply may change, 0 to 1."""
 
     retired_share: Share = 0.3
-    """Largest share that one apply may retire, 0 to 1."""
+    """Largest share of the tenant's objects that one apply may retire, 0 to 1."""
 
     loosened_share: Share = 0.3
-    """Largest share that one apply may let dial more, 0 to 1."""
+    """Largest share of the tenant's objects that one apply may loosen (let dial more), 0 to 1."""
 
     reason: Label | None = None
-    """Why a share is above its default; required then."""
+    """Why a share is above its default. Required if one is."""
 
     until: Day | None = Field(default=None, validate_default=True)
-    """Last day on which shares above their defaults hold (UTC); required then."""
+    """Last day on which shares above their defaults hold (UTC). Required if one is."""
 
     @field_validator("until")
     @classmethod
@@ -294,21 +294,21 @@ class Audit(Strict):
     """Sign every ledger commit with the SSH key whose file `RECONCILE_SIGNING_KEY` names, and accept only records that a signer signed."""
 
     mirror: Annotated[bool, Expects("true or false")] = True
-    """Push a mirror branch along, `reconcile-audit/<api>/<host>`, which a forge can protect against a rollback."""
+    """Also push a mirror branch, `reconcile-audit/<api>/<host>`, which a forge can protect against a rollback."""
 
     signers: Annotated[tuple[Signer, ...], Field(strict=False), Expects("a list of signers")] = ()
     """Who may sign the records: lines of an SSH allowed signers file, such as `ci@example.com ssh-ed25519 AAAA…`. `RECONCILE_SIGNERS` replaces them."""
 
 
 class TenantMetadata(Strict):
-    """Who a tenant belongs to. Its name is its folder's."""
+    """Owner of a tenant. The tenant's name is the name of its folder."""
 
     owner: Label | None = None
-    """Team that answers for the tenant."""
+    """Team that is responsible for the tenant."""
 
 
 class TenantSpec(Strict):
-    """Where the schedules go, and what is allowed there."""
+    """Platform of the schedules, and what a change may do there."""
 
     api: Annotated[
         Literal["campaigns", "personal-connection"], Expects("campaigns or personal-connection")
@@ -319,12 +319,12 @@ class TenantSpec(Strict):
     """The platform: `https://` and a host, or `sandbox:` for the embedded one. Must equal the URL beside the secret."""
 
     version: Annotated[Version | None, Field(validate_default=True)] = None
-    """Version of the personal-connection API that the tenant speaks, such as 33 for `v33.0`; required there, and only there."""
+    """Version of the personal-connection API, such as 33 for `v33.0`. Required with that API, and not allowed with another."""
 
     versions: Annotated[
         dict[EndpointGroup, Version], Expects("a mapping of endpoint groups to versions")
     ] = Field(default_factory=dict)
-    """Versions of the endpoint groups that the tenant speaks in another version, such as `{dnc-groups: 30}`; personal-connection only."""
+    """Versions of endpoint groups that differ from `version`, such as `{dnc-groups: 30}`. For personal-connection only."""
 
     requests_per_second: Annotated[
         float, Field(gt=0, le=1000), Expects("above 0 and at most 1000 (requests per second)")
@@ -334,24 +334,24 @@ class TenantSpec(Strict):
     profiles: Annotated[dict[Name, Profile], Expects("a mapping of profiles")] = Field(
         default_factory=dict
     )
-    """Keys that manifests share, by the name that `metadata.profile` gives."""
+    """Keys that manifests share, by the name that `metadata.profile` uses."""
 
     policies: Annotated[dict[RuleId, Level], Expects("a mapping of rules to levels")] = Field(
         default_factory=dict
     )
-    """Level of each rule that shall not have its default, by the rule's id."""
+    """Level of each rule whose default does not suit, by the rule's id."""
 
     waivers: Annotated[tuple[Waiver, ...], Field(strict=False), Expects("a list of waivers")] = ()
-    """Findings that do not block, for a reason and a time."""
+    """Findings that do not block, for a reason and until a day."""
 
     limits: Limits = Limits()
-    """How much of the tenant one apply may touch."""
+    """How much of the tenant one apply may change."""
 
     audit: Audit = Audit()
     """How the audit records in git are secured."""
 
     clock: Instant | None = None
-    """A fixed clock for an embedded platform, so that samples never rot; only with the URL `sandbox:`."""
+    """Fixed clock of an embedded platform, so that samples stay valid. Only with the URL `sandbox:`."""
 
     @field_validator("version")
     @classmethod
@@ -382,13 +382,13 @@ class Tenant(Strict):
     """One CXone tenant: the folder's `tenant.yaml`."""
 
     api_version: ApiVersion = Field(alias="apiVersion")
-    """Version of the manifest's language."""
+    """Version of the manifest format."""
 
     kind: Annotated[Literal["Tenant"], Expects("Tenant")]
-    """What the manifest describes."""
+    """Kind of the manifest."""
 
     metadata: TenantMetadata = TenantMetadata()
-    """Who the tenant belongs to."""
+    """Owner of the tenant."""
 
     spec: TenantSpec
-    """Where the schedules go, and what is allowed there."""
+    """Platform of the schedules, and what a change may do there."""
