@@ -858,6 +858,19 @@ def test_a_mistyped_command_or_option_is_told_the_nearest_one(
     assert f"Did you mean '{meant}'?" in desk.says(64, *call.split())
 
 
+def commands(group: click.Group) -> Iterator[click.Command]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield from commands(command) if isinstance(command, click.Group) else [command]
+
+
+def test_every_command_shows_an_example() -> None:
+    missing = [each.name for each in commands(reconcile) if "Example: " not in (each.help or "")]
+    assert missing == []
+
+
 def test_help_shows_every_command_once_in_its_group(desk: Desk) -> None:
     assert desk.run("--help") == 0
     shown = [line.split()[0] for line in desk.out.splitlines() if line.startswith("  ")]
