@@ -10,7 +10,7 @@ chain: `h` is the record's hash, `n` its number, `prev` the `h` before it. `seq`
 no clock. Numbers are those of the body in canonical form; rates and durations are always written as floats (25.0).
 """
 
-from reconciler.audit.check import Source, Verdict, verify
+from reconciler.audit.check import LineOrigin, Verdict, verify
 from reconciler.audit.queries import (
     COLUMNS,
     Applied,
@@ -57,11 +57,11 @@ __all__ = [
     "Attribution",
     "Defect",
     "Event",
+    "LineOrigin",
     "Observed",
     "Record",
     "RecordKind",
     "Run",
-    "Source",
     "State",
     "Verdict",
     "about",

@@ -30,7 +30,7 @@ class _Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LineOrigin:
     """The ledger commit that wrote a line, and its parent (`None`: it has none)."""
 
     commit: str
@@ -59,7 +59,7 @@ class Verdict:
     open_intents: tuple[Record, ...]
     witnesses: tuple[str, ...]
     remarks: tuple[str, ...] = ()
-    source: Source | None = None
+    source: LineOrigin | None = None
 
     def __str__(self) -> str:
         if self.defects:

@@ -78,7 +78,7 @@ def may_be_sent(records: Iterable[Record], create: Record) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class BeforeStop:
     """What an emergency stop ended.
 
     Attributes:
@@ -100,7 +100,7 @@ class Applied:
 
     intent: Record
     outcome: Record
-    stopped: Stopped | None = None
+    stopped: BeforeStop | None = None
 
     @property
     def base(self) -> Mapping[str, Any] | None:
@@ -138,7 +138,7 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
     return last
 
 
-def _stopped(before: Applied | None, hold: Record | None) -> Stopped:
+def _stopped(before: Applied | None, hold: Record | None) -> BeforeStop:
     """Return what one or several emergency stops ended. A stop that finishes an earlier one finds nothing stored.
 
     Args:
@@ -148,8 +148,8 @@ def _stopped(before: Applied | None, hold: Record | None) -> Stopped:
     was = before.stopped if before else None
     applied = was.applied if was else before.base if before else None
     if hold is not None and (before is None or hold.seq > before.intent.seq):
-        return Stopped(applied, hold.data["body"])
-    return Stopped(applied, was.found if was else None)
+        return BeforeStop(applied, hold.data["body"])
+    return BeforeStop(applied, was.found if was else None)
 
 
 def applied_commits(records: Iterable[Record]) -> tuple[str, ...]:

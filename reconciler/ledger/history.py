@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler import audit
-from reconciler.audit import Defect, Record, RecordKind, Source, Verdict
+from reconciler.audit import Defect, LineOrigin, Record, RecordKind, Verdict
 from reconciler.errors import LedgerError
 from reconciler.git import Commit, Git, blob_id
 from reconciler.ledger import signatures
@@ -20,7 +20,7 @@ from reconciler.ledger.snapshot import LedgerSnapshot, read, read_notes
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class LedgerHistory:
     """The ledger to verify."""
 
     git: Git
@@ -45,7 +45,7 @@ def message(last: Record) -> str:
 
 
 def verify(
-    subject: Subject, *, mirror: str | None, expect_head: str | None, signers: bytes | None
+    subject: LedgerHistory, *, mirror: str | None, expect_head: str | None, signers: bytes | None
 ) -> Verdict:
     """Verify a ledger's records, history and witnesses.
 
@@ -121,7 +121,7 @@ class _Signed:
     remarks: tuple[str, ...]
 
 
-def _check_signatures(subject: Subject, commits: Sequence[Commit], signers: bytes) -> _Signed:
+def _check_signatures(subject: LedgerHistory, commits: Sequence[Commit], signers: bytes) -> _Signed:
     """Check every signature. A signed commit vouches for the commits below it, or names those that it leaves out."""
     head = subject.snapshot.head
     states = subject.git.signatures(head, signers) if head is not None else {}
@@ -150,7 +150,7 @@ def _check_signatures(subject: Subject, commits: Sequence[Commit], signers: byte
 
 
 def _rejections(
-    subject: Subject, commits: Sequence[str], good: set[str]
+    subject: LedgerHistory, commits: Sequence[str], good: set[str]
 ) -> tuple[set[str], list[str]]:
     """Return the unsigned commits that a record rejects, and the text of those records.
 
@@ -171,8 +171,8 @@ def _rejections(
 
 
 def _source(
-    subject: Subject, commits: Sequence[Commit], defects: Sequence[Defect]
-) -> Source | None:
+    subject: LedgerHistory, commits: Sequence[Commit], defects: Sequence[Defect]
+) -> LineOrigin | None:
     """Return the ledger commit that wrote the first bad line as it is now; `None` if no line is bad."""
     first = next((each for each in defects if each.commit and each.line), None)
     if first is None:
@@ -185,7 +185,7 @@ def _source(
             continue
         line = _line(subject.git.read_blob(blob, limit=NOTE_LIMIT), first.line)
         if line != last:
-            found, last = Source(commits[at].id, commits[at - 1].id if at else None), line
+            found, last = LineOrigin(commits[at].id, commits[at - 1].id if at else None), line
     return found
 
 
@@ -217,7 +217,7 @@ def _commits(git: Git, head: str | None) -> list[Commit]:
 
 
 def _check_history(
-    subject: Subject, commits: Sequence[Commit], rejected: Collection[str]
+    subject: LedgerHistory, commits: Sequence[Commit], rejected: Collection[str]
 ) -> Iterator[Defect]:
     """Check that each commit has one parent, only adds lines, and names its last record. Of rejected commits, check only the parent."""
     yield from _check_parents(commits)
@@ -246,7 +246,7 @@ def _check_parents(commits: Sequence[Commit]) -> Iterator[Defect]:
 
 
 def _check_notes(
-    subject: Subject,
+    subject: LedgerHistory,
     commits: Sequence[Commit],
     changed: Mapping[str, list[tuple[int, str]]],
     rejected: Collection[str],

@@ -205,7 +205,7 @@ class Ledger:
             snapshot = view.snapshot
             if view.unsigned is not None:
                 snapshot = snapshots.read(self._git, self._notes, snapshot.head)
-            subject = history.Subject(self._git, self._notes, snapshot, self.tenant)
+            subject = history.LedgerHistory(self._git, self._notes, snapshot, self.tenant)
         return history.verify(
             subject,
             mirror=view.refs.mirror,

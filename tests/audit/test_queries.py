@@ -9,7 +9,7 @@ import pytest
 
 from reconciler import audit
 from reconciler.audit import Event, Record
-from reconciler.audit.queries import Stopped
+from reconciler.audit.queries import BeforeStop
 from reconciler.plan import Action, Result
 from tests.support.bodies import make_body
 from tests.support.factories import make_desired
@@ -129,8 +129,8 @@ def test_a_stop_of_what_was_never_applied_ended_nothing_of_ours():
     hold = maker.hold("1001", name="n", reason="r", body=make_body(dial_rate=9.0))
     bare = audit.applied(chained(intent, ended))["1001"].stopped
     seen = audit.applied(chained(hold, intent, ended))["1001"].stopped
-    assert bare == Stopped(None, None)
-    assert seen == Stopped(None, make_body(dial_rate=9.0))
+    assert bare == BeforeStop(None, None)
+    assert seen == BeforeStop(None, make_body(dial_rate=9.0))
 
 
 def test_only_a_stop_ends_what_was_applied():

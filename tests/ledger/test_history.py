@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.audit import Defect, Event, Record, RecordKind, Source, Verdict
+from reconciler.audit import Defect, Event, LineOrigin, Record, RecordKind, Verdict
 from reconciler.errors import LedgerError
 from reconciler.git import Commit, Signature, blob_id
 from reconciler.ledger import history, signatures
 from reconciler.ledger import snapshot as snapshots
-from reconciler.ledger.history import Subject
+from reconciler.ledger.history import LedgerHistory
 from reconciler.ledger.ledger import backoff_s
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
 from reconciler.ledger.signatures import Unsigned
@@ -96,7 +96,7 @@ class Told:
 
     def verify(self, **more: Any) -> Verdict:
         read = snapshots.read(self.git, Notes(self.git), self.book.head)
-        subject = Subject(self.git, Notes(self.git), read, PLATFORM)
+        subject = LedgerHistory(self.git, Notes(self.git), read, PLATFORM)
         witnesses = {"mirror": None, "expect_head": None, "signers": None} | more
         return history.verify(subject, **witnesses)
 
@@ -208,11 +208,11 @@ def test_a_bad_line_is_traced_to_the_commit_that_made_it_so():
     ledger.put(store.put(ledger.book.tree, {ONE: more}))
     found = ledger.verify()
     assert (found.defects[0].commit, found.defects[0].line) == (ONE, 4)
-    assert found.source == Source(made, before)
+    assert found.source == LineOrigin(made, before)
     fresh = Told()
     broken = fresh.git.write_blob(b"looks good\n")
     head = fresh.put(Notes(fresh.git).put(None, {ONE: broken}))
-    assert fresh.verify().source == Source(head, None)
+    assert fresh.verify().source == LineOrigin(head, None)
 
 
 @pytest.mark.parametrize("here", [False, True])
