@@ -1,20 +1,16 @@
-"""Read answers and whole lists, for every dialect. An answer that cannot be read is an `ApiError`, never a crash and never "nothing".
-
-A list is read to its end: until it has as many rows as the server says that there are, or until an empty page follows. A
-page with fewer rows than asked for proves nothing.
-"""
+"""Read answers, for every dialect. An answer that cannot be read is an `ApiError`, never a crash and never "nothing"."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from reconciler import scalars
-from reconciler.dialects.base import JSON, Bucket, Call, Exchange, Measured, NotJSON, Reply
-from reconciler.errors import ApiError, IncompleteList, UnknownObject
+from reconciler.dialects.base import JSON, Bucket, Call, Measured, NotJSON, Reply
+from reconciler.errors import ApiError, UnknownObject
 from reconciler.kinds.base import DECIMAL, FLAG, IDENTITY, SECONDS, WHOLE, Form, Kind
 
 T = TypeVar("T")
@@ -29,10 +25,6 @@ LISTED: Final = frozenset({200, NO_CONTENT})
 
 TOTALS: Final = ("total", "totalRecords")
 """Names under which a list says how many rows it has."""
-
-MAX_PAGES: Final = 10_000
-READINGS: Final = 3
-"""Times that a list is read which moves while it is read."""
 
 VALUE_SHOWN: Final = 40
 """Characters of a value that a message repeats."""
@@ -191,180 +183,6 @@ class Page:
         if len(said) > 1:
             raise self.answer.wrong(f"the list says two things of its {names[0]}")
         return next(iter(said), None)
-
-
-@dataclass(slots=True)
-class Whole:
-    """A list that is read page by page.
-
-    Attributes:
-        names: what its rows may stand under.
-        key: the field of a row that identifies it.
-        may_be_unpaged: see `by_skip`.
-        rows: what was read so far, by id.
-        total: rows of the whole list, where the server says it.
-        linked: the last page links a next one.
-        pages: pages read so far.
-        moved: a page does not fit the ones before it: rows were added or removed meanwhile, perhaps by a write of ours.
-    """
-
-    names: tuple[str, ...]
-    key: str
-    may_be_unpaged: bool = False
-    rows: dict[str, Row] = field(default_factory=dict)
-    total: int | None = None
-    linked: bool = False
-    pages: int = 0
-    moved: bool = False
-
-    def take(self, answer: Answer) -> int:
-        """Add a page; return how many rows it has.
-
-        Raises:
-            IncompleteList: the page contradicts the ones before it.
-        """
-        page, total = answer.page(*self.names), self.total
-        self.total = page.total if total is None else total
-        if page.total not in {None, self.total}:
-            self.moved = True
-            raise self.broken(answer, f"its total moved from {total} to {page.total}")
-        before = len(self.rows)
-        self.rows |= {answer.id(row, self.key): row for row in page.rows}
-        if len(self.rows) != before + len(page.rows):
-            self.moved = self.pages > 0
-            raise self.broken(answer, "it repeats a row")
-        if not page.rows and (page.more or (self.linked and self.total is None)):
-            raise self.broken(answer, "the next page that it links is empty")
-        self._hold_against_total(answer, ended=not page.rows)
-        self.linked = page.more
-        self.pages += 1
-        if self.pages > MAX_PAGES:
-            raise self.broken(answer, f"it has no end after {MAX_PAGES} pages")
-        return len(page.rows)
-
-    def _hold_against_total(self, answer: Answer, *, ended: bool) -> None:
-        if self.total is None:
-            return
-        if len(self.rows) > self.total or (ended and len(self.rows) < self.total):
-            raise self.broken(answer, f"it has {len(self.rows)} rows of {self.total}")
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the server's total is reached, and no next page is linked."""
-        return len(self.rows) == self.total and not self.linked
-
-    def broken(self, answer: Answer, why: str) -> IncompleteList:
-        """Return the error for a list that contradicts itself, with the rows that were read."""
-        said = f"the list is incomplete, or changed while it was read: {why}; run again"
-        return IncompleteList(answer.reply.status, answer.call.where, [said], self.rows)
-
-    def follow(
-        self, last: Answer, count: int, next_call: Callable[[Whole], Call]
-    ) -> Exchange[None]:
-        """Read the pages that follow, one by one, until the list is complete.
-
-        Args:
-            last: the last page that was read.
-            count: its rows.
-            next_call: returns the call for the page after those that were read.
-
-        Raises:
-            IncompleteList: the list contradicts itself.
-        """
-        while count and not self.is_complete:
-            call = next_call(self)
-            (reply,) = yield (call,)
-            answer = replace(last, call=call, reply=reply)
-            if self.may_be_unpaged and self._is_repeated(answer):
-                return
-            count = self.take(answer)
-
-    def _is_repeated(self, answer: Answer) -> bool:
-        """Whether a second page is the first one again, and nothing says that there is more."""
-        once = self.pages == 1 and self.total is None and not self.linked
-        return once and answer.rows(*self.names) == [*self.rows.values()]
-
-
-def by_skip(
-    first: Answer, key: str, *names: str, top: int, may_be_unpaged: bool = False
-) -> Exchange[dict[str, Row]]:
-    """Return the rows of every page by id, given the first, from a server that pages by `skip` and `top`.
-
-    `skip` counts the rows received: a page may hold fewer than `top`.
-
-    Args:
-        first: the first page.
-        key: the field of a row that identifies it.
-        names: what the rows may stand under.
-        top: rows of a page, at most.
-        may_be_unpaged: a server that ignores `skip` answers the whole list each time: an equal second answer ends it.
-
-    Raises:
-        IncompleteList: the list contradicts itself; one that moves while it is read, at each of `READINGS` readings.
-    """
-
-    def next_call(whole: Whole) -> Call:
-        params = {**first.call.params, "skip": str(len(whole.rows)), "top": str(top)}
-        return replace(first.call, params=params, expects=LISTED)
-
-    for again in reversed(range(READINGS)):
-        whole = Whole(names, key, may_be_unpaged)
-        try:
-            yield from whole.follow(first, whole.take(first), next_call)
-        except IncompleteList:
-            if not (again and whole.moved):
-                raise
-            (reply,) = yield (first.call,)
-            first = replace(first, reply=reply)
-        else:
-            break
-    return whole.rows
-
-
-def by_number(first: Answer, key: str, *names: str, size: int) -> Exchange[dict[str, Row]]:
-    """Return the rows of every page by id, given page 1, from a server that pages by `page` and `page_size`.
-
-    Where the total is known and page 1 is full, the other pages are asked for at once; otherwise one by one, for a server
-    that sends short pages does not say how many there are.
-
-    Args:
-        first: page 1.
-        key: the field of a row that identifies it.
-        names: what the rows may stand under.
-        size: rows asked for; a server that gives fewer at a time says so in `page_size`.
-
-    Raises:
-        IncompleteList: the list contradicts itself.
-    """
-
-    def page(number: int) -> Call:
-        return replace(
-            first.call, params={**first.call.params, "page": str(number)}, expects=LISTED
-        )
-
-    whole = Whole(names, key)
-    count = whole.take(first)
-    total = whole.total or 0
-    size = min(size, first.page(*names).size or size)
-    last = -(-total // size)
-    if last > MAX_PAGES:
-        raise whole.broken(first, f"it is said to have {total} rows")
-    if not whole.is_complete and count == min(size, total):
-        calls = tuple(map(page, range(2, last + 1)))
-        for call, reply in zip(calls, (yield calls) if calls else (), strict=True):
-            count = whole.take(replace(first, call=call, reply=reply))
-    yield from whole.follow(first, count, lambda whole: page(whole.pages + 1))
-    return whole.rows
-
-
-def shown(
-    listing: Exchange[dict[str, Row]],
-) -> Exchange[tuple[dict[str, Row], IncompleteList | None]]:
-    """Return what a list shows, and the error when it is incomplete: an emergency stop goes by what there is."""
-    try:
-        return (yield from listing), None
-    except IncompleteList as error:
-        return dict(error.shown), error
 
 
 def measured(

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.dialects.answers import MAX_PAGES
 from reconciler.dialects.base import Call, Credentials, Live, Reply, ScrubList, Waiting
 from reconciler.dialects.campaigns import api as campaigns
+from reconciler.dialects.pages import MAX_PAGES
 from reconciler.errors import ApiError, UncertainWrite
 from reconciler.kinds.campaign import KINDS
 from tests.support.bodies import make_body
@@ -297,7 +297,7 @@ def test_a_total_beyond_all_reason_is_refused_before_a_page_of_it_is_asked_for()
 
 
 def test_a_list_without_an_end_is_refused(monkeypatch):
-    monkeypatch.setattr("reconciler.dialects.answers.MAX_PAGES", 2)
+    monkeypatch.setattr("reconciler.dialects.pages.MAX_PAGES", 2)
     full = [listing("campaigns", rows(1000 * n + 1, 1000 * n + 1000)) for n in range(2)]
     with pytest.raises(ApiError, match="no end"):
         read(

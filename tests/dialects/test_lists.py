@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.dialects.answers import Answer, by_number, by_skip
+from reconciler.dialects.answers import Answer
 from reconciler.dialects.base import Call, Reply
 from reconciler.dialects.campaigns import api as campaigns
+from reconciler.dialects.pages import by_number, by_skip
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import ApiError, IncompleteList
 from tests.support.factories import NOW
@@ -164,7 +165,7 @@ def test_a_server_that_ignores_its_pages_is_no_endless_loop(how):
 
 @HOW
 def test_a_list_without_an_end_is_given_up(how, monkeypatch):
-    monkeypatch.setattr("reconciler.dialects.answers.MAX_PAGES", 5)
+    monkeypatch.setattr("reconciler.dialects.pages.MAX_PAGES", 5)
     numbers = iter(range(1000))
     with pytest.raises(IncompleteList, match="no end after 5 pages"):
         read(lambda _: Reply(200, {}, {"things": [{"id": next(numbers)}]}, NOW), how)

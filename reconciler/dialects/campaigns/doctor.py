@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from reconciler.dialects.answers import LISTED, Answer, by_number
+from reconciler.dialects.answers import LISTED, Answer
 from reconciler.dialects.base import Call, Check, Exchange, probe
 from reconciler.dialects.campaigns.reading import (
     LISTS_PAGE,
@@ -14,6 +14,7 @@ from reconciler.dialects.campaigns.reading import (
     lists_page,
     read_one,
 )
+from reconciler.dialects.pages import by_number
 from reconciler.errors import safe
 
 NOT_WRITTEN: Final = (
@@ -24,25 +25,25 @@ NOT_WRITTEN: Final = (
 
 def examine() -> Exchange[tuple[Check, ...]]:
     """Ask for each thing that a server may leave out, and whether each scope that reads is there."""
-    limits = yield from probe("limits", _asked_limits(), "grant the scope dialer:read")
-    lists = yield from probe("do-not-call lists", _asked_lists(), "grant the scope dnc:read")
+    limits = yield from probe("limits", _ask_limits(), "grant the scope dialer:read")
+    lists = yield from probe("do-not-call lists", _ask_lists(), "grant the scope dnc:read")
     expand = yield from probe(
         "campaigns with their schedules in one list",
-        _asked_expand(),
+        _ask_expand(),
         "nothing to do: campaigns are read one by one, which takes longer",
         optional=True,
     )
     return limits, lists, expand
 
 
-def _asked_limits() -> Exchange[str]:
+def _ask_limits() -> Exchange[str]:
     call = Call("GET", "/api/dialer/settings")
     (reply,) = yield (call,)
     found = ceilings(Answer(call, reply))
     return ", ".join(f"{name} {limit:g}" for name, limit in sorted(found.items()))
 
 
-def _asked_lists() -> Exchange[str]:
+def _ask_lists() -> Exchange[str]:
     call = lists_page()
     (reply,) = yield (call,)
     rows = yield from by_number(Answer(call, reply), "id", "lists", size=LISTS_PAGE)
@@ -50,7 +51,7 @@ def _asked_lists() -> Exchange[str]:
     return f"{len(rows)}, {active} of them ACTIVE"
 
 
-def _asked_expand() -> Exchange[str]:
+def _ask_expand() -> Exchange[str]:
     call = campaigns_page(expand=True)
     (reply,) = yield (replace(call, expects=LISTED),)
     answer = Answer(call, reply)
@@ -63,10 +64,10 @@ def _asked_expand() -> Exchange[str]:
 
 def roundtrip(key: str) -> Exchange[Check]:
     """Read one campaign, and say that nothing was written: an unchanged schedule would be stored under a new id and wait for a refresh."""
-    found = yield from probe("round trip", _readable(key), "name a campaign that exists")
+    found = yield from probe("round trip", _read_name(key), "name a campaign that exists")
     return replace(found, note=found.holds, advice=NOT_WRITTEN if found.holds else found.advice)
 
 
-def _readable(key: str) -> Exchange[str]:
+def _read_name(key: str) -> Exchange[str]:
     live = yield from read_one(key)
     return f"not made: campaign {safe(live.name or key)} was read, and nothing was written"

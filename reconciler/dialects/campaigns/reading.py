@@ -14,15 +14,14 @@ from reconciler.dialects.answers import (
     SCALARS,
     Answer,
     Row,
-    by_number,
     known,
     object_call,
     scalar_readers,
-    shown,
     typed,
 )
 from reconciler.dialects.base import JSON, Call, Exchange, Live, ScrubList, Snapshot
 from reconciler.dialects.campaigns.answers import explain
+from reconciler.dialects.pages import by_number, shown
 from reconciler.errors import ApiError
 from reconciler.kinds.base import WHOLE
 from reconciler.kinds.campaign import HOURS, KIND
@@ -54,7 +53,7 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
     objects = yield from _campaigns(campaigns)
     missing = [key for key in named if key not in objects]
     if missing:
-        objects |= yield from _unlisted(missing)
+        objects |= yield from _read_unlisted(missing)
     return Snapshot(objects, limits, linked, _clock(settings, lists, campaigns))
 
 
@@ -89,7 +88,7 @@ def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
     return (yield from _campaigns(Answer(call, reply), keys))
 
 
-def _unlisted(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
+def _read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
     """Read campaigns that the list does not show, each by itself; only its own 404 makes one absent."""
     calls = tuple(object_call(path(key)) for key in keys)
     replies = yield calls

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from reconciler.dialects.answers import Row, by_skip, object_call, shown
+from reconciler.dialects.answers import Row, object_call
 from reconciler.dialects.base import (
     JSON,
     Call,
@@ -25,6 +25,7 @@ from reconciler.dialects.base import (
     Snapshot,
     Waiting,
 )
+from reconciler.dialects.pages import by_skip, shown
 from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import TOP, Answer, explain
 from reconciler.dialects.personal_connection.doctor import examine, roundtrip
@@ -83,10 +84,10 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
     calls = _calls()
     replies = yield calls
     answers = [*map(Answer, calls, replies)]
-    rows = yield from _listed(answers[0])
+    rows = yield from _list(answers[0])
     missing = [key for key in named if key not in rows]
     if missing:
-        rows |= yield from reading.unlisted(missing)
+        rows |= yield from reading.read_unlisted(missing)
     objects, unfit, groups = yield from _skills(rows, answers, unit)
     ratio = assumed.RATIO if unit.predictive else assumed.RATIO_WITHOUT_PREDICTIVE
     offers = {"dnc_groups": frozenset(groups.lists)}
@@ -141,7 +142,7 @@ def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
     calls = (*_calls(), reading.unit_call())
     replies = yield calls
     *answers, unit = map(Answer, calls, replies)
-    rows, broken = yield from shown(_listed(answers[0]))
+    rows, broken = yield from shown(_list(answers[0]))
     try:
         objects, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
     except (ApiError, AccessError):
@@ -163,7 +164,7 @@ def _calls() -> tuple[Call, Call, Call]:
     return reading.skills_call(), reading.bulk_call(), reading.groups_call()
 
 
-def _listed(first: Answer) -> Exchange[dict[str, Row]]:
+def _list(first: Answer) -> Exchange[dict[str, Row]]:
     return (yield from by_skip(first, "skillId", *assumed.SKILLS, top=TOP))
 
 

@@ -74,7 +74,7 @@ def _base(endpoint: str, version: int | None) -> str:
 def _by_access_key(credentials: Credentials, site: Site) -> Exchange[Answer]:
     """Show the key to the tenant's host, and to the vendor's other one when that host does not take keys."""
     if _is_vendors(site.url) and site.url != DISCOVERY:
-        answer = yield from _tried(
+        answer = yield from _try(
             _access_key_call(credentials, expects=ANSWERED), unless=Unavailable
         )
         if answer is not None:
@@ -142,7 +142,7 @@ def _endpoint(token: str, claims: Mapping[str, str], site: Site) -> Exchange[str
         origin=_discovery(site),
         expects=ANSWERED,
     )
-    answer = yield from _tried(call, unless=(ApiError, Unavailable))
+    answer = yield from _try(call, unless=(ApiError, Unavailable))
     endpoint = None if answer is None else _text(answer.reply.json, "api_endpoint")
     return endpoint.rstrip("/") if endpoint else None
 
@@ -158,7 +158,7 @@ def _tenant_of_unit(token: str, claims: Mapping[str, str], site: Site) -> Exchan
         origin=_area_host(claims, site),
         expects=ANSWERED,
     )
-    answer = yield from _tried(call, unless=(ApiError, Unavailable))
+    answer = yield from _try(call, unless=(ApiError, Unavailable))
     if answer is None:
         return None
     try:
@@ -168,7 +168,7 @@ def _tenant_of_unit(token: str, claims: Mapping[str, str], site: Site) -> Exchan
     return _text(units[0], "tenantId") if units else None
 
 
-def _tried(
+def _try(
     call: Call, *, unless: type[Exception] | tuple[type[Exception], ...]
 ) -> Exchange[Answer | None]:
     """Ask; `None` when the answer is not here, or what came of asking is one of `unless`."""

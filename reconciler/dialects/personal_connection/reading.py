@@ -7,16 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.dialects.answers import (
-    LISTED,
-    NOT_FOUND,
-    Part,
-    Row,
-    by_skip,
-    known,
-    object_call,
-)
+from reconciler.dialects.answers import LISTED, NOT_FOUND, Part, Row, known, object_call
 from reconciler.dialects.base import Call, Exchange, Live, ScrubList
+from reconciler.dialects.pages import by_skip
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import TOP, Answer, explain
 from reconciler.dialects.personal_connection.blocks import BLOCKS
@@ -232,7 +225,7 @@ def skill_of(answer: Answer, key: str) -> Row:
     return row
 
 
-def unlisted(keys: Sequence[str]) -> Exchange[dict[str, Row]]:
+def read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Row]]:
     """Read skills that the list does not show, each by itself; only its own 404 makes one absent."""
     calls = tuple(object_call(skill_path(key)) for key in keys)
     replies = yield calls
