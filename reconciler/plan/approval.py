@@ -1,4 +1,4 @@
-"""What a reviewer approved: a plan written down, read again, and held against the plan that derives now; and how much one apply may touch."""
+"""Approvals: save a plan, read it back, and select what it approves of the current plan. Also the limits of one apply."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def _serialised_operation(operation: Operation) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What a reviewer approved: operations by hash, as a saved plan or a digest names them.
+    """What a reviewer approved: operations by hash, from a saved plan or a digest.
 
     Attributes:
         digest: of the approved plan.
         operations: hash → (key, desired body) of each operation that would have run; `None` when only the digest is known.
-        origin: what the plan was made for: an operation's hash does not say on which tenant; `None` when only the digest is known.
-        left: hashes of the operations that were blocked or held, which the approval does not cover.
+        origin: the tenant of the plan, which the hash of an operation does not contain; `None` when only the digest is known.
+        left: hashes of the operations that were blocked or held, and so are not approved.
     """
 
     digest: str
@@ -88,7 +88,7 @@ def approval_from(saved: Mapping[str, Any]) -> Approval:
     """Return the approval that a saved plan carries.
 
     Raises:
-        ValueError: the file is no plan of this format, or was edited: what it says does not hash to what it claims.
+        ValueError: the file is not a plan of this format, or it was edited, so that a hash does not match.
     """
     runs: dict[str, tuple[str, Body | None]] = {}
     blocked: dict[str, tuple[str, Body | None]] = {}
@@ -107,9 +107,9 @@ def approval_from(saved: Mapping[str, Any]) -> Approval:
         origin = replace(Origin(*parts), platform=saved["platform"])
         claimed = saved["digest"]
     except (KeyError, TypeError) as error:
-        raise ValueError("it is no plan, or only a part of one") from error
+        raise ValueError("it is not a plan, or only a part of one") from error
     if digest_of(origin, runs, blocked) != claimed:
-        raise ValueError("its digest is not the digest of what it says, so it was edited or cut")
+        raise ValueError("its digest does not match its operations, so it was edited or cut")
     return Approval(claimed, runs, origin, frozenset(held.union(blocked)))
 
 
@@ -128,14 +128,12 @@ def _approved(entry: Mapping[str, Any]) -> tuple[str, tuple[str, Body | None]]:
     parts = {name: entry[name] for name in ("action", "desired", "key", "kind")}
     parts["live"] = entry["live_hash"]
     if (name := hash_of(parts, reverts=entry.get("reverts") is True)) != entry["hash"]:
-        raise ValueError(
-            f"the operation on {entry['key']} was edited: it does not hash to its hash"
-        )
+        raise ValueError(f"the operation on {entry['key']} was edited: its hash does not match")
     return name, (key, desired)
 
 
 def approved(plan: Plan) -> Approval:
-    """Return the approval of everything that a plan would do, for whoever said yes to it."""
+    """Return the approval of everything that a plan would run, for a plan confirmed at the prompt."""
     operations = {
         operation.hash: (operation.key, operation.desired) for operation in plan.executable
     }
@@ -145,15 +143,15 @@ def approved(plan: Plan) -> Approval:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A plan after an approval was held against it.
+    """The part of a plan that an approval lets run, and what it does not.
 
     Attributes:
-        run: operations to carry out.
-        stale: keys of approved operations that no longer derive.
-        strange: names of operations that derive and were not approved.
-        behind: names of operations that widen, held back: what should have narrowed before them is stale.
-        freed: names of operations that nothing keeps from running any more, and that were blocked or held when the plan was approved.
-        other: the approved digest, where nothing else is known of the approval and the plan has another digest.
+        run: operations to run.
+        stale: keys of approved operations that the current plan does not have.
+        strange: names of operations that were not approved.
+        behind: names of approved operations that widen, and must wait because an approved tightening is stale.
+        freed: names of operations that were blocked or held when the plan was approved, and are not any more.
+        other: the approved digest, when only the digest is known and the plan has another one.
     """
 
     run: tuple[Operation, ...]
@@ -165,17 +163,18 @@ class Cut:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the plan is not what was approved."""
+        """Whether the plan differs from what was approved."""
         return bool(self.stale or self.strange or self.freed or self.other)
 
 
 def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = False) -> Cut:
-    """Return what of a plan may run: only what was approved; what was approved and no longer derives is stale.
+    """Return the operations of a plan that an approval lets run. An approved operation that the plan does not have is stale.
 
-    An approval covers what would have run when it was shown, so what was blocked or held then does not run. An approved operation
-    that an earlier run carried out is neither run nor stale. A schedule that an earlier run stored and the dialer has not taken is
-    refreshed under the same approval. The second step of an object does not run without its first step. Nothing is widened while a
-    narrowing that was approved with it is stale and still wanted.
+    - What was blocked or held when the plan was shown is not approved.
+    - An approved operation that an earlier run has done is neither run nor stale.
+    - A schedule that an earlier run stored, and that is not active, is refreshed under the same approval.
+    - The second step of an object does not run without its first step.
+    - Nothing is widened while an approved tightening is stale and still wanted.
     """
     if approval is None or (approval.operations is None and approval.digest == plan.digest):
         return Cut(_wanted(plan.executable, tighten_only=tighten_only))
@@ -207,7 +206,7 @@ def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = 
 def _unapproved(
     plan: Plan, approval: Approval, run: Sequence[Operation], stale: Collection[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of what derives and was not approved; apart from them those that were blocked or held when the plan was approved."""
+    """Return the names of the operations that were not approved, and of those that were blocked or held at the approval."""
     runs = {operation.hash for operation in run}
     answered = {*stale, *(each.key for each in run if not each.executable or each.reverts)}
     rest = [each for each in plan.executable if each.hash not in runs]
@@ -219,7 +218,7 @@ def _unapproved(
 
 
 def _with_first(plan: Plan, run: Sequence[Operation]) -> list[Operation]:
-    """Return operations without those that follow a first step on their object which is not among them."""
+    """Return operations without second steps whose first step is not among them."""
     runs = {operation.hash for operation in run}
     missing = {
         operation.key
@@ -232,7 +231,7 @@ def _with_first(plan: Plan, run: Sequence[Operation]) -> list[Operation]:
 def _stale(
     plan: Plan, approved: Iterable[tuple[str, Body | None]], run: Iterable[Operation]
 ) -> tuple[str, ...]:
-    """Return the keys of approved operations that neither run nor were done already; of two steps the first one is done when the second is."""
+    """Return the keys of approved operations that neither run nor are done. If the second of two steps is done, so is the first."""
     steps: dict[str, list[Body | None]] = {}
     for key, body in approved:
         steps.setdefault(key, []).append(body)
@@ -263,7 +262,7 @@ def _wanted(operations: Iterable[Operation], *, tighten_only: bool) -> tuple[Ope
 def _covered(
     operation: Operation, approved: Mapping[str, tuple[str, Body | None]]
 ) -> Operation | None:
-    """Return the operation as its approval lets it run; `None` when nobody approved it."""
+    """Return the operation as its approval lets it run; `None` when it is not approved."""
     if operation.hash in approved:
         if operation.action is Action.HELD and operation.would is not None:
             return replace(
@@ -279,19 +278,19 @@ def _covered(
 
 
 def _same_tenant(approval: Approval, plan: Plan) -> bool:
-    """Whether the approval was given for this tenant: the hash of an operation does not say."""
+    """Return whether the approval is for this tenant, which the hash of an operation does not contain."""
     origin = approval.origin
     return origin is None or origin.where == plan.origin.where
 
 
 SHARES_FROM = 10
-"""Objects from which on a share counts as it stands. Below, one object at least may be retired, one loosened, and any number narrowed."""
+"""Number of objects from which on shares count exactly. With fewer, one may always be retired and one loosened, and any number tightened."""
 
 
 def beyond(
     operations: Sequence[Operation], total: int, shares: Mapping[str, float]
 ) -> tuple[str, ...]:
-    """Return each limit that carrying out `operations` would pass, in one sentence; creates do not count.
+    """Return a sentence for each limit that `operations` would exceed. Creates do not count.
 
     Args:
         operations: what would run.
@@ -310,7 +309,7 @@ def beyond(
     small = {} if total >= SHARES_FROM else {"changed": total, "retired": 1, "loosened": 1}
     least = {what: number for what, number in small.items() if shares[what] > 0}
     return tuple(
-        f"{number} of {total} {'object' if total == 1 else 'objects'} would be {what}, the limit is {_limit(shares[what], least.get(what))}: apply fewer"
+        f"{number} of {total} {'object' if total == 1 else 'objects'} would be {what}, and the limit is {_limit(shares[what], least.get(what))}: apply fewer"
         f" (NAME…), or raise limits.{what}_share in tenant.yaml with a reason and a last day"
         for what, number in counts.items()
         if number > least.get(what, 0) and number / total > shares[what]

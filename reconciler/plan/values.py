@@ -30,18 +30,16 @@ class Action(StrEnum):
     UPDATE = "update"
     RETIRE = "retire"
     REFRESH = "refresh"
-    """Stored as desired, but the dialer has not taken it."""
+    """Tell the dialer to take a schedule that is stored as desired and not active."""
     HALT = "halt"
-    """Stopped at once, whatever its manifest says: never planned, an emergency stop alone does it."""
+    """Remove the schedule at once, whatever its manifest says. Only an emergency stop does that; it is never planned."""
     HELD = "held"
-    """Reported, never done: a hold, or what was narrowed by hand since it was last applied."""
+    """Report only: a stop holds the object, or it was narrowed outside git."""
 
 
-@dataclass(
-    frozen=True
-)  # no slots: its hash is asked for ten times on the way to a record, and kept
+@dataclass(frozen=True)  # no slots, because `hash` is cached
 class Operation:
-    """One object that is not as its manifest says, and what would make it so.
+    """One change to one object, from live to desired.
 
     Attributes:
         kind, key: the object.
@@ -53,16 +51,15 @@ class Operation:
         fields: live → desired.
         direction: of the whole operation.
         place: where the manifest stands.
-        moved_by: who moved the object since it was last applied; `fields_moved_by` the same for each top-level field.
-        would: for what was narrowed by hand and is held: the action that an approval of this very operation lets run.
-        reverts: whether it widens what somebody narrowed by hand since it was last applied.
-        blocked: why it will not be carried out (findings of level error), empty when it will.
-        base: what counts as applied last once it is done, where that is not `desired`: a narrowing by hand that is kept must stay one.
-        after: the object's state before the operation that must be done first, when there is one for the same object: what that one stores is
-            what this one was planned against.
-        notes: what a reviewer must know about changes outside git, one sentence each.
-        audit: what an audit record says of the desired body, without what only apply can know.
-        dialing: an emergency stop holds the object, and the dialer has not let go of it.
+        moved_by: who changed the object since it was last applied; `fields_moved_by`: the same for each top-level field.
+        would: of a held operation that may be approved: the action that the approval runs.
+        reverts: whether it widens what was narrowed outside git since it was last applied.
+        blocked: why it does not run (rules of level error, or why it is held); empty when it runs.
+        base: what counts as applied last afterwards, where that is not `desired`: a narrowing outside git that is kept stays one.
+        after: hash of the object's state before the first of two steps, in the second step.
+        notes: sentences for the reviewer about changes outside git.
+        audit: fields of the audit record that the desired body decides.
+        dialing: whether an emergency stop holds the object and it still dials.
     """
 
     kind: str
@@ -89,9 +86,9 @@ class Operation:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over object, action, desired body and live hash, and whether it reverts what somebody did by hand.
+        """SHA-256 over object, action, desired body, live hash and `reverts`.
 
-        The same write was something else before that: what was approved then must not undo what was narrowed since.
+        `reverts` is part of it because an approval from before a narrowing outside git must not undo that narrowing.
         """
         return hash_of(
             {
@@ -106,26 +103,26 @@ class Operation:
 
     @property
     def executable(self) -> bool:
-        """Whether apply would carry it out."""
+        """Whether apply would run it."""
         return self.action is not Action.HELD and not self.blocked
 
     @property
     def refused(self) -> bool:
-        """Whether findings alone keep apply from carrying it out; what is held is not refused."""
+        """Whether findings block it. What is held is not refused."""
         return self.action is not Action.HELD and bool(self.blocked)
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a plan was made for, and with.
+    """The tenant and commit that a plan is for, and the data that it depends on.
 
     Attributes:
         tenant: the tenant's name for people.
-        url: where its platform is.
-        rules_version, tzdata_version: data that decided with us.
-        commit: the commit that was planned; `None` outside git.
-        skew_s: how far the platform's clock was ahead of ours, seconds.
-        platform: the identity of the platform, which an approval is given for; the tenant's name where it is empty.
+        url: URL of its platform.
+        rules_version, tzdata_version: versions of the rules and the time zones.
+        commit: the planned commit; `None` outside git.
+        skew_s: seconds by which the platform's clock is ahead of ours.
+        platform: identity of the platform, which an approval is bound to; the tenant's name if empty.
     """
 
     tenant: str
@@ -144,20 +141,20 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would make live equal desired.
+    """The changes that make live equal desired.
 
     Attributes:
         origin: see `Origin`.
-        operations: sorted by key; objects that are as desired are not among them.
+        operations: sorted by key. Objects that are as desired have none.
         unchanged: keys of the objects that are as desired.
-        unmanaged: keys of platform objects that hold or dial a schedule and that no manifest names.
+        unmanaged: keys of platform objects that have a schedule and no manifest.
         findings: all of them, errors first.
         at: the platform's clock when it was read.
         strictness: levels and waivers that decided the findings, and limits for carrying the plan out.
         noun: what the objects are called.
-        unrecorded: keys of those that are as desired and not by us: only an apply records that they are, so that what is narrowed next is known.
+        unrecorded: keys of objects that are as desired but were not written by us. An apply records them, so that a later narrowing is noticed.
         total: the tenant's objects before this plan, of which limits count shares.
-        unknown: names of the fields that the platform sends and reconcile does not know: they are no difference.
+        unknown: names of fields that the platform sends and reconcile does not know. They are not compared.
     """
 
     origin: Origin
@@ -197,33 +194,33 @@ class Result(StrEnum):
     DELETED = "deleted"
     REFRESHED = "refreshed"
     CONFIRMED = "confirmed"
-    """The answer was lost, and reading back showed that it had been done."""
+    """The answer was lost, and reading back showed that the write was done."""
     STORED_NOT_ACTIVE = "stored_not_active"
     """Stored, but the dialer has not taken it; the next run finishes it."""
     OVERTAKEN = "overtaken"
     """Stored, and changed by somebody else before it was verified."""
     NOT_AS_SENT = "not_as_sent"
-    """Stored by the platform in another way than it was sent, and that may dial more."""
+    """Stored by the platform differently from what was sent, and that may dial more."""
     STALE = "stale"
-    """The object moved since it was planned; nothing was written."""
+    """The object changed since it was planned. Nothing was written."""
     REFUSED = "refused"
-    """The platform said no, or a rule that was asked again just before the write; nothing was written."""
+    """The platform refused, or a rule that was checked again just before the write. Nothing was written."""
     FAILED = "failed"
     """Could not be done."""
     UNKNOWN = "unknown"
-    """A write was sent and its fate could not be learned; the next run settles it."""
+    """A write was sent and its outcome is unknown. The next run finds out."""
     NOT_STARTED = "not_started"
-    """Held back: a tightening before it is not active, the run was interrupted, or its time was over."""
+    """Not begun: a tightening before it is not active, or the run was interrupted or out of time."""
 
 
 DONE = frozenset(
     {Result.CREATED, Result.UPDATED, Result.DELETED, Result.REFRESHED, Result.CONFIRMED}
 )
-"""Results after which the platform holds and dials what was desired."""
+"""Results after which the desired schedule is stored and active."""
 
 
 STORED = frozenset({Result.STORED_NOT_ACTIVE, Result.OVERTAKEN, Result.NOT_AS_SENT})
-"""Results after which our write was stored, and is not done."""
+"""Results after which our write is stored, but not done."""
 
 
 FAILURES = frozenset(
@@ -234,19 +231,19 @@ FAILURES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one operation.
+    """Outcome of one operation.
 
     Attributes:
-        operation: what was to be done.
+        operation: the operation.
         result: see `Result`.
-        message: why, for every result that is not done; for one that is, what the platform stored in another way than it was sent.
+        message: why it is not done; for a done one, what the platform stored differently from what was sent.
         stored_id: the platform's id of what it stored.
         latency_s: seconds from stored to active, by the platform's clock; `None` when unknown.
         tries: writes that were sent.
         wrote: whether the platform's state changed, or may have.
         code: exit code of the error that ended it (DESIGN §7); 0 when none did.
-        stored_at, activated_at: the platform's clock, as it wrote them, where they may be true; else `None`.
-        doubt: how the platform's instants contradict its own clock, one sentence; empty when they do not.
+        stored_at, activated_at: instants by the platform's clock, as it wrote them; `None` where they are impossible.
+        doubt: a sentence on how these instants contradict the platform's clock; empty when they do not.
     """
 
     operation: Operation
@@ -263,12 +260,12 @@ class Outcome:
 
     @property
     def done(self) -> bool:
-        """Whether the platform holds and dials what was desired."""
+        """Whether the desired schedule is stored and active."""
         return self.result in DONE
 
 
 def only(plan: Plan, keys: Collection[str]) -> Plan:
-    """Return the plan restricted to some objects; its digest is that of what is left. A finding about no object of the plan stays."""
+    """Return the plan for some of its objects, with its own digest. A finding about no object of the plan stays."""
     others = {*plan.unchanged, *(operation.key for operation in plan.operations)} - {*keys}
     return replace(
         plan,
@@ -280,14 +277,14 @@ def only(plan: Plan, keys: Collection[str]) -> Plan:
 
 
 def hash_of(parts: Mapping[str, Any], *, reverts: bool) -> str:
-    """Return the hash of an operation: `action`, `desired`, `key`, `kind`, `live`, and whether it reverts what was narrowed by hand."""
+    """Return the hash of an operation: `action`, `desired`, `key`, `kind`, `live`, and whether it reverts a narrowing outside git."""
     return sha256_of({**parts, "reverts": True} if reverts else parts)
 
 
 def digest_of(origin: Origin, hashes: Iterable[str], blocked: Iterable[str] = ()) -> str:
-    """Return the SHA-256 that names a set of operations on a tenant; findings, effect, commit, paths and time stand outside it.
+    """Return the SHA-256 of a set of operations on a tenant. Findings, effect, commit, paths and time are not part of it.
 
-    What is blocked is named apart from what would run: else an approval would cover it once nothing blocks it any more.
+    Blocked operations are listed apart from those that would run. Otherwise an approval would cover them once they are not blocked any more.
 
     Args:
         origin: where the operations would run.

@@ -1,4 +1,4 @@
-"""Policies: one rule a module, one line here. `check_all` applies the tenant's levels and waivers."""
+"""Policies: one rule for each module, registered here. `check_all` applies the tenant's levels and waivers."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ def check_all(
 
 
 def _unknown(named: Iterable[str]) -> Iterator[Finding]:
-    """Yield a finding for each rule that a tenant names and that does not exist: a slip there would switch off nothing, and nobody would know."""
+    """Yield a finding for each unknown rule that a tenant names, because a misspelled rule would have no effect."""
     for rule in sorted(set(named) - set(POLICIES)):
-        message = f"tenant.yaml names the rule {rule!r}, which does not exist; there is {', '.join(sorted(POLICIES))}"
+        message = f"tenant.yaml names the rule {rule!r}, which does not exist. The rules are {', '.join(sorted(POLICIES))}"
         yield Finding("unknown-rule", Level.ERROR, message)
 
 

@@ -43,5 +43,5 @@ def _of(desired: Desired, facts: Facts) -> Iterator[Finding]:
         return
     stored = kind.canonical(live.stored)
     for field in sorted(kind.fixed.intersection(diff.moved(stored, desired.body))):
-        message = f"{field} is {stored.get(field)} on the platform and cannot be changed from here: the manifest says {desired.body.get(field)}, correct it"
+        message = f"{field} is {stored.get(field)} on the platform and cannot be changed by reconcile, and the manifest says {desired.body.get(field)}: correct the manifest"
         yield about(desired, ID, LEVEL, message, field=field, stops=True)

@@ -57,7 +57,7 @@ def check(facts: Facts) -> Iterator[Finding]:
             continue
         expected = desired.platform_name or facts.names.get(desired.key)
         if expected is not None and expected != live.name:
-            message = f'the platform calls {desired.key} "{live.name}", not "{expected}": one of the two is a slip'
+            message = f'the platform calls {desired.key} "{live.name}", not "{expected}": correct the name or the id'
             yield about(desired, ID, LEVEL, message, stops=True)
         elif desired.key in facts.repointed and desired.platform_name is None:
             was = facts.repointed[desired.key]

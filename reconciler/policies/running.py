@@ -48,7 +48,9 @@ def _of(desired: Desired, facts: Facts) -> Iterator[Finding]:
         return
     widens = any(effect.of_field(name, before, desired.body, kind.rules).widens for name in moved)
     ends = (
-        "stop it first, or waive this rule for this change" if widens else "it may only slow down"
+        "stop it first, or waive this rule for this change"
+        if widens
+        else "it dials less from then on"
     )
-    message = f"the {kind.words.object} is running, so {', '.join(moved)} acts in the moment it is written: {ends}"
+    message = f"the {kind.words.object} is running, so a change of {', '.join(moved)} takes effect as soon as it is written: {ends}"
     yield about(desired, ID, LEVEL if widens else Level.WARNING, message, field=moved[0])

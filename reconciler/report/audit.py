@@ -50,7 +50,10 @@ def full_row(record: Record) -> Row:
 def details_of(record: Record, **more: object) -> tuple[str, ...]:
     """Return every field of a record as an aligned line. `more`: fields from another record."""
     data = {**record.data, **more}
+    verb = record.data.get("verb")
+    removed = record.kind is RecordKind.OUTCOME and verb in {Action.HALT, Action.RETIRE}
     lines = [
+        ("values", "of the schedule that was removed" if removed else ""),
         *((label, shown(data[field])) for field, label, shown in _fields() if field in data),
         ("commit", record.event.commit),
         ("run", f"{record.event.run}, its record {record.n}"),

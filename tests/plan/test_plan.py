@@ -718,7 +718,7 @@ def test_what_is_beside_the_digest_does_not_change_what_is_approved(name):
     [[], None, "plan", 7, {}, {"format_version": 1}, {"format_version": 2, "operations": [7]}],
 )
 def test_what_is_no_plan_is_refused_as_such(saved):
-    with pytest.raises(ValueError, match=r"no plan|format_version"):
+    with pytest.raises(ValueError, match=r"not a plan|format_version"):
         approval_from(saved)
 
 
@@ -971,7 +971,7 @@ def test_each_limit_counts_what_it_is_about():
         beyond([make_operation(action=Action.CREATE, direction=Direction.LOOSEN)], 10, none) == ()
     )
     (text,) = beyond([gone, TIGHTER], 10, {**ALL, "changed": 0.1})
-    assert text.startswith("2 of 10 objects would be changed, the limit is 10%")
+    assert text.startswith("2 of 10 objects would be changed, and the limit is 10%")
     assert "limits.changed_share" in text
 
 
@@ -986,19 +986,19 @@ def test_a_small_tenant_may_retire_one_loosen_one_and_narrow_any_number(total):
     for operation, what in ((GONE, "retired"), (WIDER, "loosened")):
         assert beyond([operation] * allowed, total, THIRD) == ()
         (text,) = beyond([operation] * (allowed + 1), total, THIRD)
-        assert f"would be {what}, the limit is 30% or 1, whichever is more" in text
+        assert f"would be {what}, and the limit is 30% or 1, whichever is more" in text
 
 
 def test_a_share_of_nothing_allows_nothing_in_a_small_tenant_too():
     for what, operation in (("changed", TIGHTER), ("retired", GONE), ("loosened", WIDER)):
         (text,) = beyond([operation], 4, {**ALL, what: 0.0})
-        assert f"1 of 4 objects would be {what}, the limit is 0%:" in text
+        assert f"1 of 4 objects would be {what}, and the limit is 0%:" in text
 
 
 @pytest.mark.parametrize("total", [0, 1])
 def test_a_limit_of_a_single_object_is_told_in_the_singular(total):
     (text,) = beyond([GONE], total, {**ALL, "retired": 0.0})
-    assert text.startswith("1 of 1 object would be retired, the limit is 0%:")
+    assert text.startswith("1 of 1 object would be retired, and the limit is 0%:")
     assert beyond([GONE], total, ALL) == ()
 
 

@@ -19,7 +19,15 @@ from reconciler.plan import Result
 from reconciler.renderers import csv as spreadsheet
 from reconciler.renderers import html, markdown, text
 from reconciler.report import Report, Row, Table, Tone
-from reconciler.report.audit import keys_of, log_row, of_entries, of_instant, of_records, tone_of
+from reconciler.report.audit import (
+    details_of,
+    keys_of,
+    log_row,
+    of_entries,
+    of_instant,
+    of_records,
+    tone_of,
+)
 from reconciler.report.verify import of_verify
 from tests.renderers.reports import TEXTS
 from tests.support.gitfakes import START, WHO, Clock, operation
@@ -82,6 +90,15 @@ REPORTS = {
     ),
     "audit-export": of_entries("acme", audit.entries(RECORDS)),
 }
+
+
+def test_the_values_of_a_schedule_that_was_removed_are_labelled() -> None:
+    """A halt records the rate that it ended, which nobody may read as the rate that dials."""
+    written = next(each for each in RECORDS if each.kind is audit.RecordKind.OUTCOME)
+    event = dataclasses.replace(written.event, data={**written.data, "verb": "halt"})
+    label = "of the schedule that was removed"
+    assert any(label in line for line in details_of(dataclasses.replace(written, event=event)))
+    assert not any(label in line for line in details_of(written))
 
 
 @pytest.mark.parametrize("name", REPORTS)
