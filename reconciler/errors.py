@@ -1,25 +1,25 @@
-"""Every error that this product raises on purpose, each with its exit code.
+"""The errors that reconcile raises on purpose, and their exit codes.
 
 ```
-ReconcileError              1   could not do it; nothing was written
+ReconcileError              1   failed; nothing was written
 ├── UsageError             64   the command line, or an ambiguous or unknown tenant
-├── ManifestError          65   the files do not say a valid thing; carries every problem with its place
+├── ManifestError          65   invalid files; carries every problem with its place
 ├── Refused                 5   a rule or a limit forbids it
-├── StalePlan               4   the world moved since the plan was approved
-├── TenantLocked            6   somebody else is applying to this tenant
+├── StalePlan               4   the live state changed since the plan was approved
+├── TenantLocked            6   another run is applying to this tenant
 ├── Unavailable            69   the platform or the git remote does not answer
 ├── NotFinished            75   not done before --deadline or --wait; the next run finishes it
 ├── AccessError            77   the secret, the host or a scope (named)
-├── ApiError                1   the platform answered, and said no
+├── ApiError                1   the platform refused
 │   ├── UnknownObject       1   the platform has no such object
-│   ├── IncompleteList      1   a list contradicts itself; carries what it shows
-│   ├── UncertainWrite      1   a write was sent and its fate is unknown: read before you send again
-│   └── PartlyWritten       1   a write of several parts ended between them
+│   ├── IncompleteList      1   a list of the platform contradicts itself; carries what it holds
+│   ├── UncertainWrite      1   a write was sent and its outcome is unknown: read before you send it again
+│   └── PartlyWritten       1   only some parts of a write were written
 ├── GitError                1   git could not do what was asked
 └── LedgerError             1   the audit records cannot be read, or do not verify
 ```
 
-Findings are not errors: they are data (`policies`). An unknown exception is a bug, and its traceback is the honest answer.
+Findings are data and no errors (`policies`). Any other exception is a bug, and shows its traceback.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import Any, ClassVar, NamedTuple
 
 
 class ExitCode(IntEnum):
-    """How a command ends: every code there is. Below each stands what it means, then what to do; `reconcile explain` prints both."""
+    """Every exit code. Its docstring says what it means, then what to do; `reconcile explain` prints both."""
 
     DONE = 0
     """Done and active, or nothing to do.
@@ -105,10 +105,10 @@ class ExitCode(IntEnum):
 
 
 SHORTENED_TO = 256
-"""Characters of foreign text (an answer's body, a field of a manifest) that one message may repeat."""
+"""Most characters of foreign text (an answer's body, a field of a manifest) in one message."""
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that a terminal obeys or hides: control, format (bidi, zero width), surrogate, line and paragraph separators."""
+"""Unicode categories that a terminal obeys or hides: control, format (bidi, zero width), surrogate, line separator, paragraph separator."""
 
 
 _WORD = re.compile(r"[\w\u0300-\u036f]+")
@@ -205,19 +205,19 @@ class Problem(NamedTuple):
 
 
 class ReconcileError(Exception):
-    """The job could not be done, and nothing was written."""
+    """The command failed, and nothing was written."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.ERROR
 
 
 class UsageError(ReconcileError):
-    """The call is wrong: an option, a path, an unknown or ambiguous tenant."""
+    """The command line is wrong: an option, a path, an unknown or ambiguous tenant."""
 
     exit_code = ExitCode.USAGE
 
 
 class ManifestError(ReconcileError):
-    """The files do not say a valid thing. Carries every problem, sorted by place."""
+    """Files are invalid. Carries every problem, sorted by place."""
 
     exit_code = ExitCode.MANIFESTS
 
@@ -227,19 +227,19 @@ class ManifestError(ReconcileError):
 
 
 class Refused(ReconcileError):
-    """A rule or a limit forbids it; the message names the rule and the way to allow it."""
+    """A rule or a limit forbids the command. The message names it, and how to allow the command."""
 
     exit_code = ExitCode.REFUSED
 
 
 class StalePlan(ReconcileError):
-    """The world moved since the plan was approved."""
+    """The live state changed since the plan was approved."""
 
     exit_code = ExitCode.STALE
 
 
 class TenantLocked(ReconcileError):
-    """Somebody else is applying to this tenant."""
+    """Another run is applying to this tenant."""
 
     exit_code = ExitCode.LOCKED
 
@@ -257,13 +257,13 @@ class NotFinished(ReconcileError):
 
 
 class AccessError(ReconcileError):
-    """The secret, the host or a scope; the message names which."""
+    """The secret, the host or a scope is missing or wrong. The message names which."""
 
     exit_code = ExitCode.ACCESS
 
 
 class ApiError(ReconcileError):
-    """The platform answered and said no. Never carries the body, only what the dialect made of it.
+    """The platform refused a request. Never carries the body, only the reasons that the dialect took from it.
 
     Attributes:
         status: HTTP status; 0 when no answer came.
@@ -285,10 +285,10 @@ class UnknownObject(ApiError):
 
 
 class IncompleteList(ApiError):
-    """A list contradicts itself, so what it does not show may exist all the same.
+    """A list of the platform contradicts itself, so an object that it does not hold may exist.
 
     Attributes:
-        shown: what it shows, by id: rows, or the objects that a dialect made of them.
+        shown: what the list holds, by id: rows, or the objects that a dialect made of them.
     """
 
     def __init__(
@@ -299,14 +299,14 @@ class IncompleteList(ApiError):
 
 
 class UncertainWrite(ApiError):
-    """A write was sent and its fate is unknown (reset, timeout, server error, key in flight).
+    """A write was sent and its outcome is unknown (reset, timeout, server error, key in flight).
 
-    Whoever wrote must read the live state before it sends the same write, with the same key, again.
+    The caller must read the live state before it retries the write with the same idempotency key.
     """
 
 
 class PartlyWritten(ApiError):
-    """A write of several parts ended between them: what was widened was put back where that was possible, and the reasons say what was not."""
+    """Only some parts of a write were written. Parts that widened were put back where possible; the reasons say which were not."""
 
 
 class GitError(ReconcileError):
