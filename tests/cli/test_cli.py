@@ -263,7 +263,7 @@ def test_a_rule_that_does_not_exist_is_refused_and_not_ignored(desk: Desk, line:
         "  requests_per_second: 20\n", f"  requests_per_second: 20\n  {line}\n", "tenant.yaml"
     )
     assert desk.run("validate", "schedules/sandbox") == 5
-    assert "'dnc-lst', which does not exist; there is calling-windows" in desk.out
+    assert "'dnc-lst', which does not exist. The rules are calling-windows" in desk.out
 
 
 def test_a_plan_needs_no_commit(desk: Desk) -> None:
