@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import heapq
 import io
 import itertools
 import json
@@ -24,8 +23,9 @@ import httpx
 from reconciler import cli
 from reconciler import world as worlds
 from tests.quirks.campaigns import URL as CAMPAIGNS_URL
-from tests.quirks.platform import CLIENT, SECRET, Clock, Platform, Wire
+from tests.quirks.platform import CLIENT, SECRET, Platform, Wire
 from tests.quirks.skills import URL as SKILLS_URL
+from tests.support.virtual_time import VirtualLoop
 
 TENANT = """\
 apiVersion: cxone.reconciler/v1
@@ -68,35 +68,6 @@ def _tls() -> ssl.SSLContext:
 def _no_tls(*_: Any, **__: Any) -> ssl.SSLContext:
     """Return a context that nothing is sent through: to load the authorities costs more than a command."""
     return _tls()
-
-
-def loop_on(clock: Clock) -> type[asyncio.SelectorEventLoop]:
-    """Return a loop that is as late as its next timer says when nothing is left to do, unless a thread is at work."""
-
-    class Loop(asyncio.SelectorEventLoop):
-        threads = 0
-
-        def time(self) -> float:
-            return clock.s
-
-        def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
-            self.threads += 1
-            future = super().run_in_executor(executor, func, *args)
-            future.add_done_callback(self._back)
-            return future
-
-        def _back(self, _: Any) -> None:
-            self.threads -= 1
-
-        def _run_once(self) -> None:
-            while self._scheduled and self._scheduled[0]._cancelled:
-                heapq.heappop(self._scheduled)._scheduled = False
-                self._timer_cancelled_count -= 1
-            if not self._ready and self._scheduled and not self.threads:
-                clock.s = max(clock.s, self._scheduled[0]._when)
-            super()._run_once()
-
-    return Loop
 
 
 @dataclass
@@ -200,7 +171,7 @@ class Desk:
         class Here(Wire):
             platform = self.platform
 
-        loop = loop_on(self.platform.clock)
+        loop = functools.partial(VirtualLoop, self.platform.clock)
 
         def run(main: Any, **_: Any) -> Any:
             with asyncio.Runner(loop_factory=loop) as runner:

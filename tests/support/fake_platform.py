@@ -1,9 +1,8 @@
-"""A platform made of a list of answers, and an event loop whose time passes in no time."""
+"""A platform made of a list of answers, whose clients live in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
@@ -15,6 +14,7 @@ from reconciler.client import Client
 from reconciler.dialects.base import Call, Credentials, Exchange, Reply
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.settings import ClientOptions, Settings
+from tests.support.virtual_time import VirtualLoop
 
 T = TypeVar("T")
 SECRET = "canary-c0ffee-secret"
@@ -26,23 +26,6 @@ Answer: TypeAlias = (
     | Exception
     | Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
 )
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """When nothing is left to do, it is as late as the next timer says."""
-
-    _now = 0.0
-
-    def time(self) -> float:
-        return self._now
-
-    def _run_once(self) -> None:
-        while self._scheduled and self._scheduled[0]._cancelled:
-            heapq.heappop(self._scheduled)._scheduled = False
-            self._timer_cancelled_count -= 1
-        if not self._ready and self._scheduled:
-            self._now = max(self._now, self._scheduled[0]._when)
-        super()._run_once()
 
 
 def play(main: Coroutine[Any, Any, T]) -> T:
