@@ -22,10 +22,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import anyio
+import httpx
+
 import reconciler
 from reconciler.commands import apply
 from reconciler.errors import ReconcileError
 from reconciler.execute import WriteOptions
+from reconciler.models import MANIFESTS, Tenant
 from reconciler.world import Network, World
 from tests.support import fasttime
 
@@ -124,11 +128,20 @@ def _in_child(order: Order) -> None:
         os._exit(code)
 
 
+def _warm_up() -> None:
+    """Load what a command loads on its first use, so that no child has to: HTTP, its loop, and the schemas of manifests."""
+    httpx.AsyncHTTPTransport()
+    anyio.run(anyio.sleep, 0)
+    for model in (*MANIFESTS.values(), Tenant):
+        model.model_rebuild()
+
+
 def serve() -> None:
     """Fork a child for each order, one after the other."""
     for module in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
         if "__main__" not in module.name and "sandbox" not in module.name:
             importlib.import_module(module.name)
+    _warm_up()
     gc.freeze()
     print("ready", flush=True)
     for line in sys.stdin:

@@ -46,9 +46,7 @@ def test_no_plan_is_made_from_a_list_that_contradicts_itself(started, api, quirk
 def test_no_stop_is_complete_by_a_list_that_contradicts_itself(started, api, quirk):
     lived = started(api, quirk)
     lived.scene.before_stop()
-    ran = lived.desk.run(
-        "halt", "--all", "--reason", "calls at night", "--deadline", "60", TENANT
-    )
+    ran = lived.desk.run("halt", "--all", "--reason", "calls at night", "--deadline", "60", TENANT)
     assert ran.code not in {0, -1}, said(ran)
     lived.platform.clock.s += 60
     still = [key for key in lived.platform.silent() if key in lived.scene.desired]
