@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,33 @@ class _Bare(Git):
         return mark if mark.exists() else self.root
 
 
+class Shared:
+    """What all cases share because it takes long to make: a server, templates of clones, and two parents, each started on its first use."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self._stack = stack
+        self.app: Callable[..., Any]
+        self.url = stack.enter_context(sandbox.loopback(self))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+    @cached_property
+    def first(self) -> subprocess.Popen[str]:
+        return self._stack.enter_context(_parent())
+
+    @cached_property
+    def second(self) -> subprocess.Popen[str]:
+        return self._stack.enter_context(_parent())
+
+
 @dataclass
 class Bench:
     """See the module. One case at a time: `prepare`, then `apply` as often as needed."""
 
     folder: Path
-    url: str
-    serve: Callable[[Callable[..., Any]], None]
-    parent: subprocess.Popen[str]
-    stack: ExitStack
+    shared: Shared
     ground: Ground = field(init=False)
     remote: Path = field(init=False)
     clone: Path = field(init=False)
@@ -68,7 +87,6 @@ class Bench:
     asked: Callable[[], None] = lambda: None
     ahead_s: float = 0.0
     number: int = 0
-    _second: subprocess.Popen[str] | None = None
 
     def prepare(self, ground: Ground, *faults: str) -> None:
         """Start a case: this platform, a fresh remote and clone whose only commit asks for what is wanted."""
@@ -77,13 +95,13 @@ class Bench:
         self.kill, self.ahead_s, self.asked = ("", 0), 0.0, lambda: None
         for fault in faults:
             ground.world.faults.add(fault)
-        self.serve(self._watched)
+        self.shared.app = self._watched
         here = self.folder / f"case{self.number}"
         self.remote, self.clone = here / "remote.git", here / "clone"
         shutil.copytree(self._template(ground), here)
 
     def _template(self, ground: Ground) -> Path:
-        made = self.folder / f"template-{ground.api}"
+        made = self.shared.folder / f"template-{ground.api}"
         if not made.exists():
             bare, clone = made / "remote.git", made / "clone"
             for where, kind in ((bare, ["--bare"]), (clone, [])):
@@ -91,7 +109,7 @@ class Bench:
                 git(where, "init", "-q", "-b", "main", "--template=", *kind)
             folder = clone / PATH
             folder.mkdir(parents=True)
-            for name, text in ground.files(self.url, ground.NEW).items():
+            for name, text in ground.files(self.shared.url, ground.NEW).items():
                 (folder / name).write_text(text, encoding="utf-8")
             git(clone, "remote", "add", "origin", "../remote.git")
             commit(clone, "what is wanted")
@@ -123,7 +141,7 @@ class Bench:
         there = _Bare(self.remote, environ=ENVIRON)
         return Ledger.open(
             there,
-            platform_of(self.ground.api, self.url, TENANT),
+            platform_of(self.ground.api, self.shared.url, TENANT),
             here(print)._replace(now=fasttime.clock(self.epoch)),
         )
 
@@ -132,7 +150,7 @@ class Bench:
         return {each.data["target"] for each in self.ledger().open_intents()}
 
     def order(self, **more: Any) -> Order:
-        environ = {**ENVIRON, "USER": "somebody", **self.ground.variables(self.url)}
+        environ = {**ENVIRON, "USER": "somebody", **self.ground.variables(self.shared.url)}
         log = self.clone.parent / "log"
         return Order(
             **{
@@ -149,13 +167,11 @@ class Bench:
 
     def apply(self, **more: Any) -> int:
         """Run an apply in a process of its own; return its exit code, or minus the signal that ended it."""
-        return self._forked(self.parent, self.order(**more))
+        return self._forked(self.shared.first, self.order(**more))
 
     def apply_beside(self, **more: Any) -> int:
         """Run an apply while the other parent's child is there."""
-        if self._second is None:
-            self._second = self.stack.enter_context(_parent())
-        pid, code = self.pid, self._forked(self._second, self.order(**more))
+        pid, code = self.pid, self._forked(self.shared.second, self.order(**more))
         self.pid = pid
         return code
 
@@ -251,7 +267,7 @@ class Bench:
 
     def rewrite(self, wanted: Mapping[str, float]) -> None:
         """Commit manifests that want these rates."""
-        for name, text in self.ground.files(self.url, wanted).items():
+        for name, text in self.ground.files(self.shared.url, wanted).items():
             (self.clone / PATH / name).write_text(text, encoding="utf-8")
         commit(self.clone, f"want {dict(wanted)}")
 
@@ -295,18 +311,6 @@ def _is_stopped(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] == "T"
-
-
-@contextmanager
-def opened(folder: Path) -> Iterator[Bench]:
-    """Open a bench: one server and one parent for all its cases."""
-    current: list[Callable[..., Any]] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await current[-1](scope, receive, send)
-
-    with sandbox.loopback(app) as url, _parent() as parent, ExitStack() as stack:
-        yield Bench(folder, url, current.append, parent, stack)
 
 
 @contextmanager

@@ -1,8 +1,7 @@
-"""Runs `apply` in processes of their own that kill themselves at a point: a warm parent that forks, or one process by itself.
+"""A parent that forks a child for each `apply`; the child kills itself at a point.
 
-An order is a line of JSON; see `Order`. `python -m tests.crash.child` reads orders and forks a child for each: it says
-`pid N` when the child is there and `ended N` (as `wait` has it) when it is not. `python -m tests.crash.child ORDER` carries out
-one in this very process.
+An order is a line of JSON; see `Order`. `python -m tests.crash.child` reads orders and forks a child for each. It prints `pid N` when
+the child has started and `ended N` when it has ended; N is then its exit code, or minus the signal that killed it.
 """
 
 from __future__ import annotations
@@ -155,6 +154,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        sys.exit(carry_out(Order(**json.loads(sys.argv[1]))))
     serve()
