@@ -18,7 +18,7 @@ from reconciler.policies import running
 from reconciler.policies.base import Finding, Level
 
 
-def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else
+def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else; its length is their list and that of the plan's parts
     origin: Origin,
     desired: Iterable[Desired],
     snapshot: Snapshot,
