@@ -108,11 +108,12 @@ def test_settings_that_protect_the_platform_and_the_records_are_shown():
 
 # --- the command line ---------------------------------------------------------------------------------------------------
 
-NAMED = "name: m01, campaign_name: Campaign 1001}"
+PLAIN = "name: m01\n"
+NAMED = "name: m01\n  campaign_name: Campaign 1001\n"
 
 
 def named(office: Office) -> None:
-    office.edit("name: m01}", NAMED, "m01.yaml")
+    office.edit(PLAIN, NAMED, "m01.yaml")
     office.commit()
     assert office.plan() == 2
     assert office.apply() == 0
@@ -124,7 +125,7 @@ def test_a_name_that_is_removed_stands_first_and_is_compared_once_more(
     named(office)
     world.put_campaign("1001", name="Debt Reminders")
     office.set(test_baseline.RAISED)
-    office.edit(NAMED, "name: m01}", "m01.yaml")
+    office.edit(NAMED, PLAIN, "m01.yaml")
     office.edit("dial_rate: 3.0", "dial_rate: 2.0", "m01.yaml")
     office.commit()
     assert office.plan() == 5
@@ -137,7 +138,7 @@ def test_a_name_that_is_removed_stands_first_and_is_compared_once_more(
 
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("", 5), (", campaign_name: Campaign 1001", 5), (", campaign_name: Other", 0)],
+    [("", 5), ("  campaign_name: Campaign 1001\n", 5), ("  campaign_name: Other\n", 0)],
     ids=["unnamed", "the old name", "its name"],
 )
 def test_a_manifest_that_names_another_object_needs_that_ones_name(
@@ -145,7 +146,7 @@ def test_a_manifest_that_names_another_object_needs_that_ones_name(
 ) -> None:
     world.put_campaign("1061", name="Other")
     world.put_list("dnc-2", campaign_ids=["1061"])
-    office.edit("name: m01}", f"name: m01{name}}}", "m01.yaml")
+    office.edit(PLAIN, PLAIN + name, "m01.yaml")
     office.edit('"1001"', '"1061"', "m01.yaml")
     office.slow_down(2)
     office.commit()
@@ -167,7 +168,7 @@ def test_a_manifest_that_names_another_object_needs_that_ones_name(
 def test_a_tombstone_that_names_another_object_is_refused(
     office: Office, world: sandbox.CampaignState
 ) -> None:
-    office.edit("name: m01}", "name: m01, retired: true}", "m01.yaml")
+    office.edit("retired: false", "retired: true", "m01.yaml")
     office.edit('"1001"', '"1002"', "m01.yaml")
     (office.tenant / "m02.yaml").unlink()
     office.commit()
