@@ -1,1 +1,1 @@
-"""One function per command: read, decide, act, record. Wiring only; what decides is pure and stands below."""
+"""One function per command: read, decide, act, record. This package only wires: the decisions are made by pure functions in lower layers."""

@@ -141,11 +141,11 @@ def _holder(world: World) -> str:
 
 
 def require_committed(session: Session) -> Git:
-    """Return the repository of a folder that is as HEAD has it.
+    """Return the folder's repository after checking that the folder equals HEAD.
 
     Raises:
         GitError: the folder is in no repository.
-        Refused: the folder differs from HEAD. Nobody reviewed what is only on disk.
+        Refused: the folder differs from HEAD. Uncommitted changes were never reviewed.
     """
     git = session.git
     if git is None:
@@ -161,13 +161,13 @@ def require_committed(session: Session) -> Git:
 
 
 def _require_bytes_of(commit: str, git: Git, folder: Folder) -> None:
-    """Check that the files which were read are, byte for byte, those of a commit.
+    """Check that the manifest files already in memory equal, byte for byte, those of a commit.
 
-    `Git.differing` compares what is on disk now, after git converted line ends and applied filters. What is applied was read before that.
-    Files that were not read do not matter here, because the absence of a manifest deletes nothing.
+    `Git.differing` is not enough: it compares the files as they are on disk now, after git converted line ends and applied filters. The
+    manifests were read earlier. Files that were not read do not matter, because the absence of a manifest deletes nothing.
 
     Raises:
-        Refused: they are not.
+        Refused: a file differs.
     """
     read = folder.hashes
     held = {
@@ -184,10 +184,10 @@ def _require_bytes_of(commit: str, git: Git, folder: Folder) -> None:
 
 
 def read_approval(asked: ApplyRequest) -> Approval | None:
-    """Return what was approved: a saved plan, a digest, or both; `None` when nothing was.
+    """Return the approval from `--approved` (a saved plan), `--expect` (a digest) or both; `None` when neither is given.
 
     Raises:
-        UsageError: the file is no plan.
+        UsageError: the file is not a plan, or the digest is malformed.
         StalePlan: the file is not the plan whose digest was approved.
     """
     if asked.expect is not None and not _DIGEST.fullmatch(asked.expect.strip().lower()):
@@ -209,7 +209,7 @@ def read_approval(asked: ApplyRequest) -> Approval | None:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """The result of carrying operations out.
+    """The result of executing operations.
 
     Attributes:
         outcomes: one for each operation.
@@ -286,7 +286,7 @@ class _Apply:
         return changes.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
 
     async def _require_bytes_of(self, commit: str) -> None:
-        """Check what was read against a commit (`_require_bytes_of`). That takes git a while, so the client signs in meanwhile."""
+        """Run `_require_bytes_of`, and meanwhile sign in to the platform, because git takes a while."""
         signing_in = asyncio.create_task(self.session.client.sign_in())
         try:
             await asyncio.to_thread(_require_bytes_of, commit, self.git, self.session.folder)
@@ -297,7 +297,7 @@ class _Apply:
         await signing_in
 
     async def _settle_and_plan(self, run: Run) -> tuple[Recheck, tuple[str, ...]]:
-        """Record what became of the writes that earlier runs left open, and plan; return the plan and notes for the report."""
+        """Record the outcomes of writes that earlier runs left open, then plan; return the plan and notes for the report."""
         session, ledger, world = self.session, self.ledger, self.session.world
         left = await recovery.look(session, ledger)
         world.checkpoint("settle:looked")
@@ -313,7 +313,7 @@ class _Apply:
         return Recheck(session, ledger, plan, snapshot, judged_at), notes
 
     def _found(self, plan: Plan, run: Run) -> list[Event]:
-        """Return a record of each object that is as its manifest says, although no apply made it so: imported, or changed by hand."""
+        """Return a `found` record for each object that matches its manifest without an apply: it was imported, or changed by hand."""
         desired = {each.key: each for each in self.session.folder.desired}
         held = {each.key: each.live for each in plan.operations if each.action is Action.HELD}
         events = (run.found(desired[key], plan.at, held.get(key)) for key in plan.unrecorded)
@@ -362,7 +362,7 @@ def _require_within_limits(plan: Plan, operations: Sequence[Operation]) -> None:
 
 
 def _judged(plan: Plan, run: Run) -> tuple[Event, ...]:
-    """Return the record that a commit without operations judges the next change, where that changes anything."""
+    """Return the record that makes a commit without operations the policy baseline of the next change, if that changes anything."""
     refused = plan.refused and not plan.strictness.recorded
     if run.judges and (plan.strictness.pending or refused):
         return (run.nothing_to_do([each.setting for each in plan.strictness.weakenings]),)
@@ -375,8 +375,8 @@ _NO_JUDGE: Final = "what this commit weakens has no effect on the next change: f
 def _may_judge(plan: Plan, names: Sequence[str]) -> bool:
     """Return whether a commit, once applied, may be the policy baseline of the next change.
 
-    A commit may not that weakens a rule and contains a change which the rule refuses now: otherwise an empty commit after it would make
-    the change pass. Nor may a commit that weakens a rule and is planned only in part.
+    A commit that weakens a rule may not be the baseline in two cases. First, if it also contains a change that the rule refuses now:
+    otherwise an empty commit after it would let the change pass. Second, if only a part of the commit is planned.
     """
     strictness = plan.strictness
     if not strictness.weakenings:
@@ -392,8 +392,8 @@ def _may_judge(plan: Plan, names: Sequence[str]) -> bool:
 def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
     """Return the exit code of an apply (DESIGN §7): that of the worst outcome.
 
-    With a finding of level error it is 5 if nothing was written, else 3. What is held after an edit by hand or a halt is reported, and
-    does not change the exit code.
+    With a finding of level error the exit code is 5 if nothing was written, else 3. Operations held because of a change outside git or a
+    halt are reported, but do not change the exit code.
     """
     results = {outcome.result for outcome in outcomes}
     failed = [

@@ -51,7 +51,7 @@ def open_writable(world: World, path: Path, tenant: str | None) -> Ledger:
     """Return the ledger of a tenant, to append to. Arguments and errors are those of `read`.
 
     Raises:
-        AccessError: its records are to be signed, and there is no key.
+        AccessError: its records must be signed, and there is no signing key.
     """
     kept = read(world, path, tenant)
     if kept.location.sign:
@@ -66,13 +66,13 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
         world: see `World`.
         path: the tenant's folder, or a folder above it.
         tenant: its name.
-        anyhow: read a ledger without a good signature as well, and push nothing.
+        anyhow: also read a ledger that lacks a good signature, and push nothing.
 
     Raises:
         UsageError: no such tenant, or several and none named; no such remote.
         GitError: no git repository.
-        ManifestError: `tenant.yaml` is not valid, so it is unknown where the records are.
-        AccessError: `tenant.yaml` names another platform than the environment, so the records are those of another one.
+        ManifestError: `tenant.yaml` is not valid, so the place of the ledger is unknown.
+        AccessError: `tenant.yaml` and the environment name different platforms, so the ledger would be that of another platform.
         Unavailable: the remote does not answer.
     """
     found = [where for where in find_tenants(path) if tenant in {None, where.name}]
@@ -125,10 +125,10 @@ def _commit(git: Git, name: str) -> str | None:
 
 
 def _require_known(kept: TenantLedger, records: Sequence[Record], what: str) -> None:
-    """Check that a name without records is that of a manifest. An auditor who mistyped a name must not read that nothing was done.
+    """Check that a name without records is at least a manifest or a commit. A mistyped name must not look like "nothing was recorded".
 
     Raises:
-        UsageError: it is not.
+        UsageError: the name is unknown.
     """
     desired = load_readable(kept.folder).desired
     if any(what in {each.name, each.key} for each in desired):
@@ -164,10 +164,10 @@ def verify(
     expect_head: str | None,
     signers: Path | None,
 ) -> Report:
-    """Return whether the records are as they were written, and which witness there was.
+    """Report whether the records are unchanged and complete, and which witnesses they were checked against.
 
     Raises:
-        UsageError: the expected head is no whole id.
+        UsageError: the expected head is not a full commit id.
         LedgerError: the ledger cannot be read, or is shallow.
     """
     if expect_head is not None and not _WHOLE_ID.fullmatch(expect_head):
@@ -180,13 +180,13 @@ def verify(
 
 
 def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) -> Report:
-    """Sign the ledger at a head that somebody read, so that its unsigned records count.
+    """Sign the ledger at a reviewed head, so that its unsigned records count.
 
     Raises:
-        UsageError: the head is no whole id, the reason says nothing, or records need no signature.
-        AccessError: there is no key, or it is not that of a trusted signer.
-        LedgerError: the ledger's head is another one, or its records contradict each other.
-        Unavailable: the remote that keeps the records does not answer.
+        UsageError: the head is not a full commit id, the reason is empty, or records need no signature.
+        AccessError: there is no signing key, or the key does not belong to a trusted signer.
+        LedgerError: the ledger's head is a different commit, or its records contradict each other.
+        Unavailable: the remote that holds the ledger does not answer.
     """
     if not _WHOLE_ID.fullmatch(head):
         raise UsageError(
@@ -212,14 +212,14 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
 def _read_checked(
     world: World, path: Path, tenant: str | None
 ) -> tuple[TenantLedger, tuple[Record, ...]]:
-    """Return a ledger that verifies, and its records. Edited records must not be shown as evidence."""
+    """Read a ledger and verify it; return it with its records. Edited records must not be shown as evidence."""
     kept = read(world, path, tenant)
     kept.ledger.check()
     return kept, kept.ledger.records()
 
 
 def lock_status(world: World, path: Path, tenant: str | None) -> Report:
-    """Return who holds the lock."""
+    """Report who holds the tenant's lock."""
     kept = read(world, path, tenant)
     lock = kept.ledger.lock()
     if lock is None:
@@ -235,7 +235,7 @@ def lock_status(world: World, path: Path, tenant: str | None) -> Report:
 
 
 def lock_release(world: World, path: Path, tenant: str | None) -> Report:
-    """Release the lock of a run that is known to be dead."""
+    """Release the tenant's lock, whoever holds it. For a run that is known to be dead."""
     kept = read(world, path, tenant)
     lock = kept.ledger.release_lock()
     return _of_lock(

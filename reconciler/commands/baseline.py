@@ -30,17 +30,18 @@ COMMITS_LOOKED_AT: Final = 20
 
 
 def strictness_of(session: Session, at: datetime) -> Strictness:
-    """Return the levels, waivers and limits for the change from the commit applied before HEAD to HEAD; HEAD itself where nothing was ever applied.
+    """Return the levels, waivers and limits that apply to the change from the policy baseline to HEAD.
 
-    HEAD's own apply does not make it the base of HEAD: else running the same apply twice would pass what it refused once. What lies
-    uncommitted on a HEAD that was applied is the next change, and has HEAD for its base.
+    The baseline is the commit applied last before HEAD, or HEAD itself if nothing was ever applied. An earlier apply of HEAD does not make
+    HEAD its own baseline: otherwise a second run of the same apply would pass what the first one refused. Uncommitted changes on top of an
+    applied HEAD are the next change, so their baseline is HEAD.
 
     Args:
         session: see `Session`.
         at: the platform's clock.
 
     Raises:
-        Unavailable: the base commit is not here, and the remote does not give it.
+        Unavailable: this clone lacks the baseline commit, and the remote does not answer.
     """
     git, ledger = session.git, session.ledger
     head = git.resolve("HEAD^{commit}") if git else None
@@ -60,7 +61,7 @@ def strictness_of(session: Session, at: datetime) -> Strictness:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What the folder of the baseline commit says.
+    """The tenant's folder at the baseline commit.
 
     Attributes:
         tenant: its `tenant.yaml`; `None` where nothing was ever applied.
@@ -102,7 +103,10 @@ def _compare(session: Session, commit: str | None, at: datetime) -> Strictness:
 
 
 def _other_platform(session: Session) -> tuple[str, ...]:
-    """Return a note if nothing was applied to this platform and `tenant.yaml` named another one before: no baseline and no hold was carried over."""
+    """Return a note if no apply to this platform is recorded and `tenant.yaml` named another platform before.
+
+    In that case no baseline and no hold was carried over.
+    """
     git, folder = session.git, session.folder
     file = folder.path / manifests.TENANT_FILE
     if git is None or session.ledger is None or audit.judging_commits(session.ledger.records()):
@@ -125,9 +129,10 @@ def _other_platform(session: Session) -> tuple[str, ...]:
 
 
 def _applied_claims(session: Session) -> Iterator[Claim]:
-    """Yield the claim of each object that a manifest applied, if the manifest of that name now names another object and was not applied to it.
+    """Yield the claim of each object whose manifest now names another object that it was never applied to.
 
-    A change that is refused may still become the baseline, by what else it wrote. Its manifests must not change their objects then either.
+    A change that was partly refused may still become the baseline, because other parts of it were written. Its refused manifests must not
+    be able to move to other objects that way.
     """
     last = audit.applied(session.ledger.records()) if session.ledger else {}
     names = {key: str(each.intent.data.get("name")) for key, each in last.items()}
@@ -141,7 +146,7 @@ def _applied_claims(session: Session) -> Iterator[Claim]:
 
 
 def _base(session: Session, commit: str) -> _Base:
-    """Return what the tenant's folder said at a commit. If its `tenant.yaml` cannot be read, today's counts, without exceptions."""
+    """Return the tenant's folder at a commit. If its `tenant.yaml` cannot be read, use the current one without its levels, waivers and limits."""
     git, folder = session.git, session.folder
     why = "the commit is not here"
     if git is not None and ensure_commit(session.world, git, commit):
@@ -161,7 +166,10 @@ def _base(session: Session, commit: str) -> _Base:
 
 
 def _find_folder(git: Git, folder: Folder, commit: str) -> tuple[Path, bytes | None]:
-    """Return the folder with the tenant's platform at a commit, under whatever name, and its `tenant.yaml`; today's folder where there was none."""
+    """Find the folder with the tenant's platform at a commit, and its `tenant.yaml`. The folder may have had another name.
+
+    If there was no such folder, return the current path and `None`.
+    """
     own = worktree.read_at(git, commit, folder.path / manifests.TENANT_FILE)
     if own is not None and _names(own, folder.name, folder.platform):
         return folder.path, own
@@ -182,7 +190,7 @@ def _names(data: bytes, folder: str, platform: str) -> bool:
 
 
 def _read_claims(git: Git, folder: Folder, commit: str, path: Path) -> _Base:
-    """Return what manifests claimed at a commit, of those that changed since. Others are not read, because there may be thousands.
+    """Return the claims, at a commit, of the manifests that changed since. Unchanged ones are not read, because there may be thousands.
 
     Args:
         git: the repository.

@@ -19,7 +19,7 @@ from reconciler.world import Network, World
 
 @dataclass(frozen=True, slots=True)
 class DoctorRequest:
-    """What `doctor` was asked.
+    """Arguments of `doctor`.
 
     Attributes:
         path, tenant: which tenant's folder; it may hold `tenant.yaml` alone.
@@ -34,7 +34,7 @@ class DoctorRequest:
 
 
 async def run(world: World, asked: DoctorRequest) -> Report:
-    """Run the checks and return their results. A check that cannot be made ends the others; its exit code becomes the report's."""
+    """Run the checks and report their results. If a check cannot be made, the remaining checks are skipped and its exit code is the report's."""
     folder = manifests.load(asked.path, asked.tenant, may_be_empty=True)
     async with sessions.open_session(world, folder, asked.network) as session:
         checks: list[Check] = []
@@ -73,7 +73,7 @@ async def _read(session: Session) -> tuple[Check, ...]:
 
 
 def _clock(session: Session) -> Check:
-    """Compare the two clocks. Which of them is wrong cannot be told."""
+    """Compare the platform's clock with this machine's. The comparison does not show which of them is wrong."""
     skew = session.client.skew(session.world.now())
     if isinf(skew.uncertainty_s):
         return Check("clock", holds=True, said="no answer told the platform's clock", note=True)
@@ -85,7 +85,7 @@ def _clock(session: Session) -> Check:
 
 
 async def _compare_one(session: Session, snapshot: Snapshot) -> Check:
-    """Read one object by the calls that verify a write, and compare it with the list."""
+    """Read one object by itself, as the verification of a write does, and compare the answer with the list."""
     name = "reading one by one"
     known = snapshot.objects
     wanted = [desired.key for desired in session.folder.desired if desired.key in known]

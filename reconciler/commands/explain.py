@@ -1,4 +1,4 @@
-"""`reconcile explain`: facts that the code knows, as tables. The pages in `.github/docs/` hold the same tables.
+"""`reconcile explain`: reference tables generated from the code. The pages in `.github/docs/` hold the same tables.
 
 Each fact has one home: an exit code is a member of `ExitCode`, a rule a module in `policies`, a word an entry of
 `report/words.py`, a field an attribute of a model, an environment variable a name in `environment`, an assumption a name
@@ -70,7 +70,7 @@ def fields() -> Sequence[Table]:
 
 
 def glossary() -> Sequence[Table]:
-    """Return the words of plans and reports, each with its meaning."""
+    """Return the terms used in plans and reports, each with its meaning."""
     groups = {
         "State": words.STATES,
         "Action": words.ACTIONS,
@@ -86,7 +86,7 @@ def glossary() -> Sequence[Table]:
 
 
 def assumptions() -> Sequence[Table]:
-    """Return what nobody has verified about the Personal Connection API, with the evidence for it."""
+    """Return the unverified assumptions about the Personal Connection API, each with its evidence."""
     own = docstrings(assumed)
     constants = [name for name in own if name.isupper() and name != "BESIDE"]
     rows = [

@@ -65,7 +65,7 @@ class HaltRequest(HoldRequest):
 
 
 async def halt(world: World, asked: HaltRequest, stop: asyncio.Event) -> Report:
-    """Stop the named objects, or everything that dials, and hold them; return what became of each.
+    """Stop the named objects, or everything that dials, and hold them; report the outcome of each.
 
     Args:
         world: see `World`.
@@ -75,7 +75,7 @@ async def halt(world: World, asked: HaltRequest, stop: asyncio.Event) -> Report:
     Raises:
         UsageError: there is no such tenant, or none of the names is known.
         ManifestError: neither `tenant.yaml` nor any of its last versions in git is valid, so the platform is unknown.
-        AccessError: the secret, the host or a scope.
+        AccessError: the secret, the host or a scope was refused.
     """
     require_reason(asked.reason)
     if asked.until is not None and asked.until <= world.now():
@@ -157,7 +157,7 @@ class _Halt:
         )
 
     async def _look(self, keys: Iterable[str] = ()) -> Known:
-        """Return what can be stopped: what the platform lists, and what is named and not listed.
+        """Return the objects that can be stopped: those that the platform lists, and named ones that it does not list.
 
         Args:
             keys: objects to read in any case.
@@ -173,7 +173,7 @@ class _Halt:
         return replace(known, live={**live, **alone})
 
     async def _list(self) -> tuple[Mapping[str, Live] | None, bool]:
-        """Return what the platform lists (`None`: the list cannot be read), and whether the list is complete."""
+        """Return the platform's list of objects (`None`: it cannot be read), and whether the list is complete."""
         try:
             return await self.session.client.run(self.session.dialect.read_some(None)), True
         except AccessError:
@@ -190,7 +190,7 @@ class _Halt:
             return None, False
 
     async def _read_one(self, key: str, known: Known) -> Live | None:
-        """Return an object that is not listed; `None` when it cannot be read. Then it is stopped without being read."""
+        """Read an object that is not listed; return `None` if the read fails. The object is then stopped without having been read."""
         try:
             return await self.session.client.run(self.session.dialect.read_one(key))
         except UnknownObject:
@@ -226,10 +226,10 @@ class _Halt:
     async def _silence_again(
         self, targets: Sequence[Target], ended: Mapping[str, Outcome]
     ) -> tuple[tuple[Target, ...], dict[str, Outcome]]:
-        """Read again, and stop what dials now: the apply that lost its lock may have had a write under way.
+        """Read again, and stop what dials now: the apply that lost its lock may have had a write in flight.
 
         Returns:
-            Objects that were not among the targets, because that apply carries out manifests that are not here; and all outcomes, by key.
+            Targets that were added, because the apply may run on manifests that this folder lacks; and all outcomes, by key.
         """
         if self.stop.is_set():
             return (), {}
@@ -245,7 +245,7 @@ class _Halt:
         return more, await self._silence((*seen, *more))
 
     async def _silence(self, targets: Sequence[Target]) -> dict[str, Outcome]:
-        """Record what is about to be stopped, then stop it; return the outcome of each object that dialed, by key."""
+        """Record holds and intents, then stop the objects; return the outcome of each object that dialed, by key."""
         session = self.session
         place, dialect = Place(str(session.folder.path)), session.dialect
         operations = [each.operation(dialect, place) for each in targets if each.dials(dialect)]
@@ -258,10 +258,10 @@ class _Halt:
 
 
 class _Journal:
-    """Records a halt in this clone at once. A ledger that fails does not keep anything from being stopped."""
+    """Records a halt in this clone at once. A ledger failure never prevents a stop."""
 
     def __init__(self, session: Session, asked: HaltRequest) -> None:
-        """Read this clone's records. No remote is asked."""
+        """Read this clone's copy of the ledger. Contacts no remote."""
         self.troubles: list[str] = []
         self.holds = False
         """Whether the holds are recorded."""
@@ -294,7 +294,7 @@ class _Journal:
         )
 
     def names(self) -> dict[str, set[str]]:
-        """Return the keys of everything that was ever applied, by the name that it had then."""
+        """Return the keys of all objects that were ever applied, by their manifest's name at that time."""
         found: dict[str, set[str]] = {}
         for each in self._records:
             if each.kind is RecordKind.INTENT:
@@ -308,7 +308,7 @@ class _Journal:
         return audit.key(self._session.folder.platform, self._id, operation.hash, 0, attempt)
 
     async def record(self, targets: Sequence[Target], operations: Sequence[Operation]) -> None:
-        """Record holds for the targets that have none from this halt, and the intents of the operations."""
+        """Record holds for the targets that this halt does not hold yet, and the intents of the operations."""
         if (recorder := self._recorder) is None:
             return
         holds = self._new_holds(targets, recorder.run)

@@ -1,4 +1,4 @@
-"""`import`: write what the platform holds into manifests, and plan: what the plan still shows could not be imported.
+"""`import`: write what the platform holds into manifests, then plan. Changes that the plan still shows could not be imported.
 
 Objects without a manifest get a new file. Scalars are edited in place. Nothing is guessed: a field that cannot be written is reported.
 """
@@ -31,7 +31,7 @@ from reconciler.world import Network, World
 
 @dataclass(frozen=True, slots=True)
 class ImportRequest:
-    """What `import` was asked.
+    """Arguments of `import`.
 
     Attributes:
         path, tenant: which tenant's folder; it may hold `tenant.yaml` alone.
@@ -47,7 +47,7 @@ class ImportRequest:
 
 @dataclass(slots=True)
 class _Import:
-    """What is written, and what cannot be.
+    """The result of an import: files to write, and fields that could not be imported.
 
     Attributes:
         names: names of manifests that are taken.
@@ -151,7 +151,7 @@ def _create(
 
 
 def _patch(found: _Import, kind: Kind, desired: Desired, body: Body, spec: dict[str, Any]) -> None:
-    """Edit the scalars of a manifest that differ. Lists are left to a person, who knows what their comments say."""
+    """Edit the scalars of a manifest that differ. Lists must be edited by hand, because their comments may depend on the items."""
     if desired.body is None:
         reason = "its manifest is a tombstone: the schedule is to be removed, not taken over"
         found.left.append((desired.key, desired.name, reason))

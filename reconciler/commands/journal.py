@@ -44,9 +44,9 @@ LOOK_S: Final = 1.0
 
 
 def provenance(world: World, approved: str | None = None) -> audit.Attribution:
-    """Return who started and approved a run, as the environment says.
+    """Return who started and who approved a run, according to the environment.
 
-    An approver approves a digest. If the run was given none, the approver in the environment approved something else, or nothing, and is left out.
+    An approver approves a plan digest. A run without `--expect` or `--approved` has no approved digest, so it records no approver.
 
     Args:
         world: see `World`.
@@ -120,7 +120,7 @@ class Recorder:
         before: Sequence[Event] = (),
         purpose: str = audit.APPLY,
     ) -> None:
-        """Record the intents of operations. Returns when they are acknowledged; no write may be sent before.
+        """Record the intents of operations. Returns when the ledger acknowledges them; no write may be sent before that.
 
         Args:
             operations: what will be carried out.
@@ -145,7 +145,7 @@ class Recorder:
             self._beating = asyncio.create_task(self._beat())
 
     async def further(self, operations: Sequence[Operation], before: Sequence[Event] = ()) -> None:
-        """Record the intents of more operations, or of some that are done again. Returns when they are acknowledged."""
+        """Record the intents of further operations, or of repeated ones. Returns when the ledger acknowledges them."""
         for operation in operations:
             if operation.hash in self._intents:
                 self._generations[self.run.commit, operation.hash] += 1
@@ -197,7 +197,7 @@ class Recorder:
         await self._append([ended, self._intent(operation, attempt)])
 
     async def creating(self, operations: Sequence[Operation]) -> None:
-        """Record that creates may be sent from now on, so that recovery knows of an open create whether it may have been sent."""
+        """Record that creates may be sent from now on. Recovery uses the record to tell whether an open create may have been sent."""
         if any(operation.action is Action.CREATE for operation in operations):
             await self._append([self.run.creating()])
 
@@ -214,7 +214,7 @@ class Recorder:
             self._timer = asyncio.get_running_loop().call_later(BATCH_S, self._flush_soon)
 
     async def close(self, outcomes: Sequence[Outcome]) -> ReconcileError | None:
-        """Record the outcomes that wait and the end of the run; return why that failed, or `None`."""
+        """Record the pending outcomes and the end of the run; return the reason if that failed, else `None`."""
         if self._beating is not None:
             self._beating.cancel()
         if self._timer is not None:
@@ -231,7 +231,7 @@ class Recorder:
         task.add_done_callback(self._flushes.discard)
 
     async def _flush(self) -> ReconcileError | None:
-        """Record the outcomes that wait; return why that failed, or `None`. After a failure they keep waiting, and the run stops."""
+        """Record the pending outcomes; return the reason if that failed, else `None`. After a failure they stay pending and the run stops."""
         batch, self._waiting = self._waiting, []
         try:
             await self._append(batch)

@@ -1,4 +1,4 @@
-"""Open a tenant's ledger: where it is, whether it has a mirror branch, and whether it is signed."""
+"""Open a tenant's ledger with its configured remote, mirror branch and signatures."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def open_ledger(
     stop: bool = False,
     publish: bool = True,
 ) -> Ledger:
-    """Return a tenant's ledger, read.
+    """Open and read a tenant's ledger.
 
-    Records that a halt left in this clone, while the remote was out of reach, are pushed first. If records must be signed and there is no
-    key, a halt records without a signature: a halt that nobody knows of is worse than an unsigned one.
+    Records that a halt left in this clone, while the remote was unreachable, are pushed first. If records must be signed and there is no
+    key, a halt records without a signature: an unrecorded halt would be worse than an unsigned one.
 
     Args:
         world: see `World`.
@@ -87,14 +87,14 @@ def open_ledger(
         tenant: the tenant's name.
         trust: see `Trust`.
         offline: append to this clone's copy, even where a remote holds the ledger.
-        stop: this is a halt. Neither signatures nor a mirror branch keep it from recording.
-        publish: push what a halt left in this clone.
+        stop: this is a halt, which records even if signatures or the mirror branch would forbid that.
+        publish: push the records that a halt left in this clone.
 
     Raises:
         UsageError: see `ledger_remote`; never when `offline`.
-        Unavailable: the remote does not answer. That is never taken for an empty ledger.
-        LedgerError: the ledger cannot be read, or signatures are required and it has none.
-        AccessError: signatures are required, and no signer is named.
+        Unavailable: the remote does not answer. This is never treated as an empty ledger.
+        LedgerError: the ledger cannot be read, or lacks required signatures.
+        AccessError: signatures are required, and no signer is configured.
     """
     spec = trust.spec
     remote = None if offline else LedgerLocation.of(world, git, spec).remote
@@ -131,10 +131,12 @@ def _signers(world: World, trust: Trust, *, stop: bool) -> bytes | None:
 
 
 def _refuse_former(git: Git, remote: str | None, folder: str, platform: str) -> None:
-    """Refuse to start a ledger beside one of an earlier version, which was named after the folder: its holds would be forgotten.
+    """Refuse to start a new ledger while one of an earlier version exists, whose holds would be ignored.
+
+    Earlier versions named the ledger after the tenant's folder.
 
     Raises:
-        LedgerError: there is one. The message says how to move it away.
+        LedgerError: an old ledger exists. The message says how to move it away.
     """
     names = (folder, platform.partition("/")[0])  # git has no ref below another one
     refs = tuple(f"refs/notes/reconcile/{name}" for name in names)
@@ -152,7 +154,7 @@ def _refuse_former(git: Git, remote: str | None, folder: str, platform: str) -> 
 
 
 def require_key(world: World, spec: TenantSpec) -> None:
-    """Check that there is a signing key, where records must be signed.
+    """Check that there is a signing key if records must be signed.
 
     Raises:
         AccessError: `audit.sign` is on, and `RECONCILE_SIGNING_KEY` names no file.

@@ -33,7 +33,7 @@ LOOK_BACK: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class OptimizeRequest:
-    """What to propose dial rates for.
+    """Arguments of `optimize`.
 
     Attributes:
         path, tenant: the tenant's folder.
@@ -62,7 +62,7 @@ class OptimizeRequest:
 
 
 async def optimize(world: World, asked: OptimizeRequest) -> Report:
-    """Return a strategy's advice for each object; write the proposals into the manifests when asked."""
+    """Report a strategy's proposal for each object; with `write`, put the proposals into the manifests."""
     folder = manifests.load(asked.path, asked.tenant)
     keys = folder.keys_of(asked.names)
     every = [
@@ -101,7 +101,7 @@ async def optimize(world: World, asked: OptimizeRequest) -> Report:
 
 
 def _without_a_rate(desired: Desired, hours: Sequence[Bucket]) -> Declined:
-    """Return what was observed of an object without a dial rate, for which no strategy has a proposal."""
+    """Return the observations of an object without a dial rate. No strategy can propose a rate for it."""
     attempts, answers = sum(h.attempts for h in hours), sum(h.answers for h in hours)
     seen = "nothing was observed"
     if attempts and answers:
@@ -137,7 +137,7 @@ def _rate(desired: Desired, field: str) -> float:
 async def _observe(
     session: Session, asked: OptimizeRequest, wanted: Sequence[Desired], snapshot: Snapshot
 ) -> tuple[Mapping[str, tuple[Bucket, ...]], tuple[str, ...]]:
-    """Return the observed hours of each object, from the file or the platform, and a note on rows that were left out."""
+    """Return the observed hours of each object, from the file or the platform, and a note on skipped rows."""
     start, end = _utc(asked.start), _utc(asked.end)
     if asked.metrics is not None:
         found = _read(asked.metrics)
@@ -158,7 +158,7 @@ async def _observe(
 
 
 def _left_out(measured: Mapping[str, Measured]) -> tuple[str, ...]:
-    """Return a note on the rows that could not be read, for at most `NAMES_SHOWN` objects."""
+    """Return a note on the unreadable rows, naming at most `NAMES_SHOWN` objects."""
     rows = [f"{each.left_out} of {key}" for key, each in measured.items() if each.left_out]
     more = f" and of {len(rows) - NAMES_SHOWN} more" if len(rows) > NAMES_SHOWN else ""
     said = f"measured rows that cannot be read are left out: {', '.join(rows[:NAMES_SHOWN])}{more}"
@@ -170,10 +170,10 @@ def _utc(instant: datetime | None) -> datetime | None:
 
 
 def _read(path: Path) -> metrics.Metrics:
-    """Return what a CSV says.
+    """Read the observed hours from a CSV file.
 
     Raises:
-        ManifestError: every line that is wrong.
+        ManifestError: lists every invalid line.
         UsageError: the file cannot be read.
     """
     try:
@@ -186,7 +186,7 @@ def _read(path: Path) -> metrics.Metrics:
 
 
 def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal], field: str) -> tuple[str, ...]:
-    """Edit the proposals into the manifests, file by file, and return the files."""
+    """Write the proposals into the manifests, file by file; return the changed files."""
     places = {each.key: each.place for each in wanted}
     files: dict[str, dict[tuple[str, str], Any]] = {}
     for proposal in proposals:

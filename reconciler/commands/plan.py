@@ -30,7 +30,7 @@ from reconciler.world import Network, World
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What `plan` was asked.
+    """Arguments of `plan`.
 
     Attributes:
         path, names, tenant: which manifests.
@@ -55,7 +55,7 @@ async def read(world: World, asked: PlanRequest) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A plan with what its report needs besides.
+    """A plan, and further facts for its report.
 
     Attributes:
         plan: see `Plan`.
@@ -89,7 +89,7 @@ async def _read(world: World, asked: PlanRequest) -> _Read:
 
 
 def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
-    """Return a sentence for each limit that some operations of a plan exceed."""
+    """Return a sentence for each limit that the given operations of a plan exceed."""
     limits = plan.strictness.limits
     shares = {
         "changed": limits.changed_share,
@@ -190,7 +190,7 @@ async def make(
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What planning needs of the ledger.
+    """The facts from the ledger that planning needs.
 
     Attributes:
         base: what was applied last, by key.
@@ -204,7 +204,7 @@ class Past:
 
     @classmethod
     def of(cls, session: Session) -> Past:
-        """Read the tenant's ledger; empty outside a repository."""
+        """Read the facts from the tenant's ledger; outside a repository they are empty."""
         if session.ledger is None:
             return cls(None, {}, {})
         records = session.ledger.records()
@@ -252,10 +252,10 @@ def _stop(hold: Record) -> str:
 
 
 def check(session: Session, snapshot: Snapshot, past: Past, by: Strictness) -> tuple[Finding, ...]:
-    """Return the findings of all rules. Only if there are any, the files are read a second time, with the place of each field.
+    """Return the findings of all rules. If there are any, the files are read a second time to get the place of each field.
 
     Raises:
-        Refused: the files changed between the two reads. What is carried out must be what was checked.
+        Refused: the files changed between the two reads. Only manifests that were checked may be applied.
     """
     findings = _check(session, session.folder.desired, snapshot, past, by)
     if not findings:
@@ -271,7 +271,7 @@ def check(session: Session, snapshot: Snapshot, past: Past, by: Strictness) -> t
 def check_objects(
     session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, by: Strictness
 ) -> tuple[Finding, ...]:
-    """Return the findings about some objects by newer facts."""
+    """Return the findings about the given objects, judged by newer facts."""
     return _check(session, desired, snapshot, Past(None, {}, {}), by)
 
 

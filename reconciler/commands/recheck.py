@@ -1,7 +1,7 @@
 """Check widenings against the rules again just before they become active, because a locked dialer may delay them for many minutes.
 
-Facts older than `FRESH_S` are read again, once for all operations that wait: limits, do-not-call lists, the platform's clock, and the
-holds of the ledger. The rules are those of the plan; only the facts are newer. If the check cannot be made, nothing is allowed.
+Facts older than `FRESH_S` are read again, once for all waiting operations: limits, do-not-call lists, the platform's clock, and the
+holds of the ledger. The rules are those of the plan; only the facts are newer. If the check cannot be made, it fails closed.
 """
 
 from __future__ import annotations

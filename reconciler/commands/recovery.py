@@ -6,16 +6,16 @@ read back, and what the platform holds decides:
 | the platform holds | then |
 |---|---|
 | what was to be written | it is closed as `confirmed`, or as stored and not active; this run activates it |
-| what was there before, under another id than the one that we had stored it under | it is closed as `unknown`, as below: it may have been done, and put back by hand |
-| nothing, as before, and what was to be written is a create that may have been sent | it is closed as `unknown`, and held until `--revert`: see below |
-| what was there before, and the same write derives again from the same commit | it stays open: this run sends it again, under its own key |
-| what was there before, otherwise, or it was a further attempt | it is closed as `not_started`: nothing had been written |
-| nothing but what was there before or was meant, at a platform that writes in parts | it is closed as `failed`: it was cut off, and the rest is planned again |
-| something else | it is closed as `unknown`: somebody else wrote since, and the platform does not say what came between; planning takes it for applied, so that what was narrowed since is held |
+| what was there before, but under a new id | it is closed as `unknown`: the write may have been executed and undone by hand |
+| nothing, as before, and the operation is a create that may have been sent | it is closed as `unknown`, and held until `--revert`: see below |
+| what was there before, and this run plans the same write from the same commit | it stays open: this run sends it again under the same idempotency key |
+| what was there before, in all other cases, or after a second attempt | it is closed as `not_started`: nothing had been written |
+| a mixture of old and new parts, on a platform that writes in parts | it is closed as `failed`: it was interrupted, and the rest is planned again |
+| something else | it is closed as `unknown`: somebody else wrote since. Planning treats the write as applied, so that a later narrowing by hand is held |
 
-That nothing is there after a create proves nothing. The schedule was never written, or it was written and removed by hand since. Sending
-the create again under the same idempotency key tells the two apart only on a platform that stores keys, and that cannot be read from it.
-So the create is not sent again. A create that was certainly not sent is sent: before its first create a run records that it may send some
+A missing schedule after a create proves nothing: either it was never written, or it was written and removed by hand since. Sending the
+create again under the same idempotency key is safe only on a platform that stores keys, and reconcile cannot detect whether it does. So
+the create is not sent again, unless it was certainly not sent before: a run records that it may send creates before its first one
 (`Run.creating`).
 """
 
@@ -70,7 +70,7 @@ class Left:
 
     @property
     def is_absent_create(self) -> bool:
-        """Whether it is a create that may have been sent, and nothing is there."""
+        """Whether this is a create that may have been sent, while the platform holds no schedule."""
         created = self.intent.data["verb"] == Action.CREATE and self.result is Result.UNKNOWN
         return created and self.live is not None and self.live.stored is None
 
@@ -137,15 +137,15 @@ def _fate(session: Session, intent: Record, live: Live) -> Result | None:
 
 
 def _before_first(intent: Record, live: Live, stored: str | None, kind: Kind) -> bool:
-    """Return whether the second of two writes to an object was not sent: neither was, or the first one is not active."""
+    """Return whether the second of two writes to an object was certainly not sent: neither was sent, or the first one is not active."""
     first = intent.data.get("first")
     return isinstance(first, list) and (live_hash(live, kind) == first[0] or stored == first[1])
 
 
 def _put_back(last: Applied | None, live: Live, kind: Kind) -> bool:
-    """Return whether the body that was applied last was stored again since, which its new id shows.
+    """Return whether the body that was applied last was stored again since; its new id shows that.
 
-    Then the write may have been done and undone by hand, and sending it again could widen what somebody narrowed.
+    The open write may then have been executed and undone by hand. Sending it again could widen what somebody narrowed.
     """
     if last is None or live.stored is None:
         return False
@@ -155,9 +155,9 @@ def _put_back(last: Applied | None, live: Live, kind: Kind) -> bool:
 
 
 def _cut_off(intent: Record, now: Body) -> bool:
-    """Return whether a write of several parts ended between them: every part that is there was there before, or was to be written.
+    """Return whether a write of several parts was interrupted: each stored part is either the old one or the new one.
 
-    The intent of a write that is stored as one has no marks. There such a mixture is somebody else's work.
+    The intent of an atomic write has no marks. For such a write a mixture of old and new parts means that somebody else wrote.
     """
     before, after = intent.data.get("parts"), intent.data["body"]
     if before is None or after is None:
@@ -167,7 +167,7 @@ def _cut_off(intent: Record, now: Body) -> bool:
 
 
 def known_outcomes(session: Session, lefts: Iterable[Left], run: Run) -> tuple[Event, ...]:
-    """Return outcomes for the operations whose result is known. Record them before planning, which compares with what was applied last."""
+    """Return outcomes for the operations whose result is known. Record them before planning, because they change what was applied last."""
     return tuple(
         _outcome(session, left, left.result, run) for left in lefts if left.result is not None
     )
@@ -176,10 +176,10 @@ def known_outcomes(session: Session, lefts: Iterable[Left], run: Run) -> tuple[E
 def unsent_outcomes(
     session: Session, ledger: Ledger, lefts: Sequence[Left], plan: Plan, run: Run
 ) -> tuple[Event, ...]:
-    """Return outcomes for the operations that were not written, and that this run does not send again under the same idempotency key.
+    """Return `not_started` outcomes for the unwritten operations that this run does not send again under the same idempotency key.
 
-    This includes another attempt: the end of its first one began a new generation, so this run has another key for it. It also includes an
-    operation whose intent this run would record with other content, because what was applied last has changed.
+    Three cases: this run's plan does not contain the operation; the open intent is that of a second attempt, for which this run derives
+    another key; or the content of the intent would differ, because what was applied last has changed.
     """
     if not lefts:
         return ()
@@ -241,7 +241,7 @@ def notes_on(lefts: Sequence[Left]) -> tuple[str, ...]:
 
 
 def passed_over(session: Session, git: Git, ledger: Ledger) -> tuple[str, ...]:
-    """Return the commits since the one applied last that were never applied themselves, oldest first.
+    """Return the commits between the one applied last and HEAD, oldest first. They were never applied themselves.
 
     Raises:
         Refused: HEAD does not descend from the commit applied last, so applying it would go back.

@@ -19,7 +19,7 @@ from reconciler.world import World
 
 @dataclass(frozen=True, slots=True)
 class HoldRequest:
-    """Whose holds to begin or end.
+    """The objects to hold or release, and the reason.
 
     Attributes:
         path, tenant: the tenant's folder.

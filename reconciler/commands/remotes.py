@@ -34,7 +34,7 @@ def ledger_remote(world: World, git: Git) -> str | None:
 def commit_remote(world: World, git: Git) -> str | None:
     """Return the remote to fetch missing commits from: `--remote`, else `origin`; `None` where there is no remote of that name.
 
-    An embedded platform has one as well: its records stay in this clone, but its manifests have a history.
+    A tenant with an embedded platform may need it as well: its ledger stays in this clone, but its manifests have a history.
     """
     name = world.remote or ORIGIN
     return name if name in git.remotes() else None

@@ -42,9 +42,9 @@ class Session:
         git: the repository that holds the folder; `None` outside one.
         client: carries a dialect's exchanges to the platform.
         ledger: the tenant's audit records; `None` outside a repository, and where none were read.
-        location: where they are; `None` as for `ledger`.
-        refused: why git could not open the repository, where the command goes on without it.
-        trust: the settings that HEAD cannot loosen for itself; `None` as for `ledger`.
+        location: where the ledger is; `None` when `ledger` is.
+        refused: why git could not open the repository, if the command continues without it.
+        trust: the settings that HEAD cannot loosen for itself; `None` when `ledger` is.
     """
 
     world: World
@@ -82,9 +82,9 @@ class Session:
         return await self.client.run(self.dialect.publish(records))
 
     async def read(self) -> tuple[Snapshot, float]:
-        """Read the platform; return what it holds, and by how many seconds its clock is certainly ahead of ours (negative: behind).
+        """Read the platform; return a snapshot, and by how many seconds its clock is certainly ahead of ours (negative: behind).
 
-        An object that a manifest names and the list does not show is read by itself, because a list may lag behind.
+        Objects of manifests that are missing in the list are read one by one, because a list may lag behind.
         """
         named = tuple(each.key for each in self.folder.desired)
         snapshot = await self.client.run(self.dialect.read(named))
@@ -108,8 +108,8 @@ async def open_session(
         folder: the tenant's manifests.
         network: see `Network`.
         concurrency: operations that the command writes at the same time.
-        urgent: this is an emergency stop, which no request rate in `tenant.yaml` may slow down.
-        recorded: read the ledger. A command that does not need the ledger also works where git fails.
+        urgent: this is an emergency stop. It ignores the request rate of `tenant.yaml`.
+        recorded: read the ledger. Without it the command also works if git fails.
     """
     settings = _read_settings(world, folder, network, concurrency, urgent=urgent)
     git, refused = _find_git(world, folder)

@@ -20,9 +20,9 @@ REMOTE_S: Final = 10.0
 
 
 class Takeover:
-    """Takes the tenant's lock from whoever holds it, while objects are being stopped.
+    """Takes over the tenant's lock from a running apply, while objects are being stopped.
 
-    The remote is asked in a thread, so that one that is out of reach delays nothing. It is asked again when everything is silent.
+    A thread talks to the remote, so that an unreachable remote delays nothing. `end` tries the remote again when everything is silent.
     """
 
     def __init__(self, session: Session) -> None:
@@ -37,7 +37,7 @@ class Takeover:
         self._sharing: asyncio.Task[None] | None = None
 
     def _take(self) -> bool:
-        """Take the lock; return whether somebody held it."""
+        """Take over the lock; return whether it was held."""
         try:
             ledger = self._open_ledger()
             standing = ledger.lock()
@@ -60,11 +60,11 @@ class Takeover:
         return ledgers.open_ledger(world, git, tenant.name, trust, stop=True)
 
     async def went_past(self) -> bool:
-        """Return whether the lock was taken from somebody."""
+        """Return whether the lock was taken over from a holder."""
         return await self._task
 
     def share(self) -> None:
-        """Push the holds as soon as the lock is taken, because a wait for a dialer may last longer than the lock. Once."""
+        """Push the holds, once, as soon as the lock is taken over, because a wait for a dialer may last longer than the lock."""
         if self._sharing is None:
             self._sharing = asyncio.create_task(self._share())
 

@@ -1,4 +1,4 @@
-"""Resolve what a halt is to stop: objects by any name that they have or had."""
+"""Resolve the targets of a halt: objects by any name that they have or had."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Target:
     live: Live | None
 
     def dials(self, dialect: Dialect) -> bool:
-        """Return whether it has to be stopped: what nobody could ask about does."""
+        """Return whether the object has to be stopped. An object that could not be read has to."""
         return self.live is None or not dialect.KINDS[self.kind].is_silent(self.live)
 
     def operation(self, dialect: Dialect, place: Place) -> Operation:
-        """Return the write that stops it."""
+        """Return the operation that stops the object."""
         kind, live = dialect.KINDS[self.kind], self.live or Live(self.key, "")
         stored = None if live.stored is None else kind.canonical(live.stored)
         return Operation(
@@ -53,7 +53,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Everything that a stop could be asked for by a name.
+    """All objects that a halt can stop, and their names.
 
     Attributes:
         folder: the manifests that could be read.
@@ -76,22 +76,22 @@ class Known:
         return {each.key for each in self.folder.desired}.union(*self.recorded.values())
 
     def unlisted(self, names: Iterable[str], keys: Iterable[str]) -> list[str]:
-        """Return what is asked for and not listed: each must be read by itself, for a list may lag or be incomplete.
+        """Return the wanted objects that are not listed. Read each by itself, because a list may lag or be incomplete.
 
         Args:
-            names: as given; none means everything.
-            keys: objects that are asked for besides.
+            names: names from the command line; none means everything.
+            keys: further wanted objects.
         """
         asked = {key for name in names for key in self._meant(name) or {name}} or self._wanted()
         return sorted(asked.union(keys) - (self.live or {}).keys())
 
     def _wanted(self) -> set[str]:
-        """Return what may dial without being listed: what manifests could make dial; all that is known where the list is incomplete."""
+        """Return the objects that may dial although they are not listed: those of manifests; if the list is incomplete, all known ones."""
         wanted = {each.key for each in self.folder.desired if not each.retired}
         return wanted if self.complete else self.keys
 
     def named(self, names: Iterable[str]) -> tuple[tuple[Target, ...], tuple[str, ...]]:
-        """Return what the names mean (a manifest's, a record's, the platform's id), and those that mean nothing."""
+        """Return the targets with the given names (of a manifest, of a record, or a platform id), and the unknown names."""
         found: dict[str, Target] = {}
         unknown = []
         for name in names:
@@ -102,7 +102,7 @@ class Known:
         return tuple(found.values()), tuple(unknown)
 
     def _meant(self, name: str) -> set[str]:
-        """Return every object that a name can mean: in an emergency nobody is asked which."""
+        """Return every object that a name matches: in an emergency an ambiguous name stops all of them."""
         keys = {each.key for each in self.folder.desired if each.name == name}
         claimed = {each.key for each in self.folder.desired}
         recorded = set(self.recorded.get(name, ()))
@@ -113,7 +113,7 @@ class Known:
         return keys
 
     def everything(self) -> tuple[Target, ...]:
-        """Return what dials, whoever stored it, and what a manifest could make dial; all that anybody knows of where nobody can tell what dials."""
+        """Return every object that dials or that a manifest could make dial. If the platform cannot be read, return all known objects."""
         if self.live is None:
             return tuple(map(self._target, sorted(self.keys)))
         kind = next(iter(self.dialect.KINDS.values()))

@@ -1,4 +1,4 @@
-"""Choose the `tenant.yaml` that an emergency stop uses: today's, or an earlier version in git where today's is unusable."""
+"""Choose the `tenant.yaml` for an emergency stop: the current one, or an earlier version in git if the current one is unusable."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ COMMITS_LOOKED_AT: Final = 1000
 def folders(
     world: World, path: Path, tenant: str | None, refused: Sequence[AccessError]
 ) -> Iterator[tuple[Folder, list[str]]]:
-    """Yield the tenant's folder with the newest `tenant.yaml` that fits the environment's URL, then with the newest of each other API.
+    """Yield the tenant's folder with the newest `tenant.yaml` that has the environment's URL, then with the newest one of each other API.
 
-    The environment does not say which API a platform has, so only the platform can refuse a wrong one.
+    The environment does not name the API, so a wrong API is only detected when the platform refuses the calls.
 
     Args:
         world: see `World`.
@@ -64,7 +64,7 @@ def folders(
 def _fits(
     environ: Mapping[str, str], tried: set[str], contradictions: list[str], name: str, found: Tenant
 ) -> bool:
-    """Return whether a `tenant.yaml` fits the environment's URL and has an API that was not tried; add why not to `contradictions`."""
+    """Return whether a `tenant.yaml` has the environment's URL and an untried API. If not, add the reason to `contradictions`."""
     try:
         check_url(environ, name, found.spec.url)
     except AccessError as error:

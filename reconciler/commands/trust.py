@@ -87,7 +87,7 @@ class Trust:
     def strictest(cls, specs: list[TenantSpec]) -> Trust:
         """Return the strictest combination of settings.
 
-        Only signers count that are named by all settings which require signatures.
+        A signer counts only if all settings that require signatures name it.
 
         Args:
             specs: the reviewed parent's first. All settings but audit and request rate are taken from the last.
@@ -111,7 +111,7 @@ class Trust:
         """Return the content of the allowed signers file; `None` where records need no signature.
 
         Raises:
-            AccessError: records must be signed, and no signer is named.
+            AccessError: records must be signed, and no signer is configured.
         """
         if not self.spec.audit.sign:
             return None
@@ -127,7 +127,7 @@ class Trust:
 
 
 def trust_for_halt(world: World, git: Git, folder: Folder) -> Trust:
-    """Return the settings that count for a halt: the work tree's, where the reviewed ones cannot be read. No remote is asked."""
+    """Return the settings for a halt: the reviewed ones, or those of the work tree if they cannot be read. Contacts no remote."""
     spec = folder.tenant.spec
     try:
         return Trust.of(world, git, folder.path, spec, fetch=False)
@@ -155,7 +155,7 @@ def _find_reviewed(
 ) -> TenantSpec | None:
     """Return the settings of the nearest first parent with a valid `tenant.yaml`; `None` for a new tenant, or the first commit.
 
-    If the folder is absent in the parent, a folder with the same platform is searched there: a renamed folder is no new tenant.
+    If the parent lacks the folder, a folder with the same platform counts instead: a renamed folder is not a new tenant.
     """
     for _ in range(_PARENTS):
         parent = git.parent(commit)

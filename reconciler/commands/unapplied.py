@@ -19,7 +19,7 @@ def notes_on(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
 
 
 def not_reverted(plan: Plan, desired: Iterable[Desired], names: Iterable[str]) -> tuple[str, ...]:
-    """Return a note for each name given to `--revert` that undoes nothing, with what to do instead."""
+    """Return a note for each `--revert` name without an effect, with the remedy."""
     keys = {each.name: each.key for each in desired}
     reverted = {each.key for each in plan.operations if each.reverts}
     halted = {

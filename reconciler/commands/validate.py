@@ -94,7 +94,7 @@ def _load_all(asked: ValidateRequest) -> list[Folder]:
 
 
 def _claimed_twice(folders: Iterable[Folder]) -> Iterator[Problem]:
-    """Yield a problem for each folder that has the same platform as another folder."""
+    """Yield a problem for each tenant folder whose platform another folder has, too."""
     first: dict[str, Folder] = {}
     for folder in folders:
         other = first.setdefault(folder.platform, folder)
@@ -126,7 +126,7 @@ async def _check_online(
 
 
 def _check_offline(folder: Folder, world: World) -> tuple[Finding, ...]:
-    """Return the findings without the platform, by the levels and waivers of `tenant.yaml`. The policy baseline is read only online."""
+    """Return the findings that need no platform, by the levels and waivers of `tenant.yaml`. Only `--online` reads the policy baseline."""
     spec = folder.tenant.spec
     facts = Facts(folder.desired, kinds_for(spec.api), spec.clock or world.now())
     return policies.check_all(facts, spec.policies, spec.waivers)

@@ -1,4 +1,4 @@
-"""Carry a plan out: record the intent, write, refresh the dialer, wait for activation, read back, record the outcome.
+"""Execute a plan: record the intent, write, refresh the dialer, wait for activation, read back, record the outcome.
 
 Operations that narrow dialing go first. Operations that widen it start only when every narrowing is active. A write whose outcome is
 unknown is read back before it is sent again under the same idempotency key, so even a platform that ignores keys deploys nothing twice.
@@ -33,7 +33,7 @@ CHECKPOINTS: Final = (*steps.CHECKPOINTS, "outcome:before", "outcome:told")
 
 
 async def carry_out(run: Execution, operations: Iterable[Operation]) -> tuple[Outcome, ...]:
-    """Carry out operations, tightenings first; return the outcome of each, in that order."""
+    """Execute operations, tightenings first; return the outcomes in the order of execution."""
     every = list(operations)
     first = [operation for operation in every if operation.direction is Direction.TIGHTEN]
     rest = [operation for operation in every if operation.direction is not Direction.TIGHTEN]

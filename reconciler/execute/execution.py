@@ -1,4 +1,4 @@
-"""What carrying out operations needs: the world, the platform, the journal and the options."""
+"""Context of an execution: the world, the platform, the journal and the options."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class Objection:
     """Why an approved operation that widens dialing may not become active now.
 
     Attributes:
-        reason: which judgement changed; one sentence without a full stop.
-        passes: the cause ends by itself, so the operation waits for it as for a locked dialer.
+        reason: the objection, one sentence without a full stop.
+        passes: the objection ends by itself, so the operation waits as it does for a locked dialer.
     """
 
     reason: str

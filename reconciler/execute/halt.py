@@ -1,7 +1,7 @@
-"""Stop dialing, whatever else is down. Objects are stopped side by side, so a locked dialer delays no other object.
+"""Stop dialing, whatever else is down. Objects are stopped concurrently, so a locked dialer delays no other object.
 
-These writes need no plan and no lock. What is stored is removed, whoever stored it. If an apply that is still running stores it again,
-it is removed again. An object counts as silent only after it was read back as silent.
+A stop needs no plan and no lock. It removes the stored schedule, whoever stored it, and removes it again if a running apply stores
+another one. An object counts as silent only after a read confirmed it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Silencer:
         self._poller = Poller(self.world, self.platform, self.dialect, LOOK_S)
 
     async def run(self, operations: Iterable[Operation]) -> tuple[Outcome, ...]:
-        """Stop every object and return an outcome for each. No object waits for another, and no error stops the others."""
+        """Stop every object and return an outcome for each. Objects do not wait for each other, and an error ends only its own object."""
         slots = asyncio.Semaphore(self.options.concurrency)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._stop_and_record(each, slots)) for each in operations]
@@ -93,7 +93,7 @@ class Silencer:
         return outcome
 
     async def _stop(self, operation: Operation, slots: asyncio.Semaphore) -> Outcome:
-        """Send the stop until the object is silent, the platform refuses, or the wait is over."""
+        """Send the stop repeatedly, until the object is silent, the platform refuses, or the wait is over."""
         begun = self.platform.now
         wait = Wait(self.world, operation.name, self.stop, self.options.wait_s)
         unread = Wait(self.world, operation.name, self.stop)
@@ -123,7 +123,7 @@ class Silencer:
         raise AssertionError("unreachable: the count has no end")
 
     async def _send(self, operation: Operation, tries: int) -> Outcome:
-        """Send the stop once. The outcome is done when the platform accepts it; errors of platform and network become outcomes."""
+        """Send the stop once; return the outcome. Errors of the platform and the network become outcomes."""
         key = self.journal.key(operation, tries - 1)
         try:
             waiting = await self.platform.run(self.dialect.silence(operation.key, token=key))
@@ -141,7 +141,7 @@ class Silencer:
         return Outcome(operation, Result.STORED_NOT_ACTIVE, waiting.reason, tries=tries, wrote=True)
 
     async def _wait_for_silence(self, operation: Operation, unread: Wait) -> Live | None:
-        """Return the object once it is silent; `None` when it still dials after the time that a dialer takes."""
+        """Return the object once it is silent; `None` if it still dials after the usual delay of a dialer."""
         believe = Wait(self.world, operation.name, self.stop, BELIEVE_S)
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Check the platform's timestamps: a plausible one lies between our intent and our read-back, by the platform's own clock."""
+"""Check the platform's timestamps. A plausible timestamp lies between intent and read-back, measured by the platform's own clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESOLUTION_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time between our intent and our read-back, on the platform's clock.
+    """The time between intent and read-back of a write, on the platform's clock.
 
     Attributes:
         begun, seen: start and end.
@@ -29,7 +29,7 @@ class Span:
     slack_s: float
 
     def holds(self, text: str | None) -> bool:
-        """Return whether a timestamp is plausible. One that is missing or cannot be read is not."""
+        """Return whether a timestamp is plausible. A missing or unreadable timestamp is not."""
         moment = _instant(text)
         slack = timedelta(seconds=self.slack_s)
         return moment is not None and self.begun - slack <= moment <= self.seen + slack
@@ -42,7 +42,7 @@ class Span:
         return (last - first).total_seconds() if last >= first else None
 
     def doubt(self, stored: str | None, activated: str | None) -> str:
-        """Return a sentence about timestamps that contradict the platform's clock or each other; empty when none does."""
+        """Return a sentence about implausible timestamps; empty when all are plausible."""
         told = {"stored": stored, "activated": activated}
         wrong = {
             name: text for name, text in told.items() if text is not None and not self.holds(text)

@@ -1,4 +1,4 @@
-"""What `execute` needs of the client that talks to a platform."""
+"""The interface that `execute` requires of an API client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Platform(Protocol):
-    """Carries a dialect's exchanges out, and knows the platform's clock from its answers."""
+    """Runs a dialect's exchanges, and knows the platform's clock from its answers."""
 
     @property
     def now(self) -> datetime | None:

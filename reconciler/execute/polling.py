@@ -1,6 +1,6 @@
 """Read objects back for all operations that wait for activation.
 
-The request rate limits an apply. One read answers every operation that waits at the same time, and reads are rare while there is more to write.
+The request rate limits an apply. So waiting operations share each read, and reads are rare while there is more to write.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LIST_FROM: Final = 4
 
 @dataclass(slots=True)
 class Poller:
-    """Answers "what does the platform hold now?" for many operations at once.
+    """Reads the current state of objects for many operations at once.
 
     Attributes:
         world: see `World`.
@@ -42,18 +42,18 @@ class Poller:
     _looked: float = float("-inf")
 
     def busy(self, operations: int) -> None:
-        """Count operations that have something to write. Reads are rare until `rest` was called for each."""
+        """Add to the number of operations that still write. Reads are rare until `rest` was called for each of them."""
         self._writing += operations
         self._quiet.clear()
 
     def rest(self) -> None:
-        """Count one operation that has nothing more to write. After the last one the next read is immediate."""
+        """Note that one operation has nothing more to write. After the last one the next read is immediate."""
         self._writing -= 1
         if self._writing == 0:
             self._quiet.set()
 
     async def see(self, key: str) -> Live:
-        """Return the object as the next read shows it. Raises what the read raised."""
+        """Wait for the next read and return the object from it. An error of the read is raised here."""
         future = self._waiting.get(key)
         if future is None:
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
@@ -89,7 +89,7 @@ def _tell(waiting: Iterable[asyncio.Future[Live]], error: Exception) -> None:
 
 
 def _many(dialect: Dialect, keys: tuple[str, ...]) -> Exchange[Mapping[str, Live]]:
-    """Read the list, and one by one what it does not show. A list that changes while it is read fails; then each object is read."""
+    """Read the list, and by itself each object that the list lacks. If the list changes meanwhile, read each object by itself."""
     try:
         found = yield from dialect.read_some(keys)
     except ApiError:

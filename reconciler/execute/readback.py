@@ -1,4 +1,4 @@
-"""Compare what is read back after a write with what was sent, and with what was stored before."""
+"""Compare the body read back after a write with the body sent and the body stored before."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SHOWN: Final = 3
 
 
 class Comparison(NamedTuple):
-    """How what was read back compares with what was sent.
+    """The result of comparing the stored body with the one that was sent.
 
     Attributes:
-        failure: how it failed; `None` when the platform holds what was sent, or what allows no more.
-        message: each field that is not as it was sent, with both values; empty when there is none.
+        failure: the result to report; `None` when the platform stored what was sent, or something that is not wider.
+        message: each field that differs, with both values; empty when none does.
     """
 
     failure: Result | None
@@ -33,7 +33,7 @@ def compare(operation: Operation, now: Body | None, kind: Kind, *, ours: bool) -
         operation: what was sent, and what it replaced.
         now: the canonical body that is stored now; `None` when there is none.
         kind: of the object.
-        ours: what is stored has the id that the platform gave our write. So nobody wrote since, and the platform itself changed a value.
+        ours: the stored schedule has the id that the platform gave our write. A difference then comes from the platform itself.
     """
     sent = operation.desired
     if now == sent:
@@ -55,14 +55,14 @@ def compare(operation: Operation, now: Body | None, kind: Kind, *, ours: bool) -
 
 
 def is_beyond(stored: Body, sent: Body, dials: Body | None, kind: Kind) -> bool:
-    """Return whether a field is stored wider than it was sent, and wider than what dials.
+    """Return whether some field is stored wider than it was sent, and also wider than what dials now.
 
-    A field that is stored wider than it was sent, but no wider than what dials, may become active: that narrows dialing.
+    A field that is stored wider than sent, but not wider than what dials now, may become active: that widens nothing.
 
     Args:
         stored: the canonical body that the platform stored.
         sent: the canonical body that was sent.
-        dials: the canonical body that dials now; `None` when nothing does, or it is unknown.
+        dials: the canonical body that dials now; `None` when nothing dials, or it is unknown.
         kind: of the object.
     """
     return any(
@@ -78,7 +78,7 @@ def _is_wider(name: str, than: Body, body: Body, kind: Kind) -> bool:
 
 
 def _whole(operation: Operation, now: Body | None) -> Comparison:
-    """Compare a removal, or a write after which nothing is stored."""
+    """Compare for a removal, or for a write after which nothing is stored."""
     sent = "the removal" if operation.desired is None else "the schedule"
     if now == operation.live:
         return Comparison(Result.NOT_AS_SENT, f"{sent} was sent, and what is stored is as before")

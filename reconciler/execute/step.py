@@ -73,7 +73,7 @@ _REFUSED_SO: Final = (
 
 
 class _Moved(Exception):
-    """The object is not what it was planned against."""
+    """The object changed since it was planned."""
 
 
 class Step:
@@ -94,7 +94,7 @@ class Step:
         self._resting = False
 
     def at_rest(self) -> None:
-        """Tell the poller, once, that this operation has nothing more to write."""
+        """Report to the poller, once, that this operation has nothing more to write."""
         if not self._resting:
             self._resting = True
             self.execution.poller.rest()
@@ -124,7 +124,7 @@ class Step:
         return replace(self._end(result, message), code=error.exit_code)
 
     def _result_of(self, error: ReconcileError) -> Result:
-        """Return the result after an error. That something was stored counts more than what failed after it."""
+        """Return the result after an error. If something was stored, the result is that, whatever failed afterwards."""
         if self.uncertain or isinstance(error, UncertainWrite):
             return Result.UNKNOWN
         refreshes = self.operation.action is Action.REFRESH and isinstance(error, Refused)
@@ -138,7 +138,7 @@ class Step:
     # --- store ---------------------------------------------------------------------------------------------------------
 
     async def _store(self) -> None:
-        """Write the desired body, at most once as far as can be known."""
+        """Write the desired body, once: an uncertain write is resolved before it is sent again."""
         live = await self._before()
         self.dials = self._held_by(live) if live.settled else None
         if self.operation.action is Action.REFRESH or (
@@ -155,9 +155,9 @@ class Step:
                     return
 
     async def _before(self) -> Live:
-        """Return what the write replaces.
+        """Return the object that the write replaces.
 
-        It is read again where no version guards the write, and where an earlier operation of this run wrote the same object.
+        The object is read again if no version guards the write, or if an earlier operation of this run wrote it.
         """
         live = None if self.operation.after else self.execution.live.get(self.operation.key)
         guarded = self.execution.dialect.CAPABILITIES.rereads or (live and live.version is not None)
@@ -169,7 +169,7 @@ class Step:
         return live
 
     async def _write(self, live: Live, attempt: int, *, give_up: bool) -> bool:
-        """Send the write once; return whether the platform now holds it. With `give_up`, an uncertain write raises its error."""
+        """Send the write once; return whether the platform stored it. With `give_up`, an uncertain write raises its error."""
         await self._still_ours()
         if (waiting := await self._still_allowed()) is not None:
             raise Refused(waiting.reason)
@@ -201,7 +201,7 @@ class Step:
             )
 
     async def _still_allowed(self) -> Waiting | None:
-        """Check a widening against the rules again; return why it has to wait, where the cause ends by itself.
+        """Check a widening against the rules again; return a reason to wait if the objection ends by itself.
 
         Raises:
             Refused: a rule now forbids it.
@@ -231,7 +231,7 @@ class Step:
         return False
 
     async def _precondition(self) -> bool:
-        """Resolve a failed precondition (412). After a lost answer it may be due to our own write; otherwise ours is stale."""
+        """Resolve a failed precondition (412): after a lost answer, our own write may have caused it; otherwise the operation is stale."""
         if self.tries > 1 and self._holds(live := await self._read()):
             self._confirm(live)
             return True
@@ -249,14 +249,14 @@ class Step:
         return None if live.stored is None else self.kind.canonical(live.stored)
 
     def _is_ours(self, live: Live) -> bool:
-        """Return whether the stored schedule has the id that our write was answered with, so nobody stored another since."""
+        """Return whether the stored schedule has the id from the answer to our write. If so, nobody stored another one since."""
         ours = self.stored.id if self.stored else None
         return ours is not None and ours == live.stored_id
 
     # --- activate ------------------------------------------------------------------------------------------------------
 
     async def _activate(self) -> Outcome:
-        """Refresh the dialer, wait until it is active, and compare what is read back with what was desired."""
+        """Refresh the dialer, wait until the schedule is active, read it back and compare it with the desired body."""
         wait = Wait(
             self.world, self.operation.name, self.execution.stop, self.execution.options.wait_s
         )
@@ -272,7 +272,7 @@ class Step:
         return await self._verify(max(wait.until, self.world.monotonic() + ACTIVATION_S))
 
     async def _beyond(self) -> str | None:
-        """Return why what was stored must not become active: the platform stored something wider than was sent. `None` if it did not."""
+        """Return an error message if the platform stored something wider than was sent, which must not become active; else `None`."""
         sent = self.operation.desired
         if sent is None or self.stored is None:
             return None
@@ -288,7 +288,7 @@ class Step:
         return f"stored, not active: {readback.both_values(sent, now)}, which may dial more than was sent and is not activated; write a value that the platform keeps"
 
     async def _refresh(self, wait: Wait) -> str | None:
-        """Refresh the dialer, and retry while it is locked. Return why it is not refreshed when the wait is over, else `None`."""
+        """Refresh the dialer, and retry while it is locked. Return `None` on success, else why it was not refreshed in time."""
         while (waiting := await self._try_refresh()) is not None:
             if wait.is_over:
                 return waiting.reason
@@ -301,7 +301,7 @@ class Step:
         return None
 
     async def _try_refresh(self) -> Waiting | None:
-        """Refresh once. A refresh makes what is stored dial, so it is guarded like a write."""
+        """Refresh once. A refresh makes the stored schedule dial, so the same checks precede it as a write."""
         await self._still_ours()
         if (waiting := await self._still_allowed()) is not None:
             return waiting
