@@ -145,7 +145,12 @@ def _create(
     else:
         schema = schema_of(kind.name, folder.path)
         found.unchecked |= schema is None
-        found.texts[path] = new_manifest(kind.name, model, name, live.name, spec, schema)
+        try:
+            text = new_manifest(kind.name, model, name, live.name, spec, schema)
+        except ValueError as error:
+            found.left.append((live.key, live.name, f"{error}: rename it on the platform"))
+            return
+        found.texts[path] = text
         found.done.append((live.key, name, str(path)))
         found.names.add(name)
 

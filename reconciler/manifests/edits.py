@@ -9,7 +9,6 @@ is returned, and a property test compares it with the same edit by round trip: b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -20,6 +19,7 @@ from reconciler.manifests import reader
 from reconciler.manifests.folders import read_file, show
 from reconciler.manifests.reader import Document, Spot
 from reconciler.manifests.sources import Source
+from reconciler.manifests.writing import scalar
 
 Scalar: TypeAlias = str | int | float | bool
 Changes: TypeAlias = Mapping[tuple[str, str], Scalar]
@@ -96,7 +96,7 @@ def _splices(text: str, source: Source, keys: tuple[str, ...], value: Scalar) ->
         raise _by_hand(source.place(keys), keys)
     if _same(old, value):
         return []
-    return [_Splice(spot.text.start, spot.text.stop, _to_yaml(value))]
+    return [_Splice(spot.text.start, spot.text.stop, _write(source, keys, value))]
 
 
 def _addition(text: str, source: Source, keys: tuple[str, ...], value: Scalar) -> _Splice:
@@ -110,7 +110,7 @@ def _addition(text: str, source: Source, keys: tuple[str, ...], value: Scalar) -
     if not beside:
         raise _by_hand(source.place(keys), keys)
     last = max(beside, key=lambda spot: spot.text.stop)
-    entry, end = f"{keys[-1]}: {_to_yaml(value)}", last.text.stop
+    entry, end = f"{keys[-1]}: {_write(source, keys, value)}", last.text.stop
     if last.flow:
         return _Splice(end, end, f", {entry}")
     newline = "\r\n" if "\r\n" in text else "\n"
@@ -135,9 +135,12 @@ def _by_hand(place: Place, keys: tuple[str, ...]) -> ManifestError:
     return ManifestError([Problem(place, f"{'.'.join(keys)} must be edited by hand here")])
 
 
-def _to_yaml(value: Scalar) -> str:
-    """Return a scalar as YAML: JSON's notation is the same, and always plain to read."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+def _write(source: Source, keys: tuple[str, ...], value: Scalar) -> str:
+    try:
+        return scalar(value)
+    except ValueError as error:
+        said = f"{'.'.join(keys)} cannot be written: {error}"
+        raise ManifestError([Problem(source.place(keys), said)]) from None
 
 
 def _same(old: object, new: Scalar) -> bool:

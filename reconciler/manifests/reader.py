@@ -136,7 +136,7 @@ def _find_hidden(data: bytes, file: str) -> list[Problem]:
         return [Problem(place, "is not UTF-8: save the file as UTF-8")]
     first: dict[str, int] = {}
     for match in _ODD.finditer(text):
-        if match[0] not in first and _is_hidden(match[0]):
+        if match[0] not in first and (match[0] == "\t" or is_hidden_in_yaml(match[0])):
             first[match[0]] = match.start()
     return [
         Problem(_place(file, text[:start]), _hides(char) + _count_of(text.count(char)))
@@ -151,8 +151,9 @@ def _count_of(times: int) -> str:
 _ODD = re.compile(r"\r(?!\n)|[^\x20-\x7e\n\r]")
 
 
-def _is_hidden(char: str) -> bool:
-    return is_hidden(char) or char in "\u00a0\ufffe\uffff"
+def is_hidden_in_yaml(char: str) -> bool:
+    """Return whether a terminal, an editor or a YAML reader may hide a character. Line ends and tabs, which a scalar may hold escaped, do not count."""
+    return (is_hidden(char) and char not in "\n\t") or char in "\u00a0\ufffe\uffff"
 
 
 def _hides(char: str) -> str:
@@ -340,8 +341,8 @@ class _Reader:
         return str(name)
 
     def _refuse_escapes(self, event: Any, text: str) -> None:
-        for char in sorted(set(text) - {"\n", "\t"}):
-            if _is_hidden(char):
+        for char in sorted(set(text)):
+            if is_hidden_in_yaml(char):
                 self._refuse(event.start_mark, _hides(char))
 
     def _count(self, step: Callable[[], Any]) -> Callable[[], Any]:

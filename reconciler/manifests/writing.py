@@ -8,12 +8,16 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from reconciler.manifests.reader import is_hidden_in_yaml
 from reconciler.models import API_VERSION, Manifest, schema_file
 
 LONGEST_NAME: Final = 63
 
 SCHEMAS: Final = "schemas"
 """The folder of a repository that holds the schemas."""
+
+_EXPONENT: Final = re.compile(r"^(-?[0-9]+)e")
+"""A number with an exponent and without a point."""
 
 
 def schema_of(kind: str, folder: Path) -> str | None:
@@ -39,7 +43,11 @@ def new_manifest(
     spec: Mapping[str, Any],
     schema: str | None = None,
 ) -> str:
-    """Return the text of a manifest: one key per line, nested lists and mappings on one line each; `schema` is from `schema_of`."""
+    """Return the text of a manifest: one key per line, nested lists and mappings on one line each; `schema` is from `schema_of`.
+
+    Raises:
+        ValueError: a text holds a hidden character.
+    """
     lines = [
         *([f"# yaml-language-server: $schema={schema}"] if schema else []),
         "# Imported: this is what the platform held.",
@@ -69,7 +77,21 @@ def _flow(value: Any) -> str:
         return "{" + ", ".join(f"{name}: {_flow(part)}" for name, part in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_flow, value)) + "]"
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return scalar(value)
+
+
+def scalar(value: Any) -> str:
+    """Return a scalar in JSON notation, which every YAML reader reads as the same value.
+
+    One exception is written differently: YAML 1.1 reads `1e-07` as text, because it expects a point in the number.
+
+    Raises:
+        ValueError: the text holds a hidden character. The reader refuses hidden characters in manifests, even escaped ones.
+    """
+    if isinstance(value, str) and (char := next(filter(is_hidden_in_yaml, value), None)):
+        raise ValueError(f"{value!r} holds the hidden character U+{ord(char):04X}")
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _EXPONENT.sub(r"\1.0e", text) if isinstance(value, float) else text
 
 
 def new_name(platform_name: str, key: str, taken: Collection[str]) -> str:

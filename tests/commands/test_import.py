@@ -161,6 +161,15 @@ def test_two_objects_of_one_name_get_two_files(campaigns):
     assert campaigns.files() == ["tenant.yaml", "twin-3002.yaml", "twin.yaml"]
 
 
+def test_a_name_that_no_manifest_may_hold_leaves_the_folder_as_it_was(campaigns):
+    campaigns.platform.put_campaign("3001", "Spring\N{NO-BREAK SPACE}Run", schedule=make_body())
+    report = campaigns.run("3001")
+    (row,) = report.tables[0].rows
+    assert row.cells[0] == "3001"
+    assert "holds the hidden character U+00A0: rename it on the platform" in row.cells[2]
+    assert campaigns.files() == ["tenant.yaml"]
+
+
 def test_a_tombstone_is_not_brought_back(campaigns):
     campaigns.run("1005")
     path = campaigns.folder / "winter-clearance.yaml"
