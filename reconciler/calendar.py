@@ -16,7 +16,7 @@ MINUTES_PER_DAY = 24 * 60
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Window:
+class DailyHours:
     """Daily calling hours for the contacts of one zone: local [start, end), the same every day.
 
     Attributes:
@@ -33,7 +33,7 @@ class Window:
             raise ValueError(f"no part of a day: minutes {self.start_minute} to {self.end_minute}")
 
 
-class Run(NamedTuple):
+class WeekdayHours(NamedTuple):
     """A stretch of one day of every week in which a schedule runs: local [start, end) of `hours.zone`, whoever is called.
 
     Attributes:
@@ -42,7 +42,7 @@ class Run(NamedTuple):
     """
 
     weekday: int
-    hours: Window
+    hours: DailyHours
 
 
 class Hours(NamedTuple):
@@ -56,8 +56,8 @@ class Hours(NamedTuple):
 
     start: datetime | None
     end: datetime | None
-    windows: tuple[Window, ...] = ()
-    runs: tuple[Run, ...] = ()
+    windows: tuple[DailyHours, ...] = ()
+    runs: tuple[WeekdayHours, ...] = ()
 
 
 def ever_open(hours: Hours) -> bool:
@@ -77,7 +77,7 @@ def ever_open(hours: Hours) -> bool:
     return any(_meets(window, hours.start, hours.end) for window in hours.windows)
 
 
-def _week_meets(runs: Iterable[Run], windows: Iterable[Window]) -> bool:
+def _week_meets(runs: Iterable[WeekdayHours], windows: Iterable[DailyHours]) -> bool:
     """Return whether a week meets a window in some month.
 
     Days are left aside: a window is there every day, so each day of the week meets it or none does.
@@ -90,14 +90,14 @@ def _week_meets(runs: Iterable[Run], windows: Iterable[Window]) -> bool:
     )
 
 
-def _overlap(start: int, length: int, window: Window) -> bool:
+def _overlap(start: int, length: int, window: DailyHours) -> bool:
     """Return whether a stretch of the day meets a window, both on a clock that goes round."""
     after = (window.start_minute - start) % MINUTES_PER_DAY
     before = (start - window.start_minute) % MINUTES_PER_DAY
     return after < length or before < _length(window)
 
 
-def _length(window: Window) -> int:
+def _length(window: DailyHours) -> int:
     return window.end_minute - window.start_minute
 
 
@@ -116,7 +116,7 @@ def _offset_minutes(instant: datetime, where: ZoneInfo) -> int:
     return int(offset.total_seconds()) // 60
 
 
-def _meets(window: Window, start: datetime, end: datetime) -> bool:
+def _meets(window: DailyHours, start: datetime, end: datetime) -> bool:
     """Return whether a span of less than two days meets a window: on its first day or its second, for a third would make that whole."""
     return any(
         day + timedelta(minutes=window.start_minute) < high

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeGuard
 
 from reconciler import effect
-from reconciler.calendar import MINUTES_PER_DAY, Hours, Window
+from reconciler.calendar import MINUTES_PER_DAY, DailyHours, Hours
 from reconciler.effect import Slots
 from reconciler.kinds.base import (
     CALLS_PER_SECOND,
@@ -66,7 +66,7 @@ def instant(text: str) -> datetime:
         raise ValueError(f"out of range: {text!r}") from error
 
 
-def _windows(items: Iterable[Mapping[str, Any]]) -> tuple[Window, ...]:
+def _windows(items: Iterable[Mapping[str, Any]]) -> tuple[DailyHours, ...]:
     if not _is_list(items):
         raise TypeError("no list of windows")
     return tuple(
@@ -77,8 +77,8 @@ def _windows(items: Iterable[Mapping[str, Any]]) -> tuple[Window, ...]:
 @lru_cache(
     maxsize=4096, typed=True
 )  # the same hours in thousands of campaigns; 9 and 9.0 are told apart
-def _window(timezone: str, start_hour: int, end_hour: int) -> Window:
-    return Window(timezone, start_hour * 60, end_hour * 60)
+def _window(timezone: str, start_hour: int, end_hour: int) -> DailyHours:
+    return DailyHours(timezone, start_hour * 60, end_hour * 60)
 
 
 def _is_list(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from reconciler import effect
-from reconciler.calendar import MINUTES_PER_DAY, Hours, Run, Window, ever_open
+from reconciler.calendar import MINUTES_PER_DAY, DailyHours, Hours, WeekdayHours, ever_open
 from reconciler.effect import Slots
 from reconciler.kinds.base import (
     DECIMAL,
@@ -193,7 +193,7 @@ class SkillKind(Kind):
         closed = Hours(None, None, self.hours({**body, "run_window": []}).windows)
         for minute in range(MINUTES_PER_DAY):
             row = {"start": _clock(minute), "end": _clock(minute + 1)}
-            run = Run(0, _window(body["timezone"], row))
+            run = WeekdayHours(0, _window(body["timezone"], row))
             if not closed.windows or not ever_open(closed._replace(runs=(run,))):
                 week = [rows.get(day) or {"day": day, **row} for day in DAYS]
                 return {**body, "run_window": week}
@@ -202,7 +202,7 @@ class SkillKind(Kind):
     def hours(self, body: Body) -> Hours:
         """Return the week on the business unit's clock, and the windows on the contacts' clocks; there are no dates."""
         runs = (
-            Run(DAYS.index(row["day"]), _window(body["timezone"], row))
+            WeekdayHours(DAYS.index(row["day"]), _window(body["timezone"], row))
             for row in body["run_window"]
         )
         windows = (_window(row["timezone"], row) for row in body["calling_windows"])
@@ -230,8 +230,8 @@ class SkillKind(Kind):
         return body
 
 
-def _window(zone: str, row: Mapping[str, Any]) -> Window:
-    return Window(zone, _minute(row["start"]), _minute(row["end"]))
+def _window(zone: str, row: Mapping[str, Any]) -> DailyHours:
+    return DailyHours(zone, _minute(row["start"]), _minute(row["end"]))
 
 
 KIND: Final = SkillKind(FIELDS)

@@ -53,7 +53,7 @@ class Profiles:
         self._source = source
         self._raw = _mapping(_mapping(source.document.value.get("spec")).get("profiles"))
 
-    def merge(self, source: Source) -> Merged:
+    def merge(self, source: Source) -> ProfiledDocument:
         """Return a document merged with its profile: whole keys, one level, and the document's own win. A tombstone takes nothing.
 
         Raises:
@@ -63,14 +63,14 @@ class Profiles:
         metadata = _mapping(value.get("metadata"))
         name = metadata.get("profile")
         if name is None or is_meant_retired(value):
-            return Merged(value, source)
+            return ProfiledDocument(value, source)
         if not isinstance(name, str) or name not in self._raw:
             known = ", ".join(self._raw) or "none"
             text = f"metadata.profile names no profile of {self._source.file}: {name!r}; there is {known}"
             raise ManifestError([Problem(source.place(("metadata", "profile")), text)])
         return self._with(name, source)
 
-    def _with(self, name: str, source: Source) -> Merged:
+    def _with(self, name: str, source: Source) -> ProfiledDocument:
         value = source.document.value
         profile = _mapping(self._raw[name])
         merged, supplied = dict(value), set()
@@ -79,11 +79,13 @@ class Profiles:
             if isinstance(shared, dict) and isinstance(own, dict):
                 merged[section] = {**shared, **own}
                 supplied |= {(section, key) for key in shared if key not in own}
-        return Merged(merged, source, self._source, ("spec", "profiles", name), frozenset(supplied))
+        return ProfiledDocument(
+            merged, source, self._source, ("spec", "profiles", name), frozenset(supplied)
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class ProfiledDocument:
     """A document merged with its profile. Each key knows the file that it came from.
 
     Attributes:
@@ -113,13 +115,13 @@ class Merged:
         return self.own.place(loc, of_key=of_key)
 
 
-def validate(model: type[M], what: Merged | Source) -> M:
+def validate(model: type[M], what: ProfiledDocument | Source) -> M:
     """Validate a document against a model.
 
     Raises:
         ManifestError: every error, as a sentence with its place.
     """
-    value = what.value if isinstance(what, Merged) else what.document.value
+    value = what.value if isinstance(what, ProfiledDocument) else what.document.value
     try:
         return model.model_validate(value)
     except ValidationError as error:

@@ -77,7 +77,7 @@ def _is_unknown(detail: ErrorDetails) -> bool:
     return detail["type"] == "extra_forbidden"
 
 
-def _wrong(detail: ErrorDetails, spot: Spot, plain: str | None) -> str:
+def _wrong(detail: ErrorDetails, spot: FieldType, plain: str | None) -> str:
     value = detail["input"]
     words = spot.expected or detail["msg"]
     is_number = type(value) in {int, float}
@@ -85,7 +85,7 @@ def _wrong(detail: ErrorDetails, spot: Spot, plain: str | None) -> str:
     return f"{_label(detail['loc'])} must be {words}, not {shown}{_hint(detail, spot, plain)}"
 
 
-def _hint(detail: ErrorDetails, spot: Spot, plain: str | None) -> str:
+def _hint(detail: ErrorDetails, spot: FieldType, plain: str | None) -> str:
     """Return how to mend a wrong type: quotes, no quotes, or another word. Only suggests what the model accepts."""
     value = detail["input"]
     if detail["type"] == "string_type" and type(value) in {bool, int, float}:
@@ -154,15 +154,15 @@ def _show(value: object) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-def _spot(model: type[BaseModel], loc: Loc) -> Spot:
+def _spot(model: type[BaseModel], loc: Loc) -> FieldType:
     """Return the type at a path."""
-    here = Spot(model)
+    here = FieldType(model)
     for part in loc:
         here = here.at(part)
     return here
 
 
-class Spot:
+class FieldType:
     """A type within a model.
 
     Attributes:
@@ -199,15 +199,15 @@ class Spot:
             return False
         return True
 
-    def at(self, part: str | int) -> Spot:
+    def at(self, part: str | int) -> FieldType:
         """Return the type one step down; `object` for an unknown step."""
         if self.model is not None:
             field = _by_key(self.model).get(str(part))
             if field is None:
-                return Spot(object, above=self.expected)
-            return Spot(field.annotation, tuple(field.metadata), self.expected)
+                return FieldType(object, above=self.expected)
+            return FieldType(field.annotation, tuple(field.metadata), self.expected)
         items = [arg for arg in get_args(self._annotation) if arg is not Ellipsis]
-        return Spot(items[0 if part == _KEY else -1] if items else object, above=self.expected)
+        return FieldType(items[0 if part == _KEY else -1] if items else object, above=self.expected)
 
 
 def _by_key(model: type[BaseModel]) -> dict[str, FieldInfo]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from reconciler.models.explain import Spot
+from reconciler.models.explain import FieldType
 from reconciler.models.schemas import descriptions
 
 _STEPS = {tuple: "[]", dict: ".NAME"}
@@ -48,7 +48,7 @@ def _walk(model: type[BaseModel], prefix: str, seen: set[type[BaseModel]]) -> It
     keys = {field.alias or name: field for name, field in model.model_fields.items()}
     for key in sorted(keys, key=_place):
         field = keys[key]
-        spot = Spot(model).at(key)
+        spot = FieldType(model).at(key)
         path = prefix + key
         yield FieldDoc(path, spot.expected, _default(field), " ".join(meanings[key].split()))
         if spot.origin in _STEPS:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, date
-from typing import Protocol
+from datetime import UTC
 
+from reconciler.models import Waiver
 from reconciler.policies import (
     calling_windows,
     dnc_flag,
@@ -39,26 +39,6 @@ RULES_VERSION = "2"
 
 OFF = "off"
 _ORDER = {Level.ERROR: 0, Level.WARNING: 1, Level.INFO: 2}
-
-
-class Waiver(Protocol):
-    """What a tenant waives: one rule, for one object or all, with a reason, until a date."""
-
-    @property
-    def rule(self) -> str:
-        """The policy's id."""
-
-    @property
-    def name(self) -> str | None:
-        """The manifest's name; `None` waives the rule for the tenant."""
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-
-    @property
-    def until(self) -> date:
-        """The last day on which it holds."""
 
 
 def check_all(

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from reconciler import manifests, policies
 from reconciler.errors import ManifestError, safe
 from reconciler.models import MANIFESTS, Tenant, zone
-from reconciler.models.explain import Spot
+from reconciler.models.explain import FieldType
 from reconciler.models.instants import zone_names
 from reconciler.models.zones import iana_name
 
@@ -327,7 +327,7 @@ def test_a_hint_names_only_rules_that_exist() -> None:
     def words(model: type[BaseModel]) -> list[str]:
         found = []
         for field in model.model_fields.values():
-            spots: list[Any] = [Spot(field.annotation, tuple(field.metadata))]
+            spots: list[Any] = [FieldType(field.annotation, tuple(field.metadata))]
             while spots:
                 spot = spots.pop()
                 found.append(spot.expected)

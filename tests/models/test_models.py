@@ -30,7 +30,7 @@ from reconciler.models import (
     zone,
 )
 from reconciler.models.base import Strict
-from reconciler.models.explain import Spot, sentences
+from reconciler.models.explain import FieldType, sentences
 from tests.support.bodies import make_body, make_manifest, make_spec, make_window
 
 NEW_YORK, LONDON = "America/New_York", "Europe/London"
@@ -512,7 +512,7 @@ def test_every_key_says_in_words_what_it_expects() -> None:
     def silent(model: type[BaseModel], path: str = "") -> list[str]:
         found = []
         for name, field in model.model_fields.items():
-            spot = Spot(field.annotation, tuple(field.metadata))
+            spot = FieldType(field.annotation, tuple(field.metadata))
             if spot.model is not None:
                 found += silent(spot.model, f"{path}.{name}")
             elif not spot.expected:

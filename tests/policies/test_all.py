@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -13,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler import policies
+from reconciler.models import Waiver
 from reconciler.policies import POLICIES, check_all
 from reconciler.policies.base import Level
 from tests.policies.examples import examples, facts_of, findings
@@ -27,12 +27,9 @@ from tests.support.factories import (
 )
 
 
-@dataclass(frozen=True)
-class Waiver:
-    rule: str = "calling-windows"
-    name: str | None = None
-    reason: str = "pilot until spring"
-    until: date = date(2027, 1, 12)
+def make_waiver(**changes: object) -> Waiver:
+    waiver = {"rule": "calling-windows", "reason": "pilot until spring", "until": date(2027, 1, 12)}
+    return Waiver.model_validate(waiver | changes)
 
 
 @pytest.fixture(params=sorted(POLICIES))
@@ -132,7 +129,7 @@ def test_a_tenant_may_set_the_level_of_a_rule(level):
 
 def test_a_rule_that_is_off_says_nothing_not_even_that_it_is_waived():
     assert levels_of(NAKED, {"calling-windows": "off"}) == []
-    assert levels_of(NAKED, {"calling-windows": "off"}, [Waiver()]) == []
+    assert levels_of(NAKED, {"calling-windows": "off"}, [make_waiver()]) == []
 
 
 @pytest.mark.parametrize(
@@ -147,7 +144,7 @@ def test_a_level_is_the_most_that_the_milder_findings_of_a_rule_may_be(level, ex
 @pytest.mark.parametrize("level", ["off", "info"])
 def test_what_may_be_the_wrong_object_can_be_neither_lowered_nor_waived(level):
     facts = make_facts([make_desired("404")], live=make_snapshot())
-    (finding,) = check_all(facts, {"identity": level}, [Waiver("identity")])
+    (finding,) = check_all(facts, {"identity": level}, [make_waiver(rule="identity")])
     assert finding.level is Level.ERROR
     assert finding.stops
 
@@ -161,13 +158,13 @@ def test_what_may_be_the_wrong_object_can_be_neither_lowered_nor_waived(level):
     ids=["yesterday", "today", "tomorrow"],
 )
 def test_a_waiver_holds_to_the_end_of_its_last_day(days, expected):
-    waiver = Waiver(until=NOW.date() + timedelta(days=days))
+    waiver = make_waiver(until=NOW.date() + timedelta(days=days))
     assert levels_of(NAKED, {}, [waiver]) == [expected]
 
 
 def test_the_last_day_of_a_waiver_ends_at_midnight_utc():
     late = datetime(2027, 1, 12, 23, 59, tzinfo=UTC)
-    waiver = Waiver(until=date(2027, 1, 12))
+    waiver = make_waiver(until=date(2027, 1, 12))
     assert levels_of(NAKED, {}, [waiver], now=late) == [Level.INFO]
     assert levels_of(NAKED, {}, [waiver], now=late + timedelta(minutes=1)) == [Level.ERROR]
     tokyo = late.astimezone(timezone(timedelta(hours=9)))
@@ -177,9 +174,9 @@ def test_the_last_day_of_a_waiver_ends_at_midnight_utc():
 @pytest.mark.parametrize(
     ("waiver", "expected"),
     [
-        (Waiver(name="campaign-1001"), Level.INFO),
-        (Waiver(name="campaign-1002"), Level.ERROR),
-        (Waiver(rule="dnc-flag"), Level.ERROR),
+        (make_waiver(name="campaign-1001"), Level.INFO),
+        (make_waiver(name="campaign-1002"), Level.ERROR),
+        (make_waiver(rule="dnc-flag"), Level.ERROR),
     ],
     ids=["its-own", "anothers", "another-rule"],
 )
@@ -189,7 +186,7 @@ def test_a_waiver_is_for_its_rule_and_its_manifest(waiver, expected):
 
 def test_a_waived_finding_still_says_what_is_wrong_and_why_it_is_let_pass():
     (plain,) = check_all(make_facts([NAKED]), {})
-    (waived,) = check_all(make_facts([NAKED]), {}, [Waiver()])
+    (waived,) = check_all(make_facts([NAKED]), {}, [make_waiver()])
     assert waived == plain._replace(
         level=Level.INFO,
         message=f"{plain.message} (waived until 2027-01-12: pilot until spring)",

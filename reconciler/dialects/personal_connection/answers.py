@@ -17,7 +17,7 @@ TOP: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(answers.Answer):
+class SkillAnswer(answers.Answer):
     """A reply beside the call that it answers."""
 
     WRAPPERS: ClassVar = assumed.WRAPPERS

@@ -27,7 +27,7 @@ from reconciler.dialects.base import (
 )
 from reconciler.dialects.pages import by_skip, shown
 from reconciler.dialects.personal_connection import assumed, reading
-from reconciler.dialects.personal_connection.answers import TOP, Answer, explain
+from reconciler.dialects.personal_connection.answers import TOP, SkillAnswer, explain
 from reconciler.dialects.personal_connection.doctor import examine, roundtrip
 from reconciler.dialects.personal_connection.login import HOSTS, authenticate
 from reconciler.dialects.personal_connection.measuring import metrics
@@ -79,11 +79,11 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
     """
     call = reading.unit_call()
     (reply,) = yield (call,)
-    unit_answer = Answer(call, reply)
+    unit_answer = SkillAnswer(call, reply)
     unit = reading.unit_of(unit_answer)
     calls = _calls()
     replies = yield calls
-    answers = [*map(Answer, calls, replies)]
+    answers = [*map(SkillAnswer, calls, replies)]
     rows = yield from _list(answers[0])
     missing = [key for key in named if key not in rows]
     if missing:
@@ -122,7 +122,7 @@ def read_one(key: str) -> Exchange[Live]:
         *reading.block_calls(key),
     )
     replies = yield calls
-    unit_answer, skill, groups, *blocks = map(Answer, calls, replies)
+    unit_answer, skill, groups, *blocks = map(SkillAnswer, calls, replies)
     unit = reading.unit_of(unit_answer)
     row = reading.skill_of(skill, key)
     settings = reading.part_of(blocks)
@@ -141,7 +141,7 @@ def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
     """
     calls = (*_calls(), reading.unit_call())
     replies = yield calls
-    *answers, unit = map(Answer, calls, replies)
+    *answers, unit = map(SkillAnswer, calls, replies)
     rows, broken = yield from shown(_list(answers[0]))
     try:
         objects, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
@@ -164,12 +164,12 @@ def _calls() -> tuple[Call, Call, Call]:
     return reading.skills_call(), reading.bulk_call(), reading.groups_call()
 
 
-def _list(first: Answer) -> Exchange[dict[str, Row]]:
+def _list(first: SkillAnswer) -> Exchange[dict[str, Row]]:
     return (yield from by_skip(first, "skillId", *assumed.SKILLS, top=TOP))
 
 
 def _skills(
-    rows: Mapping[str, Row], answers: Sequence[Answer], unit: reading.Unit
+    rows: Mapping[str, Row], answers: Sequence[SkillAnswer], unit: reading.Unit
 ) -> Exchange[tuple[dict[str, Live], dict[str, str], reading.Groups]]:
     """Return the skills that can be managed, why others cannot, and the groups."""
     first, bulk, listed = answers
@@ -190,7 +190,7 @@ def _scrubs(groups: reading.Groups) -> dict[str, tuple[ScrubList, ...]]:
     }
 
 
-def _clock(answers: Sequence[Answer]) -> datetime:
+def _clock(answers: Sequence[SkillAnswer]) -> datetime:
     seen = [answer.reply.at for answer in answers if answer.reply.at is not None]
     if not seen:
         raise answers[0].wrong("the platform sends no Date, so its clock is unknown")

@@ -9,7 +9,7 @@ from reconciler import diff
 from reconciler.dialects.answers import object_call
 from reconciler.dialects.base import Call, Check, Exchange, probe
 from reconciler.dialects.personal_connection import assumed, reading
-from reconciler.dialects.personal_connection.answers import Answer, failed_items
+from reconciler.dialects.personal_connection.answers import SkillAnswer, failed_items
 from reconciler.dialects.personal_connection.blocks import PACE
 from reconciler.dialects.personal_connection.measuring import contacts_call
 from reconciler.models.zones import iana_name, windows_name
@@ -39,9 +39,9 @@ def examine() -> Exchange[tuple[Check, ...]]:
     return version, zones, skills, shapes, groups, contacts
 
 
-def _ask(call: Call) -> Exchange[Answer]:
+def _ask(call: Call) -> Exchange[SkillAnswer]:
     (reply,) = yield (call,)
-    return Answer(call, reply)
+    return SkillAnswer(call, reply)
 
 
 def _version() -> Exchange[str]:

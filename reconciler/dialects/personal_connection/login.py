@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from reconciler.dialects.base import JSON, Call, Credentials, Exchange, Site, Token, lifetime_s
-from reconciler.dialects.personal_connection.answers import Answer
+from reconciler.dialects.personal_connection.answers import SkillAnswer
 from reconciler.errors import ApiError, Unavailable
 
 HOSTS: Final = ("nice-incontact.com", "niceincontact.com")
@@ -71,7 +71,7 @@ def _base(endpoint: str, version: int | None) -> str:
 # --- a token ------------------------------------------------------------------------------------------------------------
 
 
-def _by_access_key(credentials: Credentials, site: Site) -> Exchange[Answer]:
+def _by_access_key(credentials: Credentials, site: Site) -> Exchange[SkillAnswer]:
     """Show the key to the tenant's host, and to the vendor's other one when that host does not take keys."""
     if _is_vendors(site.url) and site.url != DISCOVERY:
         answer = yield from _try(
@@ -83,7 +83,7 @@ def _by_access_key(credentials: Credentials, site: Site) -> Exchange[Answer]:
     else:
         call = _access_key_call(credentials)
     (reply,) = yield (call,)
-    return Answer(call, reply)
+    return SkillAnswer(call, reply)
 
 
 def _access_key_call(
@@ -97,11 +97,11 @@ def _access_key_call(
     return Call("POST", path, json=body, anonymous=True, origin=origin, expects=expects)
 
 
-def _by_application(credentials: Credentials, site: Site) -> Exchange[Answer]:
+def _by_application(credentials: Credentials, site: Site) -> Exchange[SkillAnswer]:
     origin = _discovery(site)
     call = Call("GET", "/.well-known/openid-configuration", anonymous=True, origin=origin)
     (reply,) = yield (call,)
-    answer = Answer(call, reply)
+    answer = SkillAnswer(call, reply)
     try:
         endpoint = urlsplit(answer.text(answer.body, "token_endpoint"))
     except ValueError:  # a host or a port that is none
@@ -123,7 +123,7 @@ def _by_application(credentials: Credentials, site: Site) -> Exchange[Answer]:
         origin=f"{endpoint.scheme}://{endpoint.netloc}",
     )
     (reply,) = yield (call,)
-    return Answer(call, reply)
+    return SkillAnswer(call, reply)
 
 
 # --- where the API is ---------------------------------------------------------------------------------------------------
@@ -170,13 +170,13 @@ def _tenant_of_unit(token: str, claims: Mapping[str, str], site: Site) -> Exchan
 
 def _try(
     call: Call, *, unless: type[Exception] | tuple[type[Exception], ...]
-) -> Exchange[Answer | None]:
+) -> Exchange[SkillAnswer | None]:
     """Ask; `None` when the answer is not here, or what came of asking is one of `unless`."""
     try:
         (reply,) = yield (call,)
     except unless:
         return None
-    return Answer(call, reply) if reply.status == OK else None
+    return SkillAnswer(call, reply) if reply.status == OK else None
 
 
 def _text(part: JSON, name: str) -> str | None:
@@ -185,7 +185,7 @@ def _text(part: JSON, name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _claims(answer: Answer, access_token: str) -> dict[str, str]:
+def _claims(answer: SkillAnswer, access_token: str) -> dict[str, str]:
     """Return what the tokens say of their tenant, the `id_token` before the access token.
 
     Their signatures are the platform's to check: this only asks them where the platform is.

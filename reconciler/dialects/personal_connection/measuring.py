@@ -9,7 +9,7 @@ from functools import partial
 from reconciler.dialects import answers
 from reconciler.dialects.base import Bucket, Call, Exchange, Measured
 from reconciler.dialects.personal_connection import assumed
-from reconciler.dialects.personal_connection.answers import Answer
+from reconciler.dialects.personal_connection.answers import SkillAnswer
 
 
 def contacts_call(start: datetime, end: datetime) -> Call:
@@ -26,7 +26,7 @@ def metrics(key: str, start: datetime, end: datetime) -> Exchange[Measured]:
 
     rows = (
         (answer, row)
-        for answer in map(Answer, calls, replies)
+        for answer in map(SkillAnswer, calls, replies)
         for row in answer.rows(*assumed.CONTACTS)
     )
     return answers.measured(rows, partial(_bucket, key))
@@ -39,7 +39,7 @@ def _spans(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]
         start += span
 
 
-def _bucket(key: str, answer: Answer, row: answers.Row) -> Bucket | None:
+def _bucket(key: str, answer: SkillAnswer, row: answers.Row) -> Bucket | None:
     """Return an hour of the skill; `None` when the row is about another one."""
     if answer.id(row, "skillId") != key:
         return None

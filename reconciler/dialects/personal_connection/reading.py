@@ -11,7 +11,7 @@ from reconciler.dialects.answers import LISTED, NOT_FOUND, Part, Row, known, obj
 from reconciler.dialects.base import Call, Exchange, Live, ScrubList
 from reconciler.dialects.pages import by_skip
 from reconciler.dialects.personal_connection import assumed
-from reconciler.dialects.personal_connection.answers import TOP, Answer, explain
+from reconciler.dialects.personal_connection.answers import TOP, SkillAnswer, explain
 from reconciler.dialects.personal_connection.blocks import BLOCKS
 from reconciler.errors import ApiError
 from reconciler.kinds.skill import KIND
@@ -19,7 +19,7 @@ from reconciler.models.zones import iana_name
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SkillSettings:
     """What a skill's blocks hold.
 
     Attributes:
@@ -76,7 +76,7 @@ class Unit:
     predictive: bool
 
 
-def unit_of(answer: Answer) -> Unit:
+def unit_of(answer: SkillAnswer) -> Unit:
     """Return what the business unit says.
 
     Raises:
@@ -112,7 +112,7 @@ class Groups:
     of_skill: Mapping[str, tuple[str, ...]]
 
 
-def read_groups(answer: Answer) -> Exchange[Groups]:
+def read_groups(answer: SkillAnswer) -> Exchange[Groups]:
     """Read who obeys which group: there is no look-up by skill, so every group is scanned."""
     lists = {}
     unpaged = assumed.GROUPS_COME_WHOLE
@@ -137,7 +137,7 @@ def read_members(groups: Sequence[str]) -> Exchange[dict[str, frozenset[str]]]:
     replies = (yield calls) if calls else ()
     found = {}
     for group, call, reply in zip(groups, calls, replies, strict=True):
-        answer = Answer(call, reply)
+        answer = SkillAnswer(call, reply)
         rows = yield from by_skip(answer, "skillId", *assumed.SCRUBBED, top=TOP)
         found[group] = frozenset(rows)
     return found
@@ -146,7 +146,7 @@ def read_members(groups: Sequence[str]) -> Exchange[dict[str, frozenset[str]]]:
 # --- settings -----------------------------------------------------------------------------------------------------------
 
 
-def settings_of(keys: Sequence[str], bulk: Answer) -> Exchange[dict[str, Settings]]:
+def settings_of(keys: Sequence[str], bulk: SkillAnswer) -> Exchange[dict[str, SkillSettings]]:
     """Return the settings of skills: from the bulk answer where it says the same as the blocks of one of them.
 
     A skill that the bulk answer lacks is read block by block: it may have been created just now.
@@ -160,13 +160,13 @@ def settings_of(keys: Sequence[str], bulk: Answer) -> Exchange[dict[str, Setting
     return {key: held[key] if key in held else rest[key] for key in keys}
 
 
-def of_bulk(answer: Answer) -> dict[str, Settings] | None:
+def of_bulk(answer: SkillAnswer) -> dict[str, SkillSettings] | None:
     """Return what a bulk answer says, by skill; `None` when there is none, or its shape is another one."""
     if answer.reply.status == NOT_FOUND:
         return None
     try:
         return {
-            answer.id(row, "skillId"): Settings(
+            answer.id(row, "skillId"): SkillSettings(
                 {
                     name: value
                     for block in BLOCKS
@@ -179,18 +179,18 @@ def of_bulk(answer: Answer) -> dict[str, Settings] | None:
         return None
 
 
-def of_blocks(keys: Sequence[str]) -> Exchange[dict[str, Settings]]:
+def of_blocks(keys: Sequence[str]) -> Exchange[dict[str, SkillSettings]]:
     """Read the blocks of each skill, all at once."""
     calls = tuple(call for key in keys for call in block_calls(key))
     replies = (yield calls) if calls else ()
-    answers = list(map(Answer, calls, replies))
+    answers = list(map(SkillAnswer, calls, replies))
     size = len(BLOCKS)
     return {
         key: part_of(answers[index * size : (index + 1) * size]) for index, key in enumerate(keys)
     }
 
 
-def part_of(answers: Iterable[Answer]) -> Settings:
+def part_of(answers: Iterable[SkillAnswer]) -> SkillSettings:
     """Return the settings that a skill's blocks hold.
 
     Raises:
@@ -206,13 +206,13 @@ def part_of(answers: Iterable[Answer]) -> Settings:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             said = str(error) if isinstance(error, KeyError) else "a field of another type"
             raise answer.wrong(f"{block.name} is not as it should be: {said}") from None
-    return Settings(found, unknown)
+    return SkillSettings(found, unknown)
 
 
 # --- skills -------------------------------------------------------------------------------------------------------------
 
 
-def skill_of(answer: Answer, key: str) -> Row:
+def skill_of(answer: SkillAnswer, key: str) -> Row:
     """Return what an answer says of one skill, which some versions wrap in a list.
 
     Raises:
@@ -231,12 +231,12 @@ def read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Row]]:
     replies = yield calls
     return {
         key: skill_of(answer, key)
-        for key, answer in zip(keys, map(Answer, calls, replies), strict=True)
+        for key, answer in zip(keys, map(SkillAnswer, calls, replies), strict=True)
         if answer.reply.status != NOT_FOUND
     }
 
 
-def unfit(answer: Answer, row: Part) -> str | None:
+def unfit(answer: SkillAnswer, row: Part) -> str | None:
     """Return why a skill cannot be managed here; `None` when it can."""
     name = row.get("skillName")
     if not answer.flag(row, "isOutbound"):
@@ -248,18 +248,20 @@ def unfit(answer: Answer, row: Part) -> str | None:
     return None
 
 
-def is_running(answer: Answer, row: Part) -> bool:
+def is_running(answer: SkillAnswer, row: Part) -> bool:
     """Return whether a skill dials now. The platform says it only of a skill that does: absent means no (contract, fact 7)."""
     return answer.flag(row, "isRunning")
 
 
-def bare(answer: Answer, row: Part) -> Live:
+def bare(answer: SkillAnswer, row: Part) -> Live:
     """Return a listed skill of which nothing but its name and whether it runs is known."""
     name = answer.text(row, "skillName")
     return Live(answer.id(row, "skillId"), name, running=is_running(answer, row))
 
 
-def live_of(answer: Answer, row: Part, settings: Settings, unit: Unit, groups: Groups) -> Live:
+def live_of(
+    answer: SkillAnswer, row: Part, settings: SkillSettings, unit: Unit, groups: Groups
+) -> Live:
     """Return a skill as the engine knows it: what is stored is what dials."""
     key = answer.id(row, "skillId")
     chosen = list(groups.of_skill.get(key, ()))

@@ -20,7 +20,7 @@ from typing import Any, Final
 from reconciler import diff, effect
 from reconciler.dialects.base import JSON, Call, Exchange, Live, Reply, Stored
 from reconciler.dialects.personal_connection import assumed
-from reconciler.dialects.personal_connection.answers import Answer, failed_items
+from reconciler.dialects.personal_connection.answers import SkillAnswer, failed_items
 from reconciler.dialects.personal_connection.blocks import BLOCKS, Block
 from reconciler.dialects.personal_connection.reading import group_path, read_members, skill_path
 from reconciler.errors import (
@@ -151,7 +151,7 @@ class _Writing:
         """
         calls = tuple(self._call("GET", block) for block in BLOCKS)
         replies = yield calls
-        for block, answer in zip(BLOCKS, map(Answer, calls, replies), strict=True):
+        for block, answer in zip(BLOCKS, map(SkillAnswer, calls, replies), strict=True):
             raw = self.raws[block.path] = block.inner(answer.reply.json)
             if _read(answer, block, raw) != {name: self.now.get(name) for name in block.fields}:
                 raise _moved(answer.call)
@@ -181,10 +181,10 @@ class _Writing:
         (reply,) = yield from self._send(call)
         failed = list(failed_items(reply.json))
         if failed:
-            raise Answer(call, reply).wrong(f"not all of it was taken: {'; '.join(failed)}")
+            raise SkillAnswer(call, reply).wrong(f"not all of it was taken: {'; '.join(failed)}")
         call = self._call("GET", block)
         (reply,) = yield (call,)
-        answer = Answer(call, reply)
+        answer = SkillAnswer(call, reply)
         back = self.raws[block.path] = block.inner(reply.json)
         held = _read(answer, block, back)
         wrong = sorted(name for name in part if held.get(name) != part[name])
@@ -266,7 +266,7 @@ def _moved(call: Call) -> ApiError:
     return ApiError(MOVED, call.where, ["it is not what it was planned against"])
 
 
-def _read(answer: Answer, block: Block, raw: JSON) -> dict[str, Any]:
+def _read(answer: SkillAnswer, block: Block, raw: JSON) -> dict[str, Any]:
     try:
         return block.read(raw)
     except (AttributeError, KeyError, TypeError, ValueError):
