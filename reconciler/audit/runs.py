@@ -11,9 +11,9 @@ from typing import Any, Final, TypedDict, Unpack
 
 from reconciler.audit.records import LINE_LIMIT, Event, Record, key, stamp
 from reconciler.audit.schema import ACTIONS, APPLY, RUN, RecordKind
-from reconciler.dialects.base import ScrubList
 from reconciler.effect import Direction
 from reconciler.errors import LedgerError, safe
+from reconciler.kinds.live import ScrubList
 from reconciler.models import Desired
 from reconciler.plan import DONE, STORED, Action, Operation, Result, canonical_json, sha256_of
 

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from reconciler import manifests
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Session
-from reconciler.dialects.base import Check, Snapshot, Token
+from reconciler.dialects.base import Check, Token
 from reconciler.errors import ReconcileError, UsageError, safe
+from reconciler.kinds.live import Snapshot
 from reconciler.report import SKEW_SHOWN_S, Report, Row, Table, Tone, count
 from reconciler.world import Network, World
 

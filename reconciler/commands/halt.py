@@ -23,7 +23,6 @@ from reconciler.commands.session import Session, require_reason
 from reconciler.commands.takeover import Takeover
 from reconciler.commands.targets import Known, Target
 from reconciler.commands.trust import trust_for_halt
-from reconciler.dialects.base import Live
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -35,6 +34,7 @@ from reconciler.errors import (
 )
 from reconciler.execute import WriteOptions
 from reconciler.execute.halt import Silencer
+from reconciler.kinds.live import Live
 from reconciler.plan import Operation, Origin, Outcome, digest_of
 from reconciler.report import Report
 from reconciler.report.halt import Stopped, exit_code, how_to_release, of_halt

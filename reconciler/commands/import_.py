@@ -17,9 +17,9 @@ from reconciler import plan as plans
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Session
-from reconciler.dialects.base import Live
 from reconciler.errors import ExitCode, ManifestError, UsageError
 from reconciler.kinds import Kind
+from reconciler.kinds.live import Live
 from reconciler.manifests import Folder, edits
 from reconciler.manifests.writing import SCHEMAS, new_manifest, new_name, schema_of
 from reconciler.models import API_VERSION, MANIFESTS, Body, Desired

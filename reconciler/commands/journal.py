@@ -13,7 +13,6 @@ from reconciler import audit
 from reconciler._version import __version__
 from reconciler.audit import Event, Run
 from reconciler.commands.session import Session
-from reconciler.dialects.base import ScrubList, Snapshot
 from reconciler.errors import (
     SHORTENED_TO,
     GitError,
@@ -23,6 +22,7 @@ from reconciler.errors import (
     safe,
 )
 from reconciler.git import Git
+from reconciler.kinds.live import ScrubList, Snapshot
 from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Outcome, Result
 from reconciler.settings import CIContext, user

@@ -12,11 +12,12 @@ from reconciler import defaults, effect, manifests
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Session
 from reconciler.dialects import kinds_for
-from reconciler.dialects.base import Bucket, Measured, Snapshot
+from reconciler.dialects.base import Bucket, Measured
 from reconciler.effect import Direction
 from reconciler.errors import ManifestError, UsageError
 from reconciler.kinds import Kind
 from reconciler.kinds.base import CALLS_PER_SECOND
+from reconciler.kinds.live import Snapshot
 from reconciler.manifests import edits
 from reconciler.models import Desired
 from reconciler.optimize import STRATEGIES, metrics

@@ -16,10 +16,10 @@ from reconciler.audit import Record
 from reconciler.commands import baseline, unapplied
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Session
-from reconciler.dialects.base import Snapshot
 from reconciler.effect import Direction
 from reconciler.errors import ExitCode, Refused, UsageError
 from reconciler.git import worktree
+from reconciler.kinds.live import Snapshot
 from reconciler.models import Desired
 from reconciler.plan import Action, Base, Operation, Origin, Plan, Result, Strictness
 from reconciler.policies.base import Facts, Finding

@@ -15,8 +15,8 @@ from reconciler import audit
 from reconciler.audit import Record
 from reconciler.commands import plan as plan_command
 from reconciler.commands.session import Session
-from reconciler.dialects.base import Snapshot
 from reconciler.execute import Objection
+from reconciler.kinds.live import Snapshot
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Plan
 from reconciler.policies import dnc_list

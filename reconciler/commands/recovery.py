@@ -39,10 +39,10 @@ from reconciler.audit import (
 )
 from reconciler.commands.remotes import commit_remote, has_commit
 from reconciler.commands.session import Session
-from reconciler.dialects.base import Live
 from reconciler.errors import LedgerError, Refused, UnknownObject
 from reconciler.git import Git, worktree
 from reconciler.kinds import Kind
+from reconciler.kinds.live import Live
 from reconciler.ledger import Ledger
 from reconciler.models import Body
 from reconciler.plan import Action, Plan, Result, live_hash, sha256_of

@@ -12,9 +12,10 @@ from reconciler import defaults
 from reconciler.commands.ledgers import LedgerLocation, open_ledger
 from reconciler.commands.trust import Trust
 from reconciler.dialects import dialect_for
-from reconciler.dialects.base import Credentials, Dialect, Snapshot
+from reconciler.dialects.base import Credentials, Dialect
 from reconciler.errors import GitError, UsageError
 from reconciler.git import Git
+from reconciler.kinds.live import Snapshot
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.settings import (

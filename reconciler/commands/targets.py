@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.dialects.base import Dialect, Live
+from reconciler.dialects.base import Dialect
 from reconciler.effect import Direction
 from reconciler.errors import Place
+from reconciler.kinds.live import Live
 from reconciler.manifests import Folder
 from reconciler.plan import Action, Operation, live_hash
 

@@ -9,10 +9,11 @@ from math import isfinite
 from typing import Protocol
 
 from reconciler import defaults
-from reconciler.dialects.base import Dialect, Live
+from reconciler.dialects.base import Dialect
 from reconciler.errors import UsageError
 from reconciler.execute.platform import Platform
 from reconciler.execute.polling import Poller
+from reconciler.kinds.live import Live
 from reconciler.plan import Operation, Outcome
 from reconciler.world import World
 

@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from reconciler.dialects.base import Dialect, Live
+from reconciler.dialects.base import Dialect
 from reconciler.errors import AccessError, ApiError, NotFinished, ReconcileError, UnknownObject
 from reconciler.execute.execution import WriteOptions
 from reconciler.execute.instants import believed, since
 from reconciler.execute.platform import Platform
 from reconciler.execute.polling import Poller
 from reconciler.execute.waits import RELOCK_PAUSE_S, Wait, pause
+from reconciler.kinds.live import Live
 from reconciler.plan import Operation, Outcome, Result
 from reconciler.world import World
 

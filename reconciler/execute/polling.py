@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from reconciler.dialects.base import Dialect, Exchange, Live
+from reconciler.dialects.base import Dialect, Exchange
 from reconciler.errors import ApiError
 from reconciler.execute.platform import Platform
 from reconciler.execute.waits import pause
+from reconciler.kinds.live import Live
 from reconciler.world import World
 
 LIST_FROM: Final = 4

@@ -14,7 +14,7 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
-from reconciler.dialects.base import Live, Stored, Waiting
+from reconciler.dialects.base import Waiting
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -30,6 +30,7 @@ from reconciler.execute import instants, readback
 from reconciler.execute.execution import Execution
 from reconciler.execute.waits import RELOCK_PAUSE_S, Wait, pause
 from reconciler.kinds import Kind
+from reconciler.kinds.live import Live, Stored
 from reconciler.models import Body
 from reconciler.plan import Action, Operation, Outcome, Result, live_hash
 

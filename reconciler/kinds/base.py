@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple
 
 from reconciler import effect
 from reconciler.calendar import Hours
 from reconciler.effect import Rule
+from reconciler.kinds.live import Live
 from reconciler.models import Body, canonical_instant
 from reconciler.models.instants import primary_zone
 
@@ -110,22 +111,6 @@ class Words(NamedTuple):
     removal: str
 
 
-class Held(Protocol):
-    """What a kind needs to know of a live object (`dialects.base.Live`)."""
-
-    @property
-    def running(self) -> bool:
-        """Whether the platform says that it dials now."""
-
-    @property
-    def stored(self) -> Body | None:
-        """The stored body."""
-
-    @property
-    def active_id(self) -> str | None:
-        """The platform's id of what dials."""
-
-
 class Kind(ABC):
     """What the engine knows of a kind of manifest. Bodies are canonical unless said otherwise.
 
@@ -197,7 +182,7 @@ class Kind(ABC):
         """Return the ids of the do-not-call lists that the body itself links; `None` when links are the platform's."""
 
     @abstractmethod
-    def is_silent(self, live: Held) -> bool:
+    def is_silent(self, live: Live) -> bool:
         """Return whether the object dials nothing, and will not begin to by itself."""
 
     @abstractmethod

@@ -20,10 +20,10 @@ from reconciler.kinds.base import (
     ZONE,
     Field,
     Form,
-    Held,
     Kind,
     Words,
 )
+from reconciler.kinds.live import Live
 from reconciler.models import Body
 
 HOURS: Final = ("start_hour", "end_hour")
@@ -192,7 +192,7 @@ class CampaignKind(Kind):
         """Return the do-not-call flag."""
         return bool(body["dnc_verification"])
 
-    def is_silent(self, live: Held) -> bool:
+    def is_silent(self, live: Live) -> bool:
         """Return whether nothing is stored and nothing dials: what is stored dials after anybody's refresh."""
         return live.stored is None and live.active_id is None
 

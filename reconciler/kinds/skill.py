@@ -16,10 +16,10 @@ from reconciler.kinds.base import (
     TEXT,
     Field,
     Form,
-    Held,
     Kind,
     Words,
 )
+from reconciler.kinds.live import Live
 from reconciler.models import Body
 from reconciler.models.skill import DAYS
 from reconciler.models.zones import iana_name
@@ -221,7 +221,7 @@ class SkillKind(Kind):
         """Return the groups."""
         return frozenset(body["dnc_groups"])
 
-    def is_silent(self, live: Held) -> bool:
+    def is_silent(self, live: Live) -> bool:
         """Return whether the skill is stopped; only a person starts one."""
         return not live.running
 

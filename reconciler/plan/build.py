@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler import diff, effect
-from reconciler.dialects.base import Live, Snapshot
 from reconciler.effect import Direction
 from reconciler.kinds import Kind
+from reconciler.kinds.live import Live, Snapshot
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, canonical_base, fields_moved_by, moved_by
 from reconciler.plan.holds import folder_of, split

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reconciler import diff, effect
-from reconciler.dialects.base import Live
 from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.kinds import Kind
+from reconciler.kinds.live import Live
 from reconciler.models import Body
 from reconciler.plan.base import Base
 from reconciler.plan.merge import Merged, merge

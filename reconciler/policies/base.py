@@ -17,8 +17,8 @@ from reconciler.errors import Place
 from reconciler.models import Desired
 
 if TYPE_CHECKING:
-    from reconciler.dialects.base import Snapshot
     from reconciler.kinds import Kind
+    from reconciler.kinds.live import Snapshot
 
 
 class Level(StrEnum):

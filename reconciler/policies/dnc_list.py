@@ -30,8 +30,8 @@ from reconciler.models import Desired
 from reconciler.policies.base import Facts, Finding, Level, about
 
 if TYPE_CHECKING:
-    from reconciler.dialects.base import ScrubList
     from reconciler.kinds import Kind
+    from reconciler.kinds.live import ScrubList
 
 ID: Final = "dnc-list"
 LEVEL: Final = Level.ERROR

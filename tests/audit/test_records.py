@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from reconciler import audit
 from reconciler.audit import Event, Record, RecordKind
 from reconciler.audit.schema import is_deep
-from reconciler.dialects.base import ScrubList
 from reconciler.errors import LedgerError
+from reconciler.kinds.live import ScrubList
 from reconciler.plan import Action, Result
 from tests.support.bodies import make_body
 from tests.support.factories import KIND, make_desired

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.client import Client, embedded
-from reconciler.dialects.base import Call, Credentials, Live
+from reconciler.dialects.base import Call, Credentials
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import (
     AccessError,
@@ -20,6 +20,7 @@ from reconciler.errors import (
     Unavailable,
     UncertainWrite,
 )
+from reconciler.kinds.live import Live
 from reconciler.settings import EMBEDDED, ClientOptions, Settings
 from tests.support.bodies import make_body
 

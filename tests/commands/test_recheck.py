@@ -16,10 +16,10 @@ from reconciler.audit import Attribution, RecordKind, Run
 from reconciler.commands import apply as apply_command
 from reconciler.commands.journal import BEAT_S
 from reconciler.commands.recheck import Recheck
-from reconciler.dialects.base import Snapshot
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.execute.waits import RELOCK_PAUSE_S
 from reconciler.git import Git
+from reconciler.kinds.live import Snapshot
 from reconciler.ledger import Ledger
 from reconciler.plan import Strictness
 from reconciler.report import Report

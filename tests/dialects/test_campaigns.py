@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.dialects.base import Call, Credentials, Live, Reply, ScrubList, Waiting
+from reconciler.dialects.base import Call, Credentials, Reply, Waiting
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.pages import MAX_PAGES
 from reconciler.errors import ApiError, UncertainWrite
 from reconciler.kinds.campaign import KINDS
+from reconciler.kinds.live import Live, ScrubList
 from tests.support.bodies import make_body
 from tests.support.factories import NOW, converse, make_live, make_reply, make_silent
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import sandbox
-from reconciler.dialects.base import Call, Credentials, Live, Reply, Site
+from reconciler.dialects.base import Call, Credentials, Reply, Site
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection import assumed, blocks
 from reconciler.dialects.personal_connection.answers import failed_items
@@ -26,6 +26,7 @@ from reconciler.errors import (
     UncertainWrite,
     UsageError,
 )
+from reconciler.kinds.live import Live
 from reconciler.models.skill import DAYS
 from reconciler.sandbox import skill_state as skills
 from tests.support.bodies import make_skill_body

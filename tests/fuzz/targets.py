@@ -19,10 +19,11 @@ from reconciler import audit, manifests, policies
 from reconciler.audit.schema import RecordKind
 from reconciler.commands import apply
 from reconciler.commands.plan import _base
-from reconciler.dialects.base import Exchange, Live, Reply
+from reconciler.dialects.base import Exchange, Reply
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import ReconcileError
+from reconciler.kinds.live import Live
 from reconciler.ledger import locks
 from reconciler.ledger.snapshot import LedgerSnapshot, NoteRecords
 from reconciler.manifests.reader import read

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.dialects.base import Live, Snapshot
 from reconciler.effect import Direction
 from reconciler.errors import Place
+from reconciler.kinds.live import Live, Snapshot
 from reconciler.plan import (
     Action,
     Base,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.dialects.base import Live, Snapshot
+from reconciler.kinds.live import Live, Snapshot
 from reconciler.models.skill import DAYS
 from reconciler.plan import Action, Base, Origin, build
 from reconciler.plan.merge import merge

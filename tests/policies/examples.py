@@ -8,8 +8,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from reconciler.dialects.base import Live, ScrubList, Snapshot
 from reconciler.errors import Place
+from reconciler.kinds.live import Live, ScrubList, Snapshot
 from reconciler.models import Desired, model_for
 from reconciler.policies.base import Facts, Finding, Policy
 from tests.support.bodies import make_manifest, make_skill_body

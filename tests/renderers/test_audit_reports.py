@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler import audit
 from reconciler.audit import Verdict
-from reconciler.dialects.base import ScrubList
+from reconciler.kinds.live import ScrubList
 from reconciler.plan import Result
 from reconciler.renderers import csv as spreadsheet
 from reconciler.renderers import html, markdown, text

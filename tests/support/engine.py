@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 from reconciler import policies, sandbox
 from reconciler.client import Client, embedded
-from reconciler.dialects.base import Credentials, Exchange, Snapshot
+from reconciler.dialects.base import Credentials, Exchange
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.execute import Execution, WriteOptions, carry_out
+from reconciler.kinds.live import Snapshot
 from reconciler.models import Desired
 from reconciler.plan import Operation, Origin, Outcome, Plan, build
 from reconciler.policies.base import Facts

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.dialects.base import Call, Exchange, Live, Reply, ScrubList, Snapshot, T
+from reconciler.dialects.base import Call, Exchange, Reply, T
 from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.kinds import campaign, skill
+from reconciler.kinds.live import Live, ScrubList, Snapshot
 from reconciler.models import Body, Desired
 from reconciler.plan import Action, Operation, Origin, Plan
 from reconciler.policies.base import Facts, Finding, Level

@@ -14,9 +14,10 @@ import httpx
 
 from reconciler import effect, sandbox
 from reconciler.client import Client, embedded
-from reconciler.dialects.base import Credentials, Exchange, Live
+from reconciler.dialects.base import Credentials, Exchange
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection.blocks import BLOCKS
+from reconciler.kinds.live import Live
 from reconciler.kinds.skill import KIND
 from reconciler.models import Body
 from reconciler.sandbox import connection_login

@@ -17,11 +17,9 @@ from reconciler.dialects.base import (
     Capabilities,
     Credentials,
     Exchange,
-    Live,
     Measured,
     Reply,
     Site,
-    Stored,
     Token,
     Waiting,
     lifetime_s,
@@ -40,6 +38,7 @@ from reconciler.dialects.campaigns.reading import (
 )
 from reconciler.errors import ApiError, UncertainWrite
 from reconciler.kinds.campaign import KINDS
+from reconciler.kinds.live import Live, Stored
 from reconciler.models import Body
 
 __all__ = [

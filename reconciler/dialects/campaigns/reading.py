@@ -19,12 +19,13 @@ from reconciler.dialects.answers import (
     scalar_readers,
     typed,
 )
-from reconciler.dialects.base import JSON, Call, Exchange, Live, ScrubList, Snapshot
+from reconciler.dialects.base import JSON, Call, Exchange
 from reconciler.dialects.campaigns.answers import explain
 from reconciler.dialects.pages import by_number, shown
 from reconciler.errors import ApiError
 from reconciler.kinds.base import WHOLE
 from reconciler.kinds.campaign import HOURS, KIND
+from reconciler.kinds.live import Live, ScrubList, Snapshot
 
 DEFAULT_CEILINGS: Final = {"max_dial_rate": 50.0, "max_concurrent_calls": 2000.0}
 """The brief's defaults, where the dialer's settings leave a key out."""

@@ -14,17 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from reconciler.dialects.answers import Row, object_call
-from reconciler.dialects.base import (
-    JSON,
-    Call,
-    Capabilities,
-    Exchange,
-    Live,
-    Reply,
-    ScrubList,
-    Snapshot,
-    Waiting,
-)
+from reconciler.dialects.base import JSON, Call, Capabilities, Exchange, Reply, Waiting
 from reconciler.dialects.pages import by_skip, shown
 from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import TOP, SkillAnswer, explain
@@ -33,6 +23,7 @@ from reconciler.dialects.personal_connection.login import HOSTS, authenticate
 from reconciler.dialects.personal_connection.measuring import metrics
 from reconciler.dialects.personal_connection.writing import write
 from reconciler.errors import AccessError, ApiError, UsageError
+from reconciler.kinds.live import Live, ScrubList, Snapshot
 from reconciler.kinds.skill import KINDS
 
 __all__ = [

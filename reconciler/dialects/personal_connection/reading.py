@@ -8,12 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 from reconciler.dialects.answers import LISTED, NOT_FOUND, Part, Row, known, object_call
-from reconciler.dialects.base import Call, Exchange, Live, ScrubList
+from reconciler.dialects.base import Call, Exchange
 from reconciler.dialects.pages import by_skip
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import TOP, SkillAnswer, explain
 from reconciler.dialects.personal_connection.blocks import BLOCKS
 from reconciler.errors import ApiError
+from reconciler.kinds.live import Live, ScrubList
 from reconciler.kinds.skill import KIND
 from reconciler.models.zones import iana_name
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler import diff, effect
-from reconciler.dialects.base import JSON, Call, Exchange, Live, Reply, Stored
+from reconciler.dialects.base import JSON, Call, Exchange, Reply
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import SkillAnswer, failed_items
 from reconciler.dialects.personal_connection.blocks import BLOCKS, Block
@@ -30,6 +30,7 @@ from reconciler.errors import (
     ReconcileError,
     UncertainWrite,
 )
+from reconciler.kinds.live import Live, Stored
 from reconciler.kinds.skill import KIND
 from reconciler.models import Body
 
