@@ -344,7 +344,7 @@ class Client:
         self._told_at = now
         wait_s = min(left_s, max(self.left_s, 0.0))
         self._progress(
-            f"{safe(call.where)}: no usable answer ({safe(reason)}): trying again, for {wait_s:.0f} s at most"
+            f"{safe(call.where)}: no usable answer ({safe(reason)}): retrying, for {wait_s:.0f} s at most"
         )
 
     async def _pause(self, seconds: float, who: str) -> None:

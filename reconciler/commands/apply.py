@@ -150,7 +150,7 @@ def require_committed(session: Session) -> Git:
     git = session.git
     if git is None:
         raise GitError(
-            f"{session.folder.path} is in no git repository: apply records what it does in git; put the manifests into one and commit them"
+            f"{session.folder.path} is not in a git repository, and apply records its work in git: commit the manifests to a repository"
         )
     differing = worktree.differences(git, session.folder.path)
     if differing:
@@ -191,14 +191,16 @@ def read_approval(asked: ApplyRequest) -> Approval | None:
         StalePlan: the file is not the plan whose digest was approved.
     """
     if asked.expect is not None and not _DIGEST.fullmatch(asked.expect.strip().lower()):
-        raise UsageError("--expect is no digest: write the 64 digits that `reconcile plan` shows")
+        raise UsageError(
+            "--expect is not a digest: give the 64 hex digits that `reconcile plan` shows"
+        )
     if asked.approved is None:
         return None if asked.expect is None else Approval(asked.expect.strip().lower())
     try:
         approval = plans.approval_from(json.loads(asked.approved.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
-            f"{asked.approved} is no plan written by `reconcile plan --out`: {error}"
+            f"{asked.approved} is not a plan written by `reconcile plan --out`: {error}"
         ) from None
     if asked.expect is not None and asked.expect.strip().lower() != approval.digest:
         raise StalePlan(
@@ -369,7 +371,7 @@ def _judged(plan: Plan, run: Run) -> tuple[Event, ...]:
     return ()
 
 
-_NO_JUDGE: Final = "what this commit weakens has no effect on the next change: first apply, without names, a commit that contains only the weakening"
+_NO_JUDGE: Final = "the settings that this commit weakens will not count for the next change either: first apply, without names, a commit that contains only the weakening"
 
 
 def _may_judge(plan: Plan, names: Sequence[str]) -> bool:

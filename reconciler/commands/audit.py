@@ -78,12 +78,12 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
     found = [where for where in find_tenants(path) if tenant in {None, where.name}]
     if len(found) != 1:
         names = ", ".join(where.name for where in found) or "none"
-        raise UsageError(f"name one tenant with --tenant; {path} has {names}")
+        raise UsageError(f"choose one tenant with --tenant; {path} has {names}")
     git = Git.find(found[0].path, environ=world.environ)
     if git is None:
         raise GitError(
-            f"{path} is in no git repository, so there are no records and no lock: run this in the clone that applies,"
-            " or name a tenant's folder in it"
+            f"{path} is not in a git repository, so there are no records and no lock: run this in the clone that applies,"
+            " or give the path of a tenant's folder in it"
         )
     spec = load_settings(found[0]).spec
     name = found[0].name
@@ -138,7 +138,7 @@ def _require_known(kept: TenantLedger, records: Sequence[Record], what: str) -> 
     near = get_close_matches(what, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"names are {', '.join(names[:NAMES_SHOWN])}"
     raise UsageError(
-        f"neither a record nor a manifest nor a commit in this clone is called {what!r}: name a commit, a manifest or an id; {hint}"
+        f"no record, manifest or commit in this clone is named {what!r}: give a commit, a manifest's name or an id; {hint}"
     )
 
 
@@ -171,7 +171,7 @@ def verify(
         LedgerError: the ledger cannot be read, or is shallow.
     """
     if expect_head is not None and not _WHOLE_ID.fullmatch(expect_head):
-        raise UsageError(f"--expect-head {expect_head} is no whole id of a commit")
+        raise UsageError(f"--expect-head {expect_head} is not a full commit id")
     kept = read(world, path, tenant, anyhow=True)
     allowed = read_signers(world.directory / signers, "--signers") if signers else None
     found = kept.ledger.verify(expect_head=expect_head, signers=allowed)
@@ -190,12 +190,14 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
     """
     if not _WHOLE_ID.fullmatch(head):
         raise UsageError(
-            f"--head {head} is no whole id of a commit: `reconcile audit verify` shows it"
+            f"--head {head} is not a full commit id: `reconcile audit verify` shows it"
         )
     require_reason(reason)
     kept = read(world, path, tenant, anyhow=True)
     if not kept.location.sign:
-        raise UsageError("audit.sign is off in tenant.yaml: records count without a signature")
+        raise UsageError(
+            "audit.sign is off in tenant.yaml: records count without a signature, so there is nothing to sign"
+        )
     signing_key(world.environ, world.directory)
     record = kept.ledger.vouch(head, reason, by=provenance(world))
     return Report(

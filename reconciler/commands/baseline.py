@@ -148,10 +148,10 @@ def _applied_claims(session: Session) -> Iterator[Claim]:
 def _base(session: Session, commit: str) -> _Base:
     """Return the tenant's folder at a commit. If its `tenant.yaml` cannot be read, use the current one without its levels, waivers and limits."""
     git, folder = session.git, session.folder
-    why = "the commit is not here"
+    why = "this clone lacks the commit"
     if git is not None and ensure_commit(session.world, git, commit):
         path, data = _find_folder(git, folder, commit)
-        why = f"this folder has no {manifests.TENANT_FILE} there"
+        why = f"the folder had no {manifests.TENANT_FILE}"
         if data is not None:
             try:
                 tenant = manifests.read_settings(data, manifests.TENANT_FILE)
@@ -159,7 +159,7 @@ def _base(session: Session, commit: str) -> _Base:
                 why = str(error.problems[0])
             else:
                 return replace(_read_claims(git, folder, commit, path), tenant=tenant)
-    note = f"what {manifests.TENANT_FILE} said at the commit applied before ({commit[:12]}) cannot be read ({why}): the rules' own levels, no waiver and the default limits count as its word"
+    note = f"{manifests.TENANT_FILE} of the commit applied before ({commit[:12]}) cannot be read ({why}): the rules' default levels, no waiver and the default limits are used instead"
     plain = folder.tenant.model_copy(update={"spec": without_exceptions(folder.tenant.spec)})
     every = frozenset(each.place.file for each in folder.desired)
     return _Base(plain, changed=every, moved=True, notes=(note,))

@@ -55,7 +55,11 @@ def _describe_token(token: Token, session: Session) -> Check:
     host = urlsplit(token.base or session.settings.base_url).netloc
     scopes = ", ".join(sorted(token.scopes)) or "a role that it does not name"
     said = f"as {session.settings.variables.client_id} for {token.expires_in_s:.0f} s, with {scopes}; the API is at {host}"
-    advice = f"nothing to do while this works: {'; '.join(token.assumed)}" if token.assumed else ""
+    advice = (
+        f"no action is needed while sign-in works: {'; '.join(token.assumed)}"
+        if token.assumed
+        else ""
+    )
     return Check("signing in", holds=True, said=said, advice=advice, note=bool(token.assumed))
 
 
@@ -77,7 +81,12 @@ def _clock(session: Session) -> Check:
     """Compare the platform's clock with this machine's. The comparison does not show which of them is wrong."""
     skew = session.client.skew(session.world.now())
     if isinf(skew.uncertainty_s):
-        return Check("clock", holds=True, said="no answer told the platform's clock", note=True)
+        return Check(
+            "clock",
+            holds=True,
+            said="no answer had a Date header, so the platform's clock is unknown",
+            note=True,
+        )
     side = "ahead of" if skew.seconds > 0 else "behind"
     said = f"the platform's is {abs(skew.seconds):.1f} s {side} this machine's, give or take {skew.uncertainty_s:.1f} s"
     good = session.settings.in_process or abs(skew.certain_s) <= SKEW_SHOWN_S
@@ -99,16 +108,16 @@ async def _compare_one(session: Session, snapshot: Snapshot) -> Check:
     try:
         alone = await session.client.run(session.dialect.read_one(key))
     except ReconcileError as error:
-        advice = f"no write can be verified before {noun} {safe(key)} can be read by itself"
+        advice = f"writes cannot be verified until {noun} {safe(key)} can be read by itself"
         return Check(name, holds=False, said=str(error), advice=advice, exit_code=error.exit_code)
     parts = ["name", "stored", "stored_id", "active_id"]
     if listed.version and alone.version:  # a list may leave versions out
         parts.append("version")
     other = [part for part in parts if getattr(listed, part) != getattr(alone, part)]
     if not other:
-        return Check(name, holds=True, said=f"{noun} {safe(key)} is what the list says")
-    said = f"{noun} {safe(key)} has another {', '.join(other)} than in the list"
-    advice = "run doctor again: if nobody changed it meanwhile, every write will look as if somebody else wrote"
+        return Check(name, holds=True, said=f"{noun} {safe(key)} equals its entry in the list")
+    said = f"{noun} {safe(key)} differs from its entry in the list: {', '.join(other)}"
+    advice = "run doctor again. If the difference stays and nobody changed the object, every write will be reported as overtaken by another writer"
     return Check(name, holds=False, said=said, advice=advice)
 
 

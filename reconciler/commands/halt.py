@@ -109,7 +109,7 @@ class _Halt:
         self.stop = stop
         self.remarks = remarks
         self.troubles: list[str] = []
-        """Notes on what somebody must look after; they change the exit code."""
+        """Notes on problems that need attention; they change the exit code."""
         self.unknown: Sequence[str] = ()
         self.journal = _Journal(session, asked)
         self.takeover = Takeover(session)
@@ -180,12 +180,12 @@ class _Halt:
             raise
         except IncompleteList as error:
             self._trouble(
-                f"the platform's list is incomplete ({error}): of what it does not show, only what a manifest, a record or the command names was stopped"
+                f"the platform's list is incomplete ({error}): unlisted objects were stopped only if a manifest, a record or the command names them"
             )
             return error.shown, False
         except ReconcileError as error:
             self._trouble(
-                f"the platform's list could not be read ({error}): only what a manifest, a record or the command names was stopped"
+                f"the platform's list could not be read ({error}): only objects that a manifest, a record or the command names were stopped"
             )
             return None, False
 
@@ -198,7 +198,9 @@ class _Halt:
         except ReconcileError as error:
             if isinstance(error, ApiError) and error.status in REFUSED and key not in known.keys:
                 return _ABSENT  # the key is no id of the platform
-            self.session.world.progress(f"{key}: cannot be read, so it is stopped unseen: {error}")
+            self.session.world.progress(
+                f"{key}: cannot be read and is stopped without a check: {error}"
+            )
             return None
 
     def _trouble(self, said: str) -> None:
@@ -215,7 +217,9 @@ class _Halt:
         if self.asked.everything:
             return known.everything()
         targets, unknown = known.named(self.asked.names)
-        said = f"unknown: {', '.join(unknown)}. Name manifests, ids of the platform, or --all"
+        said = (
+            f"unknown: {', '.join(unknown)}. Give names of manifests, ids of the platform, or --all"
+        )
         if not targets:
             raise UsageError(said)
         if unknown:

@@ -139,9 +139,11 @@ def _create(
         return
     if compiled != body:
         fields = ", ".join(diff.moved(body, compiled or {}))
-        found.left.append((live.key, live.name, f"{fields} would not compile to what is there"))
+        found.left.append(
+            (live.key, live.name, f"{fields} would not compile to the platform's value")
+        )
     elif path.exists():
-        found.left.append((live.key, live.name, f"{path} exists, and names another object"))
+        found.left.append((live.key, live.name, f"{path} exists already, for another object"))
     else:
         schema = schema_of(kind.name, folder.path)
         found.unchecked |= schema is None
@@ -158,7 +160,7 @@ def _create(
 def _patch(found: _Import, kind: Kind, desired: Desired, body: Body, spec: dict[str, Any]) -> None:
     """Edit the scalars of a manifest that differ. Lists must be edited by hand, because their comments may depend on the items."""
     if desired.body is None:
-        reason = "its manifest is a tombstone: the schedule is to be removed, not taken over"
+        reason = "its manifest is a tombstone (`metadata.retired: true`): the schedule will be removed, not imported"
         found.left.append((desired.key, desired.name, reason))
         return
     moved = [name for name in diff.moved(desired.body, body) if name not in kind.fixed]
@@ -195,7 +197,7 @@ def _report(folder: Folder, found: _Import, plan: Plan | None) -> Report:
     verdict = plan_verdict(plan) if plan else "No changes"
     return Report(
         title=f"Import tenant {folder.name}",
-        verdict=f"{count(len({key for key, _, _ in found.done}), noun)} taken over, {len({key for key, _, _ in found.left})} not or not wholly; {verdict}",
+        verdict=f"{count(len({key for key, _, _ in found.done}), noun)} imported, {len({key for key, _, _ in found.left})} not imported or only in part; {verdict}",
         tone=Tone.GOOD if clean else Tone.WARN,
         exit_code=ExitCode.DONE if clean else ExitCode.CHANGES,
         tables=tuple(table for table in (left, taken, changes) if table.rows),
@@ -216,10 +218,10 @@ def _notes(folder: Folder, found: _Import, plan: Plan | None) -> tuple[str, ...]
     notes = []
     if plan and plan.unrecorded:
         notes.append(
-            f"next: commit the manifests, then `reconcile apply {path}`, which records what they start from"
+            f"next: commit the manifests, then `reconcile apply {path}`, which records their starting point"
         )
     if found.unchecked:
         notes.append(
-            f"the new files name no schema for editors, for there is none: `reconcile schema --out {SCHEMAS}` at the repository's top writes them"
+            f"the new files reference no schema for editors, because {SCHEMAS}/ is missing: run `reconcile schema --out {SCHEMAS}` at the top of the repository"
         )
     return tuple(notes)

@@ -18,10 +18,10 @@ from reconciler.world import World
 
 ALONE: Final = "there is no git remote: this clone alone keeps the audit records and the lock, and no other clone knows of either"
 UNMIRRORED: Final = (
-    "audit.mirror is off in tenant.yaml: no mirror branch anchors the audit records, so a rollback of them shows only to who noted their"
-    " head down (`reconcile audit verify PATH --expect-head`)"
+    "audit.mirror is off in tenant.yaml: without a mirror branch, a rollback of the audit records is only detected with a head"
+    " that was noted down (`reconcile audit verify PATH --expect-head`)"
 )
-UNSIGNED: Final = "audit.sign is off in tenant.yaml: whoever may push to refs/notes/reconcile/* can write audit records that count, such as a release"
+UNSIGNED: Final = "audit.sign is off in tenant.yaml: anybody with push rights to refs/notes/reconcile/* can write audit records that count, such as a release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +147,9 @@ def _refuse_former(git: Git, remote: str | None, folder: str, platform: str) -> 
         if remote is not None:
             move = f"git fetch {remote} {ref} && git push {remote} {value}:{kept} :{ref}"
         raise LedgerError(
-            f"{ref} holds records of an earlier version, which found them by the folder's name. Records now follow the platform, in"
-            f" refs/notes/reconcile/{platform}, and what the old ones hold does not count there. Move them away ({move}), and halt again what"
-            " must stay silent"
+            f"{ref} holds records of an earlier version, which named the ledger after the folder. The ledger is now named after the platform:"
+            f" refs/notes/reconcile/{platform}. Holds in the old records do not count there. Move the old records away ({move}), then halt"
+            " again every object that must stay silent"
         )
 
 

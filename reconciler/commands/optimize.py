@@ -162,7 +162,7 @@ def _left_out(measured: Mapping[str, Measured]) -> tuple[str, ...]:
     """Return a note on the unreadable rows, naming at most `NAMES_SHOWN` objects."""
     rows = [f"{each.left_out} of {key}" for key, each in measured.items() if each.left_out]
     more = f" and of {len(rows) - NAMES_SHOWN} more" if len(rows) > NAMES_SHOWN else ""
-    said = f"measured rows that cannot be read are left out: {', '.join(rows[:NAMES_SHOWN])}{more}"
+    said = f"unreadable rows of observations are left out: {', '.join(rows[:NAMES_SHOWN])}{more}"
     return (said,) if rows else ()
 
 

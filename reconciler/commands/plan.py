@@ -109,7 +109,9 @@ async def show(world: World, asked: PlanRequest) -> Report:
         ExitCode.REFUSED if over else exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
     )
     notes = (
-        [f"an earlier run left {', '.join(left)} open: the next apply reads back what became of it"]
+        [
+            f"an earlier run did not record the outcome of {', '.join(left)}: the next apply reads it back"
+        ]
         if left
         else []
     )
@@ -263,7 +265,9 @@ def check(session: Session, snapshot: Snapshot, past: Past, by: Strictness) -> t
     asked = {desired.key for desired in session.folder.desired}
     again = manifests.load(session.folder.path, None, keep_places=True)
     if not session.folder.sources.items() <= again.sources.items():
-        raise Refused(f"files in {session.folder.path} changed while they were read: run it again")
+        raise Refused(
+            f"files in {session.folder.path} changed while they were read: run the command again"
+        )
     placed = tuple(desired for desired in again.desired if desired.key in asked)
     return _check(session, placed, snapshot, past, by)
 

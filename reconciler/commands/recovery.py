@@ -116,9 +116,11 @@ def _kind_of(session: Session, intent: Record) -> Kind:
     """
     kind = session.dialect.KINDS.get(intent.data["object"])
     if kind is None:
-        problem = f"it is about a {intent.data['object']}, which a tenant of this `api` has not"
+        problem = (
+            f"it concerns a {intent.data['object']}, a kind that the tenant's `api` does not have"
+        )
         raise LedgerError(
-            f"{Defect(intent.event.commit, 0, problem, intent.id)}: if nobody changed `api` in tenant.yaml, somebody else than this program wrote it. See: reconcile audit verify"
+            f"{Defect(intent.event.commit, 0, problem, intent.id)}: unless `api` in tenant.yaml was changed, reconcile did not write this record. See: reconcile audit verify"
         )
     return kind
 
@@ -215,25 +217,25 @@ def _outcome(session: Session, left: Left, result: Result, run: Run) -> Event:
 
 
 _SAID = {
-    Result.FAILED: "read back by a later run: it was cut off between its parts",
+    Result.FAILED: "read back by a later run: the write was interrupted between its parts",
     Result.NOT_STARTED: "read back by a later run: nothing had been written",
-    Result.UNKNOWN: "read back by a later run: somebody else wrote since, so the platform does not tell whether this was",
+    Result.UNKNOWN: "read back by a later run: somebody else wrote since, so it is unknown whether this write was executed",
 }
 
 
-_ABSENT: Final = "read back by a later run: the schedule is not there; whether it was created, and removed outside git since, cannot be told"
+_ABSENT: Final = "read back by a later run: there is no schedule, and it is unknown whether it was created and then removed outside git"
 
 
 def notes_on(lefts: Sequence[Left]) -> tuple[str, ...]:
     """Return a note on each operation that was left open."""
     said = {
-        Result.FAILED: "it was cut off between its parts; what is missing is planned again",
-        Result.CONFIRMED: "it had been done, and is recorded now",
+        Result.FAILED: "it was interrupted between its parts; the missing parts are planned again",
+        Result.CONFIRMED: "it was executed, and its outcome is recorded now",
         Result.STORED_NOT_ACTIVE: "it is stored and not active; this run activates it",
-        Result.UNKNOWN: "whether it was done cannot be told, because somebody else wrote since: look at what the plan says of it",
+        Result.UNKNOWN: "it is unknown whether it was executed, because somebody else wrote since: look at this object in the plan",
         None: "nothing had been written; it is planned again",
     }
-    absent = "the schedule is not there, and whether it was created and removed outside git since cannot be told; without --revert it is not created again"
+    absent = "there is no schedule, and it is unknown whether it was created and then removed outside git; without --revert it is not created again"
     return tuple(
         f"an earlier run left {left.intent.data['name']} open ({left.intent.data['verb']}, {left.intent.event.ts}): {absent if left.is_absent_create else said[left.result]}"
         for left in lefts

@@ -54,8 +54,8 @@ def release(world: World, asked: HoldRequest) -> Report:
             named.setdefault(name_of(hold), set()).add(key)
     if unknown := [name for name in asked.names if name not in named]:
         held = ", ".join(sorted(names.values()))
-        rest = f"held is {held}" if held else "no stop holds anything, so there is nothing to end"
-        raise UsageError(f"nothing is held by the name {', '.join(unknown)}; {rest}")
+        rest = f"held: {held}" if held else "no object is held, so there is nothing to release"
+        raise UsageError(f"no held object is named {', '.join(unknown)}; {rest}")
     keys = sorted(holds if asked.everything else set().union(*map(named.__getitem__, asked.names)))
     if keys:
         commit = ledger.last_applied() or holds[keys[0]][-1].event.commit

@@ -54,7 +54,7 @@ def folders(
             why = [*map(str, refused), *contradictions][:1]
             said = f" ({why[0]})" if why else ""
             notes.append(
-                f"{folder.path / manifests.TENANT_FILE} is wrong{said}, so {folder.settings.file} said where the platform is: correct the file"
+                f"{folder.path / manifests.TENANT_FILE} is invalid{said}, so the platform was taken from {folder.settings.file}: correct the file"
             )
             world.progress(notes[0])
         yield folder, notes

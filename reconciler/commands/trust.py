@@ -170,7 +170,7 @@ def _find_reviewed(
             return found
         commit = parent
     raise LedgerError(
-        f"none of the {_PARENTS} commits before HEAD has a valid {file.name}, so nobody can tell whether audit records must be signed, and by whom:"
+        f"none of the {_PARENTS} commits before HEAD has a valid {file.name}, so it is unknown whether audit records must be signed, and by whom:"
         " correct the file, commit it, and run this again"
     )
 
@@ -208,7 +208,7 @@ def read_signers(file: Path, name: str) -> bytes:
         data = None
     if data is None or len(data) > _SIGNERS_LIMIT:
         raise AccessError(
-            f"{name} names no readable file of at most {_SIGNERS_LIMIT} bytes ({safe(str(file), limit=SHORTENED_TO)}): set it to the path of"
+            f"{name} does not name a readable file of at most {_SIGNERS_LIMIT} bytes ({safe(str(file), limit=SHORTENED_TO)}): set it to the path of"
             " an allowed signers file (ssh-keygen)"
         )
     return data

@@ -26,11 +26,11 @@ def not_reverted(plan: Plan, desired: Iterable[Desired], names: Iterable[str]) -
         each.key for each in plan.operations if each.action is Action.HELD and each.would is None
     }
     return tuple(
-        f"--revert {name} undoes nothing: "
+        f"--revert {name} has no effect: "
         + (
             "an emergency stop holds it, end that with `reconcile release`"
             if keys[name] in halted
-            else "nothing in this plan is held there because of a change outside git, leave --revert out"
+            else "no change outside git is held for it, leave --revert out"
         )
         for name in dict.fromkeys(names)
         if keys[name] not in reverted
@@ -40,15 +40,15 @@ def not_reverted(plan: Plan, desired: Iterable[Desired], names: Iterable[str]) -
 def _not_as_approved(cut: Cut, plan: Plan) -> list[str]:
     names = {operation.key: operation.name for operation in plan.operations}
     notes = [
-        f"stale: {names.get(key, key)} is not as it was when it was approved; nothing was written to it, plan and approve again"
+        f"stale: {names.get(key, key)} changed since it was approved; nothing was written to it, plan and approve again"
         for key in cut.stale
     ]
     notes += [
-        f"not approved: {name} needs a change that the approved plan did not hold; it was left alone"
+        f"not approved: {name} needs a change that the approved plan did not contain; it was not changed"
         for name in cut.strange
     ]
     notes += [
-        f"not approved: {name} was blocked or held when the plan was approved, and an approval covers only what would have run then; it was left alone, plan and approve again"
+        f"not approved: {name} was blocked or held when the plan was approved, and an approval covers only operations that could run then; it was not changed, plan and approve again"
         for name in cut.freed
     ]
     notes += [
@@ -57,7 +57,7 @@ def _not_as_approved(cut: Cut, plan: Plan) -> list[str]:
     ]
     if cut.other is not None:
         notes.append(
-            f"stale: the plan has the digest {plan.digest}, and {cut.other} was approved; nothing was written: plan and approve again, or pass the plan that was approved (--approved FILE) to run what of it still derives"
+            f"stale: the plan has the digest {plan.digest}, and {cut.other} was approved; nothing was written: plan and approve again, or pass the approved plan (--approved FILE) to run its operations that are still current"
         )
     return notes
 
@@ -82,4 +82,4 @@ def _not_tightening(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, .
         and each.key not in cut.stale
         and each.name not in said
     )
-    return (f"left by --tighten-only: {', '.join(left)}",) if tighten_only and left else ()
+    return (f"left out by --tighten-only: {', '.join(left)}",) if tighten_only and left else ()

@@ -89,7 +89,7 @@ def _load_all(asked: ValidateRequest) -> list[Folder]:
     if problems:
         raise ManifestError(dict.fromkeys(problems))
     if not folders:
-        raise UsageError(f"there is no tenant {asked.tenant!r} there")
+        raise UsageError(f"there is no tenant {asked.tenant!r} below these paths")
     return list(folders.values())
 
 

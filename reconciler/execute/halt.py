@@ -113,13 +113,13 @@ class Silencer:
                     span = since(begun, self.platform)
                     return replace(ended, activated_at=believed(span, live.activated_at))
                 pause_s = 0.0
-                said = f"it was told to stop, and {self._unread.pop(operation.key, 'dials')}"
+                said = f"the stop was accepted, but {self._unread.pop(operation.key, 'it still dials')}"
                 ended = replace(ended, result=Result.STORED_NOT_ACTIVE, message=said)
             if wait.is_over:
                 return replace(ended, code=NotFinished.exit_code)
-            then = f"; trying again, for {wait.left_s:.0f} s at most{self._hint}"
+            then = f"; retrying, for {wait.left_s:.0f} s at most{self._hint}"
             self._hint = ""
-            wait.tell(f"still dials, {ended.message}", then)
+            wait.tell(f"still dials: {ended.message}", then)
             await wait.pause(pause_s)
         raise AssertionError("unreachable: the count has no end")
 
@@ -153,8 +153,8 @@ class Silencer:
             except UnknownObject:
                 return Live(operation.key, "")
             except ReconcileError as error:  # a failed read says nothing about the object
-                self._unread[operation.key] = f"no look at it succeeds ({error})"
-                unread.tell(f"cannot be looked at: {error}")
+                self._unread[operation.key] = f"every read fails ({error})"
+                unread.tell(f"cannot be read: {error}")
             if believe.is_over:
                 return None
             await pause(self.world, POLL_S, self.stop)

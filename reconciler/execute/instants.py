@@ -54,7 +54,7 @@ class Span:
         said = " and ".join(
             f"{name} at {safe(text, limit=SHORTENED_TO)}" for name, text in wrong.items()
         )
-        return f"the platform says {said}, which its own clock contradicts: it was written between {_text(self.begun)} and {_text(self.seen)}, and the latency is unknown"
+        return f"the platform reports {said}, which its own clock contradicts: it was written between {_text(self.begun)} and {_text(self.seen)}, and the latency is unknown"
 
 
 def since(begun: datetime | None, platform: Platform) -> Span | None:

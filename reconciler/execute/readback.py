@@ -81,7 +81,9 @@ def _whole(operation: Operation, now: Body | None) -> Comparison:
     """Compare for a removal, or for a write after which nothing is stored."""
     sent = "the removal" if operation.desired is None else "the schedule"
     if now == operation.live:
-        return Comparison(Result.NOT_AS_SENT, f"{sent} was sent, and what is stored is as before")
+        return Comparison(
+            Result.NOT_AS_SENT, f"{sent} was sent, but the stored schedule is unchanged"
+        )
     did = "removed" if now is None else "stored again"
     return Comparison(
         Result.OVERTAKEN, f"{sent} was stored, and {did} by somebody else before it was verified"

@@ -166,7 +166,7 @@ class Step:
             return live
         live = await self._read()
         if live_hash(live, self.kind) != self.operation.live_hash:
-            raise _Moved("it moved since it was planned; plan again")
+            raise _Moved("it changed since it was planned; plan again")
         return live
 
     async def _write(self, live: Live, attempt: int, *, give_up: bool) -> bool:
@@ -226,7 +226,9 @@ class Step:
             self._confirm(live)
             return True
         if live_hash(live, self.kind) != self.operation.live_hash:
-            raise _Moved("it moved while a write of ours was uncertain; the next apply settles it")
+            raise _Moved(
+                "it changed while the outcome of our write was unknown; the next apply settles it"
+            )
         if give_up:
             raise error
         return False
@@ -293,7 +295,7 @@ class Step:
         while (waiting := await self._try_refresh()) is not None:
             if wait.is_over:
                 return waiting.reason
-            then = f"; asking again, for {wait.left_s:.0f} s at most"
+            then = f"; retrying, for {wait.left_s:.0f} s at most"
             wait.tell(f"waiting, {waiting.reason}", then)
             self.at_rest()
             await wait.pause(RELOCK_PAUSE_S)

@@ -373,7 +373,7 @@ def test_a_platform_that_is_down_is_69(desk: Desk, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CXONE_CLIENT_ID", "a")
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "b")
     desk.says(69, "plan", "schedules/sandbox")
-    assert desk.err.count("trying again, for 60 s at most") == 1
+    assert desk.err.count("retrying, for 60 s at most") == 1
 
 
 def test_a_dialer_locked_beyond_the_wait_is_75_and_the_next_run_finishes(
@@ -780,7 +780,7 @@ def test_a_remote_that_does_not_answer_is_69_and_never_an_empty_log(
 
 
 def test_what_is_no_digest_is_no_stale_approval(desk: Desk) -> None:
-    assert "is no digest" in desk.says(64, "apply", "schedules/sandbox", "--expect", "0000")
+    assert "is not a digest" in desk.says(64, "apply", "schedules/sandbox", "--expect", "0000")
 
 
 def test_a_plan_of_one_file_calls_nothing_unmanaged_that_the_others_name(desk: Desk) -> None:

@@ -410,7 +410,7 @@ def test_a_platform_that_is_down_is_told_after_the_first_attempt_and_until_when(
     assert at == 0
     assert line.startswith("GET /api/dialer/settings: no usable answer (")
     assert reason in line
-    assert line.endswith("): trying again, for 60 s at most")
+    assert line.endswith("): retrying, for 60 s at most")
     assert "acme.example" not in line
 
 

@@ -138,7 +138,7 @@ def test_a_name_that_nobody_has_is_64_and_says_what_to_name(
     desk: Shared, asked: str, hint: str
 ) -> None:
     said = desk.says(64, "audit", "show", asked, PATH)
-    assert f"called {asked!r}: name a commit, a manifest or an id" in said
+    assert f"is named {asked!r}: give a commit, a manifest's name or an id" in said
     assert hint in said
 
 
@@ -148,7 +148,7 @@ def test_outside_of_a_repository_it_is_said_where_to_ask(
 ) -> None:
     copy_files(SAMPLES, tmp_path / "out" / "acme")
     said = desk.says(1, *command, str(tmp_path / "out" / "acme"))
-    assert "run this in the clone that applies, or name a tenant's folder in it" in said
+    assert "run this in the clone that applies, or give the path of a tenant's folder in it" in said
 
 
 def test_a_commit_that_was_superseded_is_told_by_the_run_that_came_after_it(desk: Shared) -> None:
@@ -516,7 +516,7 @@ def test_a_mirror_that_is_off_is_said_by_plan_and_apply(live: Shared) -> None:
 
 def test_without_signatures_every_plan_says_what_the_records_are_worth(live: Shared) -> None:
     assert live.run("plan", PATH) == 0
-    assert "audit.sign is off in tenant.yaml: whoever may push to refs/notes/" in live.out
+    assert "audit.sign is off in tenant.yaml: anybody with push rights to refs/notes/" in live.out
 
 
 @pytest.fixture
@@ -567,7 +567,7 @@ def test_a_forged_release_releases_nothing_and_every_command_says_so(
 def test_what_somebody_read_and_vouched_for_counts(signed: Shared) -> None:
     head = _forge(signed, "unsigned", "at night, without a key")
     vouch = ("audit", "vouch", PATH, "--reason", "read it", "--head")
-    assert "is no whole id" in signed.says(64, *vouch, "abc")
+    assert "is not a full commit id" in signed.says(64, *vouch, "abc")
     assert "the ledger's head is" in signed.says(1, *vouch, "0" * 40)
     assert signed.run(*vouch, head) == 0, signed.out + signed.err
     assert signed.out.splitlines()[-1] == f"signed: every record up to ledger commit {head} counts"

@@ -431,7 +431,7 @@ def test_a_change_that_its_own_waiver_cannot_pass_is_not_passed_by_an_empty_comm
     assert office.apply() == 5
     git(office.folder, "commit", "-q", "--allow-empty", "-m", "nothing")
     assert office.apply() == 5
-    assert "has no effect on the next change" in office.out
+    assert "will not count for the next change either" in office.out
     office.edit("compliance_windows: []", WINDOW, "m01.yaml")
     office.commit()
     assert office.apply() == 0
@@ -490,7 +490,7 @@ def test_a_base_that_cannot_be_read_counts_as_one_without_exceptions(
     monkeypatch.chdir(thin)
     assert office.plan() == 2
     assert "waived for m01 until 2027-03-31" in office.out
-    assert "cannot be read (the commit is not here)" in office.out
+    assert "cannot be read (this clone lacks the commit)" in office.out
 
 
 def test_a_shallow_clone_asks_its_remote_for_the_base(

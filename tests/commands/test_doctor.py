@@ -164,7 +164,7 @@ def test_an_object_that_cannot_be_read_by_itself_is_a_failure(desk, fault, words
     path = "/api/campaigns/1*" if desk.api == "campaigns" else "*/skills/4001"
     report = examined(desk, f"{fault}:GET {path}")
     assert words in failed(report)["reading one by one"]["said"]
-    assert "no write can be verified" in failed(report)["reading one by one"]["advice"]
+    assert "writes cannot be verified until" in failed(report)["reading one by one"]["advice"]
     assert report.exit_code == 1
 
 
@@ -179,7 +179,7 @@ def test_an_object_that_is_another_one_by_itself_is_a_failure(desk, monkeypatch)
 
     monkeypatch.setattr(dialect, "read_one", other)
     check = failed(examined(desk))["reading one by one"]
-    assert "another name, stored than in the list" in check["said"]
+    assert "from its entry in the list: name, stored" in check["said"]
 
 
 def test_an_empty_platform_has_nothing_to_read_by_itself(tmp_path):

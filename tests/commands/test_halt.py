@@ -137,7 +137,7 @@ def test_three_hundred_are_silent_in_thirty_seconds_while_one_dialer_is_locked()
     assert max(others.values()) <= 30 + ACTIVATION_S
     assert stop.silent_after["1000007"] > 120
     assert all(outcome.done for outcome in stop.outcomes)
-    assert any("1000007: still dials, the dialer is locked; trying again" in t for t in stop.told)
+    assert any("1000007: still dials: the dialer is locked; retrying" in t for t in stop.told)
 
 
 def test_half_are_silent_in_half_the_time() -> None:
@@ -190,14 +190,14 @@ def test_how_to_stop_waiting_is_said_once_however_many_are_waited_for() -> None:
 def test_a_wait_that_changes_is_told_at_once() -> None:
     stop = Stop(1, "locked:1000000:for=100", "503:DELETE *:times=9")
     stop.run()
-    reasons = {line.partition("; trying again")[0] for line in stop.told}
+    reasons = {line.partition("; retrying")[0] for line in stop.told}
     assert any("locked" in each for each in reasons)
     assert any("503" in each for each in reasons)
 
 
 def test_an_object_that_cannot_be_looked_at_is_told_once() -> None:
     stop = Stop(1, "403:GET */1000000*", wait_s=40).run()
-    assert len([line for line in stop.told if "cannot be looked at" in line]) == 1
+    assert len([line for line in stop.told if "cannot be read" in line]) == 1
 
 
 @pytest.mark.parametrize(
@@ -561,7 +561,7 @@ def test_a_slip_in_tenant_yaml_keeps_nobody_from_stopping(
     assert halt(desk, NAME) == 0
     assert silent(server, KEY)
     for said in (desk.out, desk.err):
-        assert f"tenant.yaml at commit {was} said where the platform is" in said
+        assert f"so the platform was taken from {PATH}/tenant.yaml at commit {was}" in said
 
 
 @pytest.mark.parametrize("named", [(PATH,), ("schedules", "--tenant", "sandbox")])
@@ -575,7 +575,7 @@ def test_a_tenant_yaml_that_is_gone_keeps_nobody_from_stopping(
         commit(desk.folder)
     assert desk.run("halt", named[0], NAME, *named[1:], "--reason", "x") == 0
     assert silent(server, KEY)
-    assert "said where the platform is" in desk.out
+    assert "so the platform was taken from" in desk.out
 
 
 def test_where_tenant_yaml_was_never_right_nobody_knows_what_to_stop(desk: Desk) -> None:
@@ -802,9 +802,9 @@ def test_releasing_what_is_not_held_is_64_and_names_what_is(
     desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert halt(desk, NAME) == 0
-    assert f"held is {NAME}" in desk.says(64, "release", PATH, "nobody", "--reason", "x")
+    assert f"held: {NAME}" in desk.says(64, "release", PATH, "nobody", "--reason", "x")
     assert desk.run("release", PATH, "--all", "--reason", "x") == 0
-    assert "no stop holds anything" in desk.says(64, "release", PATH, NAME, "--reason", "x")
+    assert "no object is held" in desk.says(64, "release", PATH, NAME, "--reason", "x")
     assert desk.run("release", PATH, "--all", "--reason", "x") == 0
     assert "nothing was held" in desk.out
 

@@ -110,7 +110,7 @@ def test_records_that_were_found_by_the_folders_name_are_not_silently_forgotten(
     rename(desk)
     said = desk.says(1, "plan", RENAMED)
     assert f"refs/notes/reconcile/{name} holds records of an earlier version" in said
-    advised = said[said.index("(git update-ref") + 1 : said.index("), and halt again")]
+    advised = said[said.index("(git update-ref") + 1 : said.index("), then halt")]
     for command in advised.split(" && "):
         git(desk.folder, *command.split()[1:])
     assert desk.run("plan", RENAMED) == 0
@@ -181,7 +181,7 @@ def test_no_merge_keeps_anybody_from_stopping_the_real_platform(
     lead(desk, merged)
     said = chosen(desk, monkeypatch)
     assert f"stops {ACME}" in said
-    assert f"{PATH}/tenant.yaml at commit {right} said where the platform is" in said
+    assert f"so the platform was taken from {PATH}/tenant.yaml at commit {right}" in said
 
 
 @pytest.mark.usefixtures("acme")
@@ -194,7 +194,7 @@ def test_a_stop_goes_by_no_earlier_url_that_the_environment_does_not_name(
     commit(desk.folder)
     said = chosen(desk, monkeypatch)
     assert "stops sandbox:" in said  # which opening then refuses, as every command does
-    assert "said where the platform is" not in said
+    assert "so the platform was taken from" not in said
 
 
 @pytest.mark.usefixtures("acme")

@@ -241,7 +241,7 @@ def test_the_environment_names_other_signers_or_says_what_is_wrong(tmp_path, our
     on = Trust(spec(audit={"sign": True, "signers": SIGNERS}), required=True)
     assert on.signers(world(repo, **named)) == ours.file
     assert Trust(spec(), required=False).signers(world(repo, **named)) is None
-    with pytest.raises(AccessError, match="RECONCILE_SIGNERS names no readable file"):
+    with pytest.raises(AccessError, match="RECONCILE_SIGNERS does not name a readable file"):
         on.signers(world(repo, RECONCILE_SIGNERS="nowhere"))
     with pytest.raises(AccessError, match="no signer is trusted yet"):
         Trust(spec(audit={"sign": True}), required=True).signers(world(repo))

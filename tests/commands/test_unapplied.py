@@ -31,7 +31,7 @@ def test_what_is_blocked_and_what_is_held_is_named_with_its_reason():
 
 def test_what_tighten_only_leaves_is_named():
     plan = make_plan([TIGHTER, WIDER, MIXED])
-    note = "left by --tighten-only: campaign-2, campaign-3"
+    note = "left out by --tighten-only: campaign-2, campaign-3"
     assert said(plan, tighten_only=True) == (note,)
     assert said(plan, approved(plan), tighten_only=True) == (note,)
     assert said(plan) == ()
@@ -68,14 +68,14 @@ def test_another_digest_is_named_beside_the_one_that_was_approved():
 @pytest.mark.parametrize(
     ("operations", "because"),
     [
-        ((), "nothing in this plan is held there"),
-        ((TIGHTER,), "nothing in this plan is held there"),
+        ((), "no change outside git is held for it"),
+        ((TIGHTER,), "no change outside git is held for it"),
         ((replace(HELD, key="1", would=None),), "an emergency stop holds it"),
     ],
 )
 def test_revert_of_what_is_not_held_says_so_and_what_to_do(operations, because):
     (note,) = not_reverted(make_plan(operations), [make_desired("1")], ["campaign-1"] * 2)
-    assert note.startswith(f"--revert campaign-1 undoes nothing: {because}")
+    assert note.startswith(f"--revert campaign-1 has no effect: {because}")
 
 
 def test_revert_of_what_is_held_says_nothing():

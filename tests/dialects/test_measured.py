@@ -147,7 +147,7 @@ def test_rows_that_were_left_out_are_told(desk, monkeypatch):
     assert not any("left out" in note for note in optimized(desk).notes)
     changed(monkeypatch, "campaigns", without_starts)
     notes = [note for note in optimized(desk).notes if "left out" in note]
-    assert notes == ["measured rows that cannot be read are left out: 2 of 1003"]
+    assert notes == ["unreadable rows of observations are left out: 2 of 1003"]
 
 
 def test_rows_of_a_file_that_were_left_out_are_told(desk, tmp_path):

@@ -124,7 +124,7 @@ def test_a_locked_dialer_is_tried_every_thirty_seconds_and_the_post_is_never_rep
         assert bench.world.executed("1001") == 1
         told = [line for line in bench.told if "waiting" in line]
         assert len(told) == 2, "once, and once more after a minute"
-        assert told[0].startswith("campaign-1001: waiting, the dialer is locked; asking again, for")
+        assert told[0].startswith("campaign-1001: waiting, the dialer is locked; retrying, for")
 
 
 def test_the_next_apply_finishes_what_was_stored_and_not_active() -> None:
