@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli import options
 
 if TYPE_CHECKING:
-    from reconciler.world import Network
+    from reconciler.report import Report
 
 
 @click.command()
@@ -24,14 +23,7 @@ if TYPE_CHECKING:
 @options.tenant
 @options.network
 @options.output
-def doctor(
-    path: Path,
-    *,
-    roundtrip: str | None,
-    tenant: str | None,
-    style: str,
-    network: Network,
-) -> int:
+def doctor(**asked: Any) -> Report:
     """Check that the API of the tenant at PATH behaves as reconcile expects. Read-only without --roundtrip.
 
     Signs in, makes every read that plan and apply depend on, and says what to do about each check that fails. A note needs
@@ -41,5 +33,4 @@ def doctor(
     """
     from reconciler.commands import doctor as command
 
-    request = command.DoctorRequest(path, tenant, roundtrip, network)
-    return options.show(asyncio.run(command.run(options.world(), request)), style)
+    return asyncio.run(command.run(options.world(), command.DoctorRequest(**asked)))

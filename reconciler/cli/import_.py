@@ -10,6 +10,7 @@ import click
 from reconciler.cli import options
 
 if TYPE_CHECKING:
+    from reconciler.report import Report
     from reconciler.world import Network
 
 
@@ -18,13 +19,7 @@ if TYPE_CHECKING:
 @options.tenant
 @options.network
 @options.output
-def import_(
-    targets: tuple[str, ...],
-    *,
-    tenant: str | None,
-    style: str,
-    network: Network,
-) -> int:
+def import_(targets: tuple[str, ...], *, tenant: str | None, network: Network) -> Report:
     """Write what the platform holds into the manifests of the tenant at PATH. Changes files only, never the platform.
 
     Takes the objects with these IDs, or all that hold a schedule. An object without a manifest gets a new file. In an existing
@@ -39,4 +34,4 @@ def import_(
 
     path, keys = options.split(targets, tenant)
     request = command.ImportRequest(path, keys, tenant=tenant, network=network)
-    return options.show(asyncio.run(command.run(options.world(), request)), style)
+    return asyncio.run(command.run(options.world(), request))

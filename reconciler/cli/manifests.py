@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,8 @@ from reconciler.cli import options
 from reconciler.errors import ManifestError
 
 if TYPE_CHECKING:
-    from reconciler.world import Network
+    from reconciler.report import Report
+    from reconciler.world import World
 
 
 @click.command()
@@ -24,26 +25,17 @@ if TYPE_CHECKING:
 @options.tenant
 @options.remote
 @options.network
-@options.output
-def validate(
-    paths: tuple[Path, ...],
-    *,
-    online: bool,
-    tenant: str | None,
-    remote: str | None,
-    style: str,
-    network: Network,
-) -> int:
+@options.style
+def validate(paths: tuple[Path, ...], *, world: World, style: str, **asked: Any) -> int:
     """Check the manifests below PATH. Reports every problem with file, line and column. Read-only.
 
     Example: reconcile validate schedules/acme
     """
     from reconciler.commands import validate as command
 
-    request = command.ValidateRequest(paths or (options.DEFAULT_PATH,), tenant, online, network)
-    world = options.world(remote)
+    request = command.ValidateRequest(paths or (options.DEFAULT_PATH,), **asked)
     try:
-        if online:
+        if request.online:
             import asyncio  # takes longer to import than click, so the offline check goes without
 
             report = asyncio.run(command.validate(world, request))
@@ -62,7 +54,7 @@ def validate(
 @options.targets
 @options.tenant
 @options.output
-def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
+def render(path: Path, *, tenant: str | None, names: tuple[str, ...]) -> Report:
     """Show the body that the manifest NAME compiles to, with the file and line of each field. Read-only.
 
     The body is exactly what is compared, sent and recorded. Without NAME every manifest is shown.
@@ -71,21 +63,20 @@ def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
     """
     from reconciler.commands import validate as command
 
-    path, names = options.split(targets, tenant)
-    return options.show(command.render(path, tenant, names), style)
+    return command.render(path, tenant, names)
 
 
 @click.command()
 @options.path
 @options.output
-def tenants(path: Path, *, style: str) -> int:
+def tenants(path: Path) -> Report:
     """List the tenants below PATH. Read-only. With --format json the list feeds a CI matrix.
 
     Example: reconcile tenants schedules --format json
     """
     from reconciler.commands import validate as command
 
-    return options.show(command.tenants(path), style)
+    return command.tenants(path)
 
 
 @click.command()

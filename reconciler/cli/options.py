@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.world import World
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 DEFAULT_PATH = Path("schedules")
 
@@ -91,10 +92,19 @@ def combine(*options: Callable[[Command], Command]) -> Callable[[Command], Comma
 path = click.argument("path", default=DEFAULT_PATH, type=click.Path(path_type=Path))
 """Add `[PATH]`."""
 
-targets = click.argument("targets", nargs=-1, metavar="[PATH] [NAME]...")
-"""Add `[PATH] [NAME]…`, which `split` takes apart."""
 
-output = click.option(
+def targets(command: Callable[..., int]) -> Callable[..., int]:
+    """Add `[PATH] [NAME]…`. The command gets them as `path` and `names`, which `split` takes apart. Requires `tenant`."""
+
+    @functools.wraps(command)
+    def run(*, targets: tuple[str, ...], tenant: str | None, **others: Any) -> int:
+        path, names = split(targets, tenant)
+        return command(path=path, names=names, tenant=tenant, **others)
+
+    return click.argument("targets", nargs=-1, metavar="[PATH] [NAME]...")(run)
+
+
+style = click.option(
     "--format",
     "style",
     type=click.Choice(RENDERERS),
@@ -102,19 +112,38 @@ output = click.option(
     show_default=True,
     help="How to show the result.",
 )
-"""Add `--format`."""
+"""Add `--format`, for a command that shows its report itself."""
+
+
+def output(command: Callable[..., Report]) -> Callable[..., int]:
+    """Add `--format`, and show the report that the command returns."""
+
+    @functools.wraps(command)
+    def run(*, style: str, **others: Any) -> int:
+        return show(command(**others), style)
+
+    return style(run)
+
 
 tenant = click.option(
     "--tenant", metavar="NAME", help="Tenant to use, when the path holds several."
 )
 """Add `--tenant`."""
 
-remote = click.option(
-    "--remote",
-    metavar="NAME",
-    help="Git remote that keeps the audit records and the lock. Default: origin. Those of a `sandbox:` tenant stay in this clone.",
-)
-"""Add `--remote`, for `world`."""
+
+def remote(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Add `--remote`. The command gets the `world` with that remote."""
+
+    @functools.wraps(command)
+    def run(*, remote: str | None, **others: Any) -> Result:
+        return command(world=world(remote), **others)
+
+    return click.option(
+        "--remote",
+        metavar="NAME",
+        help="Git remote that keeps the audit records and the lock. Default: origin. Those of a `sandbox:` tenant stay in this clone.",
+    )(run)
+
 
 revert = click.option(
     "--revert",
@@ -124,27 +153,38 @@ revert = click.option(
 )
 """Add `--revert`."""
 
-events = combine(
-    click.option(
-        "--publish-events",
-        "publish",
-        is_flag=True,
-        help="Also send telemetry events to the platform (scope telemetry:write).",
-    ),
-    click.option(
-        "--events",
-        type=click.Path(dir_okay=False, path_type=Path),
-        help="Append telemetry events to this file, one JSON line each.",
-    ),
-)
-"""Add where telemetry events go."""
+
+def events(command: Callable[..., Result]) -> Callable[..., Result]:
+    """Add where telemetry events go. The command gets it as `EventSinks`."""
+
+    @functools.wraps(command)
+    def run(*, events: Path | None, publish: bool, **others: Any) -> Result:
+        from reconciler.telemetry import EventSinks
+
+        return command(events=EventSinks(events, publish=publish), **others)
+
+    return combine(
+        click.option(
+            "--publish-events",
+            "publish",
+            is_flag=True,
+            help="Also send telemetry events to the platform (scope telemetry:write).",
+        ),
+        click.option(
+            "--events",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Append telemetry events to this file, one JSON line each.",
+        ),
+    )(run)
 
 
-def network(command: Callable[..., int]) -> Callable[..., int]:
+def network(command: Callable[..., Result]) -> Callable[..., Result]:
     """Add how the platform is reached. The command gets it as one `Network`."""
 
     @functools.wraps(command)
-    def run(*, deadline_s: float, ca_bundle: Path | None, proxy: str | None, **others: Any) -> int:
+    def run(
+        *, deadline_s: float, ca_bundle: Path | None, proxy: str | None, **others: Any
+    ) -> Result:
         from reconciler.world import Network
 
         return command(network=Network(deadline_s, ca_bundle, proxy), **others)

@@ -1,16 +1,23 @@
-"""Commands about the records and the lock of a tenant: audit, lock."""
+"""Commands about the records and the lock of a tenant: audit, lock.
+
+`asked` holds the arguments of the function in `commands.audit`, under their names.
+"""
 
 from __future__ import annotations
 
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli import options
 from reconciler.errors import UsageError
 from reconciler.renderers import EXPORTS, renderer_for
+
+if TYPE_CHECKING:
+    from reconciler.report import Report
 
 _tenant = options.combine(options.remote, options.tenant, options.path)
 """Add `[PATH]`, `--tenant` and `--remote`: whose records, and where they are."""
@@ -24,21 +31,21 @@ def audit() -> None:
 @audit.command()
 @_tenant
 @options.output
-def log(path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
+def log(**asked: Any) -> Report:
     """List every record of a tenant, oldest first. Read-only.
 
     Example: reconcile audit log schedules/acme
     """
     from reconciler.commands import audit as command
 
-    return options.show(command.log(options.world(remote), path, tenant), style)
+    return command.log(**asked)
 
 
 @audit.command()
 @click.argument("what", metavar="COMMIT|NAME")
 @_tenant
 @options.output
-def show(what: str, path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
+def show(**asked: Any) -> Report:
     """Show every record about a commit or an object, in full. Read-only.
 
     COMMIT is any name that git has for a commit, such as HEAD~1. The record of a run that superseded it is shown, too. NAME is a
@@ -48,7 +55,7 @@ def show(what: str, path: Path, *, tenant: str | None, remote: str | None, style
     """
     from reconciler.commands import audit as command
 
-    return options.show(command.show(options.world(remote), path, tenant, what), style)
+    return command.show(**asked)
 
 
 @audit.command()
@@ -64,15 +71,7 @@ def show(what: str, path: Path, *, tenant: str | None, remote: str | None, style
     help="Allowed signers file (ssh-keygen). Every ledger commit must be signed by one of them.",
 )
 @options.output
-def verify(
-    path: Path,
-    *,
-    tenant: str | None,
-    remote: str | None,
-    expect_head: str | None,
-    signers: Path | None,
-    style: str,
-) -> int:
+def verify(**asked: Any) -> Report:
     """Check that no record was changed and none is missing. Read-only. Exits 1 if the check fails.
 
     Reports what the records were checked against: the mirror branch, signatures, or --expect-head. For a bad record, names the
@@ -82,8 +81,7 @@ def verify(
     """
     from reconciler.commands import audit as command
 
-    report = command.verify(options.world(remote), path, tenant, expect_head, signers)
-    return options.show(report, style)
+    return command.verify(**asked)
 
 
 @audit.command()
@@ -101,9 +99,7 @@ def verify(
     help="Why the unsigned records are right. It is recorded.",
 )
 @options.output
-def vouch(
-    path: Path, *, tenant: str | None, remote: str | None, style: str, head: str, reason: str
-) -> int:
+def vouch(**asked: Any) -> Report:
     """Sign the records as they stand at one ledger commit, so that unsigned ones count, too. Writes to the ledger only.
 
     Read the records first. Use it after an unsigned emergency stop, for a ledger from before `audit.sign`, or after a key was
@@ -113,7 +109,7 @@ def vouch(
     """
     from reconciler.commands import audit as command
 
-    return options.show(command.vouch(options.world(remote), path, tenant, head, reason), style)
+    return command.vouch(**asked)
 
 
 @audit.command()
@@ -138,15 +134,7 @@ def vouch(
     metavar="INSTANT|DATE",
     help="Only entries that took effect before then.",
 )
-def export(
-    path: Path,
-    *,
-    tenant: str | None,
-    remote: str | None,
-    style: str,
-    since: datetime | None,
-    until: datetime | None,
-) -> int:
+def export(*, style: str, since: datetime | None, until: datetime | None, **asked: Any) -> int:
     """Print the audit entries: one for each write, in the order in which they took effect on the platform. Read-only.
 
     A date means midnight at its start, UTC.
@@ -157,7 +145,7 @@ def export(
 
     if since and until and since >= until:
         raise UsageError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
-    report = command.export(options.world(remote), path, tenant, since, until)
+    report = command.export(since=since, until=until, **asked)
     sys.stdout.write(renderer_for(style).render(report))
     return report.exit_code
 
@@ -173,9 +161,7 @@ def export(
     help="A manifest's name, or the platform's id.",
 )
 @options.output
-def at(
-    instant: datetime, path: Path, *, tenant: str | None, remote: str | None, what: str, style: str
-) -> int:
+def at(**asked: Any) -> Report:
     """Show what was stored and active for an object at an instant, by which commit and plan, and who approved it. Read-only.
 
     INSTANT is a time of the platform's clock.
@@ -184,7 +170,7 @@ def at(
     """
     from reconciler.commands import audit as command
 
-    return options.show(command.at(options.world(remote), path, tenant, instant, what), style)
+    return command.at(**asked)
 
 
 @click.group()
@@ -195,24 +181,24 @@ def lock() -> None:
 @lock.command()
 @_tenant
 @options.output
-def status(path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
+def status(**asked: Any) -> Report:
     """Show who is applying to a tenant. Read-only.
 
     Example: reconcile lock status schedules/acme
     """
     from reconciler.commands import audit as command
 
-    return options.show(command.lock_status(options.world(remote), path, tenant), style)
+    return command.lock_status(**asked)
 
 
 @lock.command()
 @_tenant
 @options.output
-def release(path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
+def release(**asked: Any) -> Report:
     """Release the lock of a run that you know to be dead. A run that is still alive notices and stops writing.
 
     Example: reconcile lock release schedules/acme
     """
     from reconciler.commands import audit as command
 
-    return options.show(command.lock_release(options.world(remote), path, tenant), style)
+    return command.lock_release(**asked)
