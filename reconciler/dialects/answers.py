@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, ClassVar, Final, TypeAlias, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final, Self, TypeAlias, TypeVar
 
 from reconciler import scalars
-from reconciler.dialects.base import JSON, Bucket, Call, Measured, NotJSON, Reply
+from reconciler.dialects.base import JSON, Bucket, Call, Exchange, Measured, NotJSON, Reply
 from reconciler.errors import ApiError, UnknownObject
 from reconciler.kinds.base import DECIMAL, FLAG, IDENTITY, SECONDS, WHOLE, Form, Kind
 
@@ -30,6 +31,7 @@ VALUE_SHOWN: Final = 40
 """Characters of a value that a message repeats."""
 
 _DEPTH: Final = 3
+_LIFETIME: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,18 @@ class Answer:
 
     call: Call
     reply: Reply
+
+    @classmethod
+    def ask(cls, call: Call) -> Exchange[Self]:
+        """Make a call and return its answer."""
+        (reply,) = yield (call,)
+        return cls(call, reply)
+
+    @classmethod
+    def ask_all(cls, calls: Sequence[Call]) -> Exchange[list[Self]]:
+        """Make calls side by side and return their answers, in order; without calls, nothing is sent."""
+        replies = (yield tuple(calls)) if calls else ()
+        return [*map(cls, calls, replies)]
 
     def wrong(self, what: str) -> ApiError:
         """Return the error for an answer that is not what the contract says."""
@@ -122,6 +136,24 @@ class Answer:
 
         return self._read(read, part.get(name), name)
 
+    def token(self, default_s: float) -> tuple[str, float, tuple[str, ...]]:
+        """Return the access token, its lifetime in seconds, and what was assumed because the answer does not say it.
+
+        Args:
+            default_s: lifetime of a token whose answer gives no `expires_in`.
+        """
+        value = self.text(self.body, "access_token")
+        if not value or not (value.isascii() and value.isprintable()):
+            raise self.wrong("the answer holds no access_token that can be sent")
+        life = self.body.get("expires_in")
+        text = "0" if life is None or life == "" else str(life)
+        if isinstance(life, bool) or not _LIFETIME.fullmatch(text):
+            raise self.wrong("`expires_in` is not a number of seconds")
+        if float(text) > 0:
+            return value, float(text), ()
+        assumed = f"the token answer gives no expires_in: {default_s:.0f} s are assumed"
+        return value, default_s, (assumed,)
+
     def _optional(self, read: Callable[[object], T], part: Part, name: str) -> T | None:
         value = part.get(name)
         return None if value is None else self._read(read, value, name)
@@ -183,6 +215,27 @@ class Page:
         if len(said) > 1:
             raise self.answer.wrong(f"the list says two things of its {names[0]}")
         return next(iter(said), None)
+
+
+def clock(answers: Sequence[Answer]) -> datetime:
+    """Return the platform's clock: the latest `Date` of its answers.
+
+    Raises:
+        ApiError: none has one.
+    """
+    seen = [answer.reply.at for answer in answers if answer.reply.at is not None]
+    if not seen:
+        raise answers[0].wrong("the platform sends no Date, so its clock is unknown")
+    return max(seen)
+
+
+def spans(
+    start: datetime, end: datetime, longest: timedelta
+) -> Iterator[tuple[datetime, datetime]]:
+    """Yield [start, end) in parts that are no longer than `longest`."""
+    while start < end:
+        yield start, min(start + longest, end)
+        start += longest
 
 
 def measured(

@@ -13,19 +13,16 @@ dialect is tested from stored samples, and a second one touches no other room.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from reconciler import pacing
 from reconciler.errors import ApiError, ExitCode, ReconcileError
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Live, Snapshot, Stored
 from reconciler.models import Body
-
-_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 JSON: TypeAlias = Any
 """A decoded JSON value. The only `Any` at this border."""
@@ -118,20 +115,6 @@ class Token:
     def base_for(self, path: str) -> str | None:
         """Return what stands before `path`."""
         return self.bases.get(path.split("/", 2)[1], self.base) if self.bases else self.base
-
-
-def lifetime_s(value: JSON, default: float) -> tuple[float, tuple[str, ...]]:
-    """Return the seconds that `expires_in` gives a token, as a number or a text, and what had to be assumed of it.
-
-    Raises:
-        ValueError: it is neither, and not absent either.
-    """
-    text = "0" if value is None or value == "" else str(value)
-    if isinstance(value, bool) or not _SECONDS.fullmatch(text):
-        raise ValueError("`expires_in` is not a number of seconds")
-    if float(text) > 0:
-        return float(text), ()
-    return default, (f"the token answer gives no expires_in: {default:.0f} s are assumed",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ Source: the platform's API description, "campaigns". What a server may leave out
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from reconciler.dialects.answers import LISTED, NOT_FOUND, Answer, Row, measured
+from reconciler.dialects.answers import LISTED, NOT_FOUND, Answer, Row, measured, spans
 from reconciler.dialects.base import (
     JSON,
     Bucket,
@@ -22,7 +22,6 @@ from reconciler.dialects.base import (
     Site,
     Token,
     Waiting,
-    lifetime_s,
 )
 from reconciler.dialects.campaigns.answers import explain
 from reconciler.dialects.campaigns.doctor import examine, roundtrip
@@ -90,15 +89,8 @@ def authenticate(credentials: Credentials, site: Site | None = None) -> Exchange
     if credentials.scope:
         form["scope"] = credentials.scope
     call = Call("POST", "/api/oauth2/token", form=form, anonymous=True)
-    (reply,) = yield (call,)
-    answer = Answer(call, reply)
-    value = answer.text(answer.body, "access_token")
-    if not value or not (value.isascii() and value.isprintable()):
-        raise answer.wrong("the answer holds no access_token that can be sent")
-    try:
-        life_s, assumed = lifetime_s(answer.body.get("expires_in"), TOKEN_LIFETIME_S)
-    except ValueError as error:
-        raise answer.wrong(str(error)) from None
+    answer = yield from Answer.ask(call)
+    value, life_s, assumed = answer.token(TOKEN_LIFETIME_S)
     scopes = (answer.text(answer.body, "scope") or "").split()
     return Token(value, life_s, frozenset(scopes), assumed=assumed)
 
@@ -117,20 +109,19 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
         expects=frozenset({204, NOT_FOUND} if body is None else {201}),
         repeatable=False,
     )
-    (reply,) = yield (call,)
-    return Stored(None) if body is None else _stored(call, reply)
+    answer = yield from Answer.ask(call)
+    return Stored(None) if body is None else _stored(answer)
 
 
-def _stored(call: Call, reply: Reply) -> Stored:
+def _stored(answer: Answer) -> Stored:
     """Return what a 201 says was stored. One that cannot be read may have stored it all the same; one that leaves out a field that was sent tells no body."""
     try:
-        answer = Answer(call, reply)
         stored = answer.id(answer.body, "id")
         at = answer.text(answer.body, "updated_at")
     except ApiError as error:
         raise UncertainWrite(error.status, error.where, error.reasons) from None
-    body = plain(answer.body) if answer.body.keys() >= call.json.keys() else None
-    return Stored(stored, reply.headers.get("etag"), at, body)
+    body = plain(answer.body) if answer.body.keys() >= answer.call.json.keys() else None
+    return Stored(stored, answer.reply.headers.get("etag"), at, body)
 
 
 def _condition(live: Live) -> dict[str, str]:
@@ -145,9 +136,8 @@ def activate(key: str) -> Exchange[Waiting | None]:
     (reply,) = yield (call,)
     if reply.status == ACCEPTED:
         return None
-    call = lists_page()
-    (first,) = yield (call,)
-    linked = yield from scrubs(Answer(call, first))
+    first = yield from Answer.ask(lists_page())
+    linked = yield from scrubs(first)
     syncing = [entry.name or entry.id for entry in linked.get(key, ()) if entry.status == "SYNCING"]
     return Waiting(
         f"DNC list {', '.join(syncing)} is SYNCING" if syncing else "the dialer is locked"
@@ -168,25 +158,19 @@ def silence(key: str, *, token: str) -> Exchange[Waiting | None]:
 
 def metrics(key: str, start: datetime, end: datetime) -> Exchange[Measured]:
     """Read hourly buckets of [start, end), asking for at most 92 days at a time."""
-    calls = tuple(
-        Call(
-            "GET",
-            path(key, "metrics"),
-            params={"from": _text(low), "to": _text(high)},
-            expects=LISTED,
-        )
-        for low, high in _spans(start, end)
+    answers = yield from Answer.ask_all(
+        [
+            Call(
+                "GET",
+                path(key, "metrics"),
+                params={"from": _text(low), "to": _text(high)},
+                expects=LISTED,
+            )
+            for low, high in spans(start, end, METRICS_SPAN)
+        ]
     )
-    replies = (yield calls) if calls else ()
-    answers = map(Answer, calls, replies)
     rows = ((answer, row) for answer in answers for row in answer.rows("buckets"))
     return measured(rows, _bucket)
-
-
-def _spans(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    while start < end:
-        yield start, min(start + METRICS_SPAN, end)
-        start += METRICS_SPAN
 
 
 def _bucket(answer: Answer, row: Row) -> Bucket:
@@ -213,8 +197,7 @@ def publish(events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:
             json={"events": list(events[low : low + EVENTS_PER_CALL])},
             expects=frozenset({ACCEPTED}),
         )
-        (reply,) = yield (call,)
-        answer = Answer(call, reply)
+        answer = yield from Answer.ask(call)
         accepted += answer.whole(answer.body, "accepted") or 0
     return accepted
 

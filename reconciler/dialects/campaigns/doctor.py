@@ -37,16 +37,14 @@ def examine() -> Exchange[tuple[Check, ...]]:
 
 
 def _ask_limits() -> Exchange[str]:
-    call = Call("GET", "/api/dialer/settings")
-    (reply,) = yield (call,)
-    found = ceilings(Answer(call, reply))
+    answer = yield from Answer.ask(Call("GET", "/api/dialer/settings"))
+    found = ceilings(answer)
     return ", ".join(f"{name} {limit:g}" for name, limit in sorted(found.items()))
 
 
 def _ask_lists() -> Exchange[str]:
-    call = lists_page()
-    (reply,) = yield (call,)
-    rows = yield from by_number(Answer(call, reply), "id", "lists", size=LISTS_PAGE)
+    first = yield from Answer.ask(lists_page())
+    rows = yield from by_number(first, "id", "lists", size=LISTS_PAGE)
     active = sum(row.get("status") == "ACTIVE" for row in rows.values())
     return f"{len(rows)}, {active} of them ACTIVE"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ from reconciler.dialects.answers import (
     SCALARS,
     Answer,
     Row,
+    clock,
     known,
     object_call,
     scalar_readers,
@@ -47,24 +47,22 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
         named: campaigns that manifests name: one that the list does not show is read by itself, for a list may lag.
     """
     calls = (Call("GET", "/api/dialer/settings"), lists_page(), campaigns_page(expand=True))
-    replies = yield calls
-    settings, lists, campaigns = map(Answer, calls, replies)
+    settings, lists, campaigns = yield from Answer.ask_all(calls)
     limits = ceilings(settings)
     linked = yield from scrubs(lists)
     objects = yield from _campaigns(campaigns)
     missing = [key for key in named if key not in objects]
     if missing:
         objects |= yield from _read_unlisted(missing)
-    return Snapshot(objects, limits, linked, _clock(settings, lists, campaigns))
+    return Snapshot(objects, limits, linked, clock((settings, lists, campaigns)))
 
 
 def read_limits() -> Exchange[Snapshot]:
     """Read limits and all pages of the lists: a few calls, however many campaigns there are."""
     calls = (Call("GET", "/api/dialer/settings"), lists_page())
-    replies = yield calls
-    settings, lists = map(Answer, calls, replies)
+    settings, lists = yield from Answer.ask_all(calls)
     linked = yield from scrubs(lists)
-    return Snapshot({}, ceilings(settings), linked, _clock(settings, lists))
+    return Snapshot({}, ceilings(settings), linked, clock((settings, lists)))
 
 
 def read_one(key: str) -> Exchange[Live]:
@@ -73,9 +71,8 @@ def read_one(key: str) -> Exchange[Live]:
     Raises:
         UnknownObject: there is no such campaign.
     """
-    calls = (object_call(path(key)), _schedule_call(key))
-    replies = yield calls
-    return _read_alone(key, *map(Answer, calls, replies))
+    campaign, schedule = yield from Answer.ask_all((object_call(path(key)), _schedule_call(key)))
+    return _read_alone(key, campaign, schedule)
 
 
 def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
@@ -84,20 +81,16 @@ def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
     Raises:
         IncompleteList: the list contradicts itself; carries the campaigns that it shows.
     """
-    call = campaigns_page(expand=True)
-    (reply,) = yield (call,)
-    return (yield from _campaigns(Answer(call, reply), keys))
+    first = yield from Answer.ask(campaigns_page(expand=True))
+    return (yield from _campaigns(first, keys))
 
 
 def _read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
     """Read campaigns that the list does not show, each by itself; only its own 404 makes one absent."""
-    calls = tuple(object_call(path(key)) for key in keys)
-    replies = yield calls
-    answers = dict(zip(keys, map(Answer, calls, replies), strict=True))
-    found = {key: each for key, each in answers.items() if each.reply.status != NOT_FOUND}
-    calls = tuple(map(_schedule_call, found))
-    replies = (yield calls) if calls else ()
-    schedules = map(Answer, calls, replies)
+    answers = yield from Answer.ask_all([object_call(path(key)) for key in keys])
+    pairs = zip(keys, answers, strict=True)
+    found = {key: each for key, each in pairs if each.reply.status != NOT_FOUND}
+    schedules = yield from Answer.ask_all([*map(_schedule_call, found)])
     return {
         key: _read_alone(key, campaign, schedule)
         for (key, campaign), schedule in zip(found.items(), schedules, strict=True)
@@ -131,9 +124,7 @@ def _campaigns(first: Answer, keys: Sequence[str] | None = None) -> Exchange[dic
         reasons = explain(first.reply)
         if not any("expand" in reason for reason in reasons):
             raise ApiError(first.reply.status, first.call.where, reasons)
-        call = campaigns_page(expand=False)
-        (reply,) = yield (call,)
-        first = Answer(call, reply)
+        first = yield from Answer.ask(campaigns_page(expand=False))
     listing = by_number(first, "id", "campaigns", size=CAMPAIGNS_PAGE)
     rows, broken = yield from shown(listing)
     if "expand" in first.call.params and all(map(_is_expanded, rows.values())):
@@ -158,8 +149,7 @@ def _expanded(answer: Answer, key: str, row: Row) -> Live:
 def _each(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
     """Read campaigns one by one: for servers that do not know `expand`."""
     calls = [call for key in keys for call in (object_call(path(key)), _schedule_call(key))]
-    replies = (yield tuple(calls)) if calls else ()
-    answers = list(map(Answer, calls, replies))
+    answers = yield from Answer.ask_all(calls)
     return {
         key: _read_alone(key, campaign, schedule)
         for key, campaign, schedule in zip(keys, answers[::2], answers[1::2], strict=True)
@@ -261,10 +251,3 @@ def _campaign_ids(answer: Answer, row: Row) -> list[str]:
     except ValueError:
         pass
     raise answer.wrong("`campaign_ids` is not a list of ids")
-
-
-def _clock(*answers: Answer) -> datetime:
-    seen = [answer.reply.at for answer in answers if answer.reply.at is not None]
-    if not seen:
-        raise answers[0].wrong("the platform sends no Date, so its clock is unknown")
-    return max(seen)

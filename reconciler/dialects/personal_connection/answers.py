@@ -30,6 +30,15 @@ class SkillAnswer(answers.Answer):
         """Return a number from 0 up; 0 when it is null or missing."""
         return answers.Answer.number(self, part, name) or 0
 
+    def require_taken(self) -> None:
+        """Refuse the answer to a write of which some items were not done.
+
+        Raises:
+            ApiError: says which.
+        """
+        if failed := [*failed_items(self.reply.json)]:
+            raise self.wrong(f"not all of it was taken: {'; '.join(failed)}")
+
     def start(self, part: Part) -> datetime:
         """Return the start of an interval in UTC; one without an offset is in UTC, as all dates of this API are."""
         for name in assumed.INTERVAL_START:

@@ -10,10 +10,9 @@ skill or a list. A test holds the package to that.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Final
 
-from reconciler.dialects.answers import Row, object_call
+from reconciler.dialects.answers import Row, clock, object_call
 from reconciler.dialects.base import JSON, Call, Capabilities, Exchange, Reply, Waiting
 from reconciler.dialects.pages import by_skip, shown
 from reconciler.dialects.personal_connection import assumed, reading
@@ -23,7 +22,7 @@ from reconciler.dialects.personal_connection.login import HOSTS, authenticate
 from reconciler.dialects.personal_connection.measuring import metrics
 from reconciler.dialects.personal_connection.writing import write
 from reconciler.errors import AccessError, ApiError, UsageError
-from reconciler.kinds.live import Live, ScrubList, Snapshot
+from reconciler.kinds.live import Live, Snapshot
 from reconciler.kinds.skill import KINDS
 
 __all__ = [
@@ -68,13 +67,9 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
     Args:
         named: skills that manifests name: one that the list does not show is read by itself, for a list may lag.
     """
-    call = reading.unit_call()
-    (reply,) = yield (call,)
-    unit_answer = SkillAnswer(call, reply)
+    unit_answer = yield from SkillAnswer.ask(reading.unit_call())
     unit = reading.unit_of(unit_answer)
-    calls = _calls()
-    replies = yield calls
-    answers = [*map(SkillAnswer, calls, replies)]
+    answers = yield from SkillAnswer.ask_all(_calls())
     rows = yield from _list(answers[0])
     missing = [key for key in named if key not in rows]
     if missing:
@@ -87,8 +82,11 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
     return Snapshot(
         objects,
         {"maximum_ratio": ratio},
-        _scrubs(groups),
-        _clock([*answers, unit_answer]),
+        {
+            key: tuple(groups.lists[group] for group in chosen)
+            for key, chosen in groups.of_skill.items()
+        },
+        clock([*answers, unit_answer]),
         lists=groups.lists,
         offers=offers,
         unfit=unfit,
@@ -112,8 +110,7 @@ def read_one(key: str) -> Exchange[Live]:
         reading.groups_call(),
         *reading.block_calls(key),
     )
-    replies = yield calls
-    unit_answer, skill, groups, *blocks = map(SkillAnswer, calls, replies)
+    unit_answer, skill, groups, *blocks = yield from SkillAnswer.ask_all(calls)
     unit = reading.unit_of(unit_answer)
     row = reading.skill_of(skill, key)
     settings = reading.part_of(blocks)
@@ -130,9 +127,7 @@ def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
     Raises:
         IncompleteList: the list contradicts itself; carries the skills that it shows.
     """
-    calls = (*_calls(), reading.unit_call())
-    replies = yield calls
-    *answers, unit = map(SkillAnswer, calls, replies)
+    *answers, unit = yield from SkillAnswer.ask_all((*_calls(), reading.unit_call()))
     rows, broken = yield from shown(_list(answers[0]))
     try:
         objects, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
@@ -172,20 +167,6 @@ def _skills(
     settings = yield from reading.settings_of(keys, bulk)
     objects = {key: reading.live_of(first, rows[key], settings[key], unit, groups) for key in keys}
     return objects, unfit, groups
-
-
-def _scrubs(groups: reading.Groups) -> dict[str, tuple[ScrubList, ...]]:
-    return {
-        key: tuple(groups.lists[group] for group in chosen)
-        for key, chosen in groups.of_skill.items()
-    }
-
-
-def _clock(answers: Sequence[SkillAnswer]) -> datetime:
-    seen = [answer.reply.at for answer in answers if answer.reply.at is not None]
-    if not seen:
-        raise answers[0].wrong("the platform sends no Date, so its clock is unknown")
-    return max(seen)
 
 
 # --- what does not exist here -------------------------------------------------------------------------------------------

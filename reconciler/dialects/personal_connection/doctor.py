@@ -6,10 +6,10 @@ from datetime import timedelta
 from typing import Final
 
 from reconciler import diff
-from reconciler.dialects.answers import object_call
+from reconciler.dialects.answers import clock, object_call
 from reconciler.dialects.base import Call, Check, Exchange, probe
 from reconciler.dialects.personal_connection import assumed, reading
-from reconciler.dialects.personal_connection.answers import SkillAnswer, failed_items
+from reconciler.dialects.personal_connection.answers import SkillAnswer
 from reconciler.dialects.personal_connection.blocks import PACE
 from reconciler.dialects.personal_connection.measuring import contacts_call
 from reconciler.models.zones import iana_name, windows_name
@@ -39,20 +39,15 @@ def examine() -> Exchange[tuple[Check, ...]]:
     return version, zones, skills, shapes, groups, contacts
 
 
-def _ask(call: Call) -> Exchange[SkillAnswer]:
-    (reply,) = yield (call,)
-    return SkillAnswer(call, reply)
-
-
 def _version() -> Exchange[str]:
-    answer = yield from _ask(reading.unit_call())
+    answer = yield from SkillAnswer.ask(reading.unit_call())
     unit = reading.unit_of(answer)
     ahead = "allowed" if unit.predictive else "not allowed, so maximum_ratio is 1"
     return f"the business unit answers; weeks are read in {unit.zone}; dialing ahead is {ahead}"
 
 
 def _zones() -> Exchange[str]:
-    answer = yield from _ask(Call("GET", "/timezones"))
+    answer = yield from SkillAnswer.ask(Call("GET", "/timezones"))
     names = [answer.text(row, "standardName") for row in answer.rows("timeZones", "timezones")]
     strange = sorted(name for name in names if not _is_known(name))
     if strange:
@@ -68,13 +63,13 @@ def _is_known(windows: str) -> bool:
 
 
 def _list_managed() -> Exchange[list[str]]:
-    answer = yield from _ask(reading.skills_call())
+    answer = yield from SkillAnswer.ask(reading.skills_call())
     rows = answer.rows(*assumed.SKILLS)
     return [answer.id(row, "skillId") for row in rows if reading.unfit(answer, row) is None]
 
 
 def _skills() -> Exchange[str]:
-    answer = yield from _ask(reading.skills_call())
+    answer = yield from SkillAnswer.ask(reading.skills_call())
     rows = answer.rows(*assumed.SKILLS)
     fit = sum(reading.unfit(answer, row) is None for row in rows)
     if rows and not fit:
@@ -87,7 +82,7 @@ def _shapes() -> Exchange[str]:
     if not keys:
         return "no skill to hold them against"
     blocks = yield from reading.of_blocks(keys)
-    answer = yield from _ask(reading.bulk_call())
+    answer = yield from SkillAnswer.ask(reading.bulk_call())
     bulk = reading.of_bulk(answer)
     if bulk is None or keys[0] not in bulk:
         raise answer.wrong("there is no /skills/parameters of the form that we know")
@@ -98,18 +93,16 @@ def _shapes() -> Exchange[str]:
 
 
 def _groups() -> Exchange[str]:
-    answer = yield from _ask(reading.groups_call())
+    answer = yield from SkillAnswer.ask(reading.groups_call())
     groups = yield from reading.read_groups(answer)
     return f"{len(groups.lists)}, which scrub {len(groups.of_skill)} skills"
 
 
 def _contacts() -> Exchange[str]:
     """Ask for the day before the platform's own now."""
-    unit = yield from _ask(reading.unit_call())
-    if unit.reply.at is None:
-        raise unit.wrong("the platform sends no Date, so its clock is unknown")
-    end = unit.reply.at.replace(minute=0, second=0, microsecond=0)
-    answer = yield from _ask(contacts_call(end - timedelta(days=1), end))
+    unit = yield from SkillAnswer.ask(reading.unit_call())
+    end = clock([unit]).replace(minute=0, second=0, microsecond=0)
+    answer = yield from SkillAnswer.ask(contacts_call(end - timedelta(days=1), end))
     rows = answer.rows(*assumed.CONTACTS)
     for row in rows:
         answer.start(row)
@@ -123,20 +116,18 @@ def roundtrip(key: str) -> Exchange[Check]:
 
 
 def _written_back(key: str) -> Exchange[str]:
-    skill = yield from _ask(object_call(reading.skill_path(key)))
+    skill = yield from SkillAnswer.ask(object_call(reading.skill_path(key)))
     row = reading.skill_of(skill, key)
     why = reading.unfit(skill, row)
     if why is not None or reading.is_running(skill, row):
         raise skill.wrong(why or "the skill is running: choose one that is not")
     path = reading.skill_path(key, "parameters", PACE.path)
-    before = PACE.inner((yield from _ask(Call("GET", path))).reply.json)
-    sent = yield from _ask(
+    before = PACE.inner((yield from SkillAnswer.ask(Call("GET", path))).reply.json)
+    sent = yield from SkillAnswer.ask(
         Call("PUT", path, json={PACE.name: before}, expects=frozenset({200, 202, 204, 206}))
     )
-    failed = list(failed_items(sent.reply.json))
-    if failed:
-        raise sent.wrong(f"not all of it was taken: {'; '.join(failed)}")
-    answer = yield from _ask(Call("GET", path))
+    sent.require_taken()
+    answer = yield from SkillAnswer.ask(Call("GET", path))
     if PACE.inner(answer.reply.json) != before:
         raise answer.wrong("what is read back is not what was sent")
     return f"{PACE.name} of skill {key} was written back unchanged and is read as it was"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from reconciler.dialects.base import JSON, Call, Credentials, Exchange, Site, Token, lifetime_s
+from reconciler.dialects.base import JSON, Call, Credentials, Exchange, Site, Token
 from reconciler.dialects.personal_connection.answers import SkillAnswer
 from reconciler.errors import ApiError, Unavailable
 
@@ -49,13 +49,7 @@ def authenticate(credentials: Credentials, site: Site) -> Exchange[Token]:
         answer = yield from _by_access_key(credentials, site)
     else:
         answer = yield from _by_application(credentials, site)
-    value = answer.text(answer.body, "access_token")
-    if not value or not (value.isascii() and value.isprintable()):
-        raise answer.wrong("the answer holds no access_token that can be sent")
-    try:
-        life_s, assumed = lifetime_s(answer.body.get("expires_in"), LIFETIME_S)
-    except ValueError as error:
-        raise answer.wrong(str(error)) from None
+    value, life_s, assumed = answer.token(LIFETIME_S)
     endpoint = yield from _endpoint(value, _claims(answer, value), site)
     if endpoint is None:
         endpoint = _area_host(_claims(answer, value), site)
@@ -82,8 +76,7 @@ def _by_access_key(credentials: Credentials, site: Site) -> Exchange[SkillAnswer
         call = _access_key_call(credentials, origin=DISCOVERY)
     else:
         call = _access_key_call(credentials)
-    (reply,) = yield (call,)
-    return SkillAnswer(call, reply)
+    return (yield from SkillAnswer.ask(call))
 
 
 def _access_key_call(
@@ -100,8 +93,7 @@ def _access_key_call(
 def _by_application(credentials: Credentials, site: Site) -> Exchange[SkillAnswer]:
     origin = _discovery(site)
     call = Call("GET", "/.well-known/openid-configuration", anonymous=True, origin=origin)
-    (reply,) = yield (call,)
-    answer = SkillAnswer(call, reply)
+    answer = yield from SkillAnswer.ask(call)
     try:
         endpoint = urlsplit(answer.text(answer.body, "token_endpoint"))
     except ValueError:  # a host or a port that is none
@@ -122,8 +114,7 @@ def _by_application(credentials: Credentials, site: Site) -> Exchange[SkillAnswe
         anonymous=True,
         origin=f"{endpoint.scheme}://{endpoint.netloc}",
     )
-    (reply,) = yield (call,)
-    return SkillAnswer(call, reply)
+    return (yield from SkillAnswer.ask(call))
 
 
 # --- where the API is ---------------------------------------------------------------------------------------------------
@@ -173,10 +164,10 @@ def _try(
 ) -> Exchange[SkillAnswer | None]:
     """Ask; `None` when the answer is not here, or what came of asking is one of `unless`."""
     try:
-        (reply,) = yield (call,)
+        answer = yield from SkillAnswer.ask(call)
     except unless:
         return None
-    return SkillAnswer(call, reply) if reply.status == OK else None
+    return answer if answer.reply.status == OK else None
 
 
 def _text(part: JSON, name: str) -> str | None:

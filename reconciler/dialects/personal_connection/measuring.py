@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -21,22 +20,10 @@ def contacts_call(start: datetime, end: datetime) -> Call:
 
 def metrics(key: str, start: datetime, end: datetime) -> Exchange[Measured]:
     """Read the hours of [start, end) of one skill: dials, connects, abandons and the handle time of what was connected."""
-    calls = tuple(contacts_call(low, high) for low, high in _spans(start, end))
-    replies = (yield calls) if calls else ()
-
-    rows = (
-        (answer, row)
-        for answer in map(SkillAnswer, calls, replies)
-        for row in answer.rows(*assumed.CONTACTS)
-    )
+    parts = answers.spans(start, end, timedelta(days=assumed.METRICS_DAYS))
+    pages = yield from SkillAnswer.ask_all([contacts_call(*part) for part in parts])
+    rows = ((page, row) for page in pages for row in page.rows(*assumed.CONTACTS))
     return answers.measured(rows, partial(_bucket, key))
-
-
-def _spans(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    span = timedelta(days=assumed.METRICS_DAYS)
-    while start < end:
-        yield start, min(start + span, end)
-        start += span
 
 
 def _bucket(key: str, answer: SkillAnswer, row: answers.Row) -> Bucket | None:

@@ -134,11 +134,10 @@ def read_groups(answer: SkillAnswer) -> Exchange[Groups]:
 def read_members(groups: Sequence[str]) -> Exchange[dict[str, frozenset[str]]]:
     """Return the skills that each group scrubs; the first pages at once."""
     params = {"skip": "0", "top": str(TOP)}
-    calls = tuple(Call("GET", group_path(group), params=params, expects=LISTED) for group in groups)
-    replies = (yield calls) if calls else ()
+    calls = [Call("GET", group_path(group), params=params, expects=LISTED) for group in groups]
+    answers = yield from SkillAnswer.ask_all(calls)
     found = {}
-    for group, call, reply in zip(groups, calls, replies, strict=True):
-        answer = SkillAnswer(call, reply)
+    for group, answer in zip(groups, answers, strict=True):
         rows = yield from by_skip(answer, "skillId", *assumed.SCRUBBED, top=TOP)
         found[group] = frozenset(rows)
     return found
@@ -182,9 +181,7 @@ def of_bulk(answer: SkillAnswer) -> dict[str, SkillSettings] | None:
 
 def of_blocks(keys: Sequence[str]) -> Exchange[dict[str, SkillSettings]]:
     """Read the blocks of each skill, all at once."""
-    calls = tuple(call for key in keys for call in block_calls(key))
-    replies = (yield calls) if calls else ()
-    answers = list(map(SkillAnswer, calls, replies))
+    answers = yield from SkillAnswer.ask_all([call for key in keys for call in block_calls(key)])
     size = len(BLOCKS)
     return {
         key: part_of(answers[index * size : (index + 1) * size]) for index, key in enumerate(keys)
@@ -228,11 +225,10 @@ def skill_of(answer: SkillAnswer, key: str) -> Row:
 
 def read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Row]]:
     """Read skills that the list does not show, each by itself; only its own 404 makes one absent."""
-    calls = tuple(object_call(skill_path(key)) for key in keys)
-    replies = yield calls
+    answers = yield from SkillAnswer.ask_all([object_call(skill_path(key)) for key in keys])
     return {
         key: skill_of(answer, key)
-        for key, answer in zip(keys, map(SkillAnswer, calls, replies), strict=True)
+        for key, answer in zip(keys, answers, strict=True)
         if answer.reply.status != NOT_FOUND
     }
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler import diff, effect
-from reconciler.dialects.base import JSON, Call, Exchange, Reply
+from reconciler.dialects.base import JSON, Call, Exchange
 from reconciler.dialects.personal_connection import assumed
-from reconciler.dialects.personal_connection.answers import SkillAnswer, failed_items
+from reconciler.dialects.personal_connection.answers import SkillAnswer
 from reconciler.dialects.personal_connection.blocks import BLOCKS, Block
 from reconciler.dialects.personal_connection.reading import group_path, read_members, skill_path
 from reconciler.errors import (
@@ -150,9 +150,8 @@ class _Writing:
         Raises:
             ApiError: 412 when it is not what it was planned against.
         """
-        calls = tuple(self._call("GET", block) for block in BLOCKS)
-        replies = yield calls
-        for block, answer in zip(BLOCKS, map(SkillAnswer, calls, replies), strict=True):
+        answers = yield from SkillAnswer.ask_all([self._call("GET", block) for block in BLOCKS])
+        for block, answer in zip(BLOCKS, answers, strict=True):
             raw = self.raws[block.path] = block.inner(answer.reply.json)
             if _read(answer, block, raw) != {name: self.now.get(name) for name in block.fields}:
                 raise _moved(answer.call)
@@ -160,7 +159,7 @@ class _Writing:
         had = set(self.now[GROUPS])
         members = yield from read_members(sorted(had ^ set(target[GROUPS])))
         if any((self.key in keys) != (group in had) for group, keys in members.items()):
-            raise _moved(calls[0])
+            raise _moved(answers[0].call)
 
     def to(self, target: Body) -> Exchange[None]:
         """Write every block of which a field is not as in `target`."""
@@ -179,14 +178,10 @@ class _Writing:
         """Replace a block, and hold what is read back against it."""
         part = {name: target[name] for name in block.fields}
         call = self._call("PUT", block, json={block.name: block.pack(raw, part)})
-        (reply,) = yield from self._send(call)
-        failed = list(failed_items(reply.json))
-        if failed:
-            raise SkillAnswer(call, reply).wrong(f"not all of it was taken: {'; '.join(failed)}")
-        call = self._call("GET", block)
-        (reply,) = yield (call,)
-        answer = SkillAnswer(call, reply)
-        back = self.raws[block.path] = block.inner(reply.json)
+        sent = yield from self._send(call)
+        sent.require_taken()
+        answer = yield from SkillAnswer.ask(self._call("GET", block))
+        back = self.raws[block.path] = block.inner(answer.reply.json)
         held = _read(answer, block, back)
         wrong = sorted(name for name in part if held.get(name) != part[name])
         if wrong:
@@ -213,12 +208,12 @@ class _Writing:
             )
         self.now[GROUPS] = list(target[GROUPS])
 
-    def _send(self, call: Call) -> Exchange[tuple[Reply, ...]]:
+    def _send(self, call: Call) -> Exchange[SkillAnswer]:
         """Send a write, and remember that it was until it is answered."""
         self.open = True
-        replies = yield (call,)
+        answer = yield from SkillAnswer.ask(call)
         self.began, self.open = True, False
-        return replies
+        return answer
 
     def _mark(self, names: tuple[str, ...], target: Body) -> None:
         if self.widening:
