@@ -96,14 +96,14 @@ def leaning(answer_rate: float, target: float) -> int:
 
 
 def step(dial_rate: float, answer_rate: float, target: float) -> float:
-    """Return the brief's next dial rate, in calls per second.
+    """Return the next dial rate by the product brief's step rule, in calls per second.
 
     Below ``0.9 * target``: ``max(1, 0.85 * dial_rate)``. Above ``1.1 * target``: ``min(50, 1.15 * dial_rate)``. Else
-    the dial rate, unchanged. A dial rate outside 1 to 50 is turned round by the clamp (0.5 "lowered" to 1.0): whoever
-    proposes the result has to look at its direction (`reconciler.optimize.step` does).
+    the dial rate, unchanged. For a dial rate outside 1 to 50 the limits can reverse the direction (0.5 is "lowered" to
+    1.0), so a caller must check the direction of the result (`reconciler.optimize.step` does).
 
-    For abandonment this is the wrong way round: live persons per second are ``dial_rate * answer_rate``, so agents that
-    were just busy enough are flooded when answers rise and the rule dials faster still.
+    For abandonment the rule works in the wrong direction. Live answers per second are ``dial_rate * answer_rate``. When
+    more people answer, the rule dials even faster, and agents who were just busy enough are flooded.
 
     Args:
         dial_rate: calls per second.

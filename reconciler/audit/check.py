@@ -19,7 +19,7 @@ _REPEATED: Final = ("op", "generation", "attempt", "object", "target", "verb")
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """A record, the commit whose note it stands in, and its line there."""
+    """A record, the commit whose note contains it, and its line there."""
 
     commit: str
     line: int
@@ -46,7 +46,7 @@ class Verdict:
         commits, records, runs: their numbers.
         defects: what is wrong, the first bad record first.
         open_intents: writes whose outcome is not recorded. They are no defect: the next apply settles them.
-        witnesses: what would have shown a rollback or a rewrite of the whole ledger.
+        witnesses: the witnesses that would have revealed a rollback or a rewrite of the whole ledger.
         remarks: sentences about unsigned ledger commits that are no defect.
         source: the ledger commit that wrote the first bad line.
     """

@@ -104,7 +104,7 @@ class Applied:
 
     @property
     def base(self) -> Mapping[str, Any] | None:
-        """The body that the manifest wanted then, which differs from the stored one where a narrowing by hand was kept; `None` if nothing was wanted."""
+        """The desired body at that time; `None` for a removal. It differs from the stored body if a narrowing by hand was kept."""
         body, kept = self.intent.data["body"], self.intent.data.get("base")
         return body if kept is None else {**(body or {}), **kept}
 
@@ -294,7 +294,7 @@ def _ours(record: Record) -> datetime:
 
 
 def moment(record: Record) -> datetime:
-    """Return when an event took effect, by the platform's clock, or by ours if the record has no other time."""
+    """Return when an event took effect: by the platform's clock, or by ours if the record has only that."""
     return datetime.fromisoformat(record.data.get("timestamp") or record.event.ts)
 
 

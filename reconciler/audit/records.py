@@ -94,9 +94,9 @@ apply that settled it meanwhile); each records what it observed.
 
 
 def differing(known: Event, event: Event) -> tuple[str, ...]:
-    """Return the fields in which two events of the same id wrongly differ.
+    """Return the fields in which two events with the same id differ although they must not.
 
-    One run records an event once, perhaps in two tries: only the time may differ. For two runs, see `_AGREED`.
+    Within one run only the time may differ, because a run may retry a record. For two runs, see `_AGREED`.
     """
     old, new = ({**each.data, **each.header()} for each in (known, event))
     names = _AGREED.get(event.kind) if known.run != event.run and known.kind is event.kind else None

@@ -376,7 +376,7 @@ def _text(text: str | None) -> str | None:
 
 
 def _frozen(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return data as it will be read back from JSON, with a clear error for what JSON cannot hold."""
+    """Return data as it will be read back from JSON. Raise a clear error for a value that JSON cannot hold."""
     try:
         return MappingProxyType({name: _read_back(value) for name, value in data.items()})
     except (TypeError, ValueError, RecursionError) as error:

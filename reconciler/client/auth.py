@@ -122,7 +122,7 @@ class Tokens:
 
     @property
     def _application(self) -> str:
-        """The application of the token request, for a message: the platform does not say which of the two it refused."""
+        """Message part that names the application's variables; empty without one. The platform does not say which pair it refused."""
         if self._credentials.app_id is None:
             return ""
         return f", or the application in {self._names.app_id} with {self._names.app_secret}"

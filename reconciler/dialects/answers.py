@@ -1,4 +1,4 @@
-"""Read answers, for every dialect. An answer that cannot be read is an `ApiError`, never a crash and never "nothing"."""
+"""Parse API answers, for every dialect. An unreadable answer is an `ApiError`, never a crash and never an empty result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LIFETIME: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply beside the call that it answers.
+    """A reply together with its call.
 
     Attributes:
         WRAPPERS: names under which some servers wrap an answer: around a list, or between its name and its rows.
@@ -60,13 +60,13 @@ class Answer:
         return [*map(cls, calls, replies)]
 
     def wrong(self, what: str) -> ApiError:
-        """Return the error for an answer that is not what the contract says."""
+        """Return the error for an answer that violates the contract."""
         garbled = isinstance(self.reply.json, NotJSON)
         return ApiError(self.reply.status, self.call.where, [NotJSON.MESSAGE if garbled else what])
 
     @property
     def is_empty(self) -> bool:
-        """Whether the server says that there is nothing: 204, or 200 without a body."""
+        """Whether the answer means "nothing": 204, or 200 without a body."""
         return self.reply.status == NO_CONTENT or self.reply.empty
 
     @property
@@ -77,7 +77,7 @@ class Answer:
         return self.reply.json
 
     def page(self, *names: str) -> Page:
-        """Return the list that the answer is, or holds under one of the names, with or without a wrapper."""
+        """Return the list in the answer: the answer itself or the value of one of the names, with or without a wrapper."""
         if self.is_empty:
             return Page(self, [])
         found, around = _inside(self.reply.json, (*names, *self.WRAPPERS))
@@ -90,7 +90,7 @@ class Answer:
         return self.page(*names).rows
 
     def one(self, *names: str) -> Row:
-        """Return the object that the answer is, or holds as the only row of a list under one of the names."""
+        """Return the one object in the answer: the answer itself, or the only row of a list under one of the names."""
         found, _ = _inside(self.reply.json, (*names, *self.WRAPPERS))
         if isinstance(found, list) and len(found) == 1:
             (found,) = found
@@ -113,7 +113,7 @@ class Answer:
             raise self._unreadable(name, error, part.get(name)) from None
 
     def flag(self, part: Part, name: str) -> bool:
-        """Return a truth value; false when it is null or missing: ask only for what is safe to be false."""
+        """Return a truth value; false when it is null or missing. Use it only where false is the safe value."""
         return self._optional(scalars.boolean, part, name) or False
 
     def number(self, part: Part, name: str) -> float | None:
@@ -169,7 +169,7 @@ class Answer:
 
 
 def _inside(value: JSON, names: Sequence[str]) -> tuple[JSON, list[Row]]:
-    """Return what stands under the first of the names, however deep one stands in another, and the objects on the way."""
+    """Follow nested keys among the names; return the innermost value and the objects on the way."""
     around: list[Row] = []
     while isinstance(value, dict) and len(around) < _DEPTH:
         around.append(value)
@@ -185,9 +185,9 @@ class Page:
     """One page of a list.
 
     Attributes:
-        answer: what it was read from.
+        answer: the answer that holds the page.
         rows: its rows.
-        around: the objects that the rows stand in, where a server says what it knows of the list.
+        around: the objects that enclose the rows; they may hold the total and the page size.
     """
 
     answer: Answer
@@ -196,12 +196,12 @@ class Page:
 
     @property
     def total(self) -> int | None:
-        """Rows of the whole list, as the server says; `None` when it does not."""
+        """Number of rows of the whole list according to the server; `None` when it does not state one."""
         return self._said(*TOTALS)
 
     @property
     def size(self) -> int | None:
-        """Rows of a page, as the server says; `None` when it does not."""
+        """Number of rows of a page according to the server; `None` when it does not state one."""
         return self._said("page_size")
 
     @property
@@ -241,14 +241,14 @@ def spans(
 def measured(
     rows: Iterable[tuple[A, Row]], bucket_of: Callable[[A, Row], Bucket | None]
 ) -> Measured:
-    """Return the hours that rows say. A row that cannot be read is left out and counted.
+    """Parse rows into observed hours. An unreadable row is left out and counted.
 
     Args:
-        rows: each beside the answer that it stands in.
-        bucket_of: reads one; `None` when it is about another object.
+        rows: each with the answer that contains it.
+        bucket_of: parses a row; `None` when the row belongs to another object.
 
     Raises:
-        ApiError: no row can be read: then the answer has another form, which is not "nothing was dialed".
+        ApiError: no row can be read. The answer then has an unknown format, which does not mean that nothing was dialed.
     """
     found: list[Bucket] = []
     left_out, read, last = 0, 0, None
@@ -291,9 +291,9 @@ def scalar_readers(
 def typed(
     part: Row, fields: Iterable[tuple[str, tuple[type, ...], Callable[[object], object]]]
 ) -> Row:
-    """Return a part of a body with its scalars in their own types; the same object where nothing changes, as almost everywhere.
+    """Return a part of a body with its scalars converted to their types; the same object if nothing changes, the usual case.
 
-    A value that cannot be read stays as it came, and so counts as a difference that nobody can judge.
+    An unreadable value is kept as received, so it counts as a difference of unknown direction.
     """
     for name, types, read in fields:
         value = part.get(name)
@@ -305,7 +305,7 @@ def typed(
 
 
 def object_call(path: str) -> Call:
-    """Return the call for one object; its 404 is an answer to read (`UnknownObject`)."""
+    """Return the call for one object. A 404 is an expected answer (`UnknownObject`)."""
     return Call("GET", path, expects=frozenset({200, NOT_FOUND}))
 
 
@@ -313,7 +313,7 @@ def known(answer: Answer, explain: Callable[[Reply], tuple[str, ...]]) -> Answer
     """Return the answer to a request for one object.
 
     Raises:
-        UnknownObject: it is a 404.
+        UnknownObject: the answer is a 404.
     """
     if answer.reply.status == NOT_FOUND:
         raise UnknownObject(NOT_FOUND, answer.call.where, explain(answer.reply))

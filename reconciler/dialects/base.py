@@ -1,14 +1,14 @@
-"""What a dialect is: one API's words, sans IO.
+"""The interface of a dialect: one API's requests and answers, sans IO.
 
-Every conversation is a generator that yields the calls it wants made, receives one reply for each, and returns a value:
+Every exchange is a generator that yields a batch of calls, receives one reply for each call, and returns a value:
 
     def read_one(key: str) -> Exchange[Live]:
         (reply,) = yield (Call("GET", f"/api/campaigns/{key}"),)
         return …
 
-Calls of one batch may be sent side by side; the next batch waits for all of them. A batch that fails is thrown into the
-generator, which may ask for more (to put back what it did) before it raises. Nobody here sees a socket, so a
-dialect is tested from stored samples, and a second one touches no other room.
+Calls of one batch may be sent concurrently; the next batch waits for all of them. If a batch fails, its error is thrown into
+the generator, which may yield further calls (to undo what it did) before it raises. A dialect opens no socket, so it is
+tested from stored samples, and a second dialect changes no other package.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Call:
         headers: beyond `Authorization` and `Accept`, which the client adds.
         json: body to send as JSON; `None` sends no body.
         form: body to send as a form (the token request alone).
-        expects: the statuses that are an answer to read. Every other one is the client's to handle: renew, wait, send
-            again, or raise.
-        repeatable: sending it twice does no more than sending it once, so the client may send it again after a reset
-            or a server error. A write with a key is *not*: servers that ignore keys exist, so whoever writes reads first.
+        expects: the statuses whose answers the dialect reads. The client handles every other status: it renews the
+            token, waits, retries, or raises.
+        repeatable: the call is idempotent, so the client may retry it after a reset or a server error. A write with an
+            idempotency key is *not* repeatable, because some servers ignore keys: its caller reads back first.
         anonymous: sent without a token.
-        timeout_s: seconds one attempt may take.
-        origin: scheme and host to send it to in place of the tenant's; the client refuses one that is neither the
-            tenant's, nor of the dialect's `HOSTS`, nor named in the environment.
+        timeout_s: seconds that one attempt may take.
+        origin: scheme and host to use instead of the tenant's. The client refuses a host that is neither the
+            tenant's, nor below the dialect's `HOSTS`, nor named in the environment.
     """
 
     method: str
@@ -80,7 +80,7 @@ class Reply:
     Attributes:
         json: `None` when the body is empty; a `NotJSON` when it cannot be decoded, which is an error only for a caller that reads the body.
         at: the `Date` header; `None` when the platform sent none.
-        empty: there is no body: unlike a body that is not JSON, that says something.
+        empty: there is no body, which is a valid answer; a body that is not JSON is not.
     """
 
     status: int
@@ -99,10 +99,10 @@ class Token:
     """An access token and how long it may be used, in seconds from its receipt.
 
     Attributes:
-        base: what stands before the path of each call that carries it: scheme, host and prefix, under the same rule as
-            `Call.origin`; `None` is the tenant's URL.
-        bases: the same for the calls of one endpoint group, by the first part of their path, where it is another one.
-        assumed: what the platform did not say of it and the dialect assumed, in words, for `doctor`.
+        base: scheme, host and prefix for the paths of calls with this token, under the same rule as `Call.origin`;
+            `None` is the tenant's URL.
+        bases: other values of `base` for some endpoint groups, by the first part of their path.
+        assumed: properties that the platform did not state and the dialect assumed; sentences for `doctor`.
     """
 
     value: str = field(repr=False)
@@ -113,18 +113,18 @@ class Token:
     assumed: tuple[str, ...] = ()
 
     def base_for(self, path: str) -> str | None:
-        """Return what stands before `path`."""
+        """Return the base URL for `path`."""
         return self.bases.get(path.split("/", 2)[1], self.base) if self.bases else self.base
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a tenant is.
+    """The endpoint of a tenant.
 
     Attributes:
         url: scheme, host and port.
-        version: of the API, where the tenant says it.
-        versions: of the endpoint groups that speak another one, by the first part of their path.
+        version: version of the API, if `tenant.yaml` sets it.
+        versions: versions of endpoint groups that differ from it, by the first part of their path.
     """
 
     url: str
@@ -134,12 +134,12 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What proves who we are. The secrets are in no repr.
+    """Credentials for a token request. The secrets are in no repr.
 
     Attributes:
         client_id, client_secret: of the client, or of the access key.
-        scope: what to ask for.
-        app_id, app_secret: of the application that asks, where the API wants both.
+        scope: scope to request.
+        app_id, app_secret: of the requesting application, if the API requires one.
     """
 
     client_id: str
@@ -151,7 +151,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The dialer would not take a refresh now. Not a failure: try again later.
+    """The dialer does not take a refresh now. This is not a failure: retry later.
 
     Attributes:
         reason: e.g. "the dialer is locked", or the lists that are SYNCING by name.
@@ -166,7 +166,7 @@ Bucket: TypeAlias = pacing.Bucket
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was observed for an object.
+    """The observations of an object.
 
     Attributes:
         hours: in the platform's order.
@@ -179,15 +179,15 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that the platform was asked about itself, for `doctor`.
+    """The result of one check of `doctor`.
 
     Attributes:
-        name: what was asked.
-        holds: nothing that reconcile needs is missing.
-        said: what the platform answered, in words.
-        advice: what to do, where something is to be done or known.
-        note: worth a line although it holds: the platform differs in a way that reconcile makes up for, or the check was not made.
-        exit_code: of the failure.
+        name: name of the check.
+        holds: whether the check passed.
+        said: the platform's answer, as a sentence.
+        advice: what to do or know; empty if nothing.
+        note: the check passed but is shown as a note: the platform differs in a way that reconcile can handle, or the check was skipped.
+        exit_code: exit code of the failure.
     """
 
     name: str
@@ -201,13 +201,13 @@ class Check:
 def probe(
     name: str, asking: Exchange[str], advice: str, *, optional: bool = False
 ) -> Exchange[Check]:
-    """Return what came of asking: its answer in words, or why there is none. One that fails keeps no other from being asked.
+    """Run one check and return its result. A failed check does not prevent the others.
 
     Args:
-        name: what is asked.
-        asking: asks it.
+        name: name of the check.
+        asking: the exchange that makes it.
         advice: what to do when it fails.
-        optional: reconcile does as well without it, so that an answer that says no is a note.
+        optional: reconcile also works without the feature, so a failure is a note.
     """
     try:
         said = yield from asking
@@ -219,14 +219,14 @@ def probe(
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an API can do. The engine stays safe without any of it.
+    """Capabilities of an API. The engine is safe without any of them.
 
     Attributes:
-        activation: what is stored dials only after a refresh that the dialer takes later.
-        conditional_writes: a write may quote the version that it replaces.
-        idempotency_keys: a write carries a key under which the platform answers a repeat with the first answer.
-        atomic_writes: a write is stored as one or not at all; else it may be cut off between its parts.
-        rereads: a write reads what it replaces itself, just before, and is refused with 412 when it moved.
+        activation: a stored schedule dials only after a refresh, which the dialer takes later.
+        conditional_writes: a write may carry the ETag of the version that it replaces.
+        idempotency_keys: a write carries a key, and the platform answers a repeated key with the first answer.
+        atomic_writes: a write is stored completely or not at all. Otherwise it may be interrupted between its parts.
+        rereads: the dialect reads the object again just before a write, and fails with 412 if the object changed.
     """
 
     activation: bool
@@ -241,38 +241,38 @@ class Dialect(Protocol):
 
     @property
     def NAME(self) -> str:  # noqa: N802 - a module's constant
-        """What a tenant's `api` says."""
+        """Name of the API: the value of `api` in `tenant.yaml`."""
 
     @property
     def CAPABILITIES(self) -> Capabilities:  # noqa: N802 - a module's constant
-        """What the API can do."""
+        """Capabilities of the API."""
 
     @property
     def KINDS(self) -> Mapping[str, Kind]:  # noqa: N802 - a module's constant
-        """The kinds of manifest that it can hold, by name."""
+        """The kinds of manifest that the API can hold, by name."""
 
     @property
     def HOSTS(self) -> tuple[str, ...]:  # noqa: N802 - a module's constant
         """The vendor's own domains: hosts that an answer may lead to, besides the tenant's."""
 
     def authenticate(self, credentials: Credentials, site: Site) -> Exchange[Token]:
-        """Ask for a token, and find where its calls go."""
+        """Request a token, and find the base URL for calls with it."""
 
     def read(self, named: Collection[str] = ()) -> Exchange[Snapshot]:
         """Read the whole tenant: limits, lists, every object.
 
         Args:
-            named: objects that somebody names: each one that the list does not show is read by itself, and is absent only
-                when the platform answers 404 to that.
+            named: keys of wanted objects. An object that the list lacks is read by itself, and counts as absent only
+                if the platform answers that read with 404.
 
         Raises:
             IncompleteList: a list contradicts itself.
         """
 
     def read_limits(self) -> Exchange[Snapshot]:
-        """Read what a change is judged by besides its own object: limits, do-not-call lists, the clock.
+        """Read the facts for the rules that are not part of an object: limits, do-not-call lists, the clock.
 
-        The snapshot holds only the objects that such a read shows anyway.
+        The snapshot contains only those objects that this read returns anyway.
         """
 
     def read_one(self, key: str) -> Exchange[Live]:
@@ -296,24 +296,24 @@ class Dialect(Protocol):
             key: the object.
             body: canonical body, whole.
             token: idempotency key.
-            live: what was read just before; the write is refused when the platform can tell that it moved.
+            live: the object as read just before; if the API supports it, the write is refused when the object changed.
 
         Raises:
-            PartlyWritten: it took several calls and ended between them.
+            PartlyWritten: the write needs several calls and failed between them.
         """
 
     def activate(self, key: str) -> Exchange[Waiting | None]:
-        """Ask the dialer to take what is stored; `Waiting` when it would not, `None` when it will."""
+        """Ask the dialer to take the stored schedule. Return `Waiting` if it refuses for now, `None` if it accepts."""
 
     def silence(self, key: str, *, token: str) -> Exchange[Waiting | None]:
-        """Stop whatever the object dials, whoever stored it: an emergency. Doing it twice does no more than doing it once.
+        """Emergency stop: end all dialing of the object, whoever stored its schedule. Idempotent.
 
         Args:
             key: the object.
             token: idempotency key.
 
         Returns:
-            `None` when the platform takes it, `Waiting` when the dialer would not let go now: ask again.
+            `None` when the platform accepts the stop; `Waiting` when the dialer refuses for now: retry.
         """
 
     def metrics(self, key: str, start: datetime, end: datetime) -> Exchange[Measured]:
@@ -323,13 +323,13 @@ class Dialect(Protocol):
         """Hand events to the platform's telemetry; return how many it accepted."""
 
     def examine(self) -> Exchange[tuple[Check, ...]]:
-        """Ask the platform whether what we rely on holds there. Reads only, and never raises for what it answers."""
+        """Check that the platform behaves as reconcile expects. Read-only; a bad answer is a failed check, not an error."""
 
     def roundtrip(self, key: str) -> Exchange[Check]:
-        """Write what an object holds back unchanged and read it again, where that changes nothing."""
+        """Write an object's settings back unchanged and read them again, on APIs where that has no effect."""
 
     def explain(self, reply: Reply) -> tuple[str, ...]:
-        """Return what a refusing answer says, one line a field; never more than it said."""
+        """Return the reasons in a refusing answer, one line for each field."""
 
     def missing_scope(self, reply: Reply) -> str | None:
         """Return the scope that a 403 asks for, when it names one."""

@@ -1,7 +1,7 @@
 """Read whole lists, page by page, for every dialect.
 
-A list is read to its end: until it has as many rows as the server says that there are, or until an empty page follows. A
-page with fewer rows than asked for proves nothing.
+A list is complete when it has as many rows as the server's total, or when an empty page follows. A page with fewer rows than
+requested does not mean that it is the last one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Whole:
         total: rows of the whole list, where the server says it.
         linked: the last page links a next one.
         pages: pages read so far.
-        moved: a page does not fit the ones before it: rows were added or removed meanwhile, perhaps by a write of ours.
+        moved: a page contradicts the earlier ones, because rows were added or removed meanwhile, perhaps by our own write.
     """
 
     names: tuple[str, ...]
@@ -106,7 +106,7 @@ class Whole:
             count = self.take(answer)
 
     def _is_repeated(self, answer: Answer) -> bool:
-        """Whether a second page is the first one again, and nothing says that there is more."""
+        """Whether the second page equals the first one, and the server announces no more rows."""
         once = self.pages == 1 and self.total is None and not self.linked
         return once and answer.rows(*self.names) == [*self.rows.values()]
 
@@ -123,10 +123,10 @@ def by_skip(
         key: the field of a row that identifies it.
         names: what the rows may stand under.
         top: rows of a page, at most.
-        may_be_unpaged: a server that ignores `skip` answers the whole list each time: an equal second answer ends it.
+        may_be_unpaged: the server may ignore `skip` and return the whole list each time. Two equal answers end the list then.
 
     Raises:
-        IncompleteList: the list contradicts itself; one that moves while it is read, at each of `READINGS` readings.
+        IncompleteList: the list contradicts itself, or changed during each of `READINGS` readings.
     """
 
     def next_call(whole: Whole) -> Call:
@@ -150,8 +150,8 @@ def by_skip(
 def by_number(first: Answer, key: str, *names: str, size: int) -> Exchange[dict[str, Row]]:
     """Return the rows of every page by id, given page 1, from a server that pages by `page` and `page_size`.
 
-    Where the total is known and page 1 is full, the other pages are asked for at once; otherwise one by one, for a server
-    that sends short pages does not say how many there are.
+    If the total is known and page 1 is full, the other pages are requested concurrently. Otherwise they are requested one
+    by one, because the number of pages is unknown.
 
     Args:
         first: page 1.
@@ -186,7 +186,7 @@ def by_number(first: Answer, key: str, *names: str, size: int) -> Exchange[dict[
 def shown(
     listing: Exchange[dict[str, Row]],
 ) -> Exchange[tuple[dict[str, Row], IncompleteList | None]]:
-    """Return what a list shows, and the error when it is incomplete: an emergency stop goes by what there is."""
+    """Return the rows of a list, and the error if it is incomplete. An emergency stop uses incomplete lists, too."""
     try:
         return (yield from listing), None
     except IncompleteList as error:

@@ -1,4 +1,4 @@
-"""Kinds of manifest: one table of managed fields for each, and what the engine may ask of a body.
+"""Kinds of manifest: one table of managed fields for each, and the functions that the engine applies to bodies.
 
 A managed field is declared in two places: its type, limits and description in `models`, everything else in the table of
 its kind (`FIELDS` in `campaign` and `skill`).

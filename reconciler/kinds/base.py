@@ -25,8 +25,8 @@ class Form(NamedTuple):
 
     Attributes:
         name: what the value is. Dialects choose by form how to read what a platform sends.
-        canonical: value as received → the one form in which equal means equal. What has no such form is returned as it
-            came; never raises, and never changes its argument.
+        canonical: value as received → canonical value. A value without a canonical form is returned unchanged. Never
+            raises, and never changes its argument.
     """
 
     name: str
@@ -68,7 +68,7 @@ ZONE: Final = Form("zone", _zone)
 
 
 class Field(NamedTuple):
-    """One managed field: all that is to be known of it beside its pydantic field.
+    """One managed field: all its properties except those of its pydantic field.
 
     Attributes:
         name: in manifests and bodies.
@@ -94,12 +94,12 @@ class Field(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What a kind calls the things that every kind has, for findings and reports.
+    """Words of a kind for findings and reports.
 
     Attributes:
-        object, span: what it is a schedule of, and what says when that runs at all.
-        windows, scrubs: the fields that hold the calling windows, and that have do-not-call lists consulted.
-        scrub, link, removal: how a manifest asks for that, how a list comes to an object, how what is gone is ended.
+        object, span: name of the scheduled object, and of the field or fields that limit when it runs at all.
+        windows, scrubs: names of the fields with the calling windows, and with the do-not-call check.
+        scrub, link, removal: how to turn on the do-not-call check, link a list to an object, and end a schedule without a manifest.
     """
 
     object: str
@@ -112,13 +112,13 @@ class Words(NamedTuple):
 
 
 class Kind(ABC):
-    """What the engine knows of a kind of manifest. Bodies are canonical unless said otherwise.
+    """A kind of manifest, as the engine sees it. Bodies are canonical unless stated otherwise.
 
     Attributes:
         name: the manifest's `kind`.
-        words: what it calls things.
+        words: its words for findings and reports.
         fields: the managed fields, by name.
-        rules: the meet of each managed field; a field that is not here is unknown.
+        rules: the meet of each managed field; the direction of a field without one is unknown.
         fixed, immediate: names of the fields that are declared so.
         rate: the field that limits dialing in calls per second; `None` when the kind has none.
     """
@@ -146,10 +146,10 @@ class Kind(ABC):
         self._audited = tuple((dict.fromkeys(AUDITED, "") | of_audit).items())
 
     def canonical(self, raw: Body) -> dict[str, Any]:
-        """Return the managed fields of a received body in the one form in which equal means equal; never raises.
+        """Return the managed fields of a received body in canonical form; never raises.
 
-        A field that no manifest manages is dropped: the platform may add fields, and they are no difference. A managed
-        value that has no canonical form stays as it came, and a missing one stays missing: both count as a difference.
+        Unmanaged fields are dropped: the platform may add fields, and they are not a difference. A managed value without
+        a canonical form is kept as received, and a missing one stays missing: both count as a difference.
         """
         return {name: form(raw[name]) for name, form in self._forms if name in raw}
 
@@ -158,20 +158,20 @@ class Kind(ABC):
         return {name: body[name] for name in self._ceilings}
 
     def audit_fields(self, body: Body) -> Mapping[str, Any]:
-        """Return what an audit record says of a body, which may lack fields: that of a removal is the platform's."""
+        """Return the fields of a body for an audit record. The body may lack fields: that of a removal comes from the platform."""
         return {name: body.get(field) for name, field in self._audited}
 
     @abstractmethod
     def storable(self, body: Body) -> Body | None:
-        """Return the body that the platform can hold and that allows what `body`, merged of two, allows, or less; `None`: no schedule."""
+        """Return a body that the platform can store and that allows at most what the merged `body` allows; `None`: no schedule."""
 
     @abstractmethod
     def hours(self, body: Body) -> Hours:
-        """Return when the body lets the dialer call."""
+        """Return the hours in which the body lets the dialer call."""
 
     @abstractmethod
     def choices(self, body: Body) -> Mapping[str, frozenset[str]]:
-        """Return what the body names of what the platform offers, by field; the names of `Snapshot.offers`."""
+        """Return the values that the body chooses from those of the platform, by field as in `Snapshot.offers`."""
 
     @abstractmethod
     def scrubs(self, body: Body) -> bool:
@@ -179,12 +179,12 @@ class Kind(ABC):
 
     @abstractmethod
     def lists(self, body: Body) -> frozenset[str] | None:
-        """Return the ids of the do-not-call lists that the body itself links; `None` when links are the platform's."""
+        """Return the ids of the do-not-call lists in the body; `None` when lists are linked on the platform instead."""
 
     @abstractmethod
     def is_silent(self, live: Live) -> bool:
-        """Return whether the object dials nothing, and will not begin to by itself."""
+        """Return whether the object does not dial, and will not start by itself."""
 
     @abstractmethod
     def silenced(self, body: Body | None) -> Body | None:
-        """Return what is stored for an object once it is silenced: what was (`body`), where stopping removes nothing, or nothing."""
+        """Return the stored body of an object after an emergency stop: `body` if stopping removes nothing, else `None`."""

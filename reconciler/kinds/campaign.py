@@ -55,7 +55,7 @@ def instant(text: str) -> datetime:
     """Return ISO 8601 text as an instant in UTC.
 
     Raises:
-        ValueError: no instant: unreadable, out of range, or without an offset (which would mean this machine's zone).
+        ValueError: not an instant: unreadable, out of range, or without an offset (which would mean this machine's zone).
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
@@ -86,7 +86,7 @@ def _is_list(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
 
 
 def _shared_windows(live: Any, desired: Any) -> Any:
-    """Return the hours that both admit. No window at all admits every zone at every hour, so two that share none are disjoint."""
+    """Return the hours that both admit. An empty list would admit every zone at every hour, so lists without common hours are disjoint."""
     if not (_is_list(live) and _is_list(desired)):
         raise TypeError("no list of windows")
     if not live or not desired:
@@ -170,7 +170,7 @@ class CampaignKind(Kind):
     )
 
     def storable(self, body: Body) -> Body | None:
-        """Return the body, or `None` when its span is empty: the platform holds no schedule that never dials."""
+        """Return the body, or `None` when its span is empty: the platform cannot store a schedule that never dials."""
         return body if instant(body["start_time"]) < instant(body["end_time"]) else None
 
     def hours(self, body: Body) -> Hours:
@@ -182,7 +182,7 @@ class CampaignKind(Kind):
         )
 
     def choices(self, body: Body) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 - a body chooses nothing
-        """Return nothing: the platform offers no choice."""
+        """Return no choices: this API has none."""
         return {}
 
     def lists(self, body: Body) -> None:
@@ -193,11 +193,11 @@ class CampaignKind(Kind):
         return bool(body["dnc_verification"])
 
     def is_silent(self, live: Live) -> bool:
-        """Return whether nothing is stored and nothing dials: what is stored dials after anybody's refresh."""
+        """Return whether nothing is stored and nothing dials. A stored schedule counts, because any refresh would activate it."""
         return live.stored is None and live.active_id is None
 
     def silenced(self, body: Body | None) -> None:
-        """Return nothing: a stop removes what is stored."""
+        """Return `None`: a stop removes the stored schedule."""
 
 
 KIND: Final = CampaignKind(FIELDS)

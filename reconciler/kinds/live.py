@@ -26,18 +26,18 @@ class ScrubList:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """One object that the platform knows: what is stored for it, and whether that is what dials.
+    """One object of the platform: its stored schedule, and whether that schedule is active.
 
     Attributes:
         key: identity on the platform.
         name: the platform's own name for it.
-        running: the platform's word on whether it dials at all now.
+        running: whether the object dials now, according to the platform.
         stored: the stored body as received, without the platform's own fields; `None` when there is none.
-        version: what a conditional write quotes (an ETag); `None` when the platform gave none.
-        stored_id: the platform's id of what is stored.
-        active_id: the platform's id of what dials; `None` when nothing does.
-        stored_at, activated_at: the platform's clock, as it wrote them.
-        unknown: names of the fields that the platform sends beside what a manifest or the contract knows.
+        version: the ETag for a conditional write; `None` when the platform gave none.
+        stored_id: the platform's id of the stored schedule.
+        active_id: the platform's id of the active schedule; `None` when nothing dials.
+        stored_at, activated_at: timestamps of the platform, as received.
+        unknown: names of received fields that neither a manifest nor the contract has.
     """
 
     key: str
@@ -53,22 +53,22 @@ class Live:
 
     @property
     def settled(self) -> bool:
-        """Whether what dials is what is stored (nothing and nothing counts)."""
+        """Whether the stored schedule is the active one. Also true if there is neither."""
         return self.active_id == self.stored_id
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the platform held at one moment.
+    """The state of the platform at one moment.
 
     Attributes:
         objects: every object of the tenant, by key.
-        ceilings: the tenant's limits, by the names that `Kind.ceilings` uses; a missing name is no limit.
+        ceilings: the tenant's limits, by the names that `Kind.ceilings` uses; a missing name means "no limit".
         scrubs: the do-not-call lists linked to each object, by key.
         at: the platform's clock.
         lists: every do-not-call list, by id, where a body may choose among them.
-        offers: what bodies may choose among, by the names of `Kind.choices`; a missing name is no limit.
-        unfit: objects that the platform has and the dialect cannot manage: why, by key.
+        offers: the values that bodies may choose from, by the names of `Kind.choices`; a missing name allows any value.
+        unfit: reasons why existing objects cannot be managed by the dialect, by key.
     """
 
     objects: Mapping[str, Live]
@@ -80,7 +80,7 @@ class Snapshot:
     unfit: Mapping[str, str] = field(default_factory=dict)
 
     def linked(self, key: str, chosen: frozenset[str] | None) -> tuple[ScrubList, ...]:
-        """Return the lists that an object is checked against: those that its body chooses, or (`None`) those that the platform links."""
+        """Return an object's do-not-call lists: the ones chosen by its body, or (`None`) the ones linked on the platform."""
         if chosen is None:
             return self.scrubs.get(key, ())
         return tuple(self.lists[each] for each in sorted(chosen) if each in self.lists)
@@ -88,13 +88,13 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a write left behind.
+    """The result of a write.
 
     Attributes:
-        id: the platform's; `None` after a removal.
-        version: the new one.
-        at: when, as the platform wrote it.
-        body: what the platform's answer says that it stored; `None` when the answer does not say.
+        id: the platform's id of the stored schedule; `None` after a removal.
+        version: the new ETag.
+        at: timestamp of the write, as received.
+        body: the stored body according to the answer; `None` when the answer does not contain it.
     """
 
     id: str | None

@@ -53,7 +53,7 @@ GROUPS: Final = Form("groups", _canonical_groups)
 
 
 def _shared_windows(live: Any, desired: Any) -> Any:
-    """Return the minutes of the day that both admit, by zone. No window at all calls nobody, unlike in other APIs."""
+    """Return the minutes of the day that both admit, by zone. Here an empty list calls nobody, unlike on the campaigns API."""
     return effect.shared(live, desired, _window_slots, _windows_of)
 
 
@@ -69,7 +69,7 @@ def _window_slots(rows: Iterable[Mapping[str, Any]]) -> Slots:
 
 
 def _week_slots(rows: Iterable[Mapping[str, Any]]) -> Slots:
-    """Return the open minutes by day; what runs past midnight is the next day's."""
+    """Return the open minutes by day; minutes after midnight belong to the next day."""
     return frozenset(
         (DAYS[(DAYS.index(row["day"]) + minute // MINUTES_PER_DAY) % 7], minute % MINUTES_PER_DAY)
         for row in rows
@@ -88,7 +88,7 @@ def _week_of(slots: Slots) -> list[dict[str, Any]]:
 
 
 def _longest(slots: Slots, where: str) -> dict[str, str]:
-    """Return the longest stretch of a zone or a day, the first of equals: the platform holds one window for each."""
+    """Return the longest interval of a zone or a day, the first if several are equal, because the platform stores one window for each."""
     found = effect.stretches(minute for each, minute in slots if each == where)
     start, end = max(found, key=lambda stretch: stretch[1] - stretch[0])
     return {"start": _clock(start), "end": _clock(end)}
@@ -108,7 +108,7 @@ def _clock(minute: int) -> str:
 
 
 def _threshold(live: Body, desired: Body, name: str) -> Any:
-    """The skill's own limit of abandoned calls. One that is 0, or that the business unit's stands in for, limits nothing that can be compared."""
+    """The skill's own limit of abandoned calls. A limit of 0, or one that the business unit overrides, cannot be compared."""
     own = "override_business_unit_abandon_rate"
     if not (live[own] is desired[own] is True and live[name] > 0 and desired[name] > 0):
         raise ValueError("not the limit that counts")
@@ -183,9 +183,9 @@ class SkillKind(Kind):
     )
 
     def storable(self, body: Body) -> Body:
-        """Return the body with a minute in which no contact may be called for each day that is closed: the platform takes no closed day.
+        """Return the body with closed days replaced by a minute in which no contact may be called: the platform takes no closed days.
 
-        Where there is no such minute, nobody is called at all.
+        If there is no such minute, the body gets no calling windows, so nobody is called at all.
         """
         rows = {row["day"]: row for row in body["run_window"]}
         if len(rows) == len(DAYS):
@@ -226,7 +226,7 @@ class SkillKind(Kind):
         return not live.running
 
     def silenced(self, body: Body | None) -> Body | None:
-        """Return the same: a stopped skill keeps its settings."""
+        """Return the body unchanged: a stopped skill keeps its settings."""
         return body
 
 

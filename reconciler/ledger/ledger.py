@@ -42,7 +42,7 @@ CHECKPOINTS: Final = (
 """Points that `World.checkpoint` is called with. A crash at any of them loses nothing; tests end the process there."""
 
 _STUCK: Final = 5
-"""Refusals in a row, while no ref moved, after which the reason is no race."""
+"""Consecutive refusals, without any moved ref, after which the cause cannot be a race."""
 
 _BEAT_RETRIES: Final = 2
 """Retries of a heartbeat: one that is lost on the way must not stop a run."""
@@ -129,7 +129,7 @@ class Ledger:
 
     @property
     def head(self) -> str | None:
-        """The ledger commit that is acknowledged where it counts; `None` means that there is no ledger yet."""
+        """The acknowledged ledger commit: the remote's, or this clone's without a remote. `None` means that there is no ledger yet."""
         return self._view.refs.acknowledged
 
     @property
@@ -216,7 +216,7 @@ class Ledger:
     # --- appending ----------------------------------------------------------------------------------------------------
 
     def append(self, events: Iterable[Event]) -> tuple[Record, ...]:
-        """Record events; return their records once they are acknowledged where it counts.
+        """Record events; return their records once they are acknowledged by the remote, or by this clone without a remote.
 
         An event that this run or another has recorded already is not added again; its record is returned.
 
@@ -233,7 +233,7 @@ class Ledger:
             return tuple(self._view.snapshot.by_id[event.id] for event in wanted)
 
     def publish(self) -> bool:
-        """Push what was recorded here while the remote was out of reach; return whether there was anything.
+        """Push the records that were made in this clone while the remote was unreachable; return whether there were any.
 
         Raises:
             Unavailable, GitError, TenantLocked, LedgerError: as `append`. What is recorded here stays here.
@@ -276,7 +276,7 @@ class Ledger:
 
     @property
     def _is_blocked(self) -> bool:
-        """Whether the mirror branch forbids to begin anything. A run that holds the lock may end what it began."""
+        """Whether the mirror branch forbids new operations. A run that holds the lock may finish its own."""
         return self._view.refs.blocked and self._lease.held is None and not self._options.stop
 
     def _publish(self, wanted: Sequence[Event]) -> None:
@@ -307,7 +307,7 @@ class Ledger:
         return (found.rejection(self._view.snapshot, audit.stamp(self._world.now())),)
 
     def _require_allowed(self) -> None:
-        """Refuse to begin anything that the mirror branch or the signing key forbids.
+        """Refuse to start an operation if the mirror branch or the signing key forbids it.
 
         Raises:
             LedgerError: the mirror branch holds records that the ledger does not.
@@ -475,10 +475,10 @@ class Ledger:
             return self._read_lock(self._store.read().lock)
 
     def release_lock(self) -> Lock | None:
-        """Take the lock from whoever holds it; return that lock, or `None` if nobody held it.
+        """Delete the tenant's lock, whoever holds it; return the deleted lock, or `None` if there was none.
 
         Raises:
-            GitError, Unavailable: the lock moved meanwhile, or the remote does not answer.
+            GitError, Unavailable: the lock changed meanwhile, or the remote does not answer.
         """
         with self._guard:
             refs = self._store.read()

@@ -1,7 +1,8 @@
 """The tenant lock: who may write to a tenant now. A commit under a ref that moves by compare-and-swap.
 
 A lock ends when its holder releases it or when it expires, so a killed run blocks nobody for longer than `TTL_S`. Each
-acquisition is a new commit with a nonce: two holders can never push the same object, which a server would call up to date.
+acquisition is a new commit with a nonce. Without it, two runs could push the same object, and the server would report "up to
+date" to both of them.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def read(git: Git, commit: str) -> Lock:
 
 
 def parse(raw: bytes, commit: str = "") -> Lock:
-    """Parse a lock's raw commit. A commit that is no lock counts as a lock of somebody unknown that never expires.
+    """Parse a lock's raw commit. A commit that is not a valid lock counts as a lock of an unknown holder that never expires.
 
     Args:
         raw: the commit object.
@@ -94,7 +95,7 @@ def parse(raw: bytes, commit: str = "") -> Lock:
 
 
 def _problem(said: object) -> str:
-    """Return why a JSON value is no lock; empty if it is one."""
+    """Return why a JSON value is not a lock; empty if it is one."""
     if not isinstance(said, dict):
         return "it holds no mapping"
     for name, kinds in _TYPES.items():
@@ -247,7 +248,7 @@ class Lease:
         return max(self._world.monotonic() - self.held.monotonic, by_wall) < TTL_S / 2
 
     def _store(self, lock: Lock, parent: str | None) -> Heartbeat:
-        """Store a lock's commit. The times are taken before anybody can acknowledge it, which is the safe side."""
+        """Store a lock's commit. Its times are taken before the commit can be acknowledged, so the lease never looks younger than it is."""
         now, monotonic = self._world.now(), self._world.monotonic()
         commit = self._git.commit_tree(
             self._git.empty_tree,

@@ -121,7 +121,7 @@ class Notes:
                 raise LedgerError(f"object {each} is a broken tree: {error}") from None
 
     def changes(self, trees: Sequence[str]) -> list[dict[str, Change]]:
-        """Return, for each tree, the notes that differ from the tree before it, by commit. The first is compared with the empty tree."""
+        """Return, for each tree, its differences from the tree before it: old and new note by commit. The first is compared with the empty tree."""
         nothing = self._git.empty_tree
         found: list[tuple[dict[str, str], dict[str, str]]] = [({}, {}) for _ in trees]
         level = [(at, "", (old, new)) for at, (old, new) in enumerate(pairwise((nothing, *trees)))]

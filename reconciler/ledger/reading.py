@@ -1,4 +1,4 @@
-"""What a run sees of a ledger: its refs, the records that count, and what must be said or recorded beside them."""
+"""Read a ledger: its refs, the records that count, and remarks and records that the next append must add."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMES_SHOWN: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerOptions:
-    """How a ledger behaves.
+    """Options of a ledger.
 
     Attributes:
         mirror: push a mirror branch along, which a forge can protect against a rollback.
@@ -30,7 +30,7 @@ class LedgerOptions:
         signers: content of an allowed signers file. Only what these signers signed counts (`signatures`); `None`: everything counts.
         required: refuse a ledger without any good signature. Otherwise all of such a ledger counts.
         demanded: the reviewed parent requires a signed ledger of this platform, so an absent ledger was deleted.
-        stop: this is an emergency stop. Neither signatures nor a mirror branch keep it from recording.
+        stop: this is an emergency stop, which records even if signatures or the mirror branch would forbid that.
         budget_s: seconds that one append may go on retrying against other writers.
         called: the tenant's name for people; the ledger's own name if empty.
     """
@@ -47,7 +47,7 @@ class LedgerOptions:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a run sees of a ledger at one time.
+    """The state of a ledger at one time, as one run sees it.
 
     Attributes:
         refs: where the refs are.
@@ -132,7 +132,7 @@ def _unpushed(
     base: str,
     options: LedgerOptions,
 ) -> tuple[Event, ...]:
-    """Return what this clone recorded and the remote lacks.
+    """Return the records of this clone that the remote lacks.
 
     Where records must be signed, this clone's copy may also hold what somebody pushed to the remote for a while. So of
     unsigned commits only what an emergency stop records is returned.

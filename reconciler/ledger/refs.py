@@ -117,7 +117,8 @@ def _look(older: str | None, newer: str) -> str:
 class LocalRefs:
     """The refs of this clone: for a tenant whose platform is embedded here, or without a remote.
 
-    With `copy`, a remote decides but is not asked now. What this clone appends is then not acknowledged: it is rebuilt on the remote's ledger.
+    With `copy`, a remote decides but is not contacted now. Appends of this clone are then not acknowledged: they are rebuilt on the remote's
+    ledger later.
     """
 
     name = "this clone"
@@ -180,8 +181,8 @@ class RemoteRefs:
     def read(self) -> RefState:
         """Fetch the remote's refs, and compare them with what it had before (`RefStore`).
 
-        A reader may see the refs of one push move one by one, and a ref may vanish during a fetch. So whatever looks wrong
-        is read again.
+        A reader may see the refs of one push move one by one, and a ref may vanish during a fetch. So an inconsistent
+        state is read again before it counts as an error.
         """
         names = self._names
         looks = 0

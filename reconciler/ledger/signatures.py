@@ -82,7 +82,7 @@ def read(
     known: LedgerSnapshot,
     required: bool,
 ) -> tuple[LedgerSnapshot, Unsigned | None]:
-    """Read what counts of the ledger at `tip`; also return what does not.
+    """Read the ledger at `tip`; return the records that count and those that do not.
 
     Args:
         git: the repository.
@@ -186,15 +186,15 @@ def added_records(
 def unpushed(
     git: Git, notes: Notes, snapshot: LedgerSnapshot, commits: Sequence[str], signers: bytes
 ) -> tuple[tuple[Record, ...], tuple[Event, ...]]:
-    """Return what commits that only this clone has may bring to the remote: records as they are, and holds as events.
+    """Return the content of local commits that may be pushed to the remote: records unchanged, and holds as events.
 
-    Nothing tells whether this clone made an unsigned commit or fetched it. So of unsigned commits only what an emergency
-    stop records counts, which can only narrow.
+    An unsigned local commit may have been fetched instead of made here. So of unsigned commits only the records of
+    emergency stops count, which can only narrow dialing.
 
     Args:
         git: the repository.
         notes: reads the ledger's trees.
-        snapshot: what counts of the remote's ledger.
+        snapshot: the part of the remote's ledger that counts.
         commits: oldest first.
         signers: content of an allowed signers file.
     """

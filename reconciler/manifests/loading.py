@@ -239,7 +239,7 @@ class _Loader:
         return fit
 
     def add_manifests(self) -> None:
-        """Read every other file: first all bytes, then parse, because alternating between the two takes a tenth longer."""
+        """Read all manifests of the folder: first the bytes of all files, then parse, which is 10 % faster than alternating."""
         files, problems = list_files(self._where)
         self._problems.update(problems)
         contents = []

@@ -46,7 +46,7 @@ class Window(Strict):
     """First local hour in which contacts of the zone may be called, 0 to 23."""
 
     end_hour: Hour
-    """First local hour in which they may not be called any more, 0 to 23, after start_hour."""
+    """First local hour in which contacts of the zone may not be called any more, 0 to 23, after start_hour."""
 
     @field_validator("end_hour")
     @classmethod

@@ -1,4 +1,4 @@
-"""What a strategy is: what was observed of each object in, one piece of advice for each out.
+"""The interface of a strategy: observations of each object in, one piece of advice for each object out.
 
 A strategy is a module with `NAME` and `propose`. It knows no kind of manifest, no platform and no sibling; it never
 applies anything: a proposal becomes an edit of a manifest, and that is planned like any other.
@@ -20,8 +20,8 @@ class Subject:
     Attributes:
         key: identity on the platform.
         name: the manifest's name.
-        dial_rate: what the manifest says, calls per second.
-        observed: the hours of the interval that is looked at, in any order.
+        dial_rate: dial rate in the manifest, calls per second.
+        observed: observed hours of the interval, in any order.
         ceiling: the tenant's highest dial rate, calls per second; `None` when it has none.
     """
 
@@ -34,7 +34,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a piece of advice rests on: sums over the interval."""
+    """The evidence for a piece of advice: sums over the interval."""
 
     attempts: int
     answers: int
@@ -60,7 +60,7 @@ class Proposal:
         current, proposed: calls per second; never equal.
         reason: why, in one sentence with the numbers.
         evidence: what was observed.
-        projected_answer_rate: what `pacing.project_answer_rate` says of the proposed rate.
+        projected_answer_rate: answer rate that `pacing.project_answer_rate` predicts for the proposed rate.
     """
 
     key: str
@@ -74,7 +74,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """No proposal for one object, and why. Also what is fine as it is."""
+    """No proposal for one object, with the reason. Also used for an object whose rate is fine."""
 
     key: str
     name: str
@@ -89,7 +89,7 @@ class Strategy(Protocol):
 
     @property
     def NAME(self) -> str:  # noqa: N802 - a module's constant
-        """What `--strategy` says."""
+        """Name of the strategy, for `--strategy`."""
 
     def propose(
         self, subjects: Sequence[Subject], *, target_answer_rate: float

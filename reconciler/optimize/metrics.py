@@ -30,10 +30,10 @@ _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """What a file says.
+    """The content of a file of metrics.
 
     Attributes:
-        observed: hours by campaign id, sorted by start; only what had no problem.
+        observed: hours by campaign id, sorted by start; only rows without a problem.
         problems: sorted by line.
         left_out: rows without a campaign's id.
     """
@@ -44,7 +44,7 @@ class Metrics:
 
 
 def parse(text: str, file: str) -> Metrics:
-    """Read a CSV of metrics; nothing is raised, whatever the text is.
+    """Parse a CSV of metrics. Never raises: problems are part of the result.
 
     Args:
         text: the whole file, decoded.
@@ -80,7 +80,7 @@ class _Reading:
                 self._row(header, row)
 
     def _rows(self, text: str) -> Iterator[list[str]]:
-        """Yield what is not blank; while a row is looked at, `line` is where it starts."""
+        """Yield the rows that are not blank. While a row is processed, `line` is its first line."""
         rows = csv.reader(StringIO(text, newline=""), strict=True)
         for row in rows:
             cells = [cell.strip() for cell in row]
@@ -149,7 +149,7 @@ def _problems(cells: Mapping[str, str]) -> Iterator[str]:
 
 
 def _expected(name: str, cell: str) -> str | None:
-    """Return what a cell should have been; `None` when it is that."""
+    """Return the expected format of a cell; `None` when the cell is valid."""
     accepts, expected = _COLUMNS[name]
     return None if accepts(cell) else expected
 

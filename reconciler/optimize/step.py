@@ -6,8 +6,8 @@ still, the agents are flooded twice over, and when answers fall they sit idle. I
 busy at 25 % answers and 180 s a call (1 x 0.25 x 180), so it suits no small team. It is here because the brief names it.
 It looks at answers per attempt and at nothing else: whoever follows it must watch abandonment.
 
-A proposal is not made when the rule's own clamp turns it round (0.5 "lowered" to 1.0, 60 "raised" to 50), nor above the
-tenant's limit: a number that says the opposite of its reason is worse than none.
+There is no proposal if the rule's limits of 1 to 50 calls/s reverse its direction (0.5 "lowered" to 1.0, 60 "raised" to
+50), nor above the tenant's limit: a number that contradicts its reason is worse than none.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ DIGITS: Final = 12
 
 
 def propose(subjects: Sequence[Subject], *, target_answer_rate: float) -> tuple[Advice, ...]:
-    """Return what the rule makes of each subject: see `pacing.step` for the numbers.
+    """Apply the rule to each subject; see `pacing.step` for the numbers.
 
     Raises:
-        ValueError: the target is no share above 0 and at most 1.
+        ValueError: the target is not above 0 and at most 1.
     """
     if not 0 < target_answer_rate <= 1:
         raise ValueError(f"a target answer rate is above 0 and at most 1: {target_answer_rate}")
@@ -77,7 +77,7 @@ def _observed(evidence: Evidence, target: float, side: int) -> str:
 
 
 def _objection(subject: Subject, proposed: float, side: int) -> str | None:
-    """Return why the rule's number is no proposal; `None` when it is one."""
+    """Return why the rule's number must not be proposed; `None` when it may be."""
     current = subject.dial_rate
     if side == 0:
         return "nothing to change"

@@ -85,7 +85,7 @@ class Approval:
 
 
 def approval_from(saved: Mapping[str, Any]) -> Approval:
-    """Return the approval that a saved plan carries.
+    """Read the approval from a saved plan.
 
     Raises:
         ValueError: the file is not a plan of this format, or it was edited, so that a hash does not match.
@@ -143,7 +143,7 @@ def approved(plan: Plan) -> Approval:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The part of a plan that an approval lets run, and what it does not.
+    """The part of a plan that an approval allows to run, and the rest by reason.
 
     Attributes:
         run: operations to run.

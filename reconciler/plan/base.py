@@ -27,7 +27,7 @@ class MovedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What was applied last to one object.
+    """The body applied last to one object, and how it was applied.
 
     Attributes:
         body: the manifest's canonical body then; `None` when the schedule was removed. What was stored may be narrower, where a narrowing

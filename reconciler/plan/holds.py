@@ -69,7 +69,7 @@ def _why_absent(base: Base) -> str:
 def _absent(
     operation: Operation, live: Live, base: Base, kind: Kind, *, asked: bool
 ) -> tuple[Operation, ...]:
-    """Return the operations of an object whose schedule was removed: it is held, and stopped where an older schedule still dials."""
+    """Return the operations on an object whose schedule was removed outside git: a hold, and a stop if an older schedule still dials."""
     desired, applied = operation.desired, base.body
     decided = base.emptied and applied and desired and kind.hours(applied) != kind.hours(desired)
     if decided:  # the hours did not overlap, and a commit has changed the manifest's hours since
@@ -94,9 +94,9 @@ def _absent(
 
 
 def _normalised(base: Base, live: Live, seen: Body, desired: Body, kind: Kind) -> tuple[str, ...]:
-    """Return the fields that the platform stored differently from what was sent, and that are not wider than sent.
+    """Return the fields that the platform stores differently from what was sent, and not wider.
 
-    The stored schedule has the id of our last write, so nobody wrote since. To send the same values again would change nothing.
+    The stored schedule has the id of our last write, so nobody wrote since. Sending the same values again would change nothing.
     """
     if base.sent is None or base.stored_id is None or base.stored_id != live.stored_id:
         return ()
@@ -110,14 +110,14 @@ def _normalised(base: Base, live: Live, seen: Body, desired: Body, kind: Kind) -
 
 
 def _again(desired: Body, kept: Sequence[str], found: Merged) -> Body:
-    """Return what a merge would send again of the fields that the platform stores differently."""
+    """Return those fields of a merge that the platform would store differently again."""
     return {name: desired[name] for name in kept if name not in found.held}
 
 
 def _unlike(
     operation: Operation, applied: Body, seen: Body, found: Merged, kept: Sequence[str]
 ) -> Operation:
-    """Return an object as held when the only write left would be stored differently again."""
+    """Return a hold if the platform would store the only remaining write differently again."""
     desired = operation.desired or {}
     names = ", ".join(_moved(name, desired.get(name), seen.get(name)) for name in kept)
     said = [f"the platform stores {names} differently from what was sent"]
@@ -127,7 +127,7 @@ def _unlike(
 
 
 def _compared(base: Base, live: Body | None) -> tuple[Body | None, Body | None]:
-    """Return what was applied, and what it was outside git. After an emergency stop, that is what the stop found."""
+    """Return the body applied last and the body set outside git. After an emergency stop, the latter is what the stop found."""
     if base.stopped is None:
         return base.body, live
     applied, found = base.stopped
@@ -137,7 +137,7 @@ def _compared(base: Base, live: Body | None) -> tuple[Body | None, Body | None]:
 def _steps(
     operation: Operation, live: Live, past: tuple[Base, Body], found: Merged, kind: Kind
 ) -> tuple[Operation, ...]:
-    """Return what may run: one step, or two where undoing a widening must not wait for a widening of git.
+    """Return the steps that may run: one, or two if undoing a widening by hand must not wait for a widening from git.
 
     A schedule that is stored as desired and is not active yet is refreshed. A value that cannot be read cannot be stored
     again either, so then there is one step.
@@ -217,7 +217,7 @@ def _step(
 
 
 def _whole(operation: Operation) -> Operation:
-    """Return the operation that stores desired as a whole, and so undoes what was narrowed outside git."""
+    """Return the operation that stores the whole desired body, and so undoes every narrowing outside git."""
     return replace(operation, reverts=True)
 
 

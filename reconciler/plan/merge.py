@@ -10,12 +10,12 @@ from reconciler.models import Body
 
 
 class Merged(NamedTuple):
-    """What to store for one object. *By hand* means outside git.
+    """The result of a merge: the body to store for one object. *By hand* means outside git.
 
     Attributes:
         meet: the live body, with each field that was widened by hand set back. Never wider than the live body.
-        store: the meet, with the fields that git changed and the unknown ones as desired. Both are `None` when nothing is
-            allowed by both hand and manifest, so that no schedule may be stored.
+        store: the meet, plus the desired values of the fields that git changed and of those in `unknown`. Both are `None`
+            when live and desired have nothing in common, so that no schedule may be stored.
         held: fields that were narrowed by hand: desired is wider than `store`.
         unknown: fields that were changed by hand in an unknown direction. They are set back to desired.
     """
@@ -85,7 +85,7 @@ def _put(body: dict[str, object], name: str, value: object) -> None:
 
 
 def _storable(body: Body, known: Body, kind: Kind) -> Body | None:
-    """Return the body as the platform can hold it. A known body needs no check."""
+    """Return the body in a form that the platform can store. A body that is known to be storable is not checked."""
     if body == known:
         return body
     try:

@@ -24,7 +24,7 @@ FORMAT_VERSION = 2
 
 
 class Action(StrEnum):
-    """What has to happen to one object."""
+    """The action that one object needs."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -55,7 +55,7 @@ class Operation:
         would: of a held operation that may be approved: the action that the approval runs.
         reverts: whether it widens what was narrowed outside git since it was last applied.
         blocked: why it does not run (rules of level error, or why it is held); empty when it runs.
-        base: what counts as applied last afterwards, where that is not `desired`: a narrowing outside git that is kept stays one.
+        base: the body that counts as applied last afterwards, if not `desired`: a kept narrowing outside git stays a difference.
         after: hash of the object's state before the first of two steps, in the second step.
         notes: sentences for the reviewer about changes outside git.
         audit: fields of the audit record that the desired body decides.
@@ -88,7 +88,7 @@ class Operation:
     def hash(self) -> str:
         """SHA-256 over object, action, desired body, live hash and `reverts`.
 
-        `reverts` is part of it because an approval from before a narrowing outside git must not undo that narrowing.
+        `reverts` is included so that an approval given before a narrowing outside git does not undo that narrowing.
         """
         return hash_of(
             {
@@ -103,12 +103,12 @@ class Operation:
 
     @property
     def executable(self) -> bool:
-        """Whether apply would run it."""
+        """Whether apply would run the operation."""
         return self.action is not Action.HELD and not self.blocked
 
     @property
     def refused(self) -> bool:
-        """Whether findings block it. What is held is not refused."""
+        """Whether findings block the operation. A held operation is not refused."""
         return self.action is not Action.HELD and bool(self.blocked)
 
 
@@ -236,13 +236,13 @@ class Outcome:
     Attributes:
         operation: the operation.
         result: see `Result`.
-        message: why it is not done; for a done one, what the platform stored differently from what was sent.
-        stored_id: the platform's id of what it stored.
+        message: why the operation is not done; for a done one, the fields that the platform stored differently from what was sent.
+        stored_id: the platform's id of the stored schedule.
         latency_s: seconds from stored to active, by the platform's clock; `None` when unknown.
         tries: writes that were sent.
-        wrote: whether the platform's state changed, or may have.
-        code: exit code of the error that ended it (DESIGN §7); 0 when none did.
-        stored_at, activated_at: instants by the platform's clock, as it wrote them; `None` where they are impossible.
+        wrote: whether the platform's state changed, or may have changed.
+        code: exit code of the error that ended the operation (DESIGN §7); 0 when none did.
+        stored_at, activated_at: timestamps of the platform, as received; `None` when they are implausible.
         doubt: a sentence on how these instants contradict the platform's clock; empty when they do not.
     """
 

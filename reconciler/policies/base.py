@@ -1,8 +1,8 @@
-"""What a policy is: facts in, findings out.
+"""The interface of a policy: facts in, findings out.
 
-A policy is a module with `ID`, `LEVEL`, `WHEN` and `check(facts)`; its docstring is its manual page, with YAML that passes and
-YAML that fails: keys of the manifest, and beside them what the `platform` says and what the ledger says was `applied`.
-It knows no other policy, does no IO, and raises nothing.
+A policy is a module with `ID`, `LEVEL`, `WHEN` and `check(facts)`. Its docstring is its manual page, with YAML that passes and
+YAML that fails: keys of the manifest, the state of the `platform`, and what was `applied` according to the ledger.
+It imports no other policy, does no IO, and raises nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Level(StrEnum):
-    """How bad a finding is. An error blocks its own object, unless the operation only tightens."""
+    """Severity of a finding. An error blocks its own object, unless the operation only tightens."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -30,7 +30,7 @@ class Level(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One thing that a rule has to say about one object, or about the tenant as a whole.
+    """A violation of a rule by one object, or by the tenant as a whole.
 
     Attributes:
         rule: the policy's id.
@@ -63,16 +63,16 @@ class Finding(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """All that a rule may know.
+    """The input of a rule.
 
     Attributes:
         desired: compiled manifests, sorted by key.
         kinds: the dialect's kinds, by name.
         now: the platform's clock, or ours when offline.
-        live: what the platform holds; `None` when offline (`validate`): a rule that needs it then says nothing.
-        applied: what the ledger says that we applied last and did not remove: manifest names by key.
-        names: what the platform must call an object although its manifest does not say so any more, by key.
-        repointed: the id that a manifest named at the base, by the one that it names now.
+        live: the snapshot of the platform; `None` when offline (`validate`). Rules that need it then yield nothing.
+        applied: manifest names of the objects that were applied and not removed since, by key, from the ledger.
+        names: required platform names of objects whose manifest no longer states a name, by key.
+        repointed: former id by current id, for manifests that named another object at the base.
     """
 
     desired: Sequence[Desired]

@@ -21,7 +21,7 @@ SKEW_SHOWN_S = 60.0
 
 
 class Tone(StrEnum):
-    """How a line should strike the eye; a renderer decides what that means."""
+    """Emphasis of a line; the renderer decides how to show it."""
 
     PLAIN = "plain"
     GOOD = "good"
@@ -34,7 +34,7 @@ class Tone(StrEnum):
 
     @property
     def symbol(self) -> str:
-        """The mark that stands for it where there is no colour; a space for what needs none."""
+        """The character that replaces the colour in plain text; a space for a neutral tone."""
         return _SYMBOLS.get(self, " ")
 
 
@@ -62,7 +62,7 @@ class Row(NamedTuple):
         name: the manifest, or whatever else the row is about.
         key: the object's id on the platform.
         rule: the policy that a finding comes from.
-        message: what the row says beside its status, for formats that have a place of their own for that.
+        message: the row's text without its status, for formats with a separate place for it.
     """
 
     cells: tuple[str, ...]
@@ -78,7 +78,7 @@ class Row(NamedTuple):
 
     @property
     def must_show(self) -> bool:
-        """Whether no renderer may leave the row out: whoever approves a report must have seen it."""
+        """Whether every renderer must show the row, because a reviewer must see it before approving."""
         return bool(self.names) or self.tone is Tone.BAD
 
     @property
@@ -123,7 +123,7 @@ class Report(NamedTuple):
     """The result of a command, ready for any renderer.
 
     Attributes:
-        title: what was asked, e.g. "Plan for tenant acme".
+        title: command and subject, e.g. "Plan for tenant acme".
         verdict: the answer in one sentence; always shown, whatever is cut.
         tone: of the verdict.
         exit_code: DESIGN §7.
@@ -149,7 +149,7 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a span of time as people tell it, in its two largest units: ``59 s``, ``1 min 30 s``, ``2 h 0 min``, ``1 d 0 h``."""
+    """Format a duration in its two largest units: ``59 s``, ``1 min 30 s``, ``2 h 0 min``, ``1 d 0 h``."""
     left = round(abs(seconds))
     for large, small, per, size in (
         ("d", "h", 24, 3600),
@@ -163,7 +163,7 @@ def duration(seconds: float) -> str:
 
 
 def value(thing: Any) -> str:
-    """Return a JSON value as a person writes it: ``25``, ``true``, ``America/New_York 9-20``, ``none``."""
+    """Format a JSON value for people: ``25``, ``true``, ``America/New_York 9-20``, ``none``."""
     match thing:
         case None:
             return "none"

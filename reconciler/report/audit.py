@@ -180,11 +180,11 @@ _AFTER_BODY: Final[tuple[tuple[str, str, Shown], ...]] = (
     ("key", "sent under key", _if_any),
     ("intent", "of intent", _if_any),
 )
-"""What a record says after the fields of the body, and how it is written."""
+"""Fields of a record that follow those of the body, each with its formatter."""
 
 
 def _fields() -> Iterator[tuple[str, str, Shown]]:
-    """Yield what a record says, in an auditor's order, and how it is written; "not known" where nobody told who."""
+    """Yield the fields of a record in an auditor's order, each with its text; "not known" where a person is not recorded."""
     yield from _BEFORE_BODY
     for name, label in audit_labels().items():
         yield name, label, _each
@@ -317,14 +317,14 @@ def _in_one_sentence(asked: str, states: Mapping[str, State], why: Reasons) -> s
 
 
 def _parts(state: State) -> Sequence[tuple[str, Applied | None]]:
-    """Return what was stored and what was active; mostly that is one thing."""
+    """Return the stored and the active write; one entry if they are the same, which is the usual case."""
     if state.stored == state.active:
         return ((_standing(state.stored), state.stored),)
     return (("stored", state.stored), ("active", state.active))
 
 
 def _standing(write: Applied | None) -> str:
-    """Return in one word the state that a write left, where the same is stored and active."""
+    """Return one word for the state after a write, if the stored schedule is the active one."""
     if write is None:
         return UNKNOWN
     if write.intent.data.get("verb") == Action.HALT:

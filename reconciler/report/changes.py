@@ -1,4 +1,4 @@
-"""Reports of a plan and of what became of it."""
+"""Reports of a plan and of its outcomes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _TONES = {
 def of_plan(
     plan: Plan, *, exit_code: int, notes: Sequence[str] = (), beyond: Sequence[str] = ()
 ) -> Report:
-    """Return the report of a plan: limits and rules in its way, changes, findings, notes.
+    """Return the report of a plan: exceeded limits, weakened rules, changes, findings, notes.
 
     Args:
         plan: the plan.
@@ -85,7 +85,7 @@ def _beyond_table(beyond: Sequence[str]) -> Table:
 
 
 def plan_facts(plan: Plan) -> dict[str, str]:
-    """Return what identifies a plan: its digest, its commit, the platform's clock."""
+    """Return the facts that identify a plan: its digest, its commit, the platform's clock."""
     facts = {"digest": plan.digest}
     if plan.origin.commit:
         facts["commit"] = plan.origin.commit
@@ -115,7 +115,7 @@ def plan_verdict(plan: Plan) -> str:
 
 
 def _to_record(plan: Plan) -> str:
-    """Return what an apply would record although it has nothing to write; empty when nothing."""
+    """Return a phrase for what an apply would record without writing anything; empty when there is nothing to record."""
     number = len(plan.unrecorded)
     parts = (
         "the weakened settings" if plan.strictness.pending and plan.strictness.weakenings else "",
@@ -157,7 +157,7 @@ def _plan_notes(plan: Plan) -> tuple[str, ...]:
 
 
 def changes_table(operations: Sequence[Operation], noun: str = "campaign") -> Table:
-    """Return the changes: what is blocked or may widen dialing comes first, and identical updates share a row."""
+    """Return the table of changes. Blocked operations and those that may widen dialing come first; identical updates share a row."""
     groups: dict[tuple[Any, ...], list[Operation]] = {}
     for operation in sorted(operations, key=_urgency):
         groups.setdefault(_likeness(operation), []).append(operation)
@@ -167,7 +167,7 @@ def changes_table(operations: Sequence[Operation], noun: str = "campaign") -> Ta
 
 
 def _urgency(operation: Operation) -> int:
-    """Return the sort key of an operation: what nobody may overlook comes first."""
+    """Return the sort key of an operation: those that no reader may miss come first."""
     if operation.dialing:
         return 0
     held = operation.action is Action.HELD
@@ -177,7 +177,7 @@ def _urgency(operation: Operation) -> int:
 
 
 def _likeness(operation: Operation) -> tuple[Any, ...]:
-    """Return what operations on one row have in common: they update the same fields from and to the same values."""
+    """Return the grouping key of an operation: updates of the same fields from and to the same values share a row."""
     if operation.action is not Action.UPDATE:
         return (operation.action, operation.key)
     fields = tuple(_change(operation, change) for change in operation.fields)

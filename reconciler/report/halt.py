@@ -30,7 +30,7 @@ class Stopped(NamedTuple):
     Attributes:
         key, name: the object.
         outcome: of the write that stopped it; `None` when it was silent before.
-        seen: whether the platform's answer about it could be read.
+        seen: whether the object could be read.
     """
 
     key: str
@@ -75,11 +75,11 @@ def of_halt(
     """Return the report of a halt, with what still dials first.
 
     Args:
-        title: what was asked.
-        objects: everything that was to be stopped.
+        title: title of the report.
+        objects: all targets of the halt.
         code: exit code.
         held: whether the holds are recorded.
-        unknown: names from the command line that mean no object.
+        unknown: names from the command line that match no object.
         notes: sentences for people.
         facts: names and values.
     """
@@ -104,7 +104,7 @@ def of_halt(
 def _verdict(
     rows: Sequence[Row], loud: Sequence[Row], *, held: bool, unknown: Sequence[str]
 ) -> str:
-    """Return a halt in one sentence. A name that means no object is part of it, or the sentence would sound complete."""
+    """Return a halt in one sentence. Unknown names are mentioned, so that the sentence does not sound complete."""
     unverified = sum(row.status == UNVERIFIED for row in loud)
     dial = len(loud) - unverified
     kept = "silent and held" if held else "silent, and nothing is held"
@@ -146,7 +146,7 @@ def _serialised(each: Stopped) -> dict[str, object]:
 
 
 def how_to_release(path: str, names: Sequence[str], until: datetime | None) -> str:
-    """Return how the held objects may dial again, with a command to copy.
+    """Return a sentence on how to release the held objects, with a command to copy.
 
     With many names the command is for the first one only: `--all` would also release the holds of other stops.
 
@@ -172,7 +172,7 @@ def how_to_release(path: str, names: Sequence[str], until: datetime | None) -> s
 
 
 def name_of(hold: Record) -> str:
-    """Return the name of a held object; its key where the record has no name, because anybody who may push can write one."""
+    """Return the name of a held object; its key if the record has no name, as a record by another writer may."""
     return str(hold.data.get("name") or hold.data["target"])
 
 

@@ -70,7 +70,7 @@ def _open_row(record: Record) -> Row:
 
 
 def _restoring(found: Verdict) -> Iterator[str]:
-    """Yield what to do about a damaged ledger. No sentence calls a commit good, because this ledger cannot tell."""
+    """Yield instructions for a damaged ledger. They call no commit intact, because a damaged ledger cannot prove that."""
     if any(each.line for each in found.defects):
         yield "Until the ledger is restored, plan, apply and release fail with exit code 1. halt still stops dialing, and says that it could not record it."
     if found.source is not None:

@@ -1,4 +1,4 @@
-"""What the platform accepts: strict JSON, and the rules of a schedule. Source of every rule: the contract, "The schedule"."""
+"""Validate requests of the campaigns API: strict JSON, and the rules of a schedule. Source: the contract, "The schedule"."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def zones() -> frozenset[str]:
 
 
 def check_schedule(body: Any, campaign_id: str, limits: Mapping[str, float]) -> list[Error]:
-    """Return everything that is wrong with a schedule; empty when the platform takes it.
+    """Return all problems of a schedule; empty when the platform accepts it.
 
     Args:
         body: what was sent.
@@ -95,7 +95,7 @@ def check_schedule(body: Any, campaign_id: str, limits: Mapping[str, float]) -> 
 
 
 def check_events(body: Any) -> list[Error]:
-    """Return everything that is wrong with a telemetry request. Fields beyond the four are an event's own."""
+    """Return all problems of a telemetry request. An event may have further fields besides the four required ones."""
     if not isinstance(body, dict):
         return [("body", "must be an object")]
     errors = list(_fields(body, {"events": _event_list}, ""))
@@ -122,7 +122,7 @@ def _fields(
     *,
     closed: bool = True,
 ) -> Iterator[Error]:
-    """Yield what is unknown (in a closed object), missing or wrong in one object."""
+    """Yield the unknown (if the object is closed), missing and invalid fields of one object."""
     if closed:
         for name in value:
             if name not in checks:

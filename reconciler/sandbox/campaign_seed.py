@@ -1,4 +1,4 @@
-"""Worlds to start from: the one that matches the sample manifests, and one of any size."""
+"""Seeds of a campaigns platform: the state that matches the sample manifests, and a state of any size."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ _LISTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "dnc-us": ("National Do Not Call Registry", "ACTIVE", ("1001", "1003", "1005", "1006", "2001")),
 }
 _OBSERVED: Mapping[str, tuple[int, float]] = {"1003": (9_000, 0.35), "1005": (7_500, 0.22)}
-"""Attempts of a full hour, and the share that a person answered, of the two weeks before the samples."""
+"""By campaign: attempts in a full hour, and the share of them that was answered, for the two weeks before the samples."""
 
 
 def _put_hours(state: CampaignState, campaign_id: str, attempts: int, answered: float) -> None:

@@ -1,7 +1,7 @@
-"""The platform's content and rules, apart from HTTP. One method for each operation of the API, and what a test asks.
+"""State and rules of a campaigns platform, apart from HTTP: one method for each operation of the API, and queries for tests.
 
-A platform lives in memory or in a file. Two processes may use one file at once; nothing here is global. Every instant comes
-from the platform's clock (`clock`), every method first lets happen what is due.
+A platform lives in memory or in a file. Two processes may use one file at once; there is no global state. Every instant comes
+from the platform's clock (`clock`). Every method first executes pending events that are due.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = ["CampaignState", "Credentials", "Entry", "Settings", "credentials"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something that happened to a campaign.
+    """An event in the history of a campaign.
 
     Attributes:
         at: the platform's clock.
         action: `STORED`, `REMOVED`, `REFRESHED` or `ACTIVATED`.
         schedule_id: stored, removed or now active; `None` when nothing is active.
-        client: who asked; `None` for an activation.
-        body: what was stored or is now active.
+        client: the client that made the request; `None` for an activation.
+        body: the schedule that was stored or is now active.
     """
 
     at: datetime
@@ -250,7 +250,7 @@ class CampaignState(State):
             return writes.replay(db, now, ticket)
 
     def refresh(self, campaign_id: str, client: str) -> None:
-        """Let the dialer take what is stored, after the activation delay.
+        """Make the dialer take the stored schedule after the activation delay.
 
         Raises:
             NotFound: no such campaign.
@@ -287,7 +287,7 @@ class CampaignState(State):
         return sum(e.client != CONSOLE for e in self.journal(campaign_id, action))
 
     def active_history(self, campaign_id: str) -> list[tuple[datetime, dict[str, Any] | None]]:
-        """Return what dialed from when: each body until the next; `None` is silence."""
+        """Return the history of active schedules: start and body of each; a body of `None` means silence."""
         return [(e.at, e.body) for e in self.journal(campaign_id, "ACTIVATED")]
 
     @property

@@ -1,4 +1,4 @@
-"""The words of the campaigns API: unpack a request, call the platform, pack the answer. One handler a row of the contract."""
+"""HTTP handlers of the campaigns API: parse a request, call the platform, build the answer. One handler for each row of the contract."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def get_token(state: CampaignState, call: Call) -> Answer:
 
 
 async def get_settings(state: CampaignState, _: Call) -> Answer:
-    """Say the tenant's limits; a limit that is not set has no key."""
+    """Return the tenant's limits; a limit that is not set has no key."""
     settings = state.settings
     limits = {
         "max_dial_rate": settings.max_dial_rate,
@@ -121,7 +121,7 @@ async def get_campaigns(state: CampaignState, call: Call) -> Answer:
 
 
 async def get_campaign(state: CampaignState, call: Call) -> Answer:
-    """Say what a campaign has stored, and what the dialer has active."""
+    """Return a campaign with its stored and its active schedule."""
     row = state.campaign(_campaign_id(call))
     head = {k: row[k] for k in ("id", "name", "status", "schedule_id")}
     dialer = {"active_schedule_id": row["active_id"], "activated_at": row["activated_at"]}
@@ -148,12 +148,12 @@ async def post_schedule(state: CampaignState, call: Call) -> Answer:
 
 
 async def delete_schedule(state: CampaignState, call: Call) -> Answer:
-    """Remove the stored schedule; what dials goes on until a refresh."""
+    """Remove the stored schedule; the active one goes on dialing until a refresh."""
     return await _write(state, call, None)
 
 
 async def put_refresh(state: CampaignState, call: Call) -> Answer:
-    """Have the dialer take what is stored, a moment later."""
+    """Make the dialer take the stored schedule after the activation delay."""
     campaign_id = _campaign_id(call)
     state.campaign(campaign_id)
     if "locked" in call.strikes:
@@ -174,7 +174,7 @@ async def get_metrics(state: CampaignState, call: Call) -> Answer:
 
 
 async def post_events(state: CampaignState, call: Call) -> Answer:
-    """Take telemetry in."""
+    """Accept telemetry events."""
     body = rules.load(call.raw)
     errors = rules.check_events(body)
     if errors:

@@ -75,7 +75,7 @@ class Ticker:
 
 
 class Reading:
-    """What one process reads from a platform's clock.
+    """A platform's clock, as one process reads it.
 
     Args:
         monotonic: seconds that only grow.
@@ -103,7 +103,7 @@ class Reading:
         return here
 
     def restart(self) -> None:
-        """Forget what was read: the platform was pinned anew."""
+        """Discard earlier readings, because the platform was pinned again."""
         self._origin = None
 
     def _elapsed(self) -> int | None:

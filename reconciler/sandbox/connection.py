@@ -1,7 +1,7 @@
-"""The words of the Personal Connection API: unpack a request, call the platform, pack the answer. One handler a row of the contract.
+"""HTTP handlers of the Personal Connection API: parse a request, call the platform, build the answer. One handler for each contract row.
 
-Both shapes of the settings are here on purpose, as the vendor has them: `/skills/parameters` says the same as the three
-blocks in other words. A refusal says its reason in the body or in the header `icStatusDescription` alone (`quiet`).
+Both formats of the settings exist on purpose, as at the vendor: `/skills/parameters` has the same settings as the three
+blocks. A refusal has its reason in the body, or only in the header `icStatusDescription` (`quiet`).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def create_connection_app(
 
 
 def refusing(refusal: Refusal) -> Answer:
-    """Return a refusal in this API's words."""
+    """Return the HTTP answer for a refusal in this API's format."""
     if isinstance(refusal, TooMany):
         return Answer(refusal.status, _said("TooManyRequests", "rate limit exceeded"))
     if isinstance(refusal, Failed | Down):
@@ -114,7 +114,7 @@ def _reason(text: str) -> dict[str, str]:
 
 
 async def get_unit(state: SkillState, call: Call) -> Answer:
-    """Say what the business unit is and may."""
+    """Return the business unit and its permissions."""
     _spoken(call)
     return Answer.of({"businessUnits": [state.unit()]})
 
@@ -144,7 +144,7 @@ async def get_skills(state: SkillState, call: Call) -> Answer:
 
 
 async def get_parameters(state: SkillState, call: Call) -> Answer:
-    """Say every outbound skill's settings at once, in other shapes than the blocks."""
+    """Return the settings of all outbound skills in bulk, in another format than the blocks."""
     _spoken(call)
     if "no-bulk" in call.strikes:
         raise NotFound("there is no such resource")
@@ -153,14 +153,14 @@ async def get_parameters(state: SkillState, call: Call) -> Answer:
 
 
 async def get_skill(state: SkillState, call: Call) -> Answer:
-    """Say what one skill is."""
+    """Return one skill."""
     _spoken(call)
     row = state.skill(_id(call, "skill_id"))
     return Answer.of({**_brief(row), "agentless": False, "agentlessPorts": 0})
 
 
 async def get_block(state: SkillState, call: Call) -> Answer:
-    """Say one block of a skill's settings."""
+    """Return one block of a skill's settings."""
     _spoken(call)
     block, name = _block(call)
     return Answer.of({name: json.loads(state.skill(_id(call, "skill_id"))[block])})
@@ -185,7 +185,7 @@ async def get_groups(state: SkillState, call: Call) -> Answer:
 
 
 async def get_scrubbed(state: SkillState, call: Call) -> Answer:
-    """List the skills that obey a group, a page at a time; 204 when there is none."""
+    """List the skills that a group scrubs, a page at a time; 204 when there is none."""
     _spoken(call)
     skip, top = _page(call.query())
     every = state.scrubbed(_id(call, "group_id"))
@@ -194,7 +194,7 @@ async def get_scrubbed(state: SkillState, call: Call) -> Answer:
 
 
 async def get_contacts(state: SkillState, call: Call) -> Answer:
-    """Say what was dialed in [startDate, endDate), hour by hour; under either of the list's two names."""
+    """Return the contacts dialed in [startDate, endDate), by hour, under either of the list's two names."""
     _spoken(call)
     query = call.query()
     start, end = _instant(query, "startDate"), _instant(query, "endDate")
@@ -229,14 +229,14 @@ async def put_block(state: SkillState, call: Call) -> Answer:
 
 
 async def post_scrubbed(state: SkillState, call: Call) -> Answer:
-    """Have a DNC group scrub a skill."""
+    """Make a DNC group scrub a skill."""
     _spoken(call)
     state.link(_id(call, "group_id"), _id(call, "skill_id"), call.client)
     return Answer(204)
 
 
 async def delete_scrubbed(state: SkillState, call: Call) -> Answer:
-    """Have a DNC group no longer scrub a skill."""
+    """Stop a DNC group from scrubbing a skill."""
     _spoken(call)
     state.unlink(_id(call, "group_id"), _id(call, "skill_id"), call.client)
     return Answer(204)
@@ -253,7 +253,7 @@ async def post_stop(state: SkillState, call: Call) -> Answer:
 
 
 def _spoken(call: Call) -> None:
-    """Refuse a version that is not spoken."""
+    """Refuse an unsupported version."""
     match = re.fullmatch(r"v([1-9][0-9])\.0", _id(call, "version"))
     if match is None or int(match[1]) not in VERSIONS:
         raise NotFound("this version of the API does not exist")

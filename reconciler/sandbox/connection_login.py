@@ -1,4 +1,4 @@
-"""Both ways to a token of the Personal Connection API, and the two documents that say where things are."""
+"""Token requests of the Personal Connection API, in both ways, and the two discovery documents."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 async def get_openid(_: SkillState, call: Call) -> Answer:
-    """Say where tokens are issued."""
+    """Return the discovery document with the token endpoint."""
     return Answer.of({"issuer": _here(call), "token_endpoint": f"{_here(call)}/auth/token"})
 
 
 async def get_configuration(state: SkillState, call: Call) -> Answer:
-    """Say where a tenant's API is."""
+    """Return the discovery document with the base URL of a tenant's API."""
     if call.query().get("tenantId") != state.unit()["tenantId"]:
         raise NotFound("there is no such tenant")
     return Answer.of({"tenantId": call.query()["tenantId"], "api_endpoint": _here(call)})
@@ -50,7 +50,7 @@ async def post_access_key(state: SkillState, call: Call) -> Answer:
 
 
 async def post_token(state: SkillState, call: Call) -> Answer:
-    """Issue a token for an access key, to an application that proves itself."""
+    """Issue a token for an access key to an authenticated application."""
     if _basic(call.header("authorization") or "") != f"{APP_ID}:{APP_SECRET}":
         raise Unauthorized("invalid_client")
     if media_type(call.header("content-type")) != FORM_TYPE:

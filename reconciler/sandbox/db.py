@@ -1,6 +1,6 @@
-"""The ground that any platform of ours stands on: state, clock, settings, clients and tokens, faults.
+"""Base of every sandbox platform: state file, clock, settings, clients and tokens, faults.
 
-Knows no campaign: `campaign_state` and `skill_state` add what one API holds.
+It knows no campaigns or skills: `campaign_state` and `skill_state` add the content of one API.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TOKEN_S = 1800
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a platform behaves.
+    """Settings of a platform.
 
     Attributes:
         max_dial_rate: the tenant's limit, calls per second; `None` leaves the key out and the contract's 50 holds.
@@ -70,7 +70,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Whose token it is, what it allows, and when it ends, in the platform's seconds since 1970."""
+    """A token: its client, its scopes, and its expiry in seconds since 1970 on the platform's clock."""
 
     client: str
     scopes: frozenset[str]
@@ -143,13 +143,13 @@ class State:
         return state
 
     def close(self) -> None:
-        """Let go of the state file."""
+        """Close the state file."""
         self._store.close()
 
     # -- clock and settings
 
     def now_ms(self) -> int:
-        """Return the platform's time in milliseconds since 1970 UTC, and let happen what is due."""
+        """Return the platform's time in milliseconds since 1970 UTC, after executing pending events that are due."""
         with self._store.read() as db:
             mark = _mark(db)
             now = self._reading.read(mark)
@@ -199,7 +199,7 @@ class State:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make everything inside happen at once: seeding ten thousand campaigns is one commit."""
+        """Group all changes in the block into one commit, for example when seeding ten thousand campaigns."""
         with self._writing():
             yield
 
@@ -301,7 +301,7 @@ class State:
             yield db, now
 
     def _settle(self, db: Connection, now: int) -> None:
-        """Do what is due; content knows what that can be."""
+        """Execute the pending events that are due. Subclasses define them."""
 
     @staticmethod
     def _settings(db: Connection) -> Settings:

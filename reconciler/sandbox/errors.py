@@ -1,4 +1,4 @@
-"""What goes wrong here: errors of whoever runs a sandbox, and the refusals that a platform answers.
+"""Errors of the sandbox: those of its operator, and the refusals that a platform answers.
 
 A `Refusal` is raised by the platform and carries the status and the body that the contract fixes for it, so the words of
 an API (`campaigns`) need no table of errors.

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose. Every answer of the contract's error list, every server that lacks something.
+"""Injected faults: every answer of the contract's error list, and servers that lack optional features.
 
 A fault is one line of text, for `--fault` and for `state.faults.add(...)`:
 

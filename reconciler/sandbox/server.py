@@ -1,4 +1,4 @@
-"""A platform on 127.0.0.1, for any client and for `eval "$(reconcile sandbox serve &)"`. Never on another address."""
+"""Serve a sandbox platform on 127.0.0.1 and print the environment for a client. It never listens on another address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Skills to start from: those that the sample manifests of `sandbox-pc` find, and any number of them."""
+"""Seeds of a Personal Connection platform: the state that matches the sample manifests of `sandbox-pc`, and a state of any size."""
 
 from __future__ import annotations
 

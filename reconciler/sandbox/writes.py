@@ -69,11 +69,11 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Mishap:
-    """What a faulty platform does instead of a clean write, while it answers 500.
+    """An injected fault of a write: the platform answers 500.
 
     Attributes:
-        commit: whether the write is executed, and the 500 kept under the key all the same.
-        late_ms: executes this much later instead; until then the key is in flight.
+        commit: whether the write is executed nevertheless. The 500 is stored under the idempotency key in any case.
+        late_ms: milliseconds after which the write is executed instead; until then the key counts as in flight.
     """
 
     commit: bool = False

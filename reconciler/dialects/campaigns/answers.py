@@ -1,4 +1,4 @@
-"""What this API says when it refuses."""
+"""Error answers of the campaigns API."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def authenticate(credentials: Credentials, site: Site | None = None) -> Exchange
 
 
 def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[Stored]:
-    """Replace the campaign's schedule as one, or remove it; refused with 412 when it is not the one that `live` quotes."""
+    """Replace or remove the campaign's schedule atomically; 412 if the stored schedule is not the one in `live`."""
     headers = {"Idempotency-Key": token, **_condition(live)}
     call = Call(
         "DELETE" if body is None else "POST",
@@ -114,7 +114,7 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
 
 
 def _stored(answer: Answer) -> Stored:
-    """Return what a 201 says was stored. One that cannot be read may have stored it all the same; one that leaves out a field that was sent tells no body."""
+    """Parse a 201. If it is unreadable, the outcome of the write is uncertain; if it lacks a field that was sent, the result has no body."""
     try:
         stored = answer.id(answer.body, "id")
         at = answer.text(answer.body, "updated_at")
@@ -131,7 +131,7 @@ def _condition(live: Live) -> dict[str, str]:
 
 
 def activate(key: str) -> Exchange[Waiting | None]:
-    """Tell the dialer to refresh. 500 is a wait, not a failure: the lists say whether one is SYNCING or the dialer is locked."""
+    """Tell the dialer to refresh. On a 500, return what to wait for: a list that is SYNCING, or else the locked dialer."""
     call = Call("PUT", path(key, "actions", "refresh"), expects=frozenset({ACCEPTED, 500}))
     (reply,) = yield (call,)
     if reply.status == ACCEPTED:
@@ -145,7 +145,7 @@ def activate(key: str) -> Exchange[Waiting | None]:
 
 
 def silence(key: str, *, token: str) -> Exchange[Waiting | None]:
-    """Remove what is stored, whatever it is, and have the dialer let go of what it took."""
+    """Remove the stored schedule, whatever it is, and tell the dialer to refresh, so that it drops the active one."""
     headers = {"Idempotency-Key": token}
     expects = frozenset({204, NOT_FOUND})
     call = Call("DELETE", path(key, "schedule"), headers=headers, expects=expects, repeatable=False)
@@ -188,7 +188,7 @@ def _bucket(answer: Answer, row: Row) -> Bucket:
 
 
 def publish(events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:
-    """Hand events to the platform's intake; the same id counts once, so a repeat is harmless."""
+    """Send events to the platform's intake. The platform counts an id once, so repeating an event is harmless."""
     accepted = 0
     for low in range(0, len(events), EVENTS_PER_CALL):
         call = Call(

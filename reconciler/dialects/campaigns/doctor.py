@@ -1,4 +1,4 @@
-"""What `doctor` asks this API about itself."""
+"""Checks of `doctor` for the campaigns API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOT_WRITTEN: Final = (
 
 
 def examine() -> Exchange[tuple[Check, ...]]:
-    """Ask for each thing that a server may leave out, and whether each scope that reads is there."""
+    """Check each optional feature of a server, and each scope for reading."""
     limits = yield from probe("limits", _ask_limits(), "grant the scope dialer:read")
     lists = yield from probe("do-not-call lists", _ask_lists(), "grant the scope dnc:read")
     expand = yield from probe(
@@ -61,7 +61,7 @@ def _ask_expand() -> Exchange[str]:
 
 
 def roundtrip(key: str) -> Exchange[Check]:
-    """Read one campaign, and say that nothing was written: an unchanged schedule would be stored under a new id and wait for a refresh."""
+    """Read one campaign, and report that nothing was written: writing an unchanged schedule would store it under a new id that waits for a refresh."""
     found = yield from probe("round trip", _read_name(key), "name a campaign that exists")
     return replace(found, note=found.holds, advice=NOT_WRITTEN if found.holds else found.advice)
 

@@ -1,4 +1,4 @@
-"""Reading: limits, do-not-call lists and campaigns, in as few calls as the server allows."""
+"""Read limits, do-not-call lists and campaigns in as few calls as the server allows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
     """Read limits, all pages of the lists and all campaigns, in as few rounds as the pages allow.
 
     Args:
-        named: campaigns that manifests name: one that the list does not show is read by itself, for a list may lag.
+        named: ids of the campaigns in manifests. If the list lacks one, it is read by itself, because a list may lag.
     """
     calls = (Call("GET", "/api/dialer/settings"), lists_page(), campaigns_page(expand=True))
     settings, lists, campaigns = yield from Answer.ask_all(calls)
@@ -86,7 +86,7 @@ def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
 
 
 def _read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
-    """Read campaigns that the list does not show, each by itself; only its own 404 makes one absent."""
+    """Read each campaign that the list lacks by itself. Only a 404 for the campaign itself means that it is absent."""
     answers = yield from Answer.ask_all([object_call(path(key)) for key in keys])
     pairs = zip(keys, answers, strict=True)
     found = {key: each for key, each in pairs if each.reply.status != NOT_FOUND}
@@ -178,7 +178,7 @@ def unknown_fields(raw: Row) -> frozenset[str]:
 
 
 def plain(stored: Row) -> Row:
-    """Return a stored schedule with each scalar in its own type: some servers write numbers and truth values as text."""
+    """Return a stored schedule with scalars converted to their types, because some servers send numbers and truth values as text."""
     body = typed(stored, _SCALARS)
     windows = body.get("compliance_windows")
     if isinstance(windows, list) and all(isinstance(each, dict) for each in windows):

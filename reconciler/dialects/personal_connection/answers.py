@@ -1,4 +1,4 @@
-"""What may be read from an answer of this API, beside what every dialect reads."""
+"""Parse answers of the Personal Connection API, in addition to what every dialect parses."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SkillAnswer(answers.Answer):
 
 
 def failed_items(value: JSON) -> Iterator[str]:
-    """Yield what a 200 or a 206 says of items that were not done: only their own words, shortened by whoever prints them."""
+    """Yield the messages of the items that a 200 or a 206 reports as failed. They are not shortened or escaped."""
     if isinstance(value, list):
         for item in value:
             yield from failed_items(item)
@@ -64,7 +64,7 @@ def failed_items(value: JSON) -> Iterator[str]:
 
 
 def explain(reply: Reply) -> tuple[str, ...]:
-    """Return why a request was refused: what the body says, or the header that may say it alone."""
+    """Return the reason for a refusal, from the body or else from the header."""
     body = reply.json if isinstance(reply.json, dict) else {}
     error, named = body.get("error"), ("error_description", "errorDescription", "message")
     description = next((body[name] for name in named if body.get(name)), None)

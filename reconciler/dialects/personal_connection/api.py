@@ -1,10 +1,10 @@
-"""The Personal Connection API: a schedule is three settings blocks of a skill, and the DNC groups that scrub it.
+"""The Personal Connection API: a schedule consists of three settings blocks of a skill and its DNC groups.
 
-Source: the contract, "personal-connection". No keys, no ETags, no refresh: safety rests on whole-block writes, the read just
-before, and the read-back. What nobody has verified on a tenant stands in `assumed`, one place each.
+Source: the contract, "personal-connection". The API has no idempotency keys, no ETags and no refresh. Safety rests on
+whole-block writes, a read just before each write, and the read-back. `assumed` lists what was never verified on a tenant.
 
-The calls that are not here are not here on purpose: no zones of the business unit, no start, no list, no removal of a
-skill or a list. A test holds the package to that.
+Some calls are left out on purpose: changing zones of the business unit, starting a skill, changing lists, removing a skill
+or a list. A test checks that.
 """
 
 from __future__ import annotations
@@ -62,10 +62,12 @@ STOPPED: Final = frozenset({202, 204, 409})
 
 
 def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
-    """Read the business unit (alone, for it tells a wrong version from all else), then every skill with its settings and every DNC group.
+    """Read the business unit, then every skill with its settings and every DNC group.
+
+    The business unit is read alone, because its answer shows whether the version of the API is wrong.
 
     Args:
-        named: skills that manifests name: one that the list does not show is read by itself, for a list may lag.
+        named: ids of the skills in manifests. If the list lacks one, it is read by itself, because a list may lag.
     """
     unit_answer = yield from SkillAnswer.ask(reading.unit_call())
     unit = reading.unit_of(unit_answer)
@@ -94,12 +96,12 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
 
 
 def read_limits() -> Exchange[Snapshot]:
-    """Read everything: whether a skill runs is judged, too, and the scan of the groups costs more than the skills."""
+    """Read everything: the rules need to know whether a skill runs, and scanning the groups costs more than reading the skills."""
     return (yield from read())
 
 
 def read_one(key: str) -> Exchange[Live]:
-    """Read one skill, its blocks, and every DNC group: which of them it obeys cannot be asked.
+    """Read one skill, its blocks, and every DNC group, because the API has no query for the groups of a skill.
 
     Raises:
         UnknownObject: there is no such skill.
@@ -119,7 +121,7 @@ def read_one(key: str) -> Exchange[Live]:
 
 
 def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
-    """Read every skill: what costs is the scan of the groups, and that is the same for one and for all.
+    """Read every skill: the scan of the groups dominates the cost, and it is the same for one skill as for all.
 
     An emergency stop asks for all of them (`None`) and needs only to know what runs. It gets the listed skills without their
     settings where settings or groups cannot be read.
@@ -173,13 +175,13 @@ def _skills(
 
 
 def activate(key: str) -> Exchange[Waiting | None]:  # noqa: ARG001 - never asked for: `CAPABILITIES`
-    """Return at once: what is stored dials."""
+    """Do nothing: a stored schedule is active at once."""
     yield from ()
     return None
 
 
 def silence(key: str, *, token: str) -> Exchange[Waiting | None]:  # noqa: ARG001 - there are no keys
-    """Stop the skill: the emergency stop alone calls this, and never with `force`. 409: it does not run."""
+    """Stop the skill, for the emergency stop only, and never with `force`. 409 means that the skill does not run."""
     call = Call("POST", f"{reading.skill_path(key)}/stop", expects=STOPPED, repeatable=False)
     yield (call,)
     return None

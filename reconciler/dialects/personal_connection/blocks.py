@@ -1,7 +1,7 @@
-"""The three settings blocks of a skill, in both shapes, and the parts of a body that they hold.
+"""The three settings blocks of a skill, in both formats, and the fields of a body that they hold.
 
-A block is read as the platform sent it, only what a body manages is changed, and the whole goes back: what we do not know
-is kept. `/skills/parameters` says the same in other words; those are put into the shape of the blocks first.
+A write takes the block as received, changes only managed fields and sends the whole block back, so unknown fields are kept.
+`/skills/parameters` has the same settings in another format, which is converted into blocks first.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Block:
     """One block.
 
     Attributes:
-        path: its last step.
-        name: the key that it stands under.
-        fields: what of a body it holds.
+        path: last segment of its path.
+        name: its key in the answer.
+        fields: names of the body's fields that it holds.
         unpack: block as received → those fields.
         pack: block as received, those fields → block to send.
         of_bulk: the same block of `/skills/parameters` → block.
@@ -54,12 +54,12 @@ class Block:
         """Return the fields that a block holds, canonical.
 
         Raises:
-            TypeError, KeyError, AttributeError, ValueError: it is no such block, or a truth value of it is neither.
+            TypeError, KeyError, AttributeError, ValueError: not a valid block, or a truth value in it is neither true nor false.
         """
         return KIND.canonical(self.unpack(raw))
 
     def inner(self, answer: JSON) -> JSON:
-        """Return the block of an answer, whether it stands under its name or is the answer."""
+        """Return the block from an answer: the value under its name, or the answer itself."""
         return answer[self.name] if isinstance(answer, dict) and self.name in answer else answer
 
 
@@ -67,7 +67,7 @@ class Block:
 
 
 def _unpack_week(raw: JSON) -> Part:
-    """Return the days that are active. A skill that is not scheduled has no limit: it runs on every day, from midnight to midnight."""
+    """Return the active days. A skill with `isScheduled` false has no limit: it runs on every day, from midnight to midnight."""
     if not scalars.boolean(raw["isScheduled"]):
         return {"run_window": [{"day": day, "start": "00:00", "end": "24:00"} for day in DAYS]}
     return {
@@ -127,7 +127,7 @@ def _unpack_zones(raw: JSON) -> Part:
 
 
 def _pack_zones(raw: JSON, part: Mapping[str, Any]) -> JSON:
-    """Return the zones that are on: the platform switches off what is not sent. What a zone has besides its hours is kept."""
+    """Return the zones to send: the platform switches off every zone that is missing. Other settings of a zone are kept."""
     known = {iana_name(zone["standardName"]): zone for zone in raw}
     return [
         {
@@ -172,7 +172,7 @@ _NUMBERS: Final = tuple(each for each in scalar_readers(KIND) if each[0] in _WIR
 
 
 def _unpack_pace(raw: JSON) -> Part:
-    """Return the pacing. A number that cannot be read stays as it came, and is judged as unknown; a truth value must be one."""
+    """Return the pacing. An unreadable number is kept as received, with an unknown direction; an unreadable truth value is an error."""
     found = {ours: raw[theirs] for ours, theirs in _WIRE.items()}
     found |= {name: scalars.boolean(found[name]) for name in _FLAGS}
     level = found["aggressiveness"]

@@ -1,4 +1,4 @@
-"""What of `assumed` and of the contract holds on this tenant: asked one by one, read only; and one block written back as it is."""
+"""Checks of `doctor` for the Personal Connection API: assumptions and contract, read-only; and the roundtrip of one block."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ASSUMED: Final = "correct it in personal_connection/assumed.py, or set the vers
 
 
 def examine() -> Exchange[tuple[Check, ...]]:
-    """Ask about version, zones, skills, both shapes of the settings, groups and contacts."""
+    """Check version, zones, skills, both formats of the settings, groups and contacts."""
     version = yield from probe(
         "version", _version(), "set `version` in tenant.yaml to one that answers"
     )

@@ -1,7 +1,7 @@
-"""Signing in, both ways, and finding where the API is.
+"""Sign in, in both ways, and find the base URL of the API.
 
-Every host here is the tenant's own, a constant of the vendor, or named by an answer; the client refuses one that is neither
-the tenant's, nor below `HOSTS`, nor in the environment, before anything is sent to it.
+A host is the tenant's own, a constant of the vendor, or named by an answer. Before anything is sent, the client refuses a
+host that is neither the tenant's, nor below `HOSTS`, nor in the environment.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _CLUSTER: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
 
 def authenticate(credentials: Credentials, site: Site) -> Exchange[Token]:
-    """Ask for a token: with the application's own id and secret through discovery, else by the access key.
+    """Request a token: with the application's id and secret through discovery if they are set, else with the access key.
 
-    Its calls go where the tenant's configuration says; when that cannot be asked, to the area's documented host.
+    The base URL comes from the tenant's configuration; if that cannot be read, it is the area's documented host.
     """
     if credentials.app_id is None:
         answer = yield from _by_access_key(credentials, site)
@@ -66,7 +66,7 @@ def _base(endpoint: str, version: int | None) -> str:
 
 
 def _by_access_key(credentials: Credentials, site: Site) -> Exchange[SkillAnswer]:
-    """Show the key to the tenant's host, and to the vendor's other one when that host does not take keys."""
+    """Request a token with the access key from the tenant's host; if that host takes no keys, from the vendor's other host."""
     if _is_vendors(site.url) and site.url != DISCOVERY:
         answer = yield from _try(
             _access_key_call(credentials, expects=ANSWERED), unless=Unavailable
@@ -139,7 +139,7 @@ def _endpoint(token: str, claims: Mapping[str, str], site: Site) -> Exchange[str
 
 
 def _tenant_of_unit(token: str, claims: Mapping[str, str], site: Site) -> Exchange[str | None]:
-    """Ask the business unit whose it is: for tokens without the claim `tenantId`."""
+    """Read the tenant's id from the business unit, for tokens without the claim `tenantId`."""
     version = site.versions.get("business-unit", site.version)
     call = Call(
         "GET",
@@ -162,7 +162,7 @@ def _tenant_of_unit(token: str, claims: Mapping[str, str], site: Site) -> Exchan
 def _try(
     call: Call, *, unless: type[Exception] | tuple[type[Exception], ...]
 ) -> Exchange[SkillAnswer | None]:
-    """Ask; `None` when the answer is not here, or what came of asking is one of `unless`."""
+    """Send a call and return its answer; `None` if the status is not 200, or if one of the errors in `unless` is raised."""
     try:
         answer = yield from SkillAnswer.ask(call)
     except unless:
@@ -177,9 +177,9 @@ def _text(part: JSON, name: str) -> str | None:
 
 
 def _claims(answer: SkillAnswer, access_token: str) -> dict[str, str]:
-    """Return what the tokens say of their tenant, the `id_token` before the access token.
+    """Return the claims of the tokens; those of the `id_token` win.
 
-    Their signatures are the platform's to check: this only asks them where the platform is.
+    The signatures are not verified: the claims are only used to find the platform, which verifies the tokens itself.
     """
     found: dict[str, str] = {}
     for token in (access_token, answer.body.get("id_token")):
@@ -195,7 +195,7 @@ def _claims(answer: SkillAnswer, access_token: str) -> dict[str, str]:
 
 
 def _area_host(claims: Mapping[str, str], site: Site) -> str:
-    """Return the documented host of the tenant's area; the tenant's own where the token names no cluster, or is not the vendor's."""
+    """Return the documented host of the tenant's area; the tenant's own host if the token names no cluster, or that host is not the vendor's."""
     cluster = claims.get("icClusterId", "").lower()
     if not _is_vendors(site.url) or not _CLUSTER.fullmatch(cluster):
         return site.url

@@ -1,4 +1,4 @@
-"""What was dialed, hour by hour. The platform says it of every skill at once."""
+"""Observations by hour. The platform returns those of all skills in one answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reconciler.dialects.personal_connection.answers import SkillAnswer
 
 
 def contacts_call(start: datetime, end: datetime) -> Call:
-    """Return the call for what was dialed in [start, end)."""
+    """Return the call for the contacts that were dialed in [start, end)."""
     params = {"startDate": _text(start), "endDate": _text(end)}
     path = "/wfm-data/skills/dialer-contacts"
     return Call("GET", path, params=params, expects=answers.LISTED)

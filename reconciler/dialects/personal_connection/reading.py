@@ -1,4 +1,4 @@
-"""Reading skills: all settings in one call where the answer can be trusted, block by block where not."""
+"""Read skills: all settings in one bulk call if its answer proves consistent, else block by block."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from reconciler.models.zones import iana_name
 
 @dataclass(frozen=True, slots=True)
 class SkillSettings:
-    """What a skill's blocks hold.
+    """Settings of a skill, from its blocks.
 
     Attributes:
-        fields: by the names of a body.
-        unknown: names of the fields that the contract does not know; the bulk answer has other shapes, and tells none.
+        fields: fields of a body, by name.
+        unknown: names of received fields that the contract does not have; empty when read from the bulk answer.
     """
 
     fields: dict[str, Any]
@@ -43,7 +43,7 @@ def group_path(group: str, *rest: str) -> str:
 
 
 def unit_call() -> Call:
-    """Return the call for the business unit. A 404 is read: it is what a version that is not spoken answers."""
+    """Return the call for the business unit. A 404 is an expected answer: it means that the API version is not supported."""
     return Call("GET", "/business-unit", expects=frozenset({200, NOT_FOUND}))
 
 
@@ -54,7 +54,7 @@ def skills_call() -> Call:
 
 
 def bulk_call() -> Call:
-    """Return the call for every skill's settings; a platform that does not know it says 404, which is read."""
+    """Return the bulk call for every skill's settings. A 404 is an expected answer: the platform lacks the bulk call."""
     return Call("GET", "/skills/parameters", expects=LISTED | {NOT_FOUND})
 
 
@@ -70,7 +70,7 @@ def block_calls(key: str) -> tuple[Call, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """The business unit: its zone, its zones (`None`: it does not say), and whether it may dial ahead."""
+    """The business unit: its default zone, its zones (`None`: not stated), and whether it may dial ahead."""
 
     zone: str
     zones: frozenset[str] | None
@@ -78,10 +78,10 @@ class Unit:
 
 
 def unit_of(answer: SkillAnswer) -> Unit:
-    """Return what the business unit says.
+    """Parse the business unit.
 
     Raises:
-        ApiError: it says no zone, or this version of the API does not exist there.
+        ApiError: the answer lacks the zone, or the platform does not support this version of the API.
     """
     if answer.reply.status == NOT_FOUND:
         raise answer.wrong(
@@ -114,7 +114,7 @@ class Groups:
 
 
 def read_groups(answer: SkillAnswer) -> Exchange[Groups]:
-    """Read who obeys which group: there is no look-up by skill, so every group is scanned."""
+    """Read the skills of every DNC group, because the API has no query for the groups of a skill."""
     lists = {}
     unpaged = assumed.GROUPS_COME_WHOLE
     rows = yield from by_skip(
@@ -147,9 +147,9 @@ def read_members(groups: Sequence[str]) -> Exchange[dict[str, frozenset[str]]]:
 
 
 def settings_of(keys: Sequence[str], bulk: SkillAnswer) -> Exchange[dict[str, SkillSettings]]:
-    """Return the settings of skills: from the bulk answer where it says the same as the blocks of one of them.
+    """Return the settings of skills: from the bulk answer if it agrees with the blocks of one skill, else from all blocks.
 
-    A skill that the bulk answer lacks is read block by block: it may have been created just now.
+    A skill that the bulk answer lacks is read block by block, because it may be new.
     """
     found = of_bulk(bulk) or {}
     held = {key: found[key] for key in keys if key in found}
@@ -161,7 +161,7 @@ def settings_of(keys: Sequence[str], bulk: SkillAnswer) -> Exchange[dict[str, Sk
 
 
 def of_bulk(answer: SkillAnswer) -> dict[str, SkillSettings] | None:
-    """Return what a bulk answer says, by skill; `None` when there is none, or its shape is another one."""
+    """Parse a bulk answer into settings by skill; `None` when there is none, or its format is unknown."""
     if answer.reply.status == NOT_FOUND:
         return None
     try:
@@ -192,7 +192,7 @@ def part_of(answers: Iterable[SkillAnswer]) -> SkillSettings:
     """Return the settings that a skill's blocks hold.
 
     Raises:
-        ApiError: one is not as the contract says.
+        ApiError: a block violates the contract.
     """
     found: dict[str, Any] = {}
     unknown: frozenset[str] = frozenset()
@@ -211,11 +211,11 @@ def part_of(answers: Iterable[SkillAnswer]) -> SkillSettings:
 
 
 def skill_of(answer: SkillAnswer, key: str) -> Row:
-    """Return what an answer says of one skill, which some versions wrap in a list.
+    """Return the row of one skill from an answer. Some API versions wrap it in a list.
 
     Raises:
         UnknownObject: there is no such skill.
-        ApiError: the answer is about another one.
+        ApiError: the answer is about another skill.
     """
     row = known(answer, explain).one(*assumed.SKILLS)
     if answer.id(row, "skillId") != key:
@@ -224,7 +224,7 @@ def skill_of(answer: SkillAnswer, key: str) -> Row:
 
 
 def read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Row]]:
-    """Read skills that the list does not show, each by itself; only its own 404 makes one absent."""
+    """Read each skill that the list lacks by itself. Only a 404 for the skill itself means that it is absent."""
     answers = yield from SkillAnswer.ask_all([object_call(skill_path(key)) for key in keys])
     return {
         key: skill_of(answer, key)
@@ -246,12 +246,12 @@ def unfit(answer: SkillAnswer, row: Part) -> str | None:
 
 
 def is_running(answer: SkillAnswer, row: Part) -> bool:
-    """Return whether a skill dials now. The platform says it only of a skill that does: absent means no (contract, fact 7)."""
+    """Return whether a skill dials now. The platform sends the field only for running skills: absent means no (contract, fact 7)."""
     return answer.flag(row, "isRunning")
 
 
 def bare(answer: SkillAnswer, row: Part) -> Live:
-    """Return a listed skill of which nothing but its name and whether it runs is known."""
+    """Return a listed skill without its settings: only its name and whether it runs are known."""
     name = answer.text(row, "skillName")
     return Live(answer.id(row, "skillId"), name, running=is_running(answer, row))
 
@@ -259,7 +259,7 @@ def bare(answer: SkillAnswer, row: Part) -> Live:
 def live_of(
     answer: SkillAnswer, row: Part, settings: SkillSettings, unit: Unit, groups: Groups
 ) -> Live:
-    """Return a skill as the engine knows it: what is stored is what dials."""
+    """Return a skill as a `Live`. Its stored schedule is always the active one."""
     key = answer.id(row, "skillId")
     chosen = list(groups.of_skill.get(key, ()))
     stored = KIND.canonical(

@@ -1,14 +1,13 @@
-"""Writing a skill block by block: all read just before, what narrows first, what widens last, each read back.
+"""Write a skill block by block: read everything first, narrow, then widen, and read each block back.
 
-| step | what |
+| step | what happens |
 |---|---|
-| 0 | every block is read, and every group that is to change: what is not as it was planned against is left alone |
-| 1 | every field that narrows, in whichever blocks: the skill dials less or the same from here on |
-| 2 | the rest; every block that widens is remembered |
-| a step fails | what step 2 widened is put back to what step 1 had left, from the block as it was read; what was narrowed stays |
+| 0 | read every block, and every group that will change; if the skill is not as planned against, stop without a write |
+| 1 | write every field that narrows, in all blocks: from here on the skill dials less or the same |
+| 2 | write the rest, and remember every block that widens |
+| a step fails | set the fields that step 2 widened back to their values after step 1; narrowed fields stay |
 
-Nothing here can be repeated under a key, and nothing need be: a block is replaced as a whole, so sending it twice does no
-more than sending it once.
+The API has no idempotency keys, and needs none: a write replaces a whole block, so repeating it has no further effect.
 """
 
 from __future__ import annotations
@@ -55,8 +54,8 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
 
     Raises:
         ApiError: refused, and nothing was written; 412 when somebody else wrote meanwhile.
-        PartlyWritten: it ended between the blocks; what it had widened was put back.
-        UncertainWrite: what it had widened could not be put back, or whether it was is unknown.
+        PartlyWritten: the write failed between the blocks; widened fields were set back.
+        UncertainWrite: widened fields could not be set back, or it is unknown whether they were.
     """
     if body is None or live.stored is None:
         raise ApiError(
@@ -82,7 +81,7 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
 
 
 def _narrowed(before: Body, desired: Body) -> dict[str, Any]:
-    """Return the body that has of each difference only what narrows (or does not matter)."""
+    """Return `before` with those fields of `desired` that do not widen dialing."""
     found = {**before}
     for name in diff.moved(before, desired):
         if not effect.of_field(name, before, desired, KIND.rules).widens:
@@ -91,14 +90,14 @@ def _narrowed(before: Body, desired: Body) -> dict[str, Any]:
 
 
 def _is_refusal(error: ReconcileError) -> bool:
-    """Whether an error says that its call did nothing."""
+    """Whether an error means that its call had no effect."""
     return isinstance(error, AccessError) or (
         isinstance(error, ApiError) and error.status in REFUSED
     )
 
 
 def _put_back(writing: _Writing, narrow: Body, error: ReconcileError) -> Exchange[None]:
-    """Undo what was widened, and raise what that leaves."""
+    """Set widened fields back, and raise the error that describes the remaining state."""
     where = error.where if isinstance(error, ApiError) else skill_path(writing.key)
     status = error.status if isinstance(error, ApiError) else 0
     said = list(error.reasons) if isinstance(error, ApiError) else [str(error)]
@@ -118,19 +117,19 @@ def _put_back(writing: _Writing, narrow: Body, error: ReconcileError) -> Exchang
 
 @dataclass(slots=True)
 class _Writing:
-    """One write on its way.
+    """A write in progress.
 
     Attributes:
         key: the skill.
         token: its `CorrelationId`.
-        now: what the skill holds, as far as we know.
-        began: something was written.
-        open: a write was sent that has not been answered.
-        widening: what is written from now on may widen.
+        now: the body that the skill holds, as far as known.
+        began: whether anything was written.
+        open: whether a sent write is not answered yet.
+        widening: whether writes from now on may widen.
         widened: fields that were widened, or may have been.
-        last: those of them that the last write is about.
-        raws: blocks as they were read last, by path.
-        images: blocks as they were before anything was written, by path.
+        last: the widened fields of the last write.
+        raws: blocks as last read, by path.
+        images: blocks as read before the first write, by path.
     """
 
     key: str
@@ -145,10 +144,10 @@ class _Writing:
     images: dict[str, JSON] = field(default_factory=dict)
 
     def look(self, target: Body) -> Exchange[None]:
-        """Read what is to be replaced.
+        """Read the blocks and groups that will be replaced.
 
         Raises:
-            ApiError: 412 when it is not what it was planned against.
+            ApiError: 412 when the skill is not as planned against.
         """
         answers = yield from SkillAnswer.ask_all([self._call("GET", block) for block in BLOCKS])
         for block, answer in zip(BLOCKS, answers, strict=True):
@@ -162,7 +161,7 @@ class _Writing:
             raise _moved(answers[0].call)
 
     def to(self, target: Body) -> Exchange[None]:
-        """Write every block of which a field is not as in `target`."""
+        """Write every block in which a field differs from `target`."""
         for block in BLOCKS:
             if any(self.now.get(name) != target.get(name) for name in block.fields):
                 yield from self._write(block, target)
@@ -175,7 +174,7 @@ class _Writing:
         self.now |= {name: target[name] for name in block.fields}
 
     def _put(self, block: Block, raw: JSON, target: Body) -> Exchange[None]:
-        """Replace a block, and hold what is read back against it."""
+        """Replace a block, read it back and compare."""
         part = {name: target[name] for name in block.fields}
         call = self._call("PUT", block, json={block.name: block.pack(raw, part)})
         sent = yield from self._send(call)
@@ -192,7 +191,7 @@ class _Writing:
             raise answer.wrong("; ".join(said))
 
     def _link(self, target: Body) -> Exchange[None]:
-        """Have exactly the groups of `target` scrub the skill, and hold what is read back against that."""
+        """Change memberships so that exactly the groups of `target` scrub the skill; read back and compare."""
         had, wanted = set(self.now.get(GROUPS, ())), set(target[GROUPS])
         self._mark((GROUPS,), target)
         calls = [self._membership("POST", group) for group in sorted(wanted - had)]
@@ -209,7 +208,7 @@ class _Writing:
         self.now[GROUPS] = list(target[GROUPS])
 
     def _send(self, call: Call) -> Exchange[SkillAnswer]:
-        """Send a write, and remember that it was until it is answered."""
+        """Send a write. `open` is set until the answer arrives."""
         self.open = True
         answer = yield from SkillAnswer.ask(call)
         self.began, self.open = True, False
@@ -221,12 +220,12 @@ class _Writing:
             self.widened += self.last
 
     def forget_last(self) -> None:
-        """Take back that the last write may have widened: it was refused. Memberships are several writes, so theirs stays."""
+        """Forget the widened fields of the last write, because it was refused. Those of memberships stay: they are several writes."""
         if GROUPS not in self.last:
             self.widened = [name for name in self.widened if name not in self.last]
 
     def back(self, narrow: Body) -> Exchange[None]:
-        """Put back what was widened, whatever it is now: each block as it was first read, with what narrows."""
+        """Set widened fields back, whatever their value is now: write each block as first read, plus the narrowed fields."""
         for block in BLOCKS:
             if set(block.fields) & set(self.widened):
                 yield from self._put(block, self.images[block.path], narrow)
@@ -235,7 +234,7 @@ class _Writing:
             yield from self._link_all(narrow)
 
     def _link_all(self, narrow: Body) -> Exchange[None]:
-        """Put back memberships. The widening took some away; asking for one that is there does nothing."""
+        """Restore the memberships that were removed. Adding an existing membership has no effect."""
         for group in narrow[GROUPS]:
             yield from self._send(self._membership("POST", group))
         members = yield from read_members(narrow[GROUPS])
