@@ -1,4 +1,4 @@
-"""Defaults of command-line options that other modules need as well. Imports nothing, so that `--help` stays fast."""
+"""Defaults of options that more than one module needs. Imports nothing, so that `--help` stays fast."""
 
 from typing import Final
 
@@ -13,3 +13,6 @@ CONCURRENCY: Final = 8
 
 STRATEGY: Final = "step"
 """How `optimize` proposes dial rates (`--strategy`)."""
+
+REQUESTS_PER_SECOND: Final = 5.0
+"""Requests that the client may send per second, unless `tenant.yaml` says otherwise (`requests_per_second`)."""

@@ -34,9 +34,6 @@ from reconciler.models import EMBEDDED, is_loopback, tenant_url
 EMBEDDED_URL: Final = "http://127.0.0.1"
 """Base URL of requests to the embedded platform in this process. No socket is opened for it."""
 
-DEFAULT_RATE: Final = 5.0
-"""Requests per second, unless `tenant.yaml` says otherwise (`requests_per_second`)."""
-
 DEFAULT_BURST_S: Final = 0.04
 """Length of the burst after a pause, in seconds of the request rate: at 50 requests per second, 2 requests.
 
@@ -66,7 +63,7 @@ class ClientOptions:
         api_versions: versions of endpoint groups that differ from it, by the first part of their path.
     """
 
-    requests_per_second: float = DEFAULT_RATE
+    requests_per_second: float = defaults.REQUESTS_PER_SECOND
     concurrency: int = defaults.CONCURRENCY
     deadline_s: float = defaults.DEADLINE_S
     burst_s: float = DEFAULT_BURST_S

@@ -219,7 +219,7 @@ def _read_claims(git: Git, folder: Folder, commit: str, path: Path) -> _Base:
                 f"what {files[name]} said at the commit applied before cannot be read ({error.problems[0]}): what it protected is not known"
             )
     shown = {*files.values()}
-    now = {_identity(each.claim) for each in folder.desired if each.place.file in shown}
+    now = {_identity(each) for each in folder.desired if each.place.file in shown}
     moved = now != {_identity(each) for each in found}
     return _Base(claims=tuple(found), changed=frozenset(shown), moved=moved, notes=tuple(notes))
 

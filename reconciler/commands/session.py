@@ -20,7 +20,6 @@ from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.settings import (
     DEFAULT_BURST_S,
-    DEFAULT_RATE,
     URGENT_BURST_S,
     ClientOptions,
     Settings,
@@ -159,7 +158,7 @@ def _read_settings(
     rate = spec.requests_per_second
     options = ClientOptions(
         # A platform that allows less than the default rate answers 429, and the client slows down.
-        requests_per_second=max(rate, DEFAULT_RATE) if urgent else rate,
+        requests_per_second=max(rate, defaults.REQUESTS_PER_SECOND) if urgent else rate,
         concurrency=max(defaults.CONCURRENCY, concurrency),
         deadline_s=network.deadline_s,
         proxy=network.proxy,

@@ -1,14 +1,10 @@
-"""How git is started: fixed options, a clean environment, a time limit."""
+"""How git is started: fixed options, a clean environment, time limits."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Final
-
-from reconciler.errors import GitError
-from reconciler.git.process import Ran, Runner
 
 TIMEOUT_S: Final = 60.0
 """Time limit of one local git command, in seconds."""
@@ -58,7 +54,7 @@ def settings(*names: str) -> tuple[str, ...]:
     return tuple(part for name in names for part in ("-c", name))
 
 
-_OPTIONS: Final = (
+OPTIONS: Final = (
     *("git", "--no-pager", "--no-optional-locks", "--literal-pathspecs"),
     *settings(*_SETTINGS),
 )
@@ -74,30 +70,6 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     # Git runs in the work tree. A relative folder on PATH would be a folder that a commit can fill.
     search = filter(os.path.isabs, kept.pop("PATH", "").split(os.pathsep))
     return kept | _ENVIRONMENT | {"PATH": os.pathsep.join(search) or os.defpath}
-
-
-def start(
-    runner: Runner,
-    arguments: Sequence[str],
-    *,
-    cwd: Path,
-    env: Mapping[str, str],
-    stdin: bytes,
-    timeout_s: float,
-) -> Ran:
-    """Run git to its end, whatever its exit code.
-
-    Raises:
-        GitError: git is not installed, or the command took longer than `timeout_s` seconds.
-    """
-    try:
-        return runner([*_OPTIONS, *arguments], cwd=cwd, env=env, stdin=stdin, timeout_s=timeout_s)
-    except FileNotFoundError:
-        raise GitError("git is not installed, or not on PATH: install git 2.39 or later") from None
-    except TimeoutError:
-        raise GitError(
-            f"{name_of(arguments)} took longer than {timeout_s:g} s and was stopped"
-        ) from None
 
 
 def name_of(arguments: Sequence[str]) -> str:

@@ -14,11 +14,11 @@ from reconciler.errors import GitError, Unavailable, safe
 from reconciler.git.command import (
     NETWORK_TIMEOUT_S,
     ONLY_SSH_SIGNATURES,
+    OPTIONS,
     TIMEOUT_S,
     clean_environment,
     name_of,
     settings,
-    start,
 )
 from reconciler.git.configuration import check, parse
 from reconciler.git.discovery import check_agreement, find_git_dir, find_top
@@ -139,14 +139,23 @@ class Git:
             raise GitError(f"{safe(str(self.root))}: no such folder")
         if where is None:
             where = (f"--git-dir={self.git_dir}", f"--work-tree={self.root.resolve()}")
-        ran = start(
-            self._runner,
-            (*where, *arguments),
-            cwd=self.root,
-            env=self._environment | dict(extra or {}),
-            stdin=stdin,
-            timeout_s=self._timeout_s if timeout_s is None else timeout_s,
-        )
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        try:
+            ran = self._runner(
+                [*OPTIONS, *where, *arguments],
+                cwd=self.root,
+                env=self._environment | dict(extra or {}),
+                stdin=stdin,
+                timeout_s=limit_s,
+            )
+        except FileNotFoundError:
+            raise GitError(
+                "git is not installed, or not on PATH: install git 2.39 or later"
+            ) from None
+        except TimeoutError:
+            raise GitError(
+                f"{name_of(arguments)} took longer than {limit_s:g} s and was stopped"
+            ) from None
         if ran.code not in allowed:
             raise GitError(f"{name_of(arguments)}: {first_line(ran)}")
         return ran

@@ -28,27 +28,36 @@ Body: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
+class Claim:
+    """A manifest's claim to an object of the platform.
+
+    Attributes:
+        key: identity on the platform (a campaign's id).
+        name: `metadata.name` of the manifest. Renaming it changes nothing on the platform.
+        place: start of the manifest.
+        platform_name: name that the object must have on the platform, if the manifest gives one.
+    """
+
+    key: str
+    name: str
+    place: Place
+    platform_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired(Claim):
     """The desired state of one object, compiled from its manifest.
 
     Attributes:
         kind: kind of the manifest, e.g. `CampaignSchedule`.
-        key: identity on the platform (a campaign's id).
-        name: `metadata.name` of the manifest. Renaming it changes nothing on the platform.
-        place: start of the manifest.
         body: canonical compiled body; `None` if retired.
-        platform_name: name that the object must have on the platform, if the manifest gives one.
         compliance: input of the rules; never sent.
         pacing: input of the optimizer; never sent.
         places: file, line and column of each field of the body, by name, if they were kept.
     """
 
     kind: str
-    key: str
-    name: str
-    place: Place
     body: Body | None
-    platform_name: str | None = None
     compliance: Mapping[str, Any] = field(default_factory=dict)
     pacing: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)
@@ -57,28 +66,6 @@ class Desired:
     def retired(self) -> bool:
         """Whether the manifest is a tombstone."""
         return self.body is None
-
-    @property
-    def claim(self) -> "Claim":
-        """The object that the manifest claims."""
-        return Claim(self.key, self.name, self.place, self.platform_name)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A manifest's claim to an object of the platform.
-
-    Attributes:
-        key: identity on the platform.
-        name: `metadata.name` of the manifest.
-        place: start of the manifest.
-        platform_name: name that the object must have on the platform, if the manifest gives one.
-    """
-
-    key: str
-    name: str
-    place: Place
-    platform_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

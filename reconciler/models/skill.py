@@ -250,7 +250,17 @@ class SkillSchedule(Manifest):
 
     def compile(self) -> Body:
         """Return the canonical body."""
-        return compile_skill(self.spec)
+        spec = self.spec
+        windows = (
+            {**dict(each), "timezone": canonical_zone(each.timezone)}
+            for each in spec.calling_windows
+        )
+        return dict(spec) | {
+            "timezone": canonical_zone(spec.timezone),
+            "run_window": [{"day": day, **dict(spec.run_window.of(day))} for day in DAYS],
+            "calling_windows": sorted(windows, key=lambda row: (row["timezone"], row["start"])),
+            "dnc_groups": sorted(set(spec.dnc_groups)),
+        }
 
 
 def _week_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -261,16 +271,3 @@ def _week_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     windows = list(days.values())
     usual = max(windows, key=windows.count)
     return {"daily": usual, **{day: days[day] for day in DAYS if days[day] != usual}}
-
-
-def compile_skill(spec: SkillSpec) -> dict[str, Any]:
-    """Return the canonical body of a skill's schedule."""
-    windows = (
-        {**dict(each), "timezone": canonical_zone(each.timezone)} for each in spec.calling_windows
-    )
-    return dict(spec) | {
-        "timezone": canonical_zone(spec.timezone),
-        "run_window": [{"day": day, **dict(spec.run_window.of(day))} for day in DAYS],
-        "calling_windows": sorted(windows, key=lambda row: (row["timezone"], row["start"])),
-        "dnc_groups": sorted(set(spec.dnc_groups)),
-    }

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
+from reconciler.defaults import REQUESTS_PER_SECOND
 from reconciler.models.base import ApiVersion, Expects, Label, Name, Strict
 from reconciler.models.instants import canonical_instant
 
@@ -328,7 +329,7 @@ class TenantSpec(Strict):
 
     requests_per_second: Annotated[
         float, Field(gt=0, le=1000), Expects("above 0 and at most 1000 (requests per second)")
-    ] = 5.0
+    ] = REQUESTS_PER_SECOND
     """Requests per second that the client may send, above 0 and at most 1000."""
 
     profiles: Annotated[dict[Name, Profile], Expects("a mapping of profiles")] = Field(

@@ -38,12 +38,12 @@ def desired(manifests):
 @given(_manifests)
 def test_manifests_weaken_nothing_of_their_own(manifests):
     head = desired(manifests)
-    assert said([each.claim for each in head], head) == []
+    assert said(head, head) == []
 
 
 @given(_manifests, _manifests)
 def test_a_name_that_counted_counts_on_and_an_id_that_moved_is_told(base, head):
-    found = protections([each.claim for each in desired(base)], desired(head))
+    found = protections(desired(base), desired(head))
     for key in base.keys() & head.keys():
         (_, was), (_, now) = base[key], head[key]
         assert found.names.get(key) == (was if now is None else None)
@@ -54,19 +54,19 @@ def test_a_name_that_counted_counts_on_and_an_id_that_moved_is_told(base, head):
 
 
 def test_a_name_that_is_removed_or_changed_is_a_weakening_and_one_that_is_added_is_none():
-    (was,) = [make_desired(platform_name="Spring").claim]
+    was = make_desired(platform_name="Spring")
     assert said([was], [make_desired()]) == [
         ("campaign_name of campaign-1001", '"Spring"', "not checked")
     ]
     assert said([was], [make_desired(platform_name="Autumn")]) == [
         ('campaign_name of campaign-1001 (was "Spring")', '"Autumn"', '"Autumn"')
     ]
-    assert said([make_desired().claim], [make_desired(platform_name="Spring")]) == []
+    assert said([make_desired()], [make_desired(platform_name="Spring")]) == []
     assert said([was], [make_desired(kind="SkillSchedule")])[0][0].startswith("skill_name")
 
 
 def test_a_manifest_that_names_another_object_is_told_by_name_or_by_file():
-    was = make_desired("1037", name="spring").claim
+    was = make_desired("1037", name="spring")
     place = was.place
     line = ("spring was 1037, is now 1061", "only by the name that the platform has", "1061")
     assert said([was], [make_desired("1061", name="spring")]) == [line]

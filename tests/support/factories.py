@@ -48,11 +48,11 @@ def make_desired(key: str = "1001", *, body: Body | None = None, **parts: Any) -
 
 def make_retired(key: str = "1001", **parts: Any) -> Desired:
     return Desired(
-        "CampaignSchedule",
-        key,
-        parts.pop("name", f"campaign-{key}"),
-        Place(f"schedules/acme/{key}.yaml", 1, 1),
-        None,
+        key=key,
+        name=parts.pop("name", f"campaign-{key}"),
+        place=Place(f"schedules/acme/{key}.yaml", 1, 1),
+        kind="CampaignSchedule",
+        body=None,
         **parts,
     )
 
