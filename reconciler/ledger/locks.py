@@ -242,10 +242,11 @@ class Lease:
 
         Both clocks count: the monotonic one may stop while a machine sleeps.
         """
-        if self.held is None:
+        held = self.held  # read once: another thread may lose the lock, or extend it, meanwhile
+        if held is None:
             return False
-        by_wall = (self._world.now() - self.held.wall).total_seconds()
-        return max(self._world.monotonic() - self.held.monotonic, by_wall) < TTL_S / 2
+        by_wall = (self._world.now() - held.wall).total_seconds()
+        return max(self._world.monotonic() - held.monotonic, by_wall) < TTL_S / 2
 
     def _store(self, lock: Lock, parent: str | None) -> Heartbeat:
         """Store a lock's commit. Its times are taken before the commit can be acknowledged, so the lease never looks younger than it is."""

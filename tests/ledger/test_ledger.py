@@ -388,6 +388,23 @@ def test_a_machine_that_slept_does_not_think_that_no_time_passed(repo):
         assert not ledger.may_write()
 
 
+def test_a_lock_that_another_thread_loses_while_it_is_checked_raises_no_error(repo):
+    clock = Clock()
+    ledgers: list[Ledger] = []
+
+    def monotonic() -> float:
+        if ledgers:
+            ledgers.pop().release()  # as a thread does that extends the lock, between two steps of the check
+        return clock.monotonic()
+
+    ledger = opened(repo, clock, world=clock.world(monotonic=monotonic))
+    with ledger.locked(holder="me"):
+        ledgers.append(ledger)
+        ledger.may_write()
+        assert ledgers == []
+        assert not ledger.may_write()
+
+
 def test_a_zombie_writes_nothing_once_its_lock_was_taken(repo):
     clock = Clock()
     zombie = opened(repo, clock)
