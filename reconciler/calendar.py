@@ -34,7 +34,7 @@ class DailyHours:
 
 
 class WeekdayHours(NamedTuple):
-    """A stretch of one day of every week in which a schedule runs: local [start, end) of `hours.zone`, whoever is called.
+    """An interval of one weekday in which a schedule runs: local [start, end) in `hours.zone`, whatever the contact's zone.
 
     Attributes:
         weekday: 0 is Monday.
@@ -129,7 +129,7 @@ def _meets(window: DailyHours, start: datetime, end: datetime) -> bool:
 def _on_the_wall(
     start: datetime, end: datetime, where: ZoneInfo
 ) -> tuple[tuple[datetime, datetime], ...]:
-    """Return a span as wall times without zone, cut where the clocks change: only between cuts do they run evenly."""
+    """Return a span as intervals of wall time without zone, split at each clock change, because wall time is continuous only in between."""
     cut = min(end, _clock_change(start, end, where))
     walls = (
         (low.astimezone(where).replace(tzinfo=None), high - low)

@@ -23,7 +23,7 @@ from reconciler.models import Body
 
 
 class FieldChange(NamedTuple):
-    """One field, as it is and as it should be; `None` means that it is not there.
+    """The difference in one field: live and desired value; `None` means that the field is missing.
 
     Attributes:
         path: e.g. `dial_rate`, or `compliance_windows[America/New_York]` with the zone's hours as text: ``9-12, 13-20``.
@@ -36,7 +36,7 @@ class FieldChange(NamedTuple):
 
 
 def same(live: Body | None, desired: Body | None, canonical: Callable[[Body], Body]) -> bool:
-    """Return whether a live body, as received, says what a desired canonical one says.
+    """Return whether a live body, as received, equals a desired canonical body.
 
     Equality of what was received is tried first: making a body canonical costs ten times as much, and almost every
     live body is in the form in which we sent it.
@@ -73,7 +73,7 @@ def explain(live: Body | None, desired: Body | None) -> tuple[FieldChange, ...]:
 
 
 def _explain_field(name: str, live: Any, desired: Any) -> tuple[FieldChange, ...]:
-    """Explain one field that differs. Where the compared forms hide the difference, the whole field is the explanation."""
+    """Explain one field that differs. If the difference is not visible in the compared forms, report the whole field."""
     whole = (FieldChange(name, live, desired),)
     before, after = _comparable(live), _comparable(desired)
     if live in _NO_ITEMS or desired in _NO_ITEMS:  # an empty list has the form of the other one
@@ -145,7 +145,7 @@ _TIME_OF_DAY = r"[0-9]{2}:[0-9]{2}"
 
 
 def is_name(value: object) -> bool:
-    """Return whether a part of a small mapping names it: a text that is no time of day."""
+    """Return whether a value in a small mapping is its name: a text that is not a time of day."""
     return isinstance(value, str) and re.fullmatch(_TIME_OF_DAY, value) is None
 
 

@@ -16,7 +16,7 @@ from reconciler.models import Body
 
 
 class Direction(StrEnum):
-    """What a change does to dialing."""
+    """The direction of a change: its effect on dialing."""
 
     TIGHTEN = "tighten"
     LOOSEN = "loosen"
@@ -30,7 +30,7 @@ class Direction(StrEnum):
 
 
 class Disjoint(Exception):
-    """Two values share nothing, and the field cannot say "nothing": only an object that holds no schedule can."""
+    """Raised when two values have nothing in common and the field has no value for "nothing": only removing the schedule allows nothing."""
 
 
 Rule: TypeAlias = Callable[[Body, Body, str], Any]
@@ -64,7 +64,7 @@ def direction(live: Body, desired: Body, rules: Mapping[str, Rule]) -> Direction
 def of_write(
     live: Body | None, desired: Body | None, rules: Mapping[str, Rule], *, settled: bool
 ) -> Direction:
-    """Return what storing a body (`None`: removing it) does to dialing. Where what dials is not what is stored, it may be anything: that loosens."""
+    """Return the direction of storing a body (`None`: removing it). If the active schedule is not the stored one, it is unknown, so the write loosens."""
     if desired is None:
         return Direction.TIGHTEN
     if live is None:
@@ -89,16 +89,16 @@ def of_field(name: str, live: Body, desired: Body, rules: Mapping[str, Rule]) ->
 
 
 def by_value(meet: Callable[[Any, Any], Any]) -> Rule:
-    """Return the rule of a field whose value tells all by itself."""
+    """Return the rule of a field whose direction follows from its value alone."""
     return lambda live, desired, name: meet(live[name], desired[name])
 
 
 def ordered(least: Callable[[Any, Any], Any], read: Callable[[Any], Any]) -> Rule:
-    """Return the rule of a field whose values stand in one order.
+    """Return the rule of a field whose values are totally ordered.
 
     Args:
         least: `min` where a lower value dials less, `max` where a higher one does.
-        read: value → what is compared; raises for what it cannot read.
+        read: converts a value for the comparison; raises if it cannot be read.
     """
 
     def meet(live: Any, desired: Any) -> Any:
@@ -108,7 +108,7 @@ def ordered(least: Callable[[Any, Any], Any], read: Callable[[Any], Any]) -> Rul
 
 
 def number(value: object) -> float:
-    """Return a number as it is; anything else is a `TypeError`, truth values and text included."""
+    """Return a number unchanged. Raise `TypeError` for anything else, truth values and text included."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"no number: {value!r}")
     return value
@@ -147,8 +147,8 @@ def neutral(_live: Body, desired: Body, name: str) -> Any:
 
 
 def unknown(_live: Body, _desired: Body, name: str) -> Any:
-    """A field of which a value alone does not tell whether it dials more."""
-    raise ValueError(f"nobody can tell what {name} does to dialing")
+    """Rule of a field whose direction is always unknown."""
+    raise ValueError(f"the effect of {name} on dialing is unknown")
 
 
 Slots: TypeAlias = frozenset[tuple[str, int]]
@@ -172,7 +172,7 @@ def minutes(start: int, end: int) -> Iterable[int]:
     """Return the minutes from midnight of a stretch [start, end), which may run past midnight: then minutes ≥ 1440 are the next day's.
 
     Raises:
-        ValueError: start equals end, which may mean never as well as always, or either is no minute of a day.
+        ValueError: start equals end, which may mean "never" or "always", or one of them is not a minute of a day.
     """
     day = 24 * 60
     if start == end or not (0 <= start < day and 0 <= end <= day):

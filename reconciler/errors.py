@@ -162,7 +162,7 @@ def _is_odd(char: str) -> bool:
 
 
 def _unlike(found: re.Match[str]) -> str:
-    """Return a word; where it has Latin letters, with escapes for what only looks like one and for accents that stand apart."""
+    """Return a word. If it has Latin letters, escape look-alike letters of other scripts and detached accents."""
     word = found[0]
     if word.isascii() or not any("a" <= char <= "z" for char in word.lower()):
         return word
@@ -183,7 +183,7 @@ def escaped(character: str) -> str:
 
 
 class Place(NamedTuple):
-    """Where something stands in a file. Lines and columns count from 1; 0 is "the whole file"."""
+    """A position in a file. Lines and columns count from 1; 0 means "the whole file"."""
 
     file: str
     line: int = 0
@@ -268,7 +268,7 @@ class ApiError(ReconcileError):
     Attributes:
         status: HTTP status; 0 when no answer came.
         where: method and path, without the host.
-        reasons: what the platform said, cut and escaped, one line each.
+        reasons: the platform's messages, shortened and escaped, one line each.
     """
 
     def __init__(self, status: int, where: str, reasons: Iterable[str] = ()) -> None:
@@ -288,7 +288,7 @@ class IncompleteList(ApiError):
     """A list of the platform contradicts itself, so an object that it does not hold may exist.
 
     Attributes:
-        shown: what the list holds, by id: rows, or the objects that a dialect made of them.
+        shown: the entries of the list, by id: rows, or the objects that a dialect made of them.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Rates of a dialer: what was observed of them, and the arithmetic on them. Numbers in, numbers out.
+"""Rates of a dialer: observations, and formulas for them. Numbers in, numbers out.
 
 Three formulas are the product's brief, kept to the letter. What is known against two of them stands beside them, so
 that nobody takes them for queueing theory.
@@ -22,7 +22,7 @@ SLOWEST, FASTEST = 1.0, 50.0
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One hour of what was observed for an object. `start` is UTC; means are over the hour.
+    """Observations of an object in one hour. `start` is UTC; means are over the hour.
 
     Attributes:
         attempts, answers, abandons: counts; `answers` are live persons.

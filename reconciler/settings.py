@@ -95,7 +95,7 @@ class ClientOptions:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where a tenant's platform is, with which credentials to sign in, and how to talk to it.
+    """Connection settings of a tenant: endpoint, credentials, request rate and network options.
 
     Attributes:
         tenant: name of the tenant's folder.
@@ -195,7 +195,7 @@ class CIContext:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> CIContext:
-        """Return what the environment says."""
+        """Read the context from the environment."""
         ref = _PULL_REQUEST.match(environ.get(REF, ""))
         return cls(
             actor=_shorten(environ.get(ACTOR)),

@@ -62,7 +62,7 @@ class Activated(TelemetryEvent):
 
     Attributes:
         latency_s: seconds from storing to activation by the platform's clock (`pacing.activation_latency`); `None` if the
-            platform did not tell, as after a removal.
+            platform did not report it, as after a removal.
     """
 
     type: ClassVar[str] = "activated"

@@ -111,7 +111,7 @@ def _check_record(placed: _Placed, tenant: str) -> Iterator[str]:
     if digest_of(record) != record.h:
         yield "its content does not match its hash: it was edited"
     elif event.id != record.id:
-        yield "its id is not that of the event it tells"
+        yield "its id does not match its event"
     if event.commit != placed.commit:
         yield f"it belongs to the note of {event.commit[:12]}"
     if event.tenant != tenant:
@@ -126,7 +126,7 @@ def _check_intent(record: Record) -> Iterator[str]:
     if data["key"] != key(
         event.tenant, event.commit, data["op"], data["generation"], data["attempt"]
     ):
-        yield "its key is not that of its write"
+        yield "its idempotency key does not match its write"
     if data["after"] != (None if data["body"] is None else sha256_of(data["body"])):
         yield "its `after` is not the hash of its body"
     parts = {
@@ -137,7 +137,7 @@ def _check_intent(record: Record) -> Iterator[str]:
         "live": data["before"],
     }
     if data["op"] not in {hash_of(parts, reverts=each) for each in (False, True)}:
-        yield "its operation is not that of its object, body and `before`"
+        yield "its operation hash does not match its object, body and `before`"
 
 
 def _check_count(counted: Sequence[_Placed]) -> Iterator[Defect]:
@@ -188,7 +188,7 @@ def _check_references(counted: Sequence[_Placed]) -> Iterator[Defect]:
         elif record.kind is RecordKind.HOLD:
             held.add(data["target"])
         elif record.kind is RecordKind.RELEASE and data["target"] not in held:
-            yield each.but("a release of what was never held")
+            yield each.but("a release of an object that was never held")
         yield from map(each.but, _check_opening(opened.get(record.event.run), record))
         if record.kind is RecordKind.OUTCOME:
             yield from map(each.but, _check_outcome(seen.get(data["intent"]), record))
@@ -216,4 +216,4 @@ def _check_outcome(intent: Record | None, outcome: Record) -> Iterator[str]:
     elif other:
         yield f"an outcome whose {', '.join(other)} is not that of its intent"
     if said["action"] != action_of(Action(said["verb"]), Result(said["result"])):
-        yield "its action is not what its result means"
+        yield "its audit action does not match its result"

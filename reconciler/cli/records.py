@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reconciler.report import Report
 
 _tenant = options.combine(options.remote, options.tenant, options.path)
-"""Add `[PATH]`, `--tenant` and `--remote`: whose records, and where they are."""
+"""Add `[PATH]`, `--tenant` and `--remote`: the tenant whose records are read, and the remote that holds them."""
 
 
 @click.group()

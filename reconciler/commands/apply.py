@@ -62,7 +62,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class ApplyRequest:
-    """What to apply.
+    """Arguments of `apply`.
 
     Attributes:
         path, tenant: the tenant's folder.
@@ -108,8 +108,8 @@ async def apply(
         asked: what to apply.
         stop: set it to interrupt the run.
         show: is given the plan before it is carried out.
-        confirm: asks whether to carry out the plan that was shown; `None`: nobody is asked. It is called before the lock is taken. Under
-            the lock the plan is made again, and only operations that are still the same are carried out.
+        confirm: asks whether to apply the shown plan; `None` asks nobody. It is called before the lock is taken. Under the lock the plan
+            is made again, and only operations that are still the same are executed.
     """
     approval = read_approval(asked)
     digest = None if approval is None or confirm else approval.digest
@@ -178,7 +178,7 @@ def _require_bytes_of(commit: str, git: Git, folder: Folder) -> None:
     other = sorted(path for path in read if read[path] != held.get(path))
     if other:
         raise Refused(
-            f"what was read of {folder.path} is not what the commit holds ({', '.join(map(safe, other[:5]))}): either it changed meanwhile, or git converts"
+            f"the files read from {folder.path} differ from the commit ({', '.join(map(safe, other[:5]))}): either they changed meanwhile, or git converts"
             " these files (line ends, filters); switch that off with `* -text -filter -ident` in their folder's .gitattributes, check out again, and apply again"
         )
 
@@ -204,7 +204,7 @@ def read_approval(asked: ApplyRequest) -> Approval | None:
         ) from None
     if asked.expect is not None and asked.expect.strip().lower() != approval.digest:
         raise StalePlan(
-            f"{asked.approved} is not the plan that was approved: its digest is {approval.digest}, --expect says {asked.expect}"
+            f"{asked.approved} is not the plan that was approved: its digest is {approval.digest}, --expect is {asked.expect}"
         )
     return approval
 

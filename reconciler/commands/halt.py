@@ -42,7 +42,7 @@ from reconciler.telemetry import Telemetry
 from reconciler.world import Network, World
 
 REFUSED: Final = range(400, 500)
-"""Statuses that mean that the platform does not know what was asked for."""
+"""Statuses that mean that the platform does not have the requested object."""
 
 _ABSENT: Final = Live("", "")
 """Stands for an object that the platform does not have."""
@@ -50,7 +50,7 @@ _ABSENT: Final = Live("", "")
 
 @dataclass(frozen=True, slots=True)
 class HaltRequest(HoldRequest):
-    """What to stop.
+    """Arguments of `halt`.
 
     Attributes:
         until: when the holds end by themselves; `None`: `release` ends them.
@@ -209,7 +209,7 @@ class _Halt:
             self.troubles.append(said)
 
     def _select(self, known: Known) -> tuple[Target, ...]:
-        """Return the objects that were asked for.
+        """Return the targets that the command names.
 
         Raises:
             UsageError: none of the names is known.

@@ -78,8 +78,8 @@ class Recorder:
 
     Attributes:
         run: makes the run's records.
-        snapshot: what the run was planned from; `None` for a halt.
-        seen: what an operation was judged by again before it became active, by its hash.
+        snapshot: the snapshot that the run was planned from; `None` for a halt.
+        seen: the newer facts that an operation was rechecked with before it became active, by its hash.
     """
 
     def __init__(

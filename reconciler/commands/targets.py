@@ -20,7 +20,7 @@ class Target:
     Attributes:
         kind, key: the object.
         name: the manifest's name, else the platform's, else its key.
-        live: what the platform holds; `None` when it could not be asked.
+        live: the object on the platform; `None` when it could not be read.
     """
 
     kind: str

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # offline needs no planner, and its import costs as much as t
 
 
 class ValidateRequest(NamedTuple):
-    """What to check.
+    """Arguments of `validate`.
 
     Attributes:
         paths: folders of tenants, or files.

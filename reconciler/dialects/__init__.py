@@ -27,17 +27,17 @@ def dialect_for(api: str) -> Dialect:
     """Return the dialect of a tenant's `api`.
 
     Raises:
-        UsageError: this version does not speak it.
+        UsageError: this version does not support the API.
     """
     package, _ = _modules(api)
     return cast("Dialect", import_module(f"reconciler.dialects.{package}.api"))
 
 
 def kinds_for(api: str) -> Mapping[str, Kind]:
-    """Return the kinds of manifest that a dialect holds, by name, without the dialect.
+    """Return the kinds of manifest of a dialect, by name, without importing the dialect.
 
     Raises:
-        UsageError: this version does not speak it.
+        UsageError: this version does not support the API.
     """
     _, kind = _modules(api)
     return cast("Mapping[str, Kind]", import_module(f"reconciler.kinds.{kind}").KINDS)
@@ -45,5 +45,7 @@ def kinds_for(api: str) -> Mapping[str, Kind]:
 
 def _modules(api: str) -> tuple[str, str]:
     if api not in DIALECTS:
-        raise UsageError(f"this version does not speak api: {api}; it speaks {', '.join(DIALECTS)}")
+        raise UsageError(
+            f"this version does not support api: {api}; it supports {', '.join(DIALECTS)}"
+        )
     return DIALECTS[api]

@@ -25,7 +25,7 @@ from reconciler.kinds.live import Live, Snapshot, Stored
 from reconciler.models import Body
 
 JSON: TypeAlias = Any
-"""A decoded JSON value. The only `Any` at this border."""
+"""A decoded JSON value. Dialects use no other `Any`."""
 
 
 @dataclass(frozen=True, slots=True)

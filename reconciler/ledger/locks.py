@@ -89,7 +89,7 @@ def parse(raw: bytes, commit: str = "") -> Lock:
     try:
         said = json.loads(message)
     except (ValueError, RecursionError):
-        return _unreadable(f"commit {commit} holds no JSON")
+        return _unreadable(f"commit {commit} does not hold JSON")
     problem = _problem(said)
     return _unreadable(f"commit {commit}: {problem}") if problem else Lock(**said)
 
@@ -97,19 +97,19 @@ def parse(raw: bytes, commit: str = "") -> Lock:
 def _problem(said: object) -> str:
     """Return why a JSON value is not a lock; empty if it is one."""
     if not isinstance(said, dict):
-        return "it holds no mapping"
+        return "it is not a mapping"
     for name, kinds in _TYPES.items():
         if name not in _OPTIONAL and name not in said:
             return f"{name} is missing"
         if name in said and type(said[name]) not in kinds:
             return f"{name} is a {type(said[name]).__name__}"
     if unknown := sorted(said.keys() - _TYPES.keys()):
-        return f"{unknown[0]} is no field of a lock"
+        return f"{unknown[0]} is not a field of a lock"
     try:
         datetime.fromisoformat(said["since"])
         zone = datetime.fromisoformat(said["expires"]).tzinfo
     except ValueError:
-        return "since or expires is no instant"
+        return "since or expires is not a timestamp"
     return "" if zone is not None else "expires has no offset"
 
 
@@ -143,7 +143,7 @@ def _short(text: str) -> str:
 
 
 def in_seconds(instant: str) -> str:
-    """Return an instant of a lock for people, in UTC; as it is where it cannot be read."""
+    """Format a timestamp of a lock for people, in UTC. An unreadable timestamp is returned unchanged."""
     try:
         return f"{datetime.fromisoformat(instant).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (OverflowError, ValueError):

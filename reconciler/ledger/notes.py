@@ -155,7 +155,7 @@ def _commit_of(path: str, length: int) -> str | None:
 
 def _admit(found: dict[str, Note], commit: str, note: Note, mode: str) -> None:
     if mode != FILE:
-        raise LedgerError(f"the note of {commit} is no file (mode {mode}): {note.path}")
+        raise LedgerError(f"the note of {commit} is not a file (mode {mode}): {note.path}")
     if commit in found:
         raise LedgerError(f"{commit} has two notes: {found[commit].path} and {note.path}")
     found[commit] = note

@@ -95,7 +95,7 @@ class RefStore(Protocol):
 
 _DECIDE: Final = (
     "Look at them: {look}. If they are not records of your runs, somebody pushed to the mirror branch: delete it ({delete}), and the next"
-    " apply makes it anew. If they are, the ledger was rolled back: whoever answers for it finds out who did that, and puts them back"
+    " apply makes it anew. If they are, the ledger was rolled back: find out who did that, and restore the commits"
 )
 _AHEAD: Final = (
     "the mirror branch {mirror} of {remote} holds commits that the ledger does not. " + _DECIDE
@@ -106,7 +106,7 @@ _OTHER: Final = (
 )
 _UNSIGNED: Final = (
     "the mirror branch {mirror} of {remote} holds commits that the ledger does not, none with a trusted signature: they prove nothing, and"
-    " the branch is left where it is. Look at them: {look}. Then delete it ({delete}), and the next apply makes it anew"
+    " the branch is left where it is. Look at them: {look}. Then delete it ({delete}), and the next apply creates it again"
 )
 
 

@@ -46,9 +46,9 @@ class Unsigned:
         tip: the newest of them.
         anchor: the ledger commit below them, which has a good signature.
         commits: how many there are.
-        records: what they added, except holds; none of it counts.
+        records: the records that they added, except holds; these do not count.
         holds: the holds that they added, as events to be recorded again; these count.
-        unreadable: how many lines are no record.
+        unreadable: number of lines that are not records.
     """
 
     tip: str
@@ -128,7 +128,7 @@ def _require_ledger_commit(snapshot: LedgerSnapshot, commit: str, subject: str) 
     last = snapshot.records[-1] if snapshot.records else None
     if last is None or subject != f"{last.event.run} {last.h}":
         raise LedgerError(
-            f"commit {commit} is signed by a trusted signer, but is no ledger commit: somebody moved the ledger's ref to it."
+            f"commit {commit} is signed by a trusted signer, but is not a ledger commit: somebody moved the ledger's ref to it."
             " Use a key for the ledger that signs nothing else"
         )
 

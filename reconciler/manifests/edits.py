@@ -42,7 +42,7 @@ def edit(path: Path, changes: Changes, *, text: str | None = None) -> str:
     Args:
         path: the file.
         changes: see `Changes`.
-        text: what to edit in place of what the file holds: an earlier edit that is not saved yet.
+        text: text to edit instead of the file's content: the result of an earlier edit that is not saved yet.
 
     Raises:
         UsageError: the file holds no manifest of that name.
@@ -66,7 +66,7 @@ def edit(path: Path, changes: Changes, *, text: str | None = None) -> str:
 
 
 def save(path: Path, text: str) -> None:
-    """Replace a manifest file as one: whoever reads it meanwhile sees the old text or the new, never a part.
+    """Replace a manifest file atomically: a concurrent reader sees the old text or the new one, never a part.
 
     Raises:
         UsageError: the folder cannot be written to.
@@ -126,7 +126,7 @@ def _is_one_line(text: str, source: Source, path: reader.Path, spot: Spot) -> bo
 
 
 def _check(text: str, wanted: list[Any], file: str) -> None:
-    """Refuse an edit whose text does not read as what was asked for."""
+    """Check that the edited text parses to the requested values."""
     if [document.value for document in reader.read(text.encode(), file)] != wanted:
         raise ManifestError([Problem(Place(file), "is laid out so that it must be edited by hand")])
 

@@ -145,7 +145,7 @@ def _below(path: Path) -> tuple[TenantFolder, ...]:
 
 
 def _add(folder: Path, found: list[TenantFolder], *, ours: bool) -> list[Problem]:
-    """Add a folder if it is a tenant's, and return what is wrong with it. A folder without YAML is ignored."""
+    """Add a folder if it is a tenant's, and return its problems. A folder without YAML is ignored."""
     problems: list[Problem] = []
     try:
         if os.path.lexists(folder / TENANT_FILE):
@@ -205,7 +205,7 @@ def _files(path: Path | str, problems: list[Problem]) -> Iterator[str]:
 
 
 def _foreign(entry: os.DirEntry[str]) -> Problem | None:
-    """Return why an entry may not stand among manifests; `None` when it may."""
+    """Return why an entry is not allowed in a folder of manifests; `None` when it is allowed."""
     name = entry.name.lower()
     if name in _REPOSITORY or name.startswith(_GIT):
         return _problem(entry.path, _LIKE_A_REPOSITORY)

@@ -132,7 +132,7 @@ def load_readable(
     older: Older | None = None,
     fits: Fits = _any,
 ) -> Folder:
-    """Load what is readable of one tenant's folder, for an emergency. Problems in the folder or beside it do not stop it.
+    """Load the readable manifests of one tenant's folder, for an emergency stop. Problems in the folder or beside it are ignored.
 
     Args:
         root: as for `load`.

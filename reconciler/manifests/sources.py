@@ -21,7 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A document and the file that it stands in."""
+    """A document and its file."""
 
     file: str
     document: Document

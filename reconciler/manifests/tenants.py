@@ -97,6 +97,6 @@ def _beside(where: TenantFolder) -> Iterator[Path]:
 
 
 def _may_name(data: bytes, platform: str) -> bool:
-    """Return whether a `tenant.yaml` may name a platform, without parsing it. Only an escape sequence could hide the host."""
+    """Return whether a `tenant.yaml` may name a platform, without parsing it: its text has the host, or an escape sequence that may hide it."""
     host = platform.partition("/")[2].partition("_")[0]
     return host == "localhost" or host.encode() in data or b"\\" in data

@@ -1,4 +1,4 @@
-"""Models of the manifests, and what they compile to."""
+"""Models of the manifests, and the functions that compile them."""
 
 from __future__ import annotations
 

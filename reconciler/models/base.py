@@ -1,4 +1,4 @@
-"""What all manifests share: strict models, metadata, and the value that a manifest compiles to.
+"""Common parts of all manifests: strict models, metadata, and the compiled value.
 
 The modules of models that every command imports do not use `from __future__ import annotations`: pydantic would have to
 evaluate each annotation from its text, which slows every start down.

@@ -169,7 +169,7 @@ class CampaignSchedule(Manifest):
 
 
 def compile_campaign(spec: CampaignSpec) -> dict[str, Any]:
-    """Return the canonical body of a schedule; what the spec leaves out, the body leaves out."""
+    """Return the canonical body of a schedule. Fields that the spec omits are missing in the body, too."""
     return {name: value for name, value in spec if value is not None} | {
         "timezone": primary_zone(spec.timezone),
         "start_time": to_instant(spec.start_time, spec.timezone),

@@ -86,7 +86,7 @@ def _wrong(detail: ErrorDetails, spot: FieldType, plain: str | None) -> str:
 
 
 def _hint(detail: ErrorDetails, spot: FieldType, plain: str | None) -> str:
-    """Return how to mend a wrong type: quotes, no quotes, or another word. Only suggests what the model accepts."""
+    """Suggest how to correct a wrong type: add quotes, remove them, or use another word. Suggests only values that the model accepts."""
     value = detail["input"]
     if detail["type"] == "string_type" and type(value) in {bool, int, float}:
         text = json.dumps(value) if plain is None else plain

@@ -27,7 +27,7 @@ _YEARS = range(2000, 2100)
 
 @cache
 def zone_names() -> frozenset[str]:
-    """Return every name in the IANA database, including links, without `Factory`, which is no place."""
+    """Return every name in the IANA database, including links, without the placeholder `Factory`."""
     return frozenset(_tzdata("zones").decode("ascii").split()) - {"Factory"}
 
 
@@ -133,7 +133,7 @@ def from_instant(instant: str, zone_name: str) -> str:
     """
     moment = datetime.fromisoformat(instant)
     if moment.tzinfo is None:
-        raise ValueError(f"is no instant: {instant!r}")
+        raise ValueError(f"is not an instant: {instant!r}")
     local = moment.astimezone(zone(zone_name))
     wall = f"{local:%Y-%m-%d %H:%M}"
     try:
@@ -197,7 +197,7 @@ def canonical_instant(value: object) -> object:
 
 @lru_cache(maxsize=4096)
 def _convert(text: str) -> str:
-    """Convert a received text. Cached, because many campaigns share a few instants."""
+    """Convert the text of a timestamp as received. Cached, because many campaigns share a few instants."""
     from reconciler import scalars  # noqa: PLC0415 - needed for received instants only, and slow to import
 
     try:

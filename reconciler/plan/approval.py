@@ -1,4 +1,4 @@
-"""Approvals: save a plan, read it back, and select what it approves of the current plan. Also the limits of one apply."""
+"""Approvals: save a plan, read it back, and select the approved operations of the current plan. Also the limits of one apply."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ WHEN: Final = (
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Yield one finding for each object that runs and would change at once."""
+    """Yield one finding for each running object with a change that would take effect at once."""
     for desired in facts.desired:
         yield from _of(desired, facts)
 

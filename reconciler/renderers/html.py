@@ -70,7 +70,7 @@ _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 
 def _text(text: str) -> str:
-    """Return text as HTML, with what stands in backticks as code."""
+    """Return text as HTML, with text in backticks as code."""
     return _CODE.sub(r"<code>\1</code>", escape(safe(text)))
 
 
@@ -92,7 +92,7 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _row(row: Row) -> str:
-    """Return one row; what belongs under it stands in its last cell, so that a screen reader meets it there."""
+    """Return one row. Its details are in the last cell, so that a screen reader reads them with the row."""
     cells = [_text(cell) for cell in row.cells] or [""]
     cells[-1] += _details(row.details)
     if row.place is not None:

@@ -79,7 +79,7 @@ def _fits(
 
 
 def _least(rows: Iterable[Row]) -> int:
-    """Return how many characters rows take at least: nobody renders thousands to find that they do not fit."""
+    """Return the minimum number of characters of the rows, so that rows which cannot fit need not be rendered."""
     texts = (text for row in rows for text in (*row.cells, *row.details))
     return sum(min(len(text.strip()), _LONGEST_CELL) for text in texts)
 
@@ -99,7 +99,7 @@ def _bytes(text: str) -> int:
 
 
 def _compose(report: Report, most: int, short: int | None = None) -> str:
-    """Return the report with at most so many rows of each table besides those that must be shown; `short`: these in one line each."""
+    """Return the report with a limited number of rows for each table, plus those that must be shown; with `short`, one line for each of these."""
     blocks = [
         f"## {_escape(report.verdict, _LONGEST_VERDICT)}{_cut(report, most, short)}",
         _bold(_escape(report.title, _LONGEST_NAME)),
@@ -162,7 +162,7 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 
 def _table(table: Table, most: int, short: int | None) -> str:
-    """Return a heading, the rows, and what belongs under them: folded only when it is long and need not be seen."""
+    """Return a table: heading, rows and details. Long details are folded, unless a row must be shown."""
     rows, total = _shown(table, most), len(table.rows)
     if not rows:
         return ""
@@ -192,7 +192,7 @@ def _blocks(table: Table, rows: Sequence[Row]) -> list[str]:
 
 
 def _brief(row: Row, limit: int) -> str:
-    """Return a row as one line of a fenced block: all its names, and the start of what it says of them."""
+    """Return a row as one line of a fenced block: all its names, and the start of its message."""
     names = row.names or tuple(filter(None, (row.name, row.key))) or row.cells
     said = [each for each in (*row.cells, *row.details) if each not in names]
     named = ", ".join(safe(name, limit=_LONGEST_NAME) for name in names)
@@ -248,7 +248,7 @@ def _longest_run(text: str) -> int:
 
 
 def _escape(text: str, limit: int) -> str:
-    """Return text that Markdown shows as it is, on one line."""
+    """Escape text so that Markdown shows it unchanged, on one line."""
     text = safe(text, limit=limit).strip().translate(_SHOWN)
     text = text.replace("://", ":\\//").replace("www.", "www\\.")
     return f"\\{text}" if text.startswith(("-", "+")) else text

@@ -1,4 +1,4 @@
-"""A report for a terminal or a log. The verdict is the last line, where the eye is when a command ends.
+"""A report for a terminal or a log. The verdict is the last line, next to the prompt.
 
 All foreign text passes `safe`, so the only control characters in the output are line feeds, and colour codes where they
 are asked for. Symbols in the margin say the same as the colours: `+ ~ - ! =`.
@@ -81,7 +81,7 @@ def _table(table: Table, width: int | None, *, colour: bool) -> Iterator[str]:
 
 
 def _packed(cells: Sequence[str], width: int) -> list[str]:
-    """Return the cells of one row, as many a line as fit; all lines but the first stand further in."""
+    """Wrap the cells of one row to the width. Continuation lines are indented."""
     room = width - len(MARGIN) - len("+ ")
     lines: list[str] = []
     for cell in filter(None, cells):

@@ -14,7 +14,7 @@ SAMPLE_CLOCK = "2027-03-01T12:00:00Z"
 """When the samples take place: two weeks before the clocks change in the US, four before they do in Europe."""
 
 _EARLIER = "2027-02-15T09:30:00Z"
-"""When somebody stored by hand what the samples find."""
+"""When the schedules that the samples find were stored by hand."""
 
 _NEW_YORK, _CHICAGO, _SYDNEY = "America/New_York", "America/Chicago", "Australia/Sydney"
 

@@ -37,7 +37,7 @@ def iso(ms: int) -> str:
 
 
 def http_date(ms: int) -> str:
-    """Return the form of a `Date` header (RFC 9110 §5.6.7)."""
+    """Format an instant as in a `Date` header (RFC 9110 §5.6.7)."""
     return format_datetime(from_ms(ms), usegmt=True)
 
 

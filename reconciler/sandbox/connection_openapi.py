@@ -159,7 +159,7 @@ _MORE: Final[dict[str, tuple[int, ...]]] = {
     "delete_scrubbed": (204, 403, 404),
     "get_contacts": (200, 204, 403, 404),
 }
-"""What each handler answers beyond what all do."""
+"""Answers of each handler, in addition to the common ones."""
 
 _SAID: Final[dict[int, JSON]] = {
     202: _answer("it will be done, a moment later"),

@@ -275,7 +275,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
     # -- what a test asks
 
     def journal(self, skill_id: int | None = None) -> list[tuple[str, int, str]]:
-        """Return what clients wrote, in order: what, to which skill, by whom."""
+        """Return the writes of clients, in order: action, skill and client."""
         wanted = None if skill_id is None else str(skill_id)
         query = "SELECT * FROM journal WHERE campaign_id=ifnull(?,campaign_id) ORDER BY n"
         with self._store.read() as db:

@@ -104,8 +104,8 @@ def replay(db: Connection, now: int, ticket: Ticket) -> Result | None:
     """Return the answer that is kept under the key.
 
     Raises:
-        KeyReused: it was used for another body.
-        Conflict: its first request is still being executed.
+        KeyReused: the key was used for another body.
+        Conflict: the first request with the key is still being executed.
     """
     row = db.execute(
         "SELECT * FROM keys WHERE client=? AND method=? AND path=? AND key=? AND made_ms>?",

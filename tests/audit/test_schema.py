@@ -288,14 +288,14 @@ AT = {record.kind.value: at for at, record in reversed(list(enumerate(RECORDS)))
         ("intent", {"after": "0" * 64}, "`after` is not the hash of its body"),
         ("intent", {"after": None}, "`after` is not the hash of its body"),
         ("intent", {"body": FAST}, "`after` is not the hash of its body"),
-        ("intent", {"body": None, "after": None}, "not that of its object, body"),
-        ("intent", {"body": FAST, "after": sha256_of(FAST)}, "not that of its object, body"),
-        ("intent", {"before": "0" * 64}, "not that of its object, body"),
-        ("intent", {"target": "1"}, "not that of its object, body"),
-        ("intent", {"verb": "create"}, "not that of its object, body"),
-        ("intent", {"object": "SkillSchedule"}, "not that of its object, body"),
-        ("intent", {"key": "a" * 52}, "key is not that of its write"),
-        ("intent", {"generation": 1}, "key is not that of its write"),
+        ("intent", {"body": None, "after": None}, "does not match its object, body"),
+        ("intent", {"body": FAST, "after": sha256_of(FAST)}, "does not match its object, body"),
+        ("intent", {"before": "0" * 64}, "does not match its object, body"),
+        ("intent", {"target": "1"}, "does not match its object, body"),
+        ("intent", {"verb": "create"}, "does not match its object, body"),
+        ("intent", {"object": "SkillSchedule"}, "does not match its object, body"),
+        ("intent", {"key": "a" * 52}, "idempotency key does not match its write"),
+        ("intent", {"generation": 1}, "idempotency key does not match its write"),
         ("intent", {"digest": "0" * 64}, "of another plan than its run was opened for"),
         ("outcome", {"intent": "0" * 64}, "without an intent before it"),
         ("outcome", {"intent": RECORDS[0].id}, "without an intent before it"),
@@ -305,9 +305,9 @@ AT = {record.kind.value: at for at, record in reversed(list(enumerate(RECORDS)))
         ("outcome", {"attempt": 1}, "attempt is not that of its intent"),
         ("outcome", {"generation": 1}, "generation is not that of its intent"),
         ("outcome", {"verb": "retire", "action": "SCHEDULE_RETIRED"}, "verb is not that"),
-        ("outcome", {"action": "SCHEDULE_RETIRED"}, "action is not what its result means"),
-        ("outcome", {"result": "failed"}, "action is not what its result means"),
-        ("release", {"target": "1"}, "a release of what was never held"),
+        ("outcome", {"action": "SCHEDULE_RETIRED"}, "audit action does not match its result"),
+        ("outcome", {"result": "failed"}, "audit action does not match its result"),
+        ("release", {"target": "1"}, "a release of an object that was never held"),
         ("open", {"digest": "0" * 64}, "of another plan than its run was opened for"),
     ],
 )
@@ -336,7 +336,7 @@ def test_a_record_under_another_events_id_or_in_another_note_is_found():
     fields = {**records[at].fields(), "id": "0" * 64}
     ((records[at],), _) = audit.decode(COMMIT, line(fields))
     found = audit.verify({COMMIT: records[: at + 1]}, tenant=PLATFORM)
-    assert [each.problem for each in found] == ["its id is not that of the event it tells"]
+    assert [each.problem for each in found] == ["its id does not match its event"]
     strayed = audit.verify({OTHER: RECORDS}, tenant=PLATFORM)
     assert {each.problem for each in strayed} == {f"it belongs to the note of {COMMIT[:12]}"}
 

@@ -470,7 +470,7 @@ def test_what_was_read_must_be_what_the_commit_holds_whatever_lies_there_by_now(
 
     monkeypatch.setattr(manifests, "load", swapped)
     said = desk.says(5, "apply", "--yes", "schedules/sandbox")
-    assert "not what the commit holds (spring-renewals.yaml)" in said
+    assert "differ from the commit (spring-renewals.yaml)" in said
     assert (desk.written(), desk.records()) == (0, "")
 
 

@@ -324,7 +324,7 @@ def test_a_ledger_without_a_signature_is_refused_where_one_is_required():
 def test_a_signed_commit_that_no_ledger_made_is_refused():
     ledger = told()
     ledger.git.signed = {ledger.append(run(ONE, "d").note("x"), message="a release\n")}
-    with pytest.raises(LedgerError, match="signed by a trusted signer, but is no ledger commit"):
+    with pytest.raises(LedgerError, match="signed by a trusted signer, but is not a ledger commit"):
         trusted(ledger)
 
 

@@ -54,23 +54,23 @@ def test_what_a_run_writes_is_what_is_read():
 @pytest.mark.parametrize(
     ("said", "problem"),
     [
-        ("", "holds no JSON"),
-        ("nonsense", "holds no JSON"),
-        ("[" * 5000, "holds no JSON"),
-        ("9" * 5000, "holds no JSON"),
-        ([], "it holds no mapping"),
+        ("", "does not hold JSON"),
+        ("nonsense", "does not hold JSON"),
+        ("[" * 5000, "does not hold JSON"),
+        ("9" * 5000, "does not hold JSON"),
+        ([], "it is not a mapping"),
         ({}, "holder is missing"),
         (GOOD | {"holder": 7}, "holder is a int"),
         (GOOD | {"run_url": 7}, "run_url is a int"),
         (GOOD | {"since": None}, "since is a NoneType"),
-        (GOOD | {"since": "now"}, "since or expires is no instant"),
-        (GOOD | {"expires": "soon"}, "since or expires is no instant"),
+        (GOOD | {"since": "now"}, "since or expires is not a timestamp"),
+        (GOOD | {"expires": "soon"}, "since or expires is not a timestamp"),
         (GOOD | {"expires": "2027-01-11"}, "expires has no offset"),
         (GOOD | {"nonce": []}, "nonce is a list"),
         (GOOD | {"beat": "1"}, "beat is a str"),
         (GOOD | {"beat": True}, "beat is a bool"),
-        (GOOD | {"problem": ""}, "problem is no field of a lock"),
-        (GOOD | {"\x1b[2J": ""}, "\\u001b[2J is no field of a lock"),
+        (GOOD | {"problem": ""}, "problem is not a field of a lock"),
+        (GOOD | {"\x1b[2J": ""}, "\\u001b[2J is not a field of a lock"),
     ],
 )
 def test_a_lock_that_cannot_be_read_is_held_and_says_where_why_and_the_way_out(
@@ -78,7 +78,7 @@ def test_a_lock_that_cannot_be_read_is_held_and_says_where_why_and_the_way_out(
 ) -> None:
     commit = "c" * 40
     lock = locks.read(RefStore("commit", raw(said)), commit)
-    assert lock.problem == f"commit {commit}{'' if problem.startswith('holds') else ':'} {problem}"
+    assert lock.problem == f"commit {commit}{'' if problem.startswith('does') else ':'} {problem}"
     assert not lock.expired(START)
     told = str(locks.refusal("acme", "refs/l", lock))
     assert f"the lock in refs/l cannot be read ({lock.problem})" in told

@@ -174,7 +174,9 @@ def test_a_commit_is_noted_once():
 def test_a_note_is_a_plain_file(mode: str) -> None:
     trees = Trees()
     tree = trees.make_tree({commit(1): (mode, blob(1))})
-    with pytest.raises(LedgerError, match=rf"the note of {commit(1)} is no file \(mode {mode}\)"):
+    with pytest.raises(
+        LedgerError, match=rf"the note of {commit(1)} is not a file \(mode {mode}\)"
+    ):
         Notes(trees).find(tree)
 
 

@@ -314,7 +314,7 @@ def test_a_signed_commit_that_is_no_ledger_commit_is_no_ledger(repo, ours):
         signing_key=ours.key,
     )
     git(repo.root, "update-ref", NOTES, source)
-    with pytest.raises(LedgerError, match="is no ledger commit"):
+    with pytest.raises(LedgerError, match="is not a ledger commit"):
         reading(repo, ours.file)
 
 

@@ -203,7 +203,9 @@ def part_of(answers: Iterable[SkillAnswer]) -> SkillSettings:
             unknown |= block.unknown(raw)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             said = str(error) if isinstance(error, KeyError) else "a field of another type"
-            raise answer.wrong(f"{block.name} is not as it should be: {said}") from None
+            raise answer.wrong(
+                f"the settings block {block.name} violates the contract: {said}"
+            ) from None
     return SkillSettings(found, unknown)
 
 

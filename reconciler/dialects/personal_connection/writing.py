@@ -265,4 +265,4 @@ def _read(answer: SkillAnswer, block: Block, raw: JSON) -> dict[str, Any]:
     try:
         return block.read(raw)
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise answer.wrong(f"{block.name} is not as it should be") from None
+        raise answer.wrong(f"the settings block {block.name} violates the contract") from None
