@@ -228,7 +228,7 @@ def signing_key(environ: Mapping[str, str], directory: Path) -> Path:
     file = directory / named
     if not file.is_file():
         raise AccessError(
-            f"{SIGNING_KEY} names no file ({safe(named, limit=SHORTENED_TO)}): set it to the path of an SSH private key"
+            f"{SIGNING_KEY} does not name a file ({safe(named, limit=SHORTENED_TO)}): set it to the path of an SSH private key"
         )
     return file
 

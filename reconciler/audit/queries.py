@@ -22,7 +22,7 @@ _LEFT_SOMETHING: Final = DONE | STORED
 
 
 _MAY_HAVE_LEFT: Final = frozenset({*_LEFT_SOMETHING, Result.UNKNOWN})
-"""The same, and writes of unknown outcome: a narrowing by hand after such a write must not be widened back to it."""
+"""The results above, plus `unknown`: a narrowing by hand after a write of unknown outcome must not be undone."""
 
 
 def _left_something(record: Record) -> bool:

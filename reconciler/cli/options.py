@@ -232,7 +232,7 @@ def split(arguments: Sequence[str], tenant: str | None) -> tuple[Path, tuple[str
     The first argument is the path if it exists on disk or contains a slash. Otherwise it is a name.
 
     Raises:
-        UsageError: the first argument can be neither: it is named like a file, or nobody knows which tenant has that name.
+        UsageError: the first argument is neither: it looks like a missing file, or no default tenant folder has that manifest.
     """
     if not arguments:
         return DEFAULT_PATH, ()

@@ -104,7 +104,7 @@ class Client:
         progress: Callable[[str], object] = lambda _: None,
     ) -> None:
         if settings.credentials is None:
-            raise ValueError("the platform in process needs the credentials that it issued")
+            raise ValueError("an embedded platform needs the credentials that it issued")
         credentials, options = settings.credentials, settings.options
         self._dialect = dialect
         self._settings = settings

@@ -300,7 +300,7 @@ class Ledger:
                 raise error
 
     def _rejection(self) -> tuple[Event, ...]:
-        """Return the note that names the records which a signed commit leaves out, if there are any."""
+        """Return a `note` record that lists the unsigned records left out by the next signed commit; empty if there are none."""
         found = self._view.unsigned
         if found is None or self._options.signing_key is None:
             return ()

@@ -1,6 +1,6 @@
-"""The trees of git notes, from commit id to blob: read with limits, because whoever may push can write them.
+"""The trees of git notes, from commit id to blob: read with limits, because anybody with push rights can write them.
 
-Git spreads many notes over folders (`ab/cdef…`). Flat and spread trees are both read; paths that are no note are left alone.
+Git spreads many notes over folders (`ab/cdef…`). Flat and spread trees are both read; other paths are kept unchanged.
 A tree that `git notes` cannot handle (two notes of one commit, a folder in place of a note) is an error that names the commit.
 """
 

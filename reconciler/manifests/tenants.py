@@ -53,7 +53,7 @@ def _the_only(documents: tuple[Document, ...], file: str) -> Document:
 
 
 def claimed_twice(where: TenantFolder, tenant: Tenant, settings: Source) -> Iterator[Problem]:
-    """Yield a problem for each folder beside a tenant's that claims the same platform. Embedded platforms are never shared.
+    """Yield a problem for each sibling folder that claims the same platform as a tenant. Embedded platforms are never shared.
 
     Args:
         where: the tenant's folder.

@@ -168,7 +168,7 @@ def _steps(
 
 
 def _is_unreadable(desired: Body, name: str, kind: Kind) -> bool:
-    """Return whether a field's direction is unknown because of its live value, and not for every value of the field."""
+    """Return whether a field's direction is unknown only because its live value is unreadable, and would be known for other values."""
     try:
         kind.rules[name](desired, desired, name)
     except effect.UNREADABLE:

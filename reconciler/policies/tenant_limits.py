@@ -47,7 +47,7 @@ def check(facts: Facts) -> Iterator[Finding]:
 def _not_offered(
     desired: Desired, kind: Kind, offers: Mapping[str, frozenset[str]]
 ) -> Iterator[Finding]:
-    """Yield one finding for each field that names what the platform does not have."""
+    """Yield one finding for each field with a value that the platform does not offer, such as an unknown list."""
     for field, named in kind.choices(desired.body or {}).items():
         missing = sorted(named - offers.get(field, named))
         if missing:

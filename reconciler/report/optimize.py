@@ -28,7 +28,7 @@ def of_advice(
     """Return the report of proposed values.
 
     Args:
-        title: what was asked.
+        title: title of the report.
         proposals: each with its direction.
         declined: the manifests without a proposal.
         field: the field whose value is proposed.

@@ -66,7 +66,7 @@ class Ticker:
         return self._ms / 1000
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass (whole milliseconds, so that sums are exact)."""
+        """Advance the clock by `seconds` (whole milliseconds, so that sums are exact)."""
         self._ms += round(seconds * 1000)
 
     async def sleep(self, seconds: float) -> None:
