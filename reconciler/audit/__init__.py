@@ -29,9 +29,6 @@ from reconciler.audit.queries import (
     until,
 )
 from reconciler.audit.records import (
-    FIRST,
-    LINE_LIMIT,
-    VERSION,
     Defect,
     Event,
     Record,
@@ -42,23 +39,19 @@ from reconciler.audit.records import (
     key,
     stamp,
 )
-from reconciler.audit.runs import Attribution, Observed, Run, marks
+from reconciler.audit.runs import Attribution, Run, marks
 from reconciler.audit.schema import APPLY, HALT, RecordKind
 from reconciler.audit.unsigned import holds_to_repeat, of_stops
 
 __all__ = [
     "APPLY",
     "COLUMNS",
-    "FIRST",
     "HALT",
-    "LINE_LIMIT",
-    "VERSION",
     "Applied",
     "Attribution",
     "Defect",
     "Event",
     "LineOrigin",
-    "Observed",
     "Record",
     "RecordKind",
     "Run",

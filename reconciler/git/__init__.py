@@ -10,19 +10,8 @@ replace refs and grafts of the repository are off, and file, http(s) and ssh are
 follows setuptools-scm. Works in worktrees and shallow clones, with SHA-1 and SHA-256.
 """
 
-from reconciler.git.process import Ran, Runner, run_process
 from reconciler.git.repository import Git
-from reconciler.git.values import (
-    FILE,
-    TREE,
-    Commit,
-    Entry,
-    Identity,
-    Move,
-    Signature,
-    Stat,
-    blob_id,
-)
+from reconciler.git.values import FILE, TREE, Commit, Entry, Identity, Move, Signature, blob_id
 
 __all__ = [
     "FILE",
@@ -32,10 +21,6 @@ __all__ = [
     "Git",
     "Identity",
     "Move",
-    "Ran",
-    "Runner",
     "Signature",
-    "Stat",
     "blob_id",
-    "run_process",
 ]

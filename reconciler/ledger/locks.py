@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -131,7 +131,7 @@ def fresh(holder: str, run_url: str | None, nonce: str, now: datetime) -> Lock:
 
 def extended(lock: Lock, now: datetime) -> Lock:
     """Return the lock after a heartbeat at `now`."""
-    return Lock(lock.holder, lock.since, _expiry(now), lock.nonce, lock.run_url, beat=lock.beat + 1)
+    return replace(lock, expires=_expiry(now), beat=lock.beat + 1)
 
 
 def _expiry(now: datetime) -> str:

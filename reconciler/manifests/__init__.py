@@ -6,7 +6,7 @@ from typing import Any
 
 from reconciler.errors import Place
 from reconciler.manifests.claims import claims
-from reconciler.manifests.folders import TENANT_FILE, TenantFolder, find_tenants
+from reconciler.manifests.folders import TENANT_FILE, find_tenants
 from reconciler.manifests.folders import show as shown
 from reconciler.manifests.loading import (
     Folder,
@@ -20,7 +20,6 @@ from reconciler.models import Desired
 __all__ = [
     "TENANT_FILE",
     "Folder",
-    "TenantFolder",
     "claims",
     "clash",
     "explain_compiled",

@@ -104,15 +104,19 @@ class ProfiledDocument:
 
     def plain(self, loc: Path) -> str | None:
         """Return the text of an unquoted scalar as it stands in its file; `None` for anything else."""
-        if self.tenant is not None and loc[:2] in self.supplied:
-            return self.tenant.plain(self.root + loc)
-        return self.own.plain(loc)
+        source, loc = self._origin(loc)
+        return source.plain(loc)
 
     def place(self, loc: Path, *, of_key: bool = False) -> Place:
         """Return the place of a value: in the manifest, or in `tenant.yaml` if the profile supplied it."""
+        source, loc = self._origin(loc)
+        return source.place(loc, of_key=of_key)
+
+    def _origin(self, loc: Path) -> tuple[Source, Path]:
+        """Return the document that a value came from, and its path there."""
         if self.tenant is not None and loc[:2] in self.supplied:
-            return self.tenant.place(self.root + loc, of_key=of_key)
-        return self.own.place(loc, of_key=of_key)
+            return self.tenant, self.root + loc
+        return self.own, loc
 
 
 def validate(model: type[M], what: ProfiledDocument | Source) -> M:

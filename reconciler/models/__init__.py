@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from reconciler.models.base import API_VERSION, Body, Claim, Desired, Manifest, Strict
-from reconciler.models.campaign import (
-    CampaignSchedule,
-    CampaignSpec,
-    compile_campaign,
-)
-from reconciler.models.instants import canonical_instant, to_instant, zone
+from reconciler.models.base import API_VERSION, Body, Claim, Desired, Manifest
+from reconciler.models.instants import canonical_instant, zone
 from reconciler.models.kinds import MANIFESTS, is_meant_retired, model_for, schema_file
 from reconciler.models.tenant import (
     EMBEDDED,
     TENANT_NAME,
     Limits,
-    Profile,
     Tenant,
     TenantSpec,
     Waiver,
@@ -29,25 +23,19 @@ __all__ = [
     "MANIFESTS",
     "TENANT_NAME",
     "Body",
-    "CampaignSchedule",
-    "CampaignSpec",
     "Claim",
     "Desired",
     "Limits",
     "Manifest",
-    "Profile",
-    "Strict",
     "Tenant",
     "TenantSpec",
     "Waiver",
     "canonical_instant",
-    "compile_campaign",
     "is_loopback",
     "is_meant_retired",
     "model_for",
     "platform_of",
     "schema_file",
     "tenant_url",
-    "to_instant",
     "zone",
 ]

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from reconciler import audit, manifests, sandbox
 from reconciler.audit import Event, Record, RecordKind
+from reconciler.audit.records import FIRST
 from reconciler.client import Client, embedded
 from reconciler.commands.targets import Known, Target
 from reconciler.dialects.base import Credentials
@@ -600,7 +601,7 @@ def planted(desk: Desk, kind: RecordKind, data: dict[str, Any]) -> str:
     """Add a record with right hashes to the ledger, as somebody could who may push; return its id."""
     head = git(desk.folder, "rev-parse", "HEAD").strip()
     event = Event(kind, "sandbox/sandbox", head, "r", "2027-01-01T00:00:00.000Z", data)
-    bare = Record(event, seq=0, n=0, prev=audit.FIRST, h="", id=event.id)
+    bare = Record(event, seq=0, n=0, prev=FIRST, h="", id=event.id)
     line = audit.encode(replace(bare, h=audit.records.digest_of(bare)))
     git(desk.folder, "notes", "--ref=reconcile/sandbox/sandbox", "add", "-m", line.decode(), head)
     return event.id

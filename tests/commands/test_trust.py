@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from reconciler.commands.trust import Trust, trust_for_halt
 from reconciler.errors import AccessError, Unavailable
-from reconciler.git import Git, run_process
+from reconciler.git import Git
+from reconciler.git.process import run_process
 from reconciler.manifests import load_readable
 from reconciler.models import TenantSpec
 from reconciler.models.tenant import Audit

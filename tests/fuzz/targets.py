@@ -16,6 +16,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from reconciler import audit, manifests, policies
+from reconciler.audit.records import FIRST
 from reconciler.audit.schema import RecordKind
 from reconciler.commands import apply
 from reconciler.commands.plan import _base
@@ -130,7 +131,7 @@ def _ledger() -> tuple[dict[str, Any], ...]:
 
 def _written(ledger: Any) -> bytes:
     """Return a note of records that say anything, with every hash right."""
-    lines, prev = [], audit.FIRST
+    lines, prev = [], FIRST
     for fields in ledger if isinstance(ledger, list) else [ledger]:
         try:
             told = {**fields, "prev": prev}

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import GitError, Unavailable
-from reconciler.git import FILE, Git, Identity, Move, Ran, Signature, run_process, worktree
+from reconciler.git import FILE, Git, Identity, Move, Signature, worktree
+from reconciler.git.process import Ran, run_process
 from tests.support.gitfakes import ENVIRON, START, clone, commit, git, repository, shared
 
 ME = Identity("tester", "tester@example.com")

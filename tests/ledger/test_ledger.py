@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from reconciler import audit
 from reconciler.audit import Event
 from reconciler.errors import GitError, LedgerError, ReconcileError, TenantLocked
-from reconciler.git import Git, Ran, run_process
+from reconciler.git import Git
+from reconciler.git.process import Ran, run_process
 from reconciler.ledger import CHECKPOINTS, TTL_S, Ledger, LedgerOptions
 from reconciler.plan import Result
 from reconciler.world import here

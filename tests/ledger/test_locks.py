@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.git import Stat
+from reconciler.git.values import Stat
 from reconciler.ledger import locks
 from tests.support.gitfakes import START
 

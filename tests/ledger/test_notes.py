@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import LedgerError
-from reconciler.git import FILE, TREE, Entry, Stat
+from reconciler.git import FILE, TREE, Entry
+from reconciler.git.values import Stat
 from reconciler.ledger import notes
 from reconciler.ledger.notes import Note, Notes
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from reconciler.errors import GitError, LedgerError, Unavailable
-from reconciler.git import Move, Signature, Stat
+from reconciler.git import Move, Signature
+from reconciler.git.values import Stat
 from reconciler.ledger import refs as refs_module
 from reconciler.ledger.refs import LocalRefs, RefNames, RefState, RemoteRefs
 

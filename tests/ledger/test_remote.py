@@ -12,7 +12,8 @@ import pytest
 
 from reconciler.audit import Event
 from reconciler.errors import LedgerError, TenantLocked, Unavailable
-from reconciler.git import Git, Ran, run_process
+from reconciler.git import Git
+from reconciler.git.process import Ran, run_process
 from reconciler.ledger import CHECKPOINTS, TTL_S, LedgerOptions
 from reconciler.world import here
 from tests.support.gitfakes import (

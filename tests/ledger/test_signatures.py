@@ -12,7 +12,8 @@ import pytest
 from reconciler import audit
 from reconciler.audit import Event, RecordKind
 from reconciler.errors import AccessError, LedgerError
-from reconciler.git import FILE, Git, run_process
+from reconciler.git import FILE, Git
+from reconciler.git.process import run_process
 from reconciler.ledger import IDENTITY, Ledger, LedgerOptions
 from reconciler.plan import Result
 from tests.support.bodies import make_body

@@ -10,7 +10,7 @@ import pytest
 from reconciler import audit
 from reconciler.audit import Event
 from reconciler.errors import LedgerError
-from reconciler.git import Stat
+from reconciler.git.values import Stat
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.notes import Notes
 from reconciler.ledger.snapshot import EMPTY, LedgerSnapshot

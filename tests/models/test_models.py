@@ -18,19 +18,17 @@ from pydantic import BaseModel, ValidationError
 from reconciler.kinds.campaign import KIND
 from reconciler.models import (
     MANIFESTS,
-    CampaignSchedule,
-    CampaignSpec,
     Limits,
     Tenant,
     canonical_instant,
-    compile_campaign,
     model_for,
     tenant_url,
-    to_instant,
     zone,
 )
 from reconciler.models.base import Strict
+from reconciler.models.campaign import CampaignSchedule, CampaignSpec, compile_campaign
 from reconciler.models.explain import FieldType, sentences
+from reconciler.models.instants import to_instant
 from tests.support.bodies import make_body, make_manifest, make_spec, make_window
 
 NEW_YORK, LONDON = "America/New_York", "Europe/London"

@@ -11,6 +11,7 @@ from reconciler.dialects.campaigns.reading import (
     LISTS_PAGE,
     campaigns_page,
     ceilings,
+    is_expanded,
     lists_page,
     read_one,
 )
@@ -50,11 +51,9 @@ def _ask_lists() -> Exchange[str]:
 
 
 def _ask_expand() -> Exchange[str]:
-    call = campaigns_page(expand=True)
-    (reply,) = yield (replace(call, expects=LISTED),)
-    answer = Answer(call, reply)
+    answer = yield from Answer.ask(replace(campaigns_page(expand=True), expects=LISTED))
     rows = answer.rows("campaigns")
-    if not all("schedule" in row and "dialer" in row for row in rows):
+    if not all(map(is_expanded, rows)):
         raise answer.wrong("the server ignores `expand`")
     tags = sum(bool(row.get("etag")) for row in rows)
     return f"{len(rows)} on the first page, {tags} with an ETag"

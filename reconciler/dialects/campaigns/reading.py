@@ -127,7 +127,7 @@ def _campaigns(first: Answer, keys: Sequence[str] | None = None) -> Exchange[dic
         first = yield from Answer.ask(campaigns_page(expand=False))
     listing = by_number(first, "id", "campaigns", size=CAMPAIGNS_PAGE)
     rows, broken = yield from shown(listing)
-    if "expand" in first.call.params and all(map(_is_expanded, rows.values())):
+    if "expand" in first.call.params and all(map(is_expanded, rows.values())):
         asked = rows.keys() if keys is None else rows.keys() & set(keys)
         found = {key: _expanded(first, key, row) for key, row in rows.items() if key in asked}
     else:
@@ -138,7 +138,8 @@ def _campaigns(first: Answer, keys: Sequence[str] | None = None) -> Exchange[dic
     return found
 
 
-def _is_expanded(row: Row) -> bool:
+def is_expanded(row: Row) -> bool:
+    """Return whether a listed campaign holds its schedule: the server knows `expand`."""
     return "schedule" in row and "dialer" in row
 
 
