@@ -1,4 +1,4 @@
-"""One repository, through the git command: revisions, refs, objects and remotes. see `worktree` for files."""
+"""One repository, through the git command: revisions, refs, objects and remotes."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ _FETCH: Final = ("fetch", "--quiet", "--no-tags")
 
 class Git:
     """One repository.
+
+    One class, because each method is one git command, run in the same way against the same repository. What needs no
+    repository is in `values` (checks and parsing), `command`, `discovery` and `configuration`; files are in `worktree`.
 
     Args:
         root: top of the work tree, which holds `.git`.
