@@ -15,7 +15,7 @@ ReconcileError              1   failed; nothing was written
 │   ├── IncompleteList      1   a list of the platform contradicts itself; carries what it holds
 │   ├── UncertainWrite      1   a write was sent and its outcome is unknown: read before you send it again
 │   └── PartlyWritten       1   only some parts of a write were written
-├── GitError                1   git could not do what was asked
+├── GitError                1   a git command failed
 └── LedgerError             1   the audit records cannot be read, or do not verify
 ```
 
@@ -310,7 +310,7 @@ class PartlyWritten(ApiError):
 
 
 class GitError(ReconcileError):
-    """Git could not do what was asked."""
+    """A git command failed."""
 
 
 class LedgerError(ReconcileError):

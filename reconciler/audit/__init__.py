@@ -1,8 +1,8 @@
 """Audit records: make, encode, chain, verify and query them. Pure: values in, values out.
 
-`Run` makes the `Event`s of one run of a command; `chain` puts an event into its place as a `Record`; `encode` and `decode`
-are its line; `verify` finds all that is wrong with records. `queries` answers questions over records: what is open, applied,
-held, or was dialing at an instant. `unsigned` says which records count without a signature. `schema` lists the fields.
+`Run` makes the `Event`s of one run of a command. `chain` turns an event into a `Record`. `encode` and `decode` convert a
+record to and from its line. `verify` finds all defects of records. `queries` finds open, applied and held operations, and the
+state at an instant. `unsigned` selects the records that count without a signature. `schema` lists the fields.
 
 A record is one line of canonical ASCII JSON in the note of the commit that its run was about. The same event has the same id,
 whoever records it, so a second writer can see that it is recorded already. The chain is per run, so two runs never fork a

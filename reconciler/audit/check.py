@@ -85,7 +85,7 @@ def verify(
     Args:
         notes: records of each note, in order, by commit.
         tenant: the tenant of the ledger.
-        lines: the line of each record, by commit, for notes with lines that are no records.
+        lines: the line of each record, by commit, for notes with lines that are not records.
     """
     placed = [
         _Placed(commit, line, record)

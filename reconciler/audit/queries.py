@@ -30,7 +30,7 @@ def _left_something(record: Record) -> bool:
 
 
 def _is_found(record: Record, target: str | None) -> bool:
-    """Return whether a record says that an object (`None`: any) was found as its manifest says (`Run.found`)."""
+    """Return whether a record is a `found` note (`Run.found`) about an object (`None`: any object)."""
     return (
         record.kind is RecordKind.NOTE
         and isinstance(record.data.get("body"), dict)
@@ -92,7 +92,7 @@ class BeforeStop:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The last write to an object and its outcome. For an object that was found as its manifest says, both are that note.
+    """The last write to an object and its outcome. For an object with a `found` note, both are that note.
 
     Attributes:
         stopped: what an emergency stop ended; `None` for other writes.
@@ -233,8 +233,8 @@ class State:
     """What the platform held for an object at an instant, according to the ledger.
 
     Attributes:
-        stored: the write that was stored then, or the note that the object was found as its manifest says; `None` if no record tells.
-        active: the same for what dialed then.
+        stored: the write (or `found` note) of the schedule that was stored then; `None` if not recorded.
+        active: the same for the schedule that was active then.
     """
 
     stored: Applied | None

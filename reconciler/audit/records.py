@@ -222,7 +222,7 @@ def encode(record: Record) -> bytes:
 
 
 def decode(commit: str, blob: bytes) -> tuple[tuple[Record, ...], tuple[Defect, ...]]:
-    """Decode a note: return its records, and a defect for each line that is no record. Reading stops after `DEFECTS_LIMIT` defects.
+    """Decode a note: return its records, and a defect for each line that is not a record. Reading stops after `DEFECTS_LIMIT` defects.
 
     Args:
         commit: the commit that carries the note.

@@ -250,7 +250,7 @@ class Run:
     def found(
         self, desired: Desired, at: datetime, stored: Mapping[str, Any] | None = None
     ) -> Event:
-        """Record that an object was as its manifest says although no apply made it so. Later changes by hand are compared with this.
+        """Record that an object matched its manifest without an apply. Later changes by hand are compared with this record.
 
         A body that is too large for a record is left out, and then nothing is compared with it.
 

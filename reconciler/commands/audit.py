@@ -82,7 +82,7 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
     git = Git.find(found[0].path, environ=world.environ)
     if git is None:
         raise GitError(
-            f"{path} is not in a git repository, so there are no records and no lock: run this in the clone that applies,"
+            f"{path} is not in a git repository, so there are not records and no lock: run this in the clone that applies,"
             " or give the path of a tenant's folder in it"
         )
     spec = load_settings(found[0]).spec

@@ -195,9 +195,9 @@ class Past:
     """The facts from the ledger that planning needs.
 
     Attributes:
-        base: what was applied last, by key.
+        base: the body applied last, by key.
         held: why an emergency stop holds an object, by key.
-        applied: manifest names of what was applied and not removed, by key.
+        applied: manifest names of the objects that were applied and not removed since, by key.
     """
 
     base: Mapping[str, Base] | None

@@ -33,8 +33,8 @@ class Recheck:
 
     Attributes:
         session, ledger: sources of facts and holds.
-        plan: what is carried out; rules and limits come from `Plan.strictness`.
-        snapshot: what the plan was made from.
+        plan: the plan that is executed; rules and limits come from `Plan.strictness`.
+        snapshot: the snapshot that the plan was made from.
         judged_at: the monotonic clock just before the snapshot was read, in seconds.
         seen: the newer facts that an operation was checked by, by its hash. It stays the same mapping.
     """

@@ -1,4 +1,4 @@
-"""Commands that only read files: `validate`, `render`, `tenants`, `schema`. `validate --online` asks the platform as well."""
+"""Commands that only read files: `validate`, `render`, `tenants`, `schema`. `validate --online` also reads the platform."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from reconciler.errors import IncompleteList
 
 MAX_PAGES: Final = 10_000
 READINGS: Final = 3
-"""Times that a list is read which moves while it is read."""
+"""Number of attempts to read a list that changes while it is read."""
 
 
 @dataclass(slots=True)

@@ -92,7 +92,7 @@ class Execution:
         platform: carries exchanges out.
         dialect: makes them.
         journal: records intents and outcomes.
-        live: what was read when the operations were planned, by key.
+        live: the objects as read for the plan, by key.
         options: see `WriteOptions`.
         stop: when set, no operation is started and waits end. A write under way is finished and recorded.
         objection: called just before a widening is written or activated. Raises when the rules cannot be checked.

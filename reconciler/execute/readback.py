@@ -30,7 +30,7 @@ def compare(operation: Operation, now: Body | None, kind: Kind, *, ours: bool) -
     """Compare the stored body with the one that was sent.
 
     Args:
-        operation: what was sent, and what it replaced.
+        operation: the operation, with the sent body and the replaced one.
         now: the canonical body that is stored now; `None` when there is none.
         kind: of the object.
         ours: the stored schedule has the id that the platform gave our write. A difference then comes from the platform itself.

@@ -263,7 +263,7 @@ class Git:
         """Return the bytes of a blob.
 
         Raises:
-            GitError: the object is not here, is no blob, or has more than `limit` bytes.
+            GitError: the object is not here, is not a blob, or has more than `limit` bytes.
         """
         stat = self.stat(blob).get(blob)
         if stat is None or stat.type != "blob" or stat.size > limit:

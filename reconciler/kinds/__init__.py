@@ -12,7 +12,7 @@ __all__ = ["Kind", "audit_labels"]
 
 
 def audit_labels() -> dict[str, str]:
-    """Return the labels of the fields of bodies in audit entries, of every kind, by their names there."""
+    """Return the labels of the body's fields in audit entries, for all kinds, by field name in an audit entry."""
     from reconciler.kinds import campaign, skill  # noqa: PLC0415 - a kind's model costs a lot to make, and few ask for all
 
     fields = (*campaign.FIELDS, *skill.FIELDS)

@@ -1,4 +1,4 @@
-"""What a platform holds, as values: objects, what is stored and what dials, do-not-call lists."""
+"""The state of a platform as values: objects with their stored and active schedules, and do-not-call lists."""
 
 from __future__ import annotations
 

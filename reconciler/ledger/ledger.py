@@ -158,7 +158,7 @@ class Ledger:
         """Return all records, in the ledger's order.
 
         Raises:
-            LedgerError: a line is no record.
+            LedgerError: a line is not a record.
         """
         with self._guard:
             snapshot = self._view.snapshot

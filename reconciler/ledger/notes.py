@@ -106,7 +106,7 @@ class Notes:
         """Read those trees that are not cached yet, in one git command.
 
         Raises:
-            LedgerError: an object is no tree, or is too large.
+            LedgerError: an object is not a tree, or is too large.
         """
         wanted = tuple(dict.fromkeys(each for each in trees if each not in self._trees))
         for each, stat in self._git.stat(*wanted).items():

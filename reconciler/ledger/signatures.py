@@ -157,7 +157,7 @@ def _holds(snapshot: LedgerSnapshot, records: Iterable[Record]) -> tuple[Event, 
 def added_records(
     git: Git, notes: Notes, before: LedgerSnapshot, commits: Sequence[str]
 ) -> Iterator[Record | None]:
-    """Yield each record that ledger commits added, even if a later commit dropped it; `None` for a line that is no record.
+    """Yield each record that ledger commits added, even if a later commit dropped it; `None` for a line that is not a record.
 
     Args:
         git: the repository.

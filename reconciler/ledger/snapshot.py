@@ -26,7 +26,7 @@ class NoteRecords:
         blob: the note's object id.
         size: in bytes.
         records: in order.
-        defects: lines that are no records.
+        defects: lines that are not records.
         written: the bytes, if this process has just written them: the next append then need not read them.
     """
 
@@ -38,7 +38,7 @@ class NoteRecords:
 
     @property
     def lines(self) -> tuple[int, ...]:
-        """The line number of each record, from 1. Lines that are no records are counted too."""
+        """The line number of each record, from 1. Lines that are not records are counted too."""
         bad = {each.line for each in self.defects}
         good = (line for line in itertools.count(1) if line not in bad)
         return tuple(itertools.islice(good, len(self.records)))
@@ -69,7 +69,7 @@ class LedgerSnapshot:
 
     @property
     def unreadable(self) -> list[Defect]:
-        """Lines that are no records, sorted."""
+        """Lines that are not records, sorted."""
         return sorted(defect for note in self.notes.values() for defect in note.defects)
 
     def verify(self, tenant: str) -> tuple[Defect, ...]:
@@ -129,7 +129,7 @@ def read(
         known: an earlier snapshot; notes that did not change since are taken from it.
 
     Raises:
-        LedgerError: the ledger cannot be read, or is too large. A line that is no record is a defect of its note instead.
+        LedgerError: the ledger cannot be read, or is too large. A line that is not a record is a defect of its note instead.
     """
     if head == known.head:
         return known

@@ -93,7 +93,7 @@ def is_loopback(url: str) -> bool:
 def _parts(url: str) -> tuple[str, str, str | None]:
     match = _URL.fullmatch(url)
     if match is None:
-        raise ValueError(f"{url!r} is no tenant's URL")
+        raise ValueError(f"{url!r} is not a tenant's URL")
     return match["scheme"], match["host"], match["port"]
 
 
@@ -187,7 +187,7 @@ def signer(line: str) -> str:
         raise ValueError(f"must be a name, a key's type and the public key, not {line!r}")
     name, kind, key, *_ = words
     if _SIGNER_NAME.fullmatch(name) is None:
-        raise ValueError(f"names no signer: {name!r}; write an address such as ci@example.com")
+        raise ValueError(f"is not a signer: {name!r}; write an address such as ci@example.com")
     if kind not in _KEY_TYPES:
         raise ValueError(f"has a key of type {kind!r}; types are {', '.join(_KEY_TYPES)}")
     try:

@@ -35,12 +35,12 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
     Args:
         origin: see `Origin`.
         desired: compiled manifests, at most one for each key.
-        snapshot: what the platform holds.
+        snapshot: the state of the platform.
         kinds: the dialect's kinds, by name.
         findings: every finding of every rule. An error blocks its object, unless the operation only tightens. An error about none of the
             desired objects blocks whatever widens.
         held: why an emergency stop holds an object, by key. No approval lifts that.
-        base: what was applied last, by key; `None` when there is no ledger, so that nobody can tell who changed what.
+        base: the body applied last, by key; `None` without a ledger, when the origin of a change is unknown.
         revert: keys of objects whose narrowing outside git is to be undone.
         strictness: levels and waivers that decided the findings, and limits for carrying the plan out.
     """
@@ -232,7 +232,7 @@ def _blocking(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
 
 
 def _at_large(blocking: Mapping[str, Sequence[Finding]], desired: Collection[str]) -> list[str]:
-    """Return the rules of the errors that are about none of the desired objects."""
+    """Return the rules of the errors that concern none of the desired objects."""
     rules = (
         error.rule for key, errors in blocking.items() if key not in desired for error in errors
     )

@@ -1,7 +1,7 @@
 """A report as one page that needs nothing else: no script, no font, no image, no request.
 
 The page forbids itself to load anything (its content security policy) and follows the reader's light or dark setting.
-Words and symbols say what colour says.
+Everything that a colour shows is also shown by a word or symbol.
 
 The HTML is written by hand, because a template engine would not make it simpler: there is one page, all text passes
 `_text`, which escapes it, and Jinja2 would be a dependency with an escaping mode that can be forgotten.

@@ -18,7 +18,7 @@ def sign(claims: dict[str, Any], key: bytes) -> str:
 
 
 def verify(token: str, key: bytes) -> dict[str, Any] | None:
-    """Return the claims of `token`, or `None` when this key did not sign it. Expiry is the caller's to judge."""
+    """Return the claims of `token`, or `None` when this key did not sign it. The caller must check the expiry."""
     head, _, signature = token.rpartition(".")
     if not token.isascii() or not hmac.compare_digest(signature, _b64(_mac(head, key))):
         return None

@@ -42,8 +42,8 @@ def test_a_signer_is_one_name_and_one_key_and_a_comment_is_dropped():
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (f"* ssh-ed25519 {KEY}", "names no signer"),
-        (f"a@example.com,b@example.com ssh-ed25519 {KEY}", "names no signer"),
+        (f"* ssh-ed25519 {KEY}", "is not a signer"),
+        (f"a@example.com,b@example.com ssh-ed25519 {KEY}", "is not a signer"),
         (f"ci@example.com cert-authority ssh-ed25519 {KEY}", "has a key of type 'cert-authority'"),
         (f'ci@example.com namespaces="git" ssh-ed25519 {KEY}', "has a key of type"),
         (f"ci@example.com ssh-rsa {KEY}", "holds no public key of type ssh-rsa"),
