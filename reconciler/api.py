@@ -102,11 +102,7 @@ def apply(
         events=EventSinks(on_event=on_event),
         network=network,
     )
-
-    async def run() -> Report:
-        return await apply_command.apply(_world(), asked, asyncio.Event())
-
-    return asyncio.run(run())
+    return asyncio.run(apply_command.apply(_world(), asked, asyncio.Event()))
 
 
 def halt(
@@ -127,11 +123,7 @@ def halt(
         tenant=tenant,
         network=network,
     )
-
-    async def run() -> Report:
-        return await halt_command.halt(_world(), asked, asyncio.Event())
-
-    return asyncio.run(run())
+    return asyncio.run(halt_command.halt(_world(), asked, asyncio.Event()))
 
 
 def release(

@@ -16,8 +16,6 @@ This module decides what follows from an answer:
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +40,7 @@ from reconciler.errors import (
     safe,
 )
 from reconciler.settings import Settings
+from reconciler.world import World
 
 __all__ = ["Client", "Skew", "Transport", "embedded"]
 
@@ -81,11 +80,9 @@ class Client:
     Args:
         dialect: the tenant's.
         settings: with credentials.
+        world: clock, sleep and jitter. Its `progress` gets one line when the platform gives no usable answer and the call is
+            retried; the line holds no secret, and no host.
         transport_factory: opens a lane; TCP when `None`.
-        sleep: waits for a number of seconds.
-        monotonic: seconds on a clock that never goes back.
-        rng: source of jitter.
-        progress: told one line when the platform gives no usable answer and is asked again; no secret, and no host.
 
     Raises:
         ValueError: the settings hold no credentials.
@@ -96,30 +93,25 @@ class Client:
         self,
         dialect: Dialect,
         settings: Settings,
-        *,
+        world: World,
         transport_factory: Callable[[], Transport] | None = None,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        monotonic: Callable[[], float] = time.monotonic,
-        rng: random.Random | None = None,
-        progress: Callable[[str], object] = lambda _: None,
     ) -> None:
         if settings.credentials is None:
             raise ValueError("an embedded platform needs the credentials that it issued")
         credentials, options = settings.credentials, settings.options
         self._dialect = dialect
         self._settings = settings
-        self._sleep = sleep
-        self._monotonic = monotonic
-        self._rng = rng or random.Random()  # noqa: S311 - jitter is no secret
-        self._tokens = Tokens(dialect, credentials, settings, run=self.run, monotonic=monotonic)
+        self._world = world
+        self._tokens = Tokens(
+            dialect, credentials, settings, run=self.run, monotonic=world.monotonic
+        )
         self._lanes = Lanes(settings.base_url, credentials, transport_factory or tcp(settings))
         self._refusals = Refusals(dialect, settings)
         self._free = asyncio.Semaphore(options.concurrency)
         # One call at a time waits for its turn: after a stall all that waited would leave together, beyond any burst.
         self._door = asyncio.Lock()
         self._pacer = Pacer(options.requests_per_second, options.burst_s)
-        self._until = monotonic() + options.deadline_s
-        self._progress = progress
+        self._until = world.monotonic() + options.deadline_s
         self._told_at = float("-inf")
         self._down_since: float | None = None
         self._clock = PlatformClock()
@@ -139,7 +131,7 @@ class Client:
     @property
     def now(self) -> datetime | None:
         """Time on the platform's clock: its last `Date` plus our seconds since; `None` before the first answer."""
-        return self._clock.at(self._monotonic())
+        return self._clock.at(self._world.monotonic())
 
     @property
     def uncertainty_s(self) -> float:
@@ -148,12 +140,12 @@ class Client:
 
     def skew(self, our_now: datetime) -> Skew:
         """Return how far the platform's clock is ahead of ours, which shows `our_now`."""
-        return self._clock.skew(our_now, self._monotonic())
+        return self._clock.skew(our_now, self._world.monotonic())
 
     @property
     def left_s(self) -> float:
         """Seconds until the deadline."""
-        return self._until - self._monotonic()
+        return self._until - self._world.monotonic()
 
     async def sign_in(self) -> Token:
         """Return a token that is valid now; request one if there is none.
@@ -221,7 +213,7 @@ class Client:
 
     async def _call(self, call: Call) -> Reply:
         """Send a call, with retries, until it gets an answer that it expects."""
-        tries = _Tries(self._monotonic())
+        tries = _Tries(self._world.monotonic())
         while True:
             token = None if call.anonymous else await self._tokens.get()
             answer = await self._attempt(call, token)
@@ -234,10 +226,10 @@ class Client:
     async def _attempt(self, call: Call, token: Token | None) -> Reply | Lost:
         async with self._free:
             async with self._door:
-                now = self._monotonic()
+                now = self._world.monotonic()
                 await self._pause(self._pacer.reserve(now) - now, "the next request")
             await self._allow(call)
-            sent_at = self._monotonic()
+            sent_at = self._world.monotonic()
             limit_s = min(call.timeout_s, self.left_s)
             base = target(call, token, self._settings, self._dialect.HOSTS)
             answer = await self._lanes.attempt(call, token, base=base, limit_s=limit_s)
@@ -255,7 +247,7 @@ class Client:
 
     def _learn(self, call: Call, reply: Reply, sent_at: float) -> None:
         """Learn from any answer: the platform's clock, its rate limit, and that it is up."""
-        now = self._monotonic()
+        now = self._world.monotonic()
         self._clock.learn(reply, sent_at, now)
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             self._pacer.slow(sent_at, now)
@@ -300,12 +292,12 @@ class Client:
                 f"{self._settings.variables.client_id}, and that no other process signs in with it all the time"
             )
         if refused > 1:
-            wait_s = full_jitter(refused - 2, self._rng.random())
+            wait_s = full_jitter(refused - 2, self._world.random.random())
             await self._pause(wait_s, f"{safe(call.where)} was answered 401 and")
 
     async def _wait_as_told(self, call: Call, reply: Reply, tries: _Tries) -> None:
         told = retry_after(reply) or 0.0
-        wait_s = max(told, equal_jitter(tries.refused, self._rng.random()))
+        wait_s = max(told, equal_jitter(tries.refused, self._world.random.random()))
         tries.refused += 1
         await self._pause(wait_s, f"{safe(call.where)} was answered 429 and")
 
@@ -315,10 +307,10 @@ class Client:
         Raises:
             Unavailable: the budget of the call or of the client is used up.
         """
-        now = self._monotonic()
+        now = self._world.monotonic()
         if self._down_since is None:
             self._down_since = now
-        wait_s = max(told_s, full_jitter(tries.lost, self._rng.random()))
+        wait_s = max(told_s, full_jitter(tries.lost, self._world.random.random()))
         tries.lost += 1
         if tries.lost >= MOST_TRIES or now + wait_s - self._down_since > DOWN_S:
             many = (
@@ -338,12 +330,12 @@ class Client:
 
     def _tell(self, call: Call, reason: str, left_s: float) -> None:
         """Report that the platform gives no usable answer and for how long it will be retried; at most once per `DOWN_S`."""
-        now = self._monotonic()
+        now = self._world.monotonic()
         if now - self._told_at < DOWN_S:
             return
         self._told_at = now
         wait_s = min(left_s, max(self.left_s, 0.0))
-        self._progress(
+        self._world.progress(
             f"{safe(call.where)}: no usable answer ({safe(reason)}): retrying, for {wait_s:.0f} s at most"
         )
 
@@ -355,4 +347,4 @@ class Client:
                 f"not finished within --deadline ({limit_s:g} s): {wait}; run again to go on"
             )
         if seconds > 0:
-            await self._sleep(seconds)
+            await self._world.sleep(seconds)

@@ -129,15 +129,7 @@ async def open_session(
             app, credentials = stack.enter_context(_open_embedded(world, folder, git))
             settings = replace(settings, credentials=credentials)
             transport = clients.embedded(app)
-        client = clients.Client(
-            *(dialect, settings),
-            transport_factory=transport,
-            sleep=world.sleep,
-            monotonic=world.monotonic,
-            rng=world.random,
-            progress=world.progress,
-        )
-        async with client:
+        async with clients.Client(dialect, settings, world, transport) as client:
             yield Session(
                 *(world, folder, settings, dialect, git, client, ledger, location, refused, trust)
             )

@@ -26,6 +26,7 @@ from reconciler.errors import (
     UncertainWrite,
 )
 from reconciler.settings import EMBEDDED, Settings
+from reconciler.world import here
 from tests.support import fake_platform
 from tests.support.fake_platform import DATE, Platform, client_of, converse, now, play, send
 
@@ -171,7 +172,7 @@ def test_an_expected_status_is_an_answer_whatever_it_is():
 
 def test_a_client_without_credentials_cannot_be_made():
     with pytest.raises(ValueError, match="credentials"):
-        Client(campaigns, Settings("sandbox", EMBEDDED, None))
+        Client(campaigns, Settings("sandbox", EMBEDDED, None), here(print))
 
 
 # --- refusals -------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from reconciler.errors import (
 )
 from reconciler.kinds.live import Live
 from reconciler.settings import EMBEDDED, ClientOptions, Settings
+from reconciler.world import here
 from tests.support.bodies import make_body
 
 BODY = make_body(start_time="2027-03-08T14:00:00Z", end_time="2027-03-20T00:00:00Z", dial_rate=2.5)
@@ -45,9 +46,8 @@ class Front:
         return Client(
             campaigns,
             settings,
+            here(print)._replace(sleep=self.ticker.sleep, monotonic=self.ticker),
             transport_factory=embedded(self.app) if settings.in_process else None,
-            sleep=self.ticker.sleep,
-            monotonic=self.ticker,
         )
 
     def run(self, *exchanges: Any, **client: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from reconciler.client.lanes import SHORTEST_SECRET, Lanes
 from reconciler.dialects.base import Call, Credentials, Token
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import ReconcileError, UncertainWrite
+from reconciler.world import here
 from tests.client.test_lanes import Server, ok
 from tests.support.fake_platform import (
     SECRET,
@@ -137,7 +138,7 @@ def loopback(*script, cancel=False):
 
     async def main():
         async with server.running():
-            client = Client(campaigns, settings_of(server.url))
+            client = Client(campaigns, settings_of(server.url), here(print))
             async with client:
                 task = asyncio.create_task(client.run(send(WRITE)))
                 if cancel:

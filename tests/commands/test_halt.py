@@ -95,9 +95,8 @@ class Stop:
         client = Client(
             campaigns,
             Settings("sandbox", "sandbox:", credentials, Variables(), limits),
+            here(print)._replace(monotonic=now, random=random.Random(1)),
             transport_factory=embedded(sandbox.create_app(self.world, sleep=asyncio.sleep)),
-            monotonic=now,
-            rng=random.Random(1),
         )
         began = self.world.now
         async with client:

@@ -83,10 +83,10 @@ class Engine:
         return Client(
             campaigns,
             settings,
+            here(print)._replace(
+                sleep=self.ticker.sleep, monotonic=self.ticker, random=random.Random(1)
+            ),
             transport_factory=lane,
-            sleep=self.ticker.sleep,
-            monotonic=self.ticker,
-            rng=random.Random(1),
         )
 
     def read(self) -> Snapshot:

@@ -14,6 +14,7 @@ from reconciler.client import Client
 from reconciler.dialects.base import Call, Credentials, Exchange, Reply
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.settings import ClientOptions, Settings
+from reconciler.world import here
 from tests.support.virtual_time import VirtualLoop
 
 T = TypeVar("T")
@@ -87,15 +88,14 @@ def settings(**options: Any) -> Settings:
 
 
 def client_of(
-    platform: Platform, *, progress: Callable[[str], object] = print, **options: Any
+    platform: Platform, *, progress: Callable[[str], None] = print, **options: Any
 ) -> Client:
     """A client on the running loop's time, whose progress the canary's test can hear. Ask for it inside `play`."""
     return Client(
         campaigns,
         settings(**options),
+        here(progress)._replace(monotonic=now),
         transport_factory=lambda: httpx.MockTransport(platform),
-        monotonic=now,
-        progress=progress,
     )
 
 

@@ -22,6 +22,7 @@ from reconciler.kinds.skill import KIND
 from reconciler.models import Body
 from reconciler.sandbox import connection_login
 from reconciler.settings import ClientOptions, Settings, Variables
+from reconciler.world import here
 
 T = TypeVar("T")
 
@@ -69,10 +70,10 @@ class Platform:
         return Client(
             pc,
             Settings("sandbox-pc", "sandbox:", credentials, Variables(), options),
+            here(print)._replace(
+                sleep=self.ticker.sleep, monotonic=self.ticker, random=random.Random(1)
+            ),
             transport_factory=embedded(self.app),
-            sleep=self.ticker.sleep,
-            monotonic=self.ticker,
-            rng=random.Random(1),
         )
 
     def ask(self, exchange: Exchange[T], **parts: Any) -> T:
