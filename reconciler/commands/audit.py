@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from reconciler import audit
 from reconciler.audit import Record
@@ -19,8 +19,8 @@ from reconciler.commands.trust import Trust, read_signers
 from reconciler.errors import ExitCode, GitError, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.ledger.locks import in_seconds
-from reconciler.manifests import find_tenants, load_readable, load_settings
+from reconciler.ledger.locks import Lock, in_seconds
+from reconciler.manifests import choose_tenant, load_readable, load_settings
 from reconciler.report import NAMES_SHOWN, Report, Tone
 from reconciler.report.audit import of_entries, of_instant, of_log, of_records
 from reconciler.report.verify import of_verify
@@ -39,7 +39,6 @@ class TenantLedger:
     location: LedgerLocation
     folder: Path
     git: Git
-    trust: Trust
 
     @property
     def facts(self) -> dict[str, str]:
@@ -75,25 +74,21 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
         AccessError: `tenant.yaml` and the environment name different platforms, so the ledger would be that of another platform.
         Unavailable: the remote does not answer.
     """
-    found = [where for where in find_tenants(path) if tenant in {None, where.name}]
-    if len(found) != 1:
-        names = ", ".join(where.name for where in found) or "none"
-        raise UsageError(f"choose one tenant with --tenant; {path} has {names}")
-    git = Git.find(found[0].path, environ=world.environ)
+    where = choose_tenant(path, tenant)
+    git = Git.find(where.path, environ=world.environ)
     if git is None:
         raise GitError(
             f"{path} is not in a git repository, so there are not records and no lock: run this in the clone that applies,"
             " or give the path of a tenant's folder in it"
         )
-    spec = load_settings(found[0]).spec
-    name = found[0].name
-    check_url(world.environ, name, spec.url)
-    trust = Trust.of(world, git, found[0].path, spec)
+    spec = load_settings(where).spec
+    check_url(world.environ, where.name, spec.url)
+    trust = Trust.of(world, git, where.path, spec)
     location = LedgerLocation.of(world, git, trust.spec)
     if anyhow:
         trust = replace(trust, required=False, demanded=False)
-    ledger = open_ledger(world, git, name, trust, publish=not anyhow)
-    return TenantLedger(name, ledger, location, found[0].path, git, trust)
+    ledger = open_ledger(world, git, where.name, trust, publish=not anyhow)
+    return TenantLedger(where.name, ledger, location, where.path, git)
 
 
 def log(world: World, path: Path, tenant: str | None) -> Report:
@@ -225,41 +220,33 @@ def lock_status(world: World, path: Path, tenant: str | None) -> Report:
     kept = read(world, path, tenant)
     lock = kept.ledger.lock()
     if lock is None:
-        return _of_lock(kept, "free: no apply is running", lock)
-    if lock.problem:
+        said = "free: no apply is running"
+    elif lock.problem:
         said = f"held by {lock.holder}, but the lock cannot be read ({lock.problem}). If no apply is running: reconcile lock release"
-        return _of_lock(kept, said, lock)
-    return _of_lock(
-        kept,
-        f"held by {lock.holder} since {in_seconds(lock.since)}, expires on {in_seconds(lock.expires)}",
-        lock,
-    )
+    else:
+        said = f"held by {lock.holder} since {in_seconds(lock.since)}, expires on {in_seconds(lock.expires)}"
+    return _of_lock(kept, said, lock)
 
 
 def lock_release(world: World, path: Path, tenant: str | None) -> Report:
     """Release the tenant's lock, whoever holds it. For a run that is known to be dead."""
     kept = read(world, path, tenant)
     lock = kept.ledger.release_lock()
-    return _of_lock(
-        kept,
-        "nothing to release: the lock is free"
-        if lock is None
-        else f"released; it was held by {lock.holder} since {in_seconds(lock.since)}",
-        lock,
-    )
+    said = "nothing to release: the lock is free"
+    if lock is not None:
+        said = f"released; it was held by {lock.holder} since {in_seconds(lock.since)}"
+    return _of_lock(kept, said, lock)
 
 
-def _of_lock(kept: TenantLedger, verdict: str, lock: Any) -> Report:
-    data = (
-        None
-        if lock is None
-        else {
+def _of_lock(kept: TenantLedger, verdict: str, lock: Lock | None) -> Report:
+    data = None
+    if lock is not None:
+        data = {
             "holder": lock.holder,
             "since": lock.since,
             "expires": lock.expires,
             "run_url": lock.run_url,
         }
-    )
     return Report(
         f"Lock of tenant {kept.name}",
         verdict,

@@ -50,42 +50,40 @@ class PlanRequest:
 
 async def read(world: World, asked: PlanRequest) -> Plan:
     """Return the plan for one tenant."""
-    return (await _read(world, asked)).plan
+    plan, _ = await _read(world, asked)
+    return plan
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A plan, and further facts for its report.
-
-    Attributes:
-        plan: see `Plan`.
-        left: names of operations whose outcome an interrupted run did not record.
-        over: limits that the plan exceeds, one sentence each.
-        kept: notes on the ledger, and on `--revert`.
-        uncommitted: paths that differ from the commit.
-    """
-
-    plan: Plan
-    left: tuple[str, ...]
-    over: tuple[str, ...]
-    kept: tuple[str, ...]
-    uncommitted: tuple[str, ...]
+async def show(world: World, asked: PlanRequest) -> Report:
+    """Return the report of a plan; write it to a file when asked."""
+    plan, report = await _read(world, asked)
+    if asked.out is not None:
+        _write(asked.out, plan)
+    return report
 
 
-async def _read(world: World, asked: PlanRequest) -> _Read:
-    """Plan one tenant, read-only."""
+async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Report]:
+    """Plan one tenant, read-only; return the plan and its report."""
     folder = manifests.load(asked.path, asked.tenant)
     async with sessions.open_session(world, folder, asked.network) as session:
         if session.ledger is not None:
             session.ledger.check()
         plan, _ = await make(session, asked.names, asked.revert)
         left = session.ledger.open_intents() if session.ledger else ()
-        over = beyond(plan, plan.executable)
         git = session.git if plan.origin.commit else None
         uncommitted = worktree.differences(git, folder.path) if git else ()
-        undone = unapplied.not_reverted(plan, folder.desired, asked.revert)
-    names = tuple(str(intent.data["name"]) for intent in left)
-    return _Read(plan, names, over, (*session.notes, *undone), uncommitted)
+    notes = [*session.notes, *unapplied.not_reverted(plan, folder.desired, asked.revert)]
+    if left:
+        names = ", ".join(str(intent.data["name"]) for intent in left)
+        notes.append(
+            f"an earlier run did not record the outcome of {names}: the next apply reads it back"
+        )
+    over = beyond(plan, plan.executable)
+    code = exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
+    report = changes.of_plan(
+        plan, exit_code=ExitCode.REFUSED if over else code, notes=notes, beyond=over
+    )
+    return plan, _uncommitted(report, uncommitted) if uncommitted else report
 
 
 def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
@@ -97,26 +95,6 @@ def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
         "loosened": limits.loosened_share,
     }
     return plans.beyond(operations, plan.total, shares)
-
-
-async def show(world: World, asked: PlanRequest) -> Report:
-    """Return the report of a plan; write it to a file when asked."""
-    found = await _read(world, asked)
-    plan, left, over = found.plan, found.left, found.over
-    if asked.out is not None:
-        _write(asked.out, plan)
-    code = (
-        ExitCode.REFUSED if over else exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
-    )
-    notes = (
-        [
-            f"an earlier run did not record the outcome of {', '.join(left)}: the next apply reads it back"
-        ]
-        if left
-        else []
-    )
-    report = changes.of_plan(plan, exit_code=code, notes=(*found.kept, *notes), beyond=over)
-    return _uncommitted(report, found.uncommitted) if found.uncommitted else report
 
 
 def _uncommitted(report: Report, differing: tuple[str, ...]) -> Report:

@@ -10,6 +10,7 @@ from reconciler.manifests.folders import TENANT_FILE, find_tenants
 from reconciler.manifests.folders import show as shown
 from reconciler.manifests.loading import (
     Folder,
+    choose_tenant,
     load,
     load_readable,
     load_tenant,
@@ -20,6 +21,7 @@ from reconciler.models import Desired
 __all__ = [
     "TENANT_FILE",
     "Folder",
+    "choose_tenant",
     "claims",
     "clash",
     "explain_compiled",

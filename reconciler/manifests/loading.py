@@ -121,7 +121,7 @@ def load(
         UsageError: the path does not exist, there is no such tenant, or there are several and none was named.
         ManifestError: every problem of every file.
     """
-    where = _choose(root, tenant)
+    where = choose_tenant(root, tenant)
     return load_tenant(where, keep_places=keep_places, may_be_empty=may_be_empty)
 
 
@@ -147,7 +147,7 @@ def load_readable(
     if tenant is not None and (root / tenant / TENANT_FILE).is_file():
         root = root / tenant
     try:
-        where = _choose(root, tenant)
+        where = choose_tenant(root, tenant)
     except (ManifestError, UsageError):
         lost = _lost(root if tenant is None else root / tenant, older)
         if lost is None:
@@ -166,7 +166,8 @@ def _lost(folder: Path, older: Older | None) -> TenantFolder | None:
     return TenantFolder(path.name, folder) if was and TENANT_NAME.fullmatch(path.name) else None
 
 
-def _choose(root: Path, tenant: str | None) -> TenantFolder:
+def choose_tenant(root: Path, tenant: str | None) -> TenantFolder:
+    """Return the folder of one tenant; arguments and errors are those of `load`."""
     found = find_tenants(root)
     chosen = [folder for folder in found if tenant in {None, folder.name}]
     names = ", ".join(folder.name for folder in found)
