@@ -518,7 +518,7 @@ def raw(body, kind="application/json", status=200):
 def test_an_answer_that_says_it_is_json_and_is_not_is_an_error(body):
     (reply,) = converse(Platform([raw(body)]), READ)
     assert isinstance(reply.json, NotJSON)
-    for made in (campaigns_answers.Answer(READ, reply), skills_answers.Answer(READ, reply)):
+    for made in (campaigns_answers.Answer(READ, reply), skills_answers.SkillAnswer(READ, reply)):
         with pytest.raises(ApiError, match="the answer is not valid JSON"):
             _ = made.body
 
