@@ -22,13 +22,13 @@ Row = dict[str, Any]
 NO_CONTENT: Final = 204
 NOT_FOUND: Final = 404
 LISTED: Final = frozenset({200, NO_CONTENT})
-"""Statuses of a list; 204 is an empty one."""
+"""Success statuses of a list request; 204 means an empty list."""
 
 TOTALS: Final = ("total", "totalRecords")
-"""Names under which a list says how many rows it has."""
+"""Names of the field that holds the total number of rows of a list."""
 
 VALUE_SHOWN: Final = 40
-"""Characters of a value that a message repeats."""
+"""Most characters of a received value that a message quotes."""
 
 _DEPTH: Final = 3
 _LIFETIME: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -71,7 +71,7 @@ class Answer:
 
     @property
     def body(self) -> Row:
-        """The answer as a JSON object."""
+        """The answer's body as a JSON object."""
         if not isinstance(self.reply.json, dict):
             raise self.wrong("the answer is not a JSON object")
         return self.reply.json
@@ -82,7 +82,7 @@ class Answer:
             return Page(self, [])
         found, around = _inside(self.reply.json, (*names, *self.WRAPPERS))
         if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-            raise self.wrong(f"the answer is not a list, and holds none as {' or '.join(names)}")
+            raise self.wrong(f"the answer is not a list and has no list named {' or '.join(names)}")
         return Page(self, found, around)
 
     def rows(self, *names: str) -> list[Row]:
@@ -213,7 +213,7 @@ class Page:
     def _said(self, *names: str) -> int | None:
         said = {self.answer.whole(part, name) for part in self.around for name in names} - {None}
         if len(said) > 1:
-            raise self.answer.wrong(f"the list says two things of its {names[0]}")
+            raise self.answer.wrong(f"the list reports two different values of {names[0]}")
         return next(iter(said), None)
 
 
@@ -274,7 +274,7 @@ SCALARS: Final[Mapping[Form, Reader]] = {
     FLAG: ((bool,), scalars.boolean),
     IDENTITY: ((str,), scalars.identity),
 }
-"""The types that a scalar of a form has in JSON, and the reader for a server that writes it in another."""
+"""JSON types of each scalar form, and the reader for servers that send another type."""
 
 
 def scalar_readers(

@@ -68,7 +68,7 @@ class Call:
 
 
 class NotJSON:
-    """The value of a body that is not JSON: neither a mapping nor a list nor `None`, so no reader takes it for an answer."""
+    """Marks a body that is not JSON. It is neither a mapping nor a list nor `None`, so no reader mistakes it for data."""
 
     MESSAGE = "the answer is not valid JSON"
 
@@ -253,7 +253,7 @@ class Dialect(Protocol):
 
     @property
     def HOSTS(self) -> tuple[str, ...]:  # noqa: N802 - a module's constant
-        """The vendor's own domains: hosts that an answer may lead to, besides the tenant's."""
+        """The vendor's domains: answers may refer to hosts below them, besides the tenant's host."""
 
     def authenticate(self, credentials: Credentials, site: Site) -> Exchange[Token]:
         """Request a token, and find the base URL for calls with it."""
@@ -276,21 +276,21 @@ class Dialect(Protocol):
         """
 
     def read_one(self, key: str) -> Exchange[Live]:
-        """Read one object, as fresh as the platform has it.
+        """Read the current state of one object.
 
         Raises:
             UnknownObject: the platform has no such object.
         """
 
     def read_some(self, keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
-        """Read some objects (`None`: all) and nothing else, in as few calls as the API allows; the answer may hold others, too.
+        """Read some objects (`None`: all) and nothing else, in as few calls as the API allows. The result may hold other objects, too.
 
         Raises:
             IncompleteList: the list contradicts itself; carries the objects that it shows.
         """
 
     def write(self, key: str, body: Body | None, *, token: str, live: Live) -> Exchange[Stored]:
-        """Store `body` for the object, or remove what is stored when it is `None`.
+        """Store `body` for the object; if `body` is `None`, remove what is stored.
 
         Args:
             key: the object.
@@ -317,10 +317,10 @@ class Dialect(Protocol):
         """
 
     def metrics(self, key: str, start: datetime, end: datetime) -> Exchange[Measured]:
-        """Read what was observed in [start, end), whole hours."""
+        """Read the observations of [start, end) in whole hours."""
 
     def publish(self, events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:
-        """Hand events to the platform's telemetry; return how many it accepted."""
+        """Send events to the platform's telemetry; return how many it accepted."""
 
     def examine(self) -> Exchange[tuple[Check, ...]]:
         """Check that the platform behaves as reconcile expects. Read-only; a bad answer is a failed check, not an error."""
@@ -332,4 +332,4 @@ class Dialect(Protocol):
         """Return the reasons in a refusing answer, one line for each field."""
 
     def missing_scope(self, reply: Reply) -> str | None:
-        """Return the scope that a 403 asks for, when it names one."""
+        """Return the scope that a 403 says is missing; `None` if it names none."""

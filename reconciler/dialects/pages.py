@@ -21,14 +21,14 @@ READINGS: Final = 3
 
 @dataclass(slots=True)
 class Whole:
-    """A list that is read page by page.
+    """The rows of a list read so far, page by page.
 
     Attributes:
-        names: what its rows may stand under.
+        names: field names that may hold the rows.
         key: the field of a row that identifies it.
         may_be_unpaged: see `by_skip`.
-        rows: what was read so far, by id.
-        total: rows of the whole list, where the server says it.
+        rows: rows read so far, by id.
+        total: total number of rows as reported by the server, if any.
         linked: the last page links a next one.
         pages: pages read so far.
         moved: a page contradicts the earlier ones, because rows were added or removed meanwhile, perhaps by our own write.
@@ -76,23 +76,23 @@ class Whole:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the server's total is reached, and no next page is linked."""
+        """Whether the list has the server's total of rows and no link to a next page."""
         return len(self.rows) == self.total and not self.linked
 
     def broken(self, answer: Answer, why: str) -> IncompleteList:
-        """Return the error for a list that contradicts itself, with the rows that were read."""
+        """Return the error for a list that contradicts itself; the error carries the rows read so far."""
         said = f"the list is incomplete, or changed while it was read: {why}; run again"
         return IncompleteList(answer.reply.status, answer.call.where, [said], self.rows)
 
     def follow(
         self, last: Answer, count: int, next_call: Callable[[Whole], Call]
     ) -> Exchange[None]:
-        """Read the pages that follow, one by one, until the list is complete.
+        """Read the following pages one by one until the list is complete.
 
         Args:
             last: the last page that was read.
-            count: its rows.
-            next_call: returns the call for the page after those that were read.
+            count: number of rows of that page.
+            next_call: returns the call for the next page.
 
         Raises:
             IncompleteList: the list contradicts itself.
@@ -156,8 +156,8 @@ def by_number(first: Answer, key: str, *names: str, size: int) -> Exchange[dict[
     Args:
         first: page 1.
         key: the field of a row that identifies it.
-        names: what the rows may stand under.
-        size: rows asked for; a server that gives fewer at a time says so in `page_size`.
+        names: field names that may hold the rows.
+        size: requested rows per page; a server with a smaller limit reports it in `page_size`.
 
     Raises:
         IncompleteList: the list contradicts itself.

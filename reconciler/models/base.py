@@ -76,7 +76,7 @@ class Expects:
 
 
 class Strict(BaseModel):
-    """An immutable model without type conversions and unknown keys.
+    """An immutable model that converts no types and refuses unknown keys.
 
     The docstring below each field becomes its description in the JSON Schema. `schemas` reads these docstrings, because
     pydantic's `use_attribute_docstrings` would parse the source of every model at every start. `defer_build` builds a model's
@@ -88,7 +88,7 @@ class Strict(BaseModel):
     )
 
     CANNOT: ClassVar[Mapping[str, str]] = {}
-    """Keys that people try and the platform cannot hold, each with the reason and what to write instead."""
+    """Keys that look plausible but that the platform does not support, each with the reason and what to write instead."""
 
 
 Name = Annotated[
@@ -197,7 +197,7 @@ class Manifest(Strict):
     @classmethod
     @cache
     def tombstone(cls) -> "type[Manifest]":
-        """Return this model for `metadata.retired: true`: of `spec` it reads the object's key alone, so that time cannot invalidate the rest."""
+        """Return the variant of this model for `metadata.retired: true`. It validates only the object's key in `spec`, because the rest may become outdated."""
         spec: Any = cls.model_fields["spec"].annotation
         key = spec.model_fields[cls.identified_by]
         fields: dict[str, Any] = dict.fromkeys(spec.model_fields, (object, None))

@@ -19,7 +19,7 @@ Loc: TypeAlias = tuple[str | int, ...]
 """Path within a document: keys and list positions."""
 
 _KEY = "[key]"
-"""Pydantic's last step of a path if a key of a mapping is wrong, not its value."""
+"""The last step of pydantic's error path if the key of a mapping is wrong, not its value."""
 
 _SHOWN = 60
 """Most characters of a wrong value that a message shows."""
@@ -107,7 +107,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _meant(loc: Loc, model: type[BaseModel]) -> Loc | None:
-    """Return the key that an unknown key most likely means: a misspelled one of the same mapping, or one of another section."""
+    """Return the most likely intended key for an unknown key: one with similar spelling in the same mapping, or the same key in another section."""
     *above, key = loc
     within = _spot(model, tuple(above)).model
     near = get_close_matches(str(key), _by_key(within) if within else (), n=1)
@@ -124,7 +124,7 @@ def _unknown(loc: Loc, meant: Loc | None, model: type[BaseModel]) -> str:
     within = _spot(model, loc[:-1]).model
     cannot = within.CANNOT if within is not None and issubclass(within, Strict) else {}
     if (why := cannot.get(str(loc[-1]))) is not None:
-        return f"{_label(loc)} cannot be held: {why}"
+        return f"{_label(loc)} is not supported: {why}"
     where = f" in {_label(loc[:-1])}" if len(loc) > 1 else ""
     if meant is None:
         hint = f"known are {', '.join(_by_key(within) if within else ())}"
@@ -136,7 +136,7 @@ def _unknown(loc: Loc, meant: Loc | None, model: type[BaseModel]) -> str:
 
 
 def _label(loc: Loc) -> str:
-    """Return a path as people write it: ``compliance_windows[0].start_hour``, without the section `spec`."""
+    """Return a path for messages: ``compliance_windows[0].start_hour``, without the section `spec`."""
     parts = loc[1:] if len(loc) > 1 and loc[0] == "spec" else loc
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return text.removeprefix(".") or "the document"

@@ -22,7 +22,7 @@ _MOMENT = re.compile(
 )
 _HOW = 'must be a wall time such as "2027-01-11 09:00", or ISO 8601 with an offset such as "2027-01-11T09:00:00-05:00"'
 _YEARS = range(2000, 2100)
-"""Years that a schedule may name. Any other is a typing error."""
+"""Years that a schedule may use. Any other year is taken for a typing error."""
 
 
 @cache

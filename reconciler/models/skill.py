@@ -68,7 +68,7 @@ class Day(Strict):
 OfDay = Annotated[
     Day | None,
     Expects(
-        'one window such as {start: "09:00", end: "20:00"}: the platform holds exactly one a day'
+        'one window such as {start: "09:00", end: "20:00"}: the platform holds exactly one per day'
     ),
 ]
 
@@ -128,12 +128,12 @@ class SkillSpec(Strict):
     """Settings on the platform. Only these are compared, hashed, sent and recorded. All other settings of the skill stay as they are."""
 
     CANNOT: ClassVar[Mapping[str, str]] = {
-        "compliance_windows": "a skill's are called calling_windows, each with start and end as HH:MM",
+        "compliance_windows": "for a skill use calling_windows, each with start and end as HH:MM",
         "campaign_id": "the platform's campaigns only group skills in reports: name the skill_id",
-        "dial_rate": "the platform knows no calls per second: maximum_ratio limits the calls an available agent",
-        "dnc_verification": "the platform has no such flag: a skill obeys the groups that scrub it, so name them in dnc_groups",
+        "dial_rate": "the platform has no rate in calls per second: use maximum_ratio, which limits calls per available agent",
+        "dnc_verification": "the platform has no such flag: list the DNC groups that must scrub the skill in dnc_groups",
         "end_time": "a skill's schedule has no dates, it holds until it is changed: merge the change on the day",
-        "max_concurrent_calls": "the platform limits ports for the whole business unit, not for a skill: maximum_ratio limits the calls an available agent",
+        "max_concurrent_calls": "the platform limits ports for the whole business unit, not for a skill: use maximum_ratio, which limits calls per available agent",
         "start_time": "a skill's schedule has no dates, it holds from when it is applied: merge the change on the day",
     }
 
@@ -154,7 +154,7 @@ class SkillSpec(Strict):
     """Calling hours by the zone of the contact, one window per zone. Contacts in a zone without a window are not called."""
 
     maximum_ratio: Annotated[
-        float, Field(ge=1, le=3), Expects("a number from 1 to 3 (calls an available agent)")
+        float, Field(ge=1, le=3), Expects("a number from 1 to 3 (calls per available agent)")
     ]
     """Calls in progress for each available agent, 1 to 3. With 1 the dialer never dials ahead."""
 
@@ -163,7 +163,7 @@ class SkillSpec(Strict):
         Field(min_length=1, max_length=40),
         Expects('the platform\'s own word, such as "5", in quotes'),
     ]
-    """How fast the dialer approaches the ratio: a value of the platform, sent unchanged."""
+    """How fast the dialer approaches the ratio. A value that the platform defines; sent unchanged."""
 
     block_multiple_calls: Flag
     """Whether two skills are kept from calling a contact at the same time."""
@@ -199,7 +199,7 @@ class SkillSpec(Strict):
             known = windows_name(window.timezone)
             if known in seen:
                 raise ValueError(
-                    f"name {known} twice ({seen[known]}, {window.timezone}): the platform holds one window a zone, so write them as one"
+                    f"name {known} twice ({seen[known]}, {window.timezone}): the platform holds one window per zone, so write them as one"
                 )
             seen[known] = window.timezone
         return windows
@@ -208,7 +208,7 @@ class SkillSpec(Strict):
 class SkillMetadata(Metadata):
     """Name, owner and profile of a skill's manifest. Never sent to the platform."""
 
-    CANNOT: ClassVar[Mapping[str, str]] = {"campaign_name": "a skill's is called skill_name"}
+    CANNOT: ClassVar[Mapping[str, str]] = {"campaign_name": "for a skill use skill_name"}
 
     skill_name: Label | None = None
     """Name of the skill on the platform. The plan stops if it differs: a guard against a wrong id."""

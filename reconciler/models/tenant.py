@@ -49,7 +49,7 @@ def tenant_url(text: str) -> str:
     scheme, host, port, path = match.group("scheme", "host", "port", "path")
     plain = f"{scheme}://{host}" + (f":{port}" if port is not None else "")
     if "@" in text.removesuffix(path) or "@" in path:
-        raise ValueError("may not hold a user or a password: write only scheme and host")
+        raise ValueError("must not contain a user or a password: write only scheme and host")
     loopback = _check_host(host)
     if scheme != "https" and not (scheme == "http" and loopback):
         raise ValueError(
@@ -59,7 +59,7 @@ def tenant_url(text: str) -> str:
     if path.rstrip("/").endswith("/api"):
         raise ValueError(f"ends in /api, which the client adds itself: write {plain}")
     if path:
-        raise ValueError(f"may hold nothing after the host: write {plain}")
+        raise ValueError(f"must end after the host: write {plain}")
     return text
 
 
@@ -108,7 +108,7 @@ def _check_host(host: str) -> bool:
             raise ValueError(f"may not be an IP address: {host}; write the host's name") from None
         if _HOST.fullmatch(host) is None or host.rpartition(".")[2][0].isdigit():
             raise ValueError(
-                f"names no plain host: {host!r}; write it in lower-case ASCII, without a dot at its end"
+                f"has an invalid host: {host!r}; write it in lower-case ASCII, without a dot at its end"
             ) from None
         return False
     if not loopback:
@@ -257,10 +257,10 @@ class Limits(Strict):
     """Largest share of the tenant's objects that one apply may loosen (let dial more), 0 to 1."""
 
     reason: Label | None = None
-    """Why a share is above its default. Required if one is."""
+    """Why a share is above its default. Required if any share is."""
 
     until: Day | None = Field(default=None, validate_default=True)
-    """Last day on which shares above their defaults hold (UTC). Required if one is."""
+    """Last day on which shares above their defaults hold (UTC). Required if any share is above its default."""
 
     @field_validator("until")
     @classmethod
@@ -314,7 +314,7 @@ class TenantSpec(Strict):
     api: Annotated[
         Literal["campaigns", "personal-connection"], Expects("campaigns or personal-connection")
     ]
-    """The API that the platform speaks."""
+    """The platform's API."""
 
     url: Url
     """The platform: `https://` and a host, or `sandbox:` for the embedded one. Must equal the URL beside the secret."""
@@ -340,7 +340,7 @@ class TenantSpec(Strict):
     policies: Annotated[dict[RuleId, Level], Expects("a mapping of rules to levels")] = Field(
         default_factory=dict
     )
-    """Level of each rule whose default does not suit, by the rule's id."""
+    """Level of a rule instead of its default, by the rule's id."""
 
     waivers: Annotated[tuple[Waiver, ...], Field(strict=False), Expects("a list of waivers")] = ()
     """Findings that do not block, for a reason and until a day."""

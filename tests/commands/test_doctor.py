@@ -79,7 +79,7 @@ def test_a_wrong_secret_ends_it_with_its_own_code(desk):
         ("garbage:GET *dialer-contacts", "contacts", "not valid JSON"),
         ("403:GET *dnc-groups", "DNC groups", "403"),
         ("404:GET *skills/4001", "reading one by one", "404"),
-        ("404:GET *business-unit:times=1", "version", "does not speak this version"),
+        ("404:GET *business-unit:times=1", "version", "does not support this API version"),
     ],
 )
 def test_a_fact_that_does_not_hold_is_named_with_what_to_do(skills, fault, check, words):
@@ -109,8 +109,8 @@ def set_clock(desk):
     [
         ("campaigns", "no-expand", "campaigns with their schedules in one list", "ignores"),
         ("campaigns", "reject-expand", "campaigns with their schedules in one list", "expand"),
-        ("personal-connection", "no-bulk", "settings in bulk", "no /skills/parameters"),
-        ("personal-connection", "odd-bulk", "settings in bulk", "another aggressiveness"),
+        ("personal-connection", "no-bulk", "settings in bulk", "/skills/parameters is missing"),
+        ("personal-connection", "odd-bulk", "settings in bulk", "in aggressiveness"),
     ],
 )
 def test_what_reconcile_makes_up_for_is_a_note_and_no_failure(tmp_path, api, fault, check, words):
@@ -212,7 +212,7 @@ def test_a_platform_without_dates_is_told_apart_from_a_right_clock():
 
 
 def test_what_a_token_answer_left_out_is_a_note():
-    token = Token("t", 3600.0, assumed=("3600 s are assumed",))
+    token = Token("t", 3600.0, assumed=("assuming 3600 s",))
     check = doctor._describe_token(
         token,
         SimpleNamespace(
@@ -220,7 +220,7 @@ def test_what_a_token_answer_left_out_is_a_note():
         ),
     )
     assert (check.holds, check.note) == (True, True)
-    assert "3600 s are assumed" in check.advice
+    assert "assuming 3600 s" in check.advice
 
 
 def test_a_round_trip_of_a_campaign_says_that_it_was_not_made(tmp_path):

@@ -111,14 +111,14 @@ def test_skip_counts_the_rows_received():
         ("repeats a row", [[0, 1, 2], [2, 3]]),
         ("repeats a row", [[0, 0, 1]]),
         ("its total moved", [[0, 1, 2], [3, 4, 5]]),
-        ("two things", [[0]]),
+        ("two different values", [[0]]),
         ("links is empty", [[0, 1], []]),
         ("links is empty", [[]]),
         ("not an id", [[None]]),
     ],
 )
 def test_a_list_that_contradicts_itself_is_an_error(how, said, pages):
-    totals = {"5 rows of 6": 6, "4 rows of 3": 3, "its total moved": 6, "two things": 1}
+    totals = {"5 rows of 6": 6, "4 rows of 3": 3, "its total moved": 6, "two different values": 1}
 
     def answer(call):
         if call.params.get("skip") == "0":
@@ -128,7 +128,7 @@ def test_a_list_that_contradicts_itself_is_an_error(how, said, pages):
         body = {"things": [{"id": n} for n in pages[index]]}
         if said in totals:
             body["total"] = totals[said] + ("moved" in said and index)
-        if said == "two things":
+        if said == "two different values":
             body["totalRecords"] = 2
         if "links" in said and pages[index] == pages[0]:
             body["_links"] = {"next": "/things?page=2"}

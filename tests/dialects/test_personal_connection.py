@@ -119,7 +119,7 @@ def test_the_tenant_is_read_whole(box):
     assert [each.id for each in found.scrubs["4002"]] == ["70", "71"]
     assert "America/Chicago" in found.offers["calling_windows"]
     assert set(found.unfit) == {"4008", "4009"}
-    assert "takes calls" in found.unfit["4008"]
+    assert "inbound only" in found.unfit["4008"]
     assert "Manual" in found.unfit["4009"]
 
 

@@ -6,7 +6,7 @@ from reconciler.dialects.base import Reply
 
 
 def explain(reply: Reply) -> tuple[str, ...]:
-    """Return each field's message of a 400, or the error's word with the scope that a 403 asks for."""
+    """Return the message of each field of a 400, or the error code with the scope that a 403 requires."""
     answer = reply.json if isinstance(reply.json, dict) else {}
     errors = answer.get("errors")
     if isinstance(errors, list):

@@ -1,6 +1,6 @@
-"""The campaigns API: a schedule per campaign, a refresh that the dialer takes later, do-not-call lists beside it.
+"""The campaigns API: a schedule for each campaign, a refresh that activates it later, and do-not-call lists.
 
-Source: the platform's API description, "campaigns". What a server may leave out (keys, ETags, `expand`) is never relied on.
+Source: the platform's API description, "campaigns". Optional features of a server (idempotency keys, ETags, `expand`) are used but never relied on.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ CAPABILITIES: Final = Capabilities(
     activation=True, conditional_writes=True, idempotency_keys=True, atomic_writes=True
 )
 HOSTS: Final[tuple[str, ...]] = ()
-"""No answer of this API leads anywhere else."""
+"""No answer of this API refers to another host."""
 
 METRICS_SPAN: Final = timedelta(days=92)
 EVENTS_PER_CALL: Final = 500
 TOKEN_LIFETIME_S: Final = 1800.0
-"""The documented life of a token, for an answer without `expires_in`."""
+"""Documented token lifetime, used if the answer has no `expires_in`."""
 
 ACCEPTED: Final = 202
 
@@ -80,7 +80,7 @@ ACCEPTED: Final = 202
 
 
 def authenticate(credentials: Credentials, site: Site | None = None) -> Exchange[Token]:  # noqa: ARG001 - the tenant's URL is all there is
-    """Ask for a client-credentials token (contract: `POST /api/oauth2/token`)."""
+    """Request a client-credentials token (contract: `POST /api/oauth2/token`)."""
     form = {
         "grant_type": "client_credentials",
         "client_id": credentials.client_id,

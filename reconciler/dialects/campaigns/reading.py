@@ -28,7 +28,7 @@ from reconciler.kinds.campaign import HOURS, KIND
 from reconciler.kinds.live import Live, ScrubList, Snapshot
 
 DEFAULT_CEILINGS: Final = {"max_dial_rate": 50.0, "max_concurrent_calls": 2000.0}
-"""The brief's defaults, where the dialer's settings leave a key out."""
+"""Default limits of the brief, for keys that are missing in the dialer's settings."""
 
 CAMPAIGNS_PAGE: Final = 1000
 LISTS_PAGE: Final = 100
@@ -76,7 +76,7 @@ def read_one(key: str) -> Exchange[Live]:
 
 
 def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
-    """Read the list of campaigns for `keys` (`None`: all); where the server cannot expand it, these one by one.
+    """Read the campaigns in `keys` (`None`: all) from the list, or one by one if the server cannot expand the list.
 
     Raises:
         IncompleteList: the list contradicts itself; carries the campaigns that it shows.
@@ -111,7 +111,7 @@ def _read_alone(key: str, campaign: Answer, schedule: Answer) -> Live:
 
 
 def campaigns_page(*, expand: bool) -> Call:
-    """Return the call for page 1; with `expand`, a 400 is an answer to read: the server may not know the word."""
+    """Return the call for page 1. With `expand`, a 400 is returned, not raised: the server may not support it."""
     params = {"page": "1", "page_size": str(CAMPAIGNS_PAGE)}
     if not expand:
         return Call("GET", "/api/campaigns", params=params, expects=LISTED)
@@ -148,7 +148,7 @@ def _expanded(answer: Answer, key: str, row: Row) -> Live:
 
 
 def _each(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
-    """Read campaigns one by one: for servers that do not know `expand`."""
+    """Read campaigns one by one, for servers without `expand`."""
     calls = [call for key in keys for call in (object_call(path(key)), _schedule_call(key))]
     answers = yield from Answer.ask_all(calls)
     return {
@@ -158,7 +158,7 @@ def _each(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
 
 
 PLATFORM_FIELDS: Final = frozenset({"id", "updated_at", "updated_by"})
-"""What the platform adds to a schedule that it returns; never part of a body."""
+"""Fields that the platform adds to a returned schedule; never part of a body."""
 
 _WINDOW: Final = frozenset({"timezone", *HOURS})
 _SCALARS: Final = scalar_readers(KIND)
@@ -166,7 +166,7 @@ _HOURS: Final = tuple((name, *SCALARS[WHOLE]) for name in HOURS)
 
 
 def unknown_fields(raw: Row) -> frozenset[str]:
-    """Return the names of the fields of a received schedule that neither a manifest nor the contract knows.
+    """Return the names of fields in a received schedule that are neither managed by manifests nor in the contract.
 
     A field of a window is named with its list: `compliance_windows[].note`.
     """
@@ -192,7 +192,7 @@ def plain(stored: Row) -> Row:
 def _live(
     answer: Answer, key: str, campaign: Mapping[str, Any], schedule: JSON, etag: str | None
 ) -> Live:
-    """Return a campaign as the engine knows it. Takes the platform's own fields out of `schedule`, which is ours alone."""
+    """Return a campaign as a `Live`. Removes the platform's own fields from `schedule` in place, so `schedule` must not be shared."""
     dialer = campaign.get("dialer") or {}
     stored = schedule if schedule is not None else {}
     if not isinstance(dialer, dict) or not isinstance(stored, dict):
@@ -216,7 +216,7 @@ def _live(
 
 
 def ceilings(settings: Answer) -> dict[str, float]:
-    """Return the tenant's limits by our names, the brief's defaults where a key is left out."""
+    """Return the tenant's limits by field name, with the brief's default for each missing key."""
     names = {"dial_rate": "max_dial_rate", "max_concurrent_calls": "max_concurrent_calls"}
     found = {ours: settings.number(settings.body, theirs) for ours, theirs in names.items()}
     return {

@@ -13,12 +13,12 @@ from reconciler.dialects.base import JSON, Reply
 from reconciler.dialects.personal_connection import assumed
 
 TOP: Final = 100
-"""Rows of a page, at most."""
+"""Most rows per page."""
 
 
 @dataclass(frozen=True, slots=True)
 class SkillAnswer(answers.Answer):
-    """A reply beside the call that it answers."""
+    """A reply and its call, with the readers of this API."""
 
     WRAPPERS: ClassVar = assumed.WRAPPERS
 
@@ -44,7 +44,7 @@ class SkillAnswer(answers.Answer):
         for name in assumed.INTERVAL_START:
             if name in part:
                 return self.instant(part, name, naive_is_utc=True)
-        raise self.wrong(f"an interval has none of {', '.join(assumed.INTERVAL_START)}")
+        raise self.wrong(f"an interval has no start: none of {', '.join(assumed.INTERVAL_START)}")
 
 
 def failed_items(value: JSON) -> Iterator[str]:

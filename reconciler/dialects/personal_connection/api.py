@@ -55,7 +55,7 @@ CAPABILITIES: Final = Capabilities(
     rereads=True,
 )
 STOPPED: Final = frozenset({202, 204, 409})
-"""Answers after which a skill is stopped, or will be: what counts is what is read back."""
+"""Statuses after which a skill is stopped or will be. The read-back decides."""
 
 
 # --- reading ------------------------------------------------------------------------------------------------------------
@@ -123,8 +123,8 @@ def read_one(key: str) -> Exchange[Live]:
 def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
     """Read every skill: the scan of the groups dominates the cost, and it is the same for one skill as for all.
 
-    An emergency stop asks for all of them (`None`) and needs only to know what runs. It gets the listed skills without their
-    settings where settings or groups cannot be read.
+    An emergency stop reads all skills (`None`) and needs only to know which ones run. If settings or groups cannot be read,
+    it gets the listed skills without their settings.
 
     Raises:
         IncompleteList: the list contradicts itself; carries the skills that it shows.
@@ -159,7 +159,7 @@ def _list(first: SkillAnswer) -> Exchange[dict[str, Row]]:
 def _skills(
     rows: Mapping[str, Row], answers: Sequence[SkillAnswer], unit: reading.Unit
 ) -> Exchange[tuple[dict[str, Live], dict[str, str], reading.Groups]]:
-    """Return the skills that can be managed, why others cannot, and the groups."""
+    """Return the manageable skills, the reason why each other one is not manageable, and the groups."""
     first, bulk, listed = answers
     groups = yield from reading.read_groups(listed)
     unfit = {
@@ -188,7 +188,7 @@ def silence(key: str, *, token: str) -> Exchange[Waiting | None]:  # noqa: ARG00
 
 
 def publish(events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:  # noqa: ARG001 - none is taken
-    """Refuse: there is no intake.
+    """Raise an error: this API has no intake for events.
 
     Raises:
         UsageError: always.
@@ -200,5 +200,5 @@ def publish(events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:  # noqa: ARG
 
 
 def missing_scope(reply: Reply) -> str | None:  # noqa: ARG001 - it never names one
-    """Return `None`: a role is not named."""
+    """Return `None`: a 403 of this API does not name the missing role."""
     return None

@@ -36,28 +36,28 @@ WRAPPERS: Final = ("resultSet",)
 """M: some versions wrap an answer under this name: around a list, or between its name and its rows."""
 
 GROUPS: Final = ("dncGroups", "groups")
-"""I: names of the list of groups, where the list is not the whole answer."""
+"""I: names of the field that holds the list of groups, if the answer is not the list itself."""
 
 SCRUBBED: Final = ("scrubbedSkills", "dncGroupScrubbedSkills", "skills")
-"""I: names of the list of skills that a group scrubs."""
+"""I: names of the field that holds the skills of a group."""
 
 SKILLS: Final = ("skills", "skillParameters")
-"""M: names of the list of skills, and of their settings in bulk."""
+"""M: names of the field that holds the list of skills, also in the bulk settings."""
 
 CONTACTS: Final = ("wfM_OB_StatsV9", "outboundStats")
-"""H: names of the list of contacts that were dialed; the first is the newer."""
+"""H: names of the field that holds the dialed contacts; the first name is the newer one."""
 
 INTERVAL_START: Final = ("intervalStartDate", "startDate", "date")
-"""I: names of an interval's start; the first one present counts."""
+"""I: names of the field that holds an interval's start; the first one present is used."""
 
 GROUPS_COME_WHOLE: Final = True
-"""I: `/dnc-groups` may ignore `skip`. Where it names no total, a second answer that equals the first is the whole list."""
+"""I: `/dnc-groups` may ignore `skip`. If it reports no total, a second answer equal to the first means that the list is complete."""
 
 UNMANAGED: Final = frozenset({"abandonRateCutoff", "callerIdOverride", "minimumRatio"})
 """H/I: pacing fields that exist and that no manifest manages. They are written back unchanged, and not reported as unknown."""
 
 FAILED_ITEM: Final = ("error", "errorDescription", "errors", "errorMessage")
-"""I: one of these marks an item of a 200 or a 206 that was not done, where `success` does not say so."""
+"""I: without a field `success`, one of these fields marks an item of a 200 or a 206 as not done."""
 
 METRICS_DAYS: Final = 7
 """I: contacts of at most 7 days may be requested at once."""
@@ -65,14 +65,14 @@ METRICS_DAYS: Final = 7
 BESIDE: Final[Mapping[str, str]] = {
     "models.skill.CLOSED": "M: the platform refuses a week with an inactive day.",
     "kinds.skill.FIELDS": "I: a lower aggressiveness, and a higher share of agents before overdialing, dial less.",
-    "kinds.skill._threshold": "I: an abandonment threshold of 0, or one that the business unit's overrides, limits nothing.",
+    "kinds.skill._threshold": "I: an abandonment threshold of 0, or one overridden by the business unit's, has no effect.",
     "dialects.personal_connection.blocks._unpack_week": "I: a skill whose `isScheduled` is false runs at every hour.",
-    "dialects.personal_connection.login.DISCOVERY": "M: an access key may be sent to this host where the area's own host takes none.",
-    "dialects.personal_connection.login.ELSEWHERE": "I: with these answers an area's host says that it takes no access keys.",
-    "dialects.personal_connection.login.AREA_API": "M: where the API is when discovery does not say.",
-    "dialects.personal_connection.login.LIFETIME_S": "M: a token lives for an hour where the answer does not say.",
+    "dialects.personal_connection.login.DISCOVERY": "M: an access key may be sent to this host if the area's own host does not accept access keys.",
+    "dialects.personal_connection.login.ELSEWHERE": "I: with these answers an area's host indicates that it does not accept access keys.",
+    "dialects.personal_connection.login.AREA_API": "M: the API's location if discovery does not return one.",
+    "dialects.personal_connection.login.LIFETIME_S": "M: a token is valid for an hour if the answer has no `expires_in`.",
 }
-"""Assumptions that stand beside the code that they are about, by the name below `reconciler`."""
+"""Assumptions documented next to their code, by dotted name below `reconciler`."""
 
 
 def level_text(level: int) -> str:
@@ -98,6 +98,6 @@ def clock_text(time: Any) -> Any:
 def bulk_zone_name(zone: dict[str, Any]) -> Any:
     """Return the Windows name of a zone in bulk.
 
-    M: `/skills/parameters` calls `name` what a block calls `standardName`.
+    M: the field `name` in `/skills/parameters` is the field `standardName` of a block.
     """
     return zone.get("standardName", zone.get("name"))

@@ -32,7 +32,7 @@ class Block:
         fields: names of the body's fields that it holds.
         unpack: block as received → those fields.
         pack: block as received, those fields → block to send.
-        of_bulk: the same block of `/skills/parameters` → block.
+        of_bulk: form of `/skills/parameters` → block.
         known: names of the fields that the contract gives it.
     """
 
@@ -45,13 +45,13 @@ class Block:
     known: frozenset[str]
 
     def unknown(self, raw: JSON) -> frozenset[str]:
-        """Return the names of the fields of a block as received that the contract does not give it. They are written back as they came."""
+        """Return the names of fields in a received block that are not in the contract. They are written back unchanged."""
         rows = raw if isinstance(raw, list) else [raw]
         names = {name for row in rows if isinstance(row, Mapping) for name in row}
         return frozenset(names - self.known)
 
     def read(self, raw: JSON) -> Part:
-        """Return the fields that a block holds, canonical.
+        """Return the body's fields that a block holds, in canonical form.
 
         Raises:
             TypeError, KeyError, AttributeError, ValueError: not a valid block, or a truth value in it is neither true nor false.
@@ -143,7 +143,7 @@ def _pack_zones(raw: JSON, part: Mapping[str, Any]) -> JSON:
 
 
 def _wire_name(zone: str) -> str:
-    """Return the Windows name; a zone that CLDR does not know came from the platform, and is named as it named it."""
+    """Return the Windows name of a zone. A zone unknown to CLDR came from the platform, and keeps its name."""
     try:
         return windows_name(zone)
     except ValueError:

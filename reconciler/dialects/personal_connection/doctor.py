@@ -51,7 +51,7 @@ def _zones() -> Exchange[str]:
     names = [answer.text(row, "standardName") for row in answer.rows("timeZones", "timezones")]
     strange = sorted(name for name in names if not _is_known(name))
     if strange:
-        raise answer.wrong(f"CLDR does not know {', '.join(strange)}")
+        raise answer.wrong(f"not known to CLDR: {', '.join(strange)}")
     return f"{len(names)}, all known by their IANA names"
 
 
@@ -80,16 +80,16 @@ def _skills() -> Exchange[str]:
 def _shapes() -> Exchange[str]:
     keys = (yield from _list_managed())[:1]
     if not keys:
-        return "no skill to hold them against"
+        return "no skill to compare with"
     blocks = yield from reading.of_blocks(keys)
     answer = yield from SkillAnswer.ask(reading.bulk_call())
     bulk = reading.of_bulk(answer)
     if bulk is None or keys[0] not in bulk:
-        raise answer.wrong("there is no /skills/parameters of the form that we know")
+        raise answer.wrong("/skills/parameters is missing or has another form")
     moved = diff.moved(blocks[keys[0]].fields, bulk[keys[0]].fields)
     if moved:
-        raise answer.wrong(f"it says another {', '.join(moved)} of skill {keys[0]} than its blocks")
-    return f"says of skill {keys[0]} what its blocks say"
+        raise answer.wrong(f"it differs from the blocks of skill {keys[0]} in {', '.join(moved)}")
+    return f"agrees with the blocks of skill {keys[0]}"
 
 
 def _groups() -> Exchange[str]:
@@ -110,8 +110,8 @@ def _contacts() -> Exchange[str]:
 
 
 def roundtrip(key: str) -> Exchange[Check]:
-    """Write the pacing of a skill back byte for byte and read it again. A skill that runs is left alone."""
-    advice = "look at the skill: what was read is what was sent"
+    """Write the pacing of a skill back byte for byte and read it again. A running skill is not written."""
+    advice = "check the skill on the platform: the values sent were those read"
     return (yield from probe("round trip", _written_back(key), advice))
 
 
@@ -129,5 +129,5 @@ def _written_back(key: str) -> Exchange[str]:
     sent.require_taken()
     answer = yield from SkillAnswer.ask(Call("GET", path))
     if PACE.inner(answer.reply.json) != before:
-        raise answer.wrong("what is read back is not what was sent")
+        raise answer.wrong("the read-back differs from what was sent")
     return f"{PACE.name} of skill {key} was written back unchanged and is read as it was"

@@ -18,21 +18,21 @@ from reconciler.dialects.personal_connection.answers import SkillAnswer
 from reconciler.errors import ApiError, Unavailable
 
 HOSTS: Final = ("nice-incontact.com", "niceincontact.com")
-"""The vendor's domains (H): hosts below them are the only ones that an answer may lead to."""
+"""The vendor's domains (H). An answer may refer only to hosts below them."""
 
 DISCOVERY: Final = "https://cxone.niceincontact.com"
-"""Where a tenant of the vendor is looked up, and where an access key is shown when the area's host does not take it (M). A host that is not the vendor's (a sandbox) answers for itself."""
+"""Host of discovery, and fallback for an access key that the area's host does not accept (M). For a host that is not the vendor's, such as a sandbox, that host itself is used."""
 
 AREA_API: Final = "https://api-{cluster}.nice-incontact.com"
-"""Where the API of a tenant is when discovery does not say (M); the cluster is the claim `icClusterId`."""
+"""The API's location if discovery does not return one (M); the cluster is the claim `icClusterId`."""
 
 SERVICES: Final = "/inContactAPI/services"
 
 LIFETIME_S: Final = 3600.0
-"""M: the life of a token, for an answer without `expires_in`."""
+"""M: token lifetime if the answer has no `expires_in`."""
 
 ELSEWHERE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
-"""I: answers of an area's host that say that access keys are not taken there. A refused key is none of them: it is shown once."""
+"""I: statuses with which an area's host indicates that it does not accept access keys. A status for a refused key is not among them, so a refused key is sent once."""
 
 OK: Final = 200
 ANSWERED: Final = ELSEWHERE | {OK}
@@ -53,7 +53,7 @@ def authenticate(credentials: Credentials, site: Site) -> Exchange[Token]:
     endpoint = yield from _endpoint(value, _claims(answer, value), site)
     if endpoint is None:
         endpoint = _area_host(_claims(answer, value), site)
-        assumed += (f"discovery does not say where the API is: {endpoint} is assumed",)
+        assumed += (f"discovery returned no API location: assuming {endpoint}",)
     bases = {group: _base(endpoint, version) for group, version in site.versions.items()}
     return Token(value, life_s, base=_base(endpoint, site.version), bases=bases, assumed=assumed)
 
@@ -97,9 +97,9 @@ def _by_application(credentials: Credentials, site: Site) -> Exchange[SkillAnswe
     try:
         endpoint = urlsplit(answer.text(answer.body, "token_endpoint"))
     except ValueError:  # a host or a port that is none
-        raise answer.wrong("the token_endpoint is no URL") from None
+        raise answer.wrong("the token_endpoint is not a URL") from None
     if not endpoint.path.startswith("/"):
-        raise answer.wrong("the answer holds no token_endpoint")
+        raise answer.wrong("the answer has no token_endpoint")
     pair = f"{credentials.app_id}:{credentials.app_secret}".encode()
     form = {
         "grant_type": "password",
@@ -121,7 +121,7 @@ def _by_application(credentials: Credentials, site: Site) -> Exchange[SkillAnswe
 
 
 def _endpoint(token: str, claims: Mapping[str, str], site: Site) -> Exchange[str | None]:
-    """Ask discovery for the tenant's API; `None` when it does not answer, or the tenant is unknown."""
+    """Return the tenant's API location from discovery; `None` if discovery does not answer or the tenant is unknown."""
     tenant = claims.get("tenantId") or (yield from _tenant_of_unit(token, claims, site))
     if tenant is None:
         return None
@@ -171,7 +171,7 @@ def _try(
 
 
 def _text(part: JSON, name: str) -> str | None:
-    """Return a text; `None` when there is none that could be used."""
+    """Return a text field; `None` if it is missing, empty or not a text."""
     value = part.get(name) if isinstance(part, dict) else None
     return value if isinstance(value, str) and value else None
 

@@ -27,7 +27,7 @@ def metrics(key: str, start: datetime, end: datetime) -> Exchange[Measured]:
 
 
 def _bucket(key: str, answer: SkillAnswer, row: answers.Row) -> Bucket | None:
-    """Return an hour of the skill; `None` when the row is about another one."""
+    """Return a row as one hour of the skill; `None` if the row is about another skill."""
     if answer.id(row, "skillId") != key:
         return None
     return Bucket(

@@ -33,12 +33,12 @@ class SkillSettings:
 
 
 def skill_path(key: str, *rest: str) -> str:
-    """Return the path of a skill, or of what is below it."""
+    """Return the path of a skill or of a resource below it."""
     return "/".join(("/skills", quote(key, safe=""), *rest))
 
 
 def group_path(group: str, *rest: str) -> str:
-    """Return the path of the skills that a group scrubs."""
+    """Return the path of a DNC group's list of skills."""
     return "/".join(("/dnc-groups", quote(group, safe=""), "scrubbed-skills", *rest))
 
 
@@ -85,7 +85,7 @@ def unit_of(answer: SkillAnswer) -> Unit:
     """
     if answer.reply.status == NOT_FOUND:
         raise answer.wrong(
-            "the platform does not speak this version of its API, or is another area's: check `version` and `url` in tenant.yaml"
+            "the platform does not support this API version, or belongs to another area: check `version` and `url` in tenant.yaml"
         )
     units = answer.rows("businessUnits")
     if not units:
@@ -132,7 +132,7 @@ def read_groups(answer: SkillAnswer) -> Exchange[Groups]:
 
 
 def read_members(groups: Sequence[str]) -> Exchange[dict[str, frozenset[str]]]:
-    """Return the skills that each group scrubs; the first pages at once."""
+    """Return the skills that each group scrubs. First pages are requested concurrently."""
     params = {"skip": "0", "top": str(TOP)}
     calls = [Call("GET", group_path(group), params=params, expects=LISTED) for group in groups]
     answers = yield from SkillAnswer.ask_all(calls)
@@ -236,10 +236,10 @@ def read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Row]]:
 
 
 def unfit(answer: SkillAnswer, row: Part) -> str | None:
-    """Return why a skill cannot be managed here; `None` when it can."""
+    """Return the reason why a skill cannot be managed; `None` if it can."""
     name = row.get("skillName")
     if not answer.flag(row, "isOutbound"):
-        return f'skill "{name}" takes calls and dials none, so it has no schedule: correct the id'
+        return f'skill "{name}" is inbound only, so it has no schedule: correct the id'
     if row.get("isActive") is not None and not answer.flag(row, "isActive"):
         return f'skill "{name}" is not active: activate it on the platform, or delete the manifest'
     if row.get("outboundStrategy") != assumed.STRATEGY:

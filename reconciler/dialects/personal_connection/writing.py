@@ -35,7 +35,7 @@ from reconciler.models import Body
 
 GROUPS: Final = "dnc_groups"
 MOVED: Final = 412
-"""The status under which the engine knows that an object is not what it was planned against."""
+"""Precondition failed: the object differs from the state that was planned against."""
 
 REFUSED: Final = range(400, 500)
 """Statuses after which nothing was done."""
@@ -49,7 +49,7 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
     Args:
         key: the skill.
         body: canonical body, whole.
-        token: sent as `CorrelationId`, so that the platform's records lead to ours.
+        token: sent as `CorrelationId`, to match the platform's records with the audit records.
         live: what was read just before.
 
     Raises:
@@ -258,7 +258,7 @@ class _Writing:
 
 
 def _moved(call: Call) -> ApiError:
-    return ApiError(MOVED, call.where, ["it is not what it was planned against"])
+    return ApiError(MOVED, call.where, ["the skill changed since it was planned: plan again"])
 
 
 def _read(answer: SkillAnswer, block: Block, raw: JSON) -> dict[str, Any]:
