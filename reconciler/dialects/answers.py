@@ -151,7 +151,7 @@ class Answer:
             raise self.wrong("`expires_in` is not a number of seconds")
         if float(text) > 0:
             return value, float(text), ()
-        assumed = f"the token answer gives no expires_in: {default_s:.0f} s are assumed"
+        assumed = f"the token answer has no expires_in: assuming {default_s:.0f} s"
         return value, default_s, (assumed,)
 
     def _optional(self, read: Callable[[object], T], part: Part, name: str) -> T | None:
