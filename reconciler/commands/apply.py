@@ -18,6 +18,7 @@ from reconciler.commands import ledgers, recovery, unapplied
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
 from reconciler.commands.journal import Recorder, provenance
+from reconciler.commands.ledgers import TenantLedger
 from reconciler.commands.recheck import Recheck
 from reconciler.commands.session import Session
 from reconciler.errors import (
@@ -118,19 +119,19 @@ async def apply(
     async with sessions.open_session(
         world, folder, asked.network, concurrency=concurrency
     ) as session:
-        git = require_committed(session)
-        ledgers.require_key(world, session.trust.spec if session.trust else folder.tenant.spec)
+        kept = _require_committed(session)
+        ledgers.require_key(world, kept.trust.spec)
         if confirm is not None:
             plan, _ = await plan_command.make(session, asked.names, asked.revert)
             show(changes.of_plan(plan, exit_code=ExitCode.DONE))
             if not confirm():
                 return changes.of_declined(plan, exit_code=ExitCode.ERROR)
             approval, show = approval or plans.approved(plan), _ignore
-        ledger = session.ledger or Ledger.open(git, folder.platform, world)
         world.checkpoint("apply:opened")
-        with ledger.locked(holder=_holder(world)):
+        with kept.ledger.locked(holder=_holder(world)):
             world.checkpoint("apply:locked")
-            report = await _Apply(session, git, asked, ledger, stop).run(approval, digest, show)
+            run = _Apply(session, kept.git, asked, kept.ledger, stop)
+            report = await run.run(approval, digest, show)
         world.checkpoint("apply:released")
         return report
 
@@ -140,24 +141,24 @@ def _holder(world: World) -> str:
     return said.run_url or said.actor or user(world.environ) or f"run {world.new_id()}"
 
 
-def require_committed(session: Session) -> Git:
-    """Return the folder's repository after checking that the folder equals HEAD.
+def _require_committed(session: Session) -> TenantLedger:
+    """Return the tenant's ledger after checking that the folder equals HEAD.
 
     Raises:
         GitError: the folder is in no repository.
         Refused: the folder differs from HEAD. Uncommitted changes were never reviewed.
     """
-    git = session.git
-    if git is None:
+    kept = session.kept
+    if kept is None:
         raise GitError(
             f"{session.folder.path} is not in a git repository, and apply records its work in git: commit the manifests to a repository"
         )
-    differing = worktree.differences(git, session.folder.path)
+    differing = worktree.differences(kept.git, session.folder.path)
     if differing:
         raise Refused(
             f"the tenant's folder differs from HEAD ({', '.join(differing[:5])}): commit or undo that first, so that what is applied is what was reviewed"
         )
-    return git
+    return kept
 
 
 def _require_bytes_of(commit: str, git: Git, folder: Folder) -> None:

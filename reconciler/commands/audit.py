@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import Final
 from reconciler import audit
 from reconciler.audit import Record
 from reconciler.commands.journal import provenance
-from reconciler.commands.ledgers import LedgerLocation, open_ledger
+from reconciler.commands.ledgers import TenantLedger
 from reconciler.commands.session import require_reason
-from reconciler.commands.trust import Trust, read_signers
+from reconciler.commands.trust import read_signers
 from reconciler.errors import ExitCode, GitError, UsageError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
@@ -28,22 +27,6 @@ from reconciler.settings import check_url, signing_key
 from reconciler.world import World
 
 _WHOLE_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class TenantLedger:
-    """A tenant's ledger, read, with the tenant's name, folder and repository."""
-
-    name: str
-    ledger: Ledger
-    location: LedgerLocation
-    folder: Path
-    git: Git
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """Facts for every report of records: where the ledger is, and the ledger commit that was read."""
-        return {"kept by": str(self.location), "ledger": self.ledger.head or "empty"}
 
 
 def open_writable(world: World, path: Path, tenant: str | None) -> Ledger:
@@ -83,12 +66,7 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
         )
     spec = load_settings(where).spec
     check_url(world.environ, where.name, spec.url)
-    trust = Trust.of(world, git, where.path, spec)
-    location = LedgerLocation.of(world, git, trust.spec)
-    if anyhow:
-        trust = replace(trust, required=False, demanded=False)
-    ledger = open_ledger(world, git, where.name, trust, publish=not anyhow)
-    return TenantLedger(where.name, ledger, location, where.path, git)
+    return TenantLedger.open(world, git, where.name, where.path, spec, anyhow=anyhow)
 
 
 def log(world: World, path: Path, tenant: str | None) -> Report:

@@ -83,7 +83,7 @@ def _compare(session: Session, commit: str | None, at: datetime) -> Strictness:
     head, base = folder.tenant, _Base() if commit is None else _base(session, commit)
     tenant = base.tenant or head
     moved = _other_platform(session) if commit is None else ()
-    counting = session.trust.spec if session.trust else None
+    counting = session.kept.trust.spec if session.kept else None
     strictness = stricter(tenant.spec, head.spec, at.astimezone(UTC).date(), counting)
     placed = (
         replace(each, place=folder.settings.place(each.loc)) for each in strictness.weakenings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +64,64 @@ class LedgerLocation:
         if self.remote is None:
             return (ALONE,)
         return (*([] if self.sign else [UNSIGNED]), *([] if self.mirror else [UNMIRRORED]))
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLedger:
+    """A tenant's ledger, read.
+
+    Attributes:
+        name, folder: the tenant's name and folder.
+        git: the repository that holds the folder.
+        trust: the settings that HEAD cannot loosen for itself.
+        location: where the ledger is.
+        ledger: the records and the lock.
+    """
+
+    name: str
+    folder: Path
+    git: Git
+    trust: Trust
+    location: LedgerLocation
+    ledger: Ledger
+
+    @classmethod
+    def open(
+        cls,
+        world: World,
+        git: Git,
+        name: str,
+        folder: Path,
+        spec: TenantSpec,
+        *,
+        anyhow: bool = False,
+    ) -> TenantLedger:
+        """Open and read the ledger of the tenant whose `tenant.yaml` holds `spec`; errors are those of `Trust.of` and `open_ledger`.
+
+        Args:
+            world: see `World`.
+            git: the repository that holds the folder.
+            name: the tenant's name.
+            folder: the tenant's folder.
+            spec: of its `tenant.yaml`.
+            anyhow: also read a ledger that lacks a good signature, and push nothing.
+        """
+        trust = Trust.of(world, git, folder, spec)
+        location = LedgerLocation.of(world, git, trust.spec)
+        if anyhow:
+            trust = replace(trust, required=False, demanded=False)
+        ledger = open_ledger(world, git, name, trust, publish=not anyhow)
+        return cls(name, folder, git, trust, location, ledger)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Facts for every report of records: where the ledger is, and the ledger commit that was read."""
+        return {"kept by": str(self.location), "ledger": self.ledger.head or "empty"}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for a report: unusual ledger settings, and records that do not count."""
+        return (*self.location.notes, *self.ledger.notes)
 
 
 def open_ledger(

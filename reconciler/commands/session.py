@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from reconciler import client as clients
 from reconciler import defaults
-from reconciler.commands.ledgers import LedgerLocation, open_ledger
-from reconciler.commands.trust import Trust
+from reconciler.commands.ledgers import TenantLedger
 from reconciler.dialects import dialect_for
 from reconciler.dialects.base import Credentials, Dialect
 from reconciler.errors import GitError, UsageError
@@ -41,10 +40,8 @@ class Session:
         dialect: its API.
         git: the repository that holds the folder; `None` outside one.
         client: carries a dialect's exchanges to the platform.
-        ledger: the tenant's audit records; `None` outside a repository, and where none were read.
-        location: where the ledger is; `None` when `ledger` is.
+        kept: the tenant's ledger; `None` outside a repository, and where it was not read.
         refused: why git could not open the repository, if the command continues without it.
-        trust: the settings that HEAD cannot loosen for itself; `None` when `ledger` is.
     """
 
     world: World
@@ -53,10 +50,13 @@ class Session:
     dialect: Dialect
     git: Git | None
     client: clients.Client
-    ledger: Ledger | None
-    location: LedgerLocation | None = None
+    kept: TenantLedger | None = None
     refused: GitError | None = None
-    trust: Trust | None = None
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """The records and the lock of `kept`."""
+        return self.kept.ledger if self.kept else None
 
     def repository(self) -> Git:
         """Return the repository that holds the folder.
@@ -73,9 +73,8 @@ class Session:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes for a report: unusual ledger settings, and records that do not count."""
-        unusual = self.location.notes if self.location else ()
-        return (*unusual, *(self.ledger.notes if self.ledger else ()))
+        """Notes of `kept` for a report."""
+        return self.kept.notes if self.kept else ()
 
     async def publish(self, records: Sequence[Mapping[str, Any]]) -> int:
         """Send telemetry events to the platform."""
@@ -115,13 +114,11 @@ async def open_session(
     git, refused = _find_git(world, folder)
     if recorded and refused is not None:
         raise refused
-    ledger = location = trust = None
+    kept = None
     if git is not None and recorded:
-        trust = Trust.of(world, git, folder.path, folder.tenant.spec)
-        rate = trust.spec.requests_per_second
+        kept = TenantLedger.open(world, git, folder.name, folder.path, folder.tenant.spec)
+        rate = kept.trust.spec.requests_per_second
         settings = replace(settings, options=replace(settings.options, requests_per_second=rate))
-        location = LedgerLocation.of(world, git, trust.spec)
-        ledger = open_ledger(world, git, folder.name, trust)
     dialect = dialect_for(folder.tenant.spec.api)
     with ExitStack() as stack:
         transport = None
@@ -130,9 +127,7 @@ async def open_session(
             settings = replace(settings, credentials=credentials)
             transport = clients.embedded(app)
         async with clients.Client(dialect, settings, world, transport) as client:
-            yield Session(
-                *(world, folder, settings, dialect, git, client, ledger, location, refused, trust)
-            )
+            yield Session(world, folder, settings, dialect, git, client, kept, refused)
 
 
 def _find_git(world: World, folder: Folder) -> tuple[Git | None, GitError | None]:

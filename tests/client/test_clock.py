@@ -71,7 +71,7 @@ def test_a_plan_is_told_what_was_measured_around_one_request_and_not_across_the_
             assert our_now == START
             return Skew(0.4, 1.2)
 
-    parts = dict.fromkeys(("settings", "git", "ledger"))
+    parts = dict.fromkeys(("settings", "git"))
     session = Session(
         world=SimpleNamespace(now=lambda: START),
         dialect=SimpleNamespace(read=lambda _: None),
