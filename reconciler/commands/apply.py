@@ -272,7 +272,8 @@ class _Apply:
         again, notes = await self._settle_and_plan(run)
         plan, tighten_only = again.plan, self.asked.tighten_only
         cut = plans.hold_against(plan, approval, tighten_only=tighten_only)
-        _require_within_limits(plan, cut.run)
+        if over := plan_command.beyond(plan, cut.run):
+            raise Refused("; ".join(over))
         show(changes.of_plan(plan, exit_code=ExitCode.DONE, notes=notes))
         notes = (*notes, *unapplied.notes_on(cut, plan, tighten_only=tighten_only))
         if not _may_judge(plan, self.asked.names):
@@ -356,12 +357,6 @@ class _Apply:
         unrecorded = await recorder.close(outcomes)
         world.checkpoint("apply:closed")
         return _Done(outcomes, unrecorded, await telemetry.close())
-
-
-def _require_within_limits(plan: Plan, operations: Sequence[Operation]) -> None:
-    beyond = plan_command.beyond(plan, operations)
-    if beyond:
-        raise Refused("; ".join(beyond))
 
 
 def _judged(plan: Plan, run: Run) -> tuple[Event, ...]:

@@ -12,7 +12,7 @@ from typing import Final
 from reconciler import audit
 from reconciler.audit import Record
 from reconciler.commands.journal import provenance
-from reconciler.commands.ledgers import TenantLedger
+from reconciler.commands.ledgers import TenantLedger, require_key
 from reconciler.commands.session import require_reason
 from reconciler.commands.trust import read_signers
 from reconciler.errors import ExitCode, GitError, UsageError
@@ -36,8 +36,7 @@ def open_writable(world: World, path: Path, tenant: str | None) -> Ledger:
         AccessError: its records must be signed, and there is no signing key.
     """
     kept = read(world, path, tenant)
-    if kept.location.sign:
-        signing_key(world.environ, world.directory)
+    require_key(world, kept.trust.spec)
     return kept.ledger
 
 

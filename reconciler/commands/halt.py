@@ -22,7 +22,6 @@ from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session, require_reason
 from reconciler.commands.takeover import Takeover
 from reconciler.commands.targets import Known, Target
-from reconciler.commands.trust import trust_for_halt
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -282,8 +281,7 @@ class _Journal:
     def _open_recorder(self) -> Recorder:
         session, world = self._session, self._session.world
         git = session.repository()
-        tenant, trust = session.folder.name, trust_for_halt(world, git, session.folder)
-        ledger = ledgers.open_ledger(world, git, tenant, trust, offline=True, stop=True)
+        ledger = ledgers.open_for_halt(world, git, session.folder, offline=True)
         self._records = ledger.records()
         # A halt stops what was applied, whatever commit is checked out here.
         commit = ledger.last_applied() or git.head()

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.commands.remotes import ledger_remote
-from reconciler.commands.trust import Trust
+from reconciler.commands.trust import Trust, trust_for_halt
 from reconciler.errors import AccessError, GitError, LedgerError, Unavailable
 from reconciler.git import Git
 from reconciler.ledger import Ledger, LedgerOptions
+from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED, TenantSpec, platform_of
 from reconciler.settings import signing_key
 from reconciler.world import World
@@ -157,7 +158,10 @@ def open_ledger(
     spec = trust.spec
     remote = None if offline else LedgerLocation.of(world, git, spec).remote
     offline = offline and spec.url != EMBEDDED and bool(git.remotes())
-    key = _key_if_any(world) if spec.audit.sign else None
+    key = None
+    if spec.audit.sign:
+        with contextlib.suppress(AccessError):
+            key = signing_key(world.environ, world.directory)
     options = LedgerOptions(
         mirror=spec.audit.mirror,
         signing_key=key,
@@ -177,6 +181,12 @@ def open_ledger(
         ):  # without push rights this fails; a later command with push rights succeeds
             ledger.publish()
     return ledger
+
+
+def open_for_halt(world: World, git: Git, folder: Folder, *, offline: bool = False) -> Ledger:
+    """Open and read the ledger for a halt; arguments and errors are those of `open_ledger`."""
+    trust = trust_for_halt(world, git, folder)
+    return open_ledger(world, git, folder.name, trust, offline=offline, stop=True)
 
 
 def _signers(world: World, trust: Trust, *, stop: bool) -> bytes | None:
@@ -219,10 +229,3 @@ def require_key(world: World, spec: TenantSpec) -> None:
     """
     if spec.audit.sign:
         signing_key(world.environ, world.directory)
-
-
-def _key_if_any(world: World) -> Path | None:
-    try:
-        return signing_key(world.environ, world.directory)
-    except AccessError:
-        return None

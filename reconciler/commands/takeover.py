@@ -9,7 +9,6 @@ from typing import Final
 from reconciler.commands import ledgers
 from reconciler.commands.journal import provenance
 from reconciler.commands.session import Session
-from reconciler.commands.trust import trust_for_halt
 from reconciler.errors import ReconcileError, TenantLocked, Unavailable
 from reconciler.git import Git
 from reconciler.ledger import Ledger
@@ -53,11 +52,9 @@ class Takeover:
         return standing is not None
 
     def _open_ledger(self) -> Ledger:
-        session = self._session
-        world, tenant = session.world, session.folder
+        session, world = self._session, self._session.world
         git = Git(session.repository().root, environ=world.environ, network_timeout_s=REMOTE_S)
-        trust = trust_for_halt(world, git, tenant)
-        return ledgers.open_ledger(world, git, tenant.name, trust, stop=True)
+        return ledgers.open_for_halt(world, git, session.folder)
 
     async def went_past(self) -> bool:
         """Return whether the lock was taken over from a holder."""
