@@ -122,6 +122,7 @@ class _Halt:
 
     async def _run(self) -> Report:
         takeover, journal = self.takeover, self.journal
+        await self._sign_in()
         targets = self._select(await self._look())
         outcomes = await self._silence(targets)
         if await takeover.went_past():
@@ -131,6 +132,19 @@ class _Halt:
         await journal.close()
         await takeover.end()
         return self._report((*targets, *more), outcomes | again)
+
+    async def _sign_in(self) -> None:
+        """Get a token.
+
+        Raises:
+            AccessError: it was refused, so nothing can be sent. A later refusal concerns only the call that it answers.
+        """
+        try:
+            await self.session.client.sign_in()
+        except AccessError:
+            raise
+        except ReconcileError as error:
+            self.session.world.progress(str(error))
 
     def _report(self, targets: Sequence[Target], outcomes: Mapping[str, Outcome]) -> Report:
         takeover, journal, folder = self.takeover, self.journal, self.session.folder
@@ -175,8 +189,6 @@ class _Halt:
         """Return the platform's list of objects (`None`: it cannot be read), and whether the list is complete."""
         try:
             return await self.session.client.run(self.session.dialect.read_some(None)), True
-        except AccessError:
-            raise
         except IncompleteList as error:
             self._trouble(
                 f"the platform's list is incomplete ({error}): unlisted objects were stopped only if a manifest, a record or the command names them"

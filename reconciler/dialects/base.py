@@ -282,6 +282,13 @@ class Dialect(Protocol):
             UnknownObject: the platform has no such object.
         """
 
+    def look(self, key: str) -> Exchange[Live]:
+        """Read whether one object dials, with as few calls as possible: an emergency stop verifies silence by it.
+
+        Raises:
+            UnknownObject: the platform has no such object.
+        """
+
     def read_some(self, keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
         """Read some objects (`None`: all) and nothing else, in as few calls as the API allows. The result may hold other objects, too.
 

@@ -76,7 +76,8 @@ class Silencer:
     """Why the last read of an object failed, by key."""
 
     def __post_init__(self) -> None:
-        self._poller = Poller(self.world, self.platform, self.dialect, LOOK_S)
+        look = self.dialect.look
+        self._poller = Poller(self.world, self.platform, self.dialect, LOOK_S, look)
 
     async def run(self, operations: Iterable[Operation]) -> tuple[Outcome, ...]:
         """Stop every object and return an outcome for each. Objects do not wait for each other, and an error ends only its own object."""

@@ -6,12 +6,12 @@ The request rate limits an apply. So waiting operations share each read, and rea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.dialects.base import Dialect, Exchange
-from reconciler.errors import ApiError
+from reconciler.errors import AccessError, ApiError
 from reconciler.execute.platform import Platform
 from reconciler.execute.waits import pause
 from reconciler.kinds.live import Live
@@ -30,12 +30,14 @@ class Poller:
         platform: carries exchanges out.
         dialect: makes them.
         look_s: seconds between two reads while something is being written.
+        read_one: reads one object; `None`: as the dialect reads it for an apply.
     """
 
     world: World
     platform: Platform
     dialect: Dialect
     look_s: float
+    read_one: Callable[[str], Exchange[Live]] | None = None
     _writing: int = 0
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: dict[str, asyncio.Future[Live]] = field(default_factory=dict)
@@ -80,7 +82,10 @@ class Poller:
                         future.set_result(found[key])
 
     def _exchange(self, keys: tuple[str, ...]) -> Exchange[Mapping[str, Live]]:
-        return _many(self.dialect, keys) if len(keys) >= LIST_FROM else _each(self.dialect, keys)
+        read_one = self.read_one or self.dialect.read_one
+        if len(keys) >= LIST_FROM:
+            return _many(self.dialect, keys, read_one)
+        return _each(keys, read_one)
 
 
 def _tell(waiting: Iterable[asyncio.Future[Live]], error: Exception) -> None:
@@ -89,18 +94,22 @@ def _tell(waiting: Iterable[asyncio.Future[Live]], error: Exception) -> None:
             future.set_exception(error)
 
 
-def _many(dialect: Dialect, keys: tuple[str, ...]) -> Exchange[Mapping[str, Live]]:
-    """Read the list, and by itself each object that the list lacks. If the list changes meanwhile, read each object by itself."""
+def _many(
+    dialect: Dialect, keys: tuple[str, ...], read_one: Callable[[str], Exchange[Live]]
+) -> Exchange[Mapping[str, Live]]:
+    """Read the list, and by itself each object that the list lacks. If the list cannot be read, or changes meanwhile, read each object by itself."""
     try:
         found = yield from dialect.read_some(keys)
-    except ApiError:
+    except (ApiError, AccessError):
         found = {}
     missing = [key for key in keys if key not in found]
-    return {**found, **(yield from _each(dialect, missing))}
+    return {**found, **(yield from _each(missing, read_one))}
 
 
-def _each(dialect: Dialect, keys: Iterable[str]) -> Exchange[Mapping[str, Live]]:
+def _each(
+    keys: Iterable[str], read_one: Callable[[str], Exchange[Live]]
+) -> Exchange[Mapping[str, Live]]:
     found = {}
     for key in keys:
-        found[key] = yield from dialect.read_one(key)
+        found[key] = yield from read_one(key)
     return found

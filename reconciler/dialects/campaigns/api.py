@@ -27,6 +27,7 @@ from reconciler.dialects.campaigns.answers import explain
 from reconciler.dialects.campaigns.doctor import examine, roundtrip
 from reconciler.dialects.campaigns.reading import (
     lists_page,
+    look,
     path,
     plain,
     read,
@@ -35,7 +36,7 @@ from reconciler.dialects.campaigns.reading import (
     read_some,
     scrubs,
 )
-from reconciler.errors import ApiError, UncertainWrite
+from reconciler.errors import ApiError, ReconcileError, UncertainWrite
 from reconciler.kinds.campaign import KINDS
 from reconciler.kinds.live import Live, Stored
 from reconciler.models import Body
@@ -49,6 +50,7 @@ __all__ = [
     "authenticate",
     "examine",
     "explain",
+    "look",
     "metrics",
     "missing_scope",
     "publish",
@@ -132,25 +134,40 @@ def _condition(live: Live) -> dict[str, str]:
 
 def activate(key: str) -> Exchange[Waiting | None]:
     """Tell the dialer to refresh. On a 500, return what to wait for: a list that is SYNCING, or else the locked dialer."""
+    taken = yield from _refresh(key)
+    return None if taken else Waiting((yield from _why_locked(key)))
+
+
+def _refresh(key: str) -> Exchange[bool]:
+    """Tell the dialer to refresh; return whether it accepts."""
     call = Call("PUT", path(key, "actions", "refresh"), expects=frozenset({ACCEPTED, 500}))
     (reply,) = yield (call,)
-    if reply.status == ACCEPTED:
-        return None
+    return reply.status == ACCEPTED
+
+
+def _why_locked(key: str) -> Exchange[str]:
     first = yield from Answer.ask(lists_page())
     linked = yield from scrubs(first)
     syncing = [entry.name or entry.id for entry in linked.get(key, ()) if entry.status == "SYNCING"]
-    return Waiting(
-        f"DNC list {', '.join(syncing)} is SYNCING" if syncing else "the dialer is locked"
-    )
+    return f"DNC list {', '.join(syncing)} is SYNCING" if syncing else "the dialer is locked"
 
 
 def silence(key: str, *, token: str) -> Exchange[Waiting | None]:
-    """Remove the stored schedule, whatever it is, and tell the dialer to refresh, so that it drops the active one."""
+    """Remove the stored schedule, whatever it is, and tell the dialer to refresh, so that it drops the active one.
+
+    If the refresh has to wait and the do-not-call lists cannot be read, the reason is less exact.
+    """
     headers = {"Idempotency-Key": token}
     expects = frozenset({204, NOT_FOUND})
     call = Call("DELETE", path(key, "schedule"), headers=headers, expects=expects, repeatable=False)
     yield (call,)
-    return (yield from activate(key))
+    if (yield from _refresh(key)):
+        return None
+    try:
+        return Waiting((yield from _why_locked(key)))
+    except ReconcileError as error:
+        said = f"the dialer is locked, or a DNC list is SYNCING (the lists cannot be read: {error})"
+        return Waiting(said)
 
 
 # --- signals ------------------------------------------------------------------------------------------------------------

@@ -85,6 +85,11 @@ def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
     return (yield from _campaigns(first, keys))
 
 
+def look(key: str) -> Exchange[Live]:
+    """Read one campaign: whether it dials cannot be read with fewer calls."""
+    return (yield from read_one(key))
+
+
 def _read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
     """Read each campaign that the list lacks by itself. Only a 404 for the campaign itself means that it is absent."""
     answers = yield from Answer.ask_all([object_call(path(key)) for key in keys])

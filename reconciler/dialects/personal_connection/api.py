@@ -34,6 +34,7 @@ __all__ = [
     "authenticate",
     "examine",
     "explain",
+    "look",
     "metrics",
     "missing_scope",
     "publish",
@@ -120,6 +121,12 @@ def read_one(key: str) -> Exchange[Live]:
     return reading.live_of(skill, row, settings, unit, found)
 
 
+def look(key: str) -> Exchange[Live]:
+    """Read one skill without its settings and groups."""
+    answer = yield from SkillAnswer.ask(object_call(reading.skill_path(key)))
+    return reading.bare(answer, reading.skill_of(answer, key))
+
+
 def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
     """Read every skill: the scan of the groups dominates the cost, and it is the same for one skill as for all.
 
@@ -129,14 +136,22 @@ def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
     Raises:
         IncompleteList: the list contradicts itself; carries the skills that it shows.
     """
-    *answers, unit = yield from SkillAnswer.ask_all((*_calls(), reading.unit_call()))
-    rows, broken = yield from shown(_list(answers[0]))
     try:
-        objects, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
+        *answers, unit = yield from SkillAnswer.ask_all((*_calls(), reading.unit_call()))
     except (ApiError, AccessError):
         if keys is not None:
             raise
-        first = answers[0]
+        answers, unit = [(yield from SkillAnswer.ask(reading.skills_call()))], None
+    first = answers[0]
+    rows, broken = yield from shown(_list(first))
+    objects: dict[str, Live] | None = None
+    if unit is not None:
+        try:
+            objects, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
+        except (ApiError, AccessError):
+            if keys is not None:
+                raise
+    if objects is None:
         objects = {
             key: reading.bare(first, row)
             for key, row in rows.items()

@@ -1,0 +1,212 @@
+"""No error of a read ends a stop: only the refusal of the stop itself counts."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from reconciler import sandbox
+from reconciler.audit import RecordKind
+from reconciler.commands import halt as halt_command
+from reconciler.errors import AccessError
+from reconciler.execute import WriteOptions
+from reconciler.git import Git
+from reconciler.ledger import Ledger
+from reconciler.sandbox import platforms
+from reconciler.world import here
+from tests.commands.test_import import Desk
+from tests.support.bodies import manifest_text
+from tests.support.gitfakes import git, repository
+from tests.support.samples import platform
+
+CAMPAIGNS, SKILLS = "campaigns", "personal-connection"
+
+
+class Watched:
+    """A tenant whose platform notes every request, and answers some of them as told."""
+
+    def __init__(self, tmp_path, monkeypatch, api):
+        repository(tmp_path)
+        (tmp_path / ".gitignore").write_text(".reconcile/\n")
+        self.desk = Desk(tmp_path, api)
+        self.api = api
+        self.platform = self.desk.platform
+        self.platform.configure(
+            requests_per_second=0, **({"activation_s": 0} if api == CAMPAIGNS else {})
+        )
+        self.seen: list[str] = []
+        self.answer = lambda *_: None
+        self.expands = True
+        ids = (f"run-{number}" for number in itertools.count(1))
+        self.slept_s = 0.0
+        self.desk.world = self.desk.world._replace(
+            sleep=self._sleep, new_id=lambda: next(ids), monotonic=lambda: self.slept_s
+        )
+        kind = platforms.PLATFORMS[api]
+        monkeypatch.setitem(
+            platforms.PLATFORMS, api, replace(kind, app=lambda world: self._app(kind.app(world)))
+        )
+
+    async def _sleep(self, seconds):
+        self.slept_s += seconds
+        await asyncio.sleep(min(seconds, 0.05))
+
+    def _app(self, app):
+        async def watched(scope, receive, send):
+            where = f"{scope['method']} {scope['path']}"
+            self.seen.append(where)
+            status = self.answer(where, scope["query_string"].decode())
+            if not self.expands:
+                query = scope["query_string"].replace(b"&expand=schedule", b"")
+                scope = {**scope, "query_string": query}
+            if status is None:
+                await app(scope, receive, send)
+                return
+            await send({"type": "http.response.start", "status": status, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        return watched
+
+    def name(self, key, name):
+        """Commit a manifest."""
+        if self.api == SKILLS:
+            self.desk.run(key)
+        else:
+            text = manifest_text(name, campaign_id=key)
+            (self.desk.folder / f"{name}.yaml").write_text(text)
+        top = self.desk.folder.parent
+        git(top, "add", "-A")
+        git(top, "commit", "-q", "-m", name)
+        self.seen.clear()
+
+    def halt(self, *names):
+        asked = halt_command.HaltRequest(
+            self.desk.folder,
+            names,
+            everything=not names,
+            reason="calls at night",
+            writing=WriteOptions(wait_s=20),
+        )
+        return asyncio.run(halt_command.halt(self.desk.world, asked, asyncio.Event()))
+
+    @property
+    def stopped(self):
+        return {each.rsplit("/", 2)[-2] for each in self.seen if is_stop(each)}
+
+    def held(self):
+        there = Git(self.desk.folder.parent, environ={})
+        ledger = Ledger.open(there, platform(self.desk.folder), here(print))
+        return {each.data["target"] for each in ledger.records() if each.kind is RecordKind.HOLD}
+
+
+def is_stop(where):
+    return where.startswith("DELETE") or (where.startswith("POST") and where.endswith("/stop"))
+
+
+@pytest.fixture
+def watched(tmp_path, monkeypatch):
+    made = []
+
+    def start(api):
+        made.append(Watched(tmp_path, monkeypatch, api))
+        return made[0]
+
+    yield start
+    made[0].platform.close()
+
+
+def many(watched, count=12):
+    """Serve campaigns to a server without `expand`; the first one has a manifest."""
+    lived = watched(CAMPAIGNS)
+    sandbox.seed_many(lived.platform, count)
+    lived.expands = False
+    lived.name("1000000", "first")
+    return lived
+
+
+def skills(watched):
+    """Serve five skills, three of which dial; 4001 has a manifest."""
+    lived = watched(SKILLS)
+    sandbox.seed_skill_samples(lived.platform)
+    for row in lived.platform.skills():
+        lived.platform.put_skill(row["id"], row["name"], running=row["id"] in {4001, 4003, 4005})
+    lived.name("4001", "renewals")
+    return lived
+
+
+# --- no error of a read ends a stop ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("names", [("first",), ()], ids=["named", "all"])
+def test_a_list_that_is_refused_stops_nothing_from_being_stopped(watched, status, names):
+    lived = many(watched)
+    lived.answer = lambda where, _: status if where == "GET /api/campaigns" else None
+    report = lived.halt(*names)
+    assert lived.stopped == lived.held() == {"1000000"}
+    assert report.exit_code == 3
+    assert any("list could not be read" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("status", [403])
+def test_another_campaign_that_is_refused_keeps_nothing_known_from_being_stopped(watched, status):
+    lived = many(watched)
+    lived.answer = lambda where, _: (
+        status if where.startswith("GET /api/campaigns/1000004") else None
+    )
+    report = lived.halt()
+    assert lived.stopped == lived.held() == {"1000000"}
+    assert report.exit_code == 3
+    assert any("GET /api/campaigns/1000004" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_lists_and_settings_that_are_refused_concern_no_stop(watched, status):
+    lived = many(watched)
+    answers = {"GET /api/dnc/lists": status, "GET /api/dialer/settings": status}
+    locked = {"PUT /api/campaigns/1000000/actions/refresh": 500}
+    lived.answer = lambda where, _: (answers | locked).get(where)
+    report = lived.halt("first")
+    assert report.exit_code == 75
+    (row,) = report.data["objects"]
+    assert "the dialer is locked, or a DNC list is SYNCING" in row["message"]
+    locked.clear()
+    assert lived.halt("first").exit_code == 0
+
+
+@pytest.mark.parametrize("status", [403])
+@pytest.mark.parametrize("lost", ["/dnc-groups", "/skills/parameters", "/business-unit", "/skills"])
+@pytest.mark.parametrize("names", [("renewals",), ()], ids=["named", "all"])
+def test_what_a_stop_of_skills_does_not_need_may_be_refused(watched, status, lost, names):
+    lived = skills(watched)
+    lived.answer = lambda where, _: (
+        status if where.startswith("GET") and where.endswith(lost) else None
+    )
+    report = lived.halt(*names)
+    listed = not names and lost != "/skills"
+    assert lived.stopped == ({"4001", "4003", "4005"} if listed else {"4001"})
+    assert lived.held() >= lived.stopped
+    assert report.exit_code == (3 if lost == "/skills" else 0), report.notes
+
+
+@pytest.mark.parametrize("status", [403])
+def test_only_the_refusal_of_the_stop_itself_counts_and_is_told_of_its_object(watched, status):
+    lived = many(watched, 3)
+    lived.answer = lambda where, _: (
+        status if where.startswith("DELETE /api/campaigns/1000001") else None
+    )
+    report = lived.halt()
+    told = {each["key"]: each["silent"] for each in report.data["objects"]}
+    assert told == {"1000000": True, "1000001": False, "1000002": True}
+    assert report.exit_code == 3
+
+
+def test_a_client_that_may_not_sign_in_stops_nothing_and_records_nothing(watched):
+    lived = many(watched)
+    lived.answer = lambda where, _: 401 if "token" in where else None
+    with pytest.raises(AccessError):
+        lived.halt("first")
+    assert lived.held() == set()
