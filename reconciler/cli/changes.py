@@ -1,14 +1,12 @@
-"""Commands about changes: plan, apply, optimize.
-
-`asked` holds the options that are fields of the command's request, under the names of the fields.
-"""
+"""Commands about changes: plan, apply, optimize."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,7 +18,7 @@ from reconciler.optimize import STRATEGIES
 
 if TYPE_CHECKING:
     from reconciler.report import Report
-    from reconciler.world import World
+    from reconciler.world import Network
 
 _UTC = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
 
@@ -33,21 +31,31 @@ _UTC = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Also write the plan to this file, for `apply --approved`.",
 )
-@click.option(
-    "--detailed-exitcode", "detailed", is_flag=True, help="Exit 2 when changes are present."
-)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are present.")
 @options.remote
 @options.tenant
 @options.network
-@options.style
-def plan(*, world: World, style: str, **asked: Any) -> int:
+@options.output
+def plan(
+    targets: tuple[str, ...],
+    *,
+    revert: tuple[str, ...],
+    out: Path | None,
+    detailed_exitcode: bool,
+    remote: str | None,
+    tenant: str | None,
+    style: str,
+    network: Network,
+) -> int:
     """Show the changes needed to make the platform match the manifests below PATH. Read-only.
 
     Example: reconcile plan schedules/acme
     """
     from reconciler.commands import plan as command
 
-    report = asyncio.run(command.show(world, command.PlanRequest(**asked)))
+    path, names = options.split(targets, tenant)
+    request = command.PlanRequest(path, names, tenant, out, detailed_exitcode, revert, network)
+    report = asyncio.run(command.show(options.world(remote), request))
     code = options.show(report, style)
     return code if options.is_whole(report, style) else ExitCode.ERROR
 
@@ -75,9 +83,23 @@ def plan(*, world: World, style: str, **asked: Any) -> int:
 @options.remote
 @options.tenant
 @options.network
-@options.style
+@options.output
 def apply(
-    *, yes: bool, concurrency: int, wait_s: float, world: World, style: str, **asked: Any
+    targets: tuple[str, ...],
+    *,
+    revert: tuple[str, ...],
+    yes: bool,
+    approved: Path | None,
+    expect: str | None,
+    tighten_only: bool,
+    concurrency: int,
+    wait_s: float,
+    publish: bool,
+    events: Path | None,
+    remote: str | None,
+    tenant: str | None,
+    style: str,
+    network: Network,
 ) -> int:
     """Make the platform match the manifests below PATH. Asks first, unless a plan was approved.
 
@@ -85,15 +107,30 @@ def apply(
 
     Example: reconcile apply schedules/acme
     """
+    # Over 40 lines, because each option is an argument of its own.
     from reconciler.commands import apply as command
     from reconciler.execute import WriteOptions
+    from reconciler.telemetry import EventSinks
 
-    ask = not (yes or asked["approved"] or asked["expect"])
+    ask = not (yes or approved or expect)
     if ask and not sys.stdin.isatty():
         raise UsageError(
             "not a terminal, so nobody can be asked: add --yes, or --approved PLAN / --expect DIGEST"
         )
-    request = command.ApplyRequest(writing=WriteOptions(concurrency, wait_s), **asked)
+    path, names = options.split(targets, tenant)
+
+    request = command.ApplyRequest(
+        path,
+        names,
+        tenant=tenant,
+        approved=approved,
+        expect=expect,
+        tighten_only=tighten_only,
+        revert=revert,
+        writing=WriteOptions(concurrency, wait_s),
+        events=EventSinks(events, publish=publish),
+        network=network,
+    )
 
     def show(report: Report) -> None:
         options.show(report, "text", err=style != "text")
@@ -103,7 +140,7 @@ def apply(
 
     return run_until_signal(
         lambda stop: command.apply(
-            world, request, stop, show=show, confirm=confirm if ask else None
+            options.world(remote), request, stop, show=show, confirm=confirm if ask else None
         ),
         style,
     )
@@ -151,7 +188,21 @@ def apply(
 @options.tenant
 @options.network
 @options.output
-def optimize(**asked: Any) -> Report:
+def optimize(
+    targets: tuple[str, ...],
+    *,
+    strategy: str,
+    target_answer_rate: float,
+    metrics: Path | None,
+    start: datetime | None,
+    end: datetime | None,
+    write: bool,
+    publish: bool,
+    events: Path | None,
+    tenant: str | None,
+    style: str,
+    network: Network,
+) -> int:
     """Propose dial rates from observed answers. Changes nothing, or the manifests with --write; never the platform.
 
     The strategy `step` is the product brief's rule: it lowers the rate when fewer people answer. For abandonment that is the
@@ -160,5 +211,20 @@ def optimize(**asked: Any) -> Report:
     Example: reconcile optimize schedules/acme --target-answer-rate 0.3
     """
     from reconciler.commands import optimize as command
+    from reconciler.telemetry import EventSinks
 
-    return asyncio.run(command.optimize(options.world(), command.OptimizeRequest(**asked)))
+    path, names = options.split(targets, tenant)
+    request = command.OptimizeRequest(
+        path,
+        names,
+        target_answer_rate=target_answer_rate,
+        tenant=tenant,
+        strategy=strategy,
+        metrics=metrics,
+        start=start,
+        end=end,
+        write=write,
+        events=EventSinks(events, publish=publish),
+        network=network,
+    )
+    return options.show(asyncio.run(command.optimize(options.world(), request)), style)

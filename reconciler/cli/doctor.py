@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import options
 
 if TYPE_CHECKING:
-    from reconciler.report import Report
+    from reconciler.world import Network
 
 
 @click.command()
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
 @options.tenant
 @options.network
 @options.output
-def doctor(**asked: Any) -> Report:
+def doctor(
+    path: Path,
+    *,
+    roundtrip: str | None,
+    tenant: str | None,
+    style: str,
+    network: Network,
+) -> int:
     """Check that the API of the tenant at PATH behaves as reconcile expects. Read-only without --roundtrip.
 
     Signs in, makes every read that plan and apply depend on, and says what to do about each check that fails. A note needs
@@ -33,4 +41,5 @@ def doctor(**asked: Any) -> Report:
     """
     from reconciler.commands import doctor as command
 
-    return asyncio.run(command.run(options.world(), command.DoctorRequest(**asked)))
+    request = command.DoctorRequest(path, tenant, roundtrip, network)
+    return options.show(asyncio.run(command.run(options.world(), request)), style)

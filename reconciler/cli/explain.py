@@ -11,13 +11,13 @@ from reconciler.cli import options
 
 if TYPE_CHECKING:
     from reconciler.commands.explain import Topics
-    from reconciler.report import Report, Table
+    from reconciler.report import Table
 
 
 @click.command()
 @click.argument("topic", required=False)
 @options.output
-def explain(topic: str | None) -> Report:
+def explain(topic: str | None, *, style: str) -> int:
     """Explain an exit code, a rule, a word of a plan, a field, an environment variable, a command or an assumption.
 
     TOPIC is exit-codes, environment, rules, words, fields, assumptions, commands, or a name such as 75, held, calling-windows, dial_rate or CXONE_SCOPE.
@@ -27,7 +27,7 @@ def explain(topic: str | None) -> Report:
     """
     from reconciler.commands.explain import explain as explained
 
-    return explained(topic, topics())
+    return options.show(explained(topic, topics()), style)
 
 
 def topics() -> Topics:

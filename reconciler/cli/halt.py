@@ -1,11 +1,10 @@
-"""The emergency stop and its end: halt, release.
-
-`asked` holds the options that are fields of the command's request, under the names of the fields.
-"""
+"""The emergency stop and its end: halt, release."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,13 +13,16 @@ from reconciler.cli.signals import run_until_signal
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
-    from reconciler.report import Report
-    from reconciler.world import World
+    from reconciler.world import Network
 
 
-def _require_choice(verb: str, names: tuple[str, ...], *, everything: bool) -> None:
+def _choose(
+    targets: tuple[str, ...], *, everything: bool, tenant: str | None, verb: str
+) -> tuple[Path, tuple[str, ...]]:
+    path, names = options.split(targets, tenant)
     if bool(names) == everything:
         raise UsageError(f"say what to {verb}: names, or --all{', not both' if names else ''}")
+    return path, names
 
 
 @click.command()
@@ -44,8 +46,19 @@ def _require_choice(verb: str, names: tuple[str, ...], *, everything: bool) -> N
 @options.tenant
 @options.remote
 @options.network
-@options.style
-def halt(*, wait_s: float, world: World, style: str, **asked: Any) -> int:
+@options.output
+def halt(
+    targets: tuple[str, ...],
+    *,
+    everything: bool,
+    reason: str,
+    until: datetime | None,
+    wait_s: float,
+    tenant: str | None,
+    remote: str | None,
+    style: str,
+    network: Network,
+) -> int:
     """Stop dialing at once: remove the schedules, verify silence, and hold it. Asks no question and needs no clean tree.
 
     NAME is a manifest's name or the platform's id of a campaign. A running apply ends at its next write. What was stopped
@@ -56,9 +69,18 @@ def halt(*, wait_s: float, world: World, style: str, **asked: Any) -> int:
     from reconciler.commands import halt as command
     from reconciler.execute import WriteOptions
 
-    request = command.HaltRequest(writing=WriteOptions(wait_s=wait_s), **asked)
-    _require_choice("halt", request.names, everything=request.everything)
-    return run_until_signal(lambda stop: command.halt(world, request, stop), style)
+    path, names = _choose(targets, everything=everything, tenant=tenant, verb="halt")
+    request = command.HaltRequest(
+        path,
+        names,
+        reason=reason,
+        everything=everything,
+        tenant=tenant,
+        until=until,
+        writing=WriteOptions(wait_s=wait_s),
+        network=network,
+    )
+    return run_until_signal(lambda stop: command.halt(options.world(remote), request, stop), style)
 
 
 @click.command()
@@ -68,13 +90,21 @@ def halt(*, wait_s: float, world: World, style: str, **asked: Any) -> int:
 @options.tenant
 @options.remote
 @options.output
-def release(*, world: World, **asked: Any) -> Report:
+def release(
+    targets: tuple[str, ...],
+    *,
+    everything: bool,
+    reason: str,
+    tenant: str | None,
+    remote: str | None,
+    style: str,
+) -> int:
     """End the hold of a halt. Starts no dialing: the next apply plans the schedule again.
 
     Example: reconcile release schedules/acme spring-renewals --reason "zone corrected"
     """
     from reconciler.commands import release as command
 
-    request = command.HoldRequest(**asked)
-    _require_choice("release", request.names, everything=request.everything)
-    return command.release(world, request)
+    path, names = _choose(targets, everything=everything, tenant=tenant, verb="release")
+    request = command.HoldRequest(path, names, reason=reason, everything=everything, tenant=tenant)
+    return options.show(command.release(options.world(remote), request), style)

@@ -10,7 +10,6 @@ import click
 from reconciler.cli import options
 
 if TYPE_CHECKING:
-    from reconciler.report import Report
     from reconciler.world import Network
 
 
@@ -19,7 +18,13 @@ if TYPE_CHECKING:
 @options.tenant
 @options.network
 @options.output
-def import_(targets: tuple[str, ...], *, tenant: str | None, network: Network) -> Report:
+def import_(
+    targets: tuple[str, ...],
+    *,
+    tenant: str | None,
+    style: str,
+    network: Network,
+) -> int:
     """Write what the platform holds into the manifests of the tenant at PATH. Changes files only, never the platform.
 
     Takes the objects with these IDs, or all that hold a schedule. An object without a manifest gets a new file. In an existing
@@ -34,4 +39,4 @@ def import_(targets: tuple[str, ...], *, tenant: str | None, network: Network) -
 
     path, keys = options.split(targets, tenant)
     request = command.ImportRequest(path, keys, tenant=tenant, network=network)
-    return asyncio.run(command.run(options.world(), request))
+    return options.show(asyncio.run(command.run(options.world(), request)), style)

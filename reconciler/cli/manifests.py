@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +11,7 @@ from reconciler.cli import options
 from reconciler.errors import ManifestError
 
 if TYPE_CHECKING:
-    from reconciler.report import Report
-    from reconciler.world import World
+    from reconciler.world import Network
 
 
 @click.command()
@@ -25,17 +24,26 @@ if TYPE_CHECKING:
 @options.tenant
 @options.remote
 @options.network
-@options.style
-def validate(paths: tuple[Path, ...], *, world: World, style: str, **asked: Any) -> int:
+@options.output
+def validate(
+    paths: tuple[Path, ...],
+    *,
+    online: bool,
+    tenant: str | None,
+    remote: str | None,
+    style: str,
+    network: Network,
+) -> int:
     """Check the manifests below PATH. Reports every problem with file, line and column. Read-only.
 
     Example: reconcile validate schedules/acme
     """
     from reconciler.commands import validate as command
 
-    request = command.ValidateRequest(paths or (options.DEFAULT_PATH,), **asked)
+    request = command.ValidateRequest(paths or (options.DEFAULT_PATH,), tenant, online, network)
+    world = options.world(remote)
     try:
-        if request.online:
+        if online:
             import asyncio  # takes longer to import than click, so the offline check goes without
 
             report = asyncio.run(command.validate(world, request))
@@ -54,7 +62,7 @@ def validate(paths: tuple[Path, ...], *, world: World, style: str, **asked: Any)
 @options.targets
 @options.tenant
 @options.output
-def render(path: Path, *, tenant: str | None, names: tuple[str, ...]) -> Report:
+def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
     """Show the body that the manifest NAME compiles to, with the file and line of each field. Read-only.
 
     The body is exactly what is compared, sent and recorded. Without NAME every manifest is shown.
@@ -63,20 +71,21 @@ def render(path: Path, *, tenant: str | None, names: tuple[str, ...]) -> Report:
     """
     from reconciler.commands import validate as command
 
-    return command.render(path, tenant, names)
+    path, names = options.split(targets, tenant)
+    return options.show(command.render(path, tenant, names), style)
 
 
 @click.command()
 @options.path
 @options.output
-def tenants(path: Path) -> Report:
+def tenants(path: Path, *, style: str) -> int:
     """List the tenants below PATH. Read-only. With --format json the list feeds a CI matrix.
 
     Example: reconcile tenants schedules --format json
     """
     from reconciler.commands import validate as command
 
-    return command.tenants(path)
+    return options.show(command.tenants(path), style)
 
 
 @click.command()

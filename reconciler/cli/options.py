@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from reconciler.world import World
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Result = TypeVar("Result")
 
 DEFAULT_PATH = Path("schedules")
 
@@ -92,19 +91,10 @@ def combine(*options: Callable[[Command], Command]) -> Callable[[Command], Comma
 path = click.argument("path", default=DEFAULT_PATH, type=click.Path(path_type=Path))
 """Add `[PATH]`."""
 
+targets = click.argument("targets", nargs=-1, metavar="[PATH] [NAME]...")
+"""Add `[PATH] [NAME]…`, which `split` takes apart."""
 
-def targets(command: Callable[..., int]) -> Callable[..., int]:
-    """Add `[PATH] [NAME]…`. The command gets them as `path` and `names`, which `split` takes apart. Requires `tenant`."""
-
-    @functools.wraps(command)
-    def run(*, targets: tuple[str, ...], tenant: str | None, **others: Any) -> int:
-        path, names = split(targets, tenant)
-        return command(path=path, names=names, tenant=tenant, **others)
-
-    return click.argument("targets", nargs=-1, metavar="[PATH] [NAME]...")(run)
-
-
-style = click.option(
+output = click.option(
     "--format",
     "style",
     type=click.Choice(RENDERERS),
@@ -112,38 +102,19 @@ style = click.option(
     show_default=True,
     help="How to show the result.",
 )
-"""Add `--format`, for a command that shows its report itself."""
-
-
-def output(command: Callable[..., Report]) -> Callable[..., int]:
-    """Add `--format`, and show the report that the command returns."""
-
-    @functools.wraps(command)
-    def run(*, style: str, **others: Any) -> int:
-        return show(command(**others), style)
-
-    return style(run)
-
+"""Add `--format`."""
 
 tenant = click.option(
     "--tenant", metavar="NAME", help="Tenant to use, when the path holds several."
 )
 """Add `--tenant`."""
 
-
-def remote(command: Callable[..., Result]) -> Callable[..., Result]:
-    """Add `--remote`. The command gets the `world` with that remote."""
-
-    @functools.wraps(command)
-    def run(*, remote: str | None, **others: Any) -> Result:
-        return command(world=world(remote), **others)
-
-    return click.option(
-        "--remote",
-        metavar="NAME",
-        help="Git remote that keeps the audit records and the lock. Default: origin. Those of a `sandbox:` tenant stay in this clone.",
-    )(run)
-
+remote = click.option(
+    "--remote",
+    metavar="NAME",
+    help="Git remote that keeps the audit records and the lock. Default: origin. Those of a `sandbox:` tenant stay in this clone.",
+)
+"""Add `--remote`, for `world`."""
 
 revert = click.option(
     "--revert",
@@ -153,38 +124,27 @@ revert = click.option(
 )
 """Add `--revert`."""
 
-
-def events(command: Callable[..., Result]) -> Callable[..., Result]:
-    """Add where telemetry events go. The command gets it as `EventSinks`."""
-
-    @functools.wraps(command)
-    def run(*, events: Path | None, publish: bool, **others: Any) -> Result:
-        from reconciler.telemetry import EventSinks
-
-        return command(events=EventSinks(events, publish=publish), **others)
-
-    return combine(
-        click.option(
-            "--publish-events",
-            "publish",
-            is_flag=True,
-            help="Also send telemetry events to the platform (scope telemetry:write).",
-        ),
-        click.option(
-            "--events",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help="Append telemetry events to this file, one JSON line each.",
-        ),
-    )(run)
+events = combine(
+    click.option(
+        "--publish-events",
+        "publish",
+        is_flag=True,
+        help="Also send telemetry events to the platform (scope telemetry:write).",
+    ),
+    click.option(
+        "--events",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Append telemetry events to this file, one JSON line each.",
+    ),
+)
+"""Add where telemetry events go."""
 
 
-def network(command: Callable[..., Result]) -> Callable[..., Result]:
+def network(command: Callable[..., int]) -> Callable[..., int]:
     """Add how the platform is reached. The command gets it as one `Network`."""
 
     @functools.wraps(command)
-    def run(
-        *, deadline_s: float, ca_bundle: Path | None, proxy: str | None, **others: Any
-    ) -> Result:
+    def run(*, deadline_s: float, ca_bundle: Path | None, proxy: str | None, **others: Any) -> int:
         from reconciler.world import Network
 
         return command(network=Network(deadline_s, ca_bundle, proxy), **others)

@@ -1,23 +1,16 @@
-"""Commands about the records and the lock of a tenant: audit, lock.
-
-`asked` holds the arguments of the function in `commands.audit`, under their names.
-"""
+"""Commands about the records and the lock of a tenant: audit, lock."""
 
 from __future__ import annotations
 
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli import options
 from reconciler.errors import UsageError
 from reconciler.renderers import EXPORTS, renderer_for
-
-if TYPE_CHECKING:
-    from reconciler.report import Report
 
 _tenant = options.combine(options.remote, options.tenant, options.path)
 """Add `[PATH]`, `--tenant` and `--remote`: the tenant whose records are read, and the remote that holds them."""
@@ -31,21 +24,21 @@ def audit() -> None:
 @audit.command()
 @_tenant
 @options.output
-def log(**asked: Any) -> Report:
+def log(path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
     """List every record of a tenant, oldest first. Read-only.
 
     Example: reconcile audit log schedules/acme
     """
     from reconciler.commands import audit as command
 
-    return command.log(**asked)
+    return options.show(command.log(options.world(remote), path, tenant), style)
 
 
 @audit.command()
 @click.argument("what", metavar="COMMIT|NAME")
 @_tenant
 @options.output
-def show(**asked: Any) -> Report:
+def show(what: str, path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
     """Show every record about a commit or an object, in full. Read-only.
 
     COMMIT is any name that git has for a commit, such as HEAD~1. The record of a run that superseded it is shown, too. NAME is a
@@ -55,7 +48,7 @@ def show(**asked: Any) -> Report:
     """
     from reconciler.commands import audit as command
 
-    return command.show(**asked)
+    return options.show(command.show(options.world(remote), path, tenant, what), style)
 
 
 @audit.command()
@@ -71,7 +64,15 @@ def show(**asked: Any) -> Report:
     help="Allowed signers file (ssh-keygen). Every ledger commit must be signed by one of them.",
 )
 @options.output
-def verify(**asked: Any) -> Report:
+def verify(
+    path: Path,
+    *,
+    tenant: str | None,
+    remote: str | None,
+    expect_head: str | None,
+    signers: Path | None,
+    style: str,
+) -> int:
     """Check that no record was changed and none is missing. Read-only. Exits 1 if the check fails.
 
     Reports what the records were checked against: the mirror branch, signatures, or --expect-head. For a bad record, names the
@@ -81,7 +82,8 @@ def verify(**asked: Any) -> Report:
     """
     from reconciler.commands import audit as command
 
-    return command.verify(**asked)
+    report = command.verify(options.world(remote), path, tenant, expect_head, signers)
+    return options.show(report, style)
 
 
 @audit.command()
@@ -99,7 +101,9 @@ def verify(**asked: Any) -> Report:
     help="Why the unsigned records are right. It is recorded.",
 )
 @options.output
-def vouch(**asked: Any) -> Report:
+def vouch(
+    path: Path, *, tenant: str | None, remote: str | None, style: str, head: str, reason: str
+) -> int:
     """Sign the records as they stand at one ledger commit, so that unsigned ones count, too. Writes to the ledger only.
 
     Read the records first. Use it after an unsigned emergency stop, for a ledger from before `audit.sign`, or after a key was
@@ -109,7 +113,7 @@ def vouch(**asked: Any) -> Report:
     """
     from reconciler.commands import audit as command
 
-    return command.vouch(**asked)
+    return options.show(command.vouch(options.world(remote), path, tenant, head, reason), style)
 
 
 @audit.command()
@@ -134,7 +138,15 @@ def vouch(**asked: Any) -> Report:
     metavar="INSTANT|DATE",
     help="Only entries that took effect before then.",
 )
-def export(*, style: str, since: datetime | None, until: datetime | None, **asked: Any) -> int:
+def export(
+    path: Path,
+    *,
+    tenant: str | None,
+    remote: str | None,
+    style: str,
+    since: datetime | None,
+    until: datetime | None,
+) -> int:
     """Print the audit entries: one for each write, in the order in which they took effect on the platform. Read-only.
 
     A date means midnight at its start, UTC.
@@ -145,7 +157,7 @@ def export(*, style: str, since: datetime | None, until: datetime | None, **aske
 
     if since and until and since >= until:
         raise UsageError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
-    report = command.export(since=since, until=until, **asked)
+    report = command.export(options.world(remote), path, tenant, since, until)
     sys.stdout.write(renderer_for(style).render(report))
     return report.exit_code
 
@@ -161,7 +173,9 @@ def export(*, style: str, since: datetime | None, until: datetime | None, **aske
     help="A manifest's name, or the platform's id.",
 )
 @options.output
-def at(**asked: Any) -> Report:
+def at(
+    instant: datetime, path: Path, *, tenant: str | None, remote: str | None, what: str, style: str
+) -> int:
     """Show what was stored and active for an object at an instant, by which commit and plan, and who approved it. Read-only.
 
     INSTANT is a time of the platform's clock.
@@ -170,7 +184,7 @@ def at(**asked: Any) -> Report:
     """
     from reconciler.commands import audit as command
 
-    return command.at(**asked)
+    return options.show(command.at(options.world(remote), path, tenant, instant, what), style)
 
 
 @click.group()
@@ -181,24 +195,24 @@ def lock() -> None:
 @lock.command()
 @_tenant
 @options.output
-def status(**asked: Any) -> Report:
+def status(path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
     """Show who is applying to a tenant. Read-only.
 
     Example: reconcile lock status schedules/acme
     """
     from reconciler.commands import audit as command
 
-    return command.lock_status(**asked)
+    return options.show(command.lock_status(options.world(remote), path, tenant), style)
 
 
 @lock.command()
 @_tenant
 @options.output
-def release(**asked: Any) -> Report:
+def release(path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
     """Release the lock of a run that you know to be dead. A run that is still alive notices and stops writing.
 
     Example: reconcile lock release schedules/acme
     """
     from reconciler.commands import audit as command
 
-    return command.lock_release(**asked)
+    return options.show(command.lock_release(options.world(remote), path, tenant), style)
