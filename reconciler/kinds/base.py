@@ -11,7 +11,7 @@ from reconciler.calendar import Hours
 from reconciler.effect import Rule
 from reconciler.kinds.live import Live
 from reconciler.models import Body, canonical_instant
-from reconciler.models.instants import primary_zone
+from reconciler.models.zones import primary_zone
 
 CALLS_PER_SECOND: Final = "calls/s"
 """The unit of a dial rate."""

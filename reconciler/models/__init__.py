@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.models.base import API_VERSION, Body, Claim, Desired, Manifest
-from reconciler.models.instants import canonical_instant, zone
+from reconciler.models.instants import canonical_instant
 from reconciler.models.kinds import MANIFESTS, is_meant_retired, model_for, schema_file
 from reconciler.models.tenant import (
     EMBEDDED,
@@ -16,6 +16,7 @@ from reconciler.models.tenant import (
     platform_of,
     tenant_url,
 )
+from reconciler.models.zones import zone
 
 __all__ = [
     "API_VERSION",

@@ -6,12 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from reconciler.models.base import Body, Expects, Flag, Label, Manifest, Metadata, Strict
-from reconciler.models.instants import (
-    from_instant,
-    primary_zone,
-    to_instant,
-    zone,
-)
+from reconciler.models.instants import from_instant, to_instant
+from reconciler.models.zones import primary_zone, zone
 
 _INSTANTS = ("start_time", "end_time")
 

@@ -3,19 +3,16 @@
 A time is a wall time in a zone, or ISO 8601 with an offset. The offset must be the one that the zone has then: an offset that
 a DST change made stale is the classic error of hand-written schedules. A wall time that a DST change skips or repeats is
 refused, not guessed.
-
-Zones come from the `tzdata` package, never from the machine. So a manifest compiles to the same body everywhere, and a plan's
-digest can include the version of the data.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from functools import cache, lru_cache
-from io import BytesIO
-from pkgutil import get_data
+from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from reconciler.models.zones import zone
 
 _MOMENT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?(Z|[+-][0-9]{2}:[0-9]{2})?"
@@ -23,80 +20,6 @@ _MOMENT = re.compile(
 _HOW = 'must be a wall time such as "2027-01-11 09:00", or ISO 8601 with an offset such as "2027-01-11T09:00:00-05:00"'
 _YEARS = range(2000, 2100)
 """Years that a schedule may use. Any other year is taken for a typing error."""
-
-
-@cache
-def zone_names() -> frozenset[str]:
-    """Return every name in the IANA database, including links, without the placeholder `Factory`."""
-    return frozenset(_tzdata("zones").decode("ascii").split()) - {"Factory"}
-
-
-@cache
-def zone(name: str) -> ZoneInfo:
-    """Return a zone of the `tzdata` package.
-
-    Raises:
-        ValueError: the IANA database has no such name.
-    """
-    if name not in zone_names():
-        raise ValueError(f"is not an IANA time zone: {name!r}; {_advice(name)}")
-    return ZoneInfo.from_file(BytesIO(_tzdata(f"zoneinfo/{name}")), key=name)
-
-
-@cache
-def primary_zone(name: str) -> str:
-    """Return the current IANA name of a renamed zone; any other name unchanged.
-
-    The name of a place stays, even if it is a link: Europe/Oslo has the time of Europe/Berlin, but a calling window in Oslo is
-    for other contacts than one in Berlin. A name without a region, such as EST or UTC, stays as well.
-
-    Source: the links and the places (`zone.tab`) of the IANA database in `tzdata`.
-
-    >>> primary_zone("US/Central"), primary_zone("Europe/Oslo")
-    ('America/Chicago', 'Europe/Oslo')
-    """
-    if "/" not in name or name.startswith("Etc/") or name in _places():
-        return name
-    before, found, _ = _links().partition(f" {name}\n".encode())
-    line = before[before.rfind(b"\n") + 1 :].decode() if found else ""
-    return line.removeprefix("L ") if line.startswith("L ") and line.count(" ") == 1 else name
-
-
-@cache
-def _places() -> frozenset[str]:
-    """Return the zones that the database lists as places of a country (`zone.tab`)."""
-    lines = _tzdata("zoneinfo/zone.tab").decode().splitlines()
-    return frozenset(line.split("\t")[2] for line in lines if not line.startswith("#"))
-
-
-@cache
-def _links() -> bytes:
-    """Return the links of the database, one per line: ``L America/Chicago US/Central``."""
-    data = _tzdata("zoneinfo/tzdata.zi")
-    return data[data.index(b"\nL ") :]
-
-
-def _advice(name: str) -> str:
-    """Return what to write instead of an unknown zone.
-
-    Only suggests a zone that means the same: another spelling, or the IANA zone of a Windows name. A zone decides who may be
-    called when, so a name that only looks similar (`UTC` for `UTC+5`) is never suggested.
-    """
-    from reconciler.models.zones import iana_name  # noqa: PLC0415 - needed for a wrong name only
-
-    same = [each for each in zone_names() if each.lower() == name.lower().replace(" ", "_")]
-    if len(same) == 1:
-        return f"IANA writes it {same[0]}"
-    if (iana := iana_name(name)) != name:
-        return f"it is a Windows name, for which IANA has {iana}"
-    return "write the zone of a city, such as America/New_York"
-
-
-def _tzdata(path: str) -> bytes:
-    data = get_data("tzdata", path)
-    if data is None:
-        raise RuntimeError("the package tzdata is not installed")
-    return data
 
 
 @lru_cache(maxsize=4096)

@@ -1,15 +1,91 @@
-"""Convert between the Windows names of time zones, which Personal Connection uses, and the IANA names of manifests.
+"""Time zones: the IANA names that manifests use, and the Windows names that Personal Connection uses.
 
-The table is CLDR's `windowsZones` in the package `tzlocal`. Many IANA zones share one Windows zone. The canonical name is the
-IANA name that CLDR gives the Windows zone for the whole world: `America/Detroit` and `America/New_York` are the same zone to
-the platform, and so to reconcile.
+Zones come from the `tzdata` package, never from the machine. So a manifest compiles to the same body everywhere, and a plan's
+digest can include the version of the data.
+
+The table of Windows names is CLDR's `windowsZones` in the package `tzlocal`. Many IANA zones share one Windows zone. The
+canonical name is the IANA name that CLDR gives the Windows zone for the whole world: `America/Detroit` and
+`America/New_York` are the same zone to the platform, and so to reconcile.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from io import BytesIO
+from pkgutil import get_data
+from zoneinfo import ZoneInfo
 
-from reconciler.models.instants import primary_zone, zone
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Return every name in the IANA database, including links, without the placeholder `Factory`."""
+    return frozenset(_tzdata("zones").decode("ascii").split()) - {"Factory"}
+
+
+@cache
+def zone(name: str) -> ZoneInfo:
+    """Return a zone of the `tzdata` package.
+
+    Raises:
+        ValueError: the IANA database has no such name.
+    """
+    if name not in zone_names():
+        raise ValueError(f"is not an IANA time zone: {name!r}; {_advice(name)}")
+    return ZoneInfo.from_file(BytesIO(_tzdata(f"zoneinfo/{name}")), key=name)
+
+
+@cache
+def primary_zone(name: str) -> str:
+    """Return the current IANA name of a renamed zone; any other name unchanged.
+
+    The name of a place stays, even if it is a link: Europe/Oslo has the time of Europe/Berlin, but a calling window in Oslo is
+    for other contacts than one in Berlin. A name without a region, such as EST or UTC, stays as well.
+
+    Source: the links and the places (`zone.tab`) of the IANA database in `tzdata`.
+
+    >>> primary_zone("US/Central"), primary_zone("Europe/Oslo")
+    ('America/Chicago', 'Europe/Oslo')
+    """
+    if "/" not in name or name.startswith("Etc/") or name in _places():
+        return name
+    before, found, _ = _links().partition(f" {name}\n".encode())
+    line = before[before.rfind(b"\n") + 1 :].decode() if found else ""
+    return line.removeprefix("L ") if line.startswith("L ") and line.count(" ") == 1 else name
+
+
+@cache
+def _places() -> frozenset[str]:
+    """Return the zones that the database lists as places of a country (`zone.tab`)."""
+    lines = _tzdata("zoneinfo/zone.tab").decode().splitlines()
+    return frozenset(line.split("\t")[2] for line in lines if not line.startswith("#"))
+
+
+@cache
+def _links() -> bytes:
+    """Return the links of the database, one per line: ``L America/Chicago US/Central``."""
+    data = _tzdata("zoneinfo/tzdata.zi")
+    return data[data.index(b"\nL ") :]
+
+
+def _advice(name: str) -> str:
+    """Return what to write instead of an unknown zone.
+
+    Only suggests a zone that means the same: another spelling, or the IANA zone of a Windows name. A zone decides who may be
+    called when, so a name that only looks similar (`UTC` for `UTC+5`) is never suggested.
+    """
+    same = [each for each in zone_names() if each.lower() == name.lower().replace(" ", "_")]
+    if len(same) == 1:
+        return f"IANA writes it {same[0]}"
+    if (iana := iana_name(name)) != name:
+        return f"it is a Windows name, for which IANA has {iana}"
+    return "write the zone of a city, such as America/New_York"
+
+
+def _tzdata(path: str) -> bytes:
+    data = get_data("tzdata", path)
+    if data is None:
+        raise RuntimeError("the package tzdata is not installed")
+    return data
 
 
 @cache

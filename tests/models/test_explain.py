@@ -15,8 +15,7 @@ from reconciler import manifests, policies
 from reconciler.errors import ManifestError, safe
 from reconciler.models import MANIFESTS, Tenant, zone
 from reconciler.models.explain import FieldType
-from reconciler.models.instants import zone_names
-from reconciler.models.zones import iana_name
+from reconciler.models.zones import iana_name, zone_names
 
 CAMPAIGN = """\
 apiVersion: cxone.reconciler/v1

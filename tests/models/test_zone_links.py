@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from reconciler import diff, manifests
 from reconciler.errors import ManifestError
 from reconciler.kinds import campaign, skill
-from reconciler.models.instants import primary_zone, zone, zone_names
-from reconciler.models.zones import canonical_zone, iana_name
+from reconciler.models.zones import canonical_zone, iana_name, primary_zone, zone, zone_names
 from tests.support.bodies import make_body, make_skill_body, make_window, manifest_text
 from tests.support.factories import NOW
 

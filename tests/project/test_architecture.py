@@ -49,5 +49,9 @@ def test_the_table_of_rooms_is_what_the_code_does():
 def test_every_file_that_the_page_names_is_there():
     tables = PAGE.partition("## Where the promises are kept")[2]
     for name in re.findall(r"`([\w/*]+(?:\.py|/))`", tables):
-        found = [*ROOMS.glob(name.rstrip("/")), *(HERE / "tests").glob(name.rstrip("/"))]
+        found = [
+            *ROOMS.glob(name.rstrip("/")),
+            *(HERE / "tests").glob(name.rstrip("/")),
+            *HERE.glob(name.rstrip("/")),
+        ]
         assert found, name
