@@ -30,7 +30,9 @@ class DailyHours:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start_minute < self.end_minute <= MINUTES_PER_DAY:
-            raise ValueError(f"no part of a day: minutes {self.start_minute} to {self.end_minute}")
+            raise ValueError(
+                f"not a valid range within a day: minutes {self.start_minute} to {self.end_minute}"
+            )
 
 
 class WeekdayHours(NamedTuple):
@@ -63,8 +65,8 @@ class Hours(NamedTuple):
 def ever_open(hours: Hours) -> bool:
     """Return whether any instant of the span lies inside any window, on the clock of the window's zone, while the week runs.
 
-    An unbounded span meets every window. Windows repeat daily, so two days from the start tell all. Span and week are
-    held against the windows each by itself: together they may still exclude each other.
+    An unbounded span meets every window. Windows repeat daily, so two days from the start are enough. Span and week are
+    compared with the windows separately, so a combination of both that never meets a window is not found.
     """
     if hours.runs and hours.windows and not _week_meets(hours.runs, hours.windows):
         return False
@@ -80,7 +82,7 @@ def ever_open(hours: Hours) -> bool:
 def _week_meets(runs: Iterable[WeekdayHours], windows: Iterable[DailyHours]) -> bool:
     """Return whether a week meets a window in some month.
 
-    Days are left aside: a window is there every day, so each day of the week meets it or none does.
+    Days are ignored: windows repeat every day, so either each day of the week meets a window or none does.
     """
     return any(
         _overlap(run.hours.start_minute - shift, _length(run.hours), window)
@@ -91,7 +93,7 @@ def _week_meets(runs: Iterable[WeekdayHours], windows: Iterable[DailyHours]) -> 
 
 
 def _overlap(start: int, length: int, window: DailyHours) -> bool:
-    """Return whether a stretch of the day meets a window, both on a clock that goes round."""
+    """Return whether a stretch of the day overlaps a window; both wrap around midnight."""
     after = (window.start_minute - start) % MINUTES_PER_DAY
     before = (start - window.start_minute) % MINUTES_PER_DAY
     return after < length or before < _length(window)
@@ -103,7 +105,7 @@ def _length(window: DailyHours) -> int:
 
 @cache
 def _shifts(zone_of_run: str, zone_of_window: str) -> frozenset[int]:
-    """Return by how many minutes the first clock is ahead of the second, at the start of each month of a year like any other."""
+    """Return how many minutes the first clock is ahead of the second, at the start of each month of a sample year."""
     months = [datetime(2027, month, 1, tzinfo=UTC) for month in range(1, 13)]
     return frozenset(
         _offset_minutes(month, zone(zone_of_run)) - _offset_minutes(month, zone(zone_of_window))
@@ -139,7 +141,10 @@ def _on_the_wall(
 
 
 def _clock_change(start: datetime, end: datetime, where: ZoneInfo) -> datetime:
-    """Return the second in which the offset of a zone changes first, or one after `end`. No zone changes twice in two days."""
+    """Return the first second at which the zone's offset changes, or one second after `end` if it does not.
+
+    No zone changes twice in two days.
+    """
 
     def changed(second: int) -> bool:
         return (start + timedelta(seconds=second)).astimezone(where).utcoffset() != offset

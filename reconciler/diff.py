@@ -1,12 +1,12 @@
 """Compare desired with live: `==` on canonical bodies decides whether they differ, deepdiff explains how.
 
-deepdiff compares what has parts, however deep: a platform may store any JSON where a schedule was sent, and a difference
-is told by its path. It is imported only when such a value differs: its import costs more than planning a thousand objects
-that are equal.
+deepdiff compares values with parts at any depth, because a platform may return any JSON for a schedule. It reports each
+difference by its path. It is imported only when such a value differs: the import costs more than planning a thousand equal
+objects.
 
 | value | compared | example of a path |
 |---|---|---|
-| list of mappings (windows, the days of a week) | by what names each, in any order | `compliance_windows[Europe/London]` |
+| list of mappings (windows, the days of a week) | by the naming part of each item, in any order | `compliance_windows[Europe/London]` |
 | list of different texts (groups) | as a set | `dnc_groups[70]` |
 | mapping | by key | `links[self]` |
 | any other list | by position | `tags[0]` |
@@ -47,7 +47,7 @@ def same(live: Body | None, desired: Body | None, canonical: Callable[[Body], Bo
 
 
 def moved(live: Body, desired: Body) -> list[str]:
-    """Return the names of the top-level fields that differ, sorted; a field that is `null` is not a field that is missing."""
+    """Return the sorted names of the top-level fields that differ. `null` differs from a missing field."""
     nothing = object()
     return sorted(
         name
@@ -125,7 +125,7 @@ def _plain(value: Any) -> Any:
 
 
 def _keyed(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return a list of small mappings by what names each (its texts), with its numbers and times of day as a range: ``{"Europe/London": "9-17, 18-20"}``.
+    """Return a list of small mappings keyed by the texts that name each one, with its numbers and times of day as a range: ``{"Europe/London": "9-17, 18-20"}``.
 
     Names are taken in reverse order, which puts a start before its end whatever order the platform wrote them in.
     """

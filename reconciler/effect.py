@@ -25,7 +25,7 @@ class Direction(StrEnum):
 
     @property
     def widens(self) -> bool:
-        """Whether it may let the dialer do something it may not do now: mixed counts."""
+        """Whether the change may let the dialer do something that it may not do now; true for mixed changes."""
         return self in {Direction.LOOSEN, Direction.MIXED}
 
 
@@ -45,7 +45,7 @@ Raises:
 """
 
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
-"""What a rule raises for a value that it cannot judge."""
+"""Exceptions that a rule raises for a value that it cannot read."""
 
 
 def combine(directions: Iterable[Direction]) -> Direction:
@@ -57,7 +57,7 @@ def combine(directions: Iterable[Direction]) -> Direction:
 
 
 def direction(live: Body, desired: Body, rules: Mapping[str, Rule]) -> Direction:
-    """Return what going from one canonical body to another does; a field that cannot be judged loosens."""
+    """Return the direction of a change between two canonical bodies; a field of unknown direction counts as loosening."""
     return combine(of_field(name, live, desired, rules) for name in diff.moved(live, desired))
 
 
@@ -97,7 +97,7 @@ def ordered(least: Callable[[Any, Any], Any], read: Callable[[Any], Any]) -> Rul
     """Return the rule of a field whose values are totally ordered.
 
     Args:
-        least: `min` where a lower value dials less, `max` where a higher one does.
+        least: `min` if a lower value dials less, `max` if a higher one does.
         read: converts a value for the comparison; raises if it cannot be read.
     """
 
@@ -132,7 +132,7 @@ safeguard = ordered(max, _truth)
 
 @by_value
 def union(live: Any, desired: Any) -> Any:
-    """Safeguards, each of which takes something away: all of them together."""
+    """The meet of two sets of safeguards: all of them together, because each one restricts dialing."""
     if not (isinstance(live, list | tuple) and isinstance(desired, list | tuple)):
         raise TypeError("no list of safeguards")
     both = {*live, *desired}
@@ -142,7 +142,7 @@ def union(live: Any, desired: Any) -> Any:
 
 
 def neutral(_live: Body, desired: Body, name: str) -> Any:
-    """A field that does not dial: a label, a display zone."""
+    """The rule of a field that does not affect dialing, such as a label or a display zone."""
     return desired[name]
 
 
@@ -176,7 +176,7 @@ def minutes(start: int, end: int) -> Iterable[int]:
     """
     day = 24 * 60
     if start == end or not (0 <= start < day and 0 <= end <= day):
-        raise ValueError(f"nobody can tell when minutes {start} to {end} are")
+        raise ValueError(f"not a valid window: minutes {start} to {end}")
     return range(start, end if start < end else end + day)
 
 

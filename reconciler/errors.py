@@ -19,7 +19,7 @@ ReconcileError              1   failed; nothing was written
 └── LedgerError             1   the audit records cannot be read, or do not verify
 ```
 
-Findings are data and no errors (`policies`). Any other exception is a bug, and shows its traceback.
+Findings are data, not errors (`policies`). Any other exception is a bug, and shows its traceback.
 """
 
 from __future__ import annotations
@@ -108,17 +108,17 @@ SHORTENED_TO = 256
 """Most characters of foreign text (an answer's body, a field of a manifest) in one message."""
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that a terminal obeys or hides: control, format (bidi, zero width), surrogate, line separator, paragraph separator."""
+"""Unicode categories that a terminal interprets or hides: control, format (bidi, zero width), surrogate, line separator, paragraph separator."""
 
 
 _WORD = re.compile(r"[\w\u0300-\u036f]+")
-"""A word, with accents that stand apart from their letters."""
+"""A word, including combining accents."""
 
 _LOOK_ALIKE = ("CYRILLIC ", "GREEK ", "ARMENIAN ", "CHEROKEE ", "COPTIC ", "LISU ")
 """Scripts with letters that look like Latin ones: within a word that has Latin letters, they are shown as escapes."""
 
 _VARIANTS = ("FULLWIDTH ", "MATHEMATICAL ")
-"""Letters and digits that are ASCII ones but for their shape."""
+"""Letters and digits that differ from ASCII ones only in shape."""
 
 _COMMANDS = re.compile(r"(?<!\S):(?=:)|(?<=##)\[")
 """Where GitHub's log reader could see a command: two colons that start a word (it trims the line first, so an
@@ -128,11 +128,11 @@ indentation is no defence) and ``##[`` anywhere (`ActionCommand.cs` of actions/r
 def safe(text: str, *, limit: int | None = None) -> str:
     r"""Return `text` with every character that could steer a terminal, or the log of a CI run, shown as ``\uXXXX``.
 
-    So is what looks like another character: another space, a letter of another script within a Latin word, an accent that stands apart from its
-    letter. Two names that differ are then never shown alike.
+    Lookalike characters are shown as escapes, too: special spaces, letters of another script within a Latin word, and separate
+    accents. So two different names never look the same.
 
     Args:
-        text: anything from outside: a manifest, the platform, the environment.
+        text: untrusted text: from a manifest, the platform or the environment.
         limit: cut to this many characters, with an ellipsis, when given.
     """
     if limit is not None and len(text) > limit:
@@ -145,7 +145,7 @@ def safe(text: str, *, limit: int | None = None) -> str:
 
 
 def is_hidden(character: str) -> bool:
-    """Return whether a terminal obeys or hides a character."""
+    """Return whether a terminal interprets or hides a character."""
     import unicodedata  # noqa: PLC0415 - most of what is shown is plain
 
     return unicodedata.category(character) in _HIDDEN
@@ -195,7 +195,7 @@ class Place(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a file, and what to do about it."""
+    """One problem of a file, and what to do about it."""
 
     place: Place
     message: str

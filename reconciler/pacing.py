@@ -1,7 +1,7 @@
 """Rates of a dialer: observations, and formulas for them. Numbers in, numbers out.
 
-Three formulas are the product's brief, kept to the letter. What is known against two of them stands beside them, so
-that nobody takes them for queueing theory.
+Three formulas are taken unchanged from the product's brief. The docstrings of two of them list known objections: they are
+not queueing theory.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 LOW, HIGH = 0.9, 1.1
-"""The band around the target answer rate, as factors of it, in which `step` leaves a dial rate alone."""
+"""Factors of the target answer rate between which `step` keeps the dial rate."""
 
 SLOWER, FASTER = 0.85, 1.15
-"""What `step` multiplies a dial rate with, below and above the band."""
+"""Factors by which `step` changes a dial rate, below and above the band."""
 
 SLOWEST, FASTEST = 1.0, 50.0
-"""Calls per second that `step` never goes below and above."""
+"""Lowest and highest dial rate of `step`, in calls per second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,10 @@ def project_answer_rate(dial_rate: float, historical: float) -> float:
 
 
 def activation_latency(stored_at: str, activated_at: str) -> float:
-    """Return the seconds between storing a schedule and the dialer taking it.
+    """Return the seconds between storing a schedule and the dialer loading it.
 
-    Both instants are the platform's own, so our clock does not matter. A negative result is not hidden: the dialer
-    took something else, or the platform's clock was set back.
+    Both instants are by the platform's clock. A negative result is returned as it is: the dialer loaded another schedule, or
+    the platform's clock was set back.
 
     Args:
         stored_at: ISO 8601 with an offset, as the platform wrote it (a schedule's `updated_at`).
@@ -91,7 +91,7 @@ def _instant(text: str) -> datetime:
 
 
 def leaning(answer_rate: float, target: float) -> int:
-    """Return on which side of the band around its target an answer rate lies: -1 below, 0 within, 1 above."""
+    """Return the side of the band around the target on which an answer rate lies: -1 below, 0 within, 1 above."""
     return (answer_rate > HIGH * target) - (answer_rate < LOW * target)
 
 

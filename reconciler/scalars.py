@@ -1,7 +1,7 @@
 """Scalars as platforms write them: one reader for each type, for every dialect.
 
 A platform may write one value in several ways (`true`, `"True"`, `1`). A reader accepts every form that can mean only one
-thing, and raises `ValueError` for the rest: a value that cannot be read must never become the permissive one. No reader
+thing, and raises `ValueError` for the rest: an unreadable value must never become the permissive one. No reader
 accepts `None`: the caller decides what an absent value means.
 
 | reader | accepts | examples |
@@ -44,7 +44,7 @@ _CLOCK: Final = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])(?::00(?:\.0+)?)?")
 
 
 def boolean(value: object) -> bool:
-    """Return a truth value.
+    """Return a boolean.
 
     Raises:
         ValueError: neither true nor false.
@@ -64,7 +64,7 @@ def decimal(value: object) -> float:
     """Return a number from 0 to `LARGEST`; an integer stays one.
 
     Raises:
-        ValueError: no such number.
+        ValueError: not such a number.
 
     >>> decimal("1.50"), decimal(2)
     (1.5, 2)
@@ -80,7 +80,7 @@ def whole(value: object) -> int:
     """Return a whole number from 0 to `LARGEST`.
 
     Raises:
-        ValueError: no such number.
+        ValueError: not such a number.
 
     >>> whole("12"), whole(12.0)
     (12, 12)
@@ -95,7 +95,7 @@ def duration_s(value: object) -> float:
     """Return a duration in seconds.
 
     Raises:
-        ValueError: no duration; or one in years or months, which have no fixed length.
+        ValueError: not a duration, or one in years or months, which have no fixed length.
 
     >>> duration_s("PT3M1.5S"), duration_s("00:03:01"), duration_s("181.5")
     (181.5, 181.0, 181.5)
@@ -121,7 +121,7 @@ def instant(value: object, *, naive_is_utc: bool = False, exact: bool = False) -
         exact: an instant between two microseconds is refused; otherwise it is cut off.
 
     Raises:
-        ValueError: no instant, or one that does not exist.
+        ValueError: not an instant, or one that does not exist.
 
     >>> instant("2027-01-11T09:00-05:00").isoformat()
     '2027-01-11T14:00:00+00:00'
@@ -148,7 +148,7 @@ def clock(value: object) -> str:
     """Return a time of day as `HH:MM`.
 
     Raises:
-        ValueError: no time of day, or one with seconds.
+        ValueError: not a time of day, or one with seconds.
 
     >>> clock("9:00:00")
     '09:00'
@@ -163,7 +163,7 @@ def identity(value: object) -> str:
     """Return an id as text. It goes into paths and messages, so it must be printable.
 
     Raises:
-        ValueError: no id.
+        ValueError: not an id.
 
     >>> identity(4001)
     '4001'

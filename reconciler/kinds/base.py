@@ -1,4 +1,4 @@
-"""The field table of a kind, and everything that follows from it."""
+"""The interface of a kind: its table of fields, and everything derived from the table."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ class Field(NamedTuple):
         name: in manifests and bodies.
         form: type of its values; gives the canonical form.
         meet: the most that two values both allow. The direction of a change follows from it (see `effect`).
-        ceiling: the tenant has a limit for it, under the same name.
+        ceiling: the tenant has a limit of the same name.
         fixed: no write can change it: a body must state it as the platform has it.
-        immediate: a write to an object that runs takes effect at once.
+        immediate: a write to a running object takes effect at once.
         audit: its name in an audit entry; `None` leaves it out.
         label: its name in a report of audit entries.
         unit: of its values.

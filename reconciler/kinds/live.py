@@ -66,7 +66,7 @@ class Snapshot:
         ceilings: the tenant's limits, by the names that `Kind.ceilings` uses; a missing name means "no limit".
         scrubs: the do-not-call lists linked to each object, by key.
         at: the platform's clock.
-        lists: every do-not-call list, by id, where a body may choose among them.
+        lists: every do-not-call list, by id, if bodies choose their lists.
         offers: the values that bodies may choose from, by the names of `Kind.choices`; a missing name allows any value.
         unfit: reasons why existing objects cannot be managed by the dialect, by key.
     """

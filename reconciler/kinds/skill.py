@@ -30,7 +30,7 @@ def _canonical_zone(value: object) -> object:
 
 
 def _canonical_windows(value: object) -> object:
-    """Return windows sorted by zone, which the platform may call by a Windows name."""
+    """Return windows sorted by zone. The platform may send Windows zone names."""
     if not isinstance(value, list) or not all(
         isinstance(row, Mapping) and isinstance(row.get("timezone"), str) for row in value
     ):
@@ -165,7 +165,7 @@ FIELDS: Final = (
     Field("maximum_ringing_duration_s", SECONDS, immediate=True, unit="s"),
     Field("dnc_groups", GROUPS, effect.union, audit="dnc_groups", label="DNC groups"),
 )
-"""The managed fields. A field without a meet has a value that alone does not tell whether it dials more."""
+"""The managed fields. A field without a meet has no direction that follows from its value alone."""
 
 
 class SkillKind(Kind):

@@ -1,4 +1,4 @@
-"""Optimisers: one strategy a module, one line in a dict."""
+"""Optimization strategies: one module each, listed in `STRATEGIES`."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ from reconciler.optimize import step
 from reconciler.optimize.base import Strategy
 
 STRATEGIES: Mapping[str, Strategy] = {step.NAME: step}
-"""By the name that `--strategy` takes."""
+"""Strategies by the name for `--strategy`."""

@@ -15,7 +15,7 @@ from reconciler.pacing import Bucket
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One object that may be advised on.
+    """One object that a strategy gives advice for.
 
     Attributes:
         key: identity on the platform.
@@ -85,7 +85,7 @@ Advice: TypeAlias = Proposal | Declined
 
 
 class Strategy(Protocol):
-    """One way to find better dial rates. A module satisfies it."""
+    """One way to find better dial rates; implemented by a module."""
 
     @property
     def NAME(self) -> str:  # noqa: N802 - a module's constant
@@ -94,7 +94,7 @@ class Strategy(Protocol):
     def propose(
         self, subjects: Sequence[Subject], *, target_answer_rate: float
     ) -> tuple[Advice, ...]:
-        """Return one piece of advice a subject, in their order.
+        """Return one piece of advice per subject, in the same order.
 
         Args:
             subjects: every object of the tenant that has a dial rate.

@@ -115,7 +115,9 @@ class _Reading:
 
     def _row(self, header: Sequence[str], row: Sequence[str]) -> None:
         if len(row) != len(header):
-            self.complain(self.line, f"{len(row)} values, but {len(header)} columns are named")
+            self.complain(
+                self.line, f"{len(row)} values, but the first line names {len(header)} columns"
+            )
             return
         cells = dict(zip(header, row, strict=True))
         if not cells["campaign_id"]:
@@ -156,9 +158,9 @@ def _expected(name: str, cell: str) -> str | None:
 
 def _contradictions(bucket: Bucket) -> Iterator[str]:
     if bucket.answers > bucket.attempts:
-        yield f"{bucket.answers} answers to {bucket.attempts} attempts cannot be"
+        yield f"{bucket.answers} answers to {bucket.attempts} attempts: answers cannot exceed attempts"
     if bucket.abandons > bucket.answers:
-        yield f"{bucket.abandons} abandons of {bucket.answers} answers cannot be"
+        yield f"{bucket.abandons} abandons of {bucket.answers} answers: abandons cannot exceed answers"
 
 
 def _bucket(cells: Mapping[str, str]) -> Bucket:

@@ -21,7 +21,7 @@ from reconciler.optimize.base import Advice, Declined, Evidence, Proposal, Subje
 NAME = "step"
 
 DIGITS: Final = 12
-"""Significant digits of a proposed rate: beyond them stands only what binary fractions make of the product."""
+"""Significant digits of a proposed rate; further digits are rounding errors of binary fractions."""
 
 
 def propose(subjects: Sequence[Subject], *, target_answer_rate: float) -> tuple[Advice, ...]:
@@ -58,7 +58,7 @@ def _advise(subject: Subject, target: float) -> Advice:
 
 
 def _written(rate: float) -> float:
-    """Return a rate as a person would write it: 3.45, where 3 x 1.15 in binary is 3.4499999999999997."""
+    """Return a rate rounded for display: 3.45, where 3 x 1.15 in binary is 3.4499999999999997."""
     return float(f"{rate:.{DIGITS}g}")
 
 
@@ -66,7 +66,7 @@ def _unusable(evidence: Evidence) -> str | None:
     if evidence.attempts <= 0:
         return "no attempts were observed in the interval"
     if not 0 <= evidence.answers <= evidence.attempts:
-        return f"{evidence.answers} answers to {evidence.attempts} attempts cannot be: check the metrics"
+        return f"{evidence.answers} answers to {evidence.attempts} attempts: answers cannot exceed attempts; check the metrics"
     return None
 
 
@@ -82,13 +82,9 @@ def _objection(subject: Subject, proposed: float, side: int) -> str | None:
     if side == 0:
         return "nothing to change"
     if side < 0 and proposed >= current:
-        return (
-            f"the rule never says less than {pacing.SLOWEST:g} calls/s, and the rate is {current:g}"
-        )
+        return f"the rule never proposes less than {pacing.SLOWEST:g} calls/s, and the rate is {current:g}"
     if side > 0 and proposed <= current:
-        return (
-            f"the rule never says more than {pacing.FASTEST:g} calls/s, and the rate is {current:g}"
-        )
+        return f"the rule never proposes more than {pacing.FASTEST:g} calls/s, and the rate is {current:g}"
     if subject.ceiling is not None and proposed > subject.ceiling:
         return f"{proposed:g} calls/s would be above the tenant's limit of {subject.ceiling:g}"
     return None

@@ -1,4 +1,4 @@
-"""Renderers: one format a module, one name in `RENDERERS`. All escaping of a format is in its renderer."""
+"""Renderers: one module per output format, listed in `RENDERERS`. A renderer does all escaping of its format."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ if TYPE_CHECKING:
 
 
 def renderer_for(style: str) -> Renderer:
-    """Return one of `RENDERERS` or `EXPORTS`. It is imported only now, because a run shows one format."""
+    """Import and return a renderer from `RENDERERS` or `EXPORTS`. The import is lazy, because a run needs only one format."""
     return cast("Renderer", import_module(f"{__name__}.{style}"))

@@ -1,8 +1,8 @@
 """A report's tables for a spreadsheet: commas, one line a row. Only for reports whose cells are plain values.
 
-Whoever opens the file may be attacked by what stands in it: a spreadsheet takes a cell that begins with one of `= + - @`, a tab or
-a carriage return for a formula, which can send other cells away. Such a cell gets an apostrophe before it, which spreadsheets
-show as text; a plain number keeps its sign.
+Guards against CSV injection: a spreadsheet takes a cell that begins with one of `= + - @`, a tab or a carriage return for a
+formula, which can send other cells to an attacker. Such a cell gets an apostrophe in front, so that spreadsheets show it as
+text. A plain number keeps its sign.
 """
 
 from __future__ import annotations

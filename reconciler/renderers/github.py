@@ -1,6 +1,6 @@
 """A report as annotations of a GitHub Actions run: each problem appears at its line of the pull request.
 
-One line for the verdict, one for each warning or error, one for whatever else nobody may overlook (a notice). GitHub shows ten annotations
+One line for the verdict, one for each warning or error, one notice for every other row that must be shown. GitHub shows ten annotations
 of each kind for a step. The rest stay in the step's log, and the verdict, which comes first, says how many.
 """
 

@@ -1,4 +1,4 @@
-"""A report as one page that needs nothing else: no script, no font, no image, no request.
+"""A report as one self-contained HTML page: no script, font, image or request.
 
 The page forbids itself to load anything (its content security policy) and follows the reader's light or dark setting.
 Everything that a colour shows is also shown by a word or symbol.

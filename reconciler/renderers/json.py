@@ -1,4 +1,4 @@
-"""A report for machines: its `data`, and nothing that is meant for people."""
+"""A report for machines: only its `data`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def render(report: Report) -> str:
     for a command wherever it stands, and a terminal obeys the second.
 
     Raises:
-        TypeError: `data` holds something that is no JSON value.
-        ValueError: `data` holds a number that JSON has not (NaN, infinity).
+        TypeError: `data` holds a value that JSON cannot represent.
+        ValueError: `data` holds NaN or an infinity.
     """
     text = json.dumps(report.data, sort_keys=True, indent=2, ensure_ascii=True, allow_nan=False)
     return text.replace("##[", "##\\u005b").replace("\x7f", "\\u007f") + "\n"

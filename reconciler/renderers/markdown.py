@@ -1,8 +1,8 @@
-"""A report for a GitHub step summary or comment: the verdict is the first line, and nothing foreign is markup.
+"""A report for a GitHub step summary or comment: the verdict is the first line, and foreign text is never markup.
 
 Values can come from a pull request, so each is escaped: no link, no image, no HTML, no mention that notifies a team.
-Where a value stands as code, the fence is longer than any run of backticks in it. GitHub refuses what is too long, so a
-long report loses rows, and says so in its first line. It never loses its verdict, its facts, its notes or a row that must be
+If a value is shown as code, the fence is longer than any run of backticks in it. GitHub refuses text that is too long, so
+a long report omits rows and says so in its first line. It never loses its verdict, its facts, its notes or a row that must be
 shown (`Row.must_show`): these are shortened to a line each instead, and may take the room of a step summary. Where even
 that is not enough, the first line is an error, and `left_out` counts what is missing.
 """
@@ -24,7 +24,7 @@ MOST = 1_000_000
 """Bytes of the whole output otherwise. A GitHub step summary holds 1,048,576 bytes, and no comment holds as much."""
 
 SHORT, SHORTEST = 160, 40
-"""Characters of what a shortened row says beside its names."""
+"""Maximum length of the message in a shortened row."""
 
 LONG = 20
 """Rows above which a table starts folded."""
@@ -45,7 +45,7 @@ a zero-width space behind their sign stops it."""
 
 
 def render(report: Report) -> str:
-    """Return the report as GitHub-flavoured Markdown of at most `CAP` characters; of at most `MOST` bytes where what must be shown takes them."""
+    """Return the report as GitHub-flavoured Markdown of at most `CAP` characters, or at most `MOST` bytes if the rows that must be shown need them."""
     return _fitted(report)[0]
 
 
@@ -85,7 +85,7 @@ def _least(rows: Iterable[Row]) -> int:
 
 
 def _greatest(fits: Callable[[int], bool], most: int) -> int:
-    """Return the greatest number up to `most` that fits; 0 does. Tries no number more than twice as great: the greater, the slower."""
+    """Return the greatest number up to `most` that fits; 0 always does. At most doubles the tried number, because large numbers are slow."""
     above = 1
     while above <= most and fits(above):
         above *= 2
@@ -126,7 +126,7 @@ def _shown(table: Table, most: int) -> list[Row]:
 
 
 def _overfull(report: Report) -> tuple[str, int]:
-    """Return as many rows that must be shown as fit, under an error that counts the others; and that number."""
+    """Return an error with the number of missing rows, the rows that must be shown as far as they fit, and that number."""
     rows = [row for table in report.tables for row in table.rows if row.must_show]
     rest = "\n\n".join(
         (

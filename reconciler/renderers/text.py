@@ -1,7 +1,7 @@
 """A report for a terminal or a log. The verdict is the last line, next to the prompt.
 
 All foreign text passes `safe`, so the only control characters in the output are line feeds, and colour codes where they
-are asked for. Symbols in the margin say the same as the colours: `+ ~ - ! =`.
+are asked for. Symbols in the margin repeat the colours: `+ ~ - ! =`.
 
 The tables are laid out by hand. `click` has no public table, and to import `rich` would make `validate` about half as
 slow again. Tables of `rich` also break long words, and an id or a URL must stay whole to be copied.
@@ -18,7 +18,7 @@ from reconciler.report import Report, Row, Table, Tone
 MARGIN = "  "
 GAP = "  "
 NARROWEST = 20
-"""Characters below which no column is folded: one cell after the other reads better than one word a line."""
+"""Smallest width of a folded column. A narrower table shows its cells below each other instead."""
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _COLOURS = {
@@ -39,7 +39,7 @@ def render(report: Report, *, width: int | None = None, colour: bool = False) ->
         report: what to show.
         width: columns of the terminal, to which long cells are folded at spaces; `None` (a pipe, a log) never folds, so
             that a search finds whole lines.
-        colour: whether the reader is a terminal that wants ANSI colours.
+        colour: whether to write ANSI colours.
     """
     blocks = [
         [_paint(safe(report.title), _BOLD, colour=colour)],
@@ -110,7 +110,7 @@ def _line(symbol: str, cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _below(row: Row, width: int | None, *, colour: bool) -> Iterator[str]:
-    """Yield what belongs under a row: its details, indented, and its place."""
+    """Yield the lines under a row: its details, indented, and its place."""
     indent = MARGIN * 3
     for detail in row.details:
         first, *rest = _fold(safe(detail), width and width - len(indent) - len(MARGIN))
@@ -121,7 +121,7 @@ def _below(row: Row, width: int | None, *, colour: bool) -> Iterator[str]:
 
 
 def _limits(rows: Sequence[Sequence[str]], width: int | None) -> list[int | None]:
-    """Return how wide each column may be: the widest gives way until the table fits, down to `NARROWEST`."""
+    """Return the width of each column. The widest column shrinks until the table fits, but not below `NARROWEST`."""
     widths = _widths(rows)
     if width is None:
         return [None] * len(widths)
@@ -135,7 +135,7 @@ def _limits(rows: Sequence[Sequence[str]], width: int | None) -> list[int | None
 
 
 def _span(widths: Sequence[int]) -> int:
-    """Return how many characters of a line columns of these widths take, with the margin and the symbol before them."""
+    """Return the line length of columns with these widths, including the margin and the symbol."""
     return len(MARGIN) + len("+ ") + sum(widths) + len(GAP) * (len(widths) - 1)
 
 

@@ -1,7 +1,7 @@
-"""Any result → one `Report` value, which every renderer can show.
+"""A `Report`: the result of a command in the one form that every renderer can show.
 
-text, markdown, html and github render the tables; json dumps `data`. Six results times five formats would be thirty
-functions; with this seam it is six and five. `checks` makes reports of rules and manifests, `changes` those of plans.
+The text, Markdown, HTML and GitHub renderers show the tables; JSON dumps `data`. `checks` builds the reports of rules and
+manifests, `changes` those of plans.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from reconciler.diff import is_name
 from reconciler.errors import Place
 
 NAMES_SHOWN = 8
-"""Manifests named under a line that stands for many; the rest are counted (json has them all)."""
+"""Maximum number of names listed under a row for several manifests; the rest are counted (JSON lists all)."""
 
 SKEW_SHOWN_S = 60.0
-"""A difference between the platform's clock and ours that is worth a sentence, seconds."""
+"""Seconds between the platform's clock and this machine's from which a report mentions the difference."""
 
 
 class Tone(StrEnum):
@@ -83,7 +83,7 @@ class Row(NamedTuple):
 
     @property
     def heading(self) -> str:
-        """Words to put above the details where they are shown apart from the table."""
+        """Heading of the details, where a renderer shows them apart from the table."""
         key = f"({self.key})" if self.key else ""
         return " ".join(filter(None, (self.status, self.name, key))) or self.text
 
@@ -112,7 +112,7 @@ def object_row(
 
 
 class Table(NamedTuple):
-    """A titled table. Columns that explain themselves are named with empty text: when all are, no header is shown."""
+    """A titled table. A self-explanatory column has an empty name. If all names are empty, no header is shown."""
 
     title: str
     columns: tuple[str, ...]
@@ -183,5 +183,5 @@ def value(thing: Any) -> str:
 
 
 def _is_end(name: str) -> bool:
-    """Return whether a key names an end, which is written after its start."""
+    """Return whether a key is the end of a range; an end is shown after its start."""
     return name.startswith("end")

@@ -246,7 +246,7 @@ def of_entries(tenant: str, entries: Sequence[Mapping[str, Any]]) -> Report:
 
 
 def keys_of(records: Iterable[Record], asked: str) -> tuple[str, ...]:
-    """Return the keys of all objects that had a name, or that a key means, in the ledger's order."""
+    """Return the keys of all objects that ever had this name or have this key, in the ledger's order."""
     found: dict[str, None] = {}
     for record in records:
         target = record.data.get("target")
@@ -375,7 +375,7 @@ def _write_data(write: Applied | None) -> dict[str, Any] | None:
 def _doubts(
     records: Sequence[Record], states: Mapping[str, State], told: Iterable[Record]
 ) -> tuple[str, ...]:
-    """Return a sentence about each write in `told` without a known outcome, unless a later write followed."""
+    """Return a sentence for each write in `told` whose outcome is unknown, unless a later write followed."""
     ended = {key: each.stored.outcome.seq if each.stored else -1 for key, each in states.items()}
     before = {record.id for record in told}
     unsure = [

@@ -137,7 +137,7 @@ def _unknown_fields(plan: Plan) -> tuple[str, ...]:
         return ()
     names = _names([f"`{safe(name, limit=SHORTENED_TO)}`" for name in plan.unknown])
     return (
-        f"The platform sends {names}, which reconcile does not know. They are neither compared nor changed.",
+        f"The platform sends fields that reconcile does not know: {names}. They are neither compared nor changed.",
     )
 
 

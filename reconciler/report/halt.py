@@ -13,10 +13,10 @@ from reconciler.plan import Outcome
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, count, object_row
 
 UNVERIFIED = "unverified"
-"""Status of an object that was stopped without being read, and could not be read since."""
+"""Status of an object that was stopped without being read, and has not been readable since."""
 
 ROWS_SHOWN = 40
-"""Rows for silent objects. More than that share one row (json has them all)."""
+"""Maximum number of rows for silent objects. If there are more, they share one row (JSON lists all)."""
 
 NAMES_IN_COMMAND = 8
 """Most names in a command that is shown to be copied."""
@@ -204,7 +204,7 @@ def of_release(
     on = f" on {count(len(ended), 'object')}" if len(every) > len(ended) else ""
     then = "the next apply plans it again"
     if left:
-        then = f"the next apply plans only what a manifest names, and none names {left} of {count(len(ended), 'object')}"
+        then = f"the next apply plans only objects with a manifest, and there is none for {left} of {count(len(ended), 'object')}"
     return Report(
         title=f"Release of tenant {tenant}",
         verdict=f"{count(len(every), 'hold')}{on} released; this starts no dialing: {then}"
@@ -219,7 +219,7 @@ def of_release(
 
 
 def _released(holds: Sequence[Record], path: str, named: Collection[str]) -> Row:
-    """Return the row of one object. Where no manifest names the object, it says where the removed schedule is recorded."""
+    """Return the row of one object. If no manifest names the object, the row shows the command that prints the removed schedule."""
     key = str(holds[-1].data["target"])
     details = [
         f"held since {hold.event.ts} by {hold.data.get('actor')}: {reason_of(hold)}"

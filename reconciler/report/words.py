@@ -14,7 +14,7 @@ STATES: Final[Mapping[str, str]] = {
     "live": "The schedule that the platform holds now, and whether its dialer uses it.",
     "base": "The schedule that reconcile applied last, from the ledger. It tells who changed what since: git, somebody outside git, or both.",
     "drift": "A difference between live and desired.",
-    "unmanaged": "A campaign or skill has a schedule, and no manifest names it. It is never changed.",
+    "unmanaged": "A campaign or skill that has a schedule but no manifest. It is never changed.",
     "active": "The dialer uses the stored schedule. A schedule can be stored and not active yet.",
     "silent": "The object does not dial: no schedule is stored, and the dialer uses none.",
     "unverified": "The object was stopped, but its state could not be read since. Treat it as dialing.",
@@ -25,12 +25,12 @@ ACTIONS: Final[Mapping[str, str]] = {
     "create": "Store a schedule for an object that has none.",
     "update": "Replace the stored schedule.",
     "retire": "Remove the schedule, because its manifest says `metadata.retired: true`.",
-    "refresh": "Tell the dialer to take a schedule that is stored as desired and not active yet.",
+    "refresh": "Make the dialer load a schedule that is stored as desired but not active yet.",
     "halt": "Remove the schedule at once (`reconcile halt`), whatever its manifest says.",
     "held": "Do nothing. Either a stop holds the object until `reconcile release`, or it was narrowed outside git. The row says how to keep and how to undo that.",
     "blocked": "A rule of level error stops the operation. Correct the manifest, or have the rule waived.",
 }
-"""What a plan says of an operation."""
+"""Actions of a plan."""
 
 DIRECTIONS: Final[Mapping[str, str]] = {
     "tighten": "The dialer may do less after the change. Tightenings are written first.",
@@ -38,21 +38,21 @@ DIRECTIONS: Final[Mapping[str, str]] = {
     "mixed": "The dialer may do more in one way and less in another. It counts as loosening.",
     "neutral": "The change does not change what the dialer may do.",
 }
-"""What a change does to dialing."""
+"""Directions of a change."""
 
 RESULTS: Final[Mapping[str, str]] = {
     "created": "The schedule was created and is active.",
     "updated": "The schedule was replaced and is active.",
     "deleted": "The schedule was removed, and the dialer uses none.",
-    "refreshed": "The dialer took the schedule that was stored before.",
+    "refreshed": "The dialer loaded a schedule that was stored earlier.",
     "confirmed": "The answer to a write was lost. Reading back showed that the write was done.",
     "stored not active": "The schedule is stored, but not active yet. The next apply finishes it.",
     "overtaken": "The schedule was stored, and changed by somebody else before it was verified.",
-    "not as sent": "The platform stored something else than was sent, and that may dial more.",
-    "stale": "The object no longer is as it was when the operation was planned or approved. Nothing was written: plan again, and have the new plan approved.",
-    "refused": "The platform refused the write, or a rule did when it was checked again just before. Nothing was written.",
-    "failed": "The operation could not be done.",
-    "unknown": "A write was sent and its outcome could not be read. The next apply finds out.",
+    "not as sent": "The platform stored other values than were sent, and they may dial more.",
+    "stale": "The object changed since the operation was planned or approved. Nothing was written: plan again, and have the new plan approved.",
+    "refused": "The platform refused the write, or a rule failed when it was checked again just before. Nothing was written.",
+    "failed": "The operation failed.",
+    "unknown": "A write was sent and its outcome could not be read. The next apply reads it back.",
     "not started": "The operation was not begun: a tightening before it is not active, or the run was interrupted or out of time.",
 }
 """How an operation ended."""
@@ -63,7 +63,7 @@ APPROVALS: Final[Mapping[str, str]] = {
     "not run": "Planned, but not executed: stale, not started, not approved, or left out by `--tighten-only`.",
     "weakened": "A setting of `tenant.yaml` that this commit makes less strict. The stricter value counts for this change, and the new one from the next change on.",
     "waived": "A rule does not count for an object, or for the tenant, until a day and with a reason.",
-    "finding": "What a rule says of an object or of the tenant: `error`, `warning` or `info`.",
+    "finding": "The result of a rule for an object or the tenant: `error`, `warning` or `info`.",
     "ledger": "The audit records of a tenant, in git notes.",
     "hold": "A record by which a stop keeps an object silent until `reconcile release`, or until its last day.",
 }

@@ -647,7 +647,7 @@ def test_optimize_makes_no_proposal_that_its_clamp_turns_round(desk: Desk) -> No
     ]
     assert desk.run(*asked) == 0
     assert "0 changes proposed" in desk.out
-    assert "the rule never says less than 1 calls/s" in desk.out
+    assert "the rule never proposes less than 1 calls/s" in desk.out
 
 
 def test_optimize_reads_the_platforms_own_metrics(

@@ -476,7 +476,9 @@ def test_a_release_says_of_what_no_manifest_names_that_no_apply_brings_it_back_a
     assert "no manifest" not in desk.out
     assert desk.run("release", PATH, "--all", "--reason", "x") == 0
     assert desk.out.count("no readable manifest names this object") == 2
-    assert re.search(r"plans only what a manifest names, and none names 2 of \d objects", desk.out)
+    assert re.search(
+        r"plans only objects with a manifest, and there is none for 2 of \d objects", desk.out
+    )
     (command,) = re.findall(r"is recorded: reconcile (.* 2001 .*)", desk.out)
     assert desk.run(*shlex.split(command)) == 0
     assert "campaign_id 2001" in desk.out

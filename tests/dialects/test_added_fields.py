@@ -96,7 +96,7 @@ def test_added_fields_are_told_once_for_the_tenant():
     assert plan.unknown == ("created_at", "links", "revision")
     (note,) = [each for each in changes.of_plan(plan, exit_code=0).notes if "know" in each]
     assert note == (
-        "The platform sends `created_at`, `links`, `revision`, which reconcile does not know. They are neither compared nor changed."
+        "The platform sends fields that reconcile does not know: `created_at`, `links`, `revision`. They are neither compared nor changed."
     )
 
 

@@ -89,15 +89,18 @@ def test_three_calls_a_second_and_fifteen_percent_are_written_as_three_forty_fiv
     ("one", "reason"),
     [
         (subject(20.0, 250), "is within 10 % of the target 0.25; nothing to change"),
-        (subject(0.5, 100), "the rule never says less than 1 calls/s, and the rate is 0.5"),
-        (subject(1.0, 100), "the rule never says less than 1 calls/s, and the rate is 1"),
-        (subject(60.0, 500), "the rule never says more than 50 calls/s, and the rate is 60"),
-        (subject(50.0, 500), "the rule never says more than 50 calls/s, and the rate is 50"),
+        (subject(0.5, 100), "the rule never proposes less than 1 calls/s, and the rate is 0.5"),
+        (subject(1.0, 100), "the rule never proposes less than 1 calls/s, and the rate is 1"),
+        (subject(60.0, 500), "the rule never proposes more than 50 calls/s, and the rate is 60"),
+        (subject(50.0, 500), "the rule never proposes more than 50 calls/s, and the rate is 50"),
         (subject(30.0, 500, ceiling=30), "34.5 calls/s would be above the tenant's limit of 30"),
         (subject(60.0, 100, ceiling=50), "51 calls/s would be above the tenant's limit of 50"),
         (subject(20.0, 0, attempts=0), "no attempts were observed in the interval"),
         (Subject("1", "n", 20.0), "no attempts were observed in the interval"),
-        (subject(20.0, 11, attempts=10), "11 answers to 10 attempts cannot be: check the metrics"),
+        (
+            subject(20.0, 11, attempts=10),
+            "11 answers to 10 attempts: answers cannot exceed attempts; check the metrics",
+        ),
     ],
 )
 def test_what_cannot_be_proposed_is_declined_with_its_reason(one: Subject, reason: str) -> None:
