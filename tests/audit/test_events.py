@@ -109,9 +109,9 @@ def test_the_first_digits_of_a_commit_find_its_records_and_a_word_does_not() -> 
 def test_the_key_that_signs_is_a_file_that_the_environment_names(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("secret")
     assert signing_key({SIGNING_KEY: "key"}, tmp_path) == tmp_path / "key"
-    with pytest.raises(AccessError, match="names no file \\(other\\)"):
+    with pytest.raises(AccessError, match="does not name a file \\(other\\)"):
         signing_key({SIGNING_KEY: "other"}, tmp_path)
-    with pytest.raises(AccessError, match="names no file"):
+    with pytest.raises(AccessError, match="does not name a file"):
         signing_key({SIGNING_KEY: "."}, tmp_path)
     for environ in ({}, {SIGNING_KEY: ""}):
         with pytest.raises(AccessError, match="is not set"):

@@ -444,7 +444,7 @@ def forged(event: Event, like: Record) -> Record:
 @pytest.mark.parametrize(
     ("index", "change", "problem"),
     [
-        (1, {"key": "0" * 52}, "key is not that"),
+        (1, {"key": "0" * 52}, "idempotency key does not match its write"),
         (6, {"intent": "0" * 64}, "without an intent"),
         (6, {"op": "0" * 64}, "another operation"),
     ],

@@ -463,7 +463,7 @@ def test_signing_without_a_key_is_77_and_names_the_variable(
     assert "RECONCILE_SIGNING_KEY is not set" in said
     monkeypatch.setenv("RECONCILE_SIGNING_KEY", "nowhere")
     said = embedded.says(77, "apply", "--yes", PATH, "warranty-reminders")
-    assert "names no file (nowhere)" in said
+    assert "does not name a file (nowhere)" in said
     assert git(embedded.folder, "for-each-ref") == before
     assert embedded.run("plan", PATH) == 0
 

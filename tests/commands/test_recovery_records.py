@@ -65,6 +65,6 @@ def test_an_intent_of_a_kind_that_the_platform_has_not_is_an_error_with_its_plac
             Asked(), [dataclasses.replace(left, result=Result.UNKNOWN)], run(COMMIT)
         )
     said = str(raised.value)
-    assert f"note of {COMMIT[:12]}: it is about a SkillSchedule" in said
+    assert f"note of {COMMIT[:12]}: it concerns a SkillSchedule" in said
     assert f"(record {left.intent.id[:12]})" in said
     assert said.endswith("See: reconcile audit verify")

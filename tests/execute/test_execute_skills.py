@@ -157,7 +157,7 @@ def test_dialing_ahead_where_it_is_not_allowed_is_a_limit(box):
 
 @pytest.mark.parametrize(
     ("key", "words"),
-    [("4008", "takes calls"), ("4009", "is no Personal Connection skill but Manual"), ("9", "the platform has no skill 9")],
+    [("4008", "is inbound only"), ("4009", "is no Personal Connection skill but Manual"), ("9", "the platform has no skill 9")],
 )  # fmt: skip
 def test_a_skill_that_cannot_be_managed_is_named_with_the_reason(box, key, words):
     plan, _ = planned(box, make_skill_desired(key))

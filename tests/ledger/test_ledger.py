@@ -202,7 +202,7 @@ def test_a_commit_with_two_notes_is_named(repo):
 def test_what_stands_where_a_note_belongs_is_named(repo, mode):
     thing = repo.make_tree({}) if mode == "40000" else repo.write_blob(b"/etc/passwd")
     planted(repo, repo.make_tree({repo.head(): (mode, thing)}))
-    with pytest.raises(LedgerError, match=f"the note of {repo.head()} is no file"):
+    with pytest.raises(LedgerError, match=f"the note of {repo.head()} is not a file"):
         opened(repo)
 
 
