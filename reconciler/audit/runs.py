@@ -265,7 +265,7 @@ class Run:
             extra["base"] = _beyond(stored, body)
         data = {
             **self.provenance.fields(),
-            "text": _text(f"found as its manifest says: {desired.name} ({desired.key})"),
+            "text": _text(f"matched its manifest without an apply: {desired.name} ({desired.key})"),
             "direction": str(Direction.NEUTRAL),
             "name": _text(desired.name),
             "object": desired.kind,
@@ -281,7 +281,7 @@ class Run:
 
     def creating(self) -> Event:
         """Record that this run may send its creates from now on. A create left open without this was certainly not sent (`may_be_sent`)."""
-        return self._note("creates schedules from here on", creating=True)
+        return self._note("may send creates from now on", creating=True)
 
     def nothing_to_do(self, settings: Sequence[str]) -> Event:
         """Record an apply of this commit that had nothing to do. The commit's rules and limits judge the next change.

@@ -115,7 +115,7 @@ def apply(
     ask = not (yes or approved or expect)
     if ask and not sys.stdin.isatty():
         raise UsageError(
-            "not a terminal, so nobody can be asked: add --yes, or --approved PLAN / --expect DIGEST"
+            "no terminal to ask for confirmation: add --yes, --approved PLAN or --expect DIGEST"
         )
     path, names = options.split(targets, tenant)
 

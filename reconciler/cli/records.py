@@ -104,7 +104,9 @@ def verify(
 def vouch(
     path: Path, *, tenant: str | None, remote: str | None, style: str, head: str, reason: str
 ) -> int:
-    """Sign the records as they stand at one ledger commit, so that unsigned ones count, too. Writes to the ledger only.
+    """Vouch for the records so far with a signature. Writes to the ledger only.
+
+    Signs the ledger as it stands at one commit, so that its unsigned records count, too.
 
     Read the records first. Use it after an unsigned emergency stop, for a ledger from before `audit.sign`, or after a key was
     replaced. Needs RECONCILE_SIGNING_KEY, the key of a trusted signer.
@@ -147,7 +149,7 @@ def export(
     since: datetime | None,
     until: datetime | None,
 ) -> int:
-    """Print the audit entries: one for each write, in the order in which they took effect on the platform. Read-only.
+    """Print one audit entry per write. Read-only. Entries are in the order in which they took effect on the platform.
 
     A date means midnight at its start, UTC.
 
@@ -176,7 +178,9 @@ def export(
 def at(
     instant: datetime, path: Path, *, tenant: str | None, remote: str | None, what: str, style: str
 ) -> int:
-    """Show what was stored and active for an object at an instant, by which commit and plan, and who approved it. Read-only.
+    """Show the schedule of an object at an instant. Read-only.
+
+    Shows what was stored and active, by which commit and plan, and who approved it.
 
     INSTANT is a time of the platform's clock.
 

@@ -98,7 +98,7 @@ def serve(api: str, port: int, state: Path | None, faults: tuple[str, ...], faul
 @_api
 @_kept
 def reset(api: str, state: Path) -> int:
-    """Delete the state file, so that the next command starts with the samples again. The records in git stay.
+    """Delete the state file. The next command starts with the samples again. The records in git stay.
 
     Example: reconcile sandbox reset
     """
@@ -120,7 +120,9 @@ def reset(api: str, state: Path) -> int:
     help="Create this many objects instead of the samples.",
 )
 def seed(api: str, state: Path, count: int | None) -> int:
-    """Fill an empty platform with the samples, or with many objects for a speed test.
+    """Fill an empty platform with samples or many objects.
+
+    Many objects help to test speed.
 
     Example: reconcile sandbox seed --state big.db --campaigns 10000
     """

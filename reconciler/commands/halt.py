@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Final
 
 from reconciler import audit
@@ -228,9 +229,9 @@ class _Halt:
         if self.asked.everything:
             return known.everything()
         targets, unknown = known.named(self.asked.names)
-        said = (
-            f"unknown: {', '.join(unknown)}. Give names of manifests, ids of the platform, or --all"
-        )
+        near = [match for name in unknown for match in get_close_matches(name, known.names, n=1)]
+        hint = f" (did you mean {', '.join(near)}?)" if near else ""
+        said = f"unknown: {', '.join(unknown)}{hint}. Give names of manifests, ids of the platform, or --all"
         if not targets:
             raise UsageError(said)
         if unknown:

@@ -72,6 +72,11 @@ class Known:
     complete: bool = True
 
     @property
+    def names(self) -> set[str]:
+        """Every name of an object in a manifest or a record."""
+        return {each.name for each in self.folder.desired}.union(self.recorded)
+
+    @property
     def keys(self) -> set[str]:
         """Every object that a manifest or a record names."""
         return {each.key for each in self.folder.desired}.union(*self.recorded.values())

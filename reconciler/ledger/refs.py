@@ -95,7 +95,7 @@ class RefStore(Protocol):
 
 _DECIDE: Final = (
     "Look at them: {look}. If they are not records of your runs, somebody pushed to the mirror branch: delete it ({delete}), and the next"
-    " apply makes it anew. If they are, the ledger was rolled back: find out who did that, and restore the commits"
+    " apply creates it again. If they are, the ledger was rolled back: find out who did that, and restore the commits"
 )
 _AHEAD: Final = (
     "the mirror branch {mirror} of {remote} holds commits that the ledger does not. " + _DECIDE
@@ -238,9 +238,9 @@ class RemoteRefs:
         """Return the error for a ledger that lost commits which this clone saw in it."""
         names = self._names
         return LedgerError(
-            f"the ledger of {safe(self.name)} was rolled back or rewritten: it no longer holds {seen}, which this clone saw in"
-            f" it. Find out who moved it, and look at what it lost: {_look(ledger, seen)}. If those are records of your runs,"
-            " whoever answers for the ledger puts them back. If not, let this clone forget them:"
+            f"the ledger of {safe(self.name)} was rolled back or rewritten: it no longer holds {seen}, which this clone"
+            f" saw there. Find out who pushed it, and list the lost commits: {_look(ledger, seen)}. If they are records of your"
+            " runs, have the owner of the ledger restore them. If not, delete this clone's refs to them:"
             f" git update-ref -d {names.seen}; git update-ref -d {names.ledger}"
         )
 

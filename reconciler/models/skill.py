@@ -40,8 +40,8 @@ Time = Annotated[
     Expects('a time such as "09:00", in quotes'),
 ]
 _RETIRED = (
-    "false or absent: a skill always holds a schedule, so none can be removed; to leave it as it is delete the"
-    " manifest, to silence it narrow its calling windows or stop it"
+    "false or absent, because a skill always holds a schedule (to stop managing the skill, delete the manifest; to stop its"
+    " calls, narrow its calling windows or run `reconcile halt`)"
 )
 
 

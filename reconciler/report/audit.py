@@ -177,7 +177,7 @@ _AFTER_BODY: Final[tuple[tuple[str, str, Shown], ...]] = (
     ("applied", "applied before", _if_any),
     ("ledger", "ledger seen", _if_any),
     ("tool", "tool", _if_any),
-    ("key", "sent under key", _if_any),
+    ("key", "idempotency key", _if_any),
     ("intent", "of intent", _if_any),
 )
 """Fields of a record that follow those of the body, each with its formatter."""

@@ -651,7 +651,7 @@ def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
 ) -> None:
     assert halt(desk, NAME, "warrantee-reminders") == 3
     assert silent(server, KEY)
-    assert "unknown: warrantee-reminders" in desk.out
+    assert "unknown: warrantee-reminders (did you mean warranty-reminders?)." in desk.out
     assert "1 name unknown: warrantee-reminders" in desk.out.splitlines()[-1]
 
 

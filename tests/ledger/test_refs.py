@@ -209,7 +209,7 @@ def test_a_ledger_that_lost_what_this_clone_saw_is_refused_and_a_stop_goes_on(
         told.remote().read()
     said = str(raised.value)
     assert "the ledger of origin was rolled back or rewritten: it no longer holds two" in said
-    assert f"look at what it lost: git log {look}." in said
+    assert f"list the lost commits: git log {look}." in said
     assert said.endswith(f"git update-ref -d {NAMES.seen}; git update-ref -d {NAMES.ledger}")
     assert len(told.slept) == refs_module._LOOKS - 1
     before = dict(told.git.here)

@@ -272,7 +272,7 @@ def test_a_ledger_that_was_rolled_back_is_noticed_by_a_clone_that_saw_more(three
     assert "--force" not in str(caught.value)
     assert f"git log {old}.." in str(caught.value)
     assert ledger(two).head == old
-    for command in str(caught.value).partition("forget them: git ")[2].split("; git "):
+    for command in str(caught.value).partition("refs to them: git ")[2].split("; git "):
         git(one.root, *command.split())
     assert ledger(one).head == old
     assert ledger(one, options=LedgerOptions(stop=True)).publish() is False

@@ -99,7 +99,7 @@ def test_a_day_that_is_named_differs_from_the_daily_window(tmp_path):
         ({"more": "  dnc_verification: true\n"}, "list the DNC groups that must scrub the skill in dnc_groups"),
         ({"more": "  compliance_windows: []\n"}, "for a skill use calling_windows"),
         ({"more": '  campaign_id: "1"\n'}, "name the skill_id"),
-        ({"metadata": ", retired: true"}, "a skill always holds a schedule, so none can be removed"),
+        ({"metadata": ", retired: true"}, "because a skill always holds a schedule"),
         ({"metadata": ", campaign_name: x"}, "for a skill use skill_name"),
         ({"tenant": TENANT.replace("version: 33, ", "")}, "version is required with api: personal-connection"),
         ({"tenant": TENANT.replace("33", "19")}, "a whole number from 20 to 99"),
