@@ -75,8 +75,8 @@ def check_schedule(body: Any, campaign_id: str, limits: Mapping[str, float]) -> 
     """Return all problems of a schedule; empty when the platform accepts it.
 
     Args:
-        body: what was sent.
-        campaign_id: the path's.
+        body: the schedule that was sent.
+        campaign_id: the campaign id in the path.
         limits: the tenant's dialer settings, `max_dial_rate` and `max_concurrent_calls`.
     """
     if not isinstance(body, dict):
@@ -190,7 +190,7 @@ def _instant(value: object) -> str | None:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Return whether a value is a number of JSON; `True` is none."""
+    """Return whether a value is a number of JSON; `True` is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -20,7 +20,7 @@ _NEW_YORK, _CHICAGO, _SYDNEY = "America/New_York", "America/Chicago", "Australia
 
 
 def open_samples(path: str | Path | None = None, **options: Any) -> CampaignState:
-    """Open a platform; one that is empty gets the samples, and their clock. Two processes may try at once.
+    """Open a platform; one that is empty gets the samples, and their clock. Two processes may call this at the same time.
 
     Args:
         path: state file; `None` keeps it in memory.
@@ -60,8 +60,8 @@ def seed_many(
     """Add `count` campaigns, each with a schedule stored and active, all linked to one ACTIVE list.
 
     Args:
-        state: to fill.
-        count: how many.
+        state: the platform to fill.
+        count: number of campaigns.
         body: schedule of the `i`th campaign, with its `campaign_id`; default `bulk_body`.
     """
     made = [(body or bulk_body)(i) for i in range(count)]
@@ -142,7 +142,7 @@ _OBSERVED: Mapping[str, tuple[int, float]] = {"1003": (9_000, 0.35), "1005": (7_
 
 
 def _put_hours(state: CampaignState, campaign_id: str, attempts: int, answered: float) -> None:
-    """Record the hours of the two weeks before `SAMPLE_CLOCK`: the same wave each day, quieter at its ends."""
+    """Record hourly metrics for the two weeks before `SAMPLE_CLOCK`: the same curve each day, lower at its ends."""
     end = parse_instant(SAMPLE_CLOCK).replace(hour=0)
     for day in range(14, 0, -1):
         for hour in range(15, 24):

@@ -195,16 +195,16 @@ class CampaignState(State):
         vet: Callable[[], None] = lambda: None,
         mishap: Mishap | None = None,
     ) -> Result:
-        """Store a schedule, or remove the stored one: key replay, body, precondition, execution, as one.
+        """Store a schedule, or remove the stored one. Key replay, validation, precondition and execution are one transaction.
 
         Args:
-            campaign_id: whose.
-            raw: the body as sent; `None` removes.
-            client: who asks.
-            ticket: of its key; `None` on a platform without keys.
+            campaign_id: the campaign.
+            raw: the request body; `None` removes the stored schedule.
+            client: id of the client that sent the request.
+            ticket: scope of the idempotency key; `None` on a platform without keys.
             conditions: `If-Match`, `If-None-Match`.
-            vet: raises what else is wrong with the request, at the step "body".
-            mishap: what a faulty platform does instead.
+            vet: further validation of the request, called after the replay and before the body is checked; raises a `Refusal`.
+            mishap: the fault to inject; `None` for none.
 
         Raises:
             Refusal: anything that the contract lists.
@@ -227,10 +227,10 @@ class CampaignState(State):
 
     @contextmanager
     def claim(self, ticket: Ticket | None) -> Iterator[None]:
-        """Hold a key while a slow request is executed; others with it are told 409.
+        """Hold an idempotency key while a slow request is executed. Other requests with the same key get 409.
 
         Raises:
-            Conflict: it is held.
+            Conflict: another request holds the key.
         """
         if ticket is None:
             yield
@@ -244,7 +244,7 @@ class CampaignState(State):
             self._claims.discard(ticket.scope)
 
     def replay(self, ticket: Ticket) -> Result | None:
-        """Return the answer kept under a key, if any. Raises as `writes.replay`."""
+        """Return the answer stored under an idempotency key, if any. Raises as `writes.replay`."""
         now = self.now_ms()
         with self._store.read() as db:
             return writes.replay(db, now, ticket)
@@ -276,7 +276,7 @@ class CampaignState(State):
     # -- what a test asks
 
     def journal(self, campaign_id: str | None = None, action: str | None = None) -> list[Entry]:
-        """Return what happened, in order; to one campaign, or of one action, when given."""
+        """Return the history in order, optionally of one campaign or of one action."""
         self.now_ms()
         query = "SELECT * FROM journal WHERE campaign_id=ifnull(?,campaign_id) AND action=ifnull(?,action) ORDER BY n"
         with self._store.read() as db:

@@ -45,7 +45,7 @@ def create_app(
     """Return the campaigns API over a platform: an ASGI app without a lifespan, described at `/openapi.json`.
 
     Args:
-        state: what it serves.
+        state: the platform to serve.
         drop: makes what the app raises, in process, where a fault drops the connection. Give your client's own
             transport error.
         sleep: waits the seconds given, for the faults `slow` and `hang`.
@@ -218,7 +218,7 @@ def _mishap(call: Call) -> Mishap | None:
 
 
 def _form(call: Call) -> dict[str, str]:
-    """Return a token request's form; empty when it is none, or has a field that the contract does not know."""
+    """Return the form fields of a token request; empty if the body is not a form or has an unknown field."""
     if media_type(call.header("content-type")) != FORM_TYPE or call.request.url.query:
         return {}
     try:
@@ -263,7 +263,7 @@ def _hour(query: dict[str, str], name: str) -> datetime:
 
 
 def _shuffled(call: Call, rows: list[T], total: int) -> tuple[list[T], int]:
-    """Return a page as a faulty platform gives it."""
+    """Return a page with the paging faults injected."""
     if "short-page" in call.strikes:
         rows = rows[:-1]
     if "shifted-page" in call.strikes:

@@ -1,4 +1,4 @@
-"""The OpenAPI description of the campaigns API: every answer of every row, with its headers. Data, and how it is put together."""
+"""The OpenAPI description of the campaigns API: every answer of every row, with its headers. The data, and the functions that assemble it."""
 
 from __future__ import annotations
 
@@ -369,5 +369,5 @@ TOKEN: JSON = {
 
 
 def describe(method: str, path: str) -> JSON:
-    """Return what FastAPI's `add_api_route` is told of one row."""
+    """Return the arguments of FastAPI's `add_api_route` for one operation."""
     return _ROWS[method, path]

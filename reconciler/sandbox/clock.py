@@ -1,7 +1,7 @@
 """The platform's clock: milliseconds since 1970 UTC, from the system or from a pinned instant that moves only while used.
 
-A pinned platform reads its pin plus the time that processes have spent with it. The highest instant that anybody was shown
-is kept in the state, so a second process never sees an earlier one, and a sample that is set in 2027 still works when
+A pinned platform reads its pin plus the time that processes have spent with it. The highest instant that was ever returned
+is stored in the state, so a second process never sees an earlier one, and a sample that is set in 2027 still works when
 2030 is over.
 """
 
@@ -70,7 +70,7 @@ class Ticker:
         self._ms += round(seconds * 1000)
 
     async def sleep(self, seconds: float) -> None:
-        """Pass the time instead of waiting for it."""
+        """Advance the clock by the given seconds instead of sleeping."""
         self.advance(seconds)
 
 
@@ -78,7 +78,7 @@ class Reading:
     """A platform's clock, as one process reads it.
 
     Args:
-        monotonic: seconds that only grow.
+        monotonic: monotonic clock, in seconds.
         now: the system's time, used while the platform is not pinned.
     """
 

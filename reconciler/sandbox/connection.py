@@ -69,7 +69,7 @@ def create_connection_app(
     """Return the Personal Connection API over a platform: an ASGI app without a lifespan, described at `/openapi.json`.
 
     Args:
-        state: what it serves.
+        state: the platform to serve.
         drop: makes what the app raises, in process, where a fault drops the connection.
         sleep: waits the seconds given, for the fault `slow`.
     """
@@ -315,7 +315,7 @@ def _listed(body: dict[str, Any], rows: list[dict[str, Any]]) -> Answer:
 
 
 def _page(query: dict[str, str]) -> tuple[int, int]:
-    """Return where a page starts and how many rows it has.
+    """Return the offset and the size of the requested page.
 
     Raises:
         Invalid: either is out of bounds.

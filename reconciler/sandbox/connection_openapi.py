@@ -1,4 +1,4 @@
-"""The OpenAPI description of the Personal Connection API as the sandbox speaks it. Data, and how it is put together."""
+"""The OpenAPI description of the Personal Connection API as the sandbox implements it."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ TOKEN: Final[JSON] = {"type": "http", "scheme": "bearer"}
 
 
 def describe(method: str, path: str, handler: str, said: str) -> JSON:
-    """Return what FastAPI's `add_api_route` is told of one row."""
+    """Return the arguments of FastAPI's `add_api_route` for one operation."""
     codes = {
         code: _SAID.get(code) or _answer("found", _schema(handler, path)) for code in _MORE[handler]
     }

@@ -1,6 +1,6 @@
 """Base of every sandbox platform: state file, clock, settings, clients and tokens, faults.
 
-It knows no campaigns or skills: `campaign_state` and `skill_state` add the content of one API.
+This module contains nothing about campaigns or skills: `campaign_state` and `skill_state` add the content of one API.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Settings:
 
     @property
     def ceilings(self) -> dict[str, float]:
-        """The limits that hold, with the contract's defaults."""
+        """The effective limits: those set, else the contract's defaults."""
         rate, calls = self.max_dial_rate, self.max_concurrent_calls
         return {
             "max_dial_rate": 50 if rate is None else rate,
@@ -118,7 +118,7 @@ class State:
             path: state file; `None` keeps it in memory.
             clock: `"system"`, or the instant to pin a new platform to; `None` leaves the clock as the state has it (a new
                 state: the system's). A pinned clock only ever moves forward.
-            settings: how it behaves from now on; `None` leaves what the state says.
+            settings: new settings; `None` keeps those in the state file.
             faults: specifications (`faults`).
             fault_seed: of the faults' probabilities.
             monotonic: seconds that only grow; drives a pinned clock.
@@ -166,10 +166,10 @@ class State:
         return from_ms(self.now_ms())
 
     def pin(self, clock: str | datetime) -> None:
-        """Pin the clock to an instant, from which it moves on while used; `"system"` lets it go.
+        """Pin the clock to an instant; from there it advances only while the platform is used. `"system"` unpins it.
 
         Raises:
-            SandboxError: no instant, or earlier than what the state has already seen.
+            SandboxError: not an instant, or earlier than one that the platform has already returned.
         """
         mark = None if clock == "system" else to_ms(_instant(clock))
         with self._store.write() as db:
@@ -181,7 +181,7 @@ class State:
 
     @property
     def settings(self) -> Settings:
-        """How this platform behaves."""
+        """The settings of this platform."""
         with self._store.read() as db:
             return self._settings(db)
 
@@ -208,7 +208,7 @@ class State:
     def put_client(
         self, client_id: str, secret: str, scopes: Sequence[str] = SCOPES
     ) -> Credentials:
-        """Add a client, or give it another secret or other scopes. Its tokens stay good."""
+        """Add a client, or give it another secret or other scopes. Tokens that were already issued stay valid."""
         with self._store.write() as db:
             _put_client(db, client_id, secret, scopes)
         return Credentials(client_id, secret, tuple(scopes))
@@ -233,14 +233,14 @@ class State:
         """Issue a token.
 
         Args:
-            client_id: who asks.
-            secret: proves it.
+            client_id: the client that requests the token.
+            secret: the client's secret.
             scope: space-separated part of the client's scopes; `None` asks for all.
-            life_s: seconds that it is good for.
+            life_s: lifetime in seconds.
             **more: claims that the API adds.
 
         Raises:
-            Unauthorized: unknown client, or another secret.
+            Unauthorized: the client is unknown, or the secret is wrong.
             BadGrant: a scope that the client does not have.
         """
         client = self.clients().get(client_id)
@@ -263,7 +263,7 @@ class State:
         return tokens.sign(claims, self._key)
 
     def claims(self, value: str) -> dict[str, Any]:
-        """Return what a JWT of ours says.
+        """Return the claims of a JWT that this platform signed.
 
         Raises:
             Unauthorized: unknown, revoked or expired.
@@ -274,7 +274,7 @@ class State:
         return claims
 
     def authenticate(self, value: str) -> Token:
-        """Return what a token allows.
+        """Check an access token; return its client, scopes and expiry.
 
         Raises:
             Unauthorized: unknown, revoked or expired.
@@ -285,7 +285,7 @@ class State:
         return Token(claims["sub"], frozenset(claims["scope"].split()), claims["exp"], value)
 
     def revoke(self, value: str) -> None:
-        """Refuse a token from now on, in this process."""
+        """Revoke a token, in this process only."""
         self._revoked.add(value)
 
     # -- inside
@@ -312,9 +312,9 @@ def credentials(state: State, kind: str = "full", *, without: str | None = None)
     """Return a client of every platform.
 
     Args:
-        state: whose.
+        state: the platform.
         kind: `"full"`, or `"read-only"` (the scopes of a plan).
-        without: a scope; the client that has every other one.
+        without: a scope; return the client that has every scope but this one.
 
     Raises:
         SandboxError: the platform has no such client.
@@ -333,7 +333,7 @@ def _client_id(kind: str, without: str | None) -> str:
 
 
 def _found(db: Connection) -> None:
-    """Fill a new state: its clients, its settings, the key of its tokens."""
+    """Initialize a new state: clients, settings and the signing key of tokens."""
     _put_client(db, "sandbox", "sandbox-secret", SCOPES)
     _put_client(db, "sandbox-read-only", "sandbox-read-only-secret", READ_SCOPES)
     for scope in SCOPES:

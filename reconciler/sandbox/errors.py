@@ -1,7 +1,7 @@
 """Errors of the sandbox: those of its operator, and the refusals that a platform answers.
 
-A `Refusal` is raised by the platform and carries the status and the body that the contract fixes for it, so the words of
-an API (`campaigns`) need no table of errors.
+A `Refusal` is raised by the platform and carries the status and the body that the contract prescribes, so the
+handlers of an API (`campaigns`) need no table of errors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class SandboxError(Exception):
 
 
 class FaultError(SandboxError, ValueError):
-    """A fault specification says nothing that the sandbox knows."""
+    """A fault specification is not valid."""
 
 
 class SandboxMissing(SandboxError, ImportError):
@@ -67,7 +67,7 @@ class BadGrant(Refusal):
 
 
 class Unauthorized(Refusal):
-    """401: no, an unknown or an expired token, or a client whose secret is not this one."""
+    """401: the token is missing, unknown or expired, or the client's secret is wrong."""
 
     status = 401
 

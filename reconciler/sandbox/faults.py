@@ -102,7 +102,7 @@ _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "*"})
 
 @dataclass(slots=True)
 class Fault:
-    """One specification at work.
+    """An active fault.
 
     Attributes:
         spec: as given.
@@ -111,7 +111,7 @@ class Fault:
         ms: delay of `late`, `slow` and `hang`.
         after: Retry-After of `429`.
         commit: whether a `500-stored` executes.
-        fired: how often it struck.
+        fired: how often the fault was injected.
     """
 
     spec: str
@@ -129,13 +129,13 @@ class Fault:
     _first_ms: int | None = field(default=None, repr=False)
 
     def hits(self, method: str, path: str) -> bool:
-        """Whether it is about this request."""
+        """Whether the fault's target matches this request."""
         where = f"{method} {path}"
         able = any(fnmatchcase(where, pattern) for pattern in KINDS[self.kind])
         return able and fnmatchcase(where, self.target)
 
     def strikes(self, now_ms: int, random: Random) -> bool:
-        """Count a request that it is about, and say whether it strikes."""
+        """Count a matching request, and return whether the fault is injected into it."""
         self._seen += 1
         if not self.running(now_ms) or self._seen <= self.skip:
             return False
@@ -145,14 +145,14 @@ class Fault:
         return True
 
     def running(self, now_ms: int) -> bool:
-        """Whether it may still strike."""
+        """Whether the fault can still be injected: neither `times` nor `for` is used up."""
         self._first_ms = now_ms if self._first_ms is None else self._first_ms
         over = self.seconds is not None and now_ms >= self._first_ms + self.seconds * 1000
         return not over and (self.times is None or self.fired < self.times)
 
 
 class Faults:
-    """The faults of one process's door to a platform.
+    """The faults that one process injects into a platform.
 
     Args:
         specs: specifications, as in the module's description.
@@ -167,7 +167,7 @@ class Faults:
         self._all = [parse(spec) for spec in specs]
 
     def add(self, spec: str) -> Fault:
-        """Put a fault to work from now on; the value counts how often it `fired`.
+        """Activate a fault, and return it. Its `fired` counts how often it was injected.
 
         Raises:
             FaultError: the specification is wrong.
@@ -177,11 +177,11 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Make everything work again."""
+        """Remove all faults."""
         self._all.clear()
 
     def draw(self, method: str, path: str, now_ms: int) -> dict[str, Fault]:
-        """Return what strikes this request, by kind."""
+        """Return the faults to inject into this request, by kind."""
         return {
             fault.kind: fault
             for fault in self._all
@@ -189,7 +189,7 @@ class Faults:
         }
 
     def syncing(self, list_id: str, now_ms: int) -> bool:
-        """Whether a DNC list is to look SYNCING."""
+        """Whether a DNC list must be reported as SYNCING."""
         return any(
             fault.kind == "syncing" and fnmatchcase(list_id, fault.target) and fault.running(now_ms)
             for fault in self._all
@@ -200,7 +200,7 @@ def parse(spec: str) -> Fault:
     """Return the fault that a specification describes.
 
     Raises:
-        FaultError: it describes none; the message says what would.
+        FaultError: the specification is not valid. The message lists the valid ones.
     """
     kind, *rest = spec.split(":")
     if kind not in KINDS:

@@ -1,4 +1,4 @@
-"""The HTTP side that any API of ours shares: rate limit, faults, tokens, scopes, strictness, `Date`. No API's words.
+"""HTTP layer shared by both APIs: rate limit, faults, tokens, scopes, strict validation, `Date`. Contains nothing specific to one API.
 
 An API is a list of `Operation`s; `mount` makes it an ASGI app. The order of checks is the contract's: token, scope, then
 the operation's own (key replay, body, precondition). Dropped connections: over a socket the server puts its abort into
@@ -65,7 +65,7 @@ class Answer:
 
     @classmethod
     def refusing(cls, refusal: Refusal) -> Answer:
-        """Return the answer that a refusal asks for."""
+        """Return the answer for a refusal."""
         if isinstance(refusal.payload, str):
             return cls(refusal.status, refusal.payload, refusal.headers, TEXT_TYPE)
         return cls(refusal.status, json.dumps(refusal.payload), refusal.headers)
@@ -76,13 +76,13 @@ class Call:
     """One request, as an operation sees it.
 
     Attributes:
-        operation: what is asked.
+        operation: the requested operation.
         request: as received, for headers, query and path.
         raw: its body, cut just above the allowed size.
-        strikes: what goes wrong with it, by kind.
+        strikes: the faults to inject, by kind.
         now: the platform's clock in milliseconds.
         sleep: waits the seconds given.
-        token: whose it is; `None` for the token request.
+        token: the request's token; `None` for the token request.
     """
 
     operation: Operation
@@ -119,10 +119,10 @@ class Call:
         return found
 
     def vet(self) -> None:
-        """Refuse what the operation does not take: query, body, media types.
+        """Refuse a query, body or media type that the operation does not accept.
 
         Raises:
-            Invalid: with the parameter or header that is wrong.
+            Invalid: names the wrong parameter or header.
         """
         self.query()
         if not _admits_json(self.header("accept")):
@@ -134,7 +134,7 @@ class Call:
             raise Invalid([("Content-Type", f"must be {self.operation.takes}")])
 
     async def pause(self) -> None:
-        """Wait as long as a `slow` fault says."""
+        """Sleep for the delay of a `slow` fault, if there is one."""
         if slow := self.strikes.get("slow"):
             await self.sleep(slow.ms / 1000)
 
@@ -148,11 +148,11 @@ class Operation:
 
     Attributes:
         method, path: the route.
-        handle: does it, given the platform and the call.
-        scope: what a token must have; `None` for the token request, which needs no token.
+        handle: executes the operation, given the platform and the call.
+        scope: scope that the token must have; `None` for the token request, which needs no token.
         takes: media type of the request's body; empty when it has none.
         query: names of its parameters.
-        keyed: carries a key; then it vets and pauses itself, after the replay.
+        keyed: requests carry an idempotency key. The handler then calls `vet` and `pause` itself, after the replay.
         describe: its OpenAPI description.
     """
 
@@ -167,12 +167,12 @@ class Operation:
 
 
 class Front:
-    """The door to a platform.
+    """Entry point for all requests to a platform.
 
     Args:
-        state, sleep: what is behind it, and what waits the seconds given.
+        state, sleep: the platform, and a function that sleeps for a number of seconds.
         drop: makes what an in-process app raises in place of an answer.
-        refuse: says a refusal in the API's words.
+        refuse: converts a refusal to an answer in the API's format.
     """
 
     def __init__(
@@ -249,14 +249,14 @@ class Front:
 
 
 class Limit:
-    """A token bucket in the platform's time."""
+    """Rate limit: a token bucket on the platform's clock."""
 
     def __init__(self) -> None:
         self._left = math.inf
         self._at = 0
 
     def check(self, rate: float, burst: int, now: int) -> None:
-        """Take one, or refuse.
+        """Take one token from the bucket, or refuse the request.
 
         Args:
             rate: requests per second; 0 never refuses.
@@ -264,7 +264,7 @@ class Limit:
             now: milliseconds.
 
         Raises:
-            TooMany: with the whole seconds after which there is one again.
+            TooMany: holds the whole seconds until the next token is available.
         """
         if not rate:
             return
@@ -276,11 +276,11 @@ class Limit:
 
 
 class Dropped(Response):
-    """A connection that ends without its answer, or in the middle of it.
+    """A response that drops the connection before or in the middle of the answer.
 
     Args:
         drop: makes what is raised in process.
-        partly: the response of which half is sent first.
+        partly: send the first half of this response before the drop.
     """
 
     def __init__(self, drop: Callable[[], Exception], partly: Response | None = None) -> None:
@@ -289,7 +289,7 @@ class Dropped(Response):
         self._partly = partly
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what there is, then drop."""
+        """Send the partial response, if any, then drop the connection."""
         if self._partly is not None:
             body = bytes(self._partly.body)
             start = {"type": "http.response.start", "status": self._partly.status_code}
@@ -352,7 +352,7 @@ def _endpoint(front: Front, operation: Operation) -> Callable[[Request], Awaitab
 
 
 async def _body(request: Request) -> bytes:
-    """Read a body to its end, and keep what is allowed plus a byte, by which its excess is seen."""
+    """Read a request body to its end. Keep at most one byte more than allowed, so that the caller can detect a body that is too large."""
     kept = bytearray()
     try:
         async for chunk in request.stream():
@@ -368,7 +368,7 @@ def _admits_json(accept: str | None) -> bool:
 
 
 def _spoil(answer: Answer, strikes: Mapping[str, Fault]) -> Answer:
-    """Return what a faulty platform sends in place of what it did."""
+    """Return the response with the faults of the call injected."""
     if answer.status >= 400:  # noqa: PLR2004 - the first status that refuses
         return answer
     if "500-after" in strikes:

@@ -1,4 +1,4 @@
-"""Paths as generous as the vendor's servers take them."""
+"""Accept paths as leniently as the vendor's servers do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Lenient:
-    """An ASGI app that spells a path as the API's table does: letter case may differ, slashes may be doubled.
+    """An ASGI app that normalizes paths to the spelling in the API's table: letter case may differ, slashes may be doubled.
 
     Ids of such an API have no letters, so nothing but the table's words is changed.
     """

@@ -1,4 +1,4 @@
-"""What the descriptions of both APIs share: an app that is described by schemas of its own."""
+"""Shared base of both APIs' OpenAPI descriptions: an app that is described by given schemas."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Described(FastAPI):
     """An app whose `/openapi.json` holds given schemas, because its handlers take whole requests that FastAPI cannot look into.
 
     Args:
-        title, version, description: what the description says of the API.
+        title, version, description: the `info` object of the OpenAPI document.
         schemas: JSON Schemas by name.
         token: the security scheme of its tokens.
     """

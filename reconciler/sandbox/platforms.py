@@ -1,4 +1,4 @@
-"""The platforms there are, by the `api` that a tenant names: how each is opened with its samples, and its app."""
+"""The available platforms by a tenant's `api`: how to open each one with its samples, and its ASGI app."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Platform:
         opened: opens a platform, and gives an empty one the samples.
         app: returns the ASGI app over a platform.
         fill: adds a number of objects to a platform.
-        example: variable and id of an object, for whoever tries the server by hand.
+        example: environment variable and id of a sample object, for trying the server by hand.
     """
 
     bare: Callable[..., Any]
@@ -60,7 +60,7 @@ def reset(path: str | Path, api: str = "campaigns") -> None:
     """Empty a state file, and forget its pinned clock.
 
     Raises:
-        SandboxError: it is not ours; it is left alone.
+        SandboxError: the file is not a sandbox state; it is not changed.
     """
     state = PLATFORMS[api].bare(path)
     state.reset()

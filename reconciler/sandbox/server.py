@@ -41,7 +41,7 @@ def serve(
     """Serve a platform until SIGINT or SIGTERM. An empty one gets the samples.
 
     First writes an `export` line for each of `CXONE_TENANT_URL`, `CXONE_CLIENT_ID`, `CXONE_CLIENT_SECRET` and
-    `CXONE_CAMPAIGN_ID` (or `CXONE_SKILL_ID`), then closes that output, so that whoever captures it goes on.
+    `CXONE_CAMPAIGN_ID` (or `CXONE_SKILL_ID`), then closes that output, so that a process that reads it can continue.
 
     Args:
         port: 0 takes a free one.
@@ -72,7 +72,7 @@ def serve(
 
 @contextmanager
 def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """End the server at SIGINT or SIGTERM, from before it is announced.
+    """Stop the server on SIGINT or SIGTERM, even before its address is printed.
 
     The server's own handlers are there a moment later, with its loop. It passes a signal on when it is done, which then
     changes nothing any more.
@@ -107,7 +107,7 @@ def listen(port: int) -> socket.socket:
     """Return a socket that listens on 127.0.0.1; a client may connect from now on.
 
     Raises:
-        SandboxError: the port is taken, or not ours to take.
+        SandboxError: the port is in use, or this user may not bind it.
     """
     # The protocol is named, or asyncio would leave Nagle on and each answer would wait 40 ms for an ACK.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -145,7 +145,7 @@ def _announce(state: State, example: tuple[str, str], listener: socket.socket, o
 
 
 def _let_go(out: TextIO) -> None:
-    """Close the pipe behind an output; what is written later goes nowhere instead of failing."""
+    """Close the pipe behind an output. Later writes are discarded instead of failing."""
     try:
         number = out.fileno()
     except io.UnsupportedOperation:

@@ -24,7 +24,7 @@ def block(raw: bytes, name: str) -> Any:
     """Return the block that a request carries under its name.
 
     Raises:
-        Invalid: no JSON, or anything but that one key.
+        Invalid: not JSON, or not an object with exactly that key.
     """
     body = load(raw)
     if not isinstance(body, dict) or set(body) != {name}:
@@ -33,10 +33,10 @@ def block(raw: bytes, name: str) -> Any:
 
 
 def check_schedule(value: Any) -> None:
-    """Refuse a week that is not whole: seven active days, each from a time to a later one.
+    """Refuse a schedule block unless it has seven active days, each with a start before its end.
 
     Raises:
-        Invalid: with every wrong field.
+        Invalid: lists every wrong field.
     """
     _check(value, _SCHEDULE, "scheduleSettings")
     errors = []
@@ -50,10 +50,10 @@ def check_schedule(value: Any) -> None:
 
 
 def check_general(value: Any, *, predictive: bool) -> None:
-    """Refuse pacing that is out of range, or more than one call an agent where dialing ahead is not allowed.
+    """Refuse pacing that is out of range, or more than one call per agent where dialing ahead is not allowed.
 
     Raises:
-        Invalid: with every wrong field.
+        Invalid: lists every wrong field.
     """
     _check(value, _GENERAL, "generalSettings")
     if value["maximumRatio"] > 1 and not predictive:

@@ -1,6 +1,6 @@
 """A Personal Connection tenant: skills with three blocks of settings, DNC groups, a business unit. Knows no HTTP.
 
-It shares with `campaign_state`: clock, clients, faults and the file. A write here acts at once.
+It shares with `campaign_state`: clock, clients, faults and the file. A write takes effect at once.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
     # -- what the platform is given
 
     def put_unit(self, *, zones: Sequence[str] = UNIT_ZONES, **settings: Any) -> None:
-        """Set what the business unit says: its zones, and any of `BUSINESS_UNIT`'s fields."""
+        """Replace the business unit: its time zones, and its fields. Fields that are not given get the value in `BUSINESS_UNIT`."""
         with self._writing() as (db, _):
             db.execute(
                 "INSERT OR REPLACE INTO unit VALUES (1,?,?)",
@@ -96,13 +96,13 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
         Args:
             skill_id: the skill.
             name: `Skill <id>` when `None`.
-            running: it dials now, so a change of its pace acts at once.
-            outbound: it dials, rather than takes calls.
-            strategy: how it dials; only "Personal Connection" obeys the blocks.
-            active: it is listed among the active ones.
-            schedule: fields of its week that are not as `a_week` says.
+            running: the skill is dialing now, so a change of its pace takes effect at once.
+            outbound: an outbound skill; otherwise inbound.
+            strategy: dialing strategy. The blocks apply only to "Personal Connection".
+            active: whether the skill is listed as active.
+            schedule: fields of the schedule block that differ from `a_week`.
             zones: start and end by Windows zone; all of the unit's from 9 to 20 when `None`.
-            general: fields of its pacing that are not as `a_pace` says.
+            general: fields of the general block that differ from `a_pace`.
         """
         windows = dict.fromkeys(UNIT_ZONES, ("09:00", "20:00")) if zones is None else zones
         blocks = (
@@ -161,7 +161,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
         return {**settings, "timeZones": listed}
 
     def skills(self, *, active: bool | None = None, skip: int = 0, top: int = -1) -> list[Row]:
-        """Return skills by id, from `skip` on and at most `top`."""
+        """Return at most `top` skills, sorted by id, after skipping the first `skip`."""
         self.now_ms()
         query = "SELECT * FROM skills WHERE active=ifnull(?,active) ORDER BY id LIMIT ? OFFSET ?"
         with self._store.read() as db:
@@ -204,11 +204,11 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
     # -- writing, as a client asks
 
     def write(self, skill_id: str, block: str, value: Any, client: str) -> list[dict[str, Any]]:
-        """Replace a whole block; it acts at once. Return what of it was not taken (zones alone can be).
+        """Replace a whole block, effective at once. Return the rejected entries; only the zones block can be stored in part.
 
         Raises:
             NotFound: no such skill.
-            Invalid: nothing of it is taken.
+            Invalid: the block is not valid, and nothing is stored.
         """
         with self._writing() as (db, now):
             row, failed = _skill(db, skill_id), list[dict[str, Any]]()
@@ -226,11 +226,11 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
         return failed
 
     def link(self, group_id: str, skill_id: str, client: str) -> None:
-        """Have a group scrub a skill.
+        """Make a DNC group scrub a skill.
 
         Raises:
             NotFound: no such group or skill.
-            Conflict: it does already.
+            Conflict: the group already scrubs the skill.
         """
         with self._writing() as (db, now):
             pair = _group(db, group_id)["id"], _skill(db, skill_id)["id"]
@@ -242,10 +242,10 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
             _note(db, now, "LINKED", pair[1], client, pair[0])
 
     def unlink(self, group_id: str, skill_id: str, client: str) -> None:
-        """Have a group no longer scrub a skill.
+        """Stop a DNC group from scrubbing a skill.
 
         Raises:
-            NotFound: it does not.
+            NotFound: the group does not scrub the skill.
         """
         with self._writing() as (db, now):
             pair = _group(db, group_id)["id"], _skill(db, skill_id)["id"]
@@ -259,7 +259,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
 
         Raises:
             NotFound: no such skill.
-            Conflict: it does not run.
+            Conflict: the skill is not running.
         """
         with self._writing() as (db, now):
             row = _skill(db, skill_id)
@@ -291,7 +291,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
             db.execute("DELETE FROM pending WHERE n=?", (job["n"],))
 
     def _zones(self, value: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Return the zones that are taken, and what of the request is not: the rest of the unit's zones are off."""
+        """Return the zones to store, and the rejected entries. Zones of the business unit without a valid entry are stored as switched off."""
         if not isinstance(value, list):
             raise Invalid([("timeZoneSettings", "must be a list")])
         known = {zone["standardName"] for zone in self.unit()["timeZones"]}
@@ -312,7 +312,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
 
 
 def a_week(start: str = "08:00", end: str = "21:00") -> dict[str, Any]:
-    """Return a schedule block: every day from one time to another."""
+    """Build a schedule block with the same start and end time on every day."""
     days = {
         f"{day}{part}": value
         for day in rules.DAYS
@@ -322,7 +322,7 @@ def a_week(start: str = "08:00", end: str = "21:00") -> dict[str, Any]:
 
 
 def a_zone(name: str, start: str, end: str, *, active: bool = True) -> dict[str, Any]:
-    """Return one zone of a zones block."""
+    """Build the entry of one time zone for a zones block."""
     return {
         "standardName": name,
         "startTime": start,
@@ -333,7 +333,7 @@ def a_zone(name: str, start: str, end: str, *, active: bool = True) -> dict[str,
 
 
 def a_pace(ratio: float = 1.5) -> dict[str, Any]:
-    """Return a general block."""
+    """Build a general block (pacing settings)."""
     return {
         "maximumRatio": ratio,
         "minimumRatio": 1,

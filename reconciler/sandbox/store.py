@@ -55,7 +55,7 @@ class Store:
     """A SQLite database with short transactions. Threads take turns; processes wait up to `BUSY_S`.
 
     Attributes:
-        close: lets go of the file; so does the end of the object.
+        close: closes the file. Garbage collection of the object does the same.
 
     Args:
         path: the state file, made when absent; `None` keeps it in memory.
@@ -75,7 +75,7 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Hold the one write transaction: all of it happens, or nothing. Reentrant: an inner one joins the outer."""
+        """Run the block in a write transaction: all or nothing. Reentrant: an inner block joins the outer transaction."""
         with self._turn:
             if self._db.in_transaction:
                 yield self._db
@@ -86,7 +86,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Read one moment of the state."""
+        """Run the block in a read transaction, which sees a consistent state."""
         with self._turn:
             if self._db.in_transaction:
                 yield self._db
@@ -124,7 +124,7 @@ class Store:
                 db.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
 
     def _check(self, db: sqlite3.Connection) -> bool:
-        """Return whether the file is still empty; refuse it when it is not ours."""
+        """Return whether the file is still empty. Refuse a file that is not a sandbox state."""
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
         if tables and ("meta" not in tables or _format(db) != FORMAT):
             raise SandboxError(

@@ -1,7 +1,7 @@
 """How schedules change: keys, preconditions, store and remove, refresh, activation. Source of every rule: the contract.
 
-Functions of one open transaction. Nothing here waits: what happens later (an activation, a commit that comes after its
-answer) is a row in `pending` with the instant at which it is due, and whoever looks next finds it done, at that instant.
+All functions run in one open transaction and never wait. A later effect (an activation, or a write that is executed after
+its answer) is a row in `pending` with its due time. The next access to the state executes it as of that time.
 """
 
 from __future__ import annotations
@@ -94,14 +94,14 @@ def make_ticket(client: str, method: str, path: str, key: str | None, raw: bytes
 
 
 def fingerprint(raw: bytes) -> str:
-    """Return what makes two bodies the same: their JSON value, or their bytes when they have none."""
+    """Return the fingerprint by which two bodies are compared: of the JSON value, or of the bytes if the body is not JSON."""
     with contextlib.suppress(Invalid):
         raw = json.dumps(rules.load(raw), sort_keys=True).encode()
     return hashlib.sha256(raw).hexdigest()
 
 
 def replay(db: Connection, now: int, ticket: Ticket) -> Result | None:
-    """Return the answer that is kept under the key.
+    """Return the answer stored under the idempotency key.
 
     Raises:
         KeyReused: the key was used for another body.
@@ -121,7 +121,7 @@ def replay(db: Connection, now: int, ticket: Ticket) -> Result | None:
 
 
 def remember(db: Connection, now: int, ticket: Ticket | None, result: Result | None) -> None:
-    """Keep an answer under its key; `None` marks the key as in flight."""
+    """Store an answer under its idempotency key; `None` marks the key as in flight."""
     if ticket is None:
         return
     answer: tuple[object, ...] = (None, None, None)
@@ -151,7 +151,7 @@ def check_body(
     """Return the schedule that was sent; `None` for a removal.
 
     Raises:
-        Invalid: with every wrong field.
+        Invalid: lists every wrong field.
     """
     if raw is None:
         return None
@@ -163,11 +163,11 @@ def check_body(
 
 
 def check_conditions(row: Row, conditions: Conditions) -> None:
-    """Compare what is stored with what the caller says it read.
+    """Check the request's `If-Match` and `If-None-Match` against the stored schedule.
 
     Raises:
-        PreconditionFailed: it is something else.
-        Invalid: a header of another form.
+        PreconditionFailed: the stored schedule does not match.
+        Invalid: a header is malformed.
     """
     stored = row["schedule_id"]
     if conditions.if_none_match is not None:
@@ -188,7 +188,7 @@ def matches(header: str, stored: str | None, *, weak: bool) -> bool:
         weak: compare weakly, as `If-None-Match` does.
 
     Raises:
-        Invalid: the header is neither.
+        Invalid: the header is malformed.
     """
     if header.strip() == "*":
         return stored is not None
@@ -231,7 +231,7 @@ def blunder(
     client: str,
     how: Mishap,
 ) -> Result:
-    """Fail as `how` says, and answer 500."""
+    """Inject the fault `how`, and answer 500."""
     if how.late_ms is not None:
         scope = ticket and [*ticket.scope, ticket.fingerprint]
         job = {"body": body, "client": client, "ticket": scope}
@@ -245,7 +245,7 @@ def blunder(
 
 
 def refresh(db: Connection, now: int, campaign_id: str, client: str, delay_ms: int) -> None:
-    """Ask the dialer to take, after `delay_ms`, what is stored then.
+    """Schedule the activation of the stored schedule in `delay_ms` milliseconds. The schedule that is stored at that time becomes active.
 
     Raises:
         NotFound: no such campaign.
@@ -269,7 +269,7 @@ def lists_of(db: Connection, campaign_id: str) -> list[Row]:
 
 
 def settle(db: Connection, now: int) -> None:
-    """Do everything that is due, each at its own instant, in order."""
+    """Execute all pending jobs that are due, in order, each as of its due time."""
     query = "SELECT * FROM pending WHERE due_ms<=? ORDER BY due_ms, n"
     for job in db.execute(query, (now,)).fetchall():
         db.execute("DELETE FROM pending WHERE n=?", (job["n"],))
@@ -306,7 +306,7 @@ def body_of(document: str | None) -> str | None:
 
 
 def later(db: Connection, due: int, job: str, campaign_id: str, detail: str | None = None) -> None:
-    """Put off a job until the platform's clock reads `due`."""
+    """Schedule a job for the time `due` on the platform's clock."""
     db.execute(
         "INSERT INTO pending (due_ms, job, campaign_id, detail) VALUES (?,?,?,?)",
         (due, job, campaign_id, detail),
@@ -343,5 +343,5 @@ def note(
     client: str | None,
     body: str | None = None,
 ) -> None:
-    """Write down what happened to a campaign."""
+    """Add an entry to a campaign's history."""
     db.execute(ADD_NOTE, (at, action, campaign_id, schedule_id, client, body))
