@@ -175,7 +175,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class CIContext:
-    """What CI says about a run, escaped and shortened. It is recorded, never trusted. Unknown values are `None`.
+    """Facts about a run from CI variables, escaped and shortened. They are recorded, never trusted. Unknown values are `None`.
 
     Attributes:
         actor: who started the run (`GITHUB_ACTOR`).
@@ -208,7 +208,7 @@ class CIContext:
 
 
 def user(environ: Mapping[str, str]) -> str | None:
-    """Return the name of the user of this machine; `None` if the environment does not say, as in a container."""
+    """Return the user name from the environment; `None` if it is not set, as in a container."""
     return next((environ[name] for name in USER if environ.get(name)), None)
 
 

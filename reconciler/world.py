@@ -19,7 +19,7 @@ def _ignore(_: str) -> None:
 
 
 class World(NamedTuple):
-    """Everything that commands, `execute` and the ledger take from outside.
+    """External dependencies of commands, `execute` and the ledger.
 
     Attributes:
         environ: the environment. Secrets come from here alone.

@@ -42,7 +42,7 @@ class Verdict:
     """Result of `audit verify`.
 
     Attributes:
-        head: the verified ledger commit. Noted down, it is a witness for the next verification.
+        head: the verified ledger commit. Keep its id outside the ledger as a witness for the next verification.
         commits, records, runs: their numbers.
         defects: what is wrong, the first bad record first.
         open_intents: writes whose outcome is not recorded. They are no defect: the next apply settles them.
@@ -174,7 +174,7 @@ def _check_chains(placed: Sequence[_Placed]) -> Iterator[Defect]:
 
 
 def _check_references(counted: Sequence[_Placed]) -> Iterator[Defect]:
-    """Check what records say about earlier ones."""
+    """Check the references of records to earlier records: repeated events, releases, openings and intents."""
     seen: dict[str, Record] = {}
     opened: dict[str, Record] = {}
     held: set[str] = set()

@@ -65,7 +65,9 @@ def open_intents(records: Iterable[Record]) -> tuple[Record, ...]:
 
 
 def may_be_sent(records: Iterable[Record], create: Record) -> bool:
-    """Return whether an open create may have been sent: it is a further attempt, or a run has begun its creates since the intent.
+    """Return whether an open create may have been sent.
+
+    That is so if it is a further attempt, or if a run began to send its creates after the intent was recorded.
 
     The intent may be older than the run that sent it: a run that sends an open create again records no second intent.
     """
@@ -83,7 +85,7 @@ class BeforeStop:
 
     Attributes:
         applied: the body that was applied last before the stop; `None` if there was none.
-        found: what the last stop that found something found stored, as received; `None` if no stop could read it.
+        found: the stored body, as received, from the last stop that found one; `None` if no stop could read it.
     """
 
     applied: Mapping[str, Any] | None
@@ -276,7 +278,8 @@ def _stored_at(write: Applied) -> datetime:
 def until(records: Sequence[Record], instant: datetime) -> tuple[Record, ...]:
     """Return the records that were made up to an instant of the platform's clock.
 
-    A record without the platform's time is placed by its run: the run's records with both times tell how far the platform's clock was ahead.
+    A record without the platform's time gets an estimated one. The offset between the two clocks comes from those records of
+    the same run that have both times.
     """
     ahead: dict[str, timedelta] = {}
     for record in records:

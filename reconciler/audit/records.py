@@ -109,7 +109,10 @@ def differing(known: Event, event: Event) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An event in its place: number `seq` of the ledger and number `n` of its run. `prev` is the hash of the run's record before."""
+    """An event with its position: number `seq` in the ledger, number `n` in its run.
+
+    `prev` is the hash of the run's previous record.
+    """
 
     event: Event
     seq: int
@@ -206,7 +209,7 @@ def chain(event: Event, last: Record | None, seq: int) -> Record:
 
 
 def digest_of(record: Record) -> str:
-    """Return the right `h` of a record: SHA-256 of all its other fields."""
+    """Return the correct value of a record's `h`: the SHA-256 of all its other fields."""
     return hashlib.sha256(_hashed(record)).hexdigest()
 
 

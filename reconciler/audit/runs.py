@@ -244,7 +244,7 @@ class Run:
         return self._note(text)
 
     def superseded(self, commit: str) -> Event:
-        """Record that a commit never got an apply of its own, because this run's commit came after it."""
+        """Record that a commit was never applied by itself, because this run applies a later commit."""
         return self._note(f"superseded: {commit} was not applied by itself", superseded=commit)
 
     def found(
@@ -255,7 +255,7 @@ class Run:
         A body that is too large for a record is left out, and then nothing is compared with it.
 
         Args:
-            desired: the object as its manifest says.
+            desired: the desired state from the object's manifest.
             at: the platform's clock when the object was read.
             stored: what the platform holds, if that differs from the manifest because a narrowing by hand is held.
         """
@@ -317,7 +317,7 @@ def _if_it_fits(data: Mapping[str, Any], extra: Mapping[str, Any]) -> Mapping[st
 
 
 def _optional(operation: Operation, *, atomic: bool) -> dict[str, Any]:
-    """Return the fields that only some intents have."""
+    """Return the optional fields of an intent."""
     data: dict[str, Any] = {} if atomic else {"parts": marks(operation.live or {})}
     if operation.base is not None:
         data["base"] = _beyond(operation.desired, operation.base)

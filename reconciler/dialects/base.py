@@ -151,7 +151,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The dialer does not take a refresh now. This is not a failure: retry later.
+    """The dialer refuses a refresh for now. This is not a failure: retry later.
 
     Attributes:
         reason: e.g. "the dialer is locked", or the lists that are SYNCING by name.
@@ -222,7 +222,7 @@ class Capabilities:
     """Capabilities of an API. The engine is safe without any of them.
 
     Attributes:
-        activation: a stored schedule dials only after a refresh, which the dialer takes later.
+        activation: a stored schedule dials only after a refresh, which the dialer performs asynchronously.
         conditional_writes: a write may carry the ETag of the version that it replaces.
         idempotency_keys: a write carries a key, and the platform answers a repeated key with the first answer.
         atomic_writes: a write is stored completely or not at all. Otherwise it may be interrupted between its parts.
@@ -283,7 +283,7 @@ class Dialect(Protocol):
         """
 
     def look(self, key: str) -> Exchange[Live]:
-        """Read whether one object dials, with as few calls as possible: an emergency stop verifies silence by it.
+        """Read whether one object dials, with as few calls as possible. An emergency stop uses this to verify that dialing ended.
 
         Raises:
             UnknownObject: the platform has no such object.
@@ -310,7 +310,7 @@ class Dialect(Protocol):
         """
 
     def activate(self, key: str) -> Exchange[Waiting | None]:
-        """Ask the dialer to take the stored schedule. Return `Waiting` if it refuses for now, `None` if it accepts."""
+        """Ask the dialer to activate the stored schedule. Return `Waiting` if it refuses for now, `None` if it accepts."""
 
     def silence(self, key: str, *, token: str) -> Exchange[Waiting | None]:
         """Emergency stop: end all dialing of the object, whoever stored its schedule. Idempotent.

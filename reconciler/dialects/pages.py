@@ -121,7 +121,7 @@ def by_skip(
     Args:
         first: the first page.
         key: the field of a row that identifies it.
-        names: what the rows may stand under.
+        names: field names that may hold the rows.
         top: rows of a page, at most.
         may_be_unpaged: the server may ignore `skip` and return the whole list each time. Two equal answers end the list then.
 

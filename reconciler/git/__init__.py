@@ -1,4 +1,4 @@
-"""The only door to git, and to any other process.
+"""The only package that runs git, or any other process.
 
 `Git` is one repository: revisions, refs, objects, remotes. `worktree` has its files: how they differ from a commit, and
 what they held at one. `discovery` decides which repository is used, and `configuration` which of its settings are

@@ -1,4 +1,4 @@
-"""Values of the git room, and functions that check names and parse git's output."""
+"""Values of the git package, and functions that check names and parse git's output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of the work tree: how they differ from a commit, and what they held at one."""
+"""Files of the work tree: differences from a commit, and contents at a commit."""
 
 from __future__ import annotations
 

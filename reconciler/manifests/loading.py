@@ -229,7 +229,7 @@ class _Loader:
                     return
 
     def _take(self, data: bytes, file: str, fits: Fits) -> bool:
-        """Take a `tenant.yaml` that fits, or the first valid one; return whether it fits."""
+        """Use a `tenant.yaml` if it fits, or if it is the first valid one. Return whether it fits."""
         settings = settings_in(data, file)
         # Manifests need the profiles even if the file is invalid elsewhere.
         self._profiles = self._profiles or Profiles(settings)

@@ -110,14 +110,14 @@ def _normalised(base: Base, live: Live, seen: Body, desired: Body, kind: Kind) -
 
 
 def _again(desired: Body, kept: Sequence[str], found: Merged) -> Body:
-    """Return those fields of a merge that the platform would store differently again."""
+    """Return the fields of a merge that the platform would again store differently from what is sent."""
     return {name: desired[name] for name in kept if name not in found.held}
 
 
 def _unlike(
     operation: Operation, applied: Body, seen: Body, found: Merged, kept: Sequence[str]
 ) -> Operation:
-    """Return a hold if the platform would store the only remaining write differently again."""
+    """Return a hold if the only remaining write would again be stored differently from what is sent."""
     desired = operation.desired or {}
     names = ", ".join(_moved(name, desired.get(name), seen.get(name)) for name in kept)
     said = [f"the platform stores {names} differently from what was sent"]
@@ -137,7 +137,10 @@ def _compared(base: Base, live: Body | None) -> tuple[Body | None, Body | None]:
 def _steps(
     operation: Operation, live: Live, past: tuple[Base, Body], found: Merged, kind: Kind
 ) -> tuple[Operation, ...]:
-    """Return the steps that may run: one, or two if undoing a widening by hand must not wait for a widening from git.
+    """Return the steps that may run: at most two, in order.
+
+    There are two if git also widens the object: the first step undoes the widening made outside git, so that this does not
+    wait for the widening from git.
 
     A schedule that is stored as desired and is not active yet is refreshed. A value that cannot be read cannot be stored
     again either, so then there is one step.

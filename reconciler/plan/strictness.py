@@ -41,7 +41,7 @@ class Weakening:
     place: Place | None = None
 
     def serialised(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the weakening as JSON values."""
         place = str(self.place) if self.place else None
         return {"setting": self.setting, "counts": self.counts, "asked": self.asked, "place": place}
 

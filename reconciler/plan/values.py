@@ -56,7 +56,7 @@ class Operation:
         reverts: whether it widens what was narrowed outside git since it was last applied.
         blocked: why it does not run (rules of level error, or why it is held); empty when it runs.
         base: the body that counts as applied last afterwards, if not `desired`: a kept narrowing outside git stays a difference.
-        after: hash of the object's state before the first of two steps, in the second step.
+        after: in the second of two steps, the hash of the object's state before the first step.
         notes: sentences for the reviewer about changes outside git.
         audit: fields of the audit record that the desired body decides.
         dialing: whether an emergency stop holds the object and it still dials.

@@ -1,4 +1,4 @@
-"""A platform whose answers are changed on their way out: what a server says a little differently, and what it leaves out."""
+"""A platform whose answers are changed before they are sent, to test servers that vary or omit fields."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Change = Callable[[str, dict[str, str], Any], Any]
 
 
 def changed(monkeypatch: pytest.MonkeyPatch, api: str, change: Change) -> None:
-    """Have the embedded platform of an API answer every 200 of a GET as `change` says."""
+    """Apply `change` to every 200 answer to a GET of an API's embedded platform."""
     kind = platforms.PLATFORMS[api]
     platform = replace(kind, app=lambda world: changing(kind.app(world), change))
     monkeypatch.setitem(platforms.PLATFORMS, api, platform)
 
 
 def changing(app: Any, change: Change, *, writes: bool = False) -> Any:
-    """Return an ASGI app that answers every 200 of a GET as `change` says; with `writes`, every 201 of a POST, too."""
+    """Return an ASGI app that applies `change` to every 200 answer to a GET; with `writes`, also to every 201 to a POST."""
     touched = {("GET", 200), ("POST", 201)} if writes else {("GET", 200)}
 
     async def quirky(scope, receive, send):

@@ -1,4 +1,4 @@
-"""The engine on an embedded platform, on a clock moved by hand: plan and carry out, without git."""
+"""Plan and apply on an embedded platform without git, with a clock that tests advance."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Notebook:
 
 @dataclass
 class Engine:
-    """A platform, a way to it, and everything between desired and outcomes."""
+    """An embedded platform, a client for it, and the steps from desired state to outcomes."""
 
     world: sandbox.CampaignState
     ticker: sandbox.Ticker
@@ -120,7 +120,7 @@ class Engine:
         )
 
     def apply(self, desired: Iterable[Desired], **more: Any) -> tuple[Plan, tuple[Outcome, ...]]:
-        """Plan and carry out, as `apply` does between its ledger's records."""
+        """Plan and execute like the command `apply`, without its ledger."""
         return asyncio.run(self._apply(tuple(desired), **more))
 
     async def _apply(
@@ -158,7 +158,7 @@ def engine(
     faults: Iterable[str] = (),
     loopback: bool = False,
 ) -> Iterator[Engine]:
-    """Open an engine on a platform that holds these schedules, by campaign; each is linked to an ACTIVE list."""
+    """Open an engine on a platform with the given schedules by campaign. Each campaign is linked to an ACTIVE list."""
     ticker = sandbox.Ticker()
     world = sandbox.CampaignState.open(clock=CLOCK, monotonic=ticker)
     world.configure(requests_per_second=0)

@@ -1,4 +1,6 @@
-"""GitHub's expression language, as much of it as our workflows use. What is not known here is an error, not an empty string."""
+"""The part of GitHub's expression language that our workflows use.
+
+An unknown name or function is an error, not an empty string."""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ class ExpressionError(Exception):
 
 
 def fill(value: Any, contexts: Mapping[str, Any], **functions: Callable[..., Any]) -> Any:
-    """Return a YAML value with its expressions evaluated; one that is all of a string keeps its type."""
+    """Return a YAML value with its expressions evaluated. An expression that is a whole string keeps its type."""
     if isinstance(value, dict):
         return {key: fill(item, contexts, **functions) for key, item in value.items()}
     if isinstance(value, list):
@@ -32,7 +34,7 @@ def fill(value: Any, contexts: Mapping[str, Any], **functions: Callable[..., Any
 
 
 def evaluate(text: str, contexts: Mapping[str, Any], **functions: Callable[..., Any]) -> Any:
-    """Return what the inside of `${{ }}` means."""
+    """Return the value of an expression, given without `${{ }}`."""
     return _Reader(text, contexts, {"fromJSON": json.loads} | functions).whole()
 
 

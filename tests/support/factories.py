@@ -23,7 +23,7 @@ SKILLS = skill.KINDS
 
 
 def make_skill_desired(key: str = "4001", **fields: Any) -> Desired:
-    """Return what a manifest of a skill wants, with fields of its body by name."""
+    """Return the desired state of a skill. Keyword arguments override fields of its body."""
     return make_desired(
         key,
         kind="SkillSchedule",
@@ -33,7 +33,7 @@ def make_skill_desired(key: str = "4001", **fields: Any) -> Desired:
 
 
 def make_desired(key: str = "1001", *, body: Body | None = None, **parts: Any) -> Desired:
-    """Return what a manifest wants; fields of the body may be given as `body`, everything else by name."""
+    """Return the desired state of a campaign. `body` replaces the whole body; keyword arguments set other attributes."""
     return Desired(
         **{
             "kind": "CampaignSchedule",
@@ -58,7 +58,7 @@ def make_retired(key: str = "1001", **parts: Any) -> Desired:
 
 
 def make_live(key: str = "1001", **parts: Any) -> Live:
-    """Return an object that holds and dials the schedule `s-<key>`, unless told otherwise."""
+    """Return an object that by default stores and dials the schedule `s-<key>`."""
     return Live(
         **{
             "key": key,
@@ -167,7 +167,7 @@ def make_reply(
 
 
 def converse(exchange: Exchange[T], *rounds: tuple[Reply, ...]) -> tuple[T, list[tuple[Call, ...]]]:
-    """Answer each batch of a conversation with the next round; return its value and the calls it made."""
+    """Answer each batch of an exchange with the next round of replies; return the exchange's value and its calls."""
     made: list[tuple[Call, ...]] = []
     try:
         made.append(next(exchange))

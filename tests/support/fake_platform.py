@@ -1,4 +1,4 @@
-"""A platform made of a list of answers, whose clients live in virtual time."""
+"""A platform that replays a list of answers, and clients that run in virtual time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Answer: TypeAlias = (
 
 
 def play(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, in virtual time."""
+    """Run a coroutine to its end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
 
@@ -40,7 +40,7 @@ def now() -> float:
 
 
 class Platform:
-    """Gives out tokens; answers everything else from its list, then with 200."""
+    """Issues tokens, and answers other requests from a list. When the list is used up, it answers 200."""
 
     def __init__(self, answers: Iterable[Answer] = (), *, tokens: Iterable[Answer] = ()) -> None:
         self.answers = list(answers)
@@ -81,7 +81,7 @@ class Platform:
 
 
 def settings(**options: Any) -> Settings:
-    """A tenant with a secret, at a pace that does not matter unless it is said."""
+    """Return settings of a tenant with a secret. The default request rate delays no test."""
     wanted = ClientOptions(**{"requests_per_second": 1000.0, **options})
     found = Settings("acme", "https://acme.example", None, options=wanted)
     return replace(found, credentials=Credentials("client-1", SECRET))
@@ -90,7 +90,9 @@ def settings(**options: Any) -> Settings:
 def client_of(
     platform: Platform, *, progress: Callable[[str], None] = print, **options: Any
 ) -> Client:
-    """A client on the running loop's time, whose progress the canary's test can hear. Ask for it inside `play`."""
+    """Return a client that uses the running loop's clock. Call this inside `play`.
+
+    The test of the canary can observe the client's progress lines."""
     return Client(
         campaigns,
         settings(**options),
@@ -100,12 +102,12 @@ def client_of(
 
 
 def send(*calls: Call) -> Exchange[tuple[Reply, ...]]:
-    """The exchange that sends these calls as one batch and returns the replies."""
+    """Exchange that sends the calls as one batch and returns the replies."""
     return (yield calls)
 
 
 def converse(platform: Platform, *calls: Call, **options: Any) -> tuple[Reply, ...]:
-    """Send the calls as one batch with a client of its own, in virtual time."""
+    """Send the calls as one batch with a new client, in virtual time."""
 
     async def main() -> tuple[Reply, ...]:
         async with client_of(platform, **options) as client:

@@ -1,7 +1,7 @@
-"""Time that passes twenty times as fast, for everybody on this machine who counts from the same epoch.
+"""A clock that runs twenty times as fast, for all processes of this machine that share an epoch.
 
-Real processes cannot share a clock that is moved by hand. They can share one that hurries: two seconds of settling take a hundred
-milliseconds, and the platform, the run that dies and the run that comes after it agree on what is before and what is after.
+Separate processes cannot share a clock that a test advances, but they can share a fast one. Two seconds of settling take
+100 ms. The platform, the run that is killed and the run after it agree on the order of events.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ START = datetime(2027, 1, 10, 12, 0, tzinfo=UTC)
 
 
 def monotonic() -> float:
-    """Return hurried seconds."""
+    """Return the seconds of the fast clock."""
     return time.monotonic() * SPEED
 
 
 async def sleep(seconds: float) -> None:
-    """Sleep hurried seconds on an ordinary loop."""
+    """Sleep for seconds of the fast clock on an ordinary event loop."""
     await asyncio.sleep(seconds / SPEED)
 
 
@@ -43,7 +43,7 @@ class _Hurried(selectors.DefaultSelector):
 
 
 class FastLoop(asyncio.SelectorEventLoop):
-    """A loop whose every timer is twenty times as soon: sleeps, time limits, heartbeats."""
+    """An event loop whose timers (sleeps, time limits, heartbeats) fire twenty times as early."""
 
     def __init__(self) -> None:
         super().__init__(_Hurried())
@@ -53,7 +53,7 @@ class FastLoop(asyncio.SelectorEventLoop):
 
 
 def hurry(patch: pytest.MonkeyPatch) -> None:
-    """Let commands in this process, and the platforms that are opened from here on, live in hurried time.
+    """Make commands in this process, and platforms opened from now on, use the fast clock.
 
     Records keep the real date: other processes write them, too.
     """

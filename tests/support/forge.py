@@ -1,4 +1,4 @@
-"""A forge, as small as our workflows allow: it runs the very files of `.github/workflows`, with real git and real bash.
+"""A minimal forge that runs the files of `.github/workflows` with real git and real bash.
 
 `run:` steps run as they stand. `uses:` steps are done here: a checkout is a fetch, an artifact a file, Python is there. So is
 the tool, instead of `pip install`; which commit it would have come from is written down. A key, an action or an expression
@@ -49,7 +49,7 @@ _STEP_KEYS = {"env", "id", "if", "name", "run", "uses", "with"}
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment of the forge. One that nobody made is this: empty and without protection.
+    """An environment of the forge. By default it is empty and unprotected, like one that nobody created.
 
     Attributes:
         variables: its variables.
@@ -66,7 +66,7 @@ class Environment:
 
 @dataclass
 class Job:
-    """What became of a job: `result` is success, failure or skipped; `code` that of its last `run:` step."""
+    """Result of a job. `result` is success, failure or skipped; `code` is the exit code of its last `run:` step."""
 
     name: str
     result: str = "success"
@@ -79,7 +79,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Event:
-    """What happened: `payload` is `github.event`."""
+    """An event that starts workflows. `payload` is `github.event`."""
 
     name: str
     sha: str
@@ -124,7 +124,7 @@ class Forge:
         return self._attempt(file, event, {})
 
     def rerun(self, file: str, event: Event, kept: Mapping[str, Job]) -> dict[str, Job]:
-        """Run the last run once more: all jobs but those that are kept, whose outputs are then those of the earlier attempt."""
+        """Repeat the last run, except the kept jobs. Kept jobs have the outputs of the earlier attempt."""
         self.attempt += 1
         return self._attempt(file, event, kept)
 
@@ -138,7 +138,7 @@ class Forge:
         return done
 
     def answer(self, method: str, path: str, sent: Mapping[str, Any]) -> Any:
-        """Return what the forge's API says."""
+        """Return the answer of the forge's API."""
         match method, *path.removeprefix(f"/repos/{REPOSITORY}/").split("/"):
             case "GET", "actions", "runs", run, "approvals" if run == str(self.runs):
                 return self.approvals
@@ -302,7 +302,7 @@ class _Place:
         return self.home / "temp"
 
     def step(self, step: Mapping[str, Any]) -> dict[str, str]:
-        """Do a step; return its outputs."""
+        """Run one step of a job: a known action or a script. Return the step's outputs by name."""
         if "uses" in step:
             action, _, commit = step["uses"].partition("@")
             assert len(commit) == 40
@@ -338,7 +338,7 @@ class _Place:
         return dict(line.split("=", 1) for line in output.read_text().splitlines())
 
     def _password(self, env: Mapping[str, Any]) -> str:
-        """Return what git would send to the forge as its password."""
+        """Return the password that git would send to the forge."""
         asked = subprocess.run(
             ["git", "credential", "fill"],
             cwd=self.workspace,
@@ -371,7 +371,7 @@ class _Place:
         }
 
     def _install(self, script: str) -> None:
-        """Write down which commit the tool would come from; from now on it is on the PATH."""
+        """Record the commit from which the tool would be installed, and put the tool on the PATH."""
         assert script == INSTALL
         self.job.installed.append(git(self.workspace, "rev-parse", "HEAD"))
 
@@ -421,7 +421,7 @@ def opened(home: Path, remote: Path) -> Iterator[Forge]:
         do_GET = do_POST = do_PATCH = answer  # noqa: N815 - names that the server looks for
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Discard the log message."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -436,7 +436,7 @@ def opened(home: Path, remote: Path) -> Iterator[Forge]:
 
 
 def _go(part: Mapping[str, Any], contexts: Mapping[str, Any], *, good: bool) -> bool:
-    """Return whether a job or a step runs: without a word about its status, only after success."""
+    """Return whether a job or a step runs. If its condition calls no status function, it runs only after success."""
     asked = part.get("if", "${{ success() }}")
     assert asked.startswith("${{"), "an `if` is written as an expression"
     says = {

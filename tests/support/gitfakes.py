@@ -1,4 +1,4 @@
-"""Real repositories in temporary folders, and a world in which no clock runs by itself."""
+"""Real repositories in temporary folders, and a world whose clock only tests advance."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WHO = Attribution("ci-bot", "lead", "42", "b" * 40, "https://ci.example/runs/7")
 
 @dataclass
 class Clock:
-    """A clock that moves when told, and a little when somebody sleeps."""
+    """A clock that tests advance; a sleep advances it by the given seconds."""
 
     now: datetime = START
     slept: list[float] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Clock:
         return (self.now - START).total_seconds()
 
     def world(self, **more: Any) -> World:
-        """Return a world that goes by this clock, whose chance is always one half."""
+        """Return a world with this clock and a random source that always returns 0.5."""
         usual = {
             "environ": {},
             "directory": Path(),
@@ -74,14 +74,14 @@ class Clock:
 
 
 class Half(random.Random):
-    """Chance that is always one half."""
+    """A random source that always returns 0.5."""
 
     def random(self) -> float:
         return 0.5
 
 
 def git(root: Path, *arguments: str, stdin: bytes = b"") -> str:
-    """Run git as a person would, with nothing configured."""
+    """Run git like a user at a terminal, without any configuration."""
     who = {
         f"GIT_{role}_{part}": value
         for role in ("AUTHOR", "COMMITTER")
@@ -111,7 +111,7 @@ def repository(root: Path, *, object_format: str = "sha1", bare: bool = False) -
 
 
 def commit(root: Path, message: str) -> str:
-    """Commit everything there is, and return the commit."""
+    """Commit all changes and return the commit's id."""
     git(root, "add", "-A")
     git(root, "commit", "-q", "--allow-empty", "-m", message)
     return git(root, "rev-parse", "HEAD")
@@ -162,12 +162,12 @@ def operation(
 def run(
     commit_id: str, name: str = "run-1", *, clock: Clock | None = None, tenant: str = PLATFORM
 ) -> Run:
-    """Return a run on a platform, that of the tenant acme."""
+    """Return a run on a platform; the default is the platform of the tenant acme."""
     return Run(tenant, commit_id, name, clock or Clock(), WHO)
 
 
 def story(run_: Run, operations: Iterable[Operation], *, ledger: str | None = None) -> list[Event]:
-    """Return the events of a run in which everything went well."""
+    """Return the events of a successful run."""
     wanted = list(operations)
     begun = run_.open(
         digest="d" * 64, operations=len(wanted), tool="reconcile 1", ledger=ledger, applied=None

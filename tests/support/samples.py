@@ -1,4 +1,4 @@
-"""The sample tenants, copied: whoever owns the checkout, and whatever may be done to its files."""
+"""Copies of the sample tenants, independent of the checkout's owner and file modes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ SAMPLES = HERE / "schedules" / "sandbox"
 
 
 def platform(folder: Path) -> str:
-    """Return the identity of the platform that a tenant's folder names: its ledger is found by it."""
+    """Return the identity of the platform in a tenant's `tenant.yaml`. The name of its ledger contains this identity."""
     return manifests.load_readable(folder).platform
 
 
 def copy_files(folder: Path, to: Path) -> None:
-    """Copy the files of a folder without their modes: of a read-only checkout nothing could be edited."""
+    """Copy the files of a folder without their modes, so that copies from a read-only checkout can be edited."""
     to.mkdir(parents=True)
     for path in folder.iterdir():
         if path.is_file():

@@ -1,4 +1,4 @@
-"""SSH keys that sign ledger commits, and the lines that name them."""
+"""SSH keys that sign ledger commits, and their lines in an allowed signers file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Personal Connection platform and a way to it, on a clock moved by hand; and every instant of what it holds."""
+"""A Personal Connection platform and a client for it, with a clock that tests advance and a record of each stored state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass
 class Platform:
-    """A world of skills, its app, and a client of ours.
+    """A platform with skills, its ASGI app, and a client of reconcile.
 
     Attributes:
         seen: every body that skill 4001 held after any request, in order.
@@ -94,7 +94,7 @@ APP = {"app_id": connection_login.APP_ID, "app_secret": connection_login.APP_SEC
 
 @contextmanager
 def platform(*faults: str) -> Iterator[Platform]:
-    """Open the samples' platform, with no limit of requests."""
+    """Open the platform of the samples without a request limit."""
     ticker = sandbox.Ticker()
     world = sandbox.SkillState.open(monotonic=ticker)
     sandbox.seed_skill_samples(world)
@@ -108,7 +108,7 @@ def platform(*faults: str) -> Iterator[Platform]:
 
 
 def held(world: sandbox.SkillState, key: str) -> Body:
-    """Return what a skill holds, read past HTTP."""
+    """Return the stored body of a skill, read directly instead of over HTTP."""
     row = world.skill(key)
     parts: dict[str, Any] = {}
     for block, column in zip(BLOCKS, ("schedule", "zones", "general"), strict=True):
@@ -120,7 +120,7 @@ def held(world: sandbox.SkillState, key: str) -> Body:
 
 
 def wider(body: Body, *others: Body) -> list[str]:
-    """Return the fields in which a body lets the dialer do what none of the others lets it."""
+    """Return the fields in which a body allows dialing that none of the other bodies allows."""
     return [
         name
         for name in body
@@ -132,5 +132,5 @@ def wider(body: Body, *others: Body) -> list[str]:
 
 
 def body_of(live: Live) -> dict[str, Any]:
-    """Return what is stored, to change."""
+    """Return a copy of the stored body, for tests to modify."""
     return dict(live.stored or {})

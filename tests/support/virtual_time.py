@@ -1,4 +1,4 @@
-"""An event loop whose time passes in no time: where it would wait for a timer, its clock is moved on instead."""
+"""An event loop in virtual time: instead of waiting for a timer, it advances its clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Seconds:
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop on a clock that stands still while anything is left to do, also in a thread of the loop's executor."""
+    """An event loop in virtual time. Its clock advances only when no callback and no executor thread is pending."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or Seconds()
@@ -43,7 +43,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class _Selector(selectors.DefaultSelector):
-    """Where the loop waits: 0 means that something is left to do, `None` that there is no timer."""
+    """The loop's selector. With a positive timeout, it advances the clock instead of waiting.
+
+    A timeout of 0 means that callbacks are ready; `None` means that no timer is set."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()

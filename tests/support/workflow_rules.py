@@ -106,7 +106,7 @@ def _permissions(job: _Job) -> Iterator[str]:
 
 
 def _untrusted(job: _Job) -> Iterator[str]:
-    """A pull request says what such a job is and runs, so it may do nothing but read the repository."""
+    """Check that a job which a pull request controls can only read the repository."""
     if job.is_from_main:
         return
     if "pull_request_target" in job.workflow["on"]:
@@ -124,7 +124,9 @@ def _environments(job: _Job) -> Iterator[str]:
 
 
 def _starts(job: _Job) -> Iterator[str]:
-    """What follows another run is started by whoever names a workflow so: the event and the repository are checked first."""
+    """Check that a workflow which follows another run first checks that run's event and repository.
+
+    Anybody can start such a workflow with a workflow of the expected name."""
     first = "workflow_run" in job.workflow["on"] and "needs" not in job.body
     if first and job.body.get("if") != OF_THIS_REPOSITORY:
         yield "runs for every pull request, also those of forks"
@@ -143,7 +145,7 @@ def _actions(job: _Job) -> Iterator[str]:
 
 
 def _scripts(job: _Job) -> Iterator[str]:
-    """No value is pasted into a script, and no command comes from what is checked out."""
+    """Check that no expression is inserted into a script, and that no command comes from the checkout."""
     for run in job.runs:
         if "${{" in run:
             yield "a value is pasted into a script"
@@ -164,7 +166,7 @@ def _is_known(command: str) -> bool:
 
 
 def commands(run: str) -> list[str]:
-    """Return the simple commands of a script, those in `$( )` too. What it cannot split looks like an unknown command."""
+    """Return the simple commands of a script, including those in `$( )`. Text that cannot be split counts as an unknown command."""
     plain = _TEST.sub("", _QUOTED.sub("''", run))
     found = []
     for part in _ENDS.split(plain):
@@ -176,7 +178,7 @@ def commands(run: str) -> list[str]:
 
 
 def _secrets(job: _Job) -> Iterator[str]:
-    """A secret is seen by the step that runs `reconcile` with it, in a job that an environment guards, and by no other."""
+    """Check that a secret is visible only to the step that runs `reconcile`, in a job protected by an environment."""
     outside = {key: value for key, value in job.body.items() if key != "steps"}
     lifted = outside.pop("secrets", {})
     if "secrets." in str(outside) or not set(lifted) <= {"CXONE_CLIENT_SECRET"}:
@@ -190,7 +192,7 @@ def _secrets(job: _Job) -> Iterator[str]:
 
 
 def _tokens(job: _Job) -> Iterator[str]:
-    """The token is seen by what needs it; git gets it for the forge alone."""
+    """Check that only steps that need the token can see it, and that git sends it to the forge alone."""
     helped = False
     for step in job.steps:
         run = step.get("run", "")
@@ -206,7 +208,7 @@ def _tokens(job: _Job) -> Iterator[str]:
 
 
 def _order(job: _Job) -> Iterator[str]:
-    """The tool is installed before anything of a pull request is there, and only what is needed is taken of it."""
+    """Check that the tool is installed before files of a pull request are fetched, and that only needed files are fetched."""
     runs = job.runs
     if TAKE in runs and INSTALL in runs[runs.index(TAKE) :]:
         yield "installs after the pull request's manifests were taken"

@@ -34,7 +34,7 @@ class SkillAnswer(answers.Answer):
         """Refuse the answer to a write of which some items were not done.
 
         Raises:
-            ApiError: says which.
+            ApiError: some items failed; the message names them.
         """
         if failed := [*failed_items(self.reply.json)]:
             raise self.wrong(f"not all of it was taken: {'; '.join(failed)}")

@@ -99,7 +99,7 @@ def _groups() -> Exchange[str]:
 
 
 def _contacts() -> Exchange[str]:
-    """Ask for the day before the platform's own now."""
+    """Read the contacts of the last 24 full hours by the platform's clock."""
     unit = yield from SkillAnswer.ask(reading.unit_call())
     end = clock([unit]).replace(minute=0, second=0, microsecond=0)
     answer = yield from SkillAnswer.ask(contacts_call(end - timedelta(days=1), end))
