@@ -40,7 +40,7 @@ class TelemetryEvent:
         return sha256_of(self._content())
 
     def record(self) -> dict[str, Any]:
-        """Return the event as sinks get it: `id`, `type` and every attribute."""
+        """Return the event as a dictionary for the sinks: `id`, `type` and every attribute."""
         return {"id": self.id, **self._content()}
 
     def _content(self) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def to_file(path: Path) -> Sink:
 
 
 class Telemetry:
-    """Gives every event to every sink. An error of a sink never reaches the run.
+    """Sends every event to every sink. An error of a sink never reaches the run.
 
     Args:
         sinks: called at once; a note uses their names.
@@ -187,7 +187,7 @@ class Telemetry:
         return cls(sinks, publish if wanted.publish else None)
 
     def emit(self, event: TelemetryEvent) -> None:
-        """Give an event to the sinks, and keep it for the platform."""
+        """Send an event to the sinks, and queue it for the platform's intake."""
         for name, sink in self._sinks.items():
             try:
                 sink(event)
@@ -197,9 +197,9 @@ class Telemetry:
             self._waiting.append(event)
 
     async def close(self) -> tuple[str, ...]:
-        """Send the events for the platform; return one note for each sink that did not take everything.
+        """Send the queued events to the platform; return one note for each sink that lost events.
 
-        The first batch that fails is the last one: a platform that does not answer must not cost a timeout for every batch.
+        After a failed batch no further one is sent, so that a platform that does not answer costs only one timeout.
         """
         if self._publish is not None:
             await self._send(self._publish)

@@ -78,8 +78,8 @@ class Client:
     ```
 
     Args:
-        dialect: the tenant's.
-        settings: with credentials.
+        dialect: the tenant's API.
+        settings: the tenant's settings, with credentials.
         world: clock, sleep and jitter. Its `progress` gets one line when the platform gives no usable answer and the call is
             retried; the line holds no secret, and no host.
         transport_factory: opens a lane; TCP when `None`.
@@ -108,7 +108,7 @@ class Client:
         self._lanes = Lanes(settings.base_url, credentials, transport_factory or tcp(settings))
         self._refusals = Refusals(dialect, settings)
         self._free = asyncio.Semaphore(options.concurrency)
-        # One call at a time waits for its turn: after a stall all that waited would leave together, beyond any burst.
+        # Only one call at a time waits for its turn. Otherwise all waiting calls would leave together after a stall, beyond any burst.
         self._door = asyncio.Lock()
         self._pacer = Pacer(options.requests_per_second, options.burst_s)
         self._until = world.monotonic() + options.deadline_s
@@ -246,7 +246,7 @@ class Client:
             )
 
     def _learn(self, call: Call, reply: Reply, sent_at: float) -> None:
-        """Learn from any answer: the platform's clock, its rate limit, and that it is up."""
+        """Update the estimates of the platform's clock and rate limit from an answer, and note that the platform is up."""
         now = self._world.monotonic()
         self._clock.learn(reply, sent_at, now)
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -19,15 +19,15 @@ _BEARER: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class Tokens:
-    """Token cache of one tenant: one request serves all tasks that wait, and a token is renewed before it ends.
+    """Token cache of one tenant: one request serves all tasks that wait, and a token is renewed before it expires.
 
-    Refused credentials are sent once, however many tasks wait, because platforms lock clients that insist.
+    Refused credentials are sent once, however many tasks wait, because platforms lock out clients that retry.
 
     Args:
         dialect: knows how to request a token.
         credentials: what to request it with.
         settings: the tenant's; error messages name its variables.
-        run: carries an exchange out.
+        run: sends the calls of an exchange, and returns its value.
         monotonic: seconds on a clock that never goes back.
     """
 

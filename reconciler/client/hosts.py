@@ -45,7 +45,7 @@ def _is_allowed(base: str, settings: Settings, vendor_domains: tuple[str, ...]) 
         asked = urlsplit(base)
         named = {_origin(urlsplit(url)) for url in (settings.base_url, settings.api_url) if url}
         origin, host = _origin(asked), asked.hostname or ""
-    except ValueError:  # a port or an address that is none
+    except ValueError:  # the port or the address is not valid
         return False
     if origin in named:
         return True

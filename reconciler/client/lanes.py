@@ -49,7 +49,7 @@ class Lost:
     """An attempt without a usable answer.
 
     Attributes:
-        reason: own words, because the library's may quote a header.
+        reason: a message of our own, because the library's message may quote a header.
         sent: whether any part of the request may have reached the platform.
         again: whether another attempt may succeed.
         untrusted: the certificate of the host is not trusted.
@@ -152,7 +152,7 @@ def _tls(settings: Settings) -> ssl.SSLContext:
     if bundle is not None:
         try:
             return ssl.create_default_context(cafile=bundle)
-        except OSError:  # ssl.SSLError is one
+        except OSError:  # includes ssl.SSLError
             name = safe(bundle, limit=200)
             raise UsageError(
                 f"--ca-bundle {name} is not a readable PEM file of certificates"
@@ -235,7 +235,7 @@ def parse(body: bytes) -> JSON:
     Repeated keys are not detected: that would take longer than all other parsing.
 
     Raises:
-        ValueError: not such a value.
+        ValueError: not valid JSON of that form.
     """
     text = body.decode("utf-8-sig")  # some servers send a byte order mark
     try:

@@ -91,7 +91,7 @@ class ApplyRequest:
 
 
 def _ignore(_: Report) -> None:
-    """Show nothing."""
+    """Discard the report."""
 
 
 async def apply(
@@ -360,7 +360,7 @@ class _Apply:
 
 
 def _judged(plan: Plan, run: Run) -> tuple[Event, ...]:
-    """Return the record that makes a commit without operations the policy baseline of the next change, if that changes anything."""
+    """Return the record that makes a commit without operations the next policy baseline; empty if the record would change nothing."""
     refused = plan.refused and not plan.strictness.recorded
     if run.judges and (plan.strictness.pending or refused):
         return (run.nothing_to_do([each.setting for each in plan.strictness.weakenings]),)

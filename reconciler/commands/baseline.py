@@ -65,7 +65,7 @@ class _Base:
 
     Attributes:
         tenant: its `tenant.yaml`; `None` where nothing was ever applied.
-        claims: of its manifests that were changed or deleted since.
+        claims: claims of the manifests that were changed or deleted since then.
         changed: files of manifests that changed since; all files where that is unknown.
         moved: whether the manifests of HEAD claim other objects.
         notes: what could not be read, for the report.

@@ -95,7 +95,7 @@ def _clock(session: Session) -> Check:
 
 
 async def _compare_one(session: Session, snapshot: Snapshot) -> Check:
-    """Read one object by itself, as the verification of a write does, and compare the answer with the list."""
+    """Read one object individually, as the verification of a write does, and compare it with its entry in the list."""
     name = "reading one by one"
     known = snapshot.objects
     wanted = [desired.key for desired in session.folder.desired if desired.key in known]

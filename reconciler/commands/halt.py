@@ -2,7 +2,7 @@
 
 A halt needs no plan, no clean tree and no approval. It reads what the platform holds, records in this clone what it is about to do,
 and stops the objects side by side. Meanwhile it takes the tenant's lock from whoever holds it, so that a running apply ends at its
-next write. A git remote that is out of reach delays nothing: the next command that reaches it pushes the records.
+next write. An unreachable git remote delays nothing: the next command that reaches the remote pushes the records.
 """
 
 from __future__ import annotations
@@ -135,10 +135,10 @@ class _Halt:
         return self._report((*targets, *more), outcomes | again)
 
     async def _sign_in(self) -> None:
-        """Get a token.
+        """Request a token.
 
         Raises:
-            AccessError: it was refused, so nothing can be sent. A later refusal concerns only the call that it answers.
+                   AccessError: it was refused, so nothing can be sent. A later refusal concerns only the call that it answers.
         """
         try:
             await self.session.client.sign_in()
@@ -202,21 +202,21 @@ class _Halt:
             return None, False
 
     async def _read_one(self, key: str, known: Known) -> Live | None:
-        """Read an object that is not listed; return `None` if the read fails. The object is then stopped without having been read."""
+        """Read an unlisted object; return `_ABSENT` if it does not exist, `None` if the read fails. After a failed read the halt still stops it."""
         try:
             return await self.session.client.run(self.session.dialect.read_one(key))
         except UnknownObject:
             return _ABSENT
         except ReconcileError as error:
             if isinstance(error, ApiError) and error.status in REFUSED and key not in known.keys:
-                return _ABSENT  # the key is no id of the platform
+                return _ABSENT  # the key is not a platform id
             self.session.world.progress(
                 f"{key}: cannot be read and is stopped without a check: {error}"
             )
             return None
 
     def _trouble(self, said: str) -> None:
-        """Add a note to `troubles`, unless it is there already."""
+        """Add a note to `troubles`, unless `troubles` already contains it."""
         if said not in self.troubles:
             self.troubles.append(said)
 
@@ -361,7 +361,7 @@ class _Journal:
             await self._recorder.outcome(outcome)
 
     async def close(self) -> None:
-        """Record the end."""
+        """Record the end of the halt."""
         if self._recorder is not None and (error := await self._recorder.close(())) is not None:
             self.troubles.append(
                 f"not every outcome is recorded ({error}); the next apply settles what is open"

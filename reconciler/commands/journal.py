@@ -124,8 +124,8 @@ class Recorder:
 
         Args:
             operations: what will be carried out.
-            digest: of the plan.
-            before: records that come first.
+            digest: digest of the plan.
+            before: events to record before the intents.
             purpose: what the run is for.
         """
         self._digest = digest
@@ -169,7 +169,7 @@ class Recorder:
         """Return whether this run still holds the lock. The ref is read at most once in `LOOK_S`."""
         if not self._ledger.may_write():
             return False
-        async with self._looking:  # one read answers everybody who asks meanwhile
+        async with self._looking:  # one read serves all concurrent callers
             now = self._session.world.monotonic()
             if self._ours and now - self._looked >= LOOK_S:
                 self._ours = await asyncio.to_thread(self._look)
@@ -180,7 +180,7 @@ class Recorder:
         try:
             return self._ledger.still_ours()
         except (Unavailable, GitError):
-            return True  # the remote is away: the age of the last heartbeat decides
+            return True  # the remote is unreachable: the age of the last heartbeat decides
 
     def key(self, operation: Operation, attempt: int) -> str:
         """Return the idempotency key of one attempt at an operation."""

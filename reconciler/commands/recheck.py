@@ -55,7 +55,7 @@ class Recheck:
         Raises:
             ReconcileError: the facts cannot be read.
         """
-        async with self._reading:  # one read serves all that ask meanwhile
+        async with self._reading:  # one read serves all concurrent callers
             if self.session.world.monotonic() - self.judged_at > FRESH_S:
                 await self._read()
         if self._now is None:

@@ -1,4 +1,4 @@
-"""The first step of every apply: resolve the operations that an interrupted run left open, and check that HEAD does not go back.
+"""First step of every apply: resolve the operations that an interrupted run left open. Also check that HEAD descends from the commit applied last.
 
 An intent without an outcome is a write whose outcome was not recorded, because the run was killed or lost its network. The object is
 read back, and what the platform holds decides:
@@ -227,7 +227,7 @@ _ABSENT: Final = "read back by a later run: there is no schedule, and it is unkn
 
 
 def notes_on(lefts: Sequence[Left]) -> tuple[str, ...]:
-    """Return a note on each operation that was left open."""
+    """Return one note for each operation that an interrupted run left open."""
     said = {
         Result.FAILED: "it was interrupted between its parts; the missing parts are planned again",
         Result.CONFIRMED: "it was executed, and its outcome is recorded now",

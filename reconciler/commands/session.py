@@ -161,7 +161,7 @@ def _read_settings(
 def _open_embedded(
     world: World, folder: Folder, git: Git | None
 ) -> Iterator[tuple[Any, Credentials]]:
-    """Open the embedded platform of a tenant: an ASGI app and its credentials. Its state is not kept in git."""
+    """Open the embedded platform of a tenant; yield its ASGI app and credentials. Its state is not stored in git."""
     from reconciler import sandbox  # noqa: PLC0415 - only a tenant of `sandbox:` needs it, and its extra
 
     try:

@@ -25,7 +25,7 @@ class Takeover:
     """
 
     def __init__(self, session: Session) -> None:
-        """Begin to take the lock."""
+        """Start taking the lock in the background."""
         self.said = "was free"
         self.troubles: list[str] = []
         self.is_away = False
@@ -36,7 +36,7 @@ class Takeover:
         self._sharing: asyncio.Task[None] | None = None
 
     def _take(self) -> bool:
-        """Take over the lock; return whether it was held."""
+        """Take over the lock; return whether another run held it."""
         try:
             ledger = self._open_ledger()
             standing = ledger.lock()
@@ -57,11 +57,11 @@ class Takeover:
         return ledgers.open_for_halt(world, git, session.folder)
 
     async def went_past(self) -> bool:
-        """Return whether the lock was taken over from a holder."""
+        """Wait for the takeover; return whether another run held the lock."""
         return await self._task
 
     def share(self) -> None:
-        """Push the holds, once, as soon as the lock is taken over, because a wait for a dialer may last longer than the lock."""
+        """Push the holds in the background, once, after the attempt to take the lock. A wait for a dialer may last longer than the lock."""
         if self._sharing is None:
             self._sharing = asyncio.create_task(self._share())
 
@@ -72,7 +72,7 @@ class Takeover:
                 await asyncio.to_thread(self._publish)
 
     async def end(self) -> None:
-        """Push the records."""
+        """Push the records of the halt. On failure, add the reason to `troubles`."""
         if self._session.git is None:
             return
         try:

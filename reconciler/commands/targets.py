@@ -59,9 +59,9 @@ class Known:
     Attributes:
         folder: the manifests that could be read.
         dialect: the tenant's.
-        recorded: keys by the names that the ledger has for them: a name may have moved from one object to another.
-        live: what the platform holds, by key; `None` when it could not be asked. An object that is named and cannot be
-            read is there without a value; one that is named and not there does not exist.
+        recorded: keys of objects, by each name in the ledger. A name may have moved from one object to another.
+        live: the platform's objects by key; `None` if the platform could not be read. The value is `None` for a named object that could
+            not be read. A named object without an entry does not exist.
         complete: the platform's list was complete.
     """
 
@@ -78,11 +78,11 @@ class Known:
 
     @property
     def keys(self) -> set[str]:
-        """Every object that a manifest or a record names."""
+        """The key of every object in a manifest or a record."""
         return {each.key for each in self.folder.desired}.union(*self.recorded.values())
 
     def unlisted(self, names: Iterable[str], keys: Iterable[str]) -> list[str]:
-        """Return the wanted objects that are not listed. Read each by itself, because a list may lag or be incomplete.
+        """Return the keys of wanted objects that are not listed. The caller reads each one individually, because a list may lag or be incomplete.
 
         Args:
             names: names from the command line; none means everything.
@@ -108,7 +108,7 @@ class Known:
         return tuple(found.values()), tuple(unknown)
 
     def _meant(self, name: str) -> set[str]:
-        """Return every object that a name matches: in an emergency an ambiguous name stops all of them."""
+        """Return the keys of all objects that a name matches. In an emergency an ambiguous name stops all of them."""
         keys = {each.key for each in self.folder.desired if each.name == name}
         claimed = {each.key for each in self.folder.desired}
         recorded = set(self.recorded.get(name, ()))

@@ -1,6 +1,6 @@
 """Settings of `tenant.yaml` that a change under review must not loosen for itself: signing, signers, mirror branch, request rate.
 
-They are needed before the audit records can be read. So the records cannot say which commit decides, as they do for rules and limits: a
+They are needed before the audit records can be read. So the records cannot determine which commit decides, as they do for rules and limits: a
 forged record could choose its own baseline. Instead the reviewed parent decides, HEAD^1. For a pull request's merge commit that is the
 tip of main. What HEAD or the work tree makes stricter counts at once. What they loosen counts from the next change on.
 """
@@ -44,7 +44,7 @@ class Trust:
     Attributes:
         spec: `spec` of `tenant.yaml` with the strictest `audit` and request rate of the reviewed parent, HEAD and the working tree.
         required: the reviewed parent requires signatures, so a ledger without any is refused.
-        demanded: it does so for the same platform, so a ledger must exist.
+        demanded: the reviewed parent requires signatures and has the same platform, so a ledger must already exist.
     """
 
     spec: TenantSpec
@@ -199,7 +199,7 @@ def read_signers(file: Path, name: str) -> bytes:
         name: the variable or option that names it.
 
     Raises:
-        AccessError: it cannot be read, or is too large.
+        AccessError: the file cannot be read, or is too large.
     """
     try:
         with file.open("rb") as stream:

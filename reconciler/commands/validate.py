@@ -50,7 +50,7 @@ async def validate(world: World, asked: ValidateRequest) -> Report:
 
 
 def check(world: World, asked: ValidateRequest) -> Report:
-    """Check without the platform, and without asyncio, whose import takes five times as long as starting Python.
+    """Validate the manifests offline. Does not import asyncio, because that takes five times as long as starting Python.
 
     Raises:
         ManifestError: every problem of every file.

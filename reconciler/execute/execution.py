@@ -57,7 +57,7 @@ class WriteOptions:
         """Check the values.
 
         Raises:
-            UsageError: one is out of range.
+            UsageError: a value is out of range.
         """
         if self.concurrency < 1:
             raise UsageError(f"concurrency is {self.concurrency}: it must be at least 1")
@@ -71,7 +71,7 @@ class Objection:
 
     Attributes:
         reason: the objection, one sentence without a full stop.
-        passes: the objection ends by itself, so the operation waits as it does for a locked dialer.
+        passes: the obstacle is temporary, so the operation waits as it does for a locked dialer.
     """
 
     reason: str
@@ -79,18 +79,18 @@ class Objection:
 
 
 async def _no_objection(_: Operation) -> Objection | None:
-    """Object to nothing."""
+    """Return no objection."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One run over one platform.
+    """The context of one run on one platform.
 
     Attributes:
         world: clocks, sleep, progress and checkpoints.
-        platform: carries exchanges out.
-        dialect: makes them.
+        platform: runs the exchanges that the dialect makes.
+        dialect: the tenant's API.
         journal: records intents and outcomes.
         live: the objects as read for the plan, by key.
         options: see `WriteOptions`.

@@ -57,10 +57,10 @@ class Silencer:
 
     Attributes:
         world: clocks, sleep and progress.
-        platform: carries exchanges out.
-        dialect: makes them.
+        platform: runs the exchanges that the dialect makes.
+        dialect: the tenant's API.
         journal: records outcomes.
-        options: `concurrency` and `wait_s` count here.
+        options: only `concurrency` and `wait_s` are used.
         stop: when set, waits end.
     """
 
@@ -153,7 +153,7 @@ class Silencer:
                     return live
             except UnknownObject:
                 return Live(operation.key, "")
-            except ReconcileError as error:  # a failed read says nothing about the object
+            except ReconcileError as error:  # a failed read proves nothing about the object
                 self._unread[operation.key] = f"every read fails ({error})"
                 unread.tell(f"cannot be read: {error}")
             if believe.is_over:

@@ -27,8 +27,8 @@ class Poller:
 
     Attributes:
         world: see `World`.
-        platform: carries exchanges out.
-        dialect: makes them.
+        platform: runs the exchanges that the dialect makes.
+        dialect: the tenant's API.
         look_s: seconds between two reads while something is being written.
         read_one: reads one object; `None`: as the dialect reads it for an apply.
     """
@@ -97,7 +97,7 @@ def _tell(waiting: Iterable[asyncio.Future[Live]], error: Exception) -> None:
 def _many(
     dialect: Dialect, keys: tuple[str, ...], read_one: Callable[[str], Exchange[Live]]
 ) -> Exchange[Mapping[str, Live]]:
-    """Read the list, and by itself each object that the list lacks. If the list cannot be read, or changes meanwhile, read each object by itself."""
+    """Read the list, then read each missing object individually. If the list cannot be read, or changes meanwhile, read every object individually."""
     try:
         found = yield from dialect.read_some(keys)
     except (ApiError, AccessError):

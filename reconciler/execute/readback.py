@@ -32,7 +32,7 @@ def compare(operation: Operation, now: Body | None, kind: Kind, *, ours: bool) -
     Args:
         operation: the operation, with the sent body and the replaced one.
         now: the canonical body that is stored now; `None` when there is none.
-        kind: of the object.
+        kind: the object's kind.
         ours: the stored schedule has the id that the platform gave our write. A difference then comes from the platform itself.
     """
     sent = operation.desired
@@ -63,7 +63,7 @@ def is_beyond(stored: Body, sent: Body, dials: Body | None, kind: Kind) -> bool:
         stored: the canonical body that the platform stored.
         sent: the canonical body that was sent.
         dials: the canonical body that dials now; `None` when nothing dials, or it is unknown.
-        kind: of the object.
+        kind: the object's kind.
     """
     return any(
         _is_wider(name, sent, stored, kind)
@@ -78,7 +78,7 @@ def _is_wider(name: str, than: Body, body: Body, kind: Kind) -> bool:
 
 
 def _whole(operation: Operation, now: Body | None) -> Comparison:
-    """Compare for a removal, or for a write after which nothing is stored."""
+    """Return the comparison for a removal, or for a write after which no schedule is stored."""
     sent = "the removal" if operation.desired is None else "the schedule"
     if now == operation.live:
         return Comparison(
@@ -91,7 +91,7 @@ def _whole(operation: Operation, now: Body | None) -> Comparison:
 
 
 def both_values(sent: Body, now: Body) -> str:
-    """Return each field that differs, with the value that was sent and the one that is stored, for a message."""
+    """Return text for a message: each field that differs, with the sent and the stored value."""
     found = diff.explain(sent, now)
     said = [
         f"`{safe(each.path)}` was sent as {_text(each.live)} and is stored as {_text(each.desired)}"

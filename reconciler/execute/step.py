@@ -78,7 +78,7 @@ class _Moved(Exception):
 
 
 class Step:
-    """One operation being carried out. Remembers what was sent, so that every outcome can say so."""
+    """One operation being carried out. Remembers what was sent, so that every outcome can report it."""
 
     def __init__(self, execution: Execution, operation: Operation) -> None:
         self.execution = execution

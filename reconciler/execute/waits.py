@@ -53,7 +53,7 @@ class Wait:
 
     @property
     def left_s(self) -> float:
-        """Seconds until the wait is over; not positive when it is."""
+        """Seconds until the wait times out; zero or negative afterwards."""
         return self.until - self.world.monotonic()
 
     @property
@@ -66,7 +66,7 @@ class Wait:
         await pause(self.world, min(seconds, self.left_s), self.stop)
 
     def tell(self, why: str, then: str = "") -> None:
-        """Report `why` when it is new, or when it was last reported long ago. A new `then` alone is not reported."""
+        """Report progress if `why` is new, or was last reported long ago. A new `then` alone is not reported."""
         now = self.world.monotonic()
         if why != self._told:
             self._told, self._pause_s = why, TELL_S

@@ -9,8 +9,8 @@ the lock's heartbeat: a run that lost the lock can append nothing. `offline` app
 can push does so.
 
 `Ledger` is the one class for callers. `reading` decides which records count, `snapshot` and `notes` read and write git
-trees, `refs` moves refs here or in a remote, `locks` is the tenant lock, `signatures` says what counts where commits must be
-signed, and `history` verifies.
+trees, `refs` moves refs here or in a remote, and `locks` is the tenant lock. `signatures` decides which records count where
+commits must be signed, and `history` verifies the ledger.
 """
 
 from reconciler.ledger.ledger import CHECKPOINTS, Ledger

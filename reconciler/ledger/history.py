@@ -40,7 +40,7 @@ class _Version:
 
 
 def message(last: Record) -> str:
-    """Return the message of the ledger commit that ends with `last`."""
+    """Return the message of the ledger commit whose last record is `last`."""
     return f"{last.event.run} {last.h}\n"
 
 
@@ -88,7 +88,7 @@ def _find_witnesses(
     mirror: str | None,
     expect_head: str | None,
 ) -> tuple[list[Defect], tuple[str, ...]]:
-    """Return defects that only a witness shows, and the witnesses there were."""
+    """Return the defects that only a witness reveals, and the witnesses that were checked."""
     defects: list[Defect] = []
     witnesses: list[str] = []
     if expect_head is not None and expect_head in {each.id for each in commits}:
@@ -173,7 +173,7 @@ def _rejections(
 def _source(
     subject: LedgerHistory, commits: Sequence[Commit], defects: Sequence[Defect]
 ) -> LineOrigin | None:
-    """Return the ledger commit that wrote the first bad line as it is now; `None` if no line is bad."""
+    """Return the ledger commit that gave the first bad line its current content; `None` if no line is bad."""
     first = next((each for each in defects if each.commit and each.line), None)
     if first is None:
         return None
@@ -284,9 +284,9 @@ def _check_notes(
 def _check_growth(
     git: Git, note: str, data: bytes, versions: Sequence[_Version]
 ) -> Iterator[Defect]:
-    """Check that each version of a note begins the next version.
+    """Check that each version of a note is a prefix of the next version.
 
-    A version that begins the newest one also began every version between: only the others are read and compared.
+    A version that is a prefix of the newest one is also one of every version between. Only the others are read and compared.
     """
     whole = memoryview(data)
     for version, after in itertools.pairwise(versions):

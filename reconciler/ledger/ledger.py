@@ -70,7 +70,7 @@ class Ledger:
     def __init__(
         self, git: Git, tenant: str, store: RefStore, world: World, options: LedgerOptions
     ) -> None:
-        """Keep the ledger of `tenant` in `store`; `open` chooses the store and reads the ledger."""
+        """Use `store` for the ledger of `tenant`. Callers use `open`, which chooses the store and reads the ledger."""
         self.tenant = tenant
         self._git = git
         self._store = store
@@ -245,7 +245,7 @@ class Ledger:
             return True
 
     def vouch(self, head: str, reason: str, *, by: Attribution) -> Record:
-        """Sign the whole ledger as it is at `head`: from then on all of it counts.
+        """Sign the whole ledger at `head`, so that all its records count from then on.
 
         Raises:
             LedgerError: the ledger's head is another commit, or its records do not verify.
@@ -280,7 +280,7 @@ class Ledger:
         return self._view.refs.blocked and self._lease.held is None and not self._options.stop
 
     def _publish(self, wanted: Sequence[Event]) -> None:
-        """Append events and whatever is pending, retrying against other writers until the budget is spent."""
+        """Append the events and all pending ones. When another writer was first, retry until the budget is used up."""
         end = self._world.monotonic() + self._options.budget_s
         stuck = 0
         for attempt in itertools.count():
@@ -401,7 +401,7 @@ class Ledger:
         Raises:
             TenantLocked: somebody else holds the lock.
             GitError, Unavailable: the lock cannot be taken.
-            LedgerError, AccessError: the mirror branch or the signing key forbids to begin.
+            LedgerError, AccessError: the mirror branch or the signing key does not permit new operations.
         """
         with self._guard:
             self._require_allowed()

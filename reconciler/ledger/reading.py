@@ -25,13 +25,13 @@ class LedgerOptions:
     """Options of a ledger.
 
     Attributes:
-        mirror: push a mirror branch along, which a forge can protect against a rollback.
+        mirror: also push to a mirror branch, which a forge can protect against a rollback.
         signing_key: SSH key that signs ledger commits.
         signers: content of an allowed signers file. Only what these signers signed counts (`signatures`); `None`: everything counts.
         required: refuse a ledger without any good signature. Otherwise all of such a ledger counts.
         demanded: the reviewed parent requires a signed ledger of this platform, so an absent ledger was deleted.
         stop: this is an emergency stop, which records even if signatures or the mirror branch would forbid that.
-        budget_s: seconds that one append may go on retrying against other writers.
+        budget_s: seconds for which one append retries when other writers are first.
         called: the tenant's name for people; the ledger's own name if empty.
     """
 
@@ -134,8 +134,8 @@ def _unpushed(
 ) -> tuple[Event, ...]:
     """Return the records of this clone that the remote lacks.
 
-    Where records must be signed, this clone's copy may also hold what somebody pushed to the remote for a while. So of
-    unsigned commits only what an emergency stop records is returned.
+    Where records must be signed, this clone's copy may also hold what somebody pushed to the remote for a while. So only
+    the records of an emergency stop are returned from unsigned commits.
     """
     holds: tuple[Event, ...] = ()
     if options.signers is None:

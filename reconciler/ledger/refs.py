@@ -47,9 +47,9 @@ class RefState:
 
     Attributes:
         copy: this clone's copy of a remote's ledger. It may hold records that the remote lacks.
-        acknowledged: the ledger as known where it counts. What this clone appends offline is rebuilt on top of it.
-        warning: what to report about a mirror branch with commits that the ledger lacks. Such a branch is not moved along.
-        blocked: nothing may begin until somebody decides which of the two is right.
+        acknowledged: the ledger commit that the deciding store last acknowledged. Offline appends are rebuilt on top of it.
+        warning: what to report if the mirror branch has commits that the ledger lacks. Then pushes do not update the mirror branch.
+        blocked: no operation may start until somebody decides whether the ledger or the mirror branch is right.
     """
 
     ledger: str | None
@@ -69,7 +69,7 @@ class RefState:
 
 
 class RefStore(Protocol):
-    """The refs that decide."""
+    """Where the authoritative refs are: in this clone or in a remote."""
 
     name: str
 
@@ -89,7 +89,7 @@ class RefStore(Protocol):
             moves: each with the old value from that reading.
 
         Raises:
-            GitError, Unavailable: nothing moved, or the result is unknown: `read` tells.
+            GitError, Unavailable: nothing moved, or the result is unknown. Call `read` to find out.
         """
 
 
@@ -163,11 +163,11 @@ class RemoteRefs:
         Args:
             git: this clone.
             names: the ledger's refs.
-            remote: its name or URL.
-            mirrors: push a mirror branch along.
+            remote: name or URL of the remote.
+            mirrors: update the mirror branch with every push.
             sleep: waits the given seconds.
             signers: content of an allowed signers file, if ledger commits must be signed.
-            strict: refuse a ledger that lost commits; an emergency stop goes on.
+            strict: refuse a ledger that lost commits. An emergency stop sets this to false.
         """
         self.name = remote
         self._git = git
@@ -223,7 +223,7 @@ class RemoteRefs:
         return self._update_copy(state)
 
     def _update_copy(self, state: RefState) -> RefState:
-        """Move this clone's copy along, unless it holds records that the remote lacks."""
+        """Fast-forward this clone's copy to the remote's ledger, unless the copy holds records that the remote lacks."""
         new, old = state.ledger, state.copy
         if new is None or new == old or (old and not self._git.is_ancestor(old, new)):
             return state
@@ -248,7 +248,7 @@ class RemoteRefs:
         """Compare the ledger with its mirror branch.
 
         Further commits in the mirror branch prove nothing by themselves: either the ledger was rolled back, or somebody
-        pushed to the mirror branch. Where commits must be signed, a good signature tells which.
+        pushed to the mirror branch. Where commits must be signed, a good signature shows which of the two happened.
 
         Raises:
             LedgerError: each holds commits that the other lacks, or there is no ledger.
@@ -280,7 +280,7 @@ class RemoteRefs:
         return head is not None and self._git.is_ancestor(value, head)
 
     def move(self, state: RefState, *moves: Move) -> RefState:
-        """Push the moves, and the mirror branch along with the ledger (`RefStore`)."""
+        """Push the moves; a move of the ledger also updates the mirror branch (`RefStore`)."""
         names = self._names
         new = state.moved(names, *moves)
         if new.ledger is None or new.ledger == state.ledger:

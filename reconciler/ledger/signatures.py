@@ -1,7 +1,7 @@
 """Which records count where ledger commits must be signed: those at and below the newest good signature.
 
 A signer reads and verifies the ledger before signing. So one good signature vouches for everything below it, and only the
-newest one must be found. Commits above it were made by somebody who is no trusted signer. Their records are ignored, except
+newest one must be found. Commits above it were not made by a trusted signer. Their records are ignored, except
 holds, which can only keep something from dialing. The next signed commit continues from the signed notes and names the
 commits that it leaves out; these stay in the ledger's history.
 """
@@ -43,9 +43,9 @@ class Unsigned:
     """Ledger commits above the newest good signature, and the records that they added.
 
     Attributes:
-        tip: the newest of them.
+        tip: the newest of these commits.
         anchor: the ledger commit below them, which has a good signature.
-        commits: how many there are.
+        commits: number of these commits.
         records: the records that they added, except holds; these do not count.
         holds: the holds that they added, as events to be recorded again; these count.
         unreadable: number of lines that are not records.
@@ -82,7 +82,7 @@ def read(
     known: LedgerSnapshot,
     required: bool,
 ) -> tuple[LedgerSnapshot, Unsigned | None]:
-    """Read the ledger at `tip`; return the records that count and those that do not.
+    """Read the ledger at `tip`; return the records that count, and the unsigned commits above them (`None` if there are none).
 
     Args:
         git: the repository.
@@ -113,7 +113,7 @@ def read(
 
 
 def _signatures(git: Git, tip: str, signers: bytes) -> Iterator[tuple[str, Signature]]:
-    """Yield commits and their signatures, newest first, checking more at a time as the search goes on."""
+    """Yield commits and their signatures, newest first. They are checked in batches of growing size."""
     start, number = 0, _FIRST_LOOK
     while True:
         found = git.signatures(tip, signers, at=range(start, start + number))

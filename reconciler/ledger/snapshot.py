@@ -1,4 +1,4 @@
-"""A ledger as one commit holds it: its notes, read, and its records in order. Unchanged notes are never read twice."""
+"""A ledger at one commit: its decoded notes, and its records in order. Unchanged notes are never read twice."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class LedgerSnapshot:
         return sorted(defect for note in self.notes.values() for defect in note.defects)
 
     def verify(self, tenant: str) -> tuple[Defect, ...]:
-        """Return what is wrong with the records (`audit.verify`)."""
+        """Return the defects of the records (`audit.verify`)."""
         return audit.verify(
             {commit: note.records for commit, note in self.notes.items()},
             tenant=tenant,
@@ -106,7 +106,7 @@ class LedgerSnapshot:
             )
 
     def _place(self, known: Record) -> Defect:
-        """Return where a record stands, for a message."""
+        """Return the place of a record (note and line), for an error message."""
         for commit, note in self.notes.items():
             if known in note.records:
                 line = note.lines[note.records.index(known)]

@@ -63,7 +63,7 @@ class CampaignState(State):
         super().__init__(store, reading, faults)
         self._claims: set[tuple[str, str, str, str]] = set()
 
-    # -- what the platform holds
+    # -- seeding
 
     def put_campaign(
         self,
@@ -273,7 +273,7 @@ class CampaignState(State):
             )
             return db.total_changes - before
 
-    # -- what a test asks
+    # -- queries for tests
 
     def journal(self, campaign_id: str | None = None, action: str | None = None) -> list[Entry]:
         """Return the history in order, optionally of one campaign or of one action."""
@@ -301,7 +301,7 @@ class CampaignState(State):
         with self._store.read() as db:
             return [json.loads(e) for (e,) in db.execute("SELECT event FROM events ORDER BY n")]
 
-    # -- inside
+    # -- internal
 
     def _settle(self, db: Connection, now: int) -> None:
         writes.settle(db, now)

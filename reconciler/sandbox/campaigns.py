@@ -109,7 +109,7 @@ async def get_campaigns(state: CampaignState, call: Call) -> Answer:
         raise Invalid([("expand", "is not a parameter here")])
     rows, total = state.campaign_page(page, size)
     rows, total = _shuffled(call, rows, total)
-    # Joined, not dumped: the stored text is JSON already, and a page holds a thousand.
+    # Joined, not dumped again: the stored text is JSON already, and a page holds up to a thousand campaigns.
     if expand is None or "no-expand" in call.strikes:
         listed = ",".join(map(_brief, rows))
     else:

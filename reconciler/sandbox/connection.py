@@ -96,7 +96,7 @@ def refusing(refusal: Refusal) -> Answer:
         return Answer(
             400, _said("InvalidParameter", reason), _reason(f"InvalidParameter: {reason}")
         )
-    if isinstance(refusal, NotFound):  # only the header says why
+    if isinstance(refusal, NotFound):  # the reason is only in the header
         return Answer(404, "", _reason(refusal.what))
     word = str(refusal.payload["error"]) if isinstance(refusal.payload, dict) else refusal.payload
     return Answer(refusal.status, _said(word, f"the request was refused: {word}"), refusal.headers)

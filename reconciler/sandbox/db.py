@@ -154,7 +154,7 @@ class State:
             mark = _mark(db)
             now = self._reading.read(mark)
             due = db.execute("SELECT 1 FROM pending WHERE due_ms<=? LIMIT 1", (now,)).fetchone()
-        # A Date shows seconds: that much of the clock must be known to every process before it is shown.
+        # A `Date` has whole seconds. Store that second before it is shown, so that every process knows it.
         if due or (mark is not None and now // 1000 > mark // 1000):
             with self._writing() as (_, now):
                 return now
@@ -288,7 +288,7 @@ class State:
         """Revoke a token, in this process only."""
         self._revoked.add(value)
 
-    # -- inside
+    # -- internal
 
     @contextmanager
     def _writing(self) -> Iterator[tuple[Connection, int]]:

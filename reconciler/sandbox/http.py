@@ -95,7 +95,7 @@ class Call:
 
     @property
     def client(self) -> str:
-        """The client's id."""
+        """The client's id; empty for the token request."""
         return self.token.client if self.token else ""
 
     def header(self, name: str) -> str | None:
@@ -296,7 +296,7 @@ class Dropped(Response):
             await send(start | {"headers": self._partly.raw_headers})
             half = {"type": "http.response.body", "body": body[: len(body) // 2]}
             await send(half | {"more_body": True})
-            await asyncio.sleep(0)  # the half must leave before the connection does
+            await asyncio.sleep(0)  # send the first half before the connection drops
         abort = scope.get(ABORT)
         if abort is None:
             raise self._make()

@@ -25,7 +25,7 @@ class Described(FastAPI):
             title=title,
             version=version,
             description=description,
-            openapi_url=None,  # ours carries a Date
+            openapi_url=None,  # our own route adds a Date
             redirect_slashes=False,
         )
         self._components = {"schemas": schemas, "securitySchemes": {"token": token}}

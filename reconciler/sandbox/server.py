@@ -109,7 +109,7 @@ def listen(port: int) -> socket.socket:
     Raises:
         SandboxError: the port is in use, or this user may not bind it.
     """
-    # The protocol is named, or asyncio would leave Nagle on and each answer would wait 40 ms for an ACK.
+    # Name the protocol. Otherwise asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an ACK.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

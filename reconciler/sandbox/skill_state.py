@@ -68,7 +68,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
 """
     emptied: ClassVar[tuple[str, ...]] = ("unit", "skills", "dnc_groups", "scrubbed", "contacts")
 
-    # -- what the platform is given
+    # -- seeding
 
     def put_unit(self, *, zones: Sequence[str] = UNIT_ZONES, **settings: Any) -> None:
         """Replace the business unit: its time zones, and its fields. Fields that are not given get the value in `BUSINESS_UNIT`."""
@@ -201,7 +201,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
         with self._store.read() as db:
             return db.execute(query, (to_ms(start), to_ms(end))).fetchall()
 
-    # -- writing, as a client asks
+    # -- writing, for clients
 
     def write(self, skill_id: str, block: str, value: Any, client: str) -> list[dict[str, Any]]:
         """Replace a whole block, effective at once. Return the rejected entries; only the zones block can be stored in part.
@@ -272,7 +272,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
                 (due, str(row["id"])),
             )
 
-    # -- what a test asks
+    # -- queries for tests
 
     def journal(self, skill_id: int | None = None) -> list[tuple[str, int, str]]:
         """Return the writes of clients, in order: action, skill and client."""
@@ -282,7 +282,7 @@ CREATE TABLE IF NOT EXISTS contacts (skill_id INTEGER, start_ms INTEGER, figures
             rows = db.execute(query, (wanted,)).fetchall()
         return [(row["action"], int(row["campaign_id"]), row["client"]) for row in rows]
 
-    # -- inside
+    # -- internal
 
     def _settle(self, db: Connection, now: int) -> None:
         due = db.execute("SELECT * FROM pending WHERE due_ms<=? ORDER BY n", (now,)).fetchall()
