@@ -31,7 +31,7 @@ class _Placed:
 
 @dataclass(frozen=True, slots=True)
 class LineOrigin:
-    """The ledger commit that wrote a line, and its parent (`None`: it has none)."""
+    """Origin of a line: the ledger commit that wrote it, and the parent of that commit (`None` for a root commit)."""
 
     commit: str
     before: str | None

@@ -94,7 +94,7 @@ class BeforeStop:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The last write to an object and its outcome. For an object with a `found` note, both are that note.
+    """The last write to an object and its outcome. For an object with a `found` note, that note stands for both.
 
     Attributes:
         stopped: what an emergency stop ended; `None` for other writes.

@@ -48,11 +48,11 @@ class Attribution:
     run_attempt: str | None = None
 
     def fields(self) -> dict[str, str | None]:
-        """Return the fields for every record."""
+        """Return the attribution fields that every record of the run has; `None` for unknown values."""
         return {name: _text(getattr(self, name)) for name in _WHO}
 
     def approval(self) -> dict[str, str | None]:
-        """Return the further fields for the record `open`, as far as they are known."""
+        """Return the additional fields of the `open` record. Unknown values are left out."""
         known = {"approved": self.approved, "run_attempt": _text(self.run_attempt)}
         return {name: value for name, value in known.items() if value}
 
@@ -280,7 +280,10 @@ class Run:
         return self._note(f"vouched for the ledger at {head}: {reason}", vouches=head)
 
     def creating(self) -> Event:
-        """Record that this run may send its creates from now on. A create left open without this was certainly not sent (`may_be_sent`)."""
+        """Record that this run may send its creates from now on.
+
+        An open create without this record was certainly not sent (`may_be_sent`).
+        """
         return self._note("may send creates from now on", creating=True)
 
     def nothing_to_do(self, settings: Sequence[str]) -> Event:
@@ -327,7 +330,7 @@ def _optional(operation: Operation, *, atomic: bool) -> dict[str, Any]:
 
 
 def _beyond(body: Mapping[str, Any] | None, base: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `base` that differ from the stored body: there a narrowing by hand was kept."""
+    """Return the fields of `base` that differ from the stored body. In these fields a narrowing by hand was kept."""
     stored = body or {}
     return {
         name: value for name, value in base.items() if name not in stored or stored[name] != value
@@ -358,7 +361,7 @@ def _observed(observed: Observed) -> dict[str, Any]:
 
 
 def action_of(verb: Action, result: Result) -> str:
-    """Return the audit action of a write with some result: an attempt that changed nothing is no deployment."""
+    """Return the audit action of a write with the given result. An attempt that changed nothing is not a deployment."""
     if result in DONE:
         return ACTIONS[verb]
     if result in STORED:
@@ -384,7 +387,10 @@ def _frozen(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _read_back(value: Any) -> Any:
-    """Return a value as JSON gives it back. Values that JSON does not change are not encoded, because a run makes thousands of records."""
+    """Return a value after a round trip through JSON.
+
+    Values that JSON does not change are returned without the round trip, because a run makes thousands of records.
+    """
     kind = type(value)
     if value is None or kind is str or kind is int or kind is bool:
         return value

@@ -90,7 +90,7 @@ def _optional(rule: Rule) -> Rule:
 
 
 def _is_text(value: object) -> bool:
-    """Return whether a value is text that can be encoded; half of a surrogate pair cannot."""
+    """Return whether a value is text that UTF-8 can encode. A lone surrogate cannot be encoded."""
     if not isinstance(value, str):
         return False
     try:

@@ -1,4 +1,7 @@
-"""Which unsigned records count where records must be signed: holds, and what an emergency stop records. Both only narrow."""
+"""Select the unsigned records that count although signing is required: holds and the records of emergency stops.
+
+Both can only narrow dialing.
+"""
 
 from __future__ import annotations
 

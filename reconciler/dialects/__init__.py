@@ -1,4 +1,4 @@
-"""API dialects: one package each, one line here."""
+"""Registry of the API dialects. Each dialect is a package and has one line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How git is started: fixed options, a clean environment, time limits."""
+"""Command line of git: fixed options, a clean environment, time limits."""
 
 from __future__ import annotations
 

@@ -386,7 +386,7 @@ class Git:
         self._network(*_FETCH, *options, "--", remote_name(remote), *map(ref_name, refs))
 
     def fetch_commit(self, remote: str, commit: str) -> None:
-        """Fetch a commit and its history, if this clone lacks it.
+        """Fetch a commit and its history from a remote, if this clone lacks the commit.
 
         Raises:
             Unavailable: the remote does not answer, or does not send the commit.

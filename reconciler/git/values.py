@@ -47,7 +47,7 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Whether a commit has a good signature of an allowed signer; and the commit's subject."""
+    """Result of a signature check: whether an allowed signer's signature is good, and the commit's subject."""
 
     good: bool
     subject: str

@@ -250,7 +250,7 @@ def read_file(path: str) -> bytes:
 
 
 def _all(descriptor: int, size: int) -> bytes:
-    """Return up to `size` bytes: one more than the file should have, so that a file which grew is noticed."""
+    """Read up to `size` bytes. Callers pass the expected size plus one, so that they notice a file that grew."""
     data = os.read(descriptor, size)
     while 0 < len(data) < size and (more := os.read(descriptor, size - len(data))):
         data += more

@@ -54,7 +54,9 @@ class Profiles:
         self._raw = _mapping(_mapping(source.document.value.get("spec")).get("profiles"))
 
     def merge(self, source: Source) -> ProfiledDocument:
-        """Return a document merged with its profile: whole keys, one level, and the document's own win. A tombstone takes nothing.
+        """Return a document merged with its profile: whole keys, one level. The document's own keys win.
+
+        A tombstone gets no keys from a profile.
 
         Raises:
             ManifestError: there is no such profile.
@@ -92,7 +94,7 @@ class ProfiledDocument:
         value: the merged document.
         own: the manifest's document.
         tenant: the document of `tenant.yaml`.
-        root: where the profile stands in `tenant`.
+        root: path of the profile in `tenant`.
         supplied: keys that the profile supplied.
     """
 

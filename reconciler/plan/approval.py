@@ -149,9 +149,9 @@ class Cut:
         run: operations to run.
         stale: keys of approved operations that the current plan does not have.
         strange: names of operations that were not approved.
-        behind: names of approved operations that widen, and must wait because an approved tightening is stale.
-        freed: names of operations that were blocked or held when the plan was approved, and are not any more.
-        other: the approved digest, when only the digest is known and the plan has another one.
+        behind: names of approved operations that widen and do not run, because an approved tightening is stale.
+        freed: names of operations that were blocked or held when the plan was approved and now could run.
+        other: the approved digest, if only the digest is known and the plan's digest differs.
     """
 
     run: tuple[Operation, ...]
@@ -168,7 +168,7 @@ class Cut:
 
 
 def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = False) -> Cut:
-    """Return the operations of a plan that an approval lets run. An approved operation that the plan does not have is stale.
+    """Return the operations of a plan that an approval allows. An approved operation that is missing in the plan is stale.
 
     - What was blocked or held when the plan was shown is not approved.
     - An approved operation that an earlier run has done is neither run nor stale.
@@ -206,7 +206,7 @@ def hold_against(plan: Plan, approval: Approval | None, *, tighten_only: bool = 
 def _unapproved(
     plan: Plan, approval: Approval, run: Sequence[Operation], stale: Collection[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the operations that were not approved, and of those that were blocked or held at the approval."""
+    """Return two tuples of names: operations that were not approved, and operations that were blocked or held at the approval."""
     runs = {operation.hash for operation in run}
     answered = {*stale, *(each.key for each in run if not each.executable or each.reverts)}
     rest = [each for each in plan.executable if each.hash not in runs]
@@ -218,7 +218,7 @@ def _unapproved(
 
 
 def _with_first(plan: Plan, run: Sequence[Operation]) -> list[Operation]:
-    """Return operations without second steps whose first step is not among them."""
+    """Return the operations, except each second step whose first step is missing."""
     runs = {operation.hash for operation in run}
     missing = {
         operation.key
@@ -231,7 +231,10 @@ def _with_first(plan: Plan, run: Sequence[Operation]) -> list[Operation]:
 def _stale(
     plan: Plan, approved: Iterable[tuple[str, Body | None]], run: Iterable[Operation]
 ) -> tuple[str, ...]:
-    """Return the keys of approved operations that neither run nor are done. If the second of two steps is done, so is the first."""
+    """Return the keys of approved operations that will not run and are not done.
+
+    If the second of two steps is done, the first counts as done.
+    """
     steps: dict[str, list[Body | None]] = {}
     for key, body in approved:
         steps.setdefault(key, []).append(body)
@@ -262,7 +265,10 @@ def _wanted(operations: Iterable[Operation], *, tighten_only: bool) -> tuple[Ope
 def _covered(
     operation: Operation, approved: Mapping[str, tuple[str, Body | None]]
 ) -> Operation | None:
-    """Return the operation as its approval lets it run; `None` when it is not approved."""
+    """Return the operation in the form that its approval allows; `None` if it is not approved.
+
+    An approved hold becomes the action that it would run. A refresh or a stop that completes an approved write is covered, too.
+    """
     if operation.hash in approved:
         if operation.action is Action.HELD and operation.would is not None:
             return replace(

@@ -103,7 +103,8 @@ def _is_unrecorded(
 ) -> bool:
     """Return whether an apply must record the object, although it writes nothing to it.
 
-    It is as desired but was not written by us, or a manifest took it over and all that differs is held.
+    That is so in two cases: the object matches its manifest but reconcile did not write it, or a manifest took the object over
+    and every difference is held.
     """
     if not steps:
         return wanted.body is not None and (base is None or base.body != wanted.body)
@@ -116,7 +117,7 @@ def _is_unrecorded(
 def _findings_that_count(
     findings: Sequence[Finding], operations: Iterable[Operation]
 ) -> list[Finding]:
-    """Return the findings without those of rule `running` where the whole widening is held."""
+    """Return the findings, except those of rule `running` about objects whose whole widening is held."""
     held, widened = set(), set()
     for operation in operations:
         if operation.action is Action.HELD and operation.would is not None:
@@ -144,12 +145,12 @@ def _total(
 
 
 def _was_managed(base: Base) -> bool:
-    """Return whether reconcile managed an object, also one that an emergency stop has silenced since."""
+    """Return whether reconcile managed an object. An object that an emergency stop silenced later counts as managed."""
     return (base.body if base.stopped is None else base.stopped[0]) is not None
 
 
 def _stands(snapshot: Snapshot, key: str) -> bool:
-    """Return whether an object holds or dials a schedule."""
+    """Return whether the platform stores or dials a schedule for the object."""
     live = snapshot.objects.get(key)
     return live is not None and (live.stored is not None or live.active_id is not None)
 
@@ -248,7 +249,7 @@ def _block_at_large(operation: Operation, rules: Sequence[str]) -> Operation:
 
 
 def _finishing(operation: Operation, live: Live, base: Base | None) -> Operation:
-    """Return a refresh with the direction of the write that it finishes, if our last write is what is stored.
+    """Return a refresh with the direction of our last write, if that write is what the platform stores; else return it unchanged.
 
     A tightening that is stored and not active must become active before anything is loosened, whichever run stored it.
     """
@@ -262,7 +263,7 @@ def _finishing(operation: Operation, live: Live, base: Base | None) -> Operation
 
 
 def _attribute(operation: Operation, base: Base | None) -> Operation:
-    """Return the operation with who changed the object and each of its fields since base."""
+    """Return the operation with `moved_by` and `fields_moved_by` set: who changed the object and its fields since base."""
     by = moved_by(base, operation.live, operation.desired)
     fields = (
         fields_moved_by(base, operation.live, operation.desired)

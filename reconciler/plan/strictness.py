@@ -115,7 +115,7 @@ def without_exceptions(head: TenantSpec) -> TenantSpec:
 
 
 def _of_records(base: TenantSpec, head: TenantSpec, counting: TenantSpec) -> Iterator[Weakening]:
-    """Yield the weakened settings that are needed to read the records. HEAD's parent decides what counts of them."""
+    """Yield the weakened settings that are needed to read the records. HEAD's parent decides which values count."""
     counts, after = counting.requests_per_second, head.requests_per_second
     if after > (before := min(base.requests_per_second, counts)):
         said = f"requests_per_second (was {before:g})"
@@ -243,7 +243,10 @@ def _lower_levels(base: TenantSpec, head: TenantSpec) -> Iterator[Weakening]:
 def _waivers(
     base: TenantSpec, head: TenantSpec, day: date
 ) -> tuple[tuple[Waiver, ...], tuple[Weakening, ...]]:
-    """Return the waivers that both have, and a weakening for each waiver of HEAD that allows more."""
+    """Return the waivers that count, and a weakening for each waiver of HEAD that allows more than the base.
+
+    A waiver counts as far as both base and HEAD have it.
+    """
     kept: list[Waiver] = []
     wider: list[Weakening] = []
     for index, asked in enumerate(head.waivers):

@@ -1,4 +1,4 @@
-"""One valid schedule of each kind, as manifests and platforms write it; a test overrides what matters to it.
+"""One valid schedule of each kind, in the form of manifests and of platforms. Tests override the fields that matter to them.
 
 Every test that needs a whole schedule takes it from here, so that a new managed field is added to the tests once. Nothing
 of the product is imported: the tests of the sandbox use these values, too.
@@ -33,13 +33,13 @@ def make_spec(**fields: Any) -> dict[str, Any]:
 
 
 def make_body(**fields: Any) -> dict[str, Any]:
-    """Return a canonical body; `campaign_id` and all others may be overridden."""
+    """Return a canonical body of a campaign's schedule. Keyword arguments override its fields."""
     instants = {"start_time": "2027-01-11T14:00:00Z", "end_time": "2027-01-15T23:00:00Z"}
     return make_spec(**{**instants, **fields})
 
 
 def make_manifest(name: str = "spring", **fields: Any) -> dict[str, Any]:
-    """Return a campaign's manifest, with fields of its `spec` by name."""
+    """Return a campaign's manifest. Keyword arguments override fields of its `spec`."""
     return {
         "apiVersion": "cxone.reconciler/v1",
         "kind": "CampaignSchedule",
@@ -70,7 +70,7 @@ def make_skill_body(**fields: Any) -> dict[str, Any]:
 def manifest_text(
     name: str = "spring", *, retired: bool = False, more: str = "", **fields: Any
 ) -> str:
-    """Return a campaign's manifest as people write it, with fields of its `spec` by name, and `more` sections."""
+    """Return the YAML text of a campaign's manifest. Keyword arguments override fields of its `spec`; `more` adds sections."""
     spec = make_spec(**fields)
     windows = spec.pop("compliance_windows")
     lines = [

@@ -1,4 +1,4 @@
-"""One valid value of each kind; a test overrides what matters to it."""
+"""Factories of valid values. Tests override the fields that matter to them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def make_live(key: str = "1001", **parts: Any) -> Live:
 
 
 def make_silent(key: str = "1001", **parts: Any) -> Live:
-    """Return an object that holds nothing and dials nothing."""
+    """Return an object without a stored or active schedule."""
     return Live(key, parts.pop("name", f"Campaign {key}"), **parts)
 
 

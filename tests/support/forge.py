@@ -1,8 +1,9 @@
 """A minimal forge that runs the files of `.github/workflows` with real git and real bash.
 
-`run:` steps run as they stand. `uses:` steps are done here: a checkout is a fetch, an artifact a file, Python is there. So is
-the tool, instead of `pip install`; which commit it would have come from is written down. A key, an action or an expression
-that is not known here is an error: what the test has not played, it must not pass.
+`run:` steps run unchanged. `uses:` steps are replaced: a checkout is a fetch, an artifact is a file, and Python is already
+installed. `pip install` of the tool is replaced, too: the forge records the commit that it would install.
+
+An unknown key, action or expression is an error, so that no test passes on a step that did not run.
 """
 
 from __future__ import annotations
@@ -99,8 +100,8 @@ class Forge:
         pulls: pull requests, as the API lists them for a commit.
         comments: of all pull requests, in order; each has the number of its own as `on`.
         artifacts: of the last run, by name.
-        runs: how many there were.
-        attempt: of the last run.
+        runs: number of runs so far.
+        attempt: attempt number of the last run.
     """
 
     home: Path
@@ -116,7 +117,7 @@ class Forge:
     attempt: int = 1
 
     def run(self, file: str, event: Event) -> dict[str, Job]:
-        """Run a workflow; return its jobs by name, those of a called one as `caller / job`."""
+        """Run a workflow and return its jobs by name. Jobs of a called workflow are named `caller / job`."""
         self.runs += 1
         self.attempt = 1
         self.artifacts.clear()

@@ -44,7 +44,7 @@ _TAKEN: Final = frozenset({200, 202, 204, 206})
 
 
 def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[Stored]:
-    """Make a skill hold `body`.
+    """Store `body` as the schedule of a skill.
 
     Args:
         key: the skill.
@@ -220,7 +220,10 @@ class _Writing:
             self.widened += self.last
 
     def forget_last(self) -> None:
-        """Forget the widened fields of the last write, because it was refused. Those of memberships stay: they are several writes."""
+        """Forget the widened fields of the last write, because it was refused.
+
+        Widened memberships are kept, because several writes change them.
+        """
         if GROUPS not in self.last:
             self.widened = [name for name in self.widened if name not in self.last]
 
