@@ -138,7 +138,7 @@ class _Halt:
         """Request a token.
 
         Raises:
-                   AccessError: it was refused, so nothing can be sent. A later refusal concerns only the call that it answers.
+            AccessError: it was refused, so nothing can be sent. A later refusal concerns only the call that it answers.
         """
         try:
             await self.session.client.sign_in()
