@@ -245,7 +245,8 @@ def _waivers(
 ) -> tuple[tuple[Waiver, ...], tuple[Weakening, ...]]:
     """Return the waivers that count, and a weakening for each waiver of HEAD that allows more than the base.
 
-    A waiver counts as far as both base and HEAD have it.
+    A waiver counts as far as both base and HEAD have it. A waiver of HEAD for a rule that was off or unknown at the base
+    counts as it is written.
     """
     kept: list[Waiver] = []
     wider: list[Weakening] = []
