@@ -223,7 +223,11 @@ class _Reader:
         self._problems: list[Problem] = []
         self._spots: dict[Path, Spot] = {}
         # A node takes at least one byte, so a small file cannot hold too many.
-        step = CBaseLoader(data).get_event
+        loader = CBaseLoader(data)
+        # Its constructor and resolver, which are not used here, refer to the loader. Without them reference counting frees
+        # the loader. The cyclic collector seldom runs (see `__main__`), so each file would keep 13 KiB.
+        loader.__dict__.clear()
+        step = loader.get_event
         self._step: Callable[[], Any] = step if len(data) < MAX_NODES else self._count(step)
 
     def documents(self) -> tuple[Document, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from contextlib import suppress
@@ -14,6 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import RoundTripConstructor
+from ruamel.yaml.cyaml import CBaseLoader
 from ruamel.yaml.error import YAMLError
 
 from reconciler.errors import ManifestError
@@ -275,3 +277,14 @@ def _typed(value: Any) -> Any:
     if isinstance(value, list):
         return [_typed(item) for item in value]
     return type(value).__name__, value
+
+
+def test_reading_a_file_leaves_nothing_to_the_cyclic_collector():
+    """The command line lets it run seldom, so each loader that it has to free costs memory until the end."""
+    gc.collect()
+    gc.disable()
+    try:
+        read(b"a: 1\n", "f.yaml")
+        assert not [each for each in gc.get_objects() if isinstance(each, CBaseLoader)]
+    finally:
+        gc.enable()
