@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.audit.records import FIRST, Defect, Record, digest_of, key
+from reconciler.audit.records import FIRST, Defect, Record, digest_of, key, scope_of
 from reconciler.audit.runs import action_of
 from reconciler.audit.schema import RecordKind
 from reconciler.plan import Action, Result, sha256_of
@@ -123,9 +123,8 @@ def _check_record(placed: _Placed, tenant: str) -> Iterator[str]:
 def _check_intent(record: Record) -> Iterator[str]:
     """Check the hashes of an intent: the ids of a write are hashes of its content, and recovery compares with them."""
     event, data = record.event, record.data
-    if data["key"] != key(
-        event.tenant, event.commit, data["op"], data["generation"], data["attempt"]
-    ):
+    scope = scope_of(data["verb"], event.commit, event.run)
+    if data["key"] != key(event.tenant, scope, data["op"], data["generation"], data["attempt"]):
         yield "its idempotency key does not match its write"
     if data["after"] != (None if data["body"] is None else sha256_of(data["body"])):
         yield "its `after` is not the hash of its body"

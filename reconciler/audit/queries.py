@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,11 +49,22 @@ def _writes(records: Iterable[Record]) -> tuple[dict[str, Record], list[str]]:
     return intents, ended
 
 
-def generations(records: Iterable[Record]) -> Counter[tuple[str, str]]:
-    """Return the number of outcomes for each (commit of the intent, operation hash)."""
-    intents, ended = _writes(records)
-    known = (intents[each] for each in ended if each in intents)
-    return Counter((intent.event.commit, intent.data["op"]) for intent in known)
+def open_generations(records: Iterable[Record]) -> dict[tuple[str, str], int]:
+    """Return the generation of each open intent of an apply, by (commit, operation hash).
+
+    A run that repeats such a write uses the same generation, and so the same idempotency key. Intents of a further attempt
+    are left out: recovery records their outcome, and the write is planned anew.
+    """
+    return {
+        (intent.event.commit, intent.data["op"]): intent.data["generation"]
+        for intent in open_intents(records)
+        if intent.data["attempt"] == 0 and intent.data["verb"] != Action.HALT
+    }
+
+
+def next_seq(records: Sequence[Record]) -> int:
+    """Return the number of the next record of a ledger."""
+    return records[-1].seq + 1 if records else 0
 
 
 def open_intents(records: Iterable[Record]) -> tuple[Record, ...]:

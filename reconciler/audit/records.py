@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from reconciler.audit.schema import DEPTH_LIMIT, HASH, HEADER, RecordKind, is_deep, problem_of
 from reconciler.errors import LedgerError, safe
-from reconciler.plan import canonical_json, sha256_of
+from reconciler.plan import Action, canonical_json, sha256_of
 
 VERSION: Final = 1
 """`v` of every record."""
@@ -62,7 +62,7 @@ class Event:
         """SHA-256 of what identifies the event: the same event has the same id, whoever writes it and when."""
         known = {**self.data, "commit": self.commit, "run": self.run}
         what = {name: known.get(name) for name in _IDENTITY[self.kind]}
-        if self.kind is RecordKind.INTENT and self.data.get("verb") == "halt":
+        if self.kind is RecordKind.INTENT and self.data.get("verb") == Action.HALT:
             # Two clones may stop the same object without knowing of each other: both stops are recorded.
             what["run"] = self.run
         return sha256_of({**what, "kind": self.kind, "tenant": self.tenant})
@@ -173,14 +173,26 @@ def stamp(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def key(tenant: str, commit: str, op: str, generation: int, attempt: int) -> str:
+def key(tenant: str, scope: str, op: str, generation: int, attempt: int) -> str:
     """Return the idempotency key of a write: 52 lower-case letters and digits.
 
-    `generation` makes A, then B, then A again three different writes, although the platform remembers keys for a while.
-    `attempt` makes a new write after the platform stored an error under the key.
+    Args:
+        tenant: the tenant's platform.
+        scope: see `scope_of`.
+        op: hash of the operation.
+        generation: makes A, then B, then A again three different writes, although the platform remembers keys for a while.
+        attempt: makes a new write after the platform stored an error under the key.
     """
-    digest = hashlib.sha256(canonical_json([tenant, commit, op, generation, attempt]).encode())
+    digest = hashlib.sha256(canonical_json([tenant, scope, op, generation, attempt]).encode())
     return base64.b32encode(digest.digest()).decode().rstrip("=").lower()
+
+
+def scope_of(verb: str, commit: str, run: str) -> str:
+    """Return what the generations of a write are counted for: the commit of an apply, or the run of an emergency stop.
+
+    A stop numbers its writes without reading the ledger. So another stop on the same commit may use the same numbers.
+    """
+    return run if verb == Action.HALT else commit
 
 
 def chain(event: Event, last: Record | None, seq: int) -> Record:

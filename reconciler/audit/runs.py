@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, TypedDict, Unpack
 
-from reconciler.audit.records import LINE_LIMIT, Event, Record, key, stamp
+from reconciler.audit.records import LINE_LIMIT, Event, Record, key, scope_of, stamp
 from reconciler.audit.schema import ACTIONS, APPLY, RUN, RecordKind
 from reconciler.effect import Direction
 from reconciler.errors import LedgerError, safe
@@ -149,7 +149,9 @@ class Run:
         Args:
             operation: the write.
             digest: of the plan in which it was approved.
-            generation: number of outcomes that the ledger holds for this commit and operation (`generations`).
+            generation: a number that no earlier write of this operation from this commit has. An apply uses the number of the
+                next record of the ledger that it read, or the number of an intent that is still open (`open_generations`).
+                An emergency stop counts its own writes from 0, because its keys belong to its run.
             attempt: raised only if the platform stored an error under the idempotency key.
             atomic: whether the platform stores the write as a whole or not at all. If not, marks of the old body are kept:
                 they tell a write that was cut off between its parts from a change by somebody else.
@@ -164,7 +166,7 @@ class Run:
             "digest": digest,
             "direction": str(operation.direction),
             "generation": generation,
-            "key": key(self.tenant, self.commit, op, generation, attempt),
+            "key": self.key(operation, generation, attempt),
             "name": _text(operation.name),
             "object": operation.kind,
             "op": op,
@@ -172,6 +174,11 @@ class Run:
             "verb": operation.action.value,
         }
         return self._event(RecordKind.INTENT, data | _optional(operation, atomic=atomic))
+
+    def key(self, operation: Operation, generation: int, attempt: int) -> str:
+        """Return the idempotency key of a write of this run."""
+        scope = scope_of(operation.action, self.commit, self.id)
+        return key(self.tenant, scope, operation.hash, generation, attempt)
 
     def outcome(
         self,

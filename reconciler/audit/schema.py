@@ -9,7 +9,8 @@ were added; nothing here reads them, and the hash covers them. A field that earl
 never computed with.
 
 In records of a write, `object`, `target` and `verb` are the `kind`, `key` and `action` of its operation. In a record these
-three names mean other things: the kind of record, the idempotency key, and the action of the audit entry.
+three names mean other things: the kind of record, the idempotency key, and the action of the audit entry. Longer names, such as
+`object_kind`, would say no more, and `operation` is too close to `op` (its hash) and `operations` (their number in `open`).
 """
 
 from __future__ import annotations

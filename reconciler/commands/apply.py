@@ -310,7 +310,7 @@ class _Apply:
         judged_at = world.monotonic()
         plan, snapshot = await plan_command.make(session, self.asked.names, self.asked.revert)
         world.checkpoint("apply:planned")
-        ledger.append(recovery.unsent_outcomes(session, ledger, left, plan, run))
+        ledger.append(recovery.unsent_outcomes(session, left, plan, run))
         world.checkpoint("settle:dropped")
         undone = unapplied.not_reverted(plan, session.folder.desired, self.asked.revert)
         notes = (*session.notes, *recovery.notes_on(left), *undone)

@@ -102,7 +102,10 @@ class Recorder:
         self._telemetry = telemetry
         self._stop = stop
         self._digest = ""
-        self._generations = audit.generations(ledger.records())
+        records = ledger.records()
+        self._open = audit.open_generations(records)
+        self._next = audit.next_seq(records)
+        self._generations: dict[str, int] = {}
         self._intents: dict[str, Event] = {}
         self._waiting: list[Event] = []
         self._batch = BATCH_LEAST
@@ -145,10 +148,10 @@ class Recorder:
             self._beating = asyncio.create_task(self._beat())
 
     async def further(self, operations: Sequence[Operation], before: Sequence[Event] = ()) -> None:
-        """Record the intents of further operations, or of repeated ones. Returns when the ledger acknowledges them."""
+        """Record further writes of an emergency stop, or repeated ones. Returns when the ledger acknowledges them."""
         for operation in operations:
             if operation.hash in self._intents:
-                self._generations[self.run.commit, operation.hash] += 1
+                self._generations[operation.hash] += 1
         await self._append([*before, *(self._intent(operation, 0) for operation in operations)])
 
     async def _beat(self) -> None:
@@ -184,9 +187,7 @@ class Recorder:
 
     def key(self, operation: Operation, attempt: int) -> str:
         """Return the idempotency key of one attempt at an operation."""
-        return audit.key(
-            self.run.tenant, self.run.commit, operation.hash, self._generation(operation), attempt
-        )
+        return self.run.key(operation, self._generation(operation), attempt)
 
     async def retry(self, operation: Operation, attempt: int) -> None:
         """Record that an attempt failed, and the intent of the next one. Returns when both are acknowledged."""
@@ -247,7 +248,10 @@ class Recorder:
                 await asyncio.to_thread(self._ledger.append, events)
 
     def _generation(self, operation: Operation) -> int:
-        return self._generations[self.run.commit, operation.hash]
+        """Return the generation of a write (`Run.intent`). It stays the same for the whole run."""
+        stops = operation.action is Action.HALT
+        first = 0 if stops else self._open.get((self.run.commit, operation.hash), self._next)
+        return self._generations.setdefault(operation.hash, first)
 
     def _intent(self, operation: Operation, attempt: int) -> Event:
         event = self.run.intent(

@@ -33,7 +33,6 @@ from reconciler.audit import (
     Run,
     applied,
     differing,
-    generations,
     marks,
     may_be_sent,
 )
@@ -176,32 +175,28 @@ def known_outcomes(session: Session, lefts: Iterable[Left], run: Run) -> tuple[E
 
 
 def unsent_outcomes(
-    session: Session, ledger: Ledger, lefts: Sequence[Left], plan: Plan, run: Run
+    session: Session, lefts: Sequence[Left], plan: Plan, run: Run
 ) -> tuple[Event, ...]:
     """Return `not_started` outcomes for the unwritten operations that this run does not send again under the same idempotency key.
 
     Three cases: this run's plan does not contain the operation; the open intent is that of a second attempt, for which this run derives
     another key; or the content of the intent would differ, because what was applied last has changed.
     """
-    if not lefts:
-        return ()
-    outcomes = generations(ledger.records())
     atomic = session.dialect.CAPABILITIES.atomic_writes
-    again = {
-        event.id: event
-        for operation in plan.executable
-        for number in [outcomes[run.commit, operation.hash]]
-        for event in [run.intent(operation, digest=plan.digest, generation=number, atomic=atomic)]
-    }
+    planned = {operation.hash: operation for operation in plan.executable}
+
+    def is_same(intent: Record) -> bool:
+        if (operation := planned.get(intent.data["op"])) is None:
+            return False
+        number = intent.data["generation"]
+        event = run.intent(operation, digest=plan.digest, generation=number, atomic=atomic)
+        return event.id == intent.id and not differing(intent.event, event)
+
     return tuple(
         _outcome(session, left, Result.NOT_STARTED, run)
         for left in lefts
-        if left.result is None and not _is_same(left.intent, again.get(left.intent.id))
+        if left.result is None and not is_same(left.intent)
     )
-
-
-def _is_same(intent: Record, event: Event | None) -> bool:
-    return event is not None and not differing(intent.event, event)
 
 
 def _outcome(session: Session, left: Left, result: Result, run: Run) -> Event:

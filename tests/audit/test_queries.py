@@ -6,6 +6,8 @@ import dataclasses
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler import audit
 from reconciler.audit import Event, Record
@@ -25,6 +27,10 @@ def chained(*events: Event) -> tuple[Record, ...]:
         tips[event.run] = audit.chain(event, tips.get(event.run), len(records))
         records.append(tips[event.run])
     return tuple(records)
+
+
+def further(records: tuple[Record, ...], event: Event) -> tuple[Record, ...]:
+    return chained(*(each.event for each in records), event)
 
 
 def begun(commit: str, *, purpose: str = audit.APPLY, judges: bool = True) -> Event:
@@ -85,12 +91,51 @@ def write(rate: float, result: Result, *, at: str | None = None, **more: object)
     return [intent, maker.outcome(intent, result, audit={}, at=at)]
 
 
-def test_every_outcome_of_an_operation_is_a_generation():
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([ONE, TWO]),
+            st.sampled_from([20.0, 21.0]),
+            st.sampled_from(["ends", "dies", "is stopped"]),
+        ),
+        max_size=12,
+    )
+)
+def test_two_writes_never_have_one_key_and_a_run_that_begins_again_uses_the_same(runs):
+    """Else the platform would answer a new write with what it stored for an old one, or execute one write twice."""
+    records: tuple[Record, ...] = ()
+    keys: dict[str, str] = {}
+    for number, (commit, rate, ending) in enumerate(runs):
+        one = operation(rate=rate)
+        unsettled = {each.data["key"]: each.data["op"] for each in audit.open_intents(records)}
+        maker = run(commit, f"run-{number}")
+        generation = audit.open_generations(records).get(
+            (commit, one.hash), audit.next_seq(records)
+        )
+        intent = maker.intent(one, digest="d" * 64, generation=generation)
+        key = intent.data["key"]
+        assert key not in keys or unsettled.get(key) == one.hash
+        if key not in keys:
+            keys[key] = one.hash
+            records = further(records, intent)
+        if ending == "ends":
+            records = further(records, maker.outcome(intent, Result.UPDATED, audit={}))
+        if ending == "is stopped":
+            stop = operation(rate=rate, action=Action.HALT)
+            halt = run(commit, f"stop-{number}").intent(stop, digest="d" * 64, generation=0)
+            assert halt.data["key"] not in keys
+            keys[halt.data["key"]] = stop.hash
+            records = further(records, halt)
+
+
+def test_a_further_attempt_is_not_repeated_under_its_key_and_neither_is_a_stop():
     maker, one = run(ONE), operation()
-    intents = [maker.intent(one, digest="d" * 64, generation=number) for number in range(3)]
-    outcomes = [maker.outcome(each, Result.UPDATED, audit={}) for each in intents]
-    assert audit.generations(chained(*intents, *outcomes)) == {(ONE, one.hash): 3}
-    assert audit.generations(chained(*outcomes)) == {}, "of no intent that is here"
+    first = maker.intent(one, digest="d" * 64, generation=3)
+    failed = maker.outcome(first, Result.FAILED, audit={})
+    second = maker.intent(one, digest="d" * 64, generation=3, attempt=1)
+    stop = maker.intent(operation(action=Action.HALT), digest="d" * 64, generation=0)
+    assert audit.open_generations(chained(first)) == {(ONE, one.hash): 3}
+    assert audit.open_generations(chained(first, failed, second, stop)) == {}
 
 
 def test_a_create_may_have_been_sent_once_its_run_came_to_creates_or_it_is_a_further_attempt():

@@ -39,7 +39,7 @@ def left_by(by: str, *, atomic: bool = True, **parts: Any) -> Left:
 
 def ended(left: Left) -> list[str]:
     plan = make_plan([operation()])
-    events = recovery.unsent_outcomes(Asked(), Asked(), [left], plan, run(COMMIT, "now"))
+    events = recovery.unsent_outcomes(Asked(), [left], plan, run(COMMIT, "now"))
     return [event.data["result"] for event in events]
 
 

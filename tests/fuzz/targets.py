@@ -151,7 +151,7 @@ def _records(data: bytes) -> object:
     book = LedgerSnapshot("h", "t", {COMMIT: NoteRecords("b", len(data), records, defects)})
     _ours(lambda: book.new_records([record.event for record in _honest()]))
     last = audit.applied(records)
-    audit.generations(records), audit.open_intents(records), audit.judging_commits(records)
+    audit.open_generations(records), audit.open_intents(records), audit.judging_commits(records)
     audit.applied_commits(records), audit.standing(records, now=START)
     audit.holds(records, now=START)
     for each in records:
