@@ -280,6 +280,15 @@ class Git:
         raw = self.read(*ids)
         return [parse_commit(each, raw[each]) for each in ids]
 
+    def read_commit(self, id_: str) -> Commit | None:
+        """Return a commit; `None` if this clone has no commit of that id. Reads all bytes of the commit.
+
+        Args:
+            id_: its full id.
+        """
+        ran = self.run("cat-file", "commit", object_id(id_), allowed=(0, 128))
+        return parse_commit(id_, ran.out) if ran.code == 0 else None
+
     def tree_changes(self, pairs: Sequence[tuple[str, str]]) -> list[list[TreeChange]]:
         """Return, for each pair of trees, the top-level names that differ."""
         stdin = "".join(f"{object_id(old)} {object_id(new)}\n" for old, new in pairs).encode()

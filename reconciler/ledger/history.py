@@ -16,7 +16,7 @@ from reconciler.errors import LedgerError
 from reconciler.git import Commit, Git, blob_id
 from reconciler.ledger import signatures
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
-from reconciler.ledger.snapshot import LedgerSnapshot, read, read_notes
+from reconciler.ledger.snapshot import LedgerSnapshot, message, read, read_notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,6 @@ class _Version:
     commit: Commit
     blob: str
     size: int
-
-
-def message(last: Record) -> str:
-    """Return the message of the ledger commit whose last record is `last`."""
-    return f"{last.event.run} {last.h}\n"
 
 
 def verify(

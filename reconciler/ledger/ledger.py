@@ -352,7 +352,7 @@ class Ledger:
         commit = self._git.commit_tree(
             tree,
             parents=[head] if head else [],
-            message=history.message(records[-1]),
+            message=snapshots.message(records[-1]),
             identity=IDENTITY,
             at=self._world.now(),
             signing_key=self._options.signing_key,

@@ -11,7 +11,7 @@ from typing import Final
 from reconciler import audit
 from reconciler.audit import Defect, Event, Record
 from reconciler.errors import LedgerError, safe
-from reconciler.git import Git
+from reconciler.git import Commit, Git
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
 
 _CHUNK: Final = NOTE_LIMIT
@@ -54,11 +54,17 @@ class LedgerSnapshot:
         records: all of them, in the ledger's order.
         by_id: the records by id.
         tips: the last record of each run.
+        foreign: the commit was not made by reconcile: it is a merge commit, or its message does not name its last record.
     """
 
     def __init__(
-        self, head: str | None, tree: str | None, notes: Mapping[str, NoteRecords]
+        self,
+        head: str | None,
+        tree: str | None,
+        notes: Mapping[str, NoteRecords],
+        made: Commit | None = None,
     ) -> None:
+        """Use notes that are already decoded; `made` is the commit as it was read, unless this process has just made it."""
         self.head = head
         self.tree = tree
         self.notes = MappingProxyType(dict(notes))
@@ -66,6 +72,7 @@ class LedgerSnapshot:
         self.records = tuple(sorted(records, key=lambda record: record.seq))
         self.by_id = {record.id: record for record in self.records}
         self.tips = {record.event.run: record for record in self.records}
+        self.foreign = made is not None and not _is_ours(made, self.records)
 
     @property
     def unreadable(self) -> list[Defect]:
@@ -114,6 +121,15 @@ class LedgerSnapshot:
         return Defect(known.event.commit, 0, "the record", known.id)
 
 
+def message(last: Record) -> str:
+    """Return the message of the ledger commit whose last record is `last`."""
+    return f"{last.event.run} {last.h}\n"
+
+
+def _is_ours(made: Commit, records: Sequence[Record]) -> bool:
+    return len(made.parents) <= 1 and bool(records) and made.message == message(records[-1])
+
+
 EMPTY: Final = LedgerSnapshot(None, None, {})
 
 
@@ -135,10 +151,10 @@ def read(
         return known
     if head is None:
         return EMPTY
-    tree = git.resolve(f"{head}^{{tree}}")
-    if tree is None:
+    made = git.read_commit(head)
+    if made is None:
         raise LedgerError(f"the ledger's head {head} is not a commit of this clone: fetch it again")
-    found = notes.find(tree)
+    found = notes.find(made.tree)
     decoded = {
         commit: note
         for commit, note in known.notes.items()
@@ -147,7 +163,7 @@ def read(
     wanted = {commit: note.blob for commit, note in found.items() if commit not in decoded}
     for commit, data in read_notes(git, wanted):
         decoded[commit] = NoteRecords(wanted[commit], len(data), *audit.decode(commit, data))
-    return LedgerSnapshot(head, tree, decoded)
+    return LedgerSnapshot(head, made.tree, decoded, made)
 
 
 def read_notes(git: Git, blobs: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:

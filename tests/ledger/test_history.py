@@ -49,7 +49,10 @@ class Commits(Blobs):
 
     def resolve(self, name: str) -> str | None:
         head = name.removesuffix("^{tree}")
-        return self.commits[head][0] if head in self.commits else super().resolve(name)
+        return self.commits[head][0] if head in self.commits else None
+
+    def read_commit(self, id_: str) -> Commit | None:
+        return Commit(id_, *self.commits[id_]) if id_ in self.commits else super().read_commit(id_)
 
     def walk(self, tip: str) -> list[Commit]:
         found, level = [], [tip]
@@ -84,7 +87,7 @@ class Told:
     def append(self, *events: Event, message: str | None = None) -> str:
         records = self.book.new_records(events)
         tree, pages = snapshots.store(self.git, Notes(self.git), self.book, records)
-        said = history.message(records[-1]) if message is None else message
+        said = snapshots.message(records[-1]) if message is None else message
         return self.put(tree, LedgerSnapshot(None, tree, pages), said)
 
     def put(self, tree: str, book: LedgerSnapshot | None = None, message: str = "x y\n") -> str:

@@ -10,7 +10,7 @@ import pytest
 from reconciler import audit
 from reconciler.audit import Event
 from reconciler.errors import LedgerError
-from reconciler.git.values import Stat
+from reconciler.git.values import Commit, Stat
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.notes import Notes
 from reconciler.ledger.snapshot import EMPTY, LedgerSnapshot
@@ -44,9 +44,8 @@ class Blobs(Trees):
             return {each: self.blobs[each] for each in ids}
         return super().read(*ids)
 
-    def resolve(self, name: str) -> str | None:
-        tree = name.removesuffix("^{tree}")
-        return tree if tree in self.objects else None
+    def read_commit(self, id_: str) -> Commit | None:
+        return Commit(id_, id_, (), "") if id_ in self.objects else None
 
 
 def appended(git: Blobs, book: LedgerSnapshot, *events: Event) -> LedgerSnapshot:
