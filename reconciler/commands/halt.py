@@ -8,19 +8,20 @@ next write. An unreachable git remote delays nothing: the next command that reac
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Final
 
-from reconciler import audit
-from reconciler.audit import Event, Record, RecordKind, Run
+from reconciler.audit import RecordKind
 from reconciler.commands import ledgers, tenant_fallback
 from reconciler.commands import session as sessions
-from reconciler.commands.journal import LOOK_S, Recorder, provenance
+from reconciler.commands.journal import LOOK_S
 from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session, require_reason
+from reconciler.commands.stop_journal import Kept, StopJournal, Where
 from reconciler.commands.takeover import Takeover
 from reconciler.commands.targets import Known, Target
 from reconciler.errors import (
@@ -35,14 +36,16 @@ from reconciler.errors import (
 from reconciler.execute import WriteOptions
 from reconciler.execute.halt import Silencer
 from reconciler.kinds.live import Live
-from reconciler.plan import Operation, Origin, Outcome, digest_of
+from reconciler.plan import Outcome
 from reconciler.report import Report
 from reconciler.report.halt import Stopped, exit_code, how_to_release, of_halt
-from reconciler.telemetry import Telemetry
 from reconciler.world import Network, World
 
 REFUSED: Final = range(400, 500)
 """Statuses that mean that the platform does not have the requested object."""
+
+FINISH_S: Final = 10.0
+"""Seconds to try to record everything once everything is silent."""
 
 _ABSENT: Final = Live("", "")
 """Stands for an object that the platform does not have."""
@@ -111,7 +114,9 @@ class _Halt:
         self.troubles: list[str] = []
         """Notes on problems that need attention; they change the exit code."""
         self.unknown: Sequence[str] = ()
-        self.journal = _Journal(session, asked)
+        self.journal = StopJournal(session, asked, asked.until)
+        self.names = _recorded_names(session)
+        self.kept = Kept(Where.NOWHERE)
         self.takeover = Takeover(session)
 
     async def run(self) -> Report:
@@ -130,7 +135,7 @@ class _Halt:
             # A running apply checks the lock once in LOOK_S.
             await self.session.world.sleep(2 * LOOK_S)
         more, again = await self._silence_again(targets, outcomes)
-        await journal.close()
+        self.kept = await journal.finish(FINISH_S)
         await takeover.end()
         return self._report((*targets, *more), outcomes | again)
 
@@ -148,15 +153,16 @@ class _Halt:
             self.session.world.progress(str(error))
 
     def _report(self, targets: Sequence[Target], outcomes: Mapping[str, Outcome]) -> Report:
-        takeover, journal, folder = self.takeover, self.journal, self.session.folder
-        troubles = [*self.troubles, *journal.troubles]
+        takeover, folder = self.takeover, self.session.folder
+        held = self.kept.where is not Where.NOWHERE
+        troubles = [*self.troubles, *filter(None, [self.kept.reason])]
         code = exit_code(
             outcomes.values(),
             troubled=bool(troubles or (takeover.troubles and not takeover.is_away)),
             away=takeover.is_away,
         )
         names = [each.name for each in targets]
-        ends = (how_to_release(str(folder.path), names, self.asked.until),) if journal.holds else ()
+        ends = (how_to_release(str(folder.path), names, self.asked.until),) if held else ()
         return of_halt(
             f"Halt of tenant {folder.name} ({self.session.settings.url})",
             [
@@ -164,7 +170,7 @@ class _Halt:
                 for each in targets
             ],
             code=code,
-            held=journal.holds,
+            held=held,
             unknown=self.unknown,
             notes=(*self.remarks, *troubles, *takeover.troubles, *ends),
             facts={"reason": self.asked.reason, "lock": takeover.said},
@@ -178,7 +184,7 @@ class _Halt:
         """
         live, complete = await self._list()
         session, asked = self.session, self.asked
-        known = Known(session.folder, session.dialect, self.journal.names(), live, complete)
+        known = Known(session.folder, session.dialect, self.names, live, complete)
         if live is None:
             return known
         unlisted = known.unlisted(() if asked.everything else asked.names, keys)
@@ -265,7 +271,8 @@ class _Halt:
         session = self.session
         place, dialect = Place(str(session.folder.path)), session.dialect
         operations = [each.operation(dialect, place) for each in targets if each.dials(dialect)]
-        await self.journal.record(targets, operations)
+        self.journal.begin(targets)
+        self.journal.intents(operations)
         self.takeover.share()
         silencer = Silencer(
             session.world, session.client, dialect, self.journal, self.asked.writing, self.stop
@@ -273,96 +280,14 @@ class _Halt:
         return {each.operation.key: each for each in await silencer.run(operations)}
 
 
-class _Journal:
-    """Records a halt in this clone at once. A ledger failure never prevents a stop."""
-
-    def __init__(self, session: Session, asked: HaltRequest) -> None:
-        """Read this clone's copy of the ledger. Contacts no remote."""
-        self.troubles: list[str] = []
-        self.holds = False
-        """Whether the holds are recorded."""
-        self._session, self._asked = session, asked
-        self._id = session.world.new_id()
-        self._records: tuple[Record, ...] = ()
-        self._held: set[str] = set()
-        self._recorder: Recorder | None = None
-        try:
-            self._recorder = self._open_recorder()
-        except ReconcileError as error:
-            self._fail(error)
-
-    def _open_recorder(self) -> Recorder:
-        session, world = self._session, self._session.world
+def _recorded_names(session: Session) -> dict[str, set[str]]:
+    """Return the keys of all objects that were ever applied, by their manifest's name at that time; empty if the ledger cannot be read."""
+    found: dict[str, set[str]] = {}
+    with contextlib.suppress(ReconcileError):
         git = session.repository()
-        ledger = ledgers.open_for_halt(world, git, session.folder, offline=True)
-        self._records = ledger.records()
-        # A halt stops what was applied, whatever commit is checked out here.
-        commit = ledger.last_applied() or git.head()
-        run = Run(ledger.tenant, commit, self._id, world.now, provenance(world))
-        # The recorder sets this event when the ledger fails, which must not end a halt.
-        return Recorder(ledger, session, run, Telemetry(), asyncio.Event())
-
-    def _fail(self, error: ReconcileError) -> None:
-        self._recorder = None
-        self.troubles.append(
-            f"this halt could not be recorded ({error}), so the next apply would start dialing again: keep applies from running"
-        )
-
-    def names(self) -> dict[str, set[str]]:
-        """Return the keys of all objects that were ever applied, by their manifest's name at that time."""
-        found: dict[str, set[str]] = {}
-        for each in self._records:
+        for each in ledgers.open_for_halt(
+            session.world, git, session.folder, offline=True
+        ).records():
             if each.kind is RecordKind.INTENT:
                 found.setdefault(str(each.data.get("name")), set()).add(each.data["target"])
-        return found
-
-    def key(self, operation: Operation, attempt: int) -> str:
-        """Return the idempotency key of an attempt."""
-        if self._recorder is not None:
-            return self._recorder.key(operation, attempt)
-        return audit.key(self._session.folder.platform, self._id, operation.hash, 0, attempt)
-
-    async def record(self, targets: Sequence[Target], operations: Sequence[Operation]) -> None:
-        """Record holds for the targets that this halt does not hold yet, and the intents of the operations."""
-        if (recorder := self._recorder) is None:
-            return
-        holds = self._new_holds(targets, recorder.run)
-        try:
-            if not self.holds:
-                await recorder.open(operations, self._digest(operations), holds, audit.HALT)
-                self.holds = True
-            elif operations or holds:
-                await recorder.further(operations, holds)
-        except ReconcileError as error:
-            self._fail(error)
-
-    def _digest(self, operations: Sequence[Operation]) -> str:
-        folder = self._session.folder
-        origin = Origin(folder.name, self._session.settings.url, platform=folder.platform)
-        return digest_of(origin, (each.hash for each in operations))
-
-    def _new_holds(self, targets: Sequence[Target], run: Run) -> list[Event]:
-        new = [each for each in targets if each.key not in self._held]
-        self._held.update(each.key for each in new)
-        return [
-            run.hold(
-                each.key,
-                name=each.name,
-                reason=self._asked.reason,
-                until=self._asked.until,
-                body=each.live.stored if each.live else None,
-            )
-            for each in new
-        ]
-
-    async def outcome(self, outcome: Outcome) -> None:
-        """Record an outcome."""
-        if self._recorder is not None:
-            await self._recorder.outcome(outcome)
-
-    async def close(self) -> None:
-        """Record the end of the halt."""
-        if self._recorder is not None and (error := await self._recorder.close(())) is not None:
-            self.troubles.append(
-                f"not every outcome is recorded ({error}); the next apply settles what is open"
-            )
+    return found

@@ -47,8 +47,8 @@ class StopJournal(Protocol):
     def key(self, operation: Operation, attempt: int) -> str:
         """Return the idempotency key of one attempt at an operation. Attempts count from 0."""
 
-    async def outcome(self, outcome: Outcome) -> None:
-        """Record an outcome."""
+    def outcome(self, outcome: Outcome) -> None:
+        """Record an outcome. Returns at once and never raises."""
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class Silencer:
         outcome = await self._stop(operation, slots)
         if outcome.done:  # reported at once, while others are still being stopped
             self.world.progress(f"{operation.name}: silent")
-        await self.journal.outcome(outcome)
+        self.journal.outcome(outcome)
         return outcome
 
     async def _stop(self, operation: Operation, slots: asyncio.Semaphore) -> Outcome:

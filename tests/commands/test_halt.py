@@ -44,7 +44,7 @@ from tests.cli.test_cli import Desk, commit, git
 from tests.crash.ground import login_to
 from tests.support import fasttime
 from tests.support.bodies import manifest_text
-from tests.support.engine import Notebook
+from tests.support.engine import StopNotebook
 from tests.support.fake_platform import now, play
 from tests.support.samples import SAMPLES, copy_files, platform
 
@@ -120,7 +120,7 @@ class Stop:
             if self.stop_after(line):
                 stop.set()
 
-        journal = Notebook()
+        journal = StopNotebook()
         self.outcomes = journal.outcomes
         world = here(progress)._replace(sleep=asyncio.sleep, monotonic=now)
         options = WriteOptions(concurrency=8, wait_s=self.wait_s)

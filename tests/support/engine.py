@@ -54,6 +54,19 @@ class Notebook:
         self.outcomes.append(outcome)
 
 
+class StopNotebook:
+    """The journal of a stop, in memory."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+
+    def key(self, operation: Operation, attempt: int) -> str:
+        return f"{operation.hash[:40]}-{attempt}"
+
+    def outcome(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+
 @dataclass
 class Engine:
     """An embedded platform, a client for it, and the steps from desired state to outcomes."""
