@@ -16,11 +16,11 @@ three names mean other things: the kind of record, the idempotency key, and the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from reconciler.effect import Direction
 from reconciler.plan import Action, Result
@@ -73,17 +73,20 @@ class Rule:
 
 
 def _matches(pattern: re.Pattern[str], words: str) -> Rule:
-    return Rule(words, lambda value: isinstance(value, str) and bool(pattern.fullmatch(value)))
+    matches = pattern.fullmatch
+    return Rule(words, lambda value: isinstance(value, str) and matches(value) is not None)
 
 
 def _one_of(*values: str) -> Rule:
+    known = frozenset(map(str, values))
     return Rule(
-        f"one of {', '.join(values)}", lambda value: isinstance(value, str) and value in values
+        f"one of {', '.join(values)}", lambda value: isinstance(value, str) and value in known
     )
 
 
 def _or_null(rule: Rule) -> Rule:
-    return Rule(f"{rule.words} or null", lambda value: value is None or rule.holds(value))
+    holds = rule.holds
+    return Rule(f"{rule.words} or null", lambda value: value is None or holds(value))
 
 
 def _optional(rule: Rule) -> Rule:
@@ -94,6 +97,8 @@ def _is_text(value: object) -> bool:
     """Return whether a value is text that UTF-8 can encode. A lone surrogate cannot be encoded."""
     if not isinstance(value, str):
         return False
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -276,25 +281,40 @@ _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
 """Fields of each kind of record, beside the header."""
 
 
+_Checks: TypeAlias = tuple[tuple[str, Rule, Callable[[Any], bool]], ...]
+
+
+def _checks(*tables: Mapping[str, Rule]) -> _Checks:
+    return tuple((name, rule, rule.holds) for rules in tables for name, rule in rules.items())
+
+
+_HEADER_CHECKS: Final = _checks(HEADER)
+_CHECKS: Final[Mapping[str, _Checks]] = {
+    kind.value: _checks(HEADER, rules) for kind, rules in _RULES.items()
+}
+_FOUND_CHECKS: Final = _checks(_FOUND)
+_ABSENT: Final = object()
+
+
 def problem_of(fields: Mapping[str, Any]) -> str | None:
     """Return the first problem of a record's fields, for people; `None` if there is none."""
-    if (problem := next(_problems(fields, HEADER), None)) is not None:
-        return problem
-    kind = RecordKind(fields["kind"])
-    if (problem := next(_problems(fields, _RULES[kind]), None)) is not None:
-        return problem
-    if kind is RecordKind.NOTE and "body" in fields:
-        return next(_problems(fields, _FOUND), None)
-    return None
+    kind = fields.get("kind")
+    checks = _CHECKS.get(kind, _HEADER_CHECKS) if isinstance(kind, str) else _HEADER_CHECKS
+    problem = _first_problem(fields, checks)
+    if problem is None and kind == RecordKind.NOTE and "body" in fields:
+        return _first_problem(fields, _FOUND_CHECKS)
+    return problem
 
 
-def _problems(fields: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[str]:
-    for name, rule in rules.items():
-        if name not in fields:
+def _first_problem(fields: Mapping[str, Any], checks: _Checks) -> str | None:
+    for name, rule, holds in checks:  # one flat loop: it runs for every field of every record
+        value = fields.get(name, _ABSENT)
+        if value is _ABSENT:
             if rule.needed:
-                yield f"the record's {name} is missing"
-        elif not rule.holds(fields[name]):
-            yield f"the record's {name} must be {rule.words}, not {_shown(fields[name])}"
+                return f"the record's {name} is missing"
+        elif not holds(value):
+            return f"the record's {name} must be {rule.words}, not {_shown(value)}"
+    return None
 
 
 def _shown(value: object) -> str:
@@ -302,16 +322,11 @@ def _shown(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"  # noqa: PLR2004 - enough to find it by
 
 
-def is_deep(value: object) -> bool:
-    """Return whether lists and mappings are nested deeper than `DEPTH_LIMIT`. JSON is read and written recursively."""
-    level = [value]
-    for _ in range(DEPTH_LIMIT):
-        level = [
-            item
-            for each in level
-            if isinstance(each, dict | list)
-            for item in (each.values() if isinstance(each, dict) else each)
-        ]
-        if not level:
-            return False
-    return True
+def is_deep(value: object, levels: int = DEPTH_LIMIT) -> bool:
+    """Return whether lists and mappings are nested deeper than `levels`. JSON is read and written recursively."""
+    if levels == 0:
+        return True
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(
+        is_deep(each, levels - 1) for each in items if levels == 1 or isinstance(each, dict | list)
+    )

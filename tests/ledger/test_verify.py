@@ -14,6 +14,7 @@ from reconciler import audit
 from reconciler.audit import Record, Verdict
 from reconciler.git import FILE, Git, Identity
 from reconciler.plan import Result
+from tests.support import history
 from tests.support.gitfakes import (
     ENVIRON,
     PLATFORM,
@@ -253,6 +254,16 @@ def test_every_kind_of_tampering_is_found_in_fifty_ledgers(fifty_ledgers, tmp_pa
 def test_a_thousand_honest_ledgers_raise_no_alarm(tmp_path):
     assert len(many(tmp_path, range(1000, 2000))) == 1000
     print("honest ledgers: 1000, 0 false alarms")
+
+
+def test_a_long_story_of_applies_kills_stops_and_releases_is_an_honest_ledger(tmp_path):
+    """What tests and measurements take for a long ledger must be one."""
+    repo = repository(tmp_path / "r")
+    count = history.write(repo.root, history.Story(applies=40).appends())
+    verdict = opened(repo).verify()
+    assert (verdict.defects, verdict.records) == ((), count)
+    kinds = {each.kind.value for each in opened(repo).records()}
+    assert kinds == {"open", "intent", "outcome", "close", "hold", "release"}
 
 
 # --- what only the history tells ---------------------------------------------------------------------------------------------------

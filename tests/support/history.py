@@ -1,0 +1,235 @@
+"""Long ledgers, made fast: events through the product's own functions, git objects through one `git fast-import`.
+
+`python -m tests.support.history REPOSITORY --records 100000` makes one for a measurement.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import random
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+from reconciler import audit
+from reconciler.audit import Event, Record, Run
+from reconciler.ledger import history
+from reconciler.plan import Action, Operation, Result
+from tests.support.gitfakes import ENVIRON, PLATFORM, START, WHO, operation
+
+DIGEST = "d" * 64
+
+
+def fake_commit(number: int) -> str:
+    """Return the id of a commit that need not exist: a note may be of any."""
+    return hashlib.sha1(b"%d" % number, usedforsecurity=False).hexdigest()
+
+
+def change(key: int, version: int) -> Operation:
+    """Return the operation that gives an object its next body."""
+    return operation(str(1_000_000 + key), rate=10.0 + version % 2)
+
+
+@dataclass(kw_only=True)
+class Story:
+    """What happened on a platform: applies on one commit after another, some of them killed, and now and then a stop.
+
+    Attributes:
+        applies: how many.
+        changes: operations of each apply.
+        objects: on the platform; applies go through them in turn.
+        halt_every, crash_every: each so many applies, a stop of one object follows (released half the time), or the apply is
+            killed before some of its outcomes, which the next one settles. 0: never.
+        batches: appends of outcomes in one apply.
+        seed: of what is random.
+        commit_of: commit of each apply.
+        change: operation on the n-th object, and its version.
+    """
+
+    applies: int = 10
+    changes: int = 4
+    objects: int = 20
+    halt_every: int = 7
+    crash_every: int = 5
+    batches: int = 2
+    seed: int = 1
+    tenant: str = PLATFORM
+    start: datetime = START
+    commit_of: Callable[[int], str] = fake_commit
+    change: Callable[[int, int], Operation] = change
+    seconds: float = 0.0
+    unsettled: list[tuple[Event, Operation]] = field(default_factory=list)
+    made: dict[tuple[int, int], Operation] = field(default_factory=dict)
+    heads: int = 0
+
+    def now(self) -> datetime:
+        """Return the time of the next event, a little later for each."""
+        self.seconds += 0.01
+        return self.start + timedelta(seconds=self.seconds)
+
+    def run(self, number: int, what: str) -> Run:
+        return Run(self.tenant, self.commit_of(number), f"{what}-{number}", self.now, WHO)
+
+    def appends(self) -> Iterator[tuple[Event, ...]]:
+        """Yield the events of each ledger commit."""
+        chance = random.Random(self.seed)
+        for number in range(self.applies):
+            self.seconds += 3600
+            yield from self._apply(number, chance)
+            if self.halt_every and number % self.halt_every == self.halt_every - 1:
+                yield from self._halt(number, chance)
+
+    def _operations(self, number: int) -> list[Operation]:
+        first = number * self.changes
+        wanted = (divmod(first + at, self.objects) for at in range(self.changes))
+        return [self._change(key, version) for version, key in wanted]
+
+    def _change(self, key: int, version: int) -> Operation:
+        known = (key, version % 2)
+        if known not in self.made:  # its hash is costly
+            self.made[known] = self.change(key, version)
+        return self.made[known]
+
+    def _apply(self, number: int, chance: random.Random) -> Iterator[tuple[Event, ...]]:
+        maker = self.run(number, "apply")
+        operations = self._operations(number)
+        begun = self._open(maker, len(operations), number)
+        settled = tuple(
+            maker.outcome(intent, Result.CONFIRMED, audit=each.audit)
+            for intent, each in self.unsettled
+        )
+        self.unsettled.clear()
+        intents = [maker.intent(each, digest=DIGEST, generation=number) for each in operations]
+        yield (begun, *settled, *intents)
+        writes = list(zip(intents, operations, strict=True))
+        killed = self.crash_every and number % self.crash_every == self.crash_every - 1
+        done = chance.randrange(len(writes)) if killed else len(writes)
+        size = -(-len(writes) // self.batches)
+        for at in range(0, done, size):
+            yield tuple(
+                maker.outcome(intent, Result.UPDATED, audit=each.audit, schedule_id=f"s-{each.key}")
+                for intent, each in writes[at : min(at + size, done)]
+            )
+        if killed:
+            self.unsettled = writes[done:]
+        else:
+            yield (maker.close({"planned": len(writes), "active": done}),)
+
+    def _halt(self, number: int, chance: random.Random) -> Iterator[tuple[Event, ...]]:
+        maker = self.run(number, "halt")
+        key = chance.randrange(self.objects)
+        stop = replace(
+            self._change(key, 0), action=Action.HALT, desired=None, live_hash=f"{number:064x}"
+        )
+        hold = maker.hold(stop.key, name=stop.name, reason="complaints", body=stop.live)
+        intent = maker.intent(stop, digest=DIGEST, generation=0)
+        yield (hold, self._open(maker, 1, number, purpose=audit.HALT), intent)
+        yield (
+            maker.outcome(intent, Result.DELETED, audit=stop.audit),
+            maker.close({"planned": 1, "active": 1}),
+        )
+        if chance.random() < 0.5:
+            yield (self.run(number, "release").release(stop.key, name=stop.name, reason="solved"),)
+
+    def _open(self, maker: Run, operations: int, number: int, purpose: str = audit.APPLY) -> Event:
+        return maker.open(
+            digest=DIGEST,
+            operations=operations,
+            tool="reconcile 1",
+            ledger=None,
+            applied=self.commit_of(number - 1) if number else None,
+            purpose=purpose,
+        )
+
+
+@dataclass
+class Chain:
+    """Records of events, with their lines, as appends would chain them."""
+
+    tips: dict[str, Record] = field(default_factory=dict)
+    seq: int = 0
+
+    def records(self, events: Iterable[Event]) -> list[Record]:
+        made = []
+        for event in events:
+            record = audit.chain(event, self.tips.get(event.run), self.seq)
+            self.tips[event.run] = record
+            self.seq += 1
+            made.append(record)
+        return made
+
+
+def write(
+    root: Path, appends: Iterable[Iterable[Event]], *, tenant: str = PLATFORM, ref: str = ""
+) -> int:
+    """Write a ledger into a repository that has none; return the number of its records.
+
+    Args:
+        root: of the repository.
+        appends: the events of each ledger commit.
+        tenant: the platform.
+        ref: the ledger's ref; empty: that of the platform.
+    """
+    ref = ref or f"refs/notes/reconcile/{tenant}"
+    command = ["git", "-c", "core.compression=1", "fast-import", "--quiet", "--done"]
+    with subprocess.Popen(command, cwd=root, env=ENVIRON, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        count = _write(process.stdin, appends, ref)
+        process.stdin.write(b"done\n")
+    assert process.returncode == 0
+    return count
+
+
+def _write(out: IO[bytes], appends: Iterable[Iterable[Event]], ref: str) -> int:
+    chain = Chain()
+    notes: dict[str, bytes] = {}
+    for events in appends:
+        records = chain.records(events)
+        for record in records:
+            where = record.event.commit
+            notes[where] = notes.get(where, b"") + audit.encode(record)
+        changed = {record.event.commit: b"" for record in records}
+        _commit(out, ref, {_path(each): notes[each] for each in changed}, records[-1])
+    return chain.seq
+
+
+def _path(commit: str) -> str:
+    return f"{commit[:2]}/{commit[2:]}"
+
+
+def _commit(out: IO[bytes], ref: str, files: Mapping[str, bytes], last: Record) -> None:
+    """Write a ledger commit that sets files, on top of the ref."""
+    at = int(datetime.fromisoformat(last.event.ts).astimezone(UTC).timestamp())
+    message = history.message(last).encode()
+    out.write(b"commit %s\n" % ref.encode())
+    for role in (b"author", b"committer"):
+        out.write(b"%s reconcile <reconcile@localhost> %d +0000\n" % (role, at))
+    out.write(b"data %d\n%s" % (len(message), message))
+    for path, data in files.items():
+        out.write(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data))
+
+
+def long_story(records: int, **more: Any) -> Story:
+    """Return a story of about so many records: applies of 40 changes on 1,000 objects."""
+    story = Story(**{"changes": 40, "objects": 1000, **more})
+    return replace(story, applies=max(1, round(records / (2 * story.changes + 2))))
+
+
+def main() -> None:
+    """Write a long ledger into a repository."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("repository", type=Path)
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--changes", type=int, default=40)
+    parser.add_argument("--objects", type=int, default=1000)
+    asked = parser.parse_args()
+    story = long_story(asked.records, changes=asked.changes, objects=asked.objects)
+    print(write(asked.repository, story.appends()))
+
+
+if __name__ == "__main__":
+    main()
