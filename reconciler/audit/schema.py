@@ -322,11 +322,16 @@ def _shown(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"  # noqa: PLR2004 - enough to find it by
 
 
+_NESTED: Final = (dict, list)
+
+
 def is_deep(value: object, levels: int = DEPTH_LIMIT) -> bool:
     """Return whether lists and mappings are nested deeper than `levels`. JSON is read and written recursively."""
     if levels == 0:
         return True
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(
-        is_deep(each, levels - 1) for each in items if levels == 1 or isinstance(each, dict | list)
-    )
+    if not isinstance(value, _NESTED):
+        return False
+    for each in value.values() if isinstance(value, dict) else value:
+        if levels == 1 or (isinstance(each, _NESTED) and is_deep(each, levels - 1)):
+            return True
+    return False
