@@ -36,7 +36,7 @@ from reconciler.audit import (
     marks,
     may_be_sent,
 )
-from reconciler.commands.remotes import commit_remote, has_commit
+from reconciler.commands.remotes import descends
 from reconciler.commands.session import Session
 from reconciler.errors import LedgerError, Refused, UnknownObject
 from reconciler.git import Git, worktree
@@ -242,14 +242,12 @@ def passed_over(session: Session, git: Git, ledger: Ledger) -> tuple[str, ...]:
 
     Raises:
         Refused: HEAD does not descend from the commit applied last, so applying it would go back.
+        Unavailable: this clone's history is cut off, and the remote does not continue it.
     """
     last, head = ledger.last_applied(), git.head()
     if last is None or last == head:
         return ()
-    remote = commit_remote(session.world, git)
-    if remote is not None and not has_commit(git, last):
-        git.unshallow(remote)
-    if not has_commit(git, last) or not git.is_ancestor(last, head):
+    if not descends(session.world, git, last, head):
         raise Refused(
             f"HEAD ({head[:12]}) does not descend from the commit applied last ({last[:12]}), so applying it would go back: revert in git, and apply that commit"
         )

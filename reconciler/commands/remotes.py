@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.errors import UsageError
+from reconciler.errors import Unavailable, UsageError
 from reconciler.git import Git
 from reconciler.world import World
 
@@ -40,8 +40,44 @@ def commit_remote(world: World, git: Git) -> str | None:
     return name if name in git.remotes() else None
 
 
+def descends(world: World, git: Git, older: str, newer: str) -> bool:
+    """Return whether a commit is another one or descends from it. Where a shallow clone cannot tell, fetch its history first.
+
+    The shallow boundary decides whether to fetch, not an absent commit: a partial clone (`--filter`) fetches the commit itself as soon
+    as git is asked for it, and the history between the two is still cut off.
+
+    Args:
+        world: see `World`.
+        git: the repository.
+        older: may be absent in this clone.
+        newer: a commit of this clone.
+
+    Raises:
+        Unavailable: the history is cut off, and no remote continues it.
+    """
+    if _descends(git, older, newer):
+        return True
+    if not git.is_shallow():
+        return False
+    remote = commit_remote(world, git)
+    if remote is not None:
+        git.unshallow(remote)
+    if git.is_shallow():
+        source = f"the git remote {remote}" if remote else "a git remote named origin"
+        raise Unavailable(
+            f"this clone is shallow, and {source} does not hold the rest of its history, so it is unknown whether {newer[:12]} descends from"
+            f" {older[:12]}: run git fetch --unshallow from a complete repository"
+        )
+    return _descends(git, older, newer)
+
+
+def _descends(git: Git, older: str, newer: str) -> bool:
+    """Return whether `newer` descends from `older`, as far as this clone has the history."""
+    return older == newer or (has_commit(git, older) and git.is_ancestor(older, newer))
+
+
 def ensure_commit(world: World, git: Git, commit: str) -> bool:
-    """Fetch a commit from the remote if this clone lacks it; return whether the clone has it.
+    """Fetch a commit from the remote if this clone lacks it; return whether the clone has it. The remote may lack it too.
 
     Raises:
         Unavailable: the remote does not answer.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -44,6 +45,12 @@ from reconciler.git.values import (
 )
 
 _FETCH: Final = ("fetch", "--quiet", "--no-tags")
+
+_UNFETCHED: Final = re.compile(
+    rb"^fatal: (?:could not fetch .* from promisor remote|unable to access 'http|Could not read from remote)",
+    re.MULTILINE,
+)
+"""What git says if it cannot fetch an object that a partial clone (`--filter`) left out. Some commands exit 0 all the same."""
 
 
 class Git:
@@ -124,6 +131,7 @@ class Git:
         extra: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         where: Sequence[str] | None = None,
+        local: bool = True,
     ) -> Ran:
         """Run one git command.
 
@@ -134,9 +142,11 @@ class Git:
             extra: environment variables to add.
             timeout_s: time limit, if not the usual one.
             where: options that tell git its repository, if not the usual ones.
+            local: whether the command needs no remote, unless this is a partial clone.
 
         Raises:
             GitError: no git, a timeout, or another exit code. The message has the first line of git's stderr, escaped.
+            Unavailable: a partial clone lacks an object, and its remote does not answer.
         """
         if not self.root.is_dir():
             raise GitError(f"{safe(str(self.root))}: no such folder")
@@ -159,6 +169,10 @@ class Git:
             raise GitError(
                 f"{name_of(arguments)} took longer than {limit_s:g} s and was stopped"
             ) from None
+        if local and _UNFETCHED.search(ran.err):
+            raise Unavailable(
+                f"{name_of(arguments)} needs an object that this partial clone lacks, and the git remote does not answer: {first_line(ran)}"
+            )
         if ran.code not in allowed:
             raise GitError(f"{name_of(arguments)}: {first_line(ran)}")
         return ran
@@ -170,7 +184,7 @@ class Git:
     def _network(self, *arguments: str) -> Ran:
         """Run a command that reaches a remote. Every failure counts as the remote's."""
         try:
-            return self.run(*arguments, timeout_s=self._network_timeout_s)
+            return self.run(*arguments, timeout_s=self._network_timeout_s, local=False)
         except GitError as error:
             raise Unavailable(f"the git remote does not answer, or refuses: {error}") from error
 
@@ -395,16 +409,28 @@ class Git:
         self._network(*_FETCH, *options, "--", remote_name(remote), *map(ref_name, refs))
 
     def fetch_commit(self, remote: str, commit: str) -> None:
-        """Fetch a commit and its history from a remote, if this clone lacks the commit.
+        """Fetch a commit and its history from a remote, if this clone lacks the commit and the remote has it.
+
+        Hosts word the refusal of an absent commit differently. So a fetch that failed between two answers of the remote
+        means that the remote lacks the commit.
 
         Raises:
-            Unavailable: the remote does not answer, or does not send the commit.
+            Unavailable: the remote does not answer.
         """
         if self.resolve(f"{object_id(commit)}^{{commit}}") is None:
             self.unshallow(remote)
-        if self.resolve(f"{commit}^{{commit}}") is None:
+        for _ in range(2):
+            if self.resolve(f"{commit}^{{commit}}") is not None:
+                return
             options = ("--no-write-fetch-head", "--refmap=")
-            self._network(*_FETCH, *options, "--", remote_name(remote), commit)
+            try:
+                self._network(*_FETCH, *options, "--", remote_name(remote), commit)
+            except Unavailable:
+                self._network("ls-remote", "--quiet", "--", remote, "HEAD")
+
+    def is_shallow(self) -> bool:
+        """Return whether this clone's history is cut off (`--depth`)."""
+        return self.text("rev-parse", "--is-shallow-repository") == "true"
 
     def unshallow(self, remote: str) -> None:
         """Fetch the history of HEAD, without its files, if this clone is shallow.
@@ -412,7 +438,7 @@ class Git:
         Raises:
             Unavailable: the remote does not answer.
         """
-        if self.text("rev-parse", "--is-shallow-repository") == "true":
+        if self.is_shallow():
             self._network(*_FETCH, "--unshallow", "--filter=blob:none", remote)
 
     def push(self, remote: str, *moves: Move) -> None:
