@@ -9,7 +9,7 @@ from typing import Final
 
 from reconciler.commands.remotes import ledger_remote
 from reconciler.commands.trust import Trust, trust_for_halt
-from reconciler.errors import AccessError, GitError, LedgerError, Unavailable
+from reconciler.errors import AccessError, GitError, Unavailable
 from reconciler.git import Git
 from reconciler.ledger import Ledger, LedgerOptions
 from reconciler.manifests import Folder
@@ -105,13 +105,13 @@ class TenantLedger:
             name: the tenant's name.
             folder: the tenant's folder.
             spec: of its `tenant.yaml`.
-            anyhow: also read a ledger that lacks a good signature, and push nothing.
+            anyhow: also read a ledger that lacks a good signature, or that is not the declared one, and push nothing.
         """
         trust = Trust.of(world, git, folder, spec)
         location = LedgerLocation.of(world, git, trust.spec)
         if anyhow:
-            trust = replace(trust, required=False, demanded=False)
-        ledger = open_ledger(world, git, name, trust, publish=not anyhow)
+            trust = replace(trust, required=False)
+        ledger = open_ledger(world, git, name, trust, anyhow=anyhow)
         return cls(name, folder, git, trust, location, ledger)
 
     @property
@@ -133,7 +133,7 @@ def open_ledger(
     *,
     offline: bool = False,
     stop: bool = False,
-    publish: bool = True,
+    anyhow: bool = False,
 ) -> Ledger:
     """Open and read a tenant's ledger.
 
@@ -147,7 +147,7 @@ def open_ledger(
         trust: see `Trust`.
         offline: append to this clone's copy, even where a remote holds the ledger.
         stop: this is a halt, which records even if signatures or the mirror branch would forbid that.
-        publish: push the records that a halt left in this clone.
+        anyhow: see `TenantLedger.open`.
 
     Raises:
         UsageError: see `ledger_remote`; never when `offline`.
@@ -167,15 +167,16 @@ def open_ledger(
         signing_key=key,
         signers=_signers(world, trust, stop=stop),
         required=trust.required,
-        demanded=trust.demanded and remote is not None,
+        demanded=trust.demanded and spec.url != EMBEDDED,
+        began=spec.audit.began,
+        asked=trust.asked,
+        unchecked=anyhow,
         stop=stop,
         called=tenant,
     )
     platform = platform_of(spec.api, spec.url, tenant)
     ledger = Ledger.open(git, platform, world, remote=remote, offline=offline, options=options)
-    if ledger.head is None and not offline:
-        _refuse_former(git, remote, tenant, platform)
-    if publish and (key is not None or not spec.audit.sign):
+    if not anyhow and (key is not None or not spec.audit.sign):
         with contextlib.suppress(
             GitError, Unavailable
         ):  # without push rights this fails; a later command with push rights succeeds
@@ -196,29 +197,6 @@ def _signers(world: World, trust: Trust, *, stop: bool) -> bytes | None:
         if stop:
             return None
         raise
-
-
-def _refuse_former(git: Git, remote: str | None, folder: str, platform: str) -> None:
-    """Refuse to start a new ledger while one of an earlier version exists, whose holds would be ignored.
-
-    Earlier versions named the ledger after the tenant's folder.
-
-    Raises:
-        LedgerError: an old ledger exists. The message says how to move it away.
-    """
-    names = (folder, platform.partition("/")[0])  # git has no ref below another one
-    refs = tuple(f"refs/notes/reconcile/{name}" for name in names)
-    found = git.refs(*refs) if remote is None else git.remote_refs(remote, *refs)
-    for ref, value in found.items():
-        kept = f"refs/notes/former/{ref.rpartition('/')[2]}"
-        move = f"git update-ref {kept} {value} && git update-ref -d {ref}"
-        if remote is not None:
-            move = f"git fetch {remote} {ref} && git push {remote} {value}:{kept} :{ref}"
-        raise LedgerError(
-            f"{ref} holds records of an earlier version, which named the ledger after the folder. The ledger is now named after the platform:"
-            f" refs/notes/reconcile/{platform}. Holds in the old records do not count there. Move the old records away ({move}), then halt"
-            " again every object that must stay silent"
-        )
 
 
 def require_key(world: World, spec: TenantSpec) -> None:

@@ -1,4 +1,4 @@
-"""Settings of `tenant.yaml` that a change under review must not loosen for itself: signing, signers, mirror branch, request rate.
+"""Settings of `tenant.yaml` that a change under review must not loosen for itself: ledger, signing, signers, mirror branch, request rate.
 
 They are needed before the audit records can be read. So the records cannot determine which commit decides, as they do for rules and limits: a
 forged record could choose its own baseline. Instead the reviewed parent decides, HEAD^1. For a pull request's merge commit that is the
@@ -44,12 +44,14 @@ class Trust:
     Attributes:
         spec: `spec` of `tenant.yaml` with the strictest `audit` and request rate of the reviewed parent, HEAD and the working tree.
         required: the reviewed parent requires signatures, so a ledger without any is refused.
-        demanded: the reviewed parent requires signatures and has the same platform, so a ledger must already exist.
+        demanded: a ledger must already exist: `tenant.yaml` declares it, or the reviewed parent requires signatures for the same platform.
+        asked: the first record that the working tree declares. It counts from the next change on if the reviewed parent declares another.
     """
 
     spec: TenantSpec
     required: bool
     demanded: bool = False
+    asked: str | None = None
 
     @classmethod
     def of(
@@ -70,7 +72,7 @@ class Trust:
         file = folder / TENANT_FILE
         (head, ours), (parent, theirs) = worktree.versions(git, file, "HEAD", "HEAD^1")
         if head is None:
-            return cls(spec, spec.audit.sign)
+            return cls(spec, spec.audit.sign, spec.audit.began is not None, spec.audit.began)
         committed = spec if ours is not None and ours == _on_disk(file, len(ours)) else None
         if committed is None and ours is not None:
             committed = _parse(git.read_blob(ours, limit=_FILE_LIMIT))
@@ -81,21 +83,26 @@ class Trust:
             reviewed = _find_reviewed(world if fetch else None, git, head, file, spec)
         found = cls.strictest([each for each in (reviewed, committed, spec) if each is not None])
         before = reviewed is not None and reviewed.audit.sign and _same(reviewed, spec)
-        return replace(found, demanded=before)
+        return replace(found, demanded=before or found.spec.audit.began is not None)
 
     @classmethod
     def strictest(cls, specs: list[TenantSpec]) -> Trust:
         """Return the strictest combination of settings.
 
-        A signer counts only if all settings that require signatures name it.
+        A signer counts only if all settings that require signatures name it. The ledger of the first settings that declare one for today's
+        platform counts.
 
         Args:
             specs: the reviewed parent's first. All settings but audit and request rate are taken from the last.
         """
         signing = [each.audit for each in specs if each.audit.sign]
         signers = signing[0].signers if signing else specs[-1].audit.signers
+        declaring = (each.audit for each in specs if each.audit.began and _same(each, specs[-1]))
+        declared = next(declaring, specs[-1].audit)
         audit = specs[-1].audit.model_copy(
             update={
+                "ledger": declared.ledger,
+                "began": declared.began,
                 "sign": bool(signing),
                 "mirror": any(each.audit.mirror for each in specs),
                 "signers": tuple(
@@ -105,7 +112,7 @@ class Trust:
         )
         rate = min(each.requests_per_second for each in specs)
         spec = specs[-1].model_copy(update={"audit": audit, "requests_per_second": rate})
-        return cls(spec, specs[0].audit.sign)
+        return cls(spec, specs[0].audit.sign, asked=specs[-1].audit.began)
 
     def signers(self, world: World) -> bytes | None:
         """Return the content of the allowed signers file; `None` where records need no signature.

@@ -16,7 +16,7 @@ from reconciler import audit
 from reconciler.audit import Attribution, Event, Record, Run, Verdict
 from reconciler.errors import GitError, LedgerError, Unavailable
 from reconciler.git import Git, Move
-from reconciler.ledger import history, locks, reading, signatures
+from reconciler.ledger import foreign, history, locks, reading, signatures
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.locks import Lease, Lock
 from reconciler.ledger.notes import Notes
@@ -49,13 +49,6 @@ _BEAT_RETRIES: Final = 2
 
 _PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
-
-_ABSENT: Final = (
-    "{ref} of {store} holds no ledger, although the parent of HEAD requires signed records: somebody deleted it, or nothing was ever"
-    " applied. Look for a clone that has it (git log {ref}), and push it from there: git push {store} {ref}. Only where you are sure that"
-    " nothing was ever applied or stopped, check out the commit that turned signing on, and run reconcile apply there: what deleted records"
-    " held would dial again"
-)
 
 
 def backoff_s(attempt: int, chance: float) -> float:
@@ -150,9 +143,24 @@ class Ledger:
             self._view = replace(self._view, refs=refs)
             self._world.checkpoint("ledger:read")
             self._lease.observe(refs.lock)
-            if refs.ledger is None and self._options.demanded and not self._options.stop:
-                raise LedgerError(_ABSENT.format(ref=self._names.ledger, store=self._store.name))
             self._view = reading.read(self._git, self._notes, refs, self._options, self._view)
+            problem = self._foreign()
+            if problem is not None and not (self._options.stop or self._options.unchecked):
+                raise LedgerError(problem)
+            if problem is None:
+                self._view = replace(self._view, refs=self._store.keep(refs))
+
+    def _foreign(self) -> str | None:
+        """Return why the ledger that was read is not the tenant's, or not reconcile's, with what to do; `None` if it is."""
+        place = foreign.LedgerPlace(self._names.ledger, self._store.name, self._view.refs)
+        snapshot, asked = self._view.snapshot, self._options
+        if snapshot.head is None:
+            return foreign.absent(place, asked) if asked.demanded else None
+        if snapshot.foreign:
+            return foreign.commit(place, self._git, self._notes)
+        if asked.began is not None and snapshot.records[0].id != asked.began:
+            return foreign.other(place, snapshot, asked)
+        return None
 
     def records(self) -> tuple[Record, ...]:
         """Return all records, in the ledger's order.

@@ -29,7 +29,10 @@ class LedgerOptions:
         signing_key: SSH key that signs ledger commits.
         signers: content of an allowed signers file. Only what these signers signed counts (`signatures`); `None`: everything counts.
         required: refuse a ledger without any good signature. Otherwise all of such a ledger counts.
-        demanded: the reviewed parent requires a signed ledger of this platform, so an absent ledger was deleted.
+        demanded: a ledger must exist, so an absent one was lost or deleted.
+        began: id of the first record that `tenant.yaml` declares; `None`: it declares none.
+        asked: the same in the change under review, which counts from the next change on.
+        unchecked: also read a ledger that is absent, that begins with another record, or that ends in a commit of somebody else.
         stop: this is an emergency stop, which records even if signatures or the mirror branch would forbid that.
         budget_s: seconds for which one append retries when other writers are first.
         called: the tenant's name for people; the ledger's own name if empty.
@@ -40,6 +43,9 @@ class LedgerOptions:
     signers: bytes | None = None
     required: bool = False
     demanded: bool = False
+    began: str | None = None
+    asked: str | None = None
+    unchecked: bool = False
     stop: bool = False
     budget_s: float = 120.0
     called: str = ""

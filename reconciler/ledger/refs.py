@@ -48,6 +48,8 @@ class RefState:
     Attributes:
         copy: this clone's copy of a remote's ledger. It may hold records that the remote lacks.
         acknowledged: the ledger commit that the deciding store last acknowledged. Offline appends are rebuilt on top of it.
+        seen: the remote's ledger when this clone last read it.
+        lost: the remote's ledger no longer holds what this clone saw there.
         warning: what to report if the mirror branch has commits that the ledger lacks. Then pushes do not update the mirror branch.
         blocked: no operation may start until somebody decides whether the ledger or the mirror branch is right.
     """
@@ -57,6 +59,8 @@ class RefState:
     mirror: str | None = None
     copy: str | None = None
     acknowledged: str | None = None
+    seen: str | None = None
+    lost: bool = False
     warning: str | None = None
     blocked: bool = False
 
@@ -80,6 +84,9 @@ class RefStore(Protocol):
             Unavailable: the store does not answer.
             LedgerError: the ledger lost commits that this clone saw, or contradicts its mirror branch.
         """
+
+    def keep(self, state: RefState) -> RefState:
+        """Remember a reading whose ledger was found to be ours; return the new state. Nothing of it is sent anywhere."""
 
     def move(self, state: RefState, *moves: Move) -> RefState:
         """Move refs, all or none; return the new state.
@@ -135,6 +142,10 @@ class LocalRefs:
         ledger = found.get(names.ledger)
         acknowledged = found.get(names.seen, None if self._copy else ledger)
         return RefState(ledger, found.get(names.lock), acknowledged=acknowledged)
+
+    def keep(self, state: RefState) -> RefState:
+        """Return the state: here it is remembered already (`RefStore`)."""
+        return state
 
     def move(self, state: RefState, *moves: Move) -> RefState:
         """Move refs (`RefStore`)."""
@@ -204,31 +215,38 @@ class RemoteRefs:
         names = self._names
         if absent := self._absent(found):
             self._git.fetch(self.name, *absent)
-        if lost := self._absent(found):
-            raise Unavailable(f"{', '.join(lost)} moved while being fetched: try again")
-        state = RefState(
-            ledger=found.get(names.ledger),
-            lock=found.get(names.lock),
-            mirror=found.get(names.mirror),
-            copy=self._git.resolve(names.ledger),
-            acknowledged=found.get(names.ledger),
+        if gone := self._absent(found):
+            raise Unavailable(f"{', '.join(gone)} moved while being fetched: try again")
+        here = self._git.refs(names.ledger, names.seen)
+        ledger, seen = found.get(names.ledger), here.get(names.seen)
+        lost = seen is not None and not self._holds(ledger, seen)
+        if lost and self._strict:
+            raise self._rollback(ledger, str(seen))
+        return self._compare_mirror(
+            RefState(
+                ledger=ledger,
+                lock=found.get(names.lock),
+                mirror=found.get(names.mirror),
+                copy=here.get(names.ledger),
+                acknowledged=ledger,
+                seen=seen,
+                lost=lost,
+            )
         )
-        seen = self._git.resolve(self._names.seen)
-        known = seen is None or self._holds(state.ledger, seen)
-        if not known and self._strict:
-            raise self._rollback(state.ledger, str(seen))
-        state = self._compare_mirror(state)
-        if known and state.ledger is not None and state.ledger != seen:
-            self._move_here(self._names.seen, state.ledger, seen)
-        return self._update_copy(state)
 
-    def _update_copy(self, state: RefState) -> RefState:
-        """Fast-forward this clone's copy to the remote's ledger, unless the copy holds records that the remote lacks."""
+    def keep(self, state: RefState) -> RefState:
+        """Remember the remote's ledger, and fast-forward this clone's copy to it, unless the copy holds records that the remote lacks."""
         new, old = state.ledger, state.copy
-        if new is None or new == old or (old and not self._git.is_ancestor(old, new)):
+        if new is None or state.lost:
             return state
-        self._move_here(self._names.ledger, new, old)
-        return replace(state, copy=new)
+        if new != state.seen:
+            self._move_here(self._names.seen, new, state.seen)
+            state = replace(state, seen=new)
+        if new != old and (old is None or self._git.is_ancestor(old, new)):
+            self._move_here(self._names.ledger, new, old)
+            state = replace(state, copy=new)
+        self._known = state
+        return state
 
     def _absent(self, found: dict[str, str]) -> list[str]:
         here = self._git.stat(*found.values())
@@ -283,16 +301,18 @@ class RemoteRefs:
         """Push the moves; a move of the ledger also updates the mirror branch (`RefStore`)."""
         names = self._names
         new = state.moved(names, *moves)
-        if new.ledger is None or new.ledger == state.ledger:
+        at = new.ledger
+        if at is None or at == state.ledger:
             self._git.push(self.name, *moves)
             return new
         mirrors = self._mirrors and state.warning is None
-        mirror = [Move(names.mirror, new.ledger, state.mirror)] if mirrors else []
+        mirror = [Move(names.mirror, at, state.mirror)] if mirrors else []
         self._git.push(self.name, *moves, *mirror)
-        self._move_here(names.seen, new.ledger, self._git.resolve(names.seen))
-        self._move_here(names.ledger, new.ledger, state.copy)
-        mirrored = new.ledger if mirrors else state.mirror
-        return replace(new, mirror=mirrored, copy=new.ledger, acknowledged=new.ledger)
+        if not state.lost:
+            self._move_here(names.seen, at, state.seen)
+        self._move_here(names.ledger, at, state.copy)
+        mirrored, seen = at if mirrors else state.mirror, state.seen if state.lost else at
+        return replace(new, mirror=mirrored, copy=at, acknowledged=at, seen=seen)
 
     def _move_here(self, ref: str, new: str, old: str | None) -> None:
         """Move a ref of this clone. If another process moved it first, that value stays and is read next time."""

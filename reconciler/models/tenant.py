@@ -205,6 +205,14 @@ Signer = Annotated[
     Expects('a signer such as "ci@example.com ssh-ed25519 AAAA…"'),
 ]
 Keys = Annotated[dict[str, Any], Expects("a mapping of keys")]
+Platform = Annotated[
+    str,
+    Field(pattern=r"^[a-z-]{1,40}/[^/\s]{1,270}$"),
+    Expects("a platform such as campaigns/acme.cxonecloud.com"),
+]
+RecordId = Annotated[
+    str, Field(pattern=r"^[0-9a-f]{64}$"), Expects("the id of a record: 64 hexadecimal digits")
+]
 
 
 class Profile(Strict):
@@ -289,7 +297,13 @@ def _default(share: str) -> float:
 
 
 class Audit(Strict):
-    """How the audit records in git are secured."""
+    """Which audit records in git are this tenant's, and how they are secured."""
+
+    ledger: Platform | None = None
+    """The platform whose ledger this is: `<api>/<host>`. Must be the platform that `api` and `url` name. Not for `sandbox:`."""
+
+    began: Annotated[RecordId | None, Field(validate_default=True)] = None
+    """Id of the ledger's first record. A ledger that is absent, or that begins with another record, is an error. Stands together with `ledger`."""
 
     sign: Annotated[bool, Expects("true or false")] = False
     """Sign every ledger commit with the SSH key whose file `RECONCILE_SIGNING_KEY` names, and accept only records that a signer signed."""
@@ -299,6 +313,13 @@ class Audit(Strict):
 
     signers: Annotated[tuple[Signer, ...], Field(strict=False), Expects("a list of signers")] = ()
     """Who may sign the records: lines of an SSH allowed signers file, such as `ci@example.com ssh-ed25519 AAAA…`. `RECONCILE_SIGNERS` replaces them."""
+
+    @field_validator("began")
+    @classmethod
+    def _stands_with_its_ledger(cls, began: str | None, info: ValidationInfo) -> str | None:
+        if "ledger" in info.data and (began is None) != (info.data["ledger"] is None):
+            raise ValueError("and ledger stand together: write both, or neither")
+        return began
 
 
 class TenantMetadata(Strict):
@@ -349,7 +370,7 @@ class TenantSpec(Strict):
     """How much of the tenant one apply may change."""
 
     audit: Audit = Audit()
-    """How the audit records in git are secured."""
+    """Which audit records in git are this tenant's, and how they are secured."""
 
     clock: Instant | None = None
     """Fixed clock of an embedded platform, so that samples stay valid. Only with the URL `sandbox:`."""
@@ -370,6 +391,24 @@ class TenantSpec(Strict):
         if versions and info.data.get("api") == "campaigns":
             raise ValueError("are only for api: personal-connection; remove them")
         return versions
+
+    @field_validator("audit")
+    @classmethod
+    def _names_its_platform(cls, audit: Audit, info: ValidationInfo) -> Audit:
+        api, url = info.data.get("api"), info.data.get("url")
+        if audit.ledger is None or api is None or url is None:
+            return audit
+        if url == EMBEDDED:
+            raise ValueError(
+                f'may not hold ledger and began with url: "{EMBEDDED}": the ledger of an embedded platform stays in its clone; remove them'
+            )
+        if audit.ledger != (platform := platform_of(api, url, "")):
+            raise ValueError(
+                f"names the ledger of {audit.ledger}, but api and url name the platform {platform}: correct api or url if this folder"
+                " still manages the former platform. If it manages another one now, remove ledger and began; the records and holds of"
+                " the former platform do not count there"
+            )
+        return audit
 
     @field_validator("clock")
     @classmethod
