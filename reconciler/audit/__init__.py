@@ -11,6 +11,7 @@ no clock. Numbers are those of the body in canonical form; rates and durations a
 """
 
 from reconciler.audit.check import LineOrigin, Verdict, verify
+from reconciler.audit.checkpoints import checkpoint, compact, state_of
 from reconciler.audit.queries import (
     COLUMNS,
     Applied,
@@ -63,6 +64,8 @@ __all__ = [
     "applied_commits",
     "at",
     "chain",
+    "checkpoint",
+    "compact",
     "decode",
     "differing",
     "encode",
@@ -79,6 +82,7 @@ __all__ = [
     "open_intents",
     "stamp",
     "standing",
+    "state_of",
     "until",
     "verify",
 ]

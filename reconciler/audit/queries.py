@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -28,13 +28,21 @@ def _left_something(record: Record) -> bool:
     return record.kind is RecordKind.OUTCOME and record.data["result"] in _LEFT_SOMETHING
 
 
-def _is_found(record: Record, target: str | None) -> bool:
-    """Return whether a record is a `found` note (`Run.found`) about an object (`None`: any object)."""
-    return (
-        record.kind is RecordKind.NOTE
-        and isinstance(record.data.get("body"), dict)
-        and target in {None, record.data.get("target")}
-    )
+def may_have_left(record: Record) -> bool:
+    """Return whether a record is the outcome of a write that was, or may have been, applied."""
+    return record.kind is RecordKind.OUTCOME and record.data["result"] in _MAY_HAVE_LEFT
+
+
+def found_target(record: Record) -> str | None:
+    """Return the key of the object that a `found` note is about (`Run.found`); `None` for other records."""
+    if record.kind is RecordKind.NOTE and isinstance(record.data.get("body"), dict):
+        return str(record.data.get("target"))
+    return None
+
+
+def is_stored_hold(record: Record) -> bool:
+    """Return whether a record is a hold that found something stored."""
+    return record.kind is RecordKind.HOLD and isinstance(record.data.get("body"), dict)
 
 
 def _writes(records: Iterable[Record]) -> tuple[dict[str, Record], list[str]]:
@@ -96,10 +104,12 @@ class BeforeStop:
     Attributes:
         applied: the body that was applied last before the stop; `None` if there was none.
         found: the stored body, as received, from the last stop that found one; `None` if no stop could read it.
+        records: the records that say so: the write before the stop, and the hold.
     """
 
     applied: Mapping[str, Any] | None
     found: Mapping[str, Any] | None
+    records: tuple[Record, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +143,11 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
     for record in records:
         if record.kind is RecordKind.INTENT:
             intents[record.id] = record
-        elif _is_found(record, None):
-            last[str(record.data.get("target"))] = Applied(record, record)
-        elif record.kind is RecordKind.HOLD and isinstance(record.data.get("body"), dict):
+        elif (target := found_target(record)) is not None:
+            last[target] = Applied(record, record)
+        elif is_stored_hold(record):
             found[record.data["target"]] = record
-        elif record.kind is RecordKind.OUTCOME and record.data["result"] in _MAY_HAVE_LEFT:
+        elif may_have_left(record):
             intent = intents.get(record.data["intent"])
             before = last.get(intent.data["target"]) if intent else None
             doubtful = record.data["result"] == Result.UNKNOWN
@@ -159,9 +169,11 @@ def _stopped(before: Applied | None, hold: Record | None) -> BeforeStop:
     """
     was = before.stopped if before else None
     applied = was.applied if was else before.base if before else None
+    records = was.records if was else (before.intent, before.outcome) if before else ()
     if hold is not None and (before is None or hold.seq > before.intent.seq):
-        return BeforeStop(applied, hold.data["body"])
-    return BeforeStop(applied, was.found if was else None)
+        writes = tuple(each for each in records if each.kind is not RecordKind.HOLD)
+        return BeforeStop(applied, hold.data["body"], (*writes, hold))
+    return BeforeStop(applied, was.found if was else None, records)
 
 
 def applied_commits(records: Iterable[Record]) -> tuple[str, ...]:
@@ -170,24 +182,26 @@ def applied_commits(records: Iterable[Record]) -> tuple[str, ...]:
     An apply with something to do opened a run. An apply with nothing to do left a note if its commit changed rules or limits,
     or if it took over objects that it found. An emergency stop applies no commit.
     """
-    return tuple(record.event.commit for record in records if _is_about_apply(record))
+    return tuple(record.event.commit for record in records if is_about_apply(record))
 
 
 def judging_commits(records: Iterable[Record]) -> tuple[str, ...]:
     """Return the applied commits whose rules and limits judge the next change (`Run.judges`), the last one last."""
-    return tuple(
-        record.event.commit
-        for record in records
-        if _is_about_apply(record) and record.data.get("judges") is not False
-    )
+    return tuple(record.event.commit for record in records if judges(record))
 
 
-def _is_about_apply(record: Record) -> bool:
+def is_about_apply(record: Record) -> bool:
+    """Return whether a record says that its commit was applied."""
     return (
         (record.kind is RecordKind.OPEN and record.data.get("purpose", APPLY) == APPLY)
         or (record.kind is RecordKind.NOTE and record.data.get("judge") is True)
-        or _is_found(record, None)
+        or found_target(record) is not None
     )
+
+
+def judges(record: Record) -> bool:
+    """Return whether the rules and limits of a record's commit judge the next change (`Run.judges`)."""
+    return is_about_apply(record) and record.data.get("judges") is not False
 
 
 def holds(records: Iterable[Record], *, now: datetime) -> dict[str, Record]:
@@ -272,7 +286,7 @@ def at(records: Iterable[Record], instant: datetime, target: str) -> State:
                 stored = write
             if took_effect <= instant and record.data["result"] in DONE:
                 active = write
-        elif _is_found(record, target) and moment(record) <= instant:
+        elif found_target(record) == target and moment(record) <= instant:
             stored = active = Applied(record, record)
     return State(stored, active)
 

@@ -37,6 +37,7 @@ _IDENTITY: Final[Mapping[RecordKind, tuple[str, ...]]] = {
     RecordKind.HOLD: ("run", "target"),
     RecordKind.RELEASE: ("run", "target"),
     RecordKind.NOTE: ("run", "text"),
+    RecordKind.CHECKPOINT: ("segment", "closes"),
 }
 """Fields that identify an event of each kind, beside kind and tenant."""
 

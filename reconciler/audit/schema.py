@@ -55,6 +55,7 @@ class RecordKind(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     NOTE = "note"
+    CHECKPOINT = "checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,15 @@ _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
         "body": _optional(BODY),
         "base": _optional(BODY),
         "direction": _optional(_one_of(*Direction)),
+    },
+    RecordKind.CHECKPOINT: {
+        **_SHARED,
+        "segment": COUNT,
+        "state": HASH,
+        "records": COUNT,
+        "last": HASH,
+        "latest": INSTANT,
+        "closes": COMMIT,
     },
 }
 """Fields of each kind of record, beside the header."""

@@ -82,20 +82,23 @@ def summary(record: Record) -> str:
         case RecordKind.OPEN:
             purpose = data.get("purpose", audit.APPLY)
             told = count(data.get("operations", 0), "operation")
-            return f"{purpose}: {told}, plan {str(data.get('digest') or UNKNOWN)[:12]}"
+            said = f"{purpose}: {told}, plan {str(data.get('digest') or UNKNOWN)[:12]}"
         case RecordKind.INTENT:
-            return f"{data['verb']} {data['target']} ({data.get('direction') or UNKNOWN})"
+            said = f"{data['verb']} {data['target']} ({data.get('direction') or UNKNOWN})"
         case RecordKind.OUTCOME:
-            return f"{data.get('action')} {data.get('target')}: {_words(data['result'])}"
+            said = f"{data.get('action')} {data.get('target')}: {_words(data['result'])}"
         case RecordKind.CLOSE:
             counts = data.get("counts") or {}
-            return (
-                ", ".join(f"{number} {_words(name)}" for name, number in counts.items()) or "ended"
-            )
+            ended = (f"{number} {_words(name)}" for name, number in counts.items())
+            said = ", ".join(ended) or "ended"
         case RecordKind.HOLD | RecordKind.RELEASE:
-            return f"{_held(record)}: {data.get('reason')}"
+            said = f"{_held(record)}: {data.get('reason')}"
+        case RecordKind.CHECKPOINT:
+            kept = count(data["records"], "earlier record")
+            said = f"segment {data['segment']} begins, with {kept} that still matter"
         case RecordKind.NOTE:
-            return str(data["text"])
+            said = str(data["text"])
+    return said
 
 
 def _held(record: Record) -> str:

@@ -1,0 +1,228 @@
+"""Select the records of a ledger that still matter: the state that a checkpoint holds.
+
+The selection is made of records, unchanged and in order, so every query reads a state like any other records. For all records
+`a` and `b`, a query of `(*compact(a), *b)` has the same result as one of `(*a, *b)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from reconciler.audit.queries import (
+    Applied,
+    applied,
+    found_target,
+    is_about_apply,
+    is_stored_hold,
+    judges,
+    may_have_left,
+    moment,
+)
+from reconciler.audit.records import Event, Record, encode, stamp
+from reconciler.audit.schema import HALT, RecordKind
+
+RECENT: Final = 10_000
+"""A run that is not closed may go on only if one of this many newest records is its own, unless it is an emergency stop."""
+
+_JUDGES: Final = 2
+"""Distinct commits that the policy baseline is chosen from: the commit applied last, and the one before it."""
+
+
+def compact(records: Sequence[Record]) -> tuple[Record, ...]:
+    """Return the records that later queries need, in order.
+
+    These are: the ledger's first record; for each object the last write, and what an emergency stop ended; open intents; holds
+    in force; the last record that creates may be sent; the records that name the last applied commit and the last commits that
+    judge; and of each run that may go on its opening and its last record.
+
+    Expired holds are kept until they are released, because clocks differ.
+
+    Args:
+        records: all records, or the state of a checkpoint and the records after it.
+    """
+    kept = {
+        each.seq
+        for each in (
+            *records[:1],
+            *_creating(records),
+            *_commits(records),
+            *_runs(records),
+            *_holds(records),
+        )
+    }
+    last = applied(records)
+    for each in last.values():
+        kept.update(record.seq for record in _sources(each))
+    kept.update(_found_holds(records, last))
+    kept = _whole(records, kept)
+    return _as_applied(records, kept, last)
+
+
+def state_of(records: Sequence[Record]) -> bytes:
+    """Return the state file of the next checkpoint: the lines of the records that still matter."""
+    return b"".join(map(encode, compact(records)))
+
+
+def checkpoint(
+    records: Sequence[Record], state: bytes, *, segment: int, closes: str, now: datetime
+) -> Event:
+    """Return the event that begins a segment of the ledger. Its run consists of this event alone.
+
+    Args:
+        records: all records before it, or the state before it and the records after that.
+        state: `state_of` them.
+        segment: number of the segment that begins, from 1.
+        closes: ledger commit that ends the segment before.
+        now: this machine's clock.
+    """
+    last = records[-1]
+    data = {
+        "closes": closes,
+        "last": last.h,
+        "latest": stamp(max(map(moment, records))),
+        "records": state.count(b"\n"),
+        "segment": segment,
+        "state": hashlib.sha256(state).hexdigest(),
+    }
+    run = f"checkpoint-{segment}"
+    return Event(RecordKind.CHECKPOINT, last.event.tenant, last.event.commit, run, stamp(now), data)
+
+
+def _creating(records: Sequence[Record]) -> Iterator[Record]:
+    for record in reversed(records):
+        if record.kind is RecordKind.NOTE and record.data.get("creating") is True:
+            yield record
+            return
+
+
+def _commits(records: Sequence[Record]) -> Iterator[Record]:
+    """Yield the record of the last applied commit, and of the last distinct commits that judge."""
+    commits: set[str] = set()
+    is_first = True
+    for record in reversed(records):
+        if not is_about_apply(record):
+            continue
+        if is_first:
+            yield record
+            is_first = False
+        if judges(record) and record.event.commit not in commits:
+            commits.add(record.event.commit)
+            yield record
+        if len(commits) == _JUDGES:
+            return
+
+
+def _runs(records: Sequence[Record]) -> Iterator[Record]:
+    """Yield the opening and the last record of each run that may go on."""
+    tips: dict[str, Record] = {}
+    opened: dict[str, Record] = {}
+    for record in records:
+        if record.kind is RecordKind.CHECKPOINT:
+            continue
+        if record.kind is RecordKind.OPEN:
+            opened[record.event.run] = record
+        tips[record.event.run] = record
+    for run, tip in tips.items():
+        begun = opened.get(run)
+        stops = begun is not None and begun.data.get("purpose") == HALT
+        if tip.kind is RecordKind.CLOSE or not (stops or tip.seq > records[-1].seq - RECENT):
+            continue
+        yield tip
+        if begun is not None:
+            yield begun
+
+
+def _holds(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield the holds that are not released, expired ones included."""
+    held: dict[str, list[Record]] = {}
+    for record in records:
+        if record.kind is RecordKind.HOLD:
+            held.setdefault(record.data["target"], []).append(record)
+        elif record.kind is RecordKind.RELEASE:
+            held.pop(record.data["target"], None)
+    for each in held.values():
+        yield from each
+
+
+def _sources(last: Applied) -> Iterator[Record]:
+    yield last.intent
+    yield last.outcome
+    if last.stopped is not None:
+        yield from last.stopped.records
+
+
+def _found_holds(records: Sequence[Record], last: dict[str, Applied]) -> Iterator[int]:
+    """Yield the newest hold with a stored body of each object, unless no later stop can refer to it.
+
+    A stop refers to a hold that is later than the last write to the object. An open intent may still become the last write.
+    """
+    unsettled = {each.data["target"] for each in _open(records)}
+    newest = {each.data["target"]: each for each in records if is_stored_hold(each)}
+    for target, hold in newest.items():
+        before = last.get(target)
+        if target in unsettled or before is None or hold.seq > before.intent.seq:
+            yield hold.seq
+
+
+def _open(records: Iterable[Record]) -> list[Record]:
+    intents: dict[str, Record] = {}
+    for record in records:
+        if record.kind is RecordKind.INTENT:
+            intents[record.id] = record
+        elif record.kind is RecordKind.OUTCOME:
+            intents.pop(record.data["intent"], None)
+    return list(intents.values())
+
+
+def _whole(records: Sequence[Record], kept: Collection[int]) -> set[int]:
+    """Return `kept` with open intents, and with what ends kept records: the outcome of an intent, the release of a hold."""
+    whole = set(kept)
+    intents: dict[str, Record] = {}
+    held: set[str] = set()
+    released: dict[str, Record] = {}
+    for record in records:
+        match record.kind:
+            case RecordKind.INTENT:
+                intents[record.id] = record
+            case RecordKind.OUTCOME:
+                intent = intents.pop(record.data["intent"], None)
+                if intent is not None and intent.seq in whole:
+                    whole.add(record.seq)
+            case RecordKind.HOLD if record.seq in whole:
+                held.add(record.data["target"])
+            case RecordKind.RELEASE if record.data["target"] in held:
+                released[record.data["target"]] = record
+            case _:
+                pass
+    whole.update(each.seq for each in (*intents.values(), *released.values()))
+    return whole
+
+
+def _as_applied(
+    records: Sequence[Record], kept: set[int], last: dict[str, Applied]
+) -> tuple[Record, ...]:
+    """Return the kept records; of an object for which they would not show the same last write, all that concern it.
+
+    That happens when several stops and a run write to one object at once, and their outcomes are recorded out of order.
+    """
+    chosen = tuple(each for each in records if each.seq in kept)
+    shown = applied(chosen)
+    odd = {key for key in last.keys() | shown.keys() if shown.get(key) != last.get(key)}
+    if not odd:
+        return chosen
+    intents = {
+        each.id for each in records if each.kind is RecordKind.INTENT and each.data["target"] in odd
+    }
+    kept = kept | {
+        each.seq
+        for each in records
+        if each.id in intents
+        or (may_have_left(each) and each.data["intent"] in intents)
+        or (is_stored_hold(each) and each.data["target"] in odd)
+        or found_target(each) in odd
+    }
+    kept = _whole(records, kept)
+    return tuple(each for each in records if each.seq in kept)

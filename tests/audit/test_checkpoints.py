@@ -1,0 +1,204 @@
+"""Laws of the state that a checkpoint holds: no query can tell it from the records that it stands for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler import audit
+from reconciler.audit import Event, Record, RecordKind, checkpoints
+from reconciler.plan import Action, Result
+from tests.support.bodies import make_body
+from tests.support.factories import make_desired
+from tests.support.gitfakes import START, operation, run
+
+COMMITS = ("a" * 40, "b" * 40, "c" * 40)
+TARGETS = ("1001", "1002")
+VERBS = (Action.CREATE, Action.UPDATE, Action.RETIRE, Action.HALT, Action.HALT)
+TIMES = tuple(START + timedelta(hours=hours) for hours in (-2, 0, 2, 30))
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                *("open", "stop", "close", "intent", "intent", "outcome", "outcome", "outcome"),
+                *("hold", "release", "found", "creating", "note", "judge"),
+            ]
+        ),
+        st.integers(0, 3),  # run
+        st.integers(0, 11),  # what else the step depends on
+    ),
+    max_size=24,
+)
+
+
+class History:
+    """Records of several runs at once: killed ones, stops that overtake applies, outcomes in any order."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.unsettled: list[Record] = []
+        self._tips: dict[str, Record] = {}
+        self._closed = [0, 0, 0, 0]
+
+    def step(self, what: str, who: int, choice: int) -> None:
+        maker = dataclasses.replace(
+            run(COMMITS[choice % 3], f"run-{who}-{self._closed[who]}"), judges=choice % 4 != 0
+        )
+        if (event := self._event(what, maker, choice)) is None:
+            return
+        record = audit.chain(event, self._tips.get(event.run), len(self.records))
+        if record.id in {each.id for each in self.records}:
+            return
+        self._tips[event.run] = record
+        self.records.append(record)
+        if record.kind is RecordKind.INTENT:
+            self.unsettled.append(record)
+        if record.kind is RecordKind.CLOSE:
+            self._closed[who] += 1
+
+    def _event(self, what: str, maker: audit.Run, choice: int) -> Event | None:
+        if what == "outcome":
+            return self._outcome(maker, choice) if self.unsettled else None
+        target = TARGETS[choice % 2]
+        one = operation(target, action=VERBS[choice % 5], rate=20.0 + choice)
+        body = make_body(campaign_id=target, dial_rate=float(choice))
+        until = TIMES[choice % 4] if choice % 5 else None
+        stored = body if choice % 3 else None
+        makers: dict[str, Callable[[], Event]] = {
+            "open": lambda: _opening(maker, audit.APPLY),
+            "stop": lambda: _opening(maker, audit.HALT),
+            "close": lambda: maker.close({}),
+            "intent": lambda: maker.intent(one, digest="d" * 64, generation=len(self.records)),
+            "hold": lambda: maker.hold(target, name="n", reason="r", until=until, body=stored),
+            "release": lambda: maker.release(target, name="n", reason="r"),
+            "found": lambda: maker.found(make_desired(target, body=body), START),
+            "creating": maker.creating,
+            "judge": lambda: maker.nothing_to_do([]),
+            "note": lambda: maker.note(str(choice)),
+        }
+        return makers[what]()
+
+    def _outcome(self, maker: audit.Run, choice: int) -> Event:
+        intent = self.unsettled.pop(choice % len(self.unsettled))
+        results = [*Result, Result.UPDATED, Result.UNKNOWN]
+        return maker.outcome(intent, results[choice % len(results)], audit={})
+
+
+def _opening(maker: audit.Run, purpose: str) -> Event:
+    return maker.open(
+        digest="d" * 64, operations=1, tool="t", ledger=None, applied=None, purpose=purpose
+    )
+
+
+def history(steps: Sequence[tuple[str, int, int]]) -> tuple[Record, ...]:
+    made = History()
+    for step in steps:
+        made.step(*step)
+    return tuple(made.records)
+
+
+def answers(records: Sequence[Record]) -> dict[str, Any]:
+    """Return the result of every query that a command asks without reading the history."""
+    judging = audit.judging_commits(records)
+    unsettled = audit.open_intents(records)
+    return {
+        "applied": audit.applied(records),
+        "open intents": unsettled,
+        "generations": audit.open_generations(records),
+        "may be sent": [audit.may_be_sent(records, each) for each in unsettled],
+        "holds": [audit.holds(records, now=now) for now in TIMES],
+        "standing": [audit.standing(records, now=now) for now in TIMES],
+        "applied last": audit.applied_commits(records)[-1:],
+        "judges": (judging[-1:], [each for each in judging if each != judging[-1]][-1:]),
+        "began": records[:1],
+    }
+
+
+def tips(records: Sequence[Record]) -> dict[str, Record]:
+    last = {each.event.run: each for each in records}
+    return {name: each for name, each in last.items() if each.kind is not RecordKind.CLOSE}
+
+
+def stops(records: Sequence[Record]) -> list[Record]:
+    """Return the openings of emergency stops that may go on."""
+    begun = (each for each in audit.of_stops(records) if each.kind is RecordKind.OPEN)
+    return [each for each in begun if each.event.run in tips(records)]
+
+
+@settings(max_examples=300)
+@given(STEPS, st.integers(0, 24))
+def test_no_query_can_tell_a_state_from_the_records_that_it_stands_for(steps, cut):
+    records = history(steps)
+    before, after = records[:cut], records[cut:]
+    state = audit.compact(before)
+    assert answers((*state, *after)) == answers(records)
+    assert tips((*state, *after)).items() >= tips(records).items()
+    assert {each.id for each in stops(records)} <= {each.id for each in state + after}
+
+
+@settings(max_examples=150)
+@given(STEPS, st.integers(0, 12), st.integers(12, 24))
+def test_a_state_of_a_state_answers_like_all_the_records_too(steps, first, second):
+    records = history(steps)
+    state = audit.compact(records[:first])
+    state = audit.compact((*state, *records[first:second]))
+    assert answers((*state, *records[second:])) == answers(records)
+    assert audit.compact(state) == state
+
+
+@given(STEPS)
+def test_a_state_is_a_selection_of_records_in_order(steps):
+    records = history(steps)
+    state = audit.compact(records)
+    assert list(state) == [each for each in records if each in state]
+
+
+def test_a_thousand_applies_of_one_object_leave_a_handful_of_records():
+    records: list[Record] = []
+    for number in range(1000):
+        maker = run(COMMITS[number % 3], f"run-{number}")
+        opened = maker.open(digest="d" * 64, operations=1, tool="t", ledger=None, applied=None)
+        intent = maker.intent(operation(rate=20.0 + number), digest="d" * 64, generation=number)
+        outcome = maker.outcome(intent, Result.UPDATED, audit={})
+        last = None
+        for event in (opened, intent, outcome, maker.close({})):
+            last = audit.chain(event, last, len(records))
+            records.append(last)
+    assert len(audit.compact(records)) <= 6
+
+
+def test_a_run_that_died_long_ago_is_forgotten_and_a_stop_is_not(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checkpoints, "RECENT", 3)
+    made = History()
+    for step in (
+        ("note", 0, 0),
+        ("stop", 1, 0),
+        ("note", 2, 0),
+        *(("note", 3, n) for n in range(5)),
+    ):
+        made.step(*step)
+    state = audit.compact(made.records)
+    assert {each.event.run for each in state} == {"run-0-0", "run-1-0", "run-3-0"}
+    assert len([each for each in state if each.event.run == "run-3-0"]) == 1
+
+
+def test_a_checkpoint_says_what_it_stands_for():
+    made = History()
+    for step in (("open", 0, 0), ("intent", 0, 1), ("close", 0, 0)):
+        made.step(*step)
+    state = audit.state_of(made.records)
+    event = audit.checkpoint(made.records, state, segment=1, closes="f" * 40, now=TIMES[3])
+    record = audit.chain(event, None, 3)
+    assert audit.decode(event.commit, audit.encode(record)) == ((record,), ())
+    assert event.data["records"] == len(audit.compact(made.records))
+    assert (event.data["last"], event.data["latest"]) == (
+        made.records[-1].h,
+        "2027-01-11T14:00:00.000Z",
+    )
