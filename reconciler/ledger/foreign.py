@@ -1,0 +1,124 @@
+"""Messages about a ledger that is not the tenant's: it is absent, begins with another record, or ends in a commit of somebody else.
+
+Git and people can move the ledger's ref: `git notes add`, `git commit --amend` with `notes.rewriteRef`, a push by hand. Only
+commits that reconcile made are ever pushed, so such a commit must be taken out before anything is appended.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.errors import safe
+from reconciler.git import Git
+from reconciler.ledger import snapshot as snapshots
+from reconciler.ledger.notes import Notes
+from reconciler.ledger.reading import LedgerOptions
+from reconciler.ledger.refs import RefState
+from reconciler.ledger.snapshot import LedgerSnapshot
+
+_MESSAGE: Final = re.compile(r"\S+ [0-9a-f]{64}\n")
+"""The message of a ledger commit: run, hash of its last record."""
+
+_BEGIN: Final = "Only after a review, and if nobody has it any more, begin a new ledger: reconcile audit begin PATH --reason TEXT. What the lost records held would dial again"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPlace:
+    """Where a ledger was read.
+
+    Attributes:
+        ref: the ledger's ref.
+        store: the remote's name, or "this clone".
+        refs: the refs as they were read. Of a remote, `acknowledged` is the remote's ledger.
+    """
+
+    ref: str
+    store: str
+    refs: RefState
+
+    @property
+    def remote(self) -> str | None:
+        """The remote's name for commands; `None` where this clone's refs decide."""
+        return None if self.store == "this clone" else safe(self.store)
+
+    def put_back(self, bad: str, good: str | None) -> str:
+        """Return the command that moves the ledger's ref from a bad commit to a good one; `None` deletes the ref."""
+        if self.remote is not None:
+            lease = f"--force-with-lease={self.ref}:{bad}"
+            return f"git push {lease} {self.remote} {good or ''}:{self.ref}"
+        return (
+            f"git update-ref {self.ref} {good} {bad}"
+            if good
+            else f"git update-ref -d {self.ref} {bad}"
+        )
+
+
+def absent(place: LedgerPlace, asked: LedgerOptions) -> str:
+    """Return what is wrong if a ledger must exist and does not."""
+    why = (
+        "tenant.yaml declares it (audit.began)"
+        if asked.began
+        else "the parent of HEAD requires signed records"
+    )
+    begin = f"{_BEGIN}"
+    if place.remote is None:
+        return (
+            f"{place.ref} does not exist in this clone, although {why}: this clone was made without its audit records, or somebody deleted them."
+            f" Fetch them from the repository that has them: git fetch URL {place.ref}:{place.ref}. {begin}"
+        )
+    have = f"this clone has {place.refs.copy}: " if place.refs.copy else ""
+    source = f"git push {place.remote} {place.refs.copy or place.ref}:{place.ref}"
+    fetch = "" if have else f"git fetch URL {place.ref}:{place.ref} && "
+    where = have or "find the clone or the former remote that has it (URL): "
+    return (
+        f"{place.ref} does not exist in {place.remote}, although {why}: the repository was copied without its audit records, or somebody deleted"
+        f" them. Bring them back: {where}{fetch}{source}. {begin}"
+    )
+
+
+def other(place: LedgerPlace, found: LedgerSnapshot, asked: LedgerOptions) -> str:
+    """Return what is wrong if a ledger begins with another record than `tenant.yaml` declares."""
+    first = found.records[0].id
+    said = f"{place.ref} of {place.store} begins with record {first}, and tenant.yaml declares {asked.began} (audit.began): it is another ledger."
+    if asked.asked == first:
+        return (
+            f"{said} The change under review declares this one. That counts from the next change on: merge it after a review of the records"
+            " (reconcile audit verify PATH), and apply the commit after it"
+        )
+    back = place.put_back(str(found.head), "COMMIT")
+    return (
+        f"{said} Find the ledger that is declared, in another clone or the former remote, and put it back: {back}. Only after a review"
+        " (reconcile audit verify PATH), go on with the ledger that is there: reconcile audit begin PATH --reason TEXT. What the declared"
+        " ledger held would dial again"
+    )
+
+
+def commit(place: LedgerPlace, git: Git, notes: Notes) -> str:
+    """Return what is wrong if the ledger's newest commit was not made by reconcile, with the command that takes it out again."""
+    bad = str(place.refs.ledger)
+    good = newest_of_ours(git, notes, bad)
+    back = place.put_back(bad, good)
+    mirror = ""
+    if place.remote is not None and place.refs.mirror == bad:
+        mirror = ". Its mirror branch holds the same commit: put it back as well"
+    return (
+        f"{place.ref} of {place.store} ends in commit {bad}, which reconcile did not make: `git notes`, `git commit --amend` with"
+        f" notes.rewriteRef, or a push by hand moved it. Look at it: git show {bad}. Then take it out: {back}{mirror}"
+    )
+
+
+def newest_of_ours(git: Git, notes: Notes, tip: str) -> str | None:
+    """Return the newest commit of a ledger that reconcile made; `None` if there is none.
+
+    In a shallow clone that lacks the history, return the first parent of the oldest commit that is here.
+    """
+    found = git.walk(tip)
+    here = {each.id for each in found}
+    for each in found:
+        if _MESSAGE.fullmatch(each.message) and not snapshots.read(git, notes, each.id).foreign:
+            return each.id
+    return next(
+        (each.parents[0] for each in found if each.parents and each.parents[0] not in here), None
+    )
