@@ -32,6 +32,7 @@ from reconciler.git.values import (
     Signature,
     Stat,
     TreeChange,
+    chosen_refs,
     first_line,
     lines,
     object_id,
@@ -208,11 +209,17 @@ class Git:
         ran = self.run("rev-parse", "--verify", "--quiet", name, allowed=(0, 1, 128))
         return ran.out.decode().strip() or None if ran.code == 0 else None
 
-    def refs(self, *names: str) -> dict[str, str]:
-        """Return the object ids of those refs among `names` that exist."""
-        out = self.text("for-each-ref", "--format=%(objectname) %(refname)", *map(ref_name, names))
-        found = {ref: value for value, _, ref in (line.partition(" ") for line in out.splitlines())}
-        return {name: found[name] for name in names if name in found}
+    def refs(self, *names: str, below: str | None = None) -> dict[str, str]:
+        """Return the object ids of those refs among `names` that exist.
+
+        Args:
+            names: full names of refs.
+            below: return the refs directly below this name as well.
+        """
+        wanted = names if below is None else (*names, below)
+        out = self.text("for-each-ref", "--format=%(objectname) %(refname)", *map(ref_name, wanted))
+        rows = (line.partition(" ") for line in out.splitlines())
+        return chosen_refs(((ref, value) for value, _, ref in rows), names, below)
 
     def update_refs(self, *moves: Move) -> None:
         """Move refs by compare-and-swap, all or none.
@@ -388,16 +395,21 @@ class Git:
         """Return the names of the configured remotes."""
         return tuple(self.text("remote").split())
 
-    def remote_refs(self, remote: str, *refs: str) -> dict[str, str]:
+    def remote_refs(self, remote: str, *refs: str, below: str | None = None) -> dict[str, str]:
         """Return the object ids of those refs among `refs` that a remote has.
+
+        Args:
+            remote: name or URL of the remote.
+            refs: full names of refs.
+            below: return the refs directly below this name as well.
 
         Raises:
             Unavailable: the remote does not answer, which does not mean that it has none.
         """
-        ran = self._network("ls-remote", "--quiet", "--", remote_name(remote), *map(ref_name, refs))
+        wanted = [*map(ref_name, refs), *([] if below is None else [f"{ref_name(below)}/*"])]
+        ran = self._network("ls-remote", "--quiet", "--", remote_name(remote), *wanted)
         rows = (line.partition("\t") for line in ran.out.decode("utf-8", "replace").splitlines())
-        found = {ref: value for value, _, ref in rows}
-        return {ref: found[ref] for ref in refs if ref in found}
+        return chosen_refs(((ref, value) for value, _, ref in rows), refs, below)
 
     def fetch(self, remote: str, *refs: str) -> None:
         """Fetch the full history of the given remote refs without updating local refs.

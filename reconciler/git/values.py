@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -132,6 +132,24 @@ def parse_commit(id_: str, raw: bytes) -> Commit:
         parents=tuple(value.decode() for name, _, value in headers if name == b"parent"),
         message=message.decode("utf-8", "replace"),
     )
+
+
+def chosen_refs(
+    found: Iterable[tuple[str, str]], names: Sequence[str], below: str | None
+) -> dict[str, str]:
+    """Return the object ids of the refs in `names`, in that order, then of the refs directly below `below`.
+
+    Refs whose names are not accepted by `ref_name` are left out.
+    """
+    values = dict(found)
+    chosen = {name: values[name] for name in names if name in values}
+    if below is not None:
+        chosen |= {
+            ref: value
+            for ref, value in sorted(values.items())
+            if ref.rpartition("/")[0] == below and _REF.fullmatch(ref)
+        }
+    return chosen
 
 
 def split_batch(out: bytes) -> Iterator[tuple[str, bytes]]:

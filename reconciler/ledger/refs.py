@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from reconciler.errors import GitError, LedgerError, Unavailable, safe
@@ -23,12 +23,14 @@ class RefNames:
         lock: the tenant lock.
         mirror: a branch with the same commits: a forge can protect a branch, but not notes.
         seen: the remote's ledger when this clone last read it: a witness against a rollback. Never pushed.
+        waiting: prefix of the refs with the records of stops that are not in the ledger yet, one for each run (`waiting`).
     """
 
     ledger: str
     lock: str
     mirror: str
     seen: str
+    waiting: str
 
     @classmethod
     def of(cls, tenant: str) -> RefNames:
@@ -38,6 +40,7 @@ class RefNames:
             lock=f"refs/reconcile/lock/{tenant}",
             mirror=f"refs/heads/reconcile-audit/{tenant}",
             seen=f"refs/reconcile/seen/{tenant}",
+            waiting=f"refs/reconcile/waiting/{tenant}",
         )
 
 
@@ -52,6 +55,8 @@ class RefState:
         lost: the remote's ledger no longer holds what this clone saw there.
         warning: what to report if the mirror branch has commits that the ledger lacks. Then pushes do not update the mirror branch.
         blocked: no operation may start until somebody decides whether the ledger or the mirror branch is right.
+        waiting: the refs of stops in the store that decides, by full name (`RefNames.waiting`).
+        waiting_here: those of this clone, where a remote decides.
     """
 
     ledger: str | None
@@ -63,13 +68,22 @@ class RefState:
     lost: bool = False
     warning: str | None = None
     blocked: bool = False
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    waiting_here: Mapping[str, str] = field(default_factory=dict)
 
     def moved(self, names: RefNames, *moves: Move) -> RefState:
         """Return the state after some moves."""
         to = {move.ref: move.new for move in moves}
         return replace(
-            self, ledger=to.get(names.ledger, self.ledger), lock=to.get(names.lock, self.lock)
+            self,
+            ledger=to.get(names.ledger, self.ledger),
+            lock=to.get(names.lock, self.lock),
+            waiting={ref: value for ref, value in self.waiting.items() if ref not in to},
         )
+
+
+def _waiting(names: RefNames, found: Mapping[str, str]) -> dict[str, str]:
+    return {ref: value for ref, value in found.items() if ref.startswith(f"{names.waiting}/")}
 
 
 class RefStore(Protocol):
@@ -138,10 +152,15 @@ class LocalRefs:
     def read(self) -> RefState:
         """Read the refs (`RefStore`)."""
         names = self._names
-        found = self._git.refs(names.ledger, names.lock, names.seen)
+        found = self._git.refs(names.ledger, names.lock, names.seen, below=names.waiting)
         ledger = found.get(names.ledger)
         acknowledged = found.get(names.seen, None if self._copy else ledger)
-        return RefState(ledger, found.get(names.lock), acknowledged=acknowledged)
+        return RefState(
+            ledger,
+            found.get(names.lock),
+            acknowledged=acknowledged,
+            waiting=_waiting(names, found),
+        )
 
     def keep(self, state: RefState) -> RefState:
         """Return the state: here it is remembered already (`RefStore`)."""
@@ -199,7 +218,8 @@ class RemoteRefs:
         looks = 0
         while True:
             looks += 1
-            found = self._git.remote_refs(self.name, names.ledger, names.lock, names.mirror)
+            refs = (names.ledger, names.lock, names.mirror)
+            found = self._git.remote_refs(self.name, *refs, below=names.waiting)
             try:
                 state = self._fetch(found)
             except (LedgerError, Unavailable):
@@ -217,7 +237,7 @@ class RemoteRefs:
             self._git.fetch(self.name, *absent)
         if gone := self._absent(found):
             raise Unavailable(f"{', '.join(gone)} moved while being fetched: try again")
-        here = self._git.refs(names.ledger, names.seen)
+        here = self._git.refs(names.ledger, names.seen, below=names.waiting)
         ledger, seen = found.get(names.ledger), here.get(names.seen)
         lost = seen is not None and not self._holds(ledger, seen)
         if lost and self._strict:
@@ -231,6 +251,8 @@ class RemoteRefs:
                 acknowledged=ledger,
                 seen=seen,
                 lost=lost,
+                waiting=_waiting(names, found),
+                waiting_here=_waiting(names, here),
             )
         )
 

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.errors import GitError, LedgerError, Unavailable
 from reconciler.git import Move, Signature
-from reconciler.git.values import Stat
+from reconciler.git.values import Stat, chosen_refs
 from reconciler.ledger import refs as refs_module
 from reconciler.ledger.refs import LocalRefs, RefNames, RefState, RemoteRefs
 
@@ -38,12 +38,12 @@ class Refs:
     pushes: list[tuple[Move, ...]] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)
 
-    def refs(self, *names: str) -> dict[str, str]:
-        return {each: self.here[each] for each in names if each in self.here}
+    def refs(self, *names: str, below: str | None = None) -> dict[str, str]:
+        return chosen_refs(self.here.items(), names, below)
 
-    def remote_refs(self, remote: str, *names: str) -> dict[str, str]:
+    def remote_refs(self, remote: str, *names: str, below: str | None = None) -> dict[str, str]:
         self.asked.add(remote)
-        return {each: self.there[each] for each in names if each in self.there}
+        return chosen_refs(self.there.items(), names, below)
 
     def fetch(self, remote: str, *names: str) -> None:
         self.asked.add(remote)
@@ -129,7 +129,19 @@ def test_the_refs_of_a_platform_have_the_names_that_forges_are_told_to_protect()
         "refs/reconcile/lock/campaigns/acme.cxonecloud.com",
         "refs/heads/reconcile-audit/campaigns/acme.cxonecloud.com",
         "refs/reconcile/seen/campaigns/acme.cxonecloud.com",
+        "refs/reconcile/waiting/campaigns/acme.cxonecloud.com",
     )
+
+
+def test_the_refs_of_stops_are_read_in_both_places_and_no_others_with_them():
+    """A prefix of another platform's name, a deeper ref and a name that is not one of ours are left out."""
+    ours = f"{NAMES.waiting}/0a1b"
+    others = (f"{NAMES.waiting}er/0a1b", f"{ours}/deeper", NAMES.waiting, f"{NAMES.waiting}/a b")
+    clone = Refs(there=dict.fromkeys((ours, *others), "one"), here={ours: "two", others[0]: "two"})
+    state = World(clone).remote().read()
+    assert (state.waiting, state.waiting_here) == ({ours: "one"}, {ours: "two"})
+    assert LocalRefs(clone, NAMES).read().waiting == {ours: "two"}
+    assert state.moved(NAMES, Move(ours, None, "one", exact=True)).waiting == {}
 
 
 def test_a_move_of_one_ref_leaves_the_other_where_it_was():
