@@ -10,7 +10,7 @@ chain: `h` is the record's hash, `n` its number, `prev` the `h` before it. `seq`
 no clock. Numbers are those of the body in canonical form; rates and durations are always written as floats (25.0).
 """
 
-from reconciler.audit.check import LineOrigin, Verdict, verify
+from reconciler.audit.check import Checker, LineOrigin, Verdict, verify
 from reconciler.audit.checkpoints import checkpoint, compact, state_of
 from reconciler.audit.queries import (
     COLUMNS,
@@ -51,6 +51,7 @@ __all__ = [
     "HALT",
     "Applied",
     "Attribution",
+    "Checker",
     "Defect",
     "Event",
     "LineOrigin",

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.audit.records import FIRST, Defect, Record, digest_of, key, scope_of
+from reconciler.audit.records import FIRST, Defect, Record, digest_of, hash_of_line, key, scope_of
 from reconciler.audit.runs import action_of
 from reconciler.audit.schema import RecordKind
-from reconciler.plan import Action, Result, sha256_of
-from reconciler.plan.values import hash_of
+from reconciler.plan import Action, Result, canonical_json
 
 _REPEATED: Final = ("op", "generation", "attempt", "object", "target", "verb")
 """Fields of an intent that its outcome must repeat, whichever run records it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """A record, the commit whose note contains it, and its line there."""
-
-    commit: str
-    line: int
-    record: Record
-
-    def but(self, problem: str) -> Defect:
-        return Defect(self.commit, self.line, problem, self.record.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +63,7 @@ def verify(
     tenant: str,
     lines: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[Defect, ...]:
-    """Return all defects of a ledger's records, in the ledger's order.
-
-    Checked are: hashes and ids; the ledger's count, without a gap; each run's chain, within one note; that each note's
-    records belong to its commit and to the tenant; that no event is recorded twice; that each intent follows the `open` of
-    its run, for the same plan, with the hashes of its content; that each outcome repeats its intent; that only held objects
-    are released; that nothing follows a `close`. A ledger whose end was cut off, or that was rewritten whole, shows in its
-    history or to a witness, not here.
+    """Return all defects of a ledger's records, in the ledger's order (`Checker`).
 
     Args:
         notes: records of each note, in order, by commit.
@@ -88,34 +71,170 @@ def verify(
         lines: the line of each record, by commit, for notes with lines that are not records.
     """
     placed = [
-        _Placed(commit, line, record)
+        (record, commit, line)
         for commit, records in notes.items()
         for line, record in zip(
             (lines or {}).get(commit) or itertools.count(1), records, strict=False
         )
     ]
-    counted = sorted(placed, key=lambda each: each.record.seq)
-    defects = [
-        *(each.but(problem) for each in placed for problem in _check_record(each, tenant)),
-        *_check_count(counted),
-        *_check_order(placed),
-        *_check_chains(placed),
-        *_check_references(counted),
-    ]
-    rank = {(each.commit, each.line): rank for rank, each in enumerate(counted)}
-    return tuple(sorted(defects, key=lambda defect: rank[defect.commit, defect.line]))
+    late = {
+        (commit, line)
+        for (before, other, _), (record, commit, line) in itertools.pairwise(placed)
+        if other == commit and before.seq > record.seq
+    }
+    checker = Checker(tenant)
+    found = []
+    for record, commit, line in sorted(placed, key=lambda each: each[0].seq):
+        problems = [*checker.check(record, commit)]
+        problems += ["it stands after a later record"] if (commit, line) in late else []
+        found += [Defect(commit, line, problem, record.id) for problem in problems]
+    return tuple(found)
 
 
-def _check_record(placed: _Placed, tenant: str) -> Iterator[str]:
-    record, event = placed.record, placed.record.event
-    if digest_of(record) != record.h:
+@dataclass(slots=True)
+class _Run:
+    """A run that is not closed: the note of its records, the last of them, and the digest of the plan that it was opened for."""
+
+    commit: str
+    n: int
+    h: str
+    digest: str | None = None
+
+
+class Checker:
+    """Checks the records of a ledger one after another, in the ledger's order.
+
+    Checked are: hashes and ids; the ledger's count, without a gap; each run's chain, within one note; that each note's
+    records belong to its commit and to the tenant; that no event is recorded twice; that each intent follows the `open` of
+    its run, for the same plan, with the hashes of its content; that each outcome repeats its intent; that only held objects
+    are released; that nothing follows a `close`. A ledger whose end was cut off, or that was rewritten whole, shows in its
+    history or to a witness, not here.
+
+    Memory: open intents, objects that were held, runs that are not closed, and about 16 bytes for each record.
+
+    Attributes:
+        due: number of the next record.
+        runs: number of runs.
+        open_intents: writes whose outcome was not recorded, by id.
+    """
+
+    def __init__(self, tenant: str) -> None:
+        self.due = self.runs = 0
+        self.open_intents: dict[str, Record] = {}
+        self._tenant = tenant
+        self._going: dict[str, _Run] = {}
+        self._closed = Ids()
+        self._ids = Ids()
+        self._held: set[str] = set()
+        self._whole = True
+
+    def resume(self, state: Iterable[Record], due: int) -> None:
+        """Begin with the state of a checkpoint in place of the records before it.
+
+        Whether a released object was ever held is not checked from then on, because a state names held objects only.
+
+        Args:
+            state: its records, in order.
+            due: number of the record that follows.
+        """
+        for record in state:
+            self._ids.add(int(record.event.id[:16], 16))
+            self._follow(record, record.event.commit)
+        self.due, self._whole = due, False
+
+    def check(self, record: Record, commit: str, line: bytes | None = None) -> list[str]:
+        """Return what is wrong with the next record, and remember it.
+
+        Args:
+            record: the record.
+            commit: the commit whose note contains it.
+            line: its line, without the line end; `None`: the record's own line.
+        """
+        problems = [
+            *_check_hashes(record, line),
+            *self._check_place(record, commit),
+            *self._check_chain(record, commit),
+            *self._check_references(record),
+        ]
+        self._follow(record, commit)
+        return problems
+
+    def _check_place(self, record: Record, commit: str) -> Iterator[str]:
+        if record.event.commit != commit:
+            yield f"it belongs to the note of {record.event.commit[:12]}"
+        if record.event.tenant != self._tenant:
+            yield f"it belongs to the tenant {record.event.tenant}"
+        if record.seq > self.due:
+            yield f"{record.seq - self.due} of the records before it are missing"
+        elif record.seq < self.due:
+            yield "another record has its place in the ledger"
+        self.due = record.seq + 1
+
+    def _check_chain(self, record: Record, commit: str) -> Iterator[str]:
+        """Check that a record follows the last one of its run."""
+        run = self._going.get(record.event.run)
+        if run is None and self._closed.has(_run_hash(record.event.run)):
+            yield "its run was closed before it"
+            return
+        n, prev = (0, FIRST) if run is None else (run.n + 1, run.h)
+        if record.n != n:
+            yield f"it is number {record.n} of its run where number {n} is due"
+        elif record.prev != prev:
+            yield "it does not follow the record before it in its run"
+        if run is not None and run.commit != commit:
+            yield "its run began in the note of another commit"
+
+    def _check_references(self, record: Record) -> Iterator[str]:
+        """Check the references of a record to earlier ones: repeated events, releases, openings and intents."""
+        kind, data = record.kind, record.data
+        is_new = self._ids.add(int(record.event.id[:16], 16))
+        if not is_new:
+            yield "the same event is recorded twice"
+        if kind is RecordKind.RELEASE and self._whole and data["target"] not in self._held:
+            yield "a release of an object that was never held"
+        elif kind is RecordKind.OUTCOME and is_new:
+            yield from _check_outcome(self.open_intents.get(data["intent"]), record)
+        elif kind in _OPENED:
+            run = self._going.get(record.event.run)
+            if run is None or run.digest is None:
+                yield f"{kind} without the opening of its run"
+            elif kind is RecordKind.INTENT and data["digest"] != run.digest:
+                yield "an intent of another plan than its run was opened for"
+
+    def _follow(self, record: Record, commit: str) -> None:
+        """Remember what later records may refer to."""
+        kind, name = record.kind, record.event.run
+        if kind is RecordKind.CLOSE or kind is RecordKind.CHECKPOINT:
+            self.runs += name not in self._going
+            self._going.pop(name, None)
+            self._closed.add(_run_hash(name))
+            return
+        run = self._going.get(name)
+        if run is None:
+            run = self._going[name] = _Run(commit, record.n, record.h)
+            self.runs += 1
+        else:
+            run.commit, run.n, run.h = commit, record.n, record.h
+        if kind is RecordKind.OPEN:
+            run.digest = record.data["digest"]
+        elif kind is RecordKind.INTENT:
+            self.open_intents[record.id] = record
+        elif kind is RecordKind.OUTCOME:
+            self.open_intents.pop(record.data["intent"], None)
+        elif kind is RecordKind.HOLD:
+            self._held.add(record.data["target"])
+
+
+_OPENED: Final = frozenset({RecordKind.INTENT, RecordKind.CLOSE})
+"""Kinds of record that only a run with an opening has."""
+
+
+def _check_hashes(record: Record, line: bytes | None) -> Iterator[str]:
+    h = digest_of(record) if line is None else hash_of_line(line, record.h)
+    if h != record.h:
         yield "its content does not match its hash: it was edited"
-    elif event.id != record.id:
+    elif record.event.id != record.id:
         yield "its id does not match its event"
-    if event.commit != placed.commit:
-        yield f"it belongs to the note of {event.commit[:12]}"
-    if event.tenant != tenant:
-        yield f"it belongs to the tenant {event.tenant}"
     if record.kind is RecordKind.INTENT:
         yield from _check_intent(record)
 
@@ -126,87 +245,19 @@ def _check_intent(record: Record) -> Iterator[str]:
     scope = scope_of(data["verb"], event.commit, event.run)
     if data["key"] != key(event.tenant, scope, data["op"], data["generation"], data["attempt"]):
         yield "its idempotency key does not match its write"
-    if data["after"] != (None if data["body"] is None else sha256_of(data["body"])):
+    body = canonical_json(data["body"])  # once, for both hashes
+    if data["after"] != (None if data["body"] is None else _sha256(body)):
         yield "its `after` is not the hash of its body"
-    parts = {
-        "action": data["verb"],
-        "desired": data["body"],
-        "key": data["target"],
-        "kind": data["object"],
-        "live": data["before"],
-    }
-    if data["op"] not in {hash_of(parts, reverts=each) for each in (False, True)}:
+    kind, target = canonical_json(data["object"]), canonical_json(data["target"])
+    parts = f'"action":"{data["verb"]}","desired":{body},"key":{target},"kind":{kind},"live":"{data["before"]}"'
+    if data["op"] not in map(_sha256, (f"{{{parts}}}", f'{{{parts},"reverts":true}}')):
         yield "its operation hash does not match its object, body and `before`"
-
-
-def _check_count(counted: Sequence[_Placed]) -> Iterator[Defect]:
-    due = 0
-    for each in counted:
-        if each.record.seq > due:
-            yield each.but(f"{each.record.seq - due} of the records before it are missing")
-        elif each.record.seq < due:
-            yield each.but("another record has its place in the ledger")
-        due = each.record.seq + 1
-
-
-def _check_order(placed: Sequence[_Placed]) -> Iterator[Defect]:
-    for before, each in itertools.pairwise(placed):
-        if before.commit == each.commit and before.record.seq > each.record.seq:
-            yield each.but("it stands after a later record")
-
-
-def _check_chains(placed: Sequence[_Placed]) -> Iterator[Defect]:
-    """Follow each run from its first record; after a break, continue from there."""
-    runs: dict[str, _Placed] = {}
-    for each in placed:
-        record, last = each.record, runs.get(each.record.event.run)
-        n, prev = (0, FIRST) if last is None else (last.record.n + 1, last.record.h)
-        if record.n != n:
-            yield each.but(f"it is number {record.n} of its run where number {n} is due")
-        elif record.prev != prev:
-            yield each.but("it does not follow the record before it in its run")
-        if last is not None and last.commit != each.commit:
-            yield each.but("its run began in the note of another commit")
-        if last is not None and last.record.kind is RecordKind.CLOSE:
-            yield each.but("its run was closed before it")
-        runs[record.event.run] = each
-
-
-def _check_references(counted: Sequence[_Placed]) -> Iterator[Defect]:
-    """Check the references of records to earlier records: repeated events, releases, openings and intents."""
-    seen: dict[str, Record] = {}
-    opened: dict[str, Record] = {}
-    held: set[str] = set()
-    for each in counted:
-        record, data = each.record, each.record.data
-        if record.id in seen:
-            yield each.but("the same event is recorded twice")
-        seen.setdefault(record.id, record)
-        if record.kind is RecordKind.OPEN:
-            opened[record.event.run] = record
-        elif record.kind is RecordKind.HOLD:
-            held.add(data["target"])
-        elif record.kind is RecordKind.RELEASE and data["target"] not in held:
-            yield each.but("a release of an object that was never held")
-        yield from map(each.but, _check_opening(opened.get(record.event.run), record))
-        if record.kind is RecordKind.OUTCOME:
-            yield from map(each.but, _check_outcome(seen.get(data["intent"]), record))
-
-
-def _check_opening(begun: Record | None, record: Record) -> Iterator[str]:
-    """Check an intent or a close against the opening of its run."""
-    if record.kind not in {RecordKind.INTENT, RecordKind.CLOSE}:
-        return
-    if begun is None:
-        yield f"{record.kind} without the opening of its run"
-    elif record.kind is RecordKind.INTENT and record.data["digest"] != begun.data["digest"]:
-        yield "an intent of another plan than its run was opened for"
 
 
 def _check_outcome(intent: Record | None, outcome: Record) -> Iterator[str]:
     """Check an outcome against its intent. Approval and name may differ: another run may have finished the write."""
     said = outcome.data
-    if intent is None or intent.kind is not RecordKind.INTENT:
+    if intent is None:
         yield "an outcome without an intent before it"
         return
     other = [name for name in _REPEATED if said[name] != intent.data[name]]
@@ -216,3 +267,56 @@ def _check_outcome(intent: Record | None, outcome: Record) -> Iterator[str]:
         yield f"an outcome whose {', '.join(other)} is not that of its intent"
     if said["action"] != action_of(Action(said["verb"]), Result(said["result"])):
         yield "its audit action does not match its result"
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _run_hash(run: str) -> int:
+    return int.from_bytes(hashlib.sha256(run.encode()).digest()[:8], "big")
+
+
+class Ids:
+    """A set of hashes, of which the first 8 bytes are kept: a fifth of the memory of a set of integers.
+
+    Two of a million hashes begin alike once in 30 million ledgers; a record would then be called a repetition.
+    """
+
+    def __init__(self) -> None:
+        self._slots = array("Q", bytes(8 * 1024))
+        self._number = 0
+
+    def __len__(self) -> int:
+        return self._number
+
+    def has(self, value: int) -> bool:
+        """Return whether a hash (its first 8 bytes) was added."""
+        return self._slots[self._find(value or 1)] != 0
+
+    def add(self, value: int) -> bool:
+        """Add a hash (its first 8 bytes); return whether it is new."""
+        value = value or 1  # 0 marks a free slot
+        at = self._find(value)
+        if self._slots[at]:
+            return False
+        self._slots[at] = value
+        self._number += 1
+        if self._number * 3 > len(self._slots) * 2:
+            self._grow()
+        return True
+
+    def _find(self, value: int) -> int:
+        """Return the slot of a hash, or the free slot where it belongs."""
+        slots = self._slots
+        mask = len(slots) - 1
+        at = value & mask
+        while slots[at] and slots[at] != value:
+            at = (at + 1) & mask
+        return at
+
+    def _grow(self) -> None:
+        old = self._slots
+        self._slots = array("Q", bytes(16 * len(old)))
+        for value in filter(None, old):
+            self._slots[self._find(value)] = value

@@ -5,16 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from reconciler.audit.schema import DEPTH_LIMIT, HASH, HEADER, RecordKind, is_deep, problem_of
+from reconciler.audit.schema import DEPTH_LIMIT, HASH, RecordKind, is_deep, problem_of
 from reconciler.errors import LedgerError, safe
-from reconciler.plan import Action, canonical_json, sha256_of
+from reconciler.plan import Action, canonical_json, is_canonical, sha256_of
 
 VERSION: Final = 1
 """`v` of every record."""
@@ -41,6 +41,9 @@ _IDENTITY: Final[Mapping[RecordKind, tuple[str, ...]]] = {
 }
 """Fields that identify an event of each kind, beside kind and tenant."""
 
+_FROM_HEADER: Final = frozenset({"commit", "run"})
+"""Those of them that are in the header."""
+
 
 @dataclass(frozen=True)  # no slots: its id is asked for at each step of an append, and kept
 class Event:
@@ -61,8 +64,8 @@ class Event:
     @cached_property
     def id(self) -> str:
         """SHA-256 of what identifies the event: the same event has the same id, whoever writes it and when."""
-        known = {**self.data, "commit": self.commit, "run": self.run}
-        what = {name: known.get(name) for name in _IDENTITY[self.kind]}
+        what = {name: self.data.get(name) for name in _IDENTITY[self.kind]}
+        what |= {name: getattr(self, name) for name in what.keys() & _FROM_HEADER}
         if self.kind is RecordKind.INTENT and self.data.get("verb") == Action.HALT:
             # Two clones may stop the same object without knowing of each other: both stops are recorded.
             what["run"] = self.run
@@ -237,71 +240,100 @@ def encode(record: Record) -> bytes:
     return canonical_json(record.fields()).encode("ascii") + b"\n"
 
 
+def hash_of_line(line: bytes, h: str) -> str:
+    """Return the correct value of `h` for a record's line: the SHA-256 of the line without its field `h`, whose value is given."""
+    return hashlib.sha256(line.replace(b'"h":"%s",' % h.encode(), b"", 1)).hexdigest()
+
+
 def decode(commit: str, blob: bytes) -> tuple[tuple[Record, ...], tuple[Defect, ...]]:
-    """Decode a note: return its records, and a defect for each line that is not a record. Reading stops after `DEFECTS_LIMIT` defects.
+    """Decode a note: return its records, and a defect for each line that is not a record (`lines_of`)."""
+    records: list[Record] = []
+    defects: list[Defect] = []
+    for _, _, found in lines_of(commit, blob):
+        if isinstance(found, Defect):
+            defects.append(found)
+        else:
+            records.append(found)
+    return tuple(records), tuple(defects)
+
+
+def lines_of(commit: str, blob: bytes) -> Iterator[tuple[int, bytes, Record | Defect]]:
+    """Yield each line of a note: its number, its bytes without the line end, and its record, or a defect if it is none.
+
+    Reading stops after `DEFECTS_LIMIT` defects.
 
     Args:
         commit: the commit that carries the note.
         blob: its bytes.
     """
-    records: list[Record] = []
-    defects: list[Defect] = []
-    number = at = 0
+    number = at = defects = 0
     while (end := blob.find(b"\n", at)) >= 0:
         line, at, number = blob[at:end], end + 1, number + 1
-        id_ = ""
-        try:
-            fields = _fields(line)
-            id_ = fields["id"] if HASH.holds(fields.get("id")) else ""
-            records.append(_checked(fields, line))
-        except (ValueError, RecursionError) as error:
-            defects.append(Defect(commit, number, str(error), id_))
-        if len(defects) == DEFECTS_LIMIT:
-            defects.append(Defect(commit, number + 1, "from here on nothing was read"))
-            return tuple(records), tuple(defects)
+        found = _decode_line(commit, number, line)
+        yield number, line, found
+        if isinstance(found, Defect):
+            defects += 1
+            if defects == DEFECTS_LIMIT:
+                yield number + 1, b"", Defect(commit, number + 1, "from here on nothing was read")
+                return
     if at < len(blob) or not number:
-        defects.append(Defect(commit, number + 1, "the line is cut: it has no end"))
-    return tuple(records), tuple(defects)
+        problem = "the line is cut: it has no end"
+        yield number + 1, blob[at:], Defect(commit, number + 1, problem)
 
 
-def _fields(line: bytes) -> dict[str, Any]:
+def _decode_line(commit: str, number: int, line: bytes) -> Record | Defect:
+    id_ = ""
+    try:
+        fields, text = _fields(line)
+        id_ = fields["id"] if HASH.holds(fields.get("id")) else ""
+        return _checked(fields, text)
+    except (ValueError, RecursionError) as error:
+        return Defect(commit, number, str(error), id_)
+
+
+def _fields(line: bytes) -> tuple[dict[str, Any], str]:
     if len(line) >= LINE_LIMIT:
         raise ValueError(f"the line has {len(line)} bytes; at most {LINE_LIMIT - 1} are allowed")
     if b"\0" in line:
         raise ValueError("the line holds a NUL")
     try:
-        fields = json.loads(line)
+        text = line.decode("ascii")
+        fields = _parse(text)
     except (ValueError, RecursionError):
         raise ValueError("the line is not JSON") from None
     if not isinstance(fields, dict):
         raise ValueError("the line is not a record")  # noqa: TRY004 - a defect of the file, not of the program
-    return fields
+    return fields, text
 
 
-def _checked(fields: dict[str, Any], line: bytes) -> Record:
+_parse: Final = json.JSONDecoder().decode
+
+
+def _checked(fields: dict[str, Any], text: str) -> Record:
+    """Return the record of a line.
+
+    Raises:
+        ValueError: a field is wrong, or the line is not in canonical form.
+    """
     version = fields.get("v")
     if type(version) is int and version != VERSION:
         raise ValueError(f"record version {version}: this program reads version {VERSION}")
     if (problem := problem_of(fields)) is not None:
         raise ValueError(problem)
-    if is_deep(fields):
+    if text.count("{") + text.count("[") > DEPTH_LIMIT and is_deep(fields):
         raise ValueError(f"the record nests deeper than {DEPTH_LIMIT} levels")
-    record = _record(fields)
-    if encode(record) != line + b"\n":
+    if not is_canonical(fields, text):
         raise ValueError("the line is not in canonical form")
-    return record
+    return _record(fields)
+
+
+_KINDS: Final = {kind.value: kind for kind in RecordKind}
 
 
 def _record(fields: dict[str, Any]) -> Record:
-    data = {name: value for name, value in fields.items() if name not in HEADER}
-    event = Event(
-        kind=RecordKind(fields["kind"]),
-        tenant=fields["tenant"],
-        commit=fields["commit"],
-        run=fields["run"],
-        ts=fields["ts"],
-        data=MappingProxyType(data),
-    )
-    return Record(
-        event, seq=fields["seq"], n=fields["n"], prev=fields["prev"], h=fields["h"], id=fields["id"]
-    )
+    """Return a record of its fields, which become those of its event."""
+    take = fields.pop
+    seq, n, prev, h, id_, v = map(take, ("seq", "n", "prev", "h", "id", "v"))
+    kind, tenant, commit, run, ts = map(take, ("kind", "tenant", "commit", "run", "ts"))
+    event = Event(_KINDS[kind], tenant, commit, run, ts, MappingProxyType(fields))
+    return Record(event, seq, n, prev, h, id_, v)

@@ -39,6 +39,7 @@ from reconciler.plan.values import (
     Result,
     canonical_json,
     digest_of,
+    is_canonical,
     only,
     sha256_of,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "changes_strictness",
     "digest_of",
     "hold_against",
+    "is_canonical",
     "live_hash",
     "only",
     "other_changes",

@@ -305,27 +305,43 @@ def digest_of(origin: Origin, hashes: Iterable[str], blocked: Iterable[str] = ()
     )
 
 
-_CANONICAL: Final = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-)
-
-
-def _encoder() -> Callable[[object], str]:
-    """Return `_CANONICAL.encode`, without the encoder in C that it makes anew for each value: half of the time of a small one."""
+def _encoder(*, sort: bool) -> Callable[[object], str]:
+    """Return the `encode` of a JSON encoder, without the encoder in C that it makes anew for each value: half of the time of a small one."""
+    encoder = json.JSONEncoder(sort_keys=sort, separators=(",", ":"), allow_nan=False)
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:  # a Python without the C accelerator
-        return _CANONICAL.encode
+        return encoder.encode
     text = json.encoder.encode_basestring_ascii
-    chunks = make(None, _CANONICAL.default, text, None, ":", ",", True, False, False)  # noqa: FBT003
+    chunks = make(None, encoder.default, text, None, ":", ",", sort, False, False)  # noqa: FBT003
     return lambda value: "".join(chunks(value, 0))
 
 
-_encode: Final = _encoder()
+_sorted: Final = _encoder(sort=True)
+_unsorted: Final = _encoder(sort=False)
 
 
 def canonical_json(value: object) -> str:
     """Return JSON with sorted keys, no spaces, ASCII only: the form in which everything here is hashed."""
-    return _encode(value)
+    return _sorted(value)
+
+
+def is_canonical(value: object, text: str) -> bool:
+    """Return whether `text`, which was parsed to `value`, is the canonical form of it. Cheaper than to write that."""
+    return _is_sorted(value) and _unsorted(value) == text
+
+
+def _is_sorted(value: object) -> bool:
+    if isinstance(value, dict):
+        names = list(value)
+        if names != sorted(names):
+            return False
+        value = value.values()
+    elif not isinstance(value, list):
+        return True
+    return all(map(_is_sorted, [each for each in value if isinstance(each, _NESTED)]))
+
+
+_NESTED: Final = (dict, list)
 
 
 def sha256_of(value: object) -> str:

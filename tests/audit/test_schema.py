@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from reconciler import audit
 from reconciler.audit import Event, Record
+from reconciler.audit.check import Ids
 from reconciler.audit.records import DEFECTS_LIMIT
 from reconciler.audit.schema import DEPTH_LIMIT, problem_of
 from reconciler.errors import LedgerError
@@ -408,6 +409,28 @@ def test_the_line_of_a_bad_record_counts_the_lines_that_are_none():
         {COMMIT: records}, tenant=PLATFORM, lines={COMMIT: range(2, len(records) + 2)}
     )
     assert (found[0].line, found[0].id) == (at + 2, liar.id)
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 3), max_size=4000))
+def test_a_set_of_hashes_holds_what_was_added_and_nothing_else(values: list[int]) -> None:
+    ids, known = Ids(), set[int]()
+    for value in values:
+        assert ids.has(value) == ((value or 1) in known)
+        assert ids.add(value) == ((value or 1) not in known)
+        known.add(value or 1)
+    assert len(ids) == len(known)
+    assert not ids.has(next(each for each in range(4, 10_000) if each not in known))
+
+
+def test_records_after_a_checkpoint_are_checked_against_its_state():
+    begun, intent, outcome, closed = story(run(COMMIT), [operation()])
+    records = chained([begun, intent, outcome, closed])
+    checker = audit.Checker(PLATFORM)
+    checker.resume(records[:2], due=2)
+    assert [checker.check(each, COMMIT) for each in records[2:]] == [[], []]
+    forgetful = audit.Checker(PLATFORM)
+    forgetful.resume(records[:1], due=2)
+    assert "an outcome without an intent before it" in forgetful.check(records[2], COMMIT)
 
 
 # --- an id that exists ------------------------------------------------------------------------------------------------------
