@@ -34,16 +34,6 @@ from reconciler.models import EMBEDDED, is_loopback, tenant_url
 EMBEDDED_URL: Final = "http://127.0.0.1"
 """Base URL of requests to the embedded platform in this process. No socket is opened for it."""
 
-DEFAULT_BURST_S: Final = 0.04
-"""Length of the burst after a pause, in seconds of the request rate: at 50 requests per second, 2 requests.
-
-After a stall the platform counts everything that was in flight, and then the burst, at once: eight lanes and two more requests
-are what a bucket of ten admits. A longer burst would save less time than one 429 costs, which halves the pace for a while.
-"""
-
-URGENT_BURST_S: Final = 2.0
-"""Length of the burst of an emergency stop: a call that goes on dialing costs more than a 429."""
-
 _PULL_REQUEST: Final = re.compile(r"refs/pull/(\d+)/")
 
 
@@ -55,7 +45,7 @@ class ClientOptions:
         requests_per_second: request rate of the tenant, for all requests of the run together.
         concurrency: most requests in flight at the same time.
         deadline_s: seconds that the whole run may take (`--deadline`).
-        burst_s: length of the burst after a pause, in seconds of the request rate.
+        urgent: this is an emergency stop: there is no request rate, and only a 429 slows it.
         proxy: http or https URL of a proxy (`--proxy`). It may name a user, whose password is in the environment
             (`PROXY_PASSWORD`). Other proxy variables are ignored.
         ca_bundle: PEM file of authorities to trust instead of the public ones (`--ca-bundle`).
@@ -66,7 +56,7 @@ class ClientOptions:
     requests_per_second: float = defaults.REQUESTS_PER_SECOND
     concurrency: int = defaults.CONCURRENCY
     deadline_s: float = defaults.DEADLINE_S
-    burst_s: float = DEFAULT_BURST_S
+    urgent: bool = False
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     api_version: int | None = None

@@ -16,8 +16,8 @@ This module decides what follows from an answer:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -28,7 +28,7 @@ from reconciler.client.auth import Tokens
 from reconciler.client.clock import PlatformClock, Skew
 from reconciler.client.hosts import target
 from reconciler.client.lanes import Lanes, Lost, Transport, embedded, tcp
-from reconciler.client.pace import Pacer, equal_jitter, full_jitter, retry_after
+from reconciler.client.pace import Pace, Pacer, Unpaced, equal_jitter, full_jitter, retry_after
 from reconciler.client.refusals import Refusals, is_server_error
 from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Token
 from reconciler.errors import (
@@ -54,6 +54,9 @@ MOST_TOKENS: Final = 5
 
 MOST_TOKENS_OF_A_CALL: Final = 12
 """Most tokens refused for one call while other calls succeed."""
+
+URGENT_S: Final = 1.0
+"""Seconds that an emergency stop waits after a 429 without a usable `Retry-After`."""
 
 DOWN_S: Final = 60.0
 """Seconds without any usable answer after which no call is tried again."""
@@ -110,7 +113,9 @@ class Client:
         self._free = asyncio.Semaphore(options.concurrency)
         # Only one call at a time waits for its turn. Otherwise all waiting calls would leave together after a stall, beyond any burst.
         self._door = asyncio.Lock()
-        self._pacer = Pacer(options.requests_per_second, options.burst_s)
+        self._pacer = Pacer(options.requests_per_second)
+        # A stop is slowed by each method's own 429s: a platform that limits its lists must not delay a removal.
+        self._gates: dict[str, Unpaced] = {}
         self._until = world.monotonic() + options.deadline_s
         self._told_at = float("-inf")
         self._down_since: float | None = None
@@ -224,10 +229,7 @@ class Client:
             await self._after(call, token, answer, tries)
 
     async def _attempt(self, call: Call, token: Token | None) -> Reply | Lost:
-        async with self._free:
-            async with self._door:
-                now = self._world.monotonic()
-                await self._pause(self._pacer.reserve(now) - now, "the next request")
+        async with self._turn(call):
             await self._allow(call)
             sent_at = self._world.monotonic()
             limit_s = min(call.timeout_s, self.left_s)
@@ -236,6 +238,30 @@ class Client:
         if isinstance(answer, Reply):
             self._learn(call, answer, sent_at)
         return answer
+
+    @asynccontextmanager
+    async def _turn(self, call: Call) -> AsyncIterator[None]:
+        """Wait until a call may leave, and count it as in flight while the block runs. A call of a stop holds no place while it waits."""
+        if not self._settings.options.urgent:
+            async with self._free:
+                async with self._door:
+                    await self._wait_for(self._pacer)
+                yield
+            return
+        while True:
+            await self._wait_for(self._gate(call))
+            async with self._free:
+                now = self._world.monotonic()
+                if self._gate(call).reserve(now) <= now:
+                    yield
+                    return
+
+    def _gate(self, call: Call) -> Unpaced:
+        return self._gates.setdefault(call.method, Unpaced())
+
+    async def _wait_for(self, pace: Pace) -> None:
+        now = self._world.monotonic()
+        await self._pause(pace.reserve(now) - now, "the next request")
 
     async def _allow(self, call: Call) -> None:
         if self._may_write is None or call.anonymous or call.method == "GET":
@@ -250,7 +276,8 @@ class Client:
         now = self._world.monotonic()
         self._clock.learn(reply, sent_at, now)
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self._pacer.slow(sent_at, now)
+            pace: Pace = self._gate(call) if self._settings.options.urgent else self._pacer
+            pace.slow(sent_at, now, retry_after(reply) or URGENT_S)
         if reply.status in call.expects or not is_server_error(reply.status):
             self._down_since = None
 
@@ -296,6 +323,9 @@ class Client:
             await self._pause(wait_s, f"{safe(call.where)} was answered 401 and")
 
     async def _wait_as_told(self, call: Call, reply: Reply, tries: _Tries) -> None:
+        """Wait after a 429. The calls of a stop wait together, before they leave again."""
+        if self._settings.options.urgent:
+            return
         told = retry_after(reply) or 0.0
         wait_s = max(told, equal_jitter(tries.refused, self._world.random.random()))
         tries.refused += 1

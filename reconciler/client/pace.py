@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, Protocol
 
 from reconciler.dialects.base import Reply
-from reconciler.settings import DEFAULT_BURST_S
 
 PACE: Final = 0.9995
 """Share of the limit at which requests leave. The platform counts by its own clock, and a clock under adjustment may run 500
-millionths fast. For stalls see `DEFAULT_BURST_S`."""
+millionths fast. For stalls see `BURST_S`."""
+
+BURST_S: Final = 0.04
+"""Length of the burst after a pause, in seconds of the request rate: at 50 requests per second, 2 requests.
+
+After a stall the platform counts everything that was in flight, and then the burst, at once: eight lanes and two more requests
+are what a bucket of ten admits. A longer burst would save less time than one 429 costs, which halves the pace for a while.
+"""
 
 EASE_S: Final = 10.0
 """Seconds without a 429 after which a halved pace is doubled again."""
-
-SLACK: Final = 4
-"""Requests that are skipped after a burst got a 429, so that the platform's bucket can refill."""
 
 SLOWEST: Final = 1 / 32
 """Smallest share of the limit that the pace is slowed to."""
@@ -29,16 +32,25 @@ BACK_OFF_CAP_S: Final = 20.0
 _SECONDS: Final = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 
+class Pace(Protocol):
+    """Decides when a request may leave. Times are seconds on a monotonic clock."""
+
+    def reserve(self, now: float) -> float:
+        """Reserve and return the instant, `now` or later, at which the next request may leave."""
+
+    def slow(self, sent_at: float, now: float, wait_s: float) -> None:
+        """Learn from a 429 for a request that left at `sent_at`, which is retried after `wait_s` seconds."""
+
+
 class Pacer:
     """Assigns each request the instant at which it may leave (generic cell rate algorithm).
 
     Any window of t seconds contains at most `burst` + t·rate instants. A 429 halves the pace.
     """
 
-    def __init__(self, requests_per_second: float, burst_s: float = DEFAULT_BURST_S) -> None:
-        """Limit requests to `requests_per_second`. After a pause, a burst of `burst_s` seconds of that rate may leave at once."""
-        self.burst = max(1, int(requests_per_second * burst_s))
-        self._usual_burst = max(1, int(requests_per_second * DEFAULT_BURST_S))
+    def __init__(self, requests_per_second: float) -> None:
+        """Limit requests to `requests_per_second`. After a pause, a burst of `BURST_S` seconds of that rate may leave at once."""
+        self.burst = max(1, int(requests_per_second * BURST_S))
         self._full = requests_per_second * PACE
         self._share = 1.0
         self._changed_at = float("-inf")
@@ -59,19 +71,28 @@ class Pacer:
         self._next = slot + gap
         return max(slot, now)
 
-    def slow(self, sent_at: float, now: float) -> None:
-        """Halve the pace after a 429 for a request that left at `sent_at`. Requests that left at an older pace are ignored.
-
-        If the burst was larger than usual, only the burst is reduced: the pace stays, after a gap of `SLACK` requests.
-        """
+    def slow(self, sent_at: float, now: float, wait_s: float = 0.0) -> None:  # noqa: ARG002 - each call waits for itself
+        """Halve the pace after a 429 for a request that left at `sent_at`. Requests that left at an older pace are ignored."""
         if sent_at < self._changed_at:
             return
         self._changed_at = now
-        if self.burst > self._usual_burst:
-            self.burst = self._usual_burst
-            self._next = max(self._next, now) + SLACK / self.rate
-        else:
-            self._share = max(self._share / 2, SLOWEST)
+        self._share = max(self._share / 2, SLOWEST)
+
+
+class Unpaced:
+    """The pace of an emergency stop: no limit until a 429. Then no request leaves before the wait of that 429 is over."""
+
+    def __init__(self) -> None:
+        self._until = float("-inf")
+
+    def reserve(self, now: float) -> float:
+        """Return the instant, `now` or later, at which the next request may leave. Seconds, monotonic."""
+        return max(now, self._until)
+
+    def slow(self, sent_at: float, now: float, wait_s: float) -> None:
+        """Wait after a 429 for a request that left at `sent_at`. Requests that left before the last wait began are ignored."""
+        if sent_at >= self._until:
+            self._until = now + wait_s
 
 
 def full_jitter(tries: int, draw: float) -> float:

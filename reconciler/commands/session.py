@@ -17,12 +17,7 @@ from reconciler.git import Git
 from reconciler.kinds.live import Snapshot
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
-from reconciler.settings import (
-    DEFAULT_BURST_S,
-    URGENT_BURST_S,
-    ClientOptions,
-    Settings,
-)
+from reconciler.settings import ClientOptions, Settings
 from reconciler.world import Network, World
 
 STATE: Final = ".reconcile"
@@ -142,15 +137,13 @@ def _read_settings(
     world: World, folder: Folder, network: Network, concurrency: int, *, urgent: bool
 ) -> Settings:
     spec = folder.tenant.spec
-    rate = spec.requests_per_second
     options = ClientOptions(
-        # A platform that allows less than the default rate answers 429, and the client slows down.
-        requests_per_second=max(rate, defaults.REQUESTS_PER_SECOND) if urgent else rate,
+        requests_per_second=spec.requests_per_second,
         concurrency=max(defaults.CONCURRENCY, concurrency),
         deadline_s=network.deadline_s,
         proxy=network.proxy,
         ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
-        burst_s=URGENT_BURST_S if urgent else DEFAULT_BURST_S,
+        urgent=urgent,
         api_version=spec.version,
         api_versions={str(group): version for group, version in spec.versions.items()},
     )

@@ -10,9 +10,9 @@ from reconciler.client.pace import (
     BACK_OFF_CAP_S,
     EASE_S,
     PACE,
-    SLACK,
     SLOWEST,
     Pacer,
+    Unpaced,
     equal_jitter,
     full_jitter,
     http_date,
@@ -152,11 +152,13 @@ def test_a_date_without_a_zone_is_utc():
     assert http_date("Mon, 01 Mar 2027 12:00:00 -0000") == AT
 
 
-def test_a_refusal_after_a_large_burst_costs_the_burst_and_not_the_pace() -> None:
-    pacer = Pacer(20, burst_s=1.0)
-    assert all(pacer.reserve(100.0) < 100.001 for _ in range(20))
-    pacer.slow(100.0, 100.1)
-    assert (pacer.burst, pacer.rate) == (Pacer(20).burst, Pacer(20).rate)
-    assert pacer.reserve(100.1) >= 100.1 + SLACK / pacer.rate
-    pacer.slow(100.2, 100.3)
-    assert pacer.rate == Pacer(20).rate / 2
+@given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5), st.floats(0, 60)), max_size=20))
+def test_a_stop_has_no_pace_and_waits_only_as_a_429_told_it(refusals) -> None:
+    pace, now, until = Unpaced(), 100.0, float("-inf")
+    for passed_s, ago_s, wait_s in refusals:
+        now += passed_s
+        assert pace.reserve(now) == pace.reserve(now) == max(now, until)
+        if now - ago_s >= until:  # an earlier request is covered by the wait that it caused
+            until = now + wait_s
+        pace.slow(now - ago_s, now, wait_s)
+    assert pace.reserve(now) == max(now, until)

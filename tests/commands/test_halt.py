@@ -38,7 +38,7 @@ from reconciler.ledger import Ledger
 from reconciler.plan import Outcome
 from reconciler.report.halt import how_to_release
 from reconciler.sandbox.campaign_seed import bulk_body
-from reconciler.settings import URGENT_BURST_S, ClientOptions, Settings, Variables
+from reconciler.settings import ClientOptions, Settings, Variables
 from reconciler.world import here
 from tests.cli.test_cli import Desk, commit, git
 from tests.crash.ground import login_to
@@ -88,9 +88,7 @@ class Stop:
         for fault in self.faults:
             self.world.faults.add(fault)
         login = sandbox.credentials(self.world)
-        limits = ClientOptions(
-            requests_per_second=self.rate, burst_s=URGENT_BURST_S, deadline_s=self.deadline_s
-        )
+        limits = ClientOptions(urgent=True, concurrency=32, deadline_s=self.deadline_s)
         credentials = Credentials(login.client_id, login.client_secret)
         client = Client(
             campaigns,
@@ -123,7 +121,7 @@ class Stop:
         journal = StopNotebook()
         self.outcomes = journal.outcomes
         world = here(progress)._replace(sleep=asyncio.sleep, monotonic=now)
-        options = WriteOptions(concurrency=8, wait_s=self.wait_s)
+        options = WriteOptions(concurrency=32, wait_s=self.wait_s)
         silencer = Silencer(world, client, campaigns, journal, options, stop)
         await silencer.run([each.operation(campaigns, place) for each in targets])
         self.took_s = now()
