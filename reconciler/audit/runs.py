@@ -68,6 +68,8 @@ class Observed(TypedDict, total=False):
     """The do-not-call lists linked at apply."""
     schedule_id: str | None
     """The platform's id of what it now stores."""
+    etag: str | None
+    """The platform's ETag of what it now stores: the condition of a later stop."""
     latency_s: float | None
     """Seconds from stored to active, by the platform's clock."""
     live: str | None
@@ -364,6 +366,7 @@ def _observed(observed: Observed) -> dict[str, Any]:
         "live": observed.get("live"),
         "message": _text(observed.get("message")),
         "schedule_id": observed.get("schedule_id"),
+        **({} if observed.get("etag") is None else {"etag": observed.get("etag")}),
     }
 
 

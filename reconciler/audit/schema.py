@@ -257,6 +257,7 @@ _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
         "dnc_verified": _or_null(FLAG),
         "dnc_lists": _LISTS,
         "schedule_id": _or_null(TEXT),
+        "etag": _optional(TEXT),
         "message": _or_null(TEXT),
         "live": _or_null(HASH),
     },

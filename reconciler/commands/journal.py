@@ -278,6 +278,7 @@ class Recorder:
             dnc_verified=(scrubs and active) if operation.desired is not None else None,
             dnc_lists=lists,
             schedule_id=outcome.stored_id,
+            etag=outcome.version,
             latency_s=outcome.latency_s,
             message="; ".join(filter(None, (outcome.message, outcome.doubt))) or None,
         )

@@ -207,6 +207,7 @@ def _outcome(session: Session, left: Left, result: Result, run: Run) -> Event:
         result,
         audit=kind.audit_fields(kind.canonical(data["body"])) if data["body"] else {},
         schedule_id=left.live.stored_id if left.live and result is not Result.UNKNOWN else None,
+        etag=left.live.version if left.live and result is not Result.UNKNOWN else None,
         message=_ABSENT if left.is_absent_create else _SAID.get(result),
     )
 

@@ -343,7 +343,7 @@ class Step:
 
     def _done(self, live: Live, said: str) -> Outcome:
         result = Result.CONFIRMED if self.confirmed else _STORED_AS[self.operation.action]
-        ended = replace(self._end(result, said), stored_id=live.stored_id)
+        ended = replace(self._end(result, said), stored_id=live.stored_id, version=live.version)
         span = instants.since(self.begun, self.execution.platform)
         if span is None:
             return ended
@@ -370,6 +370,7 @@ class Step:
             result,
             message,
             stored_id=stored.id,
+            version=stored.version,
             stored_at=instants.believed(span, stored.at),
             tries=self.tries,
             wrote=self.wrote,

@@ -238,6 +238,7 @@ class Outcome:
         result: see `Result`.
         message: why the operation is not done; for a done one, the fields that the platform stored differently from what was sent.
         stored_id: the platform's id of the stored schedule.
+        version: its ETag; `None` when the platform gave none.
         latency_s: seconds from stored to active, by the platform's clock; `None` when unknown.
         tries: writes that were sent.
         wrote: whether the platform's state changed, or may have changed.
@@ -250,6 +251,7 @@ class Outcome:
     result: Result
     message: str = ""
     stored_id: str | None = None
+    version: str | None = None
     latency_s: float | None = None
     tries: int = 0
     wrote: bool = False

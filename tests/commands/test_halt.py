@@ -421,6 +421,15 @@ def test_a_stop_leaves_the_audit_entry_of_what_it_removed(
     assert ledger(desk.folder).open_intents() == ()
 
 
+def test_the_record_of_a_write_holds_the_etag_that_a_later_stop_needs(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    written = [e for e in ledger(desk.folder).records() if e.kind is RecordKind.OUTCOME]
+    (last,) = [each for each in written if each.data["target"] == KEY]
+    assert last.data["etag"] == f'"{server.campaign(KEY)["schedule_id"]}"'
+
+
 def test_an_auditor_is_told_who_halted_it_and_why_and_of_no_commit(
     desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
