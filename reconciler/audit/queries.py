@@ -215,7 +215,9 @@ def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Rec
     found: dict[str, list[Record]] = {}
     for record in records:
         if record.kind is RecordKind.HOLD:
-            found.setdefault(record.data["target"], []).append(record)
+            held = found.get(record.data["target"], [])
+            others = [each for each in held if not _is_repeated(each, record)]
+            found[record.data["target"]] = [*others, record]
         elif record.kind is RecordKind.RELEASE:
             found.pop(record.data["target"], None)
     moment = stamp(now)
@@ -224,6 +226,13 @@ def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Rec
         for target, held in found.items()
     }
     return {target: held for target, held in stands.items() if held}
+
+
+def _is_repeated(hold: Record, later: Record) -> bool:
+    """Return whether a stop recorded a hold once more: it learned later what had been stored."""
+    names = ("name", "reason", "until")
+    same = all(hold.data[name] == later.data[name] for name in names)
+    return same and hold.event.run == later.event.run and "body" not in hold.data
 
 
 def _lasts(hold: Record) -> tuple[bool, str]:

@@ -23,7 +23,9 @@ from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session
 from reconciler.commands.targets import Target
 from reconciler.errors import ReconcileError
+from reconciler.kinds.live import Live
 from reconciler.ledger import Ledger
+from reconciler.models import Body
 from reconciler.plan import Operation, Origin, Outcome, Result, digest_of
 
 RETRY_S: Final = 0.5
@@ -123,6 +125,12 @@ class StopJournal:
             known = self._generations.get(each.hash)
             generation = self._generations[each.hash] = 0 if known is None else known + 1
             self._add(partial(self._intent, operation=each, generation=generation, attempt=0))
+
+    def found(self, operation: Operation, stored: Body) -> None:
+        """Record what was stored before the stop, by recording the hold once more. Call it when that is known after `begin`."""
+        live = Live(operation.key, operation.name, stored=stored)
+        target = Target(operation.kind, operation.key, operation.name, live)
+        self._add(partial(self._hold, target=target))
 
     def attempt(self, operation: Operation, number: int) -> None:
         """Record that the attempt before ended as failed, and that attempt `number` (from 1) will be sent under its own key."""

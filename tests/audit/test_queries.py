@@ -196,6 +196,26 @@ def test_a_release_ends_the_holds_of_its_object_alone():
     assert set(standing) == {"2"}
 
 
+def test_a_stop_that_learns_later_what_was_stored_holds_once_and_remembers_it():
+    stop = dataclasses.replace(operation(), action=Action.HALT, desired=None)
+    maker, other = run(ONE, "stop"), run(ONE, "other")
+    intent = maker.intent(stop, digest="d" * 64, generation=0)
+    events = (
+        other.hold("1001", name="n", reason="r"),
+        maker.hold("1001", name="n", reason="r"),
+        intent,
+        maker.hold("1001", name="n", reason="r", body=make_body(dial_rate=9.0)),
+        maker.outcome(intent, Result.DELETED, audit={}),
+    )
+    held = audit.standing(chained(*events), now=START)["1001"]
+    assert [(each.event.run, "body" in each.data) for each in held] == [
+        ("other", False),
+        ("stop", True),
+    ]
+    stopped = audit.applied(chained(*events))["1001"].stopped
+    assert stopped == BeforeStop(None, make_body(dial_rate=9.0))
+
+
 def test_of_two_holds_that_last_alike_the_last_one_counts():
     holds = [run(ONE, f"r{at}").hold("1", name="n", reason=f"{at}") for at in range(3)]
     assert audit.holds(chained(*holds), now=START)["1"].data["reason"] == "2"
