@@ -57,11 +57,16 @@ class Verdict:
         return f"consistent, anchored by {by}" if by else "consistent, not anchored"
 
 
+_NO_CHECKPOINT: Final = "its segment does not begin with a checkpoint"
+_NO_BEGINNING: Final = "a checkpoint that does not begin a segment"
+
+
 def verify(
     notes: Mapping[str, Sequence[Record]],
     *,
     tenant: str,
     lines: Mapping[str, Sequence[int]] | None = None,
+    state: Sequence[Record] = (),
 ) -> tuple[Defect, ...]:
     """Return all defects of a ledger's records, in the ledger's order (`Checker`).
 
@@ -69,6 +74,8 @@ def verify(
         notes: records of each note, in order, by commit.
         tenant: the tenant of the ledger.
         lines: the line of each record, by commit, for notes with lines that are not records.
+        state: the records of earlier segments that still matter, in order. They are not checked themselves. Then the first
+            record of the notes is the checkpoint of their segment.
     """
     placed = [
         (record, commit, line)
@@ -82,9 +89,12 @@ def verify(
         for (before, other, _), (record, commit, line) in itertools.pairwise(placed)
         if other == commit and before.seq > record.seq
     }
+    counted = sorted(placed, key=lambda each: each[0].seq)
     checker = Checker(tenant)
+    if state and counted:
+        checker.resume(state, due=counted[0][0].seq)
     found = []
-    for record, commit, line in sorted(placed, key=lambda each: each[0].seq):
+    for record, commit, line in counted:
         problems = [*checker.check(record, commit)]
         problems += ["it stands after a later record"] if (commit, line) in late else []
         found += [Defect(commit, line, problem, record.id) for problem in problems]
@@ -127,6 +137,7 @@ class Checker:
         self._ids = Ids()
         self._held: set[str] = set()
         self._whole = True
+        self._begins = False
 
     def resume(self, state: Iterable[Record], due: int) -> None:
         """Begin with the state of a checkpoint in place of the records before it.
@@ -140,7 +151,11 @@ class Checker:
         for record in state:
             self._ids.add(int(record.event.id[:16], 16))
             self._follow(record, record.event.commit)
-        self.due, self._whole = due, False
+        self.due, self._whole, self._begins = due, False, True
+
+    def begin(self) -> None:
+        """Expect the checkpoint of the next segment as the next record."""
+        self._begins = True
 
     def check(self, record: Record, commit: str, line: bytes | None = None) -> list[str]:
         """Return what is wrong with the next record, and remember it.
@@ -169,6 +184,9 @@ class Checker:
         elif record.seq < self.due:
             yield "another record has its place in the ledger"
         self.due = record.seq + 1
+        if (record.kind is RecordKind.CHECKPOINT) != self._begins:
+            yield _NO_CHECKPOINT if self._begins else _NO_BEGINNING
+        self._begins = False
 
     def _check_chain(self, record: Record, commit: str) -> Iterator[str]:
         """Check that a record follows the last one of its run."""
