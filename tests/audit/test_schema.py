@@ -424,13 +424,27 @@ def test_a_set_of_hashes_holds_what_was_added_and_nothing_else(values: list[int]
 
 def test_records_after_a_checkpoint_are_checked_against_its_state():
     begun, intent, outcome, closed = story(run(COMMIT), [operation()])
-    records = chained([begun, intent, outcome, closed])
+    mark = audit.checkpoint(chained([begun]), b"", segment=1, closes=COMMIT, now=START)
+    records = chained([begun, intent, mark, outcome, closed])
     checker = audit.Checker(PLATFORM)
     checker.resume(records[:2], due=2)
-    assert [checker.check(each, COMMIT) for each in records[2:]] == [[], []]
+    assert [checker.check(each, COMMIT) for each in records[2:]] == [[], [], []]
     forgetful = audit.Checker(PLATFORM)
     forgetful.resume(records[:1], due=2)
-    assert "an outcome without an intent before it" in forgetful.check(records[2], COMMIT)
+    assert forgetful.check(records[2], COMMIT) == []
+    assert "an outcome without an intent before it" in forgetful.check(records[3], COMMIT)
+
+
+def test_a_checkpoint_stands_at_the_beginning_of_a_segment_and_nowhere_else():
+    one, two = (run(COMMIT, f"run-{at}").note("x") for at in range(2))
+    mark = audit.checkpoint(chained([one]), b"", segment=1, closes=COMMIT, now=START)
+    records = chained([one, mark, two])
+    state = records[:1]
+    assert audit.verify({COMMIT: records[1:]}, tenant=PLATFORM, state=state) == ()
+    (found,) = audit.verify({COMMIT: records[:2]}, tenant=PLATFORM)
+    assert found.problem == "a checkpoint that does not begin a segment"
+    (found,) = audit.verify({COMMIT: records[2:]}, tenant=PLATFORM, state=state)
+    assert found.problem == "its segment does not begin with a checkpoint"
 
 
 # --- an id that exists ------------------------------------------------------------------------------------------------------
