@@ -7,11 +7,17 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler import defaults
+
+APART: Final = timedelta(minutes=5)
+"""Largest difference between two clocks at which the platform's clock alone decides what has ended."""
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def _ignore(_: str) -> None:
@@ -49,6 +55,67 @@ class World(NamedTuple):
 
     def __repr__(self) -> str:
         return f"World({self.directory})"  # the environment holds the secrets
+
+
+def _unknown() -> None:
+    """Return `None`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The clock that decides when holds and locks end: the platform's where it is known, else this machine's.
+
+    Two clocks that contradict each other end nothing early: an instant has then passed only if both have passed it.
+
+    Attributes:
+        machine: this machine's clock.
+        platform: the platform's clock; it returns `None` while the platform has not answered.
+        alone: the platform's clock decides without this machine's. A platform for trials may have any date.
+        seen: the latest instant of the platform's clock in the ledger, if known.
+    """
+
+    machine: Callable[[], datetime]
+    platform: Callable[[], datetime | None] = _unknown
+    alone: bool = False
+    seen: datetime | None = None
+
+    def now(self) -> datetime:
+        """Return the time to write down: the platform's if it is known, else this machine's."""
+        return self.platform() or self.machine()
+
+    def passed(self) -> datetime:
+        """Return the latest instant that has certainly passed. What ends later has not ended."""
+        ours, theirs = self.machine(), self.platform()
+        if theirs is None:
+            return ours if self._other(ours) is None else _NEVER
+        return theirs if self._other(ours) is None else min(theirs, ours)
+
+    def end(self, until: datetime | timedelta) -> datetime:
+        """Return the instant that `--until` means: a span counts from now."""
+        return self.now() + until if isinstance(until, timedelta) else until
+
+    def contradiction(self) -> str:
+        """Return a sentence that names both clocks if they contradict each other; empty if they do not."""
+        ours = self.machine()
+        if (other := self._other(ours)) is None:
+            return ""
+        known = "the platform's shows" if self.platform() else "the ledger knows of"
+        return (
+            f"this machine's clock shows {_text(ours)}, {known} {_text(other)}: what has not ended by both has not ended. Set this"
+            " machine's clock"
+        )
+
+    def _other(self, ours: datetime) -> datetime | None:
+        """Return an instant of the platform's clock that contradicts this machine's, which shows `ours`; `None` if none does."""
+        theirs = self.platform()
+        if theirs is None:
+            behind = self.seen is not None and self.seen - ours > APART
+            return self.seen if behind else None
+        return None if self.alone or abs(theirs - ours) <= APART else theirs
+
+
+def _text(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 class Network(NamedTuple):

@@ -334,6 +334,12 @@ def moment(record: Record) -> datetime:
     return datetime.fromisoformat(record.data.get("timestamp") or record.event.ts)
 
 
+def latest(records: Iterable[Record]) -> datetime | None:
+    """Return the latest instant of the platform's clock in the records; `None` if there is none."""
+    said = (record.data.get("timestamp") or record.data.get("latest") for record in records)
+    return max(map(datetime.fromisoformat, filter(None, said)), default=None)
+
+
 COLUMNS: Final = (
     *("timestamp", "campaign_id", "name", "action", "result", "dial_rate", "max_concurrent"),
     *("dnc_verified", "dnc_lists", "schedule_id", "compliance_windows", "latency_s"),

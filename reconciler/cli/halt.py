@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,9 +38,10 @@ def _choose(
 )
 @click.option(
     "--until",
-    type=options.instant,
-    metavar="INSTANT",
-    help="End the hold at this time, e.g. 2027-03-01T18:00:00Z. Without it `reconcile release` ends the hold.",
+    type=options.instant_or_span,
+    metavar="INSTANT|SPAN",
+    help="End the hold at this time, e.g. 2027-03-01T18:00:00Z, or after a span: +30m, +6h, +2d. The platform's clock counts."
+    " Without it `reconcile release` ends the hold.",
 )
 @options.wait("Retry a locked dialer for up to this long. The others are stopped meanwhile.")
 @options.tenant
@@ -52,7 +53,7 @@ def halt(
     *,
     everything: bool,
     reason: str,
-    until: datetime | None,
+    until: datetime | timedelta | None,
     wait_s: float,
     tenant: str | None,
     remote: str | None,

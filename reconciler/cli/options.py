@@ -6,9 +6,10 @@ import contextlib
 import functools
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DEFAULT_PATH = Path("schedules")
+
+_SPAN = re.compile(r"\+(\d{1,4})([mhd])", re.ASCII)
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 class Number(click.FloatRange):
@@ -66,6 +70,16 @@ def instant_or_date(text: str) -> datetime:
     """
     midnight = _parse(f"{text}T00:00:00Z") if len(text) == len("2027-03-01") else None
     return midnight or instant(text, " or 2027-03-01")
+
+
+def instant_or_span(text: str) -> datetime | timedelta:
+    """Return an instant in UTC, or the span of `+30m`, `+6h` or `+2d`.
+
+    Raises:
+        click.BadParameter: neither.
+    """
+    span = _SPAN.fullmatch(text)
+    return instant(text, " or +6h") if span is None else int(span[1]) * _UNITS[span[2]]
 
 
 def _parse(text: str) -> datetime | None:

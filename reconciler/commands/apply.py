@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from reconciler import execute, manifests
 from reconciler import plan as plans
@@ -57,6 +57,8 @@ CHECKPOINTS: Final = (
     *LEDGER_CHECKPOINTS,
 )
 """Points of an apply at which `World.checkpoint` is called. A crash at any of them loses nothing: crash tests end the process there."""
+
+T = TypeVar("T")
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -119,7 +121,8 @@ async def apply(
     async with sessions.open_session(
         world, folder, asked.network, concurrency=concurrency
     ) as session:
-        kept = _require_committed(session)
+        # The answer to the sign-in tells the platform's clock, by which the lock expires.
+        kept = await _beside_sign_in(session, lambda: _require_committed(session))
         ledgers.require_key(world, kept.trust.spec)
         if confirm is not None:
             plan, _ = await plan_command.make(session, asked.names, asked.revert)
@@ -139,6 +142,19 @@ async def apply(
 def _holder(world: World) -> str:
     said = CIContext.read(world.environ)
     return said.run_url or said.actor or user(world.environ) or f"run {world.new_id()}"
+
+
+async def _beside_sign_in(session: Session, check: Callable[[], T]) -> T:
+    """Run a check of git's in a thread, and meanwhile sign in to the platform; return the check's value."""
+    signing_in = asyncio.create_task(session.client.sign_in())
+    try:
+        found = await asyncio.to_thread(check)
+    except ReconcileError:
+        signing_in.cancel()
+        await asyncio.gather(signing_in, return_exceptions=True)
+        raise
+    await signing_in
+    return found
 
 
 def _require_committed(session: Session) -> TenantLedger:
@@ -264,7 +280,7 @@ class _Apply:
         """
         session, ledger, world = self.session, self.ledger, self.session.world
         commit = self.git.head()
-        await self._require_bytes_of(commit)
+        await asyncio.to_thread(_require_bytes_of, commit, self.git, session.folder)
         run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world, digest))
         superseded = [
             run.superseded(each) for each in recovery.passed_over(session, self.git, ledger)
@@ -288,17 +304,6 @@ class _Apply:
         done = await self._execute(run, again, cut.run, [*superseded, *found])
         code = done.exit_code(plan, cut)
         return changes.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
-
-    async def _require_bytes_of(self, commit: str) -> None:
-        """Run `_require_bytes_of`, and meanwhile sign in to the platform, because git takes a while."""
-        signing_in = asyncio.create_task(self.session.client.sign_in())
-        try:
-            await asyncio.to_thread(_require_bytes_of, commit, self.git, self.session.folder)
-        except ReconcileError:
-            signing_in.cancel()
-            await asyncio.gather(signing_in, return_exceptions=True)
-            raise
-        await signing_in
 
     async def _settle_and_plan(self, run: Run) -> tuple[Recheck, tuple[str, ...]]:
         """Record the outcomes of writes that earlier runs left open, then plan; return the plan and notes for the report."""

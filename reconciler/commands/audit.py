@@ -17,7 +17,6 @@ from reconciler.commands.session import require_reason
 from reconciler.commands.trust import read_signers
 from reconciler.errors import ExitCode, GitError, UsageError
 from reconciler.git import Git
-from reconciler.ledger import Ledger
 from reconciler.ledger.locks import Lock, in_seconds
 from reconciler.manifests import choose_tenant, load_readable, load_settings
 from reconciler.report import NAMES_SHOWN, Report, Tone
@@ -29,15 +28,15 @@ from reconciler.world import World
 _WHOLE_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
-def open_writable(world: World, path: Path, tenant: str | None) -> Ledger:
-    """Return the ledger of a tenant, to append to. Arguments and errors are those of `read`.
+def open_writable(world: World, path: Path, tenant: str | None) -> TenantLedger:
+    """Return a tenant whose ledger may be appended to. Arguments and errors are those of `read`.
 
     Raises:
         AccessError: its records must be signed, and there is no signing key.
     """
     kept = read(world, path, tenant)
     require_key(world, kept.trust.spec)
-    return kept.ledger
+    return kept
 
 
 def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) -> TenantLedger:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Final
 
@@ -56,13 +56,13 @@ class HaltRequest(HoldRequest):
     """Arguments of `halt`.
 
     Attributes:
-        until: when the holds end by themselves; `None`: `release` ends them.
+        until: when the holds end by themselves, or how long after the stop; `None`: `release` ends them.
         writing: see `WriteOptions`.
         network: see `Network`.
     """
 
     _: KW_ONLY
-    until: datetime | None = None
+    until: datetime | timedelta | None = None
     writing: WriteOptions = WriteOptions()
     network: Network = Network()
 
@@ -76,13 +76,11 @@ async def halt(world: World, asked: HaltRequest, stop: asyncio.Event) -> Report:
         stop: set it to end the waits.
 
     Raises:
-        UsageError: there is no such tenant, or none of the names is known.
+        UsageError: there is no such tenant, none of the names is known, or `--until` is in the past.
         ManifestError: neither `tenant.yaml` nor any of its last versions in git is valid, so the platform is unknown.
         AccessError: the secret, the host or a scope was refused.
     """
     require_reason(asked.reason)
-    if asked.until is not None and asked.until <= world.now():
-        raise UsageError(f"--until {asked.until.isoformat()} is in the past: name a later time")
     refused: list[AccessError] = []
     for folder, remarks in tenant_fallback.folders(world, asked.path, asked.tenant, refused):
         try:
@@ -109,12 +107,14 @@ class _Halt:
         """Begin to take the lock. `remarks` are notes for the report that change no exit code."""
         self.session = session
         self.asked = asked
+        self.until: datetime | None = None
+        """When the holds end by themselves. Known after the sign-in, whose answer tells the platform's clock."""
+        self.journal: StopJournal
         self.stop = stop
         self.remarks = remarks
         self.troubles: list[str] = []
         """Notes on problems that need attention; they change the exit code."""
         self.unknown: Sequence[str] = ()
-        self.journal = StopJournal(session, asked, asked.until)
         self.names = _recorded_names(session)
         self.kept = Kept(Where.NOWHERE)
         self.takeover = Takeover(session)
@@ -127,8 +127,10 @@ class _Halt:
             await self.takeover.give_back()
 
     async def _run(self) -> Report:
-        takeover, journal = self.takeover, self.journal
+        takeover = self.takeover
         await self._sign_in()
+        self.until = self._end()
+        journal = self.journal = StopJournal(self.session, self.asked, self.until)
         targets = self._select(await self._look())
         outcomes = await self._silence(targets)
         if await takeover.went_past():
@@ -152,6 +154,21 @@ class _Halt:
         except ReconcileError as error:
             self.session.world.progress(str(error))
 
+    def _end(self) -> datetime | None:
+        """Return when the holds end by themselves.
+
+        Raises:
+            UsageError: that is in the past.
+        """
+        clock = self.session.clock
+        until = None if self.asked.until is None else clock.end(self.asked.until)
+        if until is not None and until <= clock.now():
+            clocks = clock.contradiction()
+            raise UsageError(
+                f"--until {until.isoformat()} is in the past: name a later time{f' ({clocks})' if clocks else ''}"
+            )
+        return until
+
     def _report(self, targets: Sequence[Target], outcomes: Mapping[str, Outcome]) -> Report:
         takeover, folder = self.takeover, self.session.folder
         held = self.kept.where is not Where.NOWHERE
@@ -162,7 +179,7 @@ class _Halt:
             away=takeover.is_away,
         )
         names = [each.name for each in targets]
-        ends = (how_to_release(str(folder.path), names, self.asked.until),) if held else ()
+        ends = (how_to_release(str(folder.path), names, self.until),) if held else ()
         return of_halt(
             f"Halt of tenant {folder.name} ({self.session.settings.url})",
             [

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from reconciler import audit
 from reconciler.commands.remotes import ledger_remote
 from reconciler.commands.trust import Trust, trust_for_halt
 from reconciler.errors import AccessError, GitError, Unavailable
@@ -15,7 +16,7 @@ from reconciler.ledger import Ledger, LedgerOptions
 from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED, TenantSpec, platform_of
 from reconciler.settings import signing_key
-from reconciler.world import World
+from reconciler.world import Clock, World
 
 ALONE: Final = "there is no git remote: this clone alone keeps the audit records and the lock, and no other clone knows of either"
 UNMIRRORED: Final = (
@@ -113,6 +114,13 @@ class TenantLedger:
             trust = replace(trust, required=False)
         ledger = open_ledger(world, git, name, trust, anyhow=anyhow)
         return cls(name, folder, git, trust, location, ledger)
+
+    def clock(self, world: World) -> Clock:
+        """Return the clock by which holds end for a command that does not contact the platform: this machine's, or the pinned one."""
+        pinned = self.trust.spec.clock
+        if pinned is not None:
+            return Clock(world.now, lambda: pinned, alone=True)
+        return Clock(world.now, seen=audit.latest(self.ledger.records()))
 
     @property
     def facts(self) -> dict[str, str]:

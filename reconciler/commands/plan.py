@@ -72,7 +72,10 @@ async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Report]:
         left = session.ledger.open_intents() if session.ledger else ()
         git = session.git if plan.origin.commit else None
         uncommitted = worktree.differences(git, folder.path) if git else ()
+        clocks = session.clock.contradiction()
     notes = [*session.notes, *unapplied.not_reverted(plan, folder.desired, asked.revert)]
+    if clocks:
+        notes.append(clocks)
     if left:
         names = ", ".join(str(intent.data["name"]) for intent in left)
         notes.append(
@@ -193,7 +196,7 @@ class Past:
             base={key: _base(each) for key, each in last.items()},
             held={
                 key: _hold(holds, session.folder.path)
-                for key, holds in audit.standing(records, now=session.world.now()).items()
+                for key, holds in audit.standing(records, now=session.clock.passed()).items()
             },
             applied={
                 key: str(each.intent.data["name"])

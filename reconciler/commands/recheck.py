@@ -67,7 +67,7 @@ class Recheck:
         started = self.session.world.monotonic()
         await asyncio.to_thread(self.ledger.refresh)
         found = await self.session.client.run(self.session.dialect.read_limits())
-        holds = audit.standing(self.ledger.records(), now=self.session.world.now())
+        holds = audit.standing(self.ledger.records(), now=self.session.clock.passed())
         self._now = replace(found, objects={**self.snapshot.objects, **found.objects})
         self._holds, self.judged_at = holds, started
 

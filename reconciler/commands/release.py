@@ -44,9 +44,10 @@ def release(world: World, asked: HoldRequest) -> Report:
         Unavailable: the remote that holds the ledger does not answer.
     """
     require_reason(asked.reason)
-    ledger = audit_command.open_writable(world, asked.path, asked.tenant)
-    remarks = ledger.notes
-    holds = audit.standing(ledger.records(), now=world.now())
+    kept = audit_command.open_writable(world, asked.path, asked.tenant)
+    ledger, clock = kept.ledger, kept.clock(world)
+    remarks = (*ledger.notes, *filter(None, [clock.contradiction()]))
+    holds = audit.standing(ledger.records(), now=clock.passed())
     names = {key: name_of(each[-1]) for key, each in holds.items()}
     named = {key: {key} for key in holds}
     for key, each in holds.items():

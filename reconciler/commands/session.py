@@ -17,8 +17,9 @@ from reconciler.git import Git
 from reconciler.kinds.live import Snapshot
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
+from reconciler.models import EMBEDDED
 from reconciler.settings import ClientOptions, Settings
-from reconciler.world import Network, World
+from reconciler.world import Clock, Network, World
 
 STATE: Final = ".reconcile"
 """Folder of the embedded platform's state, at the top of the repository or in the working directory."""
@@ -65,6 +66,20 @@ class Session:
         if self.git is None:
             raise UsageError("there is no git repository here")
         return self.git
+
+    @property
+    def clock(self) -> Clock:
+        """The clock by which holds end: the platform's, once it has answered."""
+        return Clock(self.world.now, lambda: self.client.now, alone=self._is_embedded)
+
+    @property
+    def lock_clock(self) -> Clock:
+        """The clock by which locks expire: that of the holds, or this machine's where the platform is for trials and may have any date."""
+        return Clock(self.world.now) if self._is_embedded else self.clock
+
+    @property
+    def _is_embedded(self) -> bool:
+        return self.folder.tenant.spec.url == EMBEDDED
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -122,7 +137,10 @@ async def open_session(
             settings = replace(settings, credentials=credentials)
             transport = clients.embedded(app)
         async with clients.Client(dialect, settings, world, transport) as client:
-            yield Session(world, folder, settings, dialect, git, client, kept, refused)
+            session = Session(world, folder, settings, dialect, git, client, kept, refused)
+            if kept is not None:
+                kept.ledger.go_by(session.lock_clock)
+            yield session
 
 
 def _find_git(world: World, folder: Folder) -> tuple[Git | None, GitError | None]:

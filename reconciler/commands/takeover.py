@@ -54,7 +54,9 @@ class Takeover:
     def _open_ledger(self) -> Ledger:
         session, world = self._session, self._session.world
         git = Git(session.repository().root, environ=world.environ, network_timeout_s=REMOTE_S)
-        return ledgers.open_for_halt(world, git, session.folder)
+        ledger = ledgers.open_for_halt(world, git, session.folder)
+        ledger.go_by(session.lock_clock)
+        return ledger
 
     async def went_past(self) -> bool:
         """Wait for the takeover; return whether another run held the lock."""

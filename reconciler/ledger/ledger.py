@@ -24,7 +24,7 @@ from reconciler.ledger.reading import LedgerOptions, View
 from reconciler.ledger.refs import LocalRefs, RefNames, RefState, RefStore, RemoteRefs
 from reconciler.ledger.signatures import IDENTITY
 from reconciler.ledger.snapshot import LedgerSnapshot
-from reconciler.world import World
+from reconciler.world import Clock, World
 
 CHECKPOINTS: Final = (
     "lock:made",
@@ -398,6 +398,10 @@ class Ledger:
         finally:
             self.release()
 
+    def go_by(self, clock: Clock) -> None:
+        """Stamp locks by this clock from now on, and decide by it which have expired. Without it this machine's clock counts."""
+        self._lease.clock = clock
+
     def acquire(self, *, holder: str, run_url: str | None = None, force: bool = False) -> None:
         """Take the tenant's lock, and read the ledger again.
 
@@ -413,16 +417,21 @@ class Ledger:
         """
         with self._guard:
             self._require_allowed()
+            self.refresh()
             mine = self._lease.make(holder, run_url)
             self._world.checkpoint("lock:made")
             for attempt in itertools.count():
-                self.refresh()
+                if attempt:
+                    self.refresh()
                 if (current := self._view.refs.lock) == mine.commit:
                     break  # the last try looked refused, but was not
                 standing = self._read_lock(current)
-                if standing and not force and not standing.expired(self._world.now()):
-                    called = self._options.called or self.tenant
-                    raise locks.refusal(called, self._names.lock, standing)
+                if standing and not force and not standing.expired(self._lease.clock.passed()):
+                    called, clocks = (
+                        self._options.called or self.tenant,
+                        self._lease.clock.contradiction(),
+                    )
+                    raise locks.refusal(called, self._names.lock, standing, clocks)
                 error = self._move(Move(self._names.lock, mine.commit, current, exact=True))
                 if error is None:
                     break

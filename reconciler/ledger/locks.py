@@ -16,7 +16,7 @@ from typing import Final
 from reconciler.errors import SHORTENED_TO, TenantLocked, safe
 from reconciler.git import Git
 from reconciler.ledger.signatures import IDENTITY
-from reconciler.world import World
+from reconciler.world import Clock, World
 
 TTL_S: Final = 15 * 60.0
 """Seconds from a lock's last heartbeat to its expiry (DESIGN §5)."""
@@ -150,17 +150,25 @@ def in_seconds(instant: str) -> str:
         return _short(instant)
 
 
-def refusal(tenant: str, ref: str, lock: Lock) -> TenantLocked:
-    """Return the error for a tenant that somebody else has locked: by whom, since when, and what to do."""
+def refusal(tenant: str, ref: str, lock: Lock, clocks: str = "") -> TenantLocked:
+    """Return the error for a tenant that somebody else has locked: by whom, since when, and what to do.
+
+    Args:
+        tenant: the tenant's name.
+        ref: the lock's ref.
+        lock: the lock that stands.
+        clocks: how the clocks contradict each other (`Clock.contradiction`); empty if they do not.
+    """
     if lock.problem:
         return TenantLocked(
             f"tenant {tenant} is locked by {lock.holder}: the lock in {ref} cannot be read ({lock.problem}). "
             f"Make sure that no apply of this tenant is running, then: reconcile lock release --tenant {tenant}"
         )
     url = f" ({_short(lock.run_url)})" if lock.run_url else ""
+    known = f" ({clocks})" if clocks else ""
     return TenantLocked(
         f"tenant {tenant} is locked. Holder: {_short(lock.holder)}{url} since {in_seconds(lock.since)}. The lock expires on "
-        f"{in_seconds(lock.expires)}. Wait for that run. If you know that it is dead: reconcile lock release --tenant {tenant}"
+        f"{in_seconds(lock.expires)}{known}. Wait for that run. If you know that it is dead: reconcile lock release --tenant {tenant}"
     )
 
 
@@ -187,10 +195,12 @@ class Lease:
 
     Attributes:
         held: the heartbeat that was acknowledged last; `None` means that no lock is held.
+        clock: stamps locks, and decides which have expired.
     """
 
     def __init__(self, git: Git, world: World, tenant: str) -> None:
         self.held: Heartbeat | None = None
+        self.clock = Clock(world.now)
         self._next: Heartbeat | None = None
         self._lost: TenantLocked | None = None
         self._git = git
@@ -199,13 +209,13 @@ class Lease:
 
     def make(self, holder: str, run_url: str | None) -> Heartbeat:
         """Store the commit of a new lock."""
-        return self._store(fresh(holder, run_url, self._world.new_id(), self._world.now()), None)
+        return self._store(fresh(holder, run_url, self._world.new_id(), self.clock.now()), None)
 
     def beat(self) -> Heartbeat | None:
         """Store the commit of the next heartbeat; `None` if no lock is held."""
         held, self._next = self.held, None
         if held is not None:
-            self._next = self._store(extended(held.lock, self._world.now()), held.commit)
+            self._next = self._store(extended(held.lock, self.clock.now()), held.commit)
         return self._next
 
     def drop(self) -> Heartbeat | None:

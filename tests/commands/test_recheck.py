@@ -23,6 +23,7 @@ from reconciler.kinds.live import Snapshot
 from reconciler.ledger import Ledger
 from reconciler.plan import Strictness
 from reconciler.report import Report
+from reconciler.world import Clock as WallClock
 from reconciler.world import Network, here
 from tests.cli.test_cli import Desk, commit, desk, git, server
 from tests.support.factories import make_operation
@@ -221,7 +222,8 @@ def test_everybody_who_waits_is_answered_by_one_reading() -> None:
 
     snapshot = Snapshot({}, {}, {}, datetime(2027, 1, 1, tzinfo=UTC))
     session = SimpleNamespace(
-        world=SimpleNamespace(monotonic=lambda: 1000.0, now=lambda: datetime.now(UTC)),
+        world=SimpleNamespace(monotonic=lambda: 1000.0),
+        clock=WallClock(lambda: datetime.now(UTC)),
         client=SimpleNamespace(run=run),
         dialect=campaigns,
         folder=SimpleNamespace(desired=(), partial=False),

@@ -6,15 +6,17 @@ import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from reconciler import world
 from reconciler.audit import Event
 from reconciler.errors import LedgerError, TenantLocked, Unavailable
 from reconciler.git import Git
 from reconciler.git.process import Ran, run_process
-from reconciler.ledger import CHECKPOINTS, TTL_S, LedgerOptions
+from reconciler.ledger import CHECKPOINTS, TTL_S, Ledger, LedgerOptions
 from reconciler.world import here
 from tests.support.gitfakes import (
     ENVIRON,
@@ -597,3 +599,71 @@ def test_an_expired_lock_is_stolen_by_one_clone(tmp_path, stealers):
 
     with ThreadPoolExecutor(stealers) as pool:
         assert sum(pool.map(steal, range(stealers))) == 1
+
+
+# --- the lock and two clocks ---------------------------------------------------------------------------------------------
+
+
+def at(hours: float, platform: Clock) -> Clock:
+    """Return the clock of a machine that is so many hours ahead of the platform."""
+    return Clock(platform.now + timedelta(hours=hours))
+
+
+def judged_by(repo: Git, machine: Clock, platform: Clock) -> Ledger:
+    """Return a ledger whose locks go by the platform's clock."""
+    found = ledger(repo, machine)
+    found.go_by(world.Clock(machine, platform))
+    return found
+
+
+@pytest.mark.parametrize("hours", [-7, 0, 7])
+def test_a_lock_expires_by_the_platforms_clock_whatever_the_machines_show(
+    three: Shared, hours: float
+) -> None:
+    """The holder's machine is wrong. Its lock still ends for others fifteen minutes later, and not before."""
+    _, (one, two, _) = three
+    platform = Clock()
+    killed = judged_by(one, at(hours, platform), platform)
+    killed.acquire(holder="killed")
+    platform.pass_by(TTL_S)
+    with pytest.raises(TenantLocked):
+        judged_by(two, at(0, platform), platform).acquire(holder="early")
+    killed.heartbeat()
+    platform.pass_by(TTL_S)
+    with pytest.raises(TenantLocked):
+        judged_by(two, at(0, platform), platform).acquire(holder="early")
+    platform.pass_by(1)
+    judged_by(two, at(0, platform), platform).acquire(holder="late")
+
+
+def test_a_machine_that_is_hours_ahead_takes_no_lock_and_tells_both_clocks(three: Shared) -> None:
+    _, (one, two, _) = three
+    platform = Clock()
+    judged_by(one, at(0, platform), platform).acquire(holder="running")
+    with pytest.raises(TenantLocked) as caught:
+        judged_by(two, at(7, platform), platform).acquire(holder="ahead")
+    said = str(caught.value)
+    assert "this machine's clock shows 2027-01-11 21:00:00 UTC" in said
+    assert "the platform's shows 2027-01-11 14:00:00 UTC" in said
+
+
+def test_a_heartbeat_does_not_bring_a_released_lock_back(three: Shared) -> None:
+    """Only the exact lease prevents it: a push to a ref that does not exist is no conflict otherwise."""
+    _, (one, two, _) = three
+    running = ledger(one)
+    running.acquire(holder="running")
+    ledger(two).release_lock()
+    with pytest.raises(TenantLocked, match="taken from this run and then released"):
+        running.heartbeat()
+    assert ledger(two).lock() is None
+
+
+def test_an_append_does_not_bring_a_released_lock_back(three: Shared) -> None:
+    _, (one, two, _) = three
+    running = ledger(one)
+    running.acquire(holder="running")
+    ledger(two).release_lock()
+    with pytest.raises(TenantLocked, match="taken from this run and then released"):
+        running.append(told("running", one, 1))
+    assert ledger(two).lock() is None
+    assert ledger(two).records() == ()
