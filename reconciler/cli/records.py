@@ -120,6 +120,23 @@ def vouch(
 
 @audit.command()
 @_tenant
+@click.option("--reason", required=True, metavar="TEXT", help="Why. It is recorded.")
+@options.output
+def begin(path: Path, *, tenant: str | None, remote: str | None, style: str, reason: str) -> int:
+    """Declare the tenant's ledger in `tenant.yaml`, so that its loss is noticed. Writes to the file and the ledger only.
+
+    Begins the ledger if it is empty. If another ledger is declared, goes on with the one that is there: review it first, because
+    what the declared ledger held would dial again. Then commit `tenant.yaml`.
+
+    Example: reconcile audit begin schedules/acme --reason "first records of acme"
+    """
+    from reconciler.commands import begin as command
+
+    return options.show(command.begin(options.world(remote), path, tenant, reason), style)
+
+
+@audit.command()
+@_tenant
 @click.option(
     "--format",
     "style",

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from reconciler import execute, manifests
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
-from reconciler.commands import ledgers, recovery, unapplied
+from reconciler.commands import begin, ledgers, recovery, unapplied
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
 from reconciler.commands.journal import Recorder, provenance
@@ -300,10 +300,15 @@ class _Apply:
             code = exit_code(plan, cut, ())
             if code != ExitCode.STALE:
                 ledger.append([*found, *_judged(plan, run)])
-            return changes.of_apply(plan, (), exit_code=code, notes=notes)
+            return changes.of_apply(plan, (), exit_code=code, notes=(*notes, *self._undeclared()))
         done = await self._execute(run, again, cut.run, [*superseded, *found])
         code = done.exit_code(plan, cut)
-        return changes.of_apply(plan, done.outcomes, exit_code=code, notes=(*notes, *done.notes))
+        notes = (*notes, *done.notes, *self._undeclared())
+        return changes.of_apply(plan, done.outcomes, exit_code=code, notes=notes)
+
+    def _undeclared(self) -> tuple[str, ...]:
+        """Return a note if `tenant.yaml` does not declare the ledger (`begin.undeclared`)."""
+        return begin.undeclared(self.session.kept) if self.session.kept else ()
 
     async def _settle_and_plan(self, run: Run) -> tuple[Recheck, tuple[str, ...]]:
         """Record the outcomes of writes that earlier runs left open, then plan; return the plan and notes for the report."""

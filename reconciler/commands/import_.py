@@ -14,10 +14,19 @@ from pydantic import ValidationError
 
 from reconciler import diff, manifests
 from reconciler import plan as plans
+from reconciler.commands import begin
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Session
-from reconciler.errors import ExitCode, ManifestError, UsageError
+from reconciler.errors import (
+    AccessError,
+    ExitCode,
+    GitError,
+    LedgerError,
+    ManifestError,
+    Unavailable,
+    UsageError,
+)
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Live
 from reconciler.manifests import Folder, edits
@@ -55,6 +64,7 @@ class _Import:
         done: id, name and file of each object that was taken over.
         left: id, name and reason of each field or object that was not.
         unchecked: a new file names no schema, for there is none.
+        notes: about the ledger, for the report.
     """
 
     names: set[str]
@@ -62,6 +72,7 @@ class _Import:
     done: list[tuple[str, str, str]] = field(default_factory=list)
     left: list[tuple[str, str, str]] = field(default_factory=list)
     unchecked: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 async def run(world: World, asked: ImportRequest) -> Report:
@@ -80,6 +91,7 @@ async def run(world: World, asked: ImportRequest) -> Report:
             _take(found, session, objects[key])
         for path, text in found.texts.items():
             edits.save(path, text)
+        found.notes += _declare(world, session)
         if not (folder.desired or found.texts):
             return _report(folder, found, None)
         after = replace(session, folder=manifests.load(folder.path))
@@ -112,6 +124,20 @@ def _take(found: _Import, session: Session, live: Live) -> None:
         _create(found, session.folder, kind, live, body, spec)
     else:
         _patch(found, kind, desired, body, spec)
+
+
+def _declare(world: World, session: Session) -> list[str]:
+    """Begin the ledger if it is empty, and declare it in `tenant.yaml`. If that fails, the import is still done."""
+    kept = session.kept
+    if kept is None or kept.location.embedded or kept.trust.asked:
+        return []
+    try:
+        said, notes = begin.declare(kept, begin.start(world, kept, "begun by import"))
+    except (AccessError, GitError, LedgerError, Unavailable) as error:
+        return [
+            f"tenant.yaml declares no ledger yet ({error}): run `reconcile audit begin PATH --reason TEXT`"
+        ]
+    return [f"audit records: {said}", *notes]
 
 
 def _reason(error: Exception) -> str:
@@ -215,7 +241,7 @@ def _report(folder: Folder, found: _Import, plan: Plan | None) -> Report:
 
 def _notes(folder: Folder, found: _Import, plan: Plan | None) -> tuple[str, ...]:
     path = shlex.quote(str(folder.path))
-    notes = []
+    notes = list(found.notes)
     if plan and plan.unrecorded:
         notes.append(
             f"next: commit the manifests, then `reconcile apply {path}`, which records their starting point"

@@ -15,7 +15,7 @@ from reconciler.git import Git
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.notes import Notes
 from reconciler.ledger.reading import LedgerOptions
-from reconciler.ledger.refs import RefState
+from reconciler.ledger.refs import RefNames, RefState
 from reconciler.ledger.snapshot import LedgerSnapshot
 
 _MESSAGE: Final = re.compile(r"\S+ [0-9a-f]{64}\n")
@@ -29,14 +29,23 @@ class LedgerPlace:
     """Where a ledger was read.
 
     Attributes:
-        ref: the ledger's ref.
+        names: its refs.
         store: the remote's name, or "this clone".
-        refs: the refs as they were read. Of a remote, `acknowledged` is the remote's ledger.
+        refs: the refs as they were read.
+        git: the repository.
+        notes: reads the ledger's trees.
     """
 
-    ref: str
+    names: RefNames
     store: str
     refs: RefState
+    git: Git
+    notes: Notes
+
+    @property
+    def ref(self) -> str:
+        """The ledger's ref."""
+        return self.names.ledger
 
     @property
     def remote(self) -> str | None:
@@ -55,6 +64,17 @@ class LedgerPlace:
         )
 
 
+def problem(place: LedgerPlace, found: LedgerSnapshot, asked: LedgerOptions) -> str | None:
+    """Return why a ledger is not the tenant's, or not reconcile's, with what to do; `None` if it is."""
+    if found.head is None:
+        return absent(place, asked) if asked.demanded else None
+    if found.foreign:
+        return commit(place)
+    if asked.began is not None and found.records[0].id != asked.began:
+        return other(place, found, asked)
+    return None
+
+
 def absent(place: LedgerPlace, asked: LedgerOptions) -> str:
     """Return what is wrong if a ledger must exist and does not."""
     why = (
@@ -62,11 +82,10 @@ def absent(place: LedgerPlace, asked: LedgerOptions) -> str:
         if asked.began
         else "the parent of HEAD requires signed records"
     )
-    begin = f"{_BEGIN}"
     if place.remote is None:
         return (
             f"{place.ref} does not exist in this clone, although {why}: this clone was made without its audit records, or somebody deleted them."
-            f" Fetch them from the repository that has them: git fetch URL {place.ref}:{place.ref}. {begin}"
+            f" Fetch them from the repository that has them: git fetch URL {place.ref}:{place.ref}. {_BEGIN}"
         )
     have = f"this clone has {place.refs.copy}: " if place.refs.copy else ""
     source = f"git push {place.remote} {place.refs.copy or place.ref}:{place.ref}"
@@ -74,7 +93,7 @@ def absent(place: LedgerPlace, asked: LedgerOptions) -> str:
     where = have or "find the clone or the former remote that has it (URL): "
     return (
         f"{place.ref} does not exist in {place.remote}, although {why}: the repository was copied without its audit records, or somebody deleted"
-        f" them. Bring them back: {where}{fetch}{source}. {begin}"
+        f" them. Bring them back: {where}{fetch}{source}. {_BEGIN}"
     )
 
 
@@ -95,14 +114,15 @@ def other(place: LedgerPlace, found: LedgerSnapshot, asked: LedgerOptions) -> st
     )
 
 
-def commit(place: LedgerPlace, git: Git, notes: Notes) -> str:
+def commit(place: LedgerPlace) -> str:
     """Return what is wrong if the ledger's newest commit was not made by reconcile, with the command that takes it out again."""
     bad = str(place.refs.ledger)
-    good = newest_of_ours(git, notes, bad)
+    good = newest_of_ours(place.git, place.notes, bad)
     back = place.put_back(bad, good)
     mirror = ""
     if place.remote is not None and place.refs.mirror == bad:
-        mirror = ". Its mirror branch holds the same commit: put it back as well"
+        lease = f"--force-with-lease={place.names.mirror}:{bad}"
+        mirror = f" && git push {lease} {place.remote} {good or ''}:{place.names.mirror}"
     return (
         f"{place.ref} of {place.store} ends in commit {bad}, which reconcile did not make: `git notes`, `git commit --amend` with"
         f" notes.rewriteRef, or a push by hand moved it. Look at it: git show {bad}. Then take it out: {back}{mirror}"

@@ -144,23 +144,23 @@ class Ledger:
             self._world.checkpoint("ledger:read")
             self._lease.observe(refs.lock)
             self._view = reading.read(self._git, self._notes, refs, self._options, self._view)
-            problem = self._foreign()
+            problem = self.problem()
             if problem is not None and not (self._options.stop or self._options.unchecked):
                 raise LedgerError(problem)
             if problem is None:
                 self._view = replace(self._view, refs=self._store.keep(refs))
 
-    def _foreign(self) -> str | None:
+    def problem(self) -> str | None:
         """Return why the ledger that was read is not the tenant's, or not reconcile's, with what to do; `None` if it is."""
-        place = foreign.LedgerPlace(self._names.ledger, self._store.name, self._view.refs)
-        snapshot, asked = self._view.snapshot, self._options
-        if snapshot.head is None:
-            return foreign.absent(place, asked) if asked.demanded else None
-        if snapshot.foreign:
-            return foreign.commit(place, self._git, self._notes)
-        if asked.began is not None and snapshot.records[0].id != asked.began:
-            return foreign.other(place, snapshot, asked)
-        return None
+        return foreign.problem(self._place(), self._view.snapshot, self._options)
+
+    def foreign_commit(self) -> str | None:
+        """Return what is wrong if the ledger's newest commit was not made by reconcile; `None` if it was."""
+        return foreign.commit(self._place()) if self._view.snapshot.foreign else None
+
+    def _place(self) -> foreign.LedgerPlace:
+        refs = self._view.refs
+        return foreign.LedgerPlace(self._names, self._store.name, refs, self._git, self._notes)
 
     def records(self) -> tuple[Record, ...]:
         """Return all records, in the ledger's order.
@@ -214,12 +214,17 @@ class Ledger:
             if view.unsigned is not None:
                 snapshot = snapshots.read(self._git, self._notes, snapshot.head)
             subject = history.LedgerHistory(self._git, self._notes, snapshot, self.tenant)
-        return history.verify(
+            problem = self.problem()
+        if problem is not None and view.refs.ledger is None:
+            raise LedgerError(problem)
+        verdict = history.verify(
             subject,
             mirror=view.refs.mirror,
             expect_head=expect_head,
             signers=signers or self._options.signers,
         )
+        found = () if problem is None else (audit.Defect("", 0, problem),)
+        return replace(verdict, defects=(*verdict.defects, *found))
 
     # --- appending ----------------------------------------------------------------------------------------------------
 

@@ -64,8 +64,8 @@ class RefState:
     mirror: str | None = None
     copy: str | None = None
     acknowledged: str | None = None
-    seen: str | None = None
-    lost: bool = False
+    seen: str | None = field(default=None, compare=False)
+    lost: bool = field(default=False, compare=False)
     warning: str | None = None
     blocked: bool = False
     waiting: Mapping[str, str] = field(default_factory=dict)

@@ -19,15 +19,16 @@ from reconciler.manifests import reader
 from reconciler.manifests.folders import read_file, show
 from reconciler.manifests.reader import Document, Spot
 from reconciler.manifests.sources import Source
-from reconciler.manifests.writing import scalar
+from reconciler.manifests.writing import flow
 
 Scalar: TypeAlias = str | int | float | bool
+Value: TypeAlias = Scalar | Mapping[str, Scalar]
 Changes: TypeAlias = Mapping[tuple[str, str], Scalar]
 """New values by manifest name and dotted key, such as ``("spring-renewals", "spec.dial_rate")``."""
 
 
 class _Splice(NamedTuple):
-    """A replacement of the characters [start, end) of a file. Splices sort by position."""
+    """A replacement of the characters [start, end) of a file."""
 
     start: int
     end: int
@@ -48,21 +49,63 @@ def edit(path: Path, changes: Changes, *, text: str | None = None) -> str:
         UsageError: the file holds no manifest of that name.
         ManifestError: the file is not valid YAML, or the value has no text that can be replaced.
     """
+    file, text, documents = _open(path, text)
+    at = {(_find(documents, name, file), key): value for (name, key), value in changes.items()}
+    return _edit(text, file, documents, at)
+
+
+def edit_settings(path: Path, changes: Mapping[str, Value]) -> str:
+    """Return the text of a `tenant.yaml` with new values; nothing is written.
+
+    Args:
+        path: the file.
+        changes: new values by dotted key, such as `spec.audit.began`. A mapping is only for a key that is not there yet.
+
+    Raises:
+        ManifestError: as `edit`.
+    """
+    file, text, documents = _open(path, None)
+    return _edit(text, file, documents, {(0, key): value for key, value in changes.items()})
+
+
+def _open(path: Path, text: str | None) -> tuple[str, str, tuple[Document, ...]]:
     file = show(path)
     data = read_file(file) if text is None else text.encode("utf-8")
-    text = data.decode("utf-8", errors="replace")
-    documents = reader.read(data, file, keep_places=True)
+    return file, data.decode("utf-8", errors="replace"), reader.read(data, file, keep_places=True)
+
+
+def _edit(
+    text: str,
+    file: str,
+    documents: tuple[Document, ...],
+    changes: Mapping[tuple[int, str], Value],
+) -> str:
+    """Return the text with new values by document and dotted key."""
     wanted = [deepcopy(document.value) for document in documents]
     splices = []
-    for (name, dotted), value in changes.items():
-        index = _find(documents, name, file)
+    for (index, dotted), value in changes.items():
         keys = tuple(dotted.split("."))
         splices += _splices(text, Source(file, documents[index]), keys, value)
         _set(wanted[index], keys, value)
-    for splice in sorted(splices, reverse=True):
+    splices.sort(key=lambda each: (each.start, each.end))
+    for splice in reversed(splices):
         text = text[: splice.start] + splice.text + text[splice.end :]
     _check(text, wanted, file)
     return text
+
+
+def has(path: Path, keys: reader.Path) -> bool:
+    """Return whether the first document of a file has a value at a path.
+
+    Raises:
+        ManifestError: the file is not valid YAML.
+    """
+    value: Any = _open(path, None)[2][0].value
+    for key in keys:
+        if not isinstance(value, Mapping) or key not in value:
+            return False
+        value = value[key]
+    return True
 
 
 def save(path: Path, text: str) -> None:
@@ -87,7 +130,7 @@ def _find(documents: tuple[Document, ...], name: str, file: str) -> int:
     raise UsageError(f"{file} holds no manifest named {name!r}")
 
 
-def _splices(text: str, source: Source, keys: tuple[str, ...], value: Scalar) -> list[_Splice]:
+def _splices(text: str, source: Source, keys: tuple[str, ...], value: Value) -> list[_Splice]:
     spot = source.document.spots.get(keys)
     if spot is None:
         return [_addition(text, source, keys, value)]
@@ -99,7 +142,7 @@ def _splices(text: str, source: Source, keys: tuple[str, ...], value: Scalar) ->
     return [_Splice(spot.text.start, spot.text.stop, _write(source, keys, value))]
 
 
-def _addition(text: str, source: Source, keys: tuple[str, ...], value: Scalar) -> _Splice:
+def _addition(text: str, source: Source, keys: tuple[str, ...], value: Value) -> _Splice:
     """Return the splice that adds a key behind the last scalar of its mapping."""
     spots = source.document.spots
     beside = [
@@ -135,15 +178,15 @@ def _by_hand(place: Place, keys: tuple[str, ...]) -> ManifestError:
     return ManifestError([Problem(place, f"{'.'.join(keys)} must be edited by hand here")])
 
 
-def _write(source: Source, keys: tuple[str, ...], value: Scalar) -> str:
+def _write(source: Source, keys: tuple[str, ...], value: Value) -> str:
     try:
-        return scalar(value)
+        return flow(value)
     except ValueError as error:
         said = f"{'.'.join(keys)} cannot be written: {error}"
         raise ManifestError([Problem(source.place(keys), said)]) from None
 
 
-def _same(old: object, new: Scalar) -> bool:
+def _same(old: object, new: Value) -> bool:
     return old == new and isinstance(old, bool) == isinstance(new, bool)
 
 
@@ -153,6 +196,6 @@ def _get(value: Any, keys: reader.Path) -> Any:
     return value
 
 
-def _set(value: Any, keys: tuple[str, ...], new: Scalar) -> None:
+def _set(value: Any, keys: tuple[str, ...], new: Value) -> None:
     *above, last = keys
-    _get(value, tuple(above))[last] = new
+    _get(value, tuple(above))[last] = dict(new) if isinstance(new, Mapping) else new

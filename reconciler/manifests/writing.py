@@ -55,7 +55,7 @@ def new_manifest(
         f"kind: {kind}",
         "metadata:",
         f"  name: {name}",
-        *([f"  {model.named_by}: {_flow(platform_name)}"] if platform_name else []),
+        *([f"  {model.named_by}: {flow(platform_name)}"] if platform_name else []),
         "spec:",
     ]
     for key, value in spec.items():
@@ -65,18 +65,18 @@ def new_manifest(
 
 def _entry(key: str, value: Any) -> list[str]:
     if isinstance(value, Mapping) and value:
-        return [f"  {key}:", *(f"    {name}: {_flow(part)}" for name, part in value.items())]
+        return [f"  {key}:", *(f"    {name}: {flow(part)}" for name, part in value.items())]
     if isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-        return [f"  {key}:", *(f"    - {_flow(item)}" for item in value)]
-    return [f"  {key}: {_flow(value)}"]
+        return [f"  {key}:", *(f"    - {flow(item)}" for item in value)]
+    return [f"  {key}: {flow(value)}"]
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
     """Return a value on one line: scalars in JSON notation, keys without quotes."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{name}: {_flow(part)}" for name, part in value.items()) + "}"
+        return "{" + ", ".join(f"{name}: {flow(part)}" for name, part in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_flow, value)) + "]"
+        return "[" + ", ".join(map(flow, value)) + "]"
     return scalar(value)
 
 

@@ -125,6 +125,10 @@ def _of_records(base: TenantSpec, head: TenantSpec, counting: TenantSpec) -> Ite
         if (was or now) and not getattr(head.audit, name):
             said = "on" if now else "off"
             yield Weakening(f"audit.{name} (was on)", said, "off", ("spec", "audit", name))
+    began = counting.audit.began
+    if began is not None and head.audit.began != began:
+        asked = head.audit.began or "none"
+        yield Weakening(f"audit.began (was {began})", began, asked, ("spec", "audit", "began"))
     signing = [each.audit.signers for each in (base, counting) if each.audit.sign]
     for index, signer in enumerate(head.audit.signers):
         if any(signer not in signers for signers in signing):
@@ -141,6 +145,7 @@ def other_changes(base: Tenant, head: Tenant) -> tuple[str, ...]:
         found.append(
             ("requests_per_second", f"{was.requests_per_second:g}", f"{now.requests_per_second:g}")
         )
+    found.append(("audit.began", was.audit.began or "none", now.audit.began or "none"))
     found += [
         (f"audit.{name}", "off", "on")
         for name in ("sign", "mirror")

@@ -629,11 +629,10 @@ def test_a_record_that_nobody_can_read_keeps_nothing_from_being_stopped(
     desk: Desk, server: sandbox.CampaignState, kind: RecordKind, data: dict[str, Any]
 ) -> None:
     """Whoever can push can write records with anything in them: what widens stops, and a stop does not."""
-    id_ = planted(desk, kind, data)
+    planted(desk, kind, data)
     for command in (["plan", PATH], ["release", PATH, "--all", "--reason", "x"]):
         said = desk.says(1, *command)
-        assert "line 1: the record's" in said
-        assert f"(record {id_[:12]}). See: reconcile audit verify" in said
+        assert "which reconcile did not make" in said
     assert desk.run("audit", "verify", PATH) == 1
     assert "The first bad line is from ledger commit" in desk.out
     assert halt(desk, NAME) == 3

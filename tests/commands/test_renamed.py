@@ -101,22 +101,6 @@ def test_a_change_to_another_platform_says_that_no_hold_comes_along(
         assert "names another platform" not in desk.out
 
 
-@pytest.mark.parametrize("name", ["sandbox", "renamed"])
-def test_records_that_were_found_by_the_folders_name_are_not_silently_forgotten(
-    desk: Desk, name: str
-) -> None:
-    head = git(desk.folder, "rev-parse", "HEAD").strip()
-    git(desk.folder, "update-ref", f"refs/notes/reconcile/{name}", head)
-    rename(desk)
-    said = desk.says(1, "plan", RENAMED)
-    assert f"refs/notes/reconcile/{name} holds records of an earlier version" in said
-    advised = said[said.index("(git update-ref") + 1 : said.index("), then halt")]
-    for command in advised.split(" && "):
-        git(desk.folder, *command.split()[1:])
-    assert desk.run("plan", RENAMED) == 0
-    assert head in git(desk.folder, "for-each-ref", f"refs/notes/former/{name}")
-
-
 # --- a manifest that contradicts the environment --------------------------------------------------------------------------------
 
 

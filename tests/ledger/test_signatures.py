@@ -412,7 +412,9 @@ def test_a_ledger_that_was_deleted_is_refused_where_signatures_are_required_but_
 ):
     _, (one,) = shared(tmp_path)
     asked = LedgerOptions(signers=ours.file, required=True, demanded=True)
-    with pytest.raises(LedgerError, match="holds no ledger, although the parent of HEAD requires"):
+    with pytest.raises(
+        LedgerError, match="does not exist in origin, although the parent of HEAD requires"
+    ):
         opened(one, remote="origin", options=asked)
     stop = dataclasses.replace(asked, stop=True)
     assert opened(one, remote="origin", options=stop).records() == ()

@@ -13,6 +13,7 @@ import pytest
 from reconciler import audit
 from reconciler.audit import Record, Verdict
 from reconciler.git import FILE, Git, Identity
+from reconciler.ledger import LedgerOptions
 from reconciler.plan import Result
 from tests.support import history
 from tests.support.gitfakes import (
@@ -209,7 +210,7 @@ def tampered(made: Path, folder: Path, tamper: Tamper, seed: int) -> Verdict:
     note = chance.choice([each for each, lines in sorted(notes.items()) if len(lines) > 1])
     tamper(notes, note, chance.randrange(len(notes[note])))
     forge(repo, notes)
-    return opened(repo).verify()
+    return opened(repo, options=LedgerOptions(unchecked=True)).verify()
 
 
 def many(folder: Path, seeds: range) -> list[Path]:
@@ -217,7 +218,7 @@ def many(folder: Path, seeds: range) -> list[Path]:
     for seed in seeds:
         repo = repository(folder / str(seed))
         honest(repo, random.Random(seed))
-        verdict = opened(repo).verify()
+        verdict = opened(repo, options=LedgerOptions(unchecked=True)).verify()
         assert verdict.defects == (), f"seed {seed}"
     return [folder / str(seed) for seed in seeds]
 
@@ -260,7 +261,7 @@ def test_a_long_story_of_applies_kills_stops_and_releases_is_an_honest_ledger(tm
     """What tests and measurements take for a long ledger must be one."""
     repo = repository(tmp_path / "r")
     count = history.write(repo.root, history.Story(applies=40).appends())
-    verdict = opened(repo).verify()
+    verdict = opened(repo, options=LedgerOptions(unchecked=True)).verify()
     assert (verdict.defects, verdict.records) == ((), count)
     kinds = {each.kind.value for each in opened(repo).records()}
     assert kinds == {"open", "intent", "outcome", "close", "hold", "release"}
@@ -277,7 +278,9 @@ def repo(tmp_path: Path) -> Git:
 
 
 def problems(repo: Git) -> str:
-    return " ".join(str(each) for each in opened(repo).verify().defects)
+    return " ".join(
+        str(each) for each in opened(repo, options=LedgerOptions(unchecked=True)).verify().defects
+    )
 
 
 def test_an_edit_that_was_undone_later_is_still_found(repo):
@@ -288,7 +291,7 @@ def test_an_edit_that_was_undone_later_is_still_found(repo):
     forge(repo, notes)
     notes[note][0] = kept
     forge(repo, notes)
-    found = opened(repo).verify().defects
+    found = opened(repo, options=LedgerOptions(unchecked=True)).verify().defects
     assert f"note of {note[:12]}, line 1: it was changed, moved or dropped" in str(found[0])
 
 
@@ -299,7 +302,7 @@ def test_a_drop_that_was_undone_later_is_still_found(repo):
     forge(repo, notes)
     notes[note].append(kept)
     forge(repo, notes)
-    found = opened(repo).verify().defects
+    found = opened(repo, options=LedgerOptions(unchecked=True)).verify().defects
     assert f"note of {note[:12]}, line {len(notes[note])}: it was changed" in str(found[0])
     assert found[0].id == parsed(kept).id
 
@@ -340,7 +343,7 @@ def test_open_intents_are_told_and_are_no_defect(tmp_path):
     maker = run(repo.head())
     begun = maker.open(digest="d" * 64, operations=1, tool="t", ledger=None, applied=None)
     opened(repo).append([begun, maker.intent(operation(), digest="d" * 64, generation=0)])
-    verdict = opened(repo).verify()
+    verdict = opened(repo, options=LedgerOptions(unchecked=True)).verify()
     assert verdict.defects == ()
     assert len(verdict.open_intents) == 1
     assert (verdict.commits, verdict.records, verdict.runs) == (1, 2, 1)

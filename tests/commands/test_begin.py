@@ -1,0 +1,270 @@
+"""A declared ledger: it can neither vanish, nor be replaced, nor end in a commit of somebody else without being noticed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from reconciler import sandbox
+from tests.cli.test_cli import Desk, commit, desk, git, server
+from tests.commands.test_renamed import KEY, NAME, PATH, real
+from tests.support.samples import platform
+
+__all__ = ["desk", "real", "server"]
+
+BEGIN = ("audit", "begin", PATH, "--reason", "first records")
+
+
+@pytest.fixture
+def shared(
+    desk: Desk, real: sandbox.CampaignState, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The desk is a clone of a remote, which is returned."""
+    remote = tmp_path_factory.mktemp("remote") / "origin.git"
+    git(desk.folder, "init", "-q", "--bare", str(remote))
+    git(desk.folder, "remote", "add", "origin", str(remote))
+    git(desk.folder, "push", "-q", "origin", "HEAD:main")
+    git(remote, "symbolic-ref", "HEAD", "refs/heads/main")
+    return remote
+
+
+def declared(desk: Desk) -> str:
+    """Begin and commit; return the ledger's ref."""
+    assert desk.run(*BEGIN) == 0, desk.err
+    commit(desk.folder, "declare")
+    git(desk.folder, "push", "-q", "origin", "HEAD:main")
+    return f"refs/notes/reconcile/{platform(desk.tenant)}"
+
+
+def first(desk: Desk) -> str:
+    """Return the id of the first record."""
+    assert desk.run("audit", "log", PATH, "--format", "json") == 0
+    return str(json.loads(desk.out)[0]["id"])
+
+
+def moved(desk: Desk, remote: Path, monkeypatch: pytest.MonkeyPatch, to: Path) -> None:
+    """Work in a new clone of a remote."""
+    git(to.parent, "clone", "-q", str(remote), str(to))
+    monkeypatch.chdir(to)
+    desk.folder, desk.tenant = to, to / PATH
+
+
+def advised(desk: Desk, said: str, begin: str, **places: str) -> None:
+    """Run the commands that a message advises, from `begin` to the end of its sentence."""
+    found = re.search(rf"{re.escape(begin)}[^;]*?(?=\. |$)", said)
+    assert found, said
+    line = found.group()
+    for word, place in places.items():
+        line = line.replace(word, place)
+    for command in line.split(" && "):
+        git(desk.folder, *shlex.split(command)[1:])
+
+
+def test_an_apply_tells_the_lines_that_declare_the_ledger(desk: Desk, real: object) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    line = re.search(r"`(audit: \{.*?\})`", desk.out.replace("\n", " "))
+    assert line, desk.out
+    desk.edit("\nspec:\n", f"\nspec:\n  {line.group(1)}\n", "tenant.yaml")
+    commit(desk.folder)
+    assert first(desk) in line.group(1)
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert "does not declare" not in desk.out
+
+
+def test_begin_edits_nothing_but_the_declaration_and_is_idempotent(
+    desk: Desk, shared: Path
+) -> None:
+    file = desk.tenant / "tenant.yaml"
+    before = file.read_text(encoding="utf-8").splitlines()
+    ref = declared(desk)
+    after = file.read_text(encoding="utf-8").splitlines()
+    (line,) = [each for each in after if each not in before]
+    assert [each for each in after if each != line] == before
+    assert line.strip() == f'audit: {{ledger: "{ref[21:]}", began: "{first(desk)}"}}'
+    assert git(shared, "rev-parse", ref)
+    head = git(shared, "rev-parse", ref)
+    assert desk.run(*BEGIN) == 0
+    assert "declares this ledger already" in desk.out
+    assert git(shared, "rev-parse", ref) == head
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert "does not declare" not in desk.out
+
+
+def test_an_import_declares_the_ledger(desk: Desk, shared: Path) -> None:
+    desk.edit(
+        "\nspec:\n", "\nspec:\n  audit: # who signs\n    mirror: false # for now\n", "tenant.yaml"
+    )
+    commit(desk.folder)
+    desk.run("import", PATH)
+    said = (desk.tenant / "tenant.yaml").read_text(encoding="utf-8")
+    assert "  audit: # who signs\n    mirror: false # for now\n    ledger: " in said
+    assert first(desk) in said
+    assert desk.run("validate", PATH) == 0
+
+
+def test_a_migration_of_main_alone_is_noticed(
+    desk: Desk,
+    shared: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ref = declared(desk)
+    assert desk.run("halt", PATH, NAME, "--reason", "calls at night") == 0
+    there = tmp_path_factory.mktemp("there")
+    new = there / "new.git"
+    git(there, "clone", "-q", "--single-branch", "--branch=main", shared.as_uri(), "moving")
+    git(there, "init", "-q", "--bare", str(new))
+    git(there / "moving", "push", "-q", str(new), "HEAD:refs/heads/main")
+    git(new, "symbolic-ref", "HEAD", "refs/heads/main")
+    moved(desk, new, monkeypatch, there / "clone")
+    for command in (
+        ["plan"],
+        ["apply", "--yes"],
+        ["release", "--all", "--reason", "x"],
+        ["audit", "verify"],
+    ):
+        said = desk.says(1, *command, PATH)
+        assert f"{ref} does not exist in origin, although tenant.yaml declares it" in said
+        assert "nothing is recorded" not in desk.out
+    assert git(new, "for-each-ref", "refs/notes") == ""
+    advised(desk, said, "git fetch URL", URL=str(shared))
+    assert desk.run("audit", "verify", PATH) == 0
+    desk.run("plan", PATH)
+    assert "calls at night" in desk.out
+
+
+def test_no_stop_waits_for_a_declared_ledger_that_is_absent(
+    desk: Desk, real: sandbox.CampaignState, shared: Path
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    ref = declared(desk)
+    git(shared, "update-ref", "-d", ref)
+    assert desk.run("plan", PATH) == 1
+    desk.run("halt", PATH, NAME, "--reason", "calls at night")
+    assert real.campaign(KEY)["schedule_id"] is None, desk.out
+
+
+def test_a_clone_without_notes_fetches_them(
+    desk: Desk,
+    shared: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    declared(desk)
+    moved(desk, shared, monkeypatch, tmp_path_factory.mktemp("two") / "clone")
+    assert desk.run("plan", PATH) == 0
+
+
+def test_a_declared_ledger_that_is_absent_without_a_remote_is_an_error(
+    desk: Desk,
+    shared: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ref = declared(desk)
+    moved(desk, shared, monkeypatch, tmp_path_factory.mktemp("two") / "clone")
+    git(desk.folder, "remote", "remove", "origin")
+    said = desk.says(1, "plan", PATH)
+    assert f"{ref} does not exist in this clone, although tenant.yaml declares it" in said
+    advised(desk, said, "git fetch", URL=str(shared))
+    assert desk.run("plan", PATH) == 0
+
+
+def test_another_ledger_counts_only_after_begin_and_from_the_next_change_on(
+    desk: Desk,
+    shared: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ref = declared(desk)
+    was = first(desk)
+    for each in (ref, ref.replace("notes/reconcile", "heads/reconcile-audit")):
+        git(shared, "update-ref", "-d", each)
+    moved(desk, shared, monkeypatch, tmp_path_factory.mktemp("two") / "clone")
+    assert "does not exist in origin" in desk.says(1, "plan", PATH)
+    assert desk.run(*BEGIN) == 0, desk.err
+    assert "counts from the next change on" in desk.out
+    assert git(shared, "rev-parse", ref)
+    said = desk.says(1, "plan", PATH)
+    assert f"and tenant.yaml declares {was}" in said
+    commit(desk.folder, "begin anew")
+    assert "That counts from the next change on" in desk.says(1, "apply", "--yes", PATH)
+    git(desk.folder, "commit", "-q", "--allow-empty", "-m", "next")
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert first(desk) != was
+
+
+def test_a_declaration_that_a_change_removes_still_counts_and_is_shown(
+    desk: Desk, shared: Path
+) -> None:
+    declared(desk)
+    was = first(desk)
+    file = desk.tenant / "tenant.yaml"
+    kept = [
+        each
+        for each in file.read_text(encoding="utf-8").splitlines(keepends=True)
+        if "audit:" not in each
+    ]
+    assert desk.run("apply", "--yes", PATH) == 0
+    file.write_text("".join(kept), encoding="utf-8")
+    commit(desk.folder)
+    desk.run("plan", PATH)
+    assert f"audit.began (was {was})" in desk.out
+    git(shared, "update-ref", "-d", f"refs/notes/reconcile/{platform(desk.tenant)}")
+    assert desk.run("plan", PATH) == 1
+
+
+# --- what git and people add ----------------------------------------------------------------------------------------------------
+
+
+def add(desk: Desk, ref: str) -> None:
+    git(desk.folder, "commit", "-q", "--allow-empty", "-m", "other")
+    git(desk.folder, "notes", f"--ref={ref}", "add", "-m", "looks good")
+
+
+def append(desk: Desk, ref: str) -> None:
+    at = git(desk.folder, "notes", f"--ref={ref}", "list").split()[1]
+    git(desk.folder, "notes", f"--ref={ref}", "append", "-m", "looks good", at)
+
+
+def amend(desk: Desk, ref: str) -> None:
+    at = git(desk.folder, "notes", f"--ref={ref}", "list").split()[1]
+    git(desk.folder, "checkout", "-q", at)
+    git(desk.folder, "-c", f"notes.rewriteRef={ref}", "commit", "--amend", "-qm", "reworded")
+    git(desk.folder, "checkout", "-q", "-")
+
+
+def merge(desk: Desk, ref: str) -> None:
+    add(desk, "refs/notes/mine")
+    git(desk.folder, "notes", f"--ref={ref}", "merge", "-q", "refs/notes/mine")
+
+
+@pytest.mark.parametrize("adding", [add, append, amend, merge])
+@pytest.mark.parametrize("pushed", [True, False])
+def test_a_commit_of_somebody_else_is_named_with_the_command_that_takes_it_out(
+    desk: Desk, real: sandbox.CampaignState, request: pytest.FixtureRequest, adding, *, pushed: bool
+) -> None:
+    shared = request.getfixturevalue("shared") if pushed else None
+    assert desk.run("apply", "--yes", PATH) == 0
+    ref = f"refs/notes/reconcile/{platform(desk.tenant)}"
+    good = git(desk.folder, "rev-parse", ref)
+    adding(desk, ref)
+    bad = git(desk.folder, "rev-parse", ref)
+    assert bad != good
+    if shared is not None:
+        git(desk.folder, "push", "-q", "origin", ref)
+    for command in (["plan"], ["apply", "--yes"], ["release", "--all", "--reason", "x"]):
+        said = desk.says(1, *command, PATH)
+        assert f"ends in commit {bad.strip()}, which reconcile did not make" in said
+    assert git(shared or desk.folder, "rev-parse", ref) == bad
+    assert desk.run("audit", "verify", PATH) == 1
+    advised(desk, said, "git push --force" if shared else "git update-ref")
+    assert git(shared or desk.folder, "rev-parse", ref) == good
+    if shared is not None:  # this clone's copy still has it, which is this clone's matter
+        git(desk.folder, "update-ref", ref, good.strip())
+    assert desk.run("plan", PATH) == 0
+    assert desk.run("audit", "verify", PATH) == 0
