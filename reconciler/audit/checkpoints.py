@@ -82,13 +82,20 @@ def checkpoint(
     data = {
         "closes": closes,
         "last": last.h,
-        "latest": stamp(max(map(moment, records))),
+        "latest": stamp(max(map(_latest, records))),
         "records": state.count(b"\n"),
         "segment": segment,
         "state": hashlib.sha256(state).hexdigest(),
     }
     run = f"checkpoint-{segment}"
     return Event(RecordKind.CHECKPOINT, last.event.tenant, last.event.commit, run, stamp(now), data)
+
+
+def _latest(record: Record) -> datetime:
+    """Return the latest moment of a record, and of those that a checkpoint stands for."""
+    if record.kind is RecordKind.CHECKPOINT:
+        return max(moment(record), datetime.fromisoformat(record.data["latest"]))
+    return moment(record)
 
 
 def _creating(records: Sequence[Record]) -> Iterator[Record]:
@@ -178,7 +185,7 @@ def _open(records: Iterable[Record]) -> list[Record]:
 
 
 def _whole(records: Sequence[Record], kept: Collection[int]) -> set[int]:
-    """Return `kept` with open intents, and with what ends kept records: the outcome of an intent, the release of a hold."""
+    """Return `kept` with open intents, and with what ends kept records: the outcome of an intent, the release of a hold, the close of a run."""
     whole = set(kept)
     intents: dict[str, Record] = {}
     held: set[str] = set()
@@ -198,7 +205,9 @@ def _whole(records: Sequence[Record], kept: Collection[int]) -> set[int]:
             case _:
                 pass
     whole.update(each.seq for each in (*intents.values(), *released.values()))
-    return whole
+    runs = {each.event.run for each in records if each.seq in whole}
+    closes = (each for each in records if each.kind is RecordKind.CLOSE and each.event.run in runs)
+    return whole | {each.seq for each in closes}
 
 
 def _as_applied(

@@ -281,6 +281,31 @@ def lines_of(commit: str, blob: bytes) -> Iterator[tuple[int, bytes, Record | De
         yield number + 1, blob[at:], Defect(commit, number + 1, problem)
 
 
+def decode_state(data: bytes) -> tuple[Record, ...]:
+    """Decode a state file. A checkpoint holds its hash, so the canonical form and the hashes of its lines are not checked again.
+
+    Raises:
+        ValueError: names the first line that is not a record, or not in order.
+    """
+    *lines, rest = data.split(b"\n")
+    if rest:
+        raise ValueError("its last line is cut")
+    records = []
+    before = -1
+    for number, line in enumerate(lines, start=1):
+        try:
+            fields, text = _fields(line)
+            _require_types(fields, text)
+            record = _record(fields)
+            if record.seq <= before:
+                raise ValueError("it does not follow the record before it")  # noqa: TRY301
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"line {number}: {error}") from None
+        before = record.seq
+        records.append(record)
+    return tuple(records)
+
+
 def _decode_line(commit: str, number: int, line: bytes) -> Record | Defect:
     id_ = ""
     try:
@@ -315,6 +340,13 @@ def _checked(fields: dict[str, Any], text: str) -> Record:
     Raises:
         ValueError: a field is wrong, or the line is not in canonical form.
     """
+    _require_types(fields, text)
+    if not is_canonical(fields, text):
+        raise ValueError("the line is not in canonical form")
+    return _record(fields)
+
+
+def _require_types(fields: dict[str, Any], text: str) -> None:
     version = fields.get("v")
     if type(version) is int and version != VERSION:
         raise ValueError(f"record version {version}: this program reads version {VERSION}")
@@ -322,9 +354,6 @@ def _checked(fields: dict[str, Any], text: str) -> Record:
         raise ValueError(problem)
     if text.count("{") + text.count("[") > DEPTH_LIMIT and is_deep(fields):
         raise ValueError(f"the record nests deeper than {DEPTH_LIMIT} levels")
-    if not is_canonical(fields, text):
-        raise ValueError("the line is not in canonical form")
-    return _record(fields)
 
 
 _KINDS: Final = {kind.value: kind for kind in RecordKind}

@@ -14,7 +14,7 @@ from typing import Final
 
 from reconciler import audit
 from reconciler.audit import Attribution, Event, Record, Run, Verdict
-from reconciler.errors import GitError, LedgerError, Unavailable
+from reconciler.errors import GitError, LedgerError, ReconcileError, Unavailable
 from reconciler.git import Git, Move
 from reconciler.ledger import foreign, history, locks, reading, signatures
 from reconciler.ledger import snapshot as snapshots
@@ -242,8 +242,22 @@ class Ledger:
         wanted = tuple(events)
         with self._guard:
             self._lease.require_kept()
-            self._publish(wanted)
-            return tuple(self._view.snapshot.by_id[event.id] for event in wanted)
+            return tuple(
+                record for part in snapshots.parts(wanted) for record in self._publish(part)
+            )
+
+    def begin_segment(self) -> bool:
+        """Begin the ledger's next segment if this one is long and we hold the lock; return whether that was done.
+
+        A failure is no error, because the next apply tries again.
+        """
+        with self._guard:
+            if self._lease.held is None or not self._view.snapshot.is_long:
+                return False
+            try:
+                return self._may_close_segment() and self._close_segment() is None
+            except ReconcileError:
+                return False
 
     def publish(self) -> bool:
         """Push the records that were made in this clone while the remote was unreachable; return whether there were any.
@@ -256,6 +270,27 @@ class Ledger:
                 return False
             self._publish(())
             return True
+
+    def _may_close_segment(self) -> bool:
+        """Return whether all records count and are pushed, so that a checkpoint may stand for them."""
+        view, asked = self._view, self._options
+        counts = asked.signers is None or asked.signing_key is not None
+        return counts and not view.unrecorded and view.unsigned is None and self._is_pushed
+
+    def _close_segment(self) -> GitError | Unavailable | None:
+        """Check the records of this segment, and begin the next one with a checkpoint; return the error if that failed."""
+        self.check()
+        before = self._view.snapshot
+        now = self._world.now()
+        record, tree, notes, state = snapshots.store_checkpoint(self._git, self._notes, before, now)
+        self._world.checkpoint("segment:stored")
+        commit = self._commit_tree(tree, record, before.head)
+        ref = f"{self._names.closed}/{before.segment + 1:06}-{str(before.head)[:12]}"
+        snapshot = LedgerSnapshot(commit, tree, notes, state=state)
+        if error := self._advance(snapshot, Move(ref, before.head, None)):
+            return error
+        self._world.checkpoint("segment:moved")
+        return None
 
     def vouch(self, head: str, reason: str, *, by: Attribution) -> Record:
         """Sign the whole ledger at `head`, so that all its records count from then on.
@@ -278,7 +313,7 @@ class Ledger:
             commit = snapshot.records[-1].event.commit
             run = Run(self.tenant, commit, self._world.new_id(), self._world.now, by)
             event = run.vouched(head, reason)
-            error = self._try_append(snapshot.new_records([event, *self._view.pending]))
+            _, error = self._try_append(snapshot.new_records([event, *self._view.pending]))
             if error is not None:
                 raise error
             return self._view.snapshot.by_id[event.id]
@@ -292,25 +327,44 @@ class Ledger:
         """Whether the mirror branch forbids new operations. A run that holds the lock may finish its own."""
         return self._view.refs.blocked and self._lease.held is None and not self._options.stop
 
-    def _publish(self, wanted: Sequence[Event]) -> None:
-        """Append the events and all pending ones. When another writer was first, retry until the budget is used up."""
+    def _publish(self, wanted: Sequence[Event]) -> tuple[Record, ...]:
+        """Append the events and all pending ones; return their records. When another writer was first, retry until the budget is used up."""
         end = self._world.monotonic() + self._options.budget_s
-        stuck = 0
-        for attempt in itertools.count():
+        attempt = stuck = 0
+        tried: LedgerSnapshot | None = None
+        while True:
             view = self._view
             if self._is_pushed and not view.snapshot.new_records((*view.pending, *wanted)):
-                return
+                return view.snapshot.of(wanted)
+            if tried is not None and self._is_acknowledged(tried):
+                return tried.of(wanted)
             self._require_allowed()
             events = (*self._rejection(), *view.unrecorded, *wanted)
-            error = self._try_append(view.snapshot.new_records(events))
+            self._make_room(events)
+            tried, error = self._try_append(self._view.snapshot.new_records(events))
             if error is None:
-                return
+                return tried.of(wanted)
             self._world.checkpoint("ledger:refused")
             self._pause(attempt)
+            attempt += 1
             self.refresh()
             stuck = stuck + 1 if self._view.refs == view.refs else 0
             if stuck >= _STUCK or self._world.monotonic() > end:
                 raise error
+
+    def _is_acknowledged(self, tried: LedgerSnapshot) -> bool:
+        """Return whether a commit that we tried to push is in the ledger. A later checkpoint may have left its records out already."""
+        head = self._view.refs.ledger
+        return None not in {head, tried.head} and self._git.is_ancestor(str(tried.head), str(head))
+
+    def _make_room(self, events: Sequence[Event]) -> None:
+        """Begin the next segment first if a note would become long. A failure is no error: notes may become longer."""
+        snapshot = self._view.snapshot
+        records = snapshot.new_records(events)
+        if self._lease.held is None or snapshot.has_room(records) or not self._may_close_segment():
+            return
+        with contextlib.suppress(ReconcileError):
+            self._close_segment()
 
     def _rejection(self) -> tuple[Event, ...]:
         """Return a `note` record that lists the unsigned records left out by the next signed commit; empty if there are none."""
@@ -340,19 +394,26 @@ class Ledger:
             signatures.check_key(self._git, key, signers, self._world.now())
             self._proved = True
 
-    def _try_append(self, records: Sequence[Record]) -> GitError | Unavailable | None:
-        """Make a ledger commit and move the refs to it, with a heartbeat; return the error if that failed."""
+    def _try_append(
+        self, records: Sequence[Record]
+    ) -> tuple[LedgerSnapshot, GitError | Unavailable | None]:
+        """Make a ledger commit and move the refs to it, with a heartbeat; return the ledger at it, and the error if that failed."""
         snapshot = self._commit(records) if records else self._view.snapshot
-        refs = self._view.refs
+        error = self._advance(snapshot)
+        if error is None:
+            self._world.checkpoint("ledger:moved")
+        return snapshot, error
+
+    def _advance(self, snapshot: LedgerSnapshot, *more: Move) -> GitError | Unavailable | None:
+        """Move the ledger to a commit of ours, with a heartbeat and other moves; return the error if that failed."""
         if snapshot.head is None:
             raise ValueError("nothing to record")
-        moves = [Move(self._names.ledger, snapshot.head, refs.ledger)]
+        moves = [Move(self._names.ledger, snapshot.head, self._view.refs.ledger), *more]
         held, beat = self._lease.held, self._lease.beat()
         if held and beat:
             moves.append(Move(self._names.lock, beat.commit, held.commit, exact=True))
         if error := self._move(*moves):
             return error
-        self._world.checkpoint("ledger:moved")
         self._view = View(self._view.refs, snapshot)
         self._lease.held = beat
         return None
@@ -362,16 +423,20 @@ class Ledger:
         head = self._view.snapshot.head
         tree, notes = snapshots.store(self._git, self._notes, self._view.snapshot, records)
         self._world.checkpoint("ledger:stored")
-        commit = self._git.commit_tree(
+        commit = self._commit_tree(tree, records[-1], head)
+        self._world.checkpoint("ledger:committed")
+        return LedgerSnapshot(commit, tree, notes, state=self._view.snapshot.state)
+
+    def _commit_tree(self, tree: str, last: Record, parent: str | None) -> str:
+        """Store a ledger commit whose last record is `last`; return its id. No ref moves."""
+        return self._git.commit_tree(
             tree,
-            parents=[head] if head else [],
-            message=snapshots.message(records[-1]),
+            parents=[parent] if parent else [],
+            message=snapshots.message(last),
             identity=IDENTITY,
             at=self._world.now(),
             signing_key=self._options.signing_key,
         )
-        self._world.checkpoint("ledger:committed")
-        return LedgerSnapshot(commit, tree, notes)
 
     def _move(self, *moves: Move) -> GitError | Unavailable | None:
         """Move refs; return the error if that failed or its result is unknown."""

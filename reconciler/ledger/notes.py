@@ -74,12 +74,27 @@ class Notes:
             raise LedgerError(f"the ledger's tree is deeper than {_DEPTH} levels: {min(level)}")
         return found
 
-    def put(self, tree: str | None, notes: Mapping[str, str]) -> str:
-        """Store a tree like `tree` with the given notes (blob by commit) in it; return its id."""
+    def file(self, tree: str, name: str) -> str | None:
+        """Return the blob of a file at the top of the tree, beside the notes; `None` if there is none.
+
+        Raises:
+            LedgerError: the tree is malformed or too large, or the name is not that of a file.
+        """
+        mode, blob = self._entries(tree).get(name, (FILE, None))
+        if mode != FILE:
+            raise LedgerError(f"the ledger's tree has no file where {name} belongs (mode {mode})")
+        return blob
+
+    def put(
+        self, tree: str | None, notes: Mapping[str, str], files: Mapping[str, str] | None = None
+    ) -> str:
+        """Store a tree like `tree` with the given notes (blob by commit) and files (blob by name) in it; return its id."""
         known = self.find(tree) if tree else {}
         for commit, blob in notes.items():
             path = known[commit].path if commit in known else f"{commit[:2]}/{commit[2:]}"
             tree = self._graft(tree, path.split("/"), blob)
+        for name, blob in (files or {}).items():
+            tree = self._graft(tree, [name], blob)
         if tree is None:
             raise ValueError("no notes to put")
         return tree

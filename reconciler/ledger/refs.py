@@ -23,6 +23,7 @@ class RefNames:
         lock: the tenant lock.
         mirror: a branch with the same commits: a forge can protect a branch, but not notes.
         seen: the remote's ledger when this clone last read it: a witness against a rollback. Never pushed.
+        closed: prefix of the refs with the last commit of each closed segment: `git log --notes=` shows their notes.
         waiting: prefix of the refs with the records of stops that are not in the ledger yet, one for each run (`waiting`).
     """
 
@@ -30,6 +31,7 @@ class RefNames:
     lock: str
     mirror: str
     seen: str
+    closed: str
     waiting: str
 
     @classmethod
@@ -40,6 +42,7 @@ class RefNames:
             lock=f"refs/reconcile/lock/{tenant}",
             mirror=f"refs/heads/reconcile-audit/{tenant}",
             seen=f"refs/reconcile/seen/{tenant}",
+            closed=f"refs/notes/reconcile-closed/{tenant}",
             waiting=f"refs/reconcile/waiting/{tenant}",
         )
 
@@ -333,6 +336,9 @@ class RemoteRefs:
         if not state.lost:
             self._move_here(names.seen, at, state.seen)
         self._move_here(names.ledger, at, state.copy)
+        for move in moves:
+            if move.new is not None and move.ref.startswith(f"{names.closed}/"):
+                self._move_here(move.ref, move.new, None)
         mirrored, seen = at if mirrors else state.mirror, state.seen if state.lost else at
         return replace(new, mirror=mirrored, copy=at, acknowledged=at, seen=seen)
 

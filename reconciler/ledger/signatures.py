@@ -105,7 +105,9 @@ def read(
             if not above:
                 return snapshot, None
             unsigned = _unsigned(git, notes, snapshot, above[::-1])
-            return LedgerSnapshot(tip, snapshot.tree, snapshot.notes), unsigned
+            return LedgerSnapshot(
+                tip, snapshot.tree, snapshot.notes, state=snapshot.state
+            ), unsigned
         above.append(commit)
     if required:
         raise LedgerError(_NOTHING_SIGNED.format(commits=len(above), tip=tip))

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
 from reconciler import audit
-from reconciler.audit import Defect, Event, Record
+from reconciler.audit import LINE_LIMIT, Defect, Event, Record, RecordKind
 from reconciler.errors import LedgerError, safe
 from reconciler.git import Commit, Git
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
+
+STATE: Final = "state"
+"""Name of the state file in a ledger's tree."""
+
+STATE_LIMIT: Final = 512 * 1024 * 1024
+"""Largest state file, in bytes."""
+
+SEGMENT_LEAST: Final = 500
+"""Fewest records after which an apply begins the next segment."""
+
+SEGMENT_NOTE: Final = 16 * 1024 * 1024
+"""Size of a note, in bytes, from which on a run begins a segment before it appends more. Far below the limit of a note."""
+
+PART_RECORDS: Final = 1024
+"""Most records of one ledger commit: with the longest lines they have 8 MiB."""
 
 _CHUNK: Final = NOTE_LIMIT
 """Bytes of notes that are held at once while reading."""
@@ -44,14 +62,31 @@ class NoteRecords:
         return tuple(itertools.islice(good, len(self.records)))
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state file of a segment, decoded: the records of earlier segments that still matter.
+
+    Attributes:
+        blob: its object id.
+        digest: its SHA-256, which the checkpoint record must repeat.
+        records: in order.
+    """
+
+    blob: str
+    digest: str
+    records: tuple[Record, ...]
+
+
 class LedgerSnapshot:
-    """The records of a ledger at one commit.
+    """The records of a ledger at one commit: the state of its newest checkpoint, and its notes.
 
     Attributes:
         head: the ledger commit; `None` means that there is no ledger yet.
         tree: its tree.
-        notes: by the commit that each note belongs to.
-        records: all of them, in the ledger's order.
+        notes: of the newest segment, by the commit that each note belongs to.
+        state: what its checkpoint holds of earlier segments; `None` in the ledger's first segment.
+        tail: the records of the notes, in the ledger's order. In a segment with a state, the first one is its checkpoint.
+        records: those of the state and of the notes, in the ledger's order.
         by_id: the records by id.
         tips: the last record of each run.
         foreign: the commit was not made by reconcile: it is a merge commit, or its message does not name its last record.
@@ -63,16 +98,48 @@ class LedgerSnapshot:
         tree: str | None,
         notes: Mapping[str, NoteRecords],
         made: Commit | None = None,
+        *,
+        state: State | None = None,
     ) -> None:
         """Use notes that are already decoded; `made` is the commit as it was read, unless this process has just made it."""
         self.head = head
         self.tree = tree
         self.notes = MappingProxyType(dict(notes))
+        self.state = state
         records = (record for note in notes.values() for record in note.records)
-        self.records = tuple(sorted(records, key=lambda record: record.seq))
+        self.tail = tuple(sorted(records, key=lambda record: record.seq))
+        self.records = self.tail if state is None else (*state.records, *self.tail)
         self.by_id = {record.id: record for record in self.records}
         self.tips = {record.event.run: record for record in self.records}
         self.foreign = made is not None and not _is_ours(made, self.records)
+
+    @property
+    def segment(self) -> int:
+        """The number of the segment. The ledger's first segment is 0."""
+        first = self.tail[0] if self.tail else None
+        is_checkpoint = first is not None and first.kind is RecordKind.CHECKPOINT
+        return first.data["segment"] if first is not None and is_checkpoint else 0
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the next segment is due: the records to read would otherwise outgrow the state."""
+        kept = len(self.state.records) if self.state else 0
+        return len(self.tail) >= max(SEGMENT_LEAST, kept // 4)
+
+    def has_room(self, records: Sequence[Record]) -> bool:
+        """Return whether no note would exceed `SEGMENT_NOTE` with these records appended, or no new segment would help."""
+        sizes = {commit: note.size for commit, note in self.notes.items()}
+        largest = max(sizes.values(), default=0)
+        if len(self.tail) <= 1 or largest + len(records) * LINE_LIMIT <= SEGMENT_NOTE:
+            return True
+        added: Counter[str] = Counter()
+        for record in records:
+            added[record.event.commit] += len(audit.encode(record))
+        return all(sizes.get(each, 0) + size <= SEGMENT_NOTE for each, size in added.items())
+
+    def of(self, events: Iterable[Event]) -> tuple[Record, ...]:
+        """Return the records of events that are recorded here."""
+        return tuple(self.by_id[each.id] for each in events if each.id in self.by_id)
 
     @property
     def unreadable(self) -> list[Defect]:
@@ -85,6 +152,7 @@ class LedgerSnapshot:
             {commit: note.records for commit, note in self.notes.items()},
             tenant=tenant,
             lines={commit: note.lines for commit, note in self.notes.items() if note.defects},
+            state=self.state.records if self.state else (),
         )
 
     def new_records(self, events: Iterable[Event]) -> tuple[Record, ...]:
@@ -100,9 +168,18 @@ class LedgerSnapshot:
             if (known := self.by_id.get(event.id) or made.get(event.id)) is not None:
                 self._require_same(known, event)
                 continue
+            if self._is_folded(event, made):
+                continue
             record = audit.chain(event, tips.get(event.run), seq + len(made))
             made[record.id] = tips[event.run] = record
         return tuple(made.values())
+
+    def _is_folded(self, event: Event, made: Mapping[str, Record]) -> bool:
+        """Return whether an event is the outcome of a write that an earlier segment settled already."""
+        if self.state is None or event.kind is not RecordKind.OUTCOME:
+            return False
+        intent = event.data["intent"]
+        return intent not in self.by_id and intent not in made
 
     def _require_same(self, known: Record, event: Event) -> None:
         if names := audit.differing(known.event, event):
@@ -163,7 +240,37 @@ def read(
     wanted = {commit: note.blob for commit, note in found.items() if commit not in decoded}
     for commit, data in read_notes(git, wanted):
         decoded[commit] = NoteRecords(wanted[commit], len(data), *audit.decode(commit, data))
-    return LedgerSnapshot(head, made.tree, decoded, made)
+    state = _read_state(git, notes, made.tree, known.state)
+    snapshot = LedgerSnapshot(head, made.tree, decoded, made, state=state)
+    _require_state(snapshot)
+    return snapshot
+
+
+def _read_state(git: Git, notes: Notes, tree: str, known: State | None) -> State | None:
+    """Read the state file of a ledger's tree; `None` if there is none."""
+    blob = notes.file(tree, STATE)
+    if blob is None or (known is not None and known.blob == blob):
+        return None if blob is None else known
+    data = git.read_blob(blob, limit=STATE_LIMIT)
+    try:
+        records = audit.decode_state(data)
+    except ValueError as error:
+        raise LedgerError(
+            f"the ledger's state (blob {blob}) cannot be read: {error}. See: reconcile audit verify"
+        ) from None
+    return State(blob, hashlib.sha256(data).hexdigest(), records)
+
+
+def _require_state(snapshot: LedgerSnapshot) -> None:
+    """Refuse a state that is not the one of the segment's checkpoint. If a note is unreadable, that is reported instead."""
+    first = snapshot.tail[0] if snapshot.tail else None
+    checkpoint = first if first is not None and first.kind is RecordKind.CHECKPOINT else None
+    held = snapshot.state.digest if snapshot.state else None
+    if not snapshot.unreadable and held != (checkpoint.data["state"] if checkpoint else None):
+        raise LedgerError(
+            f"the ledger's state at {snapshot.head} is not the one of its checkpoint: somebody changed or dropped one of them. See:"
+            " reconcile audit verify"
+        )
 
 
 def read_notes(git: Git, blobs: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
@@ -227,3 +334,33 @@ def store(
         blob = git.write_blob(data)
         stored[commit] = NoteRecords(blob, len(data), (*before, *added), written=data)
     return notes.put(snapshot.tree, {commit: stored[commit].blob for commit in new}), stored
+
+
+def store_checkpoint(
+    git: Git, notes: Notes, snapshot: LedgerSnapshot, now: datetime
+) -> tuple[Record, str, dict[str, NoteRecords], State]:
+    """Store the tree of the ledger's next segment; return its checkpoint, the tree, its notes and its state. No ref moves.
+
+    Args:
+        git: the repository.
+        notes: writes the tree.
+        snapshot: the ledger that the segment continues. Its records have been checked.
+        now: this machine's clock.
+    """
+    kept = audit.compact(snapshot.records)
+    data = b"".join(map(audit.encode, kept))
+    event = audit.checkpoint(
+        snapshot.records, data, segment=snapshot.segment + 1, closes=str(snapshot.head), now=now
+    )
+    record = audit.chain(event, None, audit.next_seq(snapshot.records))
+    line = audit.encode(record)
+    note = NoteRecords(git.write_blob(line), len(line), (record,), written=line)
+    state = State(git.write_blob(data), str(event.data["state"]), kept)
+    tree = notes.put(None, {event.commit: note.blob}, {STATE: state.blob})
+    return record, tree, {event.commit: note}, state
+
+
+def parts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    """Yield events in parts that one ledger commit takes each: at most `PART_RECORDS`, and so at most 8 MiB."""
+    for start in range(0, len(events), PART_RECORDS):
+        yield events[start : start + PART_RECORDS]
