@@ -82,6 +82,31 @@ def test_a_copied_folder_is_refused_by_every_command_that_plans(
     assert f"so does {RENAMED}/tenant.yaml" in desk.err
 
 
+@pytest.mark.parametrize(
+    "url", [ACME.upper(), f"{ACME}/", f"{ACME}:443", f"{ACME}.", ACME.replace("acme", "Acme")]
+)
+def test_no_other_way_to_write_a_url_hides_that_two_folders_claim_one_platform(
+    desk: Desk, url: str
+) -> None:
+    lead(desk, ACME)
+    rename(desk)
+    git(desk.folder, "checkout", "-q", "HEAD~1", "--", PATH)
+    desk.tenant = desk.folder / PATH
+    lead(desk, url)
+    assert desk.run("validate") == 65
+    assert f"{PATH}/tenant.yaml:" in desk.err
+
+
+def test_a_url_beside_the_ledger_of_another_platform_is_one_error_with_its_place(
+    desk: Desk,
+) -> None:
+    lead(desk, ACME)
+    declared = 'audit: {ledger: "campaigns/other.cxonecloud.com", began: "' + "0" * 64 + '"}'
+    desk.edit("\nspec:\n", f"\nspec:\n  {declared}\n", "tenant.yaml")
+    said = desk.says(65, "validate", PATH)
+    assert f"{PATH}/tenant.yaml:7:10: audit names the ledger of campaigns/other" in said, said
+
+
 def test_a_change_to_another_platform_says_that_no_hold_comes_along(
     desk: Desk, real: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:

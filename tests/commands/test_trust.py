@@ -62,14 +62,23 @@ def test_anything_else_is_no_signer(line, said):
 
 # --- the strictest counts -------------------------------------------------------------------------------------------------------
 
+LEDGER = "campaigns/acme.cxonecloud.com"
+
+
+def declaring(began: str | None) -> dict[str, str]:
+    return {} if began is None else {"ledger": LEDGER, "began": began * 64}
+
+
 _specs = st.builds(
-    lambda sign, mirror, signers, rate: spec(
-        audit={"sign": sign, "mirror": mirror, "signers": signers}, requests_per_second=rate
+    lambda sign, mirror, signers, rate, began: spec(
+        audit={"sign": sign, "mirror": mirror, "signers": signers, **declaring(began)},
+        requests_per_second=rate,
     ),
     st.booleans(),
     st.booleans(),
     st.lists(st.sampled_from(SIGNERS), unique=True),
     st.sampled_from([1.0, 5.0, 50.0]),
+    st.sampled_from([None, "a", "b"]),
 )
 
 
@@ -84,6 +93,9 @@ def test_no_setting_is_laxer_than_any_of_them(specs):
         if each.audit.sign:
             assert set(counts.audit.signers) <= set(each.audit.signers)
     assert trust.required == specs[0].audit.sign
+    declared = [each.audit.began for each in specs if each.audit.began is not None]
+    assert counts.audit.began == next(iter(declared), None), "the first one that declares a ledger"
+    assert trust.asked == specs[-1].audit.began
     assert Trust.strictest([specs[0]] * 3).spec == specs[0]
 
 
@@ -138,6 +150,22 @@ def repo(tmp_path: Path) -> Git:
     tenant(repo.root, sign="true", signers=only(0))
     commit(repo.root, "sign")
     return repo
+
+
+def test_a_declaration_counts_at_once_and_its_change_from_the_next_change_on(repo):
+    folder = repo.root / "schedules" / "acme"
+    for name in ("a", "b"):
+        text = tenant(repo.root, **declaring(name))
+        commit(repo.root, name)
+    trust = asked(repo, text, **declaring("b"))
+    assert (trust.spec.audit.began, trust.asked, trust.demanded) == ("a" * 64, "b" * 64, True)
+    tenant(repo.root)
+    assert asked(repo, folder).spec.audit.began == "a" * 64, "the parent's, whatever is removed"
+    git(repo.root, "commit", "-q", "--allow-empty", "-m", "next")
+    assert asked(repo, folder).spec.audit.began == "b" * 64
+    other = "https://other.cxonecloud.com"
+    elsewhere = Trust.of(world(repo), repo, folder, spec(url=other))
+    assert (elsewhere.spec.audit.began, elsewhere.demanded) == (None, False), "another platform"
 
 
 def test_a_change_neither_adds_its_own_signer_nor_ends_signing(repo):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from reconciler.errors import ManifestError, UsageError
-from reconciler.manifests.edits import edit
+from reconciler.manifests.edits import edit, edit_settings, has
 from reconciler.manifests.reader import read
 
 BLOCK = """\
@@ -243,3 +243,40 @@ def test_an_edit_changes_those_values_and_not_another_byte(file: Path, template,
         if "campaign_id" not in line and not any(key in line for key in values)
     ]
     assert [line for line in done.splitlines() if line in kept] == kept or template is FLOW
+
+
+# --- tenant.yaml -------------------------------------------------------------------------------------------------------------
+
+DECLARED = {"ledger": "campaigns/acme.cxonecloud.com", "began": "0" * 64}
+AUDITS = [
+    'audit: {sign: true, signers: ["a b c"]}\n',
+    "audit: # who signs\n    sign: true   # since March\n    signers: []\n",
+    "audit:\n    signers: []\n    mirror: false # no branch",
+]
+
+
+@pytest.mark.parametrize("audit", AUDITS)
+def test_keys_are_added_to_a_mapping_of_any_layout_in_their_order(file: Path, audit: str) -> None:
+    text = f"kind: Tenant\nspec:\n  api: campaigns # the API\n  {audit}"
+    file.write_text(text, encoding="utf-8")
+    after = edit_settings(file, {f"spec.audit.{key}": DECLARED[key] for key in DECLARED})
+    assert read(after.encode(), "f")[0].value["spec"]["audit"].items() >= DECLARED.items()
+    assert after.index("ledger:") < after.index("began:")
+    left = iter(after)
+    assert all(char in left for char in text), "every byte stays, in its order"
+    assert has(file, ("spec", "audit"))
+    assert not has(file, ("spec", "audit", "began"))
+
+
+def test_a_mapping_is_added_behind_the_last_plain_value(file: Path) -> None:
+    text = "kind: Tenant\nspec:\n  api: campaigns # the API\n  profiles: {}\n"
+    file.write_text(text, encoding="utf-8")
+    line = f'  audit: {{ledger: "{DECLARED["ledger"]}", began: "{DECLARED["began"]}"}}\n'
+    anchor = "campaigns # the API\n"
+    assert edit_settings(file, {"spec.audit": DECLARED}) == text.replace(anchor, anchor + line)
+
+
+def test_a_mapping_without_a_plain_value_must_be_edited_by_hand(file: Path) -> None:
+    file.write_text("spec: {audit: {signers: []}}\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match=r"spec\.audit\.began must be edited by hand"):
+        edit_settings(file, {"spec.audit.began": DECLARED["began"]})

@@ -707,3 +707,42 @@ def test_words_for_mistakes_are_not_imported_until_there_is_one() -> None:
     code = "import sys, reconciler.manifests as m; print([n for n in ('difflib', 'reconciler.models.explain') if n in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "[]\n"
+
+
+# Whose ledger
+
+REAL: dict[str, Any] = {
+    **TENANT,
+    "spec": {"api": "campaigns", "url": "https://acme.cxonecloud.com"},
+}
+LEDGER, BEGAN = "campaigns/acme.cxonecloud.com", "0f" * 32
+
+
+def test_a_tenant_declares_the_ledger_of_its_platform() -> None:
+    declared = {"ledger": LEDGER, "began": BEGAN}
+    spec = {**REAL["spec"], "audit": declared}
+    audit = Tenant.model_validate({**REAL, "spec": spec}).spec.audit
+    assert (audit.ledger, audit.began) == (LEDGER, BEGAN)
+
+
+@pytest.mark.parametrize(
+    ("document", "audit", "words"),
+    [
+        (
+            REAL,
+            {"ledger": "campaigns/other.cxonecloud.com", "began": BEGAN},
+            f"audit names the ledger of campaigns/other.cxonecloud.com, but api and url name the platform {LEDGER}: correct api or url if",
+        ),
+        (REAL, {"ledger": "personal-connection/acme.cxonecloud.com", "began": BEGAN}, "audit names the ledger of personal-connection/"),
+        (TENANT, {"ledger": LEDGER, "began": BEGAN}, 'audit may not hold ledger and began with url: "sandbox:"'),
+        (REAL, {"ledger": LEDGER}, "audit.began and ledger stand together: write both, or neither"),
+        (REAL, {"began": BEGAN}, "audit.began and ledger stand together"),
+        (REAL, {"ledger": LEDGER, "began": "0f"}, "audit.began must be the id of a record: 64 hexadecimal digits"),
+        (REAL, {"ledger": "acme", "began": BEGAN}, "audit.ledger must be a platform such as campaigns/"),
+    ],
+)  # fmt: skip
+def test_what_declares_no_ledger_or_another_platforms_is_told_once(
+    document: dict[str, Any], audit: dict[str, str], words: str
+) -> None:
+    (told,) = said(Tenant, document, "spec", "audit", value=audit)
+    assert told.startswith(words)
