@@ -59,9 +59,9 @@ class ExitCode(IntEnum):
     Plan again, and have the new plan approved."""
 
     REFUSED = 5
-    """Refused by a rule or a limit, or the tenant's folder differs from the commit. Nothing was written.
+    """Refused: by a rule or a limit, because the tenant's folder differs from the commit, or because HEAD does not descend from the commit applied last. Nothing was written.
 
-    Correct the manifest, commit the folder, or have the rule waived or the limit raised in `tenant.yaml`."""
+    Correct the manifest, commit the folder, update the branch, or have the rule waived or the limit raised in `tenant.yaml`."""
 
     LOCKED = 6
     """Locked: another run is applying to this tenant.

@@ -259,7 +259,8 @@ def _is_about(record: Record, what: str) -> bool:
     data = record.data
     if what in {data.get("target"), data.get("name")}:
         return True
-    commits = (record.event.commit, str(data.get("superseded", "")))
+    others = (str(data.get(name, "")) for name in ("superseded", "accepts"))
+    commits = (record.event.commit, *others)
     return len(what) >= _SHORTEST_ID and any(each.startswith(what) for each in commits)
 
 

@@ -256,6 +256,16 @@ class Run:
         """Record that a commit was never applied by itself, because this run applies a later commit."""
         return self._note(f"superseded: {commit} was not applied by itself", superseded=commit)
 
+    def accepted(self, commit: str, reason: str) -> Event:
+        """Record that this commit is applied although it does not descend from the one applied last. It judges the next change.
+
+        Args:
+            commit: the commit applied last.
+            reason: why, for later readers.
+        """
+        said = f"history accepted: this commit does not descend from {commit}, applied before: {reason}"
+        return self._note(said, accepts=commit, judge=True, **self._no_judge())
+
     def found(
         self, desired: Desired, at: datetime, stored: Mapping[str, Any] | None = None
     ) -> Event:

@@ -272,6 +272,7 @@ _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
         **_SHARED,
         "text": TEXT,
         "superseded": _optional(COMMIT),
+        "accepts": _optional(COMMIT),
         "judge": _optional(FLAG),
         "judges": _optional(FLAG),
         "creating": _optional(FLAG),

@@ -26,6 +26,7 @@ _UTC = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
 @click.command()
 @options.targets
 @options.revert
+@options.accept_history
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
@@ -40,6 +41,7 @@ def plan(
     targets: tuple[str, ...],
     *,
     revert: tuple[str, ...],
+    accept_history: str | None,
     out: Path | None,
     detailed_exitcode: bool,
     remote: str | None,
@@ -54,7 +56,9 @@ def plan(
     from reconciler.commands import plan as command
 
     path, names = options.split(targets, tenant)
-    request = command.PlanRequest(path, names, tenant, out, detailed_exitcode, revert, network)
+    request = command.PlanRequest(
+        path, names, tenant, out, detailed_exitcode, revert, network, accept_history
+    )
     report = asyncio.run(command.show(options.world(remote), request))
     code = options.show(report, style)
     return code if options.is_whole(report, style) else ExitCode.ERROR
@@ -63,6 +67,7 @@ def plan(
 @click.command()
 @options.targets
 @options.revert
+@options.accept_history
 @click.option("--yes", is_flag=True, help="Apply without asking.")
 @click.option(
     "--approved",
@@ -88,6 +93,7 @@ def apply(
     targets: tuple[str, ...],
     *,
     revert: tuple[str, ...],
+    accept_history: str | None,
     yes: bool,
     approved: Path | None,
     expect: str | None,
@@ -127,6 +133,7 @@ def apply(
         expect=expect,
         tighten_only=tighten_only,
         revert=revert,
+        accept_history=accept_history,
         writing=WriteOptions(concurrency, wait_s),
         events=EventSinks(events, publish=publish),
         network=network,

@@ -138,6 +138,13 @@ revert = click.option(
 )
 """Add `--revert`."""
 
+accept_history = click.option(
+    "--accept-history",
+    metavar="REASON",
+    help="Accept that HEAD does not descend from the commit applied last. Use it after history was rewritten, and reviewed.",
+)
+"""Add `--accept-history`."""
+
 events = combine(
     click.option(
         "--publish-events",

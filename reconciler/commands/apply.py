@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -14,27 +13,23 @@ from typing import Final, TypeVar
 from reconciler import execute, manifests
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
-from reconciler.commands import begin, ledgers, recovery, unapplied
+from reconciler.commands import begin, ledgers, preconditions, recovery, unapplied
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
 from reconciler.commands.journal import Recorder, provenance
-from reconciler.commands.ledgers import TenantLedger
+from reconciler.commands.preconditions import Standing
 from reconciler.commands.recheck import Recheck
 from reconciler.commands.session import Session
 from reconciler.errors import (
     ExitCode,
-    GitError,
     ReconcileError,
     Refused,
     StalePlan,
     UsageError,
-    safe,
 )
 from reconciler.execute import Execution, WriteOptions
-from reconciler.git import Git, worktree
 from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
 from reconciler.ledger import Ledger
-from reconciler.manifests import Folder
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
 from reconciler.settings import CIContext, user
@@ -74,6 +69,7 @@ class ApplyRequest:
         expect: digest of the plan that was approved.
         tighten_only: run only what narrows dialing.
         revert: manifests whose narrowing outside git is to be undone.
+        accept_history: why HEAD need not descend from the commit applied last; `None`: it must.
         writing: see `WriteOptions`.
         events: see `EventSinks`.
         network: see `Network`.
@@ -87,6 +83,7 @@ class ApplyRequest:
     expect: str | None = None
     tighten_only: bool = False
     revert: tuple[str, ...] = ()
+    accept_history: str | None = None
     writing: WriteOptions = WriteOptions()
     events: EventSinks = EventSinks()
     network: Network = Network()
@@ -122,18 +119,20 @@ async def apply(
         world, folder, asked.network, concurrency=concurrency
     ) as session:
         # The answer to the sign-in tells the platform's clock, by which the lock expires.
-        kept = await _beside_sign_in(session, lambda: _require_committed(session))
+        standing = await _beside_sign_in(session, lambda: _stand(session, asked))
+        kept = session.kept
+        assert kept is not None  # noqa: S101 - else `_stand` raised
         ledgers.require_key(world, kept.trust.spec)
         if confirm is not None:
             plan, _ = await plan_command.make(session, asked.names, asked.revert)
-            show(changes.of_plan(plan, exit_code=ExitCode.DONE))
+            show(_shown(plan, standing))
             if not confirm():
                 return changes.of_declined(plan, exit_code=ExitCode.ERROR)
             approval, show = approval or plans.approved(plan), _ignore
         world.checkpoint("apply:opened")
         with kept.ledger.locked(holder=_holder(world)):
             world.checkpoint("apply:locked")
-            run = _Apply(session, kept.git, asked, kept.ledger, stop)
+            run = _Apply(session, asked, kept.ledger, stop, standing)
             report = await run.run(approval, digest, show)
         world.checkpoint("apply:released")
         return report
@@ -157,47 +156,20 @@ async def _beside_sign_in(session: Session, check: Callable[[], T]) -> T:
     return found
 
 
-def _require_committed(session: Session) -> TenantLedger:
-    """Return the tenant's ledger after checking that the folder equals HEAD.
+def _stand(session: Session, asked: ApplyRequest, before: Standing | None = None) -> Standing:
+    """Return how HEAD stands to the ledger; with `before`, look only at what another run may have changed since.
 
     Raises:
-        GitError: the folder is in no repository.
-        Refused: the folder differs from HEAD. Uncommitted changes were never reviewed.
+        Refused, GitError, LedgerError: the first reason for which the commit is not applied.
     """
-    kept = session.kept
-    if kept is None:
-        raise GitError(
-            f"{session.folder.path} is not in a git repository, and apply records its work in git: commit the manifests to a repository"
-        )
-    differing = worktree.differences(kept.git, session.folder.path)
-    if differing:
-        raise Refused(
-            f"the tenant's folder differs from HEAD ({', '.join(differing[:5])}): commit or undo that first, so that what is applied is what was reviewed"
-        )
-    return kept
-
-
-def _require_bytes_of(commit: str, git: Git, folder: Folder) -> None:
-    """Check that the manifest files already in memory equal, byte for byte, those of a commit.
-
-    `Git.differing` is not enough: it compares the files as they are on disk now, after git converted line ends and applied filters. The
-    manifests were read earlier. Files that were not read do not matter, because the absence of a manifest deletes nothing.
-
-    Raises:
-        Refused: a file differs.
-    """
-    read = folder.hashes
-    held = {
-        path: hashlib.sha256(data).hexdigest()
-        for path, data in worktree.contents(git, commit, folder.path)
-        if path in read
-    }
-    other = sorted(path for path in read if read[path] != held.get(path))
-    if other:
-        raise Refused(
-            f"the files read from {folder.path} differ from the commit ({', '.join(map(safe, other[:5]))}): either they changed meanwhile, or git converts"
-            " these files (line ends, filters); switch that off with `* -text -filter -ident` in their folder's .gitattributes, check out again, and apply again"
-        )
+    accept = asked.accept_history
+    standing = (
+        preconditions.look(session, accept)
+        if before is None
+        else preconditions.again(session, before, accept)
+    )
+    standing.require()
+    return standing
 
 
 def read_approval(asked: ApplyRequest) -> Approval | None:
@@ -263,10 +235,10 @@ class _Apply:
     """One apply, while it holds the tenant's lock."""
 
     session: Session
-    git: Git
     asked: ApplyRequest
     ledger: Ledger
     stop: asyncio.Event
+    before: Standing
 
     async def run(
         self, approval: Approval | None, digest: str | None, show: Callable[[Report], None]
@@ -278,29 +250,32 @@ class _Apply:
             digest: digest of the plan that this run was told to carry out.
             show: is given the plan.
         """
-        session, ledger, world = self.session, self.ledger, self.session.world
-        commit = self.git.head()
-        await asyncio.to_thread(_require_bytes_of, commit, self.git, session.folder)
-        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world, digest))
-        superseded = [
-            run.superseded(each) for each in recovery.passed_over(session, self.git, ledger)
-        ]
+        ledger, world, asked = self.ledger, self.session.world, self.asked
+        standing = await asyncio.to_thread(_stand, self.session, asked, self.before)
+        run = Run(
+            ledger.tenant,
+            str(standing.commit),
+            world.new_id(),
+            world.now,
+            provenance(world, digest),
+        )
         again, notes = await self._settle_and_plan(run)
-        plan, tighten_only = again.plan, self.asked.tighten_only
+        plan, tighten_only = again.plan, asked.tighten_only
         cut = plans.hold_against(plan, approval, tighten_only=tighten_only)
         if over := plan_command.beyond(plan, cut.run):
             raise Refused("; ".join(over))
-        show(changes.of_plan(plan, exit_code=ExitCode.DONE, notes=notes))
+        show(_shown(plan, standing, notes))
         notes = (*notes, *unapplied.notes_on(cut, plan, tighten_only=tighten_only))
-        if not _may_judge(plan, self.asked.names):
+        if not _may_judge(plan, asked.names):
             run = replace(run, judges=False)
             notes = (*notes, _NO_JUDGE)
-        found = self._found(plan, run)
+        found = [*_history(standing, asked.accept_history, run), *self._found(plan, run)]
         if not cut.run:
             code = exit_code(plan, cut, ())
             if code != ExitCode.STALE:
                 ledger.append([*found, *_judged(plan, run)])
             return changes.of_apply(plan, (), exit_code=code, notes=(*notes, *self._undeclared()))
+        superseded = map(run.superseded, standing.passed_over)
         done = await self._execute(run, again, cut.run, [*superseded, *found])
         code = done.exit_code(plan, cut)
         notes = (*notes, *done.notes, *self._undeclared())
@@ -367,6 +342,23 @@ class _Apply:
         unrecorded = await recorder.close(outcomes)
         world.checkpoint("apply:closed")
         return _Done(outcomes, unrecorded, await telemetry.close())
+
+
+def _shown(plan: Plan, standing: Standing, notes: Sequence[str] = ()) -> Report:
+    """Return the report of a plan that is about to be carried out."""
+    return changes.of_plan(
+        plan,
+        exit_code=ExitCode.DONE,
+        notes=(*notes, *standing.notes),
+        accepted=standing.history,
+    )
+
+
+def _history(standing: Standing, reason: str | None, run: Run) -> list[Event]:
+    """Return the record that a rewritten history was accepted; empty if HEAD descends from the commit applied last."""
+    if standing.accepted is None or reason is None:
+        return []
+    return [run.accepted(standing.accepted, reason)]
 
 
 def _judged(plan: Plan, run: Run) -> tuple[Event, ...]:

@@ -44,7 +44,7 @@ def strictness_of(session: Session, at: datetime) -> Strictness:
         Unavailable: this clone lacks the baseline commit, and the remote does not answer.
     """
     git, ledger = session.git, session.ledger
-    head = git.resolve("HEAD^{commit}") if git else None
+    head = git.checked_out if git else None
     if git is None or ledger is None or head is None:
         return replace(_compare(session, None, at), recorded=True)
     commits = audit.judging_commits(ledger.records())
@@ -111,7 +111,7 @@ def _other_platform(session: Session) -> tuple[str, ...]:
     file = folder.path / manifests.TENANT_FILE
     if git is None or session.ledger is None or audit.judging_commits(session.ledger.records()):
         return ()
-    if git.resolve("HEAD") is None:
+    if git.checked_out is None:
         return ()
     for commit in worktree.commits_of(git, file, limit=COMMITS_LOOKED_AT):
         with contextlib.suppress(ManifestError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -13,17 +14,17 @@ import tzdata
 from reconciler import audit, manifests, policies
 from reconciler import plan as plans
 from reconciler.audit import Record
-from reconciler.commands import baseline, unapplied
+from reconciler.commands import baseline, preconditions, unapplied
 from reconciler.commands import session as sessions
+from reconciler.commands.preconditions import Standing
 from reconciler.commands.session import Session
 from reconciler.effect import Direction
 from reconciler.errors import ExitCode, Refused, UsageError
-from reconciler.git import worktree
 from reconciler.kinds.live import Snapshot
 from reconciler.models import Desired
 from reconciler.plan import Action, Base, Operation, Origin, Plan, Result, Strictness
 from reconciler.policies.base import Facts, Finding
-from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, changes
+from reconciler.report import Report, changes
 from reconciler.report.halt import name_of, reason_of
 from reconciler.world import Network, World
 
@@ -36,7 +37,9 @@ class PlanRequest:
         path, names, tenant: which manifests.
         out: where to write the plan as JSON, too.
         detailed: exit 2 when changes are present.
+        revert: manifests whose narrowing outside git is to be undone.
         network: see `Network`.
+        accept_history: why HEAD need not descend from the commit applied last, as for `apply`.
     """
 
     path: Path
@@ -46,6 +49,7 @@ class PlanRequest:
     detailed: bool = False
     revert: tuple[str, ...] = ()
     network: Network = Network()
+    accept_history: str | None = None
 
 
 async def read(world: World, asked: PlanRequest) -> Plan:
@@ -68,12 +72,14 @@ async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Report]:
     async with sessions.open_session(world, folder, asked.network) as session:
         if session.ledger is not None:
             session.ledger.check()
-        plan, _ = await make(session, asked.names, asked.revert)
+        (plan, _), standing = await asyncio.gather(
+            make(session, asked.names, asked.revert),
+            asyncio.to_thread(preconditions.look, session, asked.accept_history),
+        )
         left = session.ledger.open_intents() if session.ledger else ()
-        git = session.git if plan.origin.commit else None
-        uncommitted = worktree.differences(git, folder.path) if git else ()
+        local = preconditions.local_notes(session)
         clocks = session.clock.contradiction()
-    notes = [*session.notes, *unapplied.not_reverted(plan, folder.desired, asked.revert)]
+    notes = [*session.notes, *local, *unapplied.not_reverted(plan, folder.desired, asked.revert)]
     if clocks:
         notes.append(clocks)
     if left:
@@ -81,12 +87,36 @@ async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Report]:
         notes.append(
             f"an earlier run did not record the outcome of {names}: the next apply reads it back"
         )
-    over = beyond(plan, plan.executable)
     code = exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
+    return plan, _judged(plan, standing, notes, code)
+
+
+def _judged(plan: Plan, standing: Standing, notes: Sequence[str], code: int) -> Report:
+    """Return the report of a plan with every reason for which apply would refuse it as a whole, and with the exit code of that apply.
+
+    Args:
+        plan: the plan.
+        standing: reasons that lie in git and the ledger; apply finds them first.
+        notes: sentences after the tables.
+        code: exit code if there is no such reason.
+    """
+    errors = [*standing.errors, *map(Refused, beyond(plan, plan.executable))]
     report = changes.of_plan(
-        plan, exit_code=ExitCode.REFUSED if over else code, notes=notes, beyond=over
+        plan,
+        exit_code=errors[0].exit_code if errors else code,
+        notes=(*notes, *standing.notes),
+        refusals=tuple(map(str, errors)),
+        accepted=standing.history,
     )
-    return plan, _uncommitted(report, uncommitted) if uncommitted else report
+    facts, data = dict(report.facts or {}), dict(report.data)
+    if errors:
+        data["refusals"] = [
+            {"exit_code": int(each.exit_code), "message": str(each)} for each in errors
+        ]
+    if standing.differing:
+        data["uncommitted"] = list(standing.differing)
+        facts["commit"] = f"{plan.origin.commit or 'none'} + uncommitted changes"
+    return report._replace(facts=facts, data=data)
 
 
 def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
@@ -98,23 +128,6 @@ def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:
         "loosened": limits.loosened_share,
     }
     return plans.beyond(operations, plan.total, shares)
-
-
-def _uncommitted(report: Report, differing: tuple[str, ...]) -> Report:
-    """Add a warning that the folder differs from the commit. Every format shows the row; machines read `uncommitted`."""
-    said = "the folder differs from the commit: apply refuses until it is committed"
-    more = len(differing) - NAMES_SHOWN
-    files = ", ".join(differing[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    facts = dict(report.facts or {})
-    facts["commit"] += " + uncommitted changes"
-    return report._replace(
-        tables=(
-            Table("Not committed", ("", ""), (Row((said, files), Tone.WARN),)),
-            *report.tables,
-        ),
-        facts=facts,
-        data={**report.data, "uncommitted": list(differing)},
-    )
 
 
 def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
@@ -147,7 +160,7 @@ async def make(
         url=session.settings.url,
         rules_version=policies.RULES_VERSION,
         tzdata_version=tzdata.IANA_VERSION,
-        commit=session.git.resolve("HEAD^{commit}") if session.git else None,
+        commit=session.git.checked_out if session.git else None,
         skew_s=0.0
         if session.settings.in_process
         else skew_s,  # the embedded platform may have any date

@@ -1,4 +1,4 @@
-"""First step of every apply: resolve the operations that an interrupted run left open. Also check that HEAD descends from the commit applied last.
+"""First step of every apply: resolve the operations that an interrupted run left open.
 
 An intent without an outcome is a write whose outcome was not recorded, because the run was killed or lost its network. The object is
 read back, and what the platform holds decides:
@@ -36,10 +36,8 @@ from reconciler.audit import (
     marks,
     may_be_sent,
 )
-from reconciler.commands.remotes import descends
 from reconciler.commands.session import Session
-from reconciler.errors import LedgerError, Refused, UnknownObject
-from reconciler.git import Git, worktree
+from reconciler.errors import LedgerError, UnknownObject
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Live
 from reconciler.ledger import Ledger
@@ -236,20 +234,3 @@ def notes_on(lefts: Sequence[Left]) -> tuple[str, ...]:
         f"an earlier run left {left.intent.data['name']} open ({left.intent.data['verb']}, {left.intent.event.ts}): {absent if left.is_absent_create else said[left.result]}"
         for left in lefts
     )
-
-
-def passed_over(session: Session, git: Git, ledger: Ledger) -> tuple[str, ...]:
-    """Return the commits between the one applied last and HEAD, oldest first. They were never applied themselves.
-
-    Raises:
-        Refused: HEAD does not descend from the commit applied last, so applying it would go back.
-        Unavailable: this clone's history is cut off, and the remote does not continue it.
-    """
-    last, head = ledger.last_applied(), git.head()
-    if last is None or last == head:
-        return ()
-    if not descends(session.world, git, last, head):
-        raise Refused(
-            f"HEAD ({head[:12]}) does not descend from the commit applied last ({last[:12]}), so applying it would go back: revert in git, and apply that commit"
-        )
-    return worktree.commits_between(git, last, head, session.folder.path)

@@ -202,6 +202,11 @@ class Git:
             raise GitError("this repository has no commit yet: commit the manifests first")
         return found
 
+    @cached_property
+    def checked_out(self) -> str | None:
+        """The commit that HEAD named when first asked for; `None` if there was none. A command acts on one commit, whatever moves HEAD."""
+        return self.resolve("HEAD^{commit}")
+
     def resolve(self, name: str) -> str | None:
         """Return the object id of a revision; `None` if it does not exist here."""
         if name.startswith("-"):
@@ -240,6 +245,11 @@ class Git:
             return True
         commits = (object_id(older), object_id(newer))
         return self.run("merge-base", "--is-ancestor", *commits, allowed=(0, 1)).code == 0
+
+    def branches_with(self, commit: str) -> tuple[str, ...]:
+        """Return the branches, of this clone and as last fetched from remotes, that hold a commit of this clone."""
+        options = (f"--contains={object_id(commit)}", "--format=%(refname:short)")
+        return tuple(self.text("for-each-ref", *options, "refs/remotes", "refs/heads").split())
 
     def parent(self, commit: str) -> str | None:
         """Return the first parent of a commit, even if a shallow clone lacks that parent; `None` if it has none."""

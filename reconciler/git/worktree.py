@@ -112,6 +112,18 @@ def versions(git: Git, path: Path, *revisions: str) -> list[tuple[str | None, st
     return list(zip(ids[::2], ids[1::2], strict=True))
 
 
+def blobs(git: Git, commit: str, folder: Path) -> dict[str, str]:
+    """Return the blob id of each file in a folder at a commit, by its path within the folder.
+
+    Raises:
+        GitError: the folder did not exist.
+    """
+    inside = _inside(git, folder)
+    tree = f"{object_id(commit)}:{'' if inside == '.' else inside}"
+    rows = filter(None, git.text("ls-tree", "-r", "-z", tree).split("\0"))
+    return {path: head.split(" ")[2] for head, _, path in (row.partition("\t") for row in rows)}
+
+
 def contents(
     git: Git,
     commit: str,
@@ -132,12 +144,9 @@ def contents(
     Raises:
         GitError: the folder did not exist.
     """
-    inside = _inside(git, folder)
-    tree = f"{object_id(commit)}:{'' if inside == '.' else inside}"
-    rows = filter(None, git.text("ls-tree", "-r", "-z", tree).split("\0"))
     found = [
-        (path, head.split(" ")[2])
-        for head, _, path in (row.partition("\t") for row in rows)
+        (path, blob)
+        for path, blob in blobs(git, commit, folder).items()
         if (only is None or path in only) and named in {None, path.rpartition("/")[2]}
     ]
     for start in range(0, len(found), _BATCH):

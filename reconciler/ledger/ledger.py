@@ -174,6 +174,13 @@ class Ledger:
                 raise LedgerError(f"{defects[0]}. See: reconcile audit verify")
             return (*snapshot.records, *snapshot.new_records(self._view.unrecorded))
 
+    @property
+    def objection(self) -> LedgerError | None:
+        """Why no operation may start: the mirror branch holds records that the ledger does not. `None`: it may."""
+        if not self._is_blocked:
+            return None
+        return LedgerError(f"{self._view.refs.warning}. Until then nothing is applied or released")
+
     def open_intents(self) -> tuple[Record, ...]:
         """Return the intents whose outcome is not recorded."""
         return audit.open_intents(self.records())
@@ -380,10 +387,8 @@ class Ledger:
             LedgerError: the mirror branch holds records that the ledger does not.
             AccessError: the signing key is not that of a trusted signer.
         """
-        if self._is_blocked:
-            raise LedgerError(
-                f"{self._view.refs.warning}. Until then nothing is applied or released"
-            )
+        if (error := self.objection) is not None:
+            raise error
         if not self._options.stop:
             self._check_key()
 
@@ -560,6 +565,11 @@ class Ledger:
         """Return the tenant's lock as it is now; `None` if nobody holds it."""
         with self._guard:
             return self._read_lock(self._store.read().lock)
+
+    def seen_lock(self) -> Lock | None:
+        """Return the tenant's lock as it was when the ledger was last read; `None` if nobody held it, or if it has expired."""
+        lock = self._read_lock(self._view.refs.lock)
+        return None if lock is None or lock.expired(self._lease.clock.passed()) else lock
 
     def release_lock(self) -> Lock | None:
         """Delete the tenant's lock, whoever holds it; return the deleted lock, or `None` if there was none.

@@ -45,6 +45,17 @@ def _any(_name: str, _tenant: Tenant) -> bool:
     return True
 
 
+BlobIds: TypeAlias = tuple[str, str]
+"""The ids that git gives to the bytes of a file: in a repository of SHA-1, and in one of SHA-256."""
+
+
+def _blob_ids(data: bytes) -> BlobIds:
+    """Return git's ids of a file's bytes, so that they can be compared with a commit without reading its files."""
+    whole = b"blob %d\0%b" % (len(data), data)
+    sha1 = hashlib.sha1(whole, usedforsecurity=False).hexdigest()
+    return sha1, hashlib.sha256(whole).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """A tenant's folder, loaded.
@@ -55,7 +66,7 @@ class Folder:
         tenant: its `tenant.yaml`.
         settings: the document of `tenant.yaml`, for places.
         desired: compiled manifests, sorted by key.
-        sources: SHA-256 of each file that was read, including `tenant.yaml`, by its path as messages show it.
+        sources: git's ids of each file that was read, including `tenant.yaml`, by its path as messages show it (`_blob_ids`).
         partial: only a part of the folder was loaded, so a manifest that is missing here may still exist.
     """
 
@@ -64,7 +75,7 @@ class Folder:
     tenant: Tenant
     settings: Source
     desired: tuple[Desired, ...]
-    sources: Mapping[str, str]
+    sources: Mapping[str, BlobIds]
     partial: bool = False
 
     @property
@@ -78,11 +89,11 @@ class Folder:
         return len(self.sources)
 
     @property
-    def hashes(self) -> dict[str, str]:
-        """SHA-256 of each file that was read, by its path within the folder, with slashes."""
+    def blobs(self) -> dict[str, BlobIds]:
+        """Git's ids of each file that was read, by its path within the folder, with slashes."""
         return {
-            os.path.relpath(file, self.path).replace(os.sep, "/"): digest
-            for file, digest in self.sources.items()
+            os.path.relpath(file, self.path).replace(os.sep, "/"): ids
+            for file, ids in self.sources.items()
         }
 
     def keys_of(self, names: tuple[str, ...]) -> frozenset[str] | None:
@@ -208,7 +219,7 @@ class _Loader:
         self._where = where
         self._keep = keep_places
         self._problems: set[Problem] = set()
-        self._sources: dict[str, str] = {}
+        self._sources: dict[str, BlobIds] = {}
         self._desired: list[Desired] = []
         self._tenant: Tenant | None = None
         self._settings: Source | None = None
@@ -281,7 +292,7 @@ class _Loader:
 
     def _bytes(self, file: str) -> bytes:
         data = read_file(file)
-        self._sources[file] = hashlib.sha256(data).hexdigest()
+        self._sources[file] = _blob_ids(data)
         return data
 
     def _add(self, data: bytes, file: str) -> None:

@@ -177,6 +177,7 @@ _AFTER_BODY: Final[tuple[tuple[str, str, Shown], ...]] = (
     ("dnc_lists", "DNC lists", _lists),
     ("body", "body", _body),
     ("superseded", "superseded", _if_any),
+    ("accepts", "in place of", _if_any),
     ("applied", "applied before", _if_any),
     ("ledger", "ledger seen", _if_any),
     ("tool", "tool", _if_any),

@@ -48,25 +48,37 @@ _TONES = {
 
 
 def of_plan(
-    plan: Plan, *, exit_code: int, notes: Sequence[str] = (), beyond: Sequence[str] = ()
+    plan: Plan,
+    *,
+    exit_code: int,
+    notes: Sequence[str] = (),
+    refusals: Sequence[str] = (),
+    accepted: Sequence[str] = (),
 ) -> Report:
-    """Return the report of a plan: exceeded limits, weakened rules, changes, findings, notes.
+    """Return the report of a plan: why apply would refuse it, weakened rules, changes, findings, notes.
 
     Args:
         plan: the plan.
         exit_code: exit code of the command.
         notes: sentences after the tables.
-        beyond: a sentence for each limit that applying the plan would exceed.
+        refusals: a sentence for each reason for which apply would refuse the plan as a whole.
+        accepted: sentences about a rewritten history that is accepted; the first says from what to what.
     """
+    said = plan_verdict(plan)
     return Report(
         title=f"Plan for tenant {plan.origin.tenant} ({plan.origin.url})",
-        verdict=plan_verdict(plan),
-        tone=Tone.BAD if plan.refused else Tone.CHANGE if plan.operations else Tone.GOOD,
+        verdict=f"Apply would refuse this. {said}" if refusals else said,
+        tone=Tone.BAD
+        if plan.refused or refusals
+        else Tone.CHANGE
+        if plan.operations
+        else Tone.GOOD,
         exit_code=exit_code,
         tables=tuple(
             table
             for table in (
-                _beyond_table(beyond),
+                _refusals_table(refusals),
+                _history_table(accepted),
                 weakened_table(plan.strictness.weakenings),
                 changes_table(plan.operations, plan.noun),
                 findings_table(plan.findings),
@@ -79,9 +91,14 @@ def of_plan(
     )
 
 
-def _beyond_table(beyond: Sequence[str]) -> Table:
-    rows = (Row((f"apply would refuse this: {each}",), Tone.BAD) for each in beyond)
-    return Table("Limits", ("",), tuple(rows))
+def _refusals_table(refusals: Sequence[str]) -> Table:
+    rows = (Row((f"apply would refuse this: {each}",), Tone.BAD) for each in refusals)
+    return Table("Refused", ("",), tuple(rows))
+
+
+def _history_table(accepted: Sequence[str]) -> Table:
+    rows = [Row((said,), Tone.WARN, tuple(accepted[1:]), names=("HEAD",)) for said in accepted[:1]]
+    return Table("History", ("",), tuple(rows))
 
 
 def plan_facts(plan: Plan) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The command line: every unhappy path has one clear message, its exit code, and writes nothing."""
 
+import html
 import json
 import os
 import shutil
@@ -266,26 +267,32 @@ def test_a_rule_that_does_not_exist_is_refused_and_not_ignored(desk: Desk, line:
     assert "'dnc-lst', which does not exist. The rules are calling-windows" in desk.out
 
 
-def test_a_plan_needs_no_commit(desk: Desk) -> None:
+def test_a_plan_needs_no_commit_and_exits_as_the_apply_that_needs_one(desk: Desk) -> None:
     shutil.rmtree(desk.folder / ".git")
-    git(desk.folder, "init", "-q")
-    assert desk.run("plan", "schedules/sandbox") == 0
+    for code in (1, 5):
+        assert desk.run("plan", "schedules/sandbox") == code
+        assert "3 to create, 1 to update" in desk.out
+        assert desk.run("apply", "--yes", "schedules/sandbox") == code
+        git(desk.folder, "init", "-q")
 
 
 @pytest.mark.parametrize("style", ["text", "markdown", "html", "github"])
 def test_a_plan_of_what_is_not_committed_says_so_in_every_format(desk: Desk, style: str) -> None:
-    said = "the folder differs from the commit: apply refuses until it is committed"
+    said = "apply would refuse this: the tenant's folder differs from HEAD ("
     desk.run("plan", "schedules/sandbox", "--format", style)
     assert "uncommitted" not in desk.out
     assert said not in desk.out
     desk.edit("dial_rate: 2.0", "dial_rate: 1.5")
     desk.run("plan", "schedules/sandbox", "--format", style)
-    assert desk.out.count(said) == 1
+    assert html.unescape(desk.out).replace("\\", "").count(said) == 1
     assert "spring-renewals.yaml (changed)" in desk.out.replace("\\", "")
     if style != "github":  # that one shows no facts
         head = git(desk.folder, "rev-parse", "HEAD").strip()
         assert f"{head} + uncommitted changes" in desk.out
-    assert said not in desk.says(5, "apply", "schedules/sandbox", "--yes")
+    assert desk.run("plan", "schedules/sandbox", "--detailed-exitcode") == 5
+    assert "the tenant's folder differs from HEAD" in desk.says(
+        5, "apply", "schedules/sandbox", "--yes"
+    )
 
 
 def test_what_is_not_committed_is_named_to_machines_and_changes_no_digest(desk: Desk) -> None:

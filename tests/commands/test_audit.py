@@ -466,6 +466,7 @@ def test_signing_without_a_key_is_77_and_names_the_variable(
     assert "does not name a file (nowhere)" in said
     assert git(embedded.folder, "for-each-ref") == before
     assert embedded.run("plan", PATH) == 0
+    assert "an apply on this machine would stop (exit 77): RECONCILE_SIGNING_KEY" in embedded.out
 
 
 def test_signed_records_are_anchored_by_the_signers_of_the_tenant(
@@ -497,6 +498,22 @@ def live(desk: Shared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
         commit(desk.folder)
         yield desk
     world.close()
+
+
+def test_a_plan_says_what_keeps_an_apply_from_starting_in_the_shared_ledger(live: Shared) -> None:
+    """A mirror branch that is ahead is a reason to refuse; a lock that somebody holds may be free by then."""
+    assert live.run("apply", "--yes", PATH, "spring-renewals") == 0, live.out + live.err
+    name = platform(live.tenant)
+    ledger = opened(Git(live.folder, environ=ENVIRON), remote="origin", tenant=name)
+    with ledger.locked(holder="the night shift"):
+        assert live.run("plan", PATH) == 0
+        assert "the night shift holds the tenant's lock" in live.out
+    tree = git(live.bare, "mktree")
+    ahead = git(live.bare, "commit-tree", tree, "-p", str(ledger.head), "-m", "x")
+    git(live.bare, "update-ref", f"refs/heads/reconcile-audit/{name}", ahead)
+    error = live.says(1, "apply", "--yes", PATH).removeprefix("error: ")
+    assert live.run("plan", PATH, "--format", "json") == 1
+    assert json.loads(live.out)["refusals"] == [{"exit_code": 1, "message": error}]
 
 
 def test_a_mirror_that_is_off_is_said_by_plan_and_apply(live: Shared) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
 from reconciler.errors import ManifestError, Place, ReconcileError, UsageError
+from reconciler.git import blob_id
 from reconciler.manifests import Folder, explain_compiled, find_tenants, load, load_readable
 
 TENANT = """\
@@ -155,13 +155,13 @@ def test_one_file_or_many_nested_or_not_in_any_order_say_the_same(folder: Path) 
     assert [one.key for one in together.desired] == ["1001", "1002", "1003"]
 
 
-def test_sources_are_the_hashes_of_all_files_read(folder: Path) -> None:
+def test_sources_are_the_ids_that_git_gives_to_all_files_read(folder: Path) -> None:
     (folder / "README.md").write_text("not read")
     (folder / ".#spring.yaml").symlink_to("somebody's editor")
     read = load(folder)
     assert read.files == 2
     assert read.sources == {
-        str(file): hashlib.sha256(file.read_bytes()).hexdigest()
+        str(file): tuple(blob_id(memoryview(file.read_bytes()), length) for length in (40, 64))
         for file in (folder / "tenant.yaml", folder / "spring.yaml")
     }
 

@@ -345,12 +345,21 @@ def test_what_findings_block_is_not_counted_as_held():
     assert said == "3 planned, 1 applied, 1 active, 0 failed, 1 blocked, 1 held"
 
 
-def test_a_limit_that_is_passed_stands_first():
-    report = of_plan(make_plan([update()]), exit_code=5, beyond=("4 of 10 objects would be …",))
+def test_a_reason_for_which_apply_refuses_stands_first():
+    report = of_plan(make_plan([update()]), exit_code=5, refusals=("4 of 10 objects would be …",))
     assert report.tables[0].rows[0].cells == (
         "apply would refuse this: 4 of 10 objects would be …",
     )
     assert report.tables[0].rows[0].must_show
+    assert report.verdict.startswith("Apply would refuse this. 1 to update")
+    assert report.tone is Tone.BAD
+
+
+def test_a_history_that_is_accepted_is_shown_by_every_renderer():
+    report = of_plan(make_plan(), exit_code=0, accepted=("history accepted: x", "y is nowhere"))
+    (row,) = report.tables[0].rows
+    assert (row.cells, row.details) == (("history accepted: x",), ("y is nowhere",))
+    assert row.must_show
 
 
 def test_an_apply_with_nothing_to_do_says_so():
