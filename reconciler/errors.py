@@ -8,6 +8,7 @@ ReconcileError              1   failed; nothing was written
 ├── StalePlan               4   the live state changed since the plan was approved
 ├── TenantLocked            6   another run is applying to this tenant
 ├── Unavailable            69   the platform or the git remote does not answer
+│   └── LockUnknown        69   the tenant's lock cannot be read, so nothing new is started
 ├── NotFinished            75   not done before --deadline or --wait; the next run finishes it
 ├── AccessError            77   the secret, the host or a scope (named)
 ├── ApiError                1   the platform refused
@@ -248,6 +249,10 @@ class Unavailable(ReconcileError):
     """The platform or the git remote does not answer, or answers with server errors only."""
 
     exit_code = ExitCode.UNAVAILABLE
+
+
+class LockUnknown(Unavailable):
+    """The tenant's lock cannot be read. Nothing was sent: an emergency stop may have taken the lock."""
 
 
 class NotFinished(ReconcileError):

@@ -178,7 +178,7 @@ class Client:
             ApiError: the platform refused the call, or its answer is unreadable.
             Unavailable: no usable answer within the budget.
             NotFinished: the deadline has passed, or would pass before the next request may leave.
-            TenantLocked: the lock was lost before a write left (`guard`).
+            TenantLocked, LockUnknown: the lock was lost, or could not be read, before a write left (`guard`).
         """
         try:
             calls = next(exchange)

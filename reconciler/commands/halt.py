@@ -18,7 +18,7 @@ from typing import Final
 from reconciler.audit import RecordKind
 from reconciler.commands import ledgers, tenant_fallback
 from reconciler.commands import session as sessions
-from reconciler.commands.journal import LOOK_S
+from reconciler.commands.lock_watch import BLIND_S, LOOK_S
 from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session, require_reason
 from reconciler.commands.stop_journal import Kept, StopJournal, Where
@@ -134,8 +134,8 @@ class _Halt:
         targets = self._select(await self._look())
         outcomes = await self._silence(targets)
         if await takeover.went_past():
-            # A running apply checks the lock once in LOOK_S.
-            await self.session.world.sleep(2 * LOOK_S)
+            # A running apply that cannot read the lock may start a write for BLIND_S.
+            await self.session.world.sleep(BLIND_S + LOOK_S)
         more, again = await self._silence_again(targets, outcomes)
         self.kept = await journal.finish(FINISH_S)
         await takeover.end()

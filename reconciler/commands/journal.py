@@ -12,13 +12,13 @@ from typing import Final
 from reconciler import audit
 from reconciler._version import __version__
 from reconciler.audit import Event, Run
+from reconciler.commands.lock_watch import LockWatch
 from reconciler.commands.session import Session
 from reconciler.errors import (
     SHORTENED_TO,
     GitError,
     ReconcileError,
     TenantLocked,
-    Unavailable,
     safe,
 )
 from reconciler.git import Git
@@ -38,9 +38,6 @@ BATCH_LEAST: Final = 20
 
 BEAT_S: Final = 60.0
 """Seconds between two heartbeats. Well below half of the lock's expiry, after which nothing may be written."""
-
-LOOK_S: Final = 1.0
-"""Seconds for which a read of the lock counts. So an apply stops about this long after a halt took its lock."""
 
 
 def provenance(world: World, approved: str | None = None) -> audit.Attribution:
@@ -113,8 +110,7 @@ class Recorder:
         self._timer: asyncio.TimerHandle | None = None
         self._flushes: set[asyncio.Task[ReconcileError | None]] = set()
         self._beating: asyncio.Task[None] | None = None
-        self._ours, self._looked = True, float("-inf")
-        self._looking = asyncio.Lock()
+        self._watch = LockWatch(ledger, session.world, stop)
 
     async def open(
         self,
@@ -162,28 +158,15 @@ class Recorder:
                 async with self._writing:
                     await asyncio.to_thread(self._ledger.heartbeat)
             except TenantLocked:
-                self._ours = False
+                self._watch.lose()
                 self._stop.set()
                 return
             except ReconcileError as error:
                 self._session.world.progress(f"the lock could not be extended: {error}")
 
     async def may_write(self) -> bool:
-        """Return whether this run still holds the lock. The ref is read at most once in `LOOK_S`."""
-        if not self._ledger.may_write():
-            return False
-        async with self._looking:  # one read serves all concurrent callers
-            now = self._session.world.monotonic()
-            if self._ours and now - self._looked >= LOOK_S:
-                self._ours = await asyncio.to_thread(self._look)
-                self._looked = now
-        return self._ours
-
-    def _look(self) -> bool:
-        try:
-            return self._ledger.still_ours()
-        except (Unavailable, GitError):
-            return True  # the remote is unreachable: the age of the last heartbeat decides
+        """Return whether this run still holds the lock (`LockWatch.is_ours`)."""
+        return await self._watch.is_ours()
 
     def key(self, operation: Operation, attempt: int) -> str:
         """Return the idempotency key of one attempt at an operation."""

@@ -31,7 +31,11 @@ class Journal(Protocol):
         """Record an outcome. Outcomes may be written in batches, after this returns."""
 
     async def may_write(self) -> bool:
-        """Return whether this run still holds the tenant's lock."""
+        """Return whether this run still holds the tenant's lock.
+
+        Raises:
+            LockUnknown: the lock cannot be read.
+        """
 
     async def creating(self, operations: Sequence[Operation]) -> None:
         """Record that the creates among these operations may be sent from now on. Returns when that is acknowledged."""

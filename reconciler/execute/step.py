@@ -18,6 +18,7 @@ from reconciler.dialects.base import Waiting
 from reconciler.errors import (
     AccessError,
     ApiError,
+    LockUnknown,
     NotFinished,
     PartlyWritten,
     ReconcileError,
@@ -131,7 +132,7 @@ class Step:
         refreshes = self.operation.action is Action.REFRESH and isinstance(error, Refused)
         if self.stored is not None or refreshes:
             return Result.STORED_NOT_ACTIVE
-        if isinstance(error, NotFinished | TenantLocked):
+        if isinstance(error, NotFinished | TenantLocked | LockUnknown):
             return Result.NOT_STARTED
         refused = isinstance(error, ApiError | Refused) and not self.wrote
         return Result.REFUSED if refused else Result.FAILED

@@ -182,10 +182,11 @@ class Git:
         """Run one git command and return its output without the last line end."""
         return self.run(*arguments, stdin=stdin).out.decode("utf-8", "surrogateescape").rstrip("\n")
 
-    def _network(self, *arguments: str) -> Ran:
+    def _network(self, *arguments: str, timeout_s: float | None = None) -> Ran:
         """Run a command that reaches a remote. Every failure counts as the remote's."""
+        limit_s = self._network_timeout_s if timeout_s is None else timeout_s
         try:
-            return self.run(*arguments, timeout_s=self._network_timeout_s, local=False)
+            return self.run(*arguments, timeout_s=limit_s, local=False)
         except GitError as error:
             raise Unavailable(f"the git remote does not answer, or refuses: {error}") from error
 
@@ -405,19 +406,27 @@ class Git:
         """Return the names of the configured remotes."""
         return tuple(self.text("remote").split())
 
-    def remote_refs(self, remote: str, *refs: str, below: str | None = None) -> dict[str, str]:
+    def remote_refs(
+        self,
+        remote: str,
+        *refs: str,
+        below: str | None = None,
+        timeout_s: float | None = None,
+    ) -> dict[str, str]:
         """Return the object ids of those refs among `refs` that a remote has.
 
         Args:
             remote: name or URL of the remote.
             refs: full names of refs.
             below: return the refs directly below this name as well.
+            timeout_s: time limit, if not the usual one.
 
         Raises:
             Unavailable: the remote does not answer, which does not mean that it has none.
         """
         wanted = [*map(ref_name, refs), *([] if below is None else [f"{ref_name(below)}/*"])]
-        ran = self._network("ls-remote", "--quiet", "--", remote_name(remote), *wanted)
+        command = ("ls-remote", "--quiet", "--", remote_name(remote), *wanted)
+        ran = self._network(*command, timeout_s=timeout_s)
         rows = (line.partition("\t") for line in ran.out.decode("utf-8", "replace").splitlines())
         return chosen_refs(((ref, value) for value, _, ref in rows), refs, below)
 

@@ -555,11 +555,16 @@ class Ledger:
         """Return whether the platform may be written to (`Lease.is_fresh`)."""
         return self._lease.is_fresh()
 
-    def still_ours(self) -> bool:
-        """Return whether the lock is still ours, without extending it."""
-        with self._guard:
-            held = self._lease.held
-            return held is not None and self._store.read().lock == held.commit
+    def still_ours(self, limit_s: float | None = None) -> bool:
+        """Return whether the lock is still ours, without extending it. Does not wait for another thread that uses this ledger.
+
+        Args:
+            limit_s: time limit in seconds, if not the usual one.
+
+        Raises:
+            GitError, Unavailable: the lock cannot be read.
+        """
+        return self._lease.made(self._store.lock(limit_s))
 
     def lock(self) -> Lock | None:
         """Return the tenant's lock as it is now; `None` if nobody holds it."""

@@ -202,6 +202,7 @@ class Lease:
         self.held: Heartbeat | None = None
         self.clock = Clock(world.now)
         self._next: Heartbeat | None = None
+        self._made: set[str] = set()
         self._lost: TenantLocked | None = None
         self._git = git
         self._world = world
@@ -221,7 +222,12 @@ class Lease:
     def drop(self) -> Heartbeat | None:
         """Forget the lock; return what was held."""
         held, self.held, self._next, self._lost = self.held, None, None, None
+        self._made.clear()
         return held
+
+    def made(self, commit: str | None) -> bool:
+        """Return whether a lock is held and a commit is one of its heartbeats, acknowledged or not."""
+        return self.held is not None and commit in self._made
 
     def observe(self, commit: str | None) -> None:
         """Compare the lease with the commit that the lock's ref has now. A push whose result was unknown is settled here.
@@ -268,4 +274,5 @@ class Lease:
             identity=IDENTITY,
             at=now,
         )
+        self._made.add(commit)
         return Heartbeat(commit, lock, monotonic, now)

@@ -102,6 +102,16 @@ class RefStore(Protocol):
             LedgerError: the ledger lost commits that this clone saw, or contradicts its mirror branch.
         """
 
+    def lock(self, limit_s: float | None = None) -> str | None:
+        """Return the commit of the lock alone, without fetching it.
+
+        Args:
+            limit_s: time limit in seconds, if not the usual one.
+
+        Raises:
+            GitError, Unavailable: the store does not answer.
+        """
+
     def keep(self, state: RefState) -> RefState:
         """Remember a reading whose ledger was found to be ours; return the new state. Nothing of it is sent anywhere."""
 
@@ -164,6 +174,10 @@ class LocalRefs:
             acknowledged=acknowledged,
             waiting=_waiting(names, found),
         )
+
+    def lock(self, limit_s: float | None = None) -> str | None:  # noqa: ARG002 - reading a ref of this clone takes no time
+        """Return the commit of the lock (`RefStore`)."""
+        return self._git.refs(self._names.lock).get(self._names.lock)
 
     def keep(self, state: RefState) -> RefState:
         """Return the state: here it is remembered already (`RefStore`)."""
@@ -258,6 +272,11 @@ class RemoteRefs:
                 waiting_here=_waiting(names, here),
             )
         )
+
+    def lock(self, limit_s: float | None = None) -> str | None:
+        """Return the commit of the lock (`RefStore`)."""
+        name = self._names.lock
+        return self._git.remote_refs(self.name, name, timeout_s=limit_s).get(name)
 
     def keep(self, state: RefState) -> RefState:
         """Remember the remote's ledger, and fast-forward this clone's copy to it, unless the copy holds records that the remote lacks."""
