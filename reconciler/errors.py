@@ -50,7 +50,7 @@ class ExitCode(IntEnum):
     Review the plan, then apply it."""
 
     PARTLY = 3
-    """Partly applied, or any failure after the first write.
+    """Partly applied, or any failure after the first write. Also: all was done, but the report could not be printed (a full disk).
 
     Read which operations failed and why. The next `apply` settles what is open and does the rest."""
 

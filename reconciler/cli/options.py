@@ -242,8 +242,15 @@ def _tenants(path: Path) -> list[str]:
         return []
 
 
-def show(report: Report, style: str, *, err: bool = False) -> int:
-    """Print a report in one of `RENDERERS`, and return its exit code."""
+def show(report: Report, style: str, *, err: bool = False, unshown: int = 1) -> int:
+    """Print a report in one of `RENDERERS`, and return its exit code.
+
+    Args:
+        report: the report.
+        style: the name of a renderer.
+        err: print it to stderr.
+        unshown: exit code of a command that succeeded, if its report cannot be printed.
+    """
     stream = sys.stderr if err else sys.stdout
     if stream is None:  # the caller closed it
         return report.exit_code
@@ -266,8 +273,10 @@ def show(report: Report, style: str, *, err: bool = False) -> int:
     except BrokenPipeError:  # the reader ended early, which changes nothing of what was done
         pass
     except OSError as error:
-        progress(f"error: the result could not be shown, but stands: {error.strerror}")
-        return report.exit_code or 1
+        progress(
+            f"error: the result could not be shown ({error.strerror}), but stands: {report.verdict}"
+        )
+        return report.exit_code or unshown
     return report.exit_code
 
 

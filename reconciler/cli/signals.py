@@ -42,5 +42,11 @@ async def _run(work: Callable[[asyncio.Event], Awaitable[Report]], style: str) -
     for number in INTERRUPTED:
         loop.add_signal_handler(number, interrupt, number)
     report = await work(stop)
-    options.show(report, style)
-    return INTERRUPTED[caught[0]] if caught else report.exit_code
+    code = options.show(report, style, unshown=_unshown(report))
+    return INTERRUPTED[caught[0]] if caught else code
+
+
+def _unshown(report: Report) -> ExitCode:
+    """Return the exit code of a command that succeeded, if its report cannot be printed. It depends on whether something was written."""
+    written = report.data.get("outcomes") or report.data.get("objects")
+    return ExitCode.PARTLY if written else ExitCode.ERROR

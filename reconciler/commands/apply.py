@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from reconciler import execute, manifests
 from reconciler import plan as plans
@@ -21,11 +21,13 @@ from reconciler.commands.preconditions import Standing
 from reconciler.commands.recheck import Recheck
 from reconciler.commands.session import Session
 from reconciler.errors import (
+    SHORTENED_TO,
     ExitCode,
     ReconcileError,
     Refused,
     StalePlan,
     UsageError,
+    safe,
 )
 from reconciler.execute import Execution, WriteOptions
 from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
@@ -172,6 +174,20 @@ def _stand(session: Session, asked: ApplyRequest, before: Standing | None = None
     return standing
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object. A reader of the file may take the first of two equal keys, and `json` takes the last.
+
+    Raises:
+        ValueError: a key stands twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {safe(twice, limit=SHORTENED_TO)} stands twice in one object")
+    return found
+
+
 def read_approval(asked: ApplyRequest) -> Approval | None:
     """Return the approval from `--approved` (a saved plan), `--expect` (a digest) or both; `None` when neither is given.
 
@@ -186,7 +202,8 @@ def read_approval(asked: ApplyRequest) -> Approval | None:
     if asked.approved is None:
         return None if asked.expect is None else Approval(asked.expect.strip().lower())
     try:
-        approval = plans.approval_from(json.loads(asked.approved.read_bytes()))
+        data = asked.approved.read_bytes()
+        approval = plans.approval_from(json.loads(data, object_pairs_hook=_unique))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{asked.approved} is not a plan written by `reconcile plan --out`: {error}"

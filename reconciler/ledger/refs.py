@@ -250,10 +250,18 @@ class RemoteRefs:
 
     def _fetch(self, found: dict[str, str]) -> RefState:
         names = self._names
-        if absent := self._absent(found):
+        stats = self._git.stat(*found.values())
+        if absent := sorted(ref for ref, value in found.items() if value not in stats):
             self._git.fetch(self.name, *absent)
-        if gone := self._absent(found):
+            stats = self._git.stat(*found.values())
+        if gone := sorted(ref for ref, value in found.items() if value not in stats):
             raise Unavailable(f"{', '.join(gone)} moved while being fetched: try again")
+        for ref in (names.ledger, names.mirror):
+            if ref in found and (kind := stats[found[ref]].type) != "commit":
+                raise LedgerError(
+                    f"{ref} of {safe(self.name)} names a {kind}, not a commit ({found[ref]}): reconcile did not push that. Find out who did, and have"
+                    " the owner of the ledger restore the ref"
+                )
         here = self._git.refs(names.ledger, names.seen, below=names.waiting)
         ledger, seen = found.get(names.ledger), here.get(names.seen)
         lost = seen is not None and not self._holds(ledger, seen)
@@ -291,10 +299,6 @@ class RemoteRefs:
             state = replace(state, copy=new)
         self._known = state
         return state
-
-    def _absent(self, found: dict[str, str]) -> list[str]:
-        here = self._git.stat(*found.values())
-        return sorted(ref for ref, value in found.items() if value not in here)
 
     def _rollback(self, ledger: str | None, seen: str) -> LedgerError:
         """Return the error for a ledger that lost commits which this clone saw in it."""

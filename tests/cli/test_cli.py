@@ -914,10 +914,23 @@ def test_a_result_that_cannot_be_shown_is_one_line_and_no_success() -> None:
         done = subprocess.run(
             command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=HERE
         )
-    assert (done.returncode, done.stderr) == (
-        1,
-        "error: the result could not be shown, but stands: No space left on device\n",
-    )
+    said = "error: the result could not be shown (No space left on device), but stands: "
+    assert done.returncode == 1
+    assert done.stderr == f"{said}6 manifests in 7 files: no findings\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_an_apply_whose_report_cannot_be_shown_is_no_success_and_says_the_outcome(
+    desk: Desk, style: str
+) -> None:
+    for code, said in ((3, "5 planned, 5 applied, 5 active, 0 failed"), (1, "No changes.")):
+        call = f"apply --yes --format {style} schedules/sandbox >/dev/full"
+        done = desk.shell("sh", f"{{reconcile}} {call}")
+        assert done.returncode == code
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith("error: the result could not be shown (No space left on device)")
+        assert said in last
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")

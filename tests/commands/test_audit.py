@@ -516,6 +516,14 @@ def test_a_plan_says_what_keeps_an_apply_from_starting_in_the_shared_ledger(live
     assert json.loads(live.out)["refusals"] == [{"exit_code": 1, "message": error}]
 
 
+@pytest.mark.parametrize("what", ["blob", "tree"])
+def test_a_ref_of_the_ledger_that_is_no_commit_is_named(desk: Shared, what: str) -> None:
+    name = {"blob": "HEAD:schedules/acme/tenant.yaml", "tree": "HEAD^{tree}"}[what]
+    git(desk.bare, "update-ref", NOTES, git(desk.bare, "rev-parse", name))
+    said = desk.says(1, "audit", "log", PATH)
+    assert f"{NOTES} of origin names a {what}, not a commit" in said
+
+
 def test_a_mirror_that_is_off_is_said_by_plan_and_apply(live: Shared) -> None:
     assert live.run("plan", PATH) == 0
     assert "audit.mirror" not in live.out

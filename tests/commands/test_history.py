@@ -278,3 +278,14 @@ def test_a_clone_of_one_commit_and_no_files_is_applied_from(
     assert office.apply() == 0, office.err
     git(thin, "remote", "set-url", "origin", "file:///nowhere")
     assert office.plan() == 0
+
+
+def test_a_saved_plan_with_a_key_twice_is_none(office: Office, tmp_path: Path) -> None:
+    """Whoever reviews the file with another tool may see the first of the two."""
+    slower(office, 2)
+    saved = tmp_path / "plan.json"
+    assert office.run("plan", PATH, "--out", str(saved)) == 0
+    text = saved.read_text()
+    saved.write_text(text.replace('"digest":', '"digest": "", "digest":', 1))
+    said = office.says(64, "apply", PATH, "--approved", str(saved))
+    assert "the key digest stands twice in one object" in said

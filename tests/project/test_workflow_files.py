@@ -507,8 +507,8 @@ def test_a_selection_that_fails_for_any_reason_is_commented():
     assert last["run"] == "python -P .github/scripts/forge.py unplanned"
 
 
-def test_applies_begin_when_schedules_change():
-    assert load("apply.yml")["on"]["push"] == {"branches": ["main"], "paths": ["schedules/**"]}
+def test_no_number_of_other_files_keeps_a_merge_from_being_applied():
+    assert load("apply.yml")["on"]["push"] == {"branches": ["main"]}
 
 
 def test_an_apply_is_never_cancelled_for_a_newer_one():
