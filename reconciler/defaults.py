@@ -11,6 +11,9 @@ WAIT_S: Final = 900.0
 CONCURRENCY: Final = 8
 """Operations to write at the same time (`--concurrency`)."""
 
+URGENT_CONCURRENCY: Final = 32
+"""Objects that an emergency stop stops at the same time."""
+
 STRATEGY: Final = "step"
 """How `optimize` proposes dial rates (`--strategy`)."""
 

@@ -13,7 +13,7 @@ ReconcileError              1   failed; nothing was written
 ├── AccessError            77   the secret, the host or a scope (named)
 ├── ApiError                1   the platform refused
 │   ├── UnknownObject       1   the platform has no such object
-│   ├── IncompleteList      1   a list of the platform contradicts itself; carries what it holds
+│   ├── IncompleteList      1   a list of the platform contradicts itself
 │   ├── UncertainWrite      1   a write was sent and its outcome is unknown: read before you send it again
 │   └── PartlyWritten       1   only some parts of a write were written
 ├── GitError                1   a git command failed
@@ -26,9 +26,9 @@ Findings are data, not errors (`policies`). Any other exception is a bug, and sh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 
 class ExitCode(IntEnum):
@@ -290,17 +290,7 @@ class UnknownObject(ApiError):
 
 
 class IncompleteList(ApiError):
-    """A list of the platform contradicts itself, so an object that it does not hold may exist.
-
-    Attributes:
-        shown: the entries of the list, by id: rows, or the objects that a dialect made of them.
-    """
-
-    def __init__(
-        self, status: int, where: str, reasons: Iterable[str], shown: Mapping[str, Any]
-    ) -> None:
-        self.shown = shown
-        super().__init__(status, where, reasons)
+    """A list of the platform contradicts itself, so an object that it does not hold may exist."""
 
 
 class UncertainWrite(ApiError):

@@ -69,6 +69,9 @@ class Event:
         if self.kind is RecordKind.INTENT and self.data.get("verb") == Action.HALT:
             # Two clones may stop the same object without knowing of each other: both stops are recorded.
             what["run"] = self.run
+        if self.kind is RecordKind.HOLD and self.data.get("body") is not None:
+            # A stop that learns later what was stored records its hold once more.
+            what["body"] = self.data["body"]
         return sha256_of({**what, "kind": self.kind, "tenant": self.tenant})
 
     def header(self) -> dict[str, str]:

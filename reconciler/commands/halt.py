@@ -1,21 +1,19 @@
 """`halt`: stop dialing at once, whatever else is down.
 
-A halt needs no plan, no clean tree and no approval. It reads what the platform holds, records in this clone what it is about to do,
-and stops the objects side by side. Meanwhile it takes the tenant's lock from whoever holds it, so that a running apply ends at its
-next write. An unreachable git remote delays nothing: the next command that reaches the remote pushes the records.
+A halt needs no plan, no clean tree, no approval and no read: it sends its stops first. Names come from the manifests and from this
+clone's records. Meanwhile it records what it does, and takes the tenant's lock from whoever holds it, so that a running apply ends
+at its next write. Neither a failed read nor an unreachable git remote delays a stop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
-from reconciler.audit import RecordKind
 from reconciler.commands import ledgers, tenant_fallback
 from reconciler.commands import session as sessions
 from reconciler.commands.lock_watch import BLIND_S, LOOK_S
@@ -23,7 +21,9 @@ from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session, require_reason
 from reconciler.commands.stop_journal import Kept, StopJournal, Where
 from reconciler.commands.takeover import Takeover
-from reconciler.commands.targets import Known, Target
+from reconciler.commands.targets import Known, Recorded, Target
+from reconciler.defaults import URGENT_CONCURRENCY
+from reconciler.dialects.base import Exchange, Listed
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -34,9 +34,10 @@ from reconciler.errors import (
     UsageError,
 )
 from reconciler.execute import WriteOptions
-from reconciler.execute.halt import Silencer
+from reconciler.execute.halt import SEEN_S, Silencer
+from reconciler.execute.waits import pause, wait_for
 from reconciler.kinds.live import Live
-from reconciler.plan import Outcome
+from reconciler.ledger.locks import TTL_S
 from reconciler.report import Report
 from reconciler.report.halt import Stopped, exit_code, how_to_release, of_halt
 from reconciler.world import Network, World
@@ -47,8 +48,20 @@ REFUSED: Final = range(400, 500)
 FINISH_S: Final = 10.0
 """Seconds to try to record everything once everything is silent."""
 
-_ABSENT: Final = Live("", "")
-"""Stands for an object that the platform does not have."""
+RECORDS_S: Final = 1.0
+"""Longest time in seconds that a stop waits for this clone's records, beyond its sign-in, before it sends."""
+
+LEARN_S: Final = 60.0
+"""Longest time in seconds that a stop waits for this clone's records after it has sent what it could without them."""
+
+WATCH_S: Final = 10.0
+"""Seconds between two looks for what dials again, while the lock cannot be taken."""
+
+_UNLISTED: Final = "the platform's list is incomplete ({}): unlisted objects were stopped only if a manifest, a record or the command names them"
+_WATCHING: Final = (
+    "the tenant's lock {}. A running apply may store schedules again: watching for {:.0f} s at most, and stopping what comes back"
+    " (Ctrl-C ends the watch; --wait SECONDS limits it)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,8 @@ async def halt(world: World, asked: HaltRequest, stop: asyncio.Event) -> Report:
         AccessError: the secret, the host or a scope was refused.
     """
     require_reason(asked.reason)
+    many = max(asked.writing.concurrency, URGENT_CONCURRENCY)
+    asked = replace(asked, writing=replace(asked.writing, concurrency=many))
     refused: list[AccessError] = []
     for folder, remarks in tenant_fallback.folders(world, asked.path, asked.tenant, refused):
         try:
@@ -107,39 +122,72 @@ class _Halt:
         """Begin to take the lock. `remarks` are notes for the report that change no exit code."""
         self.session = session
         self.asked = asked
-        self.until: datetime | None = None
-        """When the holds end by themselves. Known after the sign-in, whose answer tells the platform's clock."""
-        self.journal: StopJournal
         self.stop = stop
         self.remarks = remarks
         self.troubles: list[str] = []
         """Notes on problems that need attention; they change the exit code."""
         self.unknown: Sequence[str] = ()
-        self.names = _recorded_names(session)
+        self.targets: dict[str, Target] = {}
+        """What was stopped, or found silent, by key."""
+        self.known = Known(session.folder, session.dialect)
+        self.until: datetime | None = None
+        """When the holds end by themselves. Known after the sign-in, whose answer tells the platform's clock."""
+        self.journal: StopJournal
+        self.silencer: Silencer
+        self.began = session.world.monotonic()
         self.kept = Kept(Where.NOWHERE)
         self.takeover = Takeover(session)
 
     async def run(self) -> Report:
         """Stop, then release the lock in any case: a halt that fails must not block an apply as well."""
         try:
-            return await self._run()
+            records = asyncio.create_task(asyncio.to_thread(_recorded, self.session))
+            await self._sign_in()
+            self._open()
+            try:
+                return await self._run(records)
+            finally:
+                await self.silencer.cancel()
         finally:
             await self.takeover.give_back()
 
-    async def _run(self) -> Report:
-        takeover = self.takeover
-        await self._sign_in()
+    def _open(self) -> None:
+        """Open the journal, and what sends the stops.
+
+        Raises:
+            UsageError: `--until` is in the past.
+        """
+        session, asked = self.session, self.asked
         self.until = self._end()
-        journal = self.journal = StopJournal(self.session, self.asked, self.until)
-        targets = self._select(await self._look())
-        outcomes = await self._silence(targets)
-        if await takeover.went_past():
-            # A running apply that cannot read the lock may start a write for BLIND_S.
-            await self.session.world.sleep(BLIND_S + LOOK_S)
-        more, again = await self._silence_again(targets, outcomes)
-        self.kept = await journal.finish(FINISH_S)
-        await takeover.end()
-        return self._report((*targets, *more), outcomes | again)
+        self.journal = StopJournal(session, asked, self.until)
+        self.silencer = Silencer(
+            session.world, session.client, session.dialect, self.journal, asked.writing, self.stop
+        )
+
+    async def _run(self, records: asyncio.Future[Recorded]) -> Report:
+        await self._wait_for(records, RECORDS_S)
+        if self.asked.everything:
+            await self._stop_everything(records)
+        else:
+            await self._stop_named(records)
+        watch = asyncio.create_task(self._watch())
+        try:
+            await self.silencer.ended()
+            await watch
+            await self.silencer.ended()
+        finally:
+            watch.cancel()
+        self.kept = await self.journal.finish(self._left_s)
+        await self.takeover.end()
+        return self._report()
+
+    @property
+    def _left_s(self) -> float:
+        """Seconds left to record everything."""
+        spent_s = self.session.world.monotonic() - self.began
+        return (
+            FINISH_S if self.stop.is_set() else max(FINISH_S, self.asked.writing.wait_s - spent_s)
+        )
 
     async def _sign_in(self) -> None:
         """Request a token.
@@ -169,142 +217,218 @@ class _Halt:
             )
         return until
 
-    def _report(self, targets: Sequence[Target], outcomes: Mapping[str, Outcome]) -> Report:
-        takeover, folder = self.takeover, self.session.folder
-        held = self.kept.where is not Where.NOWHERE
-        troubles = [*self.troubles, *filter(None, [self.kept.reason])]
-        code = exit_code(
-            outcomes.values(),
-            troubled=bool(troubles or (takeover.troubles and not takeover.is_away)),
-            away=takeover.is_away,
-        )
-        names = [each.name for each in targets]
-        ends = (how_to_release(str(folder.path), names, self.until),) if held else ()
-        return of_halt(
-            f"Halt of tenant {folder.name} ({self.session.settings.url})",
-            [
-                Stopped(each.key, each.name, outcomes.get(each.key), seen=each.live is not None)
-                for each in targets
-            ],
-            code=code,
-            held=held,
-            unknown=self.unknown,
-            notes=(*self.remarks, *troubles, *takeover.troubles, *ends),
-            facts={"reason": self.asked.reason, "lock": takeover.said},
-        )
+    async def _wait_for(self, task: asyncio.Future[Any], seconds: float) -> bool:
+        return await wait_for(self.session.world, task, seconds, self.stop)
 
-    async def _look(self, keys: Iterable[str] = ()) -> Known:
-        """Return the objects that can be stopped: those that the platform lists, and named ones that it does not list.
+    async def _learn(self, records: asyncio.Future[Recorded]) -> None:
+        """Wait for the records, which name further objects. Records that cannot be read in time name none."""
+        if await self._wait_for(records, LEARN_S):
+            self.known = replace(self.known, recorded=records.result())
 
-        Args:
-            keys: objects to read in any case.
+    # --- what to stop ---------------------------------------------------------------------------------------------------
+
+    async def _stop_named(self, records: asyncio.Future[Recorded]) -> None:
+        """Stop the objects with the given names. A name that nobody knows may be an id of the platform, which is asked.
+
+        Raises:
+            UsageError: none of the names is known.
         """
-        live, complete = await self._list()
-        session, asked = self.session, self.asked
-        known = Known(session.folder, session.dialect, self.names, live, complete)
-        if live is None:
-            return known
-        unlisted = known.unlisted(() if asked.everything else asked.names, keys)
-        found = await asyncio.gather(*(self._read_one(key, known) for key in unlisted))
-        alone = {key: each for key, each in zip(unlisted, found, strict=True) if each != _ABSENT}
-        return replace(known, live={**live, **alone})
+        names = self.asked.names
+        if (
+            not records.done()
+        ):  # nothing waits for git: what manifests name is stopped before the records are read
+            self._start(each for name in names for each in self.known.named(name))
+        await self._learn(records)
+        self._start(each for name in names for each in self.known.named(name))
+        ids = [name for name in names if name not in self.known.keys]
+        found = await asyncio.gather(*map(self._by_id, ids))
+        self._start(target for target in found if target is not None)
+        missing = [
+            name
+            for name, target in zip(ids, found, strict=True)
+            if target is None and not self.known.named(name)
+        ]
+        if missing:
+            self._tell_unknown(missing)
 
-    async def _list(self) -> tuple[Mapping[str, Live] | None, bool]:
-        """Return the platform's list of objects (`None`: it cannot be read), and whether the list is complete."""
+    async def _by_id(self, name: str) -> Target | None:
+        """Return the object of the platform with an id; `None` if there is none. If nobody can tell, a name that means nothing else is an id."""
+        dialect = self.session.dialect
         try:
-            return await self.session.client.run(self.session.dialect.read_some(None)), True
+            live = await self.silencer.read_before(_unless_refused(dialect.read_one(name)))
+        except UnknownObject:
+            return None
+        if live is not None:
+            return self.known.target(name, Listed(live.name, live))
+        if self.known.named(name):
+            return None
+        self.session.world.progress(f"{name}: cannot be read and is stopped without a check")
+        return self.known.target(name)
+
+    def _tell_unknown(self, missing: Sequence[str]) -> None:
+        names = self.known.names
+        near = [match for name in missing for match in get_close_matches(name, names, n=1)]
+        hint = f" (did you mean {', '.join(near)}?)" if near else ""
+        said = f"unknown: {', '.join(missing)}{hint}. Give names of manifests, ids of the platform, or --all"
+        if not self.targets:
+            raise UsageError(said)
+        self.unknown = missing
+        self._trouble(f"{said}. Nothing was stopped by that name")
+
+    async def _stop_everything(self, records: asyncio.Future[Recorded]) -> None:
+        """Stop every object of the platform's list, each page as it is read. Known objects wait for the list only for a moment."""
+        if records.done():
+            await self._learn(records)
+        listing = asyncio.create_task(self._list())
+        try:
+            await self._wait_for(listing, SEEN_S)
+            self._start(self.known.targets(self.known.wanted))
+            await self._learn(records)
+            if not await self._wait_for(listing, self.asked.writing.wait_s):
+                self._trouble(_UNLISTED.format("it was not read to its end"))
+            elif listing.result():
+                return
+            self._start(self.known.targets(self.known.keys))
+        finally:
+            listing.cancel()
+            await asyncio.wait([listing])
+
+    async def _list(self) -> bool:
+        """Read the platform's list, and stop what each page shows; return whether the list is complete."""
+        try:
+            await self.session.client.run(self.session.dialect.read_pages(self._stop_page))
         except IncompleteList as error:
-            self._trouble(
-                f"the platform's list is incomplete ({error}): unlisted objects were stopped only if a manifest, a record or the command names them"
-            )
-            return error.shown, False
+            self._trouble(_UNLISTED.format(error))
         except ReconcileError as error:
             self._trouble(
                 f"the platform's list could not be read ({error}): only objects that a manifest, a record or the command names were stopped"
             )
-            return None, False
+        else:
+            return True
+        return False
 
-    async def _read_one(self, key: str, known: Known) -> Live | None:
-        """Read an unlisted object; return `_ABSENT` if it does not exist, `None` if the read fails. After a failed read the halt still stops it."""
-        try:
-            return await self.session.client.run(self.session.dialect.read_one(key))
-        except UnknownObject:
-            return _ABSENT
-        except ReconcileError as error:
-            if isinstance(error, ApiError) and error.status in REFUSED and key not in known.keys:
-                return _ABSENT  # the key is not a platform id
-            self.session.world.progress(
-                f"{key}: cannot be read and is stopped without a check: {error}"
-            )
-            return None
+    def _stop_page(self, page: Mapping[str, Listed]) -> None:
+        wanted = self.known.wanted
+        found = (self.known.target(key, listed) for key, listed in page.items())
+        self._start(
+            each for each in found if each.key in wanted or each.dials(self.session.dialect)
+        )
+
+    def _start(self, targets: Iterable[Target]) -> None:
+        """Hold targets, and begin to stop those that dial or were not read. Each target counts once."""
+        new = {each.key: each for each in targets if each.key not in self.targets}
+        self.targets |= new
+        self.journal.begin(new.values())
+        self._send(new.values())
+        self.takeover.share()
+
+    def _send(self, targets: Collection[Target]) -> None:
+        session = self.session
+        place, dialect = Place(str(session.folder.path)), session.dialect
+        loud = [(each, each.operation(dialect, place)) for each in targets if each.dials(dialect)]
+        self.journal.intents(operation for _, operation in loud)
+        for each, operation in loud:
+            # With --all, only a condition tells what is removed: a read of each object would delay the others.
+            unreadable = self.asked.everything and not (each.written and each.written.version)
+            self.silencer.start(operation, each.written, seen=each.live is not None or unreadable)
+
+    # --- what comes back ------------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Stop what dials again: an apply that lost its lock may have had a write in flight.
+
+        Without the lock, such an apply may go on for longer. Then the watch lasts until half the lock's life is over.
+        """
+        takeover, until = self.takeover, self.began + min(TTL_S / 2, self.asked.writing.wait_s)
+        told = False
+        while not (await self._wait_for(takeover.task, WATCH_S) and takeover.taken_at is not None):
+            left_s = until - self.session.world.monotonic()
+            if left_s > 0 and not told and takeover.task.done():
+                told = True
+                self.session.world.progress(_WATCHING.format(takeover.said, left_s))
+            await self._pause(min(WATCH_S, left_s))
+            if self.stop.is_set():
+                return
+            await self._look_again()
+            if left_s <= 0:
+                return
+            if takeover.task.done():
+                takeover.retry()
+        if takeover.was_held:  # a run that cannot read the lock may start a write for BLIND_S
+            await self._pause(takeover.taken_at + BLIND_S + LOOK_S - self.session.world.monotonic())
+            await self._look_again()
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            await pause(self.session.world, seconds, self.stop)
+
+    async def _look_again(self) -> None:
+        """Stop what dials now, among everything that was silent; with `--all`, also what was not there before."""
+        if self.stop.is_set():
+            return
+        if self.asked.everything:
+            await self._list()
+        found = await self.silencer.look(
+            [key for key in self.targets if self.silencer.is_quiet(key)]
+        )
+        self._send([replace(self.targets[key], live=live) for key, live in found.items()])
+
+    # --- the end --------------------------------------------------------------------------------------------------------
+
+    def _report(self) -> Report:
+        takeover, folder, outcomes = self.takeover, self.session.folder, self.silencer.outcomes
+        held = self.kept.where is Where.SHARED and not takeover.troubles
+        troubles = [*self.troubles, *filter(None, [self.kept.reason])]
+        code = exit_code(
+            outcomes.values(),
+            troubled=bool(troubles or (takeover.troubles and not takeover.is_away)),
+            away=takeover.is_away or self.kept.away,
+        )
+        names = [each.name for each in self.targets.values()]
+        ends = (how_to_release(str(folder.path), names, self.until),)
+        return of_halt(
+            f"Halt of tenant {folder.name} ({self.session.settings.url})",
+            [
+                Stopped(key, each.name, outcomes.get(key), seen=key not in self.silencer.unverified)
+                for key, each in self.targets.items()
+            ],
+            code=code,
+            unheld="" if held else self.kept.command or "the same command again",
+            unknown=self.unknown,
+            notes=(
+                *self.remarks,
+                *troubles,
+                *takeover.troubles,
+                *(() if self.kept.where is Where.NOWHERE else ends),
+            ),
+            facts={"reason": self.asked.reason, "lock": takeover.said},
+        )
 
     def _trouble(self, said: str) -> None:
         """Add a note to `troubles`, unless `troubles` already contains it."""
         if said not in self.troubles:
             self.troubles.append(said)
 
-    def _select(self, known: Known) -> tuple[Target, ...]:
-        """Return the targets that the command names.
 
-        Raises:
-            UsageError: none of the names is known.
-        """
-        if self.asked.everything:
-            return known.everything()
-        targets, unknown = known.named(self.asked.names)
-        near = [match for name in unknown for match in get_close_matches(name, known.names, n=1)]
-        hint = f" (did you mean {', '.join(near)}?)" if near else ""
-        said = f"unknown: {', '.join(unknown)}{hint}. Give names of manifests, ids of the platform, or --all"
-        if not targets:
-            raise UsageError(said)
-        if unknown:
-            self.unknown = unknown
-            self._trouble(f"{said}. Nothing was stopped by that name")
-        return targets
+def _unless_refused(reading: Exchange[Live]) -> Exchange[Live]:
+    """Read an object; an id that the platform refuses names no object.
 
-    async def _silence_again(
-        self, targets: Sequence[Target], ended: Mapping[str, Outcome]
-    ) -> tuple[tuple[Target, ...], dict[str, Outcome]]:
-        """Read again, and stop what dials now: the apply that lost its lock may have had a write in flight.
-
-        Returns:
-            Targets that were added, because the apply may run on manifests that this folder lacks; and all outcomes, by key.
-        """
-        if self.stop.is_set():
-            return (), {}
-        quiet = [each for each in targets if each.key not in ended or ended[each.key].done]
-        known = await self._look([each.key for each in quiet])
-        if known.live is None:
-            return (), {}
-        live = {each.key: known.live.get(each.key, Live(each.key, "")) for each in quiet}
-        seen = [replace(each, live=live[each.key]) for each in quiet if live[each.key] is not None]
-        before = {each.key for each in targets}
-        now = self._select(known) if self.asked.everything else ()
-        more = tuple(each for each in now if each.key not in before)
-        return more, await self._silence((*seen, *more))
-
-    async def _silence(self, targets: Sequence[Target]) -> dict[str, Outcome]:
-        """Record holds and intents, then stop the objects; return the outcome of each object that dialed, by key."""
-        session = self.session
-        place, dialect = Place(str(session.folder.path)), session.dialect
-        operations = [each.operation(dialect, place) for each in targets if each.dials(dialect)]
-        self.journal.begin(targets)
-        self.journal.intents(operations)
-        self.takeover.share()
-        silencer = Silencer(
-            session.world, session.client, dialect, self.journal, self.asked.writing, self.stop
-        )
-        return {each.operation.key: each for each in await silencer.run(operations)}
+    Raises:
+        UnknownObject: the platform has no such object.
+    """
+    try:
+        return (yield from reading)
+    except ApiError as error:
+        if error.status in REFUSED:
+            raise UnknownObject(error.status, error.where, error.reasons) from None
+        raise
 
 
-def _recorded_names(session: Session) -> dict[str, set[str]]:
-    """Return the keys of all objects that were ever applied, by their manifest's name at that time; empty if the ledger cannot be read."""
-    found: dict[str, set[str]] = {}
-    with contextlib.suppress(ReconcileError):
+def _recorded(session: Session) -> Recorded:
+    """Return what this clone's records tell; nothing if they cannot be read, whatever the reason: a stop needs none of it."""
+    try:
         git = session.repository()
-        for each in ledgers.open_for_halt(
-            session.world, git, session.folder, offline=True
-        ).records():
-            if each.kind is RecordKind.INTENT:
-                found.setdefault(str(each.data.get("name")), set()).add(each.data["target"])
-    return found
+        ledger = ledgers.open_for_halt(session.world, git, session.folder, offline=True)
+        return Recorded.of(ledger.records())
+    except Exception:  # noqa: BLE001 - see above
+        return Recorded()

@@ -21,35 +21,48 @@ REMOTE_S: Final = 10.0
 class Takeover:
     """Takes over the tenant's lock from a running apply, while objects are being stopped.
 
-    A thread talks to the remote, so that an unreachable remote delays nothing. `end` tries the remote again when everything is silent.
+    A thread talks to the remote, so that an unreachable remote delays nothing.
+
+    Attributes:
+        task: the current attempt.
+        taken_at: when the lock was taken, in seconds on the monotonic clock; `None` if it is not taken.
+        was_held: another run held the lock.
+        said: how it went, for the report: "was free".
     """
 
     def __init__(self, session: Session) -> None:
         """Start taking the lock in the background."""
-        self.said = "was free"
+        self.said = "is being taken"
+        self.taken_at: float | None = None
+        self.was_held = False
         self.troubles: list[str] = []
         self.is_away = False
         """Whether the records could not be pushed because the remote is out of reach, and for no other reason."""
         self._session = session
         self._ledger: Ledger | None = None
-        self._task = asyncio.create_task(asyncio.to_thread(self._take))
         self._sharing: asyncio.Task[None] | None = None
+        self.retry()
 
-    def _take(self) -> bool:
-        """Take over the lock; return whether another run held it."""
+    def retry(self) -> None:
+        """Start another attempt in the background."""
+        self.task = asyncio.create_task(asyncio.to_thread(self._take))
+
+    def _take(self) -> None:
         try:
             ledger = self._open_ledger()
             standing = ledger.lock()
             ledger.acquire(holder=f"halt by {provenance(self._session.world).actor}", force=True)
-        except ReconcileError as error:
+        except (ReconcileError, OSError) as error:
             self.said = f"could not be taken: {error}"
-            return False
+            return
         self._ledger = ledger
+        self.said = "was free"
         if standing is not None:
+            self.was_held = True
             self.said = (
                 f"taken from {standing.holder}, which held it since {in_seconds(standing.since)}"
             )
-        return standing is not None
+        self.taken_at = self._session.world.monotonic()
 
     def _open_ledger(self) -> Ledger:
         session, world = self._session, self._session.world
@@ -58,17 +71,13 @@ class Takeover:
         ledger.go_by(session.lock_clock)
         return ledger
 
-    async def went_past(self) -> bool:
-        """Wait for the takeover; return whether another run held the lock."""
-        return await self._task
-
     def share(self) -> None:
         """Push the holds in the background, once, after the attempt to take the lock. A wait for a dialer may last longer than the lock."""
         if self._sharing is None:
             self._sharing = asyncio.create_task(self._share())
 
     async def _share(self) -> None:
-        await self._task
+        await asyncio.wait([self.task])
         if self._ledger is not None:
             with contextlib.suppress(ReconcileError):  # `end` tries again, and reports the error
                 await asyncio.to_thread(self._publish)
@@ -100,7 +109,7 @@ class Takeover:
 
     async def give_back(self) -> None:
         """Release the lock."""
-        await asyncio.wait([self._task])
+        await asyncio.wait([self.task])
         if self._sharing is not None:
             await asyncio.wait([self._sharing])
         if self._ledger is not None:

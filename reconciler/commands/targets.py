@@ -3,14 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
-from reconciler.dialects.base import Dialect
+from reconciler import audit
+from reconciler.audit import Record, RecordKind
+from reconciler.dialects.base import Dialect, Listed
 from reconciler.effect import Direction
 from reconciler.errors import Place
+from reconciler.execute.halt import Written
 from reconciler.kinds.live import Live
 from reconciler.manifests import Folder
 from reconciler.plan import Action, Operation, live_hash
+
+_LONGEST_VERSION: Final = 256
+"""Most characters of a recorded ETag that is sent. Whoever can push can write anything into a record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the records tell about the objects of a tenant.
+
+    Attributes:
+        keys: keys of objects, by each name in the ledger. A name may have moved from one object to another.
+        written: what reconcile stored last, by key.
+    """
+
+    keys: Mapping[str, Collection[str]] = field(default_factory=dict)
+    written: Mapping[str, Written] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Collection[Record]) -> Recorded:
+        """Return what records tell."""
+        keys: dict[str, set[str]] = {}
+        for each in records:
+            if each.kind is RecordKind.INTENT:
+                keys.setdefault(str(each.data.get("name")), set()).add(each.data["target"])
+        written = {
+            key: Written(body, _version(last.outcome))
+            for key, last in audit.applied(records).items()
+            if last.stopped is None and (body := last.intent.data["body"]) is not None
+        }
+        return cls(keys, written)
+
+
+def _version(outcome: Record) -> str | None:
+    """Return the recorded ETag if it can be sent."""
+    version = outcome.data.get("etag")
+    if not isinstance(version, str) or not 0 < len(version) <= _LONGEST_VERSION:
+        return None
+    return version if version.isascii() and version.isprintable() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +62,25 @@ class Target:
     Attributes:
         kind, key: the object.
         name: the manifest's name, else the platform's, else its key.
-        live: the object on the platform; `None` when it could not be read.
+        live: the object on the platform; `None` when it was not read.
+        written: what reconcile stored last for it; `None` if no record tells.
     """
 
     kind: str
     key: str
     name: str
-    live: Live | None
+    live: Live | None = None
+    written: Written | None = None
 
     def dials(self, dialect: Dialect) -> bool:
-        """Return whether the object has to be stopped. An object that could not be read has to."""
+        """Return whether the object has to be stopped. An object that was not read has to."""
         return self.live is None or not dialect.KINDS[self.kind].is_silent(self.live)
 
     def operation(self, dialect: Dialect, place: Place) -> Operation:
-        """Return the operation that stops the object."""
-        kind, live = dialect.KINDS[self.kind], self.live or Live(self.key, "")
+        """Return the operation that stops the object. If it was not read, what reconcile stored last is assumed to be stored."""
+        kind, live = dialect.KINDS[self.kind], self.live
+        if live is None:
+            live = Live(self.key, "", stored=self.written.body if self.written else None)
         stored = None if live.stored is None else kind.canonical(live.stored)
         return Operation(
             kind=self.kind,
@@ -54,83 +100,61 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All objects that a halt can stop, and their names.
+    """The objects that a halt knows without the platform, and their names.
 
     Attributes:
         folder: the manifests that could be read.
         dialect: the tenant's.
-        recorded: keys of objects, by each name in the ledger. A name may have moved from one object to another.
-        live: the platform's objects by key; `None` if the platform could not be read. The value is `None` for a named object that could
-            not be read. A named object without an entry does not exist.
-        complete: the platform's list was complete.
+        recorded: see `Recorded`.
     """
 
     folder: Folder
     dialect: Dialect
-    recorded: Mapping[str, Collection[str]]
-    live: Mapping[str, Live | None] | None
-    complete: bool = True
+    recorded: Recorded = field(default_factory=Recorded)
 
     @property
     def names(self) -> set[str]:
         """Every name of an object in a manifest or a record."""
-        return {each.name for each in self.folder.desired}.union(self.recorded)
+        return {each.name for each in self.folder.desired}.union(self.recorded.keys)
 
     @property
     def keys(self) -> set[str]:
         """The key of every object in a manifest or a record."""
-        return {each.key for each in self.folder.desired}.union(*self.recorded.values())
+        return {each.key for each in self.folder.desired}.union(*self.recorded.keys.values())
 
-    def unlisted(self, names: Iterable[str], keys: Iterable[str]) -> list[str]:
-        """Return the keys of wanted objects that are not listed. The caller reads each one individually, because a list may lag or be incomplete.
+    @property
+    def wanted(self) -> set[str]:
+        """The keys of the objects that a manifest could make dial."""
+        return {each.key for each in self.folder.desired if not each.retired}
 
-        Args:
-            names: names from the command line; none means everything.
-            keys: further wanted objects.
-        """
-        asked = {key for name in names for key in self._meant(name) or {name}} or self._wanted()
-        return sorted(asked.union(keys) - (self.live or {}).keys())
-
-    def _wanted(self) -> set[str]:
-        """Return the objects that may dial although they are not listed: those of manifests; if the list is incomplete, all known ones."""
-        wanted = {each.key for each in self.folder.desired if not each.retired}
-        return wanted if self.complete else self.keys
-
-    def named(self, names: Iterable[str]) -> tuple[tuple[Target, ...], tuple[str, ...]]:
-        """Return the targets with the given names (of a manifest, of a record, or a platform id), and the unknown names."""
-        found: dict[str, Target] = {}
-        unknown = []
-        for name in names:
-            keys = self._meant(name)
-            found |= {key: self._target(key) for key in sorted(keys)}
-            if not keys:
-                unknown.append(name)
-        return tuple(found.values()), tuple(unknown)
-
-    def _meant(self, name: str) -> set[str]:
-        """Return the keys of all objects that a name matches. In an emergency an ambiguous name stops all of them."""
+    def named(self, name: str) -> tuple[Target, ...]:
+        """Return all objects that a name matches: of a manifest, of a record, or a known id. In an emergency an ambiguous name stops all of them."""
         keys = {each.key for each in self.folder.desired if each.name == name}
         claimed = {each.key for each in self.folder.desired}
-        recorded = set(self.recorded.get(name, ()))
+        recorded = set(self.recorded.keys.get(name, ()))
         keys |= recorded - claimed
         keys = keys or recorded
-        if name in self.live if self.live is not None else not keys:
+        if name in self.keys:
             keys.add(name)
-        return keys
+        return self.targets(keys)
 
-    def everything(self) -> tuple[Target, ...]:
-        """Return every object that dials or that a manifest could make dial. If the platform cannot be read, return all known objects."""
-        if self.live is None:
-            return tuple(map(self._target, sorted(self.keys)))
-        kind = next(iter(self.dialect.KINDS.values()))
-        dialing = {
-            key for key, each in self.live.items() if each is None or not kind.is_silent(each)
-        }
-        return tuple(self._target(key) for key in sorted(dialing | self._wanted()))
+    def targets(self, keys: Iterable[str]) -> tuple[Target, ...]:
+        """Return targets that were not read, by key."""
+        return tuple(map(self.target, sorted(keys)))
 
-    def _target(self, key: str) -> Target:
+    def target(self, key: str, listed: Listed | None = None) -> Target:
+        """Return the target with a key.
+
+        Args:
+            key: the object.
+            listed: what the platform shows of it.
+        """
         manifest = next((each for each in self.folder.desired if each.key == key), None)
-        live = None if self.live is None else self.live.get(key, Live(key, ""))
-        name = manifest.name if manifest else live.name if live and live.name else key
-        kind = manifest.kind if manifest else next(iter(self.dialect.KINDS))
-        return Target(kind, key, name, live)
+        shown = listed.name if listed and listed.name else key
+        return Target(
+            kind=manifest.kind if manifest else next(iter(self.dialect.KINDS)),
+            key=key,
+            name=manifest.name if manifest else shown,
+            live=listed.live if listed else None,
+            written=self.recorded.written.get(key),
+        )

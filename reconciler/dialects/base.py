@@ -13,9 +13,10 @@ tested from stored samples, and a second dialect changes no other package.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from reconciler import pacing
@@ -160,6 +161,50 @@ class Waiting:
     reason: str
 
 
+class Removal(Enum):
+    """What an emergency stop found and removed."""
+
+    AS_GIVEN = auto()
+    """It removed the stored version that it was given."""
+    UNSEEN = auto()
+    """It removed whatever was stored."""
+    NOTHING_STORED = auto()
+    """Nothing was stored, or a stop removes nothing on this API."""
+    CHANGED = auto()
+    """It did nothing, because another version is stored than it was given."""
+    UNCONDITIONAL = auto()
+    """It did nothing, because the platform does not accept a condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silenced:
+    """The platform's answer to an emergency stop.
+
+    Attributes:
+        removal: what was removed.
+        waiting: why the dialer refuses for now, so that the stop must be sent again; `None` when it accepts.
+    """
+
+    removal: Removal
+    waiting: Waiting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One object in a page of the platform's list.
+
+    Attributes:
+        name: the platform's own name for it.
+        live: the object; `None` when the list does not show it in full.
+    """
+
+    name: str
+    live: Live | None = None
+
+
+OnPage: TypeAlias = Callable[[Mapping[str, Listed]], None]
+"""Takes the objects of one page, by key, as soon as it was received."""
+
 Bucket: TypeAlias = pacing.Bucket
 """One hour of what was observed for an object."""
 
@@ -289,12 +334,18 @@ class Dialect(Protocol):
             UnknownObject: the platform has no such object.
         """
 
-    def read_some(self, keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
-        """Read some objects (`None`: all) and nothing else, in as few calls as the API allows. The result may hold other objects, too.
+    def read_some(self, keys: Sequence[str]) -> Exchange[Mapping[str, Live]]:
+        """Read some objects, in as few calls as the API allows. The result may hold other objects, too."""
+
+    def read_pages(self, on_page: OnPage) -> Exchange[None]:
+        """Read the list of all objects and nothing else, page by page, for an emergency stop.
 
         Raises:
-            IncompleteList: the list contradicts itself; carries the objects that it shows.
+            IncompleteList: the list contradicts itself. `on_page` got the pages up to there.
         """
+
+    def read_stored(self, key: str) -> Exchange[Live | None]:
+        """Read what a stop would remove, in one call; `None` when a stop removes nothing."""
 
     def write(self, key: str, body: Body | None, *, token: str, live: Live) -> Exchange[Stored]:
         """Store `body` for the object; if `body` is `None`, remove what is stored.
@@ -312,15 +363,13 @@ class Dialect(Protocol):
     def activate(self, key: str) -> Exchange[Waiting | None]:
         """Ask the dialer to activate the stored schedule. Return `Waiting` if it refuses for now, `None` if it accepts."""
 
-    def silence(self, key: str, *, token: str) -> Exchange[Waiting | None]:
+    def silence(self, key: str, *, token: str, version: str | None = None) -> Exchange[Silenced]:
         """Emergency stop: end all dialing of the object, whoever stored its schedule. Idempotent.
 
         Args:
             key: the object.
             token: idempotency key.
-
-        Returns:
-            `None` when the platform accepts the stop; `Waiting` when the dialer refuses for now: retry.
+            version: remove nothing but this version; `None`: whatever is stored.
         """
 
     def metrics(self, key: str, start: datetime, end: datetime) -> Exchange[Measured]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from reconciler.dialects.answers import LISTED, Answer, Row
 from reconciler.dialects.base import Call, Exchange
 from reconciler.errors import IncompleteList
+
+OnRows: TypeAlias = Callable[[Answer, list[Row]], None]
+"""Takes the rows of one page, and the answer that holds it."""
 
 MAX_PAGES: Final = 10_000
 READINGS: Final = 3
@@ -31,12 +34,14 @@ class Whole:
         total: total number of rows as reported by the server, if any.
         linked: the last page links a next one.
         pages: pages read so far.
+        on_page: called with each page, before it is checked.
         moved: a page contradicts the earlier ones, because rows were added or removed meanwhile, perhaps by our own write.
     """
 
     names: tuple[str, ...]
     key: str
     may_be_unpaged: bool = False
+    on_page: OnRows | None = None
     rows: dict[str, Row] = field(default_factory=dict)
     total: int | None = None
     linked: bool = False
@@ -50,6 +55,8 @@ class Whole:
             IncompleteList: the page contradicts the ones before it.
         """
         page, total = answer.page(*self.names), self.total
+        if self.on_page is not None:
+            self.on_page(answer, page.rows)
         self.total = page.total if total is None else total
         if page.total not in {None, self.total}:
             self.moved = True
@@ -80,9 +87,9 @@ class Whole:
         return len(self.rows) == self.total and not self.linked
 
     def broken(self, answer: Answer, why: str) -> IncompleteList:
-        """Return the error for a list that contradicts itself; the error carries the rows read so far."""
+        """Return the error for a list that contradicts itself."""
         said = f"the list is incomplete, or changed while it was read: {why}; run again"
-        return IncompleteList(answer.reply.status, answer.call.where, [said], self.rows)
+        return IncompleteList(answer.reply.status, answer.call.where, [said])
 
     def follow(
         self, last: Answer, count: int, next_call: Callable[[Whole], Call]
@@ -112,7 +119,12 @@ class Whole:
 
 
 def by_skip(
-    first: Answer, key: str, *names: str, top: int, may_be_unpaged: bool = False
+    first: Answer,
+    key: str,
+    *names: str,
+    top: int,
+    may_be_unpaged: bool = False,
+    on_page: OnRows | None = None,
 ) -> Exchange[dict[str, Row]]:
     """Return the rows of every page by id, given the first, from a server that pages by `skip` and `top`.
 
@@ -124,6 +136,7 @@ def by_skip(
         names: field names that may hold the rows.
         top: rows of a page, at most.
         may_be_unpaged: the server may ignore `skip` and return the whole list each time. Two equal answers end the list then.
+        on_page: called with each page as it is read; again with each repeated reading.
 
     Raises:
         IncompleteList: the list contradicts itself, or changed during each of `READINGS` readings.
@@ -134,7 +147,7 @@ def by_skip(
         return replace(first.call, params=params, expects=LISTED)
 
     for again in reversed(range(READINGS)):
-        whole = Whole(names, key, may_be_unpaged)
+        whole = Whole(names, key, may_be_unpaged, on_page)
         try:
             yield from whole.follow(first, whole.take(first), next_call)
         except IncompleteList:
@@ -147,17 +160,20 @@ def by_skip(
     return whole.rows
 
 
-def by_number(first: Answer, key: str, *names: str, size: int) -> Exchange[dict[str, Row]]:
+def by_number(
+    first: Answer, key: str, *names: str, size: int, on_page: OnRows | None = None
+) -> Exchange[dict[str, Row]]:
     """Return the rows of every page by id, given page 1, from a server that pages by `page` and `page_size`.
 
     If the total is known and page 1 is full, the other pages are requested concurrently. Otherwise they are requested one
-    by one, because the number of pages is unknown.
+    by one, because the number of pages is unknown, or because `on_page` must not wait for all of them.
 
     Args:
         first: page 1.
         key: the field of a row that identifies it.
         names: field names that may hold the rows.
         size: requested rows per page; a server with a smaller limit reports it in `page_size`.
+        on_page: called with each page as it is read.
 
     Raises:
         IncompleteList: the list contradicts itself.
@@ -168,26 +184,16 @@ def by_number(first: Answer, key: str, *names: str, size: int) -> Exchange[dict[
             first.call, params={**first.call.params, "page": str(number)}, expects=LISTED
         )
 
-    whole = Whole(names, key)
+    whole = Whole(names, key, on_page=on_page)
     count = whole.take(first)
     total = whole.total or 0
     size = min(size, first.page(*names).size or size)
     last = -(-total // size)
     if last > MAX_PAGES:
         raise whole.broken(first, f"it is said to have {total} rows")
-    if not whole.is_complete and count == min(size, total):
+    if on_page is None and not whole.is_complete and count == min(size, total):
         calls = tuple(map(page, range(2, last + 1)))
         for call, reply in zip(calls, (yield calls) if calls else (), strict=True):
             count = whole.take(replace(first, call=call, reply=reply))
     yield from whole.follow(first, count, lambda whole: page(whole.pages + 1))
     return whole.rows
-
-
-def shown(
-    listing: Exchange[dict[str, Row]],
-) -> Exchange[tuple[dict[str, Row], IncompleteList | None]]:
-    """Return the rows of a list, and the error if it is incomplete. An emergency stop uses incomplete lists, too."""
-    try:
-        return (yield from listing), None
-    except IncompleteList as error:
-        return dict(error.shown), error

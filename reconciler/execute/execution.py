@@ -114,5 +114,6 @@ class Execution:
     poller: Poller = field(init=False)
 
     def __post_init__(self) -> None:
-        poller = Poller(self.world, self.platform, self.dialect, self.options.look_s)
+        read_one, read_some = self.dialect.read_one, self.dialect.read_some
+        poller = Poller(self.world, self.platform, self.options.look_s, read_one, read_some)
         object.__setattr__(self, "poller", poller)

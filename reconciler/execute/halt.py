@@ -1,27 +1,34 @@
 """Stop dialing, whatever else is down. Objects are stopped concurrently, so a locked dialer delays no other object.
 
-A stop needs no plan and no lock. It removes the stored schedule, whoever stored it, and removes it again if a running apply stores
-another one. An object counts as silent only after a read confirmed it.
+A stop needs no plan, no lock and no read. It removes the stored schedule, whoever stored it, and removes it again if a running
+apply stores another one. An object counts as silent only after a read confirmed it.
+
+A later plan needs to know what somebody narrowed by hand before the stop. So the first removal names the version that reconcile
+stored last: if it succeeds, nobody changed the schedule since. Otherwise the stop reads the schedule first, for at most `SEEN_S`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
-from reconciler.dialects.base import Dialect
+from reconciler.dialects.base import Dialect, Exchange, Listed, Removal
 from reconciler.errors import AccessError, ApiError, NotFinished, ReconcileError, UnknownObject
 from reconciler.execute.execution import WriteOptions
 from reconciler.execute.instants import believed, since
 from reconciler.execute.platform import Platform
 from reconciler.execute.polling import Poller
-from reconciler.execute.waits import RELOCK_PAUSE_S, Wait, pause
+from reconciler.execute.waits import RELOCK_PAUSE_S, Wait, pause, wait_for
 from reconciler.kinds.live import Live
+from reconciler.models import Body
 from reconciler.plan import Operation, Outcome, Result
 from reconciler.world import World
+
+SEEN_S: Final = 1.0
+"""Longest time in seconds that a stop waits for a read of what it is about to remove."""
 
 POLL_S: Final = 0.5
 """Seconds between two reads of an object whose dialer has accepted the stop."""
@@ -41,14 +48,49 @@ LOOK_S: Final = 60.0
 """Seconds between two reads while there is still something to stop, because the request rate limits a stop."""
 
 
+class Written(NamedTuple):
+    """What reconcile stored last for an object, according to the records.
+
+    Attributes:
+        body: the body.
+        version: its ETag; `None` if the platform gave none.
+    """
+
+    body: Body
+    version: str | None
+
+
 class StopJournal(Protocol):
-    """Records the outcomes of a stop."""
+    """Records the outcomes of a stop. Its methods return at once and never raise."""
 
     def key(self, operation: Operation, attempt: int) -> str:
         """Return the idempotency key of one attempt at an operation. Attempts count from 0."""
 
+    def attempt(self, operation: Operation, number: int) -> None:
+        """Record that a further attempt (from 1) will be sent."""
+
+    def found(self, operation: Operation, stored: Body) -> None:
+        """Record what was stored before the stop."""
+
     def outcome(self, outcome: Outcome) -> None:
-        """Record an outcome. Returns at once and never raises."""
+        """Record an outcome."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """One object that is being stopped.
+
+    Attributes:
+        operation: the stop.
+        written: see `Written`; `None` if the records do not tell.
+        seen: it is known what is stored, or nobody needs to know.
+        tries: stops that were sent.
+    """
+
+    operation: Operation
+    written: Written | None
+    seen: bool
+    tries: int = 0
 
 
 @dataclass(slots=True)
@@ -62,6 +104,8 @@ class Silencer:
         journal: records outcomes.
         options: only `concurrency` and `wait_s` are used.
         stop: when set, waits end.
+        outcomes: of the objects that were stopped, by key.
+        unverified: keys of the objects that could not be read since their stop was accepted.
     """
 
     world: World
@@ -70,51 +114,129 @@ class Silencer:
     journal: StopJournal
     options: WriteOptions
     stop: asyncio.Event
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    unverified: set[str] = field(default_factory=set)
     _poller: Poller = field(init=False)
+    _slots: asyncio.Semaphore = field(init=False)
+    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _hint: str = STOP_WAITING
     _unread: dict[str, str] = field(default_factory=dict)
     """Why the last read of an object failed, by key."""
 
     def __post_init__(self) -> None:
-        look = self.dialect.look
-        self._poller = Poller(self.world, self.platform, self.dialect, LOOK_S, look)
+        self._poller = Poller(
+            self.world, self.platform, LOOK_S, self.dialect.look, self._read_listed
+        )
+        self._slots = asyncio.Semaphore(self.options.concurrency)
 
-    async def run(self, operations: Iterable[Operation]) -> tuple[Outcome, ...]:
-        """Stop every object and return an outcome for each. Objects do not wait for each other, and an error ends only its own object."""
-        slots = asyncio.Semaphore(self.options.concurrency)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._stop_and_record(each, slots)) for each in operations]
-            self._poller.busy(len(tasks))
-        return tuple(task.result() for task in tasks)
+    def start(
+        self, operation: Operation, written: Written | None = None, *, seen: bool = True
+    ) -> None:
+        """Begin to stop an object in the background. Objects do not wait for each other, and an error ends only its own object.
 
-    async def _stop_and_record(self, operation: Operation, slots: asyncio.Semaphore) -> Outcome:
-        outcome = await self._stop(operation, slots)
+        Args:
+            operation: the stop.
+            written: what reconcile stored last.
+            seen: it is known what is stored, or it is not worth a read.
+        """
+        self._poller.busy(1)
+        job = _Job(operation, written, seen)
+        self._tasks[operation.key] = asyncio.create_task(self._run(job))
+
+    def is_quiet(self, key: str) -> bool:
+        """Return whether an object needs no stop, or its last stop is done."""
+        task = self._tasks.get(key)
+        return task is None or (task.done() and self.outcomes[key].done)
+
+    async def ended(self) -> Mapping[str, Outcome]:
+        """Wait until every object is silent or its stop has ended; return the outcomes by key."""
+        while running := [task for task in self._tasks.values() if not task.done()]:
+            await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+            for task in running:
+                if task.done():
+                    task.result()
+        return self.outcomes
+
+    async def cancel(self) -> None:
+        """End everything that still runs."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def look(self, keys: Collection[str]) -> dict[str, Live]:
+        """Return the objects that can be read now."""
+        found = await asyncio.gather(*(self._see(key) for key in keys))
+        return {live.key: live for live in found if live is not None}
+
+    async def _see(self, key: str) -> Live | None:
+        try:
+            return await self._poller.see(key)
+        except UnknownObject:
+            return Live(key, "")
+        except ReconcileError:
+            return None
+
+    async def read_before(self, reading: Exchange[Live | None]) -> Live | None:
+        """Return what a read shows that a stop waits for; `None` if it fails or takes longer than `SEEN_S`.
+
+        Raises:
+            UnknownObject: there is no such object.
+        """
+        task = asyncio.ensure_future(self.platform.run(reading))
+        try:
+            return await task if await wait_for(self.world, task, SEEN_S, self.stop) else None
+        except UnknownObject:
+            raise
+        except ReconcileError:
+            return None
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def _read_listed(self, keys: Sequence[str]) -> Exchange[Mapping[str, Live]]:
+        """Return the objects that the list shows in full, even if it cannot be read to its end."""
+        found: dict[str, Live] = {}
+
+        def take(page: Mapping[str, Listed]) -> None:
+            found.update({key: each.live for key, each in page.items() if each.live is not None})
+
+        with contextlib.suppress(ApiError, AccessError):
+            yield from self.dialect.read_pages(take)
+        return {key: found[key] for key in keys if key in found}
+
+    async def _run(self, job: _Job) -> None:
+        outcome = await self._stop(job)
         if outcome.done:  # reported at once, while others are still being stopped
-            self.world.progress(f"{operation.name}: silent")
+            self.world.progress(f"{outcome.operation.name}: silent")
+        self.outcomes[outcome.operation.key] = outcome
         self.journal.outcome(outcome)
-        return outcome
 
-    async def _stop(self, operation: Operation, slots: asyncio.Semaphore) -> Outcome:
+    async def _stop(self, job: _Job) -> Outcome:
         """Send the stop repeatedly, until the object is silent, the platform refuses, or the wait is over."""
-        begun = self.platform.now
-        wait = Wait(self.world, operation.name, self.stop, self.options.wait_s)
-        unread = Wait(self.world, operation.name, self.stop)
-        for tries in itertools.count(1):
-            async with slots:
-                ended = await self._send(operation, tries)
-            if tries == 1:
+        begun, name = self.platform.now, job.operation.name
+        wait = Wait(self.world, name, self.stop, self.options.wait_s)
+        unread = Wait(self.world, name, self.stop)
+        failures = 0
+        while True:
+            async with self._slots:
+                first = job.tries == 0
+                ended = await self._send(job)
+            if first:
                 self._poller.rest()
             if ended.code:
                 return ended
             pause_s = RELOCK_PAUSE_S
             if ended.result is Result.UNKNOWN:
-                pause_s = min(RETRY_S * 2.0 ** (tries - 1), RELOCK_PAUSE_S)
+                pause_s = min(RETRY_S * 2.0**failures, RELOCK_PAUSE_S)
+                failures += 1
             if ended.done:
-                if (live := await self._wait_for_silence(operation, unread)) is not None:
+                if (live := await self._wait_for_silence(job.operation, unread)) is not None:
                     span = since(begun, self.platform)
                     return replace(ended, activated_at=believed(span, live.activated_at))
                 pause_s = 0.0
-                said = f"the stop was accepted, but {self._unread.pop(operation.key, 'it still dials')}"
+                why = self._unread.pop(job.operation.key, None)
+                (self.unverified.add if why else self.unverified.discard)(job.operation.key)
+                said = f"the stop was accepted, but {why or 'it still dials'}"
                 ended = replace(ended, result=Result.STORED_NOT_ACTIVE, message=said)
             if wait.is_over:
                 return replace(ended, code=NotFinished.exit_code)
@@ -122,25 +244,66 @@ class Silencer:
             self._hint = ""
             wait.tell(f"still dials: {ended.message}", then)
             await wait.pause(pause_s)
-        raise AssertionError("unreachable: the count has no end")
 
-    async def _send(self, operation: Operation, tries: int) -> Outcome:
-        """Send the stop once; return the outcome. Errors of the platform and the network become outcomes."""
-        key = self.journal.key(operation, tries - 1)
+    async def _send(self, job: _Job) -> Outcome:
+        """Send the stop; return the outcome. Before that, learn what is stored, if a condition or a short read can tell."""
+        version = job.written.version if job.written else None
+        if not job.seen and job.tries == 0 and version is not None:
+            removal, ended = await self._try(job, version)
+            if removal is Removal.AS_GIVEN and job.written:
+                self._found(job, job.written.body)
+            if removal not in {Removal.CHANGED, Removal.UNCONDITIONAL}:
+                return ended
+            job.seen = removal is Removal.UNCONDITIONAL  # no read may delay the stop any further
+        if not job.seen:
+            await self._look_before(job)
+        _, ended = await self._try(job)
+        return ended
+
+    async def _look_before(self, job: _Job) -> None:
+        """Read and record what the stop is about to remove. A failed read delays the stop by at most `SEEN_S`."""
         try:
-            waiting = await self.platform.run(self.dialect.silence(operation.key, token=key))
+            live = await self.read_before(self.dialect.read_stored(job.operation.key))
+        except UnknownObject:
+            live = None
+        if live is not None and live.stored is not None:
+            self._found(job, live.stored)
+        job.seen = True
+
+    def _found(self, job: _Job, stored: Body) -> None:
+        kind = self.dialect.KINDS[job.operation.kind]
+        body = kind.canonical(stored)
+        job.operation = replace(job.operation, live=body, audit=kind.audit_fields(body))
+        job.seen = True
+        self.journal.found(job.operation, stored)
+
+    async def _try(self, job: _Job, version: str | None = None) -> tuple[Removal | None, Outcome]:
+        """Send the stop once; return what was removed, if the platform answered, and the outcome. Errors become outcomes."""
+        operation, number = job.operation, job.tries
+        job.tries += 1
+        if number > 0:
+            self.journal.attempt(operation, number)
+        ended = Outcome(operation, Result.DELETED, tries=job.tries, wrote=True)
+        exchange = self.dialect.silence(
+            operation.key, token=self.journal.key(operation, number), version=version
+        )
+        try:
+            answer = await self.platform.run(exchange)
         except AccessError as error:
-            return Outcome(operation, Result.FAILED, str(error), tries=tries, code=error.exit_code)
+            failed = replace(ended, result=Result.FAILED, message=str(error), wrote=False)
+            return None, replace(failed, code=error.exit_code)
         except ReconcileError as error:
             # A 404 may be about another path of the object. The next read shows whether the object itself is gone.
-            gone = isinstance(error, ApiError) and error.status == NOT_FOUND
+            if isinstance(error, ApiError) and error.status == NOT_FOUND:
+                return None, ended
             # After NotFinished the command's own deadline is over, so another try could not be sent.
             code = error.exit_code if isinstance(error, NotFinished) else 0
-            result, said = (Result.DELETED, "") if gone else (Result.UNKNOWN, str(error))
-            return Outcome(operation, result, said, tries=tries, wrote=True, code=code)
-        if waiting is None:
-            return Outcome(operation, Result.DELETED, tries=tries, wrote=True)
-        return Outcome(operation, Result.STORED_NOT_ACTIVE, waiting.reason, tries=tries, wrote=True)
+            unknown = replace(ended, result=Result.UNKNOWN, message=str(error), code=code)
+            return None, unknown
+        if answer.waiting is None:
+            return answer.removal, ended
+        reason = answer.waiting.reason
+        return answer.removal, replace(ended, result=Result.STORED_NOT_ACTIVE, message=reason)
 
     async def _wait_for_silence(self, operation: Operation, unread: Wait) -> Live | None:
         """Return the object once it is silent; `None` if it still dials after the usual delay of a dialer."""

@@ -6,11 +6,11 @@ The request rate limits an apply. So waiting operations share each read, and rea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from reconciler.dialects.base import Dialect, Exchange
+from reconciler.dialects.base import Exchange
 from reconciler.errors import AccessError, ApiError
 from reconciler.execute.platform import Platform
 from reconciler.execute.waits import pause
@@ -28,16 +28,16 @@ class Poller:
     Attributes:
         world: see `World`.
         platform: runs the exchanges that the dialect makes.
-        dialect: the tenant's API.
         look_s: seconds between two reads while something is being written.
-        read_one: reads one object; `None`: as the dialect reads it for an apply.
+        read_one: reads one object.
+        read_some: reads some objects from a list; objects that it does not return are read individually.
     """
 
     world: World
     platform: Platform
-    dialect: Dialect
     look_s: float
-    read_one: Callable[[str], Exchange[Live]] | None = None
+    read_one: Callable[[str], Exchange[Live]]
+    read_some: Callable[[Sequence[str]], Exchange[Mapping[str, Live]]]
     _writing: int = 0
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: dict[str, asyncio.Future[Live]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Poller:
             self._quiet.set()
 
     async def see(self, key: str) -> Live:
-        """Wait for the next read and return the object from it. An error of the read is raised here."""
+        """Wait for the next read and return the object from it. An error of its read is raised here."""
         future = self._waiting.get(key)
         if future is None:
             future = self._waiting[key] = asyncio.get_running_loop().create_future()
@@ -72,44 +72,37 @@ class Poller:
                 await pause(self.world, wait_s, self._quiet)
             waiting, self._waiting = self._waiting, {}
             try:
-                found = await self.platform.run(self._exchange(tuple(waiting)))
+                found = await self._listed(tuple(waiting))
             except Exception as error:  # noqa: BLE001 - passed on to every waiting operation; nothing else awaits this task
-                _tell(waiting.values(), error)
-            else:
-                self._looked = self.world.monotonic()
-                for key, future in waiting.items():
-                    if not future.done():
-                        future.set_result(found[key])
+                for future in waiting.values():
+                    _end(future, error)
+                continue
+            for key, live in found.items():
+                _end(waiting.pop(key, None), live)
+            await asyncio.gather(*(self._read(key, each) for key, each in waiting.items()))
+            self._looked = self.world.monotonic()
 
-    def _exchange(self, keys: tuple[str, ...]) -> Exchange[Mapping[str, Live]]:
-        read_one = self.read_one or self.dialect.read_one
-        if len(keys) >= LIST_FROM:
-            return _many(self.dialect, keys, read_one)
-        return _each(keys, read_one)
+    async def _listed(self, keys: tuple[str, ...]) -> Mapping[str, Live]:
+        """Return the objects that a list shows; none if reading each one takes fewer requests, or the list cannot be read."""
+        if len(keys) < LIST_FROM:
+            return {}
+        try:
+            return await self.platform.run(self.read_some(keys))
+        except (ApiError, AccessError):
+            return {}
 
-
-def _tell(waiting: Iterable[asyncio.Future[Live]], error: Exception) -> None:
-    for future in waiting:
-        if not future.done():
-            future.set_exception(error)
-
-
-def _many(
-    dialect: Dialect, keys: tuple[str, ...], read_one: Callable[[str], Exchange[Live]]
-) -> Exchange[Mapping[str, Live]]:
-    """Read the list, then read each missing object individually. If the list cannot be read, or changes meanwhile, read every object individually."""
-    try:
-        found = yield from dialect.read_some(keys)
-    except (ApiError, AccessError):
-        found = {}
-    missing = [key for key in keys if key not in found]
-    return {**found, **(yield from _each(missing, read_one))}
+    async def _read(self, key: str, future: asyncio.Future[Live]) -> None:
+        """Read one object. Its error concerns no other one."""
+        try:
+            _end(future, await self.platform.run(self.read_one(key)))
+        except Exception as error:  # noqa: BLE001 - passed on to the waiting operation
+            _end(future, error)
 
 
-def _each(
-    keys: Iterable[str], read_one: Callable[[str], Exchange[Live]]
-) -> Exchange[Mapping[str, Live]]:
-    found = {}
-    for key in keys:
-        found[key] = yield from read_one(key)
-    return found
+def _end(future: asyncio.Future[Live] | None, found: Live | Exception) -> None:
+    if future is None or future.done():
+        return
+    if isinstance(found, Exception):
+        future.set_exception(found)
+    else:
+        future.set_result(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final
+from typing import Any, Final
 
 from reconciler.world import World
 
@@ -25,6 +25,22 @@ async def pause(world: World, seconds: float, stop: asyncio.Event) -> None:
     finally:
         sleeper.cancel()
         stopper.cancel()
+
+
+async def wait_for(
+    world: World, task: asyncio.Future[Any], seconds: float, stop: asyncio.Event
+) -> bool:
+    """Wait until a task ends, `seconds` are over or `stop` is set; return whether the task ended."""
+    if not task.done():
+        over = asyncio.Event()
+        stopper = asyncio.ensure_future(stop.wait())
+        for each in (task, stopper):
+            each.add_done_callback(lambda _: over.set())
+        try:
+            await pause(world, seconds, over)
+        finally:
+            stopper.cancel()
+    return task.done()
 
 
 @dataclass(slots=True)

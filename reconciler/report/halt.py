@@ -12,8 +12,12 @@ from reconciler.errors import ExitCode
 from reconciler.plan import Outcome
 from reconciler.report import NAMES_SHOWN, Report, Row, Table, Tone, count, object_row
 
+HELD = "silent and held"
+NOT_HELD = "silent, not yet held"
+DIALING = "still dialing"
+
 UNVERIFIED = "unverified"
-"""Status of an object that was stopped without being read, and has not been readable since."""
+"""Status of an object that could not be read since its stop was accepted."""
 
 ROWS_SHOWN = 40
 """Maximum number of rows for silent objects. If there are more, they share one row (JSON lists all)."""
@@ -30,7 +34,7 @@ class Stopped(NamedTuple):
     Attributes:
         key, name: the object.
         outcome: of the write that stopped it; `None` when it was silent before.
-        seen: whether the object could be read.
+        seen: whether the object could be read since its stop was accepted.
     """
 
     key: str
@@ -67,7 +71,7 @@ def of_halt(
     objects: Sequence[Stopped],
     *,
     code: int,
-    held: bool,
+    unheld: str,
     unknown: Sequence[str],
     notes: Sequence[str],
     facts: Mapping[str, str],
@@ -78,59 +82,66 @@ def of_halt(
         title: title of the report.
         objects: all targets of the halt.
         code: exit code.
-        held: whether the holds are recorded.
+        unheld: what to run because an apply may not know of the holds; empty if every apply does.
         unknown: names from the command line that match no object.
         notes: sentences for people.
         facts: names and values.
     """
-    rows = [_row(each) for each in objects]
+    held = not unheld
+    rows = [_row(each, held=held) for each in objects]
     loud = [row for row in rows if row.tone is Tone.BAD]
     quiet = [row for row in rows if row.tone is not Tone.BAD]
     if loud:
-        advice = "Some objects still dial or are unverified: run the same command again, or stop them on the platform itself."
+        advice = "Some objects are still dialing or unverified: run the same command again, or stop them on the platform itself."
         notes = (advice, *notes)
     return Report(
         title=title,
-        verdict=_verdict(rows, loud, held=held, unknown=unknown),
+        verdict=_verdict(
+            rows, loud, kept=HELD if held else f"{NOT_HELD}: run {unheld}", unknown=unknown
+        ),
         tone=Tone.BAD if loud or unknown else Tone.WARN if code else Tone.GOOD,
         exit_code=code,
-        tables=(Table("Stopped", _COLUMNS, (*loud, *_shortened(quiet))),),
+        tables=(Table("Stopped", _COLUMNS, (*loud, *_shortened(quiet, held=held))),),
         notes=notes,
         facts=facts,
         data={"exit_code": code, "objects": [_serialised(each) for each in objects]},
     )
 
 
-def _verdict(
-    rows: Sequence[Row], loud: Sequence[Row], *, held: bool, unknown: Sequence[str]
-) -> str:
+def _verdict(rows: Sequence[Row], loud: Sequence[Row], *, kept: str, unknown: Sequence[str]) -> str:
     """Return a halt in one sentence. Unknown names are mentioned, so that the sentence does not sound complete."""
     unverified = sum(row.status == UNVERIFIED for row in loud)
     dial = len(loud) - unverified
-    kept = "silent and held" if held else "silent, and nothing is held"
     parts = (
         f"{len(rows) - len(loud)} of {count(len(rows), 'object')} {kept}",
-        f"{dial} still {'dials' if dial == 1 else 'dial'}" if dial else "",
+        f"{dial} {DIALING}" if dial else "",
         f"{unverified} {UNVERIFIED}" if unverified else "",
         f"{count(len(unknown), 'name')} unknown: {', '.join(unknown)}" if unknown else "",
     )
     return ", ".join(filter(None, parts))
 
 
-def _shortened(quiet: Sequence[Row]) -> Sequence[Row]:
+def _shortened(quiet: Sequence[Row], *, held: bool) -> Sequence[Row]:
     if len(quiet) <= ROWS_SHOWN:
         return quiet
     names = ", ".join(row.name for row in quiet[:NAMES_SHOWN])
     more = f"{names} and {len(quiet) - NAMES_SHOWN} more"
-    return [object_row("silent", f"{len(quiet)} objects", "", tone=Tone.GOOD, details=(more,))]
+    return [
+        object_row(
+            HELD if held else NOT_HELD, f"{len(quiet)} objects", "", tone=Tone.GOOD, details=(more,)
+        )
+    ]
 
 
-def _row(each: Stopped) -> Row:
+def _row(each: Stopped, *, held: bool) -> Row:
+    kept = HELD if held else NOT_HELD
     if each.outcome is None:
-        return object_row("was silent", each.name, each.key, tone=Tone.DIM)
+        return object_row(
+            kept, each.name, each.key, tone=Tone.DIM, details=("it was silent before",)
+        )
     if each.silent:
-        return object_row("silent", each.name, each.key, tone=Tone.GOOD)
-    status = "still dials" if each.seen else UNVERIFIED
+        return object_row(kept, each.name, each.key, tone=Tone.GOOD)
+    status = DIALING if each.seen else UNVERIFIED
     details = (each.outcome.message,)
     return object_row(status, each.name, each.key, tone=Tone.BAD, details=details)
 

@@ -11,7 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
@@ -22,12 +22,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler import audit, manifests, sandbox
+from reconciler import audit, sandbox
 from reconciler.audit import Event, Record, RecordKind
 from reconciler.audit.records import FIRST
 from reconciler.client import Client, embedded
-from reconciler.commands.targets import Known, Target
-from reconciler.dialects.base import Credentials
+from reconciler.commands.targets import Target
+from reconciler.dialects.base import Credentials, Listed
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import Place
 from reconciler.execute import WriteOptions
@@ -107,9 +107,7 @@ class Stop:
         }
 
     async def _silence(self, client: Client) -> None:
-        live = await client.run(campaigns.read_some(None))
         place = Place("schedules/sandbox")
-        targets = [Target("CampaignSchedule", key, key, each) for key, each in live.items()]
         stop = asyncio.Event()
 
         def progress(line: str) -> None:
@@ -123,7 +121,15 @@ class Stop:
         world = here(progress)._replace(sleep=asyncio.sleep, monotonic=now)
         options = WriteOptions(concurrency=32, wait_s=self.wait_s)
         silencer = Silencer(world, client, campaigns, journal, options, stop)
-        await silencer.run([each.operation(campaigns, place) for each in targets])
+
+        def stop_page(page: Mapping[str, Listed]) -> None:
+            for key, each in page.items():
+                target = Target("CampaignSchedule", key, key, each.live)
+                silencer.start(target.operation(campaigns, place))
+
+        await client.run(campaigns.read_pages(stop_page))
+        await silencer.ended()
+        self.found = journal.found_bodies
         self.took_s = now()
 
 
@@ -292,13 +298,20 @@ def ledger(folder: Path, **more: Any) -> Ledger:
     return Ledger.open(there, platform(folder / PATH), here(print), **more)
 
 
+def holds_of(there: Ledger) -> dict[str, Record]:
+    """Return the last hold of each object: a stop that learns later what was stored records its hold once more."""
+    return {each.data["target"]: each for each in there.records() if each.kind is RecordKind.HOLD}
+
+
 def silent(world: sandbox.CampaignState, key: str) -> bool:
     campaign = world.campaign(key)
     return campaign["schedule_id"] is None and campaign["active_id"] is None
 
 
 def halt(desk: Desk, *more: str) -> int:
-    return desk.run("halt", PATH, *more, "--reason", "calls at night")
+    code = desk.run("halt", PATH, *more, "--reason", "calls at night")
+    print(desk.out, desk.err)  # shown of a test that fails
+    return code
 
 
 def test_a_halted_campaign_is_silent_held_and_dials_again_only_after_release_and_apply(
@@ -413,7 +426,7 @@ def test_a_stop_leaves_the_audit_entry_of_what_it_removed(
     assert desk.run("apply", "--yes", PATH) == 0
     assert halt(desk, NAME) == 0
     records = ledger(desk.folder).records()
-    (hold,) = [each for each in records if each.kind is RecordKind.HOLD]
+    (hold,) = holds_of(ledger(desk.folder)).values()
     assert (hold.data["name"], hold.data["reason"]) == (NAME, "calls at night")
     last = [each for each in records if each.kind is RecordKind.OUTCOME][-1]
     assert (last.data["action"], last.data["dial_rate"]) == ("SCHEDULE_HALTED", 2.4)
@@ -457,7 +470,7 @@ def test_who_acted_is_whom_git_names_where_the_machine_names_nobody(
         monkeypatch.setenv(name, user)
     git(desk.folder, "config", "user.name", named)
     assert halt(desk, NAME) == 0
-    (hold,) = [each for each in ledger(desk.folder).records() if each.kind is RecordKind.HOLD]
+    (hold,) = holds_of(ledger(desk.folder)).values()
     assert hold.data["actor"] == actor
 
 
@@ -468,8 +481,7 @@ def test_all_stops_what_no_manifest_names_too_and_its_body_is_kept(
     server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
     assert halt(desk, "--all") == 0
     assert all(silent(server, key) for key in ("1001", "1003", "1004", "2001", "2002"))
-    holds = [each.data for each in ledger(desk.folder).records() if each.kind is RecordKind.HOLD]
-    (pilot,) = [hold for hold in holds if hold["target"] == "2001"]
+    pilot = holds_of(ledger(desk.folder))["2001"].data
     assert (pilot["name"], pilot["body"]["dial_rate"]) == ("Collections Pilot", 1.0)
 
 
@@ -595,16 +607,6 @@ def test_where_tenant_yaml_was_never_right_nobody_knows_what_to_stop(desk: Desk)
     assert "tenant.yaml:1:1" in desk.err
 
 
-def test_all_is_all_that_anybody_knows_of_where_the_platforms_list_cannot_be_read() -> None:
-    """A retirement that waits for its approval dials, and so does what a manifest that is gone has left."""
-    folder = manifests.load_readable(SAMPLES)
-    retired = {each.key for each in folder.desired if each.retired}
-    known = Known(folder, campaigns, {"gone": {"9"}}, None)
-    found = {each.key for each in known.everything()}
-    assert retired
-    assert found == {"9", *(each.key for each in folder.desired)}
-
-
 def planted(desk: Desk, kind: RecordKind, data: dict[str, Any]) -> str:
     """Add a record with right hashes to the ledger, as somebody could who may push; return its id."""
     head = git(desk.folder, "rev-parse", "HEAD").strip()
@@ -693,7 +695,7 @@ def test_a_locked_dialer_is_75_and_the_others_are_silent(
     assert halt(desk, "--all", "--wait", "0") == 75
     assert silent(server, "1004")
     assert "run the same command again" in desk.out
-    assert "still dials" in desk.out
+    assert "still dialing" in desk.out
     assert "the dialer is locked" in desk.out
     desk.run("plan", PATH)
     assert "1 STILL DIALING: " in desk.out.splitlines()[-1]
@@ -726,7 +728,7 @@ def test_a_stop_of_what_dials_no_more_finishes_what_an_earlier_one_could_not(
 
 def test_a_hold_ends_by_itself(desk: Desk, server: sandbox.CampaignState) -> None:
     assert halt(desk, NAME, "--until", "2099-01-01T00:00:00Z") == 0
-    (hold,) = [e for e in ledger(desk.folder).records() if e.kind is RecordKind.HOLD]
+    (hold,) = holds_of(ledger(desk.folder)).values()
     assert hold.data["until"] == "2099-01-01T00:00:00.000Z"
     assert "2099-01-01" in desk.out
 
@@ -867,8 +869,7 @@ def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_rec
     assert held.strip()
     other = remote.with_name("other")
     git(remote.parent, "clone", "-q", "-b", "main", str(remote), str(other))
-    holds = [e for e in ledger(other, remote="origin").records() if e.kind is RecordKind.HOLD]
-    assert [hold.data["target"] for hold in holds] == [KEY]
+    assert [*holds_of(ledger(other, remote="origin"))] == [KEY]
 
 
 def test_a_stop_goes_past_a_run_elsewhere_and_its_records_are_where_everybody_looks(
@@ -881,8 +882,7 @@ def test_a_stop_goes_past_a_run_elsewhere_and_its_records_are_where_everybody_lo
     assert halt(desk, NAME) == 0
     assert "taken from a run elsewhere" in desk.out
     assert not running.still_ours()
-    holds = [e for e in ledger(other, remote="origin").records() if e.kind is RecordKind.HOLD]
-    assert [hold.data["target"] for hold in holds] == [KEY]
+    assert [*holds_of(ledger(other, remote="origin"))] == [KEY]
 
 
 # --- the goal, with real processes ------------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ from tests.crash.ground import Campaigns
 
 def held(bench: Bench) -> list[str]:
     """Return what the shared ledger says is held."""
-    return [
-        each.data["target"] for each in bench.ledger().records() if each.kind is RecordKind.HOLD
-    ]
+    return sorted(
+        {each.data["target"] for each in bench.ledger().records() if each.kind is RecordKind.HOLD}
+    )
 
 
 def wait_for(happened: Callable[[], object]) -> bool:

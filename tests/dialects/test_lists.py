@@ -172,16 +172,6 @@ def test_a_list_without_an_end_is_given_up(how, monkeypatch):
 
 
 @HOW
-def test_an_incomplete_list_carries_what_it_shows(how):
-    server = Server(5)
-    server.rows = server.rows[:3]
-    answer = lambda call: Reply(200, {}, {**server(call).json, "total": 5}, NOW)  # noqa: E731
-    with pytest.raises(IncompleteList) as caught:
-        read(answer, how)
-    assert [*caught.value.shown] == ["0", "1", "2"]
-
-
-@HOW
 @pytest.mark.parametrize(
     "shape",
     [

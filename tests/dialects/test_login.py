@@ -256,5 +256,5 @@ def test_a_token_endpoint_that_is_no_url_is_an_error_of_the_platform():
 
 def test_a_body_that_is_not_json_is_no_error_where_nobody_needs_it():
     reply = Reply(202, {"content-type": "application/json"}, NotJSON(), NOW)
-    assert converse(pc.silence("4001", token="k"), (reply,))[0] is None
+    assert converse(pc.silence("4001", token="k"), (reply,))[0].waiting is None
     assert list(failed_items(reply.json)) == []

@@ -127,7 +127,7 @@ def test_bulk_blocks_and_a_single_look_say_the_same(box):
     bulk = box.ask(pc.read()).objects
     box.world.faults.add("no-bulk")
     blockwise = box.ask(pc.read()).objects
-    assert bulk == blockwise == dict(box.ask(pc.read_some(None)))
+    assert bulk == blockwise == dict(box.ask(pc.read_some([])))
     for key, live in bulk.items():
         assert box.ask(pc.read_one(key)) == live
         assert live.stored == held(box.world, key)

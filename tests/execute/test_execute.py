@@ -354,7 +354,7 @@ def test_the_last_write_ends_the_wait_for_a_look() -> None:
         with engine({"1001": make_body()}) as bench:
             async with bench.client() as client:
                 world = here(print)._replace(monotonic=bench.ticker, sleep=for_ever)
-                lookout = Poller(world, client, campaigns, 1.0)
+                lookout = Poller(world, client, 1.0, campaigns.read_one, campaigns.read_some)
                 lookout.busy(2)
                 await lookout.see("1001")  # the first look waits for nothing
                 later = asyncio.create_task(lookout.see("1001"))

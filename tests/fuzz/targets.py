@@ -254,7 +254,8 @@ def _conversations(dialect: Any, key: str) -> tuple[Callable[[], Exchange[Any]],
     return (
         dialect.read,
         lambda: dialect.read_one(key),
-        lambda: dialect.read_some(None),
+        lambda: dialect.read_some([key]),
+        lambda: dialect.read_pages(lambda _: None),
         lambda: dialect.metrics(key, start, NOW),
     )
 

@@ -15,7 +15,7 @@ from reconciler.dialects.base import Credentials, Exchange
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.execute import Execution, WriteOptions, carry_out
 from reconciler.kinds.live import Snapshot
-from reconciler.models import Desired
+from reconciler.models import Body, Desired
 from reconciler.plan import Operation, Origin, Outcome, Plan, build
 from reconciler.policies.base import Facts
 from reconciler.settings import ClientOptions, Settings, Variables
@@ -59,9 +59,17 @@ class StopNotebook:
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
+        self.attempts: list[tuple[str, int]] = []
+        self.found_bodies: dict[str, Body] = {}
 
     def key(self, operation: Operation, attempt: int) -> str:
         return f"{operation.hash[:40]}-{attempt}"
+
+    def attempt(self, operation: Operation, number: int) -> None:
+        self.attempts.append((operation.key, number))
+
+    def found(self, operation: Operation, stored: Body) -> None:
+        self.found_bodies[operation.key] = stored
 
     def outcome(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)

@@ -18,7 +18,9 @@ from reconciler.dialects.base import (
     Credentials,
     Exchange,
     Measured,
+    Removal,
     Reply,
+    Silenced,
     Site,
     Token,
     Waiting,
@@ -33,7 +35,9 @@ from reconciler.dialects.campaigns.reading import (
     read,
     read_limits,
     read_one,
+    read_pages,
     read_some,
+    read_stored,
     scrubs,
 )
 from reconciler.errors import ApiError, ReconcileError, UncertainWrite
@@ -57,7 +61,9 @@ __all__ = [
     "read",
     "read_limits",
     "read_one",
+    "read_pages",
     "read_some",
+    "read_stored",
     "roundtrip",
     "silence",
     "write",
@@ -76,6 +82,10 @@ TOKEN_LIFETIME_S: Final = 1800.0
 """Documented token lifetime, used if the answer has no `expires_in`."""
 
 ACCEPTED: Final = 202
+PRECONDITION_FAILED: Final = 412
+
+NO_CONDITIONS: Final = frozenset({400, 428, 501})
+"""Answers of servers that do not accept `If-Match` on a removal."""
 
 
 # --- signing in ---------------------------------------------------------------------------------------------------------
@@ -152,22 +162,39 @@ def _why_locked(key: str) -> Exchange[str]:
     return f"DNC list {', '.join(syncing)} is SYNCING" if syncing else "the dialer is locked"
 
 
-def silence(key: str, *, token: str) -> Exchange[Waiting | None]:
-    """Remove the stored schedule, whatever it is, and tell the dialer to refresh, so that it drops the active one.
+def silence(key: str, *, token: str, version: str | None = None) -> Exchange[Silenced]:
+    """Remove the stored schedule, and tell the dialer to refresh, so that it drops the active one.
 
     If the refresh has to wait and the do-not-call lists cannot be read, the reason is less exact.
     """
-    headers = {"Idempotency-Key": token}
-    expects = frozenset({204, NOT_FOUND})
-    call = Call("DELETE", path(key, "schedule"), headers=headers, expects=expects, repeatable=False)
-    yield (call,)
-    if (yield from _refresh(key)):
-        return None
+    removal = yield from _remove(key, token, version)
+    if removal in {Removal.CHANGED, Removal.UNCONDITIONAL} or (yield from _refresh(key)):
+        return Silenced(removal)
     try:
-        return Waiting((yield from _why_locked(key)))
+        return Silenced(removal, Waiting((yield from _why_locked(key))))
     except ReconcileError as error:
         said = f"the dialer is locked, or a DNC list is SYNCING (the lists cannot be read: {error})"
-        return Waiting(said)
+        return Silenced(removal, Waiting(said))
+
+
+def _remove(key: str, token: str, version: str | None) -> Exchange[Removal]:
+    """Remove the stored schedule; with `version`, only if it is the stored one.
+
+    Servers exist that do not accept the condition. They answer 400, 428 or 501.
+    """
+    headers, expects = {"Idempotency-Key": token}, frozenset({204, NOT_FOUND})
+    if version is not None:
+        headers["If-Match"] = version
+        expects |= {PRECONDITION_FAILED, *NO_CONDITIONS}
+    call = Call("DELETE", path(key, "schedule"), headers=headers, expects=expects, repeatable=False)
+    (reply,) = yield (call,)
+    if reply.status == NOT_FOUND:
+        return Removal.NOTHING_STORED
+    if reply.status == PRECONDITION_FAILED:
+        return Removal.CHANGED
+    if reply.status in NO_CONDITIONS:
+        return Removal.UNCONDITIONAL
+    return Removal.UNSEEN if version is None else Removal.AS_GIVEN
 
 
 # --- signals ------------------------------------------------------------------------------------------------------------

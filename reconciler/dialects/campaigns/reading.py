@@ -19,9 +19,9 @@ from reconciler.dialects.answers import (
     scalar_readers,
     typed,
 )
-from reconciler.dialects.base import JSON, Call, Exchange
+from reconciler.dialects.base import JSON, Call, Exchange, Listed, OnPage
 from reconciler.dialects.campaigns.answers import explain
-from reconciler.dialects.pages import by_number, shown
+from reconciler.dialects.pages import by_number
 from reconciler.errors import ApiError
 from reconciler.kinds.base import WHOLE
 from reconciler.kinds.campaign import HOURS, KIND
@@ -75,14 +75,45 @@ def read_one(key: str) -> Exchange[Live]:
     return _read_alone(key, campaign, schedule)
 
 
-def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
-    """Read the campaigns in `keys` (`None`: all) from the list, or one by one if the server cannot expand the list.
-
-    Raises:
-        IncompleteList: the list contradicts itself; carries the campaigns that it shows.
-    """
+def read_some(keys: Sequence[str]) -> Exchange[Mapping[str, Live]]:
+    """Read the campaigns in `keys` from the list, or one by one if the server cannot expand the list."""
     first = yield from Answer.ask(campaigns_page(expand=True))
     return (yield from _campaigns(first, keys))
+
+
+def read_pages(on_page: OnPage) -> Exchange[None]:
+    """Read the list of campaigns page by page. Of a server without `expand` it shows no schedules.
+
+    Raises:
+        IncompleteList: the list contradicts itself.
+    """
+    first = yield from _supported((yield from Answer.ask(campaigns_page(expand=True))))
+
+    def take(answer: Answer, rows: list[Row]) -> None:
+        on_page(dict(filter(None, (_listed(answer, row) for row in rows))))
+
+    yield from by_number(first, "id", "campaigns", size=CAMPAIGNS_PAGE, on_page=take)
+
+
+def _listed(answer: Answer, row: Row) -> tuple[str, Listed] | None:
+    """Return a campaign of a page by its id. A row without an id is left out; a schedule that cannot be read is not shown."""
+    try:
+        key = answer.id(row, "id")
+    except ApiError:
+        return None
+    try:
+        live = _expanded(answer, key, row) if is_expanded(row) else None
+        return key, Listed(answer.text(row, "name") or key, live)
+    except ApiError:
+        return key, Listed(key)
+
+
+def read_stored(key: str) -> Exchange[Live]:
+    """Read the stored schedule of one campaign."""
+    schedule = yield from Answer.ask(_schedule_call(key))
+    if schedule.reply.status == NOT_FOUND:
+        return Live(key, "")
+    return _live(schedule, key, {}, schedule.body, schedule.reply.headers.get("etag"))
 
 
 def look(key: str) -> Exchange[Live]:
@@ -125,22 +156,22 @@ def campaigns_page(*, expand: bool) -> Call:
 
 
 def _campaigns(first: Answer, keys: Sequence[str] | None = None) -> Exchange[dict[str, Live]]:
-    if first.reply.status == BAD_REQUEST:
-        reasons = explain(first.reply)
-        if not any("expand" in reason for reason in reasons):
-            raise ApiError(first.reply.status, first.call.where, reasons)
-        first = yield from Answer.ask(campaigns_page(expand=False))
-    listing = by_number(first, "id", "campaigns", size=CAMPAIGNS_PAGE)
-    rows, broken = yield from shown(listing)
+    first = yield from _supported(first)
+    rows = yield from by_number(first, "id", "campaigns", size=CAMPAIGNS_PAGE)
     if "expand" in first.call.params and all(map(is_expanded, rows.values())):
         asked = rows.keys() if keys is None else rows.keys() & set(keys)
-        found = {key: _expanded(first, key, row) for key, row in rows.items() if key in asked}
-    else:
-        found = yield from _each([*rows] if keys is None else keys)
-    if broken is not None:
-        broken.shown = found
-        raise broken
-    return found
+        return {key: _expanded(first, key, row) for key, row in rows.items() if key in asked}
+    return (yield from _each([*rows] if keys is None else keys))
+
+
+def _supported(first: Answer) -> Exchange[Answer]:
+    """Return page 1 of the campaigns: the given one, or if the server refuses `expand`, the one without it."""
+    if first.reply.status != BAD_REQUEST:
+        return first
+    reasons = explain(first.reply)
+    if not any("expand" in reason for reason in reasons):
+        raise ApiError(first.reply.status, first.call.where, reasons)
+    return (yield from Answer.ask(campaigns_page(expand=False)))
 
 
 def is_expanded(row: Row) -> bool:

@@ -12,16 +12,27 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from reconciler.dialects.answers import Row, clock, object_call
-from reconciler.dialects.base import JSON, Call, Capabilities, Exchange, Reply, Waiting
-from reconciler.dialects.pages import by_skip, shown
+from reconciler.dialects.answers import Answer, Row, clock, object_call
+from reconciler.dialects.base import (
+    JSON,
+    Call,
+    Capabilities,
+    Exchange,
+    Listed,
+    OnPage,
+    Removal,
+    Reply,
+    Silenced,
+    Waiting,
+)
+from reconciler.dialects.pages import by_skip
 from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import TOP, SkillAnswer, explain
 from reconciler.dialects.personal_connection.doctor import examine, roundtrip
 from reconciler.dialects.personal_connection.login import HOSTS, authenticate
 from reconciler.dialects.personal_connection.measuring import metrics
 from reconciler.dialects.personal_connection.writing import write
-from reconciler.errors import AccessError, ApiError, UsageError
+from reconciler.errors import ApiError, UsageError
 from reconciler.kinds.live import Live, Snapshot
 from reconciler.kinds.skill import KINDS
 
@@ -41,7 +52,9 @@ __all__ = [
     "read",
     "read_limits",
     "read_one",
+    "read_pages",
     "read_some",
+    "read_stored",
     "roundtrip",
     "silence",
     "write",
@@ -127,40 +140,48 @@ def look(key: str) -> Exchange[Live]:
     return reading.bare(answer, reading.skill_of(answer, key))
 
 
-def read_some(keys: Sequence[str] | None) -> Exchange[Mapping[str, Live]]:
-    """Read every skill: the scan of the groups dominates the cost, and it is the same for one skill as for all.
+def read_some(keys: Sequence[str]) -> Exchange[Mapping[str, Live]]:  # noqa: ARG001 - see below
+    """Read every skill: the scan of the groups dominates the cost, and it is the same for one skill as for all."""
+    *answers, unit = yield from SkillAnswer.ask_all((*_calls(), reading.unit_call()))
+    rows = yield from _list(answers[0])
+    objects, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
+    return objects
 
-    An emergency stop reads all skills (`None`) and needs only to know which ones run. If settings or groups cannot be read,
-    it gets the listed skills without their settings.
+
+def read_pages(on_page: OnPage) -> Exchange[None]:
+    """Read the list of skills page by page, without their settings.
 
     Raises:
-        IncompleteList: the list contradicts itself; carries the skills that it shows.
+        IncompleteList: the list contradicts itself.
     """
+    first = yield from SkillAnswer.ask(reading.skills_call())
+
+    def take(answer: Answer, rows: list[Row]) -> None:
+        on_page(dict(filter(None, (_listed(answer, row) for row in rows))))
+
+    yield from by_skip(first, "skillId", *assumed.SKILLS, top=TOP, on_page=take)
+
+
+def _listed(answer: Answer, row: Row) -> tuple[str, Listed] | None:
+    """Return a skill of a page by its id. A row without an id, and a skill that cannot be managed, is left out."""
+    skill = SkillAnswer(answer.call, answer.reply)
     try:
-        *answers, unit = yield from SkillAnswer.ask_all((*_calls(), reading.unit_call()))
-    except (ApiError, AccessError):
-        if keys is not None:
-            raise
-        answers, unit = [(yield from SkillAnswer.ask(reading.skills_call()))], None
-    first = answers[0]
-    rows, broken = yield from shown(_list(first))
-    objects: dict[str, Live] | None = None
-    if unit is not None:
-        try:
-            objects, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
-        except (ApiError, AccessError):
-            if keys is not None:
-                raise
-    if objects is None:
-        objects = {
-            key: reading.bare(first, row)
-            for key, row in rows.items()
-            if reading.unfit(first, row) is None
-        }
-    if broken is not None:
-        broken.shown = objects
-        raise broken
-    return objects
+        key = skill.id(row, "skillId")
+    except ApiError:
+        return None
+    try:
+        if reading.unfit(skill, row) is not None:
+            return None
+        live = reading.bare(skill, row)
+    except ApiError:
+        return key, Listed(key)
+    return key, Listed(live.name or key, live)
+
+
+def read_stored(key: str) -> Exchange[Live | None]:  # noqa: ARG001 - a stop keeps all settings
+    """Return `None`: a stop removes nothing."""
+    yield from ()
+    return None
 
 
 def _calls() -> tuple[Call, Call, Call]:
@@ -195,11 +216,11 @@ def activate(key: str) -> Exchange[Waiting | None]:  # noqa: ARG001 - never aske
     return None
 
 
-def silence(key: str, *, token: str) -> Exchange[Waiting | None]:  # noqa: ARG001 - there are no keys
+def silence(key: str, *, token: str, version: str | None = None) -> Exchange[Silenced]:  # noqa: ARG001 - there are no keys and no versions
     """Stop the skill, for the emergency stop only, and never with `force`. 409 means that the skill does not run."""
     call = Call("POST", f"{reading.skill_path(key)}/stop", expects=STOPPED, repeatable=False)
     yield (call,)
-    return None
+    return Silenced(Removal.NOTHING_STORED)
 
 
 def publish(events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:  # noqa: ARG001 - none is taken
