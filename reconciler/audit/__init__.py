@@ -10,7 +10,7 @@ chain: `h` is the record's hash, `n` its number, `prev` the `h` before it. `seq`
 no clock. Numbers are those of the body in canonical form; rates and durations are always written as floats (25.0).
 """
 
-from reconciler.audit.check import Checker, LineOrigin, Verdict, verify
+from reconciler.audit.check import Checker, Ids, LineOrigin, Verdict, verify
 from reconciler.audit.checkpoints import checkpoint, compact, state_of
 from reconciler.audit.queries import (
     COLUMNS,
@@ -25,6 +25,7 @@ from reconciler.audit.queries import (
     judging_commits,
     latest,
     may_be_sent,
+    moment,
     next_seq,
     open_generations,
     open_intents,
@@ -42,6 +43,7 @@ from reconciler.audit.records import (
     differing,
     encode,
     key,
+    lines_of,
     stamp,
 )
 from reconciler.audit.runs import Attribution, Run, marks
@@ -58,6 +60,7 @@ __all__ = [
     "Checker",
     "Defect",
     "Event",
+    "Ids",
     "LineOrigin",
     "Record",
     "RecordKind",
@@ -81,8 +84,10 @@ __all__ = [
     "judging_commits",
     "key",
     "latest",
+    "lines_of",
     "marks",
     "may_be_sent",
+    "moment",
     "next_seq",
     "of_stops",
     "open_generations",

@@ -308,7 +308,19 @@ class Git:
 
         A shallow clone lacks some parents. The walk ends there; the last commit still names them.
         """
-        ids = self.text("rev-list", "--topo-order", object_id(tip), "--").splitlines()
+        return self.commits(self.ancestry(tip)[::-1])
+
+    def ancestry(self, tip: str) -> list[str]:
+        """Return the ids of `tip` and all its ancestors, oldest first. A shallow clone lacks some parents; the list begins there."""
+        order = ("--topo-order", "--reverse")
+        return self.text("rev-list", *order, object_id(tip), "--").splitlines()
+
+    def commits(self, ids: Sequence[str]) -> list[Commit]:
+        """Return the commits with these ids. A shallow clone lacks some of the parents that they name.
+
+        Raises:
+            GitError: a commit is not here.
+        """
         raw = self.read(*ids)
         return [parse_commit(each, raw[each]) for each in ids]
 

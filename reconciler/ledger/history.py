@@ -1,42 +1,50 @@
-"""Verify a ledger's history: its commits only ever add lines, and no commit is missing.
+"""Verify a ledger's history: its commits only ever add lines, no commit is missing, and each checkpoint is right.
 
 The commits themselves show every edit, except a rollback or a rewrite of the whole ledger. Those need a witness: a mirror
 branch, signatures, or a head that was noted down earlier.
+
+One segment of the ledger is in memory at a time, and of the segments before it what later records may refer to.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from reconciler import audit
-from reconciler.audit import Defect, LineOrigin, Record, RecordKind, Verdict
+from reconciler.audit import Checker, Defect, Ids, LineOrigin, Record, RecordKind, Verdict
 from reconciler.errors import LedgerError
-from reconciler.git import Commit, Git, blob_id
-from reconciler.ledger import signatures
+from reconciler.git import Git, blob_id
+from reconciler.ledger import segments, signature_check
+from reconciler.ledger.checkpoints import Checkpoints, check_refs
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
-from reconciler.ledger.snapshot import LedgerSnapshot, message, read, read_notes
+from reconciler.ledger.segments import Segment
+from reconciler.ledger.signature_check import Checked
+from reconciler.ledger.snapshot import message
+
+_DEFECTS_TOLD: Final = 1000
+"""Most defects that are told: a ledger of which a part is gone may have one for each record."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerHistory:
-    """The ledger to verify."""
+    """The ledger to verify.
+
+    Attributes:
+        git: the repository, which has its commits.
+        notes: reads its trees.
+        head: the ledger commit to verify; `None`: there is none.
+        tenant: the platform.
+        closed: the refs of closed segments, by the last part of their name.
+    """
 
     git: Git
     notes: Notes
-    snapshot: LedgerSnapshot
+    head: str | None
     tenant: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Version:
-    """A note at one ledger commit. `at` is the position of that commit, oldest first."""
-
-    at: int
-    commit: Commit
-    blob: str
-    size: int
+    closed: Mapping[str, str] = field(default_factory=dict)
 
 
 def verify(
@@ -53,47 +61,44 @@ def verify(
     Raises:
         LedgerError: the history is shallow, so it cannot be verified.
     """
-    snapshot = subject.snapshot
-    commits = _commits(subject.git, snapshot.head)
-    signed = None if signers is None else _check_signatures(subject, commits, signers)
-    found, witnesses = _find_witnesses(snapshot.head, commits, signed, mirror, expect_head)
-    defects = (
-        *snapshot.unreadable,
-        *snapshot.verify(subject.tenant),
-        *_check_history(subject, commits, signed.rejected if signed else frozenset()),
-        *found,
-    )
+    ids = [] if subject.head is None else subject.git.ancestry(subject.head)
+    signed = None
+    if signers is not None and ids:
+        signed = signature_check.check(subject.git, subject.notes, ids, signers)
+    check = _Verification(subject)
+    check.run(ids, signed.rejected if signed else frozenset())
+    found, witnesses = _find_witnesses(subject.head, ids, signed, mirror, expect_head)
     return Verdict(
-        head=snapshot.head,
-        commits=len(commits),
-        records=len(snapshot.records),
-        runs=len(snapshot.tips),
-        defects=defects,
-        open_intents=audit.open_intents(snapshot.records),
+        head=subject.head,
+        commits=len(ids),
+        records=check.records,
+        runs=check.checker.runs,
+        defects=(*check.defects(), *found),
+        open_intents=tuple(check.checker.open_intents.values()),
         witnesses=witnesses,
         remarks=signed.remarks if signed else (),
-        source=_source(subject, commits, defects),
+        source=check.source,
     )
 
 
 def _find_witnesses(
     head: str | None,
-    commits: Sequence[Commit],
-    signed: _Signed | None,
+    ids: Collection[str],
+    signed: Checked | None,
     mirror: str | None,
     expect_head: str | None,
 ) -> tuple[list[Defect], tuple[str, ...]]:
     """Return the defects that only a witness reveals, and the witnesses that were checked."""
     defects: list[Defect] = []
     witnesses: list[str] = []
-    if expect_head is not None and expect_head in {each.id for each in commits}:
+    if expect_head is not None and expect_head in ids:
         witnesses.append("the expected head")
     elif expect_head is not None:
         problem = f"it does not hold {expect_head}: it was rolled back or rewritten"
         defects.append(Defect("", 0, problem))
     if mirror is not None and mirror == head:
         witnesses.append("the mirror branch")
-    if signed is not None and head is not None:
+    if signed is not None:
         defects += (
             Defect("", 0, f"ledger commit {each} has no good signature") for each in signed.missing
         )
@@ -102,86 +107,130 @@ def _find_witnesses(
 
 
 @dataclass(frozen=True, slots=True)
-class _Signed:
-    """The result of checking all signatures.
+class _Version:
+    """A note at one ledger commit. `at` is the commit's number in its segment; a blob that is not here has the size -1."""
 
-    Attributes:
-        missing: commits that need a good signature and have none, oldest first.
-        rejected: commits whose records the next signed commit leaves out.
-        remarks: see `Verdict`.
-    """
-
-    missing: tuple[str, ...]
-    rejected: frozenset[str]
-    remarks: tuple[str, ...]
+    at: int
+    commit: str
+    message: str
+    blob: str
+    size: int
 
 
-def _check_signatures(subject: LedgerHistory, commits: Sequence[Commit], signers: bytes) -> _Signed:
-    """Check every signature. A signed commit vouches for the commits below it, or names those that it leaves out."""
-    head = subject.snapshot.head
-    states = subject.git.signatures(head, signers) if head is not None else {}
-    good = {id_ for id_, signature in states.items() if signature.good}
-    notes = [each for each in subject.snapshot.records if each.kind is RecordKind.NOTE]
-    vouched = {signatures.vouched(each): each for each in notes}
-    rejected, said = _rejections(subject, [each.id for each in commits], good)
-    missing: list[str] = []
-    remarks: list[str] = []
-    anchor: str | None = None
-    for is_good, group in itertools.groupby((each.id for each in commits), good.__contains__):
-        ids = tuple(each for each in group if each not in rejected)
-        if is_good and ids:
-            if anchor is None and ids[0] != commits[0].id and not remarks:
-                remarks.append(
-                    f"signed from ledger commit {ids[0]} on, whose signer vouches for those before it"
-                )
-            anchor = ids[-1]
-        elif not ids:
-            continue
-        elif note := vouched.get(ids[-1]):
-            remarks.append(str(note.data["text"]))
-        elif anchor is not None or not good:
-            missing += ids
-    return _Signed(tuple(missing), frozenset(rejected), (*remarks, *said))
+class _Verification:
+    """What is known of a ledger while it is read, one segment after another."""
+
+    def __init__(self, subject: LedgerHistory) -> None:
+        self.checker = Checker(subject.tenant)
+        self.records = 0
+        self.source: LineOrigin | None = None
+        self._subject = subject
+        self._git = subject.git
+        self._lines: list[Defect] = []
+        self._growth: list[Defect] = []
+        self._commits: list[Defect] = []
+        self._before = Ids()
+        self._rejected: Collection[str] = ()
+        self._checkpoints = Checkpoints(subject.git)
+
+    def defects(self) -> tuple[Defect, ...]:
+        """Return what was found: bad lines, then notes that did not only grow, then ledger commits."""
+        found = (*self._lines, *self._growth, *self._commits)
+        more = len(found) - _DEFECTS_TOLD
+        return (
+            (*found[:_DEFECTS_TOLD], Defect("", 0, f"{more} more defects")) if more > 0 else found
+        )
+
+    def run(self, ids: Sequence[str], rejected: Collection[str]) -> None:
+        """Check the ledger commits, oldest first. Of rejected ones, only the parent."""
+        self._rejected = rejected
+        kept = [each for each in ids if each not in rejected] if rejected else ids
+        self._commits += _check_parents(self._git, ids)
+        last: Segment | None = None
+        for segment in segments.walk(self._git, self._subject.notes, kept):
+            if last is not None:
+                self._check(last, closed=True)
+            last = segment
+        if last is not None:
+            self._check(last, closed=False)
+        self._commits += check_refs(self._checkpoints.closed, self._subject.closed)
+
+    def _check(self, segment: Segment, *, closed: bool) -> None:
+        """Check a segment; `closed`: another one follows."""
+        bad = len(self._lines), len(self._growth)
+        self._commits += _check_steps(segment)
+        versions = _versions(self._git, segment)
+        notes = segments.read_segment(self._git, segment)
+        for note, data in notes:
+            self._growth += _check_growth(self._git, note, data, versions.get(note, []))
+        named = self._check_lines(segment, notes, versions, closed=closed)
+        for at, step in enumerate(segment.steps):
+            if at not in named:
+                problem = f"ledger commit {step.commit.id} does not name its last record"
+                self._commits.append(Defect("", 0, problem))
+            self._before.add(_short(step.commit.id))
+        found = (*self._lines[bad[0] :], *self._growth[bad[1] :])
+        if self.source is None and (first := next((each for each in found if each.line), None)):
+            self.source = self._origin(first, versions.get(first.commit, []), segment)
+        if closed:
+            self._checkpoints.close(segment.steps[-1].commit.id)
+
+    def _check_lines(
+        self,
+        segment: Segment,
+        notes: Sequence[tuple[str, bytes]],
+        versions: Mapping[str, Sequence[_Version]],
+        *,
+        closed: bool,
+    ) -> set[int]:
+        """Check the records of a segment in the ledger's order; return which of its ledger commits name the last record that they added."""
+        named: set[int] = set()
+        here = {each.commit.id: at for at, each in enumerate(segment.steps)}
+        left = {note: list(reversed(each)) for note, each in versions.items()}
+        if segment.state is not None:
+            self.checker.begin()
+        for line in segments.merged(notes, self._lines):
+            due = left.get(line.note, [])
+            while due and due[-1].size < line.end:
+                due.pop()
+            if due and due[-1].size == line.end and message(line.record) == due[-1].message:
+                named.add(due[-1].at)
+            problems = self.checker.check(line.record, line.note, line.raw)
+            problems += self._check_seen(line.record, here, due[-1].at if due else -1)
+            if line.record.kind is RecordKind.CHECKPOINT:
+                problems += self._checkpoints.check(line.record, segment)
+            self._lines += (
+                Defect(line.note, line.number, each, line.record.id) for each in problems
+            )
+            self._checkpoints.add(line, keep=closed)
+            self.records += 1
+        return named
+
+    def _check_seen(self, record: Record, here: Mapping[str, int], written: int) -> Iterator[str]:
+        """Check that the ledger head that a run saw at its start is an earlier commit of this ledger."""
+        seen = record.data.get("ledger") if record.kind is RecordKind.OPEN else None
+        if seen is not None and not (
+            self._before.has(_short(seen))
+            or here.get(seen, written) < written
+            or seen in self._rejected
+        ):
+            yield f"its run saw a ledger that is not here: {seen}"
+
+    def _origin(
+        self, bad: Defect, versions: Sequence[_Version], segment: Segment
+    ) -> LineOrigin | None:
+        """Return the ledger commit that gave a bad line its current content; `None` if none did."""
+        found, last = None, b""
+        for version in versions:
+            line = _line(self._git.read_blob(version.blob, limit=NOTE_LIMIT), bad.line)
+            if line != last:
+                parents = segment.steps[version.at].commit.parents
+                found, last = LineOrigin(version.commit, next(iter(parents), None)), line
+        return found
 
 
-def _rejections(
-    subject: LedgerHistory, commits: Sequence[str], good: set[str]
-) -> tuple[set[str], list[str]]:
-    """Return the unsigned commits that a record rejects, and the text of those records.
-
-    The newest good signature vouches for the records below it. So a rejection there counts even if the key that signed it
-    is no longer trusted. A rejection above it may be forged.
-    """
-    newest = next((each for each in reversed(commits) if each in good), None)
-    rejected: set[str] = set()
-    remarks: list[str] = []
-    places = {each: at for at, each in enumerate(commits)}
-    for record in read(subject.git, subject.notes, newest).records if newest else ():
-        tip, anchor = signatures.rejected(record) or ("", "")
-        ids = commits[places.get(anchor, -1) + 1 : places.get(tip, -1) + 1]
-        if anchor in places and ids and good.isdisjoint(ids):
-            rejected.update(ids)
-            remarks.append(str(record.data["text"]))
-    return rejected, remarks
-
-
-def _source(
-    subject: LedgerHistory, commits: Sequence[Commit], defects: Sequence[Defect]
-) -> LineOrigin | None:
-    """Return the ledger commit that gave the first bad line its current content; `None` if no line is bad."""
-    first = next((each for each in defects if each.commit and each.line), None)
-    if first is None:
-        return None
-    found, last = None, b""
-    history = subject.notes.changes([each.tree for each in commits])
-    for at, changes in enumerate(history):
-        _, blob = changes.get(first.commit, (None, None))
-        if blob is None:
-            continue
-        line = _line(subject.git.read_blob(blob, limit=NOTE_LIMIT), first.line)
-        if line != last:
-            found, last = LineOrigin(commits[at].id, commits[at - 1].id if at else None), line
-    return found
+def _short(commit: str) -> int:
+    return int(commit[:16], 16)
 
 
 def _line(data: bytes, number: int) -> bytes:
@@ -192,88 +241,58 @@ def _line(data: bytes, number: int) -> bytes:
     return data[at : data.find(b"\n", at) + 1 or len(data)]
 
 
-def _commits(git: Git, head: str | None) -> list[Commit]:
-    """Return the ledger's commits, oldest first.
+def _check_parents(git: Git, ids: Sequence[str]) -> Iterator[Defect]:
+    """Check that each ledger commit has one parent, which is the one before it.
 
     Raises:
         LedgerError: this clone lacks a parent.
     """
-    if head is None:
-        return []
-    found = git.walk(head)
-    known = {each.id for each in found}
-    for each in found:
-        for parent in each.parents:
-            if parent not in known:
-                raise LedgerError(
-                    f"the ledger's history is shallow: this clone lacks {parent}. Fetch the full history: git fetch --unshallow"
-                )
-    return found[::-1]
-
-
-def _check_history(
-    subject: LedgerHistory, commits: Sequence[Commit], rejected: Collection[str]
-) -> Iterator[Defect]:
-    """Check that each commit has one parent, only adds lines, and names its last record. Of rejected commits, check only the parent."""
-    yield from _check_parents(commits)
-    changed: dict[str, list[tuple[int, str]]] = {}
-    kept = [(at, each) for at, each in enumerate(commits) if each.id not in rejected]
-    history = subject.notes.changes([each.tree for _, each in kept])
-    for (at, commit), changes in zip(kept, history, strict=True):
-        moved = {note: new for note, (old, new) in changes.items() if old != new}
-        if not moved:
-            yield Defect("", 0, f"ledger commit {commit.id} adds nothing")
-        for note, blob in moved.items():
-            if blob is None:
-                yield Defect(note, 0, f"the whole note was removed by ledger commit {commit.id}")
-            else:
-                changed.setdefault(note, []).append((at, blob))
-    yield from _check_notes(subject, commits, changed, rejected)
-
-
-def _check_parents(commits: Sequence[Commit]) -> Iterator[Defect]:
+    known: set[str] | None = None
     before: str | None = None
-    for commit in commits:
+    for commit in segments.commits(git, ids):
         expected = () if before is None else (before,)
         if commit.parents != expected:
+            known = set(ids) if known is None else known
+            for parent in commit.parents:
+                if parent not in known:
+                    raise LedgerError(
+                        f"the ledger's history is shallow: this clone lacks {parent}. Fetch the full history: git fetch --unshallow"
+                    )
             yield Defect("", 0, f"ledger commit {commit.id} does not follow {before}: not linear")
         before = commit.id
 
 
-def _check_notes(
-    subject: LedgerHistory,
-    commits: Sequence[Commit],
-    changed: Mapping[str, list[tuple[int, str]]],
-    rejected: Collection[str],
-) -> Iterator[Defect]:
-    sizes = subject.git.stat(*dict.fromkeys(b for each in changed.values() for _, b in each))
-    named: set[int] = set()
-    places = {each.id: at for at, each in enumerate(commits)}
-    wanted = {
-        note: subject.snapshot.notes[note].blob
-        for note in changed
-        if note in subject.snapshot.notes
-    }
-    for note, data in read_notes(subject.git, wanted):
-        now = subject.snapshot.notes[note]
-        versions = [
-            _Version(at, commits[at], blob, sizes[blob].size if blob in sizes else -1)
-            for at, blob in changed[note]
+def _check_steps(segment: Segment) -> Iterator[Defect]:
+    """Check that each ledger commit adds to notes and removes none, except those of a closed segment."""
+    for at, step in enumerate(segment.steps):
+        moved = {note: new for note, (old, new) in step.changes.items() if old != new}
+        if not moved:
+            yield Defect("", 0, f"ledger commit {step.commit.id} adds nothing")
+        for note, blob in moved.items():
+            if blob is None and (at > 0 or segment.state is None):
+                what = "whole note" if note != segments.STATE else "state"
+                problem = f"the {what} was removed by ledger commit {step.commit.id}"
+                yield Defect(note if what == "whole note" else "", 0, problem)
+
+
+def _versions(git: Git, segment: Segment) -> dict[str, list[_Version]]:
+    """Return the versions of each note of a segment, oldest first."""
+    found = segment.versions()
+    sizes = git.stat(*dict.fromkeys(blob for each in found.values() for _, blob in each))
+    commits = [each.commit for each in segment.steps]
+    return {
+        note: [
+            _Version(
+                at,
+                commits[at].id,
+                commits[at].message,
+                blob,
+                sizes[blob].size if blob in sizes else -1,
+            )
+            for at, blob in each
         ]
-        yield from _check_growth(subject.git, note, data, versions)
-        if now.defects:
-            continue
-        lengths = itertools.accumulate(len(audit.encode(record)) for record in now.records)
-        ends = dict(zip(lengths, now.records, strict=True))
-        named |= {
-            each.at
-            for each in versions
-            if each.size in ends and message(ends[each.size]) == each.commit.message
-        }
-        yield from _check_seen_heads(note, ends, versions, places)
-    for at, commit in enumerate(commits):
-        if at not in named and commit.id not in rejected:
-            yield Defect("", 0, f"ledger commit {commit.id} does not name its last record")
+        for note, each in found.items()
+    }
 
 
 def _check_growth(
@@ -292,7 +311,7 @@ def _check_growth(
 
 def _first_change(git: Git, note: str, version: _Version, after: _Version) -> Iterator[Defect]:
     """Yield the first line that a later ledger commit changed."""
-    by = f"by ledger commit {after.commit.id}"
+    by = f"by ledger commit {after.commit}"
     if not 0 <= version.size <= NOTE_LIMIT or not 0 <= after.size <= NOTE_LIMIT:
         yield Defect(note, 0, f"it was rewritten {by}")
         return
@@ -304,19 +323,3 @@ def _first_change(git: Git, note: str, version: _Version, after: _Version) -> It
             id_ = records[0].id if records else ""
             yield Defect(note, line, f"it was changed, moved or dropped {by}", id_)
             return
-
-
-def _check_seen_heads(
-    note: str,
-    ends: Mapping[int, Record],
-    versions: Sequence[_Version],
-    places: Mapping[str, int],
-) -> Iterator[Defect]:
-    """Check that the ledger head that each run saw at its start is an earlier commit of this ledger."""
-    for line, (end, record) in enumerate(ends.items(), start=1):
-        seen = record.data.get("ledger") if record.kind is RecordKind.OPEN else None
-        if seen is None:
-            continue
-        written = next((version.at for version in versions if version.size >= end), -1)
-        if places.get(str(seen), len(places)) >= written:
-            yield Defect(note, line, f"its run saw a ledger that is not here: {seen}", record.id)

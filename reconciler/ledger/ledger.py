@@ -217,10 +217,9 @@ class Ledger:
         self.refresh()
         with self._guard:
             view = self._view
-            snapshot = view.snapshot
-            if view.unsigned is not None:
-                snapshot = snapshots.read(self._git, self._notes, snapshot.head)
-            subject = history.LedgerHistory(self._git, self._notes, snapshot, self.tenant)
+            closed = self._store.closed()
+            head = view.snapshot.head
+            subject = history.LedgerHistory(self._git, self._notes, head, self.tenant, closed)
             problem = self.problem()
         if problem is not None and view.refs.ledger is None:
             raise LedgerError(problem)

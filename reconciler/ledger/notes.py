@@ -24,6 +24,9 @@ TREE_LIMIT: Final = 16 * 1024 * 1024
 PATHS_LIMIT: Final = 200_000
 """Most paths on one level of a ledger's tree."""
 
+STATE: Final = "state"
+"""Path of the state file of a checkpoint."""
+
 _DEPTH: Final = 3
 _HEX_PAIR: Final = re.compile(r"[0-9a-f]{2}")
 _HEX: Final = re.compile(r"[0-9a-f]+")
@@ -135,11 +138,17 @@ class Notes:
             except ValueError as error:
                 raise LedgerError(f"object {each} is a broken tree: {error}") from None
 
-    def changes(self, trees: Sequence[str]) -> list[dict[str, Change]]:
-        """Return, for each tree, its differences from the tree before it: old and new note by commit. The first is compared with the empty tree."""
+    def changes(self, trees: Sequence[str], before: str | None = None) -> list[dict[str, Change]]:
+        """Return, for each tree, its differences from the tree before it: old and new blob of each note by commit, and of `STATE`.
+
+        Args:
+            trees: the trees.
+            before: the tree that the first one is compared with; `None`: the empty tree.
+        """
         nothing = self._git.empty_tree
         found: list[tuple[dict[str, str], dict[str, str]]] = [({}, {}) for _ in trees]
-        level = [(at, "", (old, new)) for at, (old, new) in enumerate(pairwise((nothing, *trees)))]
+        pairs = pairwise((before or nothing, *trees))
+        level = [(at, "", (old, new)) for at, (old, new) in enumerate(pairs)]
         for _ in range(_DEPTH):
             changed = self._git.tree_changes([pair for _, _, pair in level])
             deeper: list[tuple[int, str, tuple[str, str]]] = []
@@ -147,8 +156,8 @@ class Notes:
                 for name, *entries in changes:
                     path = f"{prefix}{name}"
                     for side, entry in zip(found[at], entries, strict=True):
-                        if entry and (commit := _commit_of(path, len(nothing))):
-                            side[commit] = entry[1]
+                        if entry and (note := _name_of(path, len(nothing))):
+                            side[note] = entry[1]
                     if _HEX_PAIR.fullmatch(name):
                         old, new = (_folder(entry) or nothing for entry in entries)
                         deeper += [(at, f"{path}/", (old, new))] if old != new else []
@@ -157,6 +166,10 @@ class Notes:
             {each: (old.get(each), new.get(each)) for each in sorted(old.keys() | new.keys())}
             for old, new in found
         ]
+
+
+def _name_of(path: str, length: int) -> str | None:
+    return STATE if path == STATE else _commit_of(path, length)
 
 
 def _folder(entry: Entry | None) -> str | None:

@@ -89,6 +89,10 @@ def _waiting(names: RefNames, found: Mapping[str, str]) -> dict[str, str]:
     return {ref: value for ref, value in found.items() if ref.startswith(f"{names.waiting}/")}
 
 
+def _last_parts(found: Mapping[str, str]) -> dict[str, str]:
+    return {ref.rpartition("/")[2]: value for ref, value in found.items()}
+
+
 class RefStore(Protocol):
     """Where the authoritative refs are: in this clone or in a remote."""
 
@@ -110,6 +114,13 @@ class RefStore(Protocol):
 
         Raises:
             GitError, Unavailable: the store does not answer.
+        """
+
+    def closed(self) -> dict[str, str]:
+        """Return the refs of closed segments, by the last part of their name.
+
+        Raises:
+            Unavailable: the store does not answer.
         """
 
     def keep(self, state: RefState) -> RefState:
@@ -178,6 +189,10 @@ class LocalRefs:
     def lock(self, limit_s: float | None = None) -> str | None:  # noqa: ARG002 - reading a ref of this clone takes no time
         """Return the commit of the lock (`RefStore`)."""
         return self._git.refs(self._names.lock).get(self._names.lock)
+
+    def closed(self) -> dict[str, str]:
+        """Return the refs of closed segments (`RefStore`)."""
+        return _last_parts(self._git.refs(below=self._names.closed))
 
     def keep(self, state: RefState) -> RefState:
         """Return the state: here it is remembered already (`RefStore`)."""
@@ -285,6 +300,10 @@ class RemoteRefs:
         """Return the commit of the lock (`RefStore`)."""
         name = self._names.lock
         return self._git.remote_refs(self.name, name, timeout_s=limit_s).get(name)
+
+    def closed(self) -> dict[str, str]:
+        """Return the remote's refs of closed segments (`RefStore`)."""
+        return _last_parts(self._git.remote_refs(self.name, below=self._names.closed))
 
     def keep(self, state: RefState) -> RefState:
         """Remember the remote's ledger, and fast-forward this clone's copy to it, unless the copy holds records that the remote lacks."""

@@ -15,10 +15,7 @@ from reconciler import audit
 from reconciler.audit import LINE_LIMIT, Defect, Event, Record, RecordKind
 from reconciler.errors import LedgerError, safe
 from reconciler.git import Commit, Git
-from reconciler.ledger.notes import NOTE_LIMIT, Notes
-
-STATE: Final = "state"
-"""Name of the state file in a ledger's tree."""
+from reconciler.ledger.notes import NOTE_LIMIT, STATE, Notes
 
 STATE_LIMIT: Final = 512 * 1024 * 1024
 """Largest state file, in bytes."""

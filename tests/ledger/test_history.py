@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ class Commits(Blobs):
 
     def __init__(self) -> None:
         super().__init__()
-        self.commits: dict[str, tuple[str, tuple[str, ...], str]] = {}
+        self.made: dict[str, tuple[str, tuple[str, ...], str]] = {}
         self.signed: set[str] = set()
 
     def write_blob(self, data: bytes) -> str:
@@ -44,26 +45,32 @@ class Commits(Blobs):
     def commit(self, tree: str, *parents: str, message: str = "x y\n") -> str:
         raw = f"{tree}{parents}{message}".encode()
         name = hashlib.sha1(raw, usedforsecurity=False).hexdigest()
-        self.commits[name] = (tree, parents, message)
+        self.made[name] = (tree, parents, message)
         return name
 
     def resolve(self, name: str) -> str | None:
         head = name.removesuffix("^{tree}")
-        return self.commits[head][0] if head in self.commits else None
+        return self.made[head][0] if head in self.made else None
 
     def read_commit(self, id_: str) -> Commit | None:
-        return Commit(id_, *self.commits[id_]) if id_ in self.commits else super().read_commit(id_)
+        return Commit(id_, *self.made[id_]) if id_ in self.made else super().read_commit(id_)
+
+    def ancestry(self, tip: str) -> list[str]:
+        return [each.id for each in self.walk(tip)][::-1]
+
+    def commits(self, ids: Sequence[str]) -> list[Commit]:
+        return [Commit(each, *self.made[each]) for each in ids]
 
     def walk(self, tip: str) -> list[Commit]:
         found, level = [], [tip]
         while level:
-            tree, parents, message = self.commits[level[0]]
+            tree, parents, message = self.made[level[0]]
             found.append(Commit(level[0], tree, parents, message))
-            level = [*level[1:], *(each for each in parents if each in self.commits)]
+            level = [*level[1:], *(each for each in parents if each in self.made)]
         return found
 
     def parent(self, commit: str) -> str | None:
-        return next(iter(self.commits[commit][1]), None)
+        return next(iter(self.made[commit][1]), None)
 
     def signatures(
         self, tip: str, signers: bytes, *, at: range | None = None
@@ -71,9 +78,7 @@ class Commits(Blobs):
         assert signers == b"trusted"
         ids = [each.id for each in self.walk(tip)]
         asked = ids if at is None else ids[at.start : at.stop]
-        return {
-            each: Signature(each in self.signed, self.commits[each][2].strip()) for each in asked
-        }
+        return {each: Signature(each in self.signed, self.made[each][2].strip()) for each in asked}
 
 
 @dataclasses.dataclass
@@ -98,8 +103,7 @@ class Told:
         return head
 
     def verify(self, **more: Any) -> Verdict:
-        read = snapshots.read(self.git, Notes(self.git), self.book.head)
-        subject = LedgerHistory(self.git, Notes(self.git), read, PLATFORM)
+        subject = LedgerHistory(self.git, Notes(self.git), self.book.head, PLATFORM)
         witnesses = {"mirror": None, "expect_head": None, "signers": None} | more
         return history.verify(subject, **witnesses)
 
@@ -162,7 +166,7 @@ def test_a_commit_with_another_message_does_not_name_its_last_record():
 
 def test_a_second_parent_and_a_history_that_is_cut_are_found():
     ledger = told()
-    tree, parents, message = ledger.git.commits.pop(ledger.commits[-1])
+    tree, parents, message = ledger.git.made.pop(ledger.commits[-1])
     merged = ledger.git.commit(tree, *parents, ledger.commits[0], message=message)
     before = ledger.commits[-2]
     ledger.commits[-1] = merged
@@ -170,7 +174,7 @@ def test_a_second_parent_and_a_history_that_is_cut_are_found():
     problem = f"ledger commit {merged} does not follow {before}: not linear"
     assert Defect("", 0, problem) in ledger.verify().defects
     cut = told()
-    del cut.git.commits[cut.commits[0]]
+    del cut.git.made[cut.commits[0]]
     with pytest.raises(LedgerError, match=f"history is shallow: this clone lacks {cut.commits[0]}"):
         cut.verify()
 

@@ -17,7 +17,8 @@ from typing import IO, Any
 
 from reconciler import audit
 from reconciler.audit import Event, Record, Run
-from reconciler.ledger import history
+from reconciler.ledger import notes, snapshot
+from reconciler.ledger.refs import RefNames
 from reconciler.plan import Action, Operation, Result
 from tests.support.gitfakes import ENVIRON, PLATFORM, START, WHO, operation
 
@@ -147,24 +148,96 @@ class Story:
 
 
 @dataclass
-class Chain:
-    """Records of events, with their lines, as appends would chain them."""
+class _Writer:
+    """Writes ledger commits as `Ledger` would, to `git fast-import`.
 
-    tips: dict[str, Record] = field(default_factory=dict)
+    Attributes:
+        out: its standard input.
+        tenant: the platform.
+        least: see `snapshot.SEGMENT_LEAST`; 0: no segment ever ends.
+    """
+
+    out: IO[bytes]
+    tenant: str
+    least: int = snapshot.SEGMENT_LEAST
     seq: int = 0
+    marks: int = 0
+    segment: int = 0
+    tips: dict[str, Record] = field(default_factory=dict)
+    notes: dict[str, bytes] = field(default_factory=dict)
+    state: tuple[Record, ...] = ()
+    tail: list[Record] = field(default_factory=list)
 
-    def records(self, events: Iterable[Event]) -> list[Record]:
-        made = []
-        for event in events:
-            record = audit.chain(event, self.tips.get(event.run), self.seq)
-            self.tips[event.run] = record
-            self.seq += 1
-            made.append(record)
-        return made
+    @property
+    def ref(self) -> str:
+        return f"refs/notes/reconcile/{self.tenant}"
+
+    def append(self, events: Iterable[Event]) -> None:
+        """Write a ledger commit; begin the next segment if an apply closed and this one is long."""
+        records = list(map(self._chained, events))
+        for record in records:
+            where = record.event.commit
+            self.notes[where] = self.notes.get(where, b"") + audit.encode(record)
+        changed = {record.event.commit for record in records}
+        self._commit({_path(each): self.notes[each] for each in changed}, records[-1])
+        self.tail += records
+        due = max(self.least, len(self.state) // 4)
+        is_apply = records[-1].event.run.startswith("apply")
+        if self.least and len(self.tail) >= due and is_apply and records[-1].kind == "close":
+            self._close()
+
+    def _chained(self, event: Event) -> Record:
+        record = audit.chain(event, self.tips.get(event.run), self.seq)
+        self.tips[event.run] = record
+        self.seq += 1
+        if record.kind == "close":
+            del self.tips[event.run]
+        return record
+
+    def _close(self) -> None:
+        """End the segment with the last ledger commit, whose id `git fast-import` is asked for."""
+        before = (*self.state, *self.tail)
+        mark = self.marks
+        closes = self.ask(b"get-mark :%d\n" % mark)
+        self.segment += 1
+        self.state = audit.compact(before)
+        data = b"".join(map(audit.encode, self.state))
+        now = datetime.fromisoformat(before[-1].event.ts)
+        event = audit.checkpoint(before, data, segment=self.segment, closes=closes, now=now)
+        record = self._chained(event)
+        self.tail = [record]
+        self.notes = {event.commit: audit.encode(record)}
+        files = {notes.STATE: data, _path(event.commit): self.notes[event.commit]}
+        self._commit(files, record, empty=True)
+        name = f"{RefNames.of(self.tenant).closed}/{self.segment:06}-{closes[:12]}"
+        self.out.write(b"reset %s\nfrom :%d\n\n" % (name.encode(), mark))
+
+    def ask(self, command: bytes) -> str:
+        raise NotImplementedError
+
+    def _commit(self, files: Mapping[str, bytes], last: Record, *, empty: bool = False) -> None:
+        self.marks += 1
+        at = int(datetime.fromisoformat(last.event.ts).astimezone(UTC).timestamp())
+        message = snapshot.message(last).encode()
+        self.out.write(b"commit %s\nmark :%d\n" % (self.ref.encode(), self.marks))
+        for role in (b"author", b"committer"):
+            self.out.write(b"%s reconcile <reconcile@localhost> %d +0000\n" % (role, at))
+        self.out.write(b"data %d\n%s" % (len(message), message))
+        self.out.write(b"deleteall\n" if empty else b"")
+        for path, data in files.items():
+            self.out.write(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data))
+
+
+def _path(commit: str) -> str:
+    return f"{commit[:2]}/{commit[2:]}"
 
 
 def write(
-    root: Path, appends: Iterable[Iterable[Event]], *, tenant: str = PLATFORM, ref: str = ""
+    root: Path,
+    appends: Iterable[Iterable[Event]],
+    *,
+    tenant: str = PLATFORM,
+    least: int = snapshot.SEGMENT_LEAST,
 ) -> int:
     """Write a ledger into a repository that has none; return the number of its records.
 
@@ -172,45 +245,28 @@ def write(
         root: of the repository.
         appends: the events of each ledger commit.
         tenant: the platform.
-        ref: the ledger's ref; empty: that of the platform.
+        least: fewest records of a segment; 0: all in one.
     """
-    ref = ref or f"refs/notes/reconcile/{tenant}"
     command = ["git", "-c", "core.compression=1", "fast-import", "--quiet", "--done"]
-    with subprocess.Popen(command, cwd=root, env=ENVIRON, stdin=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        count = _write(process.stdin, appends, ref)
-        process.stdin.write(b"done\n")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=root, env=ENVIRON, stdin=pipe, stdout=pipe) as process:
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+
+        class Asking(_Writer):
+            def ask(self, command: bytes) -> str:
+                self.out.write(command)
+                self.out.flush()
+                return stdout.readline().decode().strip()
+
+        writer = Asking(stdin, tenant, least)
+        for events in appends:
+            writer.append(events)
+        stdin.write(b"done\n")
+        stdin.close()
     assert process.returncode == 0
-    return count
-
-
-def _write(out: IO[bytes], appends: Iterable[Iterable[Event]], ref: str) -> int:
-    chain = Chain()
-    notes: dict[str, bytes] = {}
-    for events in appends:
-        records = chain.records(events)
-        for record in records:
-            where = record.event.commit
-            notes[where] = notes.get(where, b"") + audit.encode(record)
-        changed = {record.event.commit: b"" for record in records}
-        _commit(out, ref, {_path(each): notes[each] for each in changed}, records[-1])
-    return chain.seq
-
-
-def _path(commit: str) -> str:
-    return f"{commit[:2]}/{commit[2:]}"
-
-
-def _commit(out: IO[bytes], ref: str, files: Mapping[str, bytes], last: Record) -> None:
-    """Write a ledger commit that sets files, on top of the ref."""
-    at = int(datetime.fromisoformat(last.event.ts).astimezone(UTC).timestamp())
-    message = history.message(last).encode()
-    out.write(b"commit %s\n" % ref.encode())
-    for role in (b"author", b"committer"):
-        out.write(b"%s reconcile <reconcile@localhost> %d +0000\n" % (role, at))
-    out.write(b"data %d\n%s" % (len(message), message))
-    for path, data in files.items():
-        out.write(b"M 100644 inline %s\ndata %d\n%s\n" % (path.encode(), len(data), data))
+    return writer.seq
 
 
 def long_story(records: int, **more: Any) -> Story:

@@ -1,0 +1,107 @@
+"""Check each checkpoint of a ledger against the records that it stands for, and the refs of closed segments."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import zip_longest
+from typing import Final
+
+from reconciler import audit
+from reconciler.audit import Defect, Record
+from reconciler.errors import GitError
+from reconciler.git import Git, blob_id
+from reconciler.ledger.segments import Line, Segment
+from reconciler.ledger.snapshot import STATE_LIMIT
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Checkpoints:
+    """What the next checkpoint must hold, while a ledger is read in order.
+
+    Attributes:
+        closed: last ledger commit of each closed segment.
+    """
+
+    def __init__(self, git: Git) -> None:
+        self.closed: list[str] = []
+        self._git = git
+        self._kept: tuple[Record, ...] = ()
+        self._tail: list[Record] = []
+        self._lines: dict[int, bytes] = {}
+        self._latest = _EPOCH
+        self._last = ""
+
+    def add(self, line: Line, *, keep: bool) -> None:
+        """Remember a record; `keep`: a checkpoint will follow."""
+        self._latest = max(self._latest, audit.moment(line.record))
+        self._last = line.record.h
+        if keep:
+            self._tail.append(line.record)
+            self._lines[line.seq] = line.raw
+
+    def close(self, commit: str) -> None:
+        """End a segment with a ledger commit: select the records that the state of the next checkpoint must hold."""
+        self._kept = audit.compact((*self._kept, *self._tail))
+        self._tail.clear()
+        self._lines = {each.seq: self._lines[each.seq] for each in self._kept}
+        self.closed.append(commit)
+
+    def check(self, record: Record, segment: Segment) -> list[str]:
+        """Return what is wrong with the checkpoint that begins a segment."""
+        data = b"".join(b"%s\n" % self._lines[each.seq] for each in self._kept)
+        due = {
+            "closes": self.closed[-1] if self.closed else None,
+            "last": self._last,
+            "latest": audit.stamp(self._latest),
+            "records": len(self._kept),
+            "segment": len(self.closed),
+            "state": hashlib.sha256(data).hexdigest(),
+        }
+        problems = [
+            f"its {name} is {record.data[name]}, and not {value}"
+            for name, value in due.items()
+            if record.data[name] != value and name != "state"
+        ]
+        if segment.state is None or segment.state != blob_id(memoryview(data), len(segment.state)):
+            problems += self._differences(segment.state, data)
+        elif record.data["state"] != due["state"]:
+            problems.append("it names the hash of another state")
+        if segment.left or len(segment.steps[0].changes.keys() - {"state"}) == 0:
+            problems.append("its ledger commit holds more than the state and the checkpoint")
+        return problems
+
+    def _differences(self, blob: str | None, due: bytes) -> Iterator[str]:
+        """Yield how the state that is stored differs from the one that is due."""
+        try:
+            found = b"" if blob is None else self._git.read_blob(blob, limit=STATE_LIMIT)
+        except GitError as error:
+            yield f"its state cannot be read: {error}"
+            return
+        lines = zip_longest(found.splitlines(), due.splitlines())
+        for number, (held, right) in enumerate(lines, start=1):
+            if held != right:
+                id_ = audit.decode("", (right or b"") + b"\n")[0]
+                what = f" (record {id_[0].id[:12]} is due there)" if id_ else ""
+                yield f"its state is not what the records before it leave, from line {number} on{what}"
+                return
+
+
+def check_refs(closed: list[str], refs: Mapping[str, str]) -> Iterator[Defect]:
+    """Check the refs of closed segments.
+
+    Args:
+        closed: last ledger commit of each closed segment.
+        refs: the refs, by the end of their name: number of the segment that follows, and the first digits of the commit.
+    """
+    due = {f"{number:06}-{commit[:12]}": commit for number, commit in enumerate(closed, start=1)}
+    for name, commit in due.items():
+        if refs.get(name) is None:
+            yield Defect("", 0, f"the ref of closed segment {name} is missing: it must be {commit}")
+    for name, commit in refs.items():
+        if due.get(name, commit) != commit:
+            yield Defect(
+                "", 0, f"the ref of closed segment {name} is {commit}, and not {due[name]}"
+            )
