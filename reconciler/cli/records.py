@@ -23,15 +23,23 @@ def audit() -> None:
 
 @audit.command()
 @_tenant
+@click.option(
+    "--since",
+    type=options.instant_or_date,
+    metavar="INSTANT|DATE",
+    help="Only records of what took effect then or later. Older parts of the ledger are not read.",
+)
 @options.output
-def log(path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
-    """List every record of a tenant, oldest first. Read-only.
+def log(
+    path: Path, *, tenant: str | None, remote: str | None, since: datetime | None, style: str
+) -> int:
+    """List the records of a tenant, oldest first. Read-only.
 
-    Example: reconcile audit log schedules/acme
+    Example: reconcile audit log schedules/acme --since 2027-03-01
     """
     from reconciler.commands import audit as command
 
-    return options.show(command.log(options.world(remote), path, tenant), style)
+    return options.show(command.log(options.world(remote), path, tenant, since), style)
 
 
 @audit.command()

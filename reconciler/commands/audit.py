@@ -67,9 +67,10 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
     return TenantLedger.open(world, git, where.name, where.path, spec, anyhow=anyhow)
 
 
-def log(world: World, path: Path, tenant: str | None) -> Report:
-    """Return every record, newest last."""
-    kept, records = _read_checked(world, path, tenant)
+def log(world: World, path: Path, tenant: str | None, since: datetime | None = None) -> Report:
+    """Return the records of what took effect at `since` or later, all by default, newest last."""
+    kept, records = _read_checked(world, path, tenant, since)
+    records = tuple(each for each in records if since is None or audit.moment(each) >= since)
     return of_log(kept.name, records, notes=kept.ledger.notes, facts=kept.facts)
 
 
@@ -117,7 +118,7 @@ def export(
     world: World, path: Path, tenant: str | None, since: datetime | None, until: datetime | None
 ) -> Report:
     """Return the audit entries that took effect in [since, until)."""
-    kept, records = _read_checked(world, path, tenant)
+    kept, records = _read_checked(world, path, tenant, since)
     return of_entries(kept.name, audit.entries(records, since=since, until=until))
 
 
@@ -183,12 +184,18 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
 
 
 def _read_checked(
-    world: World, path: Path, tenant: str | None
+    world: World, path: Path, tenant: str | None, since: datetime | None = None
 ) -> tuple[TenantLedger, tuple[Record, ...]]:
-    """Read a ledger and verify it; return it with its records. Edited records must not be shown as evidence."""
+    """Read a ledger with its closed segments, and check its records. Edited records must not be shown as evidence.
+
+    Args:
+        world: see `World`.
+        path: the tenant's folder, or a folder above it.
+        tenant: its name.
+        since: leave out closed segments of which every record is older.
+    """
     kept = read(world, path, tenant)
-    kept.ledger.check()
-    return kept, kept.ledger.records()
+    return kept, tuple(kept.ledger.past(since))
 
 
 def lock_status(world: World, path: Path, tenant: str | None) -> Report:

@@ -10,6 +10,7 @@ import itertools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from reconciler import audit
@@ -20,6 +21,7 @@ from reconciler.ledger import foreign, history, locks, reading, signatures
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.locks import Lease, Lock
 from reconciler.ledger.notes import Notes
+from reconciler.ledger.past import Past
 from reconciler.ledger.reading import LedgerOptions, View
 from reconciler.ledger.refs import LocalRefs, RefNames, RefState, RefStore, RemoteRefs
 from reconciler.ledger.signatures import IDENTITY
@@ -180,6 +182,22 @@ class Ledger:
         if not self._is_blocked:
             return None
         return LedgerError(f"{self._view.refs.warning}. Until then nothing is applied or released")
+
+    def past(self, since: datetime | None = None) -> Iterator[Record]:
+        """Yield the records of all segments in order, checked one by one, then those that the next append must add.
+
+        Args:
+            since: leave out closed segments of which every record is older.
+
+        Raises:
+            LedgerError: a record is bad, or this clone lacks a segment.
+        """
+        with self._guard:
+            snapshot = self._view.snapshot
+            added = snapshot.new_records(self._view.unrecorded)
+        found = Past(self._git, self._notes, snapshot.tree, self.tenant)
+        yield from found.records(since)
+        yield from added
 
     def open_intents(self) -> tuple[Record, ...]:
         """Return the intents whose outcome is not recorded."""
