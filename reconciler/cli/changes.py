@@ -83,6 +83,13 @@ def plan(
     show_default=True,
     help="Most operations to write at the same time.",
 )
+@click.option(
+    "--wait-for-lock",
+    "wait_for_lock_s",
+    type=options.Number(min=0),
+    metavar="SECONDS",
+    help="Wait up to this long while another run holds the lock. If a newer commit was applied meanwhile, end with exit code 0.",
+)
 @options.wait("Retry a locked dialer, and wait for activation, for up to this long.")
 @options.events
 @options.remote
@@ -100,6 +107,7 @@ def apply(
     tighten_only: bool,
     concurrency: int,
     wait_s: float,
+    wait_for_lock_s: float | None,
     publish: bool,
     events: Path | None,
     remote: str | None,
@@ -134,6 +142,7 @@ def apply(
         tighten_only=tighten_only,
         revert=revert,
         accept_history=accept_history,
+        wait_for_lock_s=wait_for_lock_s,
         writing=WriteOptions(concurrency, wait_s),
         events=EventSinks(events, publish=publish),
         network=network,

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from reconciler import execute, manifests
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
-from reconciler.commands import begin, ledgers, preconditions, recovery, unapplied
+from reconciler.commands import begin, ledgers, lock_wait, preconditions, recovery, unapplied
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
 from reconciler.commands.journal import Recorder, provenance
@@ -72,6 +72,8 @@ class ApplyRequest:
         tighten_only: run only what narrows dialing.
         revert: manifests whose narrowing outside git is to be undone.
         accept_history: why HEAD need not descend from the commit applied last; `None`: it must.
+        wait_for_lock_s: seconds to wait while another run holds the lock; `None`: do not wait. A run that may wait is one of a queue: if a
+            newer commit was applied, this commit came with it, and nothing is left to do.
         writing: see `WriteOptions`.
         events: see `EventSinks`.
         network: see `Network`.
@@ -86,6 +88,7 @@ class ApplyRequest:
     tighten_only: bool = False
     revert: tuple[str, ...] = ()
     accept_history: str | None = None
+    wait_for_lock_s: float | None = None
     writing: WriteOptions = WriteOptions()
     events: EventSinks = EventSinks()
     network: Network = Network()
@@ -125,14 +128,17 @@ async def apply(
         kept = session.kept
         assert kept is not None  # noqa: S101 - else `_stand` raised
         ledgers.require_key(world, kept.trust.spec)
-        if confirm is not None:
+        if confirm is not None and standing.newer is None:
             plan, _ = await plan_command.make(session, asked.names, asked.revert)
             show(_shown(plan, standing))
             if not confirm():
                 return changes.of_declined(plan, exit_code=ExitCode.ERROR)
             approval, show = approval or plans.approved(plan), _ignore
         world.checkpoint("apply:opened")
-        with kept.ledger.locked(holder=_holder(world)):
+        wait_s = asked.wait_for_lock_s or 0.0
+        async with lock_wait.locked(
+            world, kept.ledger, holder=_holder(world), wait_s=wait_s, stop=stop
+        ):
             world.checkpoint("apply:locked")
             run = _Apply(session, asked, kept.ledger, stop, standing)
             report = await run.run(approval, digest, show)
@@ -170,8 +176,10 @@ def _stand(session: Session, asked: ApplyRequest, before: Standing | None = None
         if before is None
         else preconditions.again(session, before, accept)
     )
+    if standing.newer is not None and asked.wait_for_lock_s is not None and not standing.errors[1:]:
+        return standing
     standing.require()
-    return standing
+    return replace(standing, newer=None)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -269,6 +277,10 @@ class _Apply:
         """
         ledger, world, asked = self.ledger, self.session.world, self.asked
         standing = await asyncio.to_thread(_stand, self.session, asked, self.before)
+        if standing.newer is not None:
+            return changes.of_carried(
+                self.session.folder.name, str(standing.commit), standing.newer
+            )
         run = Run(
             ledger.tenant,
             str(standing.commit),

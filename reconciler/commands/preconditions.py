@@ -9,17 +9,19 @@ signing key that is missing here. A job that plans a pull request has neither th
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 
 from reconciler.commands import ledgers
 from reconciler.commands.ledgers import TenantLedger
-from reconciler.commands.remotes import descends, has_commit
+from reconciler.commands.remotes import descends, ensure_commit, has_commit
 from reconciler.commands.session import Session
 from reconciler.errors import (
     AccessError,
     GitError,
     ReconcileError,
     Refused,
+    Unavailable,
     UsageError,
     safe,
 )
@@ -39,6 +41,7 @@ class Standing:
         last: the commit applied last; `None` if nothing was ever applied.
         errors: every reason for which `apply` refuses, in the order in which it would find them.
         differing: paths in which the folder differs from HEAD.
+        newer: `last`, if it descends from HEAD. Then one of the errors says so.
         passed_over: the commits after `last` and before HEAD, oldest first. They were never applied themselves.
         accepted: `last`, if HEAD does not descend from it and the caller accepts that.
         history: sentences about the accepted history; the first says from what to what. Empty unless `accepted`.
@@ -49,6 +52,7 @@ class Standing:
     last: str | None = None
     errors: tuple[ReconcileError, ...] = ()
     differing: tuple[str, ...] = ()
+    newer: str | None = None
     passed_over: tuple[str, ...] = ()
     accepted: str | None = None
     history: tuple[str, ...] = ()
@@ -158,15 +162,22 @@ def _judge_history(
             worktree.commits_between(git, str(last), head, session.folder.path) if between else ()
         )
         return replace(standing, passed_over=passed, notes=notes)
-    known = has_commit(git, last)
+    known = _fetch(session, git, last)
     if known and git.is_ancestor(head, last):
-        return replace(standing, errors=(*standing.errors, _older(head, last)))
+        return replace(standing, newer=last, errors=(*standing.errors, _older(head, last)))
     if accept is None:
         error = _diverged(head, last, git.branches_with(last) if known else None)
         return replace(standing, errors=(*standing.errors, error))
     note = f"history accepted: HEAD ({head[:12]}) does not descend from the commit applied last ({last[:12]}): {safe(accept)}"
     lost = f"{last[:12]} is neither here nor on the remote, so nobody can see what HEAD takes back of it"
     return replace(standing, accepted=last, history=(note,) if known else (note, lost))
+
+
+def _fetch(session: Session, git: Git, commit: str) -> bool:
+    """Return whether this clone has a commit, which may have been pushed after this clone was made."""
+    with contextlib.suppress(Unavailable):
+        return ensure_commit(session.world, git, commit)
+    return has_commit(git, commit)
 
 
 _NEEDLESS = "--accept-history has no effect: HEAD descends from the commit applied last"

@@ -286,6 +286,23 @@ def of_declined(plan: Plan, *, exit_code: int) -> Report:
     )
 
 
+def of_carried(tenant: str, commit: str, by: str) -> Report:
+    """Return the report of an apply that has nothing left to do, because a newer commit was applied while it waited.
+
+    Args:
+        tenant: the tenant's name.
+        commit: the commit that was to be applied.
+        by: the commit that was applied, which descends from it.
+    """
+    return Report(
+        title=f"Apply to tenant {tenant}",
+        verdict=f"applied by {by}: it descends from {commit[:12]}. Nothing was written.",
+        tone=Tone.GOOD,
+        exit_code=0,
+        data={"commit": commit, "applied_by": by},
+    )
+
+
 # --- apply --------------------------------------------------------------------------------------------------------------
 
 

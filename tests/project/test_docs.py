@@ -217,7 +217,7 @@ def test_without_a_topic_the_topics_are_listed(capsys: pytest.CaptureFixture[str
         ("spec.limits.changed_share", "0.3"),
         ("CXONE_SCOPE", "Scopes to request"),
         ("RATIO", "The highest `maximumRatio` is 3."),
-        ("halt", "`--until INSTANT`"),
+        ("halt", "`--until INSTANT|SPAN`"),
         ("held", "until `reconcile release`"),
         ("stale", "plan again"),
         ("audit show", "COMMIT|NAME"),
