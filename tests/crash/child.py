@@ -127,8 +127,11 @@ def _in_child(order: Order) -> None:
         os._exit(code)
 
 
-def _warm_up() -> None:
-    """Load what a command loads on its first use, so that no child has to: HTTP, its loop, and the schemas of manifests."""
+def warm_up() -> None:
+    """Load what a command loads on its first use, so that no child has to: the modules, HTTP, its loop, and the schemas of manifests."""
+    for module in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
+        if "__main__" not in module.name and "sandbox" not in module.name:
+            importlib.import_module(module.name)
     httpx.AsyncHTTPTransport()
     anyio.run(anyio.sleep, 0)
     for model in (*MANIFESTS.values(), Tenant):
@@ -137,10 +140,7 @@ def _warm_up() -> None:
 
 def serve() -> None:
     """Fork a child for each order, one after the other."""
-    for module in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
-        if "__main__" not in module.name and "sandbox" not in module.name:
-            importlib.import_module(module.name)
-    _warm_up()
+    warm_up()
     gc.freeze()
     print("ready", flush=True)
     for line in sys.stdin:
