@@ -55,7 +55,7 @@ def descends(world: World, git: Git, older: str, newer: str) -> bool:
     Raises:
         Unavailable: the history is cut off, and no remote continues it.
     """
-    if _descends(git, older, newer):
+    if git.holds(newer, older):
         return True
     if not git.is_shallow():
         return False
@@ -68,12 +68,7 @@ def descends(world: World, git: Git, older: str, newer: str) -> bool:
             f"this clone is shallow, and {source} does not hold the rest of its history, so it is unknown whether {newer[:12]} descends from"
             f" {older[:12]}: run git fetch --unshallow from a complete repository"
         )
-    return _descends(git, older, newer)
-
-
-def _descends(git: Git, older: str, newer: str) -> bool:
-    """Return whether `newer` descends from `older`, as far as this clone has the history."""
-    return older == newer or (has_commit(git, older) and git.is_ancestor(older, newer))
+    return git.holds(newer, older)
 
 
 def ensure_commit(world: World, git: Git, commit: str) -> bool:
@@ -82,9 +77,12 @@ def ensure_commit(world: World, git: Git, commit: str) -> bool:
     Raises:
         Unavailable: the remote does not answer.
     """
+    if has_commit(git, commit):
+        return True
     remote = commit_remote(world, git)
-    if remote is not None:
-        git.fetch_commit(remote, commit)
+    if remote is None:
+        return False
+    git.fetch_commit(remote, commit)
     return has_commit(git, commit)
 
 

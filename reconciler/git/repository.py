@@ -247,6 +247,12 @@ class Git:
         commits = (object_id(older), object_id(newer))
         return self.run("merge-base", "--is-ancestor", *commits, allowed=(0, 1)).code == 0
 
+    def holds(self, newer: str, older: str) -> bool:
+        """Return whether `newer` is `older` or descends from it, as far as this clone has the history. Either may be absent."""
+        commits = (object_id(older), object_id(newer))
+        ran = self.run("merge-base", "--is-ancestor", *commits, allowed=(0, 1, 128))
+        return older == newer or ran.code == 0
+
     def branches_with(self, commit: str) -> tuple[str, ...]:
         """Return the branches, of this clone and as last fetched from remotes, that hold a commit of this clone."""
         options = (f"--contains={object_id(commit)}", "--format=%(refname:short)")
@@ -280,6 +286,21 @@ class Git:
         out = self.text("cat-file", "--batch-check", stdin=lines(ids))
         rows = (line.split(" ") for line in out.splitlines())
         return {row[0]: Stat(row[1], int(row[2])) for row in rows if len(row) == 3}  # noqa: PLR2004 - id, type, size; "ID missing" is two
+
+    def look_up(self, name: str) -> tuple[str, Stat] | None:
+        """Return the id, type and size of the object that a name such as `COMMIT:path` means; `None` if it does not exist.
+
+        Raises:
+            GitError: the name holds a line feed.
+        """
+        if "\n" in name:
+            raise GitError(f"{safe(name)}: a line feed in a name")
+        out = self.text(
+            "cat-file", "--batch-check", stdin=f"{name}\n".encode(errors="surrogateescape")
+        )
+        row = out.rsplit(" ", 2)
+        known = len(row) == 3 and row[2].isdigit()  # noqa: PLR2004 - id, type, size; else "NAME missing"
+        return (row[0], Stat(row[1], int(row[2]))) if known else None
 
     def read(self, *ids: str) -> dict[str, bytes]:
         """Return the raw contents of objects by id. Reads all bytes of each: check `stat` first.

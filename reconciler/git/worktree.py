@@ -87,8 +87,15 @@ def read_at(git: Git, commit: str, path: Path) -> bytes | None:
     Raises:
         GitError: the file cannot be read, or is larger than `FILE_LIMIT`.
     """
-    blob = git.resolve(f"{object_id(commit)}:{_inside(git, path)}")
-    return None if blob is None else git.read_blob(blob, limit=FILE_LIMIT)
+    found = git.look_up(f"{object_id(commit)}:{_inside(git, path)}")
+    if found is None:
+        return None
+    blob, stat = found
+    if stat.type != "blob" or stat.size > FILE_LIMIT:
+        raise GitError(
+            f"{safe(str(path))} is a {stat.type} of {stat.size} bytes at commit {commit}; expected a file of at most {FILE_LIMIT} bytes"
+        )
+    return git.read(blob)[blob]
 
 
 def find_named(git: Git, commit: str, name: str) -> tuple[Path, ...]:
