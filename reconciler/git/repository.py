@@ -463,14 +463,20 @@ class Git:
         rows = (line.partition("\t") for line in ran.out.decode("utf-8", "replace").splitlines())
         return chosen_refs(((ref, value) for value, _, ref in rows), refs, below)
 
-    def fetch(self, remote: str, *refs: str) -> None:
-        """Fetch the full history of the given remote refs without updating local refs.
+    def fetch(self, remote: str, *refs: str, depth: int | None = None) -> None:
+        """Fetch the given remote refs without updating local refs.
+
+        Args:
+            remote: name or URL of the remote.
+            refs: full names of refs there.
+            depth: number of commits of each ref; `None` fetches what this clone lacks, down to its shallow boundary.
 
         Raises:
             Unavailable: the remote does not answer, or has no such ref.
         """
         options = ("--no-write-fetch-head", "--refmap=", "--no-recurse-submodules")
-        self._network(*_FETCH, *options, "--", remote_name(remote), *map(ref_name, refs))
+        limit = () if depth is None else (f"--depth={depth}",)
+        self._network(*_FETCH, *options, *limit, "--", remote_name(remote), *map(ref_name, refs))
 
     def fetch_commit(self, remote: str, commit: str) -> None:
         """Fetch a commit and its history from a remote, if this clone lacks the commit and the remote has it.

@@ -164,6 +164,15 @@ class Ledger:
         refs = self._view.refs
         return foreign.LedgerPlace(self._names, self._store.name, refs, self._git, self._notes)
 
+    def fetch_history(self) -> None:
+        """Fetch the ledger's history into a shallow clone. Commands that read more than the newest segment need it.
+
+        Raises:
+            Unavailable: the remote does not answer.
+        """
+        with self._guard:
+            self._store.deepen()
+
     def records(self) -> tuple[Record, ...]:
         """Return all records, in the ledger's order.
 
@@ -233,6 +242,7 @@ class Ledger:
             LedgerError: the ledger cannot be read at all, or its history is shallow.
         """
         self.refresh()
+        self.fetch_history()
         with self._guard:
             view = self._view
             closed = self._store.closed()

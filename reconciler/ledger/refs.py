@@ -10,6 +10,9 @@ from typing import Final, Protocol
 from reconciler.errors import GitError, LedgerError, Unavailable, safe
 from reconciler.git import Git, Move
 
+_WHOLE_HISTORY: Final = 2**31 - 2
+"""Depth of a fetch that fetches the whole history of its refs. One more would also fetch that of all other refs."""
+
 _LOOKS: Final = 10
 _LOOK_AGAIN_S: Final = 0.1
 
@@ -123,6 +126,13 @@ class RefStore(Protocol):
             Unavailable: the store does not answer.
         """
 
+    def deepen(self) -> bool:
+        """Fetch the history of the ledger if this clone is shallow; return whether that was done.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+
     def keep(self, state: RefState) -> RefState:
         """Remember a reading whose ledger was found to be ours; return the new state. Nothing of it is sent anywhere."""
 
@@ -194,6 +204,10 @@ class LocalRefs:
         """Return the refs of closed segments (`RefStore`)."""
         return _last_parts(self._git.refs(below=self._names.closed))
 
+    def deepen(self) -> bool:
+        """Return false: there is nothing to fetch from (`RefStore`)."""
+        return False
+
     def keep(self, state: RefState) -> RefState:
         """Return the state: here it is remembered already (`RefStore`)."""
         return state
@@ -239,6 +253,7 @@ class RemoteRefs:
         self._signers = signers
         self._strict = strict
         self._known: RefState | None = None
+        self._there: tuple[str, ...] = ()
 
     def read(self) -> RefState:
         """Fetch the remote's refs, and compare them with what it had before (`RefStore`).
@@ -265,19 +280,8 @@ class RemoteRefs:
 
     def _fetch(self, found: dict[str, str]) -> RefState:
         names = self._names
-        stats = self._git.stat(*found.values())
-        if absent := sorted(ref for ref, value in found.items() if value not in stats):
-            self._git.fetch(self.name, *absent)
-            stats = self._git.stat(*found.values())
-        if gone := sorted(ref for ref, value in found.items() if value not in stats):
-            raise Unavailable(f"{', '.join(gone)} moved while being fetched: try again")
-        for ref in (names.ledger, names.mirror):
-            if ref in found and (kind := stats[found[ref]].type) != "commit":
-                raise LedgerError(
-                    f"{ref} of {safe(self.name)} names a {kind}, not a commit ({found[ref]}): reconcile did not push that. Find out who did, and have"
-                    " the owner of the ledger restore the ref"
-                )
         here = self._git.refs(names.ledger, names.seen, below=names.waiting)
+        self._bring(found, is_first=not here)
         ledger, seen = found.get(names.ledger), here.get(names.seen)
         lost = seen is not None and not self._holds(ledger, seen)
         if lost and self._strict:
@@ -296,6 +300,34 @@ class RemoteRefs:
             )
         )
 
+    def _bring(self, found: Mapping[str, str], *, is_first: bool) -> None:
+        """Fetch the commits of the remote's refs.
+
+        Into a shallow clone, the ledger is first fetched without its history, which no plan needs. A clone that has waiting
+        records of its own needs the history: it shows which of them were recorded already.
+
+        Args:
+            found: the refs.
+            is_first: this clone has neither the ledger nor waiting records.
+        """
+        names = self._names
+        self._there = tuple(each for each in (names.ledger, names.mirror) if each in found)
+        stats = self._git.stat(*found.values())
+        if absent := sorted(ref for ref, value in found.items() if value not in stats):
+            is_shallow = is_first and names.ledger in absent and self._git.is_shallow()
+            self._git.fetch(self.name, *absent, depth=1 if is_shallow else None)
+            stats = self._git.stat(*found.values())
+        if gone := sorted(ref for ref, value in found.items() if value not in stats):
+            raise Unavailable(f"{', '.join(gone)} moved while being fetched: try again")
+        for ref in self._there:
+            if (kind := stats[found[ref]].type) != "commit":
+                raise LedgerError(
+                    f"{ref} of {safe(self.name)} names a {kind}, not a commit ({found[ref]}): reconcile did not push that. Find out who did, and have"
+                    " the owner of the ledger restore the ref"
+                )
+        if self._known is None and names.ledger in found:
+            self._require_signed(found[names.ledger])
+
     def lock(self, limit_s: float | None = None) -> str | None:
         """Return the commit of the lock (`RefStore`)."""
         name = self._names.lock
@@ -304,6 +336,21 @@ class RemoteRefs:
     def closed(self) -> dict[str, str]:
         """Return the remote's refs of closed segments (`RefStore`)."""
         return _last_parts(self._git.remote_refs(self.name, below=self._names.closed))
+
+    def _require_signed(self, tip: str) -> None:
+        """Fetch the history after all where commits must be signed and the newest one is not: which records count shows below it."""
+        signers = self._signers
+        if signers is None or not self._git.is_shallow():
+            return
+        if not self._git.signatures(tip, signers, at=range(1))[tip].good:
+            self.deepen()
+
+    def deepen(self) -> bool:
+        """Fetch the history of the ledger if this clone is shallow; return whether that was done (`RefStore`)."""
+        if not self._there or not self._git.is_shallow():
+            return False
+        self._git.fetch(self.name, *self._there, depth=_WHOLE_HISTORY)
+        return True
 
     def keep(self, state: RefState) -> RefState:
         """Remember the remote's ledger, and fast-forward this clone's copy to it, unless the copy holds records that the remote lacks."""
@@ -362,7 +409,10 @@ class RemoteRefs:
         )
 
     def _holds(self, head: str | None, value: str) -> bool:
-        return head is not None and self._git.is_ancestor(value, head)
+        """Return whether a ledger commit is, or descends from, another one. The boundary of a shallow clone decides nothing."""
+        if head is None or self._git.is_ancestor(value, head):
+            return head is not None
+        return self.deepen() and self._git.is_ancestor(value, head)
 
     def move(self, state: RefState, *moves: Move) -> RefState:
         """Push the moves; a move of the ledger also updates the mirror branch (`RefStore`)."""

@@ -45,7 +45,11 @@ class Refs:
         self.asked.add(remote)
         return chosen_refs(self.there.items(), names, below)
 
-    def fetch(self, remote: str, *names: str) -> None:
+    def is_shallow(self) -> bool:
+        return False
+
+    def fetch(self, remote: str, *names: str, depth: int | None = None) -> None:
+        assert depth is None
         self.asked.add(remote)
         self.objects.update(self.there[each] for each in names)
 
@@ -129,6 +133,7 @@ def test_the_refs_of_a_platform_have_the_names_that_forges_are_told_to_protect()
         "refs/reconcile/lock/campaigns/acme.cxonecloud.com",
         "refs/heads/reconcile-audit/campaigns/acme.cxonecloud.com",
         "refs/reconcile/seen/campaigns/acme.cxonecloud.com",
+        "refs/notes/reconcile-closed/campaigns/acme.cxonecloud.com",
         "refs/reconcile/waiting/campaigns/acme.cxonecloud.com",
     )
 
