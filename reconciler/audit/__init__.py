@@ -48,7 +48,8 @@ from reconciler.audit.records import (
 )
 from reconciler.audit.runs import Attribution, Run, marks
 from reconciler.audit.schema import APPLY, HALT, RecordKind
-from reconciler.audit.unsigned import holds_to_repeat, of_stops
+from reconciler.audit.unsigned import holds_to_repeat, of_stops, unsigned_of_stop
+from reconciler.audit.waiting import decode_events, encode_events
 
 __all__ = [
     "APPLY",
@@ -75,9 +76,11 @@ __all__ = [
     "checkpoint",
     "compact",
     "decode",
+    "decode_events",
     "decode_state",
     "differing",
     "encode",
+    "encode_events",
     "entries",
     "holds",
     "holds_to_repeat",
@@ -95,6 +98,7 @@ __all__ = [
     "stamp",
     "standing",
     "state_of",
+    "unsigned_of_stop",
     "until",
     "verify",
 ]

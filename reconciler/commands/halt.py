@@ -177,8 +177,7 @@ class _Halt:
             await self.silencer.ended()
         finally:
             watch.cancel()
-        self.kept = await self.journal.finish(self._left_s)
-        await self.takeover.end()
+        self.kept = await self.journal.finish(self._left_s, self.stop)
         return self._report()
 
     @property
@@ -320,7 +319,6 @@ class _Halt:
         self.targets |= new
         self.journal.begin(new.values())
         self._send(new.values())
-        self.takeover.share()
 
     def _send(self, targets: Collection[Target]) -> None:
         session = self.session
@@ -377,12 +375,12 @@ class _Halt:
 
     def _report(self) -> Report:
         takeover, folder, outcomes = self.takeover, self.session.folder, self.silencer.outcomes
-        held = self.kept.where is Where.SHARED and not takeover.troubles
+        held = self.kept.where is Where.SHARED
         troubles = [*self.troubles, *filter(None, [self.kept.reason])]
         code = exit_code(
             outcomes.values(),
-            troubled=bool(troubles or (takeover.troubles and not takeover.is_away)),
-            away=takeover.is_away or self.kept.away,
+            troubled=bool(self.troubles or (self.kept.reason and not self.kept.away)),
+            away=self.kept.away,
         )
         names = [each.name for each in self.targets.values()]
         ends = (how_to_release(str(folder.path), names, self.until),)
@@ -398,7 +396,7 @@ class _Halt:
             notes=(
                 *self.remarks,
                 *troubles,
-                *takeover.troubles,
+                *self.kept.notes,
                 *(() if self.kept.where is Where.NOWHERE else ends),
             ),
             facts={"reason": self.asked.reason, "lock": takeover.said},
@@ -428,7 +426,6 @@ def _recorded(session: Session) -> Recorded:
     """Return what this clone's records tell; nothing if they cannot be read, whatever the reason: a stop needs none of it."""
     try:
         git = session.repository()
-        ledger = ledgers.open_for_halt(session.world, git, session.folder, offline=True)
-        return Recorded.of(ledger.records())
+        return Recorded.of(ledgers.read_copy(session.world, git, session.folder))
     except Exception:  # noqa: BLE001 - see above
         return Recorded()

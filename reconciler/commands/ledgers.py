@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from reconciler import audit
+from reconciler.audit import Record
 from reconciler.commands.remotes import ledger_remote
 from reconciler.commands.trust import Trust, trust_for_halt
-from reconciler.errors import AccessError, GitError, Unavailable
+from reconciler.errors import AccessError
 from reconciler.git import Git
 from reconciler.ledger import Ledger, LedgerOptions
 from reconciler.manifests import Folder
@@ -139,33 +140,27 @@ def open_ledger(
     tenant: str,
     trust: Trust,
     *,
-    offline: bool = False,
     stop: bool = False,
     anyhow: bool = False,
 ) -> Ledger:
-    """Open and read a tenant's ledger.
-
-    Records that a halt left in this clone, while the remote was unreachable, are pushed first. If records must be signed and there is no
-    key, a halt records without a signature: an unrecorded halt would be worse than an unsigned one.
+    """Open and read a tenant's ledger. Nothing is pushed.
 
     Args:
         world: see `World`.
         git: the repository that holds the tenant's folder.
         tenant: the tenant's name.
         trust: see `Trust`.
-        offline: append to this clone's copy, even where a remote holds the ledger.
-        stop: this is a halt, which records even if signatures or the mirror branch would forbid that.
+        stop: this is a halt, which takes the lock even if signatures or the mirror branch would forbid that.
         anyhow: see `TenantLedger.open`.
 
     Raises:
-        UsageError: see `ledger_remote`; never when `offline`.
+        UsageError: see `ledger_remote`.
         Unavailable: the remote does not answer. This is never treated as an empty ledger.
         LedgerError: the ledger cannot be read, or lacks required signatures.
         AccessError: signatures are required, and no signer is configured.
     """
     spec = trust.spec
-    remote = None if offline else LedgerLocation.of(world, git, spec).remote
-    offline = offline and spec.url != EMBEDDED and bool(git.remotes())
+    remote = LedgerLocation.of(world, git, spec).remote
     key = None
     if spec.audit.sign:
         with contextlib.suppress(AccessError):
@@ -183,19 +178,22 @@ def open_ledger(
         called=tenant,
     )
     platform = platform_of(spec.api, spec.url, tenant)
-    ledger = Ledger.open(git, platform, world, remote=remote, offline=offline, options=options)
-    if not anyhow and (key is not None or not spec.audit.sign):
-        with contextlib.suppress(
-            GitError, Unavailable
-        ):  # without push rights this fails; a later command with push rights succeeds
-            ledger.publish()
-    return ledger
+    return Ledger.open(git, platform, world, remote=remote, options=options)
 
 
-def open_for_halt(world: World, git: Git, folder: Folder, *, offline: bool = False) -> Ledger:
+def open_for_halt(world: World, git: Git, folder: Folder) -> Ledger:
     """Open and read the ledger for a halt; arguments and errors are those of `open_ledger`."""
-    trust = trust_for_halt(world, git, folder)
-    return open_ledger(world, git, folder.name, trust, offline=offline, stop=True)
+    return open_ledger(world, git, folder.name, trust_for_halt(world, git, folder), stop=True)
+
+
+def read_copy(world: World, git: Git, folder: Folder) -> tuple[Record, ...]:
+    """Return the records of this clone's copy of the ledger, without a look at the remote.
+
+    Raises:
+        GitError, LedgerError: the copy cannot be read.
+    """
+    options = LedgerOptions(stop=True, called=folder.name)
+    return Ledger.open(git, folder.platform, world, options=options).records()
 
 
 def _signers(world: World, trust: Trust, *, stop: bool) -> bytes | None:

@@ -1,14 +1,16 @@
 """The journal of an emergency stop: its holds, intents and outcomes, recorded in the background.
 
-A stop waits for nothing. So no method waits for git, the disk or the network, and none raises an error. A background task
-writes what was recorded, retries every failure, and ends when `finish` is called.
+A stop waits for nothing. So no method waits for git, the disk or the network, and none raises an error. Two background tasks
+write to a ref of the stop's own (`ledger.waiting`), first in this clone and then in the git remote. They retry every failure
+until `finish` ends them. The ledger is not read, so a broken ledger costs no hold.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+import shlex
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -17,16 +19,28 @@ from typing import Final
 from reconciler import audit
 from reconciler._version import __version__
 from reconciler.audit import Event, Run
-from reconciler.commands import ledgers
-from reconciler.commands.journal import provenance
 from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session
+from reconciler.commands.stop_writer import Entry, StopWriter
 from reconciler.commands.targets import Target
-from reconciler.errors import ReconcileError
+from reconciler.errors import (
+    LedgerError,
+    ReconcileError,
+    Unavailable,
+    UsageError,
+)
 from reconciler.kinds.live import Live
-from reconciler.ledger import Ledger
 from reconciler.models import Body
 from reconciler.plan import Operation, Origin, Outcome, Result, digest_of
+
+LEAST_S: Final = 5.0
+"""Shortest time in seconds to try to record everything, even if the stop may not wait."""
+
+TAKE_OVER_S: Final = 20.0
+"""Longest time in seconds to move the records into the ledger at the end. They count without that."""
+
+BATCH_S: Final = 0.5
+"""Seconds between two writes while there is more to record."""
 
 RETRY_S: Final = 0.5
 """Seconds before a failed write is retried. Doubled each time, up to `RETRY_MOST_S`."""
@@ -54,24 +68,24 @@ class Kept:
         reason: why they are not shared; empty if they are.
         command: what to run next; empty if there is nothing to do.
         away: the git remote does not answer, and nothing else is wrong.
+        notes: further sentences for the report.
     """
 
     where: Where
     reason: str = ""
     command: str = ""
     away: bool = False
+    notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """Something to be recorded, and when it happened. The event is made later, because that needs git."""
+_WAITING: Final = "the records of this stop are not shared yet ({error}); retrying, for {seconds:.0f} s at most (Ctrl-C ends the wait; --wait SECONDS limits it)"
+_UNSETTLED: Final = (
+    "not every outcome is recorded ({error}); the next apply reads back what is open"
+)
 
-    at: datetime
-    make: Callable[[Run], Event]
 
-    def clock(self) -> datetime:
-        """Return when it happened."""
-        return self.at
+def _closed(run: Run) -> Event:
+    return run.close({})
 
 
 class StopJournal:
@@ -87,17 +101,21 @@ class StopJournal:
         """
         self._session, self._asked, self._until = session, asked, until
         self._id = session.world.new_id()
-        self._entries: list[_Entry] = []
-        self._events: list[Event] = []
-        self._intents: dict[str, Event] = {}
-        self._held: set[str] = set()
+        self._entries: list[Entry] = []
+        self._held: dict[str, bool] = {}
         self._generations: dict[str, int] = {}
-        self._run: Run | None = None
-        self._ledger: Ledger | None = None
+        self._holds = 0
+        """Number of entries up to the last hold."""
+        self._writer = StopWriter(session, self._id)
+        self._stored = self._shared = 0
+        """Numbers of entries that are in this clone, and where every apply knows of them."""
         self._error: Exception | None = None
-        self._written = 0
-        self._wake = asyncio.Event()
-        self._task = asyncio.create_task(self._work())
+        self._changed = asyncio.Event()
+        self._work = (asyncio.Event(), asyncio.Event())
+        self._tasks = [
+            asyncio.create_task(self._repeat(self._work[0], self._store)),
+            asyncio.create_task(self._repeat(self._work[1], self._share)),
+        ]
 
     @property
     def held(self) -> frozenset[str]:
@@ -113,11 +131,12 @@ class StopJournal:
     def begin(self, targets: Iterable[Target]) -> None:
         """Record a hold for each target that this stop does not hold yet. Call it before anything is sent."""
         new = [each for each in targets if each.key not in self._held]
-        self._held.update(each.key for each in new)
+        self._held |= {each.key: bool(each.live and each.live.stored) for each in new}
         if new and not self._entries:
             self._add(partial(self._opened, objects=len(new)))
         for each in new:
             self._add(partial(self._hold, target=each))
+        self._holds = len(self._entries) if new else self._holds
 
     def intents(self, operations: Iterable[Operation]) -> None:
         """Record that operations will be sent, for the first time or once more. Call it before they are sent."""
@@ -128,6 +147,9 @@ class StopJournal:
 
     def found(self, operation: Operation, stored: Body) -> None:
         """Record what was stored before the stop, by recording the hold once more. Call it when that is known after `begin`."""
+        if self._held.get(operation.key, False):
+            return
+        self._held[operation.key] = True
         live = Live(operation.key, operation.name, stored=stored)
         target = Target(operation.kind, operation.key, operation.name, live)
         self._add(partial(self._hold, target=target))
@@ -147,62 +169,116 @@ class StopJournal:
             at = audit.stamp(now) if now else None
             self._add(partial(self._outcome, outcome=outcome, at=at))
 
-    async def finish(self, wait_s: float) -> Kept:
-        """Try to record and share everything until `wait_s` seconds are over; return what was recorded where."""
+    async def finish(self, wait_s: float, stop: asyncio.Event) -> Kept:
+        """Try to record and share everything until `wait_s` seconds are over; return what was recorded where. Call it once.
+
+        Args:
+            wait_s: longest time in seconds. A hold that is not shared is retried for `LEAST_S` in any case.
+            stop: when set, the wait ends after `LEAST_S`.
+        """
         if self._entries:
-            self._add(lambda run: run.close({}))
-        end = self._session.world.monotonic() + wait_s
-        while self._written < len(self._entries) and self._session.world.monotonic() < end:
-            if self._session.git is None and self._error is not None:
-                break  # there is no repository, and none will appear
-            await self._session.world.sleep(min(0.05, wait_s))
-        self._task.cancel()
-        return self._kept()
+            self._add(_closed)
+        if not await self._wait(LEAST_S) and wait_s > LEAST_S:
+            self._session.world.progress(_WAITING.format(error=self._error, seconds=wait_s))
+            await self._wait(wait_s - LEAST_S, stop)
+        for each in self._tasks:
+            each.cancel()
+        kept = self._kept()
+        if self._entries and self._shared == len(self._entries):
+            await self._take_over()
+        return kept
+
+    async def _wait(self, seconds: float, stop: asyncio.Event | None = None) -> bool:
+        """Wait until everything is shared, or cannot be; return whether that is so, `False` when the time is over."""
+        ends = asyncio.ensure_future(self._session.world.sleep(seconds))
+        stopped = asyncio.ensure_future((stop or asyncio.Event()).wait())
+        while not (ends.done() or stopped.done()) and not self._is_over:
+            self._changed.clear()
+            changed = asyncio.ensure_future(self._changed.wait())
+            await asyncio.wait({ends, stopped, changed}, return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+        ends.cancel()
+        stopped.cancel()
+        return self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        return self._shared == len(self._entries) or self._is_hopeless
+
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether there is no repository, so that nothing will ever be recorded."""
+        return self._stored == 0 and isinstance(self._error, UsageError)
 
     def _kept(self) -> Kept:
-        if not self._written and self._entries:
-            return Kept(
-                Where.NOWHERE,
-                f"this halt could not be recorded ({self._error}), so the next apply would start dialing again: keep applies from running",
+        notes = tuple(self._writer.notes)
+        if self._shared >= self._holds:
+            rest = (
+                "" if self._shared == len(self._entries) else _UNSETTLED.format(error=self._error)
             )
-        if self._written < len(self._entries):
-            return Kept(Where.HERE, f"not every outcome is recorded ({self._error})")
-        return Kept(Where.SHARED)
+            return Kept(Where.SHARED, rest, notes=notes)
+        if self._stored >= self._holds:
+            away = isinstance(self._error, Unavailable)
+            return Kept(
+                Where.HERE,
+                f"the records are only in this clone ({self._error}), so an apply elsewhere does not know of the hold: keep applies from running",
+                f"git push {shlex.quote(self._writer.remote or 'REMOTE')} {self._writer.ref}",
+                away,
+                notes,
+            )
+        asked = self._asked
+        names = ["--all"] if asked.everything else [shlex.quote(each) for each in asked.names]
+        path, reason = shlex.quote(str(asked.path)), shlex.quote(asked.reason)
+        return Kept(
+            Where.NOWHERE,
+            f"this halt could not be recorded ({self._error}), so the next apply would start dialing again: keep applies from running",
+            f"reconcile halt {path} {' '.join(names)} --reason {reason}",
+            notes=notes,
+        )
 
-    # --- the background task --------------------------------------------------------------------------------------------
+    async def _take_over(self) -> None:
+        """Move the records into the ledger. If that fails, the next command that appends to the ledger does it."""
+        task = asyncio.ensure_future(asyncio.to_thread(self._writer.take_over))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        ends = asyncio.ensure_future(self._session.world.sleep(TAKE_OVER_S))
+        await asyncio.wait({task, ends}, return_when=asyncio.FIRST_COMPLETED)
+        ends.cancel()
+
+    # --- the background tasks -------------------------------------------------------------------------------------------
 
     def _add(self, make: Callable[[Run], Event]) -> None:
-        self._entries.append(_Entry(self._session.world.now(), make))
-        self._wake.set()
+        self._entries.append(Entry(self._session.world.now(), make))
+        self._work[0].set()
 
-    async def _work(self) -> None:
+    async def _repeat(self, work: asyncio.Event, step: Callable[[], Awaitable[None]]) -> None:
+        """Take a step whenever there is work. Retry it for ever if it fails."""
         pause_s = RETRY_S
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            entries = tuple(self._entries)
+            await work.wait()
+            work.clear()
             try:
-                await asyncio.to_thread(self._write, entries)
+                await step()
             except (ReconcileError, OSError) as error:
                 self._error = error
+                work.set()
+                self._changed.set()
                 await self._session.world.sleep(pause_s)
                 pause_s = min(2 * pause_s, RETRY_MOST_S)
-                self._wake.set()
             else:
-                self._written, self._error, pause_s = len(entries), None, RETRY_S
+                pause_s = RETRY_S
+                self._changed.set()
+                await self._session.world.sleep(BATCH_S)
 
-    def _write(self, entries: Sequence[_Entry]) -> None:
-        if self._ledger is None or self._run is None:
-            session, world = self._session, self._session.world
-            git = session.repository()
-            ledger = ledgers.open_for_halt(world, git, session.folder, offline=True)
-            # A stop is about what was applied, whatever commit is checked out here.
-            commit = ledger.last_applied() or git.head()
-            self._run = Run(ledger.tenant, commit, self._id, world.now, provenance(world))
-            self._ledger = ledger
-        for entry in entries[len(self._events) :]:
-            self._events.append(entry.make(replace(self._run, clock=entry.clock)))
-        self._ledger.append(self._events)
+    async def _store(self) -> None:
+        entries = tuple(self._entries)
+        await asyncio.to_thread(self._writer.store, entries)
+        self._stored = len(entries)
+        self._work[1].set()
+
+    async def _share(self) -> None:
+        number = self._stored
+        await asyncio.to_thread(self._writer.share)
+        self._shared, self._error = number, None
 
     # --- events -----------------------------------------------------------------------------------------------------------
 
@@ -225,13 +301,13 @@ class StopJournal:
         )
 
     def _hold(self, run: Run, target: Target) -> Event:
-        return run.hold(
-            target.key,
-            name=target.name,
-            reason=self._asked.reason,
-            until=self._until,
-            body=target.live.stored if target.live else None,
+        hold = partial(
+            run.hold, target.key, name=target.name, reason=self._asked.reason, until=self._until
         )
+        try:
+            return hold(body=target.live.stored if target.live else None)
+        except LedgerError:  # the platform stores something that no record can hold
+            return hold()
 
     def _intent(self, run: Run, operation: Operation, generation: int, attempt: int) -> Event:
         event = run.intent(
@@ -241,13 +317,13 @@ class StopJournal:
             attempt=attempt,
             atomic=self._session.dialect.CAPABILITIES.atomic_writes,
         )
-        self._intents[operation.hash] = event
+        self._writer.intents[operation.hash] = event
         return event
 
     def _outcome(self, run: Run, outcome: Outcome, at: str | None = None) -> Event:
         operation = outcome.operation
         return run.outcome(
-            self._intents[operation.hash],
+            self._writer.intents[operation.hash],
             outcome.result,
             audit=operation.audit,
             at=at,

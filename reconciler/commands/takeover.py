@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Final
 
 from reconciler.commands import ledgers
 from reconciler.commands.journal import provenance
 from reconciler.commands.session import Session
-from reconciler.errors import ReconcileError, TenantLocked, Unavailable
+from reconciler.errors import ReconcileError
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.ledger.locks import in_seconds
@@ -35,12 +34,8 @@ class Takeover:
         self.said = "is being taken"
         self.taken_at: float | None = None
         self.was_held = False
-        self.troubles: list[str] = []
-        self.is_away = False
-        """Whether the records could not be pushed because the remote is out of reach, and for no other reason."""
         self._session = session
         self._ledger: Ledger | None = None
-        self._sharing: asyncio.Task[None] | None = None
         self.retry()
 
     def retry(self) -> None:
@@ -71,46 +66,8 @@ class Takeover:
         ledger.go_by(session.lock_clock)
         return ledger
 
-    def share(self) -> None:
-        """Push the holds in the background, once, after the attempt to take the lock. A wait for a dialer may last longer than the lock."""
-        if self._sharing is None:
-            self._sharing = asyncio.create_task(self._share())
-
-    async def _share(self) -> None:
-        await asyncio.wait([self.task])
-        if self._ledger is not None:
-            with contextlib.suppress(ReconcileError):  # `end` tries again, and reports the error
-                await asyncio.to_thread(self._publish)
-
-    async def end(self) -> None:
-        """Push the records of the halt. On failure, add the reason to `troubles`."""
-        if self._session.git is None:
-            return
-        try:
-            if self._sharing is not None:
-                await self._sharing
-            await asyncio.to_thread(self._publish)
-        except ReconcileError as error:
-            self.is_away = isinstance(error, Unavailable)
-            self.troubles.append(
-                f"the records are only in this clone ({error}): the next command here that reaches the remote pushes them. "
-                "Until then an apply elsewhere does not know of the hold: keep applies from running"
-            )
-
-    def _publish(self) -> None:
-        ledger = self._ledger or self._open_ledger()
-        try:
-            ledger.refresh()
-            ledger.publish()
-        except TenantLocked:
-            # Another halt took the lock from this one, or it expired. Pushing needs no lock.
-            self._ledger = None
-            self._open_ledger().publish()
-
     async def give_back(self) -> None:
         """Release the lock."""
         await asyncio.wait([self.task])
-        if self._sharing is not None:
-            await asyncio.wait([self._sharing])
         if self._ledger is not None:
             await asyncio.to_thread(self._ledger.release)

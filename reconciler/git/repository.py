@@ -272,6 +272,12 @@ class Git:
         found = self.text("rev-list", "--topo-order", "--reverse", object_id(newer), *hidden, "--")
         return tuple(found.splitlines())
 
+    def commits_about(self, tip: str, start: str) -> tuple[str, ...]:
+        """Return the first-parent commits of `tip` whose subject begins with `start`, newest first, as far as this clone has them."""
+        shown = ("log", "--first-parent", "--format=%H %s", "--fixed-strings", f"--grep={start}")
+        rows = (line.partition(" ") for line in self.text(*shown, object_id(tip), "--").split("\n"))
+        return tuple(commit for commit, _, subject in rows if subject.startswith(start))
+
     def user_name(self) -> str | None:
         """Return `user.name` of git's configuration; `None` if it is not set."""
         ran = self.run("config", "--get", "user.name", allowed=(0, 1))

@@ -17,7 +17,7 @@ from reconciler import audit
 from reconciler.audit import Attribution, Event, Record, Run, Verdict
 from reconciler.errors import GitError, LedgerError, ReconcileError, Unavailable
 from reconciler.git import Git, Move
-from reconciler.ledger import foreign, history, locks, reading, signatures
+from reconciler.ledger import foreign, history, locks, reading, signatures, waiting
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.locks import Lease, Lock
 from reconciler.ledger.notes import Notes
@@ -26,6 +26,7 @@ from reconciler.ledger.reading import LedgerOptions, View
 from reconciler.ledger.refs import LocalRefs, RefNames, RefState, RefStore, RemoteRefs
 from reconciler.ledger.signatures import IDENTITY
 from reconciler.ledger.snapshot import LedgerSnapshot
+from reconciler.ledger.waiting import WaitingRun
 from reconciler.world import Clock, World
 
 CHECKPOINTS: Final = (
@@ -46,6 +47,9 @@ CHECKPOINTS: Final = (
 _STUCK: Final = 5
 """Consecutive refusals, without any moved ref, after which the cause cannot be a race."""
 
+_REFUSED_DELETIONS: Final = 2
+"""Consecutive refusals, without any moved ref, after which an append no longer deletes refs of stops."""
+
 _BEAT_RETRIES: Final = 2
 """Retries of a heartbeat: one that is lost on the way must not stop a run."""
 
@@ -57,6 +61,11 @@ def backoff_s(attempt: int, chance: float) -> float:
     """Return seconds to wait before a retry: half fixed, half by chance (0 to 1), so that the last winner has no advantage."""
     longest: float = min(_LONGEST_PAUSE_S, _PAUSE_S * 2 ** min(attempt, 10))
     return longest * (1 + chance) / 2
+
+
+def _left(runs: Iterable[WaitingRun], settled: Sequence[WaitingRun]) -> tuple[WaitingRun, ...]:
+    """Return the stops whose refs remain after an append that took over the records of all of them."""
+    return tuple(replace(each, events=()) for each in runs if each not in settled)
 
 
 class Ledger:
@@ -86,7 +95,6 @@ class Ledger:
         world: World,
         *,
         remote: str | None = None,
-        offline: bool = False,
         options: LedgerOptions | None = None,
     ) -> Ledger:
         """Open and read a tenant's ledger.
@@ -96,7 +104,6 @@ class Ledger:
             tenant: the identity of the tenant's platform, which the records name.
             world: clocks, sleep and randomness.
             remote: name or URL of the git remote whose refs decide; `None` means this clone's refs.
-            offline: append to this clone's copy although a remote decides. A later command pushes it.
             options: see `LedgerOptions`.
 
         Raises:
@@ -105,8 +112,8 @@ class Ledger:
         """
         chosen = options or LedgerOptions()
         names = RefNames.of(tenant)
-        store: RefStore = LocalRefs(git, names, copy=offline)
-        if remote is not None and not offline:
+        store: RefStore = LocalRefs(git, names)
+        if remote is not None:
             store = RemoteRefs(
                 git,
                 names,
@@ -130,7 +137,8 @@ class Ledger:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for a report (`View.remarks`)."""
-        return self._view.remarks
+        remote = self._store.name if isinstance(self._store, RemoteRefs) else None
+        return self._view.remarks(self._names, remote)
 
     def refresh(self) -> None:
         """Read the ledger again, fetching first if there is a remote.
@@ -145,7 +153,9 @@ class Ledger:
             self._view = replace(self._view, refs=refs)
             self._world.checkpoint("ledger:read")
             self._lease.observe(refs.lock)
-            self._view = reading.read(self._git, self._notes, refs, self._options, self._view)
+            self._view = reading.read(
+                self._git, self._notes, refs, self._options, self._view, tenant=self.tenant
+            )
             problem = self.problem()
             if problem is not None and not (self._options.stop or self._options.unchecked):
                 raise LedgerError(problem)
@@ -276,9 +286,8 @@ class Ledger:
         wanted = tuple(events)
         with self._guard:
             self._lease.require_kept()
-            return tuple(
-                record for part in snapshots.parts(wanted) for record in self._publish(part)
-            )
+            groups = tuple(snapshots.parts(wanted)) or ((),)
+            return tuple(record for part in groups for record in self._publish(part))
 
     def begin_segment(self) -> bool:
         """Begin the ledger's next segment if this one is long and we hold the lock; return whether that was done.
@@ -293,23 +302,11 @@ class Ledger:
             except ReconcileError:
                 return False
 
-    def publish(self) -> bool:
-        """Push the records that were made in this clone while the remote was unreachable; return whether there were any.
-
-        Raises:
-            Unavailable, GitError, TenantLocked, LedgerError: as `append`. What is recorded here stays here.
-        """
-        with self._guard:
-            if (not self._view.pending and self._is_pushed) or self._is_blocked:
-                return False
-            self._publish(())
-            return True
-
     def _may_close_segment(self) -> bool:
         """Return whether all records count and are pushed, so that a checkpoint may stand for them."""
         view, asked = self._view, self._options
         counts = asked.signers is None or asked.signing_key is not None
-        return counts and not view.unrecorded and view.unsigned is None and self._is_pushed
+        return counts and not view.unrecorded and view.unsigned is None
 
     def _close_segment(self) -> GitError | Unavailable | None:
         """Check the records of this segment, and begin the next one with a checkpoint; return the error if that failed."""
@@ -347,14 +344,10 @@ class Ledger:
             commit = snapshot.records[-1].event.commit
             run = Run(self.tenant, commit, self._world.new_id(), self._world.now, by)
             event = run.vouched(head, reason)
-            _, error = self._try_append(snapshot.new_records([event, *self._view.pending]))
+            _, error = self._try_append([[event]], ())
             if error is not None:
                 raise error
             return self._view.snapshot.by_id[event.id]
-
-    @property
-    def _is_pushed(self) -> bool:
-        return self._view.snapshot.head == self._view.refs.ledger
 
     @property
     def _is_blocked(self) -> bool:
@@ -362,20 +355,27 @@ class Ledger:
         return self._view.refs.blocked and self._lease.held is None and not self._options.stop
 
     def _publish(self, wanted: Sequence[Event]) -> tuple[Record, ...]:
-        """Append the events and all pending ones; return their records. When another writer was first, retry until the budget is used up."""
+        """Append the events, and before them the records of stops that wait; return the records of the events.
+
+        When another writer was first, it retries until the budget is used up.
+        """
         end = self._world.monotonic() + self._options.budget_s
         attempt = stuck = 0
         tried: LedgerSnapshot | None = None
         while True:
             view = self._view
-            if self._is_pushed and not view.snapshot.new_records((*view.pending, *wanted)):
+            settled = [each for each in view.waiting if each.is_settled]
+            if not settled and not view.snapshot.new_records(wanted):
                 return view.snapshot.of(wanted)
             if tried is not None and self._is_acknowledged(tried):
                 return tried.of(wanted)
             self._require_allowed()
-            events = (*self._rejection(), *view.unrecorded, *wanted)
-            self._make_room(events)
-            tried, error = self._try_append(self._view.snapshot.new_records(events))
+            groups = [part for each in settled for part in snapshots.parts(each.events)]
+            groups.append((*self._rejection(), *view.unsigned_holds, *wanted))
+            self._make_room([event for group in groups for event in group])
+            # A host that refuses to delete refs must not keep anything from being recorded.
+            deleted = settled if stuck < _REFUSED_DELETIONS else []
+            tried, error = self._try_append(groups, deleted)
             if error is None:
                 return tried.of(wanted)
             self._world.checkpoint("ledger:refused")
@@ -427,37 +427,53 @@ class Ledger:
             self._proved = True
 
     def _try_append(
-        self, records: Sequence[Record]
+        self, groups: Iterable[Sequence[Event]], settled: Sequence[WaitingRun]
     ) -> tuple[LedgerSnapshot, GitError | Unavailable | None]:
-        """Make a ledger commit and move the refs to it, with a heartbeat; return the ledger at it, and the error if that failed."""
-        snapshot = self._commit(records) if records else self._view.snapshot
-        error = self._advance(snapshot)
-        if error is None:
-            self._world.checkpoint("ledger:moved")
-        return snapshot, error
+        """Make a ledger commit for each group of events, and move the refs to the last one, with a heartbeat.
+
+        Args:
+            groups: the events of each commit.
+            settled: stops whose records the groups hold; their refs are deleted.
+
+        Returns:
+            The ledger at the last commit, and the error if the refs could not be moved.
+        """
+        snapshot = self._view.snapshot
+        for events in groups:
+            if records := snapshot.new_records(events):
+                snapshot = self._commit(snapshot, records)
+        moves = [Move(each.ref, None, each.commit, exact=True) for each in settled if each.commit]
+        if error := self._advance(snapshot, *moves):
+            return snapshot, error
+        self._world.checkpoint("ledger:moved")
+        self._view = replace(self._view, waiting=_left(self._view.waiting, settled))
+        for each in settled:
+            if each.here is not None:
+                waiting.forget(self._git, each.ref, each.here)
+        return snapshot, None
 
     def _advance(self, snapshot: LedgerSnapshot, *more: Move) -> GitError | Unavailable | None:
         """Move the ledger to a commit of ours, with a heartbeat and other moves; return the error if that failed."""
-        if snapshot.head is None:
-            raise ValueError("nothing to record")
-        moves = [Move(self._names.ledger, snapshot.head, self._view.refs.ledger), *more]
+        moves = list(more)
+        if snapshot.head is not None and snapshot.head != self._view.refs.ledger:
+            moves.insert(0, Move(self._names.ledger, snapshot.head, self._view.refs.ledger))
         held, beat = self._lease.held, self._lease.beat()
         if held and beat:
             moves.append(Move(self._names.lock, beat.commit, held.commit, exact=True))
-        if error := self._move(*moves):
+        if moves and (error := self._move(*moves)):
             return error
-        self._view = View(self._view.refs, snapshot)
+        self._view = View(self._view.refs, snapshot, waiting=self._view.waiting)
         self._lease.held = beat
         return None
 
-    def _commit(self, records: Sequence[Record]) -> LedgerSnapshot:
-        """Store a ledger commit that adds records. No ref moves."""
-        head = self._view.snapshot.head
-        tree, notes = snapshots.store(self._git, self._notes, self._view.snapshot, records)
+    def _commit(self, snapshot: LedgerSnapshot, records: Sequence[Record]) -> LedgerSnapshot:
+        """Store a ledger commit that adds records to a snapshot. No ref moves."""
+        head = snapshot.head
+        tree, notes = snapshots.store(self._git, self._notes, snapshot, records)
         self._world.checkpoint("ledger:stored")
         commit = self._commit_tree(tree, records[-1], head)
         self._world.checkpoint("ledger:committed")
-        return LedgerSnapshot(commit, tree, notes, state=self._view.snapshot.state)
+        return LedgerSnapshot(commit, tree, notes, state=snapshot.state)
 
     def _commit_tree(self, tree: str, last: Record, parent: str | None) -> str:
         """Store a ledger commit whose last record is `last`; return its id. No ref moves."""

@@ -134,7 +134,7 @@ class Notes:
                 )
         for each, raw in self._git.read(*wanted).items():
             try:
-                self._trees[each] = dict(_parse(raw, len(each) // 2))
+                self._trees[each] = dict(parse_tree(raw, len(each) // 2))
             except ValueError as error:
                 raise LedgerError(f"object {each} is a broken tree: {error}") from None
 
@@ -189,7 +189,7 @@ def _admit(found: dict[str, Note], commit: str, note: Note, mode: str) -> None:
     found[commit] = note
 
 
-def _parse(raw: bytes, id_bytes: int) -> Iterator[tuple[str, Entry]]:
+def parse_tree(raw: bytes, id_bytes: int) -> Iterator[tuple[str, Entry]]:
     """Parse a tree object: mode, space, name, NUL, id as bytes.
 
     Raises:

@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from reconciler.audit import Event
+from reconciler.audit import Event, RecordKind
 from reconciler.errors import LedgerError
 from reconciler.git import Git
-from reconciler.ledger import signatures
+from reconciler.ledger import signatures, waiting
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.notes import Notes
-from reconciler.ledger.refs import RefState
+from reconciler.ledger.refs import RefNames, RefState
 from reconciler.ledger.signatures import Unsigned
 from reconciler.ledger.snapshot import EMPTY, LedgerSnapshot
+from reconciler.ledger.waiting import WaitingRun
 
 _NAMES_SHOWN: Final = 8
 """Most objects that one sentence names."""
@@ -58,23 +59,39 @@ class View:
     Attributes:
         refs: where the refs are.
         snapshot: the records that count.
-        pending: what this clone recorded and the remote lacks.
         unsigned: commits without a trusted signature above those that count.
+        waiting: stops whose records are not in the ledger yet.
+        strayed: this clone's copy of the ledger holds commits that the remote lacks.
     """
 
     refs: RefState
     snapshot: LedgerSnapshot = EMPTY
-    pending: tuple[Event, ...] = ()
     unsigned: Unsigned | None = None
+    waiting: tuple[WaitingRun, ...] = ()
+    strayed: bool = False
+
+    @property
+    def unsigned_holds(self) -> tuple[Event, ...]:
+        """Holds of unsigned ledger commits, which count, and which the next append must add."""
+        waiting = {event.id for each in self.waiting for event in each.events}
+        return tuple(
+            each
+            for each in (self.unsigned.holds if self.unsigned else ())
+            if each.id not in waiting
+        )
 
     @property
     def unrecorded(self) -> tuple[Event, ...]:
-        """Events that the next append must add: holds that count although unsigned, then what the remote lacks."""
-        return (*(self.unsigned.holds if self.unsigned else ()), *self.pending)
+        """Events that count, and that the next append must add."""
+        return (*(event for each in self.waiting for event in each.events), *self.unsigned_holds)
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """Sentences for a report: records that are ignored, and a mirror branch that differs."""
+    def remarks(self, names: RefNames, remote: str | None) -> tuple[str, ...]:
+        """Return sentences for a report: records that are ignored or wait, and refs that differ from what they should be.
+
+        Args:
+            names: the ledger's refs.
+            remote: the remote that decides; `None` where this clone does.
+        """
         found = self.unsigned
         said: list[str] = []
         if found is not None:
@@ -82,18 +99,32 @@ class View:
                 f"ignored: {found}. The next signed apply leaves them out for good; if they are records of your runs, sign them"
                 f" before that: reconcile audit vouch PATH --head {found.tip} --reason TEXT"
             )
-        if found is not None and found.holds:
-            names = sorted({str(event.data["target"]) for event in found.holds})
-            shown = ", ".join(names[:_NAMES_SHOWN])
+        if held := self._held_unsigned():
+            shown = ", ".join(held[:_NAMES_SHOWN])
             said.append(
-                f"an unsigned stop holds {shown}{' and more' if len(names) > _NAMES_SHOWN else ''}:"
+                f"an unsigned stop holds {shown}{' and more' if len(held) > _NAMES_SHOWN else ''}:"
                 " a hold counts without a signature, because it only keeps something from dialing"
+            )
+        said += waiting.remarks(self.waiting, remote)
+        if self.strayed:
+            undo = f"git update-ref {names.ledger} {self.refs.ledger}"
+            said.append(
+                f"{names.ledger} of this clone holds commits that {remote} does not have, such as notes that somebody added by hand. They are no"
+                f" records and are never pushed. Undo them: {undo if self.refs.ledger else f'git update-ref -d {names.ledger}'}"
             )
         return (*said, *([] if self.refs.warning is None else [self.refs.warning]))
 
+    def _held_unsigned(self) -> list[str]:
+        """Return the objects that only unsigned records hold, sorted."""
+        events = [event for each in self.waiting if each.unsigned for event in each.events]
+        held = (each for each in (*events, *self.unsigned_holds) if each.kind is RecordKind.HOLD)
+        return sorted({str(each.data["target"]) for each in held})
 
-def read(git: Git, notes: Notes, refs: RefState, options: LedgerOptions, known: View) -> View:
-    """Read the ledger that `refs` name.
+
+def read(
+    git: Git, notes: Notes, refs: RefState, options: LedgerOptions, known: View, *, tenant: str
+) -> View:
+    """Read the ledger that `refs` name, and the records of stops that are not in it yet.
 
     Args:
         git: the repository, which has the commits.
@@ -101,18 +132,27 @@ def read(git: Git, notes: Notes, refs: RefState, options: LedgerOptions, known: 
         refs: where the refs are.
         options: see `LedgerOptions`.
         known: an earlier view; what did not change since is taken from it.
+        tenant: the platform of the ledger.
 
     Raises:
-        LedgerError: the ledger cannot be read, or this clone and the remote contradict each other.
+        LedgerError: the ledger cannot be read, or too many stops wait.
     """
-    base, copy = refs.ledger, refs.copy
-    ours = copy is not None and (base is None or git.is_ancestor(base, copy))
-    if ours and (base is None or options.signers is None):
-        base = copy
-    view = _read_counting(git, notes, base, options, replace(known, refs=refs, pending=()))
-    if copy is not None and base is not None and not git.is_ancestor(copy, base):
-        return replace(view, pending=_unpushed(git, notes, view.snapshot, copy, base, options))
-    return view
+    if refs.ledger is None and refs.copy is not None and not (options.stop or options.unchecked):
+        ref = RefNames.of(tenant).ledger
+        raise LedgerError(
+            f"this clone has a ledger in {ref}, and the remote has none, so its holds would be forgotten. If it is that of this tenant, for example"
+            f" because there was no remote before, push it: git push REMOTE {ref}. If not, delete it: git update-ref -d {ref}"
+        )
+    view = _read_counting(git, notes, refs.ledger, options, replace(known, refs=refs))
+    counts = view.unsigned.anchor if view.unsigned else view.snapshot.head
+    reader = waiting.Reader(git, notes, tenant, counts, view.snapshot.by_id, options.signers)
+    runs = waiting.forget_taken_over(git, reader.read(refs))
+    return replace(view, waiting=runs, strayed=_is_strayed(git, refs))
+
+
+def _is_strayed(git: Git, refs: RefState) -> bool:
+    copy, ledger = refs.copy, refs.ledger
+    return copy is not None and (ledger is None or not git.is_ancestor(copy, ledger))
 
 
 def _read_counting(
@@ -128,32 +168,3 @@ def _read_counting(
         git, notes, head, options.signers, known=known.snapshot, required=required
     )
     return replace(known, snapshot=snapshot, unsigned=unsigned)
-
-
-def _unpushed(
-    git: Git,
-    notes: Notes,
-    snapshot: LedgerSnapshot,
-    copy: str,
-    base: str,
-    options: LedgerOptions,
-) -> tuple[Event, ...]:
-    """Return the records of this clone that the remote lacks.
-
-    Where records must be signed, this clone's copy may also hold what somebody pushed to the remote for a while. So only
-    the records of an emergency stop are returned from unsigned commits.
-    """
-    holds: tuple[Event, ...] = ()
-    if options.signers is None:
-        ours = snapshots.read(git, notes, copy).records
-    else:
-        commits = git.commits_beyond(base, copy)
-        ours, holds = signatures.unpushed(git, notes, snapshot, commits, options.signers)
-    for record in ours:
-        theirs = snapshot.by_id.get(record.id)
-        if theirs and theirs.event.run == record.event.run and theirs.event != record.event:
-            raise LedgerError(
-                f"record {record.id} differs between the remote and this clone: one of them was edited. See: reconcile audit verify"
-            )
-    events = (*holds, *(each.event for each in ours))
-    return tuple(each for each in events if each.id not in snapshot.by_id)

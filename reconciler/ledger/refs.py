@@ -55,8 +55,8 @@ class RefState:
     """The commit that each ref has; `None` if the ref does not exist.
 
     Attributes:
-        copy: this clone's copy of a remote's ledger. It may hold records that the remote lacks.
-        acknowledged: the ledger commit that the deciding store last acknowledged. Offline appends are rebuilt on top of it.
+        copy: this clone's copy of a remote's ledger, for `git log`. What it holds beyond the remote's ledger is no record.
+        acknowledged: the ledger commit that the deciding store last acknowledged.
         seen: the remote's ledger when this clone last read it.
         lost: the remote's ledger no longer holds what this clone saw there.
         warning: what to report if the mirror branch has commits that the ledger lacks. Then pushes do not update the mirror branch.
@@ -170,25 +170,20 @@ def _look(older: str | None, newer: str) -> str:
 
 
 class LocalRefs:
-    """The refs of this clone: for a tenant whose platform is embedded here, or without a remote.
-
-    With `copy`, a remote decides but is not contacted now. Appends of this clone are then not acknowledged: they are rebuilt on the remote's
-    ledger later.
-    """
+    """The refs of this clone: for a tenant whose platform is embedded here, or without a remote."""
 
     name = "this clone"
 
-    def __init__(self, git: Git, names: RefNames, *, copy: bool = False) -> None:
+    def __init__(self, git: Git, names: RefNames) -> None:
         self._git = git
         self._names = names
-        self._copy = copy
 
     def read(self) -> RefState:
         """Read the refs (`RefStore`)."""
         names = self._names
         found = self._git.refs(names.ledger, names.lock, names.seen, below=names.waiting)
         ledger = found.get(names.ledger)
-        acknowledged = found.get(names.seen, None if self._copy else ledger)
+        acknowledged = found.get(names.seen, ledger)
         return RefState(
             ledger,
             found.get(names.lock),
@@ -216,7 +211,7 @@ class LocalRefs:
         """Move refs (`RefStore`)."""
         self._git.update_refs(*moves)
         new = state.moved(self._names, *moves)
-        here = not self._copy and state.acknowledged == state.ledger
+        here = state.acknowledged == state.ledger
         return replace(new, acknowledged=new.ledger if here else state.acknowledged)
 
 

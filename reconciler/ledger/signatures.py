@@ -185,35 +185,6 @@ def added_records(
                 yield record if record.event.commit == blobs[blob] else None
 
 
-def unpushed(
-    git: Git, notes: Notes, snapshot: LedgerSnapshot, commits: Sequence[str], signers: bytes
-) -> tuple[tuple[Record, ...], tuple[Event, ...]]:
-    """Return the content of local commits that may be pushed to the remote: records unchanged, and holds as events.
-
-    An unsigned local commit may have been fetched instead of made here. So of unsigned commits only the records of
-    emergency stops count, which can only narrow dialing.
-
-    Args:
-        git: the repository.
-        notes: reads the ledger's trees.
-        snapshot: the part of the remote's ledger that counts.
-        commits: oldest first.
-        signers: content of an allowed signers file.
-    """
-    states = git.signatures(commits[-1], signers)
-    good = next((at for at in reversed(range(len(commits))) if _is_good(states, commits[at])), -1)
-    start = git.parent(commits[0]) if good < 0 else commits[good]
-    before = snapshots.read(git, notes, start)
-    above = commits[good + 1 :]
-    found = [each for each in added_records(git, notes, before, above) if each] if above else []
-    signed = before.records if good >= 0 else ()
-    return (*signed, *audit.of_stops(found)), _holds(snapshot, found) if snapshot.records else ()
-
-
-def _is_good(states: Mapping[str, Signature], commit: str) -> bool:
-    return commit in states and states[commit].good
-
-
 def check_key(git: Git, key: Path, signers: bytes, at: datetime) -> None:
     """Check that a signing key is trusted, by signing a commit that no ref leads to.
 

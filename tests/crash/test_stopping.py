@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from reconciler.audit import RecordKind
 from tests.crash.bench import Bench
 from tests.crash.ground import Campaigns
+from tests.support.gitfakes import git
 
 
 def held(bench: Bench) -> list[str]:
@@ -84,14 +86,23 @@ def away(bench: Bench, *keys: str) -> None:
     bench.remote = hidden.rename(shown)
 
 
-def test_stops_in_a_clone_that_never_saw_the_ledger_are_no_sign_of_tampering_later(
+def test_a_stop_whose_remote_is_away_counts_here_and_is_taken_over_by_the_next_apply(
     bench: Bench,
 ) -> None:
-    """Recorded offline, they are built anew on the remote's ledger: what the second one saw of the first is not there."""
+    """The records wait in refs of their own: a plan counts them and pushes nothing, and an apply moves them into the ledger."""
     bench.prepare(Campaigns())
     assert bench.apply_here().exit_code == 0
     bench.clone = bench.other_clone()
     away(bench, "1001", "1002")
-    bench.plan_here()
-    assert held(bench) == ["1001", "1002"]
+    report = bench.plan_here()
+    assert {each.key for each in report.operations if each.action == "held"} == {"1001", "1002"}
+    assert (held(bench), waiting_in(bench.clone)) == ([], 2)
+    bench.apply_here()
+    assert (sorted(held(bench)), waiting_in(bench.clone)) == (["1001", "1002"], 0)
     assert bench.ledger().verify().defects == ()
+
+
+def waiting_in(repository: Path) -> int:
+    """Return the number of stops whose records are not in the ledger yet."""
+    refs = git(repository, "for-each-ref", "--format=%(refname)", "refs/reconcile/waiting/")
+    return len(refs.split())

@@ -51,7 +51,7 @@ class Trees:
         return {each: self.objects[each] for each in ids}
 
     def entries(self, tree: str) -> dict[str, Entry]:
-        return dict(notes._parse(self.objects[tree], 20))
+        return dict(notes.parse_tree(self.objects[tree], 20))
 
     def tree_changes(self, pairs: Sequence[tuple[str, str]]):
         made = []

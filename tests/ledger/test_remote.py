@@ -21,7 +21,6 @@ from reconciler.world import here
 from tests.support.gitfakes import (
     ENVIRON,
     PLATFORM,
-    START,
     Clock,
     clone,
     commit,
@@ -205,57 +204,16 @@ def test_a_ledger_that_cannot_be_fetched_is_an_error_and_never_empty(three, gone
     assert_sound(one, 1)
 
 
-def test_what_was_recorded_offline_is_read_here_and_pushed_by_the_next_that_can(three, gone):
-    _, (one, two, _) = three
-    ledger(one).append(told("before", one, 1))
-    gone()
-    hold = run(one.head(), "halt").hold("1001", name="n", reason="stop")
-    ledger(one, offline=True).append([hold])
-    gone()
-    assert hold in [each.event for each in ledger(one).records()]
-    assert hold not in [each.event for each in ledger(two).records()]
-    ledger(one).append([])
-    assert hold in [each.event for each in ledger(two).records()]
-    assert_sound(two, 2)
-
-
-def test_what_was_recorded_offline_joins_what_others_recorded_meanwhile(three, gone):
-    _, (one, two, three_) = three
-    ledger(one).append(told("before", one, 1))
-    gone()
-    for name in ("halt-1", "halt-2"):
-        alone = ledger(one, offline=True)
-        begun = run(one.head(), name).open(
-            digest="d" * 64, operations=0, tool="t", ledger=alone.head, applied=None
-        )
-        alone.append([begun, *told(name, one, 1)])
-    gone()
-    ledger(two).append(told("meanwhile", two, 2))
-    assert len(ledger(one).records()) == 7
-    ledger(one).append(told("after", one, 1))
-    assert_sound(three_, 8)
-    ledger(two).append(told("meanwhile", two, 3))
-    assert_sound(one, 9)
-
-
-def test_a_ledger_that_began_without_a_remote_moves_there_whole(three):
+def test_a_ledger_that_began_without_a_remote_is_pushed_by_hand_and_never_forgotten(three):
     _, (one, two, _) = three
     opened(one).append(story(run(one.head()), [operation()]))
     opened(one).append(told("two", one, 1))
+    with pytest.raises(LedgerError, match=f"git push REMOTE {NOTES}"):
+        ledger(one)
+    git(one.root, "push", "-q", "origin", NOTES)
     ledger(one).append(told("three", one, 1))
     assert_sound(two, 6)
     assert ledger(two).verify().commits == 3
-
-
-def test_a_record_that_the_remote_tells_in_other_words_is_refused(three, gone):
-    _, (one, two, _) = three
-    gone()
-    ledger(one, offline=True).append(told("same", one, 1))
-    gone()
-    late = Clock(START.replace(year=2028))
-    ledger(two).append([run(two.head(), "same", clock=late).note("line 0")])
-    with pytest.raises(LedgerError, match="differs between the remote and this clone"):
-        ledger(one)
 
 
 # --- rollback ---------------------------------------------------------------------------------------------------------------------
@@ -277,7 +235,7 @@ def test_a_ledger_that_was_rolled_back_is_noticed_by_a_clone_that_saw_more(three
     for command in str(caught.value).partition("refs to them: git ")[2].split("; git "):
         git(one.root, *command.split())
     assert ledger(one).head == old
-    assert ledger(one, options=LedgerOptions(stop=True)).publish() is False
+    ledger(one, options=LedgerOptions(stop=True))
 
 
 def mirrored(three: Shared, options: LedgerOptions | None = None) -> tuple[str, str]:

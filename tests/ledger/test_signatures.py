@@ -361,52 +361,6 @@ def test_one_signature_is_checked_however_long_the_ledger_is(repo, ours):
     assert counts[0] == counts[1]
 
 
-def test_a_clone_whose_copy_followed_a_forgery_pushes_only_what_it_recorded_itself(tmp_path, ours):
-    _, (one, two) = shared(tmp_path, clones=2)
-    writer = signed(one, ours, remote="origin")
-    writer.append(story(run(one.head()), [operation("1001")]))
-    opened(two, remote="origin").append(release(two))
-    reading(one, ours.file, remote="origin")
-    night = run(one.head(), "night")
-    stop = LedgerOptions(signers=None, stop=True)
-    opened(one, remote="origin", offline=True, options=stop).append(
-        [
-            night.hold("1002", name="m", reason="calls"),
-            night.open(
-                digest="0" * 64,
-                operations=0,
-                tool="t",
-                ledger=None,
-                applied=None,
-                purpose=audit.HALT,
-            ),
-        ]
-    )
-    again = signed(one, ours, remote="origin")
-    assert again.publish()
-    kept = reading(two, ours.file, remote="origin")
-    assert [each.kind for each in kept.records()][4:] == [
-        RecordKind.NOTE,
-        RecordKind.HOLD,
-        RecordKind.OPEN,
-    ]
-    assert kept.verify().defects == ()
-
-
-@pytest.mark.parametrize("said", FORGERIES)
-def test_what_a_clone_fetched_while_it_stood_at_the_remote_is_not_taken_for_its_own(
-    repo, tmp_path, ours, said
-):
-    bare = repository(tmp_path / "remote.git", bare=True).root
-    git(repo.root, "remote", "add", "origin", str(bare))
-    git(repo.root, "push", "-q", "origin", f"{NOTES}:{NOTES}")
-    opened(repo).append(FORGERIES[said](repo))
-    writer = signed(repo, ours, remote="origin")
-    before = [each.kind for each in writer.records()]
-    assert before[-1] is RecordKind.HOLD
-    assert not writer.publish()
-
-
 def test_a_ledger_that_was_deleted_is_refused_where_signatures_are_required_but_by_no_stop(
     tmp_path, ours
 ):

@@ -1,0 +1,170 @@
+"""Writes the records of an emergency stop with git: to a ref of the stop's own, to the git remote, and at last to the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from reconciler import audit
+from reconciler.audit import Event, Run
+from reconciler.commands import ledgers
+from reconciler.commands.journal import provenance
+from reconciler.commands.ledgers import LedgerLocation
+from reconciler.commands.session import Session
+from reconciler.commands.trust import Trust, trust_for_halt
+from reconciler.errors import AccessError, GitError, LedgerError, Unavailable, UsageError
+from reconciler.git import Git, Move
+from reconciler.ledger import waiting
+from reconciler.settings import signing_key
+
+GIT_S: Final = 10.0
+"""Longest time in seconds for one git command, here or to the remote."""
+
+_KEYLESS: Final = (
+    "{error}. So this halt is recorded without a signature: its holds count all the same, and its other records do as far as they cannot"
+    " widen dialing. The next signed apply takes them over"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something to be recorded, and when it happened. The event is made later, because that needs git."""
+
+    at: datetime
+    make: Callable[[Run], Event]
+
+    def clock(self) -> datetime:
+        """Return when it happened."""
+        return self.at
+
+
+class StopWriter:
+    """Writes the records of one stop with git. Each method may fail, and is then called again; two threads call them.
+
+    Attributes:
+        ref: full name of the ref.
+        remote: the git remote that holds the ledger, once it is known; `None` where there is none.
+        intents: the intent of each operation, by its hash.
+        notes: sentences for the report.
+    """
+
+    def __init__(self, session: Session, run: str) -> None:
+        self.ref = waiting.ref_of(session.folder.platform, run)
+        self.remote: str | None = None
+        self.intents: dict[str, Event] = {}
+        self.notes: list[str] = []
+        self._session, self._id = session, run
+        self._run: Run | None = None
+        self._trust: Trust | None = None
+        self._key: Path | None = None
+        self._events: list[Event] = []
+        self._made = self._written = 0
+        self._batch: waiting.Batch | None = None
+        self._there: str | None = None
+
+    def store(self, entries: Sequence[Entry]) -> None:
+        """Write entries to the ref in this clone.
+
+        Raises:
+            GitError, UsageError, OSError: they are not written, or it is unknown.
+        """
+        git, run = self._git(), self._open()
+        for entry in entries[self._made :]:
+            self._make(entry, run)
+            self._made += 1
+        events = self._events[self._written :]
+        if events:
+            batch = self._commit(git, audit.encode_events(events))
+            git.update_refs(Move(self.ref, batch.commit, git.refs(self.ref).get(self.ref)))
+            self._batch, self._written = batch, self._written + len(events)
+
+    def share(self) -> None:
+        """Push the ref.
+
+        Raises:
+            Unavailable: the remote does not answer, or refuses.
+            GitError, UsageError, OSError: as `store`.
+        """
+        git, batch = self._git(), self._batch
+        spec = self._settings(git).spec
+        self.remote = LedgerLocation.of(self._session.world, git, spec).remote
+        if self.remote is None or batch is None or batch.commit == self._there:
+            return
+        try:
+            git.push(self.remote, Move(self.ref, batch.commit, self._there, exact=True))
+        except Unavailable:
+            # Somebody may have taken the records over, and deleted the ref. They are pushed again then: they count once.
+            self._there = git.remote_refs(self.remote, self.ref).get(self.ref)
+            if self._there != batch.commit:
+                raise
+        self._there = batch.commit
+
+    def take_over(self) -> None:
+        """Move the records into the ledger, as any command does that appends to it.
+
+        Raises:
+            ReconcileError: that failed.
+        """
+        git = self._git()
+        trust = self._settings(git)
+        if trust.spec.audit.sign and self._key is None:
+            return  # a signed ledger takes only signed commits; until then the holds count by themselves
+        folder = self._session.folder
+        ledgers.open_ledger(self._session.world, git, folder.name, trust).append(())
+
+    def _git(self) -> Git:
+        session = self._session
+        found = session.git or Git.find(session.folder.path, environ=session.world.environ)
+        if found is None:
+            raise UsageError("there is no git repository here")
+        environ = session.world.environ
+        return Git(found.root, environ=environ, timeout_s=GIT_S, network_timeout_s=GIT_S)
+
+    def _open(self) -> Run:
+        if self._run is None:
+            session, world = self._session, self._session.world
+            commit = self._git().head()
+            who = provenance(world)
+            self._run = Run(session.folder.platform, commit, self._id, world.now, who)
+        return self._run
+
+    def _settings(self, git: Git) -> Trust:
+        if self._trust is None:
+            world = self._session.world
+            self._trust = trust_for_halt(world, git, self._session.folder)
+            if self._trust.spec.audit.sign:
+                self._choose_key()
+        return self._trust
+
+    def _choose_key(self) -> None:
+        world = self._session.world
+        try:
+            self._key = signing_key(world.environ, world.directory)
+        except AccessError as error:
+            self.notes.append(_KEYLESS.format(error=error))
+
+    def _make(self, entry: Entry, run: Run) -> None:
+        """Make the event of an entry. What no record can hold is left out and reported."""
+        try:
+            event = entry.make(replace(run, clock=entry.clock))
+            audit.chain(event, None, 0)
+        except (LedgerError, KeyError) as error:
+            self.notes.append(f"one event of this halt is not recorded: {error}")
+        else:
+            self._events.append(event)
+
+    def _commit(self, git: Git, lines: bytes) -> waiting.Batch:
+        self._settings(git)
+        store = partial(
+            waiting.store, git, self._id, lines, self._batch, at=self._session.world.now()
+        )
+        if self._key is not None:
+            with contextlib.suppress(GitError):
+                return store(signing_key=self._key)
+            # An unsigned hold counts, and an unrecorded one does not.
+        return store(signing_key=None)
