@@ -16,7 +16,7 @@ BLIND_S: Final = 5.0
 """Seconds after the last successful read of the lock after which no write is started."""
 
 _AGAIN_S: Final = 0.5
-"""Seconds before a failed read is retried, while nothing may be started."""
+"""Seconds before a failed read is retried, while nothing may be started. Also the least time limit of the last read."""
 
 
 class LockWatch:
@@ -70,7 +70,7 @@ class LockWatch:
                 now = self._world.monotonic()
                 if now - self._began < BLIND_S:
                     return
-                if now + _AGAIN_S >= until:
+                if now + 2 * _AGAIN_S >= until:
                     raise self._end(error) from error
                 await self._world.sleep(_AGAIN_S)
             else:
