@@ -7,9 +7,9 @@ The selection is made of records, unchanged and in order, so every query reads a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from reconciler.audit.queries import (
     Applied,
@@ -29,6 +29,10 @@ RECENT: Final = 10_000
 
 _JUDGES: Final = 2
 """Distinct commits that the policy baseline is chosen from: the commit applied last, and the one before it."""
+
+
+CUT: Final = "cut"
+"""The run of a repair's checkpoint is named this and the number of its segment, so that a ledger commit's message shows it."""
 
 
 def compact(records: Sequence[Record]) -> tuple[Record, ...]:
@@ -67,7 +71,13 @@ def state_of(records: Sequence[Record]) -> bytes:
 
 
 def checkpoint(
-    records: Sequence[Record], state: bytes, *, segment: int, closes: str, now: datetime
+    records: Sequence[Record],
+    state: bytes,
+    *,
+    segment: int,
+    closes: str,
+    now: datetime,
+    cut: Mapping[str, Any] | None = None,
 ) -> Event:
     """Return the event that begins a segment of the ledger. Its run consists of this event alone.
 
@@ -77,9 +87,11 @@ def checkpoint(
         segment: number of the segment that begins, from 1.
         closes: ledger commit that ends the segment before.
         now: this machine's clock.
+        cut: of a repair: who made it, and in `cut` what is cut off (`schema`). The ledger is verified from here on.
     """
     last = records[-1]
-    data = {
+    data: dict[str, Any] = {
+        **(cut or {}),
         "closes": closes,
         "last": last.h,
         "latest": stamp(max(map(_latest, records))),
@@ -87,7 +99,7 @@ def checkpoint(
         "segment": segment,
         "state": hashlib.sha256(state).hexdigest(),
     }
-    run = f"checkpoint-{segment}"
+    run = f"{'checkpoint' if cut is None else CUT}-{segment}"
     return Event(RecordKind.CHECKPOINT, last.event.tenant, last.event.commit, run, stamp(now), data)
 
 

@@ -223,6 +223,23 @@ _FOUND: Final[Mapping[str, Rule]] = {
 }
 """Required fields of a note with a body (`Run.found`)."""
 
+_CUT_FIELDS: Final[Mapping[str, Rule]] = {
+    "head": COMMIT,
+    "defects": COUNT,
+    "dropped": COUNT,
+    "reason": TEXT,
+}
+
+
+def _is_cut(value: object) -> bool:
+    if not isinstance(value, dict) or value.keys() != _CUT_FIELDS.keys():
+        return False
+    return all(rule.holds(value[name]) for name, rule in _CUT_FIELDS.items())
+
+
+_CUT: Final = Rule(f"a mapping of {', '.join(_CUT_FIELDS)}", _is_cut)
+"""What a repair cut off: the damaged ledger commit, its defects, the records that could not be kept, and why."""
+
 _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
     RecordKind.OPEN: {
         **_SHARED,
@@ -288,6 +305,7 @@ _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
         "last": HASH,
         "latest": INSTANT,
         "closes": COMMIT,
+        "cut": _optional(_CUT),
     },
 }
 """Fields of each kind of record, beside the header."""

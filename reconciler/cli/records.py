@@ -128,6 +128,31 @@ def vouch(
 
 @audit.command()
 @_tenant
+@click.option(
+    "--head",
+    required=True,
+    metavar="SHA",
+    help="Ledger commit whose damage you looked at. It must be the newest.",
+)
+@click.option("--reason", required=True, metavar="TEXT", help="Why. It is recorded.")
+@options.output
+def repair(
+    path: Path, *, tenant: str | None, remote: str | None, style: str, head: str, reason: str
+) -> int:
+    """Acknowledge a damage that `audit verify` reports. Writes to the ledger only.
+
+    Goes on with the records that can still be read, and removes nothing from git. From then on, `audit verify` begins there and
+    reports the repair. Prefer to restore the ledger: what a lost record held would dial again. Takes the tenant's lock.
+
+    Example: reconcile audit repair schedules/acme --head SHA --reason "note of 2027-03-01 edited by hand, see ticket 17"
+    """
+    from reconciler.commands import repair as command
+
+    return options.show(command.repair(options.world(remote), path, tenant, head, reason), style)
+
+
+@audit.command()
+@_tenant
 @click.option("--reason", required=True, metavar="TEXT", help="Why. It is recorded.")
 @options.output
 def begin(path: Path, *, tenant: str | None, remote: str | None, style: str, reason: str) -> int:

@@ -342,6 +342,16 @@ class Git:
         order = ("--topo-order", "--reverse")
         return self.text("rev-list", *order, object_id(tip), "--").splitlines()
 
+    def newest_named(self, tip: str, pattern: str) -> str | None:
+        """Return the newest first-parent ancestor of `tip`, itself included, with a line of its message that matches; `None` if there is none.
+
+        Args:
+            tip: a commit.
+            pattern: a basic regular expression (grep(1)).
+        """
+        options = ("--first-parent", "--max-count=1", f"--grep={pattern}")
+        return self.text("rev-list", *options, object_id(tip), "--") or None
+
     def commits(self, ids: Sequence[str]) -> list[Commit]:
         """Return the commits with these ids. A shallow clone lacks some of the parents that they name.
 

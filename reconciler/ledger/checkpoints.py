@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Final
@@ -22,7 +22,7 @@ class Checkpoints:
     """What the next checkpoint must hold, while a ledger is read in order.
 
     Attributes:
-        closed: last ledger commit of each closed segment.
+        closed: last ledger commit of each closed segment; empty for those before a repair.
     """
 
     def __init__(self, git: Git) -> None:
@@ -48,6 +48,15 @@ class Checkpoints:
         self._tail.clear()
         self._lines = {each.seq: self._lines[each.seq] for each in self._kept}
         self.closed.append(commit)
+
+    def resume(self, state: Sequence[Record], checkpoint: Record) -> None:
+        """Begin with the state of a repair's checkpoint in place of the records before it."""
+        data = checkpoint.data
+        self.closed = [*[""] * (data["segment"] - 1), data["closes"]]
+        self._kept = tuple(state)
+        self._lines = {each.seq: audit.encode(each).rstrip(b"\n") for each in state}
+        self._latest = datetime.fromisoformat(data["latest"])
+        self._last = data["last"]
 
     def check(self, record: Record, segment: Segment) -> list[str]:
         """Return what is wrong with the checkpoint that begins a segment."""
@@ -96,7 +105,8 @@ def check_refs(closed: list[str], refs: Mapping[str, str]) -> Iterator[Defect]:
         closed: last ledger commit of each closed segment.
         refs: the refs, by the end of their name: number of the segment that follows, and the first digits of the commit.
     """
-    due = {f"{number:06}-{commit[:12]}": commit for number, commit in enumerate(closed, start=1)}
+    numbered = enumerate(closed, start=1)
+    due = {f"{number:06}-{commit[:12]}": commit for number, commit in numbered if commit}
     for name, commit in due.items():
         if refs.get(name) is None:
             yield Defect("", 0, f"the ref of closed segment {name} is missing: it must be {commit}")

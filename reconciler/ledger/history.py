@@ -17,12 +17,12 @@ from reconciler import audit
 from reconciler.audit import Checker, Defect, Ids, LineOrigin, Record, RecordKind, Verdict
 from reconciler.errors import LedgerError
 from reconciler.git import Git, blob_id
-from reconciler.ledger import segments, signature_check
+from reconciler.ledger import repairs, segments, signature_check
 from reconciler.ledger.checkpoints import Checkpoints, check_refs
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
 from reconciler.ledger.segments import Segment
 from reconciler.ledger.signature_check import Checked
-from reconciler.ledger.snapshot import message
+from reconciler.ledger.snapshot import LedgerSnapshot, message
 
 _DEFECTS_TOLD: Final = 1000
 """Most defects that are told: a ledger of which a part is gone may have one for each record."""
@@ -62,21 +62,27 @@ def verify(
         LedgerError: the history is shallow, so it cannot be verified.
     """
     ids = [] if subject.head is None else subject.git.ancestry(subject.head)
+    cut = None
+    if subject.head is not None:
+        cut = repairs.newest_cut(subject.git, subject.notes, subject.head, signers)
+    start = ids.index(str(cut.head)) if cut else 0
     signed = None
     if signers is not None and ids:
-        signed = signature_check.check(subject.git, subject.notes, ids, signers)
+        signed = signature_check.check(subject.git, subject.notes, ids[start:], signers)
     check = _Verification(subject)
-    check.run(ids, signed.rejected if signed else frozenset())
+    if cut is not None:
+        check.resume(cut, ids[:start])
+    check.run(ids[start:], signed.rejected if signed else frozenset())
     found, witnesses = _find_witnesses(subject.head, ids, signed, mirror, expect_head)
     return Verdict(
         head=subject.head,
-        commits=len(ids),
+        commits=len(ids) - start,
         records=check.records,
         runs=check.checker.runs,
         defects=(*check.defects(), *found),
         open_intents=tuple(check.checker.open_intents.values()),
         witnesses=witnesses,
-        remarks=signed.remarks if signed else (),
+        remarks=(*([repairs.remark(cut)] if cut else []), *(signed.remarks if signed else ())),
         source=check.source,
     )
 
@@ -132,6 +138,16 @@ class _Verification:
         self._before = Ids()
         self._rejected: Collection[str] = ()
         self._checkpoints = Checkpoints(subject.git)
+        self._earlier: Sequence[str] = ()
+
+    def resume(self, cut: LedgerSnapshot, before: Sequence[str]) -> None:
+        """Begin at the checkpoint of a repair, which stands for the ledger commits `before`."""
+        checkpoint, state = cut.tail[0], cut.state.records if cut.state else ()
+        self.checker.resume(state, checkpoint.seq)
+        self._checkpoints.resume(state, checkpoint)
+        self._earlier = before
+        for each in before:
+            self._before.add(_short(each))
 
     def defects(self) -> tuple[Defect, ...]:
         """Return what was found: bad lines, then notes that did not only grow, then ledger commits."""
@@ -145,7 +161,7 @@ class _Verification:
         """Check the ledger commits, oldest first. Of rejected ones, only the parent."""
         self._rejected = rejected
         kept = [each for each in ids if each not in rejected] if rejected else ids
-        self._commits += _check_parents(self._git, ids)
+        self._commits += _check_parents(self._git, ids, self._earlier)
         last: Segment | None = None
         for segment in segments.walk(self._git, self._subject.notes, kept):
             if last is not None:
@@ -241,18 +257,18 @@ def _line(data: bytes, number: int) -> bytes:
     return data[at : data.find(b"\n", at) + 1 or len(data)]
 
 
-def _check_parents(git: Git, ids: Sequence[str]) -> Iterator[Defect]:
-    """Check that each ledger commit has one parent, which is the one before it.
+def _check_parents(git: Git, ids: Sequence[str], earlier: Sequence[str]) -> Iterator[Defect]:
+    """Check that each ledger commit has one parent, which is the one before it; `earlier` are those before the first one.
 
     Raises:
         LedgerError: this clone lacks a parent.
     """
     known: set[str] | None = None
-    before: str | None = None
+    before = earlier[-1] if earlier else None
     for commit in segments.commits(git, ids):
         expected = () if before is None else (before,)
         if commit.parents != expected:
-            known = set(ids) if known is None else known
+            known = {*earlier, *ids} if known is None else known
             for parent in commit.parents:
                 if parent not in known:
                     raise LedgerError(

@@ -8,16 +8,16 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from reconciler import audit
 from reconciler.audit import Attribution, Event, Record, Run, Verdict
 from reconciler.errors import GitError, LedgerError, ReconcileError, Unavailable
 from reconciler.git import Git, Move
-from reconciler.ledger import foreign, history, locks, reading, signatures, waiting
+from reconciler.ledger import foreign, history, locks, reading, repairs, signatures, waiting
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.locks import Lease, Lock
 from reconciler.ledger.notes import Notes
@@ -311,9 +311,14 @@ class Ledger:
     def _close_segment(self) -> GitError | Unavailable | None:
         """Check the records of this segment, and begin the next one with a checkpoint; return the error if that failed."""
         self.check()
-        before = self._view.snapshot
-        now = self._world.now()
-        record, tree, notes, state = snapshots.store_checkpoint(self._git, self._notes, before, now)
+        return self._begin_segment(None)
+
+    def _begin_segment(
+        self, cut: tuple[Sequence[Record], Mapping[str, Any]] | None
+    ) -> GitError | Unavailable | None:
+        before, now = self._view.snapshot, self._world.now()
+        stored = snapshots.store_checkpoint(self._git, self._notes, before, now, cut)
+        record, tree, notes, state = stored
         self._world.checkpoint("segment:stored")
         commit = self._commit_tree(tree, record, before.head)
         ref = f"{self._names.closed}/{before.segment + 1:06}-{str(before.head)[:12]}"
@@ -322,6 +327,37 @@ class Ledger:
             return error
         self._world.checkpoint("segment:moved")
         return None
+
+    def repair(self, head: str, defects: int, reason: str, *, by: Attribution) -> int:
+        """Acknowledge the damage of the ledger at `head`: begin a segment from the records that can still be read. Needs the lock.
+
+        Args:
+            head: the ledger commit that was looked at.
+            defects: what `verify` found there.
+            reason: why, for later readers.
+            by: who does that.
+
+        Returns:
+            The number of records that could not be kept.
+
+        Raises:
+            LedgerError: the ledger's head is another commit, no record can be read, or unsigned commits are above the signed ones.
+            AccessError: the signing key is not that of a trusted signer.
+            Unavailable, GitError: as `append`.
+        """
+        with self._guard:
+            self._lease.require_kept()
+            if self._lease.held is None:
+                raise ValueError("no lock is held")
+            self._check_key()
+            view = self._view
+            if view.refs.ledger != head or view.unsigned is not None:
+                raise LedgerError(repairs.wrong_head(head, view.refs.ledger))
+            kept, dropped = repairs.readable(view.snapshot, self.tenant)
+            error = self._begin_segment((kept, repairs.cut(head, defects, dropped, reason, by)))
+            if error is not None:
+                raise error
+            return dropped
 
     def vouch(self, head: str, reason: str, *, by: Attribution) -> Record:
         """Sign the whole ledger at `head`, so that all its records count from then on.

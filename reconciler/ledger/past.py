@@ -35,6 +35,8 @@ class Past:
     def records(self, since: datetime | None = None) -> Iterator[Record]:
         """Yield the records in order, each once it has been checked (`audit.Checker`).
 
+        After a repair, the records that it kept stand for everything before it.
+
         Args:
             since: leave out closed segments of which every record is older.
 
@@ -45,7 +47,10 @@ class Past:
         trees = self._trees(since)
         for number, (tree, checkpoint) in enumerate(trees):
             if number == 0 and checkpoint is not None:
-                checker.resume(self._state(tree, checkpoint), due=checkpoint.seq)
+                state = self._state(tree, checkpoint)
+                checker.resume(state, due=checkpoint.seq)
+                if "cut" in checkpoint.data:
+                    yield from state
             elif checkpoint is not None:
                 checker.begin()
             yield from self._checked(tree, checker)
@@ -57,7 +62,7 @@ class Past:
         while tree is not None:
             checkpoint = self._checkpoint(tree)
             found.append((tree, checkpoint))
-            if checkpoint is None:
+            if checkpoint is None or "cut" in checkpoint.data:
                 break
             if since is not None and datetime.fromisoformat(checkpoint.data["latest"]) < since:
                 break

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from reconciler import audit
 from reconciler.audit import LINE_LIMIT, Defect, Event, Record, RecordKind
@@ -334,22 +334,27 @@ def store(
 
 
 def store_checkpoint(
-    git: Git, notes: Notes, snapshot: LedgerSnapshot, now: datetime
+    git: Git,
+    notes: Notes,
+    snapshot: LedgerSnapshot,
+    now: datetime,
+    cut: tuple[Sequence[Record], Mapping[str, Any]] | None = None,
 ) -> tuple[Record, str, dict[str, NoteRecords], State]:
     """Store the tree of the ledger's next segment; return its checkpoint, the tree, its notes and its state. No ref moves.
 
     Args:
         git: the repository.
         notes: writes the tree.
-        snapshot: the ledger that the segment continues. Its records have been checked.
+        snapshot: the ledger that the segment continues. Its records have been checked, unless there is a cut.
         now: this machine's clock.
+        cut: of a repair: the records to keep, and what `audit.checkpoint` records of it.
     """
-    kept = audit.compact(snapshot.records)
+    records, said = cut or (snapshot.records, None)
+    kept = audit.compact(records)
     data = b"".join(map(audit.encode, kept))
-    event = audit.checkpoint(
-        snapshot.records, data, segment=snapshot.segment + 1, closes=str(snapshot.head), now=now
-    )
-    record = audit.chain(event, None, audit.next_seq(snapshot.records))
+    closes, segment = str(snapshot.head), snapshot.segment + 1
+    event = audit.checkpoint(records, data, segment=segment, closes=closes, now=now, cut=said)
+    record = audit.chain(event, None, audit.next_seq(records))
     line = audit.encode(record)
     note = NoteRecords(git.write_blob(line), len(line), (record,), written=line)
     state = State(git.write_blob(data), str(event.data["state"]), kept)

@@ -85,6 +85,10 @@ def _restoring(found: Verdict) -> Iterator[str]:
         "`refs/reconcile/seen/` of a clone that has not fetched since, or the mirror branch if only CI may push to it. Last, in each clone, "
         "forget what it saw: git update-ref -d refs/reconcile/seen/<api>/<host>"
     )
+    yield (
+        f"If nothing can be restored: reconcile audit repair PATH --head {found.head} --reason TEXT. It goes on with the records that can still be"
+        " read; what lost records held would dial again"
+    )
 
 
 def _advice(found: Verdict) -> tuple[str, ...]:

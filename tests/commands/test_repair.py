@@ -1,0 +1,51 @@
+"""`audit repair`: a damage that somebody looked at ends the refusals, and stays visible."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from reconciler import sandbox
+from tests.cli.test_cli import Desk, desk, git, server
+from tests.commands.test_begin import shared
+from tests.commands.test_renamed import NAME, PATH, real
+from tests.support.samples import platform
+
+__all__ = ["desk", "real", "server", "shared"]
+
+REASON = ("--reason", "edited by hand, ticket 17")
+
+
+def test_a_damage_that_was_looked_at_is_cut_off_and_told_from_then_on(
+    desk: Desk, real: sandbox.CampaignState, shared: Path
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert desk.run("halt", PATH, NAME, "--reason", "calls at night") == 0
+    ref = f"refs/notes/reconcile/{platform(desk.tenant)}"
+    git(desk.folder, "fetch", "-q", "origin", f"{ref}:{ref}")
+    git(desk.folder, "notes", f"--ref={ref}", "append", "-m", "looks good", "HEAD")
+    git(desk.folder, "push", "-q", "origin", ref)
+    head = git(desk.folder, "rev-parse", ref).strip()
+    assert desk.run("audit", "verify", PATH) == 1
+    assert f"reconcile audit repair PATH --head {head}" in desk.out.replace("\n", " ")
+    assert desk.run("audit", "repair", PATH, "--head", "1" * 40, *REASON) == 1
+    assert desk.run("audit", "repair", PATH, "--head", head[:12], *REASON) == 64
+    assert git(shared, "rev-parse", ref).strip() == head
+    assert desk.run("audit", "repair", PATH, "--head", head, *REASON) == 0, desk.out + desk.err
+    assert desk.run("audit", "verify", PATH, "--format", "json") == 0
+    assert "ticket 17" in json.loads(desk.out)["remarks"][0]
+    desk.run("plan", PATH)
+    assert "calls at night" in desk.out
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert desk.run("audit", "verify", PATH, "--expect-head", head) == 0
+    assert desk.run("audit", "log", PATH) == 0
+    assert "nothing to repair" in desk.says(64, "audit", "repair", PATH, "--head", head, *REASON)
+
+
+def test_a_damaged_ledger_of_this_clone_is_repaired_as_well(desk: Desk) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    git(desk.folder, "notes", "--ref=reconcile/sandbox/sandbox", "append", "-m", "x", "HEAD")
+    head = git(desk.folder, "rev-parse", "refs/notes/reconcile/sandbox/sandbox").strip()
+    assert desk.run("plan", PATH) == 1
+    assert desk.run("audit", "repair", PATH, "--head", head, *REASON) == 0, desk.out + desk.err
+    assert desk.run("plan", PATH) == 0

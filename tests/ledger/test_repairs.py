@@ -1,0 +1,143 @@
+"""A damaged ledger that somebody looked at: a repair keeps what can be read, says what it cut off, and is verified from there on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler import audit
+from reconciler.audit import Attribution
+from reconciler.errors import AccessError, LedgerError, TenantLocked
+from reconciler.git import Git
+from reconciler.ledger import Ledger, LedgerOptions
+from tests.ledger.test_verify import (
+    NOTES,
+    TAMPERS,
+    Tamper,
+    few_ledgers,
+    forge,
+    lines_of,
+    remark,
+    tampered,
+)
+from tests.support.gitfakes import ENVIRON, git, opened, operation, repository, run, story
+from tests.support.signing import Signer
+
+__all__ = ["few_ledgers"]
+
+ANYHOW = LedgerOptions(unchecked=True)
+BY = Attribution(actor="ada")
+
+
+def repaired(repo: Git, options: LedgerOptions = ANYHOW) -> Ledger:
+    ledger = opened(repo, options=options)
+    found = ledger.verify()
+    ledger.acquire(holder="ada")
+    ledger.repair(found.head or "", len(found.defects), "seen", by=BY)
+    ledger.release()
+    return ledger
+
+
+def go_on(repo: Git, name: str) -> None:
+    """Apply once more, and begin a further segment."""
+    ledger = opened(repo)
+    ledger.acquire(holder="x")
+    ledger.append(story(run(repo.head(), name), [operation(f"{name}-{each}") for each in range(3)]))
+    assert ledger.begin_segment()
+    ledger.release()
+
+
+@pytest.mark.parametrize("tamper", TAMPERS)
+def test_after_a_repair_of_any_damage_the_ledger_is_verified_from_there_on(
+    few_ledgers: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tamper: Tamper
+) -> None:
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    found = tampered(few_ledgers[0], tmp_path / "r", tamper, 0)
+    repo = Git(tmp_path / "r", environ=ENVIRON)
+    verdict = repaired(repo).verify()
+    assert verdict.defects == ()
+    assert (verdict.commits, verdict.records) == (1, 1)
+    (said,) = verdict.remarks
+    assert (
+        f"{len(found.defects)} defects up to ledger commit {found.head} were acknowledged" in said
+    )
+    assert "by ada" in said
+    for name in ("later", "latest"):
+        go_on(repo, name)
+        verdict = opened(repo).verify(expect_head=found.head)
+        assert verdict.defects == ()
+        assert verdict.remarks == (said,)
+    git(repo.root, "notes", f"--ref={NOTES}", "append", "-m", "again", next(iter(lines_of(repo))))
+    assert opened(repo, options=ANYHOW).verify().defects
+
+
+def test_what_can_be_read_is_kept(few_ledgers: list[Path], tmp_path: Path) -> None:
+    tampered(few_ledgers[1], tmp_path / "r", remark, 0)
+    repo = Git(tmp_path / "r", environ=ENVIRON)
+    before = opened(repo, options=ANYHOW)._view.snapshot.records
+    after = repaired(repo).records()
+    assert after[:-1] == audit.compact(before)
+    assert after[-1].data["cut"]["dropped"] == 2
+    assert after[0] == before[0], "tenant.yaml declares it"
+    assert tuple(opened(repo).past()) == after
+
+
+def test_a_second_repair_hides_the_first(few_ledgers: list[Path], tmp_path: Path) -> None:
+    tampered(few_ledgers[2], tmp_path / "r", remark, 0)
+    repo = Git(tmp_path / "r", environ=ENVIRON)
+    repaired(repo)
+    first = opened(repo).head
+    git(repo.root, "notes", f"--ref={NOTES}", "append", "-m", "again", next(iter(lines_of(repo))))
+    said = repaired(repo).verify().remarks
+    assert len(said) == 1
+    assert str(first) not in said[0]
+
+
+def test_a_repair_needs_the_lock_and_the_newest_commit(
+    few_ledgers: list[Path], tmp_path: Path
+) -> None:
+    tampered(few_ledgers[0], tmp_path / "r", remark, 0)
+    repo = Git(tmp_path / "r", environ=ENVIRON)
+    ledger = opened(repo, options=ANYHOW)
+    head = str(ledger.head)
+    ledger.acquire(holder="ada")
+    with pytest.raises(TenantLocked):
+        opened(repo, options=ANYHOW).acquire(holder="bob")
+    with pytest.raises(LedgerError, match=f"the ledger's head is {head}, not {'1' * 40}"):
+        ledger.repair("1" * 40, 1, "seen", by=BY)
+    ledger.release()
+    with pytest.raises(ValueError, match="lock"):
+        ledger.repair(head, 1, "seen", by=BY)
+
+
+def test_a_message_that_looks_like_a_repair_hides_nothing(
+    few_ledgers: list[Path], tmp_path: Path
+) -> None:
+    found = tampered(few_ledgers[0], tmp_path / "r", remark, 0)
+    repo = Git(tmp_path / "r", environ=ENVIRON)
+    forge(repo, lines_of(repo), message=f"cut-1 {'0' * 64}\n")
+    assert len(opened(repo, options=ANYHOW).verify().defects) >= len(found.defects)
+
+
+def test_where_records_are_signed_only_a_trusted_key_repairs(
+    tmp_path: Path, ours: Signer, theirs: Signer
+) -> None:
+    repo = repository(tmp_path / "repo")
+    signing = LedgerOptions(signing_key=ours.key, signers=ours.file)
+    opened(repo, options=signing).append(story(run(repo.head()), [operation("1001")]))
+    opened(repo, options=signing).append(story(run(repo.head(), "two"), [operation("1002")]))
+    for key in (theirs.key, None):
+        asked = LedgerOptions(unchecked=True, signing_key=key, signers=ours.file)
+        ledger = opened(repo, options=LedgerOptions(unchecked=True, signing_key=key))
+        ledger.acquire(holder="eve")
+        ledger.repair(str(ledger.head), 1, "trust me", by=BY)
+        ledger.release()
+        verdict = opened(repo, options=asked).verify()
+        assert verdict.remarks == () or "repaired" not in verdict.remarks[0]
+        assert verdict.defects, "an unsigned repair hides nothing"
+    wrong = opened(
+        repo, options=LedgerOptions(unchecked=True, signing_key=theirs.key, signers=ours.file)
+    )
+    with pytest.raises(AccessError):
+        wrong.acquire(holder="eve")
