@@ -1,6 +1,6 @@
 """Check widenings against the rules again just before they become active, because a locked dialer may delay them for many minutes.
 
-Facts older than `FRESH_S` are read again, once for all waiting operations: limits, do-not-call lists, the platform's clock, and the
+Facts older than `FRESH_S`, or than a stop that was begun since, are read again, once for all waiting operations: limits, do-not-call lists, the platform's clock, and the
 holds of the ledger. The rules are those of the plan; only the facts are newer. If the check cannot be made, it fails closed.
 """
 
@@ -56,7 +56,8 @@ class Recheck:
             ReconcileError: the facts cannot be read.
         """
         async with self._reading:  # one read serves all concurrent callers
-            if self.session.world.monotonic() - self.judged_at > FRESH_S:
+            age_s = self.session.world.monotonic() - self.judged_at
+            if age_s > FRESH_S or self.ledger.has_new_stops:
                 await self._read()
         if self._now is None:
             return None

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from reconciler import audit
-from reconciler.audit import Run
+from reconciler.audit import Record, Run
 from reconciler.commands import audit as audit_command
 from reconciler.commands.journal import provenance
 from reconciler.commands.session import require_reason
-from reconciler.errors import UsageError
-from reconciler.manifests import load_readable
+from reconciler.errors import UsageError, safe
+from reconciler.manifests import Folder, load_readable
 from reconciler.report import Report
 from reconciler.report.halt import name_of, of_release
 from reconciler.world import World
@@ -39,8 +41,10 @@ class HoldRequest:
 def release(world: World, asked: HoldRequest) -> Report:
     """End holds. This starts no dialing: the next apply plans the objects again.
 
+    A known object that is not held is reported, and is no error: somebody may have released it already.
+
     Raises:
-        UsageError: there is no such tenant, or a name has no hold. Then nothing is released.
+        UsageError: there is no such tenant, or a name is unknown. Then nothing is released.
         Unavailable: the remote that holds the ledger does not answer.
     """
     require_reason(asked.reason)
@@ -53,17 +57,40 @@ def release(world: World, asked: HoldRequest) -> Report:
     for key, each in holds.items():
         for hold in each:  # a name may have moved from one object to another between two stops
             named.setdefault(name_of(hold), set()).add(key)
-    if unknown := [name for name in asked.names if name not in named]:
+    folder = load_readable(asked.path, asked.tenant)
+    free = [name for name in asked.names if name not in named]
+    known = _known(folder, ledger.records())
+    if unknown := [name for name in free if name not in known]:
         held = ", ".join(sorted(names.values()))
         rest = f"held: {held}" if held else "no object is held, so there is nothing to release"
         raise UsageError(f"no held object is named {', '.join(unknown)}; {rest}")
-    keys = sorted(holds if asked.everything else set().union(*map(named.__getitem__, asked.names)))
+    keys = sorted(
+        holds if asked.everything else set().union(*(named.get(name, ()) for name in asked.names))
+    )
     if keys:
         commit = ledger.last_applied() or holds[keys[0]][-1].event.commit
         run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
         ledger.append(run.release(key, name=names[key], reason=asked.reason) for key in keys)
-    folder = load_readable(asked.path, asked.tenant)
     manifested = {each.key for each in folder.desired}
     ended = [holds[key] for key in keys]
     report = of_release(folder.name, ended, asked.reason, path=str(folder.path), named=manifested)
-    return report._replace(notes=(*remarks, *report.notes))
+    return report._replace(
+        notes=(*remarks, *(_not_held(asked.path, each) for each in free), *report.notes)
+    )
+
+
+def _known(folder: Folder, records: Sequence[Record]) -> set[str]:
+    """Return the names and keys of all objects that a manifest or a record names."""
+    desired = {text for each in folder.desired for text in (each.name, each.key)}
+    recorded = (each.data for each in records if each.data.get("target"))
+    return desired.union(
+        str(data[name]) for data in recorded for name in ("name", "target") if data.get(name)
+    )
+
+
+def _not_held(path: Path, name: str) -> str:
+    where, quoted = shlex.quote(str(path)), shlex.quote(name)
+    return (
+        f"{safe(name)} is not held: it was released already, the hold ended by itself, or nobody halted it. If its schedule is missing on the platform, an apply creates it"
+        f" again with: reconcile apply {where} {quoted} --revert {quoted}"
+    )

@@ -645,6 +645,11 @@ class Ledger:
         """
         return self._lease.made(self._store.lock(limit_s))
 
+    @property
+    def has_new_stops(self) -> bool:
+        """Whether `still_ours` saw records of stops that the last `refresh` did not read."""
+        return not self._store.stops <= self._view.refs.waiting.keys()
+
     def lock(self) -> Lock | None:
         """Return the tenant's lock as it is now; `None` if nobody holds it."""
         with self._guard:

@@ -100,6 +100,8 @@ class RefStore(Protocol):
     """Where the authoritative refs are: in this clone or in a remote."""
 
     name: str
+    stops: frozenset[str]
+    """Full names of the refs of stops when the lock was read last."""
 
     def read(self) -> RefState:
         """Return where the refs are now. This clone then has the commits that they name.
@@ -110,7 +112,7 @@ class RefStore(Protocol):
         """
 
     def lock(self, limit_s: float | None = None) -> str | None:
-        """Return the commit of the lock alone, without fetching it.
+        """Return the commit of the lock alone, without fetching it. Also note the stops whose records wait (`stops`).
 
         Args:
             limit_s: time limit in seconds, if not the usual one.
@@ -175,6 +177,7 @@ class LocalRefs:
     name = "this clone"
 
     def __init__(self, git: Git, names: RefNames) -> None:
+        self.stops: frozenset[str] = frozenset()
         self._git = git
         self._names = names
 
@@ -193,7 +196,9 @@ class LocalRefs:
 
     def lock(self, limit_s: float | None = None) -> str | None:  # noqa: ARG002 - reading a ref of this clone takes no time
         """Return the commit of the lock (`RefStore`)."""
-        return self._git.refs(self._names.lock).get(self._names.lock)
+        found = self._git.refs(self._names.lock, below=self._names.waiting)
+        self.stops = frozenset(_waiting(self._names, found))
+        return found.get(self._names.lock)
 
     def closed(self) -> dict[str, str]:
         """Return the refs of closed segments (`RefStore`)."""
@@ -241,6 +246,7 @@ class RemoteRefs:
             strict: refuse a ledger that lost commits. An emergency stop sets this to false.
         """
         self.name = remote
+        self.stops: frozenset[str] = frozenset()
         self._git = git
         self._names = names
         self._mirrors = mirrors
@@ -325,8 +331,10 @@ class RemoteRefs:
 
     def lock(self, limit_s: float | None = None) -> str | None:
         """Return the commit of the lock (`RefStore`)."""
-        name = self._names.lock
-        return self._git.remote_refs(self.name, name, timeout_s=limit_s).get(name)
+        lock, below = self._names.lock, self._names.waiting
+        found = self._git.remote_refs(self.name, lock, below=below, timeout_s=limit_s)
+        self.stops = frozenset(_waiting(self._names, found))
+        return found.get(lock)
 
     def closed(self) -> dict[str, str]:
         """Return the remote's refs of closed segments (`RefStore`)."""

@@ -11,16 +11,16 @@ from typing import Any, cast
 
 import pytest
 
-from reconciler import sandbox
+from reconciler import audit, sandbox
 from reconciler.audit import Attribution, RecordKind, Run
 from reconciler.commands import apply as apply_command
 from reconciler.commands.journal import BEAT_S
 from reconciler.commands.recheck import Recheck
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.execute.waits import RELOCK_PAUSE_S
-from reconciler.git import Git
+from reconciler.git import Git, Move
 from reconciler.kinds.live import Snapshot
-from reconciler.ledger import Ledger
+from reconciler.ledger import Ledger, waiting
 from reconciler.plan import Strictness
 from reconciler.report import Report
 from reconciler.world import Clock as WallClock
@@ -145,6 +145,29 @@ def test_a_hold_that_stands_by_then_keeps_it_from_becoming_active(
     assert rate(applied) == 2.4
 
 
+def test_a_stop_whose_records_still_wait_keeps_it_from_becoming_active_within_the_minute(
+    desk: Desk, applied: sandbox.CampaignState
+) -> None:
+    """The stop could not take the lock: its hold is all that the running apply can see of it."""
+
+    def hold() -> None:
+        repo = Git(desk.folder)
+        run = Run(
+            "sandbox/sandbox",
+            repo.head(),
+            "stop",
+            lambda: datetime.now(UTC),
+            Attribution("somebody"),
+        )
+        lines = audit.encode_events([run.hold(KEY, name=NAME, reason="complaints")])
+        batch = waiting.store(repo, "stop", lines, None, at=datetime.now(UTC), signing_key=None)
+        repo.update_refs(Move(waiting.ref_of("sandbox/sandbox", "stop"), batch.commit, None))
+
+    assert apply(desk, at={1: unlocked(applied, hold)}).exit_code == 3
+    assert "it was halted since it was planned (complaints)" in last(desk)["message"]
+    assert rate(applied) == 2.4
+
+
 def test_the_rules_go_by_the_platforms_clock_of_that_moment(
     desk: Desk, applied: sandbox.CampaignState
 ) -> None:
@@ -228,7 +251,9 @@ def test_everybody_who_waits_is_answered_by_one_reading() -> None:
         dialect=campaigns,
         folder=SimpleNamespace(desired=(), partial=False),
     )
-    there = SimpleNamespace(refresh=lambda: reads.append("ledger"), records=tuple)
+    there = SimpleNamespace(
+        refresh=lambda: reads.append("ledger"), records=tuple, has_new_stops=False
+    )
     plan: Any = SimpleNamespace(strictness=Strictness())
     again = Recheck(cast("Any", session), cast("Any", there), plan, snapshot, 0.0)
 
