@@ -7,8 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.crash.kills.figures import Figures
 from tests.crash.kills.site import parents
-from tests.crash.kills.story import Asked, Figures, play
+from tests.crash.kills.story import Asked, play
 from tests.crash.kills.strike import LENGTHS
 
 

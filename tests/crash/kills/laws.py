@@ -44,6 +44,8 @@ class Laws:
         stops: what is stopped, by key.
         excused: why an object may be held, or be found as a hand left it, by key.
         known: ids of the records that the shared refs held at any moment.
+        applied: what git asked when an apply ended well with it stored, by key.
+        narrowed: what a hand left of what had been applied, by key, until git asks for something else.
     """
 
     site: Site
@@ -52,6 +54,8 @@ class Laws:
     stops: dict[str, Stop] = field(default_factory=dict)
     excused: dict[str, set[str]] = field(default_factory=dict)
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
+    applied: dict[str, Facts] = field(default_factory=dict)
+    narrowed: dict[str, Facts] = field(default_factory=dict)
 
     @property
     def platform(self) -> Any:
@@ -69,15 +73,17 @@ class Laws:
             key: [self._fact(key, "stored"), self._fact(key, "active")] for key in self.cast.keys
         }
 
-    def after(self, ran: Ran, before: Before) -> None:
-        """Judge a command that ended, in whatever way."""
+    def after(self, ran: Ran, before: Before, *, beside: bool = False) -> None:
+        """Judge a command that ended, in whatever way; `beside`: while an apply ran."""
         self._process(ran)
         lines = self._lines(ran)
         if ran.command in WITHOUT_WRITES and lines:
             self.broken("writes", f"{ran.name} wrote: {lines[0].line()}")
         if ran.command == "apply":
             self._intended(ran, lines)
-        self._never_wider(ran, lines, before)
+            self._still_narrowed(ran, lines)
+        wanted = self.wanted() if ran.command == "apply" or beside else {}
+        self._never_wider(ran, lines, before, wanted)
         self._stopped()
         holds = self._holds()
         for each in self.site.records(self.site.refs()):
@@ -118,9 +124,10 @@ class Laws:
             if line.key not in intended(self.site.records(line.refs)):
                 self.broken("no-intent", f"{ran.name}: {line.line()} {line.key}")
 
-    def _never_wider(self, ran: Ran, lines: list[Write], before: Before) -> None:
+    def _never_wider(
+        self, ran: Ran, lines: list[Write], before: Before, wanted: Mapping[str, Facts]
+    ) -> None:
         """Check that nothing stored or dialed goes beyond what was there before the command and what git asks."""
-        wanted = self.wanted() if ran.command == "apply" else {}
         for line in lines:
             known = [*before[line.key], wanted.get(line.key)]
             for which, body in (("stored", line.stored), ("active", line.active)):
@@ -128,6 +135,32 @@ class Laws:
                     self.broken(
                         "wider", f"{ran.name}: {line.line()} {line.key} {which}: {', '.join(more)}"
                     )
+
+    def _still_narrowed(self, ran: Ran, lines: list[Write]) -> None:
+        """Check that no narrowing by hand was undone. Note what is applied now."""
+        for line in lines:
+            if line.key not in self.narrowed or "--revert" in ran.arguments:
+                continue
+            guard = self.narrowed[line.key]
+            if more := oracle.wider(self.cast.facts(line.stored), [guard]):
+                self.broken("undone", f"{ran.name}: {line.line()} {line.key}: {', '.join(more)}")
+        if ran.code == 0:
+            for key, wanted in self.wanted().items():
+                if not oracle.differing(self._fact(key, "stored"), wanted):
+                    self.applied[key] = wanted
+
+    def by_hand(self, key: str) -> None:
+        """Note what a hand stored: what it narrowed stays narrow while git asks what was applied."""
+        self.excuse(key, "hand")
+        wanted = self.wanted()
+        if key in self.applied and not oracle.differing(self.applied[key], wanted.get(key)):
+            self.narrowed[key] = self._fact(key, "stored")
+
+    def committed(self, *keys: str) -> None:
+        """Note that git asks something else of these objects from now on."""
+        for key in keys:
+            self.narrowed.pop(key, None)
+            self.applied.pop(key, None)
 
     def _stopped(self) -> None:
         """Check that nothing of a stop dials again."""

@@ -10,10 +10,9 @@ import json
 import random
 import shutil
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,11 @@ from ruamel.yaml import YAML
 from tests.crash.kills import front as fronts
 from tests.crash.kills import strike
 from tests.crash.kills.cast import cast_of, manifests, merge_files, rewrite
+from tests.crash.kills.figures import FAULTS, Figures, server_of
 from tests.crash.kills.front import Clock, Front
 from tests.crash.kills.laws import Laws
 from tests.crash.kills.site import Parent, Ran, Running, Site
-from tests.quirks.platform import BOTH, START
+from tests.quirks.platform import START
 
 SPEED = 10.0
 """How many times as fast as real time all clocks run. Git does not hurry, so a time limit of 5 s leaves it half a second."""
@@ -36,85 +36,6 @@ FOCUSED_WITHIN = 0.4
 
 EXPIRY_S = 4 * 3600.0
 """More than any lock lives."""
-
-SERVERS = {
-    "campaigns": (
-        (),
-        ("no-keys",),
-        ("no-etags",),
-        ("no-keys", "no-etags"),
-        ("ignores-expand",),
-        ("refuses-expand", "no-keys"),
-        ("no-etags", "ignores-expand"),
-        ("hidden-when-new",),
-        ("constant-updated-at",),
-        ("no-instants", "empty-200"),
-        ("short-pages",),
-    ),
-    "personal-connection": (
-        (),
-        ("no-bulk",),
-        ("short-pages",),
-        ("hidden-when-new",),
-        ("wrapped", "empty-200"),
-        ("skill-in-list", "no-bulk"),
-    ),
-}
-"""What a server is like for good."""
-
-FAULTS = (
-    "lost-answers",
-    "locked-as-json",
-    "rate-bursts",
-    "retry-after-date",
-    "revoked-tokens",
-    "html-as-json",
-)
-"""What ends when the faults are off. Some touch one API alone."""
-
-
-@dataclass
-class Figures:
-    """What was counted over stories."""
-
-    stories: int = 0
-    kills: Counter[str] = field(default_factory=Counter)
-    servers: Counter[str] = field(default_factory=Counter)
-    missed: int = 0
-    clones: int = 0
-    longest: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-    @property
-    def killed(self) -> int:
-        return sum(self.kills.values())
-
-    def add(self, other: Figures) -> None:
-        self.stories += other.stories
-        self.kills += other.kills
-        self.servers += other.servers
-        self.missed += other.missed
-        self.clones += other.clones
-        for command, length in other.longest.items():
-            self._longer(command, length)
-
-    def count(self, ran: Ran, server: str) -> None:
-        self._longer(ran.command, (ran.requests, ran.children))
-        if ran.struck:
-            self.kills[ran.command] += 1
-            self.servers[server] += 1
-        self.missed += ran.kill is not None and not ran.struck
-
-    def _longer(self, command: str, length: tuple[int, int]) -> None:
-        known = self.longest.get(command, (0, 0))
-        self.longest[command] = (max(known[0], length[0]), max(known[1], length[1]))
-
-    def __str__(self) -> str:
-        kills = ", ".join(f"{count} of {name}" for name, count in sorted(self.kills.items()))
-        servers = ", ".join(f"{name}: {count}" for name, count in sorted(self.servers.items()))
-        return (
-            f"{self.stories} stories, {self.killed} kills ({kills}), {self.missed} that never came, {self.clones} new clones\n"
-            f"kills by server: {servers}\nlongest commands (requests, git children): {self.longest}"
-        )
 
 
 @dataclass(frozen=True)
@@ -234,7 +155,10 @@ class Story:
         self.cast.rest()
         site.pass_by(EXPIRY_S)
         if any(each.command == "halt" for each in site.ran):
-            self.run("release", site.path, "--all", "--reason", "over")
+            self.run("apply", "--yes", site.path)  # it wakes nothing that is held
+            ran = self.run("release", site.path, "--all", "--reason", "over")
+            if ran.code:
+                laws.broken("release", ran.line())
             laws.released()
         names = self._settled()
         if names:
@@ -277,6 +201,7 @@ class Story:
                 site.folder, self.cast.id_field, key, self._turned if turned else edited
             ):
                 pass  # the draw was what it says already
+            self.laws.committed(key)
         fresh = set(self.cast.keys) - set(said)
         if fresh and rng.random() < 0.6:
             self._new(min(fresh), said)
@@ -304,7 +229,7 @@ class Story:
         free = [key for key in self.cast.keys if key not in self.laws.stops]
         for key in self.rng.sample(free, min(len(free), self.rng.randint(1, 2))):
             said = self.cast.hand(key, self.rng)
-            self.laws.excuse(key, "hand")
+            self.laws.by_hand(key)
             self.site.told.append(f"by hand: {said}")
 
     def _apply(self) -> None:
@@ -365,6 +290,7 @@ class Story:
             ran = self.run("import", site.path)
         if ran.code in {0, 2}:
             site.commit("import")
+            self.laws.committed(*self.cast.keys)
 
     # --- inside --------------------------------------------------------------------------------------------------------
 
@@ -381,7 +307,7 @@ class Story:
             kill = strike.drawn(self.rng, arguments[0], middle=self.asked.middle, within=within)
         before = self.laws.before()
         ran = self.site.run(*arguments, kill=kill, beside=beside)
-        self.laws.after(ran, before)
+        self.laws.after(ran, before, beside=beside is not None)
         self.figures.count(ran, self.server)
         return ran
 
@@ -419,16 +345,6 @@ def _yaml(said: dict[str, Any], id_field: str, key: str) -> str:
     out = io.StringIO()
     YAML().dump(said, out)
     return out.getvalue().replace(f"{id_field}: {key}", f'{id_field}: "{key}"')
-
-
-def server_of(seed: int) -> tuple[str, tuple[str, ...], bool]:
-    """Return the API, the quirks and whether the wire goes wrong, of a seed."""
-    rng = random.Random(f"server {seed}")
-    api = BOTH[seed % 2]
-    quirks = rng.choice(SERVERS[api])
-    if rng.random() < 0.4:
-        quirks += (rng.choice(FAULTS),)
-    return api, quirks, rng.random() < 0.4
 
 
 @contextmanager

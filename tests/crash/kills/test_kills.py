@@ -13,8 +13,9 @@ import pytest
 
 from tests.crash.kills import site
 from tests.crash.kills.cast import rewrite
+from tests.crash.kills.figures import Figures
 from tests.crash.kills.site import Parent
-from tests.crash.kills.story import EXPIRY_S, Asked, Figures, play, told
+from tests.crash.kills.story import EXPIRY_S, Asked, play, told
 from tests.crash.kills.strike import Kill
 
 CUT = ((4, "halt"), (0, "apply"), (5, "release"), (2, "import"))

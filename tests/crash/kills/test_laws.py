@@ -116,6 +116,23 @@ def test_a_stop_that_died_is_remembered_with_what_it_reached(hand: Hand) -> None
     assert "unheld-killed-stop" in hand.ended("c2", "apply")
 
 
+def test_a_narrowing_by_hand_that_an_apply_undoes_is_seen(hand: Hand) -> None:
+    assert hand.ended("c1", "apply") == []
+    hand.cast.platform.hand("1001", hand.cast.body("1001", rate=1.5))
+    hand.laws.by_hand("1001")
+    hand.sends("c2", "POST", "1001", hand.cast.body("1001", rate=2.0))
+    assert "undone" in hand.ended("c2", "apply")
+
+
+def test_what_git_asks_anew_after_a_narrowing_by_hand_is_no_undoing(hand: Hand) -> None:
+    hand.ended("c1", "apply")
+    hand.cast.platform.hand("1001", hand.cast.body("1001", rate=1.5))
+    hand.laws.by_hand("1001")
+    hand.laws.committed("1001")
+    hand.sends("c2", "POST", "1001", hand.cast.body("1001", rate=2.0))
+    assert "undone" not in hand.ended("c2", "apply")
+
+
 def test_a_release_ends_a_stop_only_when_its_hold_was_recorded(hand: Hand) -> None:
     hand.laws.stops = {"1001": Stop(0, "c1", held=True), "1002": Stop(0, "c1", held=False)}
     hand.laws.released()
