@@ -239,7 +239,12 @@ class _Halt:
             self._start(each for name in names for each in self.known.named(name))
         await self._learn(records)
         self._start(each for name in names for each in self.known.named(name))
-        ids = [name for name in names if name not in self.known.keys]
+        # A manifest may be named like the id of an object that no manifest knows. The ids of both APIs are numbers.
+        ids = [
+            name
+            for name in names
+            if name not in self.known.keys and (name.isdecimal() or not self.known.named(name))
+        ]
         found = await asyncio.gather(*map(self._by_id, ids))
         self._start(target for target in found if target is not None)
         missing = [

@@ -41,6 +41,7 @@ class Watched:
         self.seen: list[str] = []
         self.answer = lambda *_: None
         self.expands = True
+        self.wait_s = 60.0
         ids = (f"run-{number}" for number in itertools.count(1))
         self.desk.world = self.desk.world._replace(
             sleep=fasttime.sleep, new_id=lambda: next(ids), monotonic=fasttime.monotonic
@@ -61,6 +62,8 @@ class Watched:
             if status is None:
                 await app(scope, receive, send)
                 return
+            if status == "hang":
+                await asyncio.sleep(3600)
             await send({"type": "http.response.start", "status": status, "headers": []})
             await send({"type": "http.response.body", "body": b""})
 
@@ -84,7 +87,7 @@ class Watched:
             names,
             everything=not names,
             reason="calls at night",
-            writing=WriteOptions(wait_s=60),
+            writing=WriteOptions(wait_s=self.wait_s),
         )
         return asyncio.run(halt_command.halt(self.desk.world, asked, asyncio.Event()))
 

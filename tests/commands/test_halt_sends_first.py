@@ -1,0 +1,238 @@
+"""A stop sends before it reads, and a later plan knows nevertheless what somebody had narrowed by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from reconciler.audit import Attribution, RecordKind, Run
+from reconciler.commands import halt as halt_command
+from reconciler.commands import takeover
+from reconciler.commands.targets import Target
+from reconciler.dialects.campaigns import api as campaigns
+from reconciler.errors import Place, Unavailable
+from reconciler.git import Git
+from reconciler.kinds.campaign import KIND
+from reconciler.kinds.live import Live
+from reconciler.ledger import Ledger
+from reconciler.plan import Action, Result
+from reconciler.world import here
+from tests.commands.test_halt_refused_reads import Watched, many, skills
+from tests.commands.test_import import NOW
+from tests.support.samples import platform
+
+KEY = "1000000"
+
+
+@pytest.fixture
+def watched(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(halt_command, "RECORDS_S", 600.0)  # of the fast clock, on a busy machine
+
+    def start(api):
+        made.append(Watched(tmp_path, monkeypatch, api))
+        return made[0]
+
+    yield start
+    made[0].platform.close()
+
+
+def applied(watched, *, etags=True):
+    """Serve three campaigns; the ledger tells that reconcile stored the schedule of the first one."""
+    lived = many(watched, 3)
+    row = lived.platform.campaign(KEY)
+    body = KIND.canonical(stored_body(lived))
+    there = open_ledger(lived)
+    target = Target(KIND.name, KEY, "first", Live(KEY, "", stored=body))
+    stop = target.operation(campaigns, Place("first.yaml"))
+    write = replace(stop, action=Action.UPDATE, desired=body)
+    maker = Run(
+        there.tenant,
+        Git(lived.desk.folder.parent, environ={}).head(),
+        "run-0",
+        lambda: NOW,
+        Attribution("ci"),
+    )
+    intent = maker.intent(write, digest="d" * 64, generation=0)
+    etag = f'"{row["schedule_id"]}"' if etags else None
+    there.append([intent, maker.outcome(intent, Result.UPDATED, audit=stop.audit, etag=etag)])
+    lived.seen.clear()
+    return lived
+
+
+def stored_body(lived):
+    return {
+        **{
+            k: v
+            for k, v in json.loads(str(lived.platform.campaign(KEY)["schedule"])).items()
+            if k not in {"id", "updated_at", "updated_by"}
+        },
+        "campaign_id": KEY,
+    }
+
+
+def by_hand(lived, key=KEY, **fields):
+    name = str(lived.platform.campaign(key)["name"])
+    lived.platform.put_campaign(key, name, schedule={**stored_body(lived), **fields})
+
+
+def open_ledger(lived):
+    there = Git(lived.desk.folder.parent, environ={})
+    return Ledger.open(there, platform(lived.desk.folder), here(print))
+
+
+def records(lived):
+    return open_ledger(lived).records()
+
+
+def found(lived, key=KEY):
+    """Return what the records of the stops say was stored."""
+    holds = [each.data for each in records(lived) if each.kind is RecordKind.HOLD]
+    bodies = [hold["body"] for hold in holds if hold["target"] == key and "body" in hold]
+    return bodies[-1] if bodies else None
+
+
+def requests(lived):
+    return [each for each in lived.seen if "token" not in each]
+
+
+DELETE, REFRESH = (
+    f"DELETE /api/campaigns/{KEY}/schedule",
+    f"PUT /api/campaigns/{KEY}/actions/refresh",
+)
+STORED = f"GET /api/campaigns/{KEY}/schedule"
+
+
+def test_a_named_stop_reads_nothing_first_and_proves_that_nobody_changed_the_schedule(watched):
+    lived = applied(watched)
+    assert lived.halt("first").exit_code == 0
+    assert requests(lived)[:2] == [DELETE, REFRESH]
+    stored = found(lived)
+    assert stored == next(
+        each.data["body"] for each in records(lived) if each.kind is RecordKind.INTENT
+    )
+
+
+def test_what_a_hand_narrowed_is_read_after_the_condition_failed_and_removed_at_once(watched):
+    lived = applied(watched)
+    by_hand(lived, dial_rate=0.5)
+    assert lived.halt("first").exit_code == 0
+    assert requests(lived)[:4] == [DELETE, STORED, DELETE, REFRESH]
+    assert found(lived)["dial_rate"] == 0.5
+    ended = [each for each in records(lived) if each.kind is RecordKind.OUTCOME][-1]
+    assert (ended.data["action"], ended.data["dial_rate"]) == ("SCHEDULE_HALTED", 0.5)
+
+
+@pytest.mark.parametrize("status", [400, 428, 501])
+def test_a_server_that_accepts_no_condition_gets_the_removal_without_it_at_once(watched, status):
+    lived = applied(watched)
+    refusals = [status]
+    lived.answer = lambda where, _: refusals.pop() if where == DELETE and refusals else None
+    assert lived.halt("first").exit_code == 0
+    assert requests(lived)[:3] == [DELETE, DELETE, REFRESH]
+
+
+def test_of_a_server_without_etags_what_is_stored_is_read_before(watched):
+    """Such a server ignores the condition, so its 204 would prove nothing."""
+    lived = applied(watched, etags=False)
+    lived.platform.faults.add("no-etags")
+    by_hand(lived, dial_rate=0.5)
+    assert lived.halt("first").exit_code == 0
+    assert requests(lived)[:3] == [STORED, DELETE, REFRESH]
+    assert found(lived)["dial_rate"] == 0.5
+
+
+@pytest.mark.parametrize("status", [403, 500, "hang"])
+@pytest.mark.parametrize("known", [True, False], ids=["recorded", "unrecorded"])
+def test_no_read_delays_a_stop_by_more_than_a_second(watched, status, known):
+    lived = applied(watched) if known else many(watched, 3)
+    at, sent = lived.desk.world.monotonic, {}
+
+    def answer(where, _):
+        sent.setdefault(where, at())
+        return status if where.startswith("GET") else None
+
+    lived.answer = answer
+    lived.wait_s = 5
+    report = lived.halt("first")
+    assert report.exit_code == 75, "nobody can tell whether it is silent"
+    first = min(sent.values())
+    assert sent[DELETE] - first < 60.0, "of the fast clock: 3 s"
+    assert lived.platform.campaign(KEY)["schedule_id"] is None
+
+
+def test_of_campaigns_that_no_list_shows_in_full_none_is_read_before_its_removal(
+    watched,
+):
+    lived = many(watched, 300)
+    lived.wait_s = 0
+    lived.halt()
+    first = {}
+    for where in requests(lived):
+        parts = where.split("/")
+        if len(parts) > 3:
+            first.setdefault(parts[3], where.split(" ")[0])
+    assert set(first.values()) == {"DELETE"}
+    assert lived.stopped == {str(1_000_000 + n) for n in range(300)}
+    assert requests(lived)[1].startswith("DELETE"), "the page is stopped as soon as it is read"
+
+
+def test_skills_are_stopped_before_anything_is_read_of_them(watched):
+    lived = skills(watched)
+    assert lived.halt("renewals").exit_code == 0
+    posts = [each for each in requests(lived) if not each.startswith("POST /authentication")]
+    first = next(each for each in posts if "4001" in each)
+    assert first.endswith("/4001/stop")
+
+
+def test_a_name_that_nobody_knows_is_asked_of_the_platform_and_holds_nothing(watched):
+    lived = applied(watched)
+    report = lived.halt("first", "fist")
+    assert report.exit_code == 3
+    assert "did you mean first?" in " ".join(report.notes)
+    assert {each.data["target"] for each in records(lived) if each.kind is RecordKind.HOLD} == {KEY}
+
+
+# --- what comes back ------------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_without_the_lock_watches_and_removes_what_comes_back(watched, monkeypatch):
+    """A run whose remote hangs may write on for a while."""
+    lived = applied(watched)
+    body = stored_body(lived)
+
+    def away(_):
+        raise Unavailable("the git remote does not answer")
+
+    monkeypatch.setattr(takeover.Takeover, "_open_ledger", away)
+    told = []
+    restored = []
+
+    def progress(line):
+        told.append(line)
+        if "watching" in line:
+            restored.append(line)
+            lived.platform.put_campaign(KEY, "First", schedule=body)
+
+    lived.desk.world = lived.desk.world._replace(progress=progress)
+    report = lived.halt("first")
+    assert len(restored) == 1, "told once"
+    assert "Ctrl-C ends the watch; --wait SECONDS limits it" in restored[0]
+    assert lived.platform.campaign(KEY)["schedule_id"] is None
+    assert lived.platform.campaign(KEY)["active_id"] is None
+    assert report.facts["lock"] == "could not be taken: the git remote does not answer"
+    removals = [each for each in lived.seen if each == DELETE]
+    assert len(removals) == 2
+
+
+def test_records_that_nobody_can_read_stop_no_stop(watched, monkeypatch):
+    lived = applied(watched)
+
+    def broken(_):
+        raise ValueError("garbage")
+
+    monkeypatch.setattr(halt_command.Recorded, "of", broken)
+    assert lived.halt("first").exit_code == 0
+    assert lived.stopped == {KEY}
