@@ -8,25 +8,24 @@ at its next write. Neither a failed read nor an unreachable git remote delays a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Final
 
-from reconciler.commands import ledgers, tenant_fallback
 from reconciler.commands import session as sessions
-from reconciler.commands.lock_watch import BLIND_S, LOOK_S
+from reconciler.commands import targets, tenant_fallback
 from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session, require_reason
 from reconciler.commands.stop_journal import Kept, StopJournal, Where
 from reconciler.commands.takeover import Takeover
 from reconciler.commands.targets import Known, Recorded, Target
 from reconciler.defaults import URGENT_CONCURRENCY
-from reconciler.dialects.base import Exchange, Listed
+from reconciler.dialects.base import Listed
 from reconciler.errors import (
     AccessError,
-    ApiError,
     IncompleteList,
     Place,
     ReconcileError,
@@ -35,15 +34,11 @@ from reconciler.errors import (
 )
 from reconciler.execute import WriteOptions
 from reconciler.execute.halt import SEEN_S, Silencer
-from reconciler.execute.waits import pause, wait_for
-from reconciler.kinds.live import Live
+from reconciler.execute.waits import wait_for
 from reconciler.ledger.locks import TTL_S
 from reconciler.report import Report
 from reconciler.report.halt import Stopped, exit_code, how_to_release, of_halt
 from reconciler.world import Network, World
-
-REFUSED: Final = range(400, 500)
-"""Statuses that mean that the platform does not have the requested object."""
 
 FINISH_S: Final = 10.0
 """Seconds to try to record everything once everything is silent."""
@@ -54,14 +49,7 @@ RECORDS_S: Final = 1.0
 LEARN_S: Final = 60.0
 """Longest time in seconds that a stop waits for this clone's records after it has sent what it could without them."""
 
-WATCH_S: Final = 10.0
-"""Seconds between two looks for what dials again, while the lock cannot be taken."""
-
 _UNLISTED: Final = "the platform's list is incomplete ({}): unlisted objects were stopped only if a manifest, a record or the command names them"
-_WATCHING: Final = (
-    "the tenant's lock {}. A running apply may store schedules again: watching for {:.0f} s at most, and stopping what comes back"
-    " (Ctrl-C ends the watch; --wait SECONDS limits it)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +85,10 @@ async def halt(world: World, asked: HaltRequest, stop: asyncio.Event) -> Report:
     many = max(asked.writing.concurrency, URGENT_CONCURRENCY)
     asked = replace(asked, writing=replace(asked.writing, concurrency=many))
     refused: list[AccessError] = []
-    for folder, remarks in tenant_fallback.folders(world, asked.path, asked.tenant, refused):
+    names = () if asked.everything else asked.names
+    for folder, remarks in tenant_fallback.folders(
+        world, asked.path, asked.tenant, refused, mentioning=names
+    ):
         try:
             async with sessions.open_session(
                 world,
@@ -141,7 +132,7 @@ class _Halt:
     async def run(self) -> Report:
         """Stop, then release the lock in any case: a halt that fails must not block an apply as well."""
         try:
-            records = asyncio.create_task(asyncio.to_thread(_recorded, self.session))
+            records = asyncio.create_task(asyncio.to_thread(targets.recorded, self.session))
             await self._sign_in()
             self._open()
             try:
@@ -170,7 +161,8 @@ class _Halt:
             await self._stop_everything(records)
         else:
             await self._stop_named(records)
-        watch = asyncio.create_task(self._watch())
+        until = self.began + min(TTL_S / 2, self.asked.writing.wait_s)
+        watch = asyncio.create_task(self.takeover.watch(until, self.stop, self._look_again))
         try:
             await self.silencer.ended()
             await watch
@@ -222,7 +214,23 @@ class _Halt:
     async def _learn(self, records: asyncio.Future[Recorded]) -> None:
         """Wait for the records, which name further objects. Records that cannot be read in time name none."""
         if await self._wait_for(records, LEARN_S):
-            self.known = replace(self.known, recorded=records.result())
+            recorded = records.result()
+            self.known = replace(self.known, recorded=recorded)
+            keys = {key for name in self.asked.names for key in recorded.keys.get(name, ())}
+            if not self.asked.everything and keys - {
+                each.key for each in self.known.folder.desired
+            }:
+                self._load((*self.asked.names, *sorted(keys)))
+
+    def _load(self, mentioning: Collection[str] = ()) -> None:
+        """Load further manifests: those that mention the given texts, or all. A named stop loads as few as it needs before it sends."""
+        asked, quiet = self.asked, self.session.world._replace(progress=lambda _: None)
+        with contextlib.suppress(ReconcileError):
+            folder, _ = next(
+                tenant_fallback.folders(quiet, asked.path, asked.tenant, (), mentioning)
+            )
+            if folder.tenant.spec.api == self.known.folder.tenant.spec.api:
+                self.known = replace(self.known, folder=folder)
 
     # --- what to stop ---------------------------------------------------------------------------------------------------
 
@@ -239,6 +247,9 @@ class _Halt:
             self._start(each for name in names for each in self.known.named(name))
         await self._learn(records)
         self._start(each for name in names for each in self.known.named(name))
+        if not all(map(self.known.named, names)):
+            self._load()
+            self._start(each for name in names for each in self.known.named(name))
         # A manifest may be named like the id of an object that no manifest knows. The ids of both APIs are numbers.
         ids = [
             name
@@ -259,7 +270,7 @@ class _Halt:
         """Return the object of the platform with an id; `None` if there is none. If nobody can tell, a name that means nothing else is an id."""
         dialect = self.session.dialect
         try:
-            live = await self.silencer.read_before(_unless_refused(dialect.read_one(name)))
+            live = await self.silencer.read_before(targets.unless_refused(dialect.read_one(name)))
         except UnknownObject:
             return None
         if live is not None:
@@ -337,34 +348,6 @@ class _Halt:
 
     # --- what comes back ------------------------------------------------------------------------------------------------
 
-    async def _watch(self) -> None:
-        """Stop what dials again: an apply that lost its lock may have had a write in flight.
-
-        Without the lock, such an apply may go on for longer. Then the watch lasts until half the lock's life is over.
-        """
-        takeover, until = self.takeover, self.began + min(TTL_S / 2, self.asked.writing.wait_s)
-        told = False
-        while not (await self._wait_for(takeover.task, WATCH_S) and takeover.taken_at is not None):
-            left_s = until - self.session.world.monotonic()
-            if left_s > 0 and not told and takeover.task.done():
-                told = True
-                self.session.world.progress(_WATCHING.format(takeover.said, left_s))
-            await self._pause(min(WATCH_S, left_s))
-            if self.stop.is_set():
-                return
-            await self._look_again()
-            if left_s <= 0:
-                return
-            if takeover.task.done():
-                takeover.retry()
-        if takeover.was_held:  # a run that cannot read the lock may start a write for BLIND_S
-            await self._pause(takeover.taken_at + BLIND_S + LOOK_S - self.session.world.monotonic())
-            await self._look_again()
-
-    async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            await pause(self.session.world, seconds, self.stop)
-
     async def _look_again(self) -> None:
         """Stop what dials now, among everything that was silent; with `--all`, also what was not there before."""
         if self.stop.is_set():
@@ -411,26 +394,3 @@ class _Halt:
         """Add a note to `troubles`, unless `troubles` already contains it."""
         if said not in self.troubles:
             self.troubles.append(said)
-
-
-def _unless_refused(reading: Exchange[Live]) -> Exchange[Live]:
-    """Read an object; an id that the platform refuses names no object.
-
-    Raises:
-        UnknownObject: the platform has no such object.
-    """
-    try:
-        return (yield from reading)
-    except ApiError as error:
-        if error.status in REFUSED:
-            raise UnknownObject(error.status, error.where, error.reasons) from None
-        raise
-
-
-def _recorded(session: Session) -> Recorded:
-    """Return what this clone's records tell; nothing if they cannot be read, whatever the reason: a stop needs none of it."""
-    try:
-        git = session.repository()
-        return Recorded.of(ledgers.read_copy(session.world, git, session.folder))
-    except Exception:  # noqa: BLE001 - see above
-        return Recorded()

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from reconciler.commands import ledgers
 from reconciler.commands.journal import provenance
+from reconciler.commands.lock_watch import BLIND_S, LOOK_S
 from reconciler.commands.session import Session
 from reconciler.errors import ReconcileError
+from reconciler.execute.waits import pause, wait_for
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.ledger.locks import in_seconds
 
 REMOTE_S: Final = 10.0
 """Longest time in seconds for one command to the git remote."""
+
+WATCH_S: Final = 10.0
+"""Seconds between two looks for what dials again, while the lock cannot be taken."""
+
+_WATCHING: Final = (
+    "the tenant's lock {}. A running apply may store schedules again: watching for {:.0f} s at most, and stopping what comes back"
+    " (Ctrl-C ends the watch; --wait SECONDS limits it)"
+)
 
 
 class Takeover:
@@ -65,6 +76,36 @@ class Takeover:
         ledger = ledgers.open_for_halt(world, git, session.folder)
         ledger.go_by(session.lock_clock)
         return ledger
+
+    async def watch(
+        self, until: float, stop: asyncio.Event, look: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Look for what dials again, as long as another run may store schedules.
+
+        A run whose lock was taken may have had a write in flight. Without the lock, a run may go on for longer.
+
+        Args:
+            until: end of the watch without the lock, in seconds on the monotonic clock.
+            stop: ends the watch when it is set.
+            look: stops what dials.
+        """
+        world, told = self._session.world, False
+        while not (await wait_for(world, self.task, WATCH_S, stop) and self.taken_at is not None):
+            left_s = until - world.monotonic()
+            if left_s > 0 and not told and self.task.done():
+                told = True
+                world.progress(_WATCHING.format(self.said, left_s))
+            await pause(world, max(0.0, min(WATCH_S, left_s)), stop)
+            if stop.is_set():
+                return
+            await look()
+            if left_s <= 0:
+                return
+            if self.task.done():
+                self.retry()
+        if self.was_held:  # a run that cannot read the lock may start a write for BLIND_S
+            await pause(world, self.taken_at + BLIND_S + LOOK_S - world.monotonic(), stop)
+            await look()
 
     async def give_back(self) -> None:
         """Release the lock."""

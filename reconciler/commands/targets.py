@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from reconciler import audit
 from reconciler.audit import Record, RecordKind
-from reconciler.dialects.base import Dialect, Listed
+from reconciler.commands import ledgers
+from reconciler.commands.session import Session
+from reconciler.dialects.base import Dialect, Exchange, Listed
 from reconciler.effect import Direction
-from reconciler.errors import Place
+from reconciler.errors import ApiError, Place, UnknownObject
 from reconciler.execute.halt import Written
 from reconciler.kinds.live import Live
 from reconciler.manifests import Folder
+from reconciler.models import Desired
 from reconciler.plan import Action, Operation, live_hash
 
 _LONGEST_VERSION: Final = 256
 """Most characters of a recorded ETag that is sent. Whoever can push can write anything into a record."""
+
+REFUSED: Final = range(400, 500)
+"""Statuses that mean that the platform does not have the requested object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,7 @@ class Target:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: its manifests are looked up for each object of a list
 class Known:
     """The objects that a halt knows without the platform, and their names.
 
@@ -112,6 +119,10 @@ class Known:
     dialect: Dialect
     recorded: Recorded = field(default_factory=Recorded)
 
+    @cached_property
+    def _manifests(self) -> Mapping[str, Desired]:
+        return {each.key: each for each in self.folder.desired}
+
     @property
     def names(self) -> set[str]:
         """Every name of an object in a manifest or a record."""
@@ -122,7 +133,7 @@ class Known:
         """The key of every object in a manifest or a record."""
         return {each.key for each in self.folder.desired}.union(*self.recorded.keys.values())
 
-    @property
+    @cached_property
     def wanted(self) -> set[str]:
         """The keys of the objects that a manifest could make dial."""
         return {each.key for each in self.folder.desired if not each.retired}
@@ -149,7 +160,7 @@ class Known:
             key: the object.
             listed: what the platform shows of it.
         """
-        manifest = next((each for each in self.folder.desired if each.key == key), None)
+        manifest = self._manifests.get(key)
         shown = listed.name if listed and listed.name else key
         return Target(
             kind=manifest.kind if manifest else next(iter(self.dialect.KINDS)),
@@ -158,3 +169,26 @@ class Known:
             live=listed.live if listed else None,
             written=self.recorded.written.get(key),
         )
+
+
+def unless_refused(reading: Exchange[Live]) -> Exchange[Live]:
+    """Read an object; an id that the platform refuses names no object.
+
+    Raises:
+        UnknownObject: the platform has no such object.
+    """
+    try:
+        return (yield from reading)
+    except ApiError as error:
+        if error.status in REFUSED:
+            raise UnknownObject(error.status, error.where, error.reasons) from None
+        raise
+
+
+def recorded(session: Session) -> Recorded:
+    """Return what this clone's records tell; nothing if they cannot be read, whatever the reason: a stop needs none of it."""
+    try:
+        git = session.repository()
+        return Recorded.of(ledgers.read_copy(session.world, git, session.folder))
+    except Exception:  # noqa: BLE001 - see above
+        return Recorded()

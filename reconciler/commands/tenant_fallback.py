@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,11 @@ COMMITS_LOOKED_AT: Final = 1000
 
 
 def folders(
-    world: World, path: Path, tenant: str | None, refused: Sequence[AccessError]
+    world: World,
+    path: Path,
+    tenant: str | None,
+    refused: Sequence[AccessError],
+    mentioning: Collection[str] = (),
 ) -> Iterator[tuple[Folder, list[str]]]:
     """Yield the tenant's folder with the newest `tenant.yaml` that has the environment's URL, then with the newest one of each other API.
 
@@ -32,6 +36,7 @@ def folders(
         path: as `root` of `manifests.load_readable`.
         tenant: as there.
         refused: why the platform refused the folders yielded so far. The caller adds to it.
+        mentioning: as of `manifests.load_readable`.
 
     Yields:
         A folder, and notes for the report.
@@ -45,7 +50,11 @@ def folders(
         contradictions: list[str] = []
         fits = partial(_fits, world.environ, tried, contradictions)
         folder = manifests.load_readable(
-            path, tenant, older=lambda file: _older_versions(file, world.environ), fits=fits
+            path,
+            tenant,
+            older=lambda file: _older_versions(file, world.environ),
+            fits=fits,
+            mentioning=mentioning,
         )
         if folder.tenant.spec.api in tried:  # no version fits, and this is the newest again
             return

@@ -44,7 +44,7 @@ class Watched:
         self.wait_s = 60.0
         ids = (f"run-{number}" for number in itertools.count(1))
         self.desk.world = self.desk.world._replace(
-            sleep=fasttime.sleep, new_id=lambda: next(ids), monotonic=fasttime.monotonic
+            sleep=asyncio.sleep, new_id=lambda: next(ids), monotonic=fasttime.monotonic
         )
         kind = platforms.PLATFORMS[api]
         monkeypatch.setitem(
@@ -89,7 +89,8 @@ class Watched:
             reason="calls at night",
             writing=WriteOptions(wait_s=self.wait_s),
         )
-        return asyncio.run(halt_command.halt(self.desk.world, asked, asyncio.Event()))
+        with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
+            return runner.run(halt_command.halt(self.desk.world, asked, asyncio.Event()))
 
     @property
     def stopped(self):

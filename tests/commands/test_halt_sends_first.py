@@ -17,10 +17,12 @@ from reconciler.git import Git
 from reconciler.kinds.campaign import KIND
 from reconciler.kinds.live import Live
 from reconciler.ledger import Ledger
+from reconciler.manifests import loading
 from reconciler.plan import Action, Result
 from reconciler.world import here
 from tests.commands.test_halt_refused_reads import Watched, many, skills
 from tests.commands.test_import import NOW
+from tests.support.bodies import manifest_text
 from tests.support.samples import platform
 
 KEY = "1000000"
@@ -236,3 +238,38 @@ def test_records_that_nobody_can_read_stop_no_stop(watched, monkeypatch):
     monkeypatch.setattr(halt_command.Recorded, "of", broken)
     assert lived.halt("first").exit_code == 0
     assert lived.stopped == {KEY}
+
+
+def test_a_stop_of_one_name_compiles_no_other_manifest_before_it_sends(watched, monkeypatch):
+    lived = applied(watched)
+    folder = lived.desk.folder
+    for n in (1, 2):
+        text = manifest_text(f"other-{n}", campaign_id=str(1_000_000 + n))
+        (folder / f"other-{n}.yaml").write_text(text)
+    compiled = []
+    real = loading._Loader._add
+    monkeypatch.setattr(
+        loading._Loader,
+        "_add",
+        lambda self, data, file: compiled.append(file) or real(self, data, file),
+    )
+    assert lived.halt("first").exit_code == 0
+    assert {file.rsplit("/", 1)[-1] for file in compiled} == {"first.yaml"}
+
+
+def test_a_name_that_is_written_with_escapes_is_found_all_the_same(watched):
+    lived = applied(watched)
+    file = lived.desk.folder / "first.yaml"
+    file.write_text(file.read_text().replace("name: first", r'name: "other\x2dname"'))
+    assert lived.halt("other-name").exit_code == 0
+    assert lived.stopped == {KEY}
+
+
+def test_a_list_without_an_end_keeps_nothing_known_from_being_stopped(watched):
+    lived = applied(watched)
+    lived.answer = lambda where, _: "hang" if where == "GET /api/campaigns" else None
+    lived.wait_s = 5
+    report = lived.halt()
+    assert lived.stopped == {KEY}
+    assert report.exit_code == 3
+    assert any("not read to its end" in note for note in report.notes)
