@@ -5,8 +5,8 @@ Records are JSON lines in the note of the commit that they are about, under `ref
 made by plumbing, never by `git notes append` or `merge`, which lose order, allow deletions and cannot sign.
 
 With a remote, the remote's refs decide, and a push acknowledges an append. The same atomic push moves the mirror branch and
-the lock's heartbeat: a run that lost the lock can append nothing. `offline` appends in this clone; the next command that
-can push does so.
+the lock's heartbeat: a run that lost the lock can append nothing. An emergency stop
+writes to a ref of its own instead, which every reader counts, and which the next append moves into the ledger (`waiting`).
 
 `Ledger` is the one class for callers. `reading` decides which records count, `snapshot` and `notes` read and write git
 trees, `refs` moves refs here or in a remote, and `locks` is the tenant lock. `signatures` decides which records count where
