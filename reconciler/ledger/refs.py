@@ -430,12 +430,18 @@ class RemoteRefs:
         self._git.push(self.name, *moves, *mirror)
         if not state.lost:
             self._move_here(names.seen, at, state.seen)
-        self._move_here(names.ledger, at, state.copy)
+        copy = state.copy
+        if copy in {
+            None,
+            state.ledger,
+        }:  # what somebody added to the copy stays, until it is undone
+            self._move_here(names.ledger, at, copy)
+            copy = at
         for move in moves:
             if move.new is not None and move.ref.startswith(f"{names.closed}/"):
                 self._move_here(move.ref, move.new, None)
         mirrored, seen = at if mirrors else state.mirror, state.seen if state.lost else at
-        return replace(new, mirror=mirrored, copy=at, acknowledged=at, seen=seen)
+        return replace(new, mirror=mirrored, copy=copy, acknowledged=at, seen=seen)
 
     def _move_here(self, ref: str, new: str, old: str | None) -> None:
         """Move a ref of this clone. If another process moved it first, that value stays and is read next time."""

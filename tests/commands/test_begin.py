@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,11 @@ def test_no_stop_waits_for_a_declared_ledger_that_is_absent(
     assert desk.run("plan", PATH) == 1
     desk.run("halt", PATH, NAME, "--reason", "calls at night")
     assert real.campaign(KEY)["schedule_id"] is None, desk.out
+    assert git(shared, "for-each-ref", ref) == "", "a stop begins no other ledger"
+    assert git(shared, "for-each-ref", "refs/reconcile/waiting") != ""
+    git(desk.folder, "push", "-q", "origin", f"refs/reconcile/seen/{ref[21:]}:{ref}")
+    assert desk.run("plan", PATH) == 0, desk.err
+    assert "calls at night" in desk.out
 
 
 def test_a_clone_without_notes_fetches_them(
@@ -260,6 +266,8 @@ def test_a_commit_of_somebody_else_is_named_with_the_command_that_takes_it_out(
     for command in (["plan"], ["apply", "--yes"], ["release", "--all", "--reason", "x"]):
         said = desk.says(1, *command, PATH)
         assert f"ends in commit {bad.strip()}, which reconcile did not make" in said
+    assert desk.run("halt", PATH, NAME, "--reason", "calls at night") in {0, 75}
+    assert real.campaign(KEY)["schedule_id"] is None
     assert git(shared or desk.folder, "rev-parse", ref) == bad
     assert desk.run("audit", "verify", PATH) == 1
     advised(desk, said, "git push --force" if shared else "git update-ref")
@@ -267,4 +275,26 @@ def test_a_commit_of_somebody_else_is_named_with_the_command_that_takes_it_out(
     if shared is not None:  # this clone's copy still has it, which is this clone's matter
         git(desk.folder, "update-ref", ref, good.strip())
     assert desk.run("plan", PATH) == 0
+    assert "calls at night" in desk.out, "the stop's records waited"
     assert desk.run("audit", "verify", PATH) == 0
+
+
+@pytest.mark.parametrize("adding", [add, amend])
+def test_what_git_adds_to_this_clones_copy_is_told_and_never_pushed(
+    desk: Desk, shared: Path, adding: Callable[[Desk, str], None]
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    ref = f"refs/notes/reconcile/{platform(desk.tenant)}"
+    good = git(desk.folder, "rev-parse", ref)
+    adding(desk, ref)
+    assert desk.run("plan", PATH) == 0
+    assert "They are no records and are never pushed" in desk.out.replace("\n", " ")
+    assert git(shared, "rev-parse", ref) == good
+    assert desk.run("halt", PATH, NAME, "--reason", "x") == 0
+    assert desk.run("audit", "verify", PATH) == 0
+    desk.run("plan", PATH)
+    said = " ".join(desk.out.split())
+    (line,) = re.findall(r"git update-ref refs/notes/\S+ \w+", said)
+    git(desk.folder, *shlex.split(line)[1:])
+    desk.run("plan", PATH)
+    assert "never pushed" not in desk.out

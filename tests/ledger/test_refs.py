@@ -162,19 +162,13 @@ def test_a_move_of_one_ref_leaves_the_other_where_it_was():
 
 
 @pytest.mark.parametrize("seen", [None, "one"])
-@pytest.mark.parametrize("copy", [False, True])
-def test_what_is_appended_here_is_an_anchor_unless_a_remote_decides(
-    seen: str | None, *, copy: bool
-) -> None:
+def test_what_is_appended_here_is_an_anchor_unless_a_remote_was_seen(seen: str | None) -> None:
     git = world(copy="two", seen=seen).git
     git.here[NAMES.lock] = "lock"
-    store = LocalRefs(git, NAMES, copy=copy)
-    acknowledged = seen if seen or copy else "two"
-    assert store.read() == RefState("two", "lock", acknowledged=acknowledged)
+    store = LocalRefs(git, NAMES)
+    assert store.read() == RefState("two", "lock", acknowledged=seen or "two")
     moved = store.move(store.read(), Move(NAMES.ledger, "three", "two"))
-    assert moved == RefState(
-        "three", "lock", acknowledged=acknowledged if seen or copy else "three"
-    )
+    assert moved == RefState("three", "lock", acknowledged=seen or "three")
     assert store.read() == moved
 
 
@@ -214,7 +208,7 @@ def test_a_copy_that_holds_what_the_remote_has_not_got_stays(copy: str) -> None:
 def test_a_ref_that_goes_while_it_is_fetched_is_looked_at_again():
     told = world("two")
     told.git.objects = set()
-    told.git.fetch = lambda *_: None  # type: ignore[method-assign]
+    told.git.fetch = lambda *_, **__: None  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match=f"{NAMES.ledger} moved while being fetched: try again"):
         told.remote().read()
     assert told.slept == [refs_module._LOOK_AGAIN_S] * (refs_module._LOOKS - 1)
@@ -299,6 +293,15 @@ def test_a_push_takes_the_mirror_branch_along_and_the_clone_follows():
     assert heads == RefState("two", "beat", mirror="two", copy="two", acknowledged="two")
     assert store.read() == heads
     assert told.git.here == {NAMES.ledger: "two", NAMES.seen: "two"}
+
+
+@pytest.mark.parametrize("copy", ["other", "three"])
+def test_a_push_leaves_what_somebody_added_to_the_clones_copy(copy: str) -> None:
+    told = world("one", copy=copy, seen="one")
+    store = told.remote()
+    heads = store.move(store.keep(store.read()), Move(NAMES.ledger, "two", "one"))
+    assert (heads.ledger, heads.copy) == ("two", copy)
+    assert told.git.here == {NAMES.ledger: copy, NAMES.seen: "two"}
 
 
 def test_a_first_push_makes_everything():
