@@ -447,7 +447,7 @@ class Git:
             shown = ("log", "--first-parent", "--format=%H %G? %s", *limits)
             out = self.text(*chosen, *shown, object_id(tip), *hidden, "--")
         rows = (line.split(" ", 2) for line in out.split("\n") if line)
-        return {row[0]: Signature(row[1] == "G", row[2]) for row in rows}
+        return {row[0]: Signature(row[1] == "G", row[2], row[1] == "U") for row in rows}
 
     # --- remotes ------------------------------------------------------------------------------------------------------
 

@@ -47,10 +47,17 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Result of a signature check: whether an allowed signer's signature is good, and the commit's subject."""
+    """Result of a signature check.
+
+    Attributes:
+        good: an allowed signer's signature is good.
+        subject: the commit's subject.
+        stranger: the signature is right, but its key is not that of an allowed signer.
+    """
 
     good: bool
     subject: str
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,9 @@ def check(git: Git, notes: Notes, commits: Sequence[str], signers: bytes) -> Che
     """
     states = git.signatures(commits[-1], signers)
     good = {id_ for id_, signature in states.items() if signature.good}
+    strangers = {id_ for id_, signature in states.items() if signature.stranger}
+    newest = next((at for at in reversed(range(len(commits))) if commits[at] in good), 0)
+    below = frozenset(commits[:newest])
     said = list(_said(git, notes, commits, good))
     vouched = {signatures.vouched(each): each for _, each in said}
     rejected, told = _rejections(commits, good, said)
@@ -65,6 +68,10 @@ def check(git: Git, notes: Notes, commits: Sequence[str], signers: bytes) -> Che
             continue
         elif note := vouched.get(ids[-1]):
             remarks.append(str(note.data["text"]))
+        elif anchor is not None and ids[-1] in below and strangers.issuperset(ids):
+            remarks.append(
+                f"ledger commits {ids[0]} to {ids[-1]} are signed by a key that is no signer's now; a signer accepted them with the commit after them"
+            )
         elif anchor is not None or not good:
             missing += ids
     return Checked(tuple(missing), frozenset(rejected), (*remarks, *told))

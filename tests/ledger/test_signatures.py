@@ -273,6 +273,20 @@ def test_verify_names_unsigned_commits_that_nobody_rejected_or_vouched_for(repo,
     ]
 
 
+def test_commits_of_a_former_key_between_two_signers_are_told_and_no_defect(repo, ours, theirs):
+    both = ours.file + theirs.file
+    for number, who in enumerate((ours, theirs, ours)):
+        signed(repo, who, trust=both).append([run(repo.head(), f"n{number}").note("honest")])
+    found = reading(repo, ours.file).verify()
+    assert found.defects == ()
+    assert any("signed by a key that is no signer's now" in each for each in found.remarks)
+    signed(repo, theirs, trust=both).append([run(repo.head(), "last").note("honest")])
+    tip = git(repo.root, "rev-parse", NOTES)
+    assert [each.problem for each in reading(repo, ours.file).verify().defects] == [
+        f"ledger commit {tip} has no good signature"
+    ], "nobody accepted the newest one"
+
+
 def test_a_rejection_stands_when_the_key_that_signed_it_was_replaced(repo, ours, theirs):
     opened(repo).append(release(repo))
     signed(repo, ours).append([run(repo.head(), "old").note("honest")])
