@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ruamel.yaml import YAMLError
+
 from tests.crash.kills.cast import CampaignCast, Facts, SkillCast, manifests
 from tests.crash.kills.site import Ran, Site
 from tests.quirks import oracle
@@ -43,7 +45,7 @@ class Laws:
         wrong: what was broken, each by the name of its law.
         stops: what is stopped, by key.
         excused: why an object may be held, or be found as a hand left it, by key.
-        known: ids of the records that the shared refs held at any moment.
+        known: the records that the shared refs held at any moment, by `identity`.
         applied: what git asked when an apply ended well with it stored, by key.
         narrowed: what a hand left of what had been applied, by key, until git asks for something else.
     """
@@ -87,7 +89,7 @@ class Laws:
         self._stopped()
         holds = self._holds()
         for each in self.site.records(self.site.refs()):
-            self.known.setdefault(str(each.get("id")), each)
+            self.known.setdefault(identity(each), each)
         if ran.command == "halt":
             self._halted(ran, lines, {key for key, facts in before.items() if any(facts)}, holds)
 
@@ -223,6 +225,13 @@ class Laws:
         if dials:
             self.broken("not-silent", f"{ran.name} ended with 0, and {key} dials")
 
+    def whole_files(self) -> None:
+        """Check that no killed command left a manifest half written."""
+        try:
+            manifests(self.site.folder, self.cast.id_field)
+        except (YAMLError, KeyError, TypeError) as error:
+            self.broken("half-written", repr(error))
+
     # --- what may be held ----------------------------------------------------------------------------------------------
 
     def excuse(self, key: str, why: str) -> None:
@@ -241,7 +250,7 @@ class Laws:
 
     def finally_(self) -> None:
         """Judge the whole story: no record lost, none missing, none twice; nothing deployed twice."""
-        history = {str(each.get("id")): each for each in self.site.history()}
+        history = {identity(each): each for each in self.site.history()}
         lost = [each for key, each in self.known.items() if key not in history]
         for each in lost:
             self.broken("lost", f"a record that was shared once: {each}")
@@ -251,8 +260,8 @@ class Laws:
 
     def _recorded(self, history: list[dict[str, Any]]) -> None:
         """Check that each write has an intent with an outcome."""
-        ended = {each["intent"] for each in history if each["kind"] == "outcome"}
-        intents = [each for each in history if each["kind"] == "intent"]
+        ended = {each.get("intent") for each in history if each["kind"] == "outcome"}
+        intents = [each for each in history if each["kind"] == "intent" and "id" in each]
         for each in intents:
             if each["id"] not in ended:
                 self.broken("open", f"an intent without outcome: {each}")
@@ -304,11 +313,19 @@ def target(record: Mapping[str, Any]) -> str:
     return str(record.get("target", record.get("object_key", "")))
 
 
+def identity(record: Mapping[str, Any]) -> str:
+    """Return what tells a record from others, in the ledger as in the ref of a stop, which numbers and chains none."""
+    parts = (record.get("run"), record.get("kind"), target(record), record.get("ts"))
+    return " ".join(str(each) for each in (*parts, record.get("attempt"), record.get("text")))
+
+
 def intended(records: list[dict[str, Any]]) -> set[str]:
     """Return the keys of the objects with an intent that has no outcome."""
-    ended = {each["intent"] for each in records if each["kind"] == "outcome"}
+    ended = {each.get("intent") for each in records if each["kind"] == "outcome"}
     return {
-        target(each) for each in records if each["kind"] == "intent" and each["id"] not in ended
+        target(each)
+        for each in records
+        if each["kind"] == "intent" and each.get("id", "") not in ended
     }
 
 

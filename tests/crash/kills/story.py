@@ -84,7 +84,7 @@ class Story:
             for _ in range(1 if self.focus else self.rng.randint(2, 3)):
                 self._round()
             self.end()
-        except Broken as broken:
+        except (Broken, TimeoutError) as broken:
             self.laws.broken("stuck", str(broken))
 
     def told(self) -> str:
@@ -98,7 +98,7 @@ class Story:
         path = self.site.path
         if self._kills("import", 0.4):
             self.run("import", path, killed=True)
-            manifests(self.site.folder, self.cast.id_field)  # no file is half written
+            self.laws.whole_files()
         self._until("import", path)
         if self.rng.random() < 0.3:
             merge_files(self.site.folder)
@@ -285,7 +285,7 @@ class Story:
         """Import what hands changed, and commit it."""
         site = self.site
         ran = self.run("import", site.path, killed=self._kills("import"))
-        manifests(site.folder, self.cast.id_field)
+        self.laws.whole_files()
         if ran.struck and ran.code not in {0, 2}:
             ran = self.run("import", site.path)
         if ran.code in {0, 2}:

@@ -18,7 +18,7 @@ from tests.crash.kills.site import Parent
 from tests.crash.kills.story import EXPIRY_S, Asked, play, told
 from tests.crash.kills.strike import Kill
 
-CUT = ((4, "halt"), (0, "apply"), (5, "release"), (2, "import"))
+CUT = ((0, "halt"), (0, "apply"), (5, "release"), (2, "import"))
 """Seeds, each with the command that is killed."""
 
 LONG_SEEDS = 120

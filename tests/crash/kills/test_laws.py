@@ -116,6 +116,15 @@ def test_a_stop_that_died_is_remembered_with_what_it_reached(hand: Hand) -> None
     assert "unheld-killed-stop" in hand.ended("c2", "apply")
 
 
+@pytest.mark.parametrize("left", ["", 'spec: {campaign_id: "1001', "spec:\n"])
+def test_a_manifest_that_is_half_written_is_seen(hand: Hand, left: str) -> None:
+    hand.laws.whole_files()
+    assert hand.broken() == []
+    (hand.laws.site.folder / "1001.yaml").write_text(left, encoding="utf-8")
+    hand.laws.whole_files()
+    assert hand.broken() == ["half-written"]
+
+
 def test_a_narrowing_by_hand_that_an_apply_undoes_is_seen(hand: Hand) -> None:
     assert hand.ended("c1", "apply") == []
     hand.cast.platform.hand("1001", hand.cast.body("1001", rate=1.5))
@@ -152,7 +161,7 @@ def test_a_write_that_nothing_records_and_a_record_that_is_gone_are_seen(hand: H
     hand.sends("c1", "POST", "1001", hand.cast.body("1001", rate=2.0))
     hand.ended("c1", "apply")
     hand.laws.wrong.clear()
-    hand.laws.known["1"] = {"id": "1", "kind": "hold"}
+    hand.laws.known["a hold"] = {"kind": "hold", "run": "c1"}
     hand.laws.finally_()
     assert hand.broken() == ["lost", "no-record"]
 
