@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from reconciler.audit.schema import HEADER, RecordKind, fields_of
 from reconciler.cli.explain import topics
 from reconciler.report import Table
 
@@ -30,7 +31,17 @@ def parts() -> dict[str, str]:
         for table in several:
             name = topic if len(several) == 1 else f"{topic} {table.title}"
             found[name] = "\n".join(markdown(table)) + "\n"
-    return found
+    return found | {"fields of records": "\n".join(_records()) + "\n"}
+
+
+def _records() -> Iterator[str]:
+    """Yield a table of the fields of each kind of record."""
+    yield "| record | field | value |"
+    yield "|---|---|---|"
+    for kind, rules in [("every", HEADER), *((kind, fields_of(kind)) for kind in RecordKind)]:
+        for name, rule in rules.items():
+            words = rule.words if rule.needed else f"{rule.words}; may be absent"
+            yield f"| {kind} | `{name}` | {words} |"
 
 
 def markdown(table: Table) -> Iterator[str]:

@@ -311,6 +311,11 @@ _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
 """Fields of each kind of record, beside the header."""
 
 
+def fields_of(kind: RecordKind) -> Mapping[str, Rule]:
+    """Return the fields that records of a kind have beside the header."""
+    return _RULES[kind]
+
+
 _Checks: TypeAlias = tuple[tuple[str, Rule, Callable[[Any], bool]], ...]
 
 

@@ -148,7 +148,7 @@ class Story:
 
 
 @dataclass
-class _Writer:
+class Writer:
     """Writes ledger commits as `Ledger` would, to `git fast-import`.
 
     Attributes:
@@ -179,7 +179,7 @@ class _Writer:
             where = record.event.commit
             self.notes[where] = self.notes.get(where, b"") + audit.encode(record)
         changed = {record.event.commit for record in records}
-        self._commit({_path(each): self.notes[each] for each in changed}, records[-1])
+        self.commit({_path(each): self.notes[each] for each in changed}, records[-1])
         self.tail += records
         due = max(self.least, len(self.state) // 4)
         is_apply = records[-1].event.run.startswith("apply")
@@ -208,14 +208,16 @@ class _Writer:
         self.tail = [record]
         self.notes = {event.commit: audit.encode(record)}
         files = {notes.STATE: data, _path(event.commit): self.notes[event.commit]}
-        self._commit(files, record, empty=True)
+        self.commit(files, record, empty=True)
         name = f"{RefNames.of(self.tenant).closed}/{self.segment:06}-{closes[:12]}"
         self.out.write(b"reset %s\nfrom :%d\n\n" % (name.encode(), mark))
 
     def ask(self, command: bytes) -> str:
+        """Return the answer of `git fast-import` to a command."""
         raise NotImplementedError
 
-    def _commit(self, files: Mapping[str, bytes], last: Record, *, empty: bool = False) -> None:
+    def commit(self, files: Mapping[str, bytes], last: Record, *, empty: bool = False) -> None:
+        """Write a ledger commit that sets files; `empty`: it has no others."""
         self.marks += 1
         at = int(datetime.fromisoformat(last.event.ts).astimezone(UTC).timestamp())
         message = snapshot.message(last).encode()
@@ -254,7 +256,7 @@ def write(
         assert stdin is not None
         assert stdout is not None
 
-        class Asking(_Writer):
+        class Asking(Writer):
             def ask(self, command: bytes) -> str:
                 self.out.write(command)
                 self.out.flush()
