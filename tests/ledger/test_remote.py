@@ -216,6 +216,20 @@ def test_a_ledger_that_began_without_a_remote_is_pushed_by_hand_and_never_forgot
     assert ledger(two).verify().commits == 3
 
 
+def test_what_a_hand_adds_to_this_clones_copy_is_told_and_never_pushed(three):
+    _, (one, two, _) = three
+    ledger(one).append(told("before", one, 1))
+    git(one.root, "notes", f"--ref={NOTES}", "append", "-m", "a remark", one.head())
+    found = ledger(one)
+    (said,) = [each for each in found.notes if "never pushed" in each]
+    found.append(told("after", one, 1))
+    assert_sound(two, 2)
+    command = said.partition("Undo them: git ")[2].split()
+    git(one.root, *command)
+    assert not any("never pushed" in each for each in ledger(one).notes)
+    assert_sound(one, 2)
+
+
 # --- rollback ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -144,6 +144,25 @@ def test_a_released_hold_does_not_come_back_with_its_ref(two) -> None:
     assert audit.standing(records, now=START) == {}
 
 
+def test_what_a_checkpoint_left_out_is_not_taken_over_again(two) -> None:
+    """The run's records are in a closed segment then; the ledger commit that names the run still shows them."""
+    bare, one, other = two
+    begun = run(one.head(), RUN)
+    events = [begun.hold("1001", name="n", reason="r"), *stop_of(one)]
+    batch = leave(one, events)
+    found = ledger(other)
+    with found.locked(holder="an apply"):
+        found.append([run(other.head(), "free").release("1001", name="n", reason="r")])
+        found.append([run(other.head(), "long").note(f"line {each}") for each in range(600)])
+        assert found.begin_segment()
+    one.push("origin", Move(REF, batch.commit, None, exact=True))
+    again = ledger(other)
+    assert audit.standing(again.records(), now=START) == {}
+    again.append([])
+    assert refs(bare) == []
+    assert ledger(one).verify().defects == ()
+
+
 def test_two_stops_are_two_ledger_commits_and_one_push(two) -> None:
     bare, one, other = two
     leave(one, stop_of(one, "1001"))
