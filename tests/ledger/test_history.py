@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,6 +69,10 @@ class Commits(Blobs):
             found.append(Commit(level[0], tree, parents, message))
             level = [*level[1:], *(each for each in parents if each in self.made)]
         return found
+
+    def newest_named(self, tip: str, pattern: str) -> str | None:
+        named = (each.id for each in self.walk(tip) if re.search(pattern, each.message))
+        return next(named, None)
 
     def parent(self, commit: str) -> str | None:
         return next(iter(self.made[commit][1]), None)
