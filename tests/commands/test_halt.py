@@ -278,6 +278,9 @@ def desk(
     commit(tmp_path, "samples")
     monkeypatch.chdir(tmp_path)
     fasttime.hurry(monkeypatch)
+    monkeypatch.setattr(
+        "reconciler.execute.halt.SEEN_S", 100.0
+    )  # of the fast clock, on a busy machine
     return Desk(tmp_path, capsys)
 
 
