@@ -18,6 +18,7 @@ from reconciler.audit.queries import (
     is_about_apply,
     is_stored_hold,
     judges,
+    latest,
     may_have_left,
     moment,
 )
@@ -89,9 +90,10 @@ def checkpoint(
         now: this machine's clock.
         cut: of a repair: who made it, and in `cut` what is cut off (`schema`). The ledger is verified from here on.
     """
-    last = records[-1]
+    last, clock = records[-1], latest(records)
     data: dict[str, Any] = {
         **(cut or {}),
+        "clock": None if clock is None else stamp(clock),
         "closes": closes,
         "last": last.h,
         "latest": stamp(max(map(_latest, records))),

@@ -337,7 +337,7 @@ def moment(record: Record) -> datetime:
 
 def latest(records: Iterable[Record]) -> datetime | None:
     """Return the latest instant of the platform's clock in the records; `None` if there is none."""
-    said = (record.data.get("timestamp") or record.data.get("latest") for record in records)
+    said = (record.data.get("timestamp") or record.data.get("clock") for record in records)
     return max(map(datetime.fromisoformat, filter(None, said)), default=None)
 
 

@@ -304,6 +304,7 @@ _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
         "records": COUNT,
         "last": HASH,
         "latest": INSTANT,
+        "clock": _or_null(INSTANT),
         "closes": COMMIT,
         "cut": _optional(_CUT),
     },

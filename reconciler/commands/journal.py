@@ -206,7 +206,11 @@ class Recorder:
         await asyncio.gather(*self._flushes)
         counts = Counter(outcome.result.value for outcome in outcomes)
         self._waiting.append(self.run.close(dict(sorted(counts.items()))))
-        return await self._flush()
+        error = await self._flush()
+        if error is None:
+            async with self._writing:
+                await asyncio.to_thread(self._ledger.begin_segment)
+        return error
 
     def _flush_soon(self) -> None:
         self._timer = None

@@ -32,11 +32,14 @@ class Checkpoints:
         self._tail: list[Record] = []
         self._lines: dict[int, bytes] = {}
         self._latest = _EPOCH
+        self._clock: datetime | None = None
         self._last = ""
 
     def add(self, line: Line, *, keep: bool) -> None:
         """Remember a record; `keep`: a checkpoint will follow."""
         self._latest = max(self._latest, audit.moment(line.record))
+        if (said := audit.latest((line.record,))) is not None:
+            self._clock = said if self._clock is None else max(self._clock, said)
         self._last = line.record.h
         if keep:
             self._tail.append(line.record)
@@ -56,12 +59,15 @@ class Checkpoints:
         self._kept = tuple(state)
         self._lines = {each.seq: audit.encode(each).rstrip(b"\n") for each in state}
         self._latest = datetime.fromisoformat(data["latest"])
+        clock = data["clock"]
+        self._clock = None if clock is None else datetime.fromisoformat(clock)
         self._last = data["last"]
 
     def check(self, record: Record, segment: Segment) -> list[str]:
         """Return what is wrong with the checkpoint that begins a segment."""
         data = b"".join(b"%s\n" % self._lines[each.seq] for each in self._kept)
         due = {
+            "clock": None if self._clock is None else audit.stamp(self._clock),
             "closes": self.closed[-1] if self.closed else None,
             "last": self._last,
             "latest": audit.stamp(self._latest),

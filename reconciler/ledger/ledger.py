@@ -39,6 +39,8 @@ CHECKPOINTS: Final = (
     "ledger:committed",
     "ledger:moved",
     "ledger:refused",
+    "segment:stored",
+    "segment:moved",
     "release:refused",
     "release:moved",
 )
@@ -210,8 +212,10 @@ class Ledger:
 
         Raises:
             LedgerError: a record is bad, or this clone lacks a segment.
+            Unavailable: this clone is shallow, and the remote does not answer.
         """
         with self._guard:
+            self._store.deepen()
             snapshot = self._view.snapshot
             added = snapshot.new_records(self._view.unrecorded)
         found = Past(self._git, self._notes, snapshot.tree, self.tenant)

@@ -310,12 +310,12 @@ def test_every_question_is_answered_in_the_clones_that_ci_makes(desk: Shared, ki
     assert "stored and active" in desk.out
 
 
-def test_a_shallow_ledger_is_not_verified_and_says_what_to_do(desk: Shared) -> None:
+def test_verification_fetches_what_a_shallow_clone_lacks_of_the_ledger(desk: Shared) -> None:
     there = desk.folder.with_name("there")
     git(desk.bare, "clone", "-q", "--depth=1", desk.bare.as_uri(), str(there))
     git(there, "fetch", "-q", "--depth=1", "origin", f"{NOTES}:{NOTES}")
     os.chdir(there)
-    assert "git fetch --unshallow" in desk.says(1, "audit", "verify", PATH)
+    assert "consistent, anchored by the mirror branch" in desk.says(0, "audit", "verify", PATH)
 
 
 # --- bad ledgers ------------------------------------------------------------------------------------------------------------------

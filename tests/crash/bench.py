@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import sandbox
-from reconciler.audit import RecordKind
+from reconciler.audit import Record, RecordKind
 from reconciler.commands import apply as apply_command
 from reconciler.commands import halt, plan, release
 from reconciler.git import Git
@@ -221,10 +221,14 @@ class Bench:
     def outcomes(self) -> dict[str, list[dict[str, Any]]]:
         """Return what the remote's ledger says that became of each object, in order."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for each in self.ledger().records():
+        for each in self.records():
             if each.kind is RecordKind.OUTCOME:
                 found.setdefault(each.data["target"], []).append(dict(each.data))
         return found
+
+    def records(self) -> list[Record]:
+        """Return all records of the remote's ledger, those of closed segments too."""
+        return list(self.ledger().past())
 
     def release_lock(self) -> None:
         """Take a dead run's lock away, as an operator does who knows that it is dead."""

@@ -147,9 +147,8 @@ class Story(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_only_grows_and_verifies(self) -> None:
-        ledger = self.bench.ledger()
-        assert ledger.verify().defects == ()
-        now = {each.id for each in ledger.records()}
+        assert self.bench.ledger().verify().defects == ()
+        now = {each.id for each in self.bench.records()}
         assert self.known <= now
         self.known = now
 
@@ -232,12 +231,12 @@ class Story(RuleBasedStateMachine):
         """Whether the ledger holds a create whose fate nobody recorded, or nobody can tell."""
         ledger = self.bench.ledger()
         left = [each.data for each in ledger.open_intents()]
-        ended = [each.data for each in ledger.records() if each.data.get("result") == "unknown"]
+        ended = [each.data for each in self.bench.records() if each.data.get("result") == "unknown"]
         return ("create", key) in {(each["verb"], each["target"]) for each in (*left, *ended)}
 
     def _unknown(self, key: str) -> list[Mapping[str, Any]]:
         """Return the bodies of the writes of which the ledger says that nobody can tell."""
-        records = self.bench.ledger().records()
+        records = self.bench.records()
         intents = {each.id: each.data["body"] for each in records if each.kind is RecordKind.INTENT}
         ended = [
             intents[each.data["intent"]]

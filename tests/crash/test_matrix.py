@@ -95,7 +95,7 @@ def crash(bench: Bench, case: Case, ground: type[Ground]) -> Figures:
     bench.kill = (case.point, case.nth) if case.point.startswith("platform") else ("", 0)
     code = bench.apply(point=case.point, nth=case.nth)
     bench.kill = ("", 0)
-    known = {each.id for each in bench.ledger().records()}
+    known = {each.id for each in bench.records()}
     if case.number % 2:
         bench.clone = bench.other_clone()
     if case.number // 2 % 2:
@@ -129,7 +129,7 @@ def unsure(bench: Bench) -> list[str]:
 def judged(bench: Bench, known: set[str]) -> Figures:
     """Hold the platform's journal and the remote's ledger against each other. `known`: ids of the records that had been acknowledged."""
     ground, ledger = bench.ground, bench.ledger()
-    verdict, records = ledger.verify(), ledger.records()
+    verdict, records = ledger.verify(), bench.records()
     happened = ground.happened()
     wrote = {each.key for each in happened if each.what in {"stored", "removed"}}
     told = {

@@ -21,6 +21,7 @@ from tests.support.bodies import make_body
 from tests.support.gitfakes import (
     PLATFORM,
     START,
+    Clock,
     commit,
     git,
     opened,
@@ -322,3 +323,33 @@ def test_a_ledger_that_does_not_verify_gets_no_checkpoint(tmp_path: Path):
         )
         ledger.append([*story(run(repo.head()), [operation("2")]), lost])
         assert not ledger.begin_segment()
+
+
+# --- what is killed -----------------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("remote", ["origin", None])
+@pytest.mark.parametrize("point", ["segment:stored", "segment:moved"])
+def test_a_crash_around_a_checkpoint_loses_nothing_and_the_next_apply_goes_on(
+    tmp_path, point, remote
+):
+    _, (one, two) = shared(tmp_path, clones=2)
+    clock = Clock()
+
+    def checkpoint(name: str) -> None:
+        if name == point:
+            raise Killed
+
+    doomed = opened(one, clock, world=clock.world(checkpoint=checkpoint), remote=remote)
+    with pytest.raises(Killed):
+        applied(doomed, "one", 20.0)
+    clock.pass_by(24 * 3600)
+    again = opened(two if remote else one, clock, remote=remote)
+    assert audit.applied(again.records())["1001"].intent.data["body"]["dial_rate"] == 20.0
+    assert applied(again, "two", 21.0)
+    assert again.verify().defects == ()
+    assert len(list(again.past())) == 10 if point == "segment:moved" else 9
