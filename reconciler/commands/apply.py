@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from reconciler import execute, manifests
 from reconciler import plan as plans
@@ -16,18 +14,15 @@ from reconciler.audit import Event, Run
 from reconciler.commands import begin, ledgers, lock_wait, preconditions, recovery, unapplied
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
+from reconciler.commands.approval import read_approval
 from reconciler.commands.journal import Recorder, provenance
 from reconciler.commands.preconditions import Standing
 from reconciler.commands.recheck import Recheck
 from reconciler.commands.session import Session
 from reconciler.errors import (
-    SHORTENED_TO,
     ExitCode,
     ReconcileError,
     Refused,
-    StalePlan,
-    UsageError,
-    safe,
 )
 from reconciler.execute import Execution, WriteOptions
 from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
@@ -56,8 +51,6 @@ CHECKPOINTS: Final = (
 """Points of an apply at which `World.checkpoint` is called. A crash at any of them loses nothing: crash tests end the process there."""
 
 T = TypeVar("T")
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +109,7 @@ async def apply(
         confirm: asks whether to apply the shown plan; `None` asks nobody. It is called before the lock is taken. Under the lock the plan
             is made again, and only operations that are still the same are executed.
     """
-    approval = read_approval(asked)
+    approval = read_approval(asked.approved, asked.expect)
     digest = None if approval is None or confirm else approval.digest
     folder = manifests.load(asked.path, asked.tenant)
     concurrency = asked.writing.concurrency
@@ -180,47 +173,6 @@ def _stand(session: Session, asked: ApplyRequest, before: Standing | None = None
         return standing
     standing.require()
     return replace(standing, newer=None)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object. A reader of the file may take the first of two equal keys, and `json` takes the last.
-
-    Raises:
-        ValueError: a key stands twice.
-    """
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {safe(twice, limit=SHORTENED_TO)} stands twice in one object")
-    return found
-
-
-def read_approval(asked: ApplyRequest) -> Approval | None:
-    """Return the approval from `--approved` (a saved plan), `--expect` (a digest) or both; `None` when neither is given.
-
-    Raises:
-        UsageError: the file is not a plan, or the digest is malformed.
-        StalePlan: the file is not the plan whose digest was approved.
-    """
-    if asked.expect is not None and not _DIGEST.fullmatch(asked.expect.strip().lower()):
-        raise UsageError(
-            "--expect is not a digest: give the 64 hex digits that `reconcile plan` shows"
-        )
-    if asked.approved is None:
-        return None if asked.expect is None else Approval(asked.expect.strip().lower())
-    try:
-        data = asked.approved.read_bytes()
-        approval = plans.approval_from(json.loads(data, object_pairs_hook=_unique))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UsageError(
-            f"{asked.approved} is not a plan written by `reconcile plan --out`: {error}"
-        ) from None
-    if asked.expect is not None and asked.expect.strip().lower() != approval.digest:
-        raise StalePlan(
-            f"{asked.approved} is not the plan that was approved: its digest is {approval.digest}, --expect is {asked.expect}"
-        )
-    return approval
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from reconciler import audit, manifests, policies
 from reconciler.audit.records import FIRST
 from reconciler.audit.schema import RecordKind
-from reconciler.commands import apply
+from reconciler.commands.approval import read_approval
 from reconciler.commands.plan import _base
 from reconciler.dialects.base import Exchange, Reply
 from reconciler.dialects.campaigns import api as campaigns
@@ -200,7 +200,7 @@ def _approval(data: bytes) -> object:
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
-        approval = apply.read_approval(apply.ApplyRequest(Path(), approved=Path(file.name)))
+        approval = read_approval(Path(file.name), None)
     return hold_against(make_plan([make_operation()]), approval)
 
 
