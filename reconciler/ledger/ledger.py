@@ -23,7 +23,8 @@ from reconciler.ledger.locks import Lease, Lock
 from reconciler.ledger.notes import Notes
 from reconciler.ledger.past import Past
 from reconciler.ledger.reading import LedgerOptions, View
-from reconciler.ledger.refs import LocalRefs, RefNames, RefState, RefStore, RemoteRefs
+from reconciler.ledger.refs import LocalRefs, RefNames, RefState, RefStore
+from reconciler.ledger.remote_refs import RemoteRefs
 from reconciler.ledger.signatures import IDENTITY
 from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.ledger.waiting import WaitingRun

@@ -5,17 +5,8 @@ from __future__ import annotations
 from reconciler.models.base import API_VERSION, Body, Claim, Desired, Manifest
 from reconciler.models.instants import canonical_instant
 from reconciler.models.kinds import MANIFESTS, is_meant_retired, model_for, schema_file
-from reconciler.models.tenant import (
-    EMBEDDED,
-    TENANT_NAME,
-    Limits,
-    Tenant,
-    TenantSpec,
-    Waiver,
-    is_loopback,
-    platform_of,
-    tenant_url,
-)
+from reconciler.models.tenant import TENANT_NAME, Limits, Tenant, TenantSpec, Waiver
+from reconciler.models.urls import EMBEDDED, is_loopback, platform_of, tenant_url
 from reconciler.models.zones import zone
 
 __all__ = [

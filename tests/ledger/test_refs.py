@@ -10,8 +10,9 @@ import pytest
 from reconciler.errors import GitError, LedgerError, Unavailable
 from reconciler.git import Move, Signature
 from reconciler.git.values import Stat, chosen_refs
-from reconciler.ledger import refs as refs_module
-from reconciler.ledger.refs import LocalRefs, RefNames, RefState, RemoteRefs
+from reconciler.ledger import remote_refs
+from reconciler.ledger.refs import LocalRefs, RefNames, RefState
+from reconciler.ledger.remote_refs import RemoteRefs
 
 NAMES = RefNames.of("campaigns/acme.cxonecloud.com")
 PARENTS = {"one": None, "two": "one", "three": "two", "other": "one", "lock": None, "beat": "lock"}
@@ -211,7 +212,7 @@ def test_a_ref_that_goes_while_it_is_fetched_is_looked_at_again():
     told.git.fetch = lambda *_, **__: None  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match=f"{NAMES.ledger} moved while being fetched: try again"):
         told.remote().read()
-    assert told.slept == [refs_module._LOOK_AGAIN_S] * (refs_module._LOOKS - 1)
+    assert told.slept == [remote_refs._LOOK_AGAIN_S] * (remote_refs._LOOKS - 1)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_a_ledger_that_lost_what_this_clone_saw_is_refused_and_a_stop_goes_on(
     assert "the ledger of origin was rolled back or rewritten: it no longer holds two" in said
     assert f"list the lost commits: git log {look}." in said
     assert said.endswith(f"git update-ref -d {NAMES.seen}; git update-ref -d {NAMES.ledger}")
-    assert len(told.slept) == refs_module._LOOKS - 1
+    assert len(told.slept) == remote_refs._LOOKS - 1
     before = dict(told.git.here)
     stop = told.remote(strict=False)
     heads = RefState(ledger, None, copy="two", acknowledged=ledger)
@@ -252,9 +253,9 @@ def test_a_mirror_branch_that_is_ahead_is_told_and_nothing_may_begin():
     branch = NAMES.mirror.removeprefix("refs/heads/")
     assert f"the mirror branch {branch} of origin" in heads.warning
     assert f"delete it (git push origin --delete {branch})" in heads.warning
-    assert len(told.slept) == refs_module._LOOKS - 1
+    assert len(told.slept) == remote_refs._LOOKS - 1
     assert store.read() == heads
-    assert len(told.slept) == refs_module._LOOKS - 1, (
+    assert len(told.slept) == remote_refs._LOOKS - 1, (
         "what is known to differ is not waited for again"
     )
 
