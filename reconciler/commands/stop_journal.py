@@ -25,7 +25,6 @@ from reconciler.commands.stop_writer import Entry, StopWriter
 from reconciler.commands.targets import Target
 from reconciler.errors import (
     LedgerError,
-    ReconcileError,
     Unavailable,
     UsageError,
 )
@@ -154,20 +153,16 @@ class StopJournal:
         target = Target(operation.kind, operation.key, operation.name, live)
         self._add(partial(self._hold, target=target))
 
-    def attempt(self, operation: Operation, number: int) -> None:
-        """Record that the attempt before ended as failed, and that attempt `number` (from 1) will be sent under its own key."""
+    def attempt(self, operation: Operation, number: int, before: Outcome) -> None:
+        """Record how the attempt before ended, and that attempt `number` (from 1) will be sent under its own key."""
         generation = self._generations.setdefault(operation.hash, 0)
-        said = "the platform keeps an error under this attempt's key"
-        failed = Outcome(operation, Result.FAILED, said)
-        self._add(partial(self._outcome, outcome=failed))
+        self._add(partial(self._outcome, outcome=before, at=self._at()))
         self._add(partial(self._intent, operation=operation, generation=generation, attempt=number))
 
     def outcome(self, outcome: Outcome) -> None:
         """Record an outcome. An unknown outcome is not recorded: the intent stays open for the next apply."""
         if outcome.result is not Result.UNKNOWN:
-            now = self._session.client.now
-            at = audit.stamp(now) if now else None
-            self._add(partial(self._outcome, outcome=outcome, at=at))
+            self._add(partial(self._outcome, outcome=outcome, at=self._at()))
 
     async def finish(self, wait_s: float, stop: asyncio.Event) -> Kept:
         """Try to record and share everything until `wait_s` seconds are over; return what was recorded where. Call it once.
@@ -246,19 +241,24 @@ class StopJournal:
 
     # --- the background tasks -------------------------------------------------------------------------------------------
 
+    def _at(self) -> str | None:
+        """Return the platform's time in the form of records."""
+        now = self._session.client.now
+        return audit.stamp(now) if now else None
+
     def _add(self, make: Callable[[Run], Event]) -> None:
         self._entries.append(Entry(self._session.world.now(), make))
         self._work[0].set()
 
     async def _repeat(self, work: asyncio.Event, step: Callable[[], Awaitable[None]]) -> None:
-        """Take a step whenever there is work. Retry it for ever if it fails."""
+        """Take a step whenever there is work. Retry it for ever if it fails, whatever the error: recording never ends a stop."""
         pause_s = RETRY_S
         while True:
             await work.wait()
             work.clear()
             try:
                 await step()
-            except (ReconcileError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - see above
                 self._error = error
                 work.set()
                 self._changed.set()

@@ -17,7 +17,7 @@ from reconciler.commands.journal import provenance
 from reconciler.commands.ledgers import LedgerLocation
 from reconciler.commands.session import Session
 from reconciler.commands.trust import Trust, trust_for_halt
-from reconciler.errors import AccessError, GitError, LedgerError, Unavailable, UsageError
+from reconciler.errors import AccessError, GitError, Unavailable, UsageError, safe
 from reconciler.git import Git, Move
 from reconciler.ledger import waiting
 from reconciler.settings import signing_key
@@ -149,12 +149,14 @@ class StopWriter:
             self.notes.append(_KEYLESS.format(error=error))
 
     def _make(self, entry: Entry, run: Run) -> None:
-        """Make the event of an entry. What no record can hold is left out and reported."""
+        """Make the event of an entry. What no record can hold is left out and reported: it must not cost the events after it."""
         try:
             event = entry.make(replace(run, clock=entry.clock))
             audit.chain(event, None, 0)
-        except (LedgerError, KeyError) as error:
-            self.notes.append(f"one event of this halt is not recorded: {error}")
+        except Exception as error:  # noqa: BLE001 - see above
+            self.notes.append(
+                f"one event of this halt is not recorded: {safe(str(error) or type(error).__name__)}"
+            )
         else:
             self._events.append(event)
 

@@ -44,6 +44,12 @@ NOT_FOUND: Final = 404
 STOP_WAITING: Final = " (Ctrl-C ends the wait and leaves it dialing; --wait SECONDS limits it)"
 """How to end a wait; shown once in a run."""
 
+_DID_NOTHING: Final = {
+    Removal.CHANGED: "another schedule was stored than reconcile stored last, so the conditional removal did nothing",
+    Removal.UNCONDITIONAL: "the platform accepts no condition, so the conditional removal did nothing",
+}
+"""Answers to a conditional removal after which it is sent without the condition, and what the records say of them."""
+
 LOOK_S: Final = 60.0
 """Seconds between two reads while there is still something to stop, because the request rate limits a stop."""
 
@@ -66,8 +72,8 @@ class StopJournal(Protocol):
     def key(self, operation: Operation, attempt: int) -> str:
         """Return the idempotency key of one attempt at an operation. Attempts count from 0."""
 
-    def attempt(self, operation: Operation, number: int) -> None:
-        """Record that a further attempt (from 1) will be sent."""
+    def attempt(self, operation: Operation, number: int, before: Outcome) -> None:
+        """Record how the attempt before ended, and that a further attempt (from 1) will be sent."""
 
     def found(self, operation: Operation, stored: Body) -> None:
         """Record what was stored before the stop."""
@@ -85,12 +91,14 @@ class _Job:
         written: see `Written`; `None` if the records do not tell.
         seen: it is known what is stored, or nobody needs to know.
         tries: stops that were sent.
+        ended: how the last of them ended; `None` before the first.
     """
 
     operation: Operation
     written: Written | None
     seen: bool
     tries: int = 0
+    ended: Outcome | None = None
 
 
 @dataclass(slots=True)
@@ -237,7 +245,7 @@ class Silencer:
                 why = self._unread.pop(job.operation.key, None)
                 (self.unverified.add if why else self.unverified.discard)(job.operation.key)
                 said = f"the stop was accepted, but {why or 'it still dials'}"
-                ended = replace(ended, result=Result.STORED_NOT_ACTIVE, message=said)
+                ended = job.ended = replace(ended, result=Result.STORED_NOT_ACTIVE, message=said)
             if wait.is_over:
                 return replace(ended, code=NotFinished.exit_code)
             then = f"; retrying, for {wait.left_s:.0f} s at most{self._hint}"
@@ -252,7 +260,7 @@ class Silencer:
             removal, ended = await self._try(job, version)
             if removal is Removal.AS_GIVEN and job.written:
                 self._found(job, job.written.body)
-            if removal not in {Removal.CHANGED, Removal.UNCONDITIONAL}:
+            if removal not in _DID_NOTHING:
                 return ended
             job.seen = removal is Removal.UNCONDITIONAL  # no read may delay the stop any further
         if not job.seen:
@@ -278,11 +286,19 @@ class Silencer:
         self.journal.found(job.operation, stored)
 
     async def _try(self, job: _Job, version: str | None = None) -> tuple[Removal | None, Outcome]:
-        """Send the stop once; return what was removed, if the platform answered, and the outcome. Errors become outcomes."""
-        operation, number = job.operation, job.tries
+        """Send the stop once, under a key of its own; return what was removed, if the platform answered, and the outcome."""
+        number = job.tries
         job.tries += 1
-        if number > 0:
-            self.journal.attempt(operation, number)
+        if job.ended is not None:
+            self.journal.attempt(job.operation, number, job.ended)
+        removal, job.ended = await self._try_once(job, number, version)
+        return removal, job.ended
+
+    async def _try_once(
+        self, job: _Job, number: int, version: str | None
+    ) -> tuple[Removal | None, Outcome]:
+        """Send attempt `number` (from 0). Errors become outcomes."""
+        operation = job.operation
         ended = Outcome(operation, Result.DELETED, tries=job.tries, wrote=True)
         exchange = self.dialect.silence(
             operation.key, token=self.journal.key(operation, number), version=version
@@ -300,6 +316,9 @@ class Silencer:
             code = error.exit_code if isinstance(error, NotFinished) else 0
             unknown = replace(ended, result=Result.UNKNOWN, message=str(error), code=code)
             return None, unknown
+        if answer.removal in _DID_NOTHING:
+            said = _DID_NOTHING[answer.removal]
+            return answer.removal, replace(ended, result=Result.FAILED, message=said, wrote=False)
         if answer.waiting is None:
             return answer.removal, ended
         reason = answer.waiting.reason

@@ -39,6 +39,8 @@ class Watched:
             requests_per_second=0, **({"activation_s": 0} if api == CAMPAIGNS else {})
         )
         self.seen: list[str] = []
+        self.keys: list[str] = []
+        """Idempotency keys of the removals that were sent."""
         self.answer = lambda *_: None
         self.expands = True
         self.wait_s = 60.0
@@ -55,6 +57,8 @@ class Watched:
         async def watched(scope, receive, send):
             where = f"{scope['method']} {scope['path']}"
             self.seen.append(where)
+            if where.startswith("DELETE"):
+                self.keys.append(dict(scope["headers"])[b"idempotency-key"].decode())
             status = self.answer(where, scope["query_string"].decode())
             if not self.expands:
                 query = scope["query_string"].replace(b"&expand=schedule", b"")

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.audit import Attribution, RecordKind, Run
 from reconciler.commands import halt as halt_command
-from reconciler.commands import takeover
+from reconciler.commands import stop_writer, takeover
 from reconciler.commands.targets import Target
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import Place, Unavailable
@@ -196,6 +196,102 @@ def test_a_name_that_nobody_knows_is_asked_of_the_platform_and_holds_nothing(wat
     assert report.exit_code == 3
     assert "did you mean first?" in " ".join(report.notes)
     assert {each.data["target"] for each in records(lived) if each.kind is RecordKind.HOLD} == {KEY}
+
+
+# --- attempts -------------------------------------------------------------------------------------------------------------
+
+
+def refreshes_fail(lived, times):
+    left = [500] * times
+    lived.answer = lambda where, _: left.pop() if where == REFRESH and left else None
+
+
+def removals_fail(lived, times):
+    left = [500] * times
+    lived.answer = lambda where, _: left.pop() if where == DELETE and left else None
+
+
+def somebody_stores(lived, _):
+    by_hand(lived, dial_rate=0.5)
+
+
+@pytest.mark.parametrize(
+    ("happens", "ended"),
+    [
+        (refreshes_fail, ["stored_not_active", "stored_not_active", "deleted"]),
+        (removals_fail, ["unknown", "unknown", "deleted"]),
+        (somebody_stores, ["failed", "deleted"]),
+    ],
+    ids=["locked", "500", "412"],
+)
+def test_a_further_attempt_of_a_stop_writes_under_a_recorded_key(watched, happens, ended):
+    """The records say of each attempt how it ended, and its key is the one that was sent."""
+    lived = applied(watched)
+    happens(lived, 2)
+    assert lived.halt("first").exit_code == 0
+    told = records(lived)
+    stops = [each for each in told if each.data.get("verb") == "halt"]
+    intents = [each for each in stops if each.kind is RecordKind.INTENT]
+    outcomes = [each for each in stops if each.kind is RecordKind.OUTCOME]
+    assert len(set(lived.keys)) == len(lived.keys) > 1
+    assert [each.data["key"] for each in intents] == lived.keys
+    assert [each.data["intent"] for each in outcomes] == [each.id for each in intents]
+    assert [each.data["result"] for each in outcomes] == ended
+
+
+# --- errors of recording --------------------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "store": ValueError("garbage"),
+    "share": RecursionError(),
+    "take_over": KeyError("run"),
+    "_open": ValueError(),
+}
+
+
+@pytest.mark.parametrize(("where", "error"), HOSTILE.items())
+def test_no_error_of_recording_ends_a_stop_and_recording_goes_on(
+    watched, monkeypatch, where, error
+):
+    """What somebody pushed into the ledger or a ref may break anything that reads it."""
+    lived = applied(watched)
+    real, left = getattr(stop_writer.StopWriter, where), [error]
+
+    def broken(*arguments):
+        if left:
+            raise left.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(stop_writer.StopWriter, where, broken)
+    report = lived.halt("first")
+    assert (report.exit_code, left) == (0, [])
+    assert lived.stopped == {KEY}
+    assert found(lived) is not None
+
+
+def test_an_event_that_cannot_be_made_costs_no_other_event(watched, monkeypatch):
+    lived = applied(watched)
+
+    def broken(*_, **__):
+        raise RecursionError
+
+    monkeypatch.setattr(Run, "outcome", broken)
+    report = lived.halt("first")
+    assert any("one event of this halt is not recorded" in note for note in report.notes)
+    assert lived.held() == {KEY}
+    assert [each.kind for each in records(lived)][-1] is RecordKind.CLOSE
+
+
+def test_no_error_of_the_lock_ends_a_stop(watched, monkeypatch):
+    lived = applied(watched)
+
+    def broken(_):
+        raise ValueError("garbage")
+
+    monkeypatch.setattr(takeover.Takeover, "_open_ledger", broken)
+    lived.wait_s = 5
+    assert lived.halt("first").exit_code == 0
+    assert lived.held() == {KEY}
 
 
 # --- what comes back ------------------------------------------------------------------------------------------------------
