@@ -10,6 +10,7 @@ from reconciler.commands import ledgers
 from reconciler.commands.journal import provenance
 from reconciler.commands.lock_watch import BLIND_S, LOOK_S
 from reconciler.commands.session import Session
+from reconciler.errors import TenantLocked
 from reconciler.execute.waits import pause, wait_for
 from reconciler.git import Git
 from reconciler.ledger import Ledger
@@ -53,20 +54,25 @@ class Takeover:
         self.task = asyncio.create_task(asyncio.to_thread(self._take))
 
     def _take(self) -> None:
+        standing = None
         try:
             ledger = self._open_ledger()
             standing = ledger.lock()
             ledger.acquire(holder=f"halt by {provenance(self._session.world).actor}", force=True)
+            self._ledger, after = ledger, ""
+        except TenantLocked:
+            # It was ours, and another stop took it since. Whoever held it before has lost it all the same.
+            after = ", then taken by another run"
         except Exception as error:  # noqa: BLE001 - whatever the lock's ref holds, it must not end the stop
             self.said = f"could not be taken: {error}"
             return
-        self._ledger = ledger
-        self.said = "was free"
-        if standing is not None:
-            self.was_held = True
-            self.said = (
-                f"taken from {standing.holder}, which held it since {in_seconds(standing.since)}"
-            )
+        self.was_held = standing is not None
+        whose = (
+            "was free"
+            if standing is None
+            else f"taken from {standing.holder}, which held it since {in_seconds(standing.since)}"
+        )
+        self.said = whose + after
         self.taken_at = self._session.world.monotonic()
 
     def _open_ledger(self) -> Ledger:

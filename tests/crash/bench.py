@@ -252,7 +252,7 @@ class Bench:
             world = world_of(order, lambda _: None)
             return runner.run(plan.read(world, plan.PlanRequest(request_of(order).path)))
 
-    def halt_here(self, *keys: str) -> Report:
+    def halt_here(self, *keys: str, checkpoint: Callable[[str], None] = lambda _: None) -> Report:
         """Stop some objects in this process; everything when none is named."""
         order = self.order()
         path = request_of(order).path
@@ -260,7 +260,7 @@ class Bench:
             path, keys, everything=not keys, reason="a test", network=Network(deadline_s=1e6)
         )
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
-            world = world_of(order, lambda _: None)
+            world = world_of(order, checkpoint)
             return runner.run(halt.halt(world, asked, asyncio.Event()))
 
     def release_here(self, key: str) -> Report:
