@@ -90,9 +90,9 @@ def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
 
 
 @contextmanager
-def loopback(app: App) -> Iterator[str]:
-    """Serve an app from a thread while the context lasts; gives the URL to point a client at."""
-    listener = listen(0)
+def loopback(app: App, port: int = 0) -> Iterator[str]:
+    """Serve an app from a thread while the context lasts; gives the URL to point a client at. Port 0 takes a free one."""
+    listener = listen(port)
     server = _server(app)
     thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

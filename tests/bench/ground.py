@@ -1,7 +1,7 @@
 """Makes what is measured: a tenant's folder of N manifests, and the state of a platform that differs in a share of them.
 
 A process of its own, so that the memory of making it is counted to nobody:
-`python ground.py FOLDER STATE --count N --changed SHARE --rate R`.
+`python ground.py FOLDER STATE --count N --changed SHARE --rate R`; with `-` for the folder only the state.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ apiVersion: cxone.reconciler/v1
 kind: Tenant
 spec:
   api: campaigns
-  url: "sandbox:"
+  url: "{url}"
   requests_per_second: {rate:g}
   limits: {{changed_share: 1, reason: a benchmark, until: "2099-12-31"}}
 """
@@ -96,10 +96,21 @@ def body(i: int, *, changed: bool) -> dict[str, Any]:
     }
 
 
-def write_folder(folder: Path, count: int, rate: float) -> None:
-    """Write a tenant's folder: a file for each manifest, a thousand to a subfolder."""
+def write_folder(
+    folder: Path, count: int, rate: float, *, url: str = "sandbox:", declared: str = ""
+) -> None:
+    """Write a tenant's folder: a file for each manifest, a thousand to a subfolder.
+
+    Args:
+        folder: to write to.
+        count: of the manifests.
+        rate: requests per second of the client; 0: as many as are allowed.
+        url: of the tenant.
+        declared: further lines of `tenant.yaml`, such as its ledger.
+    """
     folder.mkdir(parents=True)
-    (folder / "tenant.yaml").write_text(TENANT.format(rate=rate or 1000), encoding="ascii")
+    tenant = TENANT.format(rate=rate or 1000, url=url) + declared
+    (folder / "tenant.yaml").write_text(tenant, encoding="ascii")
     for i in range(count):
         place = folder / f"{i // 1000:03}"
         place.mkdir(exist_ok=True)
@@ -125,11 +136,12 @@ def main() -> None:
     parser.add_argument("--changed", type=float, default=0.01, help="share that differs")
     parser.add_argument("--rate", type=float, default=0.0, help="requests per second; 0: no limit")
     asked = parser.parse_args()
-    if str(asked.folder) == "-":
+    if str(asked.state) == "-":
         for i in range(asked.count):
             print(json.dumps(body(i, changed=False)))
         return
-    write_folder(asked.folder, asked.count, asked.rate)
+    if str(asked.folder) != "-":
+        write_folder(asked.folder, asked.count, asked.rate)
     write_state(asked.state, asked.count, asked.changed, asked.rate)
 
 

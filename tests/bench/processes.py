@@ -12,20 +12,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-LONGEST_S = 500
+LONGEST_S = 1500
 """Seconds after which a process is ended, and the whole run with it."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one process took: seconds on the wall, seconds of CPU, KiB of memory at its peak."""
+    """What one process took, with the git children that it waited for.
+
+    Attributes:
+        wall_s: seconds on the wall.
+        cpu_s: seconds of CPU.
+        peak_kib: KiB of memory at the peak of the largest process.
+        began_s: the monotonic clock at its start.
+    """
 
     wall_s: float
     cpu_s: float
     peak_kib: int
+    began_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -45,21 +54,28 @@ class Product:
 
 @dataclass(frozen=True)
 class Ground:
-    """One made tenant: its folder of `count` manifests, in git, and the state of its platform."""
+    """One made tenant: its folder of `count` manifests, in git, the state of its platform, and the port where it is served; 0: any."""
 
     folder: Path
     state: Path
     count: int
+    port: int = 0
 
 
 @dataclass(frozen=True)
 class Platform:
-    """A platform that serves: its URL and client, and, when it is done, its answers by status."""
+    """A platform that serves: its URL and client.
+
+    Attributes:
+        answers: when it is done, its answers by status.
+        first: when it is done, the monotonic clock at its first DELETE, and the number of requests before that (`serve.py`).
+    """
 
     url: str
     client_id: str
     secret: str
     answers: dict[str, int] = field(default_factory=dict)
+    first: dict[str, Any] = field(default_factory=dict)
 
     @property
     def login(self) -> tuple[str, str, str]:
@@ -75,7 +91,7 @@ class Platform:
 
 def run(command: Sequence[str], *, expect: int = 0, **variables: str) -> Run:
     """Run a process to its end and return what it took; anything but the expected exit code ends the run."""
-    began = time.perf_counter()
+    began = time.monotonic()
     with subprocess.Popen(
         command, env=environment(**variables), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
@@ -83,7 +99,7 @@ def run(command: Sequence[str], *, expect: int = 0, **variables: str) -> Run:
         watch.start()
         said = process.stderr.read() if process.stderr else b""
         _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - began
+        wall_s = time.monotonic() - began
         watch.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != expect:
@@ -91,7 +107,7 @@ def run(command: Sequence[str], *, expect: int = 0, **variables: str) -> Run:
         raise SystemExit(
             f"{' '.join(command)}: exit code {process.returncode}, not {expect}\n{end}"
         )
-    return Run(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+    return Run(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, began)
 
 
 def script(name: str, *arguments: str, said: str = "") -> str:
@@ -134,7 +150,8 @@ def make(home: Path, count: int, *, changed: float, rate: float = 0.0) -> Ground
 @contextmanager
 def serving(ground: Ground, *flags: str) -> Iterator[Platform]:
     """Serve a tenant's platform while the context lasts."""
-    command = [sys.executable, str(HERE / "serve.py"), str(ground.state), *flags]
+    port = ("--port", str(ground.port))
+    command = [sys.executable, str(HERE / "serve.py"), str(ground.state), *port, *flags]
     with subprocess.Popen(
         command,
         env=environment(PYTHONPATH=str(ROOT)),
@@ -148,7 +165,9 @@ def serving(ground: Ground, *flags: str) -> Iterator[Platform]:
             yield platform
         finally:
             said, _ = server.communicate("", timeout=LONGEST_S)
-        platform.answers.update(json.loads(said))
+        told = json.loads(said)
+        platform.answers.update(told.pop("answers"))
+        platform.first.update(told)
 
 
 def clean_environment(home: Path) -> Product:

@@ -1,8 +1,9 @@
-"""A loopback platform in a process of its own: `python serve.py STATE [--replay]`.
+"""A loopback platform in a process of its own: `python serve.py STATE [--replay] [--port N] [--fault SPEC]`.
 
-Writes one JSON line with its URL, client id and secret, serves until its standard input ends, and then writes what it answered,
-by status. With `--replay` each GET is answered once by the sandbox and then, byte for byte the same, from memory: the
-sandbox's own cost must not hide in a comparison of two clients.
+Writes one JSON line with its URL, client id and secret, serves until its standard input ends, and then writes one JSON line:
+its answers by status, the monotonic clock at its first DELETE, and the number of requests before that. With `--replay` each GET
+is answered once by the sandbox and then, byte for byte the same, from memory: the sandbox's own cost must not hide in a
+comparison of two clients.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -42,22 +44,52 @@ class Replay:
             await send(message)
 
 
+class Watch:
+    """An ASGI app in front of another: notes when the first DELETE arrives, and how many requests came before it."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.requests_before = 0
+        self.first_delete_s: float | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Look at the method, and pass the request on."""
+        if scope["type"] == "http" and self.first_delete_s is None:
+            if scope["method"] == "DELETE":
+                self.first_delete_s = time.monotonic()
+            else:
+                self.requests_before += 1
+        await self._app(scope, receive, send)
+
+
 def main() -> None:
     """Serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("state", type=Path)
     parser.add_argument("--replay", action="store_true")
+    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument(
+        "--fault", action="append", default=[], help="see reconciler.sandbox.faults"
+    )
     asked = parser.parse_args()
     world = sandbox.CampaignState.open(asked.state)
     login = sandbox.credentials(world)
+    for fault in asked.fault:
+        world.faults.add(fault)
     app: Any = sandbox.create_app(world)
-    with sandbox.loopback(Replay(app) if asked.replay else app) as url:
+    watch = Watch(Replay(app) if asked.replay else app)
+    with sandbox.loopback(watch, asked.port) as url:
         print(json.dumps([url, login.client_id, login.client_secret]), flush=True)
         sys.stdin.read()
     counts: Counter[int] = Counter()
     for (_, _, status), number in world.traffic.items():
         counts[status] += number
-    print(json.dumps(counts), flush=True)
+    said = {
+        "answers": counts,
+        "first_delete_s": watch.first_delete_s,
+        "requests_before": watch.requests_before,
+    }
+    print(json.dumps(said), flush=True)
     world.close()
 
 

@@ -167,6 +167,7 @@ class Writer:
     notes: dict[str, bytes] = field(default_factory=dict)
     state: tuple[Record, ...] = ()
     tail: list[Record] = field(default_factory=list)
+    lines: dict[int, bytes] = field(default_factory=dict)
 
     @property
     def ref(self) -> str:
@@ -177,7 +178,8 @@ class Writer:
         records = list(map(self._chained, events))
         for record in records:
             where = record.event.commit
-            self.notes[where] = self.notes.get(where, b"") + audit.encode(record)
+            self.lines[record.seq] = line = audit.encode(record)
+            self.notes[where] = self.notes.get(where, b"") + line
         changed = {record.event.commit for record in records}
         self.commit({_path(each): self.notes[each] for each in changed}, records[-1])
         self.tail += records
@@ -201,12 +203,14 @@ class Writer:
         closes = self.ask(b"get-mark :%d\n" % mark)
         self.segment += 1
         self.state = audit.compact(before)
-        data = b"".join(map(audit.encode, self.state))
+        self.lines = {each.seq: self.lines[each.seq] for each in self.state}
+        data = b"".join(self.lines.values())
         now = datetime.fromisoformat(before[-1].event.ts)
         event = audit.checkpoint(before, data, segment=self.segment, closes=closes, now=now)
         record = self._chained(event)
         self.tail = [record]
-        self.notes = {event.commit: audit.encode(record)}
+        self.lines[record.seq] = line = audit.encode(record)
+        self.notes = {event.commit: line}
         files = {notes.STATE: data, _path(event.commit): self.notes[event.commit]}
         self.commit(files, record, empty=True)
         name = f"{RefNames.of(self.tenant).closed}/{self.segment:06}-{closes[:12]}"
