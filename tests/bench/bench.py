@@ -1,6 +1,6 @@
 """How fast is `reconcile`? One run measures product and yardstick side by side, and prints one Markdown table.
 
-    python tests/bench/bench.py                   # about an hour; makes itself a clean environment with pip
+    python tests/bench/bench.py                   # long, for it makes ledgers; makes itself a clean environment with pip
     python tests/bench/bench.py --quick           # the cut that CI runs: seconds, in this environment, without a claim
     python tests/bench/bench.py --only grown      # some rows; with --home FOLDER its ledgers are kept, in this environment
     python tests/bench/bench.py --only million    # a ledger of a million records, which the usual run leaves out
