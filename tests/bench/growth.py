@@ -240,10 +240,12 @@ def stops(product: Product, home: Path, size: Size, rounds: int) -> Iterator[Row
     where = f"remote, {team.records:,} records; no `expand`, {PACE} requests/s"
     what = f"`halt` of one of {size.campaigns:,}: from its start to the first DELETE"
     yield what, where, told, "≤ 2 s"
+    team = Team.of(home, size.silenced, size.long)  # a manifest for each campaign, and no more
     with _slow(team, home, size.silenced) as platform:
         took = product.run(
             "halt", team.folder, "--all", "--reason", "a benchmark", **platform.variables
         )
+    where = f"remote, {team.records:,} records; no `expand`, {PACE} requests/s"
     told = f"{took.wall_s:.1f} s, {platform.answers.get('429', 0)} refused"
     yield f"`halt --all` until {size.silenced} are silent and held", where, told, "≤ 30 s"
 
