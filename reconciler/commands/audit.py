@@ -201,7 +201,7 @@ def _read_checked(
 def lock_status(world: World, path: Path, tenant: str | None) -> Report:
     """Report who holds the tenant's lock."""
     kept = read(world, path, tenant)
-    lock = kept.ledger.lock()
+    lock = kept.ledger.lock.standing()
     if lock is None:
         said = "free: no apply is running"
     elif lock.problem:
@@ -214,7 +214,7 @@ def lock_status(world: World, path: Path, tenant: str | None) -> Report:
 def lock_release(world: World, path: Path, tenant: str | None) -> Report:
     """Release the tenant's lock, whoever holds it. For a run that is known to be dead."""
     kept = read(world, path, tenant)
-    lock = kept.ledger.release_lock()
+    lock = kept.ledger.lock.delete()
     said = "nothing to release: the lock is free"
     if lock is not None:
         said = f"released; it was held by {lock.holder} since {in_seconds(lock.since)}"

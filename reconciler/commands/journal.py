@@ -140,7 +140,7 @@ class Recorder:
         await self._append(
             [*before, begun, *(self._intent(operation, 0) for operation in operations)]
         )
-        if self._ledger.may_write():  # a halt records without a lock, so it has none to extend
+        if self._ledger.lock.may_write():  # a halt records without a lock, so it has none to extend
             self._beating = asyncio.create_task(self._beat())
 
     async def further(self, operations: Sequence[Operation], before: Sequence[Event] = ()) -> None:
@@ -156,7 +156,7 @@ class Recorder:
             await self._session.world.sleep(BEAT_S)
             try:
                 async with self._writing:
-                    await asyncio.to_thread(self._ledger.heartbeat)
+                    await asyncio.to_thread(self._ledger.lock.heartbeat)
             except TenantLocked:
                 self._watch.lose()
                 self._stop.set()

@@ -41,7 +41,7 @@ async def locked(
         ledger.check()
         yield
     finally:
-        ledger.release()
+        ledger.lock.release()
 
 
 async def _acquire(
@@ -50,7 +50,7 @@ async def _acquire(
     until = world.monotonic() + wait_s
     for attempt in itertools.count():
         try:
-            ledger.acquire(holder=holder)
+            ledger.lock.acquire(holder=holder)
         except TenantLocked as error:
             left_s = until - world.monotonic()
             if left_s <= 0 or stop.is_set():

@@ -46,7 +46,7 @@ class LockWatch:
         Raises:
             LockUnknown: the lock could not be read for `BLIND_S`. Then nothing is started until the end of the run.
         """
-        if not self._ledger.may_write():
+        if not self._ledger.lock.may_write():
             return False
         async with self._reading:  # one read serves all concurrent callers
             if self._ours and not self._is_fresh():
@@ -65,7 +65,7 @@ class LockWatch:
         while True:
             began = self._world.monotonic()
             try:
-                self._ours = await asyncio.to_thread(self._ledger.still_ours, until - began)
+                self._ours = await asyncio.to_thread(self._ledger.lock.still_ours, until - began)
             except (Unavailable, GitError) as error:
                 now = self._world.monotonic()
                 if now - self._began < BLIND_S:

@@ -117,7 +117,7 @@ def local_notes(session: Session) -> tuple[str, ...]:
         ledgers.require_key(world, kept.trust.spec)
     except AccessError as error:
         notes.append(f"an apply on this machine would stop (exit {error.exit_code}): {error}")
-    lock = kept.ledger.seen_lock()
+    lock = kept.ledger.lock.seen()
     if lock is not None:
         notes.append(f"an apply would have to wait: {safe(lock.holder)} holds the tenant's lock")
     return tuple(notes)

@@ -43,10 +43,10 @@ def repair(world: World, path: Path, tenant: str | None, head: str, reason: str)
             f"the ledger's head is {found.head}, not {head}: look at what it holds now (reconcile audit verify)"
         )
     try:
-        ledger.acquire(holder=f"audit repair by {by.actor}")
+        ledger.lock.acquire(holder=f"audit repair by {by.actor}")
         dropped = ledger.repair(head, len(found.defects), reason, by=by)
     finally:
-        ledger.release()
+        ledger.lock.release()
     after = ledger.verify()
     return Report(
         title=f"Repair the audit records of tenant {kept.name}",

@@ -139,7 +139,7 @@ async def open_session(
         async with clients.Client(dialect, settings, world, transport) as client:
             session = Session(world, folder, settings, dialect, git, client, kept, refused)
             if kept is not None:
-                kept.ledger.go_by(session.lock_clock)
+                kept.ledger.lock.go_by(session.lock_clock)
             yield session
 
 

@@ -57,8 +57,10 @@ class Takeover:
         standing = None
         try:
             ledger = self._open_ledger()
-            standing = ledger.lock()
-            ledger.acquire(holder=f"halt by {provenance(self._session.world).actor}", force=True)
+            standing = ledger.lock.standing()
+            ledger.lock.acquire(
+                holder=f"halt by {provenance(self._session.world).actor}", force=True
+            )
             self._ledger, after = ledger, ""
         except TenantLocked:
             # It was ours, and another stop took it since. Whoever held it before has lost it all the same.
@@ -79,7 +81,7 @@ class Takeover:
         session, world = self._session, self._session.world
         git = Git(session.repository().root, environ=world.environ, network_timeout_s=REMOTE_S)
         ledger = ledgers.open_for_halt(world, git, session.folder)
-        ledger.go_by(session.lock_clock)
+        ledger.lock.go_by(session.lock_clock)
         return ledger
 
     async def watch(
@@ -116,4 +118,4 @@ class Takeover:
         """Release the lock."""
         await asyncio.wait([self.task])
         if self._ledger is not None:
-            await asyncio.to_thread(self._ledger.release)
+            await asyncio.to_thread(self._ledger.lock.release)

@@ -196,6 +196,7 @@ class Lease:
     Attributes:
         held: the heartbeat that was acknowledged last; `None` means that no lock is held.
         clock: stamps locks, and decides which have expired.
+        tenant: the tenant's name for people.
     """
 
     def __init__(self, git: Git, world: World, tenant: str) -> None:
@@ -206,7 +207,7 @@ class Lease:
         self._lost: TenantLocked | None = None
         self._git = git
         self._world = world
-        self._tenant = tenant
+        self.tenant = tenant
 
     def make(self, holder: str, run_url: str | None) -> Heartbeat:
         """Store the commit of a new lock."""
@@ -241,7 +242,7 @@ class Lease:
             self.held = self._next
             return
         self.held = None
-        self._lost = lost(self._tenant, None if commit is None else read(self._git, commit))
+        self._lost = lost(self.tenant, None if commit is None else read(self._git, commit))
         raise self._lost
 
     def require_kept(self) -> None:

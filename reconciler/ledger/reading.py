@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from reconciler.audit import Event, RecordKind
+from reconciler.audit import Event, Record, RecordKind
 from reconciler.errors import LedgerError
 from reconciler.git import Git
 from reconciler.ledger import signatures, waiting
@@ -52,7 +53,7 @@ class LedgerOptions:
     called: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """The state of a ledger at one time, as one run sees it.
 
@@ -69,6 +70,29 @@ class View:
     unsigned: Unsigned | None = None
     waiting: tuple[WaitingRun, ...] = ()
     strayed: bool = False
+
+    @cached_property
+    def records(self) -> tuple[Record, ...]:
+        """All records, in the ledger's order, and then those that the next append must add.
+
+        Raises:
+            LedgerError: a line is not a record.
+        """
+        if defects := self.snapshot.unreadable:
+            raise LedgerError(f"{defects[0]}. See: reconcile audit verify")
+        return (*self.snapshot.records, *self.snapshot.new_records(self.unrecorded))
+
+    def check(self, tenant: str) -> None:
+        """Check the records against each other.
+
+        Raises:
+            LedgerError: names the first bad record.
+        """
+        _ = self.records
+        if defects := self.snapshot.verify(tenant):
+            raise LedgerError(
+                f"the ledger does not verify: {defects[0]}. See: reconcile audit verify"
+            )
 
     @property
     def unsigned_holds(self) -> tuple[Event, ...]:

@@ -342,7 +342,7 @@ def _scratch(desk: Shared) -> Git:
 
 def _fanned_out_twice(desk: Shared) -> None:
     repo = _scratch(desk)
-    ((note, page),) = opened(repo)._view.snapshot.notes.items()
+    ((note, page),) = opened(repo).snapshot.notes.items()
     folder = repo.make_tree({note[2:]: (FILE, page.blob)})
     tree = repo.make_tree({note[:2]: ("40000", folder), note: (FILE, page.blob)})
     head = git(repo.root, "rev-parse", NOTES)

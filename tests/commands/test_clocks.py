@@ -100,7 +100,7 @@ def test_an_apply_stamps_its_lock_by_the_platforms_clock(
 
     def checkpoint(name: str) -> None:
         if name == "apply:locked":
-            stamped.append(ledger(desk.folder, remote="origin").lock())
+            stamped.append(ledger(desk.folder, remote="origin").lock.standing())
 
     machine(monkeypatch, off(server, hours), checkpoint)
     assert desk.run("apply", "--yes", PATH) in {0, 3, 5}
@@ -114,17 +114,17 @@ def test_a_runner_that_is_ahead_takes_no_lock_of_a_run_that_lives(
     desk: Desk, server: sandbox.CampaignState, remote: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = ledger(desk.folder, remote="origin")
-    running.go_by(worlds.Clock(lambda: server.now))
-    running.acquire(holder="a run elsewhere")
+    running.lock.go_by(worlds.Clock(lambda: server.now))
+    running.lock.acquire(holder="a run elsewhere")
     machine(monkeypatch, off(server, 7))
     said = desk.says(6, "apply", "--yes", PATH)
     assert "this machine's clock shows" in said
     assert "the platform's shows" in said
     assert desk.run("lock", "status", PATH) == 0
     assert "held by a run elsewhere" in desk.out
-    assert running.still_ours()
+    assert running.lock.still_ours()
     assert desk.run("lock", "release", PATH) == 0
-    assert not running.still_ours()
+    assert not running.lock.still_ours()
 
 
 def test_a_platform_for_trials_has_its_own_date_for_holds_and_the_machines_for_locks(
@@ -137,7 +137,7 @@ def test_a_platform_for_trials_has_its_own_date_for_holds_and_the_machines_for_l
 
     def checkpoint(name: str) -> None:
         if name == "apply:locked":
-            stamped.append(ledger(desk.folder).lock())
+            stamped.append(ledger(desk.folder).lock.standing())
 
     machine(monkeypatch, lambda: ours, checkpoint)
     assert halt(desk, NAME, "--until", "+6h") == 0

@@ -798,10 +798,10 @@ def test_a_running_apply_loses_its_lock_to_a_stop(
     desk: Desk, server: sandbox.CampaignState
 ) -> None:
     running = ledger(desk.folder)
-    running.acquire(holder="a running apply")
+    running.lock.acquire(holder="a running apply")
     assert halt(desk, NAME) == 0
     assert "taken from a running apply" in desk.out
-    assert not running.still_ours()
+    assert not running.lock.still_ours()
 
 
 def test_a_stop_that_is_refused_gives_the_lock_back(
@@ -809,7 +809,7 @@ def test_a_stop_that_is_refused_gives_the_lock_back(
 ) -> None:
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "rotated-meanwhile")
     assert halt(desk, NAME) == 77
-    assert ledger(desk.folder).lock() is None
+    assert ledger(desk.folder).lock.standing() is None
 
 
 def test_releasing_an_unknown_name_is_64_and_releasing_twice_is_no_error(
@@ -886,10 +886,10 @@ def test_a_stop_goes_past_a_run_elsewhere_and_its_records_are_where_everybody_lo
     other = remote.with_name("other")
     git(remote.parent, "clone", "-q", "-b", "main", str(remote), str(other))
     running = ledger(other, remote="origin")
-    running.acquire(holder="a run elsewhere")
+    running.lock.acquire(holder="a run elsewhere")
     assert halt(desk, NAME) == 0
     assert "taken from a run elsewhere" in desk.out
-    assert not running.still_ours()
+    assert not running.lock.still_ours()
     assert [*holds_of(ledger(other, remote="origin"))] == [KEY]
 
 
@@ -928,7 +928,7 @@ def test_the_goal_with_a_real_process_a_stuck_apply_and_no_remote(
         git(root, "push", "-q", "origin", "HEAD:main")
         there = Git(root, environ=dict(os.environ))
         stuck = Ledger.open(there, platform(folder), here(print), remote="origin")
-        stuck.acquire(holder="a stuck apply")
+        stuck.lock.acquire(holder="a stuck apply")
         bare.rename(tmp_path / "away.git")
         environ = os.environ | login_to(world, url)
         command = [

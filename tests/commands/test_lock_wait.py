@@ -52,7 +52,7 @@ class Queue:
             async with lock_wait.locked(
                 self.world, self.ledger, holder="waiting", wait_s=wait_s, stop=self.stop
             ):
-                assert self.ledger.still_ours()
+                assert self.ledger.lock.still_ours()
 
         asyncio.run(take())
 
@@ -66,7 +66,7 @@ def repo(tmp_path: Path) -> Git:
 def running(request: pytest.FixtureRequest, repo: Git) -> Ledger:
     """Another run that holds the lock."""
     found = opened(repo)
-    found.acquire(holder="another run", force=request.param)
+    found.lock.acquire(holder="another run", force=request.param)
     return found
 
 
@@ -82,7 +82,7 @@ def test_a_run_waits_until_the_lock_is_free_and_tells_the_holder_once(
     assert queue.slept[0] <= lock_wait.FIRST_S
     assert max(queue.slept) <= lock_wait.MOST_S
     assert queue.slept[:4] == sorted(queue.slept[:4])
-    assert queue.ledger.lock() is None
+    assert queue.ledger.lock.standing() is None
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 0.3, 100.0])
@@ -93,7 +93,7 @@ def test_a_wait_that_is_over_leaves_the_lock_to_its_holder(
     with pytest.raises(TenantLocked):
         queue.wait(wait_s)
     assert sum(queue.slept) == pytest.approx(wait_s)
-    assert running.still_ours()
+    assert running.lock.still_ours()
 
 
 def test_an_interrupted_run_waits_no_longer(repo: Git, running: Ledger) -> None:
@@ -102,7 +102,7 @@ def test_an_interrupted_run_waits_no_longer(repo: Git, running: Ledger) -> None:
     with pytest.raises(TenantLocked):
         queue.wait(600)
     assert queue.clock.monotonic() <= 10 + lock_wait.MOST_S
-    assert running.still_ours()
+    assert running.lock.still_ours()
 
 
 # --- several commits ------------------------------------------------------------------------------------------------------

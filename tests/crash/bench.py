@@ -232,7 +232,7 @@ class Bench:
 
     def release_lock(self) -> None:
         """Take a dead run's lock away, as an operator does who knows that it is dead."""
-        self.ledger().release_lock()
+        self.ledger().lock.delete()
 
     def pass_by(self, seconds: float) -> None:
         """Let time pass for everybody."""

@@ -32,7 +32,7 @@ def test_a_run_that_waits_for_a_locked_dialer_keeps_its_lock_alive(bench: Bench)
 
     def look(point: str) -> None:
         if point == "lock:beaten":
-            lock = bench.ledger().lock()
+            lock = bench.ledger().lock.standing()
             assert lock is not None
             beats.append(lock.expires)
 

@@ -109,6 +109,6 @@ def test_an_interrupted_apply_finishes_and_records_what_is_under_way_and_starts_
     assert results == {key: ["not_started"] for key in ("1002", "1003", "1004")}
     ledger = bench.ledger()
     assert ledger.records()[-1].kind is RecordKind.CLOSE
-    assert ledger.lock() is None
+    assert ledger.lock.standing() is None
     assert bench.apply() == 0
     assert written(bench) == ONCE

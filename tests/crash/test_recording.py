@@ -131,7 +131,7 @@ def test_a_write_that_is_told_to_wait_is_not_sent_when_the_lock_was_taken_meanwh
 ) -> None:
     """An emergency stop goes past a run whose write was answered 429: half a minute later nothing of it may reach the platform."""
     bench.prepare(Campaigns(), f"429:{Campaigns.STORE}:after=30,times=1")
-    bench.asked = lambda: bench.ledger().acquire(holder="a stop", force=True)
+    bench.asked = lambda: bench.ledger().lock.acquire(holder="a stop", force=True)
     report = bench.apply_here(writing=WriteOptions(concurrency=1))
     assert [each for each in bench.ground.happened() if each.what == "stored"] == []
     assert report.exit_code in {3, 6}

@@ -32,19 +32,19 @@ def wait_for(happened: Callable[[], object]) -> bool:
 def test_a_stop_whose_lock_another_stop_takes_records_all_the_same(bench: Bench) -> None:
     """Two stops at once: the clone of a stop in CI is thrown away, and with it what it could not bring to the remote."""
     bench.prepare(Campaigns())
-    bench.ledger().acquire(holder="an apply")
+    bench.ledger().lock.acquire(holder="an apply")
     stops = [1]
 
     def another() -> None:
-        if stops and wait_for(lambda: "halt by" in bench.ledger().lock().holder):
+        if stops and wait_for(lambda: "halt by" in bench.ledger().lock.standing().holder):
             stops.pop()
-            bench.ledger().acquire(holder="another stop", force=True)
+            bench.ledger().lock.acquire(holder="another stop", force=True)
 
     bench.asked = another
     report = bench.halt_here("1001")
     assert (stops, held(bench)) == ([], ["1001"])
     assert report.exit_code == 0, report.notes
-    assert bench.ledger().lock().holder == "another stop"
+    assert bench.ledger().lock.standing().holder == "another stop"
     assert bench.ledger().open_intents() == ()
 
 

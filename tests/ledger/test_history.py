@@ -17,8 +17,8 @@ from reconciler.errors import LedgerError
 from reconciler.git import Commit, Signature, blob_id
 from reconciler.ledger import history, signatures
 from reconciler.ledger import snapshot as snapshots
+from reconciler.ledger.connection import backoff_s
 from reconciler.ledger.history import LedgerHistory
-from reconciler.ledger.ledger import backoff_s
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
 from reconciler.ledger.signatures import Unsigned
 from reconciler.ledger.snapshot import EMPTY, LedgerSnapshot

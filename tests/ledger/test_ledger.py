@@ -286,7 +286,7 @@ def test_an_edited_record_stops_whoever_locks_and_is_named(repo):
         opened(repo, options=ANYHOW).locked(holder="me"),
     ):
         pytest.fail("the ledger does not verify")
-    assert opened(repo, options=ANYHOW).lock() is None
+    assert opened(repo, options=ANYHOW).lock.standing() is None
 
 
 def test_a_huge_note_is_refused_before_it_is_read(repo):
@@ -311,7 +311,7 @@ def test_a_line_that_is_no_record_stops_whoever_reads_or_locks(repo):
         ledger.records()
     with pytest.raises(LedgerError, match="line 2"), ledger.locked(holder="me"):
         pytest.fail("the ledger does not verify")
-    assert ledger.lock() is None
+    assert ledger.lock.standing() is None
     assert [each.line for each in ledger.verify().defects][:2] == [2, 3]
 
 
@@ -346,11 +346,11 @@ def test_the_lock_is_given_back_also_after_an_error(repo):
     ledger = opened(repo)
     with pytest.raises(ZeroDivisionError), ledger.locked(holder="me"):
         raise ZeroDivisionError
-    assert ledger.lock() is None
+    assert ledger.lock.standing() is None
     with opened(repo).locked(holder="next") as held:
-        assert held.may_write()
-        assert held.still_ours()
-    assert not ledger.may_write()
+        assert held.lock.may_write()
+        assert held.lock.still_ours()
+    assert not ledger.lock.may_write()
 
 
 def test_a_lock_that_was_left_behind_is_taken_after_its_expiry_and_not_before(repo):
@@ -361,12 +361,12 @@ def test_a_lock_that_was_left_behind_is_taken_after_its_expiry_and_not_before(re
         pytest.fail("taken too early")
     clock.pass_by(1)
     with opened(repo, clock).locked(holder="late") as held:
-        assert held.still_ours()
+        assert held.lock.still_ours()
 
 
 def abandoned(ledger: Ledger) -> Ledger:
     """Take the lock as a run does that is then killed."""
-    ledger.acquire(holder="killed")
+    ledger.lock.acquire(holder="killed")
     return ledger
 
 
@@ -376,11 +376,11 @@ def test_a_heartbeat_and_every_append_extend_the_lock(repo):
     with ledger.locked(holder="me"):
         for extend in (ledger.heartbeat, lambda: ledger.append(told("me", repo.head(), 1))):
             clock.pass_by(TTL_S * 0.6)
-            assert not ledger.may_write()
+            assert not ledger.lock.may_write()
             extend()
-            assert ledger.may_write()
-            assert ledger.still_ours()
-        lock = ledger.lock()
+            assert ledger.lock.may_write()
+            assert ledger.lock.still_ours()
+        lock = ledger.lock.standing()
         assert lock is not None
         assert (lock.holder, lock.beat) == ("me", 2)
 
@@ -390,7 +390,7 @@ def test_a_machine_that_slept_does_not_think_that_no_time_passed(repo):
     ledger = opened(repo, clock, world=clock.world(monotonic=lambda: 0.0))
     with ledger.locked(holder="me"):
         clock.pass_by(TTL_S)
-        assert not ledger.may_write()
+        assert not ledger.lock.may_write()
 
 
 def test_a_lock_that_another_thread_loses_while_it_is_checked_raises_no_error(repo):
@@ -399,15 +399,15 @@ def test_a_lock_that_another_thread_loses_while_it_is_checked_raises_no_error(re
 
     def monotonic() -> float:
         if ledgers:
-            ledgers.pop().release()  # as a thread does that extends the lock, between two steps of the check
+            ledgers.pop().lock.release()  # as a thread does that extends the lock, between two steps of the check
         return clock.monotonic()
 
     ledger = opened(repo, clock, world=clock.world(monotonic=monotonic))
     with ledger.locked(holder="me"):
         ledgers.append(ledger)
-        ledger.may_write()
+        ledger.lock.may_write()
         assert ledgers == []
-        assert not ledger.may_write()
+        assert not ledger.lock.may_write()
 
 
 def test_a_zombie_writes_nothing_once_its_lock_was_taken(repo):
@@ -425,15 +425,15 @@ def test_a_zombie_writes_nothing_once_its_lock_was_taken(repo):
             ):
                 with pytest.raises(TenantLocked, match="taken from this run by next since"):
                     write()
-            assert not zombie.may_write()
-            assert not zombie.still_ours()
+            assert not zombie.lock.may_write()
+            assert not zombie.lock.still_ours()
         assert len(opened(repo, clock).records()) == 2
     assert_sound(repo, 2, clock=clock)
 
 
 def test_a_zombie_whose_lock_was_given_back_meanwhile_writes_nothing_either(repo):
     zombie = abandoned(opened(repo))
-    opened(repo).release_lock()
+    opened(repo).lock.delete()
     with pytest.raises(TenantLocked, match="taken from this run and then released"):
         zombie.append(told("zombie", repo.head(), 1))
     assert opened(repo).records() == ()
@@ -442,21 +442,21 @@ def test_a_zombie_whose_lock_was_given_back_meanwhile_writes_nothing_either(repo
 def test_a_stop_takes_the_lock_by_force_and_the_run_notices(repo):
     running = abandoned(opened(repo))
     with opened(repo).locked(holder="stop", force=True):
-        assert not running.still_ours()
+        assert not running.lock.still_ours()
         with pytest.raises(TenantLocked):
-            running.heartbeat()
+            running.lock.heartbeat()
 
 
 def test_a_lock_can_be_looked_at_and_released_by_hand(repo):
     ledger = opened(repo)
-    assert ledger.release_lock() is None
+    assert ledger.lock.delete() is None
     abandoned(ledger)
     other = opened(repo)
-    held = other.lock()
+    held = other.lock.standing()
     assert held is not None
     assert held.holder == "killed"
-    assert other.release_lock() == held
-    assert other.lock() is None
+    assert other.lock.delete() == held
+    assert other.lock.standing() is None
 
 
 NO_ZONE = '{"holder":"x","since":"2027-01-01","expires":"2027-01-01","nonce":""}'
@@ -471,12 +471,12 @@ def test_a_lock_that_says_nothing_is_held_until_released_by_hand(repo, message):
     git(repo.root, "update-ref", LOCK, made)
     with pytest.raises(TenantLocked, match="somebody unknown"), opened(repo).locked(holder="me"):
         pytest.fail("taken from nobody knows whom")
-    assert opened(repo).release_lock().problem
+    assert opened(repo).lock.delete().problem
 
 
 def test_a_lock_holder_cannot_beat_without_a_lock(repo):
     with pytest.raises(ValueError, match="no lock is held"):
-        opened(repo).heartbeat()
+        opened(repo).lock.heartbeat()
 
 
 def test_a_lock_file_that_a_killed_git_left_is_an_error_that_names_it(repo):
@@ -535,12 +535,12 @@ def test_a_crash_at_any_point_loses_nothing_acknowledged_and_the_next_run_finish
     doomed = Git(repo.root, environ=ENVIRON, runner=mortal)
     try:
         ledger = opened(doomed, clock, world=clock.world(checkpoint=mortal.checkpoint))
-        ledger.acquire(holder="killed")
+        ledger.lock.acquire(holder="killed")
         ledger.check()
         for batch in (events[:3], events[3:]):
             acknowledged += [each.id for each in ledger.append(batch)]
-            ledger.heartbeat()
-        ledger.release()
+            ledger.lock.heartbeat()
+        ledger.lock.release()
     except Killed:
         clock.pass_by(TTL_S + 1)
     known = {each.id for each in opened(repo, clock).records()}
@@ -646,7 +646,7 @@ def contend(ledgers: list[Ledger], rounds: int) -> int:
                 with ledgers[number].locked(holder=str(number)):
                     inside.append(number)
                     overlaps.extend(each for each in inside if each != number)
-                    ledgers[number].heartbeat()
+                    ledgers[number].lock.heartbeat()
                     inside.remove(number)
                     done += 1
             except TenantLocked:
@@ -732,6 +732,6 @@ def test_refs_are_never_moved_past_a_writer_we_did_not_see(repo):
     """Looking at the lock reads newer heads; what was built on the older ones must still be refused."""
     ours, other = opened(repo), opened(repo)
     other.append(told("other", repo.head(), 2))
-    assert ours.lock() is None
+    assert ours.lock.standing() is None
     ours.append(told("ours", repo.head(), 1))
     assert_sound(repo, 3)

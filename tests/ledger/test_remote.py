@@ -153,9 +153,9 @@ def test_a_push_of_unknown_fate_is_settled_by_reading_the_ref(three, fault, nth)
     with ours.locked(holder="me"):
         for number in range(3):
             ours.append(told("ours", one, number + 1))
-        ours.heartbeat()
-        assert ours.may_write()
-    assert ours.lock() is None
+        ours.lock.heartbeat()
+        assert ours.lock.may_write()
+    assert ours.lock.standing() is None
     assert_sound(two, 3)
 
 
@@ -167,7 +167,7 @@ def test_a_remote_that_refuses_for_ever_is_an_error_with_its_reason(three):
     clock = Clock()
     for write in (
         lambda: ledger(one, clock).append(told("one", one, 1)),
-        lambda: ledger(one, clock).acquire(holder="one"),
+        lambda: ledger(one, clock).lock.acquire(holder="one"),
     ):
         with pytest.raises(Unavailable, match="git push: "):
             write()
@@ -281,16 +281,16 @@ def test_a_mirror_that_is_ahead_refuses_what_would_begin_and_no_stop(three):
     before = git(bare, "for-each-ref")
     for write in (
         lambda: ledger(two).append(told("two", two, 1)),
-        lambda: ledger(two).acquire(holder="two"),
+        lambda: ledger(two).lock.acquire(holder="two"),
     ):
         with pytest.raises(LedgerError, match="Until then nothing is applied or released"):
             write()
     assert git(bare, "for-each-ref") == before
     hold = run(two.head(), "halt").hold("1001", name="n", reason="stop")
     halting = ledger(two, options=LedgerOptions(stop=True))
-    halting.acquire(holder="halt", force=True)
+    halting.lock.acquire(holder="halt", force=True)
     halting.append([hold])
-    halting.release()
+    halting.lock.release()
     assert hold in [each.event for each in halting.records()]
     assert git(bare, "rev-parse", MIRROR) == new
 
@@ -388,16 +388,16 @@ def test_signed_ledger_commits_are_a_witness_and_an_unsigned_one_is_named(three,
 def test_the_lock_of_one_clone_is_seen_by_all(three):
     _, (one, two, _) = three
     with ledger(one).locked(holder="one"), pytest.raises(TenantLocked, match="Holder: one since"):
-        ledger(two).acquire(holder="two")
+        ledger(two).lock.acquire(holder="two")
     with ledger(two).locked(holder="two") as held:
-        assert held.still_ours()
+        assert held.lock.still_ours()
 
 
 def test_a_zombie_writes_nothing_to_the_remote(three):
     bare, (one, two, three_) = three
     clock = Clock()
     zombie = ledger(one, clock)
-    zombie.acquire(holder="zombie")
+    zombie.lock.acquire(holder="zombie")
     zombie.append(told("zombie", one, 1))
     clock.pass_by(TTL_S + 1)
     with ledger(two, clock).locked(holder="next") as held:
@@ -408,7 +408,7 @@ def test_a_zombie_writes_nothing_to_the_remote(three):
         held.append(told("next", two, 1))
     with pytest.raises(TenantLocked):
         zombie.append(told("zombie", one, 2))
-    zombie.release()
+    zombie.lock.release()
     assert_sound(three_, 2)
 
 
@@ -426,15 +426,15 @@ def test_a_run_goes_on_when_somebody_without_the_lock_records_a_stop(three):
 def test_a_heartbeat_that_the_remote_will_not_take_is_an_error_with_its_reason(three):
     bare, (one, *_) = three
     ours = ledger(one)
-    ours.acquire(holder="one")
+    ours.lock.acquire(holder="one")
     hook = bare / "hooks" / "update"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
     with pytest.raises(Unavailable, match="git push: "):
-        ours.heartbeat()
+        ours.lock.heartbeat()
     hook.unlink()
-    ours.heartbeat()
-    assert ours.still_ours()
+    ours.lock.heartbeat()
+    assert ours.lock.still_ours()
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------------------------
@@ -471,11 +471,11 @@ def test_a_crash_at_any_point_is_finished_from_a_fresh_clone(three, tmp_path, po
     doomed = Git(one.root, environ=ENVIRON, runner=runner)
     try:
         ours = ledger(doomed, clock, world=clock.world(checkpoint=checkpoint))
-        ours.acquire(holder="killed")
+        ours.lock.acquire(holder="killed")
         for batch in (events[:3], events[3:]):
             acknowledged += [each.id for each in ours.append(batch)]
-            ours.heartbeat()
-        ours.release()
+            ours.lock.heartbeat()
+        ours.lock.release()
     except Killed:
         clock.pass_by(TTL_S + 1)
     fresh = clone(bare, tmp_path / "fresh", "--depth=1")
@@ -529,14 +529,14 @@ def contend(folder: Path, contenders: int, rounds: int) -> None:
         done = 0
         while done < rounds:
             try:
-                ours.acquire(holder=str(number))
+                ours.lock.acquire(holder=str(number))
             except TenantLocked:
                 continue
             inside.append(number)
             overlaps.extend((number, other) for other in inside if other != number)
-            ours.heartbeat()
+            ours.lock.heartbeat()
             inside.remove(number)
-            ours.release()
+            ours.lock.release()
             done += 1
 
     with ThreadPoolExecutor(contenders) as pool:
@@ -558,7 +558,7 @@ def test_sixteen_clones_never_hold_the_lock_together(tmp_path):
 def test_an_expired_lock_is_stolen_by_one_clone(tmp_path, stealers):
     _, clones = shared(tmp_path, clones=stealers)
     clock = Clock()
-    ledger(clones[0], clock).acquire(holder="killed")
+    ledger(clones[0], clock).lock.acquire(holder="killed")
     clock.pass_by(TTL_S + 1)
     ledgers = [ledger(each, clock, world=clock.world(block=lambda _: None)) for each in clones]
     start = threading.Barrier(stealers)
@@ -566,7 +566,7 @@ def test_an_expired_lock_is_stolen_by_one_clone(tmp_path, stealers):
     def steal(number: int) -> bool:
         start.wait()
         try:
-            ledgers[number].acquire(holder=str(number))
+            ledgers[number].lock.acquire(holder=str(number))
         except (TenantLocked, Unavailable):
             return False
         return True
@@ -586,7 +586,7 @@ def at(hours: float, platform: Clock) -> Clock:
 def judged_by(repo: Git, machine: Clock, platform: Clock) -> Ledger:
     """Return a ledger whose locks go by the platform's clock."""
     found = ledger(repo, machine)
-    found.go_by(world.Clock(machine, platform))
+    found.lock.go_by(world.Clock(machine, platform))
     return found
 
 
@@ -598,24 +598,24 @@ def test_a_lock_expires_by_the_platforms_clock_whatever_the_machines_show(
     _, (one, two, _) = three
     platform = Clock()
     killed = judged_by(one, at(hours, platform), platform)
-    killed.acquire(holder="killed")
+    killed.lock.acquire(holder="killed")
     platform.pass_by(TTL_S)
     with pytest.raises(TenantLocked):
-        judged_by(two, at(0, platform), platform).acquire(holder="early")
-    killed.heartbeat()
+        judged_by(two, at(0, platform), platform).lock.acquire(holder="early")
+    killed.lock.heartbeat()
     platform.pass_by(TTL_S)
     with pytest.raises(TenantLocked):
-        judged_by(two, at(0, platform), platform).acquire(holder="early")
+        judged_by(two, at(0, platform), platform).lock.acquire(holder="early")
     platform.pass_by(1)
-    judged_by(two, at(0, platform), platform).acquire(holder="late")
+    judged_by(two, at(0, platform), platform).lock.acquire(holder="late")
 
 
 def test_a_machine_that_is_hours_ahead_takes_no_lock_and_tells_both_clocks(three: Shared) -> None:
     _, (one, two, _) = three
     platform = Clock()
-    judged_by(one, at(0, platform), platform).acquire(holder="running")
+    judged_by(one, at(0, platform), platform).lock.acquire(holder="running")
     with pytest.raises(TenantLocked) as caught:
-        judged_by(two, at(7, platform), platform).acquire(holder="ahead")
+        judged_by(two, at(7, platform), platform).lock.acquire(holder="ahead")
     said = str(caught.value)
     assert "this machine's clock shows 2027-01-11 21:00:00 UTC" in said
     assert "the platform's shows 2027-01-11 14:00:00 UTC" in said
@@ -625,19 +625,19 @@ def test_a_heartbeat_does_not_bring_a_released_lock_back(three: Shared) -> None:
     """Only the exact lease prevents it: a push to a ref that does not exist is no conflict otherwise."""
     _, (one, two, _) = three
     running = ledger(one)
-    running.acquire(holder="running")
-    ledger(two).release_lock()
+    running.lock.acquire(holder="running")
+    ledger(two).lock.delete()
     with pytest.raises(TenantLocked, match="taken from this run and then released"):
-        running.heartbeat()
-    assert ledger(two).lock() is None
+        running.lock.heartbeat()
+    assert ledger(two).lock.standing() is None
 
 
 def test_an_append_does_not_bring_a_released_lock_back(three: Shared) -> None:
     _, (one, two, _) = three
     running = ledger(one)
-    running.acquire(holder="running")
-    ledger(two).release_lock()
+    running.lock.acquire(holder="running")
+    ledger(two).lock.delete()
     with pytest.raises(TenantLocked, match="taken from this run and then released"):
         running.append(told("running", one, 1))
-    assert ledger(two).lock() is None
+    assert ledger(two).lock.standing() is None
     assert ledger(two).records() == ()

@@ -33,19 +33,19 @@ BY = Attribution(actor="ada")
 def repaired(repo: Git, options: LedgerOptions = ANYHOW) -> Ledger:
     ledger = opened(repo, options=options)
     found = ledger.verify()
-    ledger.acquire(holder="ada")
+    ledger.lock.acquire(holder="ada")
     ledger.repair(found.head or "", len(found.defects), "seen", by=BY)
-    ledger.release()
+    ledger.lock.release()
     return ledger
 
 
 def go_on(repo: Git, name: str) -> None:
     """Apply once more, and begin a further segment."""
     ledger = opened(repo)
-    ledger.acquire(holder="x")
+    ledger.lock.acquire(holder="x")
     ledger.append(story(run(repo.head(), name), [operation(f"{name}-{each}") for each in range(3)]))
     assert ledger.begin_segment()
-    ledger.release()
+    ledger.lock.release()
 
 
 @pytest.mark.parametrize("tamper", TAMPERS)
@@ -75,7 +75,7 @@ def test_after_a_repair_of_any_damage_the_ledger_is_verified_from_there_on(
 def test_what_can_be_read_is_kept(few_ledgers: list[Path], tmp_path: Path) -> None:
     tampered(few_ledgers[1], tmp_path / "r", remark, 0)
     repo = Git(tmp_path / "r", environ=ENVIRON)
-    before = opened(repo, options=ANYHOW)._view.snapshot.records
+    before = opened(repo, options=ANYHOW).snapshot.records
     after = repaired(repo).records()
     assert after[:-1] == audit.compact(before)
     assert after[-1].data["cut"]["dropped"] == 2
@@ -101,12 +101,12 @@ def test_a_repair_needs_the_lock_and_the_newest_commit(
     repo = Git(tmp_path / "r", environ=ENVIRON)
     ledger = opened(repo, options=ANYHOW)
     head = str(ledger.head)
-    ledger.acquire(holder="ada")
+    ledger.lock.acquire(holder="ada")
     with pytest.raises(TenantLocked):
-        opened(repo, options=ANYHOW).acquire(holder="bob")
+        opened(repo, options=ANYHOW).lock.acquire(holder="bob")
     with pytest.raises(LedgerError, match=f"the ledger's head is {head}, not {'1' * 40}"):
         ledger.repair("1" * 40, 1, "seen", by=BY)
-    ledger.release()
+    ledger.lock.release()
     with pytest.raises(ValueError, match="lock"):
         ledger.repair(head, 1, "seen", by=BY)
 
@@ -130,9 +130,9 @@ def test_where_records_are_signed_only_a_trusted_key_repairs(
     for key in (theirs.key, None):
         asked = LedgerOptions(unchecked=True, signing_key=key, signers=ours.file)
         ledger = opened(repo, options=LedgerOptions(unchecked=True, signing_key=key))
-        ledger.acquire(holder="eve")
+        ledger.lock.acquire(holder="eve")
         ledger.repair(str(ledger.head), 1, "trust me", by=BY)
-        ledger.release()
+        ledger.lock.release()
         verdict = opened(repo, options=asked).verify()
         assert verdict.remarks == () or "repaired" not in verdict.remarks[0]
         assert verdict.defects, "an unsigned repair hides nothing"
@@ -140,4 +140,4 @@ def test_where_records_are_signed_only_a_trusted_key_repairs(
         repo, options=LedgerOptions(unchecked=True, signing_key=theirs.key, signers=ours.file)
     )
     with pytest.raises(AccessError):
-        wrong.acquire(holder="eve")
+        wrong.lock.acquire(holder="eve")

@@ -44,7 +44,7 @@ def applied(ledger: Ledger, name: str, *rates: float, key: str = "1001") -> bool
     """Apply under the lock; return whether a segment began."""
     with ledger.locked(holder=name):
         one = [operation(key, rate=rate) for rate in rates]
-        ledger.append(story(run(ledger._git.head(), name), one, ledger=ledger.head))
+        ledger.append(story(run(ledger._connection.git.head(), name), one, ledger=ledger.head))
         return ledger.begin_segment()
 
 
@@ -88,7 +88,7 @@ def test_a_new_segment_holds_the_checkpoint_the_state_and_nothing_else(tmp_path)
         f"{repo.head()[:2]}/{repo.head()[2:]}",
         "state",
     ]
-    (note,) = opened(repo)._view.snapshot.tail
+    (note,) = opened(repo).snapshot.tail
     assert (note.kind, note.data["segment"], note.data["closes"]) == ("checkpoint", 1, closes)
     closed = git(repo.root, "for-each-ref", "--format=%(objectname)", NAMES.closed)
     assert closed == closes
@@ -103,7 +103,7 @@ def test_segments_are_numbered_and_each_state_stands_for_all_before_it(tmp_path)
         commit(repo.root, f"change {number}")
         assert applied(opened(repo), f"run-{number}", 20.0 + number)
     ledger = opened(repo)
-    assert ledger._view.snapshot.segment == 5
+    assert ledger.snapshot.segment == 5
     assert len(ledger.records()) < 10
     assert ledger.last_applied() == repo.head()
     ledger.check()
@@ -127,7 +127,7 @@ def test_a_remote_and_every_clone_get_the_segment_and_its_closed_ref(tmp_path):
     assert git(bare, "for-each-ref", "--format=%(refname)", NAMES.closed)
     assert git(one.root, "for-each-ref", "--format=%(refname)", NAMES.closed)
     assert applied(reader, "two", 21.0)
-    assert opened(one, remote="origin")._view.snapshot.segment == 2
+    assert opened(one, remote="origin").snapshot.segment == 2
 
 
 # --- within a run -------------------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_a_run_whose_note_becomes_long_goes_on_in_the_next_segment(tmp_path, mon
             assert [each.event for each in written] == events[start : start + 5]
     again = opened(repo)
     again.check()
-    assert again._view.snapshot.segment > 1
+    assert again.snapshot.segment > 1
     assert set(audit.applied(again.records())) == {str(number) for number in range(12)}
     assert again.open_intents() == ()
 

@@ -208,7 +208,7 @@ def test_what_an_untrusted_signer_signed_counts_for_nothing(repo, ours, theirs):
 def test_a_key_that_nobody_trusts_records_nothing(repo, ours, theirs):
     before = git(repo.root, "for-each-ref")
     ledger = signed(repo, theirs, trust=ours.file)
-    for write in (lambda: ledger.append(release(repo)), lambda: ledger.acquire(holder="me")):
+    for write in (lambda: ledger.append(release(repo)), lambda: ledger.lock.acquire(holder="me")):
         with pytest.raises(AccessError, match="RECONCILE_SIGNING_KEY is not the key of a trusted"):
             write()
     assert git(repo.root, "for-each-ref") == before
@@ -405,7 +405,7 @@ def test_a_mirror_that_is_ahead_without_a_trusted_signature_proves_nothing(tmp_p
     git(bare, "update-ref", NOTES, head)
     back = reading(two, ours.file, remote="origin")
     with pytest.raises(LedgerError, match="was rolled back"):
-        back.acquire(holder="two")
+        back.lock.acquire(holder="two")
 
 
 def test_results_that_settle_a_forged_intent_are_never_asked_for(repo, ours):

@@ -68,7 +68,7 @@ def honest(repo: Git, chance: random.Random) -> None:
 def lines_of(repo: Git) -> Notes:
     return {
         commit_id: [audit.encode(each) for each in page.records]
-        for commit_id, page in opened(repo)._view.snapshot.notes.items()
+        for commit_id, page in opened(repo).snapshot.notes.items()
     }
 
 
