@@ -110,7 +110,7 @@ class Recorder:
         self._timer: asyncio.TimerHandle | None = None
         self._flushes: set[asyncio.Task[ReconcileError | None]] = set()
         self._beating: asyncio.Task[None] | None = None
-        self._watch = LockWatch(ledger, session.world, stop)
+        self._watch = LockWatch(ledger.lock, session.world, stop)
 
     async def open(
         self,

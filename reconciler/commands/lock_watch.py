@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from reconciler.errors import GitError, LockUnknown, Unavailable
-from reconciler.ledger import Ledger
+from reconciler.ledger import TenantLock
 from reconciler.world import World
 
 LOOK_S: Final = 1.0
@@ -25,9 +25,9 @@ class LockWatch:
     A halt takes the lock. So a run that cannot read the lock for `BLIND_S` starts nothing new, and ends.
     """
 
-    def __init__(self, ledger: Ledger, world: World, stop: asyncio.Event) -> None:
-        """Watch the lock of `ledger`; set `stop` when it cannot be read."""
-        self._ledger = ledger
+    def __init__(self, lock: TenantLock, world: World, stop: asyncio.Event) -> None:
+        """Watch a lock; set `stop` when it cannot be read."""
+        self._lock = lock
         self._world = world
         self._stop = stop
         self._ours = True
@@ -46,7 +46,7 @@ class LockWatch:
         Raises:
             LockUnknown: the lock could not be read for `BLIND_S`. Then nothing is started until the end of the run.
         """
-        if not self._ledger.lock.may_write():
+        if not self._lock.may_write():
             return False
         async with self._reading:  # one read serves all concurrent callers
             if self._ours and not self._is_fresh():
@@ -65,7 +65,7 @@ class LockWatch:
         while True:
             began = self._world.monotonic()
             try:
-                self._ours = await asyncio.to_thread(self._ledger.lock.still_ours, until - began)
+                self._ours = await asyncio.to_thread(self._lock.still_ours, until - began)
             except (Unavailable, GitError) as error:
                 now = self._world.monotonic()
                 if now - self._began < BLIND_S:

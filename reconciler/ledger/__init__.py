@@ -5,17 +5,18 @@ Records are JSON lines in the note of the commit that they are about, under `ref
 made by plumbing, never by `git notes append` or `merge`, which lose order, allow deletions and cannot sign.
 
 With a remote, the remote's refs decide, and a push acknowledges an append. The same atomic push moves the mirror branch and
-the lock's heartbeat: a run that lost the lock can append nothing. An emergency stop
-writes to a ref of its own instead, which every reader counts, and which the next append moves into the ledger (`waiting`).
+the lock's heartbeat: a run that lost the lock can append nothing. An emergency stop writes to a ref of its own instead. Every
+reader counts its records, and the next append moves them into the ledger (`waiting`).
 
-`Ledger` is the one class for callers. `reading` decides which records count, `snapshot` and `notes` read and write git
-trees, `refs` moves refs here or in a remote, and `locks` is the tenant lock. `signatures` decides which records count where
-commits must be signed, and `history` verifies the ledger.
+`Ledger` is the one class for callers; its lock is `Ledger.lock` (`tenant_lock`). `connection` is what a run has read and holds,
+and `writer` appends through it. `reading` and `signatures` decide which records count, `snapshot` and `notes` read and write
+git trees, `refs` and `remote_refs` move refs, and `history` verifies the ledger.
 """
 
 from reconciler.ledger.ledger import CHECKPOINTS, Ledger
 from reconciler.ledger.locks import TTL_S, Lock
 from reconciler.ledger.reading import LedgerOptions
 from reconciler.ledger.signatures import IDENTITY
+from reconciler.ledger.tenant_lock import TenantLock
 
-__all__ = ["CHECKPOINTS", "IDENTITY", "TTL_S", "Ledger", "LedgerOptions", "Lock"]
+__all__ = ["CHECKPOINTS", "IDENTITY", "TTL_S", "Ledger", "LedgerOptions", "Lock", "TenantLock"]

@@ -73,7 +73,7 @@ def running(request: pytest.FixtureRequest, repo: Git) -> Ledger:
 def test_a_run_waits_until_the_lock_is_free_and_tells_the_holder_once(
     repo: Git, running: Ledger
 ) -> None:
-    queue = Queue(repo, {40.0: running.release})
+    queue = Queue(repo, {40.0: running.lock.release})
     queue.wait(600)
     assert 40 <= queue.clock.monotonic() <= 40 + lock_wait.MOST_S
     (told,) = queue.told

@@ -29,8 +29,8 @@ ROUNDING_S = 1e-3
 
 
 @dataclass
-class FakeLedger:
-    """A ledger whose reads of the lock take a time and succeed or fail as told. A time limit ends a read."""
+class FakeLock:
+    """A lock whose reads take a time and succeed or fail as told. A time limit ends a read."""
 
     clock: Clock
     looks: Iterator[tuple[float, bool]]
@@ -75,9 +75,9 @@ class Watched:
         async def sleep(seconds: float) -> None:
             self.clock.pass_by(seconds)
 
-        self.ledger = FakeLedger(self.clock, forever())
+        self.lock = FakeLock(self.clock, forever())
         world = self.clock.world(sleep=sleep)
-        self.watch = LockWatch(cast("Any", self.ledger), world, self.stop)
+        self.watch = LockWatch(cast("Any", self.lock), world, self.stop)
 
     def ask(self) -> bool | None:
         return asyncio.run(self.answer())
@@ -109,7 +109,7 @@ def test_no_write_starts_five_seconds_after_the_last_read_of_the_lock(
             assert now - asked <= BLIND_S + ROUNDING_S
             if answer:
                 assert not ended
-                assert now - watched.ledger.last <= BLIND_S + ROUNDING_S
+                assert now - watched.lock.last <= BLIND_S + ROUNDING_S
             ended = ended or answer is None
             assert ended == watched.stop.is_set()
 
@@ -137,7 +137,7 @@ def test_one_failed_read_after_a_long_wait_ends_no_run() -> None:
     assert watched.ask()
     watched.clock.pass_by(600)
     assert watched.ask()
-    assert watched.ledger.read == 3
+    assert watched.lock.read == 3
     assert not watched.stop.is_set()
 
 
@@ -146,21 +146,21 @@ def test_a_slow_remote_is_read_once_for_a_second_of_writes() -> None:
     for _ in range(5):
         assert watched.ask()
         watched.clock.pass_by(LOOK_S / 10)
-    assert watched.ledger.read == 1
+    assert watched.lock.read == 1
 
 
 def test_a_lost_lock_is_no_unknown_one() -> None:
     watched = Watched([(0.01, True)])
-    watched.ledger.held = False
+    watched.lock.held = False
     assert watched.ask() is False
     assert not watched.stop.is_set()
     again = Watched([(0.01, True)])
     again.watch.lose()
     assert again.ask() is False
     stale = Watched([(0.01, True)])
-    stale.ledger.fresh = False
+    stale.lock.fresh = False
     assert stale.ask() is False
-    assert stale.ledger.read == 0
+    assert stale.lock.read == 0
 
 
 # --- with a remote that stops answering -----------------------------------------------------------------------------------

@@ -374,7 +374,7 @@ def test_a_heartbeat_and_every_append_extend_the_lock(repo):
     clock = Clock()
     ledger = opened(repo, clock)
     with ledger.locked(holder="me"):
-        for extend in (ledger.heartbeat, lambda: ledger.append(told("me", repo.head(), 1))):
+        for extend in (ledger.lock.heartbeat, lambda: ledger.append(told("me", repo.head(), 1))):
             clock.pass_by(TTL_S * 0.6)
             assert not ledger.lock.may_write()
             extend()
@@ -420,7 +420,7 @@ def test_a_zombie_writes_nothing_once_its_lock_was_taken(repo):
             held.append(told("next", repo.head(), 1))
             for write in (
                 lambda: zombie.append(told("zombie", repo.head(), 2)),
-                zombie.heartbeat,
+                zombie.lock.heartbeat,
                 lambda: zombie.append(told("zombie", repo.head(), 3)),
             ):
                 with pytest.raises(TenantLocked, match="taken from this run by next since"):
