@@ -1,14 +1,15 @@
 """Select the records of a ledger that still matter: the state that a checkpoint holds.
 
 The selection is made of records, unchanged and in order, so every query reads a state like any other records. For all records
-`a` and `b`, a query of `(*compact(a), *b)` has the same result as one of `(*a, *b)`.
+`a` and `b`, a query of `(*compact(a), *b)` has the same result as one of `(*a, *b)`. A query for the holds in force has it for
+every instant that is at most `EXPIRED` before the platform's clock.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.audit.queries import (
@@ -31,6 +32,8 @@ RECENT: Final = 10_000
 _JUDGES: Final = 2
 """Distinct commits that the policy baseline is chosen from: the commit applied last, and the one before it."""
 
+EXPIRED: Final = timedelta(days=30)
+"""A hold is left out of a state when it ended this long before the latest instant of the platform's clock. No two clocks differ by so much."""
 
 CUT: Final = "cut"
 """The run of a repair's checkpoint is named this and the number of its segment, so that a ledger commit's message shows it."""
@@ -43,7 +46,7 @@ def compact(records: Sequence[Record]) -> tuple[Record, ...]:
     in force; the last record that creates may be sent; the records that name the last applied commit and the last commits that
     judge; and of each run that may go on its opening and its last record.
 
-    Expired holds are kept until they are released, because clocks differ.
+    Holds are kept for 30 days after they expired (`EXPIRED`), because clocks differ.
 
     Args:
         records: all records, or the state of a checkpoint and the records after it.
@@ -156,8 +159,9 @@ def _runs(records: Sequence[Record]) -> Iterator[Record]:
             yield begun
 
 
-def _holds(records: Iterable[Record]) -> Iterator[Record]:
-    """Yield the holds that are not released, expired ones included."""
+def _holds(records: Sequence[Record]) -> Iterator[Record]:
+    """Yield the holds that are not released, unless they expired long ago (`EXPIRED`)."""
+    clock = latest(records)
     held: dict[str, list[Record]] = {}
     for record in records:
         if record.kind is RecordKind.HOLD:
@@ -165,7 +169,14 @@ def _holds(records: Iterable[Record]) -> Iterator[Record]:
         elif record.kind is RecordKind.RELEASE:
             held.pop(record.data["target"], None)
     for each in held.values():
-        yield from each
+        yield from (hold for hold in each if not _expired_long_ago(hold, clock))
+
+
+def _expired_long_ago(hold: Record, clock: datetime | None) -> bool:
+    until = hold.data["until"]
+    if until is None or clock is None:
+        return False
+    return clock - datetime.fromisoformat(until) > EXPIRED
 
 
 def _sources(last: Applied) -> Iterator[Record]:

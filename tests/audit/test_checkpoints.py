@@ -22,6 +22,8 @@ COMMITS = ("a" * 40, "b" * 40, "c" * 40)
 TARGETS = ("1001", "1002")
 VERBS = (Action.CREATE, Action.UPDATE, Action.RETIRE, Action.HALT, Action.HALT)
 TIMES = tuple(START + timedelta(hours=hours) for hours in (-2, 0, 2, 30))
+ENDS = (START - checkpoints.EXPIRED - timedelta(seconds=1), *TIMES)
+"""Ends of holds. At none of `TIMES`, a hold with the first end is in force, so a state may lack it."""
 
 STEPS = st.lists(
     st.tuples(
@@ -69,7 +71,7 @@ class History:
         target = TARGETS[choice % 2]
         one = operation(target, action=VERBS[choice % 5], rate=20.0 + choice)
         body = make_body(campaign_id=target, dial_rate=float(choice))
-        until = TIMES[choice % 4] if choice % 5 else None
+        until = ENDS[choice % 5] if choice % 6 else None
         stored = body if choice % 3 else None
         makers: dict[str, Callable[[], Event]] = {
             "open": lambda: _opening(maker, audit.APPLY),
@@ -174,6 +176,27 @@ def test_a_thousand_applies_of_one_object_leave_a_handful_of_records():
     state = audit.compact(records)
     assert len(state) <= 9
     assert len(audit.compact((*audit.compact(records[:2000]), *records[2000:]))) == len(state)
+
+
+@pytest.mark.parametrize(
+    ("ended", "kept"), [(timedelta(), True), (timedelta(seconds=1), False)], ids=["just", "later"]
+)
+def test_a_hold_is_forgotten_thirty_days_after_its_end_by_the_platforms_clock(ended, kept):
+    stop = run(COMMITS[0], "stop")
+    until = START - timedelta(days=30) - ended
+    events = [
+        stop.note("the ledger's first record"),
+        stop.hold("1001", name="n", reason="r", until=until),
+        stop.hold("1001", name="n", reason="another", until=None),
+    ]
+    records: list[Record] = []
+    for event in events:
+        records.append(audit.chain(event, records[-1] if records else None, len(records)))
+    assert audit.compact(records) == tuple(records), "no clock of the platform is known"
+    found = run(COMMITS[0], "later").found(make_desired("1002"), START)
+    records.append(audit.chain(found, None, len(records)))
+    assert (records[1] in audit.compact(records)) is kept
+    assert records[2] in audit.compact(records)
 
 
 def test_a_run_that_died_long_ago_is_forgotten_and_a_stop_is_not(monkeypatch: pytest.MonkeyPatch):

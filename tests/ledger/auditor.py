@@ -7,6 +7,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ Files = dict[str, bytes]
 
 def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def sha(data: bytes) -> str:
@@ -104,6 +109,7 @@ class Auditor:
         self.seen: set[str] = set()
         self.closed: list[str] = []
         self.latest = ""
+        self.clock: str | None = None
 
     def open_segment(self, parent: str, files: Files) -> None:
         """Check a state, as far as this page says what it must hold by itself."""
@@ -111,7 +117,8 @@ class Auditor:
         state = files.get("state", b"").splitlines(keepends=True)
         places = {line: at for at, line in enumerate(self.lines)}
         order = [places.get(line, -1) for line in state]
-        needed = [self.lines[0], *(line for each in self.standing.values() for line in each)]
+        holds = (line for each in self.standing.values() for line in each)
+        needed = [self.lines[0], *(line for line in holds if not self.is_forgotten(line))]
         needed += [
             line
             for line in self.lines
@@ -121,6 +128,12 @@ class Auditor:
             self.problems.append(
                 "a state is not a selection of the records before it that holds what it must"
             )
+
+    def is_forgotten(self, hold: bytes) -> bool:
+        until = json.loads(hold)["until"]
+        if until is None or self.clock is None:
+            return False
+        return instant(self.clock) - instant(until) > timedelta(days=30)
 
     def step(self, commit: str, message: str, before: Files, files: Files) -> None:
         """Check the lines that a ledger commit added."""
@@ -186,13 +199,22 @@ class Auditor:
         if kind == "checkpoint":
             state = files.get("state", b"")
             said = [
-                record[name] for name in ("segment", "closes", "last", "records", "state", "latest")
+                record[name]
+                for name in ("segment", "closes", "last", "records", "state", "latest", "clock")
             ]
             last = json.loads(self.lines[-1])["h"] if self.lines else ""
             closes = self.closed[-1] if self.closed else ""
             if (
                 said
-                != [len(self.closed), closes, last, state.count(b"\n"), sha(state), self.latest]
+                != [
+                    len(self.closed),
+                    closes,
+                    last,
+                    state.count(b"\n"),
+                    sha(state),
+                    self.latest,
+                    self.clock,
+                ]
                 or len(files) != 2
             ):
                 yield "checkpoint"
@@ -217,6 +239,8 @@ class Auditor:
         self.ids.add(record["id"])
         self.runs[record["run"]] = record
         self.latest = max(self.latest, record.get("timestamp") or record["ts"])
+        if said := record.get("timestamp") or record.get("clock"):
+            self.clock = max(self.clock or said, said)
         match record["kind"]:
             case "open":
                 self.opened[record["run"]] = record["digest"]
