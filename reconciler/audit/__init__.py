@@ -46,9 +46,10 @@ from reconciler.audit.records import (
     lines_of,
     stamp,
 )
-from reconciler.audit.runs import Attribution, Run, marks
+from reconciler.audit.runs import Attribution, Run
 from reconciler.audit.schema import APPLY, HALT, RecordKind
 from reconciler.audit.unsigned import holds_to_repeat, of_stops, unsigned_of_stop
+from reconciler.audit.values import marks
 from reconciler.audit.waiting import decode_events, encode_events
 
 __all__ = [

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final, TypedDict, Unpack
 
 from reconciler.audit.records import LINE_LIMIT, Event, Record, key, scope_of, stamp
 from reconciler.audit.schema import ACTIONS, APPLY, RUN, RecordKind
+from reconciler.audit.values import frozen, marks, shortened
 from reconciler.effect import Direction
-from reconciler.errors import LedgerError, safe
 from reconciler.kinds.live import ScrubList
 from reconciler.models import Desired
 from reconciler.plan import DONE, STORED, Action, Operation, Result, canonical_json, sha256_of
-
-TEXT_LIMIT: Final = 500
-"""Characters of a reason, a note or a message."""
-
-MARK: Final = 16
-"""Hexadecimal digits of a mark: enough to tell values of one body apart, few enough for one record."""
-
-TEXT_BYTES: Final = 6 * TEXT_LIMIT + 2
-"""Most bytes of such a text in a record: `TEXT_LIMIT` characters of any script, fewer of emoji and escaped characters."""
 
 HEADER_BYTES: Final = 1024
 """Bytes of a record that are reserved for its header."""
@@ -49,11 +38,11 @@ class Attribution:
 
     def fields(self) -> dict[str, str | None]:
         """Return the attribution fields that every record of the run has; `None` for unknown values."""
-        return {name: _text(getattr(self, name)) for name in _WHO}
+        return {name: shortened(getattr(self, name)) for name in _WHO}
 
     def approval(self) -> dict[str, str | None]:
         """Return the additional fields of the `open` record. Unknown values are left out."""
-        known = {"approved": self.approved, "run_attempt": _text(self.run_attempt)}
+        known = {"approved": self.approved, "run_attempt": shortened(self.run_attempt)}
         return {name: value for name, value in known.items() if value}
 
 
@@ -132,7 +121,7 @@ class Run:
                 "ledger": ledger,
                 "operations": operations,
                 "purpose": purpose,
-                "tool": _text(tool),
+                "tool": shortened(tool),
                 **self._no_judge(),
             },
         )
@@ -169,7 +158,7 @@ class Run:
             "direction": str(operation.direction),
             "generation": generation,
             "key": self.key(operation, generation, attempt),
-            "name": _text(operation.name),
+            "name": shortened(operation.name),
             "object": operation.kind,
             "op": op,
             "target": operation.key,
@@ -209,7 +198,7 @@ class Run:
             "result": result.value,
             "timestamp": observed.get("at") or event.ts,
         }
-        return replace(event, data=_frozen({**event.data, **entry}))
+        return replace(event, data=frozen({**event.data, **entry}))
 
     def close(self, counts: Mapping[str, int]) -> Event:
         """Record the end of the run, with its counts: planned, applied, active, failed, held."""
@@ -235,8 +224,8 @@ class Run:
         """
         data: dict[str, Any] = {
             **self.provenance.fields(),
-            "name": _text(name),
-            "reason": _text(reason),
+            "name": shortened(name),
+            "reason": shortened(reason),
             "target": target,
             "until": None if until is None else stamp(until),
         }
@@ -245,7 +234,7 @@ class Run:
 
     def release(self, target: str, *, name: str, reason: str) -> Event:
         """Record the end of all holds on an object."""
-        data = {"name": _text(name), "reason": _text(reason), "target": target}
+        data = {"name": shortened(name), "reason": shortened(reason), "target": target}
         return self._event(RecordKind.RELEASE, self.provenance.fields() | data)
 
     def note(self, text: str) -> Event:
@@ -284,9 +273,11 @@ class Run:
             extra["base"] = _beyond(stored, body)
         data = {
             **self.provenance.fields(),
-            "text": _text(f"matched its manifest without an apply: {desired.name} ({desired.key})"),
+            "text": shortened(
+                f"matched its manifest without an apply: {desired.name} ({desired.key})"
+            ),
             "direction": str(Direction.NEUTRAL),
-            "name": _text(desired.name),
+            "name": shortened(desired.name),
             "object": desired.kind,
             "target": desired.key,
             "timestamp": stamp(at),
@@ -319,11 +310,11 @@ class Run:
         return {} if self.judges else {"judges": False}
 
     def _note(self, text: str, **more: Any) -> Event:
-        data = {**self.provenance.fields(), "text": _text(text), **more}
+        data = {**self.provenance.fields(), "text": shortened(text), **more}
         return self._event(RecordKind.NOTE, data)
 
     def _event(self, kind: RecordKind, data: Mapping[str, Any]) -> Event:
-        return Event(kind, self.tenant, self.commit, self.id, stamp(self.clock()), _frozen(data))
+        return Event(kind, self.tenant, self.commit, self.id, stamp(self.clock()), frozen(data))
 
 
 _WHO: Final = ("actor", "approver", "pull_request", "reviewed_head", "run_url")
@@ -356,14 +347,6 @@ def _beyond(body: Mapping[str, Any] | None, base: Mapping[str, Any]) -> dict[str
     }
 
 
-def marks(body: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return short hashes of each field of a body: one for each item of a list, one for any other value."""
-    return {
-        name: [sha256_of(item)[:MARK] for item in (value if isinstance(value, list) else [value])]
-        for name, value in body.items()
-    }
-
-
 def _observed(observed: Observed) -> dict[str, Any]:
     lists = sorted(observed.get("dnc_lists", ()), key=lambda each: each.id)
     latency_s = observed.get("latency_s")
@@ -374,7 +357,7 @@ def _observed(observed: Observed) -> dict[str, Any]:
         "dnc_verified": observed.get("dnc_verified"),
         "latency_s": None if latency_s is None else round(float(latency_s), 3),
         "live": observed.get("live"),
-        "message": _text(observed.get("message")),
+        "message": shortened(observed.get("message")),
         "schedule_id": observed.get("schedule_id"),
         **({} if observed.get("etag") is None else {"etag": observed.get("etag")}),
     }
@@ -387,35 +370,3 @@ def action_of(verb: Action, result: Result) -> str:
     if result in STORED:
         return "SCHEDULE_STORED"
     return "SCHEDULE_UNKNOWN" if result is Result.UNKNOWN else "SCHEDULE_UNCHANGED"
-
-
-def _text(text: str | None) -> str | None:
-    if text is None:
-        return None
-    text = safe(text, limit=TEXT_LIMIT)
-    while (size := len(canonical_json(text))) > TEXT_BYTES:
-        text = text[: len(text) * TEXT_BYTES // size - 2] + "…"
-    return text
-
-
-def _frozen(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return data as it will be read back from JSON. Raise a clear error for a value that JSON cannot hold."""
-    try:
-        return MappingProxyType({name: _read_back(value) for name, value in data.items()})
-    except (TypeError, ValueError, RecursionError) as error:
-        raise LedgerError(f"an audit record cannot hold this: {error}") from error
-
-
-def _read_back(value: Any) -> Any:
-    """Return a value after a round trip through JSON.
-
-    Values that JSON does not change are returned without the round trip, because a run makes thousands of records.
-    """
-    kind = type(value)
-    if value is None or kind is str or kind is int or kind is bool:
-        return value
-    if kind is list or kind is tuple:
-        return [_read_back(item) for item in value]
-    if kind is dict and all(type(name) is str for name in value):
-        return {name: _read_back(item) for name, item in value.items()}
-    return json.loads(canonical_json(value))

@@ -29,6 +29,7 @@ from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
 from reconciler.ledger import Ledger
 from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
+from reconciler.report import apply as apply_report
 from reconciler.settings import CIContext, user
 from reconciler.telemetry import EventSinks, Telemetry
 from reconciler.world import Network, World
@@ -125,7 +126,7 @@ async def apply(
             plan, _ = await plan_command.make(session, asked.names, asked.revert)
             show(_shown(plan, standing))
             if not confirm():
-                return changes.of_declined(plan, exit_code=ExitCode.ERROR)
+                return apply_report.of_declined(plan, exit_code=ExitCode.ERROR)
             approval, show = approval or plans.approved(plan), _ignore
         world.checkpoint("apply:opened")
         wait_s = asked.wait_for_lock_s or 0.0
@@ -230,7 +231,7 @@ class _Apply:
         ledger, world, asked = self.ledger, self.session.world, self.asked
         standing = await asyncio.to_thread(_stand, self.session, asked, self.before)
         if standing.newer is not None:
-            return changes.of_carried(
+            return apply_report.of_carried(
                 self.session.folder.name, str(standing.commit), standing.newer
             )
         run = Run(
@@ -255,12 +256,14 @@ class _Apply:
             code = exit_code(plan, cut, ())
             if code != ExitCode.STALE:
                 ledger.append([*found, *_judged(plan, run)])
-            return changes.of_apply(plan, (), exit_code=code, notes=(*notes, *self._undeclared()))
+            return apply_report.of_apply(
+                plan, (), exit_code=code, notes=(*notes, *self._undeclared())
+            )
         superseded = map(run.superseded, standing.passed_over)
         done = await self._execute(run, again, cut.run, [*superseded, *found])
         code = done.exit_code(plan, cut)
         notes = (*notes, *done.notes, *self._undeclared())
-        return changes.of_apply(plan, done.outcomes, exit_code=code, notes=notes)
+        return apply_report.of_apply(plan, done.outcomes, exit_code=code, notes=notes)
 
     def _undeclared(self) -> tuple[str, ...]:
         """Return a note if `tenant.yaml` does not declare the ledger (`begin.undeclared`)."""

@@ -1,4 +1,4 @@
-"""Reports of a plan and of its outcomes."""
+"""The report of a plan: its changes, its findings and its verdict."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import Any
 from reconciler.diff import FieldChange
 from reconciler.errors import SHORTENED_TO, safe
 from reconciler.plan import (
-    FAILURES,
     Action,
     MovedBy,
     Operation,
-    Outcome,
     Plan,
-    Result,
     serialised,
 )
 from reconciler.report import (
@@ -34,8 +31,6 @@ from reconciler.report.checks import findings_table, weakened_table
 
 BODIES_SHOWN = 20
 """Creations shown with a line for each field; beyond that all fields of a creation share a line."""
-
-# --- plan ---------------------------------------------------------------------------------------------------------------
 
 _TONES = {
     Action.CREATE: Tone.ADD,
@@ -125,7 +120,7 @@ def plan_verdict(plan: Plan) -> str:
         f"{widening} may widen dialing" if widening else "",
         f"{blocked} blocked by findings" if blocked else "",
         f"{held} held" if held else "",
-        _dialing(plan),
+        dialing(plan),
         same if plan.unchanged else "",
     )
     return "; ".join(filter(None, parts))
@@ -142,17 +137,17 @@ def _to_record(plan: Plan) -> str:
     return " and ".join(filter(None, parts)) or commit
 
 
-def _dialing(plan: Plan) -> str:
+def dialing(plan: Plan) -> str:
     """Return the names of the objects that an emergency stop holds and that still dial."""
     names = [operation.name for operation in plan.operations if operation.dialing]
-    return f"{len(names)} STILL DIALING: {_names(names)}" if names else ""
+    return f"{len(names)} STILL DIALING: {shown_names(names)}" if names else ""
 
 
 def _unknown_fields(plan: Plan) -> tuple[str, ...]:
     """Return a sentence about fields of the platform that reconcile does not know."""
     if not plan.unknown:
         return ()
-    names = _names([f"`{safe(name, limit=SHORTENED_TO)}`" for name in plan.unknown])
+    names = shown_names([f"`{safe(name, limit=SHORTENED_TO)}`" for name in plan.unknown])
     return (
         f"The platform sends fields that reconcile does not know: {names}. They are neither compared nor changed.",
     )
@@ -163,7 +158,7 @@ def _plan_notes(plan: Plan) -> tuple[str, ...]:
     if plan.unmanaged:
         are = "is" if len(plan.unmanaged) == 1 else "are"
         notes.append(
-            f"{count(len(plan.unmanaged), plan.noun)} {are} not managed by any manifest and will not be changed: {_names(plan.unmanaged)}"
+            f"{count(len(plan.unmanaged), plan.noun)} {are} not managed by any manifest and will not be changed: {shown_names(plan.unmanaged)}"
         )
     if abs(plan.origin.skew_s) > SKEW_SHOWN_S:
         side = "ahead of" if plan.origin.skew_s > 0 else "behind"
@@ -208,7 +203,7 @@ def _change_row(group: Sequence[Operation], noun: str, *, in_full: bool) -> Row:
     names = tuple(operation.name for operation in group)
     must_show = bool(first.blocked) or first.direction.widens
     if len(group) > 1:
-        details += _lines(names) if must_show else (_names(names),)
+        details += _lines(names) if must_show else (shown_names(names),)
     details += first.notes
     if first.blocked:
         details += (
@@ -260,7 +255,8 @@ def _lines(names: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _names(names: Sequence[str]) -> str:
+def shown_names(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
     more = len(names) - NAMES_SHOWN
     return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
@@ -277,131 +273,3 @@ def _change(operation: Operation, change: FieldChange) -> str:
             return f"{said} (changed in git and outside git)"
         case _:
             return said
-
-
-def of_declined(plan: Plan, *, exit_code: int) -> Report:
-    """Return the report of a plan that was declined at the prompt."""
-    return of_apply(plan, (), exit_code=exit_code)._replace(
-        verdict=f"Declined. {count(len(plan.operations), 'operation')} planned, nothing was written."
-    )
-
-
-def of_carried(tenant: str, commit: str, by: str) -> Report:
-    """Return the report of an apply that has nothing left to do, because a newer commit was applied while it waited.
-
-    Args:
-        tenant: the tenant's name.
-        commit: the commit that was to be applied.
-        by: the commit that was applied, which descends from it.
-    """
-    return Report(
-        title=f"Apply to tenant {tenant}",
-        verdict=f"applied by {by}: it descends from {commit[:12]}. Nothing was written.",
-        tone=Tone.GOOD,
-        exit_code=0,
-        data={"commit": commit, "applied_by": by},
-    )
-
-
-# --- apply --------------------------------------------------------------------------------------------------------------
-
-
-def of_apply(
-    plan: Plan, outcomes: Sequence[Outcome], *, exit_code: int, notes: Sequence[str] = ()
-) -> Report:
-    """Return the report of an apply: the outcome of each operation, and the counts."""
-    done = sum(outcome.done for outcome in outcomes)
-    return Report(
-        title=f"Apply to tenant {plan.origin.tenant} ({plan.origin.url})",
-        verdict=apply_verdict(plan, outcomes),
-        tone=_apply_tone(plan, exit_code, failed=done < len(outcomes)),
-        exit_code=exit_code,
-        tables=tuple(
-            table
-            for table in (weakened_table(plan.strictness.weakenings), _outcomes_table(outcomes))
-            if table.rows
-        ),
-        notes=(*notes, *_doubts(plan, outcomes)),
-        facts=plan_facts(plan),
-        data={
-            "plan": serialised(plan),
-            "outcomes": [_outcome(outcome) for outcome in outcomes],
-            "exit_code": exit_code,
-        },
-    )
-
-
-def _doubts(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """Return a sentence about outcomes whose instants, as the platform reports them, are impossible."""
-    doubtful = [outcome.operation.name for outcome in outcomes if outcome.doubt]
-    if not doubtful:
-        return ()
-    many = count(len(doubtful), plan.noun)
-    return (
-        f"The platform reported impossible times for {many} ({_names(doubtful)}). Their latency is unknown, and `audit at` uses the times of the audit records.",
-    )
-
-
-def _apply_tone(plan: Plan, exit_code: int, *, failed: bool) -> Tone:
-    if exit_code and failed:
-        return Tone.BAD
-    held = any(operation.action is Action.HELD for operation in plan.operations)
-    return Tone.WARN if exit_code or held else Tone.GOOD
-
-
-def apply_verdict(plan: Plan, outcomes: Sequence[Outcome]) -> str:
-    """Return an apply in one sentence: planned, applied, active, failed, blocked, held, not run.
-
-    Blocked, held: see the plan. Not run: stale, not started, or left out by `--tighten-only` or the approval.
-    """
-    if not plan.operations:
-        return plan_verdict(plan)
-    applied = sum(
-        outcome.done or outcome.result is Result.STORED_NOT_ACTIVE for outcome in outcomes
-    )
-    active = sum(outcome.done for outcome in outcomes)
-    failed = sum(outcome.result in FAILURES for outcome in outcomes)
-    blocked = sum(operation.refused for operation in plan.operations)
-    held = sum(operation.action is Action.HELD for operation in plan.operations)
-    not_run = len(plan.operations) - applied - failed - blocked - held
-    parts = (
-        f"{len(plan.operations)} planned, {applied} applied, {active} active, {failed} failed",
-        f"{blocked} blocked" if blocked else "",
-        f"{held} held",
-        f"{not_run} not run" if not_run else "",
-        _dialing(plan),
-    )
-    return ", ".join(filter(None, parts))
-
-
-def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:
-    rows = []
-    for outcome in sorted(outcomes, key=lambda each: each.done):
-        operation = outcome.operation
-        took = (
-            f"{outcome.latency_s:.2f} s" if outcome.latency_s is not None and outcome.done else ""
-        )
-        rows.append(
-            object_row(
-                outcome.result.value.replace("_", " "),
-                operation.name,
-                operation.key,
-                took,
-                tone=Tone.GOOD if outcome.done else Tone.BAD,
-                details=(outcome.message,) if outcome.message else (),
-                names=() if outcome.done and not operation.direction.widens else (operation.name,),
-            )
-        )
-    return Table("Outcomes", ("result", "manifest", "id", "activation"), tuple(rows))
-
-
-def _outcome(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "name": outcome.operation.name,
-        "key": outcome.operation.key,
-        "action": outcome.operation.action.value,
-        "result": outcome.result.value,
-        "message": outcome.message,
-        "schedule_id": outcome.stored_id,
-        "latency_s": outcome.latency_s,
-    }

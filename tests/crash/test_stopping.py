@@ -51,20 +51,20 @@ def test_a_stop_whose_lock_another_stop_takes_records_all_the_same(bench: Bench)
 def test_a_stop_whose_lock_another_stop_takes_at_once_does_not_take_it_back(bench: Bench) -> None:
     """The apply was gone past by then. Two stops that take the lock from each other would both have to wait."""
     bench.prepare(Campaigns())
-    bench.ledger().acquire(holder="an apply")
+    bench.ledger().lock.acquire(holder="an apply")
     stops = [1]
 
     def another(point: str) -> None:
         if point == "lock:moved" and stops:
             stops.pop()
-            bench.ledger().acquire(holder="another stop", force=True)
+            bench.ledger().lock.acquire(holder="another stop", force=True)
 
     report = bench.halt_here("1001", checkpoint=another)
     assert (stops, held(bench)) == ([], ["1001"])
     assert report.exit_code == 0, report.notes
     assert report.facts["lock"].startswith("taken from an apply, which held it since ")
     assert report.facts["lock"].endswith(", then taken by another run")
-    assert bench.ledger().lock().holder == "another stop"
+    assert bench.ledger().lock.standing().holder == "another stop"
 
 
 def test_the_holds_are_shared_before_the_last_dialer_is_silent(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reconciler import audit, client
 from reconciler.execute.instants import Span, since
 from reconciler.plan import Action, Result
-from reconciler.report import changes
+from reconciler.report.apply import of_apply
 from tests.audit.test_records import COMMIT, chained
 from tests.support.bodies import make_body
 from tests.support.changed_answers import changing
@@ -115,7 +115,7 @@ def test_an_instant_that_cannot_be_true_leaves_the_latency_unknown_and_is_named(
     assert (outcome.result, outcome.latency_s) == (Result.UPDATED, None)
     assert (outcome.stored_at, outcome.activated_at) == (None, None)
     assert "which its own clock contradicts" in outcome.doubt
-    (note,) = changes.of_apply(make_plan(), [outcome], exit_code=0).notes
+    (note,) = of_apply(make_plan(), [outcome], exit_code=0).notes
     assert "1 campaign (campaign-1001)" in note
 
 
@@ -127,7 +127,7 @@ def test_instants_that_are_true_or_missing_are_not_contradicted(made, monkeypatc
     assert outcome.doubt == ""
     assert (outcome.latency_s is None) == (made(START) is None)
     assert outcome.latency_s is None or 0 < outcome.latency_s < 5
-    assert changes.of_apply(make_plan(), [outcome], exit_code=0).notes == ()
+    assert of_apply(make_plan(), [outcome], exit_code=0).notes == ()
 
 
 def test_a_refresh_of_what_an_earlier_run_stored_has_no_latency_and_no_doubt(monkeypatch):

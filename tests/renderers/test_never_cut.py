@@ -17,7 +17,8 @@ from reconciler.effect import Direction
 from reconciler.plan import Action, Operation, Outcome, Plan, Result, Strictness, Weakening
 from reconciler.renderers import RENDERERS, markdown, renderer_for
 from reconciler.report import Report
-from reconciler.report.changes import of_apply, of_plan
+from reconciler.report.apply import of_apply
+from reconciler.report.changes import of_plan
 from tests.support.factories import make_operation, make_plan
 
 STEP_SUMMARY = 1024 * 1024

@@ -14,7 +14,8 @@ from reconciler.errors import Place
 from reconciler.plan import Action, MovedBy, Outcome, Result, serialised
 from reconciler.policies.base import Level
 from reconciler.report import Tone, count, duration, value
-from reconciler.report.changes import BODIES_SHOWN, changes_table, of_apply, of_plan, plan_verdict
+from reconciler.report.apply import of_apply
+from reconciler.report.changes import BODIES_SHOWN, changes_table, of_plan, plan_verdict
 from reconciler.report.checks import findings_table, of_validation
 from tests.support.bodies import make_body, make_window
 from tests.support.factories import make_finding, make_operation, make_origin, make_plan
