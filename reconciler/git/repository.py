@@ -272,10 +272,15 @@ class Git:
         found = self.text("rev-list", "--topo-order", "--reverse", object_id(newer), *hidden, "--")
         return tuple(found.splitlines())
 
-    def commits_about(self, tip: str, start: str) -> tuple[str, ...]:
-        """Return the first-parent commits of `tip` whose subject begins with `start`, newest first, as far as this clone has them."""
+    def commits_about(self, tip: str, start: str, since: datetime) -> tuple[str, ...]:
+        """Return the first-parent commits of `tip` whose subject begins with `start`, newest first, as far as this clone has them.
+
+        The walk ends at the first commit that is older than `since`.
+        """
         shown = ("log", "--first-parent", "--format=%H %s", "--fixed-strings", f"--grep={start}")
-        rows = (line.partition(" ") for line in self.text(*shown, object_id(tip), "--").split("\n"))
+        bound = f"--since={since.isoformat(timespec='seconds')}"
+        found = self.text(*shown, bound, object_id(tip), "--")
+        rows = (line.partition(" ") for line in found.split("\n"))
         return tuple(commit for commit, _, subject in rows if subject.startswith(start))
 
     def user_name(self) -> str | None:

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +38,9 @@ SIZE_LIMIT: Final = 32 * 1024 * 1024
 
 FILES_LIMIT: Final = 10_000
 """Most files of one stop."""
+
+TAKEN_OVER_WITHIN: Final = timedelta(days=30)
+"""A ledger commit that is older than a stop by more than this cannot hold its records, however wrong the two clocks are."""
 
 _COMMIT_LIMIT: Final = 64 * 1024
 _TREE_LIMIT: Final = 1024 * 1024
@@ -159,7 +162,7 @@ class Reader:
         try:
             commit = self._newest(there, here)
             said = audit.decode_events(self._lines(commit), tenant=self.tenant, run=run)
-            taken = dict(self._taken_over(run)) if said.events else {}
+            taken = dict(self._taken_over(run, said.events))
             _require_own(said.events, taken)
         except LedgerError as error:
             return WaitingRun(ref, there, here, problem=str(error))
@@ -217,10 +220,16 @@ class Reader:
         states = self.git.signatures(commit, signers, at=range(1))
         return commit in states and states[commit].good
 
-    def _taken_over(self, run: str) -> Iterator[tuple[str, RecordKind]]:
-        """Yield id and kind of each record of a run that the ledger holds, according to the commits that name the run."""
+    def _taken_over(self, run: str, events: Sequence[Event]) -> Iterator[tuple[str, RecordKind]]:
+        """Yield id and kind of each record of a run that the ledger holds, according to the commits that name the run.
+
+        Only commits since the run's first event are read, because the ledger may have a long history.
+        """
         git = self.git
-        for commit in git.commits_about(self.head, f"{run} ") if self.head else ():
+        if self.head is None or not events:
+            return
+        began = min(datetime.fromisoformat(each.ts) for each in events)
+        for commit in git.commits_about(self.head, f"{run} ", began - TAKEN_OVER_WITHIN):
             parent = git.parent(commit)
             trees = [git.resolve(f"{each}^{{tree}}") if each else None for each in (parent, commit)]
             _, changes = self.notes.changes([each or git.empty_tree for each in trees])

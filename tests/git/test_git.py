@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -454,3 +455,18 @@ def test_a_commit_signed_with_an_ssh_key_verifies_against_its_signers(repo, tmp_
     assert not repo.signatures(signed, b"")[signed].good
     assert list(repo.signatures(signed, signers, at=range(1, 2))) == [plain]
     assert list(repo.signatures(signed, signers, without=plain)) == [signed]
+
+
+def test_commits_about_a_run_are_looked_for_since_an_instant(repo):
+    tree = repo.make_tree({})
+    parents: list[str] = []
+    ids = []
+    for day in range(3):
+        at = START + timedelta(days=day)
+        message = f"run-1 {day}\n"
+        parents = [repo.commit_tree(tree, parents=parents, message=message, identity=ME, at=at)]
+        ids += parents
+    oldest, middle, tip = ids
+    assert repo.commits_about(tip, "run-1 ", START) == (tip, middle, oldest)
+    assert repo.commits_about(tip, "run-1 ", START + timedelta(hours=12)) == (tip, middle)
+    assert repo.commits_about(tip, "run-2 ", START) == ()
