@@ -490,8 +490,11 @@ def test_a_stop_by_hand_silences_and_the_next_merge_leaves_it_so_until_it_is_rel
     stopped = team.halted(selector, 'calls at night; "$(touch /tmp/no)"')
     assert (stopped.result, team.active("1002")) == ("success", None)
     assert "silent and held" in stopped.summary
-    (hold,) = [each for each in team.records("acme", merged) if each["kind"] == "hold"]
-    assert (hold["reason"], hold["actor"]) == ('calls at night; "$(touch /tmp/no)"', "an-author")
+    # A named stop records its hold before it has read the object, and once more with what was stored.
+    holds = [each for each in team.records("acme", merged) if each["kind"] == "hold"]
+    said = {(each["target"], each["reason"], each["actor"]) for each in holds}
+    assert said == {("1002", 'calls at night; "$(touch /tmp/no)"', "an-author")}
+    assert holds[-1]["body"]["dial_rate"] == 2.0
     team.write("acme", "renewals.yaml", manifest("renewals", "1001"))
     team.shipped("Begin the renewals")
     assert team.active("1002") is None
