@@ -58,6 +58,9 @@ MOST_TOKENS_OF_A_CALL: Final = 12
 URGENT_S: Final = 1.0
 """Seconds that an emergency stop waits after a 429 without a usable `Retry-After`."""
 
+MOST_URGENT_S: Final = 30.0
+"""Longest time in seconds that an emergency stop waits after a 429, whatever its `Retry-After`. Some servers and proxies say a day."""
+
 DOWN_S: Final = 60.0
 """Seconds without any usable answer after which no call is tried again."""
 
@@ -277,7 +280,7 @@ class Client:
         self._clock.learn(reply, sent_at, now)
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             pace: Pace = self._gate(call) if self._settings.options.urgent else self._pacer
-            pace.slow(sent_at, now, retry_after(reply) or URGENT_S)
+            pace.slow(sent_at, now, min(retry_after(reply) or URGENT_S, MOST_URGENT_S))
         if reply.status in call.expects or not is_server_error(reply.status):
             self._down_since = None
 

@@ -214,6 +214,9 @@ def test_an_object_that_cannot_be_looked_at_is_told_once() -> None:
         "409:DELETE *:times=1",
         "503:PUT *:times=1",
         "429:DELETE *:times=1",
+        "429:DELETE *:times=1,after=86400",
+        "429:GET *:times=1,after=86400",
+        "429:POST /api/oauth2/token:times=1,after=86400",
         "401:DELETE *:times=1",
     ],
 )

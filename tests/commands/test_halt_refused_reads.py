@@ -42,6 +42,8 @@ class Watched:
         self.keys: list[str] = []
         """Idempotency keys of the removals that were sent."""
         self.answer = lambda *_: None
+        self.says: dict[str, int] = {}
+        """Status that replaces the one of an executed request, by method."""
         self.expands = True
         self.wait_s = 60.0
         ids = (f"run-{number}" for number in itertools.count(1))
@@ -64,7 +66,7 @@ class Watched:
                 query = scope["query_string"].replace(b"&expand=schedule", b"")
                 scope = {**scope, "query_string": query}
             if status is None:
-                await app(scope, receive, send)
+                await app(scope, receive, self._rewriting(scope["method"], send))
                 return
             if status == "hang":
                 await asyncio.sleep(3600)
@@ -72,6 +74,14 @@ class Watched:
             await send({"type": "http.response.body", "body": b""})
 
         return watched
+
+    def _rewriting(self, method, send):
+        async def rewritten(message):
+            if message.get("status") in range(200, 300) and method in self.says:
+                message = {**message, "status": self.says[method]}
+            await send(message)
+
+        return rewritten
 
     def name(self, key, name):
         """Commit a manifest."""

@@ -12,7 +12,7 @@ from reconciler.commands import halt as halt_command
 from reconciler.commands import stop_writer, takeover
 from reconciler.commands.targets import Target
 from reconciler.dialects.campaigns import api as campaigns
-from reconciler.errors import Place, Unavailable
+from reconciler.errors import NotFinished, Place, Unavailable
 from reconciler.git import Git
 from reconciler.kinds.campaign import KIND
 from reconciler.kinds.live import Live
@@ -135,6 +135,23 @@ def test_a_server_that_accepts_no_condition_gets_the_removal_without_it_at_once(
     lived.answer = lambda where, _: refusals.pop() if where == DELETE and refusals else None
     assert lived.halt("first").exit_code == 0
     assert requests(lived)[:3] == [DELETE, DELETE, REFRESH]
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+@pytest.mark.parametrize("method", ["DELETE", "PUT"])
+def test_any_answer_of_success_is_followed_up_at_once(watched, method, status):
+    lived = applied(watched)
+    lived.says = {method: status}
+    assert lived.halt("first").exit_code == 0
+    assert requests(lived)[:2] == [DELETE, REFRESH]
+    assert requests(lived).count(DELETE) == 1
+
+
+def test_an_answer_of_success_is_no_proof_of_silence(watched):
+    lived = applied(watched)
+    lived.answer = lambda where, _: 200 if where == DELETE else None
+    assert lived.halt("first").exit_code == NotFinished.exit_code
+    assert lived.platform.campaign(KEY)["schedule_id"]
 
 
 def test_of_a_server_without_etags_what_is_stored_is_read_before(watched):

@@ -81,7 +81,12 @@ EVENTS_PER_CALL: Final = 500
 TOKEN_LIFETIME_S: Final = 1800.0
 """Documented token lifetime, used if the answer has no `expires_in`."""
 
-ACCEPTED: Final = 202
+ACCEPTED: Final = frozenset({200, 202, 204})
+"""Answers by which a server accepts a refresh. The contract says 202. A read shows afterwards whether it was done."""
+
+REMOVED: Final = frozenset({200, 202, 204, NOT_FOUND})
+"""Answers after which a stop goes on to its refresh. The contract says 204; 200 and 202 are as good in HTTP. A read confirms silence."""
+
 PRECONDITION_FAILED: Final = 412
 
 NO_CONDITIONS: Final = frozenset({400, 428, 501})
@@ -150,9 +155,9 @@ def activate(key: str) -> Exchange[Waiting | None]:
 
 def _refresh(key: str) -> Exchange[bool]:
     """Tell the dialer to refresh; return whether it accepts."""
-    call = Call("PUT", path(key, "actions", "refresh"), expects=frozenset({ACCEPTED, 500}))
+    call = Call("PUT", path(key, "actions", "refresh"), expects=ACCEPTED | {500})
     (reply,) = yield (call,)
-    return reply.status == ACCEPTED
+    return reply.status in ACCEPTED
 
 
 def _why_locked(key: str) -> Exchange[str]:
@@ -182,7 +187,7 @@ def _remove(key: str, token: str, version: str | None) -> Exchange[Removal]:
 
     Servers exist that do not accept the condition. They answer 400, 428 or 501.
     """
-    headers, expects = {"Idempotency-Key": token}, frozenset({204, NOT_FOUND})
+    headers, expects = {"Idempotency-Key": token}, REMOVED
     if version is not None:
         headers["If-Match"] = version
         expects |= {PRECONDITION_FAILED, *NO_CONDITIONS}
