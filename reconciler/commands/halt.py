@@ -201,7 +201,7 @@ class _Halt:
         """
         clock = self.session.clock
         until = None if self.asked.until is None else clock.end(self.asked.until)
-        if until is not None and until <= clock.now():
+        if until is not None and until <= clock.passed():
             clocks = clock.contradiction()
             raise UsageError(
                 f"--until {until.isoformat()} is in the past: name a later time{f' ({clocks})' if clocks else ''}"

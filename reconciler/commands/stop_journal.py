@@ -174,7 +174,7 @@ class StopJournal:
         if self._entries:
             self._add(_closed)
         if not await self._wait(LEAST_S) and wait_s > LEAST_S:
-            self._session.world.progress(_WAITING.format(error=self._error, seconds=wait_s))
+            self._session.world.progress(_WAITING.format(error=self._why, seconds=wait_s))
             await self._wait(wait_s - LEAST_S, stop)
         for each in self._tasks:
             each.cancel()
@@ -205,18 +205,22 @@ class StopJournal:
         """Whether there is no repository, so that nothing will ever be recorded."""
         return self._stored == 0 and isinstance(self._error, UsageError)
 
+    @property
+    def _why(self) -> Exception:
+        """Why not everything is shared yet: the last error, or else what the stop still waits for."""
+        slow = "the git remote has" if self._stored >= self._holds else "git has"
+        return self._error or Unavailable(f"{slow} not answered yet")
+
     def _kept(self) -> Kept:
-        notes = tuple(self._writer.notes)
+        notes, error = tuple(self._writer.notes), self._why
         if self._shared >= self._holds:
-            rest = (
-                "" if self._shared == len(self._entries) else _UNSETTLED.format(error=self._error)
-            )
+            rest = "" if self._shared == len(self._entries) else _UNSETTLED.format(error=error)
             return Kept(Where.SHARED, rest, notes=notes)
         if self._stored >= self._holds:
-            away = isinstance(self._error, Unavailable)
+            away = isinstance(error, Unavailable)
             return Kept(
                 Where.HERE,
-                f"the records are only in this clone ({self._error}), so an apply elsewhere does not know of the hold: keep applies from running",
+                f"the records are only in this clone ({error}), so an apply elsewhere does not know of the hold: keep applies from running",
                 f"git push {shlex.quote(self._writer.remote or 'REMOTE')} {self._writer.ref}",
                 away,
                 notes,
@@ -226,7 +230,7 @@ class StopJournal:
         path, reason = shlex.quote(str(asked.path)), shlex.quote(asked.reason)
         return Kept(
             Where.NOWHERE,
-            f"this halt could not be recorded ({self._error}), so the next apply would start dialing again: keep applies from running",
+            f"this halt could not be recorded ({error}), so the next apply would start dialing again: keep applies from running",
             f"reconcile halt {path} {' '.join(names)} --reason {reason}",
             notes=notes,
         )

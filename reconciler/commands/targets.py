@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from reconciler import audit
-from reconciler.audit import Record, RecordKind
+from reconciler.audit import Record
 from reconciler.commands import ledgers
 from reconciler.commands.session import Session
 from reconciler.dialects.base import Dialect, Exchange, Listed
@@ -44,8 +44,9 @@ class Recorded:
         """Return what records tell."""
         keys: dict[str, set[str]] = {}
         for each in records:
-            if each.kind is RecordKind.INTENT:
-                keys.setdefault(str(each.data.get("name")), set()).add(each.data["target"])
+            name, key = each.data.get("name"), each.data.get("target")
+            if isinstance(name, str) and isinstance(key, str):
+                keys.setdefault(name, set()).add(key)
         written = {
             key: Written(body, _version(last.outcome))
             for key, last in audit.applied(records).items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -152,6 +153,28 @@ def test_an_answer_of_success_is_no_proof_of_silence(watched):
     lived.answer = lambda where, _: 200 if where == DELETE else None
     assert lived.halt("first").exit_code == NotFinished.exit_code
     assert lived.platform.campaign(KEY)["schedule_id"]
+
+
+def test_a_remote_that_has_not_answered_yet_is_told_as_away(watched, monkeypatch):
+    lived = applied(watched)
+    lived.wait_s = 0.0
+    monkeypatch.setattr(stop_writer.StopWriter, "share", lambda _: threading.Event().wait(2))
+    report = lived.halt("first")
+    assert report.exit_code == Unavailable.exit_code
+    assert "the git remote has not answered yet" in str(report)
+
+
+def test_a_name_whose_manifest_is_broken_is_known_from_any_record(watched):
+    """An import is recorded as found. Its manifest may then hold the marks of a merge conflict when a stop is needed."""
+    lived = many(watched, 2)
+    there = open_ledger(lived)
+    head = Git(lived.desk.folder.parent, environ={}).head()
+    maker = Run(there.tenant, head, "run-0", lambda: NOW, Attribution("ci"))
+    (desired,) = loading.load(lived.desk.folder).desired
+    there.append([maker.found(desired, NOW)])
+    (lived.desk.folder / "first.yaml").write_text("<<<<<<< HEAD\n")
+    assert lived.halt("first").exit_code == 0
+    assert DELETE in requests(lived)
 
 
 def test_of_a_server_without_etags_what_is_stored_is_read_before(watched):

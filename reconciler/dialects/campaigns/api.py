@@ -244,7 +244,7 @@ def publish(events: Sequence[Mapping[str, JSON]]) -> Exchange[int]:
             "POST",
             "/api/telemetry/events",
             json={"events": list(events[low : low + EVENTS_PER_CALL])},
-            expects=frozenset({ACCEPTED}),
+            expects=frozenset({202}),
         )
         answer = yield from Answer.ask(call)
         accepted += answer.whole(answer.body, "accepted") or 0
