@@ -24,6 +24,9 @@ from reconciler.world import Clock, Network, World
 STATE: Final = ".reconcile"
 """Folder of the embedded platform's state, at the top of the repository or in the working directory."""
 
+BARE_GIT_S: Final = 5.0
+"""Longest time in seconds for each git command that opens the repository, if the command continues without it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -121,7 +124,7 @@ async def open_session(
         recorded: read the ledger. Without it the command also works if git fails.
     """
     settings = _read_settings(world, folder, network, concurrency, urgent=urgent)
-    git, refused = _find_git(world, folder)
+    git, refused = _find_git(world, folder, None if recorded else BARE_GIT_S)
     if recorded and refused is not None:
         raise refused
     kept = None
@@ -143,10 +146,12 @@ async def open_session(
             yield session
 
 
-def _find_git(world: World, folder: Folder) -> tuple[Git | None, GitError | None]:
+def _find_git(
+    world: World, folder: Folder, timeout_s: float | None
+) -> tuple[Git | None, GitError | None]:
     """Return the repository that holds the folder, and the error that kept git from opening it."""
     try:
-        return Git.find(folder.path, environ=world.environ), None
+        return Git.find(folder.path, environ=world.environ, timeout_s=timeout_s), None
     except GitError as error:
         return None, error
 

@@ -119,10 +119,10 @@ class StopWriter:
 
     def _git(self) -> Git:
         session = self._session
-        found = session.git or Git.find(session.folder.path, environ=session.world.environ)
+        path, environ = session.folder.path, session.world.environ
+        found = session.git or Git.find(path, environ=environ, timeout_s=GIT_S)
         if found is None:
             raise UsageError("there is no git repository here")
-        environ = session.world.environ
         return Git(found.root, environ=environ, timeout_s=GIT_S, network_timeout_s=GIT_S)
 
     def _open(self) -> Run:

@@ -84,9 +84,20 @@ class Git:
 
     @classmethod
     def find(
-        cls, path: Path, *, environ: Mapping[str, str] | None = None, runner: Runner = run_process
+        cls,
+        path: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        runner: Runner = run_process,
+        timeout_s: float | None = None,
     ) -> Git | None:
         """Return the repository whose work tree holds `path`; `None` if there is none.
+
+        Args:
+            path: a folder.
+            environ: as of `Git`.
+            runner: as of `Git`.
+            timeout_s: time limit of each command that checks the repository, in seconds, if not the usual one. Later commands have that.
 
         Raises:
             GitError: git is not installed, or will not open the repository (its owner, its format, its configuration).
@@ -94,9 +105,8 @@ class Git:
         top = find_top(path)
         if top is None:
             return None
-        git = cls(top, environ=environ, runner=runner)
-        git.check()
-        return git
+        cls(top, environ=environ, runner=runner, timeout_s=timeout_s or TIMEOUT_S).check()
+        return cls(top, environ=environ, runner=runner)
 
     def check(self) -> None:
         """Check that git agrees on which repository this is, and that its configuration can be trusted.

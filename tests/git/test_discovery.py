@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from reconciler.errors import GitError, Unavailable
 from reconciler.git import Git, Move
+from reconciler.git.command import TIMEOUT_S
 from reconciler.git.discovery import is_committable
+from reconciler.git.process import Ran, run_process
 from tests.support.gitfakes import ENVIRON, clone, commit, git, repository, shared
 
 
@@ -242,3 +245,20 @@ def test_a_commit_holds_what_lies_in_the_work_tree_and_not_below_a_git_directory
     tmp_path: Path, path: str, *, can: bool
 ) -> None:
     assert is_committable(tmp_path / path, tmp_path) is can
+
+
+def test_only_the_commands_that_open_a_repository_have_the_limit_given(repo: Git) -> None:
+    limits: list[float] = []
+
+    def runner(
+        argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], stdin: bytes, timeout_s: float
+    ) -> Ran:
+        limits.append(timeout_s)
+        return run_process(argv, cwd=cwd, env=env, stdin=stdin, timeout_s=timeout_s)
+
+    found = Git.find(repo.root, environ=ENVIRON, runner=runner, timeout_s=7.0)
+    assert found is not None
+    assert set(limits) == {7.0}
+    limits.clear()
+    found.refs()
+    assert set(limits) == {TIMEOUT_S}
