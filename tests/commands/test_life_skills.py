@@ -12,7 +12,7 @@ from reconciler import audit, manifests, sandbox
 from reconciler.audit import RecordKind
 from reconciler.commands import apply as apply_command
 from reconciler.commands import halt as halt_command
-from reconciler.commands import import_, optimize, release
+from reconciler.commands import import_, optimize, release, stop_writer
 from reconciler.commands import plan as plan_command
 from reconciler.commands.ledgers import open_ledger
 from reconciler.commands.trust import Trust
@@ -243,6 +243,23 @@ def test_what_is_stopped_is_not_written_to_before_it_is_released(desk):
     )
     apply(desk)
     assert held(desk.platform, "4001") != before
+
+
+def test_no_apply_starts_a_skill_that_a_stop_without_a_record_stopped(desk, monkeypatch):
+    """No request of an apply starts a skill, so what a stop stopped stays stopped, held or not."""
+
+    def full(*_):
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stop_writer.StopWriter, "store", full)
+        assert halt(desk, "renewals").exit_code == ExitCode.PARTLY
+    assert not any(each.kind is RecordKind.HOLD for each in records_of(desk).records())
+    assert "4001" not in running(desk)
+    before = held(desk.platform, "4001")
+    apply(desk)
+    assert held(desk.platform, "4001") != before, "the settings of git are stored"
+    assert "4001" not in running(desk)
 
 
 def test_a_stop_that_died_before_it_stopped_anything_is_no_stop(desk, monkeypatch):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.commands import halt
+from reconciler.commands import halt, stop_writer, takeover
+from reconciler.commands.stop_writer import StopWriter
+from reconciler.commands.takeover import Takeover
 from reconciler.report import Report
 from reconciler.world import Network
 from tests.crash.bench import Bench
@@ -131,6 +135,49 @@ def test_a_ledger_that_nobody_can_read_costs_no_hold(bench: Bench) -> None:
     assert "silent and held" in report.verdict
     assert waits(bench.remote) == 1
     git(bench.remote, "update-ref", ref, good)
+    assert held_elsewhere(bench) == {"1001"}
+
+
+def _told(told: list[str], name: str, step: Callable[..., None]) -> Callable[..., None]:
+    """Return a step that tells when it has ended."""
+
+    def telling(*arguments: object) -> None:
+        try:
+            step(*arguments)
+        finally:
+            told.append(name)
+
+    return telling
+
+
+def test_a_remote_that_hangs_delays_no_stop_and_is_told_at_the_end(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git opens the HEAD of a repository first: a pipe that nobody writes to makes each command to this remote wait for ever."""
+    bench.prepare(Campaigns())
+    assert bench.apply_here().exit_code == 0
+    head = bench.remote / "HEAD"
+    kept = head.rename(bench.remote / "HEAD.kept")
+    os.mkfifo(head)
+    told: list[str] = []
+    for owner, name in ((Takeover, "_take"), (StopWriter, "share")):
+        monkeypatch.setattr(owner, name, _told(told, name, getattr(owner, name)))
+    for limit in (f"{stop_writer.__name__}.GIT_S", f"{takeover.__name__}.REMOTE_S"):
+        monkeypatch.setattr(limit, 4.0)  # of real time, which git goes by
+    bench.asked = lambda: told.append("request")
+    bench.intended = lambda: {"1001"}  # type: ignore[method-assign] # the ledger cannot be read now
+    report = halt_with(bench, tmp_path, wait_s=240.0)
+    head.unlink()
+    kept.rename(head)
+    assert told[:2] == ["request", "request"], (
+        "the removal and the refresh wait for no answer of the remote"
+    )
+    assert {"_take", "share"} <= set(told), "each command to the remote was ended"
+    assert not bench.ground.dials()["1001"]
+    assert "silent, not yet held: run git push origin refs/" in report.verdict
+    assert report.exit_code == 69
+    push = report.verdict.split("run ")[1]
+    git(bench.clone, *shlex.split(push)[1:])
     assert held_elsewhere(bench) == {"1001"}
 
 

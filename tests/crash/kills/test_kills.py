@@ -6,6 +6,7 @@ and prints their figures. A story that breaks a law prints the command that play
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,44 @@ def test_a_stop_that_dies_at_its_delete_in_a_clone_that_is_thrown_away_stays(
         site.pass_by(EXPIRY_S)
         story.run("apply", "--yes", site.path)
     assert set(story.laws.stops) == {name}
+    assert not story.laws.wrong, story.told()
+
+
+STEPS = 24
+"""Kills of a stop at a drawn request; the first ones are in the cut."""
+
+
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, STEPS))]
+)
+def test_what_a_killed_stop_stopped_is_not_dialed_by_the_next_commit_of_a_new_clone(
+    tmp_path: Path, both: tuple[Parent, Parent], seed: int
+) -> None:
+    """The stop dies at a drawn request, and its clone is thrown away."""
+    rng = random.Random(seed)
+    kill = Kill("request", 2 + seed % 6, rng.choice(("lost", "asked", "did")), "tree")
+    with told(Asked(0), tmp_path, both) as story:
+        story.begin()
+        site, names = story.site, rng.choice((("1001",), ("--all",)))
+        stop = story.run("halt", site.path, *names, "--reason", "calls at night", kill=kill)
+        assert stop.struck, stop.line()
+        ended = {
+            line.key
+            for who, line in site.front.lines()
+            if (who, line.what) == (stop.name, "DELETE")
+        }
+        site.clone_again()
+        for name in story.cast.keys:
+            rewrite(site.folder, "campaign_id", name, lambda text: story.cast.edited(text, rng))
+        site.commit("other rates")
+        site.pass_by(EXPIRY_S)
+        apply = story.run("apply", "--yes", site.path)
+        wrote = {
+            line.key
+            for who, line in site.front.lines()
+            if who == apply.name and line.status < 400 and line.body
+        }
+    assert not wrote & ended, story.told()
     assert not story.laws.wrong, story.told()
 
 
