@@ -14,7 +14,7 @@ from reconciler.errors import TenantLocked
 from reconciler.execute.waits import pause, wait_for
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.ledger.locks import in_seconds
+from reconciler.ledger.locks import Lock, in_seconds
 
 REMOTE_S: Final = 10.0
 """Longest time in seconds for one command to the git remote."""
@@ -47,6 +47,8 @@ class Takeover:
         self.was_held = False
         self._session = session
         self._ledger: Ledger | None = None
+        self._standing: Lock | None = None
+        """The lock of another run, as it was last seen."""
         self.retry()
 
     def retry(self) -> None:
@@ -54,13 +56,13 @@ class Takeover:
         self.task = asyncio.create_task(asyncio.to_thread(self._take))
 
     def _take(self) -> None:
-        standing = None
         try:
+            holder = f"halt by {provenance(self._session.world).actor}"
             ledger = self._open_ledger()
             standing = ledger.lock.standing()
-            ledger.lock.acquire(
-                holder=f"halt by {provenance(self._session.world).actor}", force=True
-            )
+            if standing is not None and standing.holder != holder:
+                self._standing = standing  # the lock of an attempt of unknown outcome is ours
+            ledger.lock.acquire(holder=holder, force=True)
             self._ledger, after = ledger, ""
         except TenantLocked:
             # It was ours, and another stop took it since. Whoever held it before has lost it all the same.
@@ -68,11 +70,12 @@ class Takeover:
         except Exception as error:  # noqa: BLE001 - whatever the lock's ref holds, it must not end the stop
             self.said = f"could not be taken: {error}"
             return
-        self.was_held = standing is not None
+        held = self._standing
+        self.was_held = held is not None
         whose = (
             "was free"
-            if standing is None
-            else f"taken from {standing.holder}, which held it since {in_seconds(standing.since)}"
+            if held is None
+            else f"taken from {held.holder}, which held it since {in_seconds(held.since)}"
         )
         self.said = whose + after
         self.taken_at = self._session.world.monotonic()
