@@ -133,10 +133,16 @@ def release(
     reason: str,
     everything: bool = False,
     tenant: str | None = None,
+    network: Network = Network(),
 ) -> Report:
     """End the hold of a halt; see `reconcile release`."""
     asked = release_command.HoldRequest(
-        Path(path), tuple(names), reason=reason, everything=everything, tenant=tenant
+        Path(path),
+        tuple(names),
+        reason=reason,
+        everything=everything,
+        tenant=tenant,
+        network=network,
     )
     return release_command.release(_world(), asked)
 

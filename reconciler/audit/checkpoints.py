@@ -21,6 +21,7 @@ from reconciler.audit.queries import (
     judges,
     latest,
     may_have_left,
+    missing_target,
     moment,
 )
 from reconciler.audit.records import Event, Record, encode, stamp
@@ -184,6 +185,8 @@ def _sources(last: Applied) -> Iterator[Record]:
     yield last.outcome
     if last.stopped is not None:
         yield from last.stopped.records
+    if last.missing is not None:
+        yield last.missing
 
 
 def _found_holds(records: Sequence[Record], last: dict[str, Applied]) -> Iterator[int]:
@@ -257,6 +260,7 @@ def _as_applied(
         or (may_have_left(each) and each.data["intent"] in intents)
         or (is_stored_hold(each) and each.data["target"] in odd)
         or found_target(each) in odd
+        or missing_target(each) in odd
     }
     kept = _whole(records, kept)
     return tuple(each for each in records if each.seq in kept)

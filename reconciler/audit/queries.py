@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -36,6 +36,13 @@ def may_have_left(record: Record) -> bool:
 def found_target(record: Record) -> str | None:
     """Return the key of the object that a `found` note is about (`Run.found`); `None` for other records."""
     if record.kind is RecordKind.NOTE and isinstance(record.data.get("body"), dict):
+        return str(record.data.get("target"))
+    return None
+
+
+def missing_target(record: Record) -> str | None:
+    """Return the key of the object that a `missing` note is about (`Run.missing`); `None` for other records."""
+    if record.kind is RecordKind.NOTE and record.data.get("missing") is not None:
         return str(record.data.get("target"))
     return None
 
@@ -118,11 +125,23 @@ class Applied:
 
     Attributes:
         stopped: what an emergency stop ended; `None` for other writes.
+        missing: the note that lets an apply create the schedule again (`Run.missing`); `None` if there is none.
     """
 
     intent: Record
     outcome: Record
     stopped: BeforeStop | None = None
+    missing: Record | None = None
+
+    @property
+    def was_stored(self) -> bool:
+        """Whether a schedule was stored: by this write, or by the one before an emergency stop."""
+        return self.base is not None or bool(self.stopped and self.stopped.applied is not None)
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether an emergency stop ended an applied schedule without knowing what was stored."""
+        return self.stopped is not None and self.was_stored and self.stopped.found is None
 
     @property
     def base(self) -> Mapping[str, Any] | None:
@@ -145,6 +164,10 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
             intents[record.id] = record
         elif (target := found_target(record)) is not None:
             last[target] = Applied(record, record)
+        elif (target := missing_target(record)) is not None:
+            before = last.get(target)
+            if before and before.outcome.id == record.data["missing"]:
+                last[target] = replace(before, missing=record)
         elif is_stored_hold(record):
             found[record.data["target"]] = record
         elif may_have_left(record):

@@ -285,6 +285,23 @@ class Run:
         }
         return self._event(RecordKind.NOTE, _if_it_fits(data, extra))
 
+    def missing(self, last: Record, *, name: str, reason: str) -> Event:
+        """Record that an object's schedule is missing on the platform without a hold, and that the next apply may create it again.
+
+        Args:
+            last: outcome of the last write to the object, or its `found` note. The permission ends with the next write, so it
+                covers no later removal.
+            name: the object's name for people.
+            reason: why, for later readers.
+        """
+        target = str(last.data["target"])
+        return self._note(
+            f"missing on the platform, and to be created again: {name} ({target}): {reason}",
+            missing=last.id,
+            name=shortened(name),
+            target=target,
+        )
+
     def vouched(self, head: str, reason: str) -> Event:
         """Record that the signer has read the ledger up to the commit `head`, unsigned records included, and vouches for it."""
         return self._note(f"vouched for the ledger at {head}: {reason}", vouches=head)

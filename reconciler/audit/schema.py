@@ -290,6 +290,7 @@ _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
         "text": TEXT,
         "superseded": _optional(COMMIT),
         "accepts": _optional(COMMIT),
+        "missing": _optional(HASH),
         "judge": _optional(FLAG),
         "judges": _optional(FLAG),
         "creating": _optional(FLAG),

@@ -90,6 +90,7 @@ def halt(
 @click.option("--reason", required=True, metavar="TEXT", help="Why. It is recorded.")
 @options.tenant
 @options.remote
+@options.network
 @options.output
 def release(
     targets: tuple[str, ...],
@@ -99,13 +100,18 @@ def release(
     tenant: str | None,
     remote: str | None,
     style: str,
+    network: Network,
 ) -> int:
     """End the hold of a halt. Starts no dialing: the next apply plans the schedule again.
+
+    An object without a hold is read: if its schedule is missing on the platform, the next apply creates it again.
 
     Example: reconcile release schedules/acme spring-renewals --reason "zone corrected"
     """
     from reconciler.commands import release as command
 
     path, names = _choose(targets, everything=everything, tenant=tenant, verb="release")
-    request = command.HoldRequest(path, names, reason=reason, everything=everything, tenant=tenant)
+    request = command.HoldRequest(
+        path, names, reason=reason, everything=everything, tenant=tenant, network=network
+    )
     return options.show(command.release(options.world(remote), request), style)

@@ -38,7 +38,7 @@ from reconciler.execute.waits import wait_for
 from reconciler.ledger.locks import TTL_S
 from reconciler.report import Report
 from reconciler.report.halt import Stopped, exit_code, how_to_release, of_halt
-from reconciler.world import Network, World
+from reconciler.world import World
 
 FINISH_S: Final = 10.0
 """Seconds to try to record everything once everything is silent."""
@@ -59,13 +59,11 @@ class HaltRequest(HoldRequest):
     Attributes:
         until: when the holds end by themselves, or how long after the stop; `None`: `release` ends them.
         writing: see `WriteOptions`.
-        network: see `Network`.
     """
 
     _: KW_ONLY
     until: datetime | timedelta | None = None
     writing: WriteOptions = WriteOptions()
-    network: Network = Network()
 
 
 async def halt(world: World, asked: HaltRequest, stop: asyncio.Event) -> Report:

@@ -230,6 +230,7 @@ def _base(last: audit.Applied) -> Base:
         unsure=intent.get("verb") == Action.CREATE
         and last.outcome.data.get("result") == Result.UNKNOWN,
         sent=intent["body"],
+        missing=last.missing is not None,
     )
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
 from reconciler import audit
-from reconciler.audit import Record, Run
+from reconciler.audit import Applied, Record, Run
 from reconciler.commands import audit as audit_command
+from reconciler.commands import session as sessions
 from reconciler.commands.journal import provenance
 from reconciler.commands.session import require_reason
-from reconciler.errors import UsageError, safe
+from reconciler.errors import ReconcileError, UsageError, safe
+from reconciler.ledger import Ledger
 from reconciler.manifests import Folder, load_readable
 from reconciler.report import Report
+from reconciler.report.changes import unseen_note
 from reconciler.report.halt import name_of, of_release
-from reconciler.world import World
+from reconciler.world import Network, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class HoldRequest:
         names: names of manifests, or ids of the platform.
         everything: all objects of the tenant instead.
         reason: why; recorded and shown by every plan.
+        network: see `Network`.
     """
 
     path: Path
@@ -36,12 +41,14 @@ class HoldRequest:
     reason: str
     everything: bool = False
     tenant: str | None = None
+    network: Network = Network()
 
 
 def release(world: World, asked: HoldRequest) -> Report:
     """End holds. This starts no dialing: the next apply plans the objects again.
 
-    A known object that is not held is reported, and is no error: somebody may have released it already.
+    An object without a hold whose schedule reconcile applied is read. If the schedule is missing on the platform, the next apply
+    may create it again. Another known object that is not held is reported, and is no error: somebody may have released it already.
 
     Raises:
         UsageError: there is no such tenant, or a name is unknown. Then nothing is released.
@@ -53,30 +60,104 @@ def release(world: World, asked: HoldRequest) -> Report:
     remarks = (*ledger.notes, *filter(None, [clock.contradiction()]))
     holds = audit.standing(ledger.records(), now=clock.passed())
     names = {key: name_of(each[-1]) for key, each in holds.items()}
-    named = {key: {key} for key in holds}
-    for key, each in holds.items():
-        for hold in each:  # a name may have moved from one object to another between two stops
-            named.setdefault(name_of(hold), set()).add(key)
+    named = _by_name(holds)
     folder = load_readable(asked.path, asked.tenant)
     free = [name for name in asked.names if name not in named]
     known = _known(folder, ledger.records())
-    if unknown := [name for name in free if name not in known]:
-        held = ", ".join(sorted(names.values()))
-        rest = f"held: {held}" if held else "no object is held, so there is nothing to release"
-        raise UsageError(f"no held object is named {', '.join(unknown)}; {rest}")
+    _require_known([name for name in free if name not in known], held=names.values())
     keys = sorted(
         holds if asked.everything else set().union(*(named.get(name, ()) for name in asked.names))
     )
-    if keys:
-        commit = ledger.last_applied() or holds[keys[0]][-1].event.commit
-        run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
-        ledger.append(run.release(key, name=names[key], reason=asked.reason) for key in keys)
+    last = audit.applied(ledger.records())
+    free_of_holds = {key: each for key, each in last.items() if key not in holds}
+    missing, unread = _missing(world, asked, folder, free, free_of_holds)
+    _record(world, ledger, asked.reason, {key: names[key] for key in keys}, missing, last)
     manifested = {each.key for each in folder.desired}
     ended = [holds[key] for key in keys]
-    report = of_release(folder.name, ended, asked.reason, path=str(folder.path), named=manifested)
-    return report._replace(
-        notes=(*remarks, *(_not_held(asked.path, each) for each in free), *report.notes)
+    report = of_release(
+        folder.name, ended, asked.reason, path=str(folder.path), named=manifested, missing=missing
     )
+    done = {text for pair in missing.items() for text in pair}
+    unseen = [names[key] for key in keys if key in last and last[key].is_unseen]
+    return report._replace(
+        notes=(
+            *remarks,
+            *(_not_held(asked.path, each, unread) for each in free if each not in done),
+            *([unseen_note(unseen)] if unseen else ()),
+            *report.notes,
+        )
+    )
+
+
+def _by_name(holds: Mapping[str, Sequence[Record]]) -> dict[str, set[str]]:
+    """Return the keys of held objects by each name and key. A name may have moved to another object between two stops."""
+    named = {key: {key} for key in holds}
+    for key, each in holds.items():
+        for hold in each:
+            named.setdefault(name_of(hold), set()).add(key)
+    return named
+
+
+def _require_known(unknown: Sequence[str], held: Iterable[str]) -> None:
+    if unknown:
+        names = ", ".join(sorted(held))
+        rest = f"held: {names}" if names else "no object is held, so there is nothing to release"
+        raise UsageError(f"no held object is named {', '.join(unknown)}; {rest}")
+
+
+def _record(
+    world: World,
+    ledger: Ledger,
+    reason: str,
+    held: Mapping[str, str],
+    missing: Mapping[str, str],
+    last: Mapping[str, Applied],
+) -> None:
+    """Record the end of holds, and what may be created again. Objects are names by key."""
+    if not held and not missing:
+        return
+    commit = ledger.last_applied() or ledger.records()[-1].event.commit
+    run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
+    ends = [run.release(key, name=name, reason=reason) for key, name in held.items()]
+    again = [
+        run.missing(last[key].outcome, name=name, reason=reason) for key, name in missing.items()
+    ]
+    ledger.append([*ends, *again])
+
+
+def _missing(
+    world: World,
+    asked: HoldRequest,
+    folder: Folder,
+    names: Sequence[str],
+    last: Mapping[str, Applied],
+) -> tuple[dict[str, str], str]:
+    """Return the names of the objects whose applied schedule is missing on the platform now, by key; and why they could not be read.
+
+    Args:
+        world: see `World`.
+        asked: see `HoldRequest`.
+        folder: the manifests.
+        names: names or keys of objects that are not held.
+        last: the last write to each object.
+    """
+    wanted = {each.key: each.name for each in folder.desired if {each.name, each.key} & {*names}}
+    ours = {key: name for key, name in wanted.items() if key in last and last[key].was_stored}
+    if not ours:
+        return {}, ""
+    try:
+        return asyncio.run(_read_missing(world, folder, asked.network, ours)), ""
+    except ReconcileError as error:
+        return {}, f" It could not be read: {error}."
+
+
+async def _read_missing(
+    world: World, folder: Folder, network: Network, objects: Mapping[str, str]
+) -> dict[str, str]:
+    async with sessions.open_session(world, folder, network, recorded=False) as session:
+        read = session.dialect.read_one
+        found = {key: await session.client.run(read(key)) for key in objects}
+    return {key: objects[key] for key, live in found.items() if live.stored is None}
 
 
 def _known(folder: Folder, records: Sequence[Record]) -> set[str]:
@@ -88,9 +169,9 @@ def _known(folder: Folder, records: Sequence[Record]) -> set[str]:
     )
 
 
-def _not_held(path: Path, name: str) -> str:
+def _not_held(path: Path, name: str, unread: str) -> str:
     where, quoted = shlex.quote(str(path)), shlex.quote(name)
     return (
-        f"{safe(name)} is not held: it was released already, the hold ended by itself, or nobody halted it. If its schedule is missing on the platform, an apply creates it"
-        f" again with: reconcile apply {where} {quoted} --revert {quoted}"
+        f"{safe(name)} is not held: it was released already, the hold ended by itself, or nobody halted it.{unread} If its schedule is missing on the platform, an apply"
+        f" creates it again with: reconcile apply {where} {quoted} --revert {quoted}"
     )

@@ -16,6 +16,7 @@ from reconciler.plan.approval import (
 )
 from reconciler.plan.base import Base, MovedBy
 from reconciler.plan.build import build, live_hash
+from reconciler.plan.holds import is_unseen
 from reconciler.plan.strictness import (
     Protections,
     Strictness,
@@ -72,6 +73,7 @@ __all__ = [
     "digest_of",
     "hold_against",
     "is_canonical",
+    "is_unseen",
     "live_hash",
     "only",
     "other_changes",

@@ -38,6 +38,7 @@ class Base:
         emptied: whether the schedule was removed because the times set outside git and the manifest's times did not overlap.
         unsure: whether the write was the create of an interrupted apply, and its outcome is unknown.
         sent: the canonical body that was sent.
+        missing: a release lets the missing schedule be created again.
     """
 
     body: Body | None
@@ -47,6 +48,7 @@ class Base:
     emptied: bool = False
     unsure: bool = False
     sent: Body | None = None
+    missing: bool = False
 
 
 def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> MovedBy:

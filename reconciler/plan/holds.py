@@ -23,6 +23,11 @@ from reconciler.plan.merge import Merged, merge
 from reconciler.plan.values import Action, Operation, state_hash
 
 
+def is_unseen(operation: Operation) -> bool:
+    """Return whether an operation is held because nobody knows what was stored before an emergency stop."""
+    return any(each.startswith(UNSEEN) for each in operation.blocked)
+
+
 def folder_of(place: Place) -> str:
     """Return the folder that a file stands in, for a command line."""
     return shlex.quote(posixpath.dirname(place.file) or ".")
@@ -38,7 +43,7 @@ def split(
         live: what the platform holds now.
         base: what was applied last, canonical; `None` when nothing was.
         kind: kind of the object.
-        asked: whether `--revert` names the object.
+        asked: whether `--revert` names the object. A missing schedule may also be created again after a release (`Base.missing`).
     """
     desired = operation.desired
     if base is None or desired is None or operation.action not in {Action.CREATE, Action.UPDATE}:
@@ -74,7 +79,7 @@ def _absent(
     decided = base.emptied and applied and desired and kind.hours(applied) != kind.hours(desired)
     if decided:  # the hours did not overlap, and a commit has changed the manifest's hours since
         return (operation,)
-    if asked:
+    if asked or base.missing:
         return (_whole(operation),)
     rest = _held(operation, _why_absent(base), keep=_TOMBSTONE)
     if live.active_id is None:
@@ -242,10 +247,8 @@ _EMPTIED = (
     "the times set outside git and the manifest's times did not overlap, so the schedule was removed "
     "and will not be created again"
 )
-_UNSEEN = (
-    "an emergency stop removed the schedule without reading it; it may have been narrowed outside git, "
-    "so it will not be created again"
-)
+UNSEEN = "an emergency stop removed the schedule, and what was stored before the stop is unknown"
+_UNSEEN = f"{UNSEEN}: it may have been narrowed outside git, so it will not be created again"
 _UNSURE = (
     "an interrupted apply may have created the schedule, and it may have been removed outside git since, "
     "so it will not be created again"

@@ -13,6 +13,7 @@ from reconciler.plan import (
     MovedBy,
     Operation,
     Plan,
+    is_unseen,
     serialised,
 )
 from reconciler.report import (
@@ -160,12 +161,22 @@ def _plan_notes(plan: Plan) -> tuple[str, ...]:
         notes.append(
             f"{count(len(plan.unmanaged), plan.noun)} {are} not managed by any manifest and will not be changed: {shown_names(plan.unmanaged)}"
         )
+    if unseen := [operation.name for operation in plan.operations if is_unseen(operation)]:
+        notes.append(unseen_note(unseen))
     if abs(plan.origin.skew_s) > SKEW_SHOWN_S:
         side = "ahead of" if plan.origin.skew_s > 0 else "behind"
         notes.append(
             f"The platform's clock is {duration(plan.origin.skew_s)} {side} this machine's. The plan uses the platform's clock."
         )
     return tuple(notes)
+
+
+def unseen_note(names: Sequence[str]) -> str:
+    """Return a sentence on objects that are held because nobody knows what was stored before an emergency stop."""
+    return (
+        f"What was stored before the stop is unknown for {shown_names(names)}: a schedule that somebody had narrowed by hand would be"
+        " widened. So it stays held after the release. To create what the manifest says: `apply --revert NAME`, or `release NAME` once more."
+    )
 
 
 def changes_table(operations: Sequence[Operation], noun: str = "campaign") -> Table:

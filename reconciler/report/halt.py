@@ -199,6 +199,7 @@ def of_release(
     *,
     path: str,
     named: Collection[str],
+    missing: Mapping[str, str],
 ) -> Report:
     """Return the report of a release.
 
@@ -208,8 +209,16 @@ def of_release(
         reason: why they were released.
         path: the tenant's folder.
         named: keys of the objects that a manifest names. An apply plans nothing for any other object.
+        missing: names of the objects without a hold whose schedule is missing and may be created again, by key.
     """
-    rows = tuple(_released(holds, path, named) for holds in ended)
+    again = "its schedule is missing on the platform, and the next apply creates it again"
+    rows = (
+        *(_released(holds, path, named) for holds in ended),
+        *(
+            object_row("released", name, key, tone=Tone.GOOD, details=(again,))
+            for key, name in missing.items()
+        ),
+    )
     every = [hold for holds in ended for hold in holds]
     left = sum(holds[-1].data["target"] not in named for holds in ended)
     on = f" on {count(len(ended), 'object')}" if len(every) > len(ended) else ""
@@ -220,12 +229,17 @@ def of_release(
         title=f"Release of tenant {tenant}",
         verdict=f"{count(len(every), 'hold')}{on} released; this starts no dialing: {then}"
         if every
+        else f"{count(len(missing), 'missing schedule')} released; this starts no dialing: the next apply plans it again"
+        if missing
         else "nothing was held",
         tone=Tone.GOOD,
         exit_code=ExitCode.DONE,
         tables=(Table("Released", _COLUMNS, rows),) if rows else (),
         facts={"reason": reason},
-        data=[hold.fields() for hold in every],
+        data=[
+            *(hold.fields() for hold in every),
+            *({"target": key, "name": name} for key, name in missing.items()),
+        ],
     )
 
 

@@ -30,7 +30,7 @@ STEPS = st.lists(
         st.sampled_from(
             [
                 *("open", "stop", "close", "intent", "intent", "outcome", "outcome", "outcome"),
-                *("hold", "release", "found", "creating", "note", "judge"),
+                *("hold", "release", "found", "missing", "creating", "note", "judge"),
             ]
         ),
         st.integers(0, 3),  # run
@@ -69,6 +69,9 @@ class History:
         if what == "outcome":
             return self._outcome(maker, choice) if self.unsettled else None
         target = TARGETS[choice % 2]
+        if what == "missing":
+            last = audit.applied(self.records).get(target)
+            return last and maker.missing(last.outcome, name="n", reason=f"r{choice}")
         one = operation(target, action=VERBS[choice % 5], rate=20.0 + choice)
         body = make_body(campaign_id=target, dial_rate=float(choice))
         until = ENDS[choice % 5] if choice % 6 else None

@@ -165,6 +165,26 @@ def test_a_list_that_is_refused_stops_nothing_from_being_stopped(watched, status
     assert any("list could not be read" in note for note in report.notes) is not bool(names)
 
 
+def test_of_three_pages_whose_second_is_refused_what_is_shown_or_known_is_stopped(
+    watched, monkeypatch
+):
+    monkeypatch.setattr("reconciler.dialects.campaigns.reading.CAMPAIGNS_PAGE", 4)
+    lived = many(watched)
+    lived.name("1000006", "of-the-second-page")
+    lived.name("1000011", "of-the-third-page")
+    lived.answer = lambda where, query: (
+        403 if where == "GET /api/campaigns" and "page=2" in query.split("&") else None
+    )
+    report = lived.halt()
+    known = {"1000006", "1000011"}
+    first = {str(1_000_000 + n) for n in range(4)}
+    third = {str(1_000_000 + n) for n in range(8, 12)}
+    assert first | known <= lived.stopped <= first | known | third
+    assert lived.held() == lived.stopped
+    assert report.exit_code == 3
+    assert any("list could not be read" in note for note in report.notes)
+
+
 @pytest.mark.parametrize("status", [403])
 def test_another_campaign_that_is_refused_keeps_nothing_from_being_stopped(watched, status):
     lived = many(watched)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from dataclasses import replace
@@ -9,7 +10,10 @@ from dataclasses import replace
 import pytest
 
 from reconciler.audit import Attribution, RecordKind, Run
+from reconciler.commands import apply as apply_command
 from reconciler.commands import halt as halt_command
+from reconciler.commands import plan as plan_command
+from reconciler.commands import release as release_command
 from reconciler.commands import stop_writer, takeover
 from reconciler.commands.targets import Target
 from reconciler.dialects.campaigns import api as campaigns
@@ -18,11 +22,14 @@ from reconciler.git import Git
 from reconciler.kinds.campaign import KIND
 from reconciler.kinds.live import Live
 from reconciler.ledger import Ledger
+from reconciler.ledger.tenant_lock import TenantLock
 from reconciler.manifests import loading
 from reconciler.plan import Action, Result
+from reconciler.sandbox.writes import Conditions
 from reconciler.world import here
 from tests.commands.test_halt_refused_reads import Watched, many, skills
 from tests.commands.test_import import NOW
+from tests.support import fasttime
 from tests.support.bodies import manifest_text
 from tests.support.samples import platform
 
@@ -61,7 +68,9 @@ def applied(watched, *, etags=True):
     )
     intent = maker.intent(write, digest="d" * 64, generation=0)
     etag = f'"{row["schedule_id"]}"' if etags else None
-    there.append([intent, maker.outcome(intent, Result.UPDATED, audit=stop.audit, etag=etag)])
+    begun = maker.open(digest="d" * 64, operations=1, tool="t", ledger=None, applied=None)
+    outcome = maker.outcome(intent, Result.UPDATED, audit=stop.audit, etag=etag)
+    there.append([begun, intent, outcome, maker.close({})])
     lived.seen.clear()
     return lived
 
@@ -238,6 +247,91 @@ def test_a_name_that_nobody_knows_is_asked_of_the_platform_and_holds_nothing(wat
     assert {each.data["target"] for each in records(lived) if each.kind is RecordKind.HOLD} == {KEY}
 
 
+# --- what nobody saw ------------------------------------------------------------------------------------------------------
+
+
+def planned(lived):
+    asked = plan_command.PlanRequest(lived.desk.folder)
+    return fasttime_run(plan_command.show(lived.desk.world, asked))
+
+
+def released(lived, *names):
+    asked = release_command.HoldRequest(lived.desk.folder, names, reason="hours corrected")
+    return release_command.release(lived.desk.world, asked)
+
+
+def applied_here(lived):
+    asked = apply_command.ApplyRequest(lived.desk.folder)
+    return fasttime_run(apply_command.apply(lived.desk.world, asked, asyncio.Event()))
+
+
+def fasttime_run(command):
+    with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
+        return runner.run(command)
+
+
+def removed_by_hand(lived):
+    lived.platform.write_schedule(KEY, None, client="console", ticket=None, conditions=Conditions())
+    lived.platform.refresh(KEY, "console")
+
+
+def stored(lived):
+    return lived.platform.campaign(KEY)["schedule_id"] is not None
+
+
+def test_what_a_stop_removed_without_knowing_it_stays_held_after_the_release_and_every_report_says_so(
+    watched,
+):
+    """A stop of all reads no single object: what a hand had narrowed is lost, and must not be widened in silence."""
+    lived = applied(watched, etags=False)
+    by_hand(lived, dial_rate=0.5)
+    assert lived.halt().exit_code == 0
+    assert found(lived) is None
+    unknown = "hat was stored before the stop is unknown"
+    assert any(unknown in note for note in released(lived, "first").notes)
+    report = planned(lived)
+    (row,) = [row for table in report.tables for row in table.rows if "first" in row.cells]
+    assert row.cells[0] == "held"
+    assert unknown in str(row)
+    assert any(unknown in note for note in report.notes)
+    applied_here(lived)
+    assert not stored(lived)
+
+
+def test_a_release_of_a_missing_schedule_without_a_hold_lets_the_next_apply_create_it_once(watched):
+    lived = applied(watched)
+    removed_by_hand(lived)
+    assert "removed outside git" in str(planned(lived).tables)
+    report = released(lived, "first")
+    assert report.verdict.startswith("1 missing schedule released")
+    assert "create" in planned(lived).verdict
+    applied_here(lived)
+    assert stored(lived)
+    removed_by_hand(lived)
+    assert "removed outside git" in str(planned(lived).tables), "it covers no later removal"
+    applied_here(lived)
+    assert not stored(lived)
+    assert open_ledger(lived).verify().defects == ()
+
+
+def test_a_schedule_that_is_there_is_not_released_ahead_of_a_removal(watched):
+    lived = applied(watched)
+    assert "nothing was held" in released(lived, "first").verdict
+    removed_by_hand(lived)
+    assert "removed outside git" in str(planned(lived).tables)
+
+
+def test_a_release_that_cannot_read_the_platform_says_so_and_releases_nothing(watched):
+    lived = applied(watched)
+    removed_by_hand(lived)
+    lived.answer = lambda where, _: 401 if "token" in where else None
+    report = released(lived, KEY)
+    assert (report.exit_code, report.verdict) == (0, "nothing was held")
+    assert any("could not be read" in note for note in report.notes)
+    lived.answer = lambda *_: None
+    assert "removed outside git" in str(planned(lived).tables)
+
+
 # --- attempts -------------------------------------------------------------------------------------------------------------
 
 
@@ -364,6 +458,25 @@ def test_a_stop_without_the_lock_watches_and_removes_what_comes_back(watched, mo
     assert report.facts["lock"] == "could not be taken: the git remote does not answer"
     removals = [each for each in lived.seen if each == DELETE]
     assert len(removals) == 2
+
+
+def test_a_lock_that_an_attempt_of_unknown_outcome_took_was_that_of_the_run_before(
+    watched, monkeypatch
+):
+    """The watch for what that run stores late goes by it."""
+    lived = applied(watched)
+    open_ledger(lived).lock.acquire(holder="a run elsewhere")
+    real, left = TenantLock.acquire, [Unavailable("the git remote does not answer")]
+
+    def acquire(self, **asked):
+        real(self, **asked)
+        if left:
+            raise left.pop()
+
+    monkeypatch.setattr(TenantLock, "acquire", acquire)
+    report = lived.halt("first")
+    assert (report.exit_code, left) == (0, [])
+    assert report.facts["lock"].startswith("taken from a run elsewhere")
 
 
 def test_records_that_nobody_can_read_stop_no_stop(watched, monkeypatch):
