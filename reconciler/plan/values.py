@@ -307,43 +307,28 @@ def digest_of(origin: Origin, hashes: Iterable[str], blocked: Iterable[str] = ()
     )
 
 
-def _encoder(*, sort: bool) -> Callable[[object], str]:
-    """Return the `encode` of a JSON encoder, without the encoder in C that it makes anew for each value: half of the time of a small one."""
-    encoder = json.JSONEncoder(sort_keys=sort, separators=(",", ":"), allow_nan=False)
+def _encoder() -> Callable[[object], str]:
+    """Return the `encode` of canonical JSON, without the encoder in C that it makes anew for each value: half of the time of a small one."""
+    encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:  # a Python without the C accelerator
         return encoder.encode
     text = json.encoder.encode_basestring_ascii
-    chunks = make(None, encoder.default, text, None, ":", ",", sort, False, False)  # noqa: FBT003
+    chunks = make(None, encoder.default, text, None, ":", ",", True, False, False)  # noqa: FBT003
     return lambda value: "".join(chunks(value, 0))
 
 
-_sorted: Final = _encoder(sort=True)
-_unsorted: Final = _encoder(sort=False)
+_canonical: Final = _encoder()
 
 
 def canonical_json(value: object) -> str:
     """Return JSON with sorted keys, no spaces, ASCII only: the form in which everything here is hashed."""
-    return _sorted(value)
+    return _canonical(value)
 
 
 def is_canonical(value: object, text: str) -> bool:
-    """Return whether `text`, which was parsed to `value`, is the canonical form of it. Cheaper than to write that."""
-    return _is_sorted(value) and _unsorted(value) == text
-
-
-def _is_sorted(value: object) -> bool:
-    if isinstance(value, dict):
-        names = list(value)
-        if names != sorted(names):
-            return False
-        value = value.values()
-    elif not isinstance(value, list):
-        return True
-    return all(map(_is_sorted, [each for each in value if isinstance(each, _NESTED)]))
-
-
-_NESTED: Final = (dict, list)
+    """Return whether `text`, which was parsed to `value`, is the canonical form of it."""
+    return _canonical(value) == text
 
 
 def sha256_of(value: object) -> str:
