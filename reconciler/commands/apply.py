@@ -118,7 +118,7 @@ async def apply(
         world, folder, asked.network, concurrency=concurrency
     ) as session:
         # The answer to the sign-in tells the platform's clock, by which the lock expires.
-        standing = await _beside_sign_in(session, lambda: _stand(session, asked))
+        standing = await _beside_sign_in(session, lambda: _stand_first(session, asked))
         kept = session.kept
         assert kept is not None  # noqa: S101 - else `_stand` raised
         ledgers.require_key(world, kept.trust.spec)
@@ -156,6 +156,18 @@ async def _beside_sign_in(session: Session, check: Callable[[], T]) -> T:
         raise
     await signing_in
     return found
+
+
+def _stand_first(session: Session, asked: ApplyRequest) -> Standing:
+    """Return how HEAD stands to the ledger. A ledger that does not verify is reported even if the platform does not answer.
+
+    Raises:
+        Refused, GitError, LedgerError: see `_stand`; `LedgerError` also if the ledger does not verify.
+    """
+    standing = _stand(session, asked)
+    if session.kept is not None:
+        session.kept.ledger.check()
+    return standing
 
 
 def _stand(session: Session, asked: ApplyRequest, before: Standing | None = None) -> Standing:

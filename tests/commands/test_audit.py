@@ -315,7 +315,8 @@ def test_verification_fetches_what_a_shallow_clone_lacks_of_the_ledger(desk: Sha
     git(desk.bare, "clone", "-q", "--depth=1", desk.bare.as_uri(), str(there))
     git(there, "fetch", "-q", "--depth=1", "origin", f"{NOTES}:{NOTES}")
     os.chdir(there)
-    assert "consistent, anchored by the mirror branch" in desk.says(0, "audit", "verify", PATH)
+    assert desk.run("audit", "verify", PATH) == 0, desk.err
+    assert "consistent, anchored by the mirror branch" in desk.out
 
 
 # --- bad ledgers ------------------------------------------------------------------------------------------------------------------
@@ -397,12 +398,28 @@ def test_a_huge_note_is_refused_by_every_command(
         assert "a blob of at most 100 is allowed" in desk.says(1, *command, PATH)
 
 
-def test_who_may_not_push_applies_nothing(desk: Shared) -> None:
+@pytest.fixture
+def samples() -> Iterator[sandbox.CampaignState]:
+    world = sandbox.open_samples()
+    yield world
+    world.close()
+
+
+def test_who_may_not_push_applies_nothing(
+    desk: Shared, samples: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hook = desk.bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
     hook.chmod(0o755)
     before = desk.refs()
-    said = desk.says(69, "apply", "--yes", PATH)
+    with sandbox.loopback(sandbox.create_app(samples)) as url:
+        login = sandbox.credentials(samples)
+        monkeypatch.setenv("CXONE_TENANT_URL", url)
+        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
+        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+        desk.edit("https://acme.cxonecloud.com", url, "tenant.yaml")
+        commit(desk.folder)
+        said = desk.says(69, "apply", "--yes", PATH)
     assert "pre-receive hook declined" in said
     assert desk.refs() == before
 
