@@ -152,3 +152,18 @@ def test_a_clone_with_waiting_records_fetches_the_history_that_shows_which_are_r
     git(two.root, "update-ref", f"{NAMES.waiting}/run-9", "HEAD")
     opened(two, remote="origin")
     assert commits(two) == 3
+
+
+def test_a_clone_of_depth_1_reads_the_records_of_closed_segments_too(place, tmp_path, monkeypatch):
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    bare, one = place
+    ledger = history(one, 2)
+    with ledger.locked(holder="one"):
+        assert ledger.begin_segment()
+    ledger.append([run(one.head(), "more").note("more")])
+    whole = list(ledger.past())
+    two = shallow(bare, tmp_path / "two")
+    reader = opened(two, remote="origin")
+    assert commits(two) == 1
+    assert list(reader.past()) == whole
+    assert [each.seq for each in whole] == list(range(len(whole)))
