@@ -38,6 +38,7 @@ class Verdict:
         witnesses: the witnesses that would have revealed a rollback or a rewrite of the whole ledger.
         remarks: sentences about unsigned ledger commits that are no defect.
         source: the ledger commit that wrote the first bad line.
+        repaired: when and by whom the ledger was repaired, if it was verified only from there on.
     """
 
     head: str | None
@@ -49,12 +50,14 @@ class Verdict:
     witnesses: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     source: LineOrigin | None = None
+    repaired: str | None = None
 
     def __str__(self) -> str:
         if self.defects:
             return f"not consistent: {self.defects[0]}"
         by = ", ".join(self.witnesses)
-        return f"consistent, anchored by {by}" if by else "consistent, not anchored"
+        said = f"consistent, anchored by {by}" if by else "consistent, not anchored"
+        return said if self.repaired is None else f"{said}; only since the repair {self.repaired}"
 
 
 _NO_CHECKPOINT: Final = "its segment does not begin with a checkpoint"

@@ -67,6 +67,11 @@ def show(what: str, path: Path, *, tenant: str | None, remote: str | None, style
     help="Ledger commit that you noted down earlier. The check fails if it is missing.",
 )
 @click.option(
+    "--expect-cut",
+    metavar="SHA",
+    help="Ledger commit of a repair that you know. The check begins there.",
+)
+@click.option(
     "--signers",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Allowed signers file (ssh-keygen). Every ledger commit must be signed by one of them.",
@@ -78,6 +83,7 @@ def verify(
     tenant: str | None,
     remote: str | None,
     expect_head: str | None,
+    expect_cut: str | None,
     signers: Path | None,
     style: str,
 ) -> int:
@@ -90,7 +96,7 @@ def verify(
     """
     from reconciler.commands import audit as command
 
-    report = command.verify(options.world(remote), path, tenant, expect_head, signers)
+    report = command.verify(options.world(remote), path, tenant, expect_head, signers, expect_cut)
     return options.show(report, style)
 
 
@@ -141,7 +147,7 @@ def repair(
 ) -> int:
     """Acknowledge a damage that `audit verify` reports. Writes to the ledger only.
 
-    Goes on with the records that can still be read, and removes nothing from git. From then on, `audit verify` begins there and
+    Goes on with the records that can still be read, and removes nothing from git. From then on, `audit verify --expect-cut SHA` begins there and
     reports the repair. Prefer to restore the ledger: what a lost record held would dial again. Takes the tenant's lock.
 
     Example: reconcile audit repair schedules/acme --head SHA --reason "note of 2027-03-01 edited by hand, see ticket 17"

@@ -135,18 +135,20 @@ def verify(
     tenant: str | None,
     expect_head: str | None,
     signers: Path | None,
+    expect_cut: str | None = None,
 ) -> Report:
     """Report whether the records are unchanged and complete, and which witnesses they were checked against.
 
     Raises:
-        UsageError: the expected head is not a full commit id.
+        UsageError: the expected head or repair is not a full commit id.
         LedgerError: the ledger cannot be read, or is shallow.
     """
-    if expect_head is not None and not _WHOLE_ID.fullmatch(expect_head):
-        raise UsageError(f"--expect-head {expect_head} is not a full commit id")
+    for option, commit in (("--expect-head", expect_head), ("--expect-cut", expect_cut)):
+        if commit is not None and not _WHOLE_ID.fullmatch(commit):
+            raise UsageError(f"{option} {commit} is not a full commit id")
     kept = read(world, path, tenant, anyhow=True)
     allowed = read_signers(world.directory / signers, "--signers") if signers else None
-    found = kept.ledger.verify(expect_head=expect_head, signers=allowed)
+    found = kept.ledger.verify(expect_head=expect_head, expect_cut=expect_cut, signers=allowed)
     report = of_verify(kept.name, found, str(kept.location))
     return report._replace(notes=(*kept.ledger.notes, *report.notes))
 

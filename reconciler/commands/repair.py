@@ -19,6 +19,13 @@ _WHOLE_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LOST: Final = "a hold whose record could not be kept no longer holds: halt again every object that must stay silent, before the next apply"
 
 
+def _verify_again(cut: str) -> str:
+    return (
+        f"anybody who may push can claim a repair: without signatures, verify with `reconcile audit verify PATH --expect-cut {cut}`, or the whole"
+        " ledger is verified, with its defects"
+    )
+
+
 def repair(world: World, path: Path, tenant: str | None, head: str, reason: str) -> Report:
     """Begin a new segment of the ledger from the records that can still be read at `head`.
 
@@ -47,13 +54,13 @@ def repair(world: World, path: Path, tenant: str | None, head: str, reason: str)
         dropped = ledger.repair(head, len(found.defects), reason, by=by)
     finally:
         ledger.lock.release()
-    after = ledger.verify()
+    after = ledger.verify(expect_cut=ledger.head)
     return Report(
         title=f"Repair the audit records of tenant {kept.name}",
         verdict=f"{count(len(found.defects), 'defect')} acknowledged, {count(dropped, 'record')} could not be kept; now {after}",
         tone=Tone.BAD if after.defects else Tone.GOOD,
         exit_code=ExitCode.ERROR if after.defects else ExitCode.DONE,
-        notes=(*ledger.notes, *([_LOST] if dropped else [])),
+        notes=(*ledger.notes, _verify_again(str(after.head)), *([_LOST] if dropped else [])),
         facts={**kept.facts, "damaged": head, "reason": reason},
         data={"head": after.head, "damaged": head, "dropped": dropped},
     )

@@ -70,7 +70,7 @@ def problem(place: LedgerPlace, found: LedgerSnapshot, asked: LedgerOptions) -> 
         return absent(place, asked) if asked.demanded else None
     if found.foreign:
         return commit(place)
-    if asked.began is not None and found.records[0].id != asked.began:
+    if asked.began is not None and found.problem is None and found.records[0].id != asked.began:
         return other(place, found, asked)
     return None
 
@@ -137,7 +137,10 @@ def newest_of_ours(git: Git, notes: Notes, tip: str) -> str | None:
     found = git.walk(tip)
     here = {each.id for each in found}
     for each in found:
-        if _MESSAGE.fullmatch(each.message) and not snapshots.read(git, notes, each.id).foreign:
+        if not _MESSAGE.fullmatch(each.message):
+            continue
+        read = snapshots.read(git, notes, each.id, lenient=True)
+        if not read.foreign and read.problem is None:
             return each.id
     return next(
         (each.parents[0] for each in found if each.parents and each.parents[0] not in here), None

@@ -8,6 +8,8 @@ One segment of the ledger is in memory at a time, and of the segments before it 
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +25,9 @@ from reconciler.ledger.notes import NOTE_LIMIT, Notes
 from reconciler.ledger.segments import Segment
 from reconciler.ledger.signature_check import Checked
 from reconciler.ledger.snapshot import LedgerSnapshot, message
+
+_COLLECT_AFTER: Final = 200_000
+"""Objects that are made before the garbage collector runs."""
 
 _DEFECTS_TOLD: Final = 1000
 """Most defects that are told: a ledger of which a part is gone may have one for each record."""
@@ -48,7 +53,12 @@ class LedgerHistory:
 
 
 def verify(
-    subject: LedgerHistory, *, mirror: str | None, expect_head: str | None, signers: bytes | None
+    subject: LedgerHistory,
+    *,
+    mirror: str | None,
+    expect_head: str | None,
+    signers: bytes | None,
+    expect_cut: str | None = None,
 ) -> Verdict:
     """Verify a ledger's records, history and witnesses.
 
@@ -57,14 +67,13 @@ def verify(
         mirror: head of its mirror branch.
         expect_head: a ledger commit that it must hold.
         signers: content of an allowed signers file; `None` checks no signatures.
+        expect_cut: ledger commit of a repair to begin at (`repairs.is_trusted`).
 
     Raises:
         LedgerError: the history is shallow, so it cannot be verified.
     """
     ids = [] if subject.head is None else subject.git.ancestry(subject.head)
-    cut = None
-    if subject.head is not None:
-        cut = repairs.newest_cut(subject.git, subject.notes, subject.head, signers)
+    cut, remarks = _find_cut(subject, signers, expect_cut)
     start = ids.index(str(cut.head)) if cut else 0
     signed = None
     if signers is not None and ids:
@@ -72,8 +81,11 @@ def verify(
     check = _Verification(subject)
     if cut is not None:
         check.resume(cut, ids[:start])
-    check.run(ids[start:], signed.rejected if signed else frozenset())
+    with _collecting_rarely():
+        check.run(ids[start:], signed.rejected if signed else frozenset())
     found, witnesses = _find_witnesses(subject.head, ids, signed, mirror, expect_head)
+    if expect_cut is not None and (cut is None or cut.head != expect_cut):
+        found.append(Defect("", 0, f"its newest repair is not ledger commit {expect_cut}"))
     return Verdict(
         head=subject.head,
         commits=len(ids) - start,
@@ -82,9 +94,34 @@ def verify(
         defects=(*check.defects(), *found),
         open_intents=tuple(check.checker.open_intents.values()),
         witnesses=witnesses,
-        remarks=(*([repairs.remark(cut)] if cut else []), *(signed.remarks if signed else ())),
+        remarks=(*remarks, *(signed.remarks if signed else ())),
         source=check.source,
+        repaired=None if cut is None else repairs.when(cut),
     )
+
+
+@contextlib.contextmanager
+def _collecting_rarely() -> Iterator[None]:
+    """Let the garbage collector run rarely: records are in no cycles, and each collection looks at all that are in memory."""
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def _find_cut(
+    subject: LedgerHistory, signers: bytes | None, expected: str | None
+) -> tuple[LedgerSnapshot | None, tuple[str, ...]]:
+    """Return the repair that verification begins at, if any, and a remark about the newest repair."""
+    if subject.head is None:
+        return None, ()
+    found = repairs.newest_cut(subject.git, subject.notes, subject.head)
+    if found is None:
+        return None, ()
+    trusted = repairs.is_trusted(subject.git, found, signers, expected)
+    return found if trusted else None, (repairs.remark(found, trusted=trusted),)
 
 
 def _find_witnesses(

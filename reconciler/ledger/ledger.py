@@ -139,7 +139,7 @@ class Ledger:
         """Return all records, in the ledger's order, and then those that the next append must add.
 
         Raises:
-            LedgerError: a line is not a record.
+            LedgerError: a line is not a record, or the state cannot be trusted.
         """
         return self._connection.view.records
 
@@ -183,18 +183,25 @@ class Ledger:
         return commits[-1] if commits else None
 
     def check(self) -> None:
-        """Check the records against each other. `verify` checks the history and the witnesses as well.
+        """Check the records against each other, unless they have not changed since the last check. `verify` checks the history and the witnesses as well.
 
         Raises:
             LedgerError: names the first bad record.
         """
         self._connection.view.check(self.tenant)
 
-    def verify(self, *, expect_head: str | None = None, signers: bytes | None = None) -> Verdict:
+    def verify(
+        self,
+        *,
+        expect_head: str | None = None,
+        expect_cut: str | None = None,
+        signers: bytes | None = None,
+    ) -> Verdict:
         """Check the whole ledger: records, history and every witness.
 
         Args:
             expect_head: a ledger commit, noted down earlier, that the ledger must hold.
+            expect_cut: ledger commit of a repair to begin at. Without it, only a repair that a trusted signer signed counts.
             signers: content of an allowed signers file to use instead of the ledger's own. Every ledger commit is checked.
 
         Raises:
@@ -213,6 +220,7 @@ class Ledger:
             subject,
             mirror=view.refs.mirror,
             expect_head=expect_head,
+            expect_cut=expect_cut,
             signers=signers or at.options.signers,
         )
         found = () if problem is None else (Defect("", 0, problem),)

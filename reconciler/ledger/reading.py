@@ -34,7 +34,8 @@ class LedgerOptions:
         demanded: a ledger must exist, so an absent one was lost or deleted.
         began: id of the first record that `tenant.yaml` declares; `None`: it declares none.
         asked: the same in the change under review, which counts from the next change on.
-        unchecked: also read a ledger that is absent, that begins with another record, or that ends in a commit of somebody else.
+        unchecked: also read a ledger that is absent, that begins with another record, that ends in a commit of somebody else, or whose
+            state cannot be trusted.
         stop: this is an emergency stop, which records even if signatures or the mirror branch would forbid that.
         budget_s: seconds for which one append retries when other writers are first.
         called: the tenant's name for people; the ledger's own name if empty.
@@ -76,10 +77,12 @@ class View:
         """All records, in the ledger's order, and then those that the next append must add.
 
         Raises:
-            LedgerError: a line is not a record.
+            LedgerError: a line is not a record, or the state cannot be trusted.
         """
         if defects := self.snapshot.unreadable:
             raise LedgerError(f"{defects[0]}. See: reconcile audit verify")
+        if self.snapshot.problem is not None:
+            raise LedgerError(self.snapshot.problem)
         return (*self.snapshot.records, *self.snapshot.new_records(self.unrecorded))
 
     def check(self, tenant: str) -> None:
@@ -184,11 +187,18 @@ def _read_counting(
 ) -> View:
     """Read the records that count at a ledger commit."""
     if options.signers is None:
-        return replace(known, snapshot=snapshots.read(git, notes, head, known=known.snapshot))
+        found = snapshots.read(git, notes, head, known=known.snapshot, lenient=options.unchecked)
+        return replace(known, snapshot=found)
     if head is not None and head == known.snapshot.head:
         return known
     required = options.required and not options.stop
     snapshot, unsigned = signatures.read(
-        git, notes, head, options.signers, known=known.snapshot, required=required
+        git,
+        notes,
+        head,
+        options.signers,
+        known=known.snapshot,
+        required=required,
+        lenient=options.unchecked,
     )
     return replace(known, snapshot=snapshot, unsigned=unsigned)

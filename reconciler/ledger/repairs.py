@@ -5,32 +5,31 @@ A repair changes no history. It begins a new segment, whose checkpoint says what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.audit import Attribution, Record
+from reconciler import audit
+from reconciler.audit import Attribution, Record, RecordKind
 from reconciler.audit.checkpoints import CUT
 from reconciler.audit.records import digest_of
-from reconciler.errors import SHORTENED_TO, LedgerError, safe
+from reconciler.errors import SHORTENED_TO, GitError, LedgerError, safe
 from reconciler.git import Git
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.notes import Notes
 from reconciler.ledger.snapshot import LedgerSnapshot
 
 
-def newest_cut(git: Git, notes: Notes, head: str, signers: bytes | None) -> LedgerSnapshot | None:
-    """Return the ledger at the newest checkpoint of a repair; `None` if there is none, or if it may be forged.
+def newest_cut(git: Git, notes: Notes, head: str) -> LedgerSnapshot | None:
+    """Return the ledger at the newest checkpoint of a repair, which anybody may have made (`is_trusted`); `None` if there is none.
 
     Args:
         git: the repository.
         notes: reads the ledger's trees.
         head: the ledger's newest commit.
-        signers: content of an allowed signers file: the checkpoint's commit must be signed by one of them.
     """
     commit = git.newest_named(head, f"^{CUT}-[0-9]")
     if commit is None:
-        return None
-    if signers is not None and not git.signatures(commit, signers)[commit].good:
         return None
     try:
         found = snapshots.read(git, notes, commit)
@@ -40,18 +39,67 @@ def newest_cut(git: Git, notes: Notes, head: str, signers: bytes | None) -> Ledg
     return found if whole and "cut" in found.tail[0].data else None
 
 
-def remark(found: LedgerSnapshot) -> str:
+def is_trusted(
+    git: Git, found: LedgerSnapshot, signers: bytes | None, expected: str | None
+) -> bool:
+    """Return whether the ledger may be verified from a repair on: it was looked at, or a trusted signer made it.
+
+    Anybody with push rights can make a checkpoint that says what a repair says.
+
+    Args:
+        git: the repository.
+        found: the ledger at the repair's checkpoint.
+        signers: content of an allowed signers file.
+        expected: ledger commit of a repair that the caller knows.
+    """
+    commit = str(found.head)
+    if commit == expected:
+        return True
+    return signers is not None and git.signatures(commit, signers)[commit].good
+
+
+def remark(found: LedgerSnapshot, *, trusted: bool) -> str:
     """Return what `audit verify` says of a repair."""
     record = found.tail[0]
     said = record.data["cut"]
+    told = (
+        f"repaired {when(found)}: {said['defects']} defects up to ledger commit {said['head']} were acknowledged, and"
+        f" {said['dropped']} records could not be kept ({said['reason']})."
+    )
+    if trusted:
+        return f"{told} The ledger is verified from ledger commit {found.head} on; what is before it was not verified again"
     return (
-        f"repaired on {record.event.ts} by {record.data.get('actor') or 'somebody'}: {said['defects']} defects up to ledger commit"
-        f" {said['head']} were acknowledged, and {said['dropped']} records could not be kept ({said['reason']}). The ledger is verified from"
-        f" ledger commit {found.head} on; what is before it was not verified again"
+        f"{told} No trusted signer signed that, so the whole ledger was verified: anybody who may push can claim a repair. If you know this one,"
+        f" verify from there on: reconcile audit verify PATH --expect-cut {found.head}"
     )
 
 
-def readable(snapshot: LedgerSnapshot, tenant: str) -> tuple[tuple[Record, ...], int]:
+def when(found: LedgerSnapshot) -> str:
+    """Return when and by whom a repair was made, as its checkpoint says."""
+    record = found.tail[0]
+    return f"on {record.event.ts} by {record.data.get('actor') or 'somebody'}"
+
+
+def _restored(git: Git, notes: Notes, snapshot: LedgerSnapshot) -> Sequence[Record] | None:
+    """Return the records of a ledger whose state was damaged: the segment before it leaves the same state again.
+
+    Returns:
+        `None` if that is not the state whose hash the checkpoint holds.
+    """
+    first = snapshot.tail[0] if snapshot.tail else None
+    if snapshot.problem is None or first is None or first.kind is not RecordKind.CHECKPOINT:
+        return None
+    try:
+        kept = audit.compact(snapshots.read(git, notes, first.data["closes"]).records)
+    except (GitError, LedgerError):
+        return None
+    state = hashlib.sha256(b"".join(map(audit.encode, kept))).hexdigest()
+    return (*kept, *snapshot.tail) if state == first.data["state"] else None
+
+
+def readable(
+    git: Git, notes: Notes, snapshot: LedgerSnapshot, tenant: str
+) -> tuple[tuple[Record, ...], int]:
     """Return the records that are whole, each once and in order, and the number of lines that are not.
 
     Raises:
@@ -59,7 +107,8 @@ def readable(snapshot: LedgerSnapshot, tenant: str) -> tuple[tuple[Record, ...],
     """
     kept: list[Record] = []
     ids: set[str] = set()
-    for record in snapshot.records:
+    records = _restored(git, notes, snapshot) or snapshot.records
+    for record in records:
         whole = digest_of(record) == record.h and record.event.id == record.id
         follows = not kept or record.seq > kept[-1].seq
         if whole and follows and record.id not in ids and record.event.tenant == tenant:
@@ -69,7 +118,7 @@ def readable(snapshot: LedgerSnapshot, tenant: str) -> tuple[tuple[Record, ...],
         raise LedgerError(
             "no record of this ledger can be read, so there is nothing to repair: restore an earlier ledger commit, or begin a new ledger"
         )
-    return tuple(kept), len(snapshot.records) - len(kept) + len(snapshot.unreadable)
+    return tuple(kept), len(records) - len(kept) + len(snapshot.unreadable)
 
 
 def cut(head: str, defects: int, dropped: int, reason: str, by: Attribution) -> Mapping[str, Any]:

@@ -81,6 +81,7 @@ def read(
     *,
     known: LedgerSnapshot,
     required: bool,
+    lenient: bool = False,
 ) -> tuple[LedgerSnapshot, Unsigned | None]:
     """Read the ledger at `tip`; return the records that count, and the unsigned commits above them (`None` if there are none).
 
@@ -91,6 +92,7 @@ def read(
         signers: content of an allowed signers file.
         known: an earlier snapshot.
         required: refuse a ledger without any good signature. Otherwise all of such a ledger counts.
+        lenient: also read a ledger whose state cannot be trusted (`LedgerSnapshot.problem`).
 
     Raises:
         LedgerError: a required signature is missing, or the ledger cannot be read.
@@ -100,7 +102,7 @@ def read(
     above: list[str] = []
     for commit, signature in _signatures(git, tip, signers):
         if signature.good:
-            snapshot = snapshots.read(git, notes, commit, known=known)
+            snapshot = snapshots.read(git, notes, commit, known=known, lenient=lenient)
             _require_ledger_commit(snapshot, commit, signature.subject)
             if not above:
                 return snapshot, None
@@ -111,7 +113,7 @@ def read(
         above.append(commit)
     if required:
         raise LedgerError(_NOTHING_SIGNED.format(commits=len(above), tip=tip))
-    return snapshots.read(git, notes, tip, known=known), None
+    return snapshots.read(git, notes, tip, known=known, lenient=lenient), None
 
 
 def _signatures(git: Git, tip: str, signers: bytes) -> Iterator[tuple[str, Signature]]:

@@ -66,12 +66,14 @@ class State:
     Attributes:
         blob: its object id.
         digest: its SHA-256, which the checkpoint record must repeat.
-        records: in order.
+        records: in order; none if the file cannot be read.
+        problem: why the file cannot be read; empty if it can.
     """
 
     blob: str
     digest: str
     records: tuple[Record, ...]
+    problem: str = ""
 
 
 class LedgerSnapshot:
@@ -87,6 +89,7 @@ class LedgerSnapshot:
         by_id: the records by id.
         tips: the last record of each run.
         foreign: the commit was not made by reconcile: it is a merge commit, or its message does not name its last record.
+        problem: why the state cannot be trusted; `None` if it can.
     """
 
     def __init__(
@@ -109,6 +112,8 @@ class LedgerSnapshot:
         self.by_id = {record.id: record for record in self.records}
         self.tips = {record.event.run: record for record in self.records}
         self.foreign = made is not None and not _is_ours(made, self.records)
+        self.problem = _problem_of_state(self)
+        self._defects: dict[str, tuple[Defect, ...]] = {}
 
     @property
     def segment(self) -> int:
@@ -144,7 +149,12 @@ class LedgerSnapshot:
         return sorted(defect for note in self.notes.values() for defect in note.defects)
 
     def verify(self, tenant: str) -> tuple[Defect, ...]:
-        """Return the defects of the records (`audit.verify`)."""
+        """Return the defects of the records (`audit.verify`). They are looked for once."""
+        if tenant not in self._defects:
+            self._defects[tenant] = self._find_defects(tenant)
+        return self._defects[tenant]
+
+    def _find_defects(self, tenant: str) -> tuple[Defect, ...]:
         return audit.verify(
             {commit: note.records for commit, note in self.notes.items()},
             tenant=tenant,
@@ -204,11 +214,31 @@ def _is_ours(made: Commit, records: Sequence[Record]) -> bool:
     return len(made.parents) <= 1 and bool(records) and made.message == message(records[-1])
 
 
+def _problem_of_state(snapshot: LedgerSnapshot) -> str | None:
+    """Return why a state is not the one of the segment's checkpoint. If a note is unreadable, that is reported instead."""
+    if snapshot.state is not None and snapshot.state.problem:
+        return f"the ledger's state (blob {snapshot.state.blob}) cannot be read: {snapshot.state.problem}. See: reconcile audit verify"
+    first = snapshot.tail[0] if snapshot.tail else None
+    checkpoint = first if first is not None and first.kind is RecordKind.CHECKPOINT else None
+    held = snapshot.state.digest if snapshot.state else None
+    if not snapshot.unreadable and held != (checkpoint.data["state"] if checkpoint else None):
+        return (
+            f"the ledger's state at {snapshot.head} is not the one of its checkpoint: somebody changed or dropped one of them. See:"
+            " reconcile audit verify"
+        )
+    return None
+
+
 EMPTY: Final = LedgerSnapshot(None, None, {})
 
 
 def read(
-    git: Git, notes: Notes, head: str | None, *, known: LedgerSnapshot = EMPTY
+    git: Git,
+    notes: Notes,
+    head: str | None,
+    *,
+    known: LedgerSnapshot = EMPTY,
+    lenient: bool = False,
 ) -> LedgerSnapshot:
     """Read the ledger at `head`.
 
@@ -217,6 +247,7 @@ def read(
         notes: reads its trees.
         head: ledger commit.
         known: an earlier snapshot; notes that did not change since are taken from it.
+        lenient: also return a ledger whose state cannot be trusted (`LedgerSnapshot.problem`).
 
     Raises:
         LedgerError: the ledger cannot be read, or is too large. A line that is not a record is a defect of its note instead.
@@ -239,7 +270,8 @@ def read(
         decoded[commit] = NoteRecords(wanted[commit], len(data), *audit.decode(commit, data))
     state = _read_state(git, notes, made.tree, known.state)
     snapshot = LedgerSnapshot(head, made.tree, decoded, made, state=state)
-    _require_state(snapshot)
+    if snapshot.problem is not None and not lenient:
+        raise LedgerError(snapshot.problem)
     return snapshot
 
 
@@ -249,25 +281,11 @@ def _read_state(git: Git, notes: Notes, tree: str, known: State | None) -> State
     if blob is None or (known is not None and known.blob == blob):
         return None if blob is None else known
     data = git.read_blob(blob, limit=STATE_LIMIT)
+    digest = hashlib.sha256(data).hexdigest()
     try:
-        records = audit.decode_state(data)
+        return State(blob, digest, audit.decode_state(data))
     except ValueError as error:
-        raise LedgerError(
-            f"the ledger's state (blob {blob}) cannot be read: {error}. See: reconcile audit verify"
-        ) from None
-    return State(blob, hashlib.sha256(data).hexdigest(), records)
-
-
-def _require_state(snapshot: LedgerSnapshot) -> None:
-    """Refuse a state that is not the one of the segment's checkpoint. If a note is unreadable, that is reported instead."""
-    first = snapshot.tail[0] if snapshot.tail else None
-    checkpoint = first if first is not None and first.kind is RecordKind.CHECKPOINT else None
-    held = snapshot.state.digest if snapshot.state else None
-    if not snapshot.unreadable and held != (checkpoint.data["state"] if checkpoint else None):
-        raise LedgerError(
-            f"the ledger's state at {snapshot.head} is not the one of its checkpoint: somebody changed or dropped one of them. See:"
-            " reconcile audit verify"
-        )
+        return State(blob, digest, (), str(error))
 
 
 def read_notes(git: Git, blobs: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:

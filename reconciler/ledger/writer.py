@@ -127,7 +127,8 @@ class Writer:
             view = self._connection.view
             if view.refs.ledger != head or view.unsigned is not None:
                 raise LedgerError(repairs.wrong_head(head, view.refs.ledger))
-            kept, dropped = repairs.readable(view.snapshot, self._connection.tenant)
+            at = self._connection
+            kept, dropped = repairs.readable(at.git, at.notes, view.snapshot, at.tenant)
             error = self._begin_segment((kept, repairs.cut(head, defects, dropped, reason, by)))
             if error is not None:
                 raise error

@@ -32,14 +32,20 @@ def test_a_damage_that_was_looked_at_is_cut_off_and_told_from_then_on(
     assert desk.run("audit", "repair", PATH, "--head", head[:12], *REASON) == 64
     assert git(shared, "rev-parse", ref).strip() == head
     assert desk.run("audit", "repair", PATH, "--head", head, *REASON) == 0, desk.out + desk.err
-    assert desk.run("audit", "verify", PATH, "--format", "json") == 0
+    cut = git(shared, "rev-parse", ref).strip()
+    assert f"--expect-cut {cut}" in desk.out.replace("\n", " ")
+    assert desk.run("audit", "verify", PATH, "--format", "json") == 1, "anybody can claim a repair"
     assert "ticket 17" in json.loads(desk.out)["remarks"][0]
+    assert desk.run("audit", "verify", PATH, "--expect-cut", cut) == 0
+    assert "consistent, anchored by the mirror branch; only since the repair on" in desk.out
     desk.run("plan", PATH)
     assert "calls at night" in desk.out
     assert desk.run("apply", "--yes", PATH) == 0
-    assert desk.run("audit", "verify", PATH, "--expect-head", head) == 0
+    assert desk.run("audit", "verify", PATH, "--expect-head", head, "--expect-cut", cut) == 0
+    assert desk.run("audit", "verify", PATH, "--expect-cut", cut[:12]) == 64
     assert desk.run("audit", "log", PATH) == 0
-    assert "nothing to repair" in desk.says(64, "audit", "repair", PATH, "--head", head, *REASON)
+    said = desk.says(1, "audit", "repair", PATH, "--head", head, *REASON)
+    assert "look at what it holds now" in said, "it was repaired already"
 
 
 def test_a_damaged_ledger_of_this_clone_is_repaired_as_well(desk: Desk) -> None:

@@ -55,8 +55,15 @@ def test_after_a_repair_of_any_damage_the_ledger_is_verified_from_there_on(
     monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
     found = tampered(few_ledgers[0], tmp_path / "r", tamper, 0)
     repo = Git(tmp_path / "r", environ=ENVIRON)
-    verdict = repaired(repo).verify()
+    ledger = repaired(repo)
+    cut = ledger.head
+    whole = ledger.verify()
+    assert whole.defects, "anybody who may push can claim a repair"
+    assert "No trusted signer signed that, so the whole ledger was verified" in whole.remarks[0]
+    assert f"--expect-cut {cut}" in whole.remarks[0]
+    verdict = ledger.verify(expect_cut=cut)
     assert verdict.defects == ()
+    assert "only since the repair on" in str(verdict)
     assert (verdict.commits, verdict.records) == (1, 1)
     (said,) = verdict.remarks
     assert (
@@ -65,11 +72,50 @@ def test_after_a_repair_of_any_damage_the_ledger_is_verified_from_there_on(
     assert "by ada" in said
     for name in ("later", "latest"):
         go_on(repo, name)
-        verdict = opened(repo).verify(expect_head=found.head)
+        verdict = opened(repo).verify(expect_head=found.head, expect_cut=cut)
         assert verdict.defects == ()
         assert verdict.remarks == (said,)
     git(repo.root, "notes", f"--ref={NOTES}", "append", "-m", "again", next(iter(lines_of(repo))))
-    assert opened(repo, options=ANYHOW).verify().defects
+    assert opened(repo, options=ANYHOW).verify(expect_cut=cut).defects
+
+
+def test_a_repair_that_is_not_there_is_a_defect(few_ledgers: list[Path], tmp_path: Path) -> None:
+    tampered(few_ledgers[0], tmp_path / "r", remark, 0)
+    ledger = repaired(Git(tmp_path / "r", environ=ENVIRON))
+    problem = f"its newest repair is not ledger commit {'1' * 40}"
+    assert ledger.verify(expect_cut="1" * 40).defects[-1].problem == problem
+
+
+@pytest.mark.parametrize("lines", [b"not a record\n", b""])
+def test_a_state_that_was_changed_by_hand_gets_a_verdict_and_is_restored_by_a_repair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: bytes
+) -> None:
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    repo = repository(tmp_path / "repo")
+    for name in ("one", "two"):
+        go_on(repo, name)
+    before = opened(repo).records()
+    forge_state(repo, lines)
+    with pytest.raises(LedgerError, match="state"):
+        opened(repo)
+    found = opened(repo, options=ANYHOW).verify()
+    assert "its state is not what the records before it leave, from line 1" in str(found)
+    ledger = repaired(repo)
+    assert ledger.records()[:-1] == audit.compact(before)
+    assert ledger.records()[-1].data["cut"]["dropped"] == 0
+    assert ledger.verify(expect_cut=ledger.head).defects == ()
+
+
+def forge_state(repo: Git, lines: bytes) -> None:
+    """Put other lines in place of the state of the newest ledger commit."""
+    git(repo.root, "read-tree", NOTES)
+    blob = git(repo.root, "hash-object", "-w", "--stdin", stdin=lines)
+    git(repo.root, "update-index", "--cacheinfo", f"100644,{blob},state")
+    said = git(repo.root, "log", "-1", "--format=%B", NOTES).encode() + b"\n"
+    parent = git(repo.root, "rev-parse", f"{NOTES}^")
+    tree = git(repo.root, "write-tree")
+    forged = git(repo.root, "commit-tree", tree, "-p", parent, stdin=said)
+    git(repo.root, "update-ref", NOTES, forged)
 
 
 def test_what_can_be_read_is_kept(few_ledgers: list[Path], tmp_path: Path) -> None:
@@ -89,7 +135,8 @@ def test_a_second_repair_hides_the_first(few_ledgers: list[Path], tmp_path: Path
     repaired(repo)
     first = opened(repo).head
     git(repo.root, "notes", f"--ref={NOTES}", "append", "-m", "again", next(iter(lines_of(repo))))
-    said = repaired(repo).verify().remarks
+    ledger = repaired(repo)
+    said = ledger.verify(expect_cut=ledger.head).remarks
     assert len(said) == 1
     assert str(first) not in said[0]
 
@@ -134,7 +181,7 @@ def test_where_records_are_signed_only_a_trusted_key_repairs(
         ledger.repair(str(ledger.head), 1, "trust me", by=BY)
         ledger.lock.release()
         verdict = opened(repo, options=asked).verify()
-        assert verdict.remarks == () or "repaired" not in verdict.remarks[0]
+        assert "No trusted signer signed that" in verdict.remarks[0]
         assert verdict.defects, "an unsigned repair hides nothing"
     wrong = opened(
         repo, options=LedgerOptions(unchecked=True, signing_key=theirs.key, signers=ours.file)
