@@ -65,7 +65,7 @@ class StopNotebook:
     def key(self, operation: Operation, attempt: int) -> str:
         return f"{operation.hash[:40]}-{attempt}"
 
-    def attempt(self, operation: Operation, number: int) -> None:
+    def attempt(self, operation: Operation, number: int, before: Outcome) -> None:  # noqa: ARG002 - the journal records it
         self.attempts.append((operation.key, number))
 
     def found(self, operation: Operation, stored: Body) -> None:
