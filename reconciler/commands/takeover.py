@@ -111,7 +111,7 @@ class Takeover:
             await look()
             if left_s <= 0:
                 return
-            if self.task.done():
+            if self.task.done() and self.taken_at is None:
                 self.retry()
         if self.was_held:  # a run that cannot read the lock may start a write for BLIND_S
             await pause(world, self.taken_at + BLIND_S + LOOK_S - world.monotonic(), stop)
