@@ -72,7 +72,7 @@ def _open_row(record: Record) -> Row:
 def _restoring(found: Verdict) -> Iterator[str]:
     """Yield instructions for a damaged ledger. They call no commit intact, because a damaged ledger cannot prove that."""
     if any(each.line for each in found.defects):
-        yield "Until the ledger is restored, plan, apply and release fail with exit code 1. halt still stops dialing, and reports that it could not record the stop."
+        yield "Until the ledger is restored, plan, apply and release fail with exit code 1. halt still stops dialing, and its records wait in a ref of their own until then."
     if found.source is not None:
         before = found.source.before
         yield (
