@@ -95,7 +95,7 @@ class Checkpoints:
         except GitError as error:
             yield f"its state cannot be read: {error}"
             return
-        lines = zip_longest(found.splitlines(), due.splitlines())
+        lines = zip_longest(found.split(b"\n"), due.split(b"\n"))
         for number, (held, right) in enumerate(lines, start=1):
             if held != right:
                 id_ = audit.decode("", (right or b"") + b"\n")[0]

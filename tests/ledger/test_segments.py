@@ -281,6 +281,15 @@ def test_a_forged_state_is_one_error_that_names_it(tmp_path: Path, change: Any, 
         opened(repo)
 
 
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"\r"])
+def test_other_line_ends_of_a_state_are_a_defect(tmp_path: Path, end: bytes):
+    repo = repository(tmp_path)
+    applied(opened(repo), "one", 25.0)
+    forged(repo, lambda data: data[:-1] + end)
+    found = opened(repo, options=LedgerOptions(unchecked=True)).verify()
+    assert any("its state is not what the records" in str(each) for each in found.defects)
+
+
 def test_a_folder_in_place_of_the_state_is_an_error_too(tmp_path: Path):
     repo = repository(tmp_path)
     applied(opened(repo), "one", 25.0)
