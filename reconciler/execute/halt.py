@@ -15,8 +15,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
-from reconciler.dialects.base import Dialect, Exchange, Listed, Removal
-from reconciler.errors import AccessError, ApiError, NotFinished, ReconcileError, UnknownObject
+from reconciler.dialects.base import Dialect, Exchange, Listed, Removal, Silenced
+from reconciler.errors import (
+    AccessError,
+    ApiError,
+    NotFinished,
+    ReconcileError,
+    UncertainWrite,
+    UnknownObject,
+)
 from reconciler.execute.execution import WriteOptions
 from reconciler.execute.instants import believed, since
 from reconciler.execute.platform import Platform
@@ -255,28 +262,42 @@ class Silencer:
 
     async def _send(self, job: _Job) -> Outcome:
         """Send the stop; return the outcome. Before that, learn what is stored, if a condition or a short read can tell."""
-        version = job.written.version if job.written else None
-        if not job.seen and job.tries == 0 and version is not None:
-            removal, ended = await self._try(job, version)
-            if removal is Removal.AS_GIVEN and job.written:
-                self._found(job, job.written.body)
+        written = job.written
+        if not job.seen and job.tries == 0 and written and written.version is not None:
+            removal, ended = await self._try(job, written.version)
+            if removal is Removal.AS_GIVEN:
+                self._found(job, written.body)
             if removal not in _DID_NOTHING:
                 return ended
             job.seen = removal is Removal.UNCONDITIONAL  # no read may delay the stop any further
         if not job.seen:
-            await self._look_before(job)
+            return await self._read_and_send(job)
         _, ended = await self._try(job)
         return ended
 
-    async def _look_before(self, job: _Job) -> None:
-        """Read and record what the stop is about to remove. A failed read delays the stop by at most `SEEN_S`."""
-        try:
-            live = await self.read_before(self.dialect.read_stored(job.operation.key))
-        except UnknownObject:
-            live = None
+    async def _read_and_send(self, job: _Job) -> Outcome:
+        """Read what is stored, and remove that version; if another one is stored by then, read once more and remove whatever it is."""
+        live = await self._look_before(job)
+        if live is not None and live.version is not None:
+            removal, ended = await self._try(job, live.version)
+            if removal in {Removal.AS_GIVEN, Removal.UNCONDITIONAL} and live.stored is not None:
+                self._found(job, live.stored)
+            if removal not in _DID_NOTHING:
+                return replace(ended, operation=job.operation)
+            if removal is Removal.CHANGED:
+                live = await self._look_before(job)
         if live is not None and live.stored is not None:
             self._found(job, live.stored)
         job.seen = True
+        _, ended = await self._try(job)
+        return ended
+
+    async def _look_before(self, job: _Job) -> Live | None:
+        """Return what the stop is about to remove. A failed read delays the stop by at most `SEEN_S`."""
+        try:
+            return await self.read_before(self.dialect.read_stored(job.operation.key))
+        except UnknownObject:
+            return None
 
     def _found(self, job: _Job, stored: Body) -> None:
         kind = self.dialect.KINDS[job.operation.kind]
@@ -315,7 +336,12 @@ class Silencer:
             # After NotFinished the command's own deadline is over, so another try could not be sent.
             code = error.exit_code if isinstance(error, NotFinished) else 0
             unknown = replace(ended, result=Result.UNKNOWN, message=str(error), code=code)
-            return None, unknown
+            followed = None
+            if isinstance(error, UncertainWrite):
+                followed = await self._follow_up(job, version)
+            if followed is None:
+                return None, unknown
+            answer = followed
         if answer.removal in _DID_NOTHING:
             said = _DID_NOTHING[answer.removal]
             return answer.removal, replace(ended, result=Result.FAILED, message=said, wrote=False)
@@ -323,6 +349,23 @@ class Silencer:
             return answer.removal, ended
         reason = answer.waiting.reason
         return answer.removal, replace(ended, result=Result.STORED_NOT_ACTIVE, message=reason)
+
+    async def _follow_up(self, job: _Job, version: str | None) -> Silenced | None:
+        """Complete a stop whose removal may have been executed: if nothing is stored, ask the dialer to drop what is active.
+
+        While anything is stored, this asks nothing: a refresh would activate a schedule that may be wider than the active one.
+
+        Returns:
+            What was removed; `None` if something is stored, or nobody can tell.
+        """
+        live = await self._look_before(job)
+        if live is None or live.stored is not None:
+            return None
+        try:
+            waiting = await self.platform.run(self.dialect.activate(job.operation.key))
+        except ReconcileError:
+            return None
+        return Silenced(Removal.NOTHING_STORED if version is None else Removal.AS_GIVEN, waiting)
 
     async def _wait_for_silence(self, operation: Operation, unread: Wait) -> Live | None:
         """Return the object once it is silent; `None` if it still dials after the usual delay of a dialer."""

@@ -196,6 +196,57 @@ def test_of_a_server_without_etags_what_is_stored_is_read_before(watched):
     assert found(lived)["dial_rate"] == 0.5
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["recorded", "unrecorded"])
+def test_a_removal_that_was_executed_and_answers_500_each_time_is_followed_by_a_refresh(
+    watched, known
+):
+    """Nothing is stored then, so the refresh can only end the dialing."""
+    lived = applied(watched) if known else many(watched, 3)
+    before = stored_body(lived)
+    lived.says = {"DELETE": 500}
+    assert lived.halt("first").exit_code == 0
+    assert requests(lived).count(DELETE) == 1
+    sent = requests(lived)
+    assert sent[sent.index(DELETE) :][:3] == [DELETE, STORED, REFRESH]
+    assert found(lived) == before, "the condition proves which version was removed"
+
+
+def test_after_an_uncertain_removal_no_refresh_activates_what_is_stored(watched):
+    lived = applied(watched)
+    lived.answer = lambda where, _: 500 if where == DELETE else None
+    lived.wait_s = 5
+    assert lived.halt("first").exit_code == NotFinished.exit_code
+    assert requests(lived).count(DELETE) > 1
+    assert REFRESH not in requests(lived)
+
+
+def test_a_schedule_that_is_narrowed_between_the_read_and_the_removal_is_read_once_more(watched):
+    lived = many(watched, 3)
+    lived.answer = lambda where, _: (
+        by_hand(lived, dial_rate=0.5)
+        if where == DELETE and requests(lived).count(DELETE) == 1
+        else None
+    )
+    assert lived.halt("first").exit_code == 0
+    assert requests(lived)[:5] == [STORED, DELETE, STORED, DELETE, REFRESH]
+    assert found(lived)["dial_rate"] == 0.5
+
+
+def test_what_replaced_the_version_that_was_read_and_could_not_be_read_is_unknown(watched):
+    lived = many(watched, 3)
+
+    def answer(where, _):
+        if where == DELETE and requests(lived).count(DELETE) == 1:
+            by_hand(lived, dial_rate=0.5)
+        return 403 if where == STORED and DELETE in requests(lived) else None
+
+    lived.answer = answer
+    lived.wait_s = 5
+    lived.halt("first")
+    assert requests(lived)[:5] == [STORED, DELETE, STORED, DELETE, REFRESH]
+    assert found(lived) is None
+
+
 @pytest.mark.parametrize("status", [403, 500, "hang"])
 @pytest.mark.parametrize("known", [True, False], ids=["recorded", "unrecorded"])
 def test_no_read_delays_a_stop_by_more_than_a_second(watched, status, known):
