@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import options
-from reconciler.errors import UsageError
+from reconciler.errors import UsageError, safe
 from reconciler.renderers import EXPORTS, renderer_for
 
 _tenant = options.combine(options.remote, options.tenant, options.path)
@@ -217,6 +217,8 @@ def export(
         raise UsageError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
     report = command.export(options.world(remote), path, tenant, since, until)
     sys.stdout.write(renderer_for(style).render(report))
+    for note in report.notes:
+        click.echo(f"note: {safe(note)}", err=True)
     return report.exit_code
 
 

@@ -18,6 +18,7 @@ from reconciler.commands.trust import read_signers
 from reconciler.errors import ExitCode, GitError, UsageError
 from reconciler.git import Git
 from reconciler.ledger.locks import Lock, in_seconds
+from reconciler.ledger.repairs import remark_on_records
 from reconciler.manifests import choose_tenant, load_readable, load_settings
 from reconciler.report import NAMES_SHOWN, Report, Tone
 from reconciler.report.audit import of_entries, of_instant, of_log, of_records
@@ -69,9 +70,9 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
 
 def log(world: World, path: Path, tenant: str | None, since: datetime | None = None) -> Report:
     """Return the records of what took effect at `since` or later, all by default, newest last."""
-    kept, records = _read_checked(world, path, tenant, since)
+    kept, records, notes = _read_checked(world, path, tenant, since)
     records = tuple(each for each in records if since is None or audit.moment(each) >= since)
-    return of_log(kept.name, records, notes=kept.ledger.notes, facts=kept.facts)
+    return of_log(kept.name, records, notes=notes, facts=kept.facts)
 
 
 def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
@@ -80,7 +81,7 @@ def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
     Raises:
         UsageError: no record, manifest or commit has that name.
     """
-    kept, records = _read_checked(world, path, tenant)
+    kept, records, notes = _read_checked(world, path, tenant)
     found, asked = audit.about(records, what), what
     if not found and (commit := _commit(kept.git, what)) is not None:
         found = audit.about(records, commit)
@@ -88,7 +89,7 @@ def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
     elif not found:
         _require_known(kept, records, what)
     report = of_records(kept.name, asked, found, kept.facts)
-    return report._replace(notes=(*kept.ledger.notes, *report.notes))
+    return report._replace(notes=(*notes, *report.notes))
 
 
 def _commit(git: Git, name: str) -> str | None:
@@ -118,15 +119,16 @@ def export(
     world: World, path: Path, tenant: str | None, since: datetime | None, until: datetime | None
 ) -> Report:
     """Return the audit entries that took effect in [since, until)."""
-    kept, records = _read_checked(world, path, tenant, since)
-    return of_entries(kept.name, audit.entries(records, since=since, until=until))
+    kept, records, notes = _read_checked(world, path, tenant, since)
+    report = of_entries(kept.name, audit.entries(records, since=since, until=until))
+    return report._replace(notes=notes)
 
 
 def at(world: World, path: Path, tenant: str | None, instant: datetime, what: str) -> Report:
     """Return what was stored and active for an object at an instant."""
-    kept, records = _read_checked(world, path, tenant)
+    kept, records, notes = _read_checked(world, path, tenant)
     report = of_instant(kept.name, what, instant, records, kept.facts)
-    return report._replace(notes=(*kept.ledger.notes, *report.notes))
+    return report._replace(notes=(*notes, *report.notes))
 
 
 def verify(
@@ -150,7 +152,9 @@ def verify(
     allowed = read_signers(world.directory / signers, "--signers") if signers else None
     found = kept.ledger.verify(expect_head=expect_head, expect_cut=expect_cut, signers=allowed)
     report = of_verify(kept.name, found, str(kept.location))
-    return report._replace(notes=(*kept.ledger.notes, *report.notes))
+    told = {each.problem for each in found.defects}
+    notes = (each for each in kept.ledger.notes if each not in told)
+    return report._replace(notes=(*notes, *report.notes))
 
 
 def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) -> Report:
@@ -187,8 +191,10 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
 
 def _read_checked(
     world: World, path: Path, tenant: str | None, since: datetime | None = None
-) -> tuple[TenantLedger, tuple[Record, ...]]:
+) -> tuple[TenantLedger, tuple[Record, ...], tuple[str, ...]]:
     """Read a ledger with its closed segments, and check its records. Edited records must not be shown as evidence.
+
+    Return the ledger, its records, and sentences for the report.
 
     Args:
         world: see `World`.
@@ -197,7 +203,8 @@ def _read_checked(
         since: leave out closed segments of which every record is older.
     """
     kept = read(world, path, tenant)
-    return kept, tuple(kept.ledger.past(since))
+    records = tuple(kept.ledger.past(since))
+    return kept, records, (*kept.ledger.notes, *remark_on_records(records))
 
 
 def lock_status(world: World, path: Path, tenant: str | None) -> Report:

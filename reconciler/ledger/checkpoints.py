@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Final
@@ -23,10 +23,12 @@ class Checkpoints:
 
     Attributes:
         closed: last ledger commit of each closed segment; empty for those before a repair.
+        unverified: number of segments that a repair stands for.
     """
 
     def __init__(self, git: Git) -> None:
         self.closed: list[str] = []
+        self.unverified = 0
         self._git = git
         self._kept: tuple[Record, ...] = ()
         self._tail: list[Record] = []
@@ -56,6 +58,7 @@ class Checkpoints:
         """Begin with the state of a repair's checkpoint in place of the records before it."""
         data = checkpoint.data
         self.closed = [*[""] * (data["segment"] - 1), data["closes"]]
+        self.unverified = data["segment"]
         self._kept = tuple(state)
         self._lines = {each.seq: audit.encode(each).rstrip(b"\n") for each in state}
         self._latest = datetime.fromisoformat(data["latest"])
@@ -104,12 +107,16 @@ class Checkpoints:
                 return
 
 
-def check_refs(closed: list[str], refs: Mapping[str, str]) -> Iterator[Defect]:
-    """Check the refs of closed segments.
+def check_refs(
+    closed: Sequence[str], refs: Mapping[str, str], *, unverified: int, rejected: Collection[str]
+) -> Iterator[Defect]:
+    """Check the refs of closed segments. A ref of a segment that the ledger does not close is a trace of a rollback.
 
     Args:
         closed: last ledger commit of each closed segment.
         refs: the refs, by the end of their name: number of the segment that follows, and the first digits of the commit.
+        unverified: number of segments that a repair stands for; their refs may name anything.
+        rejected: ledger commits after which an unsigned segment began that does not count.
     """
     numbered = enumerate(closed, start=1)
     due = {f"{number:06}-{commit[:12]}": commit for number, commit in numbered if commit}
@@ -117,7 +124,15 @@ def check_refs(closed: list[str], refs: Mapping[str, str]) -> Iterator[Defect]:
         if refs.get(name) is None:
             yield Defect("", 0, f"the ref of closed segment {name} is missing: it must be {commit}")
     for name, commit in refs.items():
-        if due.get(name, commit) != commit:
+        number = name.partition("-")[0]
+        is_old = number.isdecimal() and 0 < int(number) <= unverified
+        if name in due and due[name] != commit:
             yield Defect(
                 "", 0, f"the ref of closed segment {name} is {commit}, and not {due[name]}"
             )
+        elif name not in due and not is_old and commit not in rejected:
+            problem = (
+                f"the ref of closed segment {name} names {commit}, after which this ledger begins no segment: the ledger was"
+                " rolled back or rewritten, or somebody pushed that ref"
+            )
+            yield Defect("", 0, problem)

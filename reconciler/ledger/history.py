@@ -206,7 +206,13 @@ class _Verification:
             last = segment
         if last is not None:
             self._check(last, closed=False)
-        self._commits += check_refs(self._checkpoints.closed, self._subject.closed)
+        known = self._checkpoints
+        self._commits += check_refs(
+            known.closed,
+            self._subject.closed,
+            unverified=known.unverified,
+            rejected={before for before, each in itertools.pairwise(ids) if each in rejected},
+        )
 
     def _check(self, segment: Segment, *, closed: bool) -> None:
         """Check a segment; `closed`: another one follows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -39,6 +39,9 @@ CHECKPOINTS: Final = (
     "release:moved",
 )
 """Points that `World.checkpoint` is called with. A crash at any of them loses nothing; tests end the process there."""
+
+_LOOKS: Final = 3
+"""How often a ledger with defects is verified if it moves meanwhile."""
 
 
 class Ledger:
@@ -208,23 +211,32 @@ class Ledger:
             LedgerError: the ledger cannot be read at all, or its history is shallow.
         """
         at = self._connection
-        at.refresh()
-        self.fetch_history()
-        with at.guard:
-            view, closed, problem = at.view, at.store.closed(), at.problem()
+        for _ in range(_LOOKS):
+            at.refresh()
+            self.fetch_history()
+            with at.guard:
+                view, closed, problem = at.view, at.store.closed(), at.problem()
+            if problem is not None and view.refs.ledger is None:
+                raise LedgerError(problem)
             head = view.snapshot.head
-            subject = history.LedgerHistory(at.git, at.notes, head, self.tenant, closed)
-        if problem is not None and view.refs.ledger is None:
-            raise LedgerError(problem)
-        verdict = history.verify(
-            subject,
-            mirror=view.refs.mirror,
-            expect_head=expect_head,
-            expect_cut=expect_cut,
-            signers=signers or at.options.signers,
-        )
-        found = () if problem is None else (Defect("", 0, problem),)
+            verdict = history.verify(
+                history.LedgerHistory(at.git, at.notes, head, self.tenant, closed),
+                mirror=view.refs.mirror,
+                expect_head=expect_head,
+                expect_cut=expect_cut,
+                signers=signers or at.options.signers,
+            )
+            if not verdict.defects or not self._has_moved(view.refs.ledger, closed):
+                break
+        rolled_back = view.refs.warning if view.refs.blocked else None
+        found = tuple(Defect("", 0, each) for each in (problem, rolled_back) if each is not None)
         return replace(verdict, defects=(*verdict.defects, *found))
+
+    def _has_moved(self, ledger: str | None, closed: Mapping[str, str]) -> bool:
+        """Return whether the ledger moved while it was verified: its refs are not read at one moment."""
+        at = self._connection
+        at.refresh()
+        return (at.view.refs.ledger, at.store.closed()) != (ledger, closed)
 
     def append(self, events: Iterable[Event]) -> tuple[Record, ...]:
         """Record events; return their records once they are acknowledged (`Writer.append`)."""

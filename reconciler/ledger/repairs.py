@@ -6,7 +6,7 @@ A repair changes no history. It begins a new segment, whose checkpoint says what
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler import audit
@@ -63,8 +63,8 @@ def remark(found: LedgerSnapshot, *, trusted: bool) -> str:
     record = found.tail[0]
     said = record.data["cut"]
     told = (
-        f"repaired {when(found)}: {said['defects']} defects up to ledger commit {said['head']} were acknowledged, and"
-        f" {said['dropped']} records could not be kept ({said['reason']})."
+        f"repaired {when(found)}: {_count(said['defects'], 'defect')} up to ledger commit {said['head']} acknowledged,"
+        f" {_count(said['dropped'], 'record')} not kept ({said['reason']})."
     )
     if trusted:
         return f"{told} The ledger is verified from ledger commit {found.head} on; what is before it was not verified again"
@@ -74,10 +74,28 @@ def remark(found: LedgerSnapshot, *, trusted: bool) -> str:
     )
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def when(found: LedgerSnapshot) -> str:
     """Return when and by whom a repair was made, as its checkpoint says."""
     record = found.tail[0]
     return f"on {record.event.ts} by {record.data.get('actor') or 'somebody'}"
+
+
+def remark_on_records(records: Iterable[Record]) -> tuple[str, ...]:
+    """Return what a report of records must say if they begin at a repair; nothing if they do not."""
+    found = next((each for each in records if "cut" in each.data), None)
+    if found is None:
+        return ()
+    said, by = found.data["cut"], found.data.get("actor") or "somebody"
+    told = (
+        f"These records begin at a repair, on {found.event.ts} by {by}: {said['reason']}. Of the ledger before, which ends at"
+        f" {said['head']}, only what the repair kept is shown. Without signatures, anybody who may push can claim a repair. To check the"
+        " whole ledger: reconcile audit verify"
+    )
+    return (told,)
 
 
 def _restored(git: Git, notes: Notes, snapshot: LedgerSnapshot) -> Sequence[Record] | None:
@@ -100,14 +118,16 @@ def _restored(git: Git, notes: Notes, snapshot: LedgerSnapshot) -> Sequence[Reco
 def readable(
     git: Git, notes: Notes, snapshot: LedgerSnapshot, tenant: str
 ) -> tuple[tuple[Record, ...], int]:
-    """Return the records that are whole, each once and in order, and the number of lines that are not.
+    """Return the records that are whole, each once and in order, and the number of records that are not.
 
     Raises:
         LedgerError: there is no such record.
     """
     kept: list[Record] = []
     ids: set[str] = set()
-    records = _restored(git, notes, snapshot) or snapshot.records
+    restored = _restored(git, notes, snapshot)
+    records = restored or snapshot.records
+    lost = 0 if restored else _lost(snapshot)
     for record in records:
         whole = digest_of(record) == record.h and record.event.id == record.id
         follows = not kept or record.seq > kept[-1].seq
@@ -118,7 +138,16 @@ def readable(
         raise LedgerError(
             "no record of this ledger can be read, so there is nothing to repair: restore an earlier ledger commit, or begin a new ledger"
         )
-    return tuple(kept), len(records) - len(kept) + len(snapshot.unreadable)
+    return tuple(kept), len(records) - len(kept) + len(snapshot.unreadable) + lost
+
+
+def _lost(snapshot: LedgerSnapshot) -> int:
+    """Return how many records the state held, as its checkpoint says, that it does not hold any more."""
+    first = snapshot.tail[0] if snapshot.tail else None
+    if first is None or first.kind is not RecordKind.CHECKPOINT or digest_of(first) != first.h:
+        return 0
+    held = len(snapshot.state.records) if snapshot.state else 0
+    return max(0, int(first.data["records"]) - held)
 
 
 def cut(head: str, defects: int, dropped: int, reason: str, by: Attribution) -> Mapping[str, Any]:

@@ -43,7 +43,16 @@ def test_a_damage_that_was_looked_at_is_cut_off_and_told_from_then_on(
     assert desk.run("apply", "--yes", PATH) == 0
     assert desk.run("audit", "verify", PATH, "--expect-head", head, "--expect-cut", cut) == 0
     assert desk.run("audit", "verify", PATH, "--expect-cut", cut[:12]) == 64
-    assert desk.run("audit", "log", PATH) == 0
+    for read in (
+        ("log",),
+        ("show", NAME),
+        ("at", "2027-03-01T00:00:00Z", "--campaign", NAME),
+        ("export",),
+    ):
+        assert desk.run("audit", *read, PATH) == 0, desk.err
+        said = " ".join((desk.out + desk.err).split())
+        assert "These records begin at a repair" in said, read
+        assert head in said
     said = desk.says(1, "audit", "repair", PATH, "--head", head, *REASON)
     assert "look at what it holds now" in said, "it was repaired already"
 

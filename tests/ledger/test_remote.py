@@ -275,6 +275,15 @@ def test_a_mirror_that_is_ahead_is_said_with_both_reasons_and_keeps_nobody_from_
     git(two.root, *f"log {old}..{new}".split())
 
 
+def test_a_mirror_that_is_ahead_is_a_defect_because_it_is_the_witness_of_a_rollback(three):
+    old, new = mirrored(three)
+    _, (_, two, _) = three
+    verdict = ledger(two, options=LedgerOptions(unchecked=True)).verify()
+    (found,) = verdict.defects
+    assert f"git log {old}..{new}" in str(found)
+    assert verdict.witnesses == ()
+
+
 def test_a_mirror_that_is_ahead_refuses_what_would_begin_and_no_stop(three):
     _, new = mirrored(three)
     bare, (_, two, _) = three

@@ -13,6 +13,7 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger, LedgerOptions
 from tests.ledger.test_verify import (
     NOTES,
+    PLATFORM,
     TAMPERS,
     Tamper,
     few_ledgers,
@@ -66,9 +67,7 @@ def test_after_a_repair_of_any_damage_the_ledger_is_verified_from_there_on(
     assert "only since the repair on" in str(verdict)
     assert (verdict.commits, verdict.records) == (1, 1)
     (said,) = verdict.remarks
-    assert (
-        f"{len(found.defects)} defects up to ledger commit {found.head} were acknowledged" in said
-    )
+    assert f"{len(found.defects)} defects up to ledger commit {found.head} acknowledged, " in said
     assert "by ada" in said
     for name in ("later", "latest"):
         go_on(repo, name)
@@ -104,6 +103,37 @@ def test_a_state_that_was_changed_by_hand_gets_a_verdict_and_is_restored_by_a_re
     assert ledger.records()[:-1] == audit.compact(before)
     assert ledger.records()[-1].data["cut"]["dropped"] == 0
     assert ledger.verify(expect_cut=ledger.head).defects == ()
+
+
+@pytest.mark.parametrize("lines", [b"not a record\n", b""])
+def test_a_repair_counts_each_record_of_a_state_that_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: bytes
+) -> None:
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    monkeypatch.setattr("reconciler.ledger.repairs._restored", lambda *_: None)
+    repo = repository(tmp_path / "repo")
+    for name in ("one", "two"):
+        go_on(repo, name)
+    lost = opened(repo).snapshot.tail[0].data["records"]
+    forge_state(repo, lines)
+    ledger = repaired(repo)
+    assert lost > 1
+    assert ledger.records()[-1].data["cut"]["dropped"] == lost
+
+
+def test_a_rollback_to_before_a_repair_is_found_by_the_ref_of_the_segment_that_it_closed(
+    few_ledgers: list[Path], tmp_path: Path
+) -> None:
+    tampered(few_ledgers[0], tmp_path / "r", remark, 0)
+    repo = Git(tmp_path / "r", environ=ENVIRON)
+    ledger = repaired(repo)
+    git(
+        repo.root, "update-ref", f"refs/notes/reconcile-closed/{PLATFORM}/000001-{'1' * 12}", "HEAD"
+    )
+    assert ledger.verify(expect_cut=ledger.head).defects == (), "before the repair: looked at"
+    git(repo.root, "update-ref", NOTES, f"{NOTES}^")
+    found = opened(repo, options=ANYHOW).verify().defects
+    assert sum("after which this ledger begins no segment" in str(each) for each in found) >= 1
 
 
 def forge_state(repo: Git, lines: bytes) -> None:

@@ -130,6 +130,25 @@ def test_a_remote_and_every_clone_get_the_segment_and_its_closed_ref(tmp_path):
     assert opened(one, remote="origin").snapshot.segment == 2
 
 
+def test_a_segment_that_is_closed_between_two_reads_of_a_verification_is_no_rollback(tmp_path):
+    _, (one, two) = shared(tmp_path, clones=2)
+    assert applied(opened(one, remote="origin"), "one", 20.0)
+    reader = opened(two, remote="origin")
+    store, moved = reader._connection.store, []
+    read = store.closed
+
+    def closed() -> dict[str, str]:
+        if not moved:
+            moved.append(applied(opened(one, remote="origin"), "two", 21.0))
+        return read()
+
+    store.closed = closed
+    verdict = reader.verify()
+    assert moved == [True]
+    assert verdict.defects == ()
+    assert reader.snapshot.segment == 2
+
+
 # --- within a run -------------------------------------------------------------------------------------------------------------
 
 

@@ -283,6 +283,17 @@ def test_the_refs_of_closed_segments_are_compared_with_the_ledger(commits):
     assert f"the ref of closed segment {moved} is {made.head}, and not" in found
 
 
+def test_the_ref_of_a_segment_that_the_ledger_no_longer_closes_shows_a_rollback(commits):
+    whole = forge(commits)
+    border = borders(commits)[1]
+    made = forge(commits[:border])
+    made.closed = {name: each for name, each in whole.closed.items() if name <= f"{2:06}-g"}
+    name = max(made.closed)
+    assert made.closed[name] == made.head
+    (found,) = made.verify().defects
+    assert f"the ref of closed segment {name} names {made.head}, after which" in str(found)
+
+
 def test_all_records_are_read_back_and_no_segment_that_is_older_than_asked(commits):
     past = forge(commits).past
     whole = list(past.records())
