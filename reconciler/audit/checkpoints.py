@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from reconciler.audit.queries import (
     Applied,
@@ -52,22 +52,34 @@ def compact(records: Sequence[Record]) -> tuple[Record, ...]:
     Args:
         records: all records, or the state of a checkpoint and the records after it.
     """
+    of = _by_kind(records)
     kept = {
         each.seq
         for each in (
             *records[:1],
-            *_creating(records),
+            *_creating(of),
             *_commits(records),
-            *_runs(records),
-            *_holds(records),
+            *_runs(records, of),
+            *_holds(records, of),
         )
     }
     last = applied(records)
     for each in last.values():
         kept.update(record.seq for record in _sources(each))
-    kept.update(_found_holds(records, last))
-    kept = _whole(records, kept)
-    return _as_applied(records, kept, last)
+    kept.update(_found_holds(of, last))
+    kept = _whole(of, kept)
+    return _as_applied(records, of, kept, last)
+
+
+_ByKind: TypeAlias = Mapping[RecordKind, Sequence[Record]]
+"""The records of each kind, in order: most questions are about one or two kinds, and a segment has thousands of records."""
+
+
+def _by_kind(records: Iterable[Record]) -> _ByKind:
+    found: dict[RecordKind, list[Record]] = {kind: [] for kind in RecordKind}
+    for record in records:
+        found[record.event.kind].append(record)
+    return found
 
 
 def state_of(records: Sequence[Record]) -> bytes:
@@ -116,9 +128,9 @@ def _latest(record: Record) -> datetime:
     return moment(record)
 
 
-def _creating(records: Sequence[Record]) -> Iterator[Record]:
-    for record in reversed(records):
-        if record.kind is RecordKind.NOTE and record.data.get("creating") is True:
+def _creating(of: _ByKind) -> Iterator[Record]:
+    for record in reversed(of[RecordKind.NOTE]):
+        if record.data.get("creating") is True:
             yield record
             return
 
@@ -140,16 +152,11 @@ def _commits(records: Sequence[Record]) -> Iterator[Record]:
             return
 
 
-def _runs(records: Sequence[Record]) -> Iterator[Record]:
+def _runs(records: Sequence[Record], of: _ByKind) -> Iterator[Record]:
     """Yield the opening and the last record of each run that may go on."""
-    tips: dict[str, Record] = {}
-    opened: dict[str, Record] = {}
-    for record in records:
-        if record.kind is RecordKind.CHECKPOINT:
-            continue
-        if record.kind is RecordKind.OPEN:
-            opened[record.event.run] = record
-        tips[record.event.run] = record
+    checkpoint = RecordKind.CHECKPOINT
+    tips = {each.event.run: each for each in records if each.event.kind is not checkpoint}
+    opened = {each.event.run: each for each in of[RecordKind.OPEN]}
     for run, tip in tips.items():
         begun = opened.get(run)
         stops = begun is not None and begun.data.get("purpose") == HALT
@@ -160,17 +167,22 @@ def _runs(records: Sequence[Record]) -> Iterator[Record]:
             yield begun
 
 
-def _holds(records: Sequence[Record]) -> Iterator[Record]:
+def _holds(records: Sequence[Record], of: _ByKind) -> Iterator[Record]:
     """Yield the holds that are not released, unless they expired long ago (`EXPIRED`)."""
-    clock = latest(records)
     held: dict[str, list[Record]] = {}
-    for record in records:
+    for record in _holds_and_releases(of):
         if record.kind is RecordKind.HOLD:
             held.setdefault(record.data["target"], []).append(record)
-        elif record.kind is RecordKind.RELEASE:
+        else:
             held.pop(record.data["target"], None)
+    clock = latest(records) if held else None
     for each in held.values():
         yield from (hold for hold in each if not _expired_long_ago(hold, clock))
+
+
+def _holds_and_releases(of: _ByKind) -> list[Record]:
+    both = (*of[RecordKind.HOLD], *of[RecordKind.RELEASE])
+    return sorted(both, key=lambda each: each.seq)
 
 
 def _expired_long_ago(hold: Record, clock: datetime | None) -> bool:
@@ -189,57 +201,45 @@ def _sources(last: Applied) -> Iterator[Record]:
         yield last.missing
 
 
-def _found_holds(records: Sequence[Record], last: dict[str, Applied]) -> Iterator[int]:
+def _found_holds(of: _ByKind, last: dict[str, Applied]) -> Iterator[int]:
     """Yield the newest hold with a stored body of each object, unless no later stop can refer to it.
 
     A stop refers to a hold that is later than the last write to the object. An open intent may still become the last write.
     """
-    unsettled = {each.data["target"] for each in _open(records)}
-    newest = {each.data["target"]: each for each in records if is_stored_hold(each)}
+    unsettled = {each.data["target"] for each in _open(of)}
+    newest = {each.data["target"]: each for each in of[RecordKind.HOLD] if is_stored_hold(each)}
     for target, hold in newest.items():
         before = last.get(target)
         if target in unsettled or before is None or hold.seq > before.intent.seq:
             yield hold.seq
 
 
-def _open(records: Iterable[Record]) -> list[Record]:
-    intents: dict[str, Record] = {}
-    for record in records:
-        if record.kind is RecordKind.INTENT:
-            intents[record.id] = record
-        elif record.kind is RecordKind.OUTCOME:
-            intents.pop(record.data["intent"], None)
-    return list(intents.values())
+def _open(of: _ByKind) -> list[Record]:
+    ended = {each.data["intent"] for each in of[RecordKind.OUTCOME]}
+    return [each for each in of[RecordKind.INTENT] if each.id not in ended]
 
 
-def _whole(records: Sequence[Record], kept: Collection[int]) -> set[int]:
+def _whole(of: _ByKind, kept: Collection[int]) -> set[int]:
     """Return `kept` with open intents, and with what ends kept records: the outcome of an intent, the release of a hold, the close of a run."""
-    whole = set(kept)
-    intents: dict[str, Record] = {}
+    whole = {*kept, *(each.seq for each in _open(of))}
+    intents = {each.id for each in of[RecordKind.INTENT] if each.seq in whole}
+    whole.update(each.seq for each in of[RecordKind.OUTCOME] if each.data["intent"] in intents)
     held: set[str] = set()
-    released: dict[str, Record] = {}
-    for record in records:
-        match record.kind:
-            case RecordKind.INTENT:
-                intents[record.id] = record
-            case RecordKind.OUTCOME:
-                intent = intents.pop(record.data["intent"], None)
-                if intent is not None and intent.seq in whole:
-                    whole.add(record.seq)
-            case RecordKind.HOLD if record.seq in whole:
-                held.add(record.data["target"])
-            case RecordKind.RELEASE if record.data["target"] in held:
-                released[record.data["target"]] = record
-            case _:
-                pass
-    whole.update(each.seq for each in (*intents.values(), *released.values()))
-    runs = {each.event.run for each in records if each.seq in whole}
-    closes = (each for each in records if each.kind is RecordKind.CLOSE and each.event.run in runs)
-    return whole | {each.seq for each in closes}
+    released: dict[str, int] = {}
+    for record in _holds_and_releases(of):
+        target = record.data["target"]
+        if record.kind is RecordKind.RELEASE and target in held:
+            released[target] = record.seq
+        elif record.kind is RecordKind.HOLD and record.seq in whole:
+            held.add(target)
+    whole.update(released.values())
+    runs = {each.event.run for some in of.values() for each in some if each.seq in whole}
+    whole.update(each.seq for each in of[RecordKind.CLOSE] if each.event.run in runs)
+    return whole
 
 
 def _as_applied(
-    records: Sequence[Record], kept: set[int], last: dict[str, Applied]
+    records: Sequence[Record], of: _ByKind, kept: set[int], last: dict[str, Applied]
 ) -> tuple[Record, ...]:
     """Return the kept records; of an object for which they would not show the same last write, all that concern it.
 
@@ -250,9 +250,7 @@ def _as_applied(
     odd = {key for key in last.keys() | shown.keys() if shown.get(key) != last.get(key)}
     if not odd:
         return chosen
-    intents = {
-        each.id for each in records if each.kind is RecordKind.INTENT and each.data["target"] in odd
-    }
+    intents = {each.id for each in of[RecordKind.INTENT] if each.data["target"] in odd}
     kept = kept | {
         each.seq
         for each in records
@@ -262,5 +260,5 @@ def _as_applied(
         or found_target(each) in odd
         or missing_target(each) in odd
     }
-    kept = _whole(records, kept)
+    kept = _whole(of, kept)
     return tuple(each for each in records if each.seq in kept)

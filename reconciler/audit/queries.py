@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.audit.records import Record, stamp
-from reconciler.audit.schema import APPLY, RecordKind
+from reconciler.audit.schema import APPLY, HOLD, INTENT, NOTE, OUTCOME, RecordKind
 from reconciler.plan import DONE, STORED, Action, Result
 
 SLACK: Final = timedelta(seconds=3)
@@ -19,37 +19,36 @@ _SHORTEST_ID: Final = 7
 
 _LEFT_SOMETHING: Final = DONE | STORED
 
-
 _MAY_HAVE_LEFT: Final = frozenset({*_LEFT_SOMETHING, Result.UNKNOWN})
 """The results above, plus `unknown`: a narrowing by hand after a write of unknown outcome must not be undone."""
 
 
 def _left_something(record: Record) -> bool:
-    return record.kind is RecordKind.OUTCOME and record.data["result"] in _LEFT_SOMETHING
+    return record.kind is OUTCOME and record.data["result"] in _LEFT_SOMETHING
 
 
 def may_have_left(record: Record) -> bool:
     """Return whether a record is the outcome of a write that was, or may have been, applied."""
-    return record.kind is RecordKind.OUTCOME and record.data["result"] in _MAY_HAVE_LEFT
+    return record.kind is OUTCOME and record.data["result"] in _MAY_HAVE_LEFT
 
 
 def found_target(record: Record) -> str | None:
     """Return the key of the object that a `found` note is about (`Run.found`); `None` for other records."""
-    if record.kind is RecordKind.NOTE and isinstance(record.data.get("body"), dict):
+    if record.kind is NOTE and isinstance(record.data.get("body"), dict):
         return str(record.data.get("target"))
     return None
 
 
 def missing_target(record: Record) -> str | None:
     """Return the key of the object that a `missing` note is about (`Run.missing`); `None` for other records."""
-    if record.kind is RecordKind.NOTE and record.data.get("missing") is not None:
+    if record.kind is NOTE and record.data.get("missing") is not None:
         return str(record.data.get("target"))
     return None
 
 
 def is_stored_hold(record: Record) -> bool:
     """Return whether a record is a hold that found something stored."""
-    return record.kind is RecordKind.HOLD and isinstance(record.data.get("body"), dict)
+    return record.kind is HOLD and isinstance(record.data.get("body"), dict)
 
 
 def _writes(records: Iterable[Record]) -> tuple[dict[str, Record], list[str]]:
@@ -57,9 +56,9 @@ def _writes(records: Iterable[Record]) -> tuple[dict[str, Record], list[str]]:
     intents: dict[str, Record] = {}
     ended: list[str] = []
     for record in records:
-        if record.kind is RecordKind.INTENT:
+        if record.kind is INTENT:
             intents[record.id] = record
-        elif record.kind is RecordKind.OUTCOME:
+        elif record.kind is OUTCOME:
             ended.append(record.data["intent"])
     return intents, ended
 
@@ -97,9 +96,7 @@ def may_be_sent(records: Iterable[Record], create: Record) -> bool:
     The intent may be older than the run that sent it: a run that sends an open create again records no second intent.
     """
     return create.data["attempt"] > 0 or any(
-        record.kind is RecordKind.NOTE
-        and record.data.get("creating") is True
-        and record.seq > create.seq
+        record.kind is NOTE and record.data.get("creating") is True and record.seq > create.seq
         for record in records
     )
 
@@ -160,27 +157,38 @@ def applied(records: Iterable[Record]) -> dict[str, Applied]:
     found: dict[str, Record] = {}
     last: dict[str, Applied] = {}
     for record in records:
-        if record.kind is RecordKind.INTENT:
+        kind = record.event.kind
+        if kind is INTENT:
             intents[record.id] = record
+        elif kind is OUTCOME and record.data["result"] in _MAY_HAVE_LEFT:
+            intent = intents.get(record.data["intent"])
+            if intent is not None:
+                _apply(last, intent, record, found)
+        elif kind is HOLD and is_stored_hold(record):
+            found[record.data["target"]] = record
+        elif kind is not NOTE:
+            continue
         elif (target := found_target(record)) is not None:
             last[target] = Applied(record, record)
         elif (target := missing_target(record)) is not None:
             before = last.get(target)
             if before and before.outcome.id == record.data["missing"]:
                 last[target] = replace(before, missing=record)
-        elif is_stored_hold(record):
-            found[record.data["target"]] = record
-        elif may_have_left(record):
-            intent = intents.get(record.data["intent"])
-            before = last.get(intent.data["target"]) if intent else None
-            doubtful = record.data["result"] == Result.UNKNOWN
-            if intent is None or (doubtful and before and before.intent.seq > intent.seq):
-                continue
-            stopped = None
-            if intent.data["verb"] == Action.HALT:
-                stopped = _stopped(before, found.get(intent.data["target"]))
-            last[intent.data["target"]] = Applied(intent, record, stopped)
     return last
+
+
+def _apply(
+    last: dict[str, Applied], intent: Record, outcome: Record, found: Mapping[str, Record]
+) -> None:
+    """Take an outcome into the last writes `last`, unless it is unknown and a later write is known."""
+    target = intent.data["target"]
+    before = last.get(target)
+    is_unknown = outcome.data["result"] == Result.UNKNOWN
+    if is_unknown and before and before.intent.seq > intent.seq:
+        return
+    is_stop = intent.data["verb"] == Action.HALT
+    stopped = _stopped(before, found.get(target)) if is_stop else None
+    last[target] = Applied(intent, outcome, stopped)
 
 
 def _stopped(before: Applied | None, hold: Record | None) -> BeforeStop:
@@ -194,7 +202,7 @@ def _stopped(before: Applied | None, hold: Record | None) -> BeforeStop:
     applied = was.applied if was else before.base if before else None
     records = was.records if was else (before.intent, before.outcome) if before else ()
     if hold is not None and (before is None or hold.seq > before.intent.seq):
-        writes = tuple(each for each in records if each.kind is not RecordKind.HOLD)
+        writes = tuple(each for each in records if each.kind is not HOLD)
         return BeforeStop(applied, hold.data["body"], (*writes, hold))
     return BeforeStop(applied, was.found if was else None, records)
 
@@ -217,7 +225,7 @@ def is_about_apply(record: Record) -> bool:
     """Return whether a record says that its commit was applied."""
     return (
         (record.kind is RecordKind.OPEN and record.data.get("purpose", APPLY) == APPLY)
-        or (record.kind is RecordKind.NOTE and record.data.get("judge") is True)
+        or (record.kind is NOTE and record.data.get("judge") is True)
         or found_target(record) is not None
     )
 
@@ -237,7 +245,7 @@ def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Rec
     """Return all holds in force on each object, by key, in order. Each has its own reason; one release ends them all."""
     found: dict[str, list[Record]] = {}
     for record in records:
-        if record.kind is RecordKind.HOLD:
+        if record.kind is HOLD:
             held = found.get(record.data["target"], [])
             others = [each for each in held if not _is_repeated(each, record)]
             found[record.data["target"]] = [*others, record]
@@ -308,7 +316,7 @@ def at(records: Iterable[Record], instant: datetime, target: str) -> State:
     stored = active = None
     intents: dict[str, Record] = {}
     for record in records:
-        if record.kind is RecordKind.INTENT:
+        if record.kind is INTENT:
             intents[record.id] = record
         elif _left_something(record) and (intent := intents.get(record.data["intent"])):
             if intent.data["target"] != target:
@@ -380,7 +388,7 @@ def entries(
     return [
         {name: record.fields().get(name) for name in COLUMNS}
         for record in records
-        if record.kind is RecordKind.OUTCOME
+        if record.kind is OUTCOME
         and (since is None or moment(record) >= since)
         and (until is None or moment(record) < until)
     ]

@@ -39,9 +39,10 @@ class Checkpoints:
 
     def add(self, line: Line, *, keep: bool) -> None:
         """Remember a record; `keep`: a checkpoint will follow."""
-        self._latest = max(self._latest, audit.moment(line.record))
-        if (said := audit.latest((line.record,))) is not None:
-            self._clock = said if self._clock is None else max(self._clock, said)
+        moment = audit.moment(line.record)
+        self._latest = max(self._latest, moment)
+        if line.record.data.get("timestamp"):
+            self._clock = moment if self._clock is None else max(self._clock, moment)
         self._last = line.record.h
         if keep:
             self._tail.append(line.record)
