@@ -9,9 +9,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.audit.records import FIRST, Defect, Record, digest_of, hash_of_line, key, scope_of
+from reconciler.audit.records import (
+    FIRST,
+    Defect,
+    Record,
+    digest_of,
+    hash_of_line,
+    is_key,
+    scope_of,
+)
 from reconciler.audit.runs import action_of
-from reconciler.audit.schema import RecordKind
+from reconciler.audit.schema import HOLD, INTENT, OUTCOME, RecordKind
 from reconciler.plan import Action, Result, canonical_json
 
 _REPEATED: Final = ("op", "generation", "attempt", "object", "target", "verb")
@@ -213,13 +221,13 @@ class Checker:
             yield "the same event is recorded twice"
         if kind is RecordKind.RELEASE and self._whole and data["target"] not in self._held:
             yield "a release of an object that was never held"
-        elif kind is RecordKind.OUTCOME and is_new:
+        elif kind is OUTCOME and is_new:
             yield from _check_outcome(self.open_intents.get(data["intent"]), record)
         elif kind in _OPENED:
             run = self._going.get(record.event.run)
             if run is None or run.digest is None:
                 yield f"{kind} without the opening of its run"
-            elif kind is RecordKind.INTENT and data["digest"] != run.digest:
+            elif kind is INTENT and data["digest"] != run.digest:
                 yield "an intent of another plan than its run was opened for"
 
     def _follow(self, record: Record, commit: str) -> None:
@@ -238,11 +246,11 @@ class Checker:
             run.commit, run.n, run.h = commit, record.n, record.h
         if kind is RecordKind.OPEN:
             run.digest = record.data["digest"]
-        elif kind is RecordKind.INTENT:
+        elif kind is INTENT:
             self.open_intents[record.id] = record
-        elif kind is RecordKind.OUTCOME:
+        elif kind is OUTCOME:
             self.open_intents.pop(record.data["intent"], None)
-        elif kind is RecordKind.HOLD:
+        elif kind is HOLD:
             self._held.add(record.data["target"])
 
 
@@ -256,7 +264,7 @@ def _check_hashes(record: Record, line: bytes | None) -> Iterator[str]:
         yield "its content does not match its hash: it was edited"
     elif record.event.id != record.id:
         yield "its id does not match its event"
-    if record.kind is RecordKind.INTENT:
+    if record.kind is INTENT:
         yield from _check_intent(record)
 
 
@@ -264,7 +272,8 @@ def _check_intent(record: Record) -> Iterator[str]:
     """Check the hashes of an intent: the ids of a write are hashes of its content, and recovery compares with them."""
     event, data = record.event, record.data
     scope = scope_of(data["verb"], event.commit, event.run)
-    if data["key"] != key(event.tenant, scope, data["op"], data["generation"], data["attempt"]):
+    write = (event.tenant, scope, data["op"], data["generation"], data["attempt"])
+    if not is_key(data["key"], *write):
         yield "its idempotency key does not match its write"
     body = canonical_json(data["body"])  # once, for both hashes
     if data["after"] != (None if data["body"] is None else _sha256(body)):

@@ -12,7 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from reconciler.audit.schema import DEPTH_LIMIT, HASH, RecordKind, is_deep, problem_of
+from reconciler.audit.schema import DEPTH_LIMIT, HASH, HOLD, INTENT, RecordKind, is_deep, problem_of
 from reconciler.errors import LedgerError, safe
 from reconciler.plan import Action, canonical_json, is_canonical, sha256_of
 
@@ -64,15 +64,16 @@ class Event:
     @cached_property
     def id(self) -> str:
         """SHA-256 of what identifies the event: the same event has the same id, whoever writes it and when."""
-        what = {name: self.data.get(name) for name in _IDENTITY[self.kind]}
-        what |= {name: getattr(self, name) for name in what.keys() & _FROM_HEADER}
-        if self.kind is RecordKind.INTENT and self.data.get("verb") == Action.HALT:
+        what: dict[str, Any] = {"kind": self.kind, "tenant": self.tenant}
+        for name in _IDENTITY[self.kind]:
+            what[name] = getattr(self, name) if name in _FROM_HEADER else self.data.get(name)
+        if self.kind is INTENT and self.data.get("verb") == Action.HALT:
             # Two clones may stop the same object without knowing of each other: both stops are recorded.
             what["run"] = self.run
-        if self.kind is RecordKind.HOLD and self.data.get("body") is not None:
+        if self.kind is HOLD and self.data.get("body") is not None:
             # A stop that learns later what was stored records its hold once more.
             what["body"] = self.data["body"]
-        return sha256_of({**what, "kind": self.kind, "tenant": self.tenant})
+        return sha256_of(what)
 
     def header(self) -> dict[str, str]:
         """Return the header fields of the event."""
@@ -190,8 +191,32 @@ def key(tenant: str, scope: str, op: str, generation: int, attempt: int) -> str:
         generation: makes A, then B, then A again three different writes, although the platform remembers keys for a while.
         attempt: makes a new write after the platform stored an error under the key.
     """
-    digest = hashlib.sha256(canonical_json([tenant, scope, op, generation, attempt]).encode())
-    return base64.b32encode(digest.digest()).decode().rstrip("=").lower()
+    digest = _key_digest(tenant, scope, op, generation, attempt)
+    return base64.b32encode(digest).decode().rstrip("=").lower()
+
+
+def is_key(text: str, tenant: str, scope: str, op: str, generation: int, attempt: int) -> bool:
+    """Return whether a text of 52 letters and digits is the idempotency key of a write (`key`).
+
+    To read a number in base 32 is a tenth of the work of writing it in Python.
+    """
+    digest = _key_digest(tenant, scope, op, generation, attempt)
+    due = int.from_bytes(digest, "big") << _KEY_PADDING
+    return int(text.translate(_TO_BASE_32), 32) == due
+
+
+_TO_BASE_32: Final = str.maketrans(
+    "abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv"
+)
+"""The digits of a key (RFC 4648) as those that `int` reads."""
+
+_KEY_PADDING: Final = 52 * 5 - 256
+"""Bits of zero at the end of a key."""
+
+
+def _key_digest(tenant: str, scope: str, op: str, generation: int, attempt: int) -> bytes:
+    what = canonical_json([tenant, scope, op, generation, attempt])
+    return hashlib.sha256(what.encode()).digest()
 
 
 def scope_of(verb: str, commit: str, run: str) -> str:
