@@ -351,15 +351,17 @@ def _fields(line: bytes) -> tuple[dict[str, Any], str]:
         raise ValueError("the line holds a NUL")
     try:
         text = line.decode("ascii")
-        fields = _parse(text)
+        fields, end = _parse(text)
     except (ValueError, RecursionError):
         raise ValueError("the line is not JSON") from None
+    if end != len(text):
+        raise ValueError("the line is not JSON")
     if not isinstance(fields, dict):
         raise ValueError("the line is not a record")  # noqa: TRY004 - a defect of the file, not of the program
     return fields, text
 
 
-_parse: Final = json.JSONDecoder().decode
+_parse: Final = json.JSONDecoder().raw_decode
 
 
 def _checked(fields: dict[str, Any], text: str) -> Record:
