@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from reconciler import audit
 from reconciler.audit import Event, Record, RecordKind
-from reconciler.audit.records import LINE_LIMIT
+from reconciler.audit.records import LINE_LIMIT, is_key
 from reconciler.audit.schema import is_deep
 from reconciler.errors import LedgerError
 from reconciler.kinds.live import ScrubList
@@ -206,6 +206,17 @@ def test_a_key_is_a_bare_token_that_the_contract_allows():
     assert len(token) <= 64
     assert token.isalnum()
     assert token == token.lower()
+
+
+@given(
+    st.integers(0, 2**40), st.integers(0, 51), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567")
+)
+def test_a_key_is_recognized_and_with_any_other_character_is_not(generation, at, other):
+    write = ("acme", COMMIT, "f" * 64, generation, 0)
+    right = audit.key(*write)
+    assert is_key(right, *write)
+    assume(right[at] != other)
+    assert not is_key(f"{right[:at]}{other}{right[at + 1 :]}", *write)
 
 
 @pytest.mark.parametrize(
