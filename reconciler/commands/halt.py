@@ -19,7 +19,7 @@ from reconciler.commands import session as sessions
 from reconciler.commands import targets, tenant_fallback
 from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session, require_reason
-from reconciler.commands.stop_journal import Kept, StopJournal, Where
+from reconciler.commands.stop_journal import Kept, StopJournal, Where, end_of_holds
 from reconciler.commands.takeover import Takeover
 from reconciler.commands.targets import Known, Recorded, Target
 from reconciler.defaults import URGENT_CONCURRENCY
@@ -131,14 +131,37 @@ class _Halt:
         """Stop, then release the lock in any case: a halt that fails must not block an apply as well."""
         try:
             records = asyncio.create_task(asyncio.to_thread(targets.recorded, self.session))
-            await self._sign_in()
-            self._open()
+            await self._hold_early()
             try:
                 return await self._run(records)
             finally:
                 await self.silencer.cancel()
         finally:
             await self.takeover.give_back()
+
+    async def _hold_early(self) -> None:
+        """Sign in. Meanwhile hold what manifests name, so that a stop that dies at its first removal leaves its holds in the remote.
+
+        Raises:
+            AccessError: the sign-in was refused. The holds stay, and the error says so.
+            UsageError: see `_open`.
+        """
+        asked = self.asked
+        if asked.until is not None:  # the sign-in tells the clock by which the holds end
+            await self._sign_in()
+            return self._open()
+        self._open()
+        if not asked.everything:
+            self.journal.begin(each for name in asked.names for each in self.known.named(name))
+        try:
+            await self._sign_in()
+        except AccessError as error:
+            kept = await self.journal.finish(0.0, self.stop)
+            if self.journal.held and kept.where is not Where.NOWHERE:
+                ends = how_to_release(str(self.session.folder.path), asked.names, None)
+                said = f"{error}. Nothing was stopped, but the holds are recorded. {ends}"
+                raise AccessError(said) from error
+            raise
 
     def _open(self) -> None:
         """Open the journal, and what sends the stops.
@@ -147,7 +170,7 @@ class _Halt:
             UsageError: `--until` is in the past.
         """
         session, asked = self.session, self.asked
-        self.until = self._end()
+        self.until = end_of_holds(session, asked.until)
         self.journal = StopJournal(session, asked, self.until)
         self.silencer = Silencer(
             session.world, session.client, session.dialect, self.journal, asked.writing, self.stop
@@ -173,10 +196,8 @@ class _Halt:
     @property
     def _left_s(self) -> float:
         """Seconds left to record everything."""
-        spent_s = self.session.world.monotonic() - self.began
-        return (
-            FINISH_S if self.stop.is_set() else max(FINISH_S, self.asked.writing.wait_s - spent_s)
-        )
+        left_s = self.asked.writing.wait_s + self.began - self.session.world.monotonic()
+        return FINISH_S if self.stop.is_set() else max(FINISH_S, left_s)
 
     async def _sign_in(self) -> None:
         """Request a token.
@@ -190,21 +211,6 @@ class _Halt:
             raise
         except ReconcileError as error:
             self.session.world.progress(str(error))
-
-    def _end(self) -> datetime | None:
-        """Return when the holds end by themselves.
-
-        Raises:
-            UsageError: that is in the past.
-        """
-        clock = self.session.clock
-        until = None if self.asked.until is None else clock.end(self.asked.until)
-        if until is not None and until <= clock.passed():
-            clocks = clock.contradiction()
-            raise UsageError(
-                f"--until {until.isoformat()} is in the past: name a later time{f' ({clocks})' if clocks else ''}"
-            )
-        return until
 
     async def _wait_for(self, task: asyncio.Future[Any], seconds: float) -> bool:
         return await wait_for(self.session.world, task, seconds, self.stop)

@@ -11,7 +11,7 @@ import asyncio
 import shlex
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Final
@@ -81,6 +81,25 @@ _WAITING: Final = "the records of this stop are not shared yet ({error}); retryi
 _UNSETTLED: Final = (
     "not every outcome is recorded ({error}); the next apply reads back what is open"
 )
+
+
+def end_of_holds(session: Session, until: datetime | timedelta | None) -> datetime | None:
+    """Return when the holds of a stop end by themselves; `None`: a release ends them.
+
+    Args:
+        session: see `Session`; the clock is the platform's once it has answered.
+        until: that time, or how long after now.
+
+    Raises:
+        UsageError: it is in the past.
+    """
+    end = None if until is None else session.clock.end(until)
+    if end is not None and end <= session.clock.passed():
+        clocks = session.clock.contradiction()
+        raise UsageError(
+            f"--until {end.isoformat()} is in the past: name a later time{f' ({clocks})' if clocks else ''}"
+        )
+    return end
 
 
 def _closed(run: Run) -> Event:

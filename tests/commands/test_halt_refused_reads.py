@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from reconciler import sandbox
 from reconciler.audit import RecordKind
 from reconciler.commands import halt as halt_command
+from reconciler.commands import stop_writer
 from reconciler.errors import AccessError
 from reconciler.execute import WriteOptions
 from reconciler.git import Git
@@ -239,9 +241,24 @@ def test_only_the_refusal_of_the_stop_itself_counts_and_is_told_of_its_object(wa
     assert report.exit_code == 3
 
 
-def test_a_client_that_may_not_sign_in_stops_nothing_and_records_nothing(watched):
+def test_a_client_that_may_not_sign_in_stops_nothing_and_says_what_is_held(watched):
     lived = many(watched)
     lived.answer = lambda where, _: 401 if "token" in where else None
-    with pytest.raises(AccessError):
+    with pytest.raises(AccessError, match="Nothing was stopped, but the holds are recorded"):
         lived.halt("first")
-    assert lived.held() == set()
+    assert lived.stopped == set()
+    assert lived.held() == {"1000000"}
+
+
+def test_holds_are_shared_while_the_sign_in_is_not_answered_yet(watched, monkeypatch):
+    """A stop on a throw-away machine may die at its first removal."""
+    lived, shared = many(watched), threading.Event()
+    share, sign_in = stop_writer.StopWriter.share, halt_command._Halt._sign_in
+
+    async def slow(self):
+        await sign_in(self)
+        assert await asyncio.to_thread(shared.wait, 20), "the holds wait for the sign-in"
+
+    monkeypatch.setattr(stop_writer.StopWriter, "share", lambda self: [share(self), shared.set()])
+    monkeypatch.setattr(halt_command._Halt, "_sign_in", slow)
+    assert lived.halt("first").exit_code == 0
