@@ -200,6 +200,7 @@ class StopJournal:
         kept = self._kept()
         if self._entries and self._shared == len(self._entries):
             await self._take_over()
+        self._writer.children.end()  # a thread that waits for git would keep the process from ending
         return kept
 
     async def _wait(self, seconds: float, stop: asyncio.Event | None = None) -> bool:

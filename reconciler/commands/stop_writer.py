@@ -18,7 +18,7 @@ from reconciler.commands.ledgers import LedgerLocation
 from reconciler.commands.session import Session
 from reconciler.commands.trust import Trust, trust_for_halt
 from reconciler.errors import AccessError, GitError, Unavailable, UsageError, safe
-from reconciler.git import Git, Move
+from reconciler.git import Children, Git, Move
 from reconciler.ledger import waiting
 from reconciler.settings import signing_key
 
@@ -51,6 +51,7 @@ class StopWriter:
         remote: the git remote that holds the ledger, once it is known; `None` where there is none.
         intents: the intent of each operation, by its hash.
         notes: sentences for the report.
+        children: the git commands that run.
     """
 
     def __init__(self, session: Session, run: str) -> None:
@@ -58,6 +59,7 @@ class StopWriter:
         self.remote: str | None = None
         self.intents: dict[str, Event] = {}
         self.notes: list[str] = []
+        self.children = Children()
         self._session, self._id = session, run
         self._run: Run | None = None
         self._trust: Trust | None = None
@@ -123,7 +125,8 @@ class StopWriter:
         found = session.git or Git.find(path, environ=environ, timeout_s=GIT_S)
         if found is None:
             raise UsageError("there is no git repository here")
-        return Git(found.root, environ=environ, timeout_s=GIT_S, network_timeout_s=GIT_S)
+        limits = {"timeout_s": GIT_S, "network_timeout_s": GIT_S}
+        return Git(found.root, environ=environ, runner=self.children.run, **limits)
 
     def _open(self) -> Run:
         if self._run is None:

@@ -12,12 +12,15 @@ from reconciler.commands.lock_watch import BLIND_S, LOOK_S
 from reconciler.commands.session import Session
 from reconciler.errors import TenantLocked
 from reconciler.execute.waits import pause, wait_for
-from reconciler.git import Git
+from reconciler.git import Children, Git
 from reconciler.ledger import Ledger
 from reconciler.ledger.locks import Lock, in_seconds
 
 REMOTE_S: Final = 10.0
 """Longest time in seconds for one command to the git remote."""
+
+GIVE_BACK_S: Final = 5.0
+"""Longest time in seconds to wait for the lock at the end, and once more to release it."""
 
 WATCH_S: Final = 10.0
 """Seconds between two looks for what dials again, while the lock cannot be taken."""
@@ -46,6 +49,7 @@ class Takeover:
         self.taken_at: float | None = None
         self.was_held = False
         self._session = session
+        self._children = Children()
         self._ledger: Ledger | None = None
         self._standing: Lock | None = None
         """The lock of another run, as it was last seen."""
@@ -82,7 +86,12 @@ class Takeover:
 
     def _open_ledger(self) -> Ledger:
         session, world = self._session, self._session.world
-        git = Git(session.repository().root, environ=world.environ, network_timeout_s=REMOTE_S)
+        git = Git(
+            session.repository().root,
+            environ=world.environ,
+            runner=self._children.run,
+            network_timeout_s=REMOTE_S,
+        )
         ledger = ledgers.open_for_halt(world, git, session.folder)
         ledger.lock.go_by(session.lock_clock)
         return ledger
@@ -118,7 +127,15 @@ class Takeover:
             await look()
 
     async def give_back(self) -> None:
-        """Release the lock."""
-        await asyncio.wait([self.task])
+        """Release the lock. A remote that does not answer in time keeps the lock until it expires."""
+        await self._limit(self.task)
         if self._ledger is not None:
-            await asyncio.to_thread(self._ledger.lock.release)
+            task = asyncio.ensure_future(asyncio.to_thread(self._ledger.lock.release))
+            await self._limit(task)
+            await task
+
+    async def _limit(self, task: asyncio.Future[None]) -> None:
+        """Wait for a task of a thread; after `GIVE_BACK_S`, end the git commands that it waits for."""
+        if not await wait_for(self._session.world, task, GIVE_BACK_S, asyncio.Event()):
+            self._children.end()
+            await asyncio.wait([task])

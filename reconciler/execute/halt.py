@@ -28,7 +28,7 @@ from reconciler.execute.execution import WriteOptions
 from reconciler.execute.instants import believed, since
 from reconciler.execute.platform import Platform
 from reconciler.execute.polling import Poller
-from reconciler.execute.waits import RELOCK_PAUSE_S, Wait, pause, wait_for
+from reconciler.execute.waits import RELOCK_PAUSE_S, Wait, ends_in_time, pause, wait_for
 from reconciler.kinds.live import Live
 from reconciler.models import Body
 from reconciler.plan import Operation, Outcome, Result
@@ -36,6 +36,9 @@ from reconciler.world import World
 
 SEEN_S: Final = 1.0
 """Longest time in seconds that a stop waits for a read of what it is about to remove."""
+
+FIRST_S: Final = 30.0
+"""Time in seconds that the first removal of an object has after its read in any case, unless the stop is told to end."""
 
 POLL_S: Final = 0.5
 """Seconds between two reads of an object whose dialer has accepted the stop."""
@@ -174,6 +177,7 @@ class Silencer:
 
     async def cancel(self) -> None:
         """End everything that still runs."""
+        self._poller.close()
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -235,7 +239,8 @@ class Silencer:
         while True:
             async with self._slots:
                 first = job.tries == 0
-                ended = await self._send(job)
+                least_s = SEEN_S + FIRST_S if first else 0.0
+                ended = await self._send_in_time(job, max(wait.left_s, least_s))
             if first:
                 self._poller.rest()
             if ended.code:
@@ -245,7 +250,7 @@ class Silencer:
                 pause_s = min(RETRY_S * 2.0**failures, RELOCK_PAUSE_S)
                 failures += 1
             if ended.done:
-                if (live := await self._wait_for_silence(job.operation, unread)) is not None:
+                if (live := await self._wait_for_silence(job.operation, unread, wait)) is not None:
                     span = since(begun, self.platform)
                     return replace(ended, activated_at=believed(span, live.activated_at))
                 pause_s = 0.0
@@ -260,6 +265,17 @@ class Silencer:
             wait.tell(f"still dials: {ended.message}", then)
             await wait.pause(pause_s)
 
+    async def _send_in_time(self, job: _Job, seconds: float) -> Outcome:
+        """Send the stop. If it has no outcome in time, the outcome is unknown."""
+        task = asyncio.ensure_future(self._send(job))
+        if await ends_in_time(self.world, task, seconds, self.stop):
+            return task.result()
+        said, code = (
+            "not answered in time: whether it was executed is unknown",
+            NotFinished.exit_code,
+        )
+        return Outcome(job.operation, Result.UNKNOWN, said, tries=job.tries, wrote=True, code=code)
+
     async def _send(self, job: _Job) -> Outcome:
         """Send the stop; return the outcome. Before that, learn what is stored, if a condition or a short read can tell."""
         written = job.written
@@ -272,8 +288,7 @@ class Silencer:
             job.seen = removal is Removal.UNCONDITIONAL  # no read may delay the stop any further
         if not job.seen:
             return await self._read_and_send(job)
-        _, ended = await self._try(job)
-        return ended
+        return (await self._try(job))[1]
 
     async def _read_and_send(self, job: _Job) -> Outcome:
         """Read what is stored, and remove that version; if another one is stored by then, read once more and remove whatever it is."""
@@ -289,8 +304,7 @@ class Silencer:
         if live is not None and live.stored is not None:
             self._found(job, live.stored)
         job.seen = True
-        _, ended = await self._try(job)
-        return ended
+        return (await self._try(job))[1]
 
     async def _look_before(self, job: _Job) -> Live | None:
         """Return what the stop is about to remove. A failed read delays the stop by at most `SEEN_S`."""
@@ -336,10 +350,8 @@ class Silencer:
             # After NotFinished the command's own deadline is over, so another try could not be sent.
             code = error.exit_code if isinstance(error, NotFinished) else 0
             unknown = replace(ended, result=Result.UNKNOWN, message=str(error), code=code)
-            followed = None
-            if isinstance(error, UncertainWrite):
-                followed = await self._follow_up(job, version)
-            if followed is None:
+            uncertain = isinstance(error, UncertainWrite)
+            if not uncertain or (followed := await self._follow_up(job, version)) is None:
                 return None, unknown
             answer = followed
         if answer.removal in _DID_NOTHING:
@@ -353,10 +365,7 @@ class Silencer:
     async def _follow_up(self, job: _Job, version: str | None) -> Silenced | None:
         """Complete a stop whose removal may have been executed: if nothing is stored, ask the dialer to drop what is active.
 
-        While anything is stored, this asks nothing: a refresh would activate a schedule that may be wider than the active one.
-
-        Returns:
-            What was removed; `None` if something is stored, or nobody can tell.
+        While anything is stored, this returns `None`: a refresh would activate a schedule that may be wider than the active one.
         """
         live = await self._look_before(job)
         if live is None or live.stored is not None:
@@ -367,12 +376,15 @@ class Silencer:
             return None
         return Silenced(Removal.NOTHING_STORED if version is None else Removal.AS_GIVEN, waiting)
 
-    async def _wait_for_silence(self, operation: Operation, unread: Wait) -> Live | None:
+    async def _wait_for_silence(
+        self, operation: Operation, unread: Wait, wait: Wait
+    ) -> Live | None:
         """Return the object once it is silent; `None` if it still dials after the usual delay of a dialer."""
         believe = Wait(self.world, operation.name, self.stop, BELIEVE_S)
         while True:
             try:
-                live = await self._poller.see(operation.key)
+                left_s = max(wait.left_s, believe.left_s)
+                live = await self._poller.see_in_time(operation.key, left_s, self.stop)
                 self._unread.pop(operation.key, None)
                 if self.dialect.KINDS[operation.kind].is_silent(live):
                     return live

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.dialects.base import Exchange
-from reconciler.errors import AccessError, ApiError
+from reconciler.errors import AccessError, ApiError, Unavailable
 from reconciler.execute.platform import Platform
-from reconciler.execute.waits import pause
+from reconciler.execute.waits import ends_in_time, pause
 from reconciler.kinds.live import Live
 from reconciler.world import World
 
@@ -55,6 +55,11 @@ class Poller:
         if self._writing == 0:
             self._quiet.set()
 
+    def close(self) -> None:
+        """End the read that runs."""
+        if self._task is not None:
+            self._task.cancel()
+
     async def see(self, key: str) -> Live:
         """Wait for the next read and return the object from it. An error of its read is raised here."""
         future = self._waiting.get(key)
@@ -63,6 +68,17 @@ class Poller:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look())
         return await asyncio.shield(future)
+
+    async def see_in_time(self, key: str, seconds: float, stop: asyncio.Event) -> Live:
+        """Wait as `see`, for about `seconds` at most and until shortly after `stop` is set.
+
+        Raises:
+            Unavailable: the object was not read in time.
+        """
+        task = asyncio.ensure_future(self.see(key))
+        if await ends_in_time(self.world, task, max(seconds, 0.0), stop):
+            return task.result()
+        raise Unavailable("not answered in time")
 
     async def _look(self) -> None:
         """Read until no operation waits."""
@@ -104,5 +120,6 @@ def _end(future: asyncio.Future[Live] | None, found: Live | Exception) -> None:
         return
     if isinstance(found, Exception):
         future.set_exception(found)
+        future.exception()  # the operation may have ceased to wait; asyncio would report the error then
     else:
         future.set_result(found)

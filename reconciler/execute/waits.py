@@ -16,6 +16,10 @@ TELL_S: Final = 60.0
 """Seconds after which an unchanged reason is reported again. Doubled after each report."""
 
 
+GRACE_S: Final = 3.0
+"""Longest time in seconds that a task may take after its time is over or the run was told to end."""
+
+
 async def pause(world: World, seconds: float, stop: asyncio.Event) -> None:
     """Sleep `seconds`, or until `stop` is set."""
     sleeper = asyncio.ensure_future(world.sleep(seconds))
@@ -41,6 +45,20 @@ async def wait_for(
         finally:
             stopper.cancel()
     return task.done()
+
+
+async def ends_in_time(
+    world: World, task: asyncio.Future[Any], seconds: float, stop: asyncio.Event
+) -> bool:
+    """Wait as `wait_for`, and then for `GRACE_S`; return whether the task ended. If it did not, it is cancelled."""
+    try:
+        await wait_for(world, task, seconds, stop)
+        if await wait_for(world, task, GRACE_S, asyncio.Event()):
+            return True
+    finally:
+        task.cancel()
+    await asyncio.wait([task])
+    return False
 
 
 @dataclass(slots=True)

@@ -10,12 +10,14 @@ replace refs and grafts of the repository are off, and file, http(s) and ssh are
 follows setuptools-scm. Works in worktrees and shallow clones, with SHA-1 and SHA-256.
 """
 
+from reconciler.git.process import Children
 from reconciler.git.repository import Git
 from reconciler.git.values import FILE, TREE, Commit, Entry, Identity, Move, Signature, blob_id
 
 __all__ = [
     "FILE",
     "TREE",
+    "Children",
     "Commit",
     "Entry",
     "Git",

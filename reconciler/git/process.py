@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -44,6 +45,46 @@ class Runner(Protocol):
         """
 
 
+class Children:
+    """The programs that run for one purpose, so that another thread can end them all."""
+
+    def __init__(self) -> None:
+        """Begin without programs."""
+        self._lock = threading.Lock()
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._ended = False
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: bytes,
+        timeout_s: float,
+    ) -> Ran:
+        """Run a program (`Runner`) until `end` is called. After that, each program is ended as soon as it starts."""
+        return run_process(
+            argv, cwd=cwd, env=env, stdin=stdin, timeout_s=timeout_s, started=self._add
+        )
+
+    def _add(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._running = [each for each in self._running if each.returncode is None]
+            self._running.append(process)
+            ended = self._ended
+        if ended:
+            _end(process)
+
+    def end(self) -> None:
+        """End every program, and its children."""
+        with self._lock:
+            self._ended = True
+            running = [each for each in self._running if each.returncode is None]
+        for each in running:
+            _end(each)
+
+
 def run_process(
     argv: Sequence[str],
     *,
@@ -51,6 +92,7 @@ def run_process(
     env: Mapping[str, str],
     stdin: bytes,
     timeout_s: float,
+    started: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
 ) -> Ran:
     """Run a program in its own session; after `timeout_s` seconds, end it and its children (`Runner`)."""
     process = subprocess.Popen(  # noqa: S603 - an argument list, built here; no shell
@@ -63,6 +105,7 @@ def run_process(
         start_new_session=True,
     )
     with process:
+        started(process)
         try:
             out, err = process.communicate(stdin, timeout_s)
         except BaseException as error:

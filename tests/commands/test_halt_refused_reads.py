@@ -97,7 +97,7 @@ class Watched:
         git(top, "commit", "-q", "-m", name)
         self.seen.clear()
 
-    def halt(self, *names):
+    def halt(self, *names, stop=None):
         asked = halt_command.HaltRequest(
             self.desk.folder,
             names,
@@ -106,7 +106,7 @@ class Watched:
             writing=WriteOptions(wait_s=self.wait_s),
         )
         with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
-            return runner.run(halt_command.halt(self.desk.world, asked, asyncio.Event()))
+            return runner.run(halt_command.halt(self.desk.world, asked, stop or asyncio.Event()))
 
     @property
     def stopped(self):

@@ -247,6 +247,40 @@ def test_what_replaced_the_version_that_was_read_and_could_not_be_read_is_unknow
     assert found(lived) is None
 
 
+@pytest.mark.parametrize("what", ["GET", "DELETE", "429"])
+def test_requests_without_an_answer_end_with_the_wait(watched, what):
+    lived, at = applied(watched), []
+    lived.wait_s = 40
+
+    def answer(where, _):
+        at.append(lived.desk.world.monotonic())
+        if what == "429":
+            return 429 if where == DELETE else None
+        return "hang" if where.startswith(what) else None
+
+    lived.answer = answer
+    assert lived.halt("first").exit_code == NotFinished.exit_code
+    silent = lived.desk.world.monotonic() - at[0]
+    assert silent < 200, "of the fast clock; with its deadline 3600 s"
+
+
+def test_a_stop_that_is_told_to_end_ends_although_no_request_is_answered(watched):
+    lived = applied(watched)
+    lived.wait_s = 100_000.0
+    lived.told = asyncio.Event()
+
+    def answer(where, _):
+        if where == DELETE:
+            lived.told.set()
+            return "hang"
+        return None
+
+    lived.answer = answer
+    report = lived.halt("first", stop=lived.told)
+    assert report.exit_code == NotFinished.exit_code
+    assert requests(lived).count(DELETE) == 1
+
+
 @pytest.mark.parametrize("status", [403, 500, "hang"])
 @pytest.mark.parametrize("known", [True, False], ids=["recorded", "unrecorded"])
 def test_no_read_delays_a_stop_by_more_than_a_second(watched, status, known):
