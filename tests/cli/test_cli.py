@@ -550,7 +550,8 @@ def test_no_git_repository_is_an_error(desk: Desk) -> None:
     shutil.rmtree(desk.folder / ".git")
     assert "git repository" in desk.says(1, "apply", "--yes", "schedules/sandbox")
     assert desk.written() == 0
-    assert desk.run("plan", "schedules/sandbox") == 0
+    assert desk.run("plan", "schedules/sandbox") == 1, "a plan exits like the apply"
+    assert "git repository" in desk.out
 
 
 def test_a_rule_blocks_its_own_object_alone_and_5_says_that_nothing_was_written(desk: Desk) -> None:

@@ -31,7 +31,12 @@ OPTIONS = sorted(numbers(cli.reconcile, ()))
 
 
 def test_the_options_that_take_a_number_are_found() -> None:
-    assert {each[-1] for each in OPTIONS} == {"--deadline", "--target-answer-rate", "--wait"}
+    assert {each[-1] for each in OPTIONS} == {
+        "--deadline",
+        "--target-answer-rate",
+        "--wait",
+        "--wait-for-lock",
+    }
     assert {("apply", "--wait"), ("halt", "--wait"), ("plan", "--deadline")} <= {*OPTIONS}
 
 

@@ -45,8 +45,10 @@ def off(world: sandbox.CampaignState, hours: float) -> Callable[[], datetime]:
 
 
 def hold_of(desk: Desk, where: str | None = None) -> dict[str, Any]:
-    (hold,) = [e for e in ledger(desk.folder, remote=where).records() if e.kind is RecordKind.HOLD]
-    return dict(hold.data)
+    """Return the newest hold. A stop records its hold before it reads the object, and again with what was stored."""
+    holds = [e for e in ledger(desk.folder, remote=where).records() if e.kind is RecordKind.HOLD]
+    assert len({each.data["until"] for each in holds}) == 1
+    return dict(holds[-1].data)
 
 
 def end_of(desk: Desk, where: str | None = None) -> datetime:
