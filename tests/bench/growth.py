@@ -86,12 +86,13 @@ class Team:
         subprocess.run(command, env=environment(), check=True, timeout=LONGEST_S)
 
     def rewrite(self, rate: float, count: int = 1, first: int = 0) -> None:
-        """Give the manifests of some campaigns another dial rate, and commit that."""
+        """Give the manifests of some campaigns another dial rate; commit and push that."""
         for path in sorted(self.ground.folder.glob("*/*.yaml"))[first : first + count]:
             lines = path.read_text().splitlines()
             lines = [f"  dial_rate: {rate:.1f}" if "dial_rate:" in each else each for each in lines]
             path.write_text("\n".join(lines) + "\n")
         self.git("commit", "-q", "-a", "-m", f"Dial at {rate:.1f}")
+        self.git("push", "-q", "origin", "HEAD:refs/heads/main")
 
 
 def grown(product: Product, home: Path, size: Size, rounds: int) -> Iterator[Row]:
