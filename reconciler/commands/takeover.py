@@ -124,7 +124,8 @@ class Takeover:
                 self.retry()
         if self.was_held:  # a run that cannot read the lock may start a write for BLIND_S
             await pause(world, self.taken_at + BLIND_S + LOOK_S - world.monotonic(), stop)
-            await look()
+        # A free lock does not prove that nobody writes: a run may have released it with a write in flight.
+        await look()
 
     async def give_back(self) -> None:
         """Release the lock. A remote that does not answer in time keeps the lock until it expires."""

@@ -87,6 +87,8 @@ class Bench:
     asked: Callable[[], None] = lambda: None
     ahead_s: float = 0.0
     number: int = 0
+    stopping: bool = False
+    """Whether a stop runs in this process. It sends before its records are acknowledged."""
 
     def prepare(self, ground: Ground, *faults: str) -> None:
         """Start a case: this platform, a fresh remote and clone whose only commit asks for what is wanted."""
@@ -119,7 +121,7 @@ class Bench:
     async def _watched(self, scope: Any, receive: Any, send: Any) -> None:
         """Before a write is executed, look whether the shared ledger knows that it was meant."""
         key = self.ground.object_of(scope["method"], scope["path"])
-        if key is not None and key not in self.intended():
+        if key is not None and not self.stopping and key not in self.intended():
             self.orphans.append(f"{scope['method']} {scope['path']}")
         if key is not None:
             self.asked()
@@ -259,9 +261,13 @@ class Bench:
         asked = halt.HaltRequest(
             path, keys, everything=not keys, reason="a test", network=Network(deadline_s=1e6)
         )
-        with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
-            world = world_of(order, checkpoint)
-            return runner.run(halt.halt(world, asked, asyncio.Event()))
+        before, self.stopping = self.stopping, True  # stops may be nested
+        try:
+            with asyncio.Runner(loop_factory=fasttime.FastLoop) as runner:
+                world = world_of(order, checkpoint)
+                return runner.run(halt.halt(world, asked, asyncio.Event()))
+        finally:
+            self.stopping = before
 
     def release_here(self, key: str) -> Report:
         """End the hold of one object."""
