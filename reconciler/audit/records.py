@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from reconciler.audit.schema import DEPTH_LIMIT, HASH, HOLD, INTENT, RecordKind, is_deep, problem_of
 from reconciler.errors import LedgerError, safe
-from reconciler.plan import Action, canonical_json, is_canonical, sha256_of
+from reconciler.plan import Action, canonical_json, sha256_of
 
 VERSION: Final = 1
 """`v` of every record."""
@@ -371,7 +371,7 @@ def _checked(fields: dict[str, Any], text: str) -> Record:
         ValueError: a field is wrong, or the line is not in canonical form.
     """
     _require_types(fields, text)
-    if not is_canonical(fields, text):
+    if canonical_json(fields) != text:
         raise ValueError("the line is not in canonical form")
     return _record(fields)
 

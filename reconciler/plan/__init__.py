@@ -40,7 +40,6 @@ from reconciler.plan.values import (
     Result,
     canonical_json,
     digest_of,
-    is_canonical,
     only,
     sha256_of,
 )
@@ -72,7 +71,6 @@ __all__ = [
     "changes_strictness",
     "digest_of",
     "hold_against",
-    "is_canonical",
     "is_unseen",
     "live_hash",
     "only",
