@@ -1,0 +1,178 @@
+"""Opens a repository and runs git commands in it: the base of `Git`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Self
+
+from reconciler.errors import GitError, Unavailable, safe
+from reconciler.git.command import (
+    NETWORK_TIMEOUT_S,
+    OPTIONS,
+    TIMEOUT_S,
+    clean_environment,
+    name_of,
+)
+from reconciler.git.configuration import check, parse
+from reconciler.git.discovery import check_agreement, find_git_dir, find_top
+from reconciler.git.process import Ran, Runner, run_process
+from reconciler.git.values import first_line
+
+_UNFETCHED: Final = re.compile(
+    rb"^fatal: (?:could not fetch .* from promisor remote|unable to access 'http|Could not read from remote)",
+    re.MULTILINE,
+)
+"""What git says if it cannot fetch an object that a partial clone (`--filter`) left out. Some commands exit 0 all the same."""
+
+
+class Base:
+    """One repository: checks that it can be trusted, and runs commands.
+
+    Args:
+        root: top of the work tree, which holds `.git`.
+        environ: the environment to start from (`PATH`, `HOME` and an ssh agent matter); `None` means this process's.
+        runner: starts the process.
+        timeout_s, network_timeout_s: time limit of one command, in seconds.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        runner: Runner = run_process,
+        timeout_s: float = TIMEOUT_S,
+        network_timeout_s: float = NETWORK_TIMEOUT_S,
+    ) -> None:
+        self.root = root
+        self._runner = runner
+        self._timeout_s = timeout_s
+        self._network_timeout_s = network_timeout_s
+        self._environment = clean_environment(os.environ if environ is None else environ)
+
+    @classmethod
+    def find(
+        cls,
+        path: Path,
+        *,
+        environ: Mapping[str, str] | None = None,
+        runner: Runner = run_process,
+        timeout_s: float | None = None,
+    ) -> Self | None:
+        """Return the repository whose work tree holds `path`; `None` if there is none.
+
+        Args:
+            path: a folder.
+            environ: as of the class.
+            runner: as of the class.
+            timeout_s: time limit of each command that checks the repository, in seconds, if not the usual one. Later commands have that.
+
+        Raises:
+            GitError: git is not installed, or will not open the repository (its owner, its format, its configuration).
+        """
+        top = find_top(path)
+        if top is None:
+            return None
+        cls(top, environ=environ, runner=runner, timeout_s=timeout_s or TIMEOUT_S).check()
+        return cls(top, environ=environ, runner=runner)
+
+    def check(self) -> None:
+        """Check that git agrees on which repository this is, and that its configuration can be trusted.
+
+        This one command runs without `--git-dir`, in the folder of the `.git`: only then does git check the repository's
+        owner (`safe.directory`), its format and `core.worktree`.
+
+        Raises:
+            GitError: git will not open the repository, opens another one, or its configuration is refused.
+        """
+        ran = self.run(
+            *("rev-parse", "--absolute-git-dir", "--show-toplevel"),
+            allowed=(0, 128),
+            extra={"GIT_CEILING_DIRECTORIES": str(self.root.parent)},
+            where=(),
+        )
+        check_agreement(ran, self.root, self.git_dir)
+        listed = self.text("config", "--list", "-z", "--show-scope", "--show-origin")
+        check(parse(listed), self.root)
+
+    @cached_property
+    def git_dir(self) -> Path:
+        """The git directory; see `discovery`."""
+        return find_git_dir(self.root)
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        allowed: Sequence[int] = (0,),
+        extra: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        where: Sequence[str] | None = None,
+        local: bool = True,
+    ) -> Ran:
+        """Run one git command.
+
+        Args:
+            arguments: the subcommand and its arguments.
+            stdin: its standard input.
+            allowed: exit codes that are not an error.
+            extra: environment variables to add.
+            timeout_s: time limit, if not the usual one.
+            where: options that tell git its repository, if not the usual ones.
+            local: whether the command needs no remote, unless this is a partial clone.
+
+        Raises:
+            GitError: no git, a timeout, or another exit code. The message has the first line of git's stderr, escaped.
+            Unavailable: a partial clone lacks an object, and its remote does not answer.
+        """
+        if not self.root.is_dir():
+            raise GitError(f"{safe(str(self.root))}: no such folder")
+        if where is None:
+            where = (f"--git-dir={self.git_dir}", f"--work-tree={self.root.resolve()}")
+        environment = self._environment | dict(extra or {})
+        ran = self._start([*where, *arguments], name_of(arguments), environment, stdin, timeout_s)
+        if local and _UNFETCHED.search(ran.err):
+            raise Unavailable(
+                f"{name_of(arguments)} needs an object that this partial clone lacks, and the git remote does not answer: {first_line(ran)}"
+            )
+        if ran.code not in allowed:
+            raise GitError(f"{name_of(arguments)}: {first_line(ran)}")
+        return ran
+
+    def _start(
+        self,
+        arguments: Sequence[str],
+        name: str,
+        environment: Mapping[str, str],
+        stdin: bytes,
+        timeout_s: float | None,
+    ) -> Ran:
+        """Start git and wait for its end, whatever its exit code."""
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        argv = [*OPTIONS, *arguments]
+        try:
+            return self._runner(
+                argv, cwd=self.root, env=environment, stdin=stdin, timeout_s=limit_s
+            )
+        except FileNotFoundError:
+            raise GitError(
+                "git is not installed, or not on PATH: install git 2.39 or later"
+            ) from None
+        except TimeoutError:
+            raise GitError(f"{name} took longer than {limit_s:g} s and was stopped") from None
+
+    def text(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Run one git command and return its output without the last line end."""
+        return self.run(*arguments, stdin=stdin).out.decode("utf-8", "surrogateescape").rstrip("\n")
+
+    def _network(self, *arguments: str, timeout_s: float | None = None) -> Ran:
+        """Run a command that reaches a remote. Every failure counts as the remote's."""
+        limit_s = self._network_timeout_s if timeout_s is None else timeout_s
+        try:
+            return self.run(*arguments, timeout_s=limit_s, local=False)
+        except GitError as error:
+            raise Unavailable(f"the git remote does not answer, or refuses: {error}") from error
