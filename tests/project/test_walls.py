@@ -35,7 +35,7 @@ BREAKS = [
     ("policies/ended.py", "import time", PURE),
     ("renderers/text.py", "import os", PURE),
     ("calendar.py", "import random", PURE),
-    ("effect.py", "import pathlib", PURE),
+    ("effect/values.py", "import pathlib", PURE),
     ("report/checks.py", "import reconciler.cli", LAYERS),
     ("models/stray.py", "import reconciler.plan", LAYERS),
     ("diff.py", "import reconciler.calendar", LAYERS),

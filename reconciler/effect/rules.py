@@ -1,32 +1,15 @@
-"""Direction: does a change let the dialer do more, or less?
+"""Rules: the most that two values of a field both allow.
 
-Each managed field has one `Rule`: the meet of two values, which is the most that both allow. Everything else follows
-from it: a change to the meet tightens, a change away from the meet loosens. A value that no rule can read is unknown.
-Unknown counts as loosening when reconcile writes, and as *not narrowed* when somebody else wrote.
+Each managed field has one `Rule`: the meet of two values. A change to the meet tightens, a change away from the meet
+loosens. A rule raises for a value that it cannot read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from reconciler import diff
 from reconciler.models import Body
-
-
-class Direction(StrEnum):
-    """The direction of a change: its effect on dialing."""
-
-    TIGHTEN = "tighten"
-    LOOSEN = "loosen"
-    MIXED = "mixed"
-    NEUTRAL = "neutral"
-
-    @property
-    def widens(self) -> bool:
-        """Whether the change may let the dialer do something that it may not do now; true for mixed changes."""
-        return self in {Direction.LOOSEN, Direction.MIXED}
 
 
 class Disjoint(Exception):
@@ -46,46 +29,6 @@ Raises:
 
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
 """Exceptions that a rule raises for a value that it cannot read."""
-
-
-def combine(directions: Iterable[Direction]) -> Direction:
-    """Return the direction of a change from those of its parts."""
-    parts = set(directions) - {Direction.NEUTRAL}
-    if not parts:
-        return Direction.NEUTRAL
-    return parts.pop() if len(parts) == 1 else Direction.MIXED
-
-
-def direction(live: Body, desired: Body, rules: Mapping[str, Rule]) -> Direction:
-    """Return the direction of a change between two canonical bodies; a field of unknown direction counts as loosening."""
-    return combine(of_field(name, live, desired, rules) for name in diff.moved(live, desired))
-
-
-def of_write(
-    live: Body | None, desired: Body | None, rules: Mapping[str, Rule], *, settled: bool
-) -> Direction:
-    """Return the direction of storing a body (`None`: removing it). If the active schedule is not the stored one, it is unknown, so the write loosens."""
-    if desired is None:
-        return Direction.TIGHTEN
-    if live is None:
-        return Direction.LOOSEN
-    step = direction(live, desired, rules)
-    return step if settled else combine([step, Direction.LOOSEN])
-
-
-def of_field(name: str, live: Body, desired: Body, rules: Mapping[str, Rule]) -> Direction:
-    """Return the direction of one field that differs. A field without a rule, or with a value that the rule cannot read, loosens."""
-    try:
-        rule = rules[name]
-        least = rule(live, desired, name)
-        if least == desired[name]:
-            neutral_too = rule(desired, live, name) == live[name]
-            return Direction.NEUTRAL if neutral_too else Direction.TIGHTEN
-        return Direction.LOOSEN if least == live[name] else Direction.MIXED
-    except Disjoint:
-        return Direction.MIXED
-    except UNREADABLE:
-        return Direction.LOOSEN
 
 
 def by_value(meet: Callable[[Any, Any], Any]) -> Rule:
