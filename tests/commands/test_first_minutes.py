@@ -93,7 +93,7 @@ def refusing(
 def test_a_stop_in_a_repository_that_git_refuses_stops_and_says_gits_own_remedy(
     desk: Desk, server: sandbox.CampaignState
 ) -> None:
-    assert desk.run("halt", PATH, NAME, "--reason", "x") == 3
+    assert desk.run("halt", PATH, NAME, "--reason", "x", "--wait", "60") == 3
     assert server.campaign(KEY)["schedule_id"] is None
     assert f"git config --global --add safe.directory {desk.folder}" in desk.out
     assert "dubious ownership" in desk.out

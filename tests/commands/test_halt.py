@@ -549,7 +549,7 @@ def test_without_a_repository_it_stops_and_says_that_nothing_is_recorded(
 ) -> None:
     bare = tmp_path_factory.mktemp("nowhere") / "sandbox"
     copy_files(SAMPLES, bare)
-    assert desk.run("halt", str(bare), NAME, "--reason", "x") == 3
+    assert desk.run("halt", str(bare), NAME, "--reason", "x", "--wait", "60") == 3
     assert silent(server, KEY)
     assert "this halt could not be recorded" in desk.out
     assert "reconcile release" not in desk.out  # it ends no hold, for there is none

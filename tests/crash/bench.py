@@ -21,6 +21,7 @@ from reconciler import sandbox
 from reconciler.audit import Record, RecordKind
 from reconciler.commands import apply as apply_command
 from reconciler.commands import halt, plan, release
+from reconciler.defaults import WAIT_S
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.models import platform_of
@@ -254,12 +255,22 @@ class Bench:
             world = world_of(order, lambda _: None)
             return runner.run(plan.read(world, plan.PlanRequest(request_of(order).path)))
 
-    def halt_here(self, *keys: str, checkpoint: Callable[[str], None] = lambda _: None) -> Report:
+    def halt_here(
+        self,
+        *keys: str,
+        checkpoint: Callable[[str], None] = lambda _: None,
+        wait_s: float = WAIT_S,
+    ) -> Report:
         """Stop some objects in this process; everything when none is named."""
         order = self.order()
         path = request_of(order).path
         asked = halt.HaltRequest(
-            path, keys, everything=not keys, reason="a test", network=Network(deadline_s=1e6)
+            path,
+            keys,
+            everything=not keys,
+            reason="a test",
+            network=Network(deadline_s=1e6),
+            writing=halt.WriteOptions(wait_s=wait_s),
         )
         before, self.stopping = self.stopping, True  # stops may be nested
         try:

@@ -96,11 +96,12 @@ FAILURES = {
 
 @pytest.mark.parametrize("what", FAILURES)
 def test_what_fails_for_a_while_is_retried_and_the_hold_is_shared(
-    bench: Bench, tmp_path: Path, what: str
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     bench.prepare(Campaigns())
     assert bench.apply_here().exit_code == 0
     mark = broken_git(tmp_path / "tools", FAILURES[what])
+    monkeypatch.setattr("reconciler.commands.halt.TTL_S", 60.0)  # how long it looks for a run
     report = halt_with(bench, mark.parent, after=mark.unlink)
     assert not bench.ground.dials()["1001"]
     assert "silent and held" in report.verdict
@@ -163,10 +164,10 @@ def test_a_remote_that_hangs_delays_no_stop_and_is_told_at_the_end(
     for owner, name in ((Takeover, "_take"), (StopWriter, "share")):
         monkeypatch.setattr(owner, name, _told(told, name, getattr(owner, name)))
     for limit in (f"{stop_writer.__name__}.GIT_S", f"{takeover.__name__}.REMOTE_S"):
-        monkeypatch.setattr(limit, 4.0)  # of real time, which git goes by
+        monkeypatch.setattr(limit, 2.0)  # of real time, which git goes by
     bench.asked = lambda: told.append("request")
     bench.intended = lambda: {"1001"}  # type: ignore[method-assign] # the ledger cannot be read now
-    report = halt_with(bench, tmp_path, wait_s=240.0)
+    report = halt_with(bench, tmp_path, wait_s=120.0)
     head.unlink()
     kept.rename(head)
     assert told[:2] == ["request", "request"], (

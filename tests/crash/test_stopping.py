@@ -101,7 +101,7 @@ def away(bench: Bench, *keys: str) -> None:
     shown, hidden = bench.remote, bench.remote.with_name("away.git")
     bench.remote = shown.rename(hidden)
     for key in keys:
-        assert bench.halt_here(key).exit_code == 69
+        assert bench.halt_here(key, wait_s=20.0).exit_code == 69
     bench.remote = hidden.rename(shown)
 
 
