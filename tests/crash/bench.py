@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -88,6 +88,7 @@ class Bench:
     asked: Callable[[], None] = lambda: None
     ahead_s: float = 0.0
     number: int = 0
+    _meant: tuple[dict[Path, bytes] | None, set[str]] = (None, set())
     stopping: bool = False
     """Whether a stop runs in this process. It sends before its records are acknowledged."""
 
@@ -149,8 +150,21 @@ class Bench:
         )
 
     def intended(self) -> set[str]:
-        """Return what the shared ledger says is being written now."""
-        return {each.data["target"] for each in self.ledger().open_intents()}
+        """Return what the shared ledger says is being written now. Reads the ledger only if a ref moved since the last call."""
+        refs = self._refs()
+        if refs != self._meant[0]:
+            self._meant = refs, {each.data["target"] for each in self.ledger().open_intents()}
+        return self._meant[1]
+
+    def _refs(self) -> dict[Path, bytes]:
+        """Return the files that hold the remote's refs, read without git."""
+        top = _Bare(self.remote, environ=ENVIRON).git_dir
+        files = [top / "packed-refs", *(top / "refs").rglob("*")]
+        found = {}
+        for each in files:
+            with suppress(OSError):  # a folder, or a ref that moves
+                found[each] = each.read_bytes()
+        return found
 
     def order(self, **more: Any) -> Order:
         environ = {**ENVIRON, "USER": "somebody", **self.ground.variables(self.shared.url)}
