@@ -6,15 +6,37 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parent / "bench.py"
 
-REMOTE = 13
-"""Rows whose ground is a git remote, and not an empty ledger."""
+EMPTY, REMOTE = "empty", "remote"
+
+ALWAYS = {
+    "plans": (EMPTY, ["cold", "cost", "peak"]),
+    "applies": (EMPTY, ["`apply`", "the"]),
+    "starts": ("none", ["`--help`", "`validate`", "its"]),
+    "large": (REMOTE, ["cold"]),
+}
+"""Ground and first words of the rows of each part that runs always: one of them makes a remote with a history."""
+
+GROWTH = {
+    "grown": (REMOTE, ["`plan`", "`apply`", "`halt`"]),
+    "audits": (REMOTE, ["`audit", "`audit", "`audit", "`audit"]),
+    "fetched": (REMOTE, ["bytes", "the"]),
+    "stops": (REMOTE, ["`halt`", "`halt"]),
+    "repeated": (REMOTE, ["`plan`"]),
+}
+"""The other parts, which make more ledgers with a history."""
 
 
-def test_a_small_cut_of_the_benchmark_prints_its_table():
+@pytest.mark.parametrize(
+    "part", [*ALWAYS, *(pytest.param(each, marks=pytest.mark.long) for each in GROWTH)]
+)
+def test_a_small_cut_of_the_benchmark_prints_its_table(part: str) -> None:
+    ground, words = (ALWAYS | GROWTH)[part]
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--quick"],
+        [sys.executable, str(SCRIPT), "--quick", "--only", part],
         capture_output=True,
         text=True,
         timeout=600,
@@ -25,28 +47,14 @@ def test_a_small_cut_of_the_benchmark_prints_its_table():
     rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if "|" in line]
     assert first.startswith("Machine-independent: only ratios count.")
     assert rows[0] == ["what", "ground", "measured", "goal"]
-    assert [row[0].split(" ")[0] for row in rows[2:]] == [
-        "cold",
-        "cost",
-        "peak",
-        "`apply`",
-        "the",
-        "`--help`",
-        "`validate`",
-        "its",
-        "`plan`",
-        "`apply`",
-        "`halt`",
-        "cold",
-        "`audit",
-        "`audit",
-        "`audit",
-        "`audit",
-        "bytes",
-        "the",
-        "`halt`",
-        "`halt",
-        "`plan`",
-    ]
+    assert [row[0].split(" ")[0] for row in rows[2:]] == words
+    assert {row[1].split(" ")[0].rstrip(",") for row in rows[2:]} == {ground}
     assert all(any(char.isdigit() for char in row[2]) for row in rows[2:])
-    assert [row[1].split(" ")[0].rstrip(",") for row in rows[2:]].count("remote") == REMOTE
+
+
+def test_every_part_of_the_usual_run_has_a_cut() -> None:
+    shown = subprocess.run(
+        [sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    listed = shown.split("--only {")[1].split("}")[0].replace("\n", "").replace(" ", "")
+    assert set(listed.split(",")) == {*ALWAYS, *GROWTH, "million"}
