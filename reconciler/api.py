@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.commands import apply as apply_command
+from reconciler.commands import drift as drift_command
 from reconciler.commands import halt as halt_command
 from reconciler.commands import optimize as optimize_command
 from reconciler.commands import plan as plan_command
@@ -34,6 +35,7 @@ __all__ = [
     "Network",
     "activation_latency",
     "apply",
+    "drift",
     "halt",
     "optimize",
     "plan",
@@ -103,6 +105,18 @@ def apply(
         network=network,
     )
     return asyncio.run(apply_command.apply(_world(), asked, asyncio.Event()))
+
+
+def drift(
+    path: str | Path,
+    names: Sequence[str] = (),
+    *,
+    tenant: str | None = None,
+    network: Network = Network(),
+) -> Report:
+    """Return what was changed outside git since it was applied; see `reconcile drift`. Read-only."""
+    asked = drift_command.DriftRequest(Path(path), tuple(names), tenant, network=network)
+    return asyncio.run(drift_command.drift(_world(), asked))
 
 
 def halt(

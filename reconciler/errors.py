@@ -45,9 +45,9 @@ class ExitCode(IntEnum):
     Read the message. It names the cause and the next step."""
 
     CHANGES = 2
-    """Changes are present, also held ones (`plan --detailed-exitcode`), or a field could not be imported (`import`).
+    """Changes are present, also held ones (`plan --detailed-exitcode`), something was changed outside git (`drift`), or a field could not be imported (`import`).
 
-    Review the plan, then apply it."""
+    Review the plan, then apply it. After `drift`: keep the change with `reconcile import`, or undo it with `reconcile apply`."""
 
     PARTLY = 3
     """Partly applied, or any failure after the first write. Also: all was done, but the report could not be printed (a full disk).

@@ -25,6 +25,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "Show what a manifest compiles to, and where each field comes from.",
         ),
         "plan": ("changes", "Show what would change on the platform. Read-only."),
+        "drift": ("drift", "Show what was changed outside git since it was applied. Read-only."),
         "apply": ("changes", "Apply the changes: write, activate, verify, record."),
     },
     "Stop dialing": {
@@ -70,8 +71,6 @@ class _Lazy(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
-            if args[0] == "drift":
-                ctx.fail("No such command 'drift'. Use 'plan --detailed-exitcode'.")
             raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
         return super().resolve_command(ctx, args)
 

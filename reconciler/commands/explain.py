@@ -75,6 +75,8 @@ def glossary() -> Sequence[Table]:
         "State": words.STATES,
         "Action": words.ACTIONS,
         "Direction": words.DIRECTIONS,
+        "Drift": words.DRIFTS,
+        "Direction of drift": words.WAYS,
         "Result": words.RESULTS,
         "Approval": words.APPROVALS,
     }

@@ -142,17 +142,8 @@ def exit_code(plan: Plan, *, detailed: bool, unsettled: bool = False) -> int:
     return ExitCode.CHANGES if detailed and present else 0
 
 
-async def make(
-    session: Session, names: tuple[str, ...] = (), revert: tuple[str, ...] = ()
-) -> tuple[Plan, Snapshot]:
-    """Read the platform and plan. `plan` and `apply` both use this function, so they make the same plan.
-
-    Args:
-        session: see `Session`.
-        names: manifests to plan; none means all.
-        revert: manifests whose narrowing outside git is to be undone.
-    """
-    keys = session.folder.keys_of(names)
+async def observe(session: Session) -> tuple[Origin, Snapshot]:
+    """Read the platform; return what the observation is of, and the snapshot."""
     snapshot, skew_s = await session.read()
     origin = Origin(
         tenant=session.folder.name,
@@ -165,6 +156,21 @@ async def make(
         if session.settings.in_process
         else skew_s,  # the embedded platform may have any date
     )
+    return origin, snapshot
+
+
+async def make(
+    session: Session, names: tuple[str, ...] = (), revert: tuple[str, ...] = ()
+) -> tuple[Plan, Snapshot]:
+    """Read the platform and plan. `plan` and `apply` both use this function, so they make the same plan.
+
+    Args:
+        session: see `Session`.
+        names: manifests to plan; none means all.
+        revert: manifests whose narrowing outside git is to be undone.
+    """
+    keys = session.folder.keys_of(names)
+    origin, snapshot = await observe(session)
     past = Past.of(session)
     by = baseline.strictness_of(session, snapshot.at)
     findings = check(session, snapshot, past, by)

@@ -37,6 +37,7 @@ class Live:
         stored_id: the platform's id of the stored schedule.
         active_id: the platform's id of the active schedule; `None` when nothing dials.
         stored_at, activated_at: timestamps of the platform, as received.
+        stored_by: who stored the schedule, according to the platform; `None` if it does not say.
         unknown: names of received fields that neither a manifest nor the contract has.
     """
 
@@ -50,6 +51,7 @@ class Live:
     stored_at: str | None = None
     activated_at: str | None = None
     unknown: frozenset[str] = frozenset()
+    stored_by: str | None = None
 
     @property
     def settled(self) -> bool:

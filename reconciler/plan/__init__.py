@@ -16,6 +16,18 @@ from reconciler.plan.approval import (
 )
 from reconciler.plan.base import Base, MovedBy
 from reconciler.plan.build import build, live_hash
+from reconciler.plan.drift import (
+    Cause,
+    Drift,
+    Drifted,
+    Fate,
+    FieldDrift,
+    Hold,
+    Known,
+    LastWrite,
+    Way,
+    drift,
+)
 from reconciler.plan.holds import is_unseen
 from reconciler.plan.strictness import (
     Protections,
@@ -53,7 +65,15 @@ __all__ = [
     "Action",
     "Approval",
     "Base",
+    "Cause",
     "Cut",
+    "Drift",
+    "Drifted",
+    "Fate",
+    "FieldDrift",
+    "Hold",
+    "Known",
+    "LastWrite",
     "MovedBy",
     "Operation",
     "Origin",
@@ -62,6 +82,7 @@ __all__ = [
     "Protections",
     "Result",
     "Strictness",
+    "Way",
     "Weakening",
     "approval_from",
     "approved",
@@ -70,6 +91,7 @@ __all__ = [
     "canonical_json",
     "changes_strictness",
     "digest_of",
+    "drift",
     "hold_against",
     "is_unseen",
     "live_hash",

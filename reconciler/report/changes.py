@@ -144,7 +144,7 @@ def dialing(plan: Plan) -> str:
     return f"{len(names)} STILL DIALING: {shown_names(names)}" if names else ""
 
 
-def _unknown_fields(plan: Plan) -> tuple[str, ...]:
+def unknown_fields(plan: Plan) -> tuple[str, ...]:
     """Return a sentence about fields of the platform that reconcile does not know."""
     if not plan.unknown:
         return ()
@@ -155,7 +155,7 @@ def _unknown_fields(plan: Plan) -> tuple[str, ...]:
 
 
 def _plan_notes(plan: Plan) -> tuple[str, ...]:
-    notes = [*plan.strictness.notes, *_unknown_fields(plan)]
+    notes = [*plan.strictness.notes, *unknown_fields(plan)]
     if plan.unmanaged:
         are = "is" if len(plan.unmanaged) == 1 else "are"
         notes.append(

@@ -13,7 +13,7 @@ STATES: Final[Mapping[str, str]] = {
     "desired": "The schedule that a manifest describes, in the form that the platform holds.",
     "live": "The schedule that the platform holds now, and whether its dialer uses it.",
     "base": "The schedule that reconcile applied last, from the ledger. It tells who changed what since: git, somebody outside git, or both.",
-    "drift": "A difference between live and desired.",
+    "drift": "A difference between live and base: something was changed outside git since it was applied (`reconcile drift`).",
     "unmanaged": "A campaign or skill that has a schedule but no manifest. It is never changed.",
     "active": "The dialer uses the stored schedule. A schedule can be stored and not active yet.",
     "silent": "The object does not dial: no schedule is stored, and the dialer uses none.",
@@ -39,6 +39,26 @@ DIRECTIONS: Final[Mapping[str, str]] = {
     "neutral": "The change does not change what the dialer may do.",
 }
 """Directions of a change."""
+
+DRIFTS: Final[Mapping[str, str]] = {
+    "changed": "The stored schedule differs from the one applied last.",
+    "recreated": "A schedule is stored, although reconcile removed it.",
+    "unmanaged": "The object may dial, and no manifest describes it.",
+    "unrecorded": "A schedule is stored that differs from its manifest, and reconcile never wrote to the object. Who differs is unknown.",
+    "inactive": "The dialer does not use the stored schedule. So what it may do is unknown.",
+    "missing": "The schedule that was applied last is gone.",
+    "held": "An emergency stop holds the object until `reconcile release`, or until the hold's last moment.",
+}
+"""Causes of drift (`reconcile drift`)."""
+
+WAYS: Final[Mapping[str, str]] = {
+    "widened": "The dialer may do more than was applied.",
+    "mixed": "The dialer may do more in one way and less in another. It counts as widened.",
+    "unknown": "A value cannot be read or judged, so its effect on dialing is unknown. It counts as widened.",
+    "narrowed": "The dialer may do less than was applied.",
+    "neutral": "The change does not change what the dialer may do.",
+}
+"""Directions of drift."""
 
 RESULTS: Final[Mapping[str, str]] = {
     "created": "The schedule was created and is active.",

@@ -866,10 +866,6 @@ def test_a_mistyped_command_or_option_is_told_the_nearest_one(
     assert f"Did you mean '{meant}'?" in desk.says(64, *call.split())
 
 
-def test_drift_is_no_command_and_points_to_plan(desk: Desk) -> None:
-    assert "No such command 'drift'. Use 'plan --detailed-exitcode'." in desk.says(64, "drift")
-
-
 def commands(group: click.Group) -> Iterator[click.Command]:
     context = click.Context(group)
     for name in group.list_commands(context):

@@ -134,6 +134,7 @@ def test_stored_and_active_are_told_apart():
         active_id="sch-6",
         stored_at="2027-01-12T13:00:00Z",
         activated_at="2027-01-10T10:00:05Z",
+        stored_by="supervisor",
     )
     assert not snapshot.objects["1001"].settled
 

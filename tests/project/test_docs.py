@@ -20,7 +20,7 @@ from reconciler.errors import ExitCode
 from reconciler.manifests.reader import read
 from reconciler.models import MANIFESTS
 from reconciler.models.schemas import json_schemas
-from reconciler.plan import Action, Result
+from reconciler.plan import Action, Cause, Result, Way
 from reconciler.policies import POLICIES
 from reconciler.renderers import EXPORTS, RENDERERS
 from reconciler.report import words
@@ -146,6 +146,8 @@ def test_every_exit_code_has_a_meaning_and_a_remedy() -> None:
 def test_every_word_that_a_report_prints_is_explained() -> None:
     assert {action.value for action in Action} | {"blocked"} == set(words.ACTIONS)
     assert {direction.value for direction in Direction} == set(words.DIRECTIONS)
+    assert {cause.value for cause in Cause} == set(words.DRIFTS)
+    assert {way.value for way in Way} == set(words.WAYS)
     assert {result.value.replace("_", " ") for result in Result} == set(words.RESULTS)
 
 

@@ -234,6 +234,7 @@ def _live(
     if not isinstance(dialer, dict) or not isinstance(stored, dict):
         raise answer.wrong(f"`dialer` or `schedule` of {key} is not an object")
     active = dialer.get("active_schedule_id")
+    writer = stored.get("updated_by")
     live = Live(
         key=key,
         name=answer.text(campaign, "name") or "",
@@ -245,6 +246,7 @@ def _live(
         stored_at=answer.text(stored, "updated_at"),
         activated_at=answer.text(dialer, "activated_at"),
         unknown=unknown_fields(stored),
+        stored_by=writer if isinstance(writer, str) else None,  # for reports only
     )
     for name in PLATFORM_FIELDS:
         stored.pop(name, None)

@@ -1,0 +1,51 @@
+"""The command `drift`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import options
+from reconciler.errors import ExitCode
+
+if TYPE_CHECKING:
+    from reconciler.world import Network
+
+
+@click.command()
+@options.targets
+@click.option(
+    "--fail-on",
+    type=click.Choice(["any", "loosening", "none"]),
+    default="any",
+    show_default=True,
+    help="Exit 2 on any drift, only on drift that may widen dialing, or never.",
+)
+@options.remote
+@options.tenant
+@options.network
+@options.output
+def drift(
+    targets: tuple[str, ...],
+    *,
+    fail_on: str,
+    remote: str | None,
+    tenant: str | None,
+    style: str,
+    network: Network,
+) -> int:
+    """Show what was changed outside git since it was last applied. Read-only.
+
+    What may dial more than was applied comes first. The exit code is 2 if there is drift.
+
+    Example: reconcile drift schedules/acme
+    """
+    from reconciler.commands import drift as command
+
+    path, names = options.split(targets, tenant)
+    request = command.DriftRequest(path, names, tenant, command.FailOn(fail_on), network)
+    report = asyncio.run(command.drift(options.world(remote), request))
+    code = options.show(report, style)
+    return code if options.is_whole(report, style) else ExitCode.ERROR

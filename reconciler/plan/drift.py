@@ -1,0 +1,494 @@
+"""Drift: what was changed outside git since reconcile applied it last.
+
+For each object, base (the body applied last, from the ledger) is compared with live. The planner's operations say what the
+next apply would do about each field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from reconciler import diff, effect
+from reconciler.effect import Direction
+from reconciler.errors import Place
+from reconciler.kinds import Kind
+from reconciler.kinds.live import Live, Snapshot
+from reconciler.models import Body, Desired
+from reconciler.plan.base import Base, canonical_base
+from reconciler.plan.values import Action, Operation
+
+
+class Cause(StrEnum):
+    """The way in which an object drifted."""
+
+    CHANGED = "changed"
+    RECREATED = "recreated"
+    UNMANAGED = "unmanaged"
+    UNRECORDED = "unrecorded"
+    INACTIVE = "inactive"
+    MISSING = "missing"
+    HELD = "held"
+
+
+class Way(StrEnum):
+    """The effect of a change outside git on what the dialer may do."""
+
+    WIDENED = "widened"
+    MIXED = "mixed"
+    UNKNOWN = "unknown"
+    NARROWED = "narrowed"
+    NEUTRAL = "neutral"
+
+    @property
+    def widens(self) -> bool:
+        """Whether the dialer may do more than was applied; true for mixed and unknown changes."""
+        return self in {Way.WIDENED, Way.MIXED, Way.UNKNOWN}
+
+
+class Fate(StrEnum):
+    """What the next apply does with a field that was changed outside git. Findings and limits can still stop the apply."""
+
+    KEPT = "apply keeps it"
+    SET_BACK = "apply sets it back"
+    REPLACED = "apply stores the manifest's new value"
+    UNPLANNED = "apply changes nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDrift:
+    """One field that differs from what was applied.
+
+    Attributes:
+        path: see `FieldChange`.
+        applied, live: the value applied last, and the value now; `None` if the field is missing.
+        way: effect on dialing.
+        fate: what the next apply does with the top-level field.
+    """
+
+    path: str
+    applied: Any
+    live: Any
+    way: Way
+    fate: Fate
+
+
+@dataclass(frozen=True, slots=True)
+class LastWrite:
+    """The last write of reconcile to an object, according to the ledger.
+
+    Attributes:
+        at: when it took effect, ISO 8601.
+        commit: the commit that was applied.
+        actor: who ran it; `None` if the record does not say.
+        run_url: link to the run; `None` if there is none.
+    """
+
+    at: str
+    commit: str
+    actor: str | None = None
+    run_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A hold of an emergency stop.
+
+    Attributes:
+        by: who stopped the object; `None` if the record does not say.
+        since: when, ISO 8601.
+        until: when the hold ends, ISO 8601; `None`: by `reconcile release` only.
+        reason: why.
+    """
+
+    by: str | None
+    since: str
+    until: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger says about the objects of a tenant, by key.
+
+    Attributes:
+        base: the body applied last; `None` without a ledger.
+        names: manifest names of the objects that were applied.
+        last: the last write.
+        holds: the holds in force.
+        open: bodies of writes whose outcome an interrupted run did not record.
+    """
+
+    base: Mapping[str, Base] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    last: Mapping[str, LastWrite] = field(default_factory=dict)
+    holds: Mapping[str, Sequence[Hold]] = field(default_factory=dict)
+    open: Mapping[str, Sequence[Body | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """One way in which one object drifted. An object that drifted in several ways has several of these.
+
+    Attributes:
+        cause: see `Cause`.
+        way: effect on dialing.
+        key: identity on the platform.
+        name: the manifest's name, or the platform's for an object without a manifest.
+        platform_name: the platform's name.
+        fields: what differs from the body applied last. For `unrecorded`: from the manifest.
+        by, at: who stored the schedule, and when, according to the platform; `None` if it does not say.
+        last: the last write of reconcile; `None` if there is none.
+        holds: of `held`.
+        notes: sentences for the reader.
+        place: where the manifest stands.
+    """
+
+    cause: Cause
+    way: Way
+    key: str
+    name: str
+    platform_name: str
+    fields: tuple[FieldDrift, ...] = ()
+    by: str | None = None
+    at: str | None = None
+    last: LastWrite | None = None
+    holds: tuple[Hold, ...] = ()
+    notes: tuple[str, ...] = ()
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The drift of a tenant.
+
+    Attributes:
+        objects: worst first.
+        matching: number of objects that are as they were applied.
+        unapplied: names of objects that match their manifests, but that no apply has recorded.
+        unsettled: names of objects whose last write an interrupted run did not record: they are as that write left them.
+        stored_otherwise: names of objects of which the platform stores values that differ from what was sent, and are not wider.
+    """
+
+    objects: tuple[Drifted, ...]
+    matching: int = 0
+    unapplied: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()
+    stored_otherwise: tuple[str, ...] = ()
+
+    @property
+    def widens(self) -> bool:
+        """Whether any of it lets the dialer do more than was applied, or may do so."""
+        return any(each.way.widens for each in self.objects)
+
+
+def drift(
+    desired: Iterable[Desired],
+    snapshot: Snapshot,
+    kinds: Mapping[str, Kind],
+    known: Known,
+    operations: Iterable[Operation],
+    *,
+    whole: bool = True,
+) -> Drift:
+    """Return what was changed outside git.
+
+    Args:
+        desired: compiled manifests, at most one for each key.
+        snapshot: the state of the platform.
+        kinds: the dialect's kinds, by name.
+        known: see `Known`.
+        operations: of the plan for the same manifests and snapshot.
+        whole: whether `desired` is the whole tenant. Otherwise only its objects are looked at.
+    """
+    wanted = {each.key: each for each in desired}
+    steps: dict[str, list[Operation]] = {}
+    for operation in operations:
+        steps.setdefault(operation.key, []).append(operation)
+    base = known.base or {}
+    keys = {*wanted, *base, *known.holds} if whole else {*wanted}
+    found, lists = [], _Lists()
+    kind = next(iter(kinds.values()))
+    for key in sorted(keys):
+        each = wanted.get(key)
+        case = _Case(
+            key,
+            each,
+            snapshot.objects.get(key) or Live(key, ""),
+            canonical_base(base.get(key), kind),
+            kinds[each.kind] if each else kind,
+            steps.get(key, ()),
+            known,
+            snapshot.unfit.get(key),
+        )
+        rows = list(_of_object(case, lists))
+        lists.matching += not rows and each is not None and case.base is not None
+        found += rows
+    if whole:
+        found += _unmanaged(snapshot, wanted, kind, known)
+    return Drift(
+        tuple(sorted(found, key=_rank)),
+        lists.matching,
+        tuple(lists.unapplied),
+        tuple(lists.unsettled),
+        tuple(lists.otherwise),
+    )
+
+
+@dataclass(slots=True)
+class _Lists:
+    """What is counted or noted while objects are compared."""
+
+    matching: int = 0
+    unapplied: list[str] = field(default_factory=list)
+    unsettled: list[str] = field(default_factory=list)
+    otherwise: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One object, with all that is known of it."""
+
+    key: str
+    wanted: Desired | None
+    live: Live
+    base: Base | None
+    kind: Kind
+    steps: Sequence[Operation]
+    known: Known
+    unfit: str | None
+
+    @property
+    def name(self) -> str:
+        if self.wanted is not None:
+            return self.wanted.name
+        return self.known.names.get(self.key) or self.live.name or self.key
+
+    @property
+    def stored(self) -> Body | None:
+        return None if self.live.stored is None else self.kind.canonical(self.live.stored)
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether the object is as an open write of reconcile leaves it."""
+        writes = self.known.open.get(self.key, ())
+        return any(
+            self.stored == (None if body is None else self.kind.canonical(body)) for body in writes
+        )
+
+    def row(
+        self,
+        cause: Cause,
+        way: Way,
+        *,
+        fields: tuple[FieldDrift, ...] = (),
+        holds: tuple[Hold, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> Drifted:
+        told = () if cause in {Cause.INACTIVE, Cause.HELD} else self._told()
+        live = self.live
+        return Drifted(
+            cause,
+            way,
+            self.key,
+            self.name,
+            live.name,
+            fields,
+            None if cause is Cause.HELD else live.stored_by,
+            None if cause is Cause.HELD else live.stored_at,
+            self.known.last.get(self.key),
+            holds,
+            (*notes, *told),
+            self.wanted.place if self.wanted else None,
+        )
+
+    def _told(self) -> tuple[str, ...]:
+        """Return what the planner says about changes of this object outside git, and whether some of them may be reconcile's own."""
+        cut = (_CUT_OFF,) if self.known.open.get(self.key) else ()
+        held = (why for step in self.steps if step.action is Action.HELD for why in step.blocked)
+        return tuple(
+            dict.fromkeys([*cut, *(note for step in self.steps for note in step.notes), *held])
+        )
+
+
+_CUT_OFF = "an earlier run of reconcile did not record the outcome of its write, so a part of this may be its own"
+
+
+def _of_object(case: _Case, lists: _Lists) -> Iterable[Drifted]:
+    live = case.live
+    if case.stored != (case.base.body if case.base else None):
+        yield from _of_stored(case, lists)
+    if not live.settled:
+        yield case.row(Cause.INACTIVE, Way.UNKNOWN, notes=(_inactive(live),))
+    if holds := tuple(case.known.holds.get(case.key, ())):
+        yield case.row(Cause.HELD, Way.NARROWED, holds=holds)
+
+
+def _of_stored(case: _Case, lists: _Lists) -> Iterable[Drifted]:
+    """Yield how an object's stored schedule differs from what was applied."""
+    base, stored = case.base, case.stored
+    if case.is_unsettled:
+        lists.unsettled.append(case.name)
+    elif base is None:
+        yield from _never_applied(case, lists)
+    elif stored is None:
+        yield _missing(case)
+    elif base.body is None:
+        applied = base.stopped[0] if base.stopped else None
+        yield case.row(Cause.RECREATED, Way.WIDENED, fields=_fields(case, applied, stored))
+    else:
+        yield from _changed(case, base, base.body, stored, lists)
+
+
+def _never_applied(case: _Case, lists: _Lists) -> Iterable[Drifted]:
+    """Yield an object that has a manifest, and a schedule unlike it, although reconcile never wrote to the object."""
+    if case.wanted is None or case.stored is None:
+        return
+    if case.stored == case.wanted.body:
+        lists.unapplied.append(case.name)
+        return
+    fields = _fields(case, case.wanted.body, case.stored)
+    note = "reconcile never wrote this object, so the values are compared with the manifest's"
+    yield case.row(Cause.UNRECORDED, Way.UNKNOWN, fields=fields, notes=(note,))
+
+
+def _missing(case: _Case) -> Drifted:
+    if case.unfit is not None:
+        return case.row(Cause.MISSING, Way.UNKNOWN, notes=(case.unfit,))
+    if not case.live.name:
+        notes: tuple[str, ...] = ("the platform has no object with this id",)
+    else:
+        notes = ()
+    return case.row(Cause.MISSING, Way.NARROWED, notes=notes)
+
+
+def _changed(
+    case: _Case, base: Base, applied: Body, stored: Body, lists: _Lists
+) -> Iterable[Drifted]:
+    """Yield an object with changed fields, except those that the platform stores differently from what was sent."""
+    fields = _fields(case, applied, stored)
+    ours = base.sent is not None and None is not base.stored_id == case.live.stored_id
+    sent = base.sent or {}
+    otherwise = {
+        name for name in diff.moved(applied, stored) if ours and sent.get(name) != stored.get(name)
+    }
+    kept = tuple(each for each in fields if _top(each) not in otherwise or each.way.widens)
+    if len(kept) < len(fields):
+        lists.otherwise.append(case.name)
+    if not kept:
+        return
+    note = (
+        "the stored schedule has the id of reconcile's last write, so the platform stores it differently from what was sent",
+    )
+    yield case.row(
+        Cause.CHANGED,
+        combine(each.way for each in kept),
+        fields=kept,
+        notes=note if any(_top(each) in otherwise for each in kept) else (),
+    )
+
+
+def _unmanaged(
+    snapshot: Snapshot, wanted: Mapping[str, Desired], kind: Kind, known: Known
+) -> Iterable[Drifted]:
+    """Yield the objects without a manifest that dial, or have a schedule by which they may dial."""
+    for key in snapshot.objects.keys() - wanted.keys():
+        live = snapshot.objects[key]
+        if kind.is_silent(live):
+            continue
+        gone = known.names.get(key)
+        notes = (f"its manifest {gone} is no longer in git",) if gone else ()
+        yield Drifted(
+            Cause.UNMANAGED,
+            Way.WIDENED,
+            key,
+            gone or live.name or key,
+            live.name,
+            by=live.stored_by,
+            at=live.stored_at,
+            last=known.last.get(key),
+            notes=notes,
+        )
+
+
+def _fields(case: _Case, applied: Body | None, stored: Body) -> tuple[FieldDrift, ...]:
+    """Return the fields that differ; the whole stored body, if nothing was applied."""
+    if applied is None:
+        fate = _fate(next(iter(stored), ""), {}, stored, case.steps)
+        return tuple(FieldDrift(name, None, stored[name], Way.WIDENED, fate) for name in stored)
+    return tuple(
+        FieldDrift(
+            change.path,
+            change.live,
+            change.desired,
+            way_of(_name(change.path), applied, stored, case.kind),
+            _fate(_name(change.path), applied, stored, case.steps),
+        )
+        for change in diff.explain(applied, stored)
+    )
+
+
+def _fate(name: str, applied: Body, stored: Body, steps: Sequence[Operation]) -> Fate:
+    runs = [step for step in steps if step.action is not Action.HELD]
+    if not steps:
+        return Fate.UNPLANNED
+    after = (runs[-1].desired or {}) if runs else stored
+    if after.get(name) == stored.get(name):
+        return Fate.KEPT
+    return Fate.SET_BACK if after.get(name) == applied.get(name) else Fate.REPLACED
+
+
+def _name(path: str) -> str:
+    return path.partition("[")[0]
+
+
+def _top(each: FieldDrift) -> str:
+    return _name(each.path)
+
+
+_WAYS = {
+    Direction.LOOSEN: Way.WIDENED,
+    Direction.TIGHTEN: Way.NARROWED,
+    Direction.MIXED: Way.MIXED,
+    Direction.NEUTRAL: Way.NEUTRAL,
+}
+
+
+def way_of(name: str, applied: Body, stored: Body, kind: Kind) -> Way:
+    """Return the effect of the change of one field, from the body applied last to the stored one."""
+    try:
+        kind.rules[name](applied, stored, name)
+    except effect.Disjoint:
+        return Way.MIXED
+    except effect.UNREADABLE:
+        return Way.UNKNOWN
+    return _WAYS[effect.of_field(name, applied, stored, kind.rules)]
+
+
+def combine(ways: Iterable[Way]) -> Way:
+    """Return the effect of several changes together. One that is unknown makes all of them unknown, unless one widens."""
+    found = set(ways) - {Way.NEUTRAL}
+    if Way.WIDENED in found and Way.NARROWED in found:
+        return Way.MIXED
+    return min(found, key=[*Way].index, default=Way.NEUTRAL)
+
+
+def _inactive(live: Live) -> str:
+    if live.stored is None:
+        return "no schedule is stored, but the dialer still uses an older one"
+    if live.active_id is None:
+        return "the schedule is stored, but the dialer uses none"
+    return "the dialer still uses another schedule than the stored one"
+
+
+def _rank(each: Drifted) -> tuple[int, int, int, str]:
+    """Return the sort key of a row: what widens first, among those the objects that nothing manages, then the others by cause."""
+    causes = [*Cause]
+    return (
+        not each.way.widens,
+        [*Way].index(each.way),
+        causes.index(each.cause),
+        each.key,
+    )

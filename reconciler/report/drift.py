@@ -1,0 +1,255 @@
+"""The report of drift: what was changed outside git, worst first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from reconciler.plan import Cause, Drift, Drifted, FieldDrift, Hold, LastWrite, Origin
+from reconciler.report import Report, Row, Table, Tone, count, object_row, value
+from reconciler.report.changes import shown_names
+
+FIELDS_SHOWN: Final = 3
+"""Fields in the row of one object. If there are more, the row says how many, and its details list all."""
+
+_TONES: Final = {
+    Cause.MISSING: Tone.REMOVE,
+    Cause.HELD: Tone.WARN,
+    Cause.INACTIVE: Tone.WARN,
+}
+
+_SAYS: Final[Mapping[Cause, tuple[str, str]]] = {
+    Cause.UNMANAGED: ("is not managed and may dial", "are not managed and may dial"),
+    Cause.CHANGED: ("was changed", "were changed"),
+    Cause.RECREATED: ("was stored again", "were stored again"),
+    Cause.UNRECORDED: ("was never applied", "were never applied"),
+    Cause.INACTIVE: ("is not active", "are not active"),
+    Cause.MISSING: ("is missing", "are missing"),
+    Cause.HELD: ("is held by a stop", "are held by a stop"),
+}
+
+
+def of_drift(
+    found: Drift,
+    origin: Origin,
+    at: datetime,
+    *,
+    exit_code: int,
+    noun: str,
+    ours: str | None = None,
+    notes: Sequence[str] = (),
+) -> Report:
+    """Return the report of a tenant's drift.
+
+    Args:
+        found: see `Drift`.
+        origin: the tenant.
+        at: the platform's clock when it was read.
+        exit_code: exit code of the command.
+        noun: what the objects are called.
+        ours: the client id of this command, which the platform may name as a writer.
+        notes: sentences after the table.
+    """
+    rows = tuple(_row(each, ours) for each in found.objects)
+    columns = ("drift", "manifest", "id", "direction", "change", "stored by")
+    facts = {"platform clock": f"{at:%Y-%m-%d %H:%M:%S} UTC"}
+    if origin.commit:
+        facts = {"commit": origin.commit, **facts}
+    return Report(
+        title=f"Drift of tenant {origin.tenant} ({origin.url})",
+        verdict=verdict(found, noun),
+        tone=Tone.BAD if found.widens else Tone.WARN if found.objects else Tone.GOOD,
+        exit_code=exit_code,
+        tables=(Table("Drift", columns, rows),) if rows else (),
+        notes=(*_notes(found), *notes),
+        facts=facts,
+        data=_data(found, origin, at),
+    )
+
+
+def verdict(found: Drift, noun: str) -> str:
+    """Return the drift in one sentence: what may dial more than was applied, then each kind of drift with its number."""
+    same = (
+        f"{count(found.matching, 'schedule')} {'is' if found.matching == 1 else 'are'} as applied"
+    )
+    if not found.objects:
+        return f"No drift. {same}."
+    causes = Counter(each.cause for each in found.objects)
+    wide = len({each.key for each in found.objects if each.way.widens})
+    parts = [
+        f"{wide} may dial more than was applied" if wide else "nothing dials more than was applied",
+        *(
+            f"{count(causes[cause], noun)} {_SAYS[cause][causes[cause] > 1]}"
+            for cause in Cause
+            if causes[cause]
+        ),
+        *([same] if found.matching else []),
+    ]
+    return f"Drift: {'; '.join(parts)}"
+
+
+def _notes(found: Drift) -> tuple[str, ...]:
+    notes = []
+    if found.unapplied:
+        are = "matches its manifest" if len(found.unapplied) == 1 else "match their manifests"
+        notes.append(
+            f"{count(len(found.unapplied), 'schedule')} {are}, but no apply has recorded that: {shown_names(found.unapplied)}."
+            " Run `reconcile apply` once. Until then a change outside git cannot be told from one in git."
+        )
+    if found.unsettled:
+        notes.append(
+            f"An earlier run did not record the outcome of its write to {shown_names(found.unsettled)}, and the schedule is as that write left it. The next apply records it."
+        )
+    if found.stored_otherwise:
+        notes.append(
+            f"The platform stores some values differently from what was sent, and not wider: {shown_names(found.stored_otherwise)}."
+        )
+    return tuple(notes)
+
+
+def _row(each: Drifted, ours: str | None) -> Row:
+    tone = Tone.BAD if each.way.widens else _TONES.get(each.cause, Tone.CHANGE)
+    details = (
+        *(_detail(one) for one in each.fields),
+        *(each.notes[1:] if each.cause is Cause.INACTIVE else each.notes),
+        *_of_client(each, ours),
+        *_last(each.last),
+    )
+    return object_row(
+        each.cause.value,
+        each.name,
+        each.key,
+        each.way.value,
+        _change(each),
+        _by(each),
+        tone=tone,
+        details=details,
+        names=(each.name,) if each.way.widens else (),
+    )
+
+
+def _change(each: Drifted) -> str:
+    """Return what drifted, in one cell."""
+    who = each.platform_name or each.key
+    if each.cause is Cause.INACTIVE:
+        return each.notes[0]
+    if each.cause is Cause.HELD:
+        return "; ".join(map(_hold, each.holds))
+    if each.cause in _CHANGES:
+        return _CHANGES[each.cause].format(who)
+    if all(one.applied is None for one in each.fields):
+        return f"{who} has a schedule, and its manifest describes none"
+    more = len(each.fields) - FIELDS_SHOWN
+    said = [_field(one) for one in each.fields[:FIELDS_SHOWN]]
+    return "; ".join([*said, *([f"and {count(more, 'more field')}"] if more > 0 else [])])
+
+
+_CHANGES: Final[Mapping[Cause, str]] = {
+    Cause.UNMANAGED: "{} may dial, and no manifest describes it",
+    Cause.RECREATED: "a schedule of {} was stored, although reconcile removed it",
+    Cause.MISSING: "the schedule of {} is gone",
+}
+
+
+def _hold(hold: Hold) -> str:
+    until = _moment(hold.until) if hold.until else "it is released"
+    return f"stopped {_moment(hold.since)}, until {until}: {hold.reason}"
+
+
+def _field(one: FieldDrift) -> str:
+    return (
+        f"{one.path} {value(one.live)}"
+        if one.applied is None
+        else f"{one.path} {value(one.applied)} → {value(one.live)}"
+    )
+
+
+def _detail(one: FieldDrift) -> str:
+    return f"{_field(one)} ({one.way.value}): {one.fate.value}"
+
+
+def _by(each: Drifted) -> str:
+    if each.cause is Cause.HELD:
+        return ", ".join(dict.fromkeys(hold.by or "unknown" for hold in each.holds))
+    if each.by is None and each.at is None:
+        return "unknown"
+    return ", ".join(filter(None, [each.by or "unknown", _moment(each.at)]))
+
+
+def _of_client(each: Drifted, ours: str | None) -> tuple[str, ...]:
+    if ours is None or each.by != ours or each.cause in {Cause.INACTIVE, Cause.HELD}:
+        return ()
+    return (
+        f"the platform names the client {ours}, which this command uses itself, and no record of reconcile says so",
+    )
+
+
+def _last(last: LastWrite | None) -> tuple[str, ...]:
+    if last is None:
+        return ()
+    run = f", {last.run_url}" if last.run_url else ""
+    return (
+        f"last written by reconcile {_moment(last.at)} from commit {last.commit[:12]}, by {last.actor or 'unknown'}{run}",
+    )
+
+
+def _moment(text: str | None) -> str:
+    """Return an instant for people, in UTC with its weekday; a text that is no instant as it is."""
+    if not text:
+        return ""
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return text
+    return f"{moment:%a %Y-%m-%d %H:%M} UTC"
+
+
+def _data(found: Drift, origin: Origin, at: datetime) -> dict[str, Any]:
+    return {
+        "tenant": origin.tenant,
+        "url": origin.url,
+        "platform": origin.platform,
+        "commit": origin.commit,
+        "at": at.isoformat(),
+        "widens": found.widens,
+        "drift": [_serialised(each) for each in found.objects],
+        "matching": found.matching,
+        "unapplied": list(found.unapplied),
+        "unsettled": list(found.unsettled),
+        "stored_otherwise": list(found.stored_otherwise),
+    }
+
+
+def _serialised(each: Drifted) -> dict[str, Any]:
+    last = each.last
+    return {
+        "cause": each.cause.value,
+        "direction": each.way.value,
+        "widens": each.way.widens,
+        "key": each.key,
+        "name": each.name,
+        "platform_name": each.platform_name,
+        "fields": [
+            {
+                "path": one.path,
+                "applied": one.applied,
+                "live": one.live,
+                "direction": one.way.value,
+                "next": one.fate.name.lower(),
+            }
+            for one in each.fields
+        ],
+        "stored_by": each.by,
+        "stored_at": each.at,
+        "last_write": None
+        if last is None
+        else {"at": last.at, "commit": last.commit, "actor": last.actor, "run_url": last.run_url},
+        "holds": [
+            {"by": hold.by, "since": hold.since, "until": hold.until, "reason": hold.reason}
+            for hold in each.holds
+        ],
+        "notes": list(each.notes),
+        "place": str(each.place) if each.place else None,
+    }
