@@ -83,6 +83,7 @@ def apply(
     *,
     tenant: str | None = None,
     expect: str | None = None,
+    wait_for_lock_s: float | None = None,
     on_event: OnEvent | None = None,
     network: Network = Network(),
 ) -> Report:
@@ -93,6 +94,7 @@ def apply(
         names: manifests; none means all.
         tenant: the tenant's name, where the path holds several.
         expect: digest of the plan that was approved; without it the current plan is carried out.
+        wait_for_lock_s: seconds to wait while another run holds the tenant's lock; see `--wait-for-lock`.
         on_event: called with each telemetry event. What it raises is reported and stops nothing.
         network: see `Network`.
     """
@@ -101,6 +103,7 @@ def apply(
         tuple(names),
         tenant=tenant,
         expect=expect,
+        wait_for_lock_s=wait_for_lock_s,
         events=EventSinks(on_event=on_event),
         network=network,
     )

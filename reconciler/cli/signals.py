@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli import options
-from reconciler.errors import ExitCode
+from reconciler.errors import ExitCode, ReconcileError
 
 if TYPE_CHECKING:
     from reconciler.report import Report
@@ -41,7 +41,14 @@ async def _run(work: Callable[[asyncio.Event], Awaitable[Report]], style: str) -
 
     for number in INTERRUPTED:
         loop.add_signal_handler(number, interrupt, number)
-    report = await work(stop)
+    try:
+        report = await work(stop)
+    except ReconcileError as error:
+        if not caught:
+            raise
+        for line in str(error).splitlines():
+            options.progress(f"error: {line}")
+        return INTERRUPTED[caught[0]]
     code = options.show(report, style, unshown=_unshown(report))
     return INTERRUPTED[caught[0]] if caught else code
 

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import tzdata
 
@@ -62,7 +63,7 @@ async def show(world: World, asked: PlanRequest) -> Report:
     """Return the report of a plan; write it to a file when asked."""
     plan, report = await _read(world, asked)
     if asked.out is not None:
-        _write(asked.out, plan)
+        _write(asked.out, {**plans.serialised(plan), "refusals": report.data.get("refusals", [])})
     return report
 
 
@@ -290,8 +291,8 @@ def _check(
     return policies.check_all(facts, by.levels, by.waivers)
 
 
-def _write(path: Path, plan: Plan) -> None:
-    text = json.dumps(plans.serialised(plan), indent=2, sort_keys=True, ensure_ascii=True)
+def _write(path: Path, saved: Mapping[str, Any]) -> None:
+    text = json.dumps(saved, indent=2, sort_keys=True, ensure_ascii=True)
     try:
         path.write_text(text + "\n", encoding="ascii")
     except OSError as error:

@@ -531,6 +531,9 @@ def test_a_plan_says_what_keeps_an_apply_from_starting_in_the_shared_ledger(live
     error = live.says(1, "apply", "--yes", PATH).removeprefix("error: ")
     assert live.run("plan", PATH, "--format", "json") == 1
     assert json.loads(live.out)["refusals"] == [{"exit_code": 1, "message": error}]
+    saved = live.folder.with_name("saved.json")
+    assert live.run("plan", PATH, "--out", str(saved)) == 1
+    assert json.loads(saved.read_text())["refusals"] == [{"exit_code": 1, "message": error}]
 
 
 @pytest.mark.parametrize("what", ["blob", "tree"])

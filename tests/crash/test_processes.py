@@ -88,6 +88,22 @@ def test_a_zombie_writes_nothing_to_ledger_or_platform(bench: Bench, point: str)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_wait_for_the_lock_ends_with_the_code_of_the_signal(
+    bench: Bench, number: signal.Signals, code: int
+) -> None:
+    bench.prepare(Campaigns())
+    bench.ledger().lock.acquire(holder="another run")
+    with command(bench, "--wait-for-lock", "600") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("waiting up to 600 s"):
+                process.send_signal(number)
+    assert process.returncode == code
+    assert written(bench) == []
+    assert bench.ledger().lock.standing().holder == "another run"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_apply_finishes_and_records_what_is_under_way_and_starts_nothing_more(
     bench: Bench, number: signal.Signals, code: int
 ) -> None:
