@@ -58,6 +58,9 @@ MOST_TOKENS_OF_A_CALL: Final = 12
 URGENT_S: Final = 1.0
 """Seconds that an emergency stop waits after a 429 without a usable `Retry-After`."""
 
+URGENT_SIGN_IN_S: Final = 3.0
+"""Seconds that the first attempt of an emergency stop to sign in may take. Doubled after each attempt without an answer."""
+
 MOST_URGENT_S: Final = 30.0
 """Longest time in seconds that an emergency stop waits after a 429, whatever its `Retry-After`. Some servers and proxies say a day."""
 
@@ -224,23 +227,29 @@ class Client:
         tries = _Tries(self._world.monotonic())
         while True:
             token = None if call.anonymous else await self._tokens.get()
-            answer = await self._attempt(call, token)
+            answer = await self._attempt(call, token, tries)
             if isinstance(answer, Reply) and answer.status in call.expects:
                 if token is not None:
                     self._tokens.accept()
                 return answer
             await self._after(call, token, answer, tries)
 
-    async def _attempt(self, call: Call, token: Token | None) -> Reply | Lost:
+    async def _attempt(self, call: Call, token: Token | None, tries: _Tries) -> Reply | Lost:
         async with self._turn(call):
             await self._allow(call)
             sent_at = self._world.monotonic()
-            limit_s = min(call.timeout_s, self.left_s)
+            limit_s = min(self._timeout_s(call, tries), self.left_s)
             base = target(call, token, self._settings, self._dialect.HOSTS)
             answer = await self._lanes.attempt(call, token, base=base, limit_s=limit_s)
         if isinstance(answer, Reply):
             self._learn(call, answer, sent_at)
         return answer
+
+    def _timeout_s(self, call: Call, tries: _Tries) -> float:
+        """Return how long an attempt may take. A sign-in that hangs must not delay a stop: it is soon retried, each time with more time."""
+        if call.anonymous and self._settings.options.urgent:
+            return min(call.timeout_s, URGENT_SIGN_IN_S * 2.0**tries.lost)
+        return call.timeout_s
 
     @asynccontextmanager
     async def _turn(self, call: Call) -> AsyncIterator[None]:

@@ -251,7 +251,7 @@ class _Apply:
             str(standing.commit),
             world.new_id(),
             world.now,
-            provenance(world, digest),
+            provenance(world, ledger.git, digest),
         )
         again, notes = await self._settle_and_plan(run)
         plan, tighten_only = again.plan, asked.tighten_only

@@ -177,7 +177,7 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
             "audit.sign is off in tenant.yaml: records count without a signature, so there is nothing to sign"
         )
     signing_key(world.environ, world.directory)
-    record = kept.ledger.vouch(head, reason, by=provenance(world))
+    record = kept.ledger.vouch(head, reason, by=provenance(world, kept.git))
     return Report(
         title=f"Vouch for the audit records of tenant {kept.name}",
         verdict=f"signed: every record up to ledger commit {head} counts",

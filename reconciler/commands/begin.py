@@ -70,7 +70,8 @@ def start(world: World, kept: TenantLedger, reason: str) -> str:
         return records[0].id
     require_key(world, kept.trust.spec)
     ledger.check()
-    run = Run(ledger.tenant, kept.git.head(), world.new_id(), world.now, provenance(world))
+    who = provenance(world, kept.git)
+    run = Run(ledger.tenant, kept.git.head(), world.new_id(), world.now, who)
     instead = f" in place of the one that began with record {declared}" if declared else ""
     ledger.append([run.note(f"this ledger counts{instead}: {reason}")])
     return ledger.records()[0].id

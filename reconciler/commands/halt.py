@@ -8,11 +8,9 @@ at its next write. Neither a failed read nor an unreachable git remote delays a 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from typing import Any, Final
 
 from reconciler.commands import session as sessions
@@ -34,20 +32,24 @@ from reconciler.errors import (
 )
 from reconciler.execute import WriteOptions
 from reconciler.execute.halt import SEEN_S, Silencer
-from reconciler.execute.waits import wait_for
+from reconciler.execute.waits import GRACE_S, wait_for
+from reconciler.git import Children
 from reconciler.ledger.locks import TTL_S
 from reconciler.report import Report
 from reconciler.report.halt import Stopped, exit_code, how_to_release, of_halt
 from reconciler.world import World
 
-FINISH_S: Final = 10.0
-"""Seconds to try to record everything once everything is silent."""
-
-RECORDS_S: Final = 1.0
-"""Longest time in seconds that a stop waits for this clone's records, beyond its sign-in, before it sends."""
+RECORDS_S: Final = 0.25
+"""Longest time in seconds that a stop waits for this clone's records, beyond its sign-in, before it sends. They save one read."""
 
 LEARN_S: Final = 60.0
 """Longest time in seconds that a stop waits for this clone's records after it has sent what it could without them."""
+
+SIGN_IN_S: Final = 3.0
+"""Longest time in seconds that a stop waits for its sign-in alone. After that its removals wait for the token."""
+
+CLOCK_S: Final = 10.0
+"""Longest time in seconds that a stop with `--until` waits for the platform's clock before it goes by this machine's."""
 
 _UNLISTED: Final = "the platform's list is incomplete ({}): unlisted objects were stopped only if a manifest, a record or the command names them"
 
@@ -117,30 +119,33 @@ class _Halt:
         """Notes on problems that need attention; they change the exit code."""
         self.unknown: Sequence[str] = ()
         self.targets: dict[str, Target] = {}
-        """What was stopped, or found silent, by key."""
         self.known = Known(session.folder, session.dialect)
         self.until: datetime | None = None
-        """When the holds end by themselves. Known after the sign-in, whose answer tells the platform's clock."""
         self.journal: StopJournal
         self.silencer: Silencer
         self.began = session.world.monotonic()
         self.kept = Kept(Where.NOWHERE)
-        self.takeover = Takeover(session)
+        self.takeover, self.reader = Takeover(session), Children()
 
     async def run(self) -> Report:
-        """Stop, then release the lock in any case: a halt that fails must not block an apply as well."""
+        """Stop, then release the lock in any case: a halt that fails must block no apply."""
+        signing_in = asyncio.create_task(self._sign_in())
+        signing_in.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
-            records = asyncio.create_task(asyncio.to_thread(targets.recorded, self.session))
-            await self._hold_early()
+            reading = asyncio.to_thread(targets.recorded, self.session, self.reader)
+            records = asyncio.create_task(reading)
+            await self._hold_early(signing_in)
             try:
                 return await self._run(records)
             finally:
                 await self.silencer.cancel()
         finally:
+            signing_in.cancel()
+            self.reader.end()  # a thread that waits for git would keep the process from ending
             await self.takeover.give_back()
 
-    async def _hold_early(self) -> None:
-        """Sign in. Meanwhile hold what manifests name, so that a stop that dies at its first removal leaves its holds in the remote.
+    async def _hold_early(self, signing_in: asyncio.Future[None]) -> None:
+        """Wait for the sign-in. Meanwhile hold what manifests name, so that a stop that dies at its first removal leaves its holds in the remote.
 
         Raises:
             AccessError: the sign-in was refused. The holds stay, and the error says so.
@@ -148,13 +153,13 @@ class _Halt:
         """
         asked = self.asked
         if asked.until is not None:  # the sign-in tells the clock by which the holds end
-            await self._sign_in()
-            return self._open()
+            await self._wait_for(signing_in, CLOCK_S)
         self._open()
-        if not asked.everything:
+        if asked.until is None and not asked.everything:
             self.journal.begin(each for name in asked.names for each in self.known.named(name))
         try:
-            await self._sign_in()
+            if await self._wait_for(signing_in, SIGN_IN_S):
+                signing_in.result()
         except AccessError as error:
             kept = await self.journal.finish(0.0, self.stop)
             if self.journal.held and kept.where is not Where.NOWHERE:
@@ -178,10 +183,7 @@ class _Halt:
 
     async def _run(self, records: asyncio.Future[Recorded]) -> Report:
         await self._wait_for(records, RECORDS_S)
-        if self.asked.everything:
-            await self._stop_everything(records)
-        else:
-            await self._stop_named(records)
+        await (self._stop_everything if self.asked.everything else self._stop_named)(records)
         until = self.began + min(TTL_S / 2, self.asked.writing.wait_s)
         watch = asyncio.create_task(self.takeover.watch(until, self.stop, self._look_again))
         try:
@@ -195,9 +197,9 @@ class _Halt:
 
     @property
     def _left_s(self) -> float:
-        """Seconds left to record everything."""
+        """Seconds left of `--wait`."""
         left_s = self.asked.writing.wait_s + self.began - self.session.world.monotonic()
-        return FINISH_S if self.stop.is_set() else max(FINISH_S, left_s)
+        return 0.0 if self.stop.is_set() else max(0.0, left_s)
 
     async def _sign_in(self) -> None:
         """Request a token.
@@ -213,6 +215,8 @@ class _Halt:
             self.session.world.progress(str(error))
 
     async def _wait_for(self, task: asyncio.Future[Any], seconds: float) -> bool:
+        """Wait for a task, for `seconds` and `--wait` at most; return whether it ended."""
+        seconds = min(seconds, max(self._left_s, GRACE_S))
         return await wait_for(self.session.world, task, seconds, self.stop)
 
     async def _learn(self, records: asyncio.Future[Recorded]) -> None:
@@ -228,13 +232,10 @@ class _Halt:
 
     def _load(self, mentioning: Collection[str] = ()) -> None:
         """Load further manifests: those that mention the given texts, or all. A named stop loads as few as it needs before it sends."""
-        asked, quiet = self.asked, self.session.world._replace(progress=lambda _: None)
-        with contextlib.suppress(ReconcileError):
-            folder, _ = next(
-                tenant_fallback.folders(quiet, asked.path, asked.tenant, (), mentioning)
-            )
-            if folder.tenant.spec.api == self.known.folder.tenant.spec.api:
-                self.known = replace(self.known, folder=folder)
+        world, asked = self.session.world, self.asked
+        folder = tenant_fallback.again(world, asked.path, asked.tenant, mentioning)
+        if folder and folder.tenant.spec.api == self.known.folder.tenant.spec.api:
+            self.known = replace(self.known, folder=folder)
 
     # --- what to stop ---------------------------------------------------------------------------------------------------
 
@@ -285,14 +286,11 @@ class _Halt:
         return self.known.target(name)
 
     def _tell_unknown(self, missing: Sequence[str]) -> None:
-        names = self.known.names
-        near = [match for name in missing for match in get_close_matches(name, names, n=1)]
-        hint = f" (did you mean {', '.join(near)}?)" if near else ""
-        said = f"unknown: {', '.join(missing)}{hint}. Give names of manifests, ids of the platform, or --all"
+        said = self.known.unknown(missing, self.asked.path)
         if not self.targets:
             raise UsageError(said)
         self.unknown = missing
-        self._trouble(f"{said}. Nothing was stopped by that name")
+        self._trouble(f"{said}. Nothing was stopped by these names")
 
     async def _stop_everything(self, records: asyncio.Future[Recorded]) -> None:
         """Stop every object of the platform's list, each page as it is read. Known objects wait for the list only for a moment."""
@@ -303,7 +301,7 @@ class _Halt:
             await self._wait_for(listing, SEEN_S)
             self._start(self.known.targets(self.known.wanted))
             await self._learn(records)
-            if not await self._wait_for(listing, self.asked.writing.wait_s):
+            if not await self._wait_for(listing, self._left_s):
                 self._trouble(_UNLISTED.format("it was not read to its end"))
             elif listing.result():
                 return
@@ -339,6 +337,7 @@ class _Halt:
         self.targets |= new
         self.journal.begin(new.values())
         self._send(new.values())
+        self.takeover.sent.set()
 
     def _send(self, targets: Collection[Target]) -> None:
         session = self.session
@@ -387,6 +386,7 @@ class _Halt:
             unknown=self.unknown,
             notes=(
                 *self.remarks,
+                *self.known.guesses(self.targets),
                 *troubles,
                 *self.kept.notes,
                 *(() if self.kept.where is Where.NOWHERE else ends),

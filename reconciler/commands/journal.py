@@ -40,18 +40,19 @@ BEAT_S: Final = 60.0
 """Seconds between two heartbeats. Well below half of the lock's expiry, after which nothing may be written."""
 
 
-def provenance(world: World, approved: str | None = None) -> audit.Attribution:
+def provenance(world: World, git: Git, approved: str | None = None) -> audit.Attribution:
     """Return who started and who approved a run, according to the environment.
 
     An approver approves a plan digest. A run without `--expect` or `--approved` has no approved digest, so it records no approver.
 
     Args:
         world: see `World`.
+        git: the repository, whose configuration names the user where the environment names nobody.
         approved: digest of the plan that the run was told to carry out (`--expect`, `--approved`).
     """
     said = CIContext.read(world.environ)
     return audit.Attribution(
-        actor=said.actor or user(world.environ) or _by_git(world) or "unknown",
+        actor=said.actor or user(world.environ) or _by_git(git) or "unknown",
         approver=None if approved is None else said.approver,
         pull_request=said.pull_request,
         reviewed_head=said.reviewed_head,
@@ -61,11 +62,10 @@ def provenance(world: World, approved: str | None = None) -> audit.Attribution:
     )
 
 
-def _by_git(world: World) -> str | None:
+def _by_git(git: Git) -> str | None:
     """Return the user name in git's configuration; `None` where there is none or git fails."""
     with contextlib.suppress(GitError):
-        git = Git.find(world.directory, environ=world.environ)
-        name = None if git is None else git.user_name()
+        name = git.user_name()
         return safe(name, limit=SHORTENED_TO) if name else None
     return None
 

@@ -117,7 +117,8 @@ def _record(
     if not held and not missing:
         return
     commit = ledger.last_applied() or ledger.records()[-1].event.commit
-    run = Run(ledger.tenant, commit, world.new_id(), world.now, provenance(world))
+    who = provenance(world, ledger.git)
+    run = Run(ledger.tenant, commit, world.new_id(), world.now, who)
     ends = [run.release(key, name=name, reason=reason) for key, name in held.items()]
     again = [
         run.missing(last[key].outcome, name=name, reason=reason) for key, name in missing.items()

@@ -41,7 +41,7 @@ def repair(world: World, path: Path, tenant: str | None, head: str, reason: str)
         raise UsageError(f"--head {head} is not a full commit id")
     kept = audit.read(world, path, tenant, anyhow=True)
     require_key(world, kept.trust.spec)
-    ledger, by = kept.ledger, provenance(world)
+    ledger, by = kept.ledger, provenance(world, kept.git)
     found = ledger.verify()
     if not found.defects:
         raise UsageError(f"nothing to repair: the ledger of {kept.name} is consistent")

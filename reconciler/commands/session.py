@@ -12,8 +12,8 @@ from reconciler import defaults
 from reconciler.commands.ledgers import TenantLedger
 from reconciler.dialects import dialect_for
 from reconciler.dialects.base import Credentials, Dialect
-from reconciler.errors import GitError, UsageError
-from reconciler.git import Git
+from reconciler.errors import UsageError
+from reconciler.git import Children, Git, find_top
 from reconciler.kinds.live import Snapshot
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
@@ -25,7 +25,7 @@ STATE: Final = ".reconcile"
 """Folder of the embedded platform's state, at the top of the repository or in the working directory."""
 
 BARE_GIT_S: Final = 5.0
-"""Longest time in seconds for each git command that opens the repository, if the command continues without it."""
+"""Longest time in seconds for each git command that opens the repository beside a command that works without git."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,9 @@ class Session:
         folder: its manifests.
         settings: its endpoint and credentials.
         dialect: its API.
-        git: the repository that holds the folder; `None` outside one.
+        git: the repository that holds the folder; `None` outside one, and where the ledger is not read (see `repository`).
         client: carries a dialect's exchanges to the platform.
         kept: the tenant's ledger; `None` outside a repository, and where it was not read.
-        refused: why git could not open the repository, if the command continues without it.
     """
 
     world: World
@@ -50,25 +49,26 @@ class Session:
     git: Git | None
     client: clients.Client
     kept: TenantLedger | None = None
-    refused: GitError | None = None
 
     @property
     def ledger(self) -> Ledger | None:
         """The records and the lock of `kept`."""
         return self.kept.ledger if self.kept else None
 
-    def repository(self) -> Git:
-        """Return the repository that holds the folder.
+    def repository(self, children: Children) -> Git:
+        """Return the repository that holds the folder; if the session works without git, open it with `children`.
 
         Raises:
             GitError: git cannot open it.
             UsageError: there is none.
         """
-        if self.refused is not None:
-            raise self.refused
-        if self.git is None:
+        path, environ = self.folder.path, self.world.environ
+        found = self.git or Git.find(
+            path, environ=environ, runner=children.run, timeout_s=BARE_GIT_S
+        )
+        if found is None:
             raise UsageError("there is no git repository here")
-        return self.git
+        return found
 
     @property
     def clock(self) -> Clock:
@@ -121,14 +121,12 @@ async def open_session(
         network: see `Network`.
         concurrency: operations that the command writes at the same time.
         urgent: this is an emergency stop. It ignores the request rate of `tenant.yaml`.
-        recorded: read the ledger. Without it the command also works if git fails.
+        recorded: read the ledger. Without it the command waits for no git command, and also works if git fails.
     """
     settings = _read_settings(world, folder, network, concurrency, urgent=urgent)
-    git, refused = _find_git(world, folder, None if recorded else BARE_GIT_S)
-    if recorded and refused is not None:
-        raise refused
+    git = Git.find(folder.path, environ=world.environ) if recorded else None
     kept = None
-    if git is not None and recorded:
+    if git is not None:
         kept = TenantLedger.open(world, git, folder.name, folder.path, folder.tenant.spec)
         rate = kept.trust.spec.requests_per_second
         settings = replace(settings, options=replace(settings.options, requests_per_second=rate))
@@ -136,24 +134,14 @@ async def open_session(
     with ExitStack() as stack:
         transport = None
         if settings.in_process:
-            app, credentials = stack.enter_context(_open_embedded(world, folder, git))
+            app, credentials = stack.enter_context(_open_embedded(world, folder))
             settings = replace(settings, credentials=credentials)
             transport = clients.embedded(app)
         async with clients.Client(dialect, settings, world, transport) as client:
-            session = Session(world, folder, settings, dialect, git, client, kept, refused)
+            session = Session(world, folder, settings, dialect, git, client, kept)
             if kept is not None:
                 kept.ledger.lock.go_by(session.lock_clock)
             yield session
-
-
-def _find_git(
-    world: World, folder: Folder, timeout_s: float | None
-) -> tuple[Git | None, GitError | None]:
-    """Return the repository that holds the folder, and the error that kept git from opening it."""
-    try:
-        return Git.find(folder.path, environ=world.environ, timeout_s=timeout_s), None
-    except GitError as error:
-        return None, error
 
 
 def _read_settings(
@@ -174,15 +162,13 @@ def _read_settings(
 
 
 @contextmanager
-def _open_embedded(
-    world: World, folder: Folder, git: Git | None
-) -> Iterator[tuple[Any, Credentials]]:
+def _open_embedded(world: World, folder: Folder) -> Iterator[tuple[Any, Credentials]]:
     """Open the embedded platform of a tenant; yield its ASGI app and credentials. Its state is not stored in git."""
     from reconciler import sandbox  # noqa: PLC0415 - only a tenant of `sandbox:` needs it, and its extra
 
     try:
         kind = sandbox.platform(folder.tenant.spec.api)
-        top = git.root if git else world.directory
+        top = find_top(folder.path) or world.directory
         platform = kind.opened(top / STATE / f"{folder.name}.db")
     except sandbox.SandboxError as error:
         raise UsageError(str(error)) from None

@@ -28,6 +28,7 @@ from reconciler.errors import (
     Unavailable,
     UsageError,
 )
+from reconciler.execute.waits import wait_for
 from reconciler.kinds.live import Live
 from reconciler.models import Body
 from reconciler.plan import Operation, Origin, Outcome, Result, digest_of
@@ -187,8 +188,8 @@ class StopJournal:
         """Try to record and share everything until `wait_s` seconds are over; return what was recorded where. Call it once.
 
         Args:
-            wait_s: longest time in seconds. A hold that is not shared is retried for `LEAST_S` in any case.
-            stop: when set, the wait ends after `LEAST_S`.
+            wait_s: longest time in seconds. Recording is retried for `LEAST_S` in any case.
+            stop: when set, each wait ends after `LEAST_S`.
         """
         if self._entries:
             self._add(_closed)
@@ -199,7 +200,7 @@ class StopJournal:
             each.cancel()
         kept = self._kept()
         if self._entries and self._shared == len(self._entries):
-            await self._take_over()
+            await self._take_over(min(TAKE_OVER_S, max(LEAST_S, wait_s)), stop)
         self._writer.children.end()  # a thread that waits for git would keep the process from ending
         return kept
 
@@ -255,13 +256,12 @@ class StopJournal:
             notes=notes,
         )
 
-    async def _take_over(self) -> None:
+    async def _take_over(self, seconds: float, stop: asyncio.Event) -> None:
         """Move the records into the ledger. If that fails, the next command that appends to the ledger does it."""
         task = asyncio.ensure_future(asyncio.to_thread(self._writer.take_over))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        ends = asyncio.ensure_future(self._session.world.sleep(TAKE_OVER_S))
-        await asyncio.wait({task, ends}, return_when=asyncio.FIRST_COMPLETED)
-        ends.cancel()
+        await wait_for(self._session.world, task, LEAST_S, asyncio.Event())
+        await wait_for(self._session.world, task, seconds - LEAST_S, stop)
 
     # --- the background tasks -------------------------------------------------------------------------------------------
 

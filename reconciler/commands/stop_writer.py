@@ -17,7 +17,7 @@ from reconciler.commands.journal import provenance
 from reconciler.commands.ledgers import LedgerLocation
 from reconciler.commands.session import Session
 from reconciler.commands.trust import Trust, trust_for_halt
-from reconciler.errors import AccessError, GitError, Unavailable, UsageError, safe
+from reconciler.errors import AccessError, GitError, Unavailable, safe
 from reconciler.git import Children, Git, Move
 from reconciler.ledger import waiting
 from reconciler.settings import signing_key
@@ -61,6 +61,7 @@ class StopWriter:
         self.notes: list[str] = []
         self.children = Children()
         self._session, self._id = session, run
+        self._repository: Git | None = None
         self._run: Run | None = None
         self._trust: Trust | None = None
         self._key: Path | None = None
@@ -120,19 +121,18 @@ class StopWriter:
         ledgers.open_ledger(self._session.world, git, folder.name, trust).append(())
 
     def _git(self) -> Git:
-        session = self._session
-        path, environ = session.folder.path, session.world.environ
-        found = session.git or Git.find(path, environ=environ, timeout_s=GIT_S)
-        if found is None:
-            raise UsageError("there is no git repository here")
-        limits = {"timeout_s": GIT_S, "network_timeout_s": GIT_S}
-        return Git(found.root, environ=environ, runner=self.children.run, **limits)
+        if self._repository is None:
+            environ = self._session.world.environ
+            root = self._session.repository(self.children).root
+            limits = {"timeout_s": GIT_S, "network_timeout_s": GIT_S}
+            self._repository = Git(root, environ=environ, runner=self.children.run, **limits)
+        return self._repository
 
     def _open(self) -> Run:
         if self._run is None:
             session, world = self._session, self._session.world
-            commit = self._git().head()
-            who = provenance(world)
+            git = self._git()
+            commit, who = git.head(), provenance(world, git)
             self._run = Run(session.folder.platform, commit, self._id, world.now, who)
         return self._run
 

@@ -11,7 +11,7 @@ from reconciler.commands.journal import provenance
 from reconciler.commands.lock_watch import BLIND_S, LOOK_S
 from reconciler.commands.session import Session
 from reconciler.errors import TenantLocked
-from reconciler.execute.waits import pause, wait_for
+from reconciler.execute.waits import GRACE_S, ends_in_time, pause, wait_for
 from reconciler.git import Children, Git
 from reconciler.ledger import Ledger
 from reconciler.ledger.locks import Lock, in_seconds
@@ -19,7 +19,10 @@ from reconciler.ledger.locks import Lock, in_seconds
 REMOTE_S: Final = 10.0
 """Longest time in seconds for one command to the git remote."""
 
-GIVE_BACK_S: Final = 5.0
+HEAD_START_S: Final = 1.0
+"""Longest time in seconds that the first removal may leave before the lock is taken: reading the ledger takes processor time."""
+
+GIVE_BACK_S: Final = 3.0
 """Longest time in seconds to wait for the lock at the end, and once more to release it."""
 
 WATCH_S: Final = 10.0
@@ -38,13 +41,15 @@ class Takeover:
 
     Attributes:
         task: the current attempt.
+        sent: set it when the first removals were begun.
         taken_at: when the lock was taken, in seconds on the monotonic clock; `None` if it is not taken.
         was_held: another run held the lock.
         said: how it went, for the report: "was free".
     """
 
     def __init__(self, session: Session) -> None:
-        """Start taking the lock in the background."""
+        """Start taking the lock in the background, once `sent` is set or `HEAD_START_S` are over."""
+        self.sent = asyncio.Event()
         self.said = "is being taken"
         self.taken_at: float | None = None
         self.was_held = False
@@ -57,12 +62,16 @@ class Takeover:
 
     def retry(self) -> None:
         """Start another attempt in the background."""
-        self.task = asyncio.create_task(asyncio.to_thread(self._take))
+        self.task = asyncio.create_task(self._take_after_sending())
+
+    async def _take_after_sending(self) -> None:
+        await pause(self._session.world, HEAD_START_S, self.sent)
+        await asyncio.to_thread(self._take)
 
     def _take(self) -> None:
         try:
-            holder = f"halt by {provenance(self._session.world).actor}"
             ledger = self._open_ledger()
+            holder = f"halt by {provenance(self._session.world, ledger.git).actor}"
             standing = ledger.lock.standing()
             if standing is not None and standing.holder != holder:
                 self._standing = standing  # the lock of an attempt of unknown outcome is ours
@@ -87,7 +96,7 @@ class Takeover:
     def _open_ledger(self) -> Ledger:
         session, world = self._session, self._session.world
         git = Git(
-            session.repository().root,
+            session.repository(self._children).root,
             environ=world.environ,
             runner=self._children.run,
             network_timeout_s=REMOTE_S,
@@ -109,7 +118,7 @@ class Takeover:
             look: stops what dials.
         """
         world, told = self._session.world, False
-        while not (await wait_for(world, self.task, WATCH_S, stop) and self.taken_at is not None):
+        while not (await self._wait_for_lock(until, stop) and self.taken_at is not None):
             left_s = until - world.monotonic()
             if left_s > 0 and not told and self.task.done():
                 told = True
@@ -117,7 +126,7 @@ class Takeover:
             await pause(world, max(0.0, min(WATCH_S, left_s)), stop)
             if stop.is_set():
                 return
-            await look()
+            await self._look(look, left_s, stop)
             if left_s <= 0:
                 return
             if self.task.done() and self.taken_at is None:
@@ -125,10 +134,24 @@ class Takeover:
         if self.was_held:  # a run that cannot read the lock may start a write for BLIND_S
             await pause(world, self.taken_at + BLIND_S + LOOK_S - world.monotonic(), stop)
         # A free lock does not prove that nobody writes: a run may have released it with a write in flight.
-        await look()
+        await self._look(look, until - world.monotonic(), stop)
+
+    async def _wait_for_lock(self, until: float, stop: asyncio.Event) -> bool:
+        left_s = until - self._session.world.monotonic()
+        seconds = min(WATCH_S, max(left_s, GRACE_S))
+        return await wait_for(self._session.world, self.task, seconds, stop)
+
+    async def _look(
+        self, look: Callable[[], Awaitable[None]], seconds: float, stop: asyncio.Event
+    ) -> None:
+        """Look, for about `seconds` at most. A read that is not answered proves nothing, and must not keep the stop from ending."""
+        task = asyncio.ensure_future(look())
+        if await ends_in_time(self._session.world, task, max(seconds, 0.0), stop):
+            task.result()
 
     async def give_back(self) -> None:
         """Release the lock. A remote that does not answer in time keeps the lock until it expires."""
+        self.sent.set()
         await self._limit(self.task)
         if self._ledger is not None:
             task = asyncio.ensure_future(asyncio.to_thread(self._ledger.lock.release))

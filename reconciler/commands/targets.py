@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 from reconciler import audit
@@ -15,9 +18,10 @@ from reconciler.dialects.base import Dialect, Exchange, Listed
 from reconciler.effect import Direction
 from reconciler.errors import ApiError, Place, UnknownObject
 from reconciler.execute.halt import Written
+from reconciler.git import Children, Git
 from reconciler.kinds.live import Live
-from reconciler.manifests import Folder
-from reconciler.models import Desired
+from reconciler.manifests import Folder, claims_of
+from reconciler.models import Claim, Desired
 from reconciler.plan import Action, Operation, live_hash
 
 _LONGEST_VERSION: Final = 256
@@ -121,30 +125,65 @@ class Known:
     recorded: Recorded = field(default_factory=Recorded)
 
     @cached_property
-    def _manifests(self) -> Mapping[str, Desired]:
-        return {each.key: each for each in self.folder.desired}
+    def _broken(self) -> tuple[Claim, ...]:
+        """What invalid manifests claim."""
+        return claims_of(self.folder)
+
+    @cached_property
+    def _claims(self) -> tuple[Claim, ...]:
+        return (*self._broken, *self.folder.desired)
+
+    @cached_property
+    def _manifests(self) -> Mapping[str, Claim]:
+        return {each.key: each for each in self._claims}
 
     @property
     def names(self) -> set[str]:
         """Every name of an object in a manifest or a record."""
-        return {each.name for each in self.folder.desired}.union(self.recorded.keys)
+        return {each.name for each in self._claims}.union(self.recorded.keys)
 
     @property
     def keys(self) -> set[str]:
         """The key of every object in a manifest or a record."""
-        return {each.key for each in self.folder.desired}.union(*self.recorded.keys.values())
+        return {*self._manifests}.union(*self.recorded.keys.values())
 
     @cached_property
     def wanted(self) -> set[str]:
         """The keys of the objects that a manifest could make dial."""
-        return {each.key for each in self.folder.desired if not each.retired}
+        valid = {each.key for each in self.folder.desired if not each.retired}
+        return valid.union(each.key for each in self._broken)
+
+    def guesses(self, keys: Collection[str]) -> tuple[str, ...]:
+        """Return a note for each of these objects whose id was taken from the text of an invalid manifest."""
+        valid = {each.key for each in self.folder.desired}
+        guessed = (each for each in self._broken if each.key in keys and each.key not in valid)
+        return tuple(
+            f"{each.place.file} is invalid: id {each.key} of {each.name} was taken from its text. Check that this is the object that you meant"
+            for each in guessed
+        )
+
+    def unknown(self, names: Sequence[str], path: Path) -> str:
+        """Return what to do about names that mean nothing.
+
+        Args:
+            names: the names.
+            path: the tenant's folder, as the user named it.
+        """
+        near = [each for name in names for each in get_close_matches(name, self.names, n=1)]
+        hint = f" (did you mean {', '.join(near)}?)" if near else ""
+        files = ", ".join(self.folder.invalid)
+        broken = f". These files are invalid and may hold them: {files}" if files else ""
+        halt = f"reconcile halt {shlex.quote(str(path))}"
+        return (
+            f"unknown: {', '.join(names)}{hint}{broken}. Stop an object by its id on the platform: {halt} ID --reason TEXT."
+            f" Stop everything of the tenant: {halt} --all --reason TEXT"
+        )
 
     def named(self, name: str) -> tuple[Target, ...]:
         """Return all objects that a name matches: of a manifest, of a record, or a known id. In an emergency an ambiguous name stops all of them."""
-        keys = {each.key for each in self.folder.desired if each.name == name}
-        claimed = {each.key for each in self.folder.desired}
+        keys = {each.key for each in self._claims if each.name == name}
         recorded = set(self.recorded.keys.get(name, ()))
-        keys |= recorded - claimed
+        keys |= recorded - {each.key for each in self.folder.desired}
         keys = keys or recorded
         if name in self.keys:
             keys.add(name)
@@ -164,7 +203,7 @@ class Known:
         manifest = self._manifests.get(key)
         shown = listed.name if listed and listed.name else key
         return Target(
-            kind=manifest.kind if manifest else next(iter(self.dialect.KINDS)),
+            kind=manifest.kind if isinstance(manifest, Desired) else next(iter(self.dialect.KINDS)),
             key=key,
             name=manifest.name if manifest else shown,
             live=listed.live if listed else None,
@@ -186,10 +225,19 @@ def unless_refused(reading: Exchange[Live]) -> Exchange[Live]:
         raise
 
 
-def recorded(session: Session) -> Recorded:
-    """Return what this clone's records tell; nothing if they cannot be read, whatever the reason: a stop needs none of it."""
+def recorded(session: Session, children: Children) -> Recorded:
+    """Return what this clone's records tell; nothing if they cannot be read, whatever the reason: a stop needs none of it.
+
+    Args:
+        session: see `Session`.
+        children: the git commands that run, so that the caller can end them.
+    """
     try:
-        git = session.repository()
+        git = Git(
+            session.repository(children).root,
+            environ=session.world.environ,
+            runner=children.run,
+        )
         return Recorded.of(ledgers.read_copy(session.world, git, session.folder))
     except Exception:  # noqa: BLE001 - see above
         return Recorded()

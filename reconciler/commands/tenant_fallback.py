@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler import manifests
-from reconciler.errors import AccessError, GitError
+from reconciler.errors import AccessError, GitError, ReconcileError
 from reconciler.git import Git, worktree
 from reconciler.manifests import Folder
 from reconciler.models import Tenant
@@ -68,6 +68,16 @@ def folders(
             world.progress(notes[0])
         yield folder, notes
         tried.add(folder.tenant.spec.api)
+
+
+def again(
+    world: World, path: Path, tenant: str | None, mentioning: Collection[str]
+) -> Folder | None:
+    """Return the first folder of `folders` with other manifests, without progress; `None` if it cannot be read any more."""
+    with contextlib.suppress(ReconcileError):
+        found = folders(world._replace(progress=lambda _: None), path, tenant, (), mentioning)
+        return next(found)[0]
+    return None
 
 
 def _fits(

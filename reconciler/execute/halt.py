@@ -28,7 +28,7 @@ from reconciler.execute.execution import WriteOptions
 from reconciler.execute.instants import believed, since
 from reconciler.execute.platform import Platform
 from reconciler.execute.polling import Poller
-from reconciler.execute.waits import RELOCK_PAUSE_S, Wait, ends_in_time, pause, wait_for
+from reconciler.execute.waits import GRACE_S, RELOCK_PAUSE_S, Wait, ends_in_time, pause, wait_for
 from reconciler.kinds.live import Live
 from reconciler.models import Body
 from reconciler.plan import Operation, Outcome, Result
@@ -37,7 +37,7 @@ from reconciler.world import World
 SEEN_S: Final = 1.0
 """Longest time in seconds that a stop waits for a read of what it is about to remove."""
 
-FIRST_S: Final = 30.0
+FIRST_S: Final = 10.0
 """Time in seconds that the first removal of an object has after its read in any case, unless the stop is told to end."""
 
 POLL_S: Final = 0.5
@@ -120,7 +120,7 @@ class Silencer:
         platform: runs the exchanges that the dialect makes.
         dialect: the tenant's API.
         journal: records outcomes.
-        options: only `concurrency` and `wait_s` are used.
+        options: only `concurrency` and `wait_s` are used. All waits together take about `wait_s` seconds.
         stop: when set, waits end.
         outcomes: of the objects that were stopped, by key.
         unverified: keys of the objects that could not be read since their stop was accepted.
@@ -134,6 +134,7 @@ class Silencer:
     stop: asyncio.Event
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     unverified: set[str] = field(default_factory=set)
+    _until: float = field(init=False)
     _poller: Poller = field(init=False)
     _slots: asyncio.Semaphore = field(init=False)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
@@ -142,6 +143,7 @@ class Silencer:
     """Why the last read of an object failed, by key."""
 
     def __post_init__(self) -> None:
+        self._until = self.world.monotonic() + self.options.wait_s
         self._poller = Poller(
             self.world, self.platform, LOOK_S, self.dialect.look, self._read_listed
         )
@@ -233,7 +235,7 @@ class Silencer:
     async def _stop(self, job: _Job) -> Outcome:
         """Send the stop repeatedly, until the object is silent, the platform refuses, or the wait is over."""
         begun, name = self.platform.now, job.operation.name
-        wait = Wait(self.world, name, self.stop, self.options.wait_s)
+        wait = Wait(self.world, name, self.stop, self._until - self.world.monotonic())
         unread = Wait(self.world, name, self.stop)
         failures = 0
         while True:
@@ -380,11 +382,11 @@ class Silencer:
         self, operation: Operation, unread: Wait, wait: Wait
     ) -> Live | None:
         """Return the object once it is silent; `None` if it still dials after the usual delay of a dialer."""
-        believe = Wait(self.world, operation.name, self.stop, BELIEVE_S)
+        believe_s = min(BELIEVE_S, max(wait.left_s, GRACE_S))
+        believe = Wait(self.world, operation.name, self.stop, believe_s)
         while True:
             try:
-                left_s = max(wait.left_s, believe.left_s)
-                live = await self._poller.see_in_time(operation.key, left_s, self.stop)
+                live = await self._poller.see_in_time(operation.key, wait.left_s, self.stop)
                 self._unread.pop(operation.key, None)
                 if self.dialect.KINDS[operation.kind].is_silent(live):
                     return live

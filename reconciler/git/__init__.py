@@ -10,6 +10,7 @@ replace refs and grafts of the repository are off, and file, http(s) and ssh are
 follows setuptools-scm. Works in worktrees and shallow clones, with SHA-1 and SHA-256.
 """
 
+from reconciler.git.discovery import find_top
 from reconciler.git.process import Children
 from reconciler.git.repository import Git
 from reconciler.git.values import FILE, TREE, Commit, Entry, Identity, Move, Signature, blob_id
@@ -25,4 +26,5 @@ __all__ = [
     "Move",
     "Signature",
     "blob_id",
+    "find_top",
 ]

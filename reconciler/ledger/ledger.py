@@ -100,6 +100,11 @@ class Ledger:
         return cls(connection)
 
     @property
+    def git(self) -> Git:
+        """The repository."""
+        return self._connection.git
+
+    @property
     def head(self) -> str | None:
         """The acknowledged ledger commit: the remote's, or this clone's without a remote. `None` means that there is no ledger yet."""
         return self._connection.view.refs.acknowledged

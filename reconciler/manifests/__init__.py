@@ -9,13 +9,14 @@ from reconciler.manifests.claims import claims
 from reconciler.manifests.folders import TENANT_FILE, find_tenants
 from reconciler.manifests.folders import show as shown
 from reconciler.manifests.loading import (
-    Folder,
     choose_tenant,
     load,
     load_readable,
     load_tenant,
 )
+from reconciler.manifests.salvage import claims_of
 from reconciler.manifests.tenants import clash, load_settings, read_settings
+from reconciler.manifests.values import Folder
 from reconciler.models import Desired
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Folder",
     "choose_tenant",
     "claims",
+    "claims_of",
     "clash",
     "explain_compiled",
     "find_tenants",

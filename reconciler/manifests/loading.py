@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from reconciler.errors import ManifestError, Place, Problem, UsageError
+from reconciler.manifests import salvage
 from reconciler.manifests.folders import (
     TENANT_FILE,
     TenantFolder,
@@ -24,6 +23,7 @@ from reconciler.manifests.folders import (
 from reconciler.manifests.reader import read
 from reconciler.manifests.sources import Profiles, Source, validate
 from reconciler.manifests.tenants import claimed_twice, settings_in
+from reconciler.manifests.values import BlobIds, Folder, blob_ids
 from reconciler.models import (
     MANIFESTS,
     TENANT_NAME,
@@ -31,7 +31,6 @@ from reconciler.models import (
     Manifest,
     Tenant,
     model_for,
-    platform_of,
 )
 
 Older: TypeAlias = Callable[[Path], Iterable[tuple[str, bytes]]]
@@ -43,74 +42,6 @@ Fits: TypeAlias = Callable[[str, Tenant], bool]
 
 def _any(_name: str, _tenant: Tenant) -> bool:
     return True
-
-
-BlobIds: TypeAlias = tuple[str, str]
-"""The ids that git gives to the bytes of a file: in a repository of SHA-1, and in one of SHA-256."""
-
-
-def _blob_ids(data: bytes) -> BlobIds:
-    """Return git's ids of a file's bytes, so that they can be compared with a commit without reading its files."""
-    whole = b"blob %d\0%b" % (len(data), data)
-    sha1 = hashlib.sha1(whole, usedforsecurity=False).hexdigest()
-    return sha1, hashlib.sha256(whole).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A tenant's folder, loaded.
-
-    Attributes:
-        name: name of the tenant.
-        path: the folder.
-        tenant: its `tenant.yaml`.
-        settings: the document of `tenant.yaml`, for places.
-        desired: compiled manifests, sorted by key.
-        sources: git's ids of each file that was read, including `tenant.yaml`, by its path as messages show it (`_blob_ids`).
-        partial: only a part of the folder was loaded, so a manifest that is missing here may still exist.
-    """
-
-    name: str
-    path: Path
-    tenant: Tenant
-    settings: Source
-    desired: tuple[Desired, ...]
-    sources: Mapping[str, BlobIds]
-    partial: bool = False
-
-    @property
-    def platform(self) -> str:
-        """Identity of the tenant's platform (`platform_of`), to which records, lock and idempotency keys belong."""
-        return platform_of(self.tenant.spec.api, self.tenant.spec.url, self.name)
-
-    @property
-    def files(self) -> int:
-        """Number of files that were read, including `tenant.yaml`."""
-        return len(self.sources)
-
-    @property
-    def blobs(self) -> dict[str, BlobIds]:
-        """Git's ids of each file that was read, by its path within the folder, with slashes."""
-        return {
-            os.path.relpath(file, self.path).replace(os.sep, "/"): ids
-            for file, ids in self.sources.items()
-        }
-
-    def keys_of(self, names: tuple[str, ...]) -> frozenset[str] | None:
-        """Return the keys of the manifests with these names; `None` (all of them) when there are no names.
-
-        Raises:
-            UsageError: no manifest has one of the names.
-        """
-        if not names:
-            return None
-        keys = {desired.name: desired.key for desired in self.desired}
-        unknown = [name for name in names if name not in keys]
-        if unknown:
-            raise UsageError(
-                f"tenant {self.name} has no manifest named {', '.join(unknown)}, nor is that a file or folder; it has {', '.join(sorted(keys)) or 'none'}"
-            )
-        return frozenset(keys[name] for name in names)
 
 
 def load(
@@ -151,8 +82,8 @@ def load_readable(
         tenant: as for `load`.
         older: used if the current `tenant.yaml` is invalid or does not fit; `settings.file` of the result names the version taken.
         fits: the newest version that fits is taken; if none fits, the newest valid one.
-        mentioning: load only files that contain one of these texts, which is much faster; none means all files. YAML can write a text
-            with escapes, so a manifest may be missed.
+        mentioning: load only files that contain one of these texts or are named by one, which is much faster; none means all files. YAML
+            can write a text with escapes, so a manifest may be missed.
 
     Raises:
         UsageError: as for `load`.
@@ -227,13 +158,16 @@ class _Loader:
         self._tenant: Tenant | None = None
         self._settings: Source | None = None
         self._profiles: Profiles | None = None
+        self._invalid: dict[str, bytes] = {}
 
     def add_tenant(self, older: Older | None = None, fits: Fits = _any) -> None:
         """Read `tenant.yaml`: the newest version that is valid and fits; if none fits, the newest valid one."""
         path = self._where.path / TENANT_FILE
         file = show(path)
+        current = b""
         try:
-            if self._take(self._bytes(file), file, fits):
+            current = self._bytes(file)
+            if self._take(current, file, fits):
                 return
         except ManifestError as error:
             self._problems.update(error.problems)
@@ -241,6 +175,9 @@ class _Loader:
             with suppress(ManifestError):
                 if self._take(data, name, fits):
                     return
+        if older and self._tenant is None and (least := salvage.settings_in(current)) is not None:
+            with suppress(ManifestError):
+                self._take(least, f"the lines api and url of {file}", fits)
 
     def _take(self, data: bytes, file: str, fits: Fits) -> bool:
         """Use a `tenant.yaml` if it fits, or if it is the first valid one. Return whether it fits."""
@@ -264,12 +201,14 @@ class _Loader:
         contents = []
         for file in files:
             try:
-                contents.append((file, self._bytes(file)))
+                contents.append((file, read_file(file)))
             except ManifestError as error:
                 self._problems.update(error.problems)
         texts = [each.encode() for each in mentioning]
         for file, data in contents:
-            if not texts or any(text in data for text in texts):
+            named = PurePath(file).stem in mentioning
+            if named or not texts or any(text in data for text in texts):
+                self._sources[file] = blob_ids(data)
                 self._add(data, file)
 
     def folder(self, *, may_be_empty: bool = False) -> Folder:
@@ -297,11 +236,12 @@ class _Loader:
             desired=tuple(sorted(self._desired, key=lambda one: (one.key, one.kind))),
             sources=self._sources,
             partial=where.only is not None,
+            invalid=self._invalid,
         )
 
     def _bytes(self, file: str) -> bytes:
         data = read_file(file)
-        self._sources[file] = _blob_ids(data)
+        self._sources[file] = blob_ids(data)
         return data
 
     def _add(self, data: bytes, file: str) -> None:
@@ -319,12 +259,14 @@ class _Loader:
             documents = read(data, file, keep_places=True)
         except ManifestError as error:
             self._problems.update(error.problems)
+            self._invalid[file] = data
             return
         for document in documents:
             try:
                 self._desired.append(self._compile(Source(file, document)))
             except ManifestError as error:
                 self._problems.update(error.problems)
+                self._invalid[file] = data
 
     def _compile(self, source: Source) -> Desired:
         document = source.document.value

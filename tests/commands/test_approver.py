@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.audit import Run
 from reconciler.commands.journal import provenance
+from reconciler.git import Git
 from reconciler.world import World, here
 
 DIGEST = "d" * 64
@@ -22,7 +23,7 @@ def world(**environ: str) -> World:
 
 def opened(approved: str | None, **environ: str) -> dict[str, Any]:
     """Return what the `open` of a run says that was given an approval, or none."""
-    who = provenance(world(**environ), approved)
+    who = provenance(world(**environ), Git(Path("/"), environ={}), approved)
     run = Run("acme", "c" * 40, "r1", lambda: datetime(2027, 1, 1, tzinfo=UTC), who)
     event = run.open(digest=DIGEST, operations=1, tool="t", ledger=None, applied=None)
     return cast("dict[str, Any]", dict(event.data))

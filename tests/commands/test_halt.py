@@ -284,6 +284,7 @@ def desk(
     monkeypatch.setattr(
         "reconciler.execute.halt.SEEN_S", 100.0
     )  # of the fast clock, on a busy machine
+    monkeypatch.setattr("reconciler.commands.stop_journal.LEAST_S", 200.0)
     return Desk(tmp_path, capsys)
 
 

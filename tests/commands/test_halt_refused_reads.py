@@ -52,6 +52,8 @@ class Watched:
         self.desk.world = self.desk.world._replace(
             sleep=asyncio.sleep, new_id=lambda: next(ids), monotonic=fasttime.monotonic
         )
+        # Of the fast clock, on a busy machine.
+        monkeypatch.setattr("reconciler.commands.stop_journal.LEAST_S", 200.0)
         kind = platforms.PLATFORMS[api]
         monkeypatch.setitem(
             platforms.PLATFORMS, api, replace(kind, app=lambda world: self._app(kind.app(world)))

@@ -14,7 +14,7 @@ from reconciler.commands import apply as apply_command
 from reconciler.commands import halt as halt_command
 from reconciler.commands import plan as plan_command
 from reconciler.commands import release as release_command
-from reconciler.commands import stop_writer, takeover
+from reconciler.commands import stop_journal, stop_writer, takeover
 from reconciler.commands.targets import Target
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import NotFinished, Place, Unavailable
@@ -167,6 +167,7 @@ def test_an_answer_of_success_is_no_proof_of_silence(watched):
 def test_a_remote_that_has_not_answered_yet_is_told_as_away(watched, monkeypatch):
     lived = applied(watched)
     lived.wait_s = 0.0
+    monkeypatch.setattr(f"{stop_journal.__name__}.LEAST_S", 5.0)
     monkeypatch.setattr(stop_writer.StopWriter, "share", lambda _: threading.Event().wait(2))
     report = lived.halt("first")
     assert report.exit_code == Unavailable.exit_code
@@ -214,7 +215,7 @@ def test_a_removal_that_was_executed_and_answers_500_each_time_is_followed_by_a_
 def test_after_an_uncertain_removal_no_refresh_activates_what_is_stored(watched):
     lived = applied(watched)
     lived.answer = lambda where, _: 500 if where == DELETE else None
-    lived.wait_s = 5
+    lived.wait_s = 60
     assert lived.halt("first").exit_code == NotFinished.exit_code
     assert requests(lived).count(DELETE) > 1
     assert REFRESH not in requests(lived)

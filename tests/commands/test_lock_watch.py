@@ -90,6 +90,11 @@ class Watched:
             return None
 
 
+def test_the_longest_time_without_the_lock_is_five_seconds() -> None:
+    """A stop waits for so long before it looks for what a run started past it."""
+    assert (BLIND_S, LOOK_S) == (5.0, 1.0)
+
+
 looks = st.lists(st.tuples(st.sampled_from([0.0, 0.3, 2.0, 4.0, HANGS]), st.booleans()), max_size=8)
 
 

@@ -1,0 +1,116 @@
+"""Whatever hangs, a stop ends soon after `--wait`, and soon after a signal; and no git command delays its removal."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from reconciler.errors import NotFinished
+from reconciler.git import Git
+from reconciler.ledger.tenant_lock import TenantLock
+from tests.commands.test_halt_refused_reads import is_stop, many, skills, watched
+from tests.commands.test_halt_sends_first import DELETE, requests
+
+__all__ = ["watched"]
+
+GRACE_S = 80.0
+"""Most seconds of the fast clock beyond the wait, on a busy machine; without the limits it is 100 s and more."""
+
+
+def took(lived, stop=None):
+    began = lived.desk.world.monotonic()
+    return lived.halt("first", stop=stop), lived.desk.world.monotonic() - began
+
+
+def hanging(lived, *what, times=1_000):
+    left = [times]
+
+    def answer(where, _):
+        if left[0] and any(each in where for each in what):
+            left[0] -= 1
+            return "hang"
+        return None
+
+    lived.answer = answer
+
+
+@pytest.mark.parametrize("make", [many, skills])
+def test_a_first_sign_in_that_hangs_is_soon_tried_again(watched, make):
+    lived, at = make(watched), []
+    hanging(lived, "oken", times=1)
+    inner = lived.answer
+    lived.answer = lambda where, query: [
+        at.append(lived.desk.world.monotonic()),
+        inner(where, query),
+    ][1]
+    name = "first" if make is many else "renewals"
+    assert lived.halt(name).exit_code == 0
+    first_stop = next(i for i, each in enumerate(lived.seen) if is_stop(each))
+    assert at[first_stop] - at[0] < 20, "of the fast clock; an attempt at another request has 30 s"
+
+
+@pytest.mark.parametrize("what", ["oken", "GET", "DELETE", "PUT", "/api/"])
+def test_requests_that_hang_end_with_the_wait(watched, what):
+    lived = many(watched)
+    lived.wait_s = 6.0
+    hanging(lived, what)
+    report, seconds = took(lived)
+    assert report.exit_code == NotFinished.exit_code
+    assert seconds < 6 + GRACE_S
+    assert lived.held() == {"1000000"}
+
+
+@pytest.mark.parametrize("what", ["oken", "GET", "DELETE", "PUT", "/api/"])
+def test_a_signal_ends_every_wait(watched, what):
+    lived = many(watched)
+    lived.wait_s = 100_000.0
+    hanging(lived, what)
+    told, inner = asyncio.Event(), lived.answer
+
+    def answer(where, query):
+        said = inner(where, query)
+        if said == "hang":
+            told.set()
+        return said
+
+    lived.answer = answer
+    report, seconds = took(lived, stop=told)
+    assert report.exit_code == NotFinished.exit_code
+    assert seconds < GRACE_S
+
+
+def test_a_look_for_what_dials_again_ends_with_the_wait(watched, monkeypatch):
+    """Reads hang from the moment on when everything was found silent."""
+    lived = many(watched)
+    lived.wait_s = 6.0
+    acquire = TenantLock.acquire
+
+    def taken(*arguments, **named):
+        hanging(lived, "GET")
+        acquire(*arguments, **named)
+
+    monkeypatch.setattr(TenantLock, "acquire", taken)
+    _, seconds = took(lived)
+    assert seconds < 6 + GRACE_S
+    assert lived.stopped == {"1000000"}
+
+
+def test_no_git_command_delays_the_removal(watched, monkeypatch):
+    lived, sent = many(watched), threading.Event()
+    find = Git.find.__func__
+
+    def blocked(cls, *arguments, **named):
+        assert sent.wait(20), "git was waited for"
+        return find(cls, *arguments, **named)
+
+    def answer(where, _):
+        if where == DELETE:
+            sent.set()
+
+    lived.answer = answer
+    monkeypatch.setattr(Git, "find", classmethod(blocked))
+    assert lived.halt("first").exit_code == 0
+    assert DELETE in requests(lived)
+    assert lived.held() == {"1000000"}
