@@ -15,7 +15,7 @@ from tests.support.gitfakes import commit, git
 GATE = readme.README.parent / ".ci" / "run"
 PYTHON = """#!/bin/sh
 case "$*" in
-*readme.py*) echo "echo $2; touch $2; ls run >/dev/null" ;;
+*readme.py*) [ "$2" != "$FAILS" ] || echo "exit 3"; echo "echo $2; touch $2; ls run >/dev/null" ;;
 *"-m venv"*) mkdir -p .venv/bin; cp "$0" .venv/bin/python; for name in pip ruff mypy lint-imports zizmor reconcile; do printf '#!/bin/sh\\n[ "$1" != schema ] || mkdir -p "$3"\\n' >.venv/bin/$name; chmod +x .venv/bin/$name; done ;;
 *--version*) echo Python 3.11.0 ;;
 esac
@@ -37,13 +37,13 @@ def clone(tmp_path: Path) -> Path:
     return root
 
 
-def gate(root: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+def gate(root: Path, tmp_path: Path, fails: str = "") -> subprocess.CompletedProcess[str]:
     python = tmp_path / "fake-python"
     python.write_text(PYTHON)
     python.chmod(0o755)
     return subprocess.run(
         ["bash", str(root / ".ci" / "run")],
-        env={**os.environ, "PYTHON": str(python), "TMPDIR": str(tmp_path)},
+        env={**os.environ, "PYTHON": str(python), "TMPDIR": str(tmp_path), "FAILS": fails},
         capture_output=True,
         text=True,
         check=False,
@@ -71,3 +71,12 @@ def test_the_gate_says_what_it_does_not_test(clone: Path, tmp_path: Path) -> Non
     (clone / "new").write_text("")
     ran = gate(clone, tmp_path)
     assert "note: what is not committed is not in the clone" in ran.stdout
+
+
+def test_the_gate_fails_where_a_command_of_the_readme_fails(clone: Path, tmp_path: Path) -> None:
+    first = gate(clone, tmp_path, "run")
+    assert first.returncode == 1
+    assert "the README's first command failed in the clone" in first.stderr
+    assert "touch test" not in first.stdout
+    assert gate(clone, tmp_path, "test").returncode == 3
+    assert not list(tmp_path.glob("tmp.*")), "the clone is removed"
