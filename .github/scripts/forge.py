@@ -1,8 +1,9 @@
-"""What the workflows ask GitHub, and what they comment on a pull request. Standard library only.
+"""What the workflows ask GitHub, and what they comment on a pull request or keep in an issue. Standard library only.
 
     python -P .github/scripts/forge.py select MAIN PULL CHANGED   tenants to plan, as an output of the step
     python -P .github/scripts/forge.py unplanned                  replace every comment on a plan: no tenant could be selected
     python -P .github/scripts/forge.py comment TENANT FILE        comment a plan, or replace the comment with the earlier one
+    python -P .github/scripts/forge.py drift TENANT FILE CODE     keep one issue on a tenant's drift: open, edit or close it
     python -P .github/scripts/forge.py approvals                  approvals so far, as an output of the step
     python -P .github/scripts/forge.py review                     approver and pull request, as outputs of the step
 
@@ -27,7 +28,10 @@ Ask = Callable[..., Any]
 
 BOT = "github-actions[bot]"
 COMMENT_LIMIT = 65_536
-"""Length of a comment that GitHub accepts, in characters. Bytes are counted here, which are never fewer."""
+"""Length of a comment or an issue that GitHub accepts, in characters. Bytes are counted here, which are never fewer."""
+
+DRIFT, NO_DRIFT = "2", "0"
+"""Exit codes of `reconcile drift`. Any other is a failure, which says nothing about the tenant."""
 
 PAGE = 100
 TENANT = re.compile(r"schedules/(?P<name>[a-z0-9-]{1,40})/")
@@ -202,6 +206,73 @@ def _retire(ask: Ask, env: Mapping[str, str], number: int, kept: set[str]) -> No
             ask(f"issues/comments/{earlier}", "PATCH", {"body": text})
 
 
+# --- the issue on drift ---------------------------------------------------------------------------------------------
+
+
+def drift(ask: Ask, env: Mapping[str, str], tenant: str, file: str, code: str) -> dict[str, str]:
+    """Keep exactly one open issue of a tenant that has drifted, and none of a tenant that has not.
+
+    Args:
+        ask: sends requests.
+        env: variables of the step.
+        tenant: the tenant.
+        file: what `reconcile drift --format markdown` printed.
+        code: its exit code. A check that failed says nothing, so it must not get here.
+    """
+    if code not in {DRIFT, NO_DRIFT}:
+        raise SystemExit(f"`reconcile drift` ended with exit code {code}: the issue stays as it is")
+    found = _drift_issues(ask, tenant)
+    if code == NO_DRIFT:
+        text = f"No drift any more at `{env['GITHUB_SHA'][:12]}` ([run]({_run(env)}))."
+        for number in found:
+            _close(ask, number, tenant, text)
+        return {}
+    issue = {"title": f"Drift of tenant {tenant}", "body": _drift_body(env, tenant, Path(file))}
+    if not found:
+        ask("issues", "POST", issue)
+        return {}
+    first, *others = found
+    ask(f"issues/{first}", "PATCH", issue)
+    for number in others:
+        _close(ask, number, tenant, f"Issue #{first} shows the drift of this tenant.")
+    return {}
+
+
+def _drift_body(env: Mapping[str, str], tenant: str, file: Path) -> str:
+    """Return the issue's text. A report that is too long is left out but for its first line, the verdict: the run shows the rest."""
+    report = file.read_text(encoding="utf-8")
+    top = f"{_drift_mark(tenant)}Changed outside git, as of `{env['GITHUB_SHA'][:12]}` ([run]({_run(env)})). Each run of the workflow edits this issue, and closes it when there is no drift.\n\n"
+    if len((top + report).encode()) <= COMMENT_LIMIT:
+        return top + report
+    verdict, _, _ = report.partition("\n")
+    return f"{top}{verdict}\n\n**The report is too long for an issue.** The summary of the run shows it."
+
+
+def _drift_mark(tenant: str) -> str:
+    return _mark(f"drift of {tenant}")
+
+
+def _close(ask: Ask, number: int, tenant: str, text: str) -> None:
+    body = _drift_mark(tenant) + text
+    ask(f"issues/{number}", "PATCH", {"state": "closed", "body": body})
+
+
+def _drift_issues(ask: Ask, tenant: str) -> list[int]:
+    """Return the numbers of this workflow's open issues on a tenant, the oldest first, by author and first line."""
+    found: list[int] = []
+    page = 1
+    while True:
+        issues = ask(f"issues?state=open&per_page={PAGE}&page={page}")
+        for each in issues:
+            first, _, _ = (each["body"] or "").partition("\n")
+            ours = (each["user"] or {}).get("login") == BOT and "pull_request" not in each
+            if ours and f"{first.rstrip()}\n" == _drift_mark(tenant):
+                found.append(int(each["number"]))
+        if len(issues) < PAGE:
+            return sorted(found)
+        page += 1
+
+
 # --- the approval ---------------------------------------------------------------------------------------------------
 
 
@@ -260,6 +331,7 @@ def review(ask: Ask, env: Mapping[str, str]) -> dict[str, str]:
 COMMANDS: dict[str, Callable[..., dict[str, str]]] = {
     "approvals": approvals,
     "comment": comment,
+    "drift": drift,
     "review": review,
     "select": select,
     "unplanned": unplanned,

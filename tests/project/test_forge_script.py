@@ -92,6 +92,134 @@ class Api:
         return [each["body"] for each in self.comments.values()]
 
 
+# --- the issue on drift ---------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Issues:
+    """The forge's API, as far as it is about issues."""
+
+    issues: list[Any] = field(default_factory=list)
+
+    def __call__(self, path: str, method: str = "GET", send: Any = None) -> Any:
+        if method == "POST":
+            assert path == "issues"
+            assert set(send) == {"title", "body"}
+            self.add(BOT, send["body"])
+            return None
+        if method == "PATCH":
+            self.issues[int(path.removeprefix("issues/")) - 1].update(send)
+            return None
+        assert path.startswith("issues?state=open&per_page=100&page=")
+        first = (int(path.rpartition("=")[2]) - 1) * 100
+        found = [each for each in reversed(self.issues) if each["state"] == "open"]
+        return found[first : first + 100]
+
+    def add(self, login: str | None, body: str | None, **more: Any) -> None:
+        user = None if login is None else {"login": login}
+        number = len(self.issues) + 1
+        self.issues.append({"number": number, "user": user, "body": body, "state": "open"} | more)
+
+    def open(self) -> list[Any]:
+        return [each for each in self.issues if each["state"] == "open"]
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    """What `drift` printed."""
+    path = tmp_path / "drift.md"
+    path.write_text("## Drift: 1 campaign was changed\n\n- more\n")
+    return path
+
+
+@given(
+    steps=st.lists(
+        st.sampled_from(["0", "2", "closed by hand", "opened twice", "foreign"]), max_size=12
+    )
+)
+def test_a_tenant_has_one_open_issue_while_it_has_drifted_and_none_otherwise(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[str]
+):
+    api = Issues()
+    file = tmp_path_factory.mktemp("drift") / "drift.md"
+    file.write_text("## Drift\n")
+    SCRIPT.drift(api, ENV, "globex", str(file), "2")
+    mark = "<!-- reconcile: drift of acme -->\n"
+    foreign = 0
+    for step in steps:
+        ours = [each for each in api.open() if each["body"].startswith(mark)]
+        if step == "closed by hand":
+            for each in ours:
+                if each["user"]["login"] == BOT:
+                    each["state"] = "closed"
+        elif step == "opened twice":
+            api.add(BOT, f"{mark}twice")
+        elif step == "foreign":
+            foreign += 1
+            api.add("an-author", f"{mark}No drift.")
+        else:
+            SCRIPT.drift(api, ENV, "acme", str(file), step)
+            found = [each for each in api.open() if each["body"].startswith(mark)]
+            assert [each["user"]["login"] for each in found].count(BOT) == int(step == "2")
+            assert len(found) == foreign + int(step == "2"), "nobody else's issue is touched"
+    assert [each for each in api.open() if "drift of globex" in each["body"]]
+
+
+def test_an_issue_is_edited_and_then_closed(report: Path):
+    api = Issues()
+    SCRIPT.drift(api, ENV, "acme", str(report), "2")
+    report.write_text("## Drift: 2 campaigns were changed\n")
+    SCRIPT.drift(api, ENV, "acme", str(report), "2")
+    (issue,) = api.issues
+    assert "2 campaigns" in issue["body"]
+    assert "https://forge.example/a-team/schedules/actions/runs/7" in issue["body"]
+    SCRIPT.drift(api, ENV, "acme", str(report), "0")
+    assert issue["state"] == "closed"
+    assert "No drift any more" in issue["body"]
+
+
+def test_a_check_that_failed_leaves_the_issue_as_it_is(report: Path):
+    api = Issues()
+    SCRIPT.drift(api, ENV, "acme", str(report), "2")
+    before = dict(api.issues[0])
+    for code in ("1", "6", "69", "75", "77", "130", ""):
+        with pytest.raises(SystemExit):
+            SCRIPT.drift(api, ENV, "acme", str(report), code)
+    assert api.issues == [before]
+
+
+def test_an_issue_is_found_behind_hundreds_of_others(report: Path):
+    api = Issues()
+    SCRIPT.drift(api, ENV, "acme", str(report), "2")
+    for _ in range(250):
+        api.add("somebody", None)
+    SCRIPT.drift(api, ENV, "acme", str(report), "0")
+    assert api.issues[0]["state"] == "closed"
+    assert len(api.issues) == 251
+
+
+def test_a_pull_request_of_the_workflow_is_not_its_issue(report: Path):
+    """GitHub lists pull requests among the issues."""
+    api = Issues()
+    api.add(BOT, "<!-- reconcile: drift of acme -->\n", pull_request={})
+    SCRIPT.drift(api, ENV, "acme", str(report), "0")
+    assert api.issues[0]["state"] == "open"
+
+
+def test_a_report_that_is_too_long_for_an_issue_keeps_its_verdict(report: Path):
+    api = Issues()
+    report.write_text("## Drift: 900 may dial more\n" + "ä" * 40_000)
+    SCRIPT.drift(api, ENV, "acme", str(report), "2")
+    (issue,) = api.issues
+    assert "## Drift: 900 may dial more" in issue["body"]
+    assert "too long" in issue["body"]
+    assert "ä" not in issue["body"]
+    report.write_text("x" * 65_000)
+    SCRIPT.drift(api, ENV, "acme", str(report), "2")
+    assert len(issue["body"].encode()) <= 65_536
+    assert issue["body"].endswith("x" * 65_000)
+
+
 # --- which pull request ---------------------------------------------------------------------------------------------
 
 

@@ -37,7 +37,7 @@ def installs(file: str) -> set[str]:
 
 
 def test_there_are_the_workflows_that_the_readme_names():
-    names = ("apply-tenant", "apply", "ci", "halt", "plan", "validate")
+    names = ("apply-tenant", "apply", "ci", "drift", "halt", "plan", "validate")
     assert [f"{name}.yml" for name in names] == FILES
 
 
@@ -96,7 +96,7 @@ def password(tmp_path: Path, run: str, host: str) -> str:
 def test_the_workflows_that_need_a_credential_helper_have_one():
     assert [file for file, _ in HELPERS] == [
         *["apply-tenant.yml", "apply-tenant.yml"],
-        *["halt.yml", "plan.yml", "plan.yml"],
+        *["drift.yml", "halt.yml", "plan.yml", "plan.yml"],
     ]
 
 
@@ -124,6 +124,7 @@ def test_each_workflow_starts_by_what_it_is_for():
         "apply-tenant.yml": {"workflow_call"},
         "apply.yml": {"push", "workflow_dispatch"},
         "ci.yml": {"push", "pull_request"},
+        "drift.yml": {"schedule", "workflow_dispatch"},
         "halt.yml": {"workflow_dispatch"},
         "plan.yml": {"workflow_run"},
         "validate.yml": {"pull_request"},
@@ -199,6 +200,9 @@ BROKEN: list[tuple[str, Callable[[Copy], object]]] = [
             ("plan plan", {"id-token": "write"}),
             ("apply-tenant plan", {"actions": "write"}),
             ("halt halt", {"packages": "read"}),
+            ("drift drift", {"contents": "write"}),
+            ("drift tenants", {"issues": "write"}),
+            ("plan plan", {"issues": "write"}),
             ("validate validate", {"pull-requests": "write"}),
         ]
     ],
@@ -323,6 +327,28 @@ BROKEN: list[tuple[str, Callable[[Copy], object]]] = [
     (
         "plan.yml: select: a secret in the step",
         lambda c: c.step("plan select", "Select the tenants to plan")["env"].update(S=HIDDEN),
+    ),
+    (
+        "drift.yml: drift: a secret in the step Look for drift",
+        lambda c: c.job("drift drift").pop("environment"),
+    ),
+    (
+        "drift.yml: drift: a secret in the step Keep the issue",
+        lambda c: c.step("drift drift", "Keep the issue")["env"].update(S=HIDDEN),
+    ),
+    (
+        "drift.yml: drift: a pull request's job",
+        lambda c: c.files["drift.yml"]["on"].update(pull_request=None),
+    ),
+    (
+        "drift.yml: drift: git has no credential helper in the step Look for drift",
+        lambda c: c.job("drift drift")["steps"].remove(
+            c.step("drift drift", "Let git ask the forge")
+        ),
+    ),
+    (
+        "drift.yml: drift: environment drift-",
+        lambda c: c.job("drift drift").update(environment="drift-${{ matrix.tenant }}"),
     ),
     ("halt.yml: halt: a secret in the step Stop", lambda c: c.job("halt halt").pop("environment")),
     (

@@ -98,6 +98,7 @@ class Forge:
         environments: by name.
         gate: asked before a job in a protected environment; returns who approved, or `None`.
         pulls: pull requests, as the API lists them for a commit.
+        issues: all of them, in order.
         comments: of all pull requests, in order; each has the number of its own as `on`.
         artifacts: of the last run, by name.
         runs: number of runs so far.
@@ -110,6 +111,7 @@ class Forge:
     environments: dict[str, Environment] = field(default_factory=dict)
     gate: Callable[[str], str | None] = lambda _: None
     pulls: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    issues: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=list)
     approvals: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[str, Path] = field(default_factory=dict)
@@ -154,6 +156,20 @@ class Forge:
             case "PATCH", "issues", "comments", comment:
                 self.comments[int(comment)] |= sent
                 return self.comments[int(comment)]
+        return self._issue(method, path.removeprefix(f"/repos/{REPOSITORY}/"), sent)
+
+    def _issue(self, method: str, path: str, sent: Mapping[str, Any]) -> Any:
+        """Return the answer of the forge's API about issues."""
+        match method, *path.split("/"):
+            case "GET", "issues?state=open&per_page=100&page=1":
+                return [each for each in self.issues if each["state"] == "open"]
+            case "POST", "issues":
+                made = {"number": len(self.issues), "user": {"login": BOT}, "state": "open"}
+                self.issues.append(made | sent)
+                return self.issues[-1]
+            case "PATCH", "issues", number:
+                self.issues[int(number)] |= sent
+                return self.issues[int(number)]
         raise AssertionError(f"{method} {path} is not played here")
 
 
@@ -315,7 +331,7 @@ class _Place:
         return self._shell(step["run"], step.get("env", {}))
 
     def _shell(self, text: str, env: Mapping[str, Any]) -> dict[str, str]:
-        if re.search(r"^ *reconcile (plan|apply|halt) ", text, re.MULTILINE):
+        if re.search(r"^ *reconcile (plan|apply|halt|drift) ", text, re.MULTILINE):
             assert self._password(env) == f"password={TOKEN}", "git cannot ask a private forge"
         script, output, summary = (self.home / each for each in ("step.sh", "output", "summary"))
         script.write_text(text)

@@ -14,13 +14,14 @@ from tests.support.forge import INSTALL
 
 Workflow = Mapping[str, Any]
 
-FROM_MAIN = {"push", "workflow_call", "workflow_dispatch", "workflow_run"}
+FROM_MAIN = {"push", "schedule", "workflow_call", "workflow_dispatch", "workflow_run"}
 """Triggers that run a workflow file of main, or that an environment limited to main refuses."""
 
-READS = {"actions", "contents", "pull-requests"}
+READS = {"actions", "contents", "issues", "pull-requests"}
 WRITES = {
     ("apply-tenant.yml", "apply"): {"contents"},
     ("apply.yml", "tenant"): {"contents"},
+    ("drift.yml", "drift"): {"issues"},
     ("halt.yml", "halt"): {"contents"},
     ("plan.yml", "plan"): {"pull-requests"},
     ("plan.yml", "select"): {"pull-requests"},
@@ -49,7 +50,7 @@ WITH = {
 
 COMMANDS = {"echo", "exit", "git", "python", "read", "reconcile", "tee"}
 PYTHON = {"-P -c", "-P .github/scripts/forge.py"}
-RECONCILES = re.compile(r"^ *reconcile (plan|apply|halt) ", re.MULTILINE)
+RECONCILES = re.compile(r"^ *reconcile (plan|apply|halt|drift) ", re.MULTILINE)
 ASKS = ".github/scripts/forge.py"
 
 _KEYWORDS = {"if", "then", "else", "fi", "{", "}", "!"}
