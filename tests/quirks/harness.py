@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,35 @@ def pair(api: str, seed: int) -> tuple[str, ...]:
     rng = random.Random(seed)
     while True:
         first, second = rng.sample([quirk for quirk, apis in QUIRKS.items() if api in apis], 2)
-        if not any(_of(first, word) and _of(second, word) for word in ALIKE):
+        if not _contradict(first, second):
             return tuple(sorted((first, second)))
 
 
+def in_pairs(quirks: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return each quirk once, two for one life; one alone where every other one contradicts it."""
+    left, found = list(quirks), list[tuple[str, ...]]()
+    while left:
+        first = left.pop(0)
+        second = next((each for each in left if not _contradict(first, each)), None)
+        if second is None:
+            found.append((first,))
+        else:
+            left.remove(second)
+            found.append((first, second))
+    return found
+
+
+def _contradict(first: str, second: str) -> bool:
+    return any(_of(first, word) and _of(second, word) for word in ALIKE)
+
+
 def _of(quirk: str, word: str) -> bool:
-    family = {"no-total": "short-pages", "no-expires": "expires", "no-instants": "instants-"}
+    family = {
+        "no-total": "short-pages",
+        "no-expires": "expires",
+        "no-instants": "instants-",
+        "constant-updated-at": "instants-",
+    }
     return family.get(word, word) in quirk or family.get(quirk, "-") == family.get(word, word)
 
 

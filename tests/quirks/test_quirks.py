@@ -1,4 +1,6 @@
-"""The life of a change against every quirk alone, and against seeded pairs of them: always the same zeros.
+"""The life of a change against every quirk, two in a life, and against seeded pairs of them: always the same zeros.
+
+The long run plays each quirk alone, phase by phase, and many pairs.
 
 Play one again, with its story: `pytest -n 0 tests/quirks -k "campaigns and zone-links"`.
 """
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.quirks import desk as desks
-from tests.quirks.harness import PHASES, SHORT, STOP, WHOLE, Life, life, pair
+from tests.quirks.harness import PHASES, SHORT, STOP, WHOLE, Life, in_pairs, life, pair
 from tests.quirks.platform import BOTH, QUIRKS
 
 Case = tuple[str, tuple[str, ...]]
@@ -28,7 +30,16 @@ SHARED = {"bom", "header-case", "html-as-json", "rate-bursts", "retry-after-date
 """Quirks below both dialects: one API shows them, the long run both."""
 
 ALONE: list[Case] = [(api, (quirk,)) for quirk, apis in QUIRKS.items() for api in apis]
-CUT = [(api, quirks) for api, quirks in ALONE if not SHARED.intersection(quirks) or api == BOTH[0]]
+CUT: list[Case] = [
+    (api, both)
+    for api in BOTH
+    for stopped in (True, False)
+    for both in in_pairs(
+        quirk
+        for quirk, apis in QUIRKS.items()
+        if api in apis and (quirk in STOPPED) is stopped and (quirk not in SHARED or api == BOTH[0])
+    )
+]
 HONEST: list[Case] = [(api, ()) for api in BOTH]
 SEEDS = 3
 LONG_SEEDS = 150
