@@ -34,7 +34,8 @@ from reconciler.manifests.writing import SCHEMAS, new_manifest, new_name, schema
 from reconciler.models import API_VERSION, MANIFESTS, Body, Desired
 from reconciler.plan import Plan
 from reconciler.report import Report, Row, Table, Tone, count
-from reconciler.report.changes import changes_table, plan_verdict
+from reconciler.report.change_rows import changes_table
+from reconciler.report.changes import plan_verdict
 from reconciler.world import Network, World
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.models.base import API_VERSION, Body, Claim, Desired, Manifest
-from reconciler.models.instants import canonical_instant
+from reconciler.models.instants import canonical_instant, wall_time
 from reconciler.models.kinds import MANIFESTS, is_meant_retired, model_for, schema_file
 from reconciler.models.tenant import TENANT_NAME, Limits, Tenant, TenantSpec, Waiver
 from reconciler.models.urls import EMBEDDED, is_loopback, platform_of, tenant_url
@@ -29,5 +29,6 @@ __all__ = [
     "platform_of",
     "schema_file",
     "tenant_url",
+    "wall_time",
     "zone",
 ]

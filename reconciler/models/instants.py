@@ -66,6 +66,23 @@ def from_instant(instant: str, zone_name: str) -> str:
     return wall if enough else local.isoformat()
 
 
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def wall_time(instant: str, zone_name: str) -> str:
+    """Convert a canonical instant to a wall time in a zone with its weekday, for people.
+
+    Raises:
+        ValueError: not a canonical instant, or not a zone.
+        OverflowError: the wall time is out of range.
+
+    >>> wall_time("2027-01-11T02:00:00Z", "America/New_York")
+    'Sun 2027-01-10 21:00'
+    """
+    wall = from_instant(instant, zone_name)
+    return f"{_WEEKDAYS[datetime.fromisoformat(wall).weekday()]} {wall}"
+
+
 def _offset_of_wall(wall: datetime, where: ZoneInfo) -> timedelta:
     """Return the offset of a wall time that exists exactly once."""
     before, after = (_offset(wall.replace(tzinfo=where, fold=fold)) for fold in (0, 1))

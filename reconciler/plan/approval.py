@@ -61,6 +61,7 @@ def _serialised_operation(operation: Operation) -> dict[str, Any]:
             {"path": change.path, "live": change.live, "desired": change.desired}
             for change in operation.fields
         ],
+        "effect": operation.effect and operation.effect.serialised(),
         "blocked": list(operation.blocked),
         "notes": list(operation.notes),
         "place": str(operation.place),

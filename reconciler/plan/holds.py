@@ -17,7 +17,7 @@ from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Live
-from reconciler.models import Body
+from reconciler.models import Body, wall_time
 from reconciler.plan.base import Base
 from reconciler.plan.merge import Merged, merge
 from reconciler.plan.values import Action, Operation, state_hash
@@ -124,7 +124,7 @@ def _unlike(
 ) -> Operation:
     """Return a hold if the only remaining write would again be stored differently from what is sent."""
     desired = operation.desired or {}
-    names = ", ".join(_moved(name, desired.get(name), seen.get(name)) for name in kept)
+    names = ", ".join(_moved(name, desired, seen) for name in kept)
     said = [f"the platform stores {names} differently from what was sent"]
     by_hand = [name for name in found.held if name not in kept]
     said += [_narrowed(applied, seen, by_hand)] if by_hand else []
@@ -270,26 +270,34 @@ def _import(operation: Operation) -> str:
 
 
 def _narrowed(applied: Body, live: Body, names: Sequence[str]) -> str:
-    *most, last = (_moved(name, applied.get(name), live.get(name)) for name in names)
+    *most, last = (_moved(name, applied, live) for name in names)
     said = f"{', '.join(most)} and {last}" if most else last
     return f"{said} {'was' if len(names) == 1 else 'were'} narrowed outside git and will not be widened again"
 
 
-def _moved(name: str, then: object, now: object) -> str:
-    """Return a field, with its two values where they are short."""
+def _moved(name: str, before: Body, after: Body) -> str:
+    """Return a field, with its values in two bodies where they are short."""
+    then, now = before.get(name), after.get(name)
     if isinstance(then, int | float | str) and isinstance(now, int | float | str):
-        return f"`{name}` ({_short(then)} → {_short(now)})"
+        return f"`{name}` ({_short(then, before)} → {_short(now, after)})"
     return f"`{name}`"
 
 
-def _short(value: float | str) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _short(value: float | str, body: Body) -> str:
+    """Return a value for people; an instant as a wall time of the body's zone."""
+    if not isinstance(value, str):
+        return repr(value).removesuffix(".0")
+    zone_name = str(body.get("timezone"))
+    try:
+        return f"{wall_time(value, zone_name)} {zone_name}"
+    except (ValueError, OverflowError):
+        return value
 
 
 def _notes(operation: Operation, found: Merged) -> tuple[str, ...]:
     live, desired = operation.live or {}, operation.desired or {}
     notes = [
-        f"{_moved(name, desired.get(name), live.get(name))} was changed outside git, and whether that widens dialing is unknown: the manifest's value is stored"
+        f"{_moved(name, desired, live)} was changed outside git, and whether that widens dialing is unknown: the manifest's value is stored"
         for name in found.unknown
     ]
     if found.store is None:

@@ -32,6 +32,7 @@ class Weakening:
         asked: its value from the next change on, for people.
         loc: keys and indices that lead to the setting in the file.
         place: position in the file, when it is known.
+        factor: of a number: its new value divided by that at the base.
     """
 
     setting: str
@@ -39,6 +40,7 @@ class Weakening:
     asked: str
     loc: tuple[str | int, ...]
     place: Place | None = None
+    factor: float | None = field(default=None, compare=False)
 
     def serialised(self) -> dict[str, Any]:
         """Return the weakening as JSON values."""
@@ -119,7 +121,13 @@ def _of_records(base: TenantSpec, head: TenantSpec, counting: TenantSpec) -> Ite
     counts, after = counting.requests_per_second, head.requests_per_second
     if after > (before := min(base.requests_per_second, counts)):
         said = f"requests_per_second (was {before:g})"
-        yield Weakening(said, f"{counts:g}", f"{after:g}", ("spec", "requests_per_second"))
+        yield Weakening(
+            said,
+            f"{counts:g}",
+            f"{after:g}",
+            ("spec", "requests_per_second"),
+            factor=after / before,
+        )
     for name in ("sign", "mirror"):
         now, was = getattr(counting.audit, name), getattr(base.audit, name)
         if (was or now) and not getattr(head.audit, name):
@@ -292,4 +300,5 @@ def _higher_limits(base: TenantSpec, head: TenantSpec, day: date) -> Iterator[We
         before, after = getattr(was, share), getattr(now, share)
         if after > before:
             loc = ("spec", "limits", share)
-            yield Weakening(f"limits.{share}", f"{before:g}", f"{after:g}", loc)
+            factor = after / before if before else None
+            yield Weakening(f"limits.{share}", f"{before:g}", f"{after:g}", loc, factor=factor)

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from reconciler.diff import FieldChange
-from reconciler.effect import Direction
+from reconciler.effect import Direction, Effect
 from reconciler.errors import Place
 from reconciler.models import Body
 from reconciler.plan.base import MovedBy
@@ -60,6 +60,7 @@ class Operation:
         notes: sentences for the reviewer about changes outside git.
         audit: fields of the audit record that the desired body decides.
         dialing: whether an emergency stop holds the object and it still dials.
+        effect: what the operation does to dialing, for people and machines that read the plan; `None` if nobody asked. Outside the digest.
     """
 
     kind: str
@@ -83,6 +84,7 @@ class Operation:
     notes: tuple[str, ...] = ()
     audit: Mapping[str, Any] = field(default_factory=dict)
     dialing: bool = False
+    effect: Effect | None = None
 
     @cached_property
     def hash(self) -> str:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from reconciler.models import wall_time
 from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "ended"
@@ -31,5 +32,9 @@ def check(facts: Facts) -> Iterator[Finding]:
         if desired.body is not None:
             end = facts.kinds[desired.kind].hours(desired.body).end
             if end is not None and end <= facts.now:
-                message = f"it ended on {end:%Y-%m-%d %H:%M} UTC: set metadata.retired: true, or a later end_time"
+                there = desired.body["timezone"]
+                when = wall_time(f"{end:%Y-%m-%dT%H:%M:%SZ}", there)
+                message = (
+                    f"it ended on {when} {there}: set metadata.retired: true, or a later end_time"
+                )
                 yield about(desired, ID, LEVEL, message, field="end_time")

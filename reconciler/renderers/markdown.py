@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from reconciler.errors import safe
-from reconciler.report import Report, Row, Table
+from reconciler.report import Report, Row, Table, screen
 
 CAP = 60_000
 """Characters of the whole output, as long as all that must be shown fits. A GitHub comment holds 65,536."""
@@ -57,6 +57,10 @@ def left_out(report: Report) -> int:
 def _fitted(report: Report) -> tuple[str, int]:
     """Return the report at the greatest length that fits, and how many rows that must be shown are missing from it."""
     every = [row for table in report.tables for row in table.rows]
+    if _least(every) <= screen.CHARACTERS and screen.fits(
+        whole := _compose(report, len(every), is_long=False)
+    ):
+        return whole, 0
     if _least(every) <= CAP and len(whole := _compose(report, len(every))) <= CAP:
         return whole, 0
     must = [row for row in every if row.must_show]
@@ -98,16 +102,45 @@ def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-def _compose(report: Report, most: int, short: int | None = None) -> str:
-    """Return the report with a limited number of rows for each table, plus those that must be shown; with `short`, one line for each of these."""
-    blocks = [
+def _compose(report: Report, most: int, short: int | None = None, *, is_long: bool = True) -> str:
+    """Return the report with a limited number of rows for each table, plus those that must be shown; with `short`, one line for each of these.
+
+    A long report shows its worst rows first.
+    """
+    top = [
         f"## {_escape(report.verdict, _LONGEST_VERDICT)}{_cut(report, most, short)}",
         _bold(_escape(report.title, _LONGEST_NAME)),
+    ]
+    blocks = [
+        *top,
+        _worst(report, top) if is_long else "",
         _facts(report.facts or {}),
         *(_table(table, most, short) for table in report.tables),
         "\n".join(f"- {_escape(note, short or _LONGEST_CELL)}" for note in report.notes),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _worst(report: Report, above: Sequence[str]) -> str:
+    """Return the worst rows of a report, as long as the rest of the first screen allows."""
+    found = screen.worst(report)
+    if not found.rows:
+        return ""
+    title = f"### {_escape(found.title, _LONGEST_NAME)}"
+    header = f"\n\n|  | change | what |\n{_pipes(['---'] * 3)}\n"
+    room = screen.CHARACTERS - sum(map(len, above)) - len(title) - len(header) - 8
+    limit = min(screen.WIDEST, room // len(found.rows) - 1)
+    return title + header + "\n".join(_worst_row(row, limit) for row in found.rows)
+
+
+def _worst_row(row: Row, limit: int) -> str:
+    """Return a row of at most `limit` characters, escapes included, as far as it can be shortened."""
+    line = ""
+    for parts in screen.lengths(safe(row.head), safe(row.brief)):
+        line = _pipes([_symbol(row), *(_escape(each, _LONGEST_CELL) for each in parts)])
+        if len(line) <= limit:
+            break
+    return line
 
 
 def _cut(report: Report, most: int, short: int | None) -> str:
@@ -120,9 +153,14 @@ def _cut(report: Report, most: int, short: int | None) -> str:
 
 
 def _shown(table: Table, most: int) -> list[Row]:
-    rest = [row for row in table.rows if not row.must_show][:most]
-    left = len(table.rows) - len(rest)
-    return [row for row in table.rows if row.must_show] + rest if left else list(table.rows)
+    """Return the rows that must be shown, and at most `most` others, in their order."""
+    others = 0
+    rows = []
+    for row in table.rows:
+        others += not row.must_show
+        if row.must_show or others <= most:
+            rows.append(row)
+    return rows
 
 
 def _overfull(report: Report) -> tuple[str, int]:

@@ -1,5 +1,7 @@
 """A report for a terminal or a log. The verdict is the last line, next to the prompt.
 
+A report that is longer than a screen also begins with its verdict and its worst rows.
+
 All foreign text passes `safe`, so the only control characters in the output are line feeds, and colour codes where they
 are asked for. Symbols in the margin repeat the colours: `+ ~ - ! =`.
 
@@ -9,11 +11,12 @@ slow again. Tables of `rich` also break long words, and an id or a URL must stay
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from reconciler.errors import safe
-from reconciler.report import Report, Row, Table, Tone
+from reconciler.report import Report, Row, Table, Tone, screen
 
 MARGIN = "  "
 GAP = "  "
@@ -21,6 +24,7 @@ NARROWEST = 20
 """Smallest width of a folded column. A narrower table shows its cells below each other instead."""
 
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+_COLOUR = re.compile("\x1b\\[[0-9]+m")
 _COLOURS = {
     Tone.GOOD: "\x1b[32m",
     Tone.ADD: "\x1b[32m",
@@ -33,7 +37,7 @@ _COLOURS = {
 
 
 def render(report: Report, *, width: int | None = None, colour: bool = False) -> str:
-    """Return the report as text: title, tables, notes, facts, and the verdict as the last line.
+    """Return the report as text: title, tables, notes, facts, and the verdict as the last line; see the module for a long one.
 
     Args:
         report: what to show.
@@ -41,14 +45,70 @@ def render(report: Report, *, width: int | None = None, colour: bool = False) ->
             that a search finds whole lines.
         colour: whether to write ANSI colours.
     """
-    blocks = [
+    blocks = _blocks(report, width, colour=colour)
+    whole = _joined(blocks)
+    worst = screen.worst(report)
+    if not worst.rows or screen.fits(_COLOUR.sub("", whole)):
+        return whole
+    top = [blocks[0], blocks[-1]]
+    return _joined([*top, _worst(worst, width, _joined(top), colour=colour), *blocks[1:]])
+
+
+def _blocks(report: Report, width: int | None, *, colour: bool) -> list[list[str]]:
+    """Return the parts of a whole report, the title first."""
+    return [
         [_paint(safe(report.title), _BOLD, colour=colour)],
         *(list(_table(table, width, colour=colour)) for table in report.tables if table.rows),
         [line for note in report.notes for line in _fold(safe(note), width)],
         list(_facts(report.facts or {}, colour=colour)),
-        [_paint(safe(report.verdict), _BOLD + _COLOURS.get(report.tone, ""), colour=colour)],
+        [_verdict(report, colour=colour)],
     ]
+
+
+def _joined(blocks: Sequence[Sequence[str]]) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _verdict(report: Report, *, colour: bool) -> str:
+    return _paint(safe(report.verdict), _BOLD + _COLOURS.get(report.tone, ""), colour=colour)
+
+
+def _worst(found: screen.Worst, width: int | None, above: str, *, colour: bool) -> list[str]:
+    """Return the worst rows of a long report, as long as the rest of the first screen allows.
+
+    Args:
+        found: the rows.
+        width: columns of the terminal.
+        above: what stands above on the screen.
+        colour: whether to write ANSI colours.
+    """
+    shown = _COLOUR.sub("", above)
+    lines = sum(1 + (len(line) - 1) // width if width else 1 for line in shown.splitlines())
+    room = screen.CHARACTERS - len(shown) - len(found.title) - 2
+    most = max(1, (screen.LINES - lines - 2) // len(found.rows))
+    limit = min(screen.WIDEST, room // len(found.rows)) - len(MARGIN) * 3
+    told = [_paint(safe(found.title), _BOLD, colour=colour)]
+    for row in found.rows:
+        first, *more = _brief(row, limit, width, most)
+        told.append(
+            MARGIN
+            + _paint(row.tone.symbol, _COLOURS.get(row.tone, ""), colour=colour)
+            + f" {first}"
+        )
+        told += [MARGIN * 3 + line for line in more]
+    return told
+
+
+def _brief(row: Row, limit: int, width: int | None, most: int) -> list[str]:
+    """Return a row as at most `most` lines of at most `limit` characters together."""
+    room = width and width - len(MARGIN) * 3
+    lines = [""]
+    for head, brief in screen.lengths(safe(row.head), safe(row.brief)):
+        said = f"{head}: {brief}"
+        lines = _fold(said, room)
+        if len(said) <= limit and len(lines) <= most:
+            break
+    return lines[:most]
 
 
 def _paint(text: str, code: str, *, colour: bool) -> str:

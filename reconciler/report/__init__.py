@@ -7,7 +7,7 @@ manifests, `changes` those of plans.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, NamedTuple
 
 from reconciler.diff import is_name
@@ -48,6 +48,21 @@ _SYMBOLS = {
 }
 
 
+class Risk(IntEnum):
+    """Class of a row, in the order of the report."""
+
+    REFUSED = 0
+    """Why apply would refuse the plan as a whole."""
+    BLOCKED = 1
+    """Blocked by a finding of level error, or dialing although it was stopped."""
+    WEAKENED = 2
+    """A setting that this commit makes less strict."""
+    LOOSENS = 3
+    RETIRES = 4
+    TIGHTENS = 5
+    REST = 6
+
+
 class Row(NamedTuple):
     """One line of a table: cells for people, and the same facts by name for formats that are no table.
 
@@ -63,6 +78,9 @@ class Row(NamedTuple):
         key: the object's id on the platform.
         rule: the policy that a finding comes from.
         message: the row's text without its status, for formats with a separate place for it.
+        seat: class of the row, and class within it: what it competes with for a place on the first screen (`screen`). `None`: it has no
+            place there.
+        head, brief: the row on the first screen: what it is about, and what changes.
     """
 
     cells: tuple[str, ...]
@@ -75,6 +93,9 @@ class Row(NamedTuple):
     key: str = ""
     rule: str = ""
     message: str = ""
+    seat: tuple[Risk, int] | None = None
+    head: str = ""
+    brief: str = ""
 
     @property
     def must_show(self) -> bool:

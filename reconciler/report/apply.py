@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.plan import FAILURES, Action, Outcome, Plan, Result, serialised
-from reconciler.report import Report, Table, Tone, count, object_row
+from reconciler.report import Report, Risk, Table, Tone, count, object_row
+from reconciler.report.change_rows import head, summary
 from reconciler.report.changes import dialing, plan_facts, plan_verdict, shown_names
 from reconciler.report.checks import weakened_table
+from reconciler.report.risk import Weighed, weighed
 
 
 def of_declined(plan: Plan, *, exit_code: int) -> Report:
@@ -105,23 +107,39 @@ def apply_verdict(plan: Plan, outcomes: Sequence[Outcome]) -> str:
 
 def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:
     rows = []
-    for outcome in sorted(outcomes, key=lambda each: each.done):
-        operation = outcome.operation
+    for each in _in_order(outcomes):
+        outcome, operation = each.outcome, each.weighed.operation
+        status = outcome.result.value.replace("_", " ")
         took = (
             f"{outcome.latency_s:.2f} s" if outcome.latency_s is not None and outcome.done else ""
         )
         rows.append(
             object_row(
-                outcome.result.value.replace("_", " "),
+                status,
                 operation.name,
                 operation.key,
                 took,
                 tone=Tone.GOOD if outcome.done else Tone.BAD,
                 details=(outcome.message,) if outcome.message else (),
                 names=() if outcome.done and not operation.direction.widens else (operation.name,),
+            )._replace(
+                seat=(each.weighed.risk if outcome.done else Risk.REFUSED, each.weighed.step),
+                head=head([each.weighed], status, ""),
+                brief="; ".join(filter(None, (outcome.message, summary(each.weighed)))),
             )
         )
     return Table("Outcomes", ("result", "manifest", "id", "activation"), tuple(rows))
+
+
+class _Ordered(NamedTuple):
+    outcome: Outcome
+    weighed: Weighed
+
+
+def _in_order(outcomes: Sequence[Outcome]) -> list[_Ordered]:
+    """Return the outcomes in risk order, those that are not done first."""
+    every = [_Ordered(outcome, weighed(outcome.operation)) for outcome in outcomes]
+    return sorted(every, key=lambda each: (each.outcome.done, each.weighed.order))
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

@@ -4,43 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
-from reconciler.diff import FieldChange
 from reconciler.errors import SHORTENED_TO, safe
-from reconciler.plan import (
-    Action,
-    MovedBy,
-    Operation,
-    Plan,
-    is_unseen,
-    serialised,
-)
+from reconciler.plan import Action, Plan, is_unseen, serialised
 from reconciler.report import (
     NAMES_SHOWN,
     SKEW_SHOWN_S,
     Report,
+    Risk,
     Row,
     Table,
     Tone,
     count,
     duration,
-    object_row,
-    value,
 )
-from reconciler.report.checks import findings_table, weakened_table
-
-BODIES_SHOWN = 20
-"""Creations shown with a line for each field; beyond that all fields of a creation share a line."""
-
-_TONES = {
-    Action.CREATE: Tone.ADD,
-    Action.UPDATE: Tone.CHANGE,
-    Action.HALT: Tone.REMOVE,
-    Action.RETIRE: Tone.REMOVE,
-    Action.REFRESH: Tone.CHANGE,
-    Action.HELD: Tone.WARN,
-}
+from reconciler.report.change_rows import changes_tables
+from reconciler.report.checks import weakened_table
+from reconciler.report.risk import in_risk_order
 
 
 def of_plan(
@@ -51,7 +32,7 @@ def of_plan(
     refusals: Sequence[str] = (),
     accepted: Sequence[str] = (),
 ) -> Report:
-    """Return the report of a plan: why apply would refuse it, weakened rules, changes, findings, notes.
+    """Return the report of a plan: why apply would refuse it, what is blocked, weakened rules, changes in risk order, notes.
 
     Args:
         plan: the plan.
@@ -61,6 +42,8 @@ def of_plan(
         accepted: sentences about a rewritten history that is accepted; the first says from what to what.
     """
     said = plan_verdict(plan)
+    ordered = in_risk_order(plan.operations)
+    blocked, changed, others = changes_tables(ordered, plan.findings, plan.noun)
     return Report(
         title=f"Plan for tenant {plan.origin.tenant} ({plan.origin.url})",
         verdict=f"Apply would refuse this. {said}" if refusals else said,
@@ -75,25 +58,46 @@ def of_plan(
             for table in (
                 _refusals_table(refusals),
                 _history_table(accepted),
+                blocked,
                 weakened_table(plan.strictness.weakenings),
-                changes_table(plan.operations, plan.noun),
-                findings_table(plan.findings),
+                changed,
+                others,
             )
             if table.rows
         ),
         notes=(*_plan_notes(plan), *notes),
         facts=plan_facts(plan),
-        data=serialised(plan),
+        data=serialised(replace(plan, operations=tuple(each.operation for each in ordered))),
     )
 
 
 def _refusals_table(refusals: Sequence[str]) -> Table:
-    rows = (Row((f"apply would refuse this: {each}",), Tone.BAD) for each in refusals)
+    rows = (
+        Row(
+            (f"apply would refuse this: {each}",),
+            Tone.BAD,
+            seat=(Risk.REFUSED, 0),
+            head="refused",
+            brief=each,
+        )
+        for each in refusals
+    )
     return Table("Refused", ("",), tuple(rows))
 
 
 def _history_table(accepted: Sequence[str]) -> Table:
-    rows = [Row((said,), Tone.WARN, tuple(accepted[1:]), names=("HEAD",)) for said in accepted[:1]]
+    rows = [
+        Row(
+            (said,),
+            Tone.WARN,
+            tuple(accepted[1:]),
+            names=("HEAD",),
+            seat=(Risk.REFUSED, 1),
+            head="history",
+            brief=said,
+        )
+        for said in accepted[:1]
+    ]
     return Table("History", ("",), tuple(rows))
 
 
@@ -179,108 +183,7 @@ def unseen_note(names: Sequence[str]) -> str:
     )
 
 
-def changes_table(operations: Sequence[Operation], noun: str = "campaign") -> Table:
-    """Return the table of changes. Blocked operations and those that may widen dialing come first; identical updates share a row."""
-    groups: dict[tuple[Any, ...], list[Operation]] = {}
-    for operation in sorted(operations, key=_urgency):
-        groups.setdefault(_likeness(operation), []).append(operation)
-    in_full = sum(operation.action is Action.CREATE for operation in operations) <= BODIES_SHOWN
-    rows = tuple(_change_row(group, noun, in_full=in_full) for group in groups.values())
-    return Table("Changes", ("action", "manifest", "id", "direction", "change"), rows)
-
-
-def _urgency(operation: Operation) -> int:
-    """Return the sort key of an operation: those that no reader may miss come first."""
-    if operation.dialing:
-        return 0
-    held = operation.action is Action.HELD
-    if held or not (operation.blocked or operation.direction.widens):
-        return 2 if held else 3
-    return 0 if operation.blocked else 1
-
-
-def _likeness(operation: Operation) -> tuple[Any, ...]:
-    """Return the grouping key of an operation: updates of the same fields from and to the same values share a row."""
-    if operation.action is not Action.UPDATE:
-        return (operation.action, operation.key)
-    fields = tuple(_change(operation, change) for change in operation.fields)
-    return (operation.action, operation.direction, operation.blocked, operation.notes, fields)
-
-
-def _change_row(group: Sequence[Operation], noun: str, *, in_full: bool) -> Row:
-    first = group[0]
-    name, key = (first.name, first.key) if len(group) == 1 else (f"{len(group)} {noun}s", "")
-    summary, details = _summary(first, in_full=in_full)
-    names = tuple(operation.name for operation in group)
-    must_show = bool(first.blocked) or first.direction.widens
-    if len(group) > 1:
-        details += _lines(names) if must_show else (shown_names(names),)
-    details += first.notes
-    if first.blocked:
-        details += (
-            f"{'held' if first.action is Action.HELD else 'blocked by'}: {', '.join(first.blocked)}",
-        )
-    stands = first.blocked and first.action is not Action.HELD
-    tone = Tone.BAD if stands or first.dialing else _TONES[first.action]
-    return object_row(
-        "dialing" if first.dialing else first.action.value,
-        name,
-        key,
-        first.direction.value,
-        summary,
-        tone=tone,
-        details=details,
-        names=names if must_show else (),
-    )
-
-
-def _summary(operation: Operation, *, in_full: bool) -> tuple[str, tuple[str, ...]]:
-    """Return the change as one cell, or as a short cell and a line for each field."""
-    match operation.action:
-        case Action.UPDATE | Action.HELD if len(operation.fields) == 1:
-            return _change(operation, operation.fields[0]), ()
-        case Action.UPDATE | Action.HELD if operation.fields:
-            return f"{len(operation.fields)} fields", tuple(
-                _change(operation, change) for change in operation.fields
-            )
-        case Action.CREATE:
-            body = operation.desired or {}
-            fields = tuple(
-                f"{name} {value(item)}" for name, item in body.items() if item != operation.key
-            )
-            # Shortest first: a row that is shortened keeps its start, and so the numbers before the lists.
-            line = "; ".join(sorted(fields, key=len))
-            return operation.platform_name, fields if in_full else (line,)
-        case Action.REFRESH:
-            return "stored, but the dialer has not taken it", ()
-        case Action.RETIRE:
-            return f"remove the schedule of {operation.platform_name or operation.key}", ()
-        case _:
-            return operation.platform_name, ()
-
-
-def _lines(names: Sequence[str]) -> tuple[str, ...]:
-    """Return all names, a few on each line, because renderers cut long lines."""
-    return tuple(
-        ", ".join(names[first : first + NAMES_SHOWN]) for first in range(0, len(names), NAMES_SHOWN)
-    )
-
-
 def shown_names(names: Sequence[str]) -> str:
     """Return the first names, and how many more there are."""
     more = len(names) - NAMES_SHOWN
     return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _change(operation: Operation, change: FieldChange) -> str:
-    """Return a field with its live and desired value, and whether it was changed outside git."""
-    said = f"{change.path} {value(change.live)} → {value(change.desired)}"
-    if operation.action is not Action.UPDATE:
-        return said
-    match operation.fields_moved_by.get(change.path.partition("[")[0]):
-        case MovedBy.OUTSIDE:
-            return f"{said} (changed outside git, not in git)"
-        case MovedBy.BOTH:
-            return f"{said} (changed in git and outside git)"
-        case _:
-            return said

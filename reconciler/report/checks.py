@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import Problem
 from reconciler.policies.base import Finding, Level
-from reconciler.report import Report, Row, Table, Tone, count
+from reconciler.report import Report, Risk, Row, Table, Tone, count
+from reconciler.report.fields import marks_of, shortened
 
 if TYPE_CHECKING:  # `validate` of one file would pay for the whole planner
     from reconciler.plan import Strictness, Weakening
 
-_LEVEL_TONES = {Level.ERROR: Tone.BAD, Level.WARNING: Tone.WARN, Level.INFO: Tone.DIM}
+LEVEL_TONES = {Level.ERROR: Tone.BAD, Level.WARNING: Tone.WARN, Level.INFO: Tone.DIM}
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:
@@ -21,7 +22,7 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     rows = tuple(
         Row(
             (finding.level.value, finding.rule, finding.name, finding.message),
-            _LEVEL_TONES[finding.level],
+            LEVEL_TONES[finding.level],
             place=finding.place,
             names=(finding.name or finding.rule,) if finding.level is Level.ERROR else (),
             status=finding.level.value,
@@ -39,15 +40,24 @@ def weakened_table(weakenings: Iterable[Weakening]) -> Table:
     """Return the settings that a change weakens. They count from the next change on."""
     rows = tuple(
         Row(
-            (each.setting, each.counts, each.asked),
+            (each.setting, each.counts, _marked(each)),
             Tone.WARN,
             place=each.place,
             names=(each.setting,),
             name=each.setting,
+            seat=(Risk.WEAKENED, 0),
+            head=f"weakened {shortened(each.setting, 100)}",
+            brief=f"counts now {shortened(each.counts, 60)} → from the next change on {_marked(each)}",
         )
         for each in weakenings
     )
     return Table("Weakened rules", ("setting", "counts now", "from the next change on"), rows)
+
+
+def _marked(weakening: Weakening) -> str:
+    """Return the value from the next change on; a factor of a number is marked."""
+    marks = marks_of(weakening.factor) if weakening.factor else ()
+    return f"{weakening.asked} ({marks[0]})" if marks else weakening.asked
 
 
 def of_validation(
@@ -74,7 +84,7 @@ def of_validation(
     return Report(
         title="Validate",
         verdict=f"{count(manifests, 'manifest')} in {count(files, 'file')}: {', '.join(found) or 'no findings'}",
-        tone=Tone.GOOD if worst is None else _LEVEL_TONES[worst.level],
+        tone=Tone.GOOD if worst is None else LEVEL_TONES[worst.level],
         exit_code=exit_code,
         tables=tuple(
             table for table in (weakened_table(weakenings), findings_table(findings)) if table.rows

@@ -2,129 +2,113 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
 from reconciler.errors import Place
+from reconciler.kinds.live import Live
+from reconciler.models import Desired
+from reconciler.plan import Strictness, Weakening, build
+from reconciler.policies.base import Level
 from reconciler.report import Report, Row, Table, Tone
-
-_FOLDER = "schedules/sandbox"
-
-
-def _changes() -> tuple[Row, ...]:
-    return (
-        Row(
-            ("autumn-winback", "1006", "create", "loosens"),
-            Tone.ADD,
-            (
-                "dial_rate: 12 calls/s, at most 300 at once",
-                "2027-09-06 09:00 to 2027-11-26 18:00 (America/Chicago, DST ends 2027-11-07)",
-                "calling hours: America/Chicago 9-20, America/New_York 9-20",
-            ),
-            name="autumn-winback",
-            key="1006",
-        ),
-        Row(
-            ("12 campaigns", "1010-1021", "update", "tightens"),
-            Tone.CHANGE,
-            (
-                "dial_rate: 25 → 20",
-                ", ".join(f"clinic-{n:02}" for n in range(1, 13)),
-            ),
-            name="12 campaigns",
-            key="1010-1021",
-        ),
-        Row(
-            ("spring-renewals", "1001", "update", "mixed"),
-            Tone.CHANGE,
-            (
-                "end_time: 2027-01-15T23:00:00Z → 2027-01-22T23:00:00Z",
-                "compliance_windows[America/New_York]: 8-21 → 9-20",
-            ),
-            name="spring-renewals",
-            key="1001",
-        ),
-        Row(
-            ("market-survey", "1004", "retire", "tightens"),
-            Tone.REMOVE,
-            ("schedule: sch-88 → none",),
-            name="market-survey",
-            key="1004",
-        ),
-        Row(
-            ("debt-reminders", "1003", "held", "loosens"),
-            Tone.WARN,
-            (
-                "dial_rate: 5 → 15",
-                "narrowed by hand since it was last applied: commit to its manifest, import it, or approve this operation",
-            ),
-            name="debt-reminders",
-            key="1003",
-        ),
-    )
-
-
-def _findings() -> tuple[Row, ...]:
-    return (
-        Row(
-            (
-                "error",
-                "tenant-limits",
-                "spring-renewals: dial_rate 60 is above the tenant's 50 calls/s: lower it",
-            ),
-            Tone.BAD,
-            place=Place(f"{_FOLDER}/renewals.yaml", 14, 14),
-            status="error",
-            name="spring-renewals",
-            rule="tenant-limits",
-            message="dial_rate 60 is above the tenant's 50 calls/s: lower it",
-        ),
-        Row(
-            (
-                "warning",
-                "dnc-list",
-                'autumn-winback: the linked list "Federal DNC" is SYNCING: apply will wait for it',
-            ),
-            Tone.WARN,
-            place=Place(f"{_FOLDER}/winback.yaml", 9, 3),
-            status="warning",
-            name="autumn-winback",
-            rule="dnc-list",
-            message='the linked list "Federal DNC" is SYNCING: apply will wait for it',
-        ),
-        Row(
-            ("info", "ended", "holiday-greeting: ended 2026-12-24, so it may be retired"), Tone.DIM
-        ),
-    )
-
-
-SAMPLE = Report(
-    title="Plan for tenant sandbox",
-    verdict="1 to create, 13 to update, 1 to retire; 1 held, 1 blocked by an error",
-    tone=Tone.BAD,
-    exit_code=5,
-    tables=(
-        Table("Changes", ("campaign", "id", "action", "direction"), _changes()),
-        Table("Findings", ("level", "rule", "finding"), _findings()),
-    ),
-    notes=(
-        "31 schedules match their manifests.",
-        "2 campaigns are not managed by any manifest and will not be changed: 1008, 1009",
-    ),
-    facts={
-        "digest": "8f2cb0a4d9d1e7c35b60fd6b61a8be0c9a64f1d1c1f5f90f8a7e3a4b5c6d7e8f",
-        "commit": "04d89858a1b7c3d2e9f0a1b2c3d4e5f60718293a",
-        "platform clock": "2027-01-11T13:58:02Z (1.2 s ahead of ours)",
-    },
-    data={
-        "changes": [
-            {
-                "action": "update",
-                "campaign_id": "1001",
-                "fields": {"dial_rate": {"desired": 20.0, "live": 25.0}},
-            },
-        ],
-        "digest": "8f2cb0a4d9d1e7c35b60fd6b61a8be0c9a64f1d1c1f5f90f8a7e3a4b5c6d7e8f",
-        "tenant": "sandbox",
-    },
+from reconciler.report.changes import of_plan
+from tests.support.bodies import make_body, make_window
+from tests.support.factories import (
+    KINDS,
+    make_desired,
+    make_finding,
+    make_live,
+    make_origin,
+    make_retired,
+    make_silent,
+    make_snapshot,
 )
+
+NOON = datetime(2027, 1, 4, 12, 0, tzinfo=UTC)
+LONDON, DENVER = make_window("Europe/London", 9, 18), make_window("America/Denver", 9, 20)
+
+
+def _wanted(key: str, name: str, **fields: Any) -> Desired:
+    body = make_body(campaign_id=key, **fields)
+    return make_desired(key, name=name, body=body, place=Place(f"schedules/acme/{name}.yaml", 1, 1))
+
+
+def _held(key: str, name: str, **fields: Any) -> Live:
+    return make_live(key, name=name, stored=make_body(campaign_id=key, **fields))
+
+
+def _few() -> Iterator[tuple[Desired, Live]]:
+    """Yield a change of each kind."""
+    yield _wanted("1006", "autumn-winback", dial_rate=12.0), make_silent("1006", name="Winback")
+    for number in range(12):
+        key = str(1010 + number)
+        slower = _wanted(key, f"clinic-{number + 1:02}", dial_rate=20.0)
+        yield slower, _held(key, f"Clinic {number + 1}")
+    yield (
+        _wanted(
+            "1001",
+            "spring-renewals",
+            end_time="2027-01-17T23:00:00Z",
+            dial_rate=60.0,
+            compliance_windows=[make_window(start=10)],
+        ),
+        _held("1001", "Spring Renewals"),
+    )
+    yield _wanted("1002", "night-shift", dnc_verification=False), _held("1002", "Night Shift")
+    yield make_retired("1004", name="market-survey"), _held("1004", "Market Survey")
+
+
+def _many() -> Iterator[tuple[Desired, Live]]:
+    """Yield more changes than one screen holds; the last but one is the worst."""
+    yield from _few()
+    for number in range(30):
+        key = str(1100 + number)
+        rate = 10.0 if number % 2 else 9.5 - number / 10
+        fields = {"compliance_windows": [make_window(), LONDON]} if number % 3 else {}
+        slower = _wanted(key, f"branch-{number:02}", dial_rate=rate + number / 100, **fields)
+        yield slower, _held(key, f"Branch {number}", dial_rate=10.0, **fields)
+    night = [make_window(), make_window("America/Denver", 21, 23)]
+    yield (
+        _wanted("1200", "collections", dial_rate=40.0, compliance_windows=night),
+        _held("1200", "Collections", dial_rate=10.0, compliance_windows=[make_window(), DENVER]),
+    )
+    odd = [make_window(end=25)]
+    yield _wanted("1201", "surveys"), _held("1201", "Surveys", compliance_windows=odd)
+
+
+def _planned(pairs: Iterable[tuple[Desired, Live]], *weakenings: Weakening) -> Report:
+    desired, live = zip(*pairs, strict=True)
+    limit = make_finding(
+        "1001",
+        name="spring-renewals",
+        message="dial_rate 60 is above the tenant's limit of 50: lower it",
+        place=Place("schedules/acme/spring-renewals.yaml", 14, 14),
+    )
+    syncing = make_finding(
+        "1006",
+        name="autumn-winback",
+        rule="dnc-list",
+        level=Level.WARNING,
+        message='the linked list "Federal DNC" is SYNCING: apply will wait for it',
+        place=Place("schedules/acme/autumn-winback.yaml", 9, 3),
+    )
+    plan = build(
+        make_origin(commit="04d89858a1b7c3d2e9f0a1b2c3d4e5f60718293a"),
+        (*desired, make_desired("1007")),
+        make_snapshot((*live, make_live("1007"), make_live("1008"), make_live("1009")), at=NOON),
+        KINDS,
+        findings=(limit, syncing),
+        strictness=Strictness(weakenings=weakenings),
+    )
+    return of_plan(plan, exit_code=5)
+
+
+SAMPLE = _planned(_few())
+"""A plan with a change of each kind."""
+
+LONG = _planned(_many(), Weakening("limits.loosened_share", "0.3", "0.6", (), factor=2.0))
+"""A plan that is longer than the first screen."""
 
 CLEAN = Report(
     title="Plan for tenant sandbox",

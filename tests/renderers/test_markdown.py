@@ -19,8 +19,8 @@ from tests.renderers.reports import REPORTS, TEXTS
 from tests.renderers.sample import HOSTILE, SAMPLE
 from tests.support.factories import make_operation, make_plan
 
-TWO_FIELDS = (FieldChange("dial_rate", 3.0, 2.0), FieldChange("end_time", "a", "b"))
-DIGEST = "8f2cb0a4d9d1e7c35b60fd6b61a8be0c9a64f1d1c1f5f90f8a7e3a4b5c6d7e8f"
+LONG_FIELDS = tuple(FieldChange(f"field_{n}", "before " * 5, "after " * 5) for n in range(3))
+DIGEST = SAMPLE.facts["digest"]
 OURS = {
     "h2",
     "h3",
@@ -117,7 +117,7 @@ def test_a_fence_is_longer_than_any_run_of_backticks_in_it(ticks: int) -> None:
             "+ create spring-renewals (1001)",
         ),
         (
-            make_operation("1003", name="warranty", action=Action.UPDATE, fields=TWO_FIELDS),
+            make_operation("1003", name="warranty", action=Action.UPDATE, fields=LONG_FIELDS),
             "~ update warranty (1003)",
         ),
     ],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reconciler.renderers import RENDERERS, renderer_for
 from reconciler.report import Report, Tone
 from tests.renderers.reports import REPORTS
-from tests.renderers.sample import CLEAN, HOSTILE, SAMPLE
+from tests.renderers.sample import CLEAN, HOSTILE, LONG, SAMPLE
 
 ENDINGS = {"text": "txt", "markdown": "md", "json": "json", "html": "html", "github": "github.txt"}
 FORMATS = sorted(RENDERERS)
@@ -35,10 +35,16 @@ def test_every_format_has_its_goldens() -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(
-    ("label", "report"), [("plan", SAMPLE), ("clean", CLEAN), ("hostile", HOSTILE)]
+    ("label", "report"),
+    [("plan", SAMPLE), ("clean", CLEAN), ("hostile", HOSTILE)],
 )
 def test_the_whole_output_is_the_golden_one(golden, name: str, label: str, report: Report) -> None:
     golden(f"{label}.{ENDINGS[name]}", renderer_for(name).render(report))
+
+
+@pytest.mark.parametrize("name", ["text", "markdown", "github"])
+def test_a_plan_of_many_screens_is_the_golden_one(golden, name: str) -> None:
+    golden(f"long.{ENDINGS[name]}", renderer_for(name).render(LONG))
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -15,7 +15,8 @@ from reconciler.plan import Action, MovedBy, Outcome, Result, serialised
 from reconciler.policies.base import Level
 from reconciler.report import Tone, count, duration, value
 from reconciler.report.apply import of_apply
-from reconciler.report.changes import BODIES_SHOWN, changes_table, of_plan, plan_verdict
+from reconciler.report.change_rows import BODIES_SHOWN, changes_table
+from reconciler.report.changes import of_plan, plan_verdict
 from reconciler.report.checks import findings_table, of_validation
 from tests.support.bodies import make_body, make_window
 from tests.support.factories import make_finding, make_operation, make_origin, make_plan
@@ -142,9 +143,10 @@ def test_a_plan_sounds_as_it_is(plan, tone):
 def test_identical_changes_are_one_line():
     table = changes_table([update(str(n)) for n in range(12)])
     (row,) = table.rows
-    assert row.cells == ("update", "12 campaigns", "", "tighten", "dial_rate 25 → 20")
+    assert row.cells == ("update", "12 campaigns", "", "", "tighten", "dial_rate 25 → 20")
     assert row.details == (
-        "campaign-0, campaign-1, campaign-2, campaign-3, campaign-4, campaign-5, campaign-6, campaign-7 and 4 more",
+        "campaign-0 (0 Campaign 0), campaign-1 (1 Campaign 1), campaign-2 (2 Campaign 2), campaign-3 (3 Campaign 3)",
+        "campaign-4 (4 Campaign 4), campaign-5 (5 Campaign 5), campaign-6 (6 Campaign 6), campaign-7 (7 Campaign 7) and 4 more",
     )
 
 
@@ -164,7 +166,7 @@ def test_a_change_of_its_own_is_a_line_of_its_own():
         "2 campaigns",
         "campaign-2",
     ]
-    assert table.rows[2].details == ("campaign-1, campaign-5",)
+    assert table.rows[2].details == ("campaign-1 (1 Campaign 1), campaign-5 (5 Campaign 5)",)
 
 
 @pytest.mark.parametrize("make", [create, retire, refresh, hold])
@@ -172,16 +174,26 @@ def test_only_updates_are_drawn_together(make):
     assert len(changes_table([make("1"), make("2")]).rows) == 2
 
 
-def test_several_fields_are_a_line_each():
+def test_several_fields_stand_in_the_row_decisive_ones_first():
     fields = (*SLOWER, FieldChange("compliance_windows[Europe/London]", "9-20", None))
     (row,) = changes_table([update(fields=fields)]).rows
-    assert row.cells[4] == "2 fields"
-    assert row.details == ("dial_rate 25 → 20", "compliance_windows[Europe/London] 9-20 → none")
+    assert row.cells[5] == "compliance_windows[Europe/London] 9-20 → none; dial_rate 25 → 20"
+    assert row.details == ()
+
+
+def test_fields_without_room_in_the_row_are_named_there_and_stand_whole_below():
+    zones = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles")
+    fields = tuple(FieldChange(f"compliance_windows[{zone}]", "9-20", "9-19") for zone in zones)
+    (row,) = changes_table([update(fields=fields)]).rows
+    assert row.cells[5].endswith("9-20 → 9-19; also compliance_windows[America/Los_Angeles]")
+    assert row.details == tuple(f"compliance_windows[{zone}] 9-20 → 9-19" for zone in zones)
 
 
 def test_a_creation_is_shown_whole_but_for_its_id():
     (row,) = changes_table([create("1001")]).rows
-    assert row.cells == ("create", "campaign-1001", "1001", "loosen", "Campaign 1001")
+    assert row.cells[:5] == ("create", "campaign-1001", "1001", "Campaign 1001", "loosen")
+    assert row.cells[5].startswith("newly dials: dial_rate 25; max_concurrent_calls 500; …")
+    assert "start_time Mon 2027-01-11 09:00 America/New_York" in row.details
     assert "compliance_windows America/New_York 9-20" in row.details
     assert "dial_rate 25" in row.details
     assert not any("campaign_id" in detail for detail in row.details)
@@ -203,7 +215,6 @@ def test_many_creations_are_a_line_each():
         (retire(), "remove the schedule of Campaign 1", Tone.REMOVE),
         (retire(platform_name=""), "remove the schedule of 1", Tone.REMOVE),
         (refresh(), "stored, but the dialer has not taken it", Tone.CHANGE),
-        (create(), "Campaign 1", Tone.ADD),
         (update(), "dial_rate 25 → 20", Tone.CHANGE),
         (hold(), "Campaign 1", Tone.WARN),
         (update(blocked=("tenant-limits",)), "dial_rate 25 → 20", Tone.BAD),
@@ -211,7 +222,7 @@ def test_many_creations_are_a_line_each():
 )
 def test_each_action_says_what_it_does(operation, said, tone):
     (row,) = changes_table([operation]).rows
-    assert row.cells[4] == said
+    assert row.cells[5] == said
     assert row.tone is tone
 
 
@@ -295,7 +306,7 @@ def test_a_plan_is_named_by_digest_commit_and_clock():
 def test_a_plan_without_changes_or_findings_has_no_tables():
     assert of_plan(make_plan(), exit_code=0).tables == ()
     shown = of_plan(make_plan([update()], findings=(make_finding(),)), exit_code=5).tables
-    assert [table.title for table in shown] == ["Changes", "Findings"]
+    assert [table.title for table in shown] == ["Blocked", "Changes"]
 
 
 # --- apply --------------------------------------------------------------------------------------------------------------
@@ -502,10 +513,8 @@ def test_a_plan_says_which_field_somebody_moved_whom_no_commit_knows_of(by, said
         fields_moved_by={"dial_rate": by, "compliance_windows": by},
     )
     (row,) = changes_table([operation]).rows
-    assert row.details == (
-        f"dial_rate 1.2 → 2{said}",
-        f"compliance_windows[Europe/London] 9-17 → 9-20{said}",
-    )
+    assert f"dial_rate 1.2 → 2{said}" in row.cells[5] + str(row.details)
+    assert f"compliance_windows[Europe/London] 9-17 → 9-20{said}" in row.cells[5] + str(row.details)
 
 
 def test_what_git_moved_and_what_a_hand_moved_are_not_one_line():
@@ -524,4 +533,4 @@ def test_two_rows_of_one_object_stay_two():
         for action, blocked in ((Action.RETIRE, ()), (Action.HELD, ("narrowed outside git",)))
     ]
     rows = changes_table(steps).rows
-    assert [row.cells[0] for row in rows] == ["held", "retire"]
+    assert [row.cells[0] for row in rows] == ["retire", "held"]

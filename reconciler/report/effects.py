@@ -1,0 +1,88 @@
+"""The effect of a change in words: who may newly be called from when, how long, how fast, and with which safeguards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.effect import Effect, Limit, ZoneEffect
+from reconciler.plan import Operation
+from reconciler.report.fields import local, marks_of, number
+
+_EVERYONE = "every other zone"
+
+
+def effect_lines(operation: Operation) -> tuple[str, ...]:
+    """Return a line for each part of an operation's effect that changes; none where the effect is not part of the plan."""
+    effect = operation.effect
+    if effect is None:
+        return ()
+    return (
+        *warnings(effect),
+        *(f"safeguard gained: {name}" for name in effect.gained),
+        *_rates(effect.calls_per_hour),
+        *(_zone(zone, _clock(operation)) for zone in effect.zones or () if _changes(zone)),
+    )
+
+
+def warnings(effect: Effect) -> Iterator[str]:
+    """Yield what is unknown, and each safeguard that is lost."""
+    if effect.zones is None:
+        yield "unknown when it dials: the hours cannot be read, which counts as loosening"
+    if effect.unknown:
+        yield f"unknown effect, which counts as loosening: {', '.join(effect.unknown)}"
+    for name in effect.lost:
+        yield f"safeguard lost: {name}"
+
+
+def first_new(operation: Operation) -> str:
+    """Return a phrase with the first instant at which the operation newly lets dial; empty when there is none."""
+    effect = operation.effect
+    opened = [
+        (zone.first_opened, zone.zone or "")
+        for zone in (effect and effect.zones) or ()
+        if zone.first_opened
+    ]
+    if not opened:
+        return ""
+    first, zone = min(opened)
+    return f"newly dials from {local(f'{first:%Y-%m-%dT%H:%M:%SZ}', zone or _clock(operation))}"
+
+
+def _clock(operation: Operation) -> str:
+    """Return the zone of an operation's schedule."""
+    return str((operation.desired or operation.live or {}).get("timezone"))
+
+
+def _changes(zone: ZoneEffect) -> bool:
+    return bool(zone.opened or zone.closed or zone.beyond)
+
+
+def _zone(zone: ZoneEffect, clock: str) -> str:
+    """Return a zone's dialable minutes, and from when on new ones."""
+    parts = [_moved("dialable", zone.week_before, zone.week_after, "min a week")]
+    if zone.week_before == zone.week_after and zone.total_before != zone.total_after:
+        parts.append(_moved("in all", zone.total_before, zone.total_after, "min"))
+    if zone.first_opened is not None:
+        first = f"{zone.first_opened:%Y-%m-%dT%H:%M:%SZ}"
+        parts.append(f"newly from {local(first, zone.zone or clock)}")
+    if zone.beyond:
+        parts.append("also later than the next 400 days")
+    return f"{zone.zone or _EVERYONE}: {', '.join(parts)}"
+
+
+def _moved(what: str, before: float, after: float, unit: str) -> str:
+    """Return a quantity before → after with its mark, or once where it stays."""
+    if before == after:
+        return f"{what} {number(after)} {unit} as before"
+    marks = marks_of(after / before) if before and after else ()
+    mark = f" ({marks[0]})" if marks else ""
+    return f"{what} {number(before)} → {number(after)} {unit}{mark}"
+
+
+def _rates(limit: Limit | None) -> Iterator[str]:
+    if limit is None or limit.before == limit.after:
+        return
+    if limit.before is None or limit.after is None:
+        yield "calls an hour: unknown"
+    else:
+        yield _moved("at most", limit.before, limit.after, "calls an hour")

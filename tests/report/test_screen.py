@@ -1,0 +1,135 @@
+"""The first screen of a long report: whatever the values are, the verdict and the worst rows with their changes are on it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from reconciler.diff import FieldChange
+from reconciler.effect import Direction
+from reconciler.plan import Strictness, Weakening
+from reconciler.renderers import markdown, text
+from reconciler.report import Report, Risk, Row, Table, Tone, screen
+from reconciler.report.changes import of_plan
+from tests.renderers.sample import CLEAN, HOSTILE_VALUES, LONG, SAMPLE
+from tests.support.factories import make_finding, make_operation, make_plan
+
+VIEWS = {
+    "pipe": text.render,
+    "120": lambda report: text.render(report, width=120),
+    "80": lambda report: text.render(report, width=80),
+    "colour": lambda report: text.render(report, width=80, colour=True),
+    "markdown": markdown.render,
+}
+
+
+def first(output: str) -> str:
+    """Return the first screen of an output, whichever limit ends it."""
+    plain = re.sub("\x1b\\[[0-9]+m", "", output)
+    return "\n".join(plain[: screen.CHARACTERS].split("\n")[: screen.LINES])
+
+
+def words(output: str) -> str:
+    """Return an output as it is read: without the escapes of Markdown, on one line."""
+    return " ".join(re.sub(r"\\(.)", r"\1", output).replace("&#8203;", "").split())
+
+
+NAMES = st.sampled_from(["m", "x" * 63, "a-very-long-name-" * 3])
+THERE = st.sampled_from(["", "Spring", "_" * 64, "@" * 64, "\u202e" * 64, *HOSTILE_VALUES])
+PATHS = st.sampled_from(
+    ["dial_rate", "compliance_windows[America/Argentina/ComodRivadavia]", "t" * 90]
+)
+
+
+@st.composite
+def _operations(draw):
+    number = draw(st.integers(0, 10**6))
+    old, new = ", ".join(f"{n}-{n + 1}" for n in range(draw(st.integers(1, 40)))), f"OLD{number}"
+    fields = tuple(
+        FieldChange(f"{draw(PATHS)}{n}", f"{old}, {new}", f"{old}, NEW{number}-{n}")
+        for n in range(draw(st.integers(1, 9)))
+    )
+    return make_operation(
+        f"{number}" + "k" * draw(st.sampled_from([0, 50])),
+        name=draw(NAMES) + str(number),
+        platform_name=draw(THERE),
+        fields=fields,
+        direction=draw(st.sampled_from([Direction.LOOSEN, Direction.TIGHTEN])),
+    )
+
+
+@settings(max_examples=40, deadline=None, phases=[Phase.generate])
+@given(
+    st.lists(_operations(), min_size=11, max_size=30, unique_by=lambda each: each.key),
+    st.sampled_from([*VIEWS]),
+)
+def test_the_worst_ten_rows_are_whole_on_the_first_screen_with_what_changes(operations, view):
+    report = of_plan(make_plan(operations), exit_code=2)
+    output = VIEWS[view](report)
+    shown = words(first(output))
+    assert words(report.verdict) in shown
+    if "Worst first" not in output:
+        assert first(output) == re.sub("\x1b\\[[0-9]+m", "", output)
+        return
+    found = screen.worst(report)
+    assert f"Worst first (10 of {found.total} rows; {found.total - 10} more follow" in shown
+    for row in found.rows:
+        changed = re.search(r"NEW[0-9]+-[0-9]", row.brief)
+        assert changed is not None, row.brief
+        assert changed[0] in shown
+    assert not re.search(r"\\b[0-9]+ fields", shown)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_worst_rows_of_a_long_plan_stand_before_its_tables(view):
+    output = VIEWS[view](LONG)
+    shown = words(first(output))
+    assert LONG.verdict in shown
+    for row in screen.worst(LONG).rows:
+        assert words(row.head) in shown
+        assert words(row.brief)[:80] in shown
+    assert output.index("Worst first") < output.index("Blocked") < output.index("Weakened rules")
+
+
+@pytest.mark.parametrize("report", [CLEAN, SAMPLE])
+def test_a_report_of_one_screen_says_nothing_twice(report):
+    if screen.fits(text.render(report)):
+        assert "Worst first" not in text.render(report)
+        assert text.render(report).count(report.verdict) == 1
+
+
+def row(risk: Risk, step: int, number: int) -> Row:
+    name = f"r{number}"
+    return Row((name,), seat=(risk, step), head=name, brief=f"{risk.name} {step}")
+
+
+def test_each_class_has_a_place_so_that_many_of_one_hide_no_other():
+    rows = [row(Risk.LOOSENS, 5, number) for number in range(50)]
+    others = [row(Risk.RETIRES, 0, 50), row(Risk.TIGHTENS, 1, 51), row(Risk.TIGHTENS, 1, 52)]
+    report = Report("t", "v", Tone.PLAIN, 0, (Table("T", (), (*rows, *others)),))
+    found = screen.worst(report)
+    assert [each.head for each in found.rows] == [f"r{n}" for n in (*range(8), 50, 51)]
+    assert found.title == "Worst first (10 of 53 rows; 43 more follow below)"
+
+
+def test_rows_of_findings_about_a_changed_object_are_no_rows_of_their_own():
+    changes = [(FieldChange("dial_rate", 9.0, float(number)),) for number in range(1, 4)]
+    operations = [make_operation(str(n), fields=fields) for n, fields in enumerate(changes)]
+    plan = make_plan(operations, findings=(make_finding("1"), make_finding("7")))
+    heads = [each.head for each in screen.worst(of_plan(plan, exit_code=5)).rows]
+    assert len(heads) == 4
+    assert heads[0] == "error campaign-7 tenant-limits"
+
+
+def test_refusals_and_weakenings_compete_as_rows():
+    weakened = Weakening("limits.changed_share", "0.3", "0.9", (), factor=3.0)
+    plan = make_plan([make_operation()], strictness=Strictness(weakenings=(weakened,)))
+    report = of_plan(plan, exit_code=5, refusals=("9 of 10 objects would be changed",))
+    shown = [f"{each.head}: {each.brief}" for each in screen.worst(report).rows]
+    assert shown[0] == "refused: 9 of 10 objects would be changed"
+    assert shown[1].startswith("weakened limits.changed_share: counts now 0.3 → ")
+    assert "(raised \N{MULTIPLICATION SIGN}3)" in shown[1]
+    assert len(shown) == 3
