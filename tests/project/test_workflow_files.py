@@ -548,6 +548,36 @@ def test_an_apply_by_hand_asks_for_nothing_and_waits_for_no_run_of_the_same_comm
     assert load("apply.yml")["concurrency"]["group"] == "apply-${{ github.run_id }}"
 
 
+@pytest.mark.parametrize("reason", ["", 'rewritten; $(id) "it" *'])
+def test_the_reason_for_another_history_reaches_plan_and_apply_as_one_word(
+    tmp_path: Path, reason: str
+):
+    names = {"Plan", "Apply what was approved"}
+    runs = [step["run"] for _, step in steps("apply-tenant.yml") if step["name"] in names]
+    for run in runs:
+        said = subprocess.run(
+            [
+                *("bash", "-eo", "pipefail", "-c"),
+                "reconcile() { printf '<%s>' \"$@\" >&2; return 0; }\n" + run,
+            ],
+            cwd=tmp_path,
+            env={
+                "TENANT": "acme",
+                "ACCEPT_HISTORY": reason,
+                "DIGEST": "d",
+                "RUNNER_TEMP": str(tmp_path),
+                "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+            },
+            check=False,
+            capture_output=True,
+            text=True,
+        ).stderr
+        assert "<schedules/acme>" in said
+        assert (f"<--accept-history><{reason}>" in said) == bool(reason)
+        assert ("--accept-history" in said) == bool(reason)
+    assert len(runs) == len(names)
+
+
 def test_a_stop_queues_behind_nothing():
     assert load("halt.yml")["concurrency"]["group"] == "halt-${{ github.run_id }}"
     assert "concurrency" not in jobs("halt.yml")["halt"]

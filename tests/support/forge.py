@@ -133,10 +133,11 @@ class Forge:
 
     def _attempt(self, file: str, event: Event, kept: Mapping[str, Job]) -> dict[str, Job]:
         done: dict[str, Job] = {}
-        inputs = event.payload.get("inputs", {})
-        assert set(inputs) == set(
-            (load(file)["on"].get("workflow_dispatch") or {}).get("inputs", {})
-        )
+        declared = (load(file)["on"].get("workflow_dispatch") or {}).get("inputs", {})
+        given = event.payload.get("inputs", {})
+        assert {name for name, each in declared.items() if each["required"]} <= set(given)
+        assert set(given) <= set(declared)
+        inputs = {name: given.get(name, "") for name in declared}
         _Run(self, event, done, kept).workflow(file, inputs=inputs, lifted=None, prefix="")
         return done
 
