@@ -16,7 +16,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -419,6 +421,11 @@ class _Place:
 
 def load(file: str) -> Any:
     """Return a workflow file as plain values."""
+    return deepcopy(_parsed(file))
+
+
+@cache
+def _parsed(file: str) -> Any:
     return YAML(typ="safe", pure=True).load(WORKFLOWS / file)
 
 
