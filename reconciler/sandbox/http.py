@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -32,6 +31,7 @@ from reconciler.sandbox.errors import (
     Unauthorized,
 )
 from reconciler.sandbox.faults import Fault
+from reconciler.sandbox.limit import Limit
 
 try:
     from fastapi import FastAPI, Request, Response
@@ -246,33 +246,6 @@ class Front:
         if "truncated" in call.strikes:
             return Dropped(self._drop, response)
         return response
-
-
-class Limit:
-    """Rate limit: a token bucket on the platform's clock."""
-
-    def __init__(self) -> None:
-        self._left = math.inf
-        self._at = 0
-
-    def check(self, rate: float, burst: int, now: int) -> None:
-        """Take one token from the bucket, or refuse the request.
-
-        Args:
-            rate: requests per second; 0 never refuses.
-            burst: the bucket's size.
-            now: milliseconds.
-
-        Raises:
-            TooMany: holds the whole seconds until the next token is available.
-        """
-        if not rate:
-            return
-        self._left = min(burst, self._left + (now - self._at) * rate / 1000)
-        self._at = now
-        if self._left < 1:
-            raise TooMany(str(max(1, math.ceil((1 - self._left) / rate))))
-        self._left -= 1
 
 
 class Dropped(Response):
