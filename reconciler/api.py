@@ -24,6 +24,7 @@ from reconciler.commands import halt as halt_command
 from reconciler.commands import optimize as optimize_command
 from reconciler.commands import plan as plan_command
 from reconciler.commands import release as release_command
+from reconciler.commands import show as show_command
 from reconciler.commands import validate as validate_command
 from reconciler.pacing import activation_latency, project_answer_rate, step
 from reconciler.plan import Plan
@@ -41,6 +42,7 @@ __all__ = [
     "plan",
     "project_answer_rate",
     "release",
+    "show",
     "step",
     "validate",
 ]
@@ -108,6 +110,22 @@ def apply(
         network=network,
     )
     return asyncio.run(apply_command.apply(_world(), asked, asyncio.Event()))
+
+
+def show(
+    file: str | Path,
+    path: str | Path = "schedules",
+    *,
+    check: bool = False,
+    network: Network = Network(),
+) -> Report:
+    """Return the report of a saved plan; see `reconcile show`. With `check`, the manifests below `path` are planned again.
+
+    Raises:
+        UsageError: the file is not a plan, or it was edited or cut.
+    """
+    asked = show_command.ShowRequest(Path(file), check, Path(path), network)
+    return asyncio.run(show_command.show(_world(), asked))
 
 
 def drift(

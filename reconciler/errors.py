@@ -55,7 +55,7 @@ class ExitCode(IntEnum):
     Read which operations failed and why. The next `apply` settles what is open and does the rest."""
 
     STALE = 4
-    """Stale approval: approved operations no longer match what is live, and were not run.
+    """Stale approval: approved operations no longer match what is live, and were not run. `show --check`: the saved plan no longer derives.
 
     Plan again, and have the new plan approved."""
 

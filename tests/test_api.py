@@ -9,7 +9,7 @@ from reconciler import api
 from reconciler.errors import UsageError
 from reconciler.world import Network
 
-COMMANDS = ["apply", "drift", "halt", "optimize", "plan", "release", "validate"]
+COMMANDS = ["apply", "drift", "halt", "optimize", "plan", "release", "show", "validate"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

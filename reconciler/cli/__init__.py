@@ -25,6 +25,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "Show what a manifest compiles to, and where each field comes from.",
         ),
         "plan": ("changes", "Show what would change on the platform. Read-only."),
+        "show": ("drift", "Show a saved plan; with --check, say whether it still derives."),
         "drift": ("drift", "Show what was changed outside git since it was applied. Read-only."),
         "apply": ("changes", "Apply the changes: write, activate, verify, record."),
     },

@@ -1,8 +1,9 @@
-"""The command `drift`."""
+"""Commands that compare what is with what was: drift, show."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -47,5 +48,39 @@ def drift(
     path, names = options.split(targets, tenant)
     request = command.DriftRequest(path, names, tenant, command.FailOn(fail_on), network)
     report = asyncio.run(command.drift(options.world(remote), request))
+    code = options.show(report, style)
+    return code if options.is_whole(report, style) else ExitCode.ERROR
+
+
+@click.command()
+@click.argument(
+    "plan", metavar="PLAN", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@options.path
+@click.option(
+    "--check", is_flag=True, help="Plan again, and exit 4 if the saved plan no longer derives."
+)
+@options.remote
+@options.network
+@options.output
+def show(
+    plan: Path,
+    *,
+    path: Path,
+    check: bool,
+    remote: str | None,
+    style: str,
+    network: Network,
+) -> int:
+    """Show a plan that `plan --out` saved, after verifying its digest. Read-only.
+
+    With --check, the manifests below PATH are planned again. Without it neither PATH nor the platform is read.
+
+    Example: reconcile show plan.json --check schedules/acme
+    """
+    from reconciler.commands import show as command
+
+    request = command.ShowRequest(plan, check, path, network)
+    report = asyncio.run(command.show(options.world(remote), request))
     code = options.show(report, style)
     return code if options.is_whole(report, style) else ExitCode.ERROR

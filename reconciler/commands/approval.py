@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,24 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def read_file(path: Path) -> tuple[Approval, Mapping[str, Any]]:
+    """Return the approval in a saved plan, and the whole content of the file.
+
+    Raises:
+        UsageError: the file is not a plan, or it was edited or cut.
+    """
+    try:
+        data = plans.require_whole(json.loads(path.read_bytes(), object_pairs_hook=_unique))
+        return plans.approval_from(data), data
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise not_a_plan(path, error) from None
+
+
+def not_a_plan(path: Path, why: Exception) -> UsageError:
+    """Return the error for a file that is not a plan, or not the whole of one."""
+    return UsageError(f"{path} is not a plan written by `reconcile plan --out`: {why}")
+
+
 def read_approval(approved: Path | None, expect: str | None) -> Approval | None:
     """Return the approval from `--approved` (a saved plan), `--expect` (a digest) or both; `None` when neither is given.
 
@@ -46,13 +65,7 @@ def read_approval(approved: Path | None, expect: str | None) -> Approval | None:
         )
     if approved is None:
         return None if digest is None else Approval(digest)
-    try:
-        data = approved.read_bytes()
-        approval = plans.approval_from(json.loads(data, object_pairs_hook=_unique))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UsageError(
-            f"{approved} is not a plan written by `reconcile plan --out`: {error}"
-        ) from None
+    approval, _ = read_file(approved)
     if digest is not None and digest != approval.digest:
         raise StalePlan(
             f"{approved} is not the plan that was approved: its digest is {approval.digest}, --expect is {expect}"

@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import tzdata
 
@@ -23,7 +22,16 @@ from reconciler.effect import Direction
 from reconciler.errors import ExitCode, Refused, UsageError
 from reconciler.kinds.live import Snapshot
 from reconciler.models import Desired
-from reconciler.plan import Action, Base, Operation, Origin, Plan, Result, Strictness
+from reconciler.plan import (
+    Action,
+    Base,
+    Operation,
+    Origin,
+    Plan,
+    Remarks,
+    Result,
+    Strictness,
+)
 from reconciler.policies.base import Facts, Finding
 from reconciler.report import Report, changes
 from reconciler.report.halt import name_of, reason_of
@@ -61,14 +69,14 @@ async def read(world: World, asked: PlanRequest) -> Plan:
 
 async def show(world: World, asked: PlanRequest) -> Report:
     """Return the report of a plan; write it to a file when asked."""
-    plan, report = await _read(world, asked)
+    plan, remarks = await _read(world, asked)
     if asked.out is not None:
-        _write(asked.out, {**plans.serialised(plan), "refusals": report.data.get("refusals", [])})
-    return report
+        _write(asked.out, plan, remarks)
+    return report_of(plan, remarks)
 
 
-async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Report]:
-    """Plan one tenant, read-only; return the plan and its report."""
+async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Remarks]:
+    """Plan one tenant, read-only; return the plan and what its report says beside it."""
     folder = manifests.load(asked.path, asked.tenant)
     async with sessions.open_session(world, folder, asked.network) as session:
         if session.ledger is not None:
@@ -89,11 +97,11 @@ async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Report]:
             f"an earlier run did not record the outcome of {names}: the next apply reads it back"
         )
     code = exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
-    return plan, _judged(plan, standing, notes, code)
+    return plan, judged(plan, standing, notes, code)
 
 
-def _judged(plan: Plan, standing: Standing, notes: Sequence[str], code: int) -> Report:
-    """Return the report of a plan with every reason for which apply would refuse it as a whole, and with the exit code of that apply.
+def judged(plan: Plan, standing: Standing, notes: Sequence[str], code: int) -> Remarks:
+    """Return every reason for which apply would refuse a plan as a whole, and the exit code of that apply.
 
     Args:
         plan: the plan.
@@ -102,20 +110,31 @@ def _judged(plan: Plan, standing: Standing, notes: Sequence[str], code: int) -> 
         code: exit code if there is no such reason.
     """
     errors = [*standing.errors, *map(Refused, beyond(plan, plan.executable))]
+    return Remarks(
+        int(errors[0].exit_code if errors else code),
+        (*notes, *standing.notes),
+        tuple((int(each.exit_code), str(each)) for each in errors),
+        standing.history,
+        standing.differing,
+    )
+
+
+def report_of(plan: Plan, remarks: Remarks) -> Report:
+    """Return the report of a plan that was just made, or read from a file."""
     report = changes.of_plan(
         plan,
-        exit_code=errors[0].exit_code if errors else code,
-        notes=(*notes, *standing.notes),
-        refusals=tuple(map(str, errors)),
-        accepted=standing.history,
+        exit_code=remarks.exit_code,
+        notes=remarks.notes,
+        refusals=tuple(message for _, message in remarks.refusals),
+        accepted=remarks.accepted,
     )
     facts, data = dict(report.facts or {}), dict(report.data)
-    if errors:
+    if remarks.refusals:
         data["refusals"] = [
-            {"exit_code": int(each.exit_code), "message": str(each)} for each in errors
+            {"exit_code": code, "message": message} for code, message in remarks.refusals
         ]
-    if standing.differing:
-        data["uncommitted"] = list(standing.differing)
+    if remarks.differing:
+        data["uncommitted"] = list(remarks.differing)
         facts["commit"] = f"{plan.origin.commit or 'none'} + uncommitted changes"
     return report._replace(facts=facts, data=data)
 
@@ -291,8 +310,8 @@ def _check(
     return policies.check_all(facts, by.levels, by.waivers)
 
 
-def _write(path: Path, saved: Mapping[str, Any]) -> None:
-    text = json.dumps(saved, indent=2, sort_keys=True, ensure_ascii=True)
+def _write(path: Path, plan: Plan, remarks: Remarks) -> None:
+    text = json.dumps(plans.saved(plan, remarks), indent=2, ensure_ascii=True)
     try:
         path.write_text(text + "\n", encoding="ascii")
     except OSError as error:

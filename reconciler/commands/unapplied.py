@@ -12,7 +12,7 @@ from reconciler.plan import Action, Cut, Plan
 def notes_on(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
     """Return a note for each operation that does not run, and one for all that `--tighten-only` leaves out."""
     return (
-        *_not_as_approved(cut, plan),
+        *not_as_approved(cut, plan),
         *_blocked_or_held(cut, plan),
         *_not_tightening(cut, plan, tighten_only=tighten_only),
     )
@@ -37,7 +37,8 @@ def not_reverted(plan: Plan, desired: Iterable[Desired], names: Iterable[str]) -
     )
 
 
-def _not_as_approved(cut: Cut, plan: Plan) -> list[str]:
+def not_as_approved(cut: Cut, plan: Plan) -> list[str]:
+    """Return a note for each operation that differs from what was approved."""
     names = {operation.key: operation.name for operation in plan.operations}
     notes = [
         f"stale: {names.get(key, key)} changed since it was approved; nothing was written to it, plan and approve again"

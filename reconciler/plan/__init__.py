@@ -29,6 +29,7 @@ from reconciler.plan.drift import (
     drift,
 )
 from reconciler.plan.holds import is_unseen
+from reconciler.plan.saved import Remarks, SavedPlan, read_saved, require_whole, saved
 from reconciler.plan.strictness import (
     Protections,
     Strictness,
@@ -80,7 +81,9 @@ __all__ = [
     "Outcome",
     "Plan",
     "Protections",
+    "Remarks",
     "Result",
+    "SavedPlan",
     "Strictness",
     "Way",
     "Weakening",
@@ -98,6 +101,9 @@ __all__ = [
     "only",
     "other_changes",
     "protections",
+    "read_saved",
+    "require_whole",
+    "saved",
     "serialised",
     "sha256_of",
     "stricter",

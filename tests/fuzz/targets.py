@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -18,8 +19,8 @@ from hypothesis import strategies as st
 from reconciler import audit, manifests, policies
 from reconciler.audit.records import FIRST
 from reconciler.audit.schema import RecordKind
-from reconciler.commands.approval import read_approval
-from reconciler.commands.plan import _base
+from reconciler.commands.approval import read_file
+from reconciler.commands.plan import _base, report_of
 from reconciler.dialects.base import Exchange, Reply
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.personal_connection import api as pc
@@ -28,8 +29,15 @@ from reconciler.kinds.live import Live
 from reconciler.ledger import locks
 from reconciler.ledger.snapshot import LedgerSnapshot, NoteRecords
 from reconciler.manifests.reader import read
-from reconciler.plan import build, canonical_json
-from reconciler.plan.approval import hold_against, serialised
+from reconciler.plan import (
+    build,
+    canonical_json,
+    hold_against,
+    read_saved,
+    saved,
+    serialised,
+    sha256_of,
+)
 from reconciler.policies.base import Facts
 from reconciler.report.audit import full_row, log_row, of_entries, of_instant
 from tests.fuzz.mutations import as_json, changed, mangled
@@ -192,15 +200,28 @@ _LOCK = json.loads(locks.fresh("ci", "https://ci.example/7", "n", START).message
 
 
 def _saved() -> Iterator[Any]:
-    yield serialised(make_plan([make_operation(), make_operation("7")]))
-    yield serialised(make_plan([dataclasses.replace(make_operation(), desired=None, live=None)]))
+    yield saved(make_plan([make_operation(), make_operation("7")]))
+    yield saved(make_plan([dataclasses.replace(make_operation(), desired=None, live=None)]))
+
+
+def _forged(data: bytes) -> bytes:
+    """Return a saved plan with the content hash that belongs to it: else every mutation would end at that."""
+    with contextlib.suppress(ValueError, TypeError, RecursionError):
+        read = json.loads(data)
+        rest = {name: value for name, value in read.items() if name != "content"}
+        return json.dumps(rest | {"content": sha256_of(rest)}).encode()
+    return data
 
 
 def _approval(data: bytes) -> object:
+    data = _forged(data)
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.flush()
-        approval = read_approval(Path(file.name), None)
+        approval, whole = read_file(Path(file.name))
+    with contextlib.suppress(ValueError):
+        found = read_saved(whole)
+        report_of(found.plan, found.remarks)
     return hold_against(make_plan([make_operation()]), approval)
 
 
@@ -305,7 +326,7 @@ def _plan_from(snapshot: Any, dialect: Any, key: str) -> object:
 
 def targets() -> dict[str, Target]:
     """Return everything that reads from outside, by name."""
-    saved = tuple(_saved())
+    plans = tuple(_saved())
     notes = (*_ledger(), list(_ledger()))
     return {
         "manifest": Target(mangled((*_MANIFESTS, *_TENANTS)) | st.binary(max_size=200), _manifest),
@@ -317,8 +338,8 @@ def targets() -> dict[str, Target]:
             changed((_LOCK,)).map(as_json) | mangled((as_json(_LOCK),)) | st.binary(), _lock
         ),
         "approved plan": Target(
-            changed(saved).map(as_json)
-            | mangled(tuple(json.dumps(each, indent=1).encode() for each in saved))
+            changed(plans).map(as_json)
+            | mangled(tuple(json.dumps(each, indent=1).encode() for each in plans))
             | st.binary(max_size=200),
             _approval,
         ),
