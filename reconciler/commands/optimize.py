@@ -205,4 +205,4 @@ def _direction(
 ) -> Direction:
     """Return whether a proposal narrows or widens dialing."""
     before = desired.body or {}
-    return effect.direction(before, {**before, **proposed}, kinds[desired.kind].rules)
+    return effect.by_fields(before, {**before, **proposed}, kinds[desired.kind].rules)

@@ -7,7 +7,16 @@
 | `values` | how much: dialable minutes, calls per hour, safeguards |
 """
 
-from reconciler.effect.directions import Direction, combine, direction, of_field, of_write
+from reconciler.effect.directions import (
+    Direction,
+    Meaning,
+    by_fields,
+    combine,
+    direction,
+    of_field,
+    of_hours,
+    of_write,
+)
 from reconciler.effect.rules import (
     UNREADABLE,
     Disjoint,
@@ -34,9 +43,11 @@ __all__ = [
     "Disjoint",
     "Effect",
     "Limit",
+    "Meaning",
     "Rule",
     "Slots",
     "ZoneEffect",
+    "by_fields",
     "by_value",
     "combine",
     "direction",
@@ -46,6 +57,7 @@ __all__ = [
     "neutral",
     "number",
     "of_field",
+    "of_hours",
     "of_write",
     "ordered",
     "safeguard",

@@ -111,7 +111,7 @@ def shared(
     return live if before <= after else write(before & after)
 
 
-def minutes(start: int, end: int) -> Iterable[int]:
+def minutes(start: int, end: int) -> range:
     """Return the minutes from midnight of a stretch [start, end), which may run past midnight: then minutes ≥ 1440 are the next day's.
 
     Raises:

@@ -42,7 +42,7 @@ def compare(operation: Operation, now: Body | None, kind: Kind, *, ours: bool) -
         return _whole(operation, now)
     values = both_values(sent, now)
     if ours:
-        changed = effect.direction(sent, now, kind.rules)
+        changed = effect.by_fields(sent, now, kind.rules)
         if changed.widens:
             hint = "may dial more than was sent; write a value that the platform keeps"
             return Comparison(Result.NOT_AS_SENT, f"{values}, which {hint}")

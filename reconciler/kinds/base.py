@@ -77,6 +77,7 @@ class Field(NamedTuple):
         ceiling: the tenant has a limit of the same name.
         fixed: no write can change it: a body must state it as the platform has it.
         immediate: a write to a running object takes effect at once.
+        timed: it is a part of the body's hours (`Kind.hours`), and its effect depends on the other parts.
         audit: its name in an audit entry; `None` leaves it out.
         label: its name in a report of audit entries.
         unit: of its values.
@@ -88,6 +89,7 @@ class Field(NamedTuple):
     ceiling: bool = False
     fixed: bool = False
     immediate: bool = False
+    timed: bool = False
     audit: str | None = None
     label: str | None = None
     unit: str | None = None
@@ -119,7 +121,7 @@ class Kind(ABC):
         words: its words for findings and reports.
         fields: the managed fields, by name.
         rules: the meet of each managed field; the direction of a field without one is unknown.
-        fixed, immediate: names of the fields that are declared so.
+        fixed, immediate, timed: names of the fields that are declared so.
         rate: the field that limits dialing in calls per second; `None` when the kind has none.
     """
 
@@ -129,6 +131,7 @@ class Kind(ABC):
     rules: Mapping[str, Rule]
     fixed: frozenset[str]
     immediate: frozenset[str]
+    timed: frozenset[str]
     rate: str | None
 
     def __init__(self, fields: Iterable[Field]) -> None:
@@ -138,6 +141,7 @@ class Kind(ABC):
         self.rules = {field.name: field.meet for field in declared}
         self.fixed = frozenset(field.name for field in declared if field.fixed)
         self.immediate = frozenset(field.name for field in declared if field.immediate)
+        self.timed = frozenset(field.name for field in declared if field.timed)
         rates = [field.name for field in declared if field.unit == CALLS_PER_SECOND]
         self.rate = rates[0] if rates else None
         self._forms = tuple((field.name, field.form.canonical) for field in declared)
@@ -167,7 +171,11 @@ class Kind(ABC):
 
     @abstractmethod
     def hours(self, body: Body) -> Hours:
-        """Return the hours in which the body lets the dialer call."""
+        """Return the hours in which the body lets the dialer call.
+
+        Raises:
+            AttributeError, KeyError, TypeError, ValueError, OverflowError: a part of them cannot be read: unknown.
+        """
 
     @abstractmethod
     def choices(self, body: Body) -> Mapping[str, frozenset[str]]:

@@ -66,19 +66,22 @@ def instant(text: str) -> datetime:
         raise ValueError(f"out of range: {text!r}") from error
 
 
-def _windows(items: Iterable[Mapping[str, Any]]) -> tuple[DailyHours, ...]:
+def _windows(items: Iterable[Mapping[str, Any]]) -> tuple[DailyHours, ...] | None:
+    """Return windows; `None` for an empty list, which admits every contact at any hour."""
     if not _is_list(items):
         raise TypeError("no list of windows")
-    return tuple(
+    found = tuple(
         sorted(_window(item["timezone"], item["start_hour"], item["end_hour"]) for item in items)
     )
+    return found or None
 
 
 @lru_cache(
     maxsize=4096, typed=True
 )  # the same hours in thousands of campaigns; 9 and 9.0 are told apart
 def _window(timezone: str, start_hour: int, end_hour: int) -> DailyHours:
-    return DailyHours(timezone, start_hour * 60, end_hour * 60)
+    open_minutes = effect.minutes(_hour(start_hour), _hour(end_hour))
+    return DailyHours(timezone, open_minutes.start, open_minutes.stop)
 
 
 def _is_list(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
@@ -123,8 +126,8 @@ FIELDS: Final = (
     Field("campaign_id", IDENTITY),
     # contract: the zone serves display and the offset check alone
     Field("timezone", ZONE, effect.neutral),
-    Field("start_time", INSTANT, effect.ordered(max, instant)),
-    Field("end_time", INSTANT, effect.ordered(min, instant)),
+    Field("start_time", INSTANT, effect.ordered(max, instant), timed=True),
+    Field("end_time", INSTANT, effect.ordered(min, instant), timed=True),
     Field(
         "dial_rate",
         DECIMAL,
@@ -148,6 +151,7 @@ FIELDS: Final = (
         "compliance_windows",
         WINDOWS,
         effect.by_value(_shared_windows),
+        timed=True,
         audit="compliance_windows",
         label="windows",
     ),

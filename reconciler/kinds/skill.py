@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from reconciler import effect
-from reconciler.calendar import MINUTES_PER_DAY, DailyHours, Hours, WeekdayHours, ever_open
+from reconciler import calendar, effect
+from reconciler.calendar import MINUTES_PER_DAY, DailyHours, Hours, WeekdayHours
 from reconciler.effect import Slots
 from reconciler.kinds.base import (
     DECIMAL,
@@ -94,13 +95,15 @@ def _longest(slots: Slots, where: str) -> dict[str, str]:
     return {"start": _clock(start), "end": _clock(end)}
 
 
-def _minutes(row: Mapping[str, Any]) -> Iterable[int]:
+def _minutes(row: Mapping[str, Any]) -> range:
     return effect.minutes(_minute(row["start"]), _minute(row["end"]))
 
 
 def _minute(time: str) -> int:
-    hours, _, minutes = time.partition(":")
-    return int(hours) * 60 + int(minutes)
+    found = re.fullmatch(r"([0-9]{1,2}):([0-5][0-9])", time)
+    if found is None:
+        raise ValueError(f"no time of day: {time!r}")
+    return int(found[1]) * 60 + int(found[2])
 
 
 def _clock(minute: int) -> str:
@@ -123,6 +126,7 @@ FIELDS: Final = (
         "run_window",
         WEEK,
         effect.by_value(_shared_week),
+        timed=True,
         audit="run_window",
         label="run window",
     ),
@@ -130,6 +134,7 @@ FIELDS: Final = (
         "calling_windows",
         WINDOWS,
         effect.by_value(_shared_windows),
+        timed=True,
         audit="compliance_windows",
         label="windows",
     ),
@@ -190,14 +195,11 @@ class SkillKind(Kind):
         rows = {row["day"]: row for row in body["run_window"]}
         if len(rows) == len(DAYS):
             return body
-        closed = Hours(None, None, self.hours({**body, "run_window": []}).windows)
-        for minute in range(MINUTES_PER_DAY):
-            row = {"start": _clock(minute), "end": _clock(minute + 1)}
-            run = WeekdayHours(0, _window(body["timezone"], row))
-            if not closed.windows or not ever_open(closed._replace(runs=(run,))):
-                week = [rows.get(day) or {"day": day, **row} for day in DAYS]
-                return {**body, "run_window": week}
-        return self.storable({**body, "calling_windows": []})
+        minute = calendar.closed_minute(self.hours(body).windows or (), body["timezone"])
+        if minute is None:
+            return self.storable({**body, "calling_windows": []})
+        row = {"start": _clock(minute), "end": _clock(minute + 1)}
+        return {**body, "run_window": [rows.get(day) or {"day": day, **row} for day in DAYS]}
 
     def hours(self, body: Body) -> Hours:
         """Return the week on the business unit's clock, and the windows on the contacts' clocks; there are no dates."""
@@ -231,7 +233,8 @@ class SkillKind(Kind):
 
 
 def _window(zone: str, row: Mapping[str, Any]) -> DailyHours:
-    return DailyHours(zone, _minute(row["start"]), _minute(row["end"]))
+    open_minutes = _minutes(row)
+    return DailyHours(zone, open_minutes.start, open_minutes.stop)
 
 
 KIND: Final = SkillKind(FIELDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from reconciler import diff, effect
 from reconciler.effect import Direction
@@ -55,7 +56,9 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
         kind, key = kinds[wanted.kind], wanted.key
         live, applied = snapshot.objects.get(key) or Live(key, ""), base_by_key.get(key)
         hold = (held or {}).get(key)
-        steps = _plan_object(wanted, live, applied, kind, hold=hold, asked=key in revert)
+        steps = _plan_object(
+            wanted, live, applied, kind, snapshot.at, hold=hold, asked=key in revert
+        )
         if not steps:
             unchanged.append(key)
         if base is not None and _is_unrecorded(wanted, live, applied, kind, steps):
@@ -79,15 +82,22 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
 
 
 def _plan_object(
-    wanted: Desired, live: Live, base: Base | None, kind: Kind, *, hold: str | None, asked: bool
+    wanted: Desired,
+    live: Live,
+    base: Base | None,
+    kind: Kind,
+    now: datetime,
+    *,
+    hold: str | None,
+    asked: bool,
 ) -> tuple[Operation, ...]:
     """Return the operations on one object; none when it is as desired.
 
     An object that a stop holds is reported even when it is as desired: somebody stored its schedule again.
     """
-    found = _operation(wanted, live, kind)
+    found = _operation(wanted, live, kind, now)
     if hold is not None and (found or live.stored is not None):
-        stopped = found or _describe(wanted, live, kind, Action.HELD)
+        stopped = found or _describe(wanted, live, kind, Action.HELD, now)
         dialing = not kind.is_silent(live)
         stopped = _finishing(_attribute(stopped, base), live, base)
         why = _why(hold, wanted, dialing=dialing)
@@ -95,7 +105,8 @@ def _plan_object(
     if found is None:
         return ()
     base = canonical_base(base, kind)
-    return split(_finishing(_attribute(found, base), live, base), live, base, kind, asked=asked)
+    found = _finishing(_attribute(found, base), live, base)
+    return split(found, live, base, kind, now, asked=asked)
 
 
 def _is_unrecorded(
@@ -163,7 +174,7 @@ def _why(hold: str, wanted: Desired, *, dialing: bool) -> str:
     return f"it still dials, because the dialer has not dropped the schedule: stop it again with `{again}`; {hold}"
 
 
-def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:
+def _operation(desired: Desired, live: Live, kind: Kind, now: datetime) -> Operation | None:
     """Return the operation that an object needs; `None` when its schedule is as desired and active."""
     if diff.same(live.stored, desired.body, kind.canonical):
         if live.settled:
@@ -173,10 +184,10 @@ def _operation(desired: Desired, live: Live, kind: Kind) -> Operation | None:
         action = Action.RETIRE
     else:
         action = Action.CREATE if live.stored is None else Action.UPDATE
-    return _describe(desired, live, kind, action)
+    return _describe(desired, live, kind, action, now)
 
 
-def _describe(desired: Desired, live: Live, kind: Kind, action: Action) -> Operation:
+def _describe(desired: Desired, live: Live, kind: Kind, action: Action, now: datetime) -> Operation:
     before = _stored(live, kind)
     return Operation(
         kind=desired.kind,
@@ -188,21 +199,26 @@ def _describe(desired: Desired, live: Live, kind: Kind, action: Action) -> Opera
         live=before,
         live_hash=_hash(live, before),
         fields=diff.explain(before, desired.body) if action is Action.UPDATE else (),
-        direction=_direction(action, before, desired.body, live, kind),
+        direction=_direction(action, before, desired.body, live, kind, now),
         place=desired.place,
         audit=kind.audit_fields(desired.body or before or {}) if (desired.body or before) else {},
     )
 
 
 def _direction(
-    action: Action, before: Body | None, after: Body | None, live: Live, kind: Kind
+    action: Action,
+    before: Body | None,
+    after: Body | None,
+    live: Live,
+    kind: Kind,
+    now: datetime,
 ) -> Direction:
     """Return the direction of an operation. A refresh may widen, because what dials now is unknown."""
     if action is Action.HELD:
         return Direction.NEUTRAL
     if action is Action.REFRESH:
         return Direction.LOOSEN
-    return effect.of_write(before, after, kind.rules, settled=live.settled)
+    return effect.of_write(before, after, kind, now, settled=live.settled)
 
 
 def live_hash(live: Live, kind: Kind) -> str:

@@ -11,6 +11,7 @@ import posixpath
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from reconciler import diff, effect
 from reconciler.effect import Direction
@@ -34,7 +35,13 @@ def folder_of(place: Place) -> str:
 
 
 def split(
-    operation: Operation, live: Live, base: Base | None, kind: Kind, *, asked: bool
+    operation: Operation,
+    live: Live,
+    base: Base | None,
+    kind: Kind,
+    now: datetime,
+    *,
+    asked: bool,
 ) -> tuple[Operation, ...]:
     """Return an operation as the steps that may run, and the part that is held.
 
@@ -43,6 +50,7 @@ def split(
         live: what the platform holds now.
         base: what was applied last, canonical; `None` when nothing was.
         kind: kind of the object.
+        now: the platform's clock.
         asked: whether `--revert` names the object. A missing schedule may also be created again after a release (`Base.missing`).
     """
     desired = operation.desired
@@ -60,7 +68,7 @@ def split(
     if kept and found.store == {**seen, **_again(desired, kept, found)}:
         return (_unlike(operation, applied, seen, found, kept),)
     return (
-        *_steps(operation, live, (base, applied), found, kind),
+        *_steps(operation, live, (base, applied), found, kind, now),
         *_rest(operation, applied, seen, found, kind),
     )
 
@@ -140,7 +148,12 @@ def _compared(base: Base, live: Body | None) -> tuple[Body | None, Body | None]:
 
 
 def _steps(
-    operation: Operation, live: Live, past: tuple[Base, Body], found: Merged, kind: Kind
+    operation: Operation,
+    live: Live,
+    past: tuple[Base, Body],
+    found: Merged,
+    kind: Kind,
+    now: datetime,
 ) -> tuple[Operation, ...]:
     """Return the steps that may run: at most two, in order.
 
@@ -153,13 +166,13 @@ def _steps(
     base, applied = past
     desired, notes = operation.desired, _notes(operation, found)
     first: tuple[Operation, ...] = ()
-    whole = _step(operation, live, found.store, kind, notes)
-    taken_back = _step(operation, live, found.meet, kind, ())
+    whole = _step(operation, live, found.store, kind, now, notes)
+    taken_back = _step(operation, live, found.meet, kind, now)
     readable = not any(_is_unreadable(desired or {}, name, kind) for name in found.unknown)
     if readable and whole.direction.widens and taken_back.direction is Direction.TIGHTEN:
         first = (replace(taken_back, base=applied),)
         whole = replace(
-            _step(replace(operation, live=found.meet), None, found.store, kind, notes),
+            _step(replace(operation, live=found.meet), None, found.store, kind, now, notes),
             live_hash=state_hash(found.meet),
             after=operation.live_hash,
         )
@@ -205,7 +218,12 @@ def _fits(body: Body, kind: Kind) -> bool:
 
 
 def _step(
-    operation: Operation, live: Live | None, body: Body | None, kind: Kind, notes: Sequence[str]
+    operation: Operation,
+    live: Live | None,
+    body: Body | None,
+    kind: Kind,
+    now: datetime,
+    notes: Sequence[str] = (),
 ) -> Operation:
     """Return the operation that stores `body`. `live`: what dials now; `None` for a second step."""
     before = operation.live
@@ -218,7 +236,7 @@ def _step(
         fields=diff.explain(before, body) if action is Action.UPDATE else (),
         direction=Direction.NEUTRAL
         if body == before
-        else effect.of_write(before, body, kind.rules, settled=settled),
+        else effect.of_write(before, body, kind, now, settled=settled),
         notes=tuple(notes),
         audit=kind.audit_fields(body or before or {}),
     )

@@ -38,6 +38,6 @@ def check(facts: Facts) -> Iterator[Finding]:
         if not hours.windows:
             message = f"no calling window: it would dial every contact at any hour, nights included; add {words.windows}"
             yield about(desired, ID, LEVEL, message, field=words.windows)
-        elif not calendar.ever_open(hours):
+        elif not calendar.ever_open(hours, facts.now):
             message = f"{words.span} never meets a calling window, so it would never dial"
             yield about(desired, ID, Level.WARNING, message, field=words.windows)

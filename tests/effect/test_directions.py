@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import pairwise, permutations, product
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler.effect import (
     Direction,
+    by_fields,
     combine,
     direction,
     higher,
@@ -18,8 +20,8 @@ from reconciler.effect import (
     stretches,
     union,
 )
-from tests.support.bodies import make_body, make_skill_body, make_window
-from tests.support.factories import KIND, SKILLS
+from tests.support.bodies import DAYS, make_body, make_skill_body, make_window
+from tests.support.factories import KIND, SKILL
 
 BACK = {
     Direction.TIGHTEN: Direction.LOOSEN,
@@ -28,6 +30,8 @@ BACK = {
     Direction.NEUTRAL: Direction.NEUTRAL,
 }
 ZONES = ("America/New_York", "Europe/London")
+NOW = datetime(2027, 1, 4, 12, tzinfo=UTC)
+"""Before any span here begins."""
 
 windows = st.lists(
     st.builds(
@@ -53,7 +57,7 @@ directions = st.sampled_from(list(Direction))
 
 
 def of(live, desired):
-    return direction(live, desired, KIND.rules)
+    return direction(live, desired, KIND, NOW)
 
 
 def admitted(items) -> set[tuple[str, int]]:
@@ -78,9 +82,12 @@ def test_what_tightens_one_way_loosens_back(live, desired):
 
 
 @given(bodies, bodies)
-def test_a_change_is_the_combination_of_its_fields(live, desired):
-    steps = [of(live, {**live, name: desired[name]}) for name in live]
-    assert of(live, desired) is combine(steps)
+def test_a_change_none_of_whose_fields_widens_does_not_widen(live, desired):
+    by_field = by_fields(live, desired, KIND.rules)
+    assert by_field.widens or not of(live, desired).widens
+    apart = [of(live, {**live, name: desired[name]}) for name in live.keys() - KIND.timed]
+    hours = of(live, {**live, **{name: desired[name] for name in KIND.timed}})
+    assert of(live, desired) is combine([*apart, hours])
 
 
 @given(windows, windows)
@@ -197,7 +204,7 @@ few = st.sets(st.integers(0, 5))
 
 
 def step(rule, live, desired):
-    return direction({"x": live}, {"x": desired}, {"x": rule})
+    return by_fields({"x": live}, {"x": desired}, {"x": rule})
 
 
 @given(few, few)
@@ -260,8 +267,7 @@ def test_the_settings_of_a_skill_have_their_directions(field, live, desired, exp
 
 
 def of_skill(live, desired):
-    rules = SKILLS["SkillSchedule"].rules
-    return direction(make_skill_body(**live), make_skill_body(**desired), rules)
+    return direction(make_skill_body(**live), make_skill_body(**desired), SKILL, NOW)
 
 
 @pytest.mark.parametrize(
@@ -284,16 +290,130 @@ def day(start, end):
     return [{"day": "monday", "start": start, "end": end}]
 
 
+def every_day(start, end):
+    return [{"day": each, "start": start, "end": end} for each in DAYS]
+
+
+ALWAYS = {"calling_windows": [{"timezone": ZONES[0], "start": "00:00", "end": "24:00"}]}
+
+
 @pytest.mark.parametrize("end", ["00:00", "02:00"])
 def test_a_day_that_runs_to_midnight_or_past_it_is_wider(end):
-    live, desired = day("09:00", end), day("09:00", "20:00")
-    assert of_skill({"run_window": live}, {"run_window": desired}) is Direction.TIGHTEN
-    windows = [{"timezone": "x", "start": "09:00", "end": each} for each in (end, "20:00")]
-    live, desired = ({"calling_windows": [window]} for window in windows)
+    live, desired = ({"run_window": day("09:00", each), **ALWAYS} for each in (end, "20:00"))
+    assert of_skill(live, desired) is Direction.TIGHTEN
+    windows = [{"timezone": ZONES[0], "start": "09:00", "end": each} for each in (end, "20:00")]
+    live, desired = (
+        {"calling_windows": [window], "run_window": [*every_day("00:00", "24:00")]}
+        for window in windows
+    )
     assert of_skill(live, desired) is Direction.TIGHTEN
 
 
 def test_what_runs_past_midnight_runs_on_the_next_day():
     sunday = [{"day": "sunday", "start": "22:00", "end": "02:00"}]
     both = [{"day": "sunday", "start": "22:00", "end": "24:00"}, *day("00:00", "02:00")]
-    assert of_skill({"run_window": sunday}, {"run_window": both}) is Direction.NEUTRAL
+    live, desired = ({"run_window": each, **ALWAYS} for each in (sunday, both))
+    assert of_skill(live, desired) is Direction.NEUTRAL
+
+
+# --- hours --------------------------------------------------------------------------------------------------------------
+
+
+def campaign(start="2027-01-11T14:00:00Z", end="2027-01-15T23:00:00Z", **fields):
+    return make_body(start_time=start, end_time=end, **fields)
+
+
+def week(start, end, calls=("09:00", "20:00"), zone=ZONES[0]):
+    window = {"timezone": zone, "start": calls[0], "end": calls[1]}
+    return {"run_window": every_day(start, end), "calling_windows": [window]}
+
+
+def test_a_longer_span_opens_nothing_at_night():
+    assert of(campaign(), campaign(start="2027-01-11T09:00:00Z")) is Direction.NEUTRAL
+    assert of(campaign(), campaign(end="2027-01-16T13:59:59Z")) is Direction.LOOSEN  # 23:00 to 1:00
+    night = campaign(end="2027-01-16T01:00:00Z")
+    assert of(night, campaign(end="2027-01-16T14:00:00Z")) is Direction.NEUTRAL
+    assert of(night, campaign(end="2027-01-16T14:00:01Z")) is Direction.LOOSEN
+
+
+def test_what_is_past_does_not_count():
+    """The clock is the platform's. A span that began is not widened by an earlier start; one that ends is, however it began."""
+    live, desired = campaign(), campaign(start="2027-01-04T11:00:00Z", end="2027-01-14T23:00:00Z")
+    later = datetime(2027, 1, 12, 3, tzinfo=UTC)
+    assert of(live, desired) is Direction.MIXED
+    assert direction(live, desired, KIND, later) is Direction.TIGHTEN
+    over = datetime(2027, 1, 20, tzinfo=UTC)
+    assert direction(live, desired, KIND, over) is Direction.NEUTRAL
+    again = campaign(end="2027-01-21T23:00:00Z")
+    assert direction(live, again, KIND, over) is Direction.LOOSEN
+
+
+def test_a_longer_week_opens_nothing_outside_the_calling_windows():
+    assert of_skill(week("08:00", "21:00"), week("07:00", "22:00")) is Direction.NEUTRAL
+    assert of_skill(week("10:00", "19:00"), week("07:00", "22:00")) is Direction.LOOSEN
+    wide = ("06:00", "23:00")
+    assert of_skill(week("10:00", "19:00"), week("10:00", "19:00", wide)) is Direction.NEUTRAL
+    assert of_skill(week("08:00", "19:00"), week("08:00", "19:00", wide)) is Direction.LOOSEN
+
+
+def test_hours_that_open_on_the_days_between_two_clock_changes_loosen():
+    """Israel changes its clock two days before Britain does: only then is 09:00 in Jerusalem 07:00 in London."""
+    live, desired = (
+        {**week("09:00", end, ("06:00", "06:30"), "Europe/London"), "timezone": "Asia/Jerusalem"}
+        for end in ("09:01", "09:30")
+    )
+    assert of_skill(live, desired) is Direction.LOOSEN
+    silent = {
+        **week("11:00", "12:00", ("06:00", "06:30"), "Europe/London"),
+        "timezone": "Asia/Jerusalem",
+    }
+    assert of_skill(live, silent) is Direction.TIGHTEN
+
+
+@pytest.mark.parametrize(
+    ("live", "desired", "expected"),
+    [
+        ("2030-06-01T00:00:00Z", "2031-06-01T00:00:00Z", Direction.LOOSEN),
+        ("2031-06-01T00:00:00Z", "2030-06-01T00:00:00Z", Direction.TIGHTEN),
+        ("2027-06-01T00:00:00Z", "2031-06-01T00:00:00Z", Direction.LOOSEN),
+    ],
+)
+def test_an_end_after_the_horizon_counts(live, desired, expected):
+    assert of(campaign(end=live), campaign(end=desired)) is expected
+
+
+def test_a_window_that_opens_after_the_horizon_counts():
+    live = campaign(start="2029-01-01T00:00:00Z", end="2029-06-01T00:00:00Z")
+    wider = {**live, "compliance_windows": [make_window(end=21)]}
+    assert of(live, wider) is Direction.LOOSEN
+    assert of(wider, live) is Direction.TIGHTEN
+    elsewhere = {**live, "compliance_windows": [make_window(), make_window("Europe/London")]}
+    assert of(live, elsewhere) is Direction.LOOSEN
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"compliance_windows": [make_window(end=20.5)]},
+        {"compliance_windows": [make_window("Mars/Olympus")]},
+        {"compliance_windows": [make_window(start=9, end=9)]},
+        {"compliance_windows": [make_window(end="20")]},
+        {"compliance_windows": [{"timezone": "America/New_York"}]},
+        {"compliance_windows": "9-20"},
+        {"start_time": "soon"},
+        {"end_time": "2027-01-15T23:00:00"},
+        {"end_time": None},
+        {"start_time": "0001-01-01T00:00:00+14:00"},
+    ],
+)
+def test_hours_that_nobody_can_read_loosen_whatever_they_become(odd):
+    assert of(make_body(**odd), campaign()) is Direction.LOOSEN
+    assert of(campaign(), make_body(**odd)) is Direction.LOOSEN
+
+
+@pytest.mark.parametrize(
+    "odd", ["9:60", "25:00", "0900", "9", "", "09:00:00", "\u0660\u0669:\u0660\u0660"]
+)
+def test_times_of_day_that_nobody_can_read_loosen(odd):
+    live = {"run_window": day(odd, "20:00")}
+    assert of_skill(live, {"run_window": day("10:00", "11:00")}) is Direction.LOOSEN
