@@ -11,13 +11,13 @@ no clock. Numbers are those of the body in canonical form; rates and durations a
 """
 
 from reconciler.audit.check import Checker, Ids, LineOrigin, Verdict, verify
-from reconciler.audit.checkpoints import checkpoint, compact, state_of
+from reconciler.audit.checkpoints import Latest, Selection, checkpoint, compact, state_of
+from reconciler.audit.keys import key
 from reconciler.audit.queries import (
     COLUMNS,
-    Applied,
+    Offsets,
     State,
     about,
-    applied,
     applied_commits,
     at,
     entries,
@@ -42,7 +42,6 @@ from reconciler.audit.records import (
     decode_state,
     differing,
     encode,
-    key,
     lines_of,
     stamp,
 )
@@ -51,6 +50,7 @@ from reconciler.audit.schema import APPLY, HALT, RecordKind
 from reconciler.audit.unsigned import holds_to_repeat, of_stops, unsigned_of_stop
 from reconciler.audit.values import marks
 from reconciler.audit.waiting import decode_events, encode_events
+from reconciler.audit.writes import Applied, applied
 
 __all__ = [
     "APPLY",
@@ -63,10 +63,13 @@ __all__ = [
     "Defect",
     "Event",
     "Ids",
+    "Latest",
     "LineOrigin",
+    "Offsets",
     "Record",
     "RecordKind",
     "Run",
+    "Selection",
     "State",
     "Verdict",
     "about",

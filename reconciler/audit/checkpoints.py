@@ -10,22 +10,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias
+from operator import attrgetter
+from typing import Any, Final
 
-from reconciler.audit.queries import (
-    Applied,
+from reconciler.audit.queries import is_about_apply, judges, latest
+from reconciler.audit.records import Event, Record, as_stamp, encode, stamp
+from reconciler.audit.schema import HALT, HOLD, INTENT, NOTE, OUTCOME, RecordKind
+from reconciler.audit.writes import (
+    LastWrites,
     applied,
     found_target,
-    is_about_apply,
     is_stored_hold,
-    judges,
-    latest,
     may_have_left,
     missing_target,
-    moment,
 )
-from reconciler.audit.records import Event, Record, encode, stamp
-from reconciler.audit.schema import HALT, RecordKind
 
 RECENT: Final = 10_000
 """A run that is not closed may go on only if one of this many newest records is its own, unless it is an emergency stop."""
@@ -36,11 +34,13 @@ _JUDGES: Final = 2
 EXPIRED: Final = timedelta(days=30)
 """A hold is left out of a state when it ended this long before the latest instant of the platform's clock. No two clocks differ by so much."""
 
+_EPOCH: Final = "1970-01-01T00:00:00.000Z"
+
 CUT: Final = "cut"
 """The run of a repair's checkpoint is named this and the number of its segment, so that a ledger commit's message shows it."""
 
 
-def compact(records: Sequence[Record]) -> tuple[Record, ...]:
+def compact(records: Iterable[Record]) -> tuple[Record, ...]:
     """Return the records that later queries need, in order.
 
     These are: the ledger's first record; for each object the last write, and what an emergency stop ended; open intents; holds
@@ -52,34 +52,197 @@ def compact(records: Sequence[Record]) -> tuple[Record, ...]:
     Args:
         records: all records, or the state of a checkpoint and the records after it.
     """
-    of = _by_kind(records)
-    kept = {
-        each.seq
-        for each in (
-            *records[:1],
-            *_creating(of),
-            *_commits(records),
-            *_runs(records, of),
-            *_holds(records, of),
-        )
-    }
-    last = applied(records)
-    for each in last.values():
-        kept.update(record.seq for record in _sources(each))
-    kept.update(_found_holds(of, last))
-    kept = _whole(of, kept)
-    return _as_applied(records, of, kept, last)
-
-
-_ByKind: TypeAlias = Mapping[RecordKind, Sequence[Record]]
-"""The records of each kind, in order: most questions are about one or two kinds, and a segment has thousands of records."""
-
-
-def _by_kind(records: Iterable[Record]) -> _ByKind:
-    found: dict[RecordKind, list[Record]] = {kind: [] for kind in RecordKind}
+    selection = Selection()
     for record in records:
-        found[record.event.kind].append(record)
-    return found
+        selection.add(record)
+    return selection.fold()
+
+
+class Selection:
+    """The records that still matter, while records are read in order: `fold` is `compact` of the last fold and what was added since."""
+
+    def __init__(self) -> None:
+        """Begin without records."""
+        self._records: list[Record] = []
+        self._writes = LastWrites()
+        self._open: dict[str, Record] = {}
+        self._outcomes: dict[str, Record] = {}
+        self._tips: dict[str, Record] = {}
+        self._opened: dict[str, Record] = {}
+        self._closes: dict[str, Record] = {}
+        self._holds: list[Record] = []
+        self._creating: Record | None = None
+        self._applied: Record | None = None
+        self._judges: dict[str, Record] = {}
+
+    def add(self, record: Record) -> None:
+        """Take in the next record."""
+        kind, run = record.event.kind, record.event.run
+        self._records.append(record)
+        if kind is OUTCOME:
+            self._tips[run] = self._outcomes[record.event.data["intent"]] = record
+            self._open.pop(record.event.data["intent"], None)
+            self._writes.add(record)
+        elif kind is INTENT:
+            self._tips[run] = record
+            if record.id not in self._outcomes:
+                self._open[record.id] = record
+            self._writes.add(record)
+        else:
+            self._add_other(record, kind, run)
+
+    def _add_other(self, record: Record, kind: RecordKind, run: str) -> None:
+        if kind is not RecordKind.CHECKPOINT:
+            self._tips[run] = record
+        if kind is RecordKind.OPEN:
+            self._opened[run] = record
+        elif kind is RecordKind.CLOSE:
+            self._closes[run] = record
+        elif kind is NOTE:
+            self._writes.add(record)
+            if record.data.get("creating") is True:
+                self._creating = record
+        elif kind is HOLD or kind is RecordKind.RELEASE:
+            self._holds.append(record)
+            self._writes.add(record)
+        if is_about_apply(record):
+            self._applied = record
+            if judges(record):
+                self._judges.pop(record.event.commit, None)
+                self._judges[record.event.commit] = record
+
+    def fold(self) -> tuple[Record, ...]:
+        """Return the records that still matter, in order, and continue from these alone, as a state does."""
+        last = self._writes.last
+        extra = [*self._records[:1], *self._open.values(), *self._singles()]
+        extra += self._unreleased()
+        extra += self._going()
+        for each in last.values():
+            if each.stopped is not None:
+                extra += each.stopped.records
+            if each.missing is not None:
+                extra.append(each.missing)
+        extra += self._found_holds()
+        chosen = {each.intent.seq: each.intent for each in last.values()}
+        chosen.update((each.outcome.seq, each.outcome) for each in last.values())
+        chosen.update((each.seq, each) for each in extra)
+        self._complete(chosen, extra)
+        self._keep_odd(chosen)
+        kept = tuple(chosen[seq] for seq in sorted(chosen))
+        self._forget(kept, chosen)
+        return kept
+
+    def _forget(self, kept: Sequence[Record], chosen: Collection[int]) -> None:
+        """Leave what the kept records alone would have left."""
+        self._records = [*kept]
+        self._writes.restrict(kept)
+        self._outcomes = {
+            each.event.data["intent"]: each for each in kept if each.event.kind is OUTCOME
+        }
+        self._tips = {
+            each.event.run: each for each in kept if each.event.kind is not RecordKind.CHECKPOINT
+        }
+        self._opened = {run: each for run, each in self._opened.items() if each.seq in chosen}
+        self._closes = {run: each for run, each in self._closes.items() if each.seq in chosen}
+        self._holds = [each for each in self._holds if each.seq in chosen]
+        self._judges = dict(list(self._judges.items())[-_JUDGES:])
+
+    def _singles(self) -> Iterator[Record]:
+        """Yield the record of the last applied commit, of the last distinct commits that judge, and that creates may be sent."""
+        yield from (each for each in (self._creating, self._applied) if each is not None)
+        yield from list(self._judges.values())[-_JUDGES:]
+
+    def _going(self) -> Iterator[Record]:
+        """Yield the opening and the last record of each run that may go on."""
+        for run, tip in self._tips.items():
+            if tip.event.kind is RecordKind.CLOSE:
+                continue
+            begun = self._opened.get(run)
+            stops = begun is not None and begun.data.get("purpose") == HALT
+            if stops or tip.seq > self._records[-1].seq - RECENT:
+                yield tip
+                if begun is not None:
+                    yield begun
+
+    def _unreleased(self) -> Iterator[Record]:
+        """Yield the holds that are not released, unless they expired long ago (`EXPIRED`)."""
+        held: dict[str, list[Record]] = {}
+        for record in self._holds:
+            if record.kind is HOLD:
+                held.setdefault(record.data["target"], []).append(record)
+            else:
+                held.pop(record.data["target"], None)
+        holds = [hold for each in held.values() for hold in each]
+        ends = any(hold.data["until"] is not None for hold in holds)
+        clock = latest(self._records) if ends else None
+        yield from (hold for hold in holds if not _expired_long_ago(hold, clock))
+
+    def _found_holds(self) -> Iterator[Record]:
+        """Yield the newest hold with a stored body of each object, unless no later stop can refer to it.
+
+        A stop refers to a hold that is later than the last write to the object. An open intent may still become the last write.
+        """
+        unsettled = {each.data["target"] for each in self._open.values()}
+        for target, hold in self._writes.found.items():
+            before = self._writes.last.get(target)
+            if target in unsettled or before is None or hold.seq > before.intent.seq:
+                yield hold
+
+    def _complete(self, chosen: dict[int, Record], added: Iterable[Record]) -> None:
+        """Add what ends chosen records: the outcome of an intent, the release of a hold, the close of a run.
+
+        Args:
+            chosen: the records that are kept, by number.
+            added: those of them that are not the last write to an object, which is ended.
+        """
+        for record in added:
+            if record.event.kind is INTENT and (outcome := self._outcomes.get(record.id)):
+                chosen[outcome.seq] = outcome
+        held: set[str] = set()
+        released: dict[str, Record] = {}
+        for record in self._holds:
+            target = record.data["target"]
+            if record.kind is RecordKind.RELEASE and target in held:
+                released[target] = record
+            elif record.kind is HOLD and record.seq in chosen:
+                held.add(target)
+        chosen.update((each.seq, each) for each in released.values())
+        runs = {each.event.run for each in chosen.values()}
+        for run in runs & self._closes.keys():
+            chosen[self._closes[run].seq] = self._closes[run]
+
+    def _keep_odd(self, chosen: dict[int, Record]) -> None:
+        """Add all records that concern an object for which the chosen ones would show another last write.
+
+        That happens when several stops and a run write to one object at once, and their outcomes are recorded out of order. So
+        only objects whose last write is a stop, or is unknown, need a look.
+        """
+        last, doubtful = self._writes.last, self._writes.doubtful
+        if not doubtful:
+            return
+        about = [each for each in chosen.values() if each.event.data.get("target") in doubtful]
+        shown = applied(sorted(about, key=_number))
+        odd = {target for target in doubtful if shown.get(target) != last[target]}
+        if not odd:
+            return
+        intents = {each.id for each in self._writes.intents.values() if each.data["target"] in odd}
+        added = [each for each in self._records if _concerns(each, odd, intents)]
+        chosen.update((each.seq, each) for each in added)
+        self._complete(chosen, added)
+
+
+_number: Final = attrgetter("seq")
+
+
+def _concerns(record: Record, targets: Collection[str], intents: Collection[str]) -> bool:
+    """Return whether a record decides what the last write to one of some objects is. `intents`: the writes to these objects."""
+    return (
+        record.id in intents
+        or (may_have_left(record) and record.data["intent"] in intents)
+        or (is_stored_hold(record) and record.data["target"] in targets)
+        or found_target(record) in targets
+        or missing_target(record) in targets
+    )
 
 
 def state_of(records: Sequence[Record]) -> bytes:
@@ -106,13 +269,15 @@ def checkpoint(
         now: this machine's clock.
         cut: of a repair: who made it, and in `cut` what is cut off (`schema`). The ledger is verified from here on.
     """
-    last, clock = records[-1], latest(records)
+    last, until = records[-1], Latest()
+    for record in records:
+        until.add(record)
     data: dict[str, Any] = {
         **(cut or {}),
-        "clock": None if clock is None else stamp(clock),
+        "clock": until.clock,
         "closes": closes,
         "last": last.h,
-        "latest": stamp(max(map(_latest, records))),
+        "latest": until.moment,
         "records": state.count(b"\n"),
         "segment": segment,
         "state": hashlib.sha256(state).hexdigest(),
@@ -121,68 +286,35 @@ def checkpoint(
     return Event(RecordKind.CHECKPOINT, last.event.tenant, last.event.commit, run, stamp(now), data)
 
 
-def _latest(record: Record) -> datetime:
-    """Return the latest moment of a record, and of those that a checkpoint stands for."""
-    if record.kind is RecordKind.CHECKPOINT:
-        return max(moment(record), datetime.fromisoformat(record.data["latest"]))
-    return moment(record)
+class Latest:
+    """The latest instants of records, in the format of `stamp`, while they are read in order.
 
+    Attributes:
+        moment: when the last event took effect; an instant in 1970 if there is none.
+        clock: the latest instant of the platform's clock; `None` if no record has one.
+    """
 
-def _creating(of: _ByKind) -> Iterator[Record]:
-    for record in reversed(of[RecordKind.NOTE]):
-        if record.data.get("creating") is True:
-            yield record
-            return
+    __slots__ = ("clock", "moment")
 
+    def __init__(self, moment: str = _EPOCH, clock: str | None = None) -> None:
+        """Begin with the instants of a checkpoint."""
+        self.moment = as_stamp(moment)
+        self.clock = None if clock is None else as_stamp(clock)
 
-def _commits(records: Sequence[Record]) -> Iterator[Record]:
-    """Yield the record of the last applied commit, and of the last distinct commits that judge."""
-    commits: set[str] = set()
-    is_first = True
-    for record in reversed(records):
-        if not is_about_apply(record):
-            continue
-        if is_first:
-            yield record
-            is_first = False
-        if judges(record) and record.event.commit not in commits:
-            commits.add(record.event.commit)
-            yield record
-        if len(commits) == _JUDGES:
-            return
-
-
-def _runs(records: Sequence[Record], of: _ByKind) -> Iterator[Record]:
-    """Yield the opening and the last record of each run that may go on."""
-    checkpoint = RecordKind.CHECKPOINT
-    tips = {each.event.run: each for each in records if each.event.kind is not checkpoint}
-    opened = {each.event.run: each for each in of[RecordKind.OPEN]}
-    for run, tip in tips.items():
-        begun = opened.get(run)
-        stops = begun is not None and begun.data.get("purpose") == HALT
-        if tip.kind is RecordKind.CLOSE or not (stops or tip.seq > records[-1].seq - RECENT):
-            continue
-        yield tip
-        if begun is not None:
-            yield begun
-
-
-def _holds(records: Sequence[Record], of: _ByKind) -> Iterator[Record]:
-    """Yield the holds that are not released, unless they expired long ago (`EXPIRED`)."""
-    held: dict[str, list[Record]] = {}
-    for record in _holds_and_releases(of):
-        if record.kind is RecordKind.HOLD:
-            held.setdefault(record.data["target"], []).append(record)
+    def add(self, record: Record) -> None:
+        """Take in the next record."""
+        data = record.event.data
+        if said := data.get("timestamp"):
+            said = as_stamp(said)
+            if self.clock is None or said > self.clock:
+                self.clock = said
         else:
-            held.pop(record.data["target"], None)
-    clock = latest(records) if held else None
-    for each in held.values():
-        yield from (hold for hold in each if not _expired_long_ago(hold, clock))
-
-
-def _holds_and_releases(of: _ByKind) -> list[Record]:
-    both = (*of[RecordKind.HOLD], *of[RecordKind.RELEASE])
-    return sorted(both, key=lambda each: each.seq)
+            said = as_stamp(record.event.ts)
+        self.moment = max(said, self.moment)
+        if record.event.kind is RecordKind.CHECKPOINT:
+            self.moment = max(self.moment, as_stamp(data["latest"]))
+            if data["clock"] is not None:
+                self.clock = max(as_stamp(data["clock"]), self.clock or "")
 
 
 def _expired_long_ago(hold: Record, clock: datetime | None) -> bool:
@@ -190,75 +322,3 @@ def _expired_long_ago(hold: Record, clock: datetime | None) -> bool:
     if until is None or clock is None:
         return False
     return clock - datetime.fromisoformat(until) > EXPIRED
-
-
-def _sources(last: Applied) -> Iterator[Record]:
-    yield last.intent
-    yield last.outcome
-    if last.stopped is not None:
-        yield from last.stopped.records
-    if last.missing is not None:
-        yield last.missing
-
-
-def _found_holds(of: _ByKind, last: dict[str, Applied]) -> Iterator[int]:
-    """Yield the newest hold with a stored body of each object, unless no later stop can refer to it.
-
-    A stop refers to a hold that is later than the last write to the object. An open intent may still become the last write.
-    """
-    unsettled = {each.data["target"] for each in _open(of)}
-    newest = {each.data["target"]: each for each in of[RecordKind.HOLD] if is_stored_hold(each)}
-    for target, hold in newest.items():
-        before = last.get(target)
-        if target in unsettled or before is None or hold.seq > before.intent.seq:
-            yield hold.seq
-
-
-def _open(of: _ByKind) -> list[Record]:
-    ended = {each.data["intent"] for each in of[RecordKind.OUTCOME]}
-    return [each for each in of[RecordKind.INTENT] if each.id not in ended]
-
-
-def _whole(of: _ByKind, kept: Collection[int]) -> set[int]:
-    """Return `kept` with open intents, and with what ends kept records: the outcome of an intent, the release of a hold, the close of a run."""
-    whole = {*kept, *(each.seq for each in _open(of))}
-    intents = {each.id for each in of[RecordKind.INTENT] if each.seq in whole}
-    whole.update(each.seq for each in of[RecordKind.OUTCOME] if each.data["intent"] in intents)
-    held: set[str] = set()
-    released: dict[str, int] = {}
-    for record in _holds_and_releases(of):
-        target = record.data["target"]
-        if record.kind is RecordKind.RELEASE and target in held:
-            released[target] = record.seq
-        elif record.kind is RecordKind.HOLD and record.seq in whole:
-            held.add(target)
-    whole.update(released.values())
-    runs = {each.event.run for some in of.values() for each in some if each.seq in whole}
-    whole.update(each.seq for each in of[RecordKind.CLOSE] if each.event.run in runs)
-    return whole
-
-
-def _as_applied(
-    records: Sequence[Record], of: _ByKind, kept: set[int], last: dict[str, Applied]
-) -> tuple[Record, ...]:
-    """Return the kept records; of an object for which they would not show the same last write, all that concern it.
-
-    That happens when several stops and a run write to one object at once, and their outcomes are recorded out of order.
-    """
-    chosen = tuple(each for each in records if each.seq in kept)
-    shown = applied(chosen)
-    odd = {key for key in last.keys() | shown.keys() if shown.get(key) != last.get(key)}
-    if not odd:
-        return chosen
-    intents = {each.id for each in of[RecordKind.INTENT] if each.data["target"] in odd}
-    kept = kept | {
-        each.seq
-        for each in records
-        if each.id in intents
-        or (may_have_left(each) and each.data["intent"] in intents)
-        or (is_stored_hold(each) and each.data["target"] in odd)
-        or found_target(each) in odd
-        or missing_target(each) in odd
-    }
-    kept = _whole(of, kept)
-    return tuple(each for each in records if each.seq in kept)

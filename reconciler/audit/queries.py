@@ -2,53 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.audit.records import Record, stamp
 from reconciler.audit.schema import APPLY, HOLD, INTENT, NOTE, OUTCOME, RecordKind
-from reconciler.plan import DONE, STORED, Action, Result
+from reconciler.audit.writes import Applied, found_target, left_something
+from reconciler.plan import DONE, Action
 
 SLACK: Final = timedelta(seconds=3)
 """Largest difference between two clocks of whole seconds that still counts as none."""
 
 _SHORTEST_ID: Final = 7
 """Fewest digits that name a commit."""
-
-_LEFT_SOMETHING: Final = DONE | STORED
-
-_MAY_HAVE_LEFT: Final = frozenset({*_LEFT_SOMETHING, Result.UNKNOWN})
-"""The results above, plus `unknown`: a narrowing by hand after a write of unknown outcome must not be undone."""
-
-
-def _left_something(record: Record) -> bool:
-    return record.kind is OUTCOME and record.data["result"] in _LEFT_SOMETHING
-
-
-def may_have_left(record: Record) -> bool:
-    """Return whether a record is the outcome of a write that was, or may have been, applied."""
-    return record.kind is OUTCOME and record.data["result"] in _MAY_HAVE_LEFT
-
-
-def found_target(record: Record) -> str | None:
-    """Return the key of the object that a `found` note is about (`Run.found`); `None` for other records."""
-    if record.kind is NOTE and isinstance(record.data.get("body"), dict):
-        return str(record.data.get("target"))
-    return None
-
-
-def missing_target(record: Record) -> str | None:
-    """Return the key of the object that a `missing` note is about (`Run.missing`); `None` for other records."""
-    if record.kind is NOTE and record.data.get("missing") is not None:
-        return str(record.data.get("target"))
-    return None
-
-
-def is_stored_hold(record: Record) -> bool:
-    """Return whether a record is a hold that found something stored."""
-    return record.kind is HOLD and isinstance(record.data.get("body"), dict)
 
 
 def _writes(records: Iterable[Record]) -> tuple[dict[str, Record], list[str]]:
@@ -99,112 +67,6 @@ def may_be_sent(records: Iterable[Record], create: Record) -> bool:
         record.kind is NOTE and record.data.get("creating") is True and record.seq > create.seq
         for record in records
     )
-
-
-@dataclass(frozen=True, slots=True)
-class BeforeStop:
-    """What an emergency stop ended.
-
-    Attributes:
-        applied: the body that was applied last before the stop; `None` if there was none.
-        found: the stored body, as received, from the last stop that found one; `None` if no stop could read it.
-        records: the records that say so: the write before the stop, and the hold.
-    """
-
-    applied: Mapping[str, Any] | None
-    found: Mapping[str, Any] | None
-    records: tuple[Record, ...] = field(default=(), repr=False, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """The last write to an object and its outcome. For an object with a `found` note, that note stands for both.
-
-    Attributes:
-        stopped: what an emergency stop ended; `None` for other writes.
-        missing: the note that lets an apply create the schedule again (`Run.missing`); `None` if there is none.
-    """
-
-    intent: Record
-    outcome: Record
-    stopped: BeforeStop | None = None
-    missing: Record | None = None
-
-    @property
-    def was_stored(self) -> bool:
-        """Whether a schedule was stored: by this write, or by the one before an emergency stop."""
-        return self.base is not None or bool(self.stopped and self.stopped.applied is not None)
-
-    @property
-    def is_unseen(self) -> bool:
-        """Whether an emergency stop ended an applied schedule without knowing what was stored."""
-        return self.stopped is not None and self.was_stored and self.stopped.found is None
-
-    @property
-    def base(self) -> Mapping[str, Any] | None:
-        """The desired body at that time; `None` for a removal. It differs from the stored body if a narrowing by hand was kept."""
-        body, kept = self.intent.data["body"], self.intent.data.get("base")
-        return body if kept is None else {**(body or {}), **kept}
-
-
-def applied(records: Iterable[Record]) -> dict[str, Applied]:
-    """Return the last write that was, or may have been, applied to each object, by key: the base of drift.
-
-    A write of unknown outcome never replaces a known one that began later. This happens when an emergency stop overtakes a
-    run: the run's write is settled after the stop.
-    """
-    intents: dict[str, Record] = {}
-    found: dict[str, Record] = {}
-    last: dict[str, Applied] = {}
-    for record in records:
-        kind = record.event.kind
-        if kind is INTENT:
-            intents[record.id] = record
-        elif kind is OUTCOME and record.data["result"] in _MAY_HAVE_LEFT:
-            intent = intents.get(record.data["intent"])
-            if intent is not None:
-                _apply(last, intent, record, found)
-        elif kind is HOLD and is_stored_hold(record):
-            found[record.data["target"]] = record
-        elif kind is not NOTE:
-            continue
-        elif (target := found_target(record)) is not None:
-            last[target] = Applied(record, record)
-        elif (target := missing_target(record)) is not None:
-            before = last.get(target)
-            if before and before.outcome.id == record.data["missing"]:
-                last[target] = replace(before, missing=record)
-    return last
-
-
-def _apply(
-    last: dict[str, Applied], intent: Record, outcome: Record, found: Mapping[str, Record]
-) -> None:
-    """Take an outcome into the last writes `last`, unless it is unknown and a later write is known."""
-    target = intent.data["target"]
-    before = last.get(target)
-    is_unknown = outcome.data["result"] == Result.UNKNOWN
-    if is_unknown and before and before.intent.seq > intent.seq:
-        return
-    is_stop = intent.data["verb"] == Action.HALT
-    stopped = _stopped(before, found.get(target)) if is_stop else None
-    last[target] = Applied(intent, outcome, stopped)
-
-
-def _stopped(before: Applied | None, hold: Record | None) -> BeforeStop:
-    """Return what one or several emergency stops ended. A stop that finishes an earlier one finds nothing stored.
-
-    Args:
-        before: the last write to the object before the stop.
-        hold: the last hold on it that found something stored.
-    """
-    was = before.stopped if before else None
-    applied = was.applied if was else before.base if before else None
-    records = was.records if was else (before.intent, before.outcome) if before else ()
-    if hold is not None and (before is None or hold.seq > before.intent.seq):
-        writes = tuple(each for each in records if each.kind is not HOLD)
-        return BeforeStop(applied, hold.data["body"], (*writes, hold))
-    return BeforeStop(applied, was.found if was else None, records)
 
 
 def applied_commits(records: Iterable[Record]) -> tuple[str, ...]:
@@ -318,7 +180,7 @@ def at(records: Iterable[Record], instant: datetime, target: str) -> State:
     for record in records:
         if record.kind is INTENT:
             intents[record.id] = record
-        elif _left_something(record) and (intent := intents.get(record.data["intent"])):
+        elif left_something(record) and (intent := intents.get(record.data["intent"])):
             if intent.data["target"] != target:
                 continue
             write = Applied(intent, record)
@@ -340,21 +202,41 @@ def _stored_at(write: Applied) -> datetime:
     return took_effect - latency if timedelta() <= latency <= lasted + SLACK else took_effect
 
 
-def until(records: Sequence[Record], instant: datetime) -> tuple[Record, ...]:
+class Offsets:
+    """How far the platform's clock was ahead of ours in each run, from those of its records that have both times."""
+
+    def __init__(self) -> None:
+        """Begin without records."""
+        self._ahead: dict[str, timedelta] = {}
+
+    def noting(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the records, and take in their times."""
+        for record in records:
+            if "timestamp" in record.data:
+                self._ahead[record.event.run] = moment(record) - _ours(record)
+            yield record
+
+    def of(self, record: Record) -> timedelta:
+        """Return the offset in a record's run; zero if it is not known."""
+        return self._ahead.get(record.event.run, timedelta())
+
+
+def until(
+    records: Iterable[Record], instant: datetime, ahead: Offsets | None = None
+) -> tuple[Record, ...]:
     """Return the records that were made up to an instant of the platform's clock.
 
-    A record without the platform's time gets an estimated one. The offset between the two clocks comes from those records of
-    the same run that have both times.
+    A record without the platform's time gets an estimated one.
+
+    Args:
+        records: in order.
+        instant: the instant.
+        ahead: the offsets between the two clocks; by default from these records.
     """
-    ahead: dict[str, timedelta] = {}
-    for record in records:
-        if "timestamp" in record.data:
-            ahead[record.event.run] = moment(record) - _ours(record)
-    return tuple(
-        record
-        for record in records
-        if _ours(record) + ahead.get(record.event.run, timedelta()) <= instant
-    )
+    if ahead is None:
+        ahead = Offsets()
+        records = tuple(ahead.noting(records))
+    return tuple(each for each in records if _ours(each) + ahead.of(each) <= instant)
 
 
 def _ours(record: Record) -> datetime:

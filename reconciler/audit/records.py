@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,9 +10,19 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from reconciler.audit.schema import DEPTH_LIMIT, HASH, HOLD, INTENT, RecordKind, is_deep, problem_of
+from reconciler.audit import lines
+from reconciler.audit.lines import DEPTH_LIMIT
+from reconciler.audit.rules import HASH, is_stamp
+from reconciler.audit.schema import (
+    HOLD,
+    INTENT,
+    OUTCOME,
+    RecordKind,
+    is_deep,
+    problem_of,
+)
 from reconciler.errors import LedgerError, safe
-from reconciler.plan import Action, canonical_json, sha256_of
+from reconciler.plan import Action
 
 VERSION: Final = 1
 """`v` of every record."""
@@ -64,16 +72,7 @@ class Event:
     @cached_property
     def id(self) -> str:
         """SHA-256 of what identifies the event: the same event has the same id, whoever writes it and when."""
-        what: dict[str, Any] = {"kind": self.kind, "tenant": self.tenant}
-        for name in _IDENTITY[self.kind]:
-            what[name] = getattr(self, name) if name in _FROM_HEADER else self.data.get(name)
-        if self.kind is INTENT and self.data.get("verb") == Action.HALT:
-            # Two clones may stop the same object without knowing of each other: both stops are recorded.
-            what["run"] = self.run
-        if self.kind is HOLD and self.data.get("body") is not None:
-            # A stop that learns later what was stored records its hold once more.
-            what["body"] = self.data["body"]
-        return sha256_of(what)
+        return id_of(self)
 
     def header(self) -> dict[str, str]:
         """Return the header fields of the event."""
@@ -85,6 +84,39 @@ class Event:
             "ts": self.ts,
         }
 
+
+def id_of(event: Event) -> str:
+    """Return the correct id of an event (`Event.id`)."""
+    kind, data = event.kind, event.data
+    what: dict[str, Any] = {"kind": kind.value, "tenant": event.tenant}
+    for name in _IDENTITY[kind]:
+        what[name] = getattr(event, name) if name in _FROM_HEADER else data.get(name)
+    if kind is INTENT and data.get("verb") == Action.HALT:
+        # Two clones may stop the same object without knowing of each other: both stops are recorded.
+        what["run"] = event.run
+    if kind is HOLD and data.get("body") is not None:
+        # A stop that learns later what was stored records its hold once more.
+        what["body"] = data["body"]
+    return lines.sha256_of(what)
+
+
+def id_of_checked(event: Event) -> str:
+    """Return `id_of` an event whose fields were checked (`problem_of`). Then most ids need no encoder."""
+    kind, data = event.kind, event.data
+    tenant = lines.quoted(event.tenant)
+    if kind is OUTCOME:
+        text = f'{{"intent":"{data["intent"]}","kind":"outcome","tenant":{tenant}}}'
+    elif kind is INTENT and data["verb"] != _HALT:
+        text = (
+            f'{{"attempt":{data["attempt"]},"commit":"{event.commit}","generation":{data["generation"]},"kind":"intent",'
+            f'"op":"{data["op"]}","tenant":{tenant}}}'
+        )
+    else:
+        return id_of(event)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+_HALT: Final = Action.HALT.value
 
 _AGREED: Final[Mapping[RecordKind, tuple[str, ...]]] = {
     RecordKind.INTENT: (
@@ -181,50 +213,9 @@ def stamp(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def key(tenant: str, scope: str, op: str, generation: int, attempt: int) -> str:
-    """Return the idempotency key of a write: 52 lower-case letters and digits.
-
-    Args:
-        tenant: the tenant's platform.
-        scope: see `scope_of`.
-        op: hash of the operation.
-        generation: makes A, then B, then A again three different writes, although the platform remembers keys for a while.
-        attempt: makes a new write after the platform stored an error under the key.
-    """
-    digest = _key_digest(tenant, scope, op, generation, attempt)
-    return base64.b32encode(digest).decode().rstrip("=").lower()
-
-
-def is_key(text: str, tenant: str, scope: str, op: str, generation: int, attempt: int) -> bool:
-    """Return whether a text of 52 letters and digits is the idempotency key of a write (`key`).
-
-    To read a number in base 32 is a tenth of the work of writing it in Python.
-    """
-    digest = _key_digest(tenant, scope, op, generation, attempt)
-    due = int.from_bytes(digest, "big") << _KEY_PADDING
-    return int(text.translate(_TO_BASE_32), 32) == due
-
-
-_TO_BASE_32: Final = str.maketrans(
-    "abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv"
-)
-"""The digits of a key (RFC 4648) as those that `int` reads."""
-
-_KEY_PADDING: Final = 52 * 5 - 256
-"""Bits of zero at the end of a key."""
-
-
-def _key_digest(tenant: str, scope: str, op: str, generation: int, attempt: int) -> bytes:
-    what = canonical_json([tenant, scope, op, generation, attempt])
-    return hashlib.sha256(what.encode()).digest()
-
-
-def scope_of(verb: str, commit: str, run: str) -> str:
-    """Return what the generations of a write are counted for: the commit of an apply, or the run of an emergency stop.
-
-    A stop numbers its writes without reading the ledger. So another stop on the same commit may use the same numbers.
-    """
-    return run if verb == Action.HALT else commit
+def as_stamp(text: str) -> str:
+    """Return an instant of a record in the format of `stamp`, in which instants compare as text."""
+    return text if is_stamp(text) else stamp(datetime.fromisoformat(text))
 
 
 def chain(event: Event, last: Record | None, seq: int) -> Record:
@@ -260,12 +251,12 @@ def digest_of(record: Record) -> str:
 def _hashed(record: Record) -> bytes:
     """Return the bytes that `h` is the hash of."""
     fields = {name: value for name, value in record.fields().items() if name != "h"}
-    return canonical_json(fields).encode("ascii")
+    return lines.encode(fields)
 
 
 def encode(record: Record) -> bytes:
     """Return a record's line: canonical ASCII JSON and a line end."""
-    return canonical_json(record.fields()).encode("ascii") + b"\n"
+    return lines.encode(record.fields()) + b"\n"
 
 
 def hash_of_line(line: bytes, h: str) -> str:
@@ -315,15 +306,15 @@ def decode_state(data: bytes) -> tuple[Record, ...]:
     Raises:
         ValueError: names the first line that is not a record, or not in order.
     """
-    *lines, rest = data.split(b"\n")
+    *found, rest = data.split(b"\n")
     if rest:
         raise ValueError("its last line is cut")
     records = []
     before = -1
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(found, start=1):
         try:
-            fields, text = _fields(line)
-            _require_types(fields, text)
+            fields, is_canonical = _fields(line)
+            _require_types(fields, known_as_flat=is_canonical)
             record = _record(fields)
             if record.seq <= before:
                 raise ValueError("it does not follow the record before it")  # noqa: TRY301
@@ -337,52 +328,32 @@ def decode_state(data: bytes) -> tuple[Record, ...]:
 def _decode_line(commit: str, number: int, line: bytes) -> Record | Defect:
     id_ = ""
     try:
-        fields, text = _fields(line)
+        fields, is_canonical = _fields(line)
         id_ = fields["id"] if HASH.holds(fields.get("id")) else ""
-        return _checked(fields, text)
+        _require_types(fields, known_as_flat=is_canonical)
+        if not is_canonical and lines.encode(fields) != line:
+            raise ValueError("the line is not in canonical form")  # noqa: TRY301
+        return _record(fields)
     except (ValueError, RecursionError) as error:
         return Defect(commit, number, str(error), id_)
 
 
-def _fields(line: bytes) -> tuple[dict[str, Any], str]:
+def _fields(line: bytes) -> tuple[dict[str, Any], bool]:
+    """Return the fields of a line, and whether it is known to be canonical and flat enough (`lines.parse`)."""
     if len(line) >= LINE_LIMIT:
         raise ValueError(f"the line has {len(line)} bytes; at most {LINE_LIMIT - 1} are allowed")
     if b"\0" in line:
         raise ValueError("the line holds a NUL")
-    try:
-        text = line.decode("ascii")
-        fields, end = _parse(text)
-    except (ValueError, RecursionError):
-        raise ValueError("the line is not JSON") from None
-    if end != len(text):
-        raise ValueError("the line is not JSON")
-    if not isinstance(fields, dict):
-        raise ValueError("the line is not a record")  # noqa: TRY004 - a defect of the file, not of the program
-    return fields, text
+    return lines.parse(line)
 
 
-_parse: Final = json.JSONDecoder().raw_decode
-
-
-def _checked(fields: dict[str, Any], text: str) -> Record:
-    """Return the record of a line.
-
-    Raises:
-        ValueError: a field is wrong, or the line is not in canonical form.
-    """
-    _require_types(fields, text)
-    if canonical_json(fields) != text:
-        raise ValueError("the line is not in canonical form")
-    return _record(fields)
-
-
-def _require_types(fields: dict[str, Any], text: str) -> None:
+def _require_types(fields: dict[str, Any], *, known_as_flat: bool) -> None:
     version = fields.get("v")
     if type(version) is int and version != VERSION:
         raise ValueError(f"record version {version}: this program reads version {VERSION}")
     if (problem := problem_of(fields)) is not None:
         raise ValueError(problem)
-    if text.count("{") + text.count("[") > DEPTH_LIMIT and is_deep(fields):
+    if not known_as_flat and is_deep(fields):
         raise ValueError(f"the record nests deeper than {DEPTH_LIMIT} levels")
 
 

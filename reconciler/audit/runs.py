@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypedDict, Unpack
 
-from reconciler.audit.records import LINE_LIMIT, Event, Record, key, scope_of, stamp
-from reconciler.audit.schema import ACTIONS, APPLY, RUN, RecordKind
+from reconciler.audit.keys import key, scope_of
+from reconciler.audit.records import LINE_LIMIT, Event, Record, stamp
+from reconciler.audit.rules import RUN
+from reconciler.audit.schema import ACTIONS, APPLY, RecordKind
 from reconciler.audit.values import frozen, marks, shortened
 from reconciler.effect import Direction
 from reconciler.kinds.live import ScrubList

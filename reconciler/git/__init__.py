@@ -13,7 +13,17 @@ follows setuptools-scm. Works in worktrees and shallow clones, with SHA-1 and SH
 from reconciler.git.discovery import find_top
 from reconciler.git.process import Children
 from reconciler.git.repository import Git
-from reconciler.git.values import FILE, TREE, Commit, Entry, Identity, Move, Signature, blob_id
+from reconciler.git.values import (
+    FILE,
+    TREE,
+    Commit,
+    Entry,
+    Identity,
+    Move,
+    Signature,
+    Stat,
+    blob_id,
+)
 
 __all__ = [
     "FILE",
@@ -25,6 +35,7 @@ __all__ = [
     "Identity",
     "Move",
     "Signature",
+    "Stat",
     "blob_id",
     "find_top",
 ]

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import zip_longest
-from typing import Final
 
 from reconciler import audit
-from reconciler.audit import Defect, Record
+from reconciler.audit import Defect, Latest, Record, Selection
 from reconciler.errors import GitError
 from reconciler.git import Git, blob_id
 from reconciler.ledger.segments import Line, Segment
 from reconciler.ledger.snapshot import STATE_LIMIT
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Checkpoints:
@@ -30,52 +26,52 @@ class Checkpoints:
         self.closed: list[str] = []
         self.unverified = 0
         self._git = git
-        self._kept: tuple[Record, ...] = ()
-        self._tail: list[Record] = []
+        self._selection = Selection()
+        self._state = b""
+        self._records = 0
         self._lines: dict[int, bytes] = {}
-        self._latest = _EPOCH
-        self._clock: datetime | None = None
+        self._latest = Latest()
         self._last = ""
 
     def add(self, line: Line, *, keep: bool) -> None:
         """Remember a record; `keep`: a checkpoint will follow."""
-        moment = audit.moment(line.record)
-        self._latest = max(self._latest, moment)
-        if line.record.data.get("timestamp"):
-            self._clock = moment if self._clock is None else max(self._clock, moment)
+        self._latest.add(line.record)
         self._last = line.record.h
         if keep:
-            self._tail.append(line.record)
+            self._selection.add(line.record)
             self._lines[line.seq] = line.raw
 
     def close(self, commit: str) -> None:
         """End a segment with a ledger commit: select the records that the state of the next checkpoint must hold."""
-        self._kept = audit.compact((*self._kept, *self._tail))
-        self._tail.clear()
-        self._lines = {each.seq: self._lines[each.seq] for each in self._kept}
+        self._begin(self._selection.fold())
         self.closed.append(commit)
+
+    def _begin(self, kept: Sequence[Record]) -> None:
+        self._lines = {each.seq: self._lines[each.seq] for each in kept}
+        self._state = b"\n".join((*self._lines.values(), b"")) if kept else b""
+        self._records = len(kept)
 
     def resume(self, state: Sequence[Record], checkpoint: Record) -> None:
         """Begin with the state of a repair's checkpoint in place of the records before it."""
         data = checkpoint.data
         self.closed = [*[""] * (data["segment"] - 1), data["closes"]]
         self.unverified = data["segment"]
-        self._kept = tuple(state)
         self._lines = {each.seq: audit.encode(each).rstrip(b"\n") for each in state}
-        self._latest = datetime.fromisoformat(data["latest"])
-        clock = data["clock"]
-        self._clock = None if clock is None else datetime.fromisoformat(clock)
+        self._begin(state)
+        for each in state:
+            self._selection.add(each)
+        self._latest = Latest(data["latest"], data["clock"])
         self._last = data["last"]
 
     def check(self, record: Record, segment: Segment) -> list[str]:
         """Return what is wrong with the checkpoint that begins a segment."""
-        data = b"".join(b"%s\n" % self._lines[each.seq] for each in self._kept)
+        data = self._state
         due = {
-            "clock": None if self._clock is None else audit.stamp(self._clock),
+            "clock": self._latest.clock,
             "closes": self.closed[-1] if self.closed else None,
             "last": self._last,
-            "latest": audit.stamp(self._latest),
-            "records": len(self._kept),
+            "latest": self._latest.moment,
+            "records": self._records,
             "segment": len(self.closed),
             "state": hashlib.sha256(data).hexdigest(),
         }
@@ -109,7 +105,12 @@ class Checkpoints:
 
 
 def check_refs(
-    closed: Sequence[str], refs: Mapping[str, str], *, unverified: int, rejected: Collection[str]
+    closed: Sequence[str],
+    refs: Mapping[str, str],
+    *,
+    unverified: int,
+    rejected: Collection[str],
+    delete: str,
 ) -> Iterator[Defect]:
     """Check the refs of closed segments. A ref of a segment that the ledger does not close is a trace of a rollback.
 
@@ -118,6 +119,7 @@ def check_refs(
         refs: the refs, by the end of their name: number of the segment that follows, and the first digits of the commit.
         unverified: number of segments that a repair stands for; their refs may name anything.
         rejected: ledger commits after which an unsigned segment began that does not count.
+        delete: the command that deletes such a ref, up to the last part of its name.
     """
     numbered = enumerate(closed, start=1)
     due = {f"{number:06}-{commit[:12]}": commit for number, commit in numbered if commit}
@@ -134,6 +136,7 @@ def check_refs(
         elif name not in due and not is_old and commit not in rejected:
             problem = (
                 f"the ref of closed segment {name} names {commit}, after which this ledger begins no segment: the ledger was"
-                " rolled back or rewritten, or somebody pushed that ref"
+                " rolled back or rewritten, or somebody pushed that ref. The commit is the evidence: note it down. Once that is settled, delete the"
+                f" ref: {delete}{name}"
             )
             yield Defect("", 0, problem)

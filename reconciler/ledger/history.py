@@ -18,11 +18,12 @@ from typing import Final
 from reconciler import audit
 from reconciler.audit import Checker, Defect, Ids, LineOrigin, Record, RecordKind, Verdict
 from reconciler.errors import LedgerError
-from reconciler.git import Git, blob_id
+from reconciler.git import Git, Stat, blob_id
 from reconciler.ledger import repairs, segments, signature_check
 from reconciler.ledger.checkpoints import Checkpoints, check_refs
 from reconciler.ledger.notes import NOTE_LIMIT, Notes
-from reconciler.ledger.segments import Segment
+from reconciler.ledger.refs import RefNames
+from reconciler.ledger.segments import Loaded, Segment
 from reconciler.ledger.signature_check import Checked
 from reconciler.ledger.snapshot import LedgerSnapshot, message
 
@@ -43,6 +44,7 @@ class LedgerHistory:
         head: the ledger commit to verify; `None`: there is none.
         tenant: the platform.
         closed: the refs of closed segments, by the last part of their name.
+        remote: the git remote that has these refs; `None`: this clone.
     """
 
     git: Git
@@ -50,6 +52,7 @@ class LedgerHistory:
     head: str | None
     tenant: str
     closed: Mapping[str, str] = field(default_factory=dict)
+    remote: str | None = None
 
 
 def verify(
@@ -199,27 +202,40 @@ class _Verification:
         self._rejected = rejected
         kept = [each for each in ids if each not in rejected] if rejected else ids
         self._commits += _check_parents(self._git, ids, self._earlier)
-        last: Segment | None = None
-        for segment in segments.walk(self._git, self._subject.notes, kept):
+        last: Loaded | None = None
+        for loaded in segments.load(self._git, segments.walk(self._git, self._subject.notes, kept)):
             if last is not None:
-                self._check(last, closed=True)
-            last = segment
+                self._check(*last, closed=True)
+            last = loaded
         if last is not None:
-            self._check(last, closed=False)
+            self._check(*last, closed=False)
         known = self._checkpoints
         self._commits += check_refs(
             known.closed,
             self._subject.closed,
             unverified=known.unverified,
             rejected={before for before, each in itertools.pairwise(ids) if each in rejected},
+            delete=self._delete(),
         )
 
-    def _check(self, segment: Segment, *, closed: bool) -> None:
+    def _delete(self) -> str:
+        """Return the command that deletes the ref of a closed segment, up to the last part of its name."""
+        remote = self._subject.remote
+        command = "git update-ref -d" if remote is None else f"git push {remote} --delete"
+        return f"{command} {RefNames.of(self._subject.tenant).closed}/"
+
+    def _check(
+        self,
+        segment: Segment,
+        notes: Sequence[tuple[str, bytes]],
+        stats: Mapping[str, Stat],
+        *,
+        closed: bool,
+    ) -> None:
         """Check a segment; `closed`: another one follows."""
         bad = len(self._lines), len(self._growth)
         self._commits += _check_steps(segment)
-        versions = _versions(self._git, segment)
-        notes = segments.read_segment(self._git, segment)
+        versions = _versions(segment, stats)
         for note, data in notes:
             self._growth += _check_growth(self._git, note, data, versions.get(note, []))
         named = self._check_lines(segment, notes, versions, closed=closed)
@@ -255,19 +271,20 @@ class _Verification:
             if due and due[-1].size == line.end and message(line.record) == due[-1].message:
                 named.add(due[-1].at)
             problems = self.checker.check(line.record, line.note, line.raw)
-            problems += self._check_seen(line.record, here, due[-1].at if due else -1)
-            if line.record.kind is RecordKind.CHECKPOINT:
+            kind = line.record.event.kind
+            if kind is RecordKind.OPEN:
+                problems += self._check_seen(line.record, here, due[-1].at if due else -1)
+            elif kind is RecordKind.CHECKPOINT:
                 problems += self._checkpoints.check(line.record, segment)
-            self._lines += (
-                Defect(line.note, line.number, each, line.record.id) for each in problems
-            )
+            for each in problems:
+                self._lines.append(Defect(line.note, line.number, each, line.record.id))
             self._checkpoints.add(line, keep=closed)
             self.records += 1
         return named
 
     def _check_seen(self, record: Record, here: Mapping[str, int], written: int) -> Iterator[str]:
-        """Check that the ledger head that a run saw at its start is an earlier commit of this ledger."""
-        seen = record.data.get("ledger") if record.kind is RecordKind.OPEN else None
+        """Check that the ledger head that an `open` saw is an earlier commit of this ledger."""
+        seen = record.data["ledger"]
         if seen is not None and not (
             self._before.has(_short(seen))
             or here.get(seen, written) < written
@@ -334,10 +351,9 @@ def _check_steps(segment: Segment) -> Iterator[Defect]:
                 yield Defect(note if what == "whole note" else "", 0, problem)
 
 
-def _versions(git: Git, segment: Segment) -> dict[str, list[_Version]]:
+def _versions(segment: Segment, stats: Mapping[str, Stat]) -> dict[str, list[_Version]]:
     """Return the versions of each note of a segment, oldest first."""
     found = segment.versions()
-    sizes = git.stat(*dict.fromkeys(blob for each in found.values() for _, blob in each))
     commits = [each.commit for each in segment.steps]
     return {
         note: [
@@ -346,7 +362,7 @@ def _versions(git: Git, segment: Segment) -> dict[str, list[_Version]]:
                 commits[at].id,
                 commits[at].message,
                 blob,
-                sizes[blob].size if blob in sizes else -1,
+                stats[blob].size if blob in stats else -1,
             )
             for at, blob in each
         ]

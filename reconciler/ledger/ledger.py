@@ -117,10 +117,13 @@ class Ledger:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for a report (`View.remarks`)."""
-        remote = (
-            self._connection.store.name if isinstance(self._connection.store, RemoteRefs) else None
-        )
-        return self._connection.view.remarks(self._connection.names, remote)
+        return self._connection.view.remarks(self._connection.names, self._remote)
+
+    @property
+    def _remote(self) -> str | None:
+        """The git remote whose refs decide; `None` where this clone's do."""
+        store = self._connection.store
+        return store.name if isinstance(store, RemoteRefs) else None
 
     def refresh(self) -> None:
         """Read the ledger again (`Connection.refresh`)."""
@@ -225,7 +228,7 @@ class Ledger:
                 raise LedgerError(problem)
             head = view.snapshot.head
             verdict = history.verify(
-                history.LedgerHistory(at.git, at.notes, head, self.tenant, closed),
+                history.LedgerHistory(at.git, at.notes, head, self.tenant, closed, self._remote),
                 mirror=view.refs.mirror,
                 expect_head=expect_head,
                 expect_cut=expect_cut,

@@ -150,6 +150,8 @@ class Notes:
         pairs = pairwise((before or nothing, *trees))
         level = [(at, "", (old, new)) for at, (old, new) in enumerate(pairs)]
         for _ in range(_DEPTH):
+            if not level:
+                break
             changed = self._git.tree_changes([pair for _, _, pair in level])
             deeper: list[tuple[int, str, tuple[str, str]]] = []
             for (at, prefix, _), changes in zip(level, changed, strict=True):

@@ -5,18 +5,23 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from itertools import pairwise
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeAlias
 
 from reconciler import audit
 from reconciler.audit import Defect, Record
-from reconciler.git import Commit, Git
+from reconciler.git import Commit, Git, Stat
 from reconciler.ledger.notes import STATE, Change, Notes
-from reconciler.ledger.snapshot import read_notes
+from reconciler.ledger.snapshot import check_notes, read_notes
 
-_BATCH: Final = 256
-"""Ledger commits that are read at once."""
+_BATCH: Final = 1024
+"""Ledger commits that are read at once: to start git costs as much as it takes to check a hundred records."""
 
-__all__ = ["STATE", "Line", "Segment", "Step", "commits", "merged", "read_segment", "walk"]
+_CHUNK: Final = 8 * 1024 * 1024
+"""Bytes of notes that are read at once, unless a segment has more."""
+
+__all__ = ["STATE", "Line", "Segment", "Step", "commits", "load", "merged", "walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,12 @@ class Segment:
         found = Segment(notes=kept, left=tuple(sorted(kept)))
         found.add(first)
         return found
+
+    def blobs(self) -> Iterator[str]:
+        """Yield the blobs of all versions of all notes."""
+        yield from self.notes.values()
+        for each in self.versions().values():
+            yield from (blob for _, blob in each)
 
     def versions(self) -> dict[str, list[tuple[int, str]]]:
         """Return the versions of each note: the number of the commit in `steps`, and the blob."""
@@ -122,14 +133,24 @@ class Line(NamedTuple):
     record: Record
 
 
-def merged(notes: Iterable[tuple[str, bytes]], defects: list[Defect]) -> Iterator[Line]:
-    """Yield the records of notes in the ledger's order, as far as each note is in that order.
+def merged(notes: Iterable[tuple[str, bytes]], defects: list[Defect]) -> Iterable[Line]:
+    """Return the records of notes in the ledger's order, as far as each note is in that order.
 
     Args:
         notes: the bytes of each note, by the commit that it belongs to.
         defects: lines that are not records are appended here.
     """
-    return heapq.merge(*(_lines(note, data, defects) for note, data in notes))
+    of = [list(_lines(note, data, defects)) for note, data in notes]
+    if all(_is_in_order(each) for each in of):
+        return sorted((line for each in of for line in each), key=_place)
+    return heapq.merge(*of, key=_place)
+
+
+_place: Final = itemgetter(0, 1, 2)
+
+
+def _is_in_order(found: Sequence[Line]) -> bool:
+    return all(one.seq < other.seq for one, other in pairwise(found))
 
 
 def _lines(note: str, data: bytes, defects: list[Defect]) -> Iterator[Line]:
@@ -142,6 +163,45 @@ def _lines(note: str, data: bytes, defects: list[Defect]) -> Iterator[Line]:
             yield Line(found.seq, note, number, end, raw, found)
 
 
-def read_segment(git: Git, segment: Segment) -> list[tuple[str, bytes]]:
-    """Return the notes of a segment at its last commit: the commit that each belongs to, and its bytes."""
-    return list(read_notes(git, segment.notes))
+Loaded: TypeAlias = tuple[Segment, list[tuple[str, bytes]], Mapping[str, Stat]]
+"""A segment, its notes at its last commit (the commit that each belongs to, and its bytes), and the size of each version."""
+
+
+def load(git: Git, found: Iterable[Segment]) -> Iterator[Loaded]:
+    """Read the notes of segments, of several segments at once.
+
+    Raises:
+        LedgerError: a note is absent, no blob, or too large.
+    """
+    group: list[Segment] = []
+    for segment in found:
+        group.append(segment)
+        if sum(len(each.steps) for each in group) >= _BATCH:
+            yield from _load(git, group)
+            group = []
+    yield from _load(git, group)
+
+
+def _load(git: Git, group: Sequence[Segment]) -> Iterator[Loaded]:
+    stats = git.stat(*dict.fromkeys(blob for segment in group for blob in segment.blobs()))
+    chunk: list[Segment] = []
+    size = 0
+    for segment in group:
+        check_notes(segment.notes, stats)
+        own = sum(stats[blob].size for blob in segment.notes.values())
+        if chunk and size + own > _CHUNK:
+            yield from _read(git, chunk, stats)
+            chunk, size = [], 0
+        if own > _CHUNK:
+            yield segment, list(read_notes(git, segment.notes)), stats
+            continue
+        chunk.append(segment)
+        size += own
+    yield from _read(git, chunk, stats)
+
+
+def _read(git: Git, chunk: Sequence[Segment], stats: Mapping[str, Stat]) -> Iterator[Loaded]:
+    blobs = dict.fromkeys(blob for segment in chunk for blob in segment.notes.values())
+    data = git.read(*blobs)
+    for segment in chunk:
+        yield segment, [(note, data[blob]) for note, blob in segment.notes.items()], stats

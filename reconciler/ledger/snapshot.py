@@ -14,7 +14,7 @@ from typing import Any, Final
 from reconciler import audit
 from reconciler.audit import LINE_LIMIT, Defect, Event, Record, RecordKind
 from reconciler.errors import LedgerError, safe
-from reconciler.git import Commit, Git
+from reconciler.git import Commit, Git, Stat
 from reconciler.ledger.notes import NOTE_LIMIT, STATE, Notes
 
 STATE_LIMIT: Final = 512 * 1024 * 1024
@@ -299,8 +299,28 @@ def read_notes(git: Git, blobs: Mapping[str, str]) -> Iterator[tuple[str, bytes]
         LedgerError: a note is absent, no blob, or too large.
     """
     stats = git.stat(*dict.fromkeys(blobs.values()))
+    check_notes(blobs, stats)
     chunk: list[str] = []
     size = 0
+    for commit, blob in blobs.items():
+        if chunk and size + stats[blob].size > _CHUNK:
+            yield from _read_chunk(git, blobs, chunk)
+            chunk, size = [], 0
+        chunk.append(commit)
+        size += stats[blob].size
+    yield from _read_chunk(git, blobs, chunk)
+
+
+def check_notes(blobs: Mapping[str, str], stats: Mapping[str, Stat]) -> None:
+    """Check that notes can be read.
+
+    Args:
+        blobs: the note's object id, by commit.
+        stats: type and size of the objects that are here.
+
+    Raises:
+        LedgerError: a note is absent, no blob, or too large.
+    """
     for commit, blob in blobs.items():
         stat = stats.get(blob)
         if stat is None:
@@ -309,12 +329,6 @@ def read_notes(git: Git, blobs: Mapping[str, str]) -> Iterator[tuple[str, bytes]
             raise LedgerError(
                 f"the note of {commit} is a {stat.type} of {stat.size} bytes; a blob of at most {NOTE_LIMIT} is allowed"
             )
-        if chunk and size + stat.size > _CHUNK:
-            yield from _read_chunk(git, blobs, chunk)
-            chunk, size = [], 0
-        chunk.append(commit)
-        size += stat.size
-    yield from _read_chunk(git, blobs, chunk)
 
 
 def _read_chunk(

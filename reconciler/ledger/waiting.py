@@ -23,7 +23,7 @@ from typing import Final
 
 from reconciler import audit
 from reconciler.audit import Event, RecordKind
-from reconciler.audit.schema import RUN
+from reconciler.audit.rules import RUN
 from reconciler.errors import GitError, LedgerError, safe
 from reconciler.git import FILE, Entry, Git, Move
 from reconciler.ledger.notes import NOTE_LIMIT, Notes, parse_tree

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from reconciler import audit
 from reconciler.audit import Event, Record, RecordKind, checkpoints
 from reconciler.plan import Action, Result
+from tests.audit.selection import selected
 from tests.support.bodies import make_body
 from tests.support.factories import make_desired
 from tests.support.gitfakes import START, operation, run
@@ -156,6 +157,24 @@ def test_a_state_of_a_state_answers_like_all_the_records_too(steps, first, secon
     state = audit.compact((*state, *records[first:second]))
     assert answers((*state, *records[second:])) == answers(records)
     assert audit.compact(state) == state
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(STEPS, max_size=3).map(lambda parts: [step for part in parts for step in part]),
+    st.integers(0, 72),
+)
+def test_a_state_holds_exactly_what_the_page_of_the_format_says(steps, cut):
+    records = history(steps)
+    state = selected(records[:cut])
+    selection = audit.Selection()
+    for each in records[:cut]:
+        selection.add(each)
+    assert selection.fold() == state
+    for each in records[cut:]:
+        selection.add(each)
+    assert selection.fold() == selected((*state, *records[cut:]))
+    assert audit.compact((*state, *records[cut:])) == selected((*state, *records[cut:]))
 
 
 @given(STEPS)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler import audit
 from reconciler.audit import Event, Record
-from reconciler.audit.queries import BeforeStop
+from reconciler.audit.writes import BeforeStop
 from reconciler.plan import Action, Result
 from tests.support.bodies import make_body
 from tests.support.factories import make_desired

@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 
 from reconciler import audit
 from reconciler.audit import Event, Record, RecordKind
-from reconciler.audit.records import LINE_LIMIT, is_key
+from reconciler.audit.keys import is_key
+from reconciler.audit.records import LINE_LIMIT
 from reconciler.audit.schema import is_deep
 from reconciler.errors import LedgerError
 from reconciler.kinds.live import ScrubList
 from reconciler.plan import Action, Result
 from tests.support.bodies import make_body
 from tests.support.factories import KIND, make_desired
-from tests.support.gitfakes import START, Clock, operation, story
+from tests.support.gitfakes import PLATFORM, START, Clock, operation, story
 from tests.support.gitfakes import run as run_on
 
 run = partial(run_on, tenant="acme")
@@ -304,6 +305,18 @@ json_values = st.recursive(
     ),
     max_leaves=8,
 )
+
+
+@given(
+    st.sampled_from([Action.UPDATE, Action.HALT]),
+    st.sampled_from([PLATFORM, "ä", "\x7f", '"']),
+    st.integers(0, 2**53 - 1),
+)
+def test_an_id_is_the_same_if_its_event_was_checked_before(action, tenant, generation):
+    maker = dataclasses.replace(run(COMMIT), tenant=tenant)
+    intent = maker.intent(operation(action=action), digest="d" * 64, generation=generation)
+    for event in (intent, maker.outcome(intent, Result.UPDATED, audit={}), maker.creating()):
+        assert audit.records.id_of_checked(event) == event.id
 
 
 @given(st.dictionaries(st.sampled_from(["other", "more", "ä", "\ud800"]), json_values, max_size=3))

@@ -292,6 +292,8 @@ def test_the_ref_of_a_segment_that_the_ledger_no_longer_closes_shows_a_rollback(
     assert made.closed[name] == made.head
     (found,) = made.verify().defects
     assert f"the ref of closed segment {name} names {made.head}, after which" in str(found)
+    ref = f"refs/notes/reconcile-closed/{PLATFORM}/{name}"
+    assert str(found).endswith(f"delete the ref: git update-ref -d {ref}")
 
 
 def test_all_records_are_read_back_and_no_segment_that_is_older_than_asked(commits):

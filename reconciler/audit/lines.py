@@ -1,0 +1,105 @@
+"""Canonical JSON of records, fast: the only module that uses orjson.
+
+The canonical form is that of `reconciler.plan.canonical_json`. For plain values orjson writes the same bytes in a fifth of the
+time. A value is not plain if orjson might write it differently, or could not write it: a float that needs an exponent,
+characters beyond printable ASCII, an integer of more than 64 bits. `json` reads and writes those.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from typing import Any, Final
+
+import orjson
+
+from reconciler.plan import canonical_json
+
+DEPTH_LIMIT: Final = 20
+"""Most levels of nested lists and mappings in one record."""
+
+_ATOMS: Final = frozenset({str, int, bool, type(None)})
+
+_LEAST, _MOST = 1e-4, 1e16
+"""Floats from the one to below the other have no exponent, whichever program writes them."""
+
+_DELETE: Final = b"\x7f"
+"""The one ASCII character that `json` escapes and orjson does not."""
+
+_parse: Final = json.JSONDecoder().raw_decode
+
+
+def encode(value: Any) -> bytes:
+    """Return the canonical form of a JSON value.
+
+    Raises:
+        TypeError, ValueError, RecursionError: the value has no such form.
+    """
+    if _is_plain(value):
+        try:
+            data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        except orjson.JSONEncodeError:
+            return canonical_json(value).encode("ascii")
+        if data.isascii() and _DELETE not in data:
+            return data
+    return canonical_json(value).encode("ascii")
+
+
+@functools.lru_cache(maxsize=4096)
+def quoted(text: str) -> str:
+    """Return the canonical form of a text. Texts such as names of objects are repeated in many records."""
+    return encode(text).decode()
+
+
+def sha256_of(value: Any) -> str:
+    """Return the hex SHA-256 of a JSON value's canonical form."""
+    return hashlib.sha256(encode(value)).hexdigest()
+
+
+def parse(line: bytes) -> tuple[dict[str, Any], bool]:
+    """Parse a line that should be a JSON object in canonical form.
+
+    Returns:
+        The object, and whether it is known that the line is in canonical form and nests at most `DEPTH_LIMIT` levels. If that
+        is not known, the caller must check it.
+
+    Raises:
+        ValueError: the line is no JSON object in ASCII.
+    """
+    try:
+        fields = orjson.loads(line)
+        if type(fields) is dict and line.isascii() and _is_plain(fields):
+            is_same = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) == line
+            if is_same and _DELETE not in line:
+                return fields, True
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        pass  # json decides
+    return _parse_slowly(line), False
+
+
+def _parse_slowly(line: bytes) -> dict[str, Any]:
+    try:
+        text = line.decode("ascii")
+        fields, end = _parse(text)
+    except (ValueError, RecursionError):
+        raise ValueError("the line is not JSON") from None
+    if end != len(text):
+        raise ValueError("the line is not JSON")
+    if not isinstance(fields, dict):
+        raise ValueError("the line is not a record")  # noqa: TRY004 - a defect of the file, not of the program
+    return fields
+
+
+def _is_plain(value: Any, levels: int = DEPTH_LIMIT) -> bool:
+    """Return whether orjson writes a value as `json` does, except for characters beyond printable ASCII, and integers of more than 64 bits."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return True
+    if kind is float:
+        return bool(value == 0 or _LEAST <= abs(value) < _MOST)
+    if levels == 1 or (kind is not dict and kind is not list):
+        return False
+    inner = value.values() if kind is dict else value
+    nested = [each for each in inner if type(each) not in _ATOMS]
+    return not nested or all(_is_plain(each, levels - 1) for each in nested)

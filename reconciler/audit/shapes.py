@@ -1,0 +1,144 @@
+"""Check all fields of a record, fast: records that have the same fields, with values of the same types, are checked alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+from reconciler.audit.rules import COUNT_LIMIT, GROUPS, HASH_LENGTH, Rule, is_text
+
+_REPEATED: Final = frozenset(
+    {
+        *(
+            "kind",
+            "tenant",
+            "commit",
+            "run",
+            "digest",
+            "object",
+            "verb",
+            "direction",
+            "result",
+            "action",
+        ),
+        *("actor", "approver", "pull_request", "reviewed_head", "run_url"),
+    }
+)
+"""Fields whose values are the same in many records. Each is a text or null, so equal values have equal types."""
+
+_KNOWN_LIMIT: Final = 4096
+"""Most combinations of such values that are remembered."""
+
+_ABSENT: Final = object()
+
+
+def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Return a function that returns some of the fields, in order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda fields: tuple(fields[name] for name in names)
+
+
+class _Shape:
+    """What is left to check of records that have the same fields, with values of the same types. A ledger has few such shapes."""
+
+    def __init__(self, rules: Mapping[str, Rule], types: Mapping[str, type]) -> None:
+        """Look at the types alone; `fits` tells whether a record of this shape can pass."""
+        self.fits = all(name in types for name, rule in rules.items() if rule.needed)
+        known = {name: kind for name, kind in types.items() if name in rules}
+        of: dict[str, list[str]] = {group: [] for group in GROUPS}
+        singles = []
+        for name, kind in known.items():
+            rule = rules[name]
+            if kind is type(None) or kind is bool:
+                self.fits &= all(map(rule.holds, (None,) if kind is type(None) else (True, False)))
+            elif kind is str and name in _REPEATED:
+                of["repeated"].append(name)
+            elif kind is GROUPS.get(rule.group):
+                of[rule.group].append(name)
+            else:
+                singles.append(name)
+        self._hashes, self._counts = _getter(of["hash"]), _getter(of["count"])
+        self._names, self._texts = _getter(of["name"]), _getter([*of["name"], *of["text"]])
+        self._repeated = _getter(of["repeated"])
+        self._lengths = [HASH_LENGTH] * len(of["hash"])
+        self._bytes = len(of["hash"]) * HASH_LENGTH // 2
+        self._singles = tuple((name, rules[name].holds) for name in singles)
+        self._holds = tuple(rules[name].holds for name in of["repeated"])
+        self._known: set[tuple[str, ...]] = set()
+
+    def passes(self, fields: Mapping[str, Any]) -> bool:
+        """Return whether all fields of a record of this shape pass."""
+        hashes = self._hashes(fields)
+        joined = "".join(hashes)
+        if [*map(len, hashes)] != self._lengths or not _is_hex(joined, self._bytes):
+            return False
+        texts = self._texts(fields)
+        for count in self._counts(fields):
+            if not 0 <= count < COUNT_LIMIT:
+                return False
+        if "" in self._names(fields) or not ("".join(texts).isascii() or all(map(is_text, texts))):
+            return False
+        for name, holds in self._singles:
+            if not holds(fields[name]):
+                return False
+        repeated = self._repeated(fields)
+        return repeated in self._known or self._learn(repeated)
+
+    def _learn(self, repeated: tuple[str, ...]) -> bool:
+        if not all(holds(value) for holds, value in zip(self._holds, repeated, strict=True)):
+            return False
+        if len(self._known) >= _KNOWN_LIMIT:
+            self._known.clear()
+        self._known.add(repeated)
+        return True
+
+
+def _is_hex(text: str, count: int) -> bool:
+    """Return whether a text is so many bytes in lower-case hexadecimal digits."""
+    try:
+        return len(bytes.fromhex(text)) == count and text == text.lower()
+    except ValueError:
+        return False
+
+
+class Checks:
+    """The checks of one kind of record."""
+
+    def __init__(self, *tables: Mapping[str, Rule]) -> None:
+        self._rules = {name: rule for table in tables for name, rule in table.items()}
+        self._shapes: dict[tuple[object, ...], _Shape] = {}
+
+    def problem(self, fields: Mapping[str, Any]) -> str | None:
+        """Return the first problem; `None` if there is none."""
+        types = tuple(map(type, fields.values()))
+        shape = self._shapes.get((types, *fields))
+        if shape is None:
+            shape = self._learn(fields, types)
+        if shape.fits and shape.passes(fields):
+            return None
+        return next(problems(fields, self._rules), None)
+
+    def _learn(self, fields: Mapping[str, Any], types: tuple[type, ...]) -> _Shape:
+        if len(self._shapes) >= _KNOWN_LIMIT:
+            self._shapes.clear()
+        shape = _Shape(self._rules, dict(zip(fields, types, strict=True)))
+        self._shapes[(types, *fields)] = shape
+        return shape
+
+
+def problems(fields: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[str]:
+    """Yield what is wrong, field by field."""
+    for name, rule in rules.items():
+        value = fields.get(name, _ABSENT)
+        if value is _ABSENT:
+            if rule.needed:
+                yield f"the record's {name} is missing"
+        elif not rule.holds(value):
+            yield f"the record's {name} must be {rule.words}, not {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"  # noqa: PLR2004 - enough to find it by

@@ -1,0 +1,191 @@
+"""The last write to each object, according to records in the ledger's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from reconciler.audit.records import Record
+from reconciler.audit.schema import HOLD, INTENT, NOTE, OUTCOME
+from reconciler.plan import DONE, STORED, Action, Result
+
+_HALT, _UNKNOWN = Action.HALT.value, Result.UNKNOWN.value
+
+_LEFT_SOMETHING: Final = DONE | STORED
+
+_MAY_HAVE_LEFT: Final = frozenset({*_LEFT_SOMETHING, Result.UNKNOWN})
+"""The results above, plus `unknown`: a narrowing by hand after a write of unknown outcome must not be undone."""
+
+
+def left_something(record: Record) -> bool:
+    """Return whether a record is the outcome of a write that was applied, or at least stored."""
+    return record.kind is OUTCOME and record.data["result"] in _LEFT_SOMETHING
+
+
+def may_have_left(record: Record) -> bool:
+    """Return whether a record is the outcome of a write that was, or may have been, applied."""
+    return record.kind is OUTCOME and record.data["result"] in _MAY_HAVE_LEFT
+
+
+def found_target(record: Record) -> str | None:
+    """Return the key of the object that a `found` note is about (`Run.found`); `None` for other records."""
+    if record.kind is NOTE and isinstance(record.data.get("body"), dict):
+        return str(record.data.get("target"))
+    return None
+
+
+def missing_target(record: Record) -> str | None:
+    """Return the key of the object that a `missing` note is about (`Run.missing`); `None` for other records."""
+    if record.kind is NOTE and record.data.get("missing") is not None:
+        return str(record.data.get("target"))
+    return None
+
+
+def is_stored_hold(record: Record) -> bool:
+    """Return whether a record is a hold that found something stored."""
+    return record.kind is HOLD and isinstance(record.data.get("body"), dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeStop:
+    """What an emergency stop ended.
+
+    Attributes:
+        applied: the body that was applied last before the stop; `None` if there was none.
+        found: the stored body, as received, from the last stop that found one; `None` if no stop could read it.
+        records: the records that say so: the write before the stop, and the hold.
+    """
+
+    applied: Mapping[str, Any] | None
+    found: Mapping[str, Any] | None
+    records: tuple[Record, ...] = field(default=(), repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The last write to an object and its outcome. For an object with a `found` note, that note stands for both.
+
+    Attributes:
+        stopped: what an emergency stop ended; `None` for other writes.
+        missing: the note that lets an apply create the schedule again (`Run.missing`); `None` if there is none.
+    """
+
+    intent: Record
+    outcome: Record
+    stopped: BeforeStop | None = None
+    missing: Record | None = None
+
+    @property
+    def was_stored(self) -> bool:
+        """Whether a schedule was stored: by this write, or by the one before an emergency stop."""
+        return self.base is not None or bool(self.stopped and self.stopped.applied is not None)
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether an emergency stop ended an applied schedule without knowing what was stored."""
+        return self.stopped is not None and self.was_stored and self.stopped.found is None
+
+    @property
+    def base(self) -> Mapping[str, Any] | None:
+        """The desired body at that time; `None` for a removal. It differs from the stored body if a narrowing by hand was kept."""
+        body, kept = self.intent.data["body"], self.intent.data.get("base")
+        return body if kept is None else {**(body or {}), **kept}
+
+
+class LastWrites:
+    """The last write to each object, while records are read in order.
+
+    A write of unknown outcome never replaces a known one that began later. This happens when an emergency stop overtakes a
+    run: the run's write is settled after the stop.
+
+    Attributes:
+        last: the last write that was, or may have been, applied to each object, by key.
+        intents: every intent, by id.
+        found: the newest hold on each object that found something stored, by key.
+        doubtful: keys of objects whose last write is a stop, or is unknown: it depends on the writes before it.
+    """
+
+    __slots__ = ("doubtful", "found", "intents", "last")
+
+    def __init__(self) -> None:
+        """Begin without records."""
+        self.last: dict[str, Applied] = {}
+        self.intents: dict[str, Record] = {}
+        self.found: dict[str, Record] = {}
+        self.doubtful: set[str] = set()
+
+    def add(self, record: Record) -> None:
+        """Take in the next record."""
+        kind, data = record.event.kind, record.event.data
+        if kind is INTENT:
+            self.intents[record.id] = record
+        elif kind is OUTCOME:
+            if data["result"] in _MAY_HAVE_LEFT and (intent := self.intents.get(data["intent"])):
+                self._apply(intent, record)
+        elif kind is HOLD:
+            if is_stored_hold(record):
+                self.found[data["target"]] = record
+        elif kind is not NOTE:
+            return
+        elif (target := found_target(record)) is not None:
+            self.last[target] = Applied(record, record)
+            self.doubtful.discard(target)
+        elif (target := missing_target(record)) is not None:
+            before = self.last.get(target)
+            if before and before.outcome.id == data["missing"]:
+                self.last[target] = replace(before, missing=record)
+
+    def restrict(self, records: Sequence[Record]) -> None:
+        """Leave what some of the records alone would have left. They show the same last writes as all of them.
+
+        Args:
+            records: in order.
+        """
+        self.intents = {each.id: each for each in records if each.event.kind is INTENT}
+        stored = filter(is_stored_hold, records)
+        self.found = {each.event.data["target"]: each for each in stored}
+        if self.doubtful:
+            about = [each for each in records if each.event.data.get("target") in self.doubtful]
+            self.last |= applied(about)
+
+    def _apply(self, intent: Record, outcome: Record) -> None:
+        """Take in the outcome of a write, unless it is unknown and a later write is known."""
+        said = intent.event.data
+        target = said["target"]
+        if said["verb"] != _HALT and outcome.event.data["result"] != _UNKNOWN:
+            self.last[target] = Applied(intent, outcome)
+            self.doubtful.discard(target)
+            return
+        before = self.last.get(target)
+        is_unknown = outcome.data["result"] == Result.UNKNOWN
+        if is_unknown and before and before.intent.seq > intent.seq:
+            return
+        is_stop = said["verb"] == Action.HALT
+        stopped = _stopped(before, self.found.get(target)) if is_stop else None
+        self.last[target] = Applied(intent, outcome, stopped)
+        self.doubtful.add(target)
+
+
+def applied(records: Iterable[Record]) -> dict[str, Applied]:
+    """Return the last write that was, or may have been, applied to each object, by key: the base of drift."""
+    writes = LastWrites()
+    for record in records:
+        writes.add(record)
+    return writes.last
+
+
+def _stopped(before: Applied | None, hold: Record | None) -> BeforeStop:
+    """Return what one or several emergency stops ended. A stop that finishes an earlier one finds nothing stored.
+
+    Args:
+        before: the last write to the object before the stop.
+        hold: the last hold on it that found something stored.
+    """
+    was = before.stopped if before else None
+    applied = was.applied if was else before.base if before else None
+    records = was.records if was else (before.intent, before.outcome) if before else ()
+    if hold is not None and (before is None or hold.seq > before.intent.seq):
+        writes = tuple(each for each in records if each.kind is not HOLD)
+        return BeforeStop(applied, hold.data["body"], (*writes, hold))
+    return BeforeStop(applied, was.found if was else None, records)
