@@ -95,12 +95,18 @@ class Writer:
         record, tree, notes, state = stored
         self._world.checkpoint("segment:stored")
         commit = self._commit_tree(tree, record, before.head)
-        ref = f"{self._names.closed}/{before.segment + 1:06}-{str(before.head)[:12]}"
         snapshot = LedgerSnapshot(commit, tree, notes, state=state)
-        if error := self._advance(snapshot, Move(ref, before.head, None)):
+        if error := self._advance(snapshot, *self._closing(before)):
             return error
         self._world.checkpoint("segment:moved")
         return None
+
+    def _closing(self, before: LedgerSnapshot) -> tuple[Move, ...]:
+        """Return the move that makes the ref of a closed segment; none if that ref is there already, after a rollback to this commit."""
+        name = f"{before.segment + 1:06}-{str(before.head)[:12]}"
+        if self._connection.store.closed().get(name) == before.head:
+            return ()
+        return (Move(f"{self._names.closed}/{name}", before.head, None),)
 
     def repair(self, head: str, defects: int, reason: str, *, by: Attribution) -> int:
         """Acknowledge the damage of the ledger at `head`: begin a segment from the records that can still be read. Needs the lock.

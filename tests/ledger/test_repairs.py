@@ -136,6 +136,23 @@ def test_a_rollback_to_before_a_repair_is_found_by_the_ref_of_the_segment_that_i
     assert sum("after which this ledger begins no segment" in str(each) for each in found) >= 1
 
 
+def test_a_ledger_that_was_rolled_back_to_the_end_of_a_segment_goes_on_beside_the_ref_of_that_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    repo = repository(tmp_path / "repo")
+    go_on(repo, "one")
+    git(repo.root, "update-ref", NOTES, f"{NOTES}^")
+    found = opened(repo, options=ANYHOW).verify()
+    (stray,) = found.defects
+    ref = f"refs/notes/reconcile-closed/{PLATFORM}/000001-{str(found.head)[:12]}"
+    assert f"git update-ref -d {ref}" in str(stray)
+    ledger = repaired(repo)
+    assert ledger.verify(expect_cut=ledger.head).defects == ()
+    go_on(repo, "two")
+    assert opened(repo).verify(expect_cut=ledger.head).defects == ()
+
+
 def forge_state(repo: Git, lines: bytes) -> None:
     """Put other lines in place of the state of the newest ledger commit."""
     git(repo.root, "read-tree", NOTES)
