@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,7 +21,7 @@ from reconciler.ledger.locks import Lock, in_seconds
 from reconciler.ledger.repairs import remark_on_records
 from reconciler.manifests import choose_tenant, load_readable, load_settings
 from reconciler.report import NAMES_SHOWN, Report, Tone
-from reconciler.report.audit import of_entries, of_instant, of_log, of_records
+from reconciler.report.audit import keys_of, of_entries, of_instant, of_log, of_records
 from reconciler.report.verify import of_verify
 from reconciler.settings import check_url, signing_key
 from reconciler.world import World
@@ -70,9 +70,9 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
 
 def log(world: World, path: Path, tenant: str | None, since: datetime | None = None) -> Report:
     """Return the records of what took effect at `since` or later, all by default, newest last."""
-    kept, records, notes = _read_checked(world, path, tenant, since)
-    records = tuple(each for each in records if since is None or audit.moment(each) >= since)
-    return of_log(kept.name, records, notes=notes, facts=kept.facts)
+    past = _Past(read(world, path, tenant), since)
+    records = [each for each in past.records() if since is None or audit.moment(each) >= since]
+    return of_log(past.kept.name, records, notes=past.notes, facts=past.kept.facts)
 
 
 def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
@@ -81,15 +81,24 @@ def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
     Raises:
         UsageError: no record, manifest or commit has that name.
     """
-    kept, records, notes = _read_checked(world, path, tenant)
-    found, asked = audit.about(records, what), what
+    past = _Past(read(world, path, tenant))
+    kept, asked, names = past.kept, what, set[str]()
+    found = audit.about(_noting(past.records(), names), what)
     if not found and (commit := _commit(kept.git, what)) is not None:
-        found = audit.about(records, commit)
+        found = audit.about(past.records(), commit)
         asked = what if commit.startswith(what) else f"{what} ({commit[:12]})"
     elif not found:
-        _require_known(kept, records, what)
+        _require_known(kept, names, what)
     report = of_records(kept.name, asked, found, kept.facts)
-    return report._replace(notes=(*notes, *report.notes))
+    return report._replace(notes=(*past.notes, *report.notes))
+
+
+def _noting(records: Iterable[Record], names: set[str]) -> Iterator[Record]:
+    """Yield the records, and add the names of their objects to `names`."""
+    for record in records:
+        if name := record.data.get("name"):
+            names.add(str(name))
+        yield record
 
 
 def _commit(git: Git, name: str) -> str | None:
@@ -97,7 +106,7 @@ def _commit(git: Git, name: str) -> str | None:
     return None if name.startswith("-") else git.resolve(f"{name}^{{commit}}")
 
 
-def _require_known(kept: TenantLedger, records: Sequence[Record], what: str) -> None:
+def _require_known(kept: TenantLedger, recorded: Collection[str], what: str) -> None:
     """Check that a name without records is at least a manifest or a commit. A mistyped name must not look like "nothing was recorded".
 
     Raises:
@@ -106,7 +115,6 @@ def _require_known(kept: TenantLedger, records: Sequence[Record], what: str) -> 
     desired = load_readable(kept.folder).desired
     if any(what in {each.name, each.key} for each in desired):
         return
-    recorded = (str(record.data["name"]) for record in records if record.data.get("name"))
     names = sorted({*recorded, *(each.name for each in desired)})
     near = get_close_matches(what, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"names are {', '.join(names[:NAMES_SHOWN])}"
@@ -119,16 +127,18 @@ def export(
     world: World, path: Path, tenant: str | None, since: datetime | None, until: datetime | None
 ) -> Report:
     """Return the audit entries that took effect in [since, until)."""
-    kept, records, notes = _read_checked(world, path, tenant, since)
-    report = of_entries(kept.name, audit.entries(records, since=since, until=until))
-    return report._replace(notes=notes)
+    past = _Past(read(world, path, tenant), since)
+    report = of_entries(past.kept.name, audit.entries(past.records(), since=since, until=until))
+    return report._replace(notes=past.notes)
 
 
 def at(world: World, path: Path, tenant: str | None, instant: datetime, what: str) -> Report:
     """Return what was stored and active for an object at an instant."""
-    kept, records, notes = _read_checked(world, path, tenant)
-    report = of_instant(kept.name, what, instant, records, kept.facts)
-    return report._replace(notes=(*notes, *report.notes))
+    past = _Past(read(world, path, tenant))
+    keys, ahead = keys_of(past.records(), what), audit.Offsets()
+    records = [each for each in ahead.noting(past.records()) if each.data.get("target") in keys]
+    report = of_instant(past.kept.name, what, instant, records, past.kept.facts, ahead)
+    return report._replace(notes=(*past.notes, *report.notes))
 
 
 def verify(
@@ -189,22 +199,31 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
     )
 
 
-def _read_checked(
-    world: World, path: Path, tenant: str | None, since: datetime | None = None
-) -> tuple[TenantLedger, tuple[Record, ...], tuple[str, ...]]:
-    """Read a ledger with its closed segments, and check its records. Edited records must not be shown as evidence.
+class _Past:
+    """All records of a ledger, checked as they are read: edited records must not be shown as evidence.
 
-    Return the ledger, its records, and sentences for the report.
-
-    Args:
-        world: see `World`.
-        path: the tenant's folder, or a folder above it.
-        tenant: its name.
-        since: leave out closed segments of which every record is older.
+    Attributes:
+        kept: the ledger.
     """
-    kept = read(world, path, tenant)
-    records = tuple(kept.ledger.past(since))
-    return kept, records, (*kept.ledger.notes, *remark_on_records(records))
+
+    def __init__(self, kept: TenantLedger, since: datetime | None = None) -> None:
+        """Read records of `since` and later only, by whole segments."""
+        self.kept = kept
+        self._since = since
+        self._cut: Record | None = None
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records, oldest first. They are read again each time, so that memory does not grow with the history."""
+        for record in self.kept.ledger.past(self._since):
+            if self._cut is None and "cut" in record.data:
+                self._cut = record
+            yield record
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the report, once the records were read."""
+        cut = () if self._cut is None else remark_on_records((self._cut,))
+        return (*self.kept.ledger.notes, *cut)
 
 
 def lock_status(world: World, path: Path, tenant: str | None) -> Report:

@@ -260,13 +260,27 @@ def keys_of(records: Iterable[Record], asked: str) -> tuple[str, ...]:
 
 
 def of_instant(
-    tenant: str, asked: str, instant: datetime, records: Sequence[Record], facts: Mapping[str, str]
+    tenant: str,
+    asked: str,
+    instant: datetime,
+    records: Sequence[Record],
+    facts: Mapping[str, str],
+    ahead: audit.Offsets | None = None,
 ) -> Report:
-    """Return the report of what was stored and active for an object at an instant, as far as it is recorded."""
+    """Return the report of what was stored and active for an object at an instant, as far as it is recorded.
+
+    Args:
+        tenant: the tenant's name.
+        asked: name or key of the object.
+        instant: the instant.
+        records: those about the objects that ever had this name or key, in order, or more.
+        facts: shown in the report.
+        ahead: the offsets between the two clocks, if the records lack some of a run.
+    """
     moment = audit.stamp(instant)
     keys = keys_of(records, asked)
     states = {key: audit.at(records, instant, key) for key in keys}
-    told = audit.until(records, instant)
+    told = audit.until(records, instant, ahead)
     holds = audit.holds(told, now=instant)
     held = [_held(holds[key]) for key in keys if key in holds]
     why = _reasons(records)
