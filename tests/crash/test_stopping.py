@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.audit import RecordKind
-from reconciler.errors import ExitCode
-from reconciler.execute import WriteOptions
 from tests.crash.bench import Bench
 from tests.crash.ground import Campaigns
 from tests.support.gitfakes import git
@@ -67,23 +65,6 @@ def test_a_stop_whose_lock_another_stop_takes_at_once_does_not_take_it_back(benc
     assert report.facts["lock"].startswith("taken from an apply, which held it since ")
     assert report.facts["lock"].endswith(", then taken by another run")
     assert bench.ledger().lock.standing().holder == "another stop"
-
-
-def test_an_apply_whose_lock_a_stop_took_starts_no_further_write(bench: Bench) -> None:
-    """The stop comes while the first write is at the platform. It may have stopped anything that this run would start next."""
-    bench.prepare(Campaigns())
-    taken: list[bool] = []
-
-    def take() -> None:
-        if not taken:
-            taken.append(True)
-            bench.ledger().lock.acquire(holder="a stop", force=True)
-
-    bench.asked = take
-    report = bench.apply_here(writing=WriteOptions(concurrency=1))
-    assert len([each for each in bench.ground.happened() if each.what == "stored"]) == 1
-    assert report.exit_code == ExitCode.PARTLY
-    assert bench.ledger().lock.standing().holder == "a stop"
 
 
 def test_the_holds_are_shared_before_the_last_dialer_is_silent(bench: Bench) -> None:
