@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Final
 
 from reconciler.errors import Unavailable
@@ -15,7 +16,11 @@ class Remotes(Revisions):
     """Reads, fetches and pushes refs of remotes."""
 
     def remotes(self) -> tuple[str, ...]:
-        """Return the names of the configured remotes."""
+        """Return the names of the remotes that were configured when first asked for."""
+        return self._names
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
         return tuple(self.text("remote").split())
 
     def remote_refs(
