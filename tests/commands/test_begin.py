@@ -107,12 +107,18 @@ def test_an_import_declares_the_ledger(desk: Desk, shared: Path) -> None:
     assert desk.run("validate", PATH) == 0
 
 
+@pytest.mark.parametrize("taken_over", [True, False])
 def test_a_migration_of_main_alone_is_noticed(
     desk: Desk,
     shared: Path,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
+    *,
+    taken_over: bool,
 ) -> None:
+    """The records of a stop move as well that no apply has taken over yet."""
+    if not taken_over:
+        monkeypatch.setattr("reconciler.commands.stop_journal.TAKE_OVER_S", 0.0)
     ref = declared(desk)
     assert desk.run("halt", PATH, NAME, "--reason", "calls at night") == 0
     there = tmp_path_factory.mktemp("there")
