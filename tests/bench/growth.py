@@ -163,11 +163,17 @@ def _logged(product: Product, team: Team, rounds: int) -> list[Run]:
 def million(product: Product, home: Path, size: Size, rounds: int) -> Iterator[Row]:
     """Yield the peak memory of `audit verify` at a million records."""
     team = Team.of(home, size.objects, MILLION)
-    (took,) = _verified(product, team, 1)
+    team.git("fetch", "-q", "origin", "+refs/notes/*:refs/bench/*")  # else verify would fetch
+    took = product.run("audit", "verify", team.folder)
     told = (
         f"{took.peak_kib / 1024:.0f} MiB, CPU {took.cpu_s / team.records * 1e6:.0f} µs per record"
     )
-    yield "`audit verify`, peak memory", f"remote, {team.records:,} records", told, "≤ 150 MB"
+    yield (
+        "`audit verify`, peak memory",
+        f"remote, {team.records:,} records",
+        told,
+        "≤ 150 MB, ≤ 60 µs",
+    )
 
 
 def fetched(product: Product, home: Path, size: Size, rounds: int) -> Iterator[Row]:

@@ -168,6 +168,7 @@ class Writer:
     state: tuple[Record, ...] = ()
     tail: list[Record] = field(default_factory=list)
     lines: dict[int, bytes] = field(default_factory=dict)
+    selection: audit.Selection = field(default_factory=audit.Selection)
 
     @property
     def ref(self) -> str:
@@ -183,6 +184,8 @@ class Writer:
         changed = {record.event.commit for record in records}
         self.commit({_path(each): self.notes[each] for each in changed}, records[-1])
         self.tail += records
+        for record in records:
+            self.selection.add(record)
         due = max(self.least, len(self.state) // 4)
         is_apply = records[-1].event.run.startswith("apply")
         if self.least and len(self.tail) >= due and is_apply and records[-1].kind == "close":
@@ -202,13 +205,14 @@ class Writer:
         mark = self.marks
         closes = self.ask(b"get-mark :%d\n" % mark)
         self.segment += 1
-        self.state = audit.compact(before)
+        self.state = self.selection.fold()
         self.lines = {each.seq: self.lines[each.seq] for each in self.state}
         data = b"".join(self.lines.values())
         now = datetime.fromisoformat(before[-1].event.ts)
         event = audit.checkpoint(before, data, segment=self.segment, closes=closes, now=now)
         record = self._chained(event)
         self.tail = [record]
+        self.selection.add(record)
         self.lines[record.seq] = line = audit.encode(record)
         self.notes = {event.commit: line}
         files = {notes.STATE: data, _path(event.commit): self.notes[event.commit]}
