@@ -177,6 +177,35 @@ def test_a_state_holds_exactly_what_the_page_of_the_format_says(steps, cut):
     assert audit.compact((*state, *records[cut:])) == selected((*state, *records[cut:]))
 
 
+def test_all_writes_to_an_object_are_kept_if_the_last_one_alone_would_be_another_one():
+    """The outcomes are out of order: the unknown one counts only after that of the oldest write, which no other rule keeps."""
+    first, second, third, later = (run(COMMITS[0], name) for name in ("a", "b", "c", "d"))
+    oldest, unsure, newest = (
+        maker.intent(operation("1001", rate=rate), digest="d" * 64, generation=at)
+        for at, (maker, rate) in enumerate(((first, 1.0), (second, 2.0), (third, 3.0)))
+    )
+    events = [
+        later.note("the ledger's first record"),
+        *(oldest, unsure, newest, first.close({})),
+        later.outcome(newest, Result.UPDATED, audit={}),
+        later.outcome(oldest, Result.UPDATED, audit={}),
+        later.outcome(unsure, Result.UNKNOWN, audit={}),
+    ]
+    tips: dict[str, Record] = {}
+    records = []
+    for event in events:
+        tips[event.run] = audit.chain(event, tips.get(event.run), len(records))
+        records.append(tips[event.run])
+    assert audit.applied(records)["1001"].intent.id == unsure.id
+    selection = audit.Selection()
+    for record in records:
+        selection.add(record)
+    state = selection.fold()
+    assert state == selected(records) == tuple(records)
+    assert audit.applied(state) == audit.applied(records)
+    assert selection.fold() == state
+
+
 @given(STEPS)
 def test_a_state_is_a_selection_of_records_in_order(steps):
     records = history(steps)
