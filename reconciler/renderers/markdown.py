@@ -205,8 +205,7 @@ def _table(table: Table, most: int, short: int | None) -> str:
     if not rows:
         return ""
     count = f"{total}" if len(rows) == total else f"{len(rows)} of {total}"
-    must = [row for row in rows if row.must_show]
-    rest = [row for row in rows if not row.must_show]
+    must, rest = _split(rows)
     if short is not None and must:
         blocks = [_fence("\n".join(_brief(row, short) for row in must))]
     elif must and total <= LONG:
@@ -218,6 +217,16 @@ def _table(table: Table, most: int, short: int | None) -> str:
         names = (f"{len(rest)} rows" if must else f"{count} rows", "Details")
         more = [_folded(name, block) for name, block in zip(names, more, strict=False)]
     return "\n\n".join([f"### {_escape(table.title, _LONGEST_NAME)} ({count})", *blocks, *more])
+
+
+def _split(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Return the rows that stay unfolded, and the others. A finding stays with the row of its object."""
+    must: list[Row] = []
+    rest: list[Row] = []
+    for row in rows:
+        belongs = bool(row.rule and must and row.key and must[-1].key == row.key)
+        (must if row.must_show or belongs else rest).append(row)
+    return must, rest
 
 
 def _blocks(table: Table, rows: Sequence[Row]) -> list[str]:

@@ -113,7 +113,7 @@ def _likeness(each: Weighed) -> tuple[Any, ...]:
     if operation.action is not Action.UPDATE:
         return (operation.action, operation.key)
     fields = tuple(_whole(operation, change) for change in each.said)
-    unsafe = tuple(warnings(operation.effect)) if operation.effect else ()
+    unsafe = warnings(operation.effect)
     alike = (operation.direction, each.step, operation.blocked, operation.notes)
     return (operation.action, *alike, unsafe, fields)
 
@@ -177,12 +177,18 @@ def _brief(each: Weighed, about: Sequence[Finding]) -> str:
     """Return the change of a row for the first screen, with the reason why it is blocked or held."""
     operation = each.operation
     if not operation.blocked:
-        warned = warnings(operation.effect) if operation.effect else ()
-        parts = (*warned, summary(each), first_new(operation))
+        warned = warnings(operation.effect)
+        limit = _SUMMARY - sum(map(len, warned))
+        parts = (summary(each, max(limit, _BLOCKED)), *warned, first_new(operation))
         return "; ".join(filter(None, parts))
-    errors = [f"{found.rule}: {found.message}" for found in about if found.level is Level.ERROR]
-    reason = errors[0] if errors and operation.refused else ", ".join(operation.blocked)
-    return f"{summary(each, _BLOCKED)}; {_why(operation)} {reason}"
+    errors = [found for found in about if found.level is Level.ERROR]
+    if operation.action is Action.HELD or not errors:
+        return f"{summary(each, _BLOCKED)}; {_why(operation)} {', '.join(operation.blocked)}"
+    first = errors[0]
+    why, change = f"{_why(operation)} {first.rule}", summary(each, _BLOCKED)
+    # If it may be the wrong object, what happens to it matters less.
+    parts = (first.message, change) if first.stops else (change, first.message)
+    return f"{why}: {'; '.join(parts)}"
 
 
 def _why(operation: Operation) -> str:

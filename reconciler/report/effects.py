@@ -5,33 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.effect import Effect, Limit, ZoneEffect
-from reconciler.plan import Operation
+from reconciler.plan import Action, Operation
+from reconciler.report import value
 from reconciler.report.fields import local, marks_of, number
 
 _EVERYONE = "every other zone"
 
 
 def effect_lines(operation: Operation) -> tuple[str, ...]:
-    """Return a line for each part of an operation's effect that changes; none where the effect is not part of the plan."""
+    """Return a line for each part of an operation's effect that changes; none where nothing is done, or the effect is not part of the plan."""
     effect = operation.effect
-    if effect is None:
+    if effect is None or operation.action is Action.HELD:
         return ()
     return (
-        *warnings(effect),
+        *_unknown(operation, effect),
+        *(f"safeguard lost: {name}" for name in effect.lost),
         *(f"safeguard gained: {name}" for name in effect.gained),
         *_rates(effect.calls_per_hour),
         *(_zone(zone, _clock(operation)) for zone in effect.zones or () if _changes(zone)),
     )
 
 
-def warnings(effect: Effect) -> Iterator[str]:
-    """Yield what is unknown, and each safeguard that is lost."""
-    if effect.zones is None:
-        yield "unknown when it dials: the hours cannot be read, which counts as loosening"
-    if effect.unknown:
-        yield f"unknown effect, which counts as loosening: {', '.join(effect.unknown)}"
-    for name in effect.lost:
-        yield f"safeguard lost: {name}"
+def warnings(effect: Effect | None) -> tuple[str, ...]:
+    """Return a phrase that an effect is unknown, and one for each safeguard that is lost."""
+    if effect is None:
+        return ()
+    unknown = (
+        ["effect unknown, counts as loosening"] if effect.zones is None or effect.unknown else []
+    )
+    return (*unknown, *(f"safeguard lost: {name}" for name in effect.lost))
+
+
+def _unknown(operation: Operation, effect: Effect) -> Iterator[str]:
+    """Yield each value that cannot be read, as the platform holds it."""
+    live = operation.live or {}
+    for name in effect.unknown:
+        held = value(live[name]) if name in live else "missing"
+        yield f"effect unknown, counts as loosening: {name} (on the platform: {held})"
+    if effect.zones is None and not effect.unknown:
+        yield "effect unknown, counts as loosening: what dials now cannot be read"
 
 
 def first_new(operation: Operation) -> str:

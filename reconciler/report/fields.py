@@ -153,7 +153,7 @@ def differing(before: str, after: str, limit: int) -> tuple[str, str]:
     """Return two values shortened to what differs: the items of two lists, else the middle of two texts."""
     old, new = before.split(", "), after.split(", ")
     shared = {*old} & {*new}
-    if shared:
+    if shared and {*old} != {*new}:
         rest = f"{len(shared)} unchanged"
         before = ", ".join([*(each for each in old if each not in shared), rest])
         after = ", ".join([*(each for each in new if each not in shared), rest])

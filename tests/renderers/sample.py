@@ -66,7 +66,9 @@ def _many() -> Iterator[tuple[Desired, Live]]:
         key = str(1100 + number)
         rate = 10.0 if number % 2 else 9.5 - number / 10
         fields = {"compliance_windows": [make_window(), LONDON]} if number % 3 else {}
-        slower = _wanted(key, f"branch-{number:02}", dial_rate=rate + number / 100, **fields)
+        slower = _wanted(
+            key, f"branch-{number:02}", dial_rate=round(rate + number / 100, 2), **fields
+        )
         yield slower, _held(key, f"Branch {number}", dial_rate=10.0, **fields)
     night = [make_window(), make_window("America/Denver", 21, 23)]
     yield (

@@ -16,7 +16,7 @@ from reconciler.renderers import markdown
 from reconciler.report import Report, Row, Table, Tone
 from reconciler.report.changes import of_plan
 from tests.renderers.reports import REPORTS, TEXTS
-from tests.renderers.sample import HOSTILE, SAMPLE
+from tests.renderers.sample import HOSTILE, LONG, SAMPLE
 from tests.support.factories import make_operation, make_plan
 
 LONG_FIELDS = tuple(FieldChange(f"field_{n}", "before " * 5, "after " * 5) for n in range(3))
@@ -144,6 +144,11 @@ def test_a_long_table_starts_folded_and_a_short_one_open() -> None:
     rows = tuple(Row((f"row {n}",), details=("why",)) for n in range(markdown.LONG + 1))
     assert markdown.render(of(*rows)).count("<details>") == 2
     assert "<details>" not in markdown.render(of(*rows[1:]))
+
+
+def test_a_finding_stays_with_the_row_of_its_object_that_is_not_folded() -> None:
+    output = markdown.render(LONG)
+    assert "SYNCING" in output[: output.index("<details>")]
 
 
 def test_what_is_too_long_loses_rows_and_says_so_in_its_first_line() -> None:

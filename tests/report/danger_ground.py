@@ -58,12 +58,14 @@ def base_of(number: int) -> dict[str, Any]:
         "dial_rate": 2 + number / 10,
         "compliance_windows": [NEW_YORK, CHICAGO] if number % 3 else [NEW_YORK, CHICAGO, DENVER],
     }
-    if number in range(45, 51):
+    if number in range(21, 25):
         spec |= {"dial_rate": 40 + number / 10, "max_concurrent_calls": 1900 + number}
     if number == SMALL:
         spec["max_concurrent_calls"] = 15
     if number in range(13, 21):
         spec["max_concurrent_calls"] = 150
+    if number in range(41, 53):
+        spec["max_concurrent_calls"] = 4
     return spec
 
 
@@ -73,14 +75,18 @@ def harmless(number: int, spec: dict[str, Any]) -> dict[str, Any]:
     edits = {
         range(1, 13): {"dial_rate": round(rate - 0.1, 2)},
         range(13, 21): {"max_concurrent_calls": 120},  # identical, so one row
-        range(21, 29): {"end_time": f"2027-03-{25 - number % 3} 17:{number % 60}"},  # earlier
+        range(21, 25): {"dial_rate": 1.5, "max_concurrent_calls": number},  # large, and all down
+        range(25, 29): {"end_time": f"2027-03-{25 - number % 3} 17:{number}"},  # earlier
         range(29, 37): {
             "compliance_windows": [{**row, "end_hour": 19} for row in rows],
             "dial_rate": round(rate - 0.2, 2),
         },
-        range(37, 45): {"dial_rate": round(rate * 1.05, 3)},  # a little faster
-        range(45, 51): {"dial_rate": 1.5, "max_concurrent_calls": number},  # large, and all down
-        range(51, 59): {
+        range(37, 41): {"dial_rate": round(rate * 1.05, 3)},  # a little faster
+        range(41, 53): {
+            "dial_rate": round(rate - number / 100, 2),
+            "max_concurrent_calls": 9,
+        },  # few calls
+        range(53, 59): {
             "end_time": f"2027-03-26 18:{number % 10:02}",
             "dial_rate": round(rate * 1.02, 3),
         },

@@ -17,8 +17,11 @@ from tests.report.danger_ground import CHICAGO, NEW_YORK, SMALL, TENANT, Ground,
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
-NUMBER = 34
-"""The campaign that most dangers are in, beside its harmless edit: slower, shorter days."""
+NUMBER = 58
+"""The campaign that most dangers are in, beside its harmless edit: a little faster, and minutes longer."""
+
+NARROWED = 35
+"""A campaign whose harmless edit only narrows: slower, shorter days."""
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +79,10 @@ NOW = "2027-03-01 07:00"
 
 DANGERS = {
     "wrong campaign id": spec(
-        "blocked by identity: this manifest was 1033 and is now 1099", number=33, campaign_id="1099"
+        "blocked by identity: this manifest was 1057 and is now 1099", number=57, campaign_id="1099"
     ),
     "id that the platform has not": spec(
-        "blocked by identity: the platform has no campaign 9034", campaign_id="9034"
+        "blocked by identity: the platform has no campaign 9058", campaign_id="9058"
     ),
     "id of another manifest": spec(campaign_id="1035")._replace(words=None),
     "a.m. and p.m. swapped at the start": spec(
@@ -88,6 +91,7 @@ DANGERS = {
     ),
     "a.m. and p.m. swapped at the end": spec(
         f"end_time {FRIDAY} → Fri 2027-03-26 06:00 America/New_York (moved by exactly 12 h",
+        number=NARROWED,
         end_time="2027-03-26 06:00",
     ),
     "started on the evening before, a Sunday": spec(
@@ -96,13 +100,14 @@ DANGERS = {
     ),
     "window dropped": spec(
         "compliance_windows[America/Chicago] 9-20 → none",
+        number=NARROWED,
         compliance_windows=[{**NEW_YORK, "end_hour": 19}],
     ),
     "all windows dropped": spec("blocked by calling-windows", compliance_windows=[]),
-    "rate x 4": spec(f"dial_rate 5.4 → 21.6 (raised {TIMES}4)", dial_rate=21.6),
+    "rate x 4": spec(f"dial_rate 7.8 → 31.2 (raised {TIMES}4)", dial_rate=31.2),
     "rate x 10": spec(f"dial_rate 2.1 → 21 (raised {TIMES}10)", number=1, dial_rate=21.0),
     "rate x 4 in a row that looks large": spec(
-        f"dial_rate 4.5 → 18 (raised {TIMES}4)", number=25, dial_rate=18.0
+        f"dial_rate 7 → 28 (raised {TIMES}4)", number=50, dial_rate=28.0
     ),
     "concurrency x 100": spec(
         f"max_concurrent_calls 15 → 1500 (raised {TIMES}100)",
@@ -116,7 +121,7 @@ DANGERS = {
     ),
     "zone swapped in the schedule": spec(
         "timezone America/New_York → Asia/Tokyo",
-        f"end_time {FRIDAY} America/New_York → Fri 2027-03-26 18:00 Asia/Tokyo",
+        f"end_time {FRIDAY} America/New_York → Fri 2027-03-26 18:08 Asia/Tokyo",
         timezone="Asia/Tokyo",
     ),
     "window 0-23": spec(
@@ -139,7 +144,7 @@ DANGERS = {
         f"end_time {FRIDAY} → Sun 2027-03-28 18:00 America/New_York (2 days later, on a Sunday)",
         end_time="2027-03-28 18:00",
     ),
-    "retirement": metadata("retire", "remove the schedule of Campaign 1034", retired=True),
+    "retirement": metadata("retire", "remove the schedule of Campaign 1058", retired=True),
     "profile that touches all": tenant(
         "max_concurrent_calls: 400",
         "max_concurrent_calls: 1600",
@@ -156,9 +161,9 @@ DANGERS = {
     ),
     "waiver added": tenant(
         "  profiles:",
-        "  waivers: [{rule: calling-windows, name: m34, reason: pilot, until: 2027-12-31}]\n  profiles:",
+        "  waivers: [{rule: calling-windows, name: m58, reason: pilot, until: 2027-12-31}]\n  profiles:",
         "waivers: calling-windows",
-        "not waived → from the next change on waived for m34 until 2027-12-31",
+        "not waived → from the next change on waived for m58 until 2027-12-31",
     ),
     "level off": tenant(
         "{dnc-flag: warning}",
@@ -167,7 +172,7 @@ DANGERS = {
         "error → from the next change on off",
     ),
     "campaign_name removed": Danger(
-        unnamed, ("campaign_name of m34", '"Campaign 1034" → from the next change on not checked')
+        unnamed, ("campaign_name of m58", '"Campaign 1058" → from the next change on not checked')
     ),
     "requests_per_second x 10": tenant(
         "requests_per_second: 100",
@@ -214,4 +219,5 @@ def test_the_harmless_edits_alone_are_worth_no_alarm(ground: Ground) -> None:
     report = ground.plan()
     worst = screen.worst(report)
     assert len(worst.rows) == screen.MOST_ROWS
-    assert not any("raised" in row.brief or "at night" in row.brief for row in worst.rows)
+    alarming = ("night", "Sunday", "safeguard", "unknown", "12 h", "blocked")
+    assert not any(word in row.brief for word in alarming for row in worst.rows)

@@ -11,12 +11,21 @@ from hypothesis import strategies as st
 
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction, Effect, Limit, ZoneEffect
-from reconciler.plan import Action
+from reconciler.plan import Action, build
 from reconciler.renderers import RENDERERS, renderer_for
 from reconciler.report import Risk
 from reconciler.report.changes import of_plan
 from reconciler.report.risk import in_risk_order
-from tests.support.factories import make_operation, make_plan
+from tests.support.bodies import make_body
+from tests.support.factories import (
+    KINDS,
+    make_desired,
+    make_live,
+    make_operation,
+    make_origin,
+    make_plan,
+    make_snapshot,
+)
 
 NEW_YORK = ZoneEffect("America/New_York", 4620, 4620, 9000, 9000)
 
@@ -115,3 +124,16 @@ def test_the_effect_is_data_in_json_and_outside_the_digest():
     (said,) = of_plan(make_plan([with_effect]), exit_code=0).data["operations"]
     assert said["effect"] == with_effect.effect.serialised()
     assert said["effect"]["zones"][0]["first_opened"] == "2027-01-11T02:00:00Z"
+
+
+@pytest.mark.parametrize("held", ["Mars/Base", 5, None])
+def test_an_unknown_zone_of_a_schedule_is_shown_raw(held):
+    """It only names the clock of the manifest: what the platform stores are instants."""
+    live = make_live(stored=make_body(timezone=held, end_time="2027-01-16T23:00:00Z"))
+    plan = build(make_origin(), [make_desired()], make_snapshot([live]), KINDS)
+    for style in ("text", "markdown", "html"):
+        output = renderer_for(style).render(of_plan(plan, exit_code=2))
+        assert f"timezone {'none' if held is None else held} → America/New" in output.replace(
+            "\\", ""
+        )
+        assert "2027-01-16T23:00:00Z → Fri 2027-01-15 18:00" in output
