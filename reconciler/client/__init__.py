@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from types import TracebackType
@@ -28,7 +28,7 @@ from reconciler.client.auth import Tokens
 from reconciler.client.clock import PlatformClock, Skew
 from reconciler.client.hosts import target
 from reconciler.client.lanes import Lanes, Lost, Transport, embedded, tcp
-from reconciler.client.pace import Pace, Pacer, Unpaced, equal_jitter, full_jitter, retry_after
+from reconciler.client.pace import Pace, Pacer, StopPacer, equal_jitter, full_jitter, retry_after
 from reconciler.client.refusals import Refusals, is_server_error
 from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Token
 from reconciler.errors import (
@@ -78,6 +78,14 @@ class _Tries:
     unauthorized: int = 0
 
 
+@dataclass(slots=True)
+class _Gate:
+    """The pace of one method of a stop. Only one call at a time waits for its turn: whoever holds `door`."""
+
+    pace: StopPacer = field(default_factory=StopPacer)
+    door: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class Client:
     """Talks to one tenant. Nothing is sent before the first `run`; the deadline counts from construction.
 
@@ -121,7 +129,7 @@ class Client:
         self._door = asyncio.Lock()
         self._pacer = Pacer(options.requests_per_second)
         # A stop is slowed by each method's own 429s: a platform that limits its lists must not delay a removal.
-        self._gates: dict[str, Unpaced] = {}
+        self._gates: dict[str, _Gate] = {}
         self._until = world.monotonic() + options.deadline_s
         self._told_at = float("-inf")
         self._down_since: float | None = None
@@ -260,16 +268,17 @@ class Client:
                     await self._wait_for(self._pacer)
                 yield
             return
+        gate = self._gate(call)
         while True:
-            await self._wait_for(self._gate(call))
+            async with gate.door:
+                await self._wait_for(gate.pace)
             async with self._free:
-                now = self._world.monotonic()
-                if self._gate(call).reserve(now) <= now:
+                if not gate.pace.waits(self._world.monotonic()):
                     yield
                     return
 
-    def _gate(self, call: Call) -> Unpaced:
-        return self._gates.setdefault(call.method, Unpaced())
+    def _gate(self, call: Call) -> _Gate:
+        return self._gates.setdefault(call.method, _Gate())
 
     async def _wait_for(self, pace: Pace) -> None:
         now = self._world.monotonic()
@@ -288,7 +297,7 @@ class Client:
         now = self._world.monotonic()
         self._clock.learn(reply, sent_at, now)
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-            pace: Pace = self._gate(call) if self._settings.options.urgent else self._pacer
+            pace: Pace = self._gate(call).pace if self._settings.options.urgent else self._pacer
             pace.slow(sent_at, now, min(retry_after(reply) or URGENT_S, MOST_URGENT_S))
         if reply.status in call.expects or not is_server_error(reply.status):
             self._down_since = None

@@ -26,6 +26,21 @@ EASE_S: Final = 10.0
 SLOWEST: Final = 1 / 32
 """Smallest share of the limit that the pace is slowed to."""
 
+STOP_START: Final = 10.0
+"""Smallest rate, in requests per second, that an emergency stop begins with after its first 429."""
+
+STOP_SLOWEST: Final = 1.0
+"""Smallest rate of an emergency stop, in requests per second."""
+
+STOP_BACK_OFF: Final = 0.8
+"""What a 429 multiplies the rate of an emergency stop by."""
+
+STOP_GROWTH: Final = 1.1
+"""What each second without a 429 multiplies the rate of an emergency stop by."""
+
+STOP_GROWS_S: Final = 120.0
+"""Seconds for which the rate grows: it is without limit again, for any platform, long before."""
+
 BACK_OFF_S: Final = 0.5
 BACK_OFF_CAP_S: Final = 20.0
 
@@ -79,20 +94,53 @@ class Pacer:
         self._share = max(self._share / 2, SLOWEST)
 
 
-class Unpaced:
-    """The pace of an emergency stop: no limit until a 429. Then no request leaves before the wait of that 429 is over."""
+class StopPacer:
+    """The pace of an emergency stop: no limit until a 429. From then on it finds the platform's rate.
+
+    No request leaves before the wait of a 429 is over. If all waiting requests left together then, a platform that admits few
+    at once would refuse most of them again, and each refusal costs a wait. So they leave at a rate, which starts at what the
+    platform took before its first 429, falls to `STOP_BACK_OFF` of itself with each 429 and otherwise grows steadily.
+
+    An instant is reserved at the rate of the moment, so only one request may wait for its instant at a time.
+    """
 
     def __init__(self) -> None:
+        self._rate: float | None = None
+        self._since = float("-inf")
         self._until = float("-inf")
+        self._next = float("-inf")
+        self._left = 0
 
     def reserve(self, now: float) -> float:
-        """Return the instant, `now` or later, at which the next request may leave. Seconds, monotonic."""
-        return max(now, self._until)
+        """Reserve and return the instant, `now` or later, at which the next request may leave. Seconds, monotonic."""
+        if not self._left:
+            self._since = now
+        self._left += 1
+        if self._rate is None:
+            return max(now, self._until)
+        slot = max(self._next, self._until, now)
+        self._next = slot + 1 / self._rate_at(slot)
+        return slot
+
+    def waits(self, now: float) -> bool:
+        """Return whether the wait of a 429 is not over: whoever reserved an instant before that 429 must reserve again."""
+        return now < self._until
 
     def slow(self, sent_at: float, now: float, wait_s: float) -> None:
         """Wait after a 429 for a request that left at `sent_at`. Requests that left before the last wait began are ignored."""
-        if sent_at >= self._until:
-            self._until = now + wait_s
+        if sent_at < self._until:
+            return
+        if self._rate is None:
+            self._rate = max(self._left / max(now - self._since, 1.0), STOP_START)
+        else:
+            self._rate = max(self._rate_at(now) * STOP_BACK_OFF, STOP_SLOWEST)
+        self._until = self._since = self._next = now + wait_s
+
+    def _rate_at(self, now: float) -> float:
+        """Return the requests per second at an instant."""
+        rate = self._rate or STOP_START
+        growth: float = STOP_GROWTH ** min(max(now - self._since, 0.0), STOP_GROWS_S)
+        return rate * growth
 
 
 def full_jitter(tries: int, draw: float) -> float:

@@ -1,6 +1,10 @@
 """Laws of the pace, and what a server's wish to wait means."""
 
+from collections import deque
 from datetime import UTC, datetime
+from heapq import heappop, heappush
+from itertools import count
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -12,7 +16,7 @@ from reconciler.client.pace import (
     PACE,
     SLOWEST,
     Pacer,
-    Unpaced,
+    StopPacer,
     equal_jitter,
     full_jitter,
     http_date,
@@ -153,12 +157,64 @@ def test_a_date_without_a_zone_is_utc():
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5), st.floats(0, 60)), max_size=20))
-def test_a_stop_has_no_pace_and_waits_only_as_a_429_told_it(refusals) -> None:
-    pace, now, until = Unpaced(), 100.0, float("-inf")
+def test_a_stop_has_no_pace_before_a_429_and_waits_as_long_as_each_one_told_it(refusals) -> None:
+    pace, now, until = StopPacer(), 100.0, float("-inf")
+    assert [pace.reserve(now) for _ in range(50)] == [now] * 50
     for passed_s, ago_s, wait_s in refusals:
         now += passed_s
-        assert pace.reserve(now) == pace.reserve(now) == max(now, until)
+        assert pace.waits(now) == (now < until)
+        assert pace.reserve(now) >= max(now, until)
         if now - ago_s >= until:  # an earlier request is covered by the wait that it caused
             until = now + wait_s
         pace.slow(now - ago_s, now, wait_s)
-    assert pace.reserve(now) == max(now, until)
+    assert pace.reserve(now) >= max(now, until)
+
+
+def stop_of(jobs, steps, rate, burst, *, lanes=32, delay_s=0.02):
+    """Return (seconds, refusals) of jobs that send each step in turn to a token bucket, whose 429 tells whole seconds."""
+    left, filled_at, refused, now = float(burst), 0.0, 0, 0.0
+    paces = {step: StopPacer() for step in steps}
+    queues = {step: deque(range(jobs)) if step == steps[0] else deque() for step in steps}
+    turns, free, done = {}, lanes, 0
+    events = []  # (instant, number, what, step, job, when it was sent)
+    number = count()
+    while done < jobs:
+        for step, queue in queues.items():
+            if step not in turns and queue:  # one call of each method waits at the door
+                turns[step] = queue.popleft()
+                heappush(events, (paces[step].reserve(now), next(number), "turn", step, 0, 0.0))
+        now, _, what, step, job, sent_at = heappop(events)
+        pace = paces[step]
+        if what == "turn":
+            if pace.waits(now) or not free:
+                at = max(pace.reserve(now), now + (0 if free else delay_s))
+                heappush(events, (at, next(number), "turn", step, 0, 0.0))
+                continue
+            free -= 1
+            arrives = (now + delay_s / 2, next(number), "arrive", step, turns.pop(step), now)
+            heappush(events, arrives)
+        elif what == "arrive":
+            left, filled_at = min(burst, left + (now - filled_at) * rate), now
+            wait_s = 0 if left >= 1 else max(1, ceil((1 - left) / rate))
+            left -= 0 if wait_s else 1
+            free += 1
+            if wait_s:
+                refused += 1
+                pace.slow(sent_at, now, wait_s)
+                queues[step].append(job)
+            elif step == steps[-1]:
+                done += 1
+            else:
+                queues[steps[steps.index(step) + 1]].append(job)
+    return now, refused
+
+
+@pytest.mark.parametrize(
+    ("rate", "burst", "most"),
+    [(20, 100, 1.15), (20, 20, 1.15), (20, 10, 1.4), (20, 5, 1.8), (20, 1, 3.0), (5, 10, 1.15)],
+)
+def test_a_stop_of_many_finds_the_rate_of_a_platform_that_admits_few_at_once(rate, burst, most):
+    jobs, steps = 300, ("DELETE", "POST")
+    took_s, refused = stop_of(jobs, steps, rate, burst)
+    assert took_s <= most * (jobs * len(steps) - burst) / rate
+    assert refused <= jobs  # unpaced, thousands were refused, and each one cost a wait
