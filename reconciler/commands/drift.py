@@ -113,20 +113,22 @@ def _settle(session: Session) -> None:
 
     Raises:
         TenantLocked: a run holds the lock, or recorded something meanwhile. Its writes may have been read or not.
-        LedgerError: the records do not verify.
+        LedgerError: the records do not verify, or some are missing.
     """
     ledger = session.ledger
     if ledger is None:
         return
-    head = ledger.head
+    before = {record.id for record in ledger.records()}
     ledger.refresh()
     ledger.check()
+    if ledger.objection is not None:  # records are missing, and with them what was applied
+        raise ledger.objection
     lock = ledger.lock.seen()
     if lock is not None:
         raise TenantLocked(
             f"{lock.holder} is writing to this tenant, and its writes could not be told from drift: run `reconcile drift` again when that run has ended"
         )
-    if ledger.head != head:
+    if before != {record.id for record in ledger.records()}:
         raise TenantLocked(
             "a run of reconcile recorded changes while the platform was read, and they could not be told from drift: run `reconcile drift` again"
         )

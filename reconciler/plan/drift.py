@@ -59,7 +59,7 @@ def drift(
             snapshot.unfit.get(key),
         )
         rows = list(_of_object(case, lists))
-        lists.matching += not rows and each is not None and case.base is not None
+        lists.matching += not rows and each is not None and lists.is_applied(case)
         found += rows
     if whole:
         found += _unmanaged(snapshot, wanted, kind, known)
@@ -68,6 +68,7 @@ def drift(
         lists.matching,
         tuple(lists.unapplied),
         tuple(lists.unsettled),
+        tuple(lists.stopped),
         tuple(lists.otherwise),
     )
 
@@ -79,7 +80,18 @@ class _Lists:
     matching: int = 0
     unapplied: list[str] = field(default_factory=list)
     unsettled: list[str] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
     otherwise: list[str] = field(default_factory=list)
+
+    def is_applied(self, case: _Case) -> bool:
+        """Return whether an object that did not drift is as it was applied; list one that is silent since a stop."""
+        base, wanted = case.base, case.wanted
+        if base is None or case.name in self.unsettled:
+            return False
+        if base.stopped is None or base.body is not None or wanted is None or wanted.retired:
+            return True
+        self.stopped.append(case.name)
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,7 @@ class Drift:
         matching: number of objects that are as they were applied.
         unapplied: names of objects that match their manifests, but that no apply has recorded.
         unsettled: names of objects whose last write an interrupted run did not record: they are as that write left them.
+        stopped: names of objects that are silent since an emergency stop, and that nothing holds any more. The next apply creates them.
         stored_otherwise: names of objects of which the platform stores values that differ from what was sent, and are not wider.
     """
 
@@ -170,6 +171,7 @@ class Drift:
     matching: int = 0
     unapplied: tuple[str, ...] = ()
     unsettled: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
     stored_otherwise: tuple[str, ...] = ()
 
     @property

@@ -106,6 +106,11 @@ def _notes(found: Drift) -> tuple[str, ...]:
         notes.append(
             f"An earlier run did not record the outcome of its write to {shown_names(found.unsettled)}, and the schedule is as that write left it. The next apply records it."
         )
+    if found.stopped:
+        are = "is" if len(found.stopped) == 1 else "are"
+        notes.append(
+            f"{shown_names(found.stopped)} {are} silent since an emergency stop, and nothing holds that any more: the next apply creates the schedule again."
+        )
     if found.stored_otherwise:
         notes.append(
             f"The platform stores some values differently from what was sent, and not wider: {shown_names(found.stored_otherwise)}."
@@ -239,6 +244,7 @@ def _data(found: Drift, origin: Origin, at: datetime) -> dict[str, Any]:
         "matching": found.matching,
         "unapplied": list(found.unapplied),
         "unsettled": list(found.unsettled),
+        "stopped": list(found.stopped),
         "stored_otherwise": list(found.stored_otherwise),
     }
 

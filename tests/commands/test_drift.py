@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from reconciler import sandbox
+from reconciler import api, sandbox
+from reconciler.commands import plan as plan_command
+from reconciler.commands.session import Session
 from reconciler.renderers import RENDERERS
 from reconciler.sandbox.writes import Conditions
 from tests.cli.test_cli import SAMPLES, Desk, commit, git
@@ -151,6 +154,9 @@ def test_a_stop_is_told_with_who_since_when_and_why(
     assert hold["by"]
     assert desk.run("release", PATH, NAME, "--reason", "corrected") == 0
     assert drifted(desk, code=0) == [], "what a stop removed was not removed outside git"
+    assert desk.run("drift", PATH) == 0
+    assert f"{NAME} is silent since an emergency stop" in desk.out
+    assert "5 schedules are as applied" in desk.out
 
 
 def test_a_schedule_that_is_removed_and_stored_again_is_compared_like_any_other(
@@ -214,6 +220,22 @@ def test_a_running_apply_is_not_taken_for_drift(desk: Desk, server: sandbox.Camp
     assert "ci run 7 is writing to this tenant" in desk.says(6, "drift", PATH)
     held.lock.release()
     assert desk.run("drift", PATH) == 0
+
+
+def test_a_run_that_records_while_the_platform_is_read_is_not_taken_for_drift(
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has ended, and released the lock, before the ledger is read again."""
+    observe = plan_command.observe
+
+    async def meanwhile(session: Session) -> Any:
+        found = await observe(session)
+        await asyncio.to_thread(api.halt, PATH, (NAME,), reason="x")
+        return found
+
+    monkeypatch.setattr(plan_command, "observe", meanwhile)
+    assert desk.run("drift", PATH) == 6
+    assert "recorded changes while the platform was read" in desk.err
 
 
 def test_a_platform_that_is_down_is_no_drift(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
