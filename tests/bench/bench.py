@@ -168,10 +168,45 @@ def starts(product: Product, _: Path, size: Size, rounds: int) -> Iterator[Row]:
     )
 
 
+def calendar(product: Product, home: Path, size: Size, rounds: int) -> Iterator[Row]:
+    """Yield what the open intervals of 400 days cost: against their floor, against a plan, and as the manifests grow in number."""
+    ground = make(home, size.large, changed=0.01)
+    with serving(ground, "--replay") as platform:
+        plans = [
+            product.run("plan", str(ground.folder), **platform.variables).cpu_s
+            for _ in range(rounds)
+        ]
+    for hours, where in (("shared", "hours that many share"), ("own", "hours of its own each")):
+        took = {
+            (who, count): [_intervals(who, hours, count) for _ in range(rounds)]
+            for who in ("ours", "floor")
+            for count in (size.small, size.large)
+        }
+        many = took["ours", size.large]
+        name = f"open intervals of {size.large:,} manifests"
+        told = f"{_ratio(many, took['floor', size.large])}; CPU {median(many):.2f} s"
+        yield f"{name} ÷ floor", where, told, "(to compare)"
+        yield f"{name} ÷ `plan` of as many, CPU", where, _ratio(many, plans), "≤ 1.5"
+        grows = _ratio(many, [each * size.large / size.small for each in took["ours", size.small]])
+        what = f"intervals, cost per manifest at {size.large:,} ÷ at {size.small:,}"
+        yield what, where, grows, "≤ 1.0"
+
+
+def _intervals(who: str, hours: str, count: int) -> float:
+    """Return the seconds of CPU time that the intervals of so many manifests take."""
+    took: float = json.loads(script("intervals.py", who, hours, str(count)))["cpu_s"]
+    return took
+
+
+def _ratio(ours: Iterable[float], theirs: Iterable[float]) -> str:
+    return f"{median(a / b for a, b in zip(ours, theirs, strict=True)):.2f}"
+
+
 PARTS: Mapping[str, Callable[[Product, Path, Size, int], Iterable[Row]]] = {
     "plans": plans,
     "applies": applies,
     "starts": starts,
+    "calendar": calendar,
     "grown": growth.grown,
     "large": growth.large,
     "audits": growth.audits,

@@ -16,6 +16,7 @@ ALWAYS = {
     "plans": (EMPTY, ["cold", "cost", "peak"]),
     "applies": (EMPTY, ["`apply`", "the"]),
     "starts": ("none", ["`--help`", "`validate`", "its"]),
+    "calendar": ("hours", ["open", "open", "intervals,"] * 2),
     "large": (REMOTE, ["cold"]),
 }
 """Ground and first words of the rows of each part that runs always: one of them makes a remote with a history."""
