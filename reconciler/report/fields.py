@@ -68,9 +68,9 @@ class Said(NamedTuple):
         return (self.before, self.after) == ("true", "false")
 
     @property
-    def is_new_window(self) -> bool:
-        """Whether the contacts of a zone get their first calling window."""
-        return _WINDOWS in self.path and self.before == _NONE
+    def opens(self) -> bool:
+        """Whether the contacts of a zone get their first calling window, or are newly called at night."""
+        return _WINDOWS in self.path and (self.before == _NONE or self.unusual)
 
     @property
     def is_lost_window(self) -> bool:

@@ -78,8 +78,8 @@ def _risk(operation: Operation) -> Risk:
 def _loosening(operation: Operation, fields: Sequence[Said]) -> tuple[int, float]:
     """Return the class and the factor of a loosening.
 
-    In this order: unknown effect or a safeguard lost; a zone of an object that dials is newly called; an object newly dials;
-    a factor that is marked; an unusual time; the rest.
+    In this order: unknown effect or a safeguard lost; an object that dials newly calls a zone, or at night; an object newly
+    dials; a factor that is marked; an unusual time; the rest.
     """
     effect = operation.effect
     factor = _factor(effect, fields)
@@ -89,7 +89,7 @@ def _loosening(operation: Operation, fields: Sequence[Said]) -> tuple[int, float
         return 0, factor
     if operation.live is None:
         return 2, factor
-    if factor == math.inf or any(each.is_new_window for each in fields):
+    if factor == math.inf or any(each.opens for each in fields):
         return 1, factor
     if factor >= MARKED_FROM:
         return 3, factor

@@ -69,8 +69,8 @@ def fits(text: str) -> bool:
     return len(text) <= CHARACTERS and text.count("\n") <= LINES
 
 
-_HEADS: Final = (110, 64, 36, 20, 12)
-_BRIEFS: Final = (WIDEST, 140, 115, 80, 40)
+_HEADS: Final = (110, 64, 64, 64, 36, 20, 12)
+_BRIEFS: Final = (WIDEST, 180, 160, 140, 115, 80, 40)
 
 
 def lengths(head: str, brief: str) -> Iterator[tuple[str, str]]:
