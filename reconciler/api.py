@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from reconciler.commands import apply as apply_command
@@ -25,6 +26,7 @@ from reconciler.commands import optimize as optimize_command
 from reconciler.commands import plan as plan_command
 from reconciler.commands import release as release_command
 from reconciler.commands import show as show_command
+from reconciler.commands import timeline as timeline_command
 from reconciler.commands import validate as validate_command
 from reconciler.pacing import activation_latency, project_answer_rate, step
 from reconciler.plan import Plan
@@ -44,6 +46,7 @@ __all__ = [
     "release",
     "show",
     "step",
+    "timeline",
     "validate",
 ]
 
@@ -203,3 +206,33 @@ def optimize(
         network=network,
     )
     return asyncio.run(optimize_command.optimize(_world(), asked))
+
+
+def timeline(
+    path: str | Path,
+    names: Sequence[str] = (),
+    *,
+    tenant: str | None = None,
+    first: date | None = None,
+    end: date | None = None,
+    zone: str | None = None,
+    compare: str | None = None,
+) -> Report:
+    """Return when the manifests let each object dial, without asking a platform; see `reconcile timeline`.
+
+    Args:
+        path: the tenant's folder, or a folder above it.
+        names: manifests; none means all.
+        tenant: the tenant's name, where the path holds several.
+        first: the first day; without it, the Monday of the first week from today on in which anything dials.
+        end: the day after the last; without it, seven days after the first.
+        zone: IANA zone of the clock; without it each contact's own.
+        compare: a commit, branch or tag to compare with.
+
+    Returns:
+        The report; `data` holds the intervals in UTC.
+    """
+    asked = timeline_command.TimelineRequest(
+        Path(path), tuple(names), tenant, first, end, zone, compare
+    )
+    return timeline_command.timeline(_world(), asked)

@@ -358,7 +358,7 @@ def _kinds_of_phases(zones: tuple[str, ...], start: int, end: int) -> Iterable[P
 @lru_cache(maxsize=4096)
 def _phases(zones: tuple[str, ...], start: int, end: int) -> tuple[Phase, ...]:
     """Return the phases of some zones within [start, end)."""
-    tables = [_offsets(name, start, end) for name in zones]
+    tables = [offsets(name, start, end) for name in zones]
     cuts = sorted({start, end}.union(at for table in tables for at, _ in table))
     return tuple(
         (low, high, tuple([table[bisect_right(table, (low, inf)) - 1][1] for table in tables]))
@@ -367,7 +367,7 @@ def _phases(zones: tuple[str, ...], start: int, end: int) -> tuple[Phase, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _offsets(name: str, start: int, end: int) -> tuple[tuple[int, int], ...]:
+def offsets(name: str, start: int, end: int) -> tuple[tuple[int, int], ...]:
     """Return how many seconds a zone is ahead of UTC from `start` on, and from each change before `end` on.
 
     Looks every five days: no zone ever changed twice within six.

@@ -27,6 +27,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "plan": ("changes", "Show what would change on the platform. Read-only."),
         "show": ("drift", "Show a saved plan; with --check, say whether it still derives."),
         "drift": ("drift", "Show what was changed outside git since it was applied. Read-only."),
+        "timeline": ("timeline", "Show when the manifests let you dial, on a calendar. Read-only."),
         "apply": ("changes", "Apply the changes: write, activate, verify, record."),
     },
     "Stop dialing": {

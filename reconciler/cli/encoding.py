@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import codecs
 import sys
+from collections.abc import Mapping
 from typing import Final
 
 ERRORS: Final = "reconcile.replace"
 """Name of the error handler."""
 
-_ASCII: Final = {"→": "->", "…": "...", "÷": "/", "≤": "<=", "≥": ">="}
+_BLOCKS: Final = dict(zip("█▒·▁▂▃▄▅▆▇", "#:.1234567", strict=True))
+_ASCII: Final = {"→": "->", "…": "...", "÷": "/", "≤": "<=", "≥": ">=", **_BLOCKS}
 """ASCII for the signs that reconcile prints itself."""
+
+
+def in_locale(text: str, environ: Mapping[str, str]) -> str:
+    """Return text as it is, or with our own signs in ASCII if the locale is C or POSIX.
+
+    Python writes UTF-8 in these locales, too, but a terminal that was told of no other encoding may not show it.
+    """
+    named = next(filter(None, map(environ.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")
+    ours = {ord(sign): ascii_ for sign, ascii_ in _ASCII.items()}
+    return text.translate(ours) if named in {"C", "POSIX"} else text
 
 
 def replace_unencodable() -> None:

@@ -16,6 +16,9 @@ from reconciler.models.zones import primary_zone
 CALLS_PER_SECOND: Final = "calls/s"
 """The unit of a dial rate."""
 
+CALLS: Final = "calls"
+"""The unit of calls in progress at the same time."""
+
 AUDITED: Final = ("compliance_windows", "dial_rate", "max_concurrent")
 """Names in every audit entry (the brief's); `None` where the kind has no such field."""
 
@@ -123,6 +126,7 @@ class Kind(ABC):
         rules: the meet of each managed field; the direction of a field without one is unknown.
         fixed, immediate, timed: names of the fields that are declared so.
         rate: the field that limits dialing in calls per second; `None` when the kind has none.
+        concurrency: the field that limits calls in progress; `None` when the kind has none.
     """
 
     name: ClassVar[str]
@@ -133,6 +137,7 @@ class Kind(ABC):
     immediate: frozenset[str]
     timed: frozenset[str]
     rate: str | None
+    concurrency: str | None
 
     def __init__(self, fields: Iterable[Field]) -> None:
         # Canonical forms and rules run once for each object of a plan: they are looked up here, not in the loops.
@@ -142,8 +147,8 @@ class Kind(ABC):
         self.fixed = frozenset(field.name for field in declared if field.fixed)
         self.immediate = frozenset(field.name for field in declared if field.immediate)
         self.timed = frozenset(field.name for field in declared if field.timed)
-        rates = [field.name for field in declared if field.unit == CALLS_PER_SECOND]
-        self.rate = rates[0] if rates else None
+        units = {field.unit: field.name for field in declared}
+        self.rate, self.concurrency = units.get(CALLS_PER_SECOND), units.get(CALLS)
         self._forms = tuple((field.name, field.form.canonical) for field in declared)
         self._ceilings = tuple(field.name for field in declared if field.ceiling)
         of_audit = {field.audit: field.name for field in declared if field.audit}

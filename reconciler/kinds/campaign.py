@@ -11,6 +11,7 @@ from reconciler import effect
 from reconciler.calendar import MINUTES_PER_DAY, DailyHours, Hours
 from reconciler.effect import Slots
 from reconciler.kinds.base import (
+    CALLS,
     CALLS_PER_SECOND,
     DECIMAL,
     FLAG,
@@ -144,7 +145,7 @@ FIELDS: Final = (
         ceiling=True,
         audit="max_concurrent",
         label="at most",
-        unit="calls",
+        unit=CALLS,
     ),
     Field("dnc_verification", FLAG, effect.safeguard),
     Field(

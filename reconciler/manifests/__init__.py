@@ -11,6 +11,7 @@ from reconciler.manifests.folders import show as shown
 from reconciler.manifests.loading import (
     choose_tenant,
     load,
+    load_committed,
     load_readable,
     load_tenant,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "explain_compiled",
     "find_tenants",
     "load",
+    "load_committed",
     "load_readable",
     "load_settings",
     "load_tenant",

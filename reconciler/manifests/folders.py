@@ -224,6 +224,12 @@ def _entries(path: Path | str) -> list[os.DirEntry[str]]:
     return sorted(shown, key=lambda entry: entry.name)
 
 
+def is_manifest(path: str) -> bool:
+    """Return whether a path within a tenant's folder, with slashes, is that of a manifest: its ending says so, and no part of it is hidden."""
+    hidden = any(part.startswith(".") for part in path.split("/"))
+    return path.lower().endswith(_SUFFIXES) and not hidden
+
+
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") and (name in _GIT_FILES or not name.lower().startswith(_GIT))
 

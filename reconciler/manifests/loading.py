@@ -15,6 +15,7 @@ from reconciler.manifests.folders import (
     TENANT_FILE,
     TenantFolder,
     find_tenants,
+    is_manifest,
     list_files,
     no_manifests_of,
     read_file,
@@ -134,6 +135,27 @@ def load_tenant(
         return loader.folder(may_be_empty=may_be_empty)
 
 
+def load_committed(where: TenantFolder, revision: str, contents: Mapping[str, bytes]) -> Folder:
+    """Load a tenant's folder from the bytes of its files at a commit.
+
+    Args:
+        where: the folder.
+        revision: the commit, as messages name it.
+        contents: bytes by path within the folder, `tenant.yaml` among them. Only manifests are read, as on disk.
+
+    Raises:
+        ManifestError: every problem of every file, at `REVISION:PATH`.
+    """
+    named = {
+        path: (f"{revision}:{show(where.path / path)}", data)
+        for path, data in contents.items()
+        if is_manifest(path)
+    }
+    loader = _Loader(where, keep_places=False)
+    loader.add_committed(*named.pop(TENANT_FILE), dict(named.values()))
+    return loader.checked()
+
+
 @contextmanager
 def _collector_off() -> Iterator[None]:
     """Turn the cyclic garbage collector off: it would walk everything that is loaded, repeatedly, and find nothing."""
@@ -211,14 +233,33 @@ class _Loader:
                 self._sources[file] = blob_ids(data)
                 self._add(data, file)
 
+    def add_committed(self, file: str, settings: bytes, contents: Mapping[str, bytes]) -> None:
+        """Read the files of a commit.
+
+        Args:
+            file: name of `tenant.yaml` in messages.
+            settings: its bytes.
+            contents: the manifests' bytes by their names in messages.
+        """
+        try:
+            self._take(settings, file, _any)
+        except ManifestError as error:
+            self._problems.update(error.problems)
+        for name, data in contents.items():
+            self._add(data, name)
+
     def folder(self, *, may_be_empty: bool = False) -> Folder:
         """Return the folder, or raise every problem."""
         where = self._where
-        self._problems.update(_claimed_twice(self._desired))
         if self._tenant is not None and self._settings is not None:
             self._problems.update(claimed_twice(where, self._tenant, self._settings))
         if not self._desired and not self._problems and not may_be_empty:
             self._problems.add(no_manifests_of(where))
+        return self.checked()
+
+    def checked(self) -> Folder:
+        """Return what was read, or raise every problem within its files."""
+        self._problems.update(_claimed_twice(self._desired))
         if self._problems:
             raise ManifestError(self._problems)
         return self.readable()

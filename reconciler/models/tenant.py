@@ -196,6 +196,22 @@ def _default(share: str) -> float:
     return float(Limits.model_fields[share].default)
 
 
+class Capacity(Strict):
+    """What the tenant's trunks and agents can carry. `timeline` and the page of a plan show dialing against it; no rule reads it."""
+
+    calls_per_second: Annotated[
+        float | None,
+        Field(gt=0, le=1_000_000),
+        Expects("a number above 0 and at most 1000000 (calls per second)"),
+    ] = None
+    """Calls per second that all campaigns together may begin."""
+
+    concurrent_calls: Annotated[
+        int | None, Field(ge=1, le=10_000_000), Expects("a whole number from 1 up (calls)")
+    ] = None
+    """Calls that all campaigns together may have in progress."""
+
+
 class Audit(Strict):
     """Which audit records in git are this tenant's, and how they are secured."""
 
@@ -268,6 +284,9 @@ class TenantSpec(Strict):
 
     limits: Limits = Limits()
     """How much of the tenant one apply may change."""
+
+    capacity: Capacity = Capacity()
+    """What the tenant's trunks and agents can carry, for `timeline` and the page of a plan. Not a limit: nothing is refused by it."""
 
     audit: Audit = Audit()
     """Which audit records in git are this tenant's, and how they are secured."""

@@ -56,6 +56,7 @@ def left_out(report: Report) -> int:
 
 def _fitted(report: Report) -> tuple[str, int]:
     """Return the report at the greatest length that fits, and how many rows that must be shown are missing from it."""
+    report = _in_words(report)
     every = [row for table in report.tables for row in table.rows]
     if _least(every) <= screen.CHARACTERS and screen.fits(
         whole := _compose(report, len(every), is_long=False)
@@ -86,6 +87,18 @@ def _least(rows: Iterable[Row]) -> int:
     """Return the minimum number of characters of the rows, so that rows which cannot fit need not be rendered."""
     texts = (text for row in rows for text in (*row.cells, *row.details))
     return sum(min(len(text.strip()), _LONGEST_CELL) for text in texts)
+
+
+def _in_words(report: Report) -> Report:
+    """Return a report with its figures in words: week strips as details of their row, charts as notes."""
+    tables = [table._replace(rows=tuple(map(_row_in_words, table.rows))) for table in report.tables]
+    charts = tuple(f"{chart.title}: {chart.said}" for chart in report.charts)
+    return report._replace(tables=tables, notes=(*charts, *report.notes))
+
+
+def _row_in_words(row: Row) -> Row:
+    lines = tuple(line for figure in row.figures for line in figure.lines)
+    return row._replace(details=(*row.details, *lines), figures=()) if lines else row
 
 
 def _greatest(fits: Callable[[int], bool], most: int) -> int:

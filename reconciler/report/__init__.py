@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum, StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.diff import is_name
 from reconciler.errors import Place
+
+if TYPE_CHECKING:
+    from reconciler.report.figures import Chart, Figure
 
 NAMES_SHOWN = 8
 """Maximum number of names listed under a row for several manifests; the rest are counted (JSON lists all)."""
@@ -81,6 +84,9 @@ class Row(NamedTuple):
         seat: class of the row, and class within it: what it competes with for a place on the first screen (`screen`). `None`: it has no
             place there.
         head, brief: the row on the first screen: what it is about, and what changes.
+        direction: of the change, if the row is about one; see `effect.Direction`.
+        keys: ids of all objects that the row is about, where it is about several.
+        figures: week strips to draw under the row.
     """
 
     cells: tuple[str, ...]
@@ -96,6 +102,9 @@ class Row(NamedTuple):
     seat: tuple[Risk, int] | None = None
     head: str = ""
     brief: str = ""
+    direction: str = ""
+    keys: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
     @property
     def must_show(self) -> bool:
@@ -152,6 +161,7 @@ class Report(NamedTuple):
         notes: sentences after the tables.
         facts: short names and values that every format shows (digest, commit, clock).
         data: the result itself, JSON values only, for machines.
+        charts: load over time, after the tables.
     """
 
     title: str
@@ -162,6 +172,7 @@ class Report(NamedTuple):
     notes: Sequence[str] = ()
     facts: Mapping[str, str] | None = None
     data: Any = None
+    charts: Sequence[Chart] = ()
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:

@@ -130,6 +130,33 @@ def test_every_example_is_accepted(block: str) -> None:
     assert [str(error) for error in schema.iter_errors(value)] == []
 
 
+CONSOLE = [
+    block
+    for page in (*PAGES, readme.README)
+    for block in re.findall(
+        r"^```console\n\$ reconcile (timeline schedules/sandbox .*?)^```$",
+        page.read_text("utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+]
+
+
+@pytest.mark.parametrize("block", CONSOLE, ids=lambda block: block.splitlines()[0])
+def test_every_timeline_that_is_shown_is_what_the_samples_print(
+    block: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    command, *lines = block.splitlines()
+    assert run(command.split()) == 0
+    printed = iter(capsys.readouterr().out.splitlines())
+    assert [line for line in lines if line != "…" and line not in printed] == []
+    assert len(lines) > 5
+
+
+def test_the_readme_and_the_page_show_a_timeline() -> None:
+    assert len(CONSOLE) == 2
+
+
 # --- what the code knows -------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,16 @@ from hypothesis import strategies as st
 
 from reconciler.errors import Place
 from reconciler.report import Report, Row, Table, Tone
+from reconciler.report.figures import (
+    Bar,
+    Chart,
+    Day,
+    Figure,
+    Level,
+    LoadDay,
+    Part,
+    Strip,
+)
 from tests.renderers.sample import HOSTILE_VALUES
 
 TEXTS = st.one_of(st.sampled_from(HOSTILE_VALUES), st.text(max_size=30))
@@ -34,7 +44,42 @@ def _report(pool: list[str], data: object, seed: int) -> Report:
         names = rng.choice([(), texts(2)])
         facts = [rng.choice(["", *pool]) for _ in range(5)]  # status, name, key, rule, message
         return Row(
-            texts(4), rng.choice(list(Tone)), texts(2), rng.choice([None, place]), names, *facts
+            texts(4),
+            rng.choice(list(Tone)),
+            texts(2),
+            rng.choice([None, place]),
+            names,
+            *facts,
+            direction=rng.choice(["", "loosen", *pool]),
+            figures=tuple(figure() for _ in range(rng.randint(0, 1))),
+        )
+
+    def bar() -> Bar:
+        start = rng.randrange(1440)
+        return Bar(start, rng.randint(start + 1, 1440), rng.choice(list(Part)))
+
+    def day() -> Day:
+        words = [rng.choice(pool) for _ in range(4)]
+        bars = tuple(bar() for _ in range(rng.randint(0, 2)))
+        return Day(
+            *words[:2], bars, *words[2:], 60, 0, rng.choice([None, (0, 60)]), rng.choice(pool)
+        )
+
+    def figure() -> Figure:
+        days = tuple(day() for _ in range(rng.randint(1, 2)))
+        strip = Strip(rng.choice(pool), days, rng.choice(pool), rng.choice([True, False]))
+        return Figure(texts(2), (strip,), rng.choice(pool))
+
+    def chart() -> Chart:
+        level = Level(0, 60, rng.choice([0, 1.5]), rng.choice([0, 2.5]))
+        days = (
+            LoadDay(
+                rng.choice(pool), rng.choice(pool), 1, (level,), *level[2:], 60, rng.choice(pool)
+            ),
+        )
+        said = [rng.choice(pool) for _ in range(3)]
+        return Chart(
+            *said[:2], days, said[2], rng.choice([None, 2.0]), rng.choice([True, False]), texts(2)
         )
 
     def rows() -> tuple[Row, ...]:
@@ -50,6 +95,7 @@ def _report(pool: list[str], data: object, seed: int) -> Report:
         notes=texts(3),
         facts=rng.choice([None, facts]),
         data=data,
+        charts=[chart() for _ in range(rng.randint(0, 1))],
     )
 
 

@@ -1,0 +1,71 @@
+"""`reconcile timeline`: when the manifests let each object dial."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from reconciler.cli import options
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command()
+@options.targets
+@click.option(
+    "--from",
+    "first",
+    type=_DAY,
+    metavar="DATE",
+    help="First day. Default: the Monday of the first week from today on in which anything dials.",
+)
+@click.option(
+    "--to",
+    "end",
+    type=_DAY,
+    metavar="DATE",
+    help="Day after the last, at most 400 days later. Default: 7 days after the first.",
+)
+@click.option(
+    "--zone",
+    metavar="ZONE",
+    help="IANA zone of the clock that days and hours are shown on. Default: each contact's own; for the load, the zone that most manifests name.",
+)
+@click.option(
+    "--compare",
+    metavar="REF",
+    help="Also show the manifests of this commit, branch or tag, and what differs.",
+)
+@options.tenant
+@options.output
+def timeline(
+    targets: tuple[str, ...],
+    *,
+    first: datetime | None,
+    end: datetime | None,
+    zone: str | None,
+    compare: str | None,
+    tenant: str | None,
+    style: str,
+) -> int:
+    """Show when the manifests below PATH let each object dial, and how much at once. Read-only; needs no network.
+
+    Each zone's contacts are shown on their own clock, and days on which the clocks change are marked. The load is the sum over all
+    objects that may dial at the same time, beside the `capacity` that tenant.yaml declares.
+
+    Example: reconcile timeline schedules/acme --compare main
+    """
+    from reconciler.commands import timeline as command
+
+    path, names = options.split(targets, tenant)
+    request = command.TimelineRequest(
+        path,
+        names,
+        tenant,
+        first.date() if first else None,
+        end.date() if end else None,
+        zone,
+        compare,
+    )
+    return options.show(command.timeline(options.world(), request), style)
