@@ -9,7 +9,7 @@ from reconciler import api
 from reconciler.errors import UsageError
 from reconciler.world import Network
 
-COMMANDS = ["apply", "drift", "halt", "optimize", "plan", "release", "show", "validate"]
+COMMANDS = ["apply", "drift", "halt", "optimize", "plan", "release", "show", "timeline", "validate"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -19,7 +19,7 @@ def test_every_argument_has_a_name_and_a_type(name: str) -> None:
     assert all(each.annotation not in {inspect.Parameter.empty, "Any"} for each in parameters)
 
 
-@pytest.mark.parametrize("name", sorted({*COMMANDS} - {"release"}))
+@pytest.mark.parametrize("name", sorted({*COMMANDS} - {"release", "timeline"}))
 def test_every_function_that_reaches_a_platform_is_told_how_by_one_value(name: str) -> None:
     parameters = inspect.signature(getattr(api, name)).parameters
     assert parameters["network"].default == Network()

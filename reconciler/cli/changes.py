@@ -57,7 +57,15 @@ def plan(
 
     path, names = options.split(targets, tenant)
     request = command.PlanRequest(
-        path, names, tenant, out, detailed_exitcode, revert, network, accept_history
+        path,
+        names,
+        tenant,
+        out,
+        detailed_exitcode,
+        revert,
+        network,
+        accept_history,
+        drawn=style == "html",
     )
     report = asyncio.run(command.show(options.world(remote), request))
     code = options.show(report, style)

@@ -80,7 +80,7 @@ def show(
     """
     from reconciler.commands import show as command
 
-    request = command.ShowRequest(plan, check, path, network)
+    request = command.ShowRequest(plan, check, path, network, drawn=style == "html")
     report = asyncio.run(command.show(options.world(remote), request))
     code = options.show(report, style)
     return code if options.is_whole(report, style) else ExitCode.ERROR

@@ -18,9 +18,11 @@ from reconciler.commands import baseline, preconditions, unapplied
 from reconciler.commands import session as sessions
 from reconciler.commands.preconditions import Standing
 from reconciler.commands.session import Session
+from reconciler.dialects import DIALECTS, kinds_for
 from reconciler.effect import Direction
 from reconciler.errors import ExitCode, Refused, UsageError
 from reconciler.kinds.live import Snapshot
+from reconciler.manifests import Folder
 from reconciler.models import Desired
 from reconciler.plan import (
     Action,
@@ -49,6 +51,7 @@ class PlanRequest:
         revert: manifests whose narrowing outside git is to be undone.
         network: see `Network`.
         accept_history: why HEAD need not descend from the commit applied last, as for `apply`.
+        drawn: add week strips and the load to the report, for a page.
     """
 
     path: Path
@@ -59,24 +62,27 @@ class PlanRequest:
     revert: tuple[str, ...] = ()
     network: Network = Network()
     accept_history: str | None = None
+    drawn: bool = False
 
 
 async def read(world: World, asked: PlanRequest) -> Plan:
     """Return the plan for one tenant."""
-    plan, _ = await _read(world, asked)
+    plan, _, _ = await _read(world, asked)
     return plan
 
 
 async def show(world: World, asked: PlanRequest) -> Report:
     """Return the report of a plan; write it to a file when asked."""
-    plan, remarks = await _read(world, asked)
+    plan, remarks, folder = await _read(world, asked)
     if asked.out is not None:
         _write(asked.out, plan, remarks)
-    return report_of(plan, remarks)
+    report = report_of(plan, remarks)
+    whole = not asked.names and not folder.partial
+    return drawn(report, plan, folder if whole else None) if asked.drawn else report
 
 
-async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Remarks]:
-    """Plan one tenant, read-only; return the plan and what its report says beside it."""
+async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Remarks, Folder]:
+    """Plan one tenant, read-only; return the plan, what its report says beside it, and the manifests."""
     folder = manifests.load(asked.path, asked.tenant)
     async with sessions.open_session(world, folder, asked.network) as session:
         if session.ledger is not None:
@@ -97,7 +103,7 @@ async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Remarks]:
             f"an earlier run did not record the outcome of {names}: the next apply reads it back"
         )
     code = exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
-    return plan, judged(plan, standing, notes, code)
+    return plan, judged(plan, standing, notes, code), folder
 
 
 def judged(plan: Plan, standing: Standing, notes: Sequence[str], code: int) -> Remarks:
@@ -137,6 +143,19 @@ def report_of(plan: Plan, remarks: Remarks) -> Report:
         data["uncommitted"] = list(remarks.differing)
         facts["commit"] = f"{plan.origin.commit or 'none'} + uncommitted changes"
     return report._replace(facts=facts, data=data)
+
+
+def drawn(report: Report, plan: Plan, folder: Folder | None) -> Report:
+    """Return a plan's report with week strips, and with the load if the whole folder was planned."""
+    from reconciler.report import loads, plan_figures  # noqa: PLC0415 - only a page needs them
+
+    kinds = {name: kind for api in DIALECTS for name, kind in kinds_for(api).items()}
+    if folder is None:
+        return plan_figures.with_figures(report, plan, kinds, (), None)
+    changed = {each.key for each in plan.operations}
+    unchanged = (each for each in folder.desired if each.key not in changed)
+    capacity = loads.capacity_of(folder.tenant.spec)
+    return plan_figures.with_figures(report, plan, kinds, unchanged, capacity)
 
 
 def beyond(plan: Plan, operations: Sequence[Operation]) -> tuple[str, ...]:

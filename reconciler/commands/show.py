@@ -36,12 +36,14 @@ class ShowRequest:
         check: plan again, and say whether the saved plan still derives.
         path: the tenant's folder, or a folder above it; for `check`.
         network: see `Network`.
+        drawn: add week strips to the report, for a page.
     """
 
     file: Path
     check: bool = False
     path: Path = Path("schedules")
     network: Network = Network()
+    drawn: bool = False
 
 
 async def show(world: World, asked: ShowRequest) -> Report:
@@ -57,6 +59,8 @@ async def show(world: World, asked: ShowRequest) -> Report:
     except ValueError as error:
         raise approvals.not_a_plan(asked.file, error) from None
     report = plan_command.report_of(found.plan, found.remarks)
+    if asked.drawn:
+        report = plan_command.drawn(report, found.plan, None)
     if not asked.check:
         notes = (*report.notes, _WORTH.format(asked.file))
         return report._replace(exit_code=ExitCode.DONE, notes=notes)

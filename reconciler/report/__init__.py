@@ -85,7 +85,7 @@ class Row(NamedTuple):
             place there.
         head, brief: the row on the first screen: what it is about, and what changes.
         direction: of the change, if the row is about one; see `effect.Direction`.
-        keys: ids of all objects that the row is about, where it is about several.
+        keys: ids of all objects whose change the row shows.
         figures: week strips to draw under the row.
     """
 

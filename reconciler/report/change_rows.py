@@ -142,6 +142,8 @@ def _row(group: Sequence[Weighed], about: Sequence[Finding], noun: str, *, in_fu
         seat=(first.risk, first.step),
         head=head(group, status, noun),
         brief=_brief(first, about),
+        direction=one.direction.value,
+        keys=tuple(each.operation.key for each in group),
     )
 
 

@@ -37,13 +37,24 @@ def clone(tmp_path: Path) -> Path:
     return root
 
 
-def gate(root: Path, tmp_path: Path, fails: str = "") -> subprocess.CompletedProcess[str]:
-    python = tmp_path / "fake-python"
-    python.write_text(PYTHON)
-    python.chmod(0o755)
+def script(file: Path, text: str) -> Path:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    file.chmod(0o755)
+    return file
+
+
+def gate(
+    root: Path, tmp_path: Path, fails: str = "", path: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the gate with a browser on the PATH, or with another PATH."""
+    python = script(tmp_path / "fake-python", PYTHON)
+    browser = script(tmp_path / "browser" / "chromium", "#!/bin/sh\n")
+    there = path or f"{browser.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PYTHON": str(python), "TMPDIR": str(tmp_path), "FAILS": fails, "PATH": there}
     return subprocess.run(
         ["bash", str(root / ".ci" / "run")],
-        env={**os.environ, "PYTHON": str(python), "TMPDIR": str(tmp_path), "FAILS": fails},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -80,3 +91,30 @@ def test_the_gate_fails_where_a_command_of_the_readme_fails(clone: Path, tmp_pat
     assert "touch test" not in first.stdout
     assert gate(clone, tmp_path, "test").returncode == 3
     assert not list(tmp_path.glob("tmp.*")), "the clone is removed"
+
+
+@pytest.mark.parametrize(
+    ("user", "apt_get", "says"),
+    [
+        ("0", "exit 0", "install -qq --yes --no-install-recommends chromium"),
+        ("0", "exit 1", "chromium cannot be installed"),
+        ("1000", "exit 0", "install Debian's package chromium"),
+    ],
+)
+def test_the_gate_installs_a_browser_as_root_and_says_what_is_not_tested_without(
+    clone: Path, tmp_path: Path, user: str, apt_get: str, says: str
+) -> None:
+    """The PATH holds what the gate calls, and no browser."""
+    tools = tmp_path / "tools"
+    for name in "bash sh git mktemp rm mkdir cp chmod cat dirname diff touch ls".split():  # noqa: SIM905 - a list of commands
+        found = shutil.which(name)
+        assert found
+        script(tools / name, f'#!{shutil.which("sh")}\nexec {found} "$@"\n')
+    calls = tmp_path / "calls"
+    script(tools / "apt-get", f'#!/bin/sh\necho "$@" >>{calls}\n{apt_get}\n')
+    script(tools / "id", f"#!/bin/sh\necho {user}\n")
+    ran = gate(clone, tmp_path, path=str(tools))
+    assert ran.returncode == 0, ran.stderr
+    called = calls.read_text() if calls.exists() else ""
+    assert says in ran.stdout + called
+    assert bool(called) is (user == "0")

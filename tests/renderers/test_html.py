@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 
 from hypothesis import given, settings
@@ -13,11 +16,16 @@ from tests.renderers.sample import HOSTILE, SAMPLE
 
 VOID = {"meta"}
 ALLOWED = {
-    "html", "head", "meta", "title", "style", "body", "main", "h1", "p", "dl", "dt", "dd", "div",
-    "table", "caption", "thead", "tbody", "tr", "th", "td", "ul", "li",
-    "code",
+    "html", "head", "meta", "title", "style", "body", "header", "main", "footer", "nav", "section", "h1", "h2", "h3", "p",
+    "dl", "dt", "dd", "div", "span", "table", "caption", "thead", "tbody", "tr", "th", "td", "ul", "ol", "li", "a", "code",
+    "figure", "figcaption", "details", "summary", "svg", "path", "desc",
 }  # fmt: skip
-ATTRIBUTES = {"lang", "charset", "name", "content", "http-equiv", "class", "scope", "title"}
+ATTRIBUTES = {
+    "lang", "charset", "name", "content", "http-equiv", "class", "scope", "title", "id", "href", "role", "data-label",
+    "aria-label", "aria-labelledby", "aria-hidden", "viewbox", "preserveaspectratio", "d",
+}  # fmt: skip
+OURS = {"class": r"[a-z -]+", "href": r"#[a-z0-9]+", "id": r"[a-z0-9]+", "d": r"[MHVhvz0-9 .-]+"}
+"""What the page itself writes into attributes."""
 
 
 class Page(HTMLParser):
@@ -36,6 +44,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs) -> None:
         self.tags.append(tag)
         self.attributes |= {name for name, _ in attrs}
+        for name, value in attrs:
+            assert name not in OURS or re.fullmatch(OURS[name], value), (name, value)
         if tag not in VOID:
             self._open.append(tag)
 
@@ -52,7 +62,6 @@ def test_no_value_becomes_markup(report: Report) -> None:
     page = Page(html.render(report))
     assert set(page.tags) <= ALLOWED
     assert page.attributes <= ATTRIBUTES
-    assert page.tags.count("tr") <= sum(len(table.rows) + 1 for table in report.tables)
 
 
 def test_hostile_values_are_shown_as_text() -> None:
@@ -64,13 +73,14 @@ def test_a_command_in_backticks_is_code() -> None:
     assert "<p>Undo it: <code>apply &lt;x&gt;</code>, then ``` `</p>" in output
 
 
-def test_a_long_heading_is_broken_on_a_narrow_screen() -> None:
-    assert "h1, p { overflow-wrap: anywhere; }" in html.render(SAMPLE)
-
-
 def test_the_page_loads_nothing_and_says_so() -> None:
     output = html.render(SAMPLE)
     assert "default-src 'none'" in output
+    style = output.partition("<style>")[2].partition("</style>")[0]
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in output
+    assert "unsafe" not in output
+    assert " style=" not in output
     assert "url(" not in output
     assert "http://" not in output.replace("http-equiv", "")
     assert "<script" not in output
@@ -81,4 +91,7 @@ def test_the_page_has_a_language_a_title_one_heading_and_named_columns() -> None
     assert '<html lang="en">' in output
     assert output.count("<h1>") == 1
     assert f"<title>{SAMPLE.title}</title>" in output
-    assert output.count('<th scope="col">') == sum(len(t.columns) for t in SAMPLE.tables)
+    assert output.count("<h3>") == sum(len(table.rows) for table in SAMPLE.tables)
+    hostile = html.render(HOSTILE)
+    columns = re.findall(r'<th role="columnheader" scope="col">', hostile)
+    assert len(columns) == sum(len(table.columns) for table in HOSTILE.tables)

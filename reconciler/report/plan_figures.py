@@ -1,0 +1,164 @@
+"""Draw a plan: week strips of each changed object, before and after, and the load of all objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from reconciler.effect import UNREADABLE
+from reconciler.kinds import Kind
+from reconciler.models import Body, Desired, zone
+from reconciler.plan import Operation, Plan
+from reconciler.report import Report, Row
+from reconciler.report.figures import Chart, Figure
+from reconciler.report.loads import Frame, charts, steps
+from reconciler.report.strips import (
+    DAYS_PER_WEEK,
+    HORIZON_DAYS,
+    Schedule,
+    Subject,
+    Window,
+    differing,
+    figure,
+    first_week,
+)
+from reconciler.report.timeline import usual_clock
+
+MOST_DRAWN: Final = 450
+"""Week strips on one page, worst objects first: with them a page stays below 2 MB."""
+
+WEEKS_OF_LOAD: Final = 4
+"""Weeks for which the load is shown."""
+
+_UNREADABLE: Final = "The hours of one side cannot be read, so no week is drawn."
+_NEVER: Final = f"It does not dial in the next {HORIZON_DAYS} days, neither before nor after."
+_TOO_MANY: Final = (
+    "Not drawn, because the page has many strips: `reconcile timeline` shows its weeks."
+)
+
+
+def with_figures(
+    report: Report,
+    plan: Plan,
+    kinds: Mapping[str, Kind],
+    unchanged: Iterable[Desired],
+    capacity: Mapping[str, float | None] | None,
+) -> Report:
+    """Return a plan's report with week strips below each change, and with the load before and after.
+
+    Args:
+        report: the report, in the order of which strips are drawn.
+        plan: its plan.
+        kinds: the kinds of the plan's objects.
+        unchanged: manifests of the objects that the plan does not change.
+        capacity: by unit, what the tenant declares; `None`: the load is not shown.
+    """
+    subjects = _subjects(plan.operations, kinds)
+    names = {each.key: each.name for each in plan.operations}
+    drawn: dict[str, Figure] = {}
+    left = MOST_DRAWN
+    tables = []
+    for table in report.tables:
+        rows = []
+        for row in table.rows:
+            keys = [key for key in row.keys if key in subjects and key not in drawn]
+            for key in keys:
+                if left > 0:
+                    drawn[key] = _figure(subjects[key], plan.at)
+                    left -= len(drawn[key].strips)
+                else:
+                    drawn[key] = Figure((), (), _TOO_MANY)
+            rows.append(
+                row._replace(figures=tuple(_grouped(row, {key: names[key] for key in keys}, drawn)))
+            )
+        tables.append(table._replace(rows=tuple(rows)))
+    return report._replace(
+        tables=tuple(tables),
+        charts=() if capacity is None else _load(plan, kinds, unchanged, capacity),
+    )
+
+
+def _grouped(row: Row, named: Mapping[str, str], drawn: Mapping[str, Figure]) -> Iterator[Figure]:
+    """Yield the figures of a row; objects with the same strips share one, which names them."""
+    alike: dict[Figure, list[str]] = {}
+    for key, name in named.items():
+        alike.setdefault(drawn[key], []).append(name)
+    for each, names in alike.items():
+        yield each._replace(names=tuple(names) if len(row.keys) > 1 else ())
+
+
+def _subjects(
+    operations: Iterable[Operation], kinds: Mapping[str, Kind], *, runs: bool = False
+) -> dict[str, Subject | None]:
+    """Return the changed objects as subjects of strips, by key; `None`: one side cannot be read.
+
+    Args:
+        operations: their operations; of several steps of one object, the first knows what is live, and the last what is desired.
+        kinds: the kinds of the objects.
+        runs: what does not run stays as it is live.
+    """
+    steps_of: dict[str, list[Operation]] = {}
+    for each in operations:
+        steps_of.setdefault(each.key, []).append(each)
+    found: dict[str, Subject | None] = {}
+    for key, group in steps_of.items():
+        first = group[0]
+        body = first.live
+        for each in group:
+            body = each.desired if each.executable or not runs else body
+        try:
+            kind = kinds[first.kind]
+            sides = _schedule(kind, first.live), _schedule(kind, body)
+        except UNREADABLE:
+            found[key] = None
+        else:
+            found[key] = Subject(key, first.name, first.kind, *sides)
+    return found
+
+
+def _schedule(kind: Kind, body: Body | None) -> Schedule | None:
+    return None if body is None else Schedule.of(kind, body)
+
+
+def _figure(subject: Subject | None, at: datetime) -> Figure:
+    """Return the strips of the first week in which an object's hours differ, else of the first in which it dials."""
+    if subject is None:
+        return Figure((), (), _UNREADABLE)
+    try:
+        week = _week([subject], at, subject.clock_of(next(iter(subject.zones), None)))
+    except UNREADABLE:
+        return Figure((), (), _UNREADABLE)
+    if week is None:
+        return Figure((), (), _NEVER)
+    return figure(subject, _window(week), compared=True)
+
+
+def _week(subjects: Sequence[Subject], at: datetime, clock: str) -> date | None:
+    today = at.astimezone(zone(clock)).date()
+    return first_week(subjects, today, clock, differing) or first_week(subjects, today, clock)
+
+
+def _window(monday: date, weeks: int = 1) -> Window:
+    return Window(monday, monday + timedelta(days=weeks * DAYS_PER_WEEK))
+
+
+def _load(
+    plan: Plan,
+    kinds: Mapping[str, Kind],
+    unchanged: Iterable[Desired],
+    capacity: Mapping[str, float | None],
+) -> tuple[Chart, ...]:
+    """Return the load of some weeks, from the first on in which it changes. What does not run counts as it is live."""
+    changed = _subjects(plan.operations, kinds, runs=True)
+    subjects = [each for each in changed.values() if each is not None]
+    for desired in unchanged:
+        schedule = _schedule(kinds[desired.kind], desired.body)
+        subjects.append(Subject(desired.key, desired.name, desired.kind, schedule, schedule))
+    clock = usual_clock(subjects)
+    week = _week(subjects, plan.at, clock)
+    if week is None:
+        return ()
+    window = _window(week, WEEKS_OF_LOAD)
+    frame = Frame(window, clock, compared=True)
+    return charts(steps(subjects, window, clock), frame, capacity)
