@@ -239,13 +239,17 @@ def drift(ask: Ask, env: Mapping[str, str], tenant: str, file: str, code: str) -
 
 
 def _drift_body(env: Mapping[str, str], tenant: str, file: Path) -> str:
-    """Return the issue's text. A report that is too long is left out but for its first line, the verdict: the run shows the rest."""
+    """Return the issue's text. A report that is too long is cut after a line: it lists the worst first, and nobody approves it.
+
+    The cut may leave a block of code open, so nothing follows it.
+    """
     report = file.read_text(encoding="utf-8")
     top = f"{_drift_mark(tenant)}Changed outside git, as of `{env['GITHUB_SHA'][:12]}` ([run]({_run(env)})). Each run of the workflow edits this issue, and closes it when there is no drift.\n\n"
     if len((top + report).encode()) <= COMMENT_LIMIT:
         return top + report
-    verdict, _, _ = report.partition("\n")
-    return f"{top}{verdict}\n\n**The report is too long for an issue.** The summary of the run shows it."
+    top += "**The report is too long for an issue and is cut.** The summary of the run shows all of it.\n\n"
+    room = COMMENT_LIMIT - len(top.encode())
+    return top + report.encode()[:room].decode(errors="ignore").rpartition("\n")[0]
 
 
 def _drift_mark(tenant: str) -> str:

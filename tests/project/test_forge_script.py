@@ -206,14 +206,18 @@ def test_a_pull_request_of_the_workflow_is_not_its_issue(report: Path):
     assert api.issues[0]["state"] == "open"
 
 
-def test_a_report_that_is_too_long_for_an_issue_keeps_its_verdict(report: Path):
+def test_a_report_that_is_too_long_for_an_issue_is_cut_after_a_line_and_says_so(report: Path):
     api = Issues()
-    report.write_text("## Drift: 900 may dial more\n" + "ä" * 40_000)
+    lines = ["## Drift: 900 may dial more", *(f"| changed | ä{n} |" for n in range(9000))]
+    report.write_text("\n".join(lines))
     SCRIPT.drift(api, ENV, "acme", str(report), "2")
     (issue,) = api.issues
-    assert "## Drift: 900 may dial more" in issue["body"]
-    assert "too long" in issue["body"]
-    assert "ä" not in issue["body"]
+    assert 64_000 < len(issue["body"].encode()) <= 65_536
+    assert issue["body"].startswith("<!-- reconcile: drift of acme -->\n")
+    said, _, rest = issue["body"].partition("## Drift")
+    assert "too long for an issue and is cut" in said
+    kept = f"## Drift{rest}".splitlines()
+    assert kept == lines[: len(kept)]
     report.write_text("x" * 65_000)
     SCRIPT.drift(api, ENV, "acme", str(report), "2")
     assert len(issue["body"].encode()) <= 65_536
