@@ -80,6 +80,8 @@ a { color: var(--info); text-underline-offset: .15em; }
 .card.dim { --edge: var(--line); }
 .card.dim .badge { color: var(--dim); }
 .strips { margin-top: .8rem; display: grid; gap: 1rem; }
+details.strips { display: block; }
+details.strips > .strip, details.strips > p { margin-top: .8rem; }
 summary { cursor: pointer; color: var(--info); font-size: .9rem; padding: .25rem 0; }
 summary:focus-visible, a:focus-visible { outline: .15rem solid var(--info); outline-offset: .15rem; border-radius: .2rem; }
 .names { font-size: .875rem; color: var(--dim); margin: 0; }
@@ -91,7 +93,7 @@ th { text-align: left; font-weight: 500; }
 .total { font-weight: 400; margin-left: .4rem; }
 .week th, .week td { padding: .1rem 0; vertical-align: middle; }
 .date { white-space: nowrap; }
-.week th { overflow: hidden; }
+.week tbody th { overflow: hidden; }
 .week tr > :first-child { width: 8rem; padding-right: .5rem; }
 .week tr > :last-child { width: 8.5rem; padding-left: .6rem; }
 .week td span { white-space: nowrap; }

@@ -49,14 +49,14 @@ class Opened:
 
 @pytest.fixture
 def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
-    """Open HTML at a width and in a theme."""
+    """Open HTML at a width."""
     contexts = []
 
-    def open_page(html: str, width: int = 1280, theme: str = "light") -> Opened:
+    def open_page(html: str, width: int = 1280) -> Opened:
         file = tmp_path / "page.html"
         file.write_text(html, "utf-8")
         # `bypass_csp` stays off: the page is under its own policy.
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+        context = browser.new_context(viewport={"width": width, "height": 900})
         contexts.append(context)
         found = Opened(context.new_page())
         found.page.goto(file.as_uri())
