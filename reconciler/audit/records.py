@@ -121,7 +121,7 @@ _HALT: Final = Action.HALT.value
 _AGREED: Final[Mapping[RecordKind, tuple[str, ...]]] = {
     RecordKind.INTENT: (
         *("op", "generation", "attempt", "object", "target", "verb", "key"),
-        *("before", "after", "body", "base", "first", "parts"),
+        *("before", "after", "body", "base", "emptied", "first", "parts"),
     ),
     RecordKind.OUTCOME: ("intent", "op", "generation", "attempt", "object", "target", "verb"),
 }

@@ -353,6 +353,8 @@ def _optional(operation: Operation, *, atomic: bool) -> dict[str, Any]:
     data: dict[str, Any] = {} if atomic else {"parts": marks(operation.live or {})}
     if operation.base is not None:
         data["base"] = _beyond(operation.desired, operation.base)
+    if operation.empties:
+        data["emptied"] = True
     if operation.after is not None:
         data["first"] = [operation.after, sha256_of(operation.live)]
     return data

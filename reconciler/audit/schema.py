@@ -167,6 +167,7 @@ _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
         "key": matches(KEY, "52 letters and digits"),
         "parts": optional(MARKS),
         "base": optional(BODY),
+        "emptied": optional(FLAG),
         "first": optional(PAIR),
     },
     RecordKind.OUTCOME: {

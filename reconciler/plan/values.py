@@ -104,6 +104,14 @@ class Operation:
         )
 
     @property
+    def empties(self) -> bool:
+        """Whether the operation removes a schedule because the times set outside git and the manifest's times do not overlap.
+
+        A removal that only tells the dialer to drop an older schedule is none: nothing was stored any more.
+        """
+        return self.action is Action.RETIRE and self.base is not None and self.live is not None
+
+    @property
     def executable(self) -> bool:
         """Whether apply would run the operation."""
         return self.action is not Action.HELD and not self.blocked

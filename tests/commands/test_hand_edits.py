@@ -237,7 +237,7 @@ def test_a_commit_that_changes_the_hours_ends_a_removal_for_want_of_common_ones(
     assert stored(server)[WINDOWS] == [{**window, "start_hour": 18, "end_hour": 20}]
 
 
-def remove_by_hand(server: sandbox.CampaignState) -> None:
+def remove_by_hand(server: sandbox.CampaignState, *, refresh: bool = True) -> None:
     login = sandbox.credentials(server)
     with sandbox.loopback(sandbox.create_app(server)) as url, httpx.Client(base_url=url) as client:
         form = {
@@ -250,7 +250,7 @@ def remove_by_hand(server: sandbox.CampaignState) -> None:
         key = {"Idempotency-Key": "by-hand"}
         path = f"/api/campaigns/{KEY}"
         assert client.delete(f"{path}/schedule", headers=key).status_code == 204
-        assert client.put(f"{path}/actions/refresh").status_code == 202
+        assert not refresh or client.put(f"{path}/actions/refresh").status_code == 202
 
 
 def test_a_schedule_that_was_removed_by_hand_stays_removed_until_revert(
@@ -264,6 +264,24 @@ def test_a_schedule_that_was_removed_by_hand_stays_removed_until_revert(
     assert silent(server, KEY)
     assert apply(desk, "--revert", NAME) == 0
     assert stored(server)["dial_rate"] == 2.0
+
+
+def test_what_was_removed_by_hand_and_still_dialed_stays_removed_although_a_commit_changes_its_hours(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    """A stop that was killed right after its DELETE, in a clone that was thrown away, leaves the same behind."""
+    remove_by_hand(server, refresh=False)
+    assert not silent(server, KEY)
+    desk.edit("end_hour: 20", "end_hour: 19", FILE)
+    commit(desk.folder)
+    assert apply(desk) == 0
+    assert silent(server, KEY)
+    for _ in range(2):
+        assert apply(desk) == 0
+        assert "the schedule was removed outside git" in desk.out
+    assert silent(server, KEY), (
+        "the removal that silenced it is no removal for want of common hours"
+    )
 
 
 def test_an_approval_of_the_reverting_plan_stores_the_manifest_as_a_whole(

@@ -476,6 +476,7 @@ def test_what_is_gone_and_still_dials_is_silenced():
     _, (silence, rest) = parts(make_desired(body=BASE), dialing)
     assert (silence.action, silence.desired, silence.fields) == (Action.RETIRE, None, ())
     assert (silence.direction, silence.base) == (Direction.TIGHTEN, BASE)
+    assert not silence.empties
     assert (rest.action, rest.would) == (Action.HELD, Action.CREATE)
 
 
