@@ -302,7 +302,8 @@ def beyond(
     Args:
         operations: what would run.
         total: the tenant's objects before these operations.
-        shares: largest share of `total` that may be `changed`, `retired`, `loosened`, 0 to 1; 0 allows none, however small the tenant.
+        shares: largest share of `total` that may be `changed`, `retired`, `loosened`, 0 to 1; 0 allows none, however small the tenant. 1 is
+            no limit: a change that takes over a live object may touch more objects than there were.
     """
     moved = [operation for operation in operations if operation.action is not Action.CREATE]
     counts = {
@@ -319,7 +320,7 @@ def beyond(
         f"{number} of {total} {'object' if total == 1 else 'objects'} would be {what}, and the limit is {_limit(shares[what], least.get(what))}: apply fewer"
         f" (NAME…), or raise limits.{what}_share in tenant.yaml with a reason and a last day"
         for what, number in counts.items()
-        if number > least.get(what, 0) and number / total > shares[what]
+        if number > least.get(what, 0) and number / total > shares[what] < 1
     )
 
 

@@ -936,11 +936,19 @@ ALL = {"changed": 1.0, "retired": 1.0, "loosened": 1.0}
 
 @given(st.integers(10, 2000), st.data())
 def test_a_share_is_passed_by_one_object_more_and_by_no_rounding(total, data):
-    number = data.draw(st.integers(0, min(total, 30)))
+    number = data.draw(st.integers(0, min(total - 1, 30)))
     shares = {**ALL, "changed": number / total}
     moved = [make_operation(str(each)) for each in range(number + 1)]
     assert beyond(moved[:-1], total, shares) == ()
     assert len(beyond(moved, total, shares)) == 1
+
+
+@given(st.integers(0, 20), st.integers(0, 30))
+def test_a_share_of_100_percent_is_no_limit_also_for_objects_that_a_change_takes_over(
+    total, number
+):
+    moved = [make_operation(str(each), direction=Direction.LOOSEN) for each in range(number)]
+    assert beyond(moved, total, ALL) == ()
 
 
 def test_two_steps_of_one_object_are_one_changed_object():
