@@ -5,8 +5,10 @@
 | `rules` | the most that two values of a field both allow |
 | `directions` | does a change tighten or loosen? |
 | `values` | how much: dialable minutes, calls per hour, safeguards |
+| `change` | measures that for two bodies |
 """
 
+from reconciler.effect.change import of_change
 from reconciler.effect.directions import (
     Direction,
     Meaning,
@@ -56,6 +58,7 @@ __all__ = [
     "minutes",
     "neutral",
     "number",
+    "of_change",
     "of_field",
     "of_hours",
     "of_write",

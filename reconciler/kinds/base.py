@@ -127,6 +127,7 @@ class Kind(ABC):
         fixed, immediate, timed: names of the fields that are declared so.
         rate: the field that limits dialing in calls per second; `None` when the kind has none.
         concurrency: the field that limits calls in progress; `None` when the kind has none.
+        units: of the values of each managed field.
     """
 
     name: ClassVar[str]
@@ -138,6 +139,7 @@ class Kind(ABC):
     timed: frozenset[str]
     rate: str | None
     concurrency: str | None
+    units: Mapping[str, str | None]
 
     def __init__(self, fields: Iterable[Field]) -> None:
         # Canonical forms and rules run once for each object of a plan: they are looked up here, not in the loops.
@@ -147,8 +149,9 @@ class Kind(ABC):
         self.fixed = frozenset(field.name for field in declared if field.fixed)
         self.immediate = frozenset(field.name for field in declared if field.immediate)
         self.timed = frozenset(field.name for field in declared if field.timed)
-        units = {field.unit: field.name for field in declared}
-        self.rate, self.concurrency = units.get(CALLS_PER_SECOND), units.get(CALLS)
+        self.units = {field.name: field.unit for field in declared}
+        measured = {field.unit: field.name for field in declared}
+        self.rate, self.concurrency = measured.get(CALLS_PER_SECOND), measured.get(CALLS)
         self._forms = tuple((field.name, field.form.canonical) for field in declared)
         self._ceilings = tuple(field.name for field in declared if field.ceiling)
         of_audit = {field.audit: field.name for field in declared if field.audit}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from reconciler import diff, effect
 from reconciler.effect import Direction
@@ -64,7 +65,8 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
         if base is not None and _is_unrecorded(wanted, live, applied, kind, steps):
             unrecorded.append(key)
         errors = blocking.get(key, ())
-        operations += (_block_at_large(_block(step, errors), at_large) for step in steps)
+        blocked = (_block_at_large(_block(step, errors), at_large) for step in steps)
+        operations += (_with_effect(step, live, kind, snapshot.at) for step in blocked)
     unknown = {name for live in snapshot.objects.values() for name in live.unknown}
     return Plan(
         origin,
@@ -203,6 +205,21 @@ def _describe(desired: Desired, live: Live, kind: Kind, action: Action, now: dat
         place=desired.place,
         audit=kind.audit_fields(desired.body or before or {}) if (desired.body or before) else {},
     )
+
+
+def _with_effect(operation: Operation, live: Live, kind: Kind, now: datetime) -> Operation:
+    """Return the operation with its effect.
+
+    While the active schedule is not the stored one, what dials is unknown or nothing. A second step begins where the first one ends.
+    """
+    before = operation.live
+    if operation.after is None and not live.settled:
+        before = None if live.active_id is None else _UNREAD
+    return replace(operation, effect=effect.of_change(before, operation.desired, kind, now))
+
+
+_UNREAD: Final[Body] = {}
+"""The body of an active schedule that nobody can read."""
 
 
 def _direction(

@@ -140,6 +140,15 @@ DANGERS = {
         f"end_time {FRIDAY} → Sun 2028-03-26 18:00 America/New_York (366 days later",
         end_time="2028-03-26 18:00",
     ),
+    "start a week earlier": spec(
+        "start_time Mon 2027-03-08 09:00 → Mon 2027-03-01 09:00 America/New_York (7 days earlier)",
+        start_time="2027-03-01 09:00",
+        end_time="2027-03-26 18:00",
+    ),
+    "end + 1 year on a weekday": spec(
+        f"end_time {FRIDAY} → Fri 2028-03-24 18:00 America/New_York (364 days later)",
+        end_time="2028-03-24 18:00",
+    ),
     "end on a Sunday": spec(
         f"end_time {FRIDAY} → Sun 2027-03-28 18:00 America/New_York (2 days later, on a Sunday)",
         end_time="2027-03-28 18:00",

@@ -16,7 +16,7 @@ from reconciler.renderers import RENDERERS, renderer_for
 from reconciler.report import Risk
 from reconciler.report.changes import of_plan
 from reconciler.report.risk import in_risk_order
-from tests.support.bodies import make_body
+from tests.support.bodies import make_body, make_window
 from tests.support.factories import (
     KINDS,
     make_desired,
@@ -137,3 +137,31 @@ def test_an_unknown_zone_of_a_schedule_is_shown_raw(held):
             "\\", ""
         )
         assert "2027-01-16T23:00:00Z → Fri 2027-01-15 18:00" in output
+
+
+ODD = [
+    ("compliance_windows", [make_window(end=25)], "9-25"),
+    ("compliance_windows", [{"timezone": "America/New_York", "start_hour": "nine"}], "nine"),
+    ("compliance_windows", [make_window("Mars/Base")], "Mars/Base"),
+    ("compliance_windows", "always", "always"),
+    ("compliance_windows", None, "none"),
+    ("start_time", "soon", "soon"),
+    ("end_time", {"in": "weeks"}, "weeks"),
+    ("end_time", "9999-99-99T99:99:99Z", "9999-99-99T99:99:99Z"),
+    ("dial_rate", "fast", "fast"),
+    ("dnc_verification", "maybe", "maybe"),
+]
+
+
+@pytest.mark.parametrize(("name", "held", "raw"), ODD)
+def test_a_body_that_nobody_can_read_is_shown_raw_as_unknown_and_loosens(name, held, raw):
+    live = make_live(stored=make_body(**{name: held}))
+    plan = build(make_origin(), [make_desired()], make_snapshot([live]), KINDS)
+    (each,) = in_risk_order(plan.operations)
+    assert (each.operation.direction.widens, each.risk, each.step) == (True, Risk.LOOSENS, 0)
+    for style in {*RENDERERS} - {"json"}:
+        output = renderer_for(style).render(of_plan(plan, exit_code=2))
+        assert raw in output.replace("\\", "")
+        assert "effect unknown, counts as loosening" in output
+    assert each.operation.effect is not None
+    assert name in each.operation.effect.unknown
