@@ -25,7 +25,7 @@ from reconciler.kinds.base import (
     Words,
 )
 from reconciler.kinds.live import Live
-from reconciler.models import Body
+from reconciler.models import Body, zone
 
 HOURS: Final = ("start_hour", "end_hour")
 """The numbers of a window."""
@@ -123,10 +123,16 @@ def _of_slots(slots: Slots) -> list[dict[str, Any]]:
     ]
 
 
+def _display_zone(live: Body, desired: Body, name: str) -> Any:
+    """The rule of the zone, which serves display and the offset check alone (contract). A zone that nobody knows is unknown."""
+    zone(live[name])
+    zone(desired[name])
+    return desired[name]
+
+
 FIELDS: Final = (
     Field("campaign_id", IDENTITY),
-    # contract: the zone serves display and the offset check alone
-    Field("timezone", ZONE, effect.neutral),
+    Field("timezone", ZONE, _display_zone),
     Field("start_time", INSTANT, effect.ordered(max, instant), timed=True),
     Field("end_time", INSTANT, effect.ordered(min, instant), timed=True),
     Field(
