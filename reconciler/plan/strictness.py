@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 from reconciler.errors import Place
@@ -295,10 +295,18 @@ def _said(waiver: Waiver) -> str:
 
 
 def _higher_limits(base: TenantSpec, head: TenantSpec, day: date) -> Iterator[Weakening]:
+    """Yield each share that HEAD raises on this day, or keeps raised after the base's last day."""
     was, now = base.limits.on(day), head.limits.on(day)
+    # On the last day that there is, nothing can hold longer.
+    ended = base.limits.until or date.max
+    rest = ended if ended == date.max else ended + timedelta(days=1)
+    due, afterwards = base.limits.on(rest), head.limits.on(rest)
     for share in _SHARES:
         before, after = getattr(was, share), getattr(now, share)
         if after > before:
             loc = ("spec", "limits", share)
             factor = after / before if before else None
             yield Weakening(f"limits.{share}", f"{before:g}", f"{after:g}", loc, factor=factor)
+        elif getattr(afterwards, share) > getattr(due, share):
+            said = (f"{before:g} until {ended}", f"{after:g} until {head.limits.until}")
+            yield Weakening(f"limits.{share}", *said, ("spec", "limits", "until"))

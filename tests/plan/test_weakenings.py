@@ -53,6 +53,26 @@ def test_each_lowered_level_is_named_and_the_base_s_counts() -> None:
     assert stricter(head, base, DAY).levels == {"dnc-flag": "warning"}
 
 
+@pytest.mark.parametrize("share", [0.4, 0.5])
+@pytest.mark.parametrize("until", ["2027-03-02", "9999-12-31"])
+def test_a_share_that_stays_raised_for_longer_is_named(until: str, share: float) -> None:
+    base = spec(limits=limits(retired_share=0.5))
+    head = spec(limits={**limits(retired_share=share), "until": until})
+    assert stricter(base, head, DAY).weakenings == (
+        Weakening(
+            "limits.retired_share",
+            "0.5 until 2027-03-01",
+            f"{share} until {until}",
+            ("spec", "limits", "until"),
+        ),
+    )
+    assert stricter(head, base, DAY).weakenings == (
+        ()
+        if share == 0.5
+        else stricter(spec(limits=limits(retired_share=share)), base, DAY).weakenings
+    )
+
+
 @pytest.mark.parametrize("share", ["changed_share", "retired_share", "loosened_share"])
 def test_each_raised_share_is_named_and_the_base_s_counts(share: str) -> None:
     base, head = spec(limits=limits(**{share: 0.4})), spec(limits=limits(**{share: 0.5}))
