@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from reconciler.models import Body
+from reconciler.scalars import LARGEST
 
 
 class Disjoint(Exception):
@@ -51,9 +52,16 @@ def ordered(least: Callable[[Any, Any], Any], read: Callable[[Any], Any]) -> Rul
 
 
 def number(value: object) -> float:
-    """Return a number unchanged. Raise `TypeError` for anything else, truth values and text included."""
+    """Return a number unchanged.
+
+    Raises:
+        TypeError: anything else, truth values and text included.
+        ValueError: beyond what JSON holds exactly, so a limit of that size may mean anything.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"no number: {value!r}")
+    if not -LARGEST <= value <= LARGEST:
+        raise ValueError("a number beyond 2^53")
     return value
 
 

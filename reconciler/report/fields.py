@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from reconciler import effect
 from reconciler.diff import FieldChange
+from reconciler.effect import UNREADABLE
 from reconciler.models import Body, wall_time, zone
 from reconciler.report import value
 
@@ -112,16 +114,12 @@ def said(change: FieldChange, live: Body | None, desired: Body | None) -> Said:
 
 
 def factor_of(before: object, after: object) -> float | None:
-    """Return the factor by which a number changes; `None` where a value is no positive number."""
-    if not (_is_number(before) and _is_number(after)):
+    """Return the factor by which a number changes; `None` where a value is no positive number that JSON holds exactly."""
+    try:
+        old, new = effect.number(before), effect.number(after)
+    except UNREADABLE:
         return None
-    assert isinstance(before, int | float)  # noqa: S101 - for the type checker
-    assert isinstance(after, int | float)  # noqa: S101 - same
-    return after / before if before > 0 and after > 0 else None
-
-
-def _is_number(thing: object) -> bool:
-    return isinstance(thing, int | float) and not isinstance(thing, bool)
+    return new / old if old > 0 and new > 0 else None
 
 
 def marks_of(factor: float) -> tuple[str, ...]:

@@ -420,3 +420,10 @@ def test_hours_that_nobody_can_read_loosen_whatever_they_become(odd):
 def test_times_of_day_that_nobody_can_read_loosen(odd):
     live = {"run_window": day(odd, "20:00")}
     assert of_skill(live, {"run_window": day("10:00", "11:00")}) is Direction.LOOSEN
+
+
+@pytest.mark.parametrize("name", ["dial_rate", "max_concurrent_calls"])
+@pytest.mark.parametrize("number", [2**53 + 1, 10**400, 1e300])
+def test_a_number_beyond_what_json_holds_exactly_loosens_both_ways(name, number):
+    huge = make_body(**{name: number})
+    assert {of(huge, make_body()), of(make_body(), huge)} == {Direction.LOOSEN}

@@ -19,6 +19,13 @@ def text(path, live, desired, *, now=BODY, limit=None):
     return said(FieldChange(path, live, desired), BODY, now).text(limit)
 
 
+@pytest.mark.parametrize("other", [1, 1.5, 10**400])
+def test_a_number_beyond_what_json_holds_exactly_is_said_without_a_factor(other):
+    for live, desired in ((other, 10**400), (10**400, other)):
+        found = said(FieldChange("dial_rate", live, desired), BODY, BODY)
+        assert (found.marks, found.factor) == ((), 1.0)
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

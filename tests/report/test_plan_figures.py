@@ -58,6 +58,7 @@ def test_objects_of_one_row_with_the_same_week_share_it_and_are_named() -> None:
     [
         {"compliance_windows": [{"timezone": "Mars/Olympus", "start_hour": 9, "end_hour": 20}]},
         {"dial_rate": "fast"},
+        {"max_concurrent_calls": 10**400},
         {"timezone": 7},
         {"end_time": None},
     ],
