@@ -61,6 +61,8 @@ def sentences(
             case "missing":
                 text = f"{_label(loc)} is missing: it must be {_spot(model, loc).expected}"
                 yield Complaint(loc[:-1], text, of_key=True)
+            case "too_short" if any(_is_inside(each["loc"], loc) for each in details):
+                continue  # pydantic counts valid items only, and each invalid one has its own complaint
             case "extra_forbidden":
                 yield Complaint(loc, _unknown(loc, unknown[loc], model), of_key=True)
             case "value_error":
@@ -71,6 +73,10 @@ def sentences(
                 yield Complaint(loc[:-1], text, of_key=True)
             case _:
                 yield Complaint(loc, _wrong(detail, _spot(model, loc), plain(loc)))
+
+
+def _is_inside(loc: Loc, outer: Loc) -> bool:
+    return len(loc) > len(outer) and loc[: len(outer)] == outer
 
 
 def _is_unknown(detail: ErrorDetails) -> bool:

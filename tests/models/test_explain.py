@@ -340,3 +340,17 @@ def test_a_hint_names_only_rules_that_exist() -> None:
     named = [text.rpartition("such as ")[2] for text in told if "id of a rule" in text]
     assert named
     assert set(named) <= set(policies.POLICIES)
+
+
+def test_a_list_whose_only_window_is_wrong_is_no_empty_list(tmp_path: Path) -> None:
+    wrong = SKILL.replace(
+        'start: "09:00", end: "20:00"}\n  maximum', 'start: "09:00", end: "08:59"}\n  maximum'
+    )
+    (found,) = said(tmp_path, wrong, "personal-connection")
+    assert found.startswith("calling_windows[0].end must be after start 09:00")
+    empty = SKILL.replace(
+        'calling_windows:\n    - {timezone: America/New_York, start: "09:00", end: "20:00"}',
+        "calling_windows: []",
+    )
+    (found,) = said(tmp_path, empty, "personal-connection")
+    assert found.startswith("calling_windows must be a list of at least one window")
