@@ -288,7 +288,9 @@ def _fate(name: str, applied: Body, stored: Body, steps: Sequence[Operation]) ->
     runs = [step for step in steps if step.action is not Action.HELD]
     if not steps:
         return Fate.UNPLANNED
-    after = (runs[-1].desired or {}) if runs else stored
+    after = runs[-1].desired if runs else stored
+    if after is None:
+        return Fate.REMOVED
     if after.get(name) == stored.get(name):
         return Fate.KEPT
     return Fate.SET_BACK if after.get(name) == applied.get(name) else Fate.REPLACED

@@ -45,6 +45,7 @@ class Fate(StrEnum):
     KEPT = "apply keeps it"
     SET_BACK = "apply sets it back"
     REPLACED = "apply stores the manifest's new value"
+    REMOVED = "apply removes the schedule"
     UNPLANNED = "apply changes nothing"
 
 

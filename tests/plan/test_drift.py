@@ -212,6 +212,12 @@ def test_a_widening_is_set_back_and_a_narrowing_kept():
     assert any("--revert" in note for note in drifted.objects[0].notes)
 
 
+def test_windows_without_common_hours_are_said_to_be_removed():
+    moved = [{**each, "start_hour": 0, "end_hour": 1} for each in BASE["compliance_windows"]]
+    drifted = edited({**BASE, "compliance_windows": moved})
+    assert {*fates(drifted).values()} == {Fate.REMOVED}
+
+
 def test_a_field_that_git_changed_too_gets_the_manifests_value():
     drifted = edited({**BASE, "dial_rate": 1.0}, desired={**BASE, "dial_rate": 2.0})
     assert fates(drifted) == {"dial_rate": Fate.REPLACED}
