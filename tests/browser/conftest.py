@@ -1,4 +1,4 @@
-"""One headless Chromium of the system for all tests of the page."""
+"""One headless Chromium of the system for all tests of a module."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MISSING = "needs Chromium: install Debian's package chromium (apt-get install --no-install-recommends chromium)"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A browser without a network: every name is unknown, and no test serves anything."""
+    """A browser without a network: every name is unknown, and no test serves anything.
+
+    It ends with the module, not with the session: playwright keeps an event loop running in this thread, and then no other test
+    of the process can start one.
+    """
     if CHROMIUM is None:
         pytest.skip(MISSING)
     playwright = pytest.importorskip(
