@@ -207,7 +207,10 @@ def test_a_raised_limit_counts_later_and_one_that_ran_out_not_at_all():
     raised = {"changed_share": 0.6, "reason": "migration", "until": "2027-03-31"}
     assert said(spec(), spec(limits=raised)) == [("limits.changed_share", "0.3", "0.6")]
     assert said(spec(), spec(limits=raised), date(2027, 4, 1)) == []
-    assert said(spec(limits=raised), spec(limits=raised | {"until": "2027-05-31"})) == []
+    assert said(spec(limits=raised), spec(limits=raised | {"until": "2027-05-31"})) == [
+        ("limits.changed_share", "0.6 until 2027-03-31", "0.6 until 2027-05-31")
+    ]
+    assert said(spec(limits=raised), spec(limits=raised | {"until": "2027-03-30"})) == []
 
 
 def test_without_a_readable_base_no_exception_counts():
