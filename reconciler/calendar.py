@@ -127,6 +127,7 @@ def open_intervals(
     return _between(hours, zone, _seconds(start), _seconds(end))
 
 
+@lru_cache(maxsize=4096)  # many schedules share their hours and their span
 def ever_open(hours: Hours, now: datetime) -> bool:
     """Return whether any contact may be called within 400 days of the span's start, or of `now` when the span has none.
 
