@@ -16,9 +16,9 @@ from reconciler.commands import plan as plan_command
 from reconciler.commands.session import Session
 from reconciler.renderers import RENDERERS
 from reconciler.sandbox.writes import Conditions
-from tests.cli.test_cli import SAMPLES, Desk, commit, git
+from tests.cli.test_cli import SAMPLES, Desk, git
 from tests.commands.test_halt import KEY, NAME, PATH, by_hand, ledger
-from tests.support import fasttime
+from tests.support.desk import samples_in, samples_served
 
 
 @pytest.fixture
@@ -26,23 +26,13 @@ def desk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Desk:
     """A repository with the samples."""
-    git(tmp_path, "init", "-q")
-    shutil.copytree(SAMPLES, tmp_path / "schedules" / "sandbox")
-    commit(tmp_path, "samples")
-    monkeypatch.chdir(tmp_path)
-    fasttime.hurry(monkeypatch)
-    return Desk(tmp_path, capsys)
+    return samples_in(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture
 def server(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.CampaignState]:
     """The samples' platform over loopback, after the first apply. What no manifest names is silent."""
-    world = sandbox.open_samples()
-    with sandbox.loopback(sandbox.create_app(world)) as url:
-        login = sandbox.credentials(world)
-        monkeypatch.setenv("CXONE_TENANT_URL", url)
-        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
-        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+    with samples_served(monkeypatch) as world:
         world.configure(activation_s=0)
         for each in world.list_page(1, 100)[0]:
             world.put_list(each["id"], campaign_ids=each["campaign_ids"], status="ACTIVE")
@@ -50,7 +40,6 @@ def server(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.Camp
             remove(world, key)
         assert desk.run("apply", "--yes", PATH) == 0
         yield world
-    world.close()
 
 
 def remove(server: sandbox.CampaignState, key: str) -> None:

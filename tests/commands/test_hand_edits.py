@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import traceback
 from collections import Counter
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from reconciler.audit import RecordKind
 from reconciler.commands import apply as apply_command
 from reconciler.commands import recovery
 from reconciler.world import here
-from tests.cli.test_cli import SAMPLES, Desk, commit, git
+from tests.cli.test_cli import Desk, commit
 from tests.commands.test_halt import KEY, NAME, PATH, by_hand, ledger, silent
-from tests.support import fasttime
+from tests.support.desk import samples_in, samples_served
 
 FILE = f"{NAME}.yaml"
 WINDOWS = "compliance_windows"
@@ -32,26 +31,15 @@ def desk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Desk:
     """A repository with the samples."""
-    git(tmp_path, "init", "-q")
-    shutil.copytree(SAMPLES, tmp_path / "schedules" / "sandbox")
-    commit(tmp_path, "samples")
-    monkeypatch.chdir(tmp_path)
-    fasttime.hurry(monkeypatch)
-    return Desk(tmp_path, capsys)
+    return samples_in(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture
 def server(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.CampaignState]:
     """The samples' platform over loopback, after the first apply."""
-    world = sandbox.open_samples()
-    with sandbox.loopback(sandbox.create_app(world)) as url:
-        login = sandbox.credentials(world)
-        monkeypatch.setenv("CXONE_TENANT_URL", url)
-        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
-        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+    with samples_served(monkeypatch) as world:
         assert desk.run("apply", "--yes", PATH) == 0
         yield world
-    world.close()
 
 
 def stored(server: sandbox.CampaignState) -> dict[str, Any]:

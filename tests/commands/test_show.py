@@ -14,9 +14,9 @@ import pytest
 from reconciler import sandbox
 from reconciler.plan import sha256_of
 from reconciler.renderers import RENDERERS
-from tests.cli.test_cli import SAMPLES, Desk, commit, git
+from tests.cli.test_cli import Desk, commit
 from tests.commands.test_halt import KEY, NAME, PATH, by_hand
-from tests.support import fasttime
+from tests.support.desk import samples_in, samples_served
 
 FILE = "plan.json"
 
@@ -26,27 +26,15 @@ def desk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Desk:
     """A repository with the samples."""
-    git(tmp_path, "init", "-q")
-    shutil.copytree(SAMPLES, tmp_path / "schedules" / "sandbox")
-    (tmp_path / ".gitignore").write_text(".reconcile/\nplan.json\n", encoding="utf-8")
-    commit(tmp_path, "samples")
-    monkeypatch.chdir(tmp_path)
-    fasttime.hurry(monkeypatch)
-    return Desk(tmp_path, capsys)
+    return samples_in(tmp_path, monkeypatch, capsys, ignored=".reconcile/\nplan.json\n")
 
 
 @pytest.fixture
 def server(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.CampaignState]:
     """The samples' platform over loopback."""
-    world = sandbox.open_samples()
-    with sandbox.loopback(sandbox.create_app(world)) as url:
-        login = sandbox.credentials(world)
-        monkeypatch.setenv("CXONE_TENANT_URL", url)
-        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
-        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+    with samples_served(monkeypatch) as world:
         world.configure(activation_s=0)
         yield world
-    world.close()
 
 
 def edit(**changes: Any) -> None:
