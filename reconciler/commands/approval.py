@@ -44,7 +44,10 @@ def read_file(path: Path) -> tuple[Approval, Mapping[str, Any]]:
 
 def not_a_plan(path: Path, why: Exception) -> UsageError:
     """Return the error for a file that is not a plan, or not the whole of one."""
-    return UsageError(f"{path} is not a plan written by `reconcile plan --out`: {why}")
+    said = f"line {why.lineno} is not JSON" if isinstance(why, json.JSONDecodeError) else why
+    return UsageError(
+        f"{path} is not a plan written by `reconcile plan --out`: {said}. Save the plan again with `reconcile plan PATH --out FILE`"
+    )
 
 
 def read_approval(approved: Path | None, expect: str | None) -> Approval | None:

@@ -102,7 +102,10 @@ def test_an_edited_plan_is_refused_in_every_format(desk: Desk, style: str) -> No
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"operations": [}', "[" * 100_000])
 def test_what_is_no_plan_is_refused(desk: Desk, text: str) -> None:
     Path(FILE).write_text(text, encoding="ascii")
-    assert "is not a plan written by" in desk.says(64, "show", FILE)
+    said = desk.says(64, "show", FILE)
+    assert "is not a plan written by" in said
+    assert said.endswith("Save the plan again with `reconcile plan PATH --out FILE`")
+    assert "Expecting" not in said, "the words of a library do not say where to look"
 
 
 def test_an_edited_plan_is_no_approval_either(desk: Desk) -> None:

@@ -127,7 +127,7 @@ def test_a_strip_fits_into_eighty_columns_and_marks_what_opens_and_closes(desk: 
         (["--to", "2026-01-01"], "the first week with dialing; name another with --from"),
         (["--from", "2027-03-08", "--to", "2028-05-01"], "420 days: show at most 400"),
         (["--from", "0001-01-01"], "--from 0001-01-01 is not between"),
-        (["--from", "2027-3-8x"], "2027-3-8x"),
+        (["--from", "2027-3-8x"], "'2027-3-8x' is not a date like 2027-03-08"),
         (["nobody"], "no manifest named nobody"),
         (["nobody", "--compare", "HEAD"], "no manifest named nobody"),
         (["--compare", "no-such-branch"], "--compare no-such-branch names no commit of this clone"),
