@@ -75,7 +75,7 @@ class ExitCode(IntEnum):
     Correct the command line. `--help` shows the options."""
 
     MANIFESTS = 65
-    """No manifests, or invalid ones; every problem is reported with file, line and column.
+    """No manifests, or invalid ones; every problem is reported with file, line and column. `optimize --metrics`: no row of the CSV can be used.
 
     Correct the files, and check them with `reconcile validate`."""
 

@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from reconciler import defaults, effect, manifests
+from reconciler.commands import observations
 from reconciler.commands import session as sessions
 from reconciler.commands.session import Session
 from reconciler.dialects import kinds_for
 from reconciler.dialects.base import Bucket, Measured
 from reconciler.effect import Direction
-from reconciler.errors import ManifestError, UsageError
+from reconciler.errors import UsageError
 from reconciler.kinds import Kind
 from reconciler.kinds.base import CALLS_PER_SECOND
 from reconciler.kinds.live import Snapshot
 from reconciler.manifests import edits
 from reconciler.models import Desired
-from reconciler.optimize import STRATEGIES, metrics
+from reconciler.optimize import STRATEGIES
 from reconciler.optimize.base import Declined, Proposal, Subject
 from reconciler.pacing import during
 from reconciler.report import NAMES_SHOWN, Report, count
@@ -141,12 +142,10 @@ async def _observe(
     """Return the observed hours of each object, from the file or the platform, and a note on skipped rows."""
     start, end = _utc(asked.start), _utc(asked.end)
     if asked.metrics is not None:
-        found = _read(asked.metrics)
+        found = observations.read(asked.metrics)
         hours = {key: during(buckets, start, end) for key, buckets in found.observed.items()}
-        rows = count(found.left_out, "row")
-        return hours, (f"{asked.metrics}: {rows} without a campaign_id left out",) * bool(
-            found.left_out
-        )
+        claimed = {each.key for each in session.folder.desired}
+        return hours, tuple(observations.notes(asked.metrics, found, claimed))
     end = end or snapshot.at.replace(minute=0, second=0, microsecond=0)
     start = start or end - LOOK_BACK
     if start >= end:
@@ -168,22 +167,6 @@ def _left_out(measured: Mapping[str, Measured]) -> tuple[str, ...]:
 
 def _utc(instant: datetime | None) -> datetime | None:
     return None if instant is None else instant.replace(tzinfo=instant.tzinfo or UTC)
-
-
-def _read(path: Path) -> metrics.Metrics:
-    """Read the observed hours from a CSV file.
-
-    Raises:
-        ManifestError: lists every invalid line.
-        UsageError: the file cannot be read.
-    """
-    try:
-        found = metrics.parse(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from None
-    if found.problems:
-        raise ManifestError(found.problems)
-    return found
 
 
 def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal], field: str) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
-"""Measured signals from a CSV: text in, hours for each campaign and every problem by line out.
+"""Measured signals from a CSV: text in, hours of each object and every problem by line out.
 
     campaign_id,start,attempts,answers,abandons,agents,handle_time_s
     1001,2027-01-11T14:00:00Z,3600,720,14,60,181.5
 
 The first four columns are required, in any order; an empty cell of the others means unknown (no abandons). `start` is a whole hour in
 ISO 8601 with its offset. Numbers are plain: a decimal point, no thousands separators. `handle_time_s` may also be a duration:
-`PT3M1.5S` or `00:03:01`. A row without a `campaign_id` is left out and counted.
+`PT3M1.5S` or `00:03:01`. The columns may have the names that the platforms give them: `skill_id`, `dials`, `connects` (`NAMES`).
+
+A row is one line. A row that cannot be read is left out and named, and all others are used. An unknown column is ignored and named.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from io import StringIO
 
 from reconciler import scalars
 from reconciler.errors import Place, Problem
@@ -24,8 +25,21 @@ from reconciler.pacing import Bucket
 REQUIRED = ("campaign_id", "start", "attempts", "answers")
 OPTIONAL = ("abandons", "agents", "handle_time_s")
 
+NAMES: Mapping[str, str] = {
+    **{name: name for name in REQUIRED + OPTIONAL},
+    "campaignid": "campaign_id",
+    "skill_id": "campaign_id",
+    "skillid": "campaign_id",
+    "intervalstartdate": "start",
+    "dials": "attempts",
+    "connects": "answers",
+    "connectsaht": "handle_time_s",
+}
+"""Columns by the names that they may have, in lower case: the names above, and those of the platforms' own answers."""
+
 _COUNT = re.compile(r"[0-9]{1,12}")
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +47,14 @@ class Metrics:
     """The content of a file of metrics.
 
     Attributes:
-        observed: hours by campaign id, sorted by start; only rows without a problem.
-        problems: sorted by line.
-        left_out: rows without a campaign's id.
+        observed: hours by the object's id, sorted by start; only rows without a problem.
+        problems: why rows are left out, by line. Without any `observed` hour, why the file cannot be used.
+        ignored: the unknown columns, as the file names them.
     """
 
     observed: Mapping[str, tuple[Bucket, ...]]
     problems: tuple[Problem, ...]
-    left_out: int = 0
+    ignored: tuple[str, ...] = ()
 
 
 def parse(text: str, file: str) -> Metrics:
@@ -51,10 +65,7 @@ def parse(text: str, file: str) -> Metrics:
         file: its name, for the problems.
     """
     reading = _Reading(file)
-    try:
-        reading.read(text.removeprefix("\ufeff"))
-    except csv.Error as error:
-        reading.complain(reading.line, f"this is not CSV: {error}")
+    reading.read(text.removeprefix("\ufeff"))
     return reading.result()
 
 
@@ -62,70 +73,71 @@ class _Reading:
     """One pass over one file."""
 
     def __init__(self, file: str) -> None:
-        self.line = 1
+        self._line = 1
         self._file = file
         self._hours: dict[str, dict[datetime, Bucket]] = {}
         self._problems: list[Problem] = []
-        self._left_out = 0
+        self._ignored: tuple[str, ...] = ()
 
     def read(self, text: str) -> None:
         rows = self._rows(text)
         header = next(rows, None)
         if header is None:
-            self.complain(
-                1, f"the file is empty: its first line names the columns {_names(REQUIRED)}"
+            self._complain(
+                f"the file is empty: its first line names the columns {_names(REQUIRED)}"
             )
-        elif self._accepts(header):
+            return
+        columns = [NAMES.get(name.lower()) for name in header]
+        if self._accepts(header, columns):
             for row in rows:
-                self._row(header, row)
+                self._row(columns, row)
+            if not (self._hours or self._problems):
+                self._complain("there are no rows below the names of the columns")
 
     def _rows(self, text: str) -> Iterator[list[str]]:
-        """Yield the rows that are not blank. While a row is processed, `line` is its first line."""
-        rows = csv.reader(StringIO(text, newline=""), strict=True)
-        for row in rows:
-            cells = [cell.strip() for cell in row]
-            if any(cells):
-                yield cells
-            self.line = rows.line_num + 1
+        """Yield the rows that are not blank. Each is one line: so an unbalanced quote spoils no row but its own."""
+        for self._line, line in enumerate(_LINE_END.split(text), start=1):
+            try:
+                (row,) = csv.reader([line], strict=True)
+            except csv.Error as error:
+                self._complain(f"this is not CSV: {error}")
+            else:
+                cells = [cell.strip() for cell in row]
+                if any(cells):
+                    yield cells
 
-    def complain(self, line: int, message: str) -> None:
-        self._problems.append(Problem(Place(self._file, line, 1), message))
+    def _complain(self, message: str) -> None:
+        self._problems.append(Problem(Place(self._file, self._line, 1), message))
 
     def result(self) -> Metrics:
         observed = {
             key: tuple(hours[start] for start in sorted(hours))
             for key, hours in sorted(self._hours.items())
         }
-        return Metrics(observed, tuple(sorted(self._problems)), self._left_out)
+        return Metrics(observed, tuple(sorted(self._problems)), self._ignored)
 
-    def _accepts(self, header: Sequence[str]) -> bool:
-        missing = [name for name in REQUIRED if name not in header]
-        unknown = [name for name in header if name not in REQUIRED + OPTIONAL]
-        twice = sorted({name for name in header if header.count(name) > 1})
+    def _accepts(self, header: Sequence[str], columns: Sequence[str | None]) -> bool:
+        self._ignored = tuple(
+            name for name, column in zip(header, columns, strict=True) if column is None
+        )
+        missing = [name for name in REQUIRED if name not in columns]
+        twice = sorted({name for name in columns if name and columns.count(name) > 1})
         if missing:
-            self.complain(self.line, f"the first line must name the columns {_names(missing)} too")
-        if unknown:
-            self.complain(
-                self.line,
-                f"no such column: {_names(unknown)}; there are {_names(REQUIRED + OPTIONAL)}",
+            self._complain(
+                f"the first line must name the columns {_names(missing)} too, separated by commas"
             )
         if twice:
-            self.complain(self.line, f"the first line names {_names(twice)} more than once")
-        return not (missing or unknown or twice)
+            self._complain(f"the first line names {_names(twice)} more than once")
+        return not (missing or twice)
 
-    def _row(self, header: Sequence[str], row: Sequence[str]) -> None:
-        if len(row) != len(header):
-            self.complain(
-                self.line, f"{len(row)} values, but the first line names {len(header)} columns"
-            )
+    def _row(self, columns: Sequence[str | None], row: Sequence[str]) -> None:
+        if len(row) != len(columns):
+            self._complain(f"{len(row)} values, but the first line names {len(columns)} columns")
             return
-        cells = dict(zip(header, row, strict=True))
-        if not cells["campaign_id"]:
-            self._left_out += 1
-            return
+        cells = {name: cell for name, cell in zip(columns, row, strict=True) if name}
         found = list(_problems(cells))
         for message in found:
-            self.complain(self.line, message)
+            self._complain(message)
         if not found:
             self._keep(cells["campaign_id"], _bucket(cells))
 
@@ -133,9 +145,7 @@ class _Reading:
         hours = self._hours.setdefault(key, {})
         if bucket.start in hours:
             hour = bucket.start.isoformat()
-            self.complain(
-                self.line, f"campaign {key} already has the hour {hour} on an earlier line"
-            )
+            self._complain(f"{key} already has the hour {hour} on an earlier line")
         hours.setdefault(bucket.start, bucket)
 
 
@@ -207,7 +217,7 @@ def _is_duration(cell: str) -> bool:
 
 
 _COLUMNS: Mapping[str, tuple[Callable[[str], object], str]] = {
-    "campaign_id": (bool, "a campaign's id"),
+    "campaign_id": (bool, "the id of a campaign or of a skill"),
     "start": (_is_hour, "a whole hour in ISO 8601 with its offset, like 2027-01-11T14:00:00Z"),
     "attempts": (_is_count, "a whole number"),
     "answers": (_is_count, "a whole number"),

@@ -687,10 +687,33 @@ def test_optimize_reads_the_platforms_own_metrics(
     assert json.loads(desk.out)["proposals"][0]["proposed"] == pytest.approx(2.04)
 
 
-def test_a_bad_line_of_metrics_is_65_with_its_line(desk: Desk) -> None:
+def test_bad_rows_of_metrics_are_named_and_left_out_and_the_others_are_used(desk: Desk) -> None:
+    bad = "".join(f"1001,2027-03-01T{hour:02}:00:00Z,-1,0,\n" for hour in range(9))
+    good = "1001,2027-03-01T10:00:00Z,1000,400,?\n9999,2027-03-01T10:00:00Z,9,1,\n"
+    (desk.folder / "metrics.csv").write_bytes(
+        f"campaign_id,start,attempts,answers,mood\n{bad}".encode()
+        + b"\xff,\xff,,,\n"
+        + good.encode()
+    )
+    asked = ["optimize", "--target-answer-rate", "0.3", "--metrics", "metrics.csv"]
+    assert desk.run(*asked, "schedules/sandbox", "spring-renewals") == 0
+    assert "dial_rate 2 → 2.3" in desk.out
+    for said in (
+        "metrics.csv: unknown columns are ignored: mood; known are campaign_id, ",
+        "metrics.csv: 10 rows left out; all others are used",
+        "metrics.csv:2:1: attempts must be a whole number, not '-1'",
+        "metrics.csv:10:1: 4 more problems from here on",
+        "metrics.csv: rows of ids that no manifest has are not used: 9999",
+    ):
+        assert said in desk.out
+
+
+def test_metrics_without_a_usable_row_are_65_with_each_line_and_write_nothing(desk: Desk) -> None:
     (desk.folder / "metrics.csv").write_text(
         "campaign_id,start,attempts,answers\n1001,yesterday,1,1\n", encoding="utf-8"
     )
+    path = desk.tenant / "spring-renewals.yaml"
+    before = path.read_bytes()
     said = desk.says(
         65,
         "optimize",
@@ -698,9 +721,11 @@ def test_a_bad_line_of_metrics_is_65_with_its_line(desk: Desk) -> None:
         "0.3",
         "--metrics",
         "metrics.csv",
+        "--write",
         "schedules/sandbox",
     )
-    assert "metrics.csv:2" in said
+    assert "metrics.csv:2:1: start must be a whole hour" in said
+    assert path.read_bytes() == before
 
 
 def test_events_of_a_run_are_written_once_each_with_their_latency(

@@ -114,10 +114,11 @@ def test_a_files_durations_are_read(handled):
     assert found.observed["1001"][0].handle_time_s == 181.5
 
 
-def test_a_files_row_without_an_id_is_left_out_and_counted():
+def test_a_files_row_without_an_id_is_left_out_and_named():
     text = f"{HEAD},2027-01-11T14:00:00Z,x,2,\n1001,2027-01-11T14:00:00Z,10,2,\n"
     found = parse(text, "m.csv")
-    assert (found.problems, found.left_out, [*found.observed]) == ((), 1, ["1001"])
+    assert {problem.place.line for problem in found.problems} == {2}
+    assert [*found.observed] == ["1001"]
 
 
 # --- what is told ---------------------------------------------------------------------------------------------------------
@@ -153,5 +154,7 @@ def test_rows_that_were_left_out_are_told(desk, monkeypatch):
 def test_rows_of_a_file_that_were_left_out_are_told(desk, tmp_path):
     file = tmp_path / "m.csv"
     file.write_text(f"{HEAD},2027-01-11T14:00:00Z,1,1,\n1003,2027-01-11T14:00:00Z,10,2,\n")
-    notes = [note for note in optimized(desk, metrics=file).notes if "left out" in note]
-    assert notes == [f"{file}: 1 row without a campaign_id left out"]
+    assert {
+        f"{file}: 1 row left out; all others are used",
+        f"{file}:2:1: campaign_id must be the id of a campaign or of a skill, not ''",
+    } < {*optimized(desk, metrics=file).notes}
