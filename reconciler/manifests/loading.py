@@ -228,8 +228,7 @@ class _Loader:
                 self._problems.update(error.problems)
         texts = [each.encode() for each in mentioning]
         for file, data in contents:
-            named = PurePath(file).stem in mentioning
-            if named or not texts or any(text in data for text in texts):
+            if not texts or _mentions(file, data, mentioning, texts):
                 self._sources[file] = blob_ids(data)
                 self._add(data, file)
 
@@ -340,6 +339,10 @@ class _Loader:
             held = " or ".join(kind for kind, each in MANIFESTS.items() if each.api == api)
             text = f"kind {source.document.value['kind']} is for api: {model.api}, and this tenant's is {api}, which holds {held}"
             raise ManifestError([Problem(source.place(("kind",)), text)])
+
+
+def _mentions(file: str, data: bytes, names: Collection[str], texts: Iterable[bytes]) -> bool:
+    return PurePath(file).stem in names or any(text in data for text in texts)
 
 
 _EMPTIED = (

@@ -1,6 +1,6 @@
 """Read the strict subset of YAML 1.2 in which manifests are written: bytes to plain values, with places.
 
-The reader builds values from the events of ruamel's C parser (`CBaseLoader`). Ruamel's own constructors would be the
+The reader builds values from the events of ruamel's C parser (`CParser`). Ruamel's own constructors would be the
 shorter way, but they take six times as long, keep no place for a scalar, and accept what this subset refuses.
 
 Text that another tool could read differently is refused, with its place: anchors, aliases, merge keys, tags, directives,
@@ -34,7 +34,7 @@ from ruamel.yaml.events import (
 from reconciler.errors import ManifestError, Place, Problem, ReconcileError, is_hidden
 
 try:
-    from ruamel.yaml.cyaml import CBaseLoader
+    from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined] # its own import from ruamel.yaml.clib
 except ImportError as error:  # pragma: no cover - a broken installation
     raise ReconcileError(
         "ruamel.yaml.clib is not installed: run `pip install ruamel.yaml.clib`"
@@ -222,12 +222,10 @@ class _Reader:
         self._keep = keep_places
         self._problems: list[Problem] = []
         self._spots: dict[Path, Spot] = {}
+        # The bare parser: a loader would add a constructor and a resolver, which are not used here and form a cycle with it.
+        # The cyclic collector seldom runs (see `__main__`), so each file would keep 13 KiB.
+        step = CParser(data).get_event
         # A node takes at least one byte, so a small file cannot hold too many.
-        loader = CBaseLoader(data)
-        # Its constructor and resolver, which are not used here, refer to the loader. Without them reference counting frees
-        # the loader. The cyclic collector seldom runs (see `__main__`), so each file would keep 13 KiB.
-        loader.__dict__.clear()
-        step = loader.get_event
         self._step: Callable[[], Any] = step if len(data) < MAX_NODES else self._count(step)
 
     def documents(self) -> tuple[Document, ...]:

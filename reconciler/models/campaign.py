@@ -166,12 +166,13 @@ class CampaignSchedule(Manifest):
 
 def compile_campaign(spec: CampaignSpec) -> dict[str, Any]:
     """Return the canonical body of a schedule. Fields that the spec omits are missing in the body, too."""
-    return {name: value for name, value in spec if value is not None} | {
+    body = {name: value for name, value in vars(spec).items() if value is not None}
+    return body | {
         "timezone": primary_zone(spec.timezone),
         "start_time": to_instant(spec.start_time, spec.timezone),
         "end_time": to_instant(spec.end_time, spec.timezone),
         "compliance_windows": [
-            {**dict(window), "timezone": primary_zone(window.timezone)}
+            {**vars(window), "timezone": primary_zone(window.timezone)}
             for window in sorted(spec.compliance_windows, key=_order)
         ],
     }

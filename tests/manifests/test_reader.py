@@ -15,7 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import RoundTripConstructor
-from ruamel.yaml.cyaml import CBaseLoader
+from ruamel.yaml.cyaml import CParser
 from ruamel.yaml.error import YAMLError
 
 from reconciler.errors import ManifestError
@@ -285,6 +285,6 @@ def test_reading_a_file_leaves_nothing_to_the_cyclic_collector():
     gc.disable()
     try:
         read(b"a: 1\n", "f.yaml")
-        assert not [each for each in gc.get_objects() if isinstance(each, CBaseLoader)]
+        assert not [each for each in gc.get_objects() if isinstance(each, CParser)]
     finally:
         gc.enable()
