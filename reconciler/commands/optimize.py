@@ -17,14 +17,14 @@ from reconciler.dialects.base import Bucket, Measured
 from reconciler.effect import Direction
 from reconciler.errors import UsageError
 from reconciler.kinds import Kind
-from reconciler.kinds.base import CALLS_PER_SECOND
 from reconciler.kinds.live import Snapshot
 from reconciler.manifests import edits
-from reconciler.models import Desired
+from reconciler.models import Desired, Pacing
 from reconciler.optimize import STRATEGIES
-from reconciler.optimize.base import Declined, Proposal, Subject
+from reconciler.optimize.base import RATE, Context, Declined, Proposal, Subject
+from reconciler.optimize.hours import open_hours
 from reconciler.pacing import during
-from reconciler.report import NAMES_SHOWN, Report, count
+from reconciler.report import NAMES_SHOWN, Report
 from reconciler.report.optimize import of_advice
 from reconciler.telemetry import EventSinks, Projected, Telemetry
 from reconciler.world import Network, World
@@ -73,44 +73,45 @@ async def optimize(world: World, asked: OptimizeRequest) -> Report:
         if each.body is not None and (keys is None or each.key in keys)
     ]
     kinds = kinds_for(folder.tenant.spec.api)
-    field = next((kind.rate for kind in kinds.values() if kind.rate), "")
-    wanted = [each for each in every if field in (each.body or {})]
-    others = [each for each in every if field not in (each.body or {})]
     async with sessions.open_session(world, folder, asked.network, recorded=False) as session:
         snapshot, _ = await session.read()
         observed, left_out = await _observe(session, asked, every, snapshot)
-        ceiling = snapshot.ceilings.get(field)
         subjects = [
-            Subject(each.key, each.name, _rate(each, field), observed.get(each.key, ()), ceiling)
-            for each in wanted
+            _subject(each, kinds[each.kind], observed.get(each.key, ()), snapshot) for each in every
         ]
-        advice = STRATEGIES[asked.strategy].propose(
-            subjects, target_answer_rate=asked.target_answer_rate
-        )
-        advice = (*advice, *(_without_a_rate(each, observed.get(each.key, ())) for each in others))
+        context = Context(snapshot.at, asked.target_answer_rate, folder.tenant.spec.capacity)
+        advice = STRATEGIES[asked.strategy].propose(subjects, context)
         proposals = [each for each in advice if isinstance(each, Proposal)]
         lost = await _publish(session, asked, proposals, snapshot)
-    written = _write(wanted, proposals, field) if asked.write else ()
-    by_key = {each.key: each for each in wanted}
+    written = _write(every, proposals) if asked.write else ()
+    by_key = {each.key: each for each in every}
     return of_advice(
         f"Optimize tenant {folder.name}: strategy {asked.strategy}, target answer rate {asked.target_answer_rate:g}",
-        [(each, _direction(kinds, by_key[each.key], {field: each.proposed})) for each in proposals],
+        [(each, _direction(kinds, by_key[each.key], each)) for each in proposals],
         [each for each in advice if isinstance(each, Declined)],
-        field=field,
         written=written,
         notes=(*left_out, *lost),
     )
 
 
-def _without_a_rate(desired: Desired, hours: Sequence[Bucket]) -> Declined:
-    """Return the observations of an object without a dial rate. No strategy can propose a rate for it."""
-    attempts, answers = sum(h.attempts for h in hours), sum(h.answers for h in hours)
-    seen = "nothing was observed"
-    if attempts and answers:
-        abandons = sum(hour.abandons for hour in hours)
-        seen = f"{answers / attempts:.1%} of {attempts} attempts were answered and {abandons / answers:.1%} of those abandoned"
-    reason = f"{desired.kind} has no rate in {CALLS_PER_SECOND}, so there is nothing to propose; in {count(len(hours), 'hour')} {seen}"
-    return Declined(desired.key, desired.name, reason)
+def _subject(
+    desired: Desired, kind: Kind, observed: tuple[Bucket, ...], snapshot: Snapshot
+) -> Subject:
+    body = desired.body or {}
+    hours = kind.hours(body)
+    zones = [each for each in hours.zones if each]
+    clock = zones[0] if len(zones) == 1 else str(body["timezone"])
+    return Subject(
+        desired.key,
+        desired.name,
+        kind=desired.kind,
+        spec=body,
+        observed=observed,
+        pacing=Pacing.model_validate(desired.pacing),
+        open_hours=open_hours(hours, clock, snapshot.at),
+        ceilings=snapshot.ceilings,
+        zone=clock,
+    )
 
 
 async def _publish(
@@ -119,21 +120,19 @@ async def _publish(
     """Send the projections to the telemetry sinks; return a note for each sink that failed."""
     telemetry = Telemetry.open(asked.events, session.publish)
     for each in proposals:
-        telemetry.emit(
-            Projected(
-                tenant=session.folder.platform,
-                campaign_id=each.key,
-                at=snapshot.at.isoformat(),
-                dial_rate=each.proposed,
-                historical_answer_rate=each.evidence.answer_rate,
-                projected_answer_rate=each.projected_answer_rate,
+        rate, projected = each.proposed(RATE), each.projected_answer_rate
+        if rate is not None and projected is not None:
+            telemetry.emit(
+                Projected(
+                    tenant=session.folder.platform,
+                    campaign_id=each.key,
+                    at=snapshot.at.isoformat(),
+                    dial_rate=float(rate),
+                    historical_answer_rate=each.evidence.answer_rate,
+                    projected_answer_rate=projected,
+                )
             )
-        )
     return await telemetry.close()
-
-
-def _rate(desired: Desired, field: str) -> float:
-    return float((desired.body or {})[field])
 
 
 async def _observe(
@@ -169,23 +168,22 @@ def _utc(instant: datetime | None) -> datetime | None:
     return None if instant is None else instant.replace(tzinfo=instant.tzinfo or UTC)
 
 
-def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal], field: str) -> tuple[str, ...]:
+def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal]) -> tuple[str, ...]:
     """Write the proposals into the manifests, file by file; return the changed files."""
     places = {each.key: each.place for each in wanted}
     files: dict[str, dict[tuple[str, str], Any]] = {}
     for proposal in proposals:
-        files.setdefault(places[proposal.key].file, {})[proposal.name, f"spec.{field}"] = (
-            proposal.proposed
-        )
+        edited = files.setdefault(places[proposal.key].file, {})
+        for change in proposal.changes:
+            edited[proposal.name, f"spec.{change.field}"] = change.proposed
     texts = {file: edits.edit(Path(file), changes) for file, changes in files.items()}
     for file, text in texts.items():
         edits.save(Path(file), text)
     return tuple(texts)
 
 
-def _direction(
-    kinds: Mapping[str, Kind], desired: Desired, proposed: Mapping[str, float]
-) -> Direction:
+def _direction(kinds: Mapping[str, Kind], desired: Desired, proposal: Proposal) -> Direction:
     """Return whether a proposal narrows or widens dialing."""
     before = desired.body or {}
-    return effect.by_fields(before, {**before, **proposed}, kinds[desired.kind].rules)
+    after = {**before, **{each.field: each.proposed for each in proposal.changes}}
+    return effect.by_fields(before, after, kinds[desired.kind].rules)

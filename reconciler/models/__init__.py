@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.models.base import API_VERSION, Body, Claim, Desired, Manifest
+from reconciler.models.base import API_VERSION, Body, Claim, Desired, Manifest, Pacing
 from reconciler.models.instants import canonical_instant, wall_time
 from reconciler.models.kinds import MANIFESTS, is_meant_retired, model_for, schema_file
-from reconciler.models.tenant import TENANT_NAME, Limits, Tenant, TenantSpec, Waiver
+from reconciler.models.tenant import TENANT_NAME, Capacity, Limits, Tenant, TenantSpec, Waiver
 from reconciler.models.urls import EMBEDDED, is_loopback, platform_of, tenant_url
 from reconciler.models.zones import zone
 
@@ -15,10 +15,12 @@ __all__ = [
     "MANIFESTS",
     "TENANT_NAME",
     "Body",
+    "Capacity",
     "Claim",
     "Desired",
     "Limits",
     "Manifest",
+    "Pacing",
     "Tenant",
     "TenantSpec",
     "Waiver",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 
 from reconciler.errors import Place
 
@@ -110,6 +110,10 @@ Purpose = Annotated[
     Literal["sales", "debt", "survey", "service"], Expects("sales, debt, survey or service")
 ]
 
+Abandonment = Annotated[
+    float, Field(gt=0, le=0.5), Expects("a share above 0 and at most 0.5, such as 0.03 for 3 %")
+]
+
 
 class Metadata(Strict):
     """Name, owner and profile of a manifest. Never sent to the platform."""
@@ -154,6 +158,33 @@ class Pacing(Strict):
         | None
     ) = None
     """Mean handle time of an answered call with its wrap-up, in seconds."""
+
+    target_abandonment: Abandonment = 0.02
+    """Share of the live answers that may be abandoned in the busiest open hour, which proposals aim at."""
+
+    abandonment_cap: Abandonment = Field(default=0.03, validate_default=True)
+    """Highest share of the live answers that may be abandoned, at least target_abandonment. No proposal loosens while its 90 % interval reaches it."""
+
+    list_size: (
+        Annotated[
+            int, Field(ge=0, le=1_000_000_000), Expects("a whole number from 0 up (contacts)")
+        ]
+        | None
+    ) = None
+    """Contacts that are left to call. Without it, the list is taken as endless."""
+
+    value_per_contact: Annotated[
+        float, Field(gt=0, le=1_000_000_000), Expects("a number above 0")
+    ] = 1.0
+    """Value of one contact beside those of other campaigns of the tenant, in any unit that all of them use."""
+
+    @field_validator("abandonment_cap")
+    @classmethod
+    def _is_not_below_the_target(cls, cap: float, info: ValidationInfo) -> float:
+        target = info.data.get("target_abandonment", 0.0)
+        if cap < target:
+            raise ValueError(f"must be at least target_abandonment {target:g}, not {cap:g}")
+        return cap
 
 
 class Manifest(Strict):

@@ -16,45 +16,66 @@ from collections.abc import Sequence
 from typing import Final
 
 from reconciler import pacing
-from reconciler.optimize.base import Advice, Declined, Evidence, Proposal, Subject
+from reconciler.optimize.base import (
+    RATE,
+    Advice,
+    Change,
+    Context,
+    Declined,
+    Evidence,
+    Proposal,
+    Subject,
+)
 
-NAME = "step"
+NAME: Final = "step"
+NEEDS: Final = "--target-answer-rate, and attempts and answers of the interval"
+PROMISES: Final = "15 % slower when the answer rate is below 0.9 x the target, 15 % faster above 1.1 x; within 1 to 50 calls/s and the tenant's limit"
 
 DIGITS: Final = 12
 """Significant digits of a proposed rate; further digits are rounding errors of binary fractions."""
 
 
-def propose(subjects: Sequence[Subject], *, target_answer_rate: float) -> tuple[Advice, ...]:
+def propose(subjects: Sequence[Subject], context: Context) -> tuple[Advice, ...]:
     """Apply the rule to each subject; see `pacing.step` for the numbers.
 
     Raises:
         ValueError: the target is not above 0 and at most 1.
     """
-    if not 0 < target_answer_rate <= 1:
-        raise ValueError(f"a target answer rate is above 0 and at most 1: {target_answer_rate}")
-    return tuple(_advise(subject, target_answer_rate) for subject in subjects)
+    target = context.target_answer_rate
+    if target is None or not 0 < target <= 1:
+        raise ValueError(f"a target answer rate is above 0 and at most 1: {target}")
+    return tuple(_advise(subject, target) for subject in subjects)
 
 
 def _advise(subject: Subject, target: float) -> Advice:
     evidence = Evidence.of(subject.observed)
+    current = subject.dial_rate
+    if current is None:
+        return Declined(subject.key, subject.name, _without_a_rate(subject, evidence))
     unusable = _unusable(evidence)
     if unusable:
         return Declined(subject.key, subject.name, unusable)
-    proposed = _written(pacing.step(subject.dial_rate, evidence.answer_rate, target))
+    proposed = _written(pacing.step(current, evidence.answer_rate, target))
     side = pacing.leaning(evidence.answer_rate, target)
     observed = _observed(evidence, target, side)
-    objection = _objection(subject, proposed, side)
+    objection = _objection(current, proposed, side, subject.ceilings.get(RATE))
     if objection:
         return Declined(subject.key, subject.name, f"{observed}; {objection}")
     return Proposal(
         key=subject.key,
         name=subject.name,
-        current=subject.dial_rate,
-        proposed=proposed,
+        changes=(Change(RATE, current, proposed),),
         reason=f"{observed}: {'slower' if side < 0 else 'faster'} by the step rule",
         evidence=evidence,
-        projected_answer_rate=pacing.project_answer_rate(proposed, evidence.answer_rate),
     )
+
+
+def _without_a_rate(subject: Subject, evidence: Evidence) -> str:
+    """Return what was observed of an object without a dial rate. The rule can propose nothing for it."""
+    seen = "nothing was observed"
+    if evidence.attempts and evidence.answers:
+        seen = f"{evidence.answer_rate:.1%} of {evidence.attempts} attempts were answered and {evidence.abandons / evidence.answers:.1%} of those abandoned"
+    return f"{subject.kind} has no rate in calls/s, so there is nothing to propose; in {evidence.hours} hour{'s' * (evidence.hours != 1)} {seen}"
 
 
 def _written(rate: float) -> float:
@@ -76,15 +97,14 @@ def _observed(evidence: Evidence, target: float, side: int) -> str:
     return f"answer rate {evidence.answer_rate:.3g} ({counts}) is {where} the target {target:g}"
 
 
-def _objection(subject: Subject, proposed: float, side: int) -> str | None:
+def _objection(current: float, proposed: float, side: int, ceiling: float | None) -> str | None:
     """Return why the rule's number must not be proposed; `None` when it may be."""
-    current = subject.dial_rate
     if side == 0:
         return "nothing to change"
     if side < 0 and proposed >= current:
         return f"the rule never proposes less than {pacing.SLOWEST:g} calls/s, and the rate is {current:g}"
     if side > 0 and proposed <= current:
         return f"the rule never proposes more than {pacing.FASTEST:g} calls/s, and the rate is {current:g}"
-    if subject.ceiling is not None and proposed > subject.ceiling:
-        return f"{proposed:g} calls/s would be above the tenant's limit of {subject.ceiling:g}"
+    if ceiling is not None and proposed > ceiling:
+        return f"{proposed:g} calls/s would be above the tenant's limit of {ceiling:g}"
     return None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from reconciler.effect import Direction
 from reconciler.errors import ExitCode
-from reconciler.optimize.base import Declined, Proposal
+from reconciler.optimize.base import Declined, Prediction, Proposal
 from reconciler.report import Report, Row, Table, Tone, count, object_row, value
 
 APPLY_LATER: Final = (
@@ -21,7 +22,6 @@ def of_advice(
     proposals: Sequence[tuple[Proposal, Direction]],
     declined: Sequence[Declined],
     *,
-    field: str,
     written: Sequence[str],
     notes: Sequence[str],
 ) -> Report:
@@ -31,12 +31,11 @@ def of_advice(
         title: title of the report.
         proposals: each with its direction.
         declined: the manifests without a proposal.
-        field: the field whose value is proposed.
         written: files that the proposals were written to.
         notes: sentences after the tables.
     """
     proposed = [proposal for proposal, _ in proposals]
-    tables = (_changes(proposals, field), _reasons(proposed), _declined(declined))
+    tables = (_changes(proposals), _reasons(proposed), _declined(declined))
     verb = f"written to {', '.join(written)}" if written else "proposed"
     return Report(
         title=title,
@@ -48,14 +47,20 @@ def of_advice(
         data={
             "proposals": [_serialised(each) for each in proposed],
             "declined": [
-                {"key": each.key, "name": each.name, "reason": each.reason} for each in declined
+                {
+                    "key": each.key,
+                    "name": each.name,
+                    "reason": each.reason,
+                    "proposal": each.proposal and _serialised(each.proposal),
+                }
+                for each in declined
             ],
             "written": list(written),
         },
     )
 
 
-def _changes(proposals: Sequence[tuple[Proposal, Direction]], field: str) -> Table:
+def _changes(proposals: Sequence[tuple[Proposal, Direction]]) -> Table:
     """Return a row for each proposal. What may widen dialing comes first."""
     rows = tuple(
         object_row(
@@ -63,7 +68,10 @@ def _changes(proposals: Sequence[tuple[Proposal, Direction]], field: str) -> Tab
             each.name,
             each.key,
             direction.value,
-            f"{field} {value(each.current)} → {value(each.proposed)}",
+            ", ".join(
+                f"{change.field} {value(change.current)} → {value(change.proposed)}"
+                for change in each.changes
+            ),
             tone=Tone.CHANGE,
             names=(each.name,) if direction.widens else (),
         )
@@ -74,9 +82,24 @@ def _changes(proposals: Sequence[tuple[Proposal, Direction]], field: str) -> Tab
 
 def _reasons(proposals: Sequence[Proposal]) -> Table:
     rows = tuple(
-        Row((each.name, f"{each.projected_answer_rate:.3f}", each.reason)) for each in proposals
+        Row(
+            (
+                each.name,
+                *(_abandonment(when) for when in (each.before, each.after)),
+                " ".join((f"{each.reason}.", *each.notes)) if each.notes else each.reason,
+            )
+        )
+        for each in proposals
     )
-    return Table("Why", ("manifest", "projected answer rate", "reason"), rows)
+    return Table("Why", ("manifest", "abandoned now", "abandoned then", "reason"), rows)
+
+
+def _abandonment(prediction: Prediction | None) -> str:
+    """Return the predicted abandonment with its 90 % interval."""
+    if prediction is None:
+        return "unknown"
+    low, mean, high = prediction.abandonment
+    return f"{mean:.1%} ({low:.1%} to {high:.1%})"
 
 
 def _declined(declined: Sequence[Declined]) -> Table:
@@ -88,10 +111,24 @@ def _serialised(proposal: Proposal) -> dict[str, Any]:
     return {
         "key": proposal.key,
         "name": proposal.name,
-        "current": proposal.current,
-        "proposed": proposal.proposed,
+        "changes": [asdict(each) for each in proposal.changes],
         "reason": proposal.reason,
         "attempts": proposal.evidence.attempts,
         "answers": proposal.evidence.answers,
         "projected_answer_rate": proposal.projected_answer_rate,
+        "before": _predicted(proposal.before),
+        "after": _predicted(proposal.after),
+        "notes": list(proposal.notes),
+    }
+
+
+def _predicted(prediction: Prediction | None) -> dict[str, Any] | None:
+    if prediction is None:
+        return None
+    binding = prediction.binding
+    return {
+        "binding": None if binding is None else binding.start.isoformat(),
+        "abandonment": prediction.abandonment._asdict(),
+        "utilisation": prediction.utilisation._asdict(),
+        "contacts_per_hour": prediction.contacts_per_hour._asdict(),
     }

@@ -684,7 +684,9 @@ def test_optimize_reads_the_platforms_own_metrics(
         )
         == 0
     )
-    assert json.loads(desk.out)["proposals"][0]["proposed"] == pytest.approx(2.04)
+    assert json.loads(desk.out)["proposals"][0]["changes"] == [
+        {"field": "dial_rate", "current": 2.4, "proposed": 2.04}
+    ]
 
 
 def test_bad_rows_of_metrics_are_named_and_left_out_and_the_others_are_used(desk: Desk) -> None:

@@ -227,6 +227,43 @@ def test_a_profile_may_not_say_which_campaign(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("own", "shared", "place", "said"),
+    [
+        (
+            "agents: 60, target_abandonment: 0.05",
+            "handle_time_s: 180",
+            "spring.yaml:14:9",
+            "must be at least target_abandonment 0.05, not 0.03",
+        ),
+        (
+            "agents: 60, abandonment_cap: 0.01",
+            "handle_time_s: 180",
+            "spring.yaml:14:39",
+            "must be at least target_abandonment 0.02, not 0.01",
+        ),
+        (
+            "agents: 60, target_abandonment: 0.025",
+            "abandonment_cap: 0.02",
+            "tenant.yaml:14:33",
+            "must be at least target_abandonment 0.025, not 0.02",
+        ),
+        (
+            "agents: 60, abandonment_cap: 3",
+            "handle_time_s: 180",
+            "spring.yaml:14:39",
+            "must be a share above 0 and at most 0.5, such as 0.03 for 3 %, not 3",
+        ),
+    ],
+)
+def test_a_cap_below_its_target_is_told_where_it_stands(
+    folder: Path, own: str, shared: str, place: str, said: str
+) -> None:
+    (folder / "spring.yaml").write_text(MANIFEST.replace("agents: 60", own))
+    (folder / "tenant.yaml").write_text(TENANT.replace("handle_time_s: 180", shared))
+    assert problems(folder) == [f"schedules/acme/{place}: pacing.abandonment_cap {said}"]
+
+
 def test_a_missing_key_is_told_at_its_mapping(folder: Path) -> None:
     (folder / "spring.yaml").write_text(MANIFEST.replace("  end_time", "# end_time"))
     assert problems(folder) == [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler import pacing
 from reconciler.optimize import STRATEGIES, step
-from reconciler.optimize.base import Declined, Evidence, Proposal, Subject
+from reconciler.optimize.base import RATE, Change, Context, Declined, Evidence, Proposal, Subject
 from reconciler.pacing import Bucket
 
 NOON = datetime(2027, 1, 11, 12, tzinfo=UTC)
@@ -21,26 +21,34 @@ HOURS = st.lists(
     ),
     max_size=4,
 ).map(tuple)
-SUBJECTS = st.builds(
-    Subject,
-    st.text(max_size=4),
-    st.text(max_size=4),
-    st.floats(0.01, 100),
-    HOURS,
-    st.none() | st.floats(0.5, 100),
-)
+
+
+def at(rate: float, hours: tuple[Bucket, ...] = (), ceiling: float | None = None) -> Subject:
+    ceilings = {} if ceiling is None else {RATE: ceiling}
+    return Subject("1001", "spring-renewals", spec={RATE: rate}, observed=hours, ceilings=ceilings)
+
+
+SUBJECTS = st.builds(at, st.floats(0.01, 100), HOURS, st.none() | st.floats(0.5, 100))
 TARGETS = st.floats(0.01, 1)
 
 
 def subject(dial_rate: float, answers: int, *, attempts: int = 1000, ceiling: float | None = None):
-    return Subject(
-        "1001", "spring-renewals", dial_rate, (Bucket(NOON, attempts, answers),), ceiling
-    )
+    return at(dial_rate, (Bucket(NOON, attempts, answers),), ceiling)
+
+
+def propose(subjects, target: float):
+    return step.propose(subjects, Context(NOON, target))
 
 
 def advise(one: Subject, target: float = 0.25) -> Proposal | Declined:
-    (advice,) = step.propose([one], target_answer_rate=target)
+    (advice,) = propose([one], target)
     return advice
+
+
+def change(proposal: Proposal) -> Change:
+    (only,) = proposal.changes
+    assert only.field == RATE
+    return only
 
 
 def test_every_strategy_is_named_as_its_module_says() -> None:
@@ -51,21 +59,25 @@ def test_few_answers_lower_the_rate_with_the_evidence_beside_it() -> None:
     assert advise(subject(25.0, 180)) == Proposal(
         key="1001",
         name="spring-renewals",
-        current=25.0,
-        proposed=21.25,
+        changes=(Change("dial_rate", 25.0, 21.25),),
         reason=(
             "answer rate 0.18 (180 of 1000 attempts) is below 0.9 x the target 0.25: "
             "slower by the step rule"
         ),
-        evidence=Evidence(1000, 180),
-        projected_answer_rate=pacing.project_answer_rate(21.25, 0.18),
+        evidence=Evidence(1000, 180, hours=1),
     )
+
+
+def test_a_proposed_rate_is_projected_by_the_briefs_formula() -> None:
+    advice = advise(subject(25.0, 180))
+    assert isinstance(advice, Proposal)
+    assert advice.projected_answer_rate == pacing.project_answer_rate(21.25, 0.18)
 
 
 def test_many_answers_raise_the_rate() -> None:
     advice = advise(subject(20.0, 400))
     assert isinstance(advice, Proposal)
-    assert advice.proposed == pytest.approx(23.0)
+    assert change(advice).proposed == pytest.approx(23.0)
     assert advice.reason.endswith("is above 1.1 x the target 0.25: faster by the step rule")
 
 
@@ -74,7 +86,7 @@ def test_a_rate_of_two_places_is_proposed_as_the_product_by_hand(rate, up) -> No
     advice = advise(subject(float(rate), 400 if up else 100), 0.25)
     wanted = max(rate * Decimal("0.85"), Decimal(1)) if not up else rate * Decimal("1.15")
     if isinstance(advice, Proposal):
-        assert advice.proposed == float(wanted)
+        assert change(advice).proposed == float(wanted)
     else:
         assert (rate, up) == (1, False)
 
@@ -82,7 +94,7 @@ def test_a_rate_of_two_places_is_proposed_as_the_product_by_hand(rate, up) -> No
 def test_three_calls_a_second_and_fifteen_percent_are_written_as_three_forty_five() -> None:
     advice = advise(subject(3.0, 400))
     assert isinstance(advice, Proposal)
-    assert repr(advice.proposed) == "3.45"
+    assert repr(change(advice).proposed) == "3.45"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +108,7 @@ def test_three_calls_a_second_and_fifteen_percent_are_written_as_three_forty_fiv
         (subject(30.0, 500, ceiling=30), "34.5 calls/s would be above the tenant's limit of 30"),
         (subject(60.0, 100, ceiling=50), "51 calls/s would be above the tenant's limit of 50"),
         (subject(20.0, 0, attempts=0), "no attempts were observed in the interval"),
-        (Subject("1", "n", 20.0), "no attempts were observed in the interval"),
+        (at(20.0), "no attempts were observed in the interval"),
         (
             subject(20.0, 11, attempts=10),
             "11 answers to 10 attempts: answers cannot exceed attempts; check the metrics",
@@ -111,15 +123,15 @@ def test_what_cannot_be_proposed_is_declined_with_its_reason(one: Subject, reaso
 
 def test_the_rate_is_of_the_whole_interval_and_no_mean_of_hourly_rates() -> None:
     hours = (Bucket(NOON, 1000, 100), Bucket(NOON + timedelta(hours=1), 10, 10))
-    advice = advise(Subject("1", "n", 20.0, hours))
+    advice = advise(at(20.0, hours))
     assert isinstance(advice, Proposal)
     assert advice.evidence.answer_rate == 110 / 1010
 
 
 @given(st.lists(SUBJECTS, max_size=5), TARGETS)
 def test_each_subject_gets_its_own_advice_whatever_stands_beside_it(subjects, target) -> None:
-    together = step.propose(subjects, target_answer_rate=target)
-    assert together == tuple(step.propose([one], target_answer_rate=target)[0] for one in subjects)
+    together = propose(subjects, target)
+    assert together == tuple(propose([one], target)[0] for one in subjects)
     assert [(a.key, a.name) for a in together] == [(s.key, s.name) for s in subjects]
 
 
@@ -130,12 +142,13 @@ def test_a_proposal_moves_as_its_reason_says_and_stays_within_every_limit(one, t
         assert advice.reason
         return
     rate = advice.evidence.answer_rate
-    assert (advice.proposed < advice.current) == (rate < 0.9 * target)
-    assert (advice.proposed > advice.current) == (rate > 1.1 * target)
-    assert advice.proposed != advice.current
-    assert advice.proposed == pytest.approx(pacing.step(one.dial_rate, rate, target), rel=1e-11)
-    assert advice.proposed == float(f"{advice.proposed:.{step.DIGITS}g}")
-    assert one.ceiling is None or advice.proposed <= one.ceiling
+    only = change(advice)
+    assert (only.proposed < only.current) == (rate < 0.9 * target)
+    assert (only.proposed > only.current) == (rate > 1.1 * target)
+    assert only.proposed != only.current
+    assert only.proposed == pytest.approx(pacing.step(one.dial_rate, rate, target), rel=1e-11)
+    assert only.proposed == float(f"{only.proposed:.{step.DIGITS}g}")
+    assert only.proposed <= one.ceilings.get(RATE, only.proposed)
     assert advice.projected_answer_rate <= rate
 
 
@@ -143,12 +156,14 @@ def test_a_proposal_moves_as_its_reason_says_and_stays_within_every_limit(one, t
 def test_following_the_advice_is_declined_or_goes_on_the_same_way(one, target) -> None:
     first = advise(one, target)
     if isinstance(first, Proposal):
-        then = advise(Subject(one.key, one.name, first.proposed, one.observed, one.ceiling), target)
+        now = change(first)
+        then = advise(at(now.proposed, one.observed, one.ceilings.get(RATE)), target)
         if isinstance(then, Proposal):
-            assert (then.proposed > then.current) == (first.proposed > first.current)
+            following = change(then)
+            assert (following.proposed > following.current) == (now.proposed > now.current)
 
 
 @pytest.mark.parametrize("target", [0, -0.1, 1.1, float("nan")])
 def test_a_target_that_is_no_share_is_refused(target: float) -> None:
     with pytest.raises(ValueError, match="above 0 and at most 1"):
-        step.propose([], target_answer_rate=target)
+        propose([], target)
