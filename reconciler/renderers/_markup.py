@@ -114,8 +114,8 @@ th { text-align: left; font-weight: 500; }
 .charts { display: grid; gap: 2rem; }
 figure { margin: 0; }
 .chart h3 { font-weight: 500; }
-.chart .said, .chart .bad { margin: 0; font-size: .9rem; }
-.chart > svg {
+.chart .said, .chart .bad, .plots .said { margin: 0; font-size: .9rem; }
+.chart > svg, .plot > svg {
   display: block; width: 100%; height: 8rem; border: solid var(--line); border-width: 1px 0;
 }
 .axis { margin: .25rem 0; font-size: .8125rem; }
@@ -128,6 +128,24 @@ figure { margin: 0; }
 .b, .m { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; stroke: var(--text); }
 .b { stroke: var(--closed); stroke-width: 1.5; }
 .m { stroke: var(--bad); }
+.plots { margin-top: .8rem; display: grid; gap: 1.25rem; }
+.plot figcaption, .measures caption { text-align: left; font-weight: 500; font-size: .875rem; }
+.plot .legend { margin-top: .25rem; }
+.week.rates svg { height: 2rem; background: linear-gradient(to right, var(--line) 1px, transparent 1px) 0 0 / 25% 100%; border-bottom: 1px solid var(--line); }
+.week.rates tr > :first-child { width: 2.75rem; }
+.week.rates tr > :last-child { width: 5.5rem; }
+.t, .e { fill: none; stroke: var(--text); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
+.r { fill: var(--kept); opacity: .4; }
+.dot { fill: none; stroke: var(--text); stroke-width: 12; stroke-linecap: round; vector-effect: non-scaling-stroke; }
+.dot.n { stroke: var(--card); stroke-width: 8; }
+.dot.p { stroke: var(--opened); stroke-width: 8; }
+.measures th, .measures td { font-weight: 400; vertical-align: top; padding: .3rem .8rem .3rem 0; border-top: 1px solid var(--line); }
+.measures thead th { border: 0; color: var(--dim); font-size: .8125rem; }
+.measures { font-size: .875rem; }
+.measures tr > :first-child { width: 36%; }
+.measures .place { display: block; }
+.measures td span { display: block; color: var(--dim); font-size: .8125rem; white-space: nowrap; }
+.measures svg { display: block; width: 100%; height: 1.5rem; }
 .loads { width: auto; }
 .loads th, .loads td { padding: .15rem 1.5rem .15rem 0; font-weight: 400; }
 .rows th, .rows td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-top: 1px solid var(--line); }
@@ -146,6 +164,8 @@ dd { margin: 0; }
   }
   .card > * { grid-column: 1; }
   .card > .strips { grid-column: 2; grid-row: 1 / span 4; margin-top: 0; align-self: start; }
+  .card > .plots { grid-column: 1 / -1; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1.25rem 2.5rem; align-items: start; }
+  .plots > .strip { grid-column: 2; grid-row: 1 / span 2; }
   .plain > .strips { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1rem 2.5rem; margin-top: .8rem; }
   .week.compared tr > :last-child { width: 12.6rem; }
   .charts { grid-template-columns: repeat(2, minmax(0, 1fr)); }
@@ -154,6 +174,8 @@ dd { margin: 0; }
   body { padding: 1.25rem 1rem 3rem; }
   .week tr > :first-child { width: 5.2rem; padding-right: .3rem; }
   .year { display: none; }
+  .measures { font-size: .8125rem; }
+  .measures th, .measures td { padding-right: .4rem; }
   .week tr > :last-child { width: 6.2rem; padding-left: .4rem; }
   .rows, .rows tbody, .rows tr, .rows td { display: block; }
   .rows thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; white-space: nowrap; }

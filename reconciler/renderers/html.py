@@ -17,7 +17,7 @@ from html import escape
 from typing import Final
 
 from reconciler.errors import safe
-from reconciler.renderers import _drawings
+from reconciler.renderers import _drawings, _plots
 from reconciler.renderers._markup import STYLE, inline
 from reconciler.report import Report, Row, Table
 from reconciler.report.figures import Chart
@@ -89,11 +89,11 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
 
 
 def _section(table: Table, number: int) -> Iterator[str]:
-    """Yield a table under its heading: as cards if it shows changes or week strips, else as a table."""
+    """Yield a table under its heading: as cards if it shows changes or drawings, else as a table."""
     name = f"t{number}"
     yield f'<section aria-labelledby="{name}">'
     yield f'<h2 id="{name}">{inline(table.title)} <span class="count">{len(table.rows)}</span></h2>'
-    if any(row.direction or row.figures for row in table.rows):
+    if any(row.direction or row.figures or row.plots for row in table.rows):
         yield '<ol class="cards">'
         yield from (_card(row, place) for place, row in enumerate(table.rows))
         yield "</ol>"
@@ -129,7 +129,7 @@ def _card(row: Row, place: int) -> str:
     where = f'<p class="place">at {escape(str(row.place))}</p>' if row.place else ""
     return (
         f'<li class="card {kind}"><h3>{head}</h3>'
-        f"{_details(row.details)}{where}{_drawings.figures(row, place)}</li>"
+        f"{_details(row.details)}{where}{_drawings.figures(row, place)}{_plots.plots(row.plots)}</li>"
     )
 
 

@@ -15,6 +15,7 @@ from reconciler.errors import Place
 
 if TYPE_CHECKING:
     from reconciler.report.figures import Chart, Figure
+    from reconciler.report.plots import Plot
 
 NAMES_SHOWN = 8
 """Maximum number of names listed under a row for several manifests; the rest are counted (JSON lists all)."""
@@ -87,6 +88,7 @@ class Row(NamedTuple):
         direction: of the change, if the row is about one; see `effect.Direction`.
         keys: ids of all objects whose change the row shows.
         figures: week strips to draw under the row.
+        plots: plots of a proposal to draw under the row.
     """
 
     cells: tuple[str, ...]
@@ -105,6 +107,7 @@ class Row(NamedTuple):
     direction: str = ""
     keys: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
+    plots: tuple[Plot, ...] = ()
 
     @property
     def must_show(self) -> bool:

@@ -17,6 +17,7 @@ from reconciler.report.figures import Level as Load
 from reconciler.report.plan_figures import with_figures
 from reconciler.report.strips import Schedule, Subject, Window
 from reconciler.report.timeline import Asked, of_timeline
+from tests.renderers import plotted
 from tests.renderers.sample import HOSTILE, HOSTILE_VALUES
 from tests.support.bodies import make_body, make_window
 from tests.support.factories import (
@@ -144,7 +145,9 @@ def _hostile() -> Report:
             value, value, (Bar(540, 1200, Part.AFTER),), value, f"{value}x", 660, 0, None, value
         )
         figure = Figure((value,), (Strip(value, (day,), value, compared=True),), value)
-        rows.append(row._replace(figures=(figure,), direction=value))
+        rates = plotted.rates(value)._replace(said=value, days=plotted.rates().days[:1])
+        plots = (plotted.compared(value), rates, plotted.curve(value)._replace(points=()))
+        rows.append(row._replace(figures=(figure,), plots=plots, direction=value))
     loads = (
         LoadDay(value, value, 1, (Load(0, 60, 1, 2),), 1, 2, 60, value) for value in HOSTILE_VALUES
     )

@@ -10,8 +10,9 @@ import pytest
 
 from reconciler.renderers import html
 from tests.browser.pages import HOSTILE_PAGE, MANY, PLAN, TIMELINE
+from tests.renderers.plotted import PLOTTED
 
-PAGES = {"plan": PLAN, "timeline": TIMELINE, "hostile": HOSTILE_PAGE}
+PAGES = {"plan": PLAN, "timeline": TIMELINE, "hostile": HOSTILE_PAGE, "proposals": PLOTTED}
 
 CONTRASTS = """() => {
   const parse = (text) => {
@@ -147,6 +148,27 @@ def test_a_screen_reader_finds_landmarks_headings_tables_and_named_pictures(open
     )
     assert all("capacity" in each.lower() for each in charts)
     assert len(charts) == 2
+
+
+def test_a_screen_reader_finds_the_numbers_of_every_plot(opened: Any) -> None:
+    found = opened(html.render(PLOTTED), 360)
+    tree = found.page.locator("body").aria_snapshot()
+    for part in (
+        r'- row "Abandonment cap 3.0 % 5.1 % \(3.2 to 7.3 %\) 2.0 % \(1.2 to 2.9 %\)"',
+        r'row "Tue highest at 14:00: 19 % \(16 to 22 %\), binding hour 18:00 16 to 19 %"',
+        r'- row "Sun no open hour closed"',
+        r'img "Predicted abandonment on Tue 18:00 with 45 agents: 0.95 calls/s 7.8 %, 0.78 calls/s 1.5 %; cap 3.0 %"',
+        r"- listitem: \"?proposed: 0.78 calls/s, 1.5 % \(0.30 to 5.0 %\)",
+    ):
+        assert re.search(part, tree), part
+    names = found.ask(
+        "[...document.querySelectorAll('.plots svg:not([aria-hidden])')].map(each => each.getAttribute('role') + (each.querySelector('title') || {}).textContent)"
+    )
+    assert len(names) == 2 * 8
+    assert all(name.startswith("img") and len(name) > 10 for name in names)
+    found.page.locator("summary", has_text="By hour").first.focus()
+    found.page.keyboard.press("Enter")
+    assert found.page.locator("tr", has_text="Tue 18:00 binding").first.is_visible()
 
 
 def test_three_hundred_changes_stay_small_and_readable(opened: Any) -> None:

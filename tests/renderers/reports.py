@@ -18,6 +18,7 @@ from reconciler.report.figures import (
     Part,
     Strip,
 )
+from reconciler.report.plots import At, Compared, Curve, HourRate, Measure, Range, RateDay, Rates
 from tests.renderers.sample import HOSTILE_VALUES
 
 TEXTS = st.one_of(st.sampled_from(HOSTILE_VALUES), st.text(max_size=30))
@@ -52,6 +53,21 @@ def _report(pool: list[str], data: object, seed: int) -> Report:
             *facts,
             direction=rng.choice(["", "loosen", *pool]),
             figures=tuple(figure() for _ in range(rng.randint(0, 1))),
+            plots=plots() if rng.randint(0, 1) else (),
+        )
+
+    def span() -> Range:
+        return Range(*sorted(rng.choice([0, rng.random()]) for _ in range(3)))
+
+    def plots() -> tuple[Rates | Curve | Compared, ...]:
+        hours = tuple(HourRate(hour, span(), 9, rng.choice([True, False])) for hour in (0, 23))
+        days = tuple(RateDay(rng.choice(pool), rng.choice([(), hours])) for _ in range(2))
+        at = [At(rng.choice([0.5, 2.5]), span()) for _ in range(3)]
+        measure = Measure(rng.choice(pool), span(), rng.choice([None, span()]), 0.03)
+        return (
+            Rates(rng.choice(pool), rng.choice(pool), days),
+            Curve(rng.choice(pool), tuple(at[:1]), 0.03, at[1], at[2]),
+            Compared(rng.choice(pool), (measure,)),
         )
 
     def bar() -> Bar:

@@ -24,7 +24,7 @@ ATTRIBUTES = {
     "lang", "charset", "name", "content", "http-equiv", "class", "scope", "title", "id", "href", "role", "data-label",
     "aria-label", "aria-labelledby", "aria-hidden", "viewbox", "preserveaspectratio", "d",
 }  # fmt: skip
-OURS = {"class": r"[a-z -]+", "href": r"#[a-z0-9]+", "id": r"[a-z0-9]+", "d": r"[MHVhvz0-9 .-]+"}
+OURS = {"class": r"[a-z -]+", "href": r"#[a-z0-9]+", "id": r"[a-z0-9]+", "d": r"[MLHVhvz0-9 .-]+"}
 """What the page itself writes into attributes."""
 
 
