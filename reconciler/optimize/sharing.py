@@ -128,9 +128,10 @@ def equal_shares(sharing: Sharing) -> Floats:
     """Return the rates when each limit is divided equally among the campaigns that use it, (n,). What one leaves is lost."""
     using = (sharing.use > 0).sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
-        most = sharing.limits[:, None] / (using * sharing.use)
+        most: Floats = sharing.limits[:, None] / (using * sharing.use)
     most[sharing.use <= 0] = np.inf
-    return np.minimum(sharing.top, most.min(axis=0, initial=np.inf))
+    lowest: Floats = most.min(axis=0, initial=np.inf)
+    return np.minimum(sharing.top, lowest)
 
 
 def _slopes(sharing: Sharing, widths: Floats) -> Floats:
