@@ -79,7 +79,18 @@ async def optimize(world: World, asked: OptimizeRequest) -> Report:
         subjects = [
             _subject(each, kinds[each.kind], observed.get(each.key, ()), snapshot) for each in every
         ]
-        context = Context(snapshot.at, asked.target_answer_rate, folder.tenant.spec.capacity)
+        asked_for = {each.key for each in every}
+        context = Context(
+            snapshot.at,
+            asked.target_answer_rate,
+            folder.tenant.spec.capacity,
+            others=tuple(
+                _subject(each, kinds[each.kind], observed.get(each.key, ()), snapshot)
+                for each in folder.desired
+                if each.body is not None and each.key not in asked_for
+            ),
+            partial=folder.partial,
+        )
         advice = STRATEGIES[asked.strategy].propose(subjects, context)
         proposals = [each for each in advice if isinstance(each, Proposal)]
         lost = await _publish(session, asked, proposals, snapshot)
@@ -109,6 +120,7 @@ def _subject(
         observed=observed,
         pacing=Pacing.model_validate(desired.pacing),
         open_hours=open_hours(hours, clock, snapshot.at),
+        hours=hours,
         ceilings=snapshot.ceilings,
         zone=clock,
     )

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from reconciler import pacing
+from reconciler.calendar import Hours
 from reconciler.models import Body, Capacity, Pacing
 from reconciler.pacing import Bucket
 
@@ -57,6 +58,7 @@ class Subject:
         observed: observed hours, in any order.
         pacing: section `pacing` of the manifest.
         open_hours: the hours of one week in which the schedule may dial, sorted; empty: it never does.
+        hours: when the schedule may dial at all; `None`: unknown.
         ceilings: the tenant's limits by field; a missing field has none.
         zone: IANA name of the clock by which hours of the week are counted.
     """
@@ -69,6 +71,7 @@ class Subject:
     observed: tuple[Bucket, ...] = ()
     pacing: Pacing = field(default_factory=Pacing)
     open_hours: tuple[OpenHour, ...] = ()
+    hours: Hours | None = None
     ceilings: Mapping[str, float] = field(default_factory=dict)
     zone: str = "UTC"
 
@@ -87,11 +90,15 @@ class Context:
         now: the platform's clock.
         target_answer_rate: answers per attempt to aim at, above 0 and at most 1. Only `step` reads it.
         capacity: what the tenant's trunks and agents can carry.
+        others: objects of the tenant that no advice is asked for, and that dial as well.
+        partial: whether the tenant may have more objects that were not read.
     """
 
     now: datetime
     target_answer_rate: float | None = None
     capacity: Capacity = field(default_factory=Capacity)
+    others: tuple[Subject, ...] = ()
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

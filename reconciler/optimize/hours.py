@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -42,7 +42,16 @@ def open_hours(hours: Hours, clock: str, now: datetime) -> tuple[OpenHour, ...]:
     if shares and min(shares) >= (now + WEEK).timestamp():  # the week begins when it opens
         begin = datetime.fromtimestamp(min(shares), UTC)
         shares = _shares(hours, begin, begin + WEEK)
-    return tuple(_hour(start, share, where) for start, share in sorted(shares.items()))
+    return _told(shares, where)
+
+
+def open_between(hours: Hours, clock: str, start: datetime, end: datetime) -> tuple[OpenHour, ...]:
+    """Return the hours in which a schedule may dial within [start, end), sorted; see `open_hours`.
+
+    Raises:
+        ValueError: a zone is unknown.
+    """
+    return _told(_shares(hours, start, end), iana(clock))
 
 
 def cell(instant: datetime, where: ZoneInfo) -> tuple[int, int]:
@@ -69,6 +78,10 @@ def _cut(low: float, high: float) -> Iterator[tuple[int, float]]:
     while at < high:
         yield at, min(high, at + _HOUR) - max(low, at)
         at += _HOUR
+
+
+def _told(shares: Mapping[int, float], where: ZoneInfo) -> tuple[OpenHour, ...]:
+    return tuple(_hour(start, share, where) for start, share in sorted(shares.items()))
 
 
 def _hour(start: int, share: float, where: ZoneInfo) -> OpenHour:

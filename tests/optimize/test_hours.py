@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.calendar import DailyHours, Hours
-from reconciler.optimize.hours import open_hours
+from reconciler.optimize.hours import open_between, open_hours
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)  # a Monday
 NEW_YORK, CHICAGO, KOLKATA = "America/New_York", "America/Chicago", "Asia/Kolkata"
@@ -109,3 +109,9 @@ def inside(hours: DailyHours, instant: datetime) -> bool:
 
     local = instant.astimezone(ZoneInfo(hours.zone))
     return hours.start_minute <= local.hour * 60 + local.minute < hours.end_minute
+
+
+def test_the_hours_between_two_instants_are_those_of_the_weeks_between() -> None:
+    hours = Hours(None, None, (daily(NEW_YORK, 9, 12),))
+    weeks = [open_hours(hours, NEW_YORK, NOW + timedelta(days=days)) for days in (0, 7, 14, 21)]
+    assert open_between(hours, NEW_YORK, NOW, NOW + timedelta(days=28)) == sum(weeks, ())
