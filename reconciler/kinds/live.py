@@ -39,6 +39,7 @@ class Live:
         stored_at, activated_at: timestamps of the platform, as received.
         stored_by: who stored the schedule, according to the platform; `None` if it does not say.
         unknown: names of received fields that neither a manifest nor the contract has.
+        unsent: those of them that a write would drop, because it replaces the schedule as a whole; with their values.
     """
 
     key: str
@@ -51,12 +52,18 @@ class Live:
     stored_at: str | None = None
     activated_at: str | None = None
     unknown: frozenset[str] = frozenset()
+    unsent: Body = field(default_factory=dict)
     stored_by: str | None = None
 
     @property
     def settled(self) -> bool:
         """Whether the stored schedule is the active one. Also true if there is neither."""
         return self.active_id == self.stored_id
+
+    @property
+    def known(self) -> bool:
+        """Whether the stored body says all of what dials. Otherwise nobody can tell whether a write narrows dialing."""
+        return self.settled and not self.unsent
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, canonical_base, fields_moved_by, moved_by
 from reconciler.plan.holds import folder_of, split
 from reconciler.plan.strictness import Strictness
-from reconciler.plan.values import Action, Operation, Origin, Plan, state_hash
+from reconciler.plan.values import Action, Operation, Origin, Plan, canonical_json, state_hash
 from reconciler.policies import running
 from reconciler.policies.base import Finding, Level
 
@@ -211,11 +211,28 @@ def _with_effect(operation: Operation, live: Live, kind: Kind, now: datetime) ->
     """Return the operation with its effect.
 
     While the active schedule is not the stored one, what dials is unknown or nothing. A second step begins where the first one ends.
+    A write that replaces the schedule drops its unknown fields, and what that does is unknown.
     """
     before = operation.live
     if operation.after is None and not live.settled:
         before = None if live.active_id is None else _UNREAD
-    return replace(operation, effect=effect.of_change(before, operation.desired, kind, now))
+    found = effect.of_change(before, operation.desired, kind, now)
+    if operation.after is None and operation.desired is not None and live.unsent:
+        found = replace(found, unknown=(*found.unknown, *sorted(live.unsent)))
+        operation = replace(operation, notes=(*operation.notes, _dropped(live.unsent)))
+    return replace(operation, effect=found)
+
+
+def _dropped(unsent: Body) -> str:
+    held = [f"{name} {canonical_json(value)[:_SHOWN]}" for name, value in sorted(unsent.items())]
+    more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
+    return f"the platform holds fields that reconcile does not know, and this write replaces the schedule without them: {', '.join(held[:_NAMED])}{more}"
+
+
+_SHOWN: Final = 60
+"""Most characters of an unknown field's value that a note shows."""
+
+_NAMED: Final = 5
 
 
 _UNREAD: Final[Body] = {}
@@ -235,7 +252,7 @@ def _direction(
         return Direction.NEUTRAL
     if action is Action.REFRESH:
         return Direction.LOOSEN
-    return effect.of_write(before, after, kind, now, settled=live.settled)
+    return effect.of_write(before, after, kind, now, known=live.known)
 
 
 def live_hash(live: Live, kind: Kind) -> str:

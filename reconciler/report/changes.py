@@ -154,7 +154,7 @@ def unknown_fields(plan: Plan) -> tuple[str, ...]:
         return ()
     names = shown_names([f"`{safe(name, limit=SHORTENED_TO)}`" for name in plan.unknown])
     return (
-        f"The platform sends fields that reconcile does not know: {names}. They are neither compared nor changed.",
+        f"The platform sends fields that reconcile does not know: {names}. They are not compared.",
     )
 
 

@@ -40,8 +40,9 @@ def _unknown(operation: Operation, effect: Effect) -> Iterator[str]:
     """Yield each value that cannot be read, as the platform holds it."""
     live = operation.live or {}
     for name in effect.unknown:
-        held = value(live[name]) if name in live else "missing"
-        yield f"effect unknown, counts as loosening: {name} (on the platform: {held})"
+        held = f"on the platform: {value(live[name]) if name in live else 'missing'}"
+        known = name in live or name in (operation.desired or {})
+        yield f"effect unknown, counts as loosening: {name} ({held if known else 'reconcile does not know this field'})"
     if effect.zones is None and not effect.unknown:
         yield "effect unknown, counts as loosening: what dials now cannot be read"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.campaigns.reading import PLATFORM_FIELDS, unknown_fields
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection.blocks import BLOCKS, PACE, ZONES
+from reconciler.effect import Direction
 from reconciler.plan import Result, live_hash
 from reconciler.report import changes
+from reconciler.report.effects import effect_lines
 from tests.support.bodies import make_body, make_window
 from tests.support.changed_answers import changing
 from tests.support.engine import engine
@@ -50,13 +53,13 @@ def test_no_added_field_is_a_difference(more):
     live = make_live(stored=make_body(**more))
     assert diff.same(live.stored, make_body(), KIND.canonical)
     assert live_hash(live, KIND) == live_hash(make_live(), KIND)
-    assert unknown_fields(live.stored) == set(more)
+    assert unknown_fields(live.stored) == more
 
 
 def test_a_field_that_is_added_to_a_window_is_no_difference_and_is_named_with_its_list():
     stored = make_body(compliance_windows=[make_window() | {"label": "weekdays"}])
     assert KIND.canonical(stored) == make_body()
-    assert unknown_fields(stored) == {"compliance_windows[].label"}
+    assert unknown_fields(stored) == {"compliance_windows[].label": ["weekdays"]}
 
 
 @pytest.mark.parametrize("name", sorted(make_body()))
@@ -96,8 +99,24 @@ def test_added_fields_are_told_once_for_the_tenant():
     assert plan.unknown == ("created_at", "links", "revision")
     (note,) = [each for each in changes.of_plan(plan, exit_code=0).notes if "know" in each]
     assert note == (
-        "The platform sends fields that reconcile does not know: `created_at`, `links`, `revision`. They are neither compared nor changed."
+        "The platform sends fields that reconcile does not know: `created_at`, `links`, `revision`. They are not compared."
     )
+
+
+@pytest.mark.usefixtures("adding")
+def test_a_write_that_drops_an_unknown_field_loosens_and_shows_its_value():
+    """The write replaces the schedule, and the field may have been a safeguard."""
+    with engine({"1001": make_body(dial_rate=20.0)}) as bench:
+        plan = bench.plan([make_desired("1001", body=make_body(dial_rate=10.0))])
+        removed = bench.plan([replace(make_desired("1001"), body=None)])
+    (operation,) = plan.operations
+    assert operation.direction is Direction.MIXED
+    assert operation.effect.unknown == ("created_at", "links", "revision")
+    assert operation.notes == (
+        'the platform holds fields that reconcile does not know, and this write replaces the schedule without them: created_at "2027-01-01T00:00:00Z", links {"self":"/x"}, revision 3',
+    )
+    assert "revision (reconcile does not know this field)" in " ".join(effect_lines(operation))
+    assert removed.operations[0].direction is Direction.TIGHTEN
 
 
 def test_the_name_of_an_added_field_cannot_steer_a_terminal():
@@ -124,6 +143,7 @@ def test_a_skill_keeps_and_names_what_the_platform_adds_to_its_blocks(monkeypatc
     with platform() as box:
         alone, listed = box.ask(pc.read_one("4001")), box.ask(pc.read())
         assert alone.unknown == {"createdAt", "revision"}
+        assert not alone.unsent  # a write sends the block back as it came
         assert {name for each in listed.objects.values() for name in each.unknown} == alone.unknown
         assert alone.stored == listed.objects["4001"].stored
 

@@ -201,17 +201,21 @@ _SCALARS: Final = scalar_readers(KIND)
 _HOURS: Final = tuple((name, *SCALARS[WHOLE]) for name in HOURS)
 
 
-def unknown_fields(raw: Row) -> frozenset[str]:
-    """Return the names of fields in a received schedule that are neither managed by manifests nor in the contract.
+def unknown_fields(raw: Row) -> dict[str, Any]:
+    """Return the fields of a received schedule that are neither managed by manifests nor in the contract, with their values.
 
-    A field of a window is named with its list: `compliance_windows[].note`.
+    A field of a window is named with its list, `compliance_windows[].note`, and its value is a list over the windows.
     """
-    found = raw.keys() - KIND.fields.keys() - PLATFORM_FIELDS
+    found = {name: raw[name] for name in raw.keys() - KIND.fields.keys() - PLATFORM_FIELDS}
     windows = raw.get("compliance_windows")
-    for item in windows if isinstance(windows, list | tuple) else ():
+    rows = windows if isinstance(windows, list | tuple) else ()
+    for item in rows:
         if isinstance(item, Mapping) and item.keys() != _WINDOW:
-            found |= {f"compliance_windows[].{name}" for name in item.keys() - _WINDOW}
-    return frozenset(found)
+            for name in item.keys() - _WINDOW:
+                found[f"compliance_windows[].{name}"] = [
+                    each.get(name) if isinstance(each, Mapping) else None for each in rows
+                ]
+    return found
 
 
 def plain(stored: Row) -> Row:
@@ -235,6 +239,7 @@ def _live(
         raise answer.wrong(f"`dialer` or `schedule` of {key} is not an object")
     active = dialer.get("active_schedule_id")
     writer = stored.get("updated_by")
+    unsent = unknown_fields(stored)
     live = Live(
         key=key,
         name=answer.text(campaign, "name") or "",
@@ -245,7 +250,8 @@ def _live(
         active_id=None if active is None else answer.id(dialer, "active_schedule_id"),
         stored_at=answer.text(stored, "updated_at"),
         activated_at=answer.text(dialer, "activated_at"),
-        unknown=unknown_fields(stored),
+        unknown=frozenset(unsent),
+        unsent=unsent,
         stored_by=writer if isinstance(writer, str) else None,  # for reports only
     )
     for name in PLATFORM_FIELDS:
