@@ -232,6 +232,8 @@ def _distrust(error: BaseException | None) -> str | None:
 def parse(body: bytes) -> JSON:
     """Return the JSON value of `body`: UTF-8 with or without a BOM, finite numbers, text that can be encoded again.
 
+    A number beyond a float's range (`1e400`) becomes its text. Then only its own field cannot be read, not the whole answer.
+
     Repeated keys are not detected: that would take longer than all other parsing.
 
     Raises:
@@ -248,10 +250,10 @@ def parse(body: bytes) -> JSON:
     return value
 
 
-def _finite(text: str) -> float:
+def _finite(text: str) -> float | str:
     number = float(text)
-    return number if abs(number) < float("inf") else _no_number(text)
+    return number if abs(number) < float("inf") else text
 
 
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text[:20]} is not a JSON number")
+    raise ValueError(f"{text} is not JSON")

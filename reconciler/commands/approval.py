@@ -15,6 +15,10 @@ from reconciler.plan import Approval
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
+LARGEST: Final = 1 << 28
+"""Most bytes of a saved plan that is read. A device such as /dev/zero never ends."""
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object. A reader of the file may take the first of two equal keys, and `json` takes the last.
 
@@ -36,10 +40,18 @@ def read_file(path: Path) -> tuple[Approval, Mapping[str, Any]]:
         UsageError: the file is not a plan, or it was edited or cut.
     """
     try:
-        data = plans.require_whole(json.loads(path.read_bytes(), object_pairs_hook=_unique))
+        data = plans.require_whole(json.loads(_bytes(path), object_pairs_hook=_unique))
         return plans.approval_from(data), data
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise not_a_plan(path, error) from None
+
+
+def _bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST >> 20} MiB")
+    return data
 
 
 def not_a_plan(path: Path, why: Exception) -> UsageError:

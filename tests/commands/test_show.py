@@ -108,6 +108,13 @@ def test_what_is_no_plan_is_refused(desk: Desk, text: str) -> None:
     assert "Expecting" not in said, "the words of a library do not say where to look"
 
 
+def test_a_file_without_an_end_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.commands.approval.LARGEST", 1 << 20)
+    said = desk.says(64, "show", "/dev/zero")
+    assert "/dev/zero is not a plan written by" in said
+    assert "larger than 1 MiB" in said
+
+
 def test_an_edited_plan_is_no_approval_either(desk: Desk) -> None:
     assert desk.run("plan", PATH, "--out", FILE) == 0
     path = Path(FILE)
