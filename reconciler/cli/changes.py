@@ -208,6 +208,12 @@ def apply(
     is_flag=True,
     help="Write the proposals into the manifests. Comments and order are kept.",
 )
+@click.option(
+    "--report",
+    "file",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Also write the report to this file, in Markdown: the body of a pull request.",
+)
 @options.events
 @options.tenant
 @options.network
@@ -221,6 +227,7 @@ def optimize(
     start: datetime | None,
     end: datetime | None,
     write: bool,
+    file: Path | None,
     publish: bool,
     events: Path | None,
     tenant: str | None,
@@ -251,4 +258,25 @@ def optimize(
         events=EventSinks(events, publish=publish),
         network=network,
     )
-    return options.show(asyncio.run(command.optimize(options.world(), request)), style)
+    report = asyncio.run(
+        command.optimize(options.world(), request, lambda report: _keep(report, file))
+    )
+    return options.show(report, style)
+
+
+def _keep(report: Report, file: Path | None) -> None:
+    """Write a report to a file, in Markdown.
+
+    Raises:
+        UsageError: the file cannot be written, or cannot hold every row that must be shown.
+    """
+    if file is None:
+        return
+    from reconciler.renderers import markdown
+
+    if markdown.left_out(report):
+        raise UsageError(f"the report does not fit into {file}: name fewer manifests")
+    try:
+        file.write_text(markdown.render(report), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from None

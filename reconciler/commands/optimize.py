@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from reconciler import defaults, effect, manifests
 from reconciler.commands import observations
 from reconciler.commands import session as sessions
+from reconciler.commands.manifest_edits import Sources, edit
 from reconciler.commands.session import Session
 from reconciler.dialects import kinds_for
 from reconciler.dialects.base import Bucket, Measured
-from reconciler.effect import Direction
 from reconciler.errors import UsageError
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Snapshot
-from reconciler.manifests import edits
 from reconciler.models import Desired, Pacing
 from reconciler.optimize import STRATEGIES
 from reconciler.optimize.base import RATE, Context, Declined, Proposal, Subject
 from reconciler.optimize.hours import open_hours
 from reconciler.pacing import during
 from reconciler.report import NAMES_SHOWN, Report
-from reconciler.report.optimize import of_advice
+from reconciler.report.optimize import Proposed, of_advice
 from reconciler.telemetry import EventSinks, Projected, Telemetry
 from reconciler.world import Network, World
 
@@ -63,8 +62,20 @@ class OptimizeRequest:
     network: Network = Network()
 
 
-async def optimize(world: World, asked: OptimizeRequest) -> Report:
-    """Report a strategy's proposal for each object; with `write`, put the proposals into the manifests."""
+def _nothing(_: Report) -> None:
+    """Do nothing with a report."""
+
+
+async def optimize(
+    world: World, asked: OptimizeRequest, before_writing: Callable[[Report], None] = _nothing
+) -> Report:
+    """Report a strategy's proposal for each object; with `write`, put the proposals into the manifests.
+
+    Args:
+        world: see `World`.
+        asked: what is asked for.
+        before_writing: called with the report before any manifest is changed. What it raises leaves all of them as they are.
+    """
     folder = manifests.load(asked.path, asked.tenant)
     keys = folder.keys_of(asked.names)
     every = [
@@ -72,6 +83,7 @@ async def optimize(world: World, asked: OptimizeRequest) -> Report:
         for each in folder.desired
         if each.body is not None and (keys is None or each.key in keys)
     ]
+    sources = Sources.read(every if asked.write else ())
     kinds = kinds_for(folder.tenant.spec.api)
     async with sessions.open_session(world, folder, asked.network, recorded=False) as session:
         snapshot, _ = await session.read()
@@ -94,15 +106,19 @@ async def optimize(world: World, asked: OptimizeRequest) -> Report:
         advice = STRATEGIES[asked.strategy].propose(subjects, context)
         proposals = [each for each in advice if isinstance(each, Proposal)]
         lost = await _publish(session, asked, proposals, snapshot)
-    written = _write(every, proposals) if asked.write else ()
-    by_key = {each.key: each for each in every}
-    return of_advice(
+    edits = edit(sources, proposals if asked.write else ())
+    by_hand = {each.key for each in edits.by_hand}
+    made = [each for each in proposals if each.key not in by_hand]
+    report = of_advice(
         f"Optimize tenant {folder.name}: strategy {asked.strategy}, target answer rate {asked.target_answer_rate:g}",
-        [(each, _direction(kinds, by_key[each.key], each)) for each in proposals],
-        [each for each in advice if isinstance(each, Declined)],
-        written=written,
+        list(_judged(made, every, subjects, kinds, snapshot.at)),
+        [*edits.by_hand, *(each for each in advice if isinstance(each, Declined))],
+        written=edits.files,
         notes=(*left_out, *lost),
     )
+    with edits.replacing():
+        before_writing(report)
+    return report
 
 
 def _subject(
@@ -180,22 +196,21 @@ def _utc(instant: datetime | None) -> datetime | None:
     return None if instant is None else instant.replace(tzinfo=instant.tzinfo or UTC)
 
 
-def _write(wanted: Sequence[Desired], proposals: Sequence[Proposal]) -> tuple[str, ...]:
-    """Write the proposals into the manifests, file by file; return the changed files."""
-    places = {each.key: each.place for each in wanted}
-    files: dict[str, dict[tuple[str, str], Any]] = {}
-    for proposal in proposals:
-        edited = files.setdefault(places[proposal.key].file, {})
-        for change in proposal.changes:
-            edited[proposal.name, f"spec.{change.field}"] = change.proposed
-    texts = {file: edits.edit(Path(file), changes) for file, changes in files.items()}
-    for file, text in texts.items():
-        edits.save(Path(file), text)
-    return tuple(texts)
-
-
-def _direction(kinds: Mapping[str, Kind], desired: Desired, proposal: Proposal) -> Direction:
-    """Return whether a proposal narrows or widens dialing."""
-    before = desired.body or {}
-    after = {**before, **{each.field: each.proposed for each in proposal.changes}}
-    return effect.by_fields(before, after, kinds[desired.kind].rules)
+def _judged(
+    proposals: Iterable[Proposal],
+    desired: Iterable[Desired],
+    subjects: Iterable[Subject],
+    kinds: Mapping[str, Kind],
+    now: datetime,
+) -> Iterator[Proposed]:
+    """Yield each proposal with its direction and its effect on dialing."""
+    bodies = {each.key: each for each in desired}
+    by_key = {each.key: each for each in subjects}
+    for each in proposals:
+        manifest = bodies[each.key]
+        kind, before = kinds[manifest.kind], manifest.body or {}
+        after = {**before, **{change.field: change.proposed for change in each.changes}}
+        direction = effect.by_fields(before, after, kind.rules)
+        yield Proposed(
+            each, by_key[each.key], direction, effect.of_change(before, after, kind, now)
+        )

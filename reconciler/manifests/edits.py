@@ -9,7 +9,8 @@ is returned, and a property test compares it with the same edit by round trip: b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -114,12 +115,69 @@ def save(path: Path, text: str) -> None:
     Raises:
         UsageError: the folder cannot be written to.
     """
-    aside = path.with_name(f".{path.name}.new")
     try:
-        aside.write_text(text, encoding="utf-8", newline="")
-        aside.replace(path)
+        _write_beside(path, text.encode()).replace(path)
     except OSError as error:
         raise UsageError(f"cannot write {show(path)}: {error.strerror}") from None
+
+
+@contextmanager
+def replacing(texts: Mapping[Path, str], before: Mapping[Path, bytes]) -> Iterator[None]:
+    """Replace several manifest files at the end of the context: all of them, or none if anything fails or is raised.
+
+    The new content lies beside the files when the context begins. So hardly anything can fail at its end, and if it does, the files
+    that were already replaced get their old content back.
+
+    Args:
+        texts: new content by file.
+        before: content of each of these files when it was read.
+
+    Raises:
+        UsageError: a file was changed since it was read, or a folder cannot be written to.
+        ManifestError: a file is gone.
+    """
+    waiting: dict[Path, Path] = {}
+    replaced: list[Path] = []
+    try:
+        for path, text in texts.items():
+            _check_unchanged(path, before[path])
+            waiting[path] = _write_beside(path, text.encode())
+        yield
+        for path in texts:
+            _check_unchanged(path, before[path])
+        for path, aside in waiting.items():
+            aside.replace(path)
+            replaced.append(path)
+    except BaseException as error:
+        for path in replaced:
+            _write_beside(path, before[path]).replace(path)
+        if isinstance(error, OSError):
+            raise UsageError(
+                f"cannot write {error.filename}: {error.strerror}; no manifest is changed"
+            ) from None
+        raise
+    finally:
+        for aside in waiting.values():
+            aside.unlink(missing_ok=True)
+
+
+def _check_unchanged(path: Path, before: bytes) -> None:
+    if read_file(show(path)) != before:
+        raise UsageError(
+            f"{show(path)} was changed while this command ran: no manifest is changed; run it again"
+        )
+
+
+def _write_beside(path: Path, data: bytes) -> Path:
+    """Write a file's new content beside it; return where."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        aside.write_bytes(data)
+    except OSError:
+        if aside.is_file():
+            aside.unlink()
+        raise
+    return aside
 
 
 def _find(documents: tuple[Document, ...], name: str, file: str) -> int:

@@ -128,7 +128,7 @@ def _curve(curve: Curve) -> str:
         f'<figure class="plot"><figcaption>{inline(curve.title)}</figcaption>'
         f'<p class="axis">{percent(curve.top)} abandoned</p>'
         f'<svg role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none">'
-        f"<title>{inline(curve.lines[0])}</title>{_band(curve, widest)}"
+        f"<title>{inline(f'{curve.title}: {curve.said}')}</title>{_band(curve, widest)}"
         f'<path class="m" d="M0 {cap}h{_WIDTH}"/>{drawn}</svg>'
         f'<p class="axis ends" aria-hidden="true"><span>0</span><span>{widest:.3g} calls/s</span></p>'
         f'<ul class="legend">{signs}{_sign("m", f"cap: {percent(curve.cap)}")}</ul></figure>'

@@ -90,15 +90,15 @@ def _least(rows: Iterable[Row]) -> int:
 
 
 def _in_words(report: Report) -> Report:
-    """Return a report with its drawings in words: week strips and plots as details of their row, charts as notes."""
+    """Return a report with its figures in words: week strips as details of their row, charts as notes."""
     tables = [table._replace(rows=tuple(map(_row_in_words, table.rows))) for table in report.tables]
     charts = tuple(f"{chart.title}: {chart.said}" for chart in report.charts)
     return report._replace(tables=tables, notes=(*charts, *report.notes))
 
 
 def _row_in_words(row: Row) -> Row:
-    lines = tuple(line for drawn in (*row.figures, *row.plots) for line in drawn.lines)
-    return row._replace(details=(*row.details, *lines), figures=(), plots=()) if lines else row
+    lines = tuple(line for figure in row.figures for line in figure.lines)
+    return row._replace(details=(*row.details, *lines), figures=()) if lines else row
 
 
 def _greatest(fits: Callable[[int], bool], most: int) -> int:

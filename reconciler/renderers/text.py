@@ -191,9 +191,9 @@ def _line(symbol: str, cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _below(row: Row, width: int | None, *, colour: bool) -> Iterator[str]:
-    """Yield the lines under a row: its details, indented, its plots in words, and its place."""
+    """Yield the lines under a row: its details, indented, and its place."""
     indent = MARGIN * 3
-    for detail in (*row.details, *(line for plot in row.plots for line in plot.lines)):
+    for detail in row.details:
         first, *rest = _fold(safe(detail), width and width - len(indent) - len(MARGIN))
         yield (indent + first).rstrip()
         yield from (indent + MARGIN + line for line in rest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.effect import Effect, Limit, ZoneEffect
+from reconciler.models import Body
 from reconciler.plan import Action, Operation
 from reconciler.report import value
 from reconciler.report.fields import local, marks_of, number
@@ -17,12 +18,24 @@ def effect_lines(operation: Operation) -> tuple[str, ...]:
     effect = operation.effect
     if effect is None or operation.action is Action.HELD:
         return ()
+    return lines(effect, operation.live, operation.desired, _clock(operation))
+
+
+def lines(effect: Effect, before: Body | None, after: Body | None, clock: str) -> tuple[str, ...]:
+    """Return a line for each part of an effect that changes.
+
+    Args:
+        effect: the effect.
+        before: the body that dials now; `None` is no schedule.
+        after: the body that will dial; the same.
+        clock: zone of the schedule.
+    """
     return (
-        *_unknown(operation, effect),
+        *_unknown(effect, before or {}, after or {}),
         *(f"safeguard lost: {name}" for name in effect.lost),
         *(f"safeguard gained: {name}" for name in effect.gained),
         *_rates(effect.calls_per_hour),
-        *(_zone(zone, _clock(operation)) for zone in effect.zones or () if _changes(zone)),
+        *(_zone(zone, clock) for zone in effect.zones or () if _changes(zone)),
     )
 
 
@@ -36,12 +49,11 @@ def warnings(effect: Effect | None) -> tuple[str, ...]:
     return (*unknown, *(f"safeguard lost: {name}" for name in effect.lost))
 
 
-def _unknown(operation: Operation, effect: Effect) -> Iterator[str]:
+def _unknown(effect: Effect, live: Body, desired: Body) -> Iterator[str]:
     """Yield each value that cannot be read, as the platform holds it."""
-    live = operation.live or {}
     for name in effect.unknown:
         held = f"on the platform: {value(live[name]) if name in live else 'missing'}"
-        known = name in live or name in (operation.desired or {})
+        known = name in live or name in desired
         yield f"effect unknown, counts as loosening: {name} ({held if known else 'reconcile does not know this field'})"
     if effect.zones is None and not effect.unknown:
         yield "effect unknown, counts as loosening: what dials now cannot be read"

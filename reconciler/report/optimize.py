@@ -1,25 +1,58 @@
-"""The report of `optimize`: proposals, and why the other manifests are left as they are."""
+"""The report of `optimize`: what is proposed, what it is expected to do, and why the other manifests are left as they are.
+
+The same report is the body of a pull request (`--report`), so it says everything that a reviewer needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from reconciler.effect import Direction
+from reconciler.effect import Direction, Effect
 from reconciler.errors import ExitCode
-from reconciler.optimize.base import Declined, Prediction, Proposal
-from reconciler.report import Report, Row, Table, Tone, count, object_row, value
+from reconciler.models import Body
+from reconciler.optimize.base import Declined, OpenHour, Prediction, Proposal, Subject
+from reconciler.report import Report, Row, Table, Tone, count, effects, object_row, value
+from reconciler.report.plots import Plot, Range
 
 APPLY_LATER: Final = (
     "nothing is applied: commit the edits, and have them reviewed like any other change"
 )
 WRITE_FIRST: Final = "nothing is edited and nothing applied: --write puts this into the manifests"
+INTERVALS: Final = (
+    "in parentheses: 90 % intervals, for what the observed hours leave open about the answer rate"
+)
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+class Proposed(NamedTuple):
+    """A proposal, and what a reviewer asks about it.
+
+    Attributes:
+        proposal: the proposal.
+        subject: the object that it is for.
+        direction: whether it lets the dialer do more.
+        effect: what it lets the dialer do.
+        plots: drawings for the page.
+    """
+
+    proposal: Proposal
+    subject: Subject
+    direction: Direction
+    effect: Effect
+    plots: tuple[Plot, ...] = ()
+
+    @property
+    def after(self) -> Body:
+        """The body with the proposed values."""
+        changes = {each.field: each.proposed for each in self.proposal.changes}
+        return {**self.subject.spec, **changes}
 
 
 def of_advice(
     title: str,
-    proposals: Sequence[tuple[Proposal, Direction]],
+    proposals: Sequence[Proposed],
     declined: Sequence[Declined],
     *,
     written: Sequence[str],
@@ -29,85 +62,127 @@ def of_advice(
 
     Args:
         title: title of the report.
-        proposals: each with its direction.
+        proposals: the proposals.
         declined: the manifests without a proposal.
         written: files that the proposals were written to.
         notes: sentences after the tables.
     """
-    proposed = [proposal for proposal, _ in proposals]
-    tables = (_changes(proposals), _reasons(proposed), _declined(declined))
+    tables = (_changes(proposals), _predictions(proposals), _reasons(proposals), _left(declined))
     verb = f"written to {', '.join(written)}" if written else "proposed"
+    more = (APPLY_LATER if written else WRITE_FIRST,) if proposals else ()
+    intervals = (INTERVALS,) if tables[1].rows else ()
     return Report(
         title=title,
         verdict=f"{count(len(proposals), 'change')} {verb}; {count(len(declined), 'schedule')} left as {'it is' if len(declined) == 1 else 'they are'}",
         tone=Tone.CHANGE if proposals else Tone.GOOD,
         exit_code=ExitCode.DONE,
         tables=tuple(table for table in tables if table.rows),
-        notes=(*((APPLY_LATER if written else WRITE_FIRST,) if proposals else ()), *notes),
+        notes=(*intervals, *more, *notes),
         data={
-            "proposals": [_serialised(each) for each in proposed],
+            "proposals": [_serialised(each) for each in proposals],
             "declined": [
                 {
                     "key": each.key,
                     "name": each.name,
                     "reason": each.reason,
-                    "proposal": each.proposal and _serialised(each.proposal),
+                    "proposal": each.proposal and _values(each.proposal),
                 }
                 for each in declined
             ],
             "written": list(written),
+            "notes": list(notes),
         },
     )
 
 
-def _changes(proposals: Sequence[tuple[Proposal, Direction]]) -> Table:
-    """Return a row for each proposal. What may widen dialing comes first."""
+def _changes(proposals: Sequence[Proposed]) -> Table:
+    """Return a row for each proposal, with its effect as details. What may widen dialing comes first."""
     rows = tuple(
         object_row(
             "update",
-            each.name,
-            each.key,
-            direction.value,
-            ", ".join(
-                f"{change.field} {value(change.current)} → {value(change.proposed)}"
-                for change in each.changes
-            ),
+            each.proposal.name,
+            each.proposal.key,
+            each.direction.value,
+            _changed(each.proposal),
             tone=Tone.CHANGE,
-            names=(each.name,) if direction.widens else (),
-        )
-        for each, direction in sorted(proposals, key=lambda pair: not pair[1].widens)
+            details=effects.lines(each.effect, each.subject.spec, each.after, each.subject.zone),
+            names=(each.proposal.name,) if each.direction.widens else (),
+        )._replace(direction=each.direction.value, plots=each.plots)
+        for each in sorted(proposals, key=lambda each: not each.direction.widens)
     )
     return Table("Changes", ("action", "manifest", "id", "direction", "change"), rows)
 
 
-def _reasons(proposals: Sequence[Proposal]) -> Table:
-    rows = tuple(
-        Row(
-            (
-                each.name,
-                *(_abandonment(when) for when in (each.before, each.after)),
-                " ".join((f"{each.reason}.", *each.notes)) if each.notes else each.reason,
-            )
-        )
-        for each in proposals
+def _changed(proposal: Proposal) -> str:
+    return ", ".join(
+        f"{change.field} {value(change.current)} → {value(change.proposed)}"
+        for change in proposal.changes
     )
-    return Table("Why", ("manifest", "abandoned now", "abandoned then", "reason"), rows)
 
 
-def _abandonment(prediction: Prediction | None) -> str:
-    """Return the predicted abandonment with its 90 % interval."""
-    if prediction is None:
-        return "unknown"
-    low, mean, high = prediction.abandonment
-    return f"{mean:.1%} ({low:.1%} to {high:.1%})"
+def _predictions(proposals: Iterable[Proposed]) -> Table:
+    """Return a row for each proposal whose effect can be predicted."""
+    columns = ("manifest", "binding hour", "abandoned", "utilisation", "contacts an hour")
+    rows = tuple(
+        Row((each.name, *_predicted(each, subject.zone)))
+        for each, subject, *_ in proposals
+        if each.before or each.after
+    )
+    return Table("Predicted in the binding hour, before → after", columns, rows)
 
 
-def _declined(declined: Sequence[Declined]) -> Table:
-    rows = tuple(Row((each.name, each.reason), Tone.DIM) for each in declined)
+def _predicted(proposal: Proposal, zone: str) -> Iterator[str]:
+    sides = (proposal.before, proposal.after)
+    hours = [_hour(side.binding if side else None, zone) for side in sides]
+    yield hours[0] if hours[0] == hours[1] else " → ".join(filter(None, hours))
+    yield " → ".join(Range(*side.abandonment).percent if side else "not known" for side in sides)
+    yield " → ".join(Range(*side.utilisation).percent if side else "not known" for side in sides)
+    yield " → ".join(
+        Range(*side.contacts_per_hour).number if side else "not known" for side in sides
+    )
+
+
+def _hour(hour: OpenHour | None, zone: str) -> str:
+    """Return an hour of the week on a schedule's clock: ``Tue 18:00 America/New_York``."""
+    return "" if hour is None else f"{WEEKDAYS[hour.weekday]} {hour.hour:02}:00 {zone}"
+
+
+def _reasons(proposals: Iterable[Proposed]) -> Table:
+    rows = tuple(
+        Row((each.name, " ".join((f"{each.reason}.", *each.notes)) if each.notes else each.reason))
+        for each, *_ in proposals
+    )
+    return Table("Why", ("manifest", "reason"), rows)
+
+
+def _left(declined: Sequence[Declined]) -> Table:
+    rows = tuple(
+        Row((each.name, each.reason), Tone.DIM, _refused(each.proposal)) for each in declined
+    )
     return Table("Left as they are", ("manifest", "reason"), rows)
 
 
-def _serialised(proposal: Proposal) -> dict[str, Any]:
+def _refused(proposal: Proposal | None) -> tuple[str, ...]:
+    """Return what a declined proposal would have done."""
+    if proposal is None:
+        return ()
+    sides = (proposal.before, proposal.after)
+    abandoned = " → ".join(
+        Range(*side.abandonment).percent if side else "not known" for side in sides
+    )
+    return (f"not proposed: {_changed(proposal)}; abandoned {abandoned}",)
+
+
+def _serialised(proposed: Proposed) -> dict[str, Any]:
+    return {
+        **_values(proposed.proposal),
+        "direction": proposed.direction.value,
+        "effect": proposed.effect.serialised(),
+        "zone": proposed.subject.zone,
+    }
+
+
+def _values(proposal: Proposal) -> dict[str, Any]:
     return {
         "key": proposal.key,
         "name": proposal.name,
@@ -115,19 +190,27 @@ def _serialised(proposal: Proposal) -> dict[str, Any]:
         "reason": proposal.reason,
         "attempts": proposal.evidence.attempts,
         "answers": proposal.evidence.answers,
+        "abandons": proposal.evidence.abandons,
+        "hours": proposal.evidence.hours,
         "projected_answer_rate": proposal.projected_answer_rate,
-        "before": _predicted(proposal.before),
-        "after": _predicted(proposal.after),
+        "before": _prediction(proposal.before),
+        "after": _prediction(proposal.after),
         "notes": list(proposal.notes),
     }
 
 
-def _predicted(prediction: Prediction | None) -> dict[str, Any] | None:
+def _prediction(prediction: Prediction | None) -> dict[str, Any] | None:
     if prediction is None:
         return None
     binding = prediction.binding
     return {
-        "binding": None if binding is None else binding.start.isoformat(),
+        "binding": None
+        if binding is None
+        else {
+            "start": binding.start.isoformat(),
+            "weekday": WEEKDAYS[binding.weekday],
+            "hour": binding.hour,
+        },
         "abandonment": prediction.abandonment._asdict(),
         "utilisation": prediction.utilisation._asdict(),
         "contacts_per_hour": prediction.contacts_per_hour._asdict(),

@@ -1,7 +1,7 @@
 """Plots of a proposal, as plain data: answer rates by hour of week, abandonment by dial rate, predictions before and after.
 
-They hold numbers and words, so a renderer draws them without a model. Shares are 0 to 1. The `lines` of each are for formats that draw
-nothing.
+They hold numbers and words, so a renderer draws them without a model. Shares are 0 to 1. Formats that draw nothing leave them out: the
+tables of the report say the same.
 """
 
 from __future__ import annotations
@@ -98,11 +98,6 @@ class Rates(NamedTuple):
         """The highest value to draw."""
         return max((hour.rate.high for day in self.days for hour in day.hours), default=0) or 1.0
 
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """The plot in words."""
-        return (f"{self.title}: {self.said}",)
-
 
 class At(NamedTuple):
     """The predicted abandonment at a dial rate, in calls per second."""
@@ -133,13 +128,13 @@ class Curve(NamedTuple):
         return 1.25 * max(self.cap, self.now.abandonment.high, self.proposed.abandonment.high)
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """The plot in words."""
+    def said(self) -> str:
+        """The points and the cap in words."""
         marks = f"{self.now.rate:g} calls/s {percent(self.now.abandonment.mean)}"
         if self.proposed.rate != self.now.rate:
             mean = percent(self.proposed.abandonment.mean)
             marks += f", {self.proposed.rate:g} calls/s {mean}"
-        return (f"{self.title}: {marks}; cap {percent(self.cap)}",)
+        return f"{marks}; cap {percent(self.cap)}"
 
 
 class Measure(NamedTuple):
@@ -176,14 +171,6 @@ class Compared(NamedTuple):
 
     title: str
     measures: tuple[Measure, ...]
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """The plot in words."""
-        return tuple(
-            f"{each.name}: {each.said(each.before)} → {each.said(each.after)}"
-            for each in self.measures
-        )
 
 
 Plot: TypeAlias = Rates | Curve | Compared

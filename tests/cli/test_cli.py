@@ -642,6 +642,26 @@ def test_optimize_proposes_and_writes_only_when_told(desk: Desk) -> None:
     assert (desk.written(), desk.records()) == (0, "")
 
 
+def test_optimize_keeps_its_report_in_markdown_before_it_edits(desk: Desk) -> None:
+    before = (desk.tenant / "spring-renewals.yaml").read_bytes()
+    asked = [
+        "optimize",
+        "--target-answer-rate",
+        "0.3",
+        "--metrics",
+        observed(desk, c1001=400),
+        "--write",
+    ]
+    assert "cannot write" in desk.says(64, *asked, "--report", "none/pr.md", "schedules/sandbox")
+    assert (desk.tenant / "spring-renewals.yaml").read_bytes() == before
+    assert desk.run(*asked, "--report", "pr.md", "schedules/sandbox") == 0
+    report = (desk.folder / "pr.md").read_text(encoding="utf-8")
+    assert report.startswith("## 1 change written to schedules/sandbox/spring-renewals.yaml; ")
+    assert "dial\\_rate 2 → 2.3" in report
+    assert "at most 7,200 → 8,280 calls an hour" in report
+    assert (desk.tenant / "spring-renewals.yaml").read_bytes() != before
+
+
 def test_optimize_makes_no_proposal_that_its_clamp_turns_round(desk: Desk) -> None:
     desk.edit("dial_rate: 2.0", "dial_rate: 0.5")
     asked = [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from reconciler.errors import ManifestError, UsageError
-from reconciler.manifests.edits import edit, edit_settings, has
+from reconciler.manifests.edits import edit, edit_settings, has, replacing
 from reconciler.manifests.reader import read
 
 BLOCK = """\
@@ -280,3 +280,80 @@ def test_a_mapping_without_a_plain_value_must_be_edited_by_hand(file: Path) -> N
     file.write_text("spec: {audit: {signers: []}}\n", encoding="utf-8")
     with pytest.raises(ManifestError, match=r"spec\.audit\.began must be edited by hand"):
         edit_settings(file, {"spec.audit.began": DECLARED["began"]})
+
+
+# --- several files ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[Path, bytes]:
+    """Three files, with their content."""
+    made = {tmp_path / f"{name}.yaml": f"{name}: 1\n".encode() for name in "abc"}
+    for path, data in made.items():
+        path.write_bytes(data)
+    return made
+
+
+def content(files: dict[Path, bytes]) -> dict[Path, bytes]:
+    """Return what the folder of some files holds."""
+    (folder,) = {path.parent for path in files}
+    return {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_several_files_change_at_the_end_of_the_context_and_nothing_is_left_beside_them(
+    files,
+) -> None:
+    new = {path: f"{path.stem}: é\r\n" for path in files}
+    with replacing(new, files):
+        assert {path: path.read_bytes() for path in files} == files
+    assert content(files) == {path: text.encode() for path, text in new.items()}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_file_that_changed_meanwhile_is_kept_and_so_are_the_others(files, place: int) -> None:
+    path = sorted(files)[place]
+    files_now = files | {path: b"mine\n"}
+
+    def change() -> None:
+        path.write_bytes(b"mine\n")
+
+    change()
+    with (
+        pytest.raises(UsageError, match="was changed while"),
+        replacing(dict.fromkeys(files, "new"), files),
+    ):
+        raise AssertionError("it begins")
+    path.write_bytes(files[path])
+    with (
+        pytest.raises(UsageError, match="was changed while"),
+        replacing(dict.fromkeys(files, "new"), files),
+    ):
+        change()
+    assert content(files) == files_now
+
+
+def test_what_is_raised_within_leaves_all_files(files) -> None:
+    with pytest.raises(KeyboardInterrupt), replacing(dict.fromkeys(files, "new"), files):
+        raise KeyboardInterrupt
+    assert content(files) == files
+
+
+def test_a_folder_that_takes_no_file_leaves_all_files(files) -> None:
+    last = max(files)
+    (last.parent / f".{last.name}.new").mkdir()
+    with (
+        pytest.raises(UsageError, match="no manifest is changed"),
+        replacing(dict.fromkeys(files, "new"), files),
+    ):
+        raise AssertionError("it begins")
+    assert content(files) == files
+
+
+def test_a_replacement_that_fails_halfway_puts_the_others_back(files) -> None:
+    last = max(files)
+    with (
+        pytest.raises(UsageError, match="no manifest is changed"),
+        replacing(dict.fromkeys(files, "new"), files),
+    ):
+        (last.parent / f".{last.name}.new").unlink()
+    assert content(files) == files
