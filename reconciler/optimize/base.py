@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from reconciler import pacing
 from reconciler.calendar import Hours
 from reconciler.models import Body, Capacity, Pacing
 from reconciler.pacing import Bucket
+
+if TYPE_CHECKING:
+    from reconciler.optimize.answers import AnswerRates
 
 RATE: Final = "dial_rate"
 """Field of a campaign's schedule: calls per second."""
@@ -92,6 +95,7 @@ class Context:
         capacity: what the tenant's trunks and agents can carry.
         others: objects of the tenant that no advice is asked for, and that dial as well.
         partial: whether the tenant may have more objects that were not read.
+        answer_rates: of the subjects, where they are estimated already; `None`: a strategy that needs them estimates them.
     """
 
     now: datetime
@@ -99,6 +103,7 @@ class Context:
     capacity: Capacity = field(default_factory=Capacity)
     others: tuple[Subject, ...] = ()
     partial: bool = False
+    answer_rates: AnswerRates | None = None
 
 
 @dataclass(frozen=True, slots=True)
