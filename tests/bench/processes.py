@@ -68,14 +68,15 @@ class Platform:
 
     Attributes:
         answers: when it is done, its answers by status.
-        first: when it is done, the monotonic clock at its first DELETE, and the number of requests before that (`serve.py`).
+        noted: when it is done, the monotonic clock at its first DELETE and its last accepted refresh, and the number of requests
+            before the first DELETE (`serve.py`).
     """
 
     url: str
     client_id: str
     secret: str
     answers: dict[str, int] = field(default_factory=dict)
-    first: dict[str, Any] = field(default_factory=dict)
+    noted: dict[str, Any] = field(default_factory=dict)
 
     @property
     def login(self) -> tuple[str, str, str]:
@@ -167,7 +168,7 @@ def serving(ground: Ground, *flags: str) -> Iterator[Platform]:
             said, _ = server.communicate("", timeout=LONGEST_S)
         told = json.loads(said)
         platform.answers.update(told.pop("answers"))
-        platform.first.update(told)
+        platform.noted.update(told)
 
 
 def clean_environment(home: Path) -> Product:

@@ -1,7 +1,8 @@
 """A loopback platform in a process of its own: `python serve.py STATE [--replay] [--port N] [--fault SPEC]`.
 
 Writes one JSON line with its URL, client id and secret, serves until its standard input ends, and then writes one JSON line:
-its answers by status, the monotonic clock at its first DELETE, and the number of requests before that. With `--replay` each GET
+its answers by status, the monotonic clock at its first DELETE and at its last accepted refresh, and the number of requests
+before the first DELETE. With `--replay` each GET
 is answered once by the sandbox and then, byte for byte the same, from memory: the sandbox's own cost must not hide in a
 comparison of two clients.
 """
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import sandbox
+
+ACCEPTED = 202
 
 
 class Replay:
@@ -45,12 +48,13 @@ class Replay:
 
 
 class Watch:
-    """An ASGI app in front of another: notes when the first DELETE arrives, and how many requests came before it."""
+    """An ASGI app in front of another: notes when the first DELETE arrives, how many requests came before it, and when the last refresh was accepted."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
         self.requests_before = 0
         self.first_delete_s: float | None = None
+        self.last_refresh_s: float | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Look at the method, and pass the request on."""
@@ -59,7 +63,16 @@ class Watch:
                 self.first_delete_s = time.monotonic()
             else:
                 self.requests_before += 1
-        await self._app(scope, receive, send)
+        if not scope.get("path", "").endswith("/actions/refresh"):
+            await self._app(scope, receive, send)
+            return
+
+        async def note(message: dict[str, Any]) -> None:
+            if message.get("status") == ACCEPTED:
+                self.last_refresh_s = time.monotonic()
+            await send(message)
+
+        await self._app(scope, receive, note)
 
 
 def main() -> None:
@@ -88,6 +101,7 @@ def main() -> None:
         "answers": counts,
         "first_delete_s": watch.first_delete_s,
         "requests_before": watch.requests_before,
+        "last_refresh_s": watch.last_refresh_s,
     }
     print(json.dumps(said), flush=True)
     world.close()
