@@ -91,11 +91,16 @@ def ratio(ours: Iterable[Run], theirs: Iterable[Run], *, by: float = 1.0) -> str
 
 
 def costs(ours: Sequence[Run], theirs: Sequence[Run]) -> str:
-    """Return the median of the rounds' ratios of CPU time, and of peak memory."""
+    """Return the ratio of CPU time, with the range of the rounds' ratios, and the median ratio of peak memory.
+
+    The ratio is the least time of ours ÷ the least of theirs: what else runs on the machine can only add to either.
+    """
     pairs = list(zip(ours, theirs, strict=True))
-    cpu = _spread(sorted(a.cpu_s / b.cpu_s for a, b in pairs))
+    cpu = min(each.cpu_s for each in ours) / min(each.cpu_s for each in theirs)
+    ratios = sorted(a.cpu_s / b.cpu_s for a, b in pairs)
+    span = f" (rounds: {ratios[0]:.2f} to {ratios[-1]:.2f})" if len(ratios) > 1 else ""
     memory = median(a.peak_kib / b.peak_kib for a, b in pairs)
-    return f"CPU {cpu}, memory {memory:.2f}"
+    return f"CPU {cpu:.2f}{span}, memory {memory:.2f}"
 
 
 def _spread(values: Sequence[float]) -> str:
