@@ -40,7 +40,7 @@ class ExitCode(IntEnum):
     Nothing."""
 
     ERROR = 1
-    """An error, or you declined the plan. Nothing was written. `audit verify`: the records do not verify. `plan`: the report does not fit.
+    """An error, or you declined the plan. Nothing was written. `audit verify`: the records do not verify. `plan`: the report does not fit. `simulate`: a bar was missed.
 
     Read the message. It names the cause and the next step."""
 

@@ -23,6 +23,7 @@ from reconciler.models.schemas import docstrings
 from reconciler.models.tenant import Tenant
 from reconciler.policies import POLICIES
 from reconciler.report import Report, Row, Table, Tone, words
+from reconciler.simulate.scenarios import SCENARIOS
 
 Topics: TypeAlias = Mapping[str, Callable[[], Sequence[Table]]]
 """The tables of each topic. The details of a row are shown when somebody asks for its name."""
@@ -100,6 +101,12 @@ def assumptions() -> Sequence[Table]:
     return [Table("Assumptions", columns, tuple(rows))]
 
 
+def scenarios() -> Sequence[Table]:
+    """Return every scenario of `reconcile simulate`, and what is special about it."""
+    rows = tuple(_row(each.name, each.about) for each in SCENARIOS.values())
+    return [Table("Scenarios", ("scenario", "what is special"), rows)]
+
+
 TOPICS: Final[Topics] = {
     "exit-codes": exit_codes,
     "environment": environment,
@@ -107,6 +114,7 @@ TOPICS: Final[Topics] = {
     "words": glossary,
     "fields": fields,
     "assumptions": assumptions,
+    "scenarios": scenarios,
 }
 """The topics that the code outside the command line knows."""
 

@@ -23,7 +23,7 @@ RING_LIVE_S: Final = 10.0
 RING_NONE_S: Final = 18.0
 """Seconds that a call rings until the dialer gives up."""
 
-MOST_SERVERS: Final = 10_000
+MOST_SERVERS: Final = 100_000
 """Most servers of the formulas: each takes one step of a recursion."""
 
 LARGEST: Final = 1e9

@@ -306,7 +306,7 @@ def test_lines_leave_room_above_the_mean(mean) -> None:
         (lambda: abandonment_queue(59.5, 1, 60), "whole number"),
         (lambda: abandonment_queue(math.nan, 1, 60), "whole number"),
         (lambda: abandonment_queue(math.inf, 1, 60), "whole number"),
-        (lambda: abandonment_queue(10**6, 1, 60), "to 10000, not 1000000"),
+        (lambda: abandonment_queue(10**6, 1, 60), "to 100000, not 1000000"),
         (lambda: abandonment_queue(10, 1, 0), "handle_time_s must be"),
         (lambda: abandonment_queue(10, 1, 1e300), "handle_time_s must be"),
         (lambda: abandonment_queue(10, 1e300, 60), "live_per_s must be"),

@@ -281,4 +281,7 @@ def test_an_unknown_topic_is_a_usage_error_that_names_the_nearest_and_all_topics
     assert "did you mean dial_rate?" in said
     assert run(["explain", "zzyzx"]) == ExitCode.USAGE
     assert "is named 'zzyzx'. Topics: " in capsys.readouterr().err
-    assert "Topics: exit-codes, environment, rules, words, fields, assumptions, commands" in said
+    assert (
+        "Topics: exit-codes, environment, rules, words, fields, assumptions, scenarios, commands"
+        in said
+    )

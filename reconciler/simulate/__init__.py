@@ -1,0 +1,1 @@
+"""A simulation that tries pacing policies on published scenarios, with common random numbers."""
