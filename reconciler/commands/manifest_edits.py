@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reconciler.errors import ManifestError
-from reconciler.manifests import edits
+from reconciler.errors import ManifestError, UsageError
+from reconciler.manifests import Folder, edits
 from reconciler.manifests.folders import read_file
+from reconciler.manifests.values import blob_ids
 from reconciler.models import Desired
 from reconciler.optimize.base import Declined, Proposal
 
@@ -27,28 +28,34 @@ class Sources:
     content: dict[Path, bytes]
 
     @classmethod
-    def read(cls, desired: Iterable[Desired]) -> Sources:
-        """Read the files of some manifests.
+    def read(cls, folder: Folder, desired: Iterable[Desired]) -> Sources:
+        """Read the files of some manifests of a loaded folder once more, to edit them.
 
         Raises:
             ManifestError: a file cannot be read.
+            UsageError: a file was changed since the folder was loaded.
         """
         found = {each.key: each for each in desired}
-        files = {each.place.file for each in found.values()}
-        return cls(found, {Path(file): read_file(file) for file in sorted(files)})
+        content = {
+            file: read_file(file) for file in sorted({each.place.file for each in found.values()})
+        }
+        for file, data in content.items():
+            if blob_ids(data) != folder.sources[file]:
+                raise UsageError(f"{file} was changed while this command ran: no manifest is changed; run it again")  # fmt: skip
+        return cls(found, {Path(file): data for file, data in content.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """New content of manifest files; nothing is written yet.
+    """New content of files of a tenant's folder; nothing is written yet.
 
     Attributes:
-        sources: what they were made from.
+        before: content of each file; `None`: there is none.
         texts: new content by file; only files that change.
         by_hand: proposals that cannot be written, each with the reason.
     """
 
-    sources: Sources
+    before: Mapping[Path, bytes | None]
     texts: dict[Path, str]
     by_hand: tuple[Declined, ...] = ()
 
@@ -57,9 +64,13 @@ class Edits:
         """Names of the files that change."""
         return tuple(map(str, self.texts))
 
+    def adding(self, path: Path, text: str, before: bytes | None) -> Edits:
+        """Return the same edits and another file."""
+        return replace(self, before={**self.before, path: before}, texts={**self.texts, path: text})
+
     def replacing(self) -> AbstractContextManager[None]:
         """Write all files at the end of a context, or none; see `edits.replacing`."""
-        return edits.replacing(self.texts, self.sources.content)
+        return edits.replacing(self.texts, self.before)
 
 
 def edit(sources: Sources, proposals: Sequence[Proposal]) -> Edits:
@@ -77,4 +88,4 @@ def edit(sources: Sources, proposals: Sequence[Proposal]) -> Edits:
         except ManifestError as error:
             reason = f"cannot be written: {error}"
             by_hand.append(Declined(proposal.key, proposal.name, reason, proposal))
-    return Edits(sources, texts, tuple(by_hand))
+    return Edits(dict(sources.content), texts, tuple(by_hand))

@@ -11,6 +11,7 @@ from typing import Final
 from reconciler import defaults, effect, manifests
 from reconciler.commands import observations
 from reconciler.commands import session as sessions
+from reconciler.commands.look_back import Table, look_back
 from reconciler.commands.manifest_edits import Sources, edit
 from reconciler.commands.session import Session
 from reconciler.dialects import kinds_for
@@ -83,7 +84,8 @@ async def optimize(
         for each in folder.desired
         if each.body is not None and (keys is None or each.key in keys)
     ]
-    sources = Sources.read(every if asked.write else ())
+    sources = Sources.read(folder, every if asked.write else ())
+    table = Table.read(folder)
     kinds = kinds_for(folder.tenant.spec.api)
     async with sessions.open_session(world, folder, asked.network, recorded=False) as session:
         snapshot, _ = await session.read()
@@ -109,12 +111,18 @@ async def optimize(
     edits = edit(sources, proposals if asked.write else ())
     by_hand = {each.key for each in edits.by_hand}
     made = [each for each in proposals if each.key not in by_hand]
+    if asked.write and made:
+        claimed = [each.key for each in folder.desired]
+        text = table.with_new(made, {each.key: each for each in subjects}, claimed, snapshot.at)
+        edits = edits if text is None else edits.adding(table.path, text, table.content)
+    past, remarks = look_back(world, folder, table, subjects)
     report = of_advice(
         f"Optimize tenant {folder.name}: strategy {asked.strategy}, target answer rate {asked.target_answer_rate:g}",
         list(_judged(made, every, subjects, kinds, snapshot.at)),
         [*edits.by_hand, *(each for each in advice if isinstance(each, Declined))],
         written=edits.files,
-        notes=(*left_out, *lost),
+        notes=(*left_out, *lost, *remarks),
+        looked_back=past,
     )
     with edits.replacing():
         before_writing(report)

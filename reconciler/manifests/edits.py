@@ -122,19 +122,19 @@ def save(path: Path, text: str) -> None:
 
 
 @contextmanager
-def replacing(texts: Mapping[Path, str], before: Mapping[Path, bytes]) -> Iterator[None]:
-    """Replace several manifest files at the end of the context: all of them, or none if anything fails or is raised.
+def replacing(texts: Mapping[Path, str], before: Mapping[Path, bytes | None]) -> Iterator[None]:
+    """Replace several files of a tenant's folder at the end of the context: all of them, or none if anything fails or is raised.
 
     The new content lies beside the files when the context begins. So hardly anything can fail at its end, and if it does, the files
     that were already replaced get their old content back.
 
     Args:
         texts: new content by file.
-        before: content of each of these files when it was read.
+        before: content of each of these files when it was read; `None`: there was none.
 
     Raises:
         UsageError: a file was changed since it was read, or a folder cannot be written to.
-        ManifestError: a file is gone.
+        ManifestError: a file cannot be read.
     """
     waiting: dict[Path, Path] = {}
     replaced: list[Path] = []
@@ -150,7 +150,7 @@ def replacing(texts: Mapping[Path, str], before: Mapping[Path, bytes]) -> Iterat
             replaced.append(path)
     except BaseException as error:
         for path in replaced:
-            _write_beside(path, before[path]).replace(path)
+            _restore(path, before[path])
         if isinstance(error, OSError):
             raise UsageError(
                 f"cannot write {error.filename}: {error.strerror}; no manifest is changed"
@@ -161,8 +161,16 @@ def replacing(texts: Mapping[Path, str], before: Mapping[Path, bytes]) -> Iterat
             aside.unlink(missing_ok=True)
 
 
-def _check_unchanged(path: Path, before: bytes) -> None:
-    if read_file(show(path)) != before:
+def _restore(path: Path, before: bytes | None) -> None:
+    if before is None:
+        path.unlink()
+    else:
+        _write_beside(path, before).replace(path)
+
+
+def _check_unchanged(path: Path, before: bytes | None) -> None:
+    is_new = not path.exists() and not path.is_symlink()
+    if (None if is_new else read_file(show(path))) != before:
         raise UsageError(
             f"{show(path)} was changed while this command ran: no manifest is changed; run it again"
         )

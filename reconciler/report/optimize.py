@@ -13,8 +13,10 @@ from reconciler.effect import Direction, Effect
 from reconciler.errors import ExitCode
 from reconciler.models import Body
 from reconciler.optimize.base import Declined, OpenHour, Prediction, Proposal, Subject
+from reconciler.optimize.predictions import WEEKDAYS, Happened, Kept, Observed, Verdict
 from reconciler.report import Report, Row, Table, Tone, count, effects, object_row, value
-from reconciler.report.plots import Plot, Range
+from reconciler.report.fields import local
+from reconciler.report.plots import Plot, Range, percent
 
 APPLY_LATER: Final = (
     "nothing is applied: commit the edits, and have them reviewed like any other change"
@@ -23,7 +25,6 @@ WRITE_FIRST: Final = "nothing is edited and nothing applied: --write puts this i
 INTERVALS: Final = (
     "in parentheses: 90 % intervals, for what the observed hours leave open about the answer rate"
 )
-WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 class Proposed(NamedTuple):
@@ -50,6 +51,22 @@ class Proposed(NamedTuple):
         return {**self.subject.spec, **changes}
 
 
+class LookedBack(NamedTuple):
+    """What came of the last proposal for an object.
+
+    Attributes:
+        kept: what was predicted.
+        name: the manifest.
+        why: why nothing can be compared; empty if something is.
+        happened: what was observed since; `None`: see `why`.
+    """
+
+    kept: Kept
+    name: str
+    why: str = ""
+    happened: Happened | None = None
+
+
 def of_advice(
     title: str,
     proposals: Sequence[Proposed],
@@ -57,6 +74,7 @@ def of_advice(
     *,
     written: Sequence[str],
     notes: Sequence[str],
+    looked_back: Sequence[LookedBack] = (),
 ) -> Report:
     """Return the report of proposed values.
 
@@ -66,8 +84,15 @@ def of_advice(
         declined: the manifests without a proposal.
         written: files that the proposals were written to.
         notes: sentences after the tables.
+        looked_back: what came of the last proposals.
     """
-    tables = (_changes(proposals), _predictions(proposals), _reasons(proposals), _left(declined))
+    tables = (
+        _changes(proposals),
+        _predictions(proposals),
+        _reasons(proposals),
+        _left(declined),
+        _came_of(looked_back),
+    )
     verb = f"written to {', '.join(written)}" if written else "proposed"
     more = (APPLY_LATER if written else WRITE_FIRST,) if proposals else ()
     intervals = (INTERVALS,) if tables[1].rows else ()
@@ -89,6 +114,7 @@ def of_advice(
                 }
                 for each in declined
             ],
+            "last_proposals": [_looked(each) for each in looked_back],
             "written": list(written),
             "notes": list(notes),
         },
@@ -122,13 +148,19 @@ def _changed(proposal: Proposal) -> str:
 
 def _predictions(proposals: Iterable[Proposed]) -> Table:
     """Return a row for each proposal whose effect can be predicted."""
-    columns = ("manifest", "binding hour", "abandoned", "utilisation", "contacts an hour")
+    columns = (
+        "manifest",
+        "binding hour",
+        "abandoned in it",
+        "utilisation in it",
+        "contacts per open hour",
+    )
     rows = tuple(
         Row((each.name, *_predicted(each, subject.zone)))
         for each, subject, *_ in proposals
         if each.before or each.after
     )
-    return Table("Predicted in the binding hour, before → after", columns, rows)
+    return Table("Predicted, before → after", columns, rows)
 
 
 def _predicted(proposal: Proposal, zone: str) -> Iterator[str]:
@@ -171,6 +203,61 @@ def _refused(proposal: Proposal | None) -> tuple[str, ...]:
         Range(*side.abandonment).percent if side else "not known" for side in sides
     )
     return (f"not proposed: {_changed(proposal)}; abandoned {abandoned}",)
+
+
+def _came_of(looked_back: Iterable[LookedBack]) -> Table:
+    """Return a row for the last proposal of each object: predicted, and observed since."""
+    columns = ("manifest", "since", "abandoned in the binding hour", "contacts per open hour")
+    return Table("What the last proposals led to", columns, tuple(map(_row_of_past, looked_back)))
+
+
+def _row_of_past(past: LookedBack) -> Row:
+    kept, happened = past.kept, past.happened
+    if happened is None:
+        said = f"{past.why} ({kept.at:%Y-%m-%d})"
+        return Row((past.name, said), Tone.DIM)
+    lost, contacts = happened.abandonment, happened.contacts_per_hour
+    abandoned = f"{percent(lost.value)} ({lost.events} of {lost.of:g} answers)"
+    served = f"{contacts.value:.0f} ({contacts.events} in {contacts.of:g} h)"
+    hour = f"{WEEKDAYS[kept.weekday]} {kept.hour:02}:00"
+    return Row(
+        (
+            past.name,
+            local(f"{happened.since:%Y-%m-%dT%H:%M:%SZ}", kept.zone),
+            f"{hour}: {_beside(Range(*kept.abandonment).percent, abandoned, lost)}",
+            _beside(Range(*kept.contacts_per_hour).number, served, contacts),
+        ),
+        Tone.WARN if lost.verdict is Verdict.ABOVE else Tone.PLAIN,
+    )
+
+
+def _beside(predicted: str, observed: str, found: Observed) -> str:
+    """Return a prediction with what was observed."""
+    if found.verdict is Verdict.UNSEEN:
+        return f"predicted {predicted}, {found.verdict}"
+    return f"predicted {predicted}, observed {observed}: {found.verdict}"
+
+
+def _looked(past: LookedBack) -> dict[str, Any]:
+    kept, happened = past.kept, past.happened
+    return {
+        "key": kept.key,
+        "name": past.name,
+        "proposed_at": kept.at.isoformat(),
+        "values": dict(kept.values),
+        "binding": {"weekday": WEEKDAYS[kept.weekday], "hour": kept.hour, "zone": kept.zone},
+        "predicted": {
+            "abandonment": kept.abandonment._asdict(),
+            "contacts_per_hour": kept.contacts_per_hour._asdict(),
+        },
+        "why": past.why,
+        "observed": happened
+        and {
+            "since": happened.since.isoformat(),
+            "abandonment": happened.abandonment._asdict(),
+            "contacts_per_hour": happened.contacts_per_hour._asdict(),
+        },
+    }
 
 
 def _serialised(proposed: Proposed) -> dict[str, Any]:

@@ -83,7 +83,8 @@ def test_several_fields_of_several_manifests_of_one_file_are_edited_with_their_c
     both = f"{first.read_text()}\n---\n# the second\n{second.read_text()}# the end\n"
     first.write_text(both)
     second.unlink()
-    desired = load(desk.folder).desired
+    folder = load(desk.folder)
+    desired = folder.desired
     proposals = [
         Proposal(
             each.key,
@@ -94,7 +95,7 @@ def test_several_fields_of_several_manifests_of_one_file_are_edited_with_their_c
         )
         for each in desired
     ]
-    edits = edit(Sources.read(desired), proposals)
+    edits = edit(Sources.read(folder, desired), proposals)
     (text,) = edits.texts.values()
     assert edits.by_hand == ()
     was, now = both.splitlines(), text.splitlines()
@@ -106,9 +107,10 @@ def test_several_fields_of_several_manifests_of_one_file_are_edited_with_their_c
 def test_a_manifest_that_must_be_edited_by_hand_spoils_no_other(desk) -> None:
     paths = [path for path in sorted(desk.folder.iterdir()) if path.name != "tenant.yaml"]
     odd = paths[0].read_text().replace("dial_rate: ", "dial_rate: !!float ")
-    desired = load(desk.folder).desired
+    folder = load(desk.folder)
+    desired = folder.desired
     proposals = [Proposal(each.key, each.name, (Change("dial_rate", 2.0, 1.25),), "why", Evidence(1, 1)) for each in desired]  # fmt: skip
-    sources = Sources.read(desired)
+    sources = Sources.read(folder, desired)
     sources.content[paths[0]] = odd.encode()
     edits = edit(sources, proposals)
     assert [each.key for each in edits.by_hand] == [each.key for each in desired if each.place.file == str(paths[0])]  # fmt: skip

@@ -357,3 +357,36 @@ def test_a_replacement_that_fails_halfway_puts_the_others_back(files) -> None:
     ):
         (last.parent / f".{last.name}.new").unlink()
     assert content(files) == files
+
+
+def test_a_new_file_is_made_with_the_others_or_not_at_all(files) -> None:
+    new = max(files).with_name("new.md")
+    texts = dict.fromkeys([*files, new], "new")
+    with pytest.raises(KeyError), replacing(texts, {**files, new: None}):
+        raise KeyError
+    with (
+        pytest.raises(UsageError, match="no manifest is changed"),
+        replacing(texts, {**files, new: None}),
+    ):
+        max(files).with_name(".new.md.new").unlink()
+    assert content(files) == files
+    with (
+        pytest.raises(UsageError, match="was changed while"),
+        replacing(texts, {**files, new: None}),
+    ):
+        new.write_text("mine")
+    assert content(files) == files | {new: b"mine"}
+    new.unlink()
+    with replacing(texts, {**files, new: None}):
+        pass
+    assert content(files) == dict.fromkeys(texts, b"new")
+
+
+def test_a_new_file_is_gone_again_if_a_later_replacement_fails(files) -> None:
+    new = min(files).with_name("0.md")
+    with (
+        pytest.raises(UsageError),
+        replacing({new: "new", **dict.fromkeys(files, "new")}, {new: None, **files}),
+    ):
+        max(files).with_name(f".{max(files).name}.new").unlink()
+    assert content(files) == files

@@ -93,7 +93,7 @@ def test_what_may_widen_dialing_comes_first_and_is_never_cut() -> None:
 
 def test_unknown_agents_leave_the_predictions_out() -> None:
     found = report(proposed(before=None, after=None))
-    assert "Predicted in the binding hour, before → after" not in [each.title for each in found.tables]  # fmt: skip
+    assert "Predicted, before → after" not in [each.title for each in found.tables]  # fmt: skip
     assert found.data["proposals"][0]["after"] is None
     half = plain(markdown.render(report(proposed(before=None))))
     assert "| not known → 2.0 % (1.2 to 2.9 %) |" in half

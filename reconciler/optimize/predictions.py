@@ -1,0 +1,274 @@
+"""What the last proposals predicted, kept as a table beside the manifests, and how it compares with what then happened.
+
+`optimize --write` puts the table into the tenant's folder, so that it is reviewed and merged with the edits: by any kind of merge,
+and without a look at git's history. It decides nothing. A row counts only if the audit records say that its very values were
+applied, and only from then on: so a proposal that was never merged, or was edited before, is not taken for one that failed.
+
+A share that was observed is compared with chance in mind: 3 of 100 answers are no proof that an interval of 1 to 2 % was wrong. Source of
+the interval of a share: Wilson 1927. Counts per hour are taken as Poisson.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from math import sqrt
+from typing import Final, NamedTuple
+
+from reconciler.errors import Place, Problem
+from reconciler.models import zone as iana
+from reconciler.optimize.base import Interval, Proposal, Subject
+from reconciler.optimize.hours import cell
+from reconciler.pacing import Bucket
+
+FILE: Final = "predictions.md"
+"""Name of the table in a tenant's folder."""
+
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+_HEAD: Final = """\
+# Predictions of the last proposals
+
+Written by `reconcile optimize --write`, for a later run to compare with what happened. Shares are 0 to 1; three numbers are the 90 % interval around the mean.
+
+| id | proposed | values | binding hour | abandoned in it | contacts per open hour |
+|---|---|---|---|---|---|
+"""
+_TITLE, _, _ = _HEAD.partition("\n")
+_Z90: Final = 1.6448536269514722
+"""Quantile of the standard normal distribution that leaves 5 % on each side."""
+
+_DIGITS: Final = 6
+"""Significant digits of a kept number."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_NUMBER: Final = r"[0-9]{1,12}(?:\.[0-9]{1,18})?(?:e[+-][0-9]{2})?"
+_THREE: Final = rf"({_NUMBER}) ({_NUMBER}) ({_NUMBER})"
+_VALUE: Final = rf"[a-z_]{{1,40}}={_NUMBER}"
+_ROW: Final = re.compile(
+    rf"\| `({_ID.pattern})` \| ([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}Z) "
+    rf"\| ({_VALUE}(?: {_VALUE}){{0,20}}) \| ({'|'.join(WEEKDAYS)}) ([0-9]{{2}}):00 ([A-Za-z0-9_+/-]{{1,60}}) "
+    rf"\| {_THREE} \| {_THREE} \|"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a proposal predicted.
+
+    Attributes:
+        key: the object.
+        at: when it was proposed, UTC, in whole minutes.
+        values: proposed values by field.
+        weekday, hour: the binding hour, on the clock of `zone`; 0 is Monday.
+        zone: IANA name.
+        abandonment: in the binding hour.
+        contacts_per_hour: over all open hours.
+    """
+
+    key: str
+    at: datetime
+    values: Mapping[str, float]
+    weekday: int
+    hour: int
+    zone: str
+    abandonment: Interval
+    contacts_per_hour: Interval
+
+
+def of_proposal(proposal: Proposal, zone: str, at: datetime) -> Kept | None:
+    """Return what to keep of a proposal; `None` if it predicts nothing, or its values or its id cannot be kept as plain text."""
+    after = proposal.after
+    values = {each.field: each.proposed for each in proposal.changes}
+    numbers = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}  # fmt: skip
+    if after is None or after.binding is None or len(numbers) < len(values):
+        return None
+    kept = Kept(
+        proposal.key,
+        at.astimezone(UTC).replace(second=0, microsecond=0),
+        {name: rounded(value) for name, value in numbers.items()},
+        after.binding.weekday,
+        after.binding.hour,
+        zone,
+        Interval(*map(rounded, after.abandonment)),
+        Interval(*map(rounded, after.contacts_per_hour)),
+    )
+    return kept if _ROW.fullmatch(_row(kept)) else None
+
+
+def is_ours(text: str) -> bool:
+    """Return whether a text is such a table, and not somebody's notes of the same name."""
+    return text.startswith(_TITLE)
+
+
+def render(kept: Iterable[Kept]) -> str:
+    """Return the table, sorted by id."""
+    return _HEAD + "".join(f"{_row(each)}\n" for each in sorted(kept, key=lambda each: each.key))
+
+
+def _row(kept: Kept) -> str:
+    values = " ".join(f"{name}={_text(value)}" for name, value in sorted(kept.values.items()))
+    cells = (
+        f"`{kept.key}`",
+        f"{kept.at:%Y-%m-%dT%H:%MZ}",
+        values,
+        f"{WEEKDAYS[kept.weekday]} {kept.hour:02}:00 {kept.zone}",
+        " ".join(map(_text, kept.abandonment)),
+        " ".join(map(_text, kept.contacts_per_hour)),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(value: float) -> str:
+    return f"{value:.{_DIGITS}g}"
+
+
+def rounded(value: float) -> float:
+    """Return a number as the table keeps it."""
+    return float(_text(value))
+
+
+def parse(text: str, file: str) -> tuple[dict[str, Kept], tuple[Problem, ...]]:
+    """Read the table: by key, and a problem for each row that is none of ours. Never raises."""
+    found: dict[str, Kept] = {}
+    problems = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.startswith("| `"):
+            continue
+        kept = _read(line)
+        if kept is None:
+            problems.append(Problem(Place(file, number, 1), "this row cannot be read"))
+        else:
+            found[kept.key] = kept
+    return found, tuple(problems)
+
+
+def _read(line: str) -> Kept | None:
+    match = _ROW.fullmatch(line.rstrip())
+    if match is None:
+        return None
+    key, at, values, weekday, hour, zone, *numbers = match.groups()
+    pairs = (each.split("=") for each in values.split())
+    shares, counts = Interval(*map(float, numbers[:3])), Interval(*map(float, numbers[3:]))
+    try:
+        iana(zone)
+        moment = datetime.strptime(at, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    if int(hour) >= 24 or not (sorted(shares) == [*shares] and sorted(counts) == [*counts]):  # noqa: PLR2004 - hours of a day
+        return None
+    fields = {name: float(value) for name, value in pairs}
+    return Kept(key, moment, fields, WEEKDAYS.index(weekday), int(hour), zone, shares, counts)
+
+
+# --- what then happened -------------------------------------------------------------------------------------------------
+
+
+class Verdict(StrEnum):
+    """How an observation compares with a predicted interval."""
+
+    INSIDE = "inside"
+    CHANCE = "outside, but no more than by chance"
+    BELOW = "below"
+    ABOVE = "above"
+    UNSEEN = "not observed yet"
+
+
+class Observed(NamedTuple):
+    """An observed quantity beside its prediction.
+
+    Attributes:
+        value: a share of the answers, or contacts per open hour.
+        events: abandoned answers, or contacts.
+        of: answers, or open hours.
+        verdict: how it compares with the predicted interval.
+    """
+
+    value: float
+    events: int
+    of: float
+    verdict: Verdict
+
+
+class Happened(NamedTuple):
+    """What happened since a proposal was applied.
+
+    Attributes:
+        kept: what was predicted.
+        since: from when on its values were applied.
+        abandonment: in the binding hour.
+        contacts_per_hour: over the observed open hours.
+    """
+
+    kept: Kept
+    since: datetime
+    abandonment: Observed
+    contacts_per_hour: Observed
+
+
+def compare(kept: Kept, subject: Subject, since: datetime) -> Happened:
+    """Return what was observed in the whole hours after the values were applied.
+
+    Args:
+        kept: what was predicted.
+        subject: the object, with its observations and its open hours.
+        since: when the values were applied, with a zone.
+    """
+    hours = [each for each in subject.observed if each.start >= since]
+    where = iana(kept.zone)
+    binding = [each for each in hours if cell(each.start, where) == (kept.weekday, kept.hour)]
+    abandons, answers = sum(each.abandons for each in binding), sum(each.answers for each in binding)  # fmt: skip
+    contacts, opened = _contacts(hours, subject)
+    return Happened(
+        kept,
+        since,
+        _observed(abandons, answers, kept.abandonment, wilson(abandons, answers)),
+        _observed(contacts, opened, kept.contacts_per_hour, _poisson(contacts, opened)),
+    )
+
+
+def _contacts(hours: Sequence[Bucket], subject: Subject) -> tuple[int, float]:
+    """Return the contacts in open hours, and how many open hours these are: an hour that is open for a part counts as this part."""
+    where = iana(subject.zone)
+    shares = {(each.weekday, each.hour): each.share for each in subject.open_hours}
+    dialed = [(shares.get(cell(each.start, where), 0.0), each) for each in hours if each.attempts]
+    opened = [(share, each) for share, each in dialed if share]
+    return sum(each.answers - each.abandons for _, each in opened), sum(share for share, _ in opened)  # fmt: skip
+
+
+def _observed(count: int, of: float, predicted: Interval, likely: tuple[float, float]) -> Observed:
+    if not of:
+        return Observed(0.0, count, of, Verdict.UNSEEN)
+    value = count / of
+    if predicted.low <= value <= predicted.high:
+        return Observed(value, count, of, Verdict.INSIDE)
+    low, high = likely
+    if low <= predicted.high and high >= predicted.low:
+        return Observed(value, count, of, Verdict.CHANCE)
+    verdict = Verdict.BELOW if value < predicted.low else Verdict.ABOVE
+    return Observed(value, count, of, verdict)
+
+
+def wilson(count: int, of: int) -> tuple[float, float]:
+    """Return the 90 % interval of a share by Wilson's score; 0 to 1 without observations.
+
+    >>> [round(each, 4) for each in wilson(14, 612)]
+    [0.0148, 0.0351]
+    """
+    if not of:
+        return 0.0, 1.0
+    share, square = count / of, _Z90 * _Z90 / of
+    middle = (share + square / 2) / (1 + square)
+    half = _Z90 * sqrt(share * (1 - share) / of + square / (4 * of)) / (1 + square)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _poisson(count: int, hours: float) -> tuple[float, float]:
+    """Return the 90 % interval of a count per hour, by the normal approximation."""
+    if not hours:
+        return 0.0, 0.0
+    half = _Z90 * sqrt(count + 1)
+    return max(0.0, count - half) / hours, (count + half) / hours
