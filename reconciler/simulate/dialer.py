@@ -15,7 +15,7 @@ from math import inf, nan
 
 import numpy as np
 
-from reconciler.simulate import unhindered
+from reconciler.simulate import fast
 from reconciler.simulate.calls import (
     MACHINES,
     PATIENCE_S,
@@ -48,15 +48,23 @@ def dial(
         settings: one for each campaign.
         lists: one for each campaign; they are used up.
     """
-    if all(each.left == inf for each in lists):
-        found = None
-        if not any(each.progressive for each in settings):
-            found = unhindered.together(truth, shifts, settings)
-        elif len(shifts) == 1 and settings[0].lines is None and truth.scenario.lines is None:
-            found = [unhindered.progressive(truth, shifts[0])]
-        if found:
-            return found
-    return Dialer(truth, shifts, settings, lists).run()
+    found = _simple(truth, shifts, settings) if all(each.left == inf for each in lists) else None
+    return found or Dialer(truth, shifts, settings, lists).run()
+
+
+def _simple(
+    truth: Truth, shifts: Sequence[Shift], settings: Sequence[Setting]
+) -> list[Outcome] | None:
+    """Return what a fast simulation gives, or `None` if there is none for this case."""
+    scenario, setting = truth.scenario, settings[0]
+    if len(shifts) > 1 or scenario.lines is not None or scenario.calls_per_s is not None:
+        is_at_rate = not any(each.progressive for each in settings)
+        return fast.together(truth, shifts, settings) if is_at_rate else None
+    if setting.progressive:
+        return [fast.progressive(truth, shifts[0])] if setting.lines is None else None
+    if setting.lines is not None:
+        return [fast.within_lines(truth, shifts[0], setting)]
+    return fast.together(truth, shifts, settings)
 
 
 class _Desk:
@@ -70,7 +78,7 @@ class _Desk:
         self.is_progressive = setting.progressive
         self.lines = inf if setting.lines is None else setting.lines
         self.times = [] if setting.progressive else dial_times(truth, shift, setting).tolist()
-        most = unhindered.most_progressive(self.campaign, shift)
+        most = fast.most_progressive(self.campaign, shift)
         draws = Draws.of(truth, shift, most if setting.progressive else len(self.times))
         self.outcome: list[float] = draws.outcome.tolist()
         self.verdict: list[float] = draws.verdict.tolist()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.pacing.queueing import abandonment_queue, progressive_utilisation
-from reconciler.simulate import unhindered
+from reconciler.simulate import fast
 from reconciler.simulate.calls import (
     LIVE,
     LOST,
@@ -147,9 +147,10 @@ def test_the_fast_way_gives_what_the_dialer_gives(seed, rate, lines, scenario) -
     truth = Truth(scenario, seed)
     shift, setting = truth.future[0][0], Setting(rate, lines)
     (slow,) = Dialer(truth, [shift], [setting], [ContactList()]).run()
-    fast = unhindered.together(truth, [shift], [setting])
-    assert (fast is None) == bool(slow.count(Fate.BLOCKED))
-    assert fast is None or same(fast[0], slow)
+    found = fast.together(truth, [shift], [setting])
+    assert (found is None) == bool(slow.count(Fate.BLOCKED))
+    assert found is None or same(found[0], slow)
+    assert lines is None or same(fast.within_lines(truth, shift, setting), slow)
 
 
 @few
@@ -158,9 +159,9 @@ def test_the_fast_way_gives_what_the_dialer_gives_where_lines_are_shared(seed, o
     truth = Truth(SHARED, seed)
     shifts, chosen = [own[0] for own in truth.future], [Setting(one), Setting(other)]
     slow = Dialer(truth, shifts, chosen, [ContactList(), ContactList()]).run()
-    fast = unhindered.together(truth, shifts, chosen)
-    assert (fast is None) == any(each.count(Fate.BLOCKED) for each in slow)
-    assert fast is None or all(map(same, fast, slow))
+    found = fast.together(truth, shifts, chosen)
+    assert (found is None) == any(each.count(Fate.BLOCKED) for each in slow)
+    assert found is None or all(map(same, found, slow))
 
 
 @few
@@ -169,7 +170,7 @@ def test_the_fast_way_of_progressive_dialing_gives_what_the_dialer_gives(seed, s
     truth = Truth(scenario, seed)
     shift = truth.future[0][0]
     (slow,) = Dialer(truth, [shift], [Setting(0.0, progressive=True)], [ContactList()]).run()
-    assert same(unhindered.progressive(truth, shift), slow)
+    assert same(fast.progressive(truth, shift), slow)
 
 
 @few
@@ -177,13 +178,13 @@ def test_the_fast_way_of_progressive_dialing_gives_what_the_dialer_gives(seed, s
 def test_a_faster_dialer_meets_the_same_attempts_sooner(seed, rate, factor) -> None:
     truth = Truth(SMALL, seed)
     shift = truth.future[0][0]
-    slow = dial_times(truth, shift, Setting(rate)) - shift.start
-    fast = dial_times(truth, shift, Setting(rate * factor)) - shift.start
-    assert len(fast) >= len(slow)
-    assert fast[: len(slow)] * factor == pytest.approx(slow, rel=1e-6, abs=1e-3)
-    few, many = Draws.of(truth, shift, len(slow)), Draws.of(truth, shift, len(fast))
+    late = dial_times(truth, shift, Setting(rate)) - shift.start
+    soon = dial_times(truth, shift, Setting(rate * factor)) - shift.start
+    assert len(soon) >= len(late)
+    assert soon[: len(late)] * factor == pytest.approx(late, rel=1e-6, abs=1e-3)
+    first, more = Draws.of(truth, shift, len(late)), Draws.of(truth, shift, len(soon))
     for name in Draws.__slots__:
-        assert (getattr(many, name)[: len(slow)] == getattr(few, name)).all()
+        assert (getattr(more, name)[: len(late)] == getattr(first, name)).all()
 
 
 def test_other_seeds_and_shifts_meet_other_attempts() -> None:

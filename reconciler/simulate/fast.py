@@ -1,10 +1,11 @@
-"""Fast simulations of shifts in which nothing hinders an attempt. Their results are those of `Dialer`."""
+"""Fast simulations of shifts that are simple: endless lists, no limits shared by campaigns. Their results are those of `Dialer`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from heapq import heapreplace
-from math import nan
+from heapq import heappop, heappush, heapreplace
+from math import inf, nan
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,15 +54,51 @@ def together(
     return None if is_hindered else [outcome for outcome, _ in found]
 
 
+def within_lines(truth: Truth, shift: Shift, setting: Setting) -> Outcome:
+    """Simulate one campaign at a given rate with its own limit of lines. An attempt that finds none free is dropped.
+
+    The lines in use are those of `ending` and of `seeking`: every call is in one of the two until its line is free.
+    """
+    campaign, detection = truth.scenario.campaigns[shift.campaign], truth.scenario.detection
+    waits = _awaiting(truth, shift, setting)
+    fate, ends, handle_s = waits.fate.tolist(), waits.ends.tolist(), waits.handle_s.tolist()
+    talk_s = np.maximum(waits.handle_s - campaign.wrap_up_s, 0.0).tolist()
+    begun = [nan] * len(fate)
+    free = [0.0] * campaign.agents
+    patience_s, lines = PATIENCE_S - detection.delay_s, setting.lines or 0
+    blocked, served, mistaken = int(Fate.BLOCKED), int(Fate.SERVED), int(Fate.MISTAKEN)
+    ending: list[float] = []
+    seeking: list[tuple[float, int]] = []
+    for number, at in enumerate([*waits.dialed.tolist(), inf]):
+        while seeking and seeking[0][0] <= at:
+            since, call = heappop(seeking)
+            start = max(free[0], since)
+            if start - since < patience_s:
+                begun[call] = start
+                heapreplace(free, start + handle_s[call])
+                heappush(ending, start + talk_s[call])
+            else:
+                fate[call] += 1  # `Fate` puts "no agent in time" behind "an agent in time"
+                heappush(ending, since + patience_s)
+        while ending and ending[0] <= at:
+            heappop(ending)
+        if at == inf:
+            break
+        if len(ending) + len(seeking) >= lines:
+            fate[number] = blocked
+        elif fate[number] == served or fate[number] == mistaken:
+            heappush(seeking, (ends[number], number))
+        else:
+            heappush(ending, ends[number])
+    taken = np.array(begun)
+    handled = np.where(np.isnan(taken), 0.0, waits.handle_s)
+    return Outcome(shift, waits.dialed, np.array(fate, dtype=np.int8), taken, handled)
+
+
 def _at_rate(truth: Truth, shift: Shift, setting: Setting) -> tuple[Outcome, Floats]:
     """Return what becomes of the attempts of one campaign, and when each leaves its line: only live answers are taken one by one."""
     campaign, detection = truth.scenario.campaigns[shift.campaign], truth.scenario.detection
-    dialed = dial_times(truth, shift, setting)
-    draws = Draws.of(truth, shift, len(dialed))
-    part = np.searchsorted(shift.edges, dialed, side="right") - 1
-    fate = _fates(draws, shift.answer_rate[np.minimum(part, len(shift.hours) - 1)], detection)
-    ends = dialed + _after_s(fate, draws, detection)
-    handle_s = np.where(fate == Fate.MISTAKEN, detection.machine_s, draws.handle_s)
+    dialed, fate, ends, handle_s = _awaiting(truth, shift, setting)
     seeking = np.flatnonzero((fate == Fate.SERVED) | (fate == Fate.MISTAKEN))
     seeking = seeking[np.argsort(ends[seeking], kind="stable")]
     patience_s = PATIENCE_S - detection.delay_s
@@ -74,6 +111,33 @@ def _at_rate(truth: Truth, shift: Shift, setting: Setting) -> tuple[Outcome, Flo
     ends[is_lost] += patience_s
     ends[is_taken] = (begun + np.maximum(handle_s - campaign.wrap_up_s, 0.0))[is_taken]
     return Outcome(shift, dialed, fate, begun, handle_s), ends
+
+
+class _Awaiting(NamedTuple):
+    """What awaits the attempts of a shift if lines and agents are free.
+
+    Attributes:
+        dialed: when each is placed.
+        fate: what becomes of it.
+        ends: when an agent is sought, or else when the line is free.
+        handle_s: seconds that an agent would spend.
+    """
+
+    dialed: Floats
+    fate: NDArray[np.int8]
+    ends: Floats
+    handle_s: Floats
+
+
+def _awaiting(truth: Truth, shift: Shift, setting: Setting) -> _Awaiting:
+    detection = truth.scenario.detection
+    dialed = dial_times(truth, shift, setting)
+    draws = Draws.of(truth, shift, len(dialed))
+    part = np.searchsorted(shift.edges, dialed, side="right") - 1
+    fate = _fates(draws, shift.answer_rate[np.minimum(part, len(shift.hours) - 1)], detection)
+    ends = dialed + _after_s(fate, draws, detection)
+    handle_s = np.where(fate == Fate.MISTAKEN, detection.machine_s, draws.handle_s)
+    return _Awaiting(dialed, fate, ends, handle_s)
 
 
 def _fates(draws: Draws, answer_rate: Floats, detection: Detection) -> NDArray[np.int8]:
