@@ -219,7 +219,9 @@ class Checker:
     def _check_references(self, record: Record) -> Iterator[str]:
         """Check the references of a record to earlier ones: repeated events, releases, openings and intents."""
         kind, data = record.kind, record.data
-        is_new = self._ids.add(int(record.id[:16], 16))  # `_check_hashes` compares it with the event
+        is_new = self._ids.add(
+            int(record.id[:16], 16)
+        )  # `_check_hashes` compares it with the event
         if not is_new:
             yield "the same event is recorded twice"
         if kind is RecordKind.RELEASE and self._whole and data["target"] not in self._held:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from reconciler.errors import ExitCode
 from reconciler.report import Report, Row, Table, Tone, count
-from reconciler.simulate.bars import MEASURES, Bar, Grouped, Mean, mean
+from reconciler.simulate.bars import MEASURES, Bar, Grouped, Mean, mean, relative_contacts
 from reconciler.simulate.policies import CAP
 from reconciler.simulate.runs import Run
 from reconciler.simulate.scenarios import SCENARIOS
@@ -16,14 +17,15 @@ FORMAT_VERSION = 1
 
 
 def of_simulation(runs: Grouped, bars: Sequence[Bar], seeds: int) -> Report:
-    """Return the report: the bars first, then a table for each scenario."""
+    """Return the report: the bars first, then all scenarios together, then a table for each scenario."""
     missed = [bar for bar in bars if bar.holds is False]
+    together = (_overview(runs),) if len(runs) > 1 else ()
     return Report(
         title=f"Simulation of {count(len(runs), 'scenario')} with {count(seeds, 'seed')}",
         verdict=_verdict(bars, missed),
         tone=Tone.BAD if missed else Tone.GOOD,
         exit_code=ExitCode.ERROR if missed else ExitCode.DONE,
-        tables=(_bars(bars), *(_scenario(name, each) for name, each in runs.items())),
+        tables=(_bars(bars), *together, *(_scenario(name, each) for name, each in runs.items())),
         notes=(
             "± is half of the 95 % interval of a mean over seeds. Every policy meets the same attempts: seeds are common random numbers.",
             "`reconcile explain scenarios` describes the scenarios. The policies are described in .github/docs/simulate.md.",
@@ -58,6 +60,42 @@ def _bars(bars: Sequence[Bar]) -> Table:
         cells = (status, bar.name, bar.goal, bar.reached)
         rows.append(Row(cells, tone, status=status, name=bar.name))
     return Table("Bars", ("", "bar", "goal", "reached"), tuple(rows))
+
+
+def _overview(runs: Grouped) -> Table:
+    """Return a row for each policy over all of its scenarios, each scenario with equal weight."""
+    columns = (
+        "policy",
+        "scenarios",
+        "contacts ÷ oracle",
+        "utilisation",
+        "abandonment",
+        "highest",
+        "runs above the cap",
+        "minutes outside",
+    )
+    names = dict.fromkeys(policy for policies in runs.values() for policy in policies)
+    return Table("All scenarios", columns, tuple(_together(runs, name) for name in names))
+
+
+def _together(runs: Grouped, policy: str) -> Row:
+    own = [policies[policy] for policies in runs.values() if policy in policies]
+    every = [run for each in own for run in each]
+    relative = relative_contacts(runs, policy, "oracle").values()
+    means = [_means(each) for each in own]
+    abandonment = [each["abandonment"].value for each in means]
+    minutes = sum(run.minutes_outside for run in every)
+    cells = (
+        policy,
+        str(len(own)),
+        f"{fmean(relative):.2f}" if relative else "-",
+        f"{100 * fmean(each['utilisation'].value for each in means):.1f} %",
+        f"{100 * fmean(abandonment):.2f} %",
+        f"{100 * max(abandonment):.2f} %",
+        f"{sum(run.abandonment > CAP for run in every)} of {len(every)}",
+        str(minutes),
+    )
+    return Row(cells, Tone.WARN if minutes else Tone.PLAIN, name=policy)
 
 
 def _scenario(name: str, policies: Mapping[str, Sequence[Run]]) -> Table:

@@ -88,7 +88,7 @@ def _lawful(runs: Grouped) -> Bar:
 
 
 def _near_oracle(runs: Grouped) -> Bar:
-    ratios = _ratios(runs, "erlang", "oracle")
+    ratios = relative_contacts(runs, "erlang", "oracle")
     worst = min(ratios, key=lambda name: ratios[name], default="")
     return Bar(
         "erlang: contacts relative to the oracle",
@@ -129,7 +129,7 @@ def _in_hours(runs: Grouped) -> Bar:
 
 
 def _shared(runs: Grouped) -> Bar:
-    ratios = _ratios(runs, "allocate", "equal-shares")
+    ratios = relative_contacts(runs, "allocate", "equal-shares")
     lowest = min(ratios.values(), default=0.0)
     return Bar(
         "allocate: contacts relative to equal shares",
@@ -139,7 +139,7 @@ def _shared(runs: Grouped) -> Bar:
     )
 
 
-def _ratios(runs: Grouped, policy: str, other: str) -> dict[str, float]:
+def relative_contacts(runs: Grouped, policy: str, other: str) -> dict[str, float]:
     """Return the contacts of a policy relative to those of another, for each scenario that has both."""
     return {
         scenario: _contacts(policies[policy]) / _contacts(policies[other])
