@@ -171,11 +171,13 @@ def test_a_shallow_clone_of_a_squashed_merge_knows_as_much(desk, tmp_path) -> No
     assert past["observed"]["abandonment"]["verdict"] == "inside"
 
 
-def test_a_new_proposal_replaces_the_row_and_one_that_predicts_nothing_drops_it(desk) -> None:
+def test_a_new_proposal_replaces_its_row_and_an_object_without_a_manifest_loses_its(desk) -> None:
     apply(desk)
     path = desk.folder / predictions.FILE
     other = replace(KEPT, key="gone")
     path.write_text(predictions.render([KEPT, other]))
     report = looked(desk, 0.5, write=True)
     assert {*report.data["written"]} == {str(desk.file), str(path)}
-    assert predictions.parse(path.read_text(), "p.md") == ({}, ())
+    kept, problems = predictions.parse(path.read_text(), "p.md")
+    assert problems == ()
+    assert all((key, row.values) == (KEY, {"dial_rate": 1.275}) for key, row in kept.items())
