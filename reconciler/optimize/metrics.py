@@ -50,11 +50,13 @@ class Metrics:
         observed: hours by the object's id, sorted by start; only rows without a problem.
         problems: why rows are left out, by line. Without any `observed` hour, why the file cannot be used.
         ignored: the unknown columns, as the file names them.
+        absent: optional columns that the file has not.
     """
 
     observed: Mapping[str, tuple[Bucket, ...]]
     problems: tuple[Problem, ...]
     ignored: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 def parse(text: str, file: str) -> Metrics:
@@ -78,6 +80,7 @@ class _Reading:
         self._hours: dict[str, dict[datetime, Bucket]] = {}
         self._problems: list[Problem] = []
         self._ignored: tuple[str, ...] = ()
+        self._absent: tuple[str, ...] = ()
 
     def read(self, text: str) -> None:
         rows = self._rows(text)
@@ -114,12 +117,13 @@ class _Reading:
             key: tuple(hours[start] for start in sorted(hours))
             for key, hours in sorted(self._hours.items())
         }
-        return Metrics(observed, tuple(sorted(self._problems)), self._ignored)
+        return Metrics(observed, tuple(sorted(self._problems)), self._ignored, self._absent)
 
     def _accepts(self, header: Sequence[str], columns: Sequence[str | None]) -> bool:
         self._ignored = tuple(
             name for name, column in zip(header, columns, strict=True) if column is None
         )
+        self._absent = tuple(name for name in OPTIONAL if name not in columns)
         missing = [name for name in REQUIRED if name not in columns]
         twice = sorted({name for name in columns if name and columns.count(name) > 1})
         if missing:

@@ -191,6 +191,7 @@ def test_an_unknown_column_is_ignored_and_named() -> None:
     found = parse(f"{HEAD.strip()},rightPartyConnects,note\n1,{START},10,2,x,\n", "m.csv")
     assert found.observed == {"1": (Bucket(TWO_PM, 10, 2),)}
     assert (found.problems, found.ignored) == ((), ("rightPartyConnects", "note"))
+    assert found.absent == OPTIONAL
 
 
 def test_the_documented_columns_are_the_columns() -> None:
