@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,14 @@ def test_a_manifest_that_changed_meanwhile_is_refused_and_so_are_the_others(desk
     with pytest.raises(UsageError, match="was changed while this command ran"):
         optimized(desk, lambda _: path.write_bytes(mine) and None)
     assert content(desk) == before | {path.name: mine}
+
+
+def test_a_manifest_that_changed_right_after_it_was_loaded_is_refused(desk) -> None:
+    folder = load(desk.folder)
+    path = Path(folder.desired[0].place.file)
+    path.write_bytes(path.read_bytes() + b"# mine\n")
+    with pytest.raises(UsageError, match="was changed while this command ran"):
+        Sources.read(folder, folder.desired)
 
 
 def test_a_report_that_cannot_be_kept_leaves_the_manifests(desk) -> None:
