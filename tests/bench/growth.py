@@ -73,6 +73,7 @@ class Team:
         """
         top = home / f"team-{count}-{records}"
         if not (top / "made.json").exists():
+            shutil.rmtree(top, ignore_errors=True)  # what an interrupted run left
             figures = ("--count", count, "--records", records, "--changed", changed)
             script("team_ground.py", str(top), "--port", str(_free_port()), *map(str, figures))
         made = json.loads((top / "made.json").read_text())
