@@ -1,0 +1,131 @@
+"""Pacing by lines: a dialer that refills a fixed number of lines. Numbers in, numbers out.
+
+`max_concurrent_calls` paces a campaign by itself when attempts come fast enough to use each line that is free. While more agents
+talk, fewer lines ring, so fewer persons answer: pacing that reacts to its agents, which a rate in calls per second does not do.
+
+The busy agents are a birth-death chain (Engset's finite source, generalised to attempts that come at a finite rate). With b of N
+agents busy, L lines, T seconds of handle time of which W are wrap-up, in which the line is free, p live answers per attempt, R
+seconds of ringing, and r attempts per second:
+
+    lines left     c_b = L - b (1 - W/T)
+    ringing        i_b = r R (1 - B(c_b, r R)) by Erlang B, because ringing is short beside talking; at most c_b
+    live answers   p i_b / R per second, each abandoned while b = N
+    calls that end b / T per second
+
+That some of the abandoned would have been served within their patience is counted by the same ratio as at a constant rate:
+M/M/N+D to Erlang B. Without a limit of lines the chain is that queue. Sources: Engset 1918; Erlang B and M/M/N+D as in `queueing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from operator import mul
+from typing import Final
+
+from reconciler.pacing import queueing
+from reconciler.pacing.queueing import RING_LIVE_S, RING_NONE_S
+
+_HUGE: Final = 1e200
+"""Weights are scaled down here, long before a float overflows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """A campaign in steady state.
+
+    Attributes:
+        abandonment: share of the live answers that no agent takes in time, 0 to 1.
+        utilisation: share of the agents' time spent on calls and wrap-up, 0 to 1.
+        attempts_per_s: attempts that find a line.
+    """
+
+    abandonment: float
+    utilisation: float
+    attempts_per_s: float
+
+
+def paced(
+    agents: int,
+    answer_rate: float,
+    handle_time_s: float,
+    *,
+    lines: int,
+    dial_rate: float = inf,
+    wrap_up_s: float = 0.0,
+) -> Paced:
+    """Return what a number of lines leads to.
+
+    Args:
+        agents: N, 1 to `queueing.MOST_SERVERS`.
+        answer_rate: p, live answers per attempt, above 0 and below 1.
+        handle_time_s: T, with wrap-up.
+        lines: L, 1 or more.
+        dial_rate: r, attempts per second; infinite: each free line is used at once.
+        wrap_up_s: W, 0 to T.
+
+    >>> round(paced(20, 0.25, 180, lines=22).abandonment, 3), paced(20, 0.25, 180, lines=20).abandonment
+    (0.012, 0.0)
+    """
+    ring_s = answer_rate * RING_LIVE_S + (1 - answer_rate) * RING_NONE_S
+    held = 1 - wrap_up_s / handle_time_s
+    most = min(agents, int(lines / held) + 1) if held else agents  # more are never busy
+    left = [max(lines - held * busy, 0.0) for busy in range(most + 1)]
+    rings = _ringing(left, lines, dial_rate * ring_s)
+    weights = _weights(rings, answer_rate / ring_s * handle_time_s)
+    total = sum(weights)
+    ringing = sum(map(mul, rings, weights)) / total
+    if not ringing:
+        return Paced(0.0, 0.0, 0.0)
+    lost = rings[-1] * weights[-1] / total / ringing
+    live_per_s = ringing * answer_rate / ring_s
+    return Paced(
+        lost * _patient(agents, live_per_s, handle_time_s),
+        sum(map(mul, range(most + 1), weights)) / total / agents,
+        ringing / ring_s,
+    )
+
+
+def _ringing(left: Sequence[float], lines: int, load: float) -> list[float]:
+    """Return how many lines ring on average, for each number of lines that is left; between whole numbers in proportion.
+
+    Args:
+        left: lines, from 0 to `lines`.
+        lines: the most.
+        load: attempts under way if none were blocked.
+    """
+    if load == inf:
+        return [*left]
+    blocked, at = 1.0, [0.0]
+    for free in range(1, lines + 1):
+        blocked = load * blocked / (free + load * blocked)
+        at.append(load * (1 - blocked))
+    at.append(at[-1])
+    return [at[int(free)] + free % 1 * (at[int(free) + 1] - at[int(free)]) for free in left]
+
+
+def _weights(rings: Sequence[float], per_line: float) -> list[float]:
+    """Return the weight of each number of busy agents, the largest about 1.
+
+    Args:
+        rings: lines that ring while so many agents are busy.
+        per_line: live answers for each ringing line within one handle time.
+    """
+    weight, weights = 1.0, [1.0]
+    for busy, ringing in enumerate(rings[:-1], start=1):
+        weight *= per_line * ringing / busy
+        weights.append(weight)
+        if weight > _HUGE:
+            weights = [each / weight for each in weights]
+            weight = 1.0
+    return weights
+
+
+def _patient(agents: int, live_per_s: float, handle_time_s: float) -> float:
+    """Return the part of the calls that meet no free agent and are abandoned, relative to calls without any patience."""
+    blocked = queueing.erlang_b(agents, live_per_s * handle_time_s)
+    if not blocked:
+        return 1.0
+    patient = queueing.abandonment_queue(agents, live_per_s, handle_time_s).abandonment
+    return min(patient / blocked, 1.0)
