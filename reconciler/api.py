@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from reconciler.commands import apply as apply_command
@@ -185,23 +185,52 @@ def release(
     return release_command.release(_world(), asked)
 
 
-def optimize(
+def optimize(  # noqa: PLR0913 - each is an option of the command
     path: str | Path,
     names: Sequence[str] = (),
     *,
-    target_answer_rate: float,
+    strategy: str | None = None,
+    target_answer_rate: float | None = None,
     metrics: str | Path | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
     write: bool = False,
     tenant: str | None = None,
     network: Network = Network(),
 ) -> Report:
-    """Propose dial rates from observed answers; see `reconcile optimize`. Never applies them."""
+    """Propose better dial rates from what was observed; see `reconcile optimize`. Never applies them.
+
+    Args:
+        path: the tenant's folder, or a folder above it.
+        names: manifests; none means all.
+        strategy: erlang, ratio, budget or step. `None`: step with a target answer rate, else erlang for campaigns and ratio for
+            skills.
+        target_answer_rate: for step alone: answers per attempt to aim at, above 0 and at most 1.
+        metrics: a CSV file of observations; `None`: ask the platform.
+        start: first observed hour. Times without an offset are UTC.
+        end: where the observations end.
+        write: write the proposals into the manifests.
+        tenant: the tenant's name, where the path holds several.
+        network: see `Network`.
+
+    Returns:
+        The report. `data["proposals"]` holds, for each object, `changes` (`field`, `current`, `proposed`), `reason`, and what is
+        predicted `before` and `after`: shares from 0 to 1 with `low`, `mean` and `high` of a 90 % interval. `data["declined"]`
+        holds the other objects with the reason.
+
+    Raises:
+        ManifestError: a manifest is not valid, or no row of the CSV can be used.
+        UsageError: the arguments contradict each other, or the extra `optimize` is not installed.
+    """
     asked = optimize_command.OptimizeRequest(
         Path(path),
         tuple(names),
         tenant=tenant,
+        strategy=strategy,
         target_answer_rate=target_answer_rate,
         metrics=Path(metrics) if metrics else None,
+        start=start,
+        end=end,
         write=write,
         network=network,
     )

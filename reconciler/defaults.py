@@ -14,8 +14,8 @@ CONCURRENCY: Final = 8
 URGENT_CONCURRENCY: Final = 32
 """Objects that an emergency stop stops at the same time."""
 
-STRATEGY: Final = "step"
-"""How `optimize` proposes dial rates (`--strategy`)."""
+STRATEGIES: Final = {"campaigns": "erlang", "personal-connection": "ratio"}
+"""How `optimize` proposes values (`--strategy`), by the tenant's API. With a target answer rate: `step`."""
 
 REQUESTS_PER_SECOND: Final = 5.0
 """Requests that the client may send per second, unless `tenant.yaml` says otherwise (`requests_per_second`)."""

@@ -45,7 +45,10 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     },
     "More": {
         "explain": ("explain", "Explain an exit code, rule, field, variable or command."),
-        "optimize": ("changes", "Propose dial rates from observed answers. Never applies them."),
+        "optimize": (
+            "changes",
+            "Propose better dial rates from what was observed. Never applies them.",
+        ),
         "simulate": ("simulate", "Try pacing strategies on published scenarios. Changes nothing."),
         "tenants": ("manifests", "List the tenants below a path."),
         "schema": ("manifests", "Print the JSON Schemas of the manifests."),

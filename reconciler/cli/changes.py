@@ -170,21 +170,33 @@ def apply(
     )
 
 
-@click.command()
+def _optimize_help() -> str:
+    """Return the help of `optimize`, with what each strategy needs and promises."""
+    return "\n\n".join(
+        (
+            "Propose better dial rates from what was observed. Changes nothing, or the manifests with --write; never the platform.",
+            "A proposal that lets the dialer do more is not made while the 90 % interval of its abandonment reaches pacing.abandonment_cap.",
+            *(
+                f"{name}: needs {each.NEEDS}. Proposes {each.PROMISES}."
+                for name, each in STRATEGIES.items()
+            ),
+            "Example: reconcile optimize schedules/acme",
+        )
+    )
+
+
+@click.command(help=_optimize_help())
 @options.targets
 @click.option(
     "--strategy",
     type=click.Choice(list(STRATEGIES)),
-    default=defaults.STRATEGY,
-    show_default=True,
-    help="How to propose a rate.",
+    help="How to find better values. Default: erlang for campaigns, ratio for skills, step with a target answer rate.",
 )
 @click.option(
     "--target-answer-rate",
     type=options.Number(0, 1, min_open=True),
-    required=True,
     metavar="R",
-    help="Target for answers ÷ attempts, above 0 and at most 1.",
+    help="For the strategy step: target for answers ÷ attempts, above 0 and at most 1.",
 )
 @click.option(
     "--metrics",
@@ -195,7 +207,7 @@ def apply(
     "--from",
     "start",
     type=_UTC,
-    help="Start of the observations, UTC. Default: 7 days before the end.",
+    help="Start of the observations, UTC. Default: 8 weeks before the end; budget 30 days, step 7 days.",
 )
 @click.option(
     "--to",
@@ -221,8 +233,8 @@ def apply(
 def optimize(
     targets: tuple[str, ...],
     *,
-    strategy: str,
-    target_answer_rate: float,
+    strategy: str | None,
+    target_answer_rate: float | None,
     metrics: Path | None,
     start: datetime | None,
     end: datetime | None,
@@ -234,13 +246,7 @@ def optimize(
     style: str,
     network: Network,
 ) -> int:
-    """Propose dial rates from observed answers. Changes nothing, or the manifests with --write; never the platform.
-
-    The strategy `step` is the product brief's rule: it lowers the rate when fewer people answer. For abandonment that is the
-    wrong direction, because then fewer agents are busy. Read its proposals with that in mind.
-
-    Example: reconcile optimize schedules/acme --target-answer-rate 0.3
-    """
+    """Propose better values; `_optimize_help` is what people read."""
     from reconciler.commands import optimize as command
     from reconciler.telemetry import EventSinks
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def explain(topic: str | None, *, style: str) -> int:
     """Explain an exit code, a rule, a word of a plan, a field, an environment variable, a command, an assumption or a scenario.
 
-    TOPIC is exit-codes, environment, rules, words, fields, assumptions, scenarios, commands, or a name such as 75, held, calling-windows, dial_rate or CXONE_SCOPE.
+    TOPIC is exit-codes, environment, rules, words, fields, assumptions, strategies, scenarios, commands, or a name such as 75, held, calling-windows, dial_rate or CXONE_SCOPE.
     Without it the topics are listed. Reads no files.
 
     Example: reconcile explain exit-codes

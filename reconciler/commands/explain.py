@@ -21,6 +21,7 @@ from reconciler.models import MANIFESTS
 from reconciler.models.fields import fields_of
 from reconciler.models.schemas import docstrings
 from reconciler.models.tenant import Tenant
+from reconciler.optimize import STRATEGIES
 from reconciler.policies import POLICIES
 from reconciler.report import Report, Row, Table, Tone, words
 from reconciler.simulate.scenarios import SCENARIOS
@@ -101,6 +102,12 @@ def assumptions() -> Sequence[Table]:
     return [Table("Assumptions", columns, tuple(rows))]
 
 
+def strategies() -> Sequence[Table]:
+    """Return every strategy of `optimize`, with what it needs and what it proposes."""
+    rows = [_row(name, each.NEEDS, each.PROMISES) for name, each in STRATEGIES.items()]
+    return [Table("Strategies", ("strategy", "needs", "proposes"), tuple(rows))]
+
+
 def scenarios() -> Sequence[Table]:
     """Return every scenario of `reconcile simulate`, and what is special about it."""
     rows = tuple(_row(each.name, each.about) for each in SCENARIOS.values())
@@ -114,6 +121,7 @@ TOPICS: Final[Topics] = {
     "words": glossary,
     "fields": fields,
     "assumptions": assumptions,
+    "strategies": strategies,
     "scenarios": scenarios,
 }
 """The topics that the code outside the command line knows."""

@@ -1,10 +1,11 @@
-"""`optimize`: propose dial rates from observed answers, and write them into the manifests when asked. Never applies them."""
+"""`optimize`: propose dial rates from what was observed, and write them into the manifests when asked. Never applies them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ from reconciler.errors import UsageError
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Snapshot
 from reconciler.models import Desired, Pacing
-from reconciler.optimize import STRATEGIES
+from reconciler.optimize import STRATEGIES, advise, step
 from reconciler.optimize.base import RATE, Context, Declined, Proposal, Subject
 from reconciler.optimize.hours import open_hours
 from reconciler.pacing import during
@@ -29,8 +30,8 @@ from reconciler.report.optimize import Proposed, of_advice
 from reconciler.telemetry import EventSinks, Projected, Telemetry
 from reconciler.world import Network, World
 
-LOOK_BACK: Final = timedelta(days=7)
-"""Length of the observed interval when no start is given."""
+LIBRARIES: Final = ("numpy", "scipy")
+"""What the extra `optimize` installs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,8 @@ class OptimizeRequest:
     Attributes:
         path, tenant: the tenant's folder.
         names: manifests; none means all.
-        target_answer_rate: answers per attempt, above 0 and at most 1.
-        strategy: a key of `STRATEGIES`.
+        target_answer_rate: answers per attempt, above 0 and at most 1; for the strategy `step`.
+        strategy: a key of `STRATEGIES`; `None`: `step` with a target answer rate, else that of `defaults.STRATEGIES`.
         metrics: a CSV file of observations; `None`: read them from the platform.
         start, end: interval of the observations. Times without an offset are UTC.
         write: write the proposals into the manifests.
@@ -52,9 +53,9 @@ class OptimizeRequest:
     path: Path
     names: tuple[str, ...] = ()
     _: KW_ONLY
-    target_answer_rate: float
+    target_answer_rate: float | None = None
     tenant: str | None = None
-    strategy: str = defaults.STRATEGY
+    strategy: str | None = None
     metrics: Path | None = None
     start: datetime | None = None
     end: datetime | None = None
@@ -76,8 +77,12 @@ async def optimize(
         world: see `World`.
         asked: what is asked for.
         before_writing: called with the report before any manifest is changed. What it raises leaves all of them as they are.
+
+    Raises:
+        UsageError: a target answer rate is missing or not wanted, or the extra `optimize` is not installed.
     """
     folder = manifests.load(asked.path, asked.tenant)
+    strategy = _strategy(asked, folder.tenant.spec.api)
     keys = folder.keys_of(asked.names)
     every = [
         each
@@ -89,7 +94,7 @@ async def optimize(
     kinds = kinds_for(folder.tenant.spec.api)
     async with sessions.open_session(world, folder, asked.network, recorded=False) as session:
         snapshot, _ = await session.read()
-        observed, left_out = await _observe(session, asked, every, snapshot)
+        observed, left_out = await _observe(session, asked, strategy, every, snapshot)
         subjects = [
             _subject(each, kinds[each.kind], observed.get(each.key, ()), snapshot) for each in every
         ]
@@ -105,7 +110,7 @@ async def optimize(
             ),
             partial=folder.partial,
         )
-        advice = STRATEGIES[asked.strategy].propose(subjects, context)
+        advice = advise(strategy, subjects, context)
         proposals = [each for each in advice if isinstance(each, Proposal)]
         lost = await _publish(session, asked, proposals, snapshot)
     edits = edit(sources, proposals if asked.write else ())
@@ -117,7 +122,7 @@ async def optimize(
         edits = edits if text is None else edits.adding(table.path, text, table.content)
     past, remarks = look_back(world, folder, table, subjects)
     report = of_advice(
-        f"Optimize tenant {folder.name}: strategy {asked.strategy}, target answer rate {asked.target_answer_rate:g}",
+        _title(folder.name, strategy, asked.target_answer_rate),
         list(_judged(made, every, subjects, kinds, snapshot.at)),
         [*edits.by_hand, *(each for each in advice if isinstance(each, Declined))],
         written=edits.files,
@@ -127,6 +132,35 @@ async def optimize(
     with edits.replacing():
         before_writing(report)
     return report
+
+
+def _title(tenant: str, strategy: str, target: float | None) -> str:
+    aim = "" if target is None else f", target answer rate {target:g}"
+    return f"Optimize tenant {tenant}: strategy {strategy}{aim}"
+
+
+def _strategy(asked: OptimizeRequest, api: str) -> str:
+    """Return the name of the strategy to use.
+
+    Raises:
+        UsageError: see `optimize`.
+    """
+    target, name = asked.target_answer_rate, asked.strategy
+    if name is None:
+        name = defaults.STRATEGIES[api] if target is None else step.NAME
+    if name == step.NAME and (target is None or not 0 < target <= 1):
+        raise UsageError(
+            "the strategy step needs a --target-answer-rate above 0 and at most 1, such as 0.3"
+        )
+    if name != step.NAME and target is not None:
+        raise UsageError(
+            f"--target-answer-rate is for the strategy step alone, and the strategy is {name}: leave it out"
+        )
+    if not all(map(find_spec, LIBRARIES)):
+        raise UsageError(
+            "optimize needs numpy and SciPy: run `pip install 'cxone-reconcile[optimize]'`"
+        )
+    return name
 
 
 def _subject(
@@ -172,7 +206,11 @@ async def _publish(
 
 
 async def _observe(
-    session: Session, asked: OptimizeRequest, wanted: Sequence[Desired], snapshot: Snapshot
+    session: Session,
+    asked: OptimizeRequest,
+    strategy: str,
+    wanted: Sequence[Desired],
+    snapshot: Snapshot,
 ) -> tuple[Mapping[str, tuple[Bucket, ...]], tuple[str, ...]]:
     """Return the observed hours of each object, from the file or the platform, and a note on skipped rows."""
     start, end = _utc(asked.start), _utc(asked.end)
@@ -182,7 +220,7 @@ async def _observe(
         claimed = {each.key for each in session.folder.desired}
         return hours, tuple(observations.notes(asked.metrics, found, claimed))
     end = end or snapshot.at.replace(minute=0, second=0, microsecond=0)
-    start = start or end - LOOK_BACK
+    start = start or end - STRATEGIES[strategy].LOOK_BACK
     if start >= end:
         raise UsageError(f"--from {start:%Y-%m-%d %H:%M} is not before --to {end:%Y-%m-%d %H:%M}")
     known = [each.key for each in wanted if each.key in snapshot.objects]

@@ -159,6 +159,12 @@ class Pacing(Strict):
     ) = None
     """Mean handle time of an answered call with its wrap-up, in seconds."""
 
+    wrap_up_s: (
+        Annotated[float, Field(ge=0, le=86_400), Expects("a number from 0 to 86400 (seconds)")]
+        | None
+    ) = None
+    """Part of handle_time_s after the call, in which its line is free again, in seconds. With it, proposals may pace by concurrent calls."""
+
     target_abandonment: Abandonment = 0.02
     """Share of the live answers that may be abandoned in the busiest open hour, which proposals aim at."""
 
@@ -177,6 +183,16 @@ class Pacing(Strict):
         float, Field(gt=0, le=1_000_000_000), Expects("a number above 0")
     ] = 1.0
     """Value of one contact beside those of other campaigns of the tenant, in any unit that all of them use."""
+
+    @field_validator("wrap_up_s")
+    @classmethod
+    def _is_a_part_of_the_handle_time(
+        cls, wrap_up_s: float | None, info: ValidationInfo
+    ) -> float | None:
+        handle_time_s = info.data.get("handle_time_s")
+        if wrap_up_s is not None and handle_time_s is not None and wrap_up_s > handle_time_s:
+            raise ValueError(f"must be at most handle_time_s {handle_time_s:g}, not {wrap_up_s:g}")
+        return wrap_up_s
 
     @field_validator("abandonment_cap")
     @classmethod

@@ -39,17 +39,34 @@ class AnswerRate:
 
     Attributes:
         log_odds: mean of the log-odds.
-        deviation: their standard deviation.
+        lasting: standard deviation of what will last: the mean of this hour of the week, and the level of the coming weeks.
+        off: standard deviation of what single hours are off by. It evens out over the weeks.
         attempts: observed attempts in this hour of the week.
     """
 
     log_odds: float
-    deviation: float
+    lasting: float
+    off: float = 0.0
     attempts: int = 0
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the log-odds of one coming hour."""
+        return math.hypot(self.lasting, self.off)
 
     def quantile(self, probability: float) -> float:
         """Return the answer rate below which the true one lies with a probability, which is above 0 and below 1."""
         return _share(self.log_odds + _NORMAL.inv_cdf(probability) * self.deviation)
+
+    def mean_quantile(self, probability: float, off: float = 0.0) -> float:
+        """Return the same for the mean rate of this hour over the coming weeks, in which what single hours are off by evens out.
+
+        Args:
+            probability: above 0 and below 1.
+            off: a single hour instead, which is off by that many standard deviations.
+        """
+        log_odds = self.log_odds + _NORMAL.inv_cdf(probability) * self.lasting
+        return _share(log_odds + off * self.off)
 
     @property
     def mean(self) -> float:
@@ -117,11 +134,11 @@ def fit(subjects: Sequence[Subject], now: datetime) -> AnswerRates:
     return AnswerRates(
         {
             subject.key: tuple(
-                AnswerRate(*each)
-                for each in zip(
+                AnswerRate(log_odds, lasting, coming.off, int(attempts))
+                for log_odds, lasting, attempts in zip(
                     coming.log_odds[row].tolist(),
                     coming.deviation[row].tolist(),
-                    map(int, seen[row]),
+                    seen[row].tolist(),
                     strict=True,
                 )
             )

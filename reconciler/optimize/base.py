@@ -1,6 +1,6 @@
 """The interface of a strategy: observations of each object in, one piece of advice for each object out.
 
-A strategy is a module with `NAME`, `NEEDS`, `PROMISES` and `propose`. It knows no platform and no sibling; it never applies
+A strategy is a module with `NAME`, `NEEDS`, `PROMISES`, `LOOK_BACK` and `propose`. It knows no platform and no sibling; it never applies
 anything: a proposal becomes an edit of a manifest, and that is planned like any other.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from reconciler import pacing
@@ -142,13 +142,13 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What is expected in the binding open hour, with 90 % intervals.
+    """What is expected over the coming weeks, with 90 % intervals.
 
     Attributes:
         binding: the open hour in which most calls are abandoned; `None` when the hours are unknown.
-        abandonment: share of the live answers that no agent takes in time, 0 to 1.
-        utilisation: share of the agents' time spent on calls, 0 to 1.
-        contacts_per_hour: live answers per hour that an agent takes.
+        abandonment: share of the live answers that no agent takes in time, in the binding hour, 0 to 1.
+        utilisation: share of the agents' time spent on calls and wrap-up, in the binding hour, 0 to 1.
+        contacts_per_hour: live answers per hour that agents take, over all open hours.
     """
 
     binding: OpenHour | None
@@ -232,11 +232,15 @@ class Strategy(Protocol):
 
     @property
     def NEEDS(self) -> str:  # noqa: N802 - same
-        """What the strategy must know, as a sentence."""
+        """What the strategy must know; completes the sentence "needs …"."""
 
     @property
     def PROMISES(self) -> str:  # noqa: N802 - same
-        """What its proposals hold to, as a sentence."""
+        """What its proposals hold to; completes the sentence "proposes …"."""
+
+    @property
+    def LOOK_BACK(self) -> timedelta:  # noqa: N802 - same
+        """Length of the observed interval when no start is given."""
 
     def propose(self, subjects: Sequence[Subject], context: Context) -> tuple[Advice, ...]:
         """Return one piece of advice per subject, in the same order.

@@ -88,11 +88,13 @@ class Coming(NamedTuple):
 
     Attributes:
         log_odds: mean, (C, 168).
-        deviation: standard deviation, (C, 168). It counts that the level moves on and that a single hour is off.
+        deviation: standard deviation of what is lasting, (C, 168). It counts that the level moves on.
+        off: standard deviation of what a single hour is off by.
     """
 
     log_odds: Array
     deviation: Array
+    off: float
 
 
 def fit(attempts: Array, answers: Array) -> Coming:
@@ -118,8 +120,9 @@ def fit(attempts: Array, answers: Array) -> Coming:
         if max(shift, np.abs(step).max() / 20) < _SETTLED:
             break
     # The mean of a variance of which only the logarithm's mean and certainty are known (log-normal).
-    ahead = np.exp(2 * logs + 2 / certainty)[[_DRIFT, _OFF]].sum()
-    return Coming(log_odds[:, 0], np.sqrt(found.variance[:, 0] + ahead))
+    ahead = np.exp(2 * logs + 2 / certainty)
+    lasting = found.variance[:, 0] + ahead[_DRIFT]
+    return Coming(log_odds[:, 0], np.sqrt(lasting), float(np.sqrt(ahead[_OFF])))
 
 
 def _first_guess(attempts: Array, answers: Array) -> Array:

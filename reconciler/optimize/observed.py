@@ -21,19 +21,18 @@ MONTH: Final = timedelta(days=30)
 """Over how long the law counts abandoned calls (16 CFR 310.4(b)(4), 47 CFR 64.1200(a)(7): per campaign and 30 days)."""
 
 
-def usable(subject: Subject, now: datetime) -> tuple[Subject, tuple[str, ...]]:
+def usable(subject: Subject) -> tuple[Subject, tuple[str, ...]]:
     """Return a subject with only the hours that can be used, and a sentence for each reason to leave hours out.
 
     A handle time of 0 means that there were no calls to measure: the hour stays, its handle time is unknown.
 
     Args:
         subject: with observations from anywhere.
-        now: the platform's clock, with a zone.
     """
     kept: dict[datetime, Bucket] = {}
     reasons = Counter[str]()
     for bucket in subject.observed:
-        reason = _objection(bucket, now)
+        reason = _objection(bucket)
         if reason is None and bucket.start in kept:
             reason = "the same hour is there twice"
         if reason is None:
@@ -52,17 +51,37 @@ def recent(buckets: Iterable[Bucket], now: datetime) -> Iterator[Bucket]:
     return (each for each in buckets if now - WEEKS * _WEEK < each.start <= now)
 
 
+def too_few(subject: Subject, now: datetime, least: int) -> str | None:
+    """Return why there are too few attempts to estimate an answer rate; `None` if there are enough.
+
+    Args:
+        subject: the object.
+        now: the platform's clock.
+        least: fewest attempts in the last `WEEKS` weeks.
+    """
+    attempts = Evidence.of(recent(subject.observed, now)).attempts
+    if attempts >= least:
+        return None
+    others = len(subject.observed) - sum(1 for _ in recent(subject.observed, now))
+    more = (
+        f"; {others} observed hour{'s lie' if others > 1 else ' lies'} outside of these weeks"
+        if others
+        else ""
+    )
+    return f"too little data: {attempts} attempts were observed in the {WEEKS} weeks before {now:%Y-%m-%d %H:%M} UTC, and {least} are needed{more}"
+
+
 def last_month(buckets: Iterable[Bucket], now: datetime) -> Evidence:
     """Return what was observed in the 30 days before `now`."""
     return Evidence.of(each for each in buckets if now - MONTH <= each.start < now)
 
 
-def _objection(bucket: Bucket, now: datetime) -> str | None:
+def _objection(bucket: Bucket) -> str | None:
     """Return why an hour cannot be used; `None` if it can be."""
-    return next(_objections(bucket, now), None)
+    return next(_objections(bucket), None)
 
 
-def _objections(bucket: Bucket, now: datetime) -> Iterator[str]:
+def _objections(bucket: Bucket) -> Iterator[str]:
     counts = (bucket.attempts, bucket.answers, bucket.abandons)
     if not all(type(count) is int for count in counts):
         yield "attempts, answers and abandons must be whole numbers"
@@ -76,8 +95,6 @@ def _objections(bucket: Bucket, now: datetime) -> Iterator[str]:
         yield "agents and handle time must be numbers from 0 up"
     if bucket.start.tzinfo is None:
         yield "the start has no UTC offset"
-    elif bucket.start >= now:
-        yield "it lies in the future"
 
 
 def _is_measure(value: object) -> bool:

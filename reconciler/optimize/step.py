@@ -4,7 +4,7 @@ Read this before you use it. The rule lowers the rate when answers fall, and tha
 abandonment: live persons per second are dial rate times answer rate, so when answers rise and the rule dials faster
 still, the agents are flooded twice over, and when answers fall they sit idle. Its floor alone, 1 call/s, keeps 45 agents
 busy at 25 % answers and 180 s a call (1 x 0.25 x 180), so it suits no small team. It is here because the brief names it.
-It looks at answers per attempt and at nothing else: whoever follows it must watch abandonment.
+It looks at answers per attempt and at nothing else: `veto` declines what would let abandonment pass the cap.
 
 There is no proposal if the rule's limits of 1 to 50 calls/s reverse its direction (0.5 "lowered" to 1.0, 60 "raised" to
 50), nor above the tenant's limit: a number that contradicts its reason is worse than none.
@@ -13,6 +13,7 @@ There is no proposal if the rule's limits of 1 to 50 calls/s reverse its directi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from reconciler import pacing
@@ -28,8 +29,9 @@ from reconciler.optimize.base import (
 )
 
 NAME: Final = "step"
-NEEDS: Final = "--target-answer-rate, and attempts and answers of the interval"
-PROMISES: Final = "15 % slower when the answer rate is below 0.9 x the target, 15 % faster above 1.1 x; within 1 to 50 calls/s and the tenant's limit"
+NEEDS: Final = "--target-answer-rate; attempts and answers"
+PROMISES: Final = "the product brief's rule, as a baseline: 15 % slower when the answer rate is below 0.9 x the target, 15 % faster above 1.1 x. For abandonment that is the wrong way round, so what it raises is declined where abandonment passes the cap"
+LOOK_BACK: Final = timedelta(days=7)
 
 DIGITS: Final = 12
 """Significant digits of a proposed rate; further digits are rounding errors of binary fractions."""

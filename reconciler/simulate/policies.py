@@ -135,7 +135,11 @@ def _subject(scenario: Scenario, view: View, look_back: timedelta) -> Subject:
     spec = {RATE: view.setting.dial_rate, CALLS: view.setting.lines or 2000}
     pacing = Pacing(list_size=campaign.list_size)
     if scenario.agents_known:
-        known = {"agents": campaign.agents, "handle_time_s": campaign.handle_time_s}
+        known = {
+            "agents": campaign.agents,
+            "handle_time_s": campaign.handle_time_s,
+            "wrap_up_s": campaign.wrap_up_s,
+        }
         pacing = pacing.model_copy(update=known)
     return Subject(
         campaign.name,

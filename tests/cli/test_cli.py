@@ -628,17 +628,17 @@ def test_optimize_proposes_and_writes_only_when_told(desk: Desk) -> None:
         "--target-answer-rate",
         "0.3",
         "--metrics",
-        observed(desk, c1001=400, c1003=290),
+        observed(desk, c1001=100, c1003=290),
         "schedules/sandbox",
     ]
     assert desk.run(*asked) == 0
-    assert "dial_rate 2 → 2.3" in desk.out
+    assert "dial_rate 2 → 1.7" in desk.out
     assert "warranty-reminders" in desk.out
     assert "--write puts this into the manifests" in desk.out
     assert path.read_text(encoding="utf-8") == before
     assert desk.run(*asked, "--write") == 0
     assert "commit the edits" in desk.out
-    assert path.read_text(encoding="utf-8") == before.replace("dial_rate: 2.0", "dial_rate: 2.3")
+    assert path.read_text(encoding="utf-8") == before.replace("dial_rate: 2.0", "dial_rate: 1.7")
     assert (desk.written(), desk.records()) == (0, "")
 
 
@@ -649,16 +649,18 @@ def test_optimize_keeps_its_report_in_markdown_before_it_edits(desk: Desk) -> No
         "--target-answer-rate",
         "0.3",
         "--metrics",
-        observed(desk, c1001=400),
+        observed(desk, c1001=100),
         "--write",
     ]
     assert "cannot write" in desk.says(64, *asked, "--report", "none/pr.md", "schedules/sandbox")
     assert (desk.tenant / "spring-renewals.yaml").read_bytes() == before
     assert desk.run(*asked, "--report", "pr.md", "schedules/sandbox") == 0
     report = (desk.folder / "pr.md").read_text(encoding="utf-8")
-    assert report.startswith("## 1 change written to schedules/sandbox/spring-renewals.yaml; ")
-    assert "dial\\_rate 2 → 2.3" in report
-    assert "at most 7,200 → 8,280 calls an hour" in report
+    assert report.startswith(
+        "## 1 change written to schedules/sandbox/spring-renewals.yaml, schedules/sandbox/predictions.md; "
+    )
+    assert "dial\\_rate 2 → 1.7" in report
+    assert "at most 7,200 → 6,120 calls an hour" in report
     assert (desk.tenant / "spring-renewals.yaml").read_bytes() != before
 
 
@@ -711,7 +713,7 @@ def test_optimize_reads_the_platforms_own_metrics(
 
 def test_bad_rows_of_metrics_are_named_and_left_out_and_the_others_are_used(desk: Desk) -> None:
     bad = "".join(f"1001,2027-03-01T{hour:02}:00:00Z,-1,0,\n" for hour in range(9))
-    good = "1001,2027-03-01T10:00:00Z,1000,400,?\n9999,2027-03-01T10:00:00Z,9,1,\n"
+    good = "1001,2027-03-01T10:00:00Z,1000,100,?\n9999,2027-03-01T10:00:00Z,9,1,\n"
     (desk.folder / "metrics.csv").write_bytes(
         f"campaign_id,start,attempts,answers,mood\n{bad}".encode()
         + b"\xff,\xff,,,\n"
@@ -719,7 +721,7 @@ def test_bad_rows_of_metrics_are_named_and_left_out_and_the_others_are_used(desk
     )
     asked = ["optimize", "--target-answer-rate", "0.3", "--metrics", "metrics.csv"]
     assert desk.run(*asked, "schedules/sandbox", "spring-renewals") == 0
-    assert "dial_rate 2 → 2.3" in desk.out
+    assert "dial_rate 2 → 1.7" in desk.out
     for said in (
         "metrics.csv: unknown columns are ignored: mood; known are campaign_id, ",
         "metrics.csv: without a column abandons, no call counts as abandoned",

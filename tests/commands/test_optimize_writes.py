@@ -18,8 +18,8 @@ from tests.commands.test_import import Desk
 
 METRICS = """\
 campaign_id,start,attempts,answers
-1000000,2027-03-08T15:00:00Z,1000,900
-1000001,2027-03-08T15:00:00Z,1000,900
+1000000,2027-01-04T15:00:00Z,1000,900
+1000001,2027-01-04T15:00:00Z,1000,900
 """
 
 

@@ -52,7 +52,7 @@ def change(proposal: Proposal) -> Change:
 
 
 def test_every_strategy_is_named_as_its_module_says() -> None:
-    assert {name: strategy.NAME for name, strategy in STRATEGIES.items()} == {"step": "step"}
+    assert [*STRATEGIES] == [strategy.NAME for strategy in STRATEGIES.values()]
 
 
 def test_few_answers_lower_the_rate_with_the_evidence_beside_it() -> None:

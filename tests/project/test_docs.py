@@ -282,6 +282,6 @@ def test_an_unknown_topic_is_a_usage_error_that_names_the_nearest_and_all_topics
     assert run(["explain", "zzyzx"]) == ExitCode.USAGE
     assert "is named 'zzyzx'. Topics: " in capsys.readouterr().err
     assert (
-        "Topics: exit-codes, environment, rules, words, fields, assumptions, scenarios, commands"
+        "Topics: exit-codes, environment, rules, words, fields, assumptions, strategies, scenarios, commands"
         in said
     )

@@ -1,0 +1,164 @@
+"""The strategy `erlang`: dial rate and concurrent calls with the most contacts that hold abandonment at its target.
+
+A schedule has one dial rate and one number of concurrent calls for all its hours, so the open hour with the least room binds.
+`pace` explains the two ways of pacing and the promise that both hold. Only the answer rate is uncertain here: agents and handle
+time are taken as they are observed, or as the manifest has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Final
+
+from reconciler.optimize import answers, outlook, pace, staffing
+from reconciler.optimize.answers import AnswerRates
+from reconciler.optimize.base import (
+    CALLS,
+    RATE,
+    Advice,
+    Change,
+    Context,
+    Declined,
+    Evidence,
+    Proposal,
+    Subject,
+)
+from reconciler.optimize.observed import recent, too_few
+from reconciler.optimize.outlook import Hour, Setting
+from reconciler.optimize.pace import Pace, Way
+from reconciler.optimize.wording import clock, number, percent, setting
+
+NAME: Final = "erlang"
+NEEDS: Final = "attempts and answers; agents and handle time, from the observations or from pacing; pacing.wrap_up_s to pace by concurrent calls"
+PROMISES: Final = "the dial rate and the concurrent calls with the most contacts that hold pacing.target_abandonment in the open hour that binds, at the 90 % quantile of its answer rate, within the tenant's limits"
+LOOK_BACK: Final = timedelta(weeks=8)
+
+LEAST_ATTEMPTS: Final = 200
+"""Fewest attempts for a proposal. With fewer, the interval of the answer rate is as wide as without any."""
+
+CLOSE: Final = 0.05
+"""A value that is as close as this to the best one, relative to it, is not worth a change."""
+
+LONELY: Final = 0.8
+"""An hour holds the others back if its rate is below this part of what half of the hours allow."""
+
+
+def propose(subjects: Sequence[Subject], context: Context) -> tuple[Advice, ...]:
+    """Return the best values for each subject. Free of IO, apart from the first import of SciPy."""
+    rates = context.answer_rates or answers.fit(subjects, context.now)
+    return tuple(_advise(subject, context, rates) for subject in subjects)
+
+
+def _advise(subject: Subject, context: Context, rates: AnswerRates) -> Advice:
+    reason = unfit(subject, context.now)
+    if reason:
+        return Declined(subject.key, subject.name, reason)
+    hours = outlook.hours_of(subject, rates)
+    best = pace.best(hours, subject)
+    if best is None:
+        worst = min(hours, key=lambda each: each.agents)
+        reason = f"{_staffed(worst)}, no dial rate keeps abandonment at {setting(subject.pacing.target_abandonment)}: staff this hour, or close it"
+        return Declined(subject.key, subject.name, reason)
+    return _compare(subject, hours, best, context.now)
+
+
+def unfit(subject: Subject, now: datetime) -> str | None:
+    """Return why no dial rate can be computed for an object; `None` if one can be.
+
+    Args:
+        subject: the object.
+        now: the platform's clock.
+    """
+    if subject.dial_rate is None:
+        return f"{subject.kind} has no rate in calls/s: use --strategy ratio"
+    if not subject.open_hours:
+        return "the schedule opens at no hour of the next 400 days"
+    few = too_few(subject, now, LEAST_ATTEMPTS)
+    if few:
+        return few
+    missing = staffing.of(subject).missing
+    if missing:
+        return f"no observation and no manifest says how many agents take the calls, and for how long: write {' and '.join(missing)}, or use --strategy budget"
+    return None
+
+
+def _compare(subject: Subject, hours: Sequence[Hour], best: Pace, now: datetime) -> Advice:
+    """Return the changes that lead to the best values, or that there is nothing to change."""
+    current = Setting.of(subject)
+    why = _reason(subject, best)
+    wanted = [Change(RATE, current.dial_rate, best.setting.dial_rate)]
+    if CALLS in subject.spec:
+        wanted.append(Change(CALLS, subject.spec[CALLS], int(best.setting.calls)))
+    if not any(_is_worth(each, subject) for each in wanted):
+        reason = f"nothing to change: {' and '.join(_told(each) for each in wanted)}; {why}"
+        return Declined(subject.key, subject.name, reason)
+    changes = tuple(each for each in wanted if each.current != each.proposed)
+    proposed = {each.field: float(each.proposed) for each in changes}
+    return Proposal(
+        subject.key,
+        subject.name,
+        changes,
+        why,
+        Evidence.of(recent(subject.observed, now)),
+        before=outlook.predict(hours, current),
+        after=outlook.predict(hours, Setting.of(subject, **proposed)),
+        notes=tuple(_notes(subject, hours, best)),
+    )
+
+
+def _is_worth(change: Change, subject: Subject) -> bool:
+    """Return whether a value is far enough from the best one, or above the tenant's limit."""
+    current, proposed = float(change.current), float(change.proposed)
+    limit = subject.ceilings.get(change.field, current)
+    return abs(current - proposed) > CLOSE * proposed or current > limit
+
+
+def _told(change: Change) -> str:
+    return f"{change.field} {number(float(change.current))} is within {setting(CLOSE)} of the best value, {number(float(change.proposed))}"
+
+
+def _reason(subject: Subject, best: Pace) -> str:
+    at, rate, calls = best.binding, number(best.setting.dial_rate), int(best.setting.calls)
+    answered = percent(at.rate.mean_quantile(pace.CAUTIOUS))
+    holds = f"keep abandonment at {setting(subject.pacing.target_abandonment)} when up to {answered} of the calls are answered; no other open hour allows less"
+    if best.way is Way.RATE:
+        return f"{_staffed(at)}, up to {number(best.allowed)} calls/s {holds}; {calls} concurrent calls carry {rate} calls/s"
+    refilled = f"{rate} calls/s use each free line again"
+    if best.way is Way.LINES:
+        return f"{_staffed(at)}, up to {calls} calls in progress {holds}; {refilled}"
+    return f"{_staffed(at)}, {calls} calls in progress leave an agent for nearly everybody who answers; {refilled}"
+
+
+def _staffed(hour: Hour) -> str:
+    agents, seconds = number(hour.agents), number(hour.handle_time_s)
+    return f"on {clock(hour.open)}, with {agents} agents and {seconds} s a call"
+
+
+def _notes(subject: Subject, hours: Sequence[Hour], best: Pace) -> Iterator[str]:
+    """Yield what somebody must know who merges the proposal."""
+    yield from _on_small_teams(subject, hours, best)
+    if best.way is not Way.RATE:
+        yield "max_concurrent_calls paces this campaign, and dial_rate only uses free lines again: raise neither alone."
+        if subject.pacing.wrap_up_s is None:
+            yield f"Wrap-up is taken to be {setting(outlook.USUAL_WRAP_UP)} of the handle time, because pacing.wrap_up_s is not written."
+    elif best.needed > best.setting.calls:
+        yield f"The tenant's limit of {int(best.setting.calls)} concurrent calls holds the rate back: it needs {best.needed}."
+    usual = median(pace.room(each, subject) for each in hours)
+    if best.way is Way.RATE and best.allowed < LONELY * usual:
+        yield f"{clock(best.binding.open)} holds the other hours back: half of them allow {number(usual)} calls/s or more. More agents in this hour, or closing it, would allow that."
+
+
+def _on_small_teams(subject: Subject, hours: Sequence[Hour], best: Pace) -> Iterator[str]:
+    """Yield that a rate suits this team badly, if one call for each free agent would reach more people."""
+    by_rate = pace.by_rate(hours, subject)
+    if by_rate is None:
+        return
+    contacts, progressive = (
+        outlook.mean_contacts(hours, by_rate.setting),
+        pace.progressive_contacts(hours),
+    )
+    if contacts < progressive:
+        reached = outlook.mean_contacts(hours, best.setting)
+        yield f"A rate in calls per second suits this team badly: {number(by_rate.setting.dial_rate)} calls/s reach {number(contacts)} contacts an hour, one call for each free agent (progressive dialing) reaches about {number(progressive)} and abandons nobody, and this proposal {number(reached)}."

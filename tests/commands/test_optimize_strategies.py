@@ -1,0 +1,72 @@
+"""`optimize` chooses its strategy by the API and says in one line what it cannot do; nothing else needs its libraries."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from reconciler import sandbox
+from reconciler.commands import optimize
+from reconciler.errors import ExitCode, UsageError
+from tests.commands.test_import import Desk
+
+
+@pytest.fixture(params=["campaigns", "personal-connection"])
+def desk(tmp_path, request):
+    made = Desk(tmp_path, request.param)
+    seed = sandbox.seed_many if request.param == "campaigns" else sandbox.seed_many_skills
+    seed(made.platform, 2)
+    made.run()
+    made.api = request.param
+    yield made
+    made.platform.close()
+
+
+def optimized(desk, **asked):
+    return asyncio.run(
+        optimize.optimize(desk.world, optimize.OptimizeRequest(desk.folder, **asked))
+    )
+
+
+def test_the_default_strategy_is_that_of_the_api(desk) -> None:
+    name = {"campaigns": "erlang", "personal-connection": "ratio"}[desk.api]
+    report = optimized(desk)
+    assert report.title == f"Optimize tenant acme: strategy {name}"
+    assert "0 changes proposed; 2 schedules left as they are" in report.verdict
+    reasons = [each["reason"] for each in report.data["declined"]]
+    words = "too little data: 0 attempts" if desk.api == "campaigns" else "write pacing.agents"
+    assert all(words in reason for reason in reasons)
+
+
+def test_a_target_answer_rate_asks_for_the_step_rule(desk) -> None:
+    assert optimized(desk, target_answer_rate=0.3).title.endswith("strategy step, target answer rate 0.3")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"strategy": "step"}, "the strategy step needs a --target-answer-rate above 0"),
+        ({"target_answer_rate": 1.5}, "the strategy step needs a --target-answer-rate above 0"),
+        ({"strategy": "budget", "target_answer_rate": 0.3}, "is for the strategy step alone, and the strategy is budget: leave it out"),
+    ],
+)  # fmt: skip
+def test_arguments_that_contradict_each_other_are_refused(desk, asked, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        optimized(desk, **asked)
+
+
+def test_a_missing_extra_is_said_with_the_command_that_installs_it(desk, monkeypatch) -> None:
+    monkeypatch.setattr(optimize, "find_spec", lambda name: name != "scipy")
+    with pytest.raises(UsageError, match=r"pip install 'cxone-reconcile\[optimize\]'") as raised:
+        optimized(desk)
+    assert raised.value.exit_code is ExitCode.USAGE
+
+
+@pytest.mark.parametrize("module", ["reconciler.cli.changes", "reconciler.cli.halt", "reconciler.api", "reconciler.commands.explain"])  # fmt: skip
+def test_nothing_else_imports_the_libraries_of_the_extra(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted({{'numpy', 'scipy'}} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

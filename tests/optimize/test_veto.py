@@ -1,0 +1,187 @@
+"""`advise`: what cannot be used is left out and named, predictions are added, and the veto holds for every strategy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from math import inf, nan
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler import optimize
+from reconciler.optimize import STRATEGIES, advise, outlook, veto
+from reconciler.optimize.base import CALLS, RATE, Change, Context, Declined, Evidence, Proposal
+from reconciler.pacing import Bucket
+from tests.optimize.teams import CONTEXT, NOW, team
+
+STEP = Context(NOW, target_answer_rate=0.29)
+"""The sample's answer rate, 33.4 %, is above 1.1 times this target: the rule dials faster."""
+
+
+def only(advice) -> Proposal | Declined:
+    (found,) = advice
+    return found
+
+
+SEEN = Evidence(1000, 300)
+
+
+def proposing(*changes: Change, evidence: Evidence = SEEN, **more):
+    """Return a strategy that always proposes the same."""
+    return SimpleNamespace(
+        NAME="always",
+        propose=lambda subjects, _: tuple(
+            Proposal(each.key, each.name, changes, "why", evidence, **more) for each in subjects
+        ),
+    )
+
+
+@pytest.fixture
+def strategy(monkeypatch):
+    def use(*changes: Change, **more) -> str:
+        monkeypatch.setattr(optimize, "STRATEGIES", {"always": proposing(*changes, **more)})
+        return "always"
+
+    return use
+
+
+def test_the_sample_of_the_brief_is_shown_and_declined() -> None:
+    """p = .334, 140 agents, 150 s: 2.4 → 2.76 calls/s would go from 0.6 % to 5.1 %."""
+    advice = only(advise("step", [team()], STEP))
+    assert isinstance(advice, Declined)
+    assert advice.proposal.changes == (Change(RATE, 2.4, 2.76),)
+    assert advice.proposal.before.abandonment.mean == pytest.approx(0.006, abs=0.002)
+    assert advice.proposal.after.abandonment.mean == pytest.approx(0.051, abs=0.003)
+    assert "faster by the step rule; not proposed, because abandonment on " in advice.reason
+    assert "would go from 0." in advice.reason
+    assert advice.reason.endswith("and the cap is 3 %")
+
+
+def test_what_slows_down_is_never_vetoed() -> None:
+    advice = only(
+        advise("step", [team(dial_rate=4.0, abandoned=0.3)], replace(STEP, target_answer_rate=0.5))
+    )
+    assert isinstance(advice, Proposal)
+    assert advice.before.abandonment.low > 0.03
+    assert advice.after.abandonment.low > 0.03
+
+
+def test_observed_abandonment_at_the_cap_declines_what_is_predicted_to_be_fine(strategy) -> None:
+    subject = team(dial_rate=1.5, abandoned=0.0305)
+    reason = only(advise(strategy(Change(RATE, 1.5, 1.6)), [subject], CONTEXT)).reason
+    assert "(3.0 %) were abandoned in the last 30 days, and the cap is 3 %" in reason
+    older = replace(subject, observed=tuple(replace(each, start=each.start - timedelta(days=31)) for each in subject.observed))  # fmt: skip
+    assert isinstance(only(advise("always", [older], CONTEXT)), Proposal)
+
+
+def test_without_a_prediction_the_interval_of_the_observed_share_decides(strategy) -> None:
+    name = strategy(Change(RATE, 2.4, 2.5), evidence=Evidence(100, 40))
+    reason = only(advise(name, [team(None)], CONTEXT)).reason
+    assert "abandonment cannot be predicted without agents and handle time, and by 40 observed answers it may be 4.7 %, with a cap of 3 %" in reason  # fmt: skip
+    name = strategy(Change(RATE, 2.4, 2.5), evidence=Evidence(10_000, 4000))
+    assert isinstance(only(advise(name, [team(None)], CONTEXT)), Proposal)
+
+
+@pytest.mark.parametrize("field", veto.MORE_CALLS)
+def test_more_of_any_field_that_makes_more_calls_is_judged(strategy, field: str) -> None:
+    flooded = outlook.Prediction(None, *[outlook.Interval(0.01, 0.02, 0.03)] * 3)
+    for proposed, kind in ((2.0, Declined), (0.5, Proposal)):
+        name = strategy(Change(field, 1.0, proposed), after=flooded)
+        assert isinstance(only(advise(name, [team()], CONTEXT)), kind)
+
+
+@settings(max_examples=40)
+@given(
+    st.sampled_from([*STRATEGIES]),
+    st.integers(1, 200),
+    st.floats(0.02, 0.9),
+    st.floats(0.01, 6),
+    st.integers(1, 400),
+    st.floats(0, 0.06),
+    st.integers(1, 500),
+)
+def test_no_strategy_loosens_while_abandonment_reaches_the_cap(
+    name, agents, answer_rate, dial_rate, calls, abandoned, attempts
+) -> None:
+    subject = team(agents, answer_rate=answer_rate, dial_rate=dial_rate, calls=calls, weeks=1, attempts=attempts, abandoned=abandoned)  # fmt: skip
+    advice = only(advise(name, [subject], Context(NOW, 0.3 if name == "step" else None)))
+    if isinstance(advice, Proposal) and any(float(each.proposed) > float(each.current) for each in advice.changes):  # fmt: skip
+        assert advice.after.abandonment.high < 0.03
+        month = Evidence.of(subject.observed)
+        assert month.abandons < 0.03 * month.answers or not month.answers
+
+
+# --- what cannot be used ----------------------------------------------------------------------------------------------------
+
+HOUR = NOW - timedelta(days=2)
+GOOD = Bucket(HOUR, 1000, 300)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (replace(GOOD, attempts=100), "answers exceed attempts"),
+        (replace(GOOD, abandons=301), "abandons exceed answers"),
+        (replace(GOOD, attempts=-1), "a count is negative"),
+        (replace(GOOD, answers=True), "attempts, answers and abandons must be whole numbers"),
+        (replace(GOOD, answers="300"), "attempts, answers and abandons must be whole numbers"),
+        (replace(GOOD, answers=300.0), "attempts, answers and abandons must be whole numbers"),
+        (replace(GOOD, agents=-1.0), "agents and handle time must be numbers from 0 up"),
+        (replace(GOOD, agents=nan), "agents and handle time must be numbers from 0 up"),
+        (replace(GOOD, handle_time_s=inf), "agents and handle time must be numbers from 0 up"),
+        (replace(GOOD, handle_time_s="PT3M"), "agents and handle time must be numbers from 0 up"),
+        (replace(GOOD, start=HOUR.replace(tzinfo=None)), "the start has no UTC offset"),
+    ],
+)
+def test_an_hour_that_contradicts_itself_is_left_out_and_named(bad: Bucket, said: str) -> None:
+    good = team(dial_rate=1.5)
+    spoilt = replace(good, observed=(bad, *good.observed))
+    clean, dirty = (only(advise("erlang", [each], CONTEXT)) for each in (good, spoilt))
+    assert dirty == replace(clean, notes=(*clean.notes, f"1 observed hour is left out: {said}."))
+
+
+def test_an_hour_that_is_there_twice_counts_once() -> None:
+    good = team(dial_rate=1.5)
+    twice = replace(good, observed=(*good.observed, *good.observed[:2]))
+    assert only(advise("erlang", [twice], CONTEXT)).notes[-1] == "2 observed hours are left out: the same hour is there twice."  # fmt: skip
+
+
+def test_what_is_left_out_is_named_when_nothing_can_be_proposed_either() -> None:
+    bad = replace(team(), observed=(replace(GOOD, attempts=1),))
+    advice = only(advise("erlang", [bad], CONTEXT))
+    assert isinstance(advice, Declined)
+    assert advice.reason.endswith("1 observed hour is left out: answers exceed attempts")
+
+
+def test_one_bad_object_leaves_the_others_their_proposals() -> None:
+    bad = replace(team(key="1"), observed=(replace(GOOD, answers=None),))
+    first, second = advise("erlang", [bad, team(dial_rate=1.5, key="2")], CONTEXT)
+    assert isinstance(first, Declined)
+    assert isinstance(second, Proposal)
+    assert [first.key, second.key] == ["1", "2"]
+
+
+def test_a_handle_time_of_nothing_is_unknown() -> None:
+    def observe(_):
+        return {"handle_time_s": 0.0}
+
+    advice = only(advise("erlang", [team(dial_rate=1.5, observe=observe)], CONTEXT))
+    assert "150 s a call" in advice.reason
+
+
+@pytest.mark.parametrize("name", [*STRATEGIES])
+def test_every_strategy_says_what_it_needs_and_promises(name: str) -> None:
+    strategy = STRATEGIES[name]
+    assert name in strategy.NAME
+    assert all(text[0].islower() or text.startswith(("--", "pacing.", "abandon", "maximum")) for text in (strategy.NEEDS, strategy.PROMISES))  # fmt: skip
+    assert strategy.LOOK_BACK.days >= 7
+
+
+def test_concurrent_calls_alone_can_be_too_many(strategy) -> None:
+    subject = team(20, dial_rate=2.0, calls=20, answer_rate=0.25, handle_time_s=180)
+    name = strategy(Change(CALLS, 20, 60), after=None)
+    advice = only(advise(name, [subject], CONTEXT))
+    assert isinstance(advice, Declined)
