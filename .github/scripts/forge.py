@@ -1,9 +1,10 @@
-"""What the workflows ask GitHub, and what they comment on a pull request or keep in an issue. Standard library only.
+"""What the workflows ask GitHub, and what they comment on a pull request, keep in an issue or propose. Standard library only.
 
     python -P .github/scripts/forge.py select MAIN PULL CHANGED   tenants to plan, as an output of the step
     python -P .github/scripts/forge.py unplanned                  replace every comment on a plan: no tenant could be selected
     python -P .github/scripts/forge.py comment TENANT FILE        comment a plan, or replace the comment with the earlier one
     python -P .github/scripts/forge.py drift TENANT FILE CODE     keep one issue on a tenant's drift: open, edit or close it
+    python -P .github/scripts/forge.py propose TENANT FILE JSON   keep one pull request of a tenant's proposals: open, update or close it
     python -P .github/scripts/forge.py approvals                  approvals so far, as an output of the step
     python -P .github/scripts/forge.py review                     approver and pull request, as outputs of the step
 
@@ -17,9 +18,10 @@ import json
 import os
 import re
 import sys
+import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ DRIFT, NO_DRIFT = "2", "0"
 """Exit codes of `reconcile drift`. Any other is a failure, which says nothing about the tenant."""
 
 PAGE = 100
+FORBIDDEN = 403
 TENANT = re.compile(r"schedules/(?P<name>[a-z0-9-]{1,40})/")
 ABOUT_TENANTS = "tenants that are not planned"
 
@@ -277,6 +280,134 @@ def _drift_issues(ask: Ask, tenant: str) -> list[int]:
         page += 1
 
 
+# --- the pull request of the optimizer ------------------------------------------------------------------------------
+
+
+def propose(
+    ask: Ask, env: Mapping[str, str], tenant: str, report: str, result: str
+) -> dict[str, str]:
+    """Keep exactly one open pull request with a tenant's proposals, and none if there is nothing to propose.
+
+    The edits become a commit on a branch of their own: of GitHub's API, so that no git command pushes anything, and never forced.
+    While the pull request is open, a branch that somebody else committed to is left as it is.
+
+    Args:
+        ask: sends requests.
+        env: variables of the step.
+        tenant: the tenant.
+        report: file with what `reconcile optimize --report` wrote: the text of the pull request.
+        result: file with what `reconcile optimize --format json` printed: `written` names the edited files.
+    """
+    files = _edited(tenant, json.loads(Path(result).read_bytes())["written"])
+    pulls = _proposals(ask, env, tenant)
+    ours = [each for each in pulls if (each["user"] or {}).get("login") == BOT]
+    if not files:
+        text = f"Nothing to propose any more at `{env['GITHUB_SHA'][:12]}` ([run]({_run(env)}))."
+        for each in ours:
+            ask(f"pulls/{each['number']}", "PATCH", {"state": "closed", "body": text})
+        return {}
+    branch = _branch(tenant)
+    head = _head_of(ask, branch)
+    if pulls and (head is None or len(ours) < len(pulls) or _author(ask, head) != BOT):
+        _say(f"somebody else works on {branch}: it and its pull request are left as they are")
+        return {}
+    _commit(ask, env, tenant, head, files)
+    _open(ask, env, tenant, [each["number"] for each in ours], _proposal_body(env, Path(report)))
+    return {}
+
+
+def _branch(tenant: str) -> str:
+    return f"reconcile-optimize/{tenant}"
+
+
+def _edited(tenant: str, written: Iterable[str]) -> dict[str, Path]:
+    """Return the edited files by their path in the repository. Nothing outside the tenant's folder is ever proposed."""
+    top = Path.cwd().resolve()
+    found = {path.resolve().relative_to(top).as_posix(): path for path in map(Path, written)}
+    for name, path in found.items():
+        if not name.startswith(f"schedules/{tenant}/") or path.is_symlink():
+            raise SystemExit(f"{name} is not a file of schedules/{tenant}: nothing is proposed")
+    return found
+
+
+def _proposals(ask: Ask, env: Mapping[str, str], tenant: str) -> list[Any]:
+    """Return the open pull requests into main from a tenant's branch of this repository."""
+    owner, _, _ = env["GITHUB_REPOSITORY"].partition("/")
+    main = env["GITHUB_REF"].removeprefix("refs/heads/")
+    found: list[Any] = ask(
+        f"pulls?state=open&base={main}&head={owner}:{_branch(tenant)}&per_page={PAGE}"
+    )
+    return found
+
+
+def _head_of(ask: Ask, branch: str) -> str | None:
+    """Return the commit of a branch; `None` if there is no such branch."""
+    found = ask(f"git/matching-refs/heads/{branch}")
+    return next(
+        (str(each["object"]["sha"]) for each in found if each["ref"] == f"refs/heads/{branch}"),
+        None,
+    )
+
+
+def _author(ask: Ask, commit: str) -> str | None:
+    """Return the login of a commit's author, which GitHub takes from its address."""
+    return (ask(f"commits/{commit}")["author"] or {}).get("login")
+
+
+def _commit(
+    ask: Ask, env: Mapping[str, str], tenant: str, head: str | None, files: Mapping[str, Path]
+) -> None:
+    """Put a commit on the tenant's branch: main with the edits.
+
+    Its parents are the branch's head and main, so that the branch moves forward without force, whatever became of earlier proposals.
+    """
+    main = env["GITHUB_SHA"]
+    tree = [
+        {"path": name, "mode": "100644", "type": "blob", "content": path.read_bytes().decode()}
+        for name, path in sorted(files.items())
+    ]
+    base = ask(f"git/commits/{main}")["tree"]["sha"]
+    made = ask("git/trees", "POST", {"base_tree": base, "tree": tree})["sha"]
+    if head is not None and ask(f"git/commits/{head}")["tree"]["sha"] == made:
+        return
+    commit = {
+        "message": f"Propose rates for tenant {tenant}\n\nFrom observed answers, by the workflow optimize. Nothing is applied before somebody merges and approves it.",
+        "tree": made,
+        "parents": [main] if head is None else [head, main],
+    }
+    sha, branch = ask("git/commits", "POST", commit)["sha"], _branch(tenant)
+    if head is None:
+        ask("git/refs", "POST", {"ref": f"refs/heads/{branch}", "sha": sha})
+    else:
+        ask(f"git/refs/heads/{branch}", "PATCH", {"sha": sha, "force": False})
+
+
+def _open(ask: Ask, env: Mapping[str, str], tenant: str, numbers: Sequence[int], body: str) -> None:
+    """Open the pull request, or edit the one that is open."""
+    texts = {"title": f"Optimize tenant {tenant}", "body": body}
+    for number in numbers:
+        ask(f"pulls/{number}", "PATCH", texts)
+    if not numbers:
+        main = env["GITHUB_REF"].removeprefix("refs/heads/")
+        try:
+            ask("pulls", "POST", {**texts, "head": _branch(tenant), "base": main})
+        except urllib.error.HTTPError as error:
+            if error.code != FORBIDDEN:
+                raise
+            raise SystemExit(
+                "GitHub lets no workflow open a pull request here: allow it in Settings > Actions > General, Workflow permissions"
+            ) from None
+
+
+def _proposal_body(env: Mapping[str, str], file: Path) -> str:
+    """Return the pull request's text. A report that is too long is not cut: the summary of the run shows it."""
+    report = file.read_text(encoding="utf-8")
+    top = f"Proposed from observed answers at `{env['GITHUB_SHA'][:12]}` ([run]({_run(env)})). Edit the branch as you like: the workflow then leaves it alone. It is planned like any other change, and applied only after it was merged and approved.\n\n"
+    if len((top + report).encode()) > COMMENT_LIMIT:
+        report = "**The report is too long for a pull request.** The summary of the run shows it."
+    return top + report
+
+
 # --- the approval ---------------------------------------------------------------------------------------------------
 
 
@@ -336,6 +467,7 @@ COMMANDS: dict[str, Callable[..., dict[str, str]]] = {
     "approvals": approvals,
     "comment": comment,
     "drift": drift,
+    "propose": propose,
     "review": review,
     "select": select,
     "unplanned": unplanned,

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.support.expressions import ExpressionError, evaluate, fill
-from tests.support.forge import INSTALL, ROOT, WORKFLOWS, load
+from tests.support.forge import INSTALL, INSTALL_WITH_OPTIMIZE, ROOT, WORKFLOWS, load
 from tests.support.gitfakes import git
 from tests.support.workflow_rules import OF_THIS_REPOSITORY, TAKE, commands, problems
 
@@ -37,7 +37,7 @@ def installs(file: str) -> set[str]:
 
 
 def test_there_are_the_workflows_that_the_readme_names():
-    names = ("apply-tenant", "apply", "ci", "drift", "halt", "plan", "validate")
+    names = ("apply-tenant", "apply", "ci", "drift", "halt", "optimize", "plan", "validate")
     assert [f"{name}.yml" for name in names] == FILES
 
 
@@ -96,7 +96,7 @@ def password(tmp_path: Path, run: str, host: str) -> str:
 def test_the_workflows_that_need_a_credential_helper_have_one():
     assert [file for file, _ in HELPERS] == [
         *["apply-tenant.yml", "apply-tenant.yml"],
-        *["drift.yml", "halt.yml", "plan.yml", "plan.yml"],
+        *["drift.yml", "halt.yml", "optimize.yml", "plan.yml", "plan.yml"],
     ]
 
 
@@ -126,6 +126,7 @@ def test_each_workflow_starts_by_what_it_is_for():
         "ci.yml": {"push", "pull_request"},
         "drift.yml": {"schedule", "workflow_dispatch"},
         "halt.yml": {"workflow_dispatch"},
+        "optimize.yml": {"schedule", "workflow_dispatch"},
         "plan.yml": {"workflow_run"},
         "validate.yml": {"pull_request"},
     }
@@ -134,7 +135,8 @@ def test_each_workflow_starts_by_what_it_is_for():
 
 @pytest.mark.parametrize("file", [each for each in FILES if each != "ci.yml"])
 def test_the_tool_comes_from_the_commit_that_the_workflow_runs_on(file: str):
-    assert installs(file) == {INSTALL}
+    more = {INSTALL_WITH_OPTIMIZE} if file == "optimize.yml" else set()
+    assert installs(file) == {INSTALL} | more
 
 
 def test_the_workflow_files_hold_every_rule():
@@ -203,6 +205,8 @@ BROKEN: list[tuple[str, Callable[[Copy], object]]] = [
             ("drift drift", {"contents": "write"}),
             ("drift tenants", {"issues": "write"}),
             ("plan plan", {"issues": "write"}),
+            ("optimize tenants", {"contents": "write"}),
+            ("optimize optimize", {"actions": "write"}),
             ("validate validate", {"pull-requests": "write"}),
         ]
     ],
@@ -349,6 +353,18 @@ BROKEN: list[tuple[str, Callable[[Copy], object]]] = [
     (
         "drift.yml: drift: environment drift-",
         lambda c: c.job("drift drift").update(environment="drift-${{ matrix.tenant }}"),
+    ),
+    (
+        "optimize.yml: optimize: a secret in the step Keep the pull request",
+        lambda c: c.step("optimize optimize", "Keep the pull request")["env"].update(S=HIDDEN),
+    ),
+    (
+        "optimize.yml: optimize: runs git push",
+        lambda c: c.add("optimize optimize", "git push origin HEAD:main"),
+    ),
+    (
+        "optimize.yml: optimize: runs gh",
+        lambda c: c.add("optimize optimize", "gh pr merge --admin 1"),
     ),
     ("halt.yml: halt: a secret in the step Stop", lambda c: c.job("halt halt").pop("environment")),
     (
@@ -502,25 +518,35 @@ LOCKED = re.compile(
 )
 
 
-def test_what_is_installed_beside_the_tool_is_pinned_by_hash_and_names_no_index():
-    text = (ROOT / ".github" / "requirements.txt").read_text()
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-optimize.txt"])
+def test_what_is_installed_beside_the_tool_is_pinned_by_hash_and_names_no_index(name: str):
+    text = (ROOT / ".github" / name).read_text()
     body = text[re.search(r"^[^#]", text, re.MULTILINE).start() :]
     assert LOCKED.sub("", body) == ""
     assert "://" not in text
 
 
 def test_what_is_locked_is_what_the_project_asks_for():
-    text = (ROOT / ".github" / "requirements.txt").read_text()
-    locked = {found["name"]: found["version"] for found in LOCKED.finditer(text)}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [
-        *project["build-system"]["requires"],
-        *project["project"]["dependencies"],
-        *project["project"]["optional-dependencies"]["sandbox"],
-    ]
-    for each in map(Requirement, wanted):
-        name = canonicalize_name(each.name)
-        assert locked[name] in each.specifier, f"{each}: make .github/requirements.txt again"
+    extras = project["project"]["optional-dependencies"]
+    wanted = {
+        "requirements.txt": [
+            *project["build-system"]["requires"],
+            *project["project"]["dependencies"],
+            *extras["sandbox"],
+        ],
+        "requirements-optimize.txt": extras["optimize"],
+    }
+    for file, requirements in wanted.items():
+        text = (ROOT / ".github" / file).read_text()
+        locked = [(found["name"], found["version"]) for found in LOCKED.finditer(text)]
+        for each in map(Requirement, requirements):
+            name = canonicalize_name(each.name)
+            versions = [version for found, version in locked if found == name]
+            assert versions, f"{each}: make .github/{file} again"
+            assert all(version in each.specifier for version in versions), (
+                f"{each}: make .github/{file} again"
+            )
 
 
 def test_no_number_of_other_files_keeps_a_pull_request_from_being_validated_and_planned():

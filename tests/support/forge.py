@@ -27,19 +27,21 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tests.support.expressions import fill
+from tests.support.forge_pulls import BOT, PullRequests
 from tests.support.gitfakes import git
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / ".github" / "workflows"
 SCRIPTS = ROOT / ".github" / "scripts"
 PIP = "python -P -m pip install --disable-pip-version-check "
-INSTALL = (
-    f"{PIP}--require-hashes -r ./.github/requirements.txt\n{PIP}--no-deps --no-build-isolation .\n"
+LOCK, LOCK_OF_OPTIMIZE = (f" -r ./.github/requirements{extra}.txt" for extra in ("", "-optimize"))
+INSTALL, INSTALL_WITH_OPTIMIZE = (
+    f"{PIP}--require-hashes{locks}\n{PIP}--no-deps --no-build-isolation .\n"
+    for locks in (LOCK, LOCK + LOCK_OF_OPTIMIZE)
 )
 """How a workflow installs the tool from its checkout, with the libraries that are locked there."""
 
 TOKEN = "forge-token"
-BOT = "github-actions[bot]"
 MAIN = "refs/heads/main"
 REPOSITORY = "a-team/schedules"
 
@@ -103,6 +105,7 @@ class Forge:
         issues: all of them, in order.
         comments: of all pull requests, in order; each has the number of its own as `on`.
         artifacts: of the last run, by name.
+        variables: of the repository.
         runs: number of runs so far.
         attempt: attempt number of the last run.
     """
@@ -117,8 +120,13 @@ class Forge:
     comments: list[dict[str, Any]] = field(default_factory=list)
     approvals: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[str, Path] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
     runs: int = 0
     attempt: int = 1
+
+    def __post_init__(self) -> None:
+        owner, _, _ = REPOSITORY.partition("/")
+        self.proposals = PullRequests(self.remote, owner)
 
     def run(self, file: str, event: Event) -> dict[str, Job]:
         """Run a workflow and return its jobs by name. Jobs of a called workflow are named `caller / job`."""
@@ -159,7 +167,9 @@ class Forge:
             case "PATCH", "issues", "comments", comment:
                 self.comments[int(comment)] |= sent
                 return self.comments[int(comment)]
-        return self._issue(method, path.removeprefix(f"/repos/{REPOSITORY}/"), sent)
+        asked = path.removeprefix(f"/repos/{REPOSITORY}/")
+        found = self.proposals.answer(method, asked, sent)
+        return self._issue(method, asked, sent) if found is NotImplemented else found
 
     def _issue(self, method: str, path: str, sent: Mapping[str, Any]) -> Any:
         """Return the answer of the forge's API about issues."""
@@ -222,7 +232,7 @@ class _Run:
             "sha": self.event.sha,
             "token": TOKEN,
         }
-        return {"github": github}
+        return {"github": github, "vars": self.forge.variables}
 
     def _job(
         self, job: Mapping[str, Any], contexts: dict[str, Any], lifted: set[str] | None, prefix: str
@@ -277,7 +287,7 @@ class _Run:
         place.workspace.mkdir(parents=True)
         place.temp.mkdir()
         here = contexts | {"runner": {"temp": str(place.temp)}, "steps": steps}
-        here |= {"vars": environment.variables, "secrets": secrets}
+        here |= {"vars": self.forge.variables | environment.variables, "secrets": secrets}
         for step in job["steps"]:
             assert not set(step) - _STEP_KEYS, f"{name}: unknown keys"
             outputs = {}
@@ -334,7 +344,7 @@ class _Place:
         return self._shell(step["run"], step.get("env", {}))
 
     def _shell(self, text: str, env: Mapping[str, Any]) -> dict[str, str]:
-        if re.search(r"^ *reconcile (plan|apply|halt|drift) ", text, re.MULTILINE):
+        if re.search(r"^ *reconcile (plan|apply|halt|drift|optimize) ", text, re.MULTILINE):
             assert self._password(env) == f"password={TOKEN}", "git cannot ask a private forge"
         script, output, summary = (self.home / each for each in ("step.sh", "output", "summary"))
         script.write_text(text)
@@ -392,7 +402,7 @@ class _Place:
 
     def _install(self, script: str) -> None:
         """Record the commit from which the tool would be installed, and put the tool on the PATH."""
-        assert script == INSTALL
+        assert script in {INSTALL, INSTALL_WITH_OPTIMIZE}
         self.job.installed.append(git(self.workspace, "rev-parse", "HEAD"))
 
     def _actions_checkout(self, asked: Mapping[str, Any]) -> None:

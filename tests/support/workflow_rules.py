@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from tests.support.forge import INSTALL
+from tests.support.forge import INSTALL, INSTALL_WITH_OPTIMIZE
 
 Workflow = Mapping[str, Any]
 
@@ -23,6 +23,7 @@ WRITES = {
     ("apply.yml", "tenant"): {"contents"},
     ("drift.yml", "drift"): {"issues"},
     ("halt.yml", "halt"): {"contents"},
+    ("optimize.yml", "optimize"): {"contents", "pull-requests"},
     ("plan.yml", "plan"): {"pull-requests"},
     ("plan.yml", "select"): {"pull-requests"},
 }
@@ -50,7 +51,7 @@ WITH = {
 
 COMMANDS = {"echo", "exit", "git", "python", "read", "reconcile", "tee"}
 PYTHON = {"-P -c", "-P .github/scripts/forge.py"}
-RECONCILES = re.compile(r"^ *reconcile (plan|apply|halt|drift) ", re.MULTILINE)
+RECONCILES = re.compile(r"^ *reconcile (plan|apply|halt|drift|optimize) ", re.MULTILINE)
 ASKS = ".github/scripts/forge.py"
 
 _KEYWORDS = {"if", "then", "else", "fi", "{", "}", "!"}
@@ -150,7 +151,7 @@ def _scripts(job: _Job) -> Iterator[str]:
     for run in job.runs:
         if "${{" in run:
             yield "a value is pasted into a script"
-        if run in {HELPER, TAKE, INSTALL}:
+        if run in {HELPER, TAKE, INSTALL, INSTALL_WITH_OPTIMIZE}:
             continue
         if run == ".ci/run" and not job.is_from_main:
             continue
