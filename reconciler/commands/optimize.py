@@ -9,12 +9,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from reconciler import defaults, effect, manifests
+from reconciler import defaults, effect
 from reconciler.commands import observations
 from reconciler.commands import session as sessions
 from reconciler.commands.look_back import Table, look_back
 from reconciler.commands.manifest_edits import Sources, edit
 from reconciler.commands.session import Session
+from reconciler.commands.valid_manifests import load_valid
 from reconciler.dialects import kinds_for
 from reconciler.dialects.base import Bucket, Measured
 from reconciler.errors import UsageError
@@ -79,9 +80,10 @@ async def optimize(
         before_writing: called with the report before any manifest is changed. What it raises leaves all of them as they are.
 
     Raises:
+        ManifestError: as `load_valid`; or no row of the CSV can be used.
         UsageError: a target answer rate is missing or not wanted, or the extra `optimize` is not installed.
     """
-    folder = manifests.load(asked.path, asked.tenant)
+    folder, invalid = load_valid(asked.path, asked.tenant, asked.names)
     strategy = _strategy(asked, folder.tenant.spec.api)
     keys = folder.keys_of(asked.names)
     every = [
@@ -95,19 +97,21 @@ async def optimize(
     async with sessions.open_session(world, folder, asked.network, recorded=False) as session:
         snapshot, _ = await session.read()
         observed, left_out = await _observe(session, asked, strategy, every, snapshot)
-        subjects = [
-            _subject(each, kinds[each.kind], observed.get(each.key, ()), snapshot) for each in every
-        ]
-        asked_for = {each.key for each in every}
+        subjects, others = (
+            [
+                _subject(each, kinds[each.kind], observed.get(each.key, ()), snapshot)
+                for each in some
+            ]
+            for some in (
+                every,
+                [each for each in folder.desired if each.body and each not in every],
+            )
+        )
         context = Context(
             snapshot.at,
             asked.target_answer_rate,
             folder.tenant.spec.capacity,
-            others=tuple(
-                _subject(each, kinds[each.kind], observed.get(each.key, ()), snapshot)
-                for each in folder.desired
-                if each.body is not None and each.key not in asked_for
-            ),
+            others=tuple(others),
             partial=folder.partial,
         )
         advice = advise(strategy, subjects, context)
@@ -117,7 +121,8 @@ async def optimize(
     by_hand = {each.key for each in edits.by_hand}
     made = [each for each in proposals if each.key not in by_hand]
     if asked.write and made:
-        claimed = [each.key for each in folder.desired]
+        unread = table.kept if folder.partial else ()
+        claimed = {*unread, *(each.key for each in folder.desired)}
         text = table.with_new(made, {each.key: each for each in subjects}, claimed, snapshot.at)
         edits = edits if text is None else edits.adding(table.path, text, table.content)
     past, remarks = look_back(world, folder, table, subjects)
@@ -126,7 +131,7 @@ async def optimize(
         list(_judged(made, every, subjects, kinds, snapshot.at)),
         [*edits.by_hand, *(each for each in advice if isinstance(each, Declined))],
         written=edits.files,
-        notes=(*left_out, *lost, *remarks),
+        notes=(*invalid, *left_out, *lost, *remarks),
         looked_back=past,
     )
     with edits.replacing():
