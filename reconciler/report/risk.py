@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.effect import Direction, Effect
 from reconciler.plan import Action, Operation
@@ -78,22 +78,34 @@ def _risk(operation: Operation) -> Risk:
 def _loosening(operation: Operation, fields: Sequence[Said]) -> tuple[int, float]:
     """Return the class and the factor of a loosening.
 
-    In this order: unknown effect or a safeguard lost; an object that dials newly calls a zone, or at night; an object newly
+    In this order: a safeguard lost; an unknown effect; an object that dials newly calls a zone, or at night; an object newly
     dials; a factor that is marked; an unusual time; the rest.
+
+    An unknown effect has the same classes again, first of all a managed field that cannot be read. For a platform may add an
+    unknown field to every object, and then the real dangers must still come first.
     """
     effect = operation.effect
     factor = _factor(effect, fields)
-    unknown = effect is not None and (effect.zones is None or effect.unknown)
-    lost = bool(effect and effect.lost) or any(each.is_off for each in fields)
-    if unknown or lost:
+    if bool(effect and effect.lost) or any(each.is_off for each in fields):
         return 0, factor
+    opens = any(each.opens for each in fields)
+    if factor == math.inf or opens:
+        step = 0
+    elif factor >= MARKED_FROM:
+        step = 1
+    else:
+        step = 2 if any(each.unusual for each in fields) else 3
+    if effect is not None and (effect.zones is None or effect.unknown):
+        unreadable = any(name in (operation.desired or {}) for name in effect.unknown)
+        return _UNKNOWN + (0 if unreadable else step), math.inf if opens else factor
     if operation.live is None:
-        return 2, factor
-    if factor == math.inf or any(each.opens for each in fields):
-        return 1, factor
-    if factor >= MARKED_FROM:
-        return 3, factor
-    return (4 if any(each.unusual for each in fields) else 5), factor
+        return _NEWLY_DIALS, factor
+    return (_NEWLY_DIALS + step if step else _NEWLY_DIALS - 1), factor
+
+
+_UNKNOWN: Final = 1
+_NEWLY_DIALS: Final = 6
+"""Classes of loosenings: the first of an unknown effect; an object newly dials."""
 
 
 def _factor(effect: Effect | None, fields: Sequence[Said]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.report import Report, Risk, Row
@@ -53,15 +53,19 @@ def worst(report: Report) -> Worst:
     return Worst(tuple(_seated(rows)), len(rows))
 
 
-def _seated(rows: list[Row]) -> Iterable[Row]:
+def _seated(rows: Sequence[Row]) -> Iterable[Row]:
+    """Return the rows that have a place: the first of each risk, then the first of each class within it, then the worst others."""
+    seats = [row.seat or (Risk.REST, 0) for row in rows]
+    chosen = [*_firsts([risk for risk, _ in seats]), *_firsts(seats), *range(len(rows))]
+    return (rows[index] for index in sorted([*dict.fromkeys(chosen)][:MOST_ROWS]))
+
+
+def _firsts(classes: Sequence[object]) -> Iterable[int]:
+    """Return the index of the first of each class."""
     first: dict[object, int] = {}
-    for index, row in enumerate(rows):
-        first.setdefault(row.seat, index)
-    chosen = list(first.values())[:MOST_ROWS]
-    seated = {*chosen}
-    rest = (index for index in range(len(rows)) if index not in seated)
-    chosen += [index for index, _ in zip(rest, range(MOST_ROWS - len(chosen)), strict=False)]
-    return (rows[index] for index in sorted(chosen))
+    for index, each in enumerate(classes):
+        first.setdefault(each, index)
+    return first.values()
 
 
 def fits(text: str) -> bool:

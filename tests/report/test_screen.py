@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,12 +12,22 @@ from hypothesis import strategies as st
 
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction
-from reconciler.plan import Operation, Strictness, Weakening
+from reconciler.plan import Operation, Strictness, Weakening, build
 from reconciler.renderers import markdown, text
 from reconciler.report import Report, Risk, Row, Table, Tone, screen
 from reconciler.report.changes import of_plan
 from tests.renderers.sample import CLEAN, HOSTILE_VALUES, LONG, SAMPLE
-from tests.support.factories import make_finding, make_operation, make_plan
+from tests.support.bodies import make_body, make_window
+from tests.support.factories import (
+    KINDS,
+    make_desired,
+    make_finding,
+    make_live,
+    make_operation,
+    make_origin,
+    make_plan,
+    make_snapshot,
+)
 
 VIEWS = {
     "pipe": text.render,
@@ -112,6 +123,43 @@ def test_each_class_has_a_place_so_that_many_of_one_hide_no_other():
     found = screen.worst(report)
     assert [each.head for each in found.rows] == [f"r{n}" for n in (*range(8), 50, 51)]
     assert found.title == "Worst first (10 of 53 rows; 43 more follow below)"
+
+
+def test_many_classes_of_one_kind_hide_no_other_kind():
+    rows = [row(Risk.LOOSENS, step, step) for step in range(12)]
+    last = [row(Risk.RETIRES, 0, 12), row(Risk.REST, 0, 13), row(Risk.REST, 1, 14)]
+    found = screen.worst(Report("t", "v", Tone.PLAIN, 0, (Table("T", (), (*rows, *last)),)))
+    assert [each.head for each in found.rows] == [f"r{n}" for n in (*range(8), 12, 13)]
+
+
+def body_of(number: int) -> dict[str, Any]:
+    return make_body(campaign_id=str(number), dial_rate=2 + number / 1000)
+
+
+DANGERS = {
+    "DNC off": {"dnc_verification": False},
+    "evening": {"compliance_windows": [make_window(start=21, end=23)]},
+    "zone": {"compliance_windows": [make_window("Pacific/Honolulu")]},
+    "Sunday": {"end_time": "2027-01-17T23:00:00Z"},
+    "twelve hours": {"start_time": "2027-01-11T02:00:00Z"},
+    "rate": {"dial_rate": 20.0},
+    "calls": {"max_concurrent_calls": 5000},
+}
+
+
+@pytest.mark.parametrize("danger", DANGERS)
+def test_a_danger_is_seen_where_the_platform_adds_an_unknown_field_to_all(danger):
+    wanted, held = [], []
+    for number in range(1000, 1060):
+        more = DANGERS[danger] if number == 1057 else {"max_concurrent_calls": 501}
+        body = {**body_of(number), "dial_rate": 2.05 + number / 1000, **more}
+        wanted.append(make_desired(str(number), body=body))
+        unsent = {"newSetting": number % 3}
+        held.append(make_live(str(number), stored=body_of(number), unsent=unsent))
+    plan = build(make_origin(), wanted, make_snapshot(held), KINDS)
+    assert all(each.direction.widens for each in plan.operations)
+    for view in VIEWS.values():
+        assert "1057" in first(view(of_plan(plan, exit_code=2)))
 
 
 def test_rows_of_findings_about_a_changed_object_are_no_rows_of_their_own():
