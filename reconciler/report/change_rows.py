@@ -19,8 +19,8 @@ BODIES_SHOWN = 20
 
 COLUMNS = ("action", "manifest", "id", "on the platform", "direction", "change")
 
-_SUMMARY, _CREATED, _BLOCKED, _PHRASE = 160, 60, 90, 110
-"""Characters of the cell that sums a change up, the same of a creation, whose fields stand below, of a change beside the reason why it is blocked, and of one field's change."""
+_SUMMARY, _CREATED, _BLOCKED, _PHRASE, _FIRST = 160, 60, 90, 110, 125
+"""Characters of the cell that sums a change up, the same of a creation, whose fields stand below, of a change beside the reason why it is blocked, of one field's change, and of the changes before the first new instant."""
 
 _TONES = {
     Action.CREATE: Tone.ADD,
@@ -42,8 +42,8 @@ def changes_tables(
 ) -> tuple[Table, Table, Table]:
     """Return what is blocked, the other changes, and the findings about no changed object.
 
-    Findings stand below the row of their object. Errors about no changed object are part of what is blocked, because they may
-    block everything.
+    Findings stand below the row of their object. An error that does not block its object is part of what is blocked, because
+    nothing may stand above it: it may block other objects, and it decides the exit code.
 
     Args:
         ordered: the operations, in risk order.
@@ -52,24 +52,32 @@ def changes_tables(
     """
     blocked = [each for each in ordered if each.risk is Risk.BLOCKED]
     rest = [each for each in ordered if each.risk is not Risk.BLOCKED]
-    changed = {each.operation.key for each in ordered}
-    others = [each for each in findings if each.key not in changed]
-    errors = [finding_row(each, Risk.BLOCKED) for each in others if each.level is Level.ERROR]
-    milder = [finding_row(each, Risk.REST) for each in others if each.level is not Level.ERROR]
     about_blocked = {each.operation.key for each in blocked}
+    others = [each for each in findings if each.key not in about_blocked]
+    errors = [finding_row(each, (Risk.BLOCKED, 0)) for each in others if each.level is Level.ERROR]
+    milder = [each for each in others if each.level is not Level.ERROR]
+    changed = {each.operation.key for each in rest}
     return (
         Table("Blocked", COLUMNS, (*errors, *_rows(blocked, findings, noun))),
+        Table("Changes", COLUMNS, _rows(rest, milder, noun)),
         Table(
-            "Changes",
-            COLUMNS,
-            _rows(rest, [each for each in findings if each.key not in about_blocked], noun),
+            "Findings",
+            ("level", "manifest", "id", "", "rule", "message"),
+            _of_no_change([each for each in milder if each.key not in changed]),
         ),
-        Table("Findings", ("level", "manifest", "id", "", "rule", "message"), tuple(milder)),
     )
 
 
-def finding_row(finding: Finding, risk: Risk | None = None) -> Row:
-    """Return the row of a finding in a table of changes; `risk`: its class, if it stands for itself."""
+def _of_no_change(findings: Iterable[Finding]) -> tuple[Row, ...]:
+    """Return the rows of findings about no changed object, a class for each rule, so that many of one rule hide no other."""
+    ordered = sorted(findings, key=lambda each: (each.level is not Level.WARNING, each.rule))
+    classes = dict.fromkeys((each.level, each.rule) for each in ordered)
+    seats = {each: (Risk.REST, number) for number, each in enumerate(classes, 1)}
+    return tuple(finding_row(each, seats[each.level, each.rule]) for each in ordered)
+
+
+def finding_row(finding: Finding, seat: tuple[Risk, int] | None = None) -> Row:
+    """Return the row of a finding in a table of changes; `seat`: its class, if it stands for itself."""
     level = finding.level
     return Row(
         (level.value, finding.name, finding.key, "", finding.rule, finding.message),
@@ -81,7 +89,7 @@ def finding_row(finding: Finding, risk: Risk | None = None) -> Row:
         key=finding.key,
         rule=finding.rule,
         message=finding.message,
-        seat=None if risk is None else (risk, 0),
+        seat=seat,
         head=" ".join(filter(None, (level.value, shortened(finding.name, 40), finding.rule))),
         brief=finding.message,
     )
@@ -180,9 +188,11 @@ def _brief(each: Weighed, about: Sequence[Finding]) -> str:
     operation = each.operation
     if not operation.blocked:
         warned = warnings(operation.effect)
-        limit = _SUMMARY - sum(map(len, warned))
-        parts = (summary(each, max(limit, _BLOCKED)), *warned, first_new(operation))
-        return "; ".join(filter(None, parts))
+        phrases = _phrases(each, max(_SUMMARY - sum(map(len, warned)), _BLOCKED))
+        # A row that has little room loses its end, and what follows here may not be lost.
+        shown = 1 if warned else _with_room(phrases, _FIRST)
+        unlost = filter(None, [*warned, first_new(operation)])
+        return "; ".join([*phrases[:shown], *unlost, *phrases[shown:]])
     errors = [found for found in about if found.level is Level.ERROR]
     if operation.action is Action.HELD or not errors:
         return f"{summary(each, _BLOCKED)}; {_why(operation)} {', '.join(operation.blocked)}"
@@ -199,6 +209,11 @@ def _why(operation: Operation) -> str:
 
 def summary(each: Weighed, limit: int = _SUMMARY) -> str:
     """Return a change in one phrase, decisive fields first; fields for which there is no room are named."""
+    return "; ".join(_phrases(each, limit))
+
+
+def _phrases(each: Weighed, limit: int) -> list[str]:
+    """Return the phrases of a summary, at least one."""
     operation = each.operation
     match operation.action:
         case Action.UPDATE | Action.HELD if each.said:
@@ -207,21 +222,22 @@ def summary(each: Weighed, limit: int = _SUMMARY) -> str:
         case Action.CREATE:
             fields = _of_body(operation)
             shown = _with_room(fields, limit)
-            return f"newly dials: {'; '.join(fields[:shown])}{'; …' if shown < len(fields) else ''}"
+            rest = ["…"] if shown < len(fields) else []
+            return [f"newly dials: {'; '.join([*fields[:shown], *rest])}"]
         case Action.REFRESH:
-            return "stored, but the dialer has not taken it"
+            return ["stored, but the dialer has not taken it"]
         case Action.RETIRE:
-            return f"remove the schedule of {operation.platform_name or operation.key}"
+            return [f"remove the schedule of {operation.platform_name or operation.key}"]
         case _:
-            return operation.platform_name
+            return [operation.platform_name]
 
 
-def _listed(phrases: Sequence[str], each: Weighed, limit: int) -> str:
+def _listed(phrases: Sequence[str], each: Weighed, limit: int) -> list[str]:
     """Return as many phrases as there is room for, at least the first, and the names of the other fields."""
     shown = _with_room(phrases, limit)
     more = [field.path for field in each.said[shown:]]
     also = [f"also {shortened(', '.join(more), limit // 2)}"] if more else []
-    return "; ".join([*phrases[:shown], *also])
+    return [*phrases[:shown], *also]
 
 
 def _with_room(phrases: Sequence[str], limit: int) -> int:

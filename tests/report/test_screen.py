@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction
 from reconciler.plan import Operation, Strictness, Weakening, build
+from reconciler.policies.base import Level
 from reconciler.renderers import markdown, text
 from reconciler.report import Report, Risk, Row, Table, Tone, screen
 from reconciler.report.changes import of_plan
@@ -165,10 +166,58 @@ def test_a_danger_is_seen_where_the_platform_adds_an_unknown_field_to_all(danger
 def test_rows_of_findings_about_a_changed_object_are_no_rows_of_their_own():
     changes = [(FieldChange("dial_rate", 9.0, float(number)),) for number in range(1, 4)]
     operations = [make_operation(str(n), fields=fields) for n, fields in enumerate(changes)]
-    plan = make_plan(operations, findings=(make_finding("1"), make_finding("7")))
+    plan = make_plan(
+        operations, findings=(make_finding("1", level=Level.WARNING), make_finding("7"))
+    )
     heads = [each.head for each in screen.worst(of_plan(plan, exit_code=5)).rows]
     assert len(heads) == 4
     assert heads[0] == "error campaign-7 tenant-limits"
+
+
+def test_an_error_that_blocks_nothing_stands_above_everything():
+    tightens = make_operation("1", fields=(FieldChange("dial_rate", 90.0, 60.0),))
+    loosens = make_operation(
+        "2", fields=(FieldChange("dial_rate", 9.0, 10.0),), direction=Direction.LOOSEN
+    )
+    report = of_plan(make_plan([tightens, loosens], findings=(make_finding("1"),)), exit_code=5)
+    heads = [each.head for each in screen.worst(report).rows]
+    assert heads[0] == "error campaign-1 tenant-limits"
+    assert len(heads) == 3
+    rows = [each for table in report.tables for each in table.rows]
+    assert [each.status for each in rows] == ["error", "update", "update"]
+
+
+def test_a_warning_about_what_no_manifest_names_is_hidden_by_no_other_warning():
+    edits = [make_operation(str(n), direction=Direction.NEUTRAL) for n in range(20)]
+    found = [
+        make_finding(str(n), level=level, rule=rule, name=f"a{n}")
+        for level, rule, count in (
+            (Level.WARNING, "dnc-list", 160),
+            (Level.WARNING, "vanished", 101),
+            (Level.INFO, "ended", 160),
+        )
+        for n in range(100, count)
+    ]
+    report = of_plan(make_plan(edits, findings=found), exit_code=0)
+    heads = [each.head for each in screen.worst(report).rows]
+    assert "warning a100 vanished" in heads
+
+
+def test_the_first_new_instant_of_many_fields_is_not_cut():
+    def edits(number: int) -> dict[str, Any]:
+        every = {"dial_rate": 26.0 + number, "max_concurrent_calls": 600, "dnc_verification": False}
+        times = {"start_time": "2027-01-13T14:00:00Z", "end_time": "2027-02-27T23:00:00Z"}
+        windows = [make_window(), make_window("America/Denver"), make_window("America/Chicago")]
+        return {"campaign_id": str(number), **every, **times, "compliance_windows": windows}
+
+    numbers = range(1000, 1030)
+    wanted = [make_desired(str(n), body=make_body(**edits(n))) for n in numbers]
+    held = [make_live(str(number)) for number in numbers]
+    plan = build(make_origin(), wanted, make_snapshot(held), KINDS)
+    for view in VIEWS.values():
+        shown = words(first(view(of_plan(plan, exit_code=2))))
+        assert shown.count("safeguard lost: dnc_verification") == 10
+        assert shown.count("newly dials from Wed 2027-01-13 09:00 America/Chicago") == 10
 
 
 def test_refusals_and_weakenings_compete_as_rows():
