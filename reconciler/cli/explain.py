@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("topic", required=False)
+@click.argument("topic", nargs=-1)
 @options.output
-def explain(topic: str | None, *, style: str) -> int:
+def explain(topic: tuple[str, ...], *, style: str) -> int:
     """Explain an exit code, a rule, a word of a plan, a field, an environment variable, a command, an assumption or a scenario.
 
     TOPIC is exit-codes, environment, rules, words, fields, assumptions, strategies, scenarios, commands, or a name such as 75, held, calling-windows, dial_rate or CXONE_SCOPE.
-    Without it the topics are listed. Reads no files.
+    Without it the topics are listed. A name of several words needs no quotes. Reads no files.
 
     Example: reconcile explain exit-codes
     """
     from reconciler.commands.explain import explain as explained
 
-    return options.show(explained(topic, topics()), style)
+    return options.show(explained(" ".join(topic) or None, topics()), style)
 
 
 def topics() -> Topics:

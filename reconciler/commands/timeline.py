@@ -136,7 +136,7 @@ def _base(
         )
     where = manifests.choose_tenant(folder.path, None)
     if worktree.read_at(git, commit, folder.path / manifests.TENANT_FILE) is None:
-        note = f"At {name} there is no {folder.path / manifests.TENANT_FILE}, so everything is new."
+        note = f"At {name} there is no {folder.path / manifests.TENANT_FILE}, so everything is new. A folder that was renamed since is not followed."
         return (name, commit), (), (note,)
     contents = dict(worktree.contents(git, commit, folder.path))
     found = manifests.load_committed(where, name, contents)

@@ -270,6 +270,12 @@ def test_a_topic_prints_what_the_page_holds(capsys: pytest.CaptureFixture[str], 
             assert cell in said.replace("|", "\\|") or cell.strip("`") in said
 
 
+def test_a_name_of_several_words_needs_no_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    said = explain(capsys, "stored", "not", "active")
+    assert said == explain(capsys, "stored not active")
+    assert "The next apply finishes it." in said
+
+
 def test_an_unknown_topic_is_a_usage_error_that_names_the_nearest_and_all_topics(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
