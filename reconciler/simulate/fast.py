@@ -22,6 +22,7 @@ from reconciler.simulate.calls import (
     Fate,
     Outcome,
     Setting,
+    among,
     dial_times,
 )
 from reconciler.simulate.scenarios import Campaign, Detection
@@ -72,7 +73,8 @@ def within_lines(truth: Truth, shift: Shift, setting: Setting) -> Outcome:
     for number, at in enumerate([*waits.dialed.tolist(), inf]):
         while seeking and seeking[0][0] <= at:
             since, call = heappop(seeking)
-            start = max(free[0], since)
+            start = free[0]
+            start = max(start, since)
             if start - since < patience_s:
                 begun[call] = start
                 heapreplace(free, start + handle_s[call])
@@ -99,13 +101,13 @@ def _at_rate(truth: Truth, shift: Shift, setting: Setting) -> tuple[Outcome, Flo
     """Return what becomes of the attempts of one campaign, and when each leaves its line: only live answers are taken one by one."""
     campaign, detection = truth.scenario.campaigns[shift.campaign], truth.scenario.detection
     dialed, fate, ends, handle_s = _awaiting(truth, shift, setting)
-    seeking = np.flatnonzero((fate == Fate.SERVED) | (fate == Fate.MISTAKEN))
+    seeking = np.flatnonzero(among(fate, Fate.SERVED, Fate.MISTAKEN))
     seeking = seeking[np.argsort(ends[seeking], kind="stable")]
     patience_s = PATIENCE_S - detection.delay_s
     begun = np.full(len(dialed), np.nan)
     begun[seeking] = _serve(ends[seeking], handle_s[seeking], campaign.agents, patience_s)
     is_taken = ~np.isnan(begun)
-    is_lost = ~is_taken & ((fate == Fate.SERVED) | (fate == Fate.MISTAKEN))
+    is_lost = among(fate, Fate.SERVED, Fate.MISTAKEN) & ~is_taken
     fate[is_lost] += 1  # `Fate` puts "no agent in time" behind "an agent in time"
     handle_s[~is_taken] = 0.0
     ends[is_lost] += patience_s
@@ -175,10 +177,13 @@ def _serve(sought: Floats, handle_s: Floats, agents: int, patience_s: float) -> 
     free = [0.0] * agents
     begun = []
     for at, seconds in zip(sought.tolist(), handle_s.tolist(), strict=True):
-        start = max(free[0], at)
-        if start - at < patience_s:
-            heapreplace(free, start + seconds)
-            begun.append(start)
+        first = free[0]
+        if first <= at:
+            heapreplace(free, at + seconds)
+            begun.append(at)
+        elif first - at < patience_s:
+            heapreplace(free, first + seconds)
+            begun.append(first)
         else:
             begun.append(nan)
     return np.array(begun)

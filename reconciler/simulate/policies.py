@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from reconciler.models import Capacity, Pacing
-from reconciler.optimize import STRATEGIES
-from reconciler.optimize.base import CALLS, RATE, Context, Declined, Subject
+from reconciler.optimize import STRATEGIES, advise
+from reconciler.optimize.base import CALLS, RATE, Advice, Context, Declined, Subject
 from reconciler.optimize.hours import open_hours
 from reconciler.pacing import Bucket, during
 from reconciler.pacing.queueing import highest_live_rate
@@ -25,6 +26,9 @@ from reconciler.simulate.truth import Floats, Shift, hours_of
 
 CAP: Final = 0.03
 """Share of the live answers that may be abandoned: the legal limit in the United States, measured over 30 days."""
+
+MOST_CALLS: Final = 2000
+"""`max_concurrent_calls` of a manifest that limits nothing: the platform's default."""
 
 WEEK: Final = timedelta(days=7)
 
@@ -99,52 +103,66 @@ def _lawful(scenario: Scenario, view: View, answer_rates: Floats) -> list[float]
     return [live / rate for rate in answer_rates.tolist()]
 
 
-def strategy(name: str, look_back: timedelta, every: timedelta = timedelta()) -> Policy:
-    """Return the policy that follows a strategy of `optimize`.
+def strategy(name: str, every_days: int = 1) -> Policy:
+    """Return the policy that follows a strategy of `optimize`, with hours as far back as the command reads them.
 
     Args:
         name: the strategy.
-        look_back: how far back it observes.
-        every: the least time between two proposals.
+        every_days: days between two proposals.
     """
+    look_back = STRATEGIES[name].LOOK_BACK
 
     def decide(scenario: Scenario, views: Sequence[View]) -> list[Setting]:
-        settings = [view.setting for view in views]
-        if every and (views[0].now - views[0].first).days % every.days:
-            return settings
+        night = round((views[0].now - views[0].first) / timedelta(days=1))
+        if night % every_days:
+            return [view.setting for view in views]
         subjects = [_subject(scenario, view, look_back) for view in views]
         capacity = Capacity(calls_per_second=scenario.calls_per_s, concurrent_calls=scenario.lines)
         context = Context(views[0].now, views[0].campaign.answer_rate, capacity)
-        advice = STRATEGIES[name].propose(subjects, context)
-        for number, each in enumerate(advice):
-            if not isinstance(each, Declined):
-                rate, lines = each.proposed(RATE), each.proposed(CALLS)
-                before = settings[number]
-                settings[number] = Setting(
-                    before.dial_rate if rate is None else float(rate),
-                    before.lines if lines is None else int(lines),
-                )
-        return settings
+        advice = advise(name, subjects, context)
+        return [_merged(view.setting, each) for view, each in zip(views, advice, strict=True)]
 
     return decide
+
+
+def _merged(setting: Setting, advice: Advice) -> Setting:
+    """Return a setting with what is proposed; unchanged if nothing is."""
+    if isinstance(advice, Declined):
+        return setting
+    rate, lines = advice.proposed(RATE), advice.proposed(CALLS)
+    return Setting(
+        setting.dial_rate if rate is None else float(rate),
+        setting.lines if lines is None else int(lines),
+    )
+
+
+def equal_shares(scenario: Scenario, views: Sequence[View]) -> list[Setting]:
+    """Give each campaign the same part of the tenant's lines and attempts; within it, follow `erlang`."""
+    part = len(views)
+    wanted = strategy("erlang")(scenario, views)
+    lines = inf if scenario.lines is None else scenario.lines // part
+    rate = inf if scenario.calls_per_s is None else scenario.calls_per_s / part
+    return [
+        Setting(min(each.dial_rate, rate), int(min(each.lines or MOST_CALLS, lines)))
+        for each in wanted
+    ]
 
 
 def _subject(scenario: Scenario, view: View, look_back: timedelta) -> Subject:
     """Return the campaign as `optimize` sees it: what its manifest says, and its observed hours."""
     campaign = view.campaign
-    spec = {RATE: view.setting.dial_rate, CALLS: view.setting.lines or 2000}
     pacing = Pacing(list_size=campaign.list_size)
     if scenario.agents_known:
         known = {
             "agents": campaign.agents,
             "handle_time_s": campaign.handle_time_s,
-            "wrap_up_s": campaign.wrap_up_s,
+            "wrap_up_s": campaign.wrap_up_s if scenario.wrap_up_known else None,
         }
         pacing = pacing.model_copy(update=known)
     return Subject(
         campaign.name,
         campaign.name,
-        spec=spec,
+        spec={RATE: view.setting.dial_rate, CALLS: view.setting.lines or MOST_CALLS},
         observed=during(view.observed, view.now - look_back, view.now),
         pacing=pacing,
         open_hours=open_hours(hours_of(campaign), campaign.zone, view.now),
@@ -152,18 +170,23 @@ def _subject(scenario: Scenario, view: View, look_back: timedelta) -> Subject:
     )
 
 
-_STRATEGIES: Final = {
-    "step": strategy("step", WEEK, WEEK),
-    "erlang": strategy("erlang", 8 * WEEK),
-}
+_EVERY_DAYS: Final = {"step": 7, "erlang": 1, "allocate": 1}
+"""Strategies that are compared, and the days between two proposals: the step rule looks back over a week."""
 
 POLICIES: Final[Mapping[str, Policy]] = MappingProxyType(
     {
         "constant": constant,
         "progressive": progressive,
-        **{name: policy for name, policy in _STRATEGIES.items() if name in STRATEGIES},
+        **{name: strategy(name, days) for name, days in _EVERY_DAYS.items() if name in STRATEGIES},
+        "equal-shares": equal_shares,
         "oracle": oracle,
         "oracle-hourly": oracle_hourly,
     }
 )
 """Policies by name, in the order of the report."""
+
+
+def compared(scenario: Scenario) -> list[str]:
+    """Return the policies that are compared in a scenario: the division of a capacity only where there is one."""
+    is_shared = scenario.lines is not None or scenario.calls_per_s is not None
+    return [name for name in POLICIES if is_shared or name not in {"allocate", "equal-shares"}]

@@ -12,7 +12,7 @@ import numpy as np
 from reconciler.pacing import Bucket
 from reconciler.simulate.calls import LIVE, LOST, ContactList, Fate, Outcome, Setting
 from reconciler.simulate.dialer import dial
-from reconciler.simulate.policies import POLICIES, WEEK, View
+from reconciler.simulate.policies import POLICIES, WEEK, View, compared
 from reconciler.simulate.scenarios import SCENARIOS, Campaign
 from reconciler.simulate.truth import HOUR_S, Purpose, Truth, minutes_outside
 
@@ -57,17 +57,17 @@ class Run:
         return self.busy_hours / self.agent_hours
 
 
-def play(scenario: str, seed: int, policies: Sequence[str] = tuple(POLICIES)) -> list[Run]:
+def play(scenario: str, seed: int, policies: Sequence[str] = ()) -> list[Run]:
     """Run policies in a scenario under one seed, all after the same past weeks.
 
     Args:
         scenario: a key of `SCENARIOS`.
         seed: of the random numbers.
-        policies: keys of `POLICIES`.
+        policies: keys of `POLICIES`; none means all that are compared in the scenario.
     """
     truth = Truth(SCENARIOS[scenario], seed)
     past = _past(truth)
-    return [_run(truth, past, name) for name in policies]
+    return [_run(truth, past, name) for name in policies or compared(truth.scenario)]
 
 
 Observed = list[list[Bucket]]

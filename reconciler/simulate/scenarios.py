@@ -105,7 +105,8 @@ class Scenario:
         lines: concurrent calls that the tenant can carry; `None`: enough.
         calls_per_s: attempts per second that the tenant can place; `None`: enough.
         missing: share of the observed hours that the platform lost.
-        agents_known: whether the manifest and the metrics name the agents.
+        agents_known: whether the manifest and the metrics name agents and handle times.
+        wrap_up_known: whether the manifest names the wrap-up.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Scenario:
     calls_per_s: float | None = None
     missing: float = 0.0
     agents_known: bool = True
+    wrap_up_known: bool = True
 
     def shape(self, weekday: int, hour: int) -> float:
         """Return the answer rate of an hour of the week, relative to its mean. Monday is 0; the hour is local."""
@@ -192,7 +194,7 @@ _SCENARIOS: Final = (
             Campaign("beta", 40, 0.23, 0.3, handle_time_s=180.0),
             Campaign("gamma", 60, 0.16, 0.4, handle_time_s=300.0),
         ),
-        days=3,
+        days=2,
         lines=100,
         calls_per_s=4.0,
     ),
@@ -205,9 +207,9 @@ _SCENARIOS: Final = (
     ),
     Scenario(
         "list-exhaustion",
-        "60 agents; each of 30,000 contacts is tried up to three times, and fewer answer each time. The list ends on the fourth day.",
-        (replace(_SIXTY, list_size=30_000),),
-        days=5,
+        "60 agents; each of 20,000 contacts is tried up to three times, and fewer answer each time. The list ends on the third day.",
+        (replace(_SIXTY, list_size=20_000),),
+        days=4,
     ),
     Scenario(
         "missing-hours",
@@ -217,9 +219,15 @@ _SCENARIOS: Final = (
     ),
     Scenario(
         "agents-unknown",
-        "60 agents, but neither the manifest nor the metrics say so.",
+        "60 agents, but neither the manifest nor the metrics say so; no handle time is known either.",
         (_SIXTY,),
         agents_known=False,
+    ),
+    Scenario(
+        "wrap-up-unknown",
+        "60 agents who wrap up for 30 s after each call, which the manifest does not say.",
+        (replace(_SIXTY, wrap_up_s=30.0),),
+        wrap_up_known=False,
     ),
 )
 

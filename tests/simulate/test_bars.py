@@ -51,7 +51,13 @@ def test_the_oracle_must_be_near_in_every_scenario() -> None:
 
 @pytest.mark.parametrize(
     ("contacts", "abandonment", "expected"),
-    [(1799, 0.02, False), (1800, 0.02, True), (1799, 0.0, True), (1900, 0.02, True)],
+    [
+        (1799, 0.0011, False),
+        (1799, 0.001, True),
+        (1799, 0.0, True),
+        (1800, 0.02, True),
+        (1900, 0.02, True),
+    ],
 )
 def test_worse_than_progressive_is_worse_on_both_measures(contacts, abandonment, expected) -> None:
     own = [replace(run, abandonment=abandonment) for run in runs(erlang=contacts)]

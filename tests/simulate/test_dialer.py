@@ -130,7 +130,7 @@ def test_a_campaign_keeps_within_its_lines(seed, rate, lines) -> None:
     assert most_at_once(*lines_of(outcome)) <= lines
 
 
-@few
+@settings(max_examples=8)
 @given(SEEDS, SETTINGS, SETTINGS)
 def test_a_tenant_keeps_within_its_lines_and_its_pace(seed, one, other) -> None:
     found = shift_of(SHARED, seed, one, other)
