@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Final
 
-from reconciler.optimize import answers, outlook, pace, staffing
+from reconciler.optimize import abandoned, answers, outlook, pace, staffing
 from reconciler.optimize.answers import AnswerRates
 from reconciler.optimize.base import (
     CALLS,
@@ -25,7 +25,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import recent, too_few
+from reconciler.optimize.observed import last_month, recent, too_few
 from reconciler.optimize.outlook import Hour, Setting
 from reconciler.optimize.pace import Pace, Way
 from reconciler.optimize.wording import clock, number, percent, setting
@@ -40,6 +40,9 @@ LEAST_ATTEMPTS: Final = 200
 
 CLOSE: Final = 0.05
 """A value that is as close as this to the best one, relative to it, is not worth a change."""
+
+SURPRISING: Final = 2.0
+"""How many times more must be abandoned than agents and handle time explain, before the proposal says so."""
 
 LONELY: Final = 0.8
 """An hour holds the others back if its rate is below this part of what half of the hours allow."""
@@ -104,7 +107,7 @@ def _compare(subject: Subject, hours: Sequence[Hour], best: Pace, now: datetime)
         Evidence.of(recent(subject.observed, now)),
         before=outlook.predict(hours, current),
         after=outlook.predict(hours, Setting.of(subject, **proposed)),
-        notes=tuple(_notes(subject, hours, best)),
+        notes=tuple(_notes(subject, hours, best, now)),
     )
 
 
@@ -136,8 +139,9 @@ def _staffed(hour: Hour) -> str:
     return f"on {clock(hour.open)}, with {agents} agents and {seconds} s a call"
 
 
-def _notes(subject: Subject, hours: Sequence[Hour], best: Pace) -> Iterator[str]:
+def _notes(subject: Subject, hours: Sequence[Hour], best: Pace, now: datetime) -> Iterator[str]:
     """Yield what somebody must know who merges the proposal."""
+    yield from _on_surprises(subject, now)
     yield from _on_small_teams(subject, hours, best)
     if best.way is not Way.RATE:
         yield "max_concurrent_calls paces this campaign, and dial_rate only uses free lines again: raise neither alone."
@@ -162,3 +166,14 @@ def _on_small_teams(subject: Subject, hours: Sequence[Hour], best: Pace) -> Iter
     if contacts < progressive:
         reached = outlook.mean_contacts(hours, best.setting)
         yield f"A rate in calls per second suits this team badly: {number(by_rate.setting.dial_rate)} calls/s reach {number(contacts)} contacts an hour, one call for each free agent (progressive dialing) reaches about {number(progressive)} and abandons nobody, and this proposal {number(reached)}."
+
+
+def _on_surprises(subject: Subject, now: datetime) -> Iterator[str]:
+    """Yield that much more was abandoned in the last 30 days than agents and handle time explain."""
+    month = last_month(subject.observed, now)
+    if month.abandons <= subject.pacing.target_abandonment * month.answers:
+        return
+    explained = outlook.explained(subject, now)
+    if abandoned.quantile(month, outlook.LOW) > SURPRISING * explained:
+        seen = percent(month.abandons / month.answers)
+        yield f"In the last 30 days {seen} of the answers were abandoned, and agents and handle time explain {percent(explained)}: check both, or use --strategy budget, which needs neither."

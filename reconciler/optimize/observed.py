@@ -21,6 +21,10 @@ MONTH: Final = timedelta(days=30)
 """Over how long the law counts abandoned calls (16 CFR 310.4(b)(4), 47 CFR 64.1200(a)(7): per campaign and 30 days)."""
 
 
+SHORTEST_S, LONGEST_S = 1.0, 86_400.0
+"""Handle times that can be means of calls."""
+
+
 def usable(subject: Subject) -> tuple[Subject, tuple[str, ...]]:
     """Return a subject with only the hours that can be used, and a sentence for each reason to leave hours out.
 
@@ -93,6 +97,8 @@ def _objections(bucket: Bucket) -> Iterator[str]:
         yield "abandons exceed answers"
     if not _is_measure(bucket.agents) or not _is_measure(bucket.handle_time_s):
         yield "agents and handle time must be numbers from 0 up"
+    elif bucket.handle_time_s and not SHORTEST_S <= bucket.handle_time_s <= LONGEST_S:
+        yield f"a handle time is from {SHORTEST_S:g} s to {LONGEST_S:g} s"
     if bucket.start.tzinfo is None:
         yield "the start has no UTC offset"
 

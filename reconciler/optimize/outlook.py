@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from math import inf, sqrt
 from typing import Final, NamedTuple
 
+from reconciler.models import zone as iana
 from reconciler.optimize import staffing
 from reconciler.optimize.answers import AnswerRate, AnswerRates
 from reconciler.optimize.base import CALLS, RATE, Interval, OpenHour, Prediction, Subject
+from reconciler.optimize.hours import cell
+from reconciler.optimize.observed import MONTH
 from reconciler.pacing import queueing
 from reconciler.pacing.lines import paced
 
@@ -29,6 +33,9 @@ _EQUALLY_LIKELY: Final = tuple((2 * part + 1) / 20 for part in range(10))
 
 _SAMPLE: Final = 12
 """Least number of open hours over which contacts are averaged, where there are as many."""
+
+_LOOKED_AT: Final = 60
+"""About as many observed hours are compared with what explains them."""
 
 _OFF: Final = ((-sqrt(3), 1 / 6), (0.0, 2 / 3), (sqrt(3), 1 / 6))
 """Nodes and weights of a normal distribution (Gauss and Hermite), for what single hours are off by."""
@@ -228,6 +235,26 @@ def _whole(agents: int, hour: Hour, setting: Setting, answer_rate: float) -> Flo
     return Flow(found.abandonment, found.utilisation)
 
 
+def explained(subject: Subject, now: datetime) -> float:
+    """Return the share of the answers of the last 30 days that agents and handle time let expect to be abandoned.
+
+    Args:
+        subject: a campaign whose agents and handle time are known.
+        now: the platform's clock.
+    """
+    staffed = staffing.of(subject)
+    where = iana(subject.zone)
+    lost = answered = 0.0
+    dialed = [each for each in subject.observed if each.answers and now - MONTH <= each.start < now]
+    for each in dialed[:: max(len(dialed) // _LOOKED_AT, 1)]:
+        agents, handle_time_s = staffed.at(OpenHour(each.start, 1.0, *cell(each.start, where)))
+        agents = min(each.agents or agents, float(queueing.MOST_SERVERS))
+        live_per_s, seconds = each.answers / 3600, each.handle_time_s or handle_time_s
+        lost += each.answers * _share_lost(agents, live_per_s, seconds)
+        answered += each.answers
+    return lost / answered if answered else 0.0
+
+
 def highest_live_rate(agents: float, handle_time_s: float, share: float) -> float:
     """Return the live answers per second at which a share of them is abandoned; 0 if more are at any rate.
 
@@ -261,6 +288,12 @@ def _highest(agents: float, handle_time_s: float, share: float) -> float:
 
     high = queueing.highest_live_rate(whole + 1, handle_time_s, share)
     return float(brentq(beyond, low, high, xtol=1e-12))
+
+
+def _share_lost(agents: float, live_per_s: float, handle_time_s: float) -> float:
+    whole, part = int(agents), agents % 1
+    lower, upper = (_lost(each, live_per_s, handle_time_s) for each in (whole, whole + 1))
+    return (1 - part) * lower + part * upper
 
 
 def _lost(agents: int, live_per_s: float, handle_time_s: float) -> float:

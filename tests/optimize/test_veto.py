@@ -133,6 +133,8 @@ GOOD = Bucket(HOUR, 1000, 300)
         (replace(GOOD, agents=nan), "agents and handle time must be numbers from 0 up"),
         (replace(GOOD, handle_time_s=inf), "agents and handle time must be numbers from 0 up"),
         (replace(GOOD, handle_time_s="PT3M"), "agents and handle time must be numbers from 0 up"),
+        (replace(GOOD, handle_time_s=1e-12), "a handle time is from 1 s to 86400 s"),
+        (replace(GOOD, handle_time_s=1e9), "a handle time is from 1 s to 86400 s"),
         (replace(GOOD, start=HOUR.replace(tzinfo=None)), "the start has no UTC offset"),
     ],
 )
@@ -141,6 +143,23 @@ def test_an_hour_that_contradicts_itself_is_left_out_and_named(bad: Bucket, said
     spoilt = replace(good, observed=(bad, *good.observed))
     clean, dirty = (only(advise("erlang", [each], CONTEXT)) for each in (good, spoilt))
     assert dirty == replace(clean, notes=(*clean.notes, f"1 observed hour is left out: {said}."))
+
+
+NUMBERS = st.sampled_from([None, True, -1, 0, 1, 7, 250, 10**12, 0.5, 1e300, nan, inf, "7"])
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from([*STRATEGIES]),
+    st.lists(st.builds(Bucket, st.integers(-900, 50).map(lambda hour: HOUR + timedelta(hours=hour)), NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=12),
+    st.integers(0, 300),
+)  # fmt: skip
+def test_whatever_was_observed_each_object_gets_its_advice(name, buckets, attempts) -> None:
+    good = team(dial_rate=1.5, weeks=1, attempts=attempts)
+    mixed = replace(good, observed=(*buckets, *good.observed), key="mixed")
+    advice = advise(name, [good, mixed], Context(NOW, 0.3 if name == "step" else None))
+    assert [each.key for each in advice] == [good.key, "mixed"]
+    assert all(each.reason for each in advice)
 
 
 def test_an_hour_that_is_there_twice_counts_once() -> None:
