@@ -203,7 +203,7 @@ def optimize(  # noqa: PLR0913 - each is an option of the command
     Args:
         path: the tenant's folder, or a folder above it.
         names: manifests; none means all.
-        strategy: erlang, ratio, budget or step. `None`: step with a target answer rate, else erlang for campaigns and ratio for
+        strategy: erlang, ratio, budget, allocate or step. `None`: step with a target answer rate, else erlang for campaigns and ratio for
             skills.
         target_answer_rate: for step alone: answers per attempt to aim at, above 0 and at most 1.
         metrics: a CSV file of observations; `None`: ask the platform.

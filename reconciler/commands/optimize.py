@@ -112,7 +112,7 @@ async def optimize(
             asked.target_answer_rate,
             folder.tenant.spec.capacity,
             others=tuple(others),
-            partial=folder.partial,
+            partial=folder.partial or bool(invalid),
         )
         advice = advise(strategy, subjects, context)
         proposals = [each for each in advice if isinstance(each, Proposal)]

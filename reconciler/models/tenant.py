@@ -197,7 +197,7 @@ def _default(share: str) -> float:
 
 
 class Capacity(Strict):
-    """What the tenant's trunks and agents can carry. `timeline` and the page of a plan show dialing against it; no rule reads it."""
+    """What the tenant's trunks and agents can carry. `timeline` and the page of a plan show dialing against it, and `optimize --strategy allocate` divides it; no rule reads it."""
 
     calls_per_second: Annotated[
         float | None,
@@ -286,7 +286,7 @@ class TenantSpec(Strict):
     """How much of the tenant one apply may change."""
 
     capacity: Capacity = Capacity()
-    """What the tenant's trunks and agents can carry, for `timeline` and the page of a plan. Not a limit: nothing is refused by it."""
+    """What the tenant's trunks and agents can carry, for `timeline`, the page of a plan and `optimize --strategy allocate`. Not a limit: nothing is refused by it."""
 
     audit: Audit = Audit()
     """Which audit records in git are this tenant's, and how they are secured."""

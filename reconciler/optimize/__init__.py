@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from reconciler.optimize import answers, budget, erlang, outlook, ratio, step, veto
+from reconciler.optimize import allocate, answers, budget, erlang, outlook, ratio, step, veto
 from reconciler.optimize.base import (
     CALLS,
     RATE,
@@ -23,7 +23,9 @@ from reconciler.optimize.base import (
 from reconciler.optimize.observed import usable
 from reconciler.optimize.outlook import Setting
 
-STRATEGIES: Mapping[str, Strategy] = {each.NAME: each for each in (erlang, ratio, budget, step)}
+STRATEGIES: Mapping[str, Strategy] = {
+    each.NAME: each for each in (erlang, ratio, budget, allocate, step)
+}
 """Strategies by the name for `--strategy`."""
 
 

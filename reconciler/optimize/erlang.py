@@ -48,6 +48,10 @@ LONELY: Final = 0.8
 """An hour holds the others back if its rate is below this part of what half of the hours allow."""
 
 
+PACED_BY_LINES: Final = "max_concurrent_calls paces this campaign, and dial_rate only uses free lines again: raise neither alone."
+"""What somebody must know who merges such a proposal."""
+
+
 def propose(subjects: Sequence[Subject], context: Context) -> tuple[Advice, ...]:
     """Return the best values for each subject. Free of IO, apart from the first import of SciPy."""
     rates = context.answer_rates or answers.fit(subjects, context.now)
@@ -61,9 +65,7 @@ def _advise(subject: Subject, context: Context, rates: AnswerRates) -> Advice:
     hours = outlook.hours_of(subject, rates)
     best = pace.best(hours, subject)
     if best is None:
-        worst = min(hours, key=lambda each: each.agents)
-        reason = f"{_staffed(worst)}, no dial rate keeps abandonment at {setting(subject.pacing.target_abandonment)}: staff this hour, or close it"
-        return Declined(subject.key, subject.name, reason)
+        return Declined(subject.key, subject.name, unstaffed(hours, subject))
     return _compare(subject, hours, best, context.now)
 
 
@@ -90,7 +92,7 @@ def unfit(subject: Subject, now: datetime) -> str | None:
 def _compare(subject: Subject, hours: Sequence[Hour], best: Pace, now: datetime) -> Advice:
     """Return the changes that lead to the best values, or that there is nothing to change."""
     current = Setting.of(subject)
-    why = _reason(subject, best)
+    why = reason_of(subject, best)
     wanted = [Change(RATE, current.dial_rate, best.setting.dial_rate)]
     if CALLS in subject.spec:
         wanted.append(Change(CALLS, subject.spec[CALLS], int(best.setting.calls)))
@@ -122,7 +124,14 @@ def _told(change: Change) -> str:
     return f"{change.field} {number(float(change.current))} is within {setting(CLOSE)} of the best value, {number(float(change.proposed))}"
 
 
-def _reason(subject: Subject, best: Pace) -> str:
+def unstaffed(hours: Sequence[Hour], subject: Subject) -> str:
+    """Return that no pace is possible, with the hour that has the fewest agents."""
+    worst = min(hours, key=lambda each: each.agents)
+    return f"{_staffed(worst)}, no dial rate keeps abandonment at {setting(subject.pacing.target_abandonment)}: staff this hour, or close it"
+
+
+def reason_of(subject: Subject, best: Pace) -> str:
+    """Return what binds the best pace of a campaign."""
     at, rate, calls = best.binding, number(best.setting.dial_rate), int(best.setting.calls)
     answered = percent(at.rate.mean_quantile(pace.CAUTIOUS))
     holds = f"keep abandonment at {setting(subject.pacing.target_abandonment)} when up to {answered} of the calls are answered; no other open hour allows less"
@@ -144,7 +153,7 @@ def _notes(subject: Subject, hours: Sequence[Hour], best: Pace, now: datetime) -
     yield from _on_surprises(subject, now)
     yield from _on_small_teams(subject, hours, best)
     if best.way is not Way.RATE:
-        yield "max_concurrent_calls paces this campaign, and dial_rate only uses free lines again: raise neither alone."
+        yield PACED_BY_LINES
         if subject.pacing.wrap_up_s is None:
             yield f"Wrap-up is taken to be {setting(outlook.USUAL_WRAP_UP)} of the handle time, because pacing.wrap_up_s is not written."
     elif best.needed > best.setting.calls:

@@ -1,11 +1,14 @@
 """Share limits between campaigns: the linear program of `allocate`, over arrays.
 
-    maximise    sum of contacts_i(r_i)            contacts_i concave and piecewise linear
-    subject to  sum of use_ti r_i <= limit_t      for each limit t, such as one hour's calls in progress
-                least_i <= r_i <= top_i           for each campaign i
+Each campaign has operating points: what it takes of each resource there, and the contacts that it reaches. Between points it
+takes and reaches their mean, so where contacts are concave in what is taken, this is the usual piecewise linear form:
 
-A concave curve becomes one variable for each of its segments: a steeper segment comes first, so the solver fills them in
-order. HiGHS solves it (Huangfu and Hall 2018, doi:10.1007/s12532-017-0130-5), through `scipy.optimize.linprog`.
+    maximise    sum of contacts_ij x_ij
+    subject to  sum of takes_ij x_ij over the open campaigns <= limit_t     for each limit t, such as one hour's calls
+                sum over j of contacts_ij x_ij >= least_i                   for each campaign i
+                sum over j of x_ij = 1, x_ij >= 0
+
+HiGHS solves it (Huangfu and Hall 2018, doi:10.1007/s12532-017-0130-5), through `scipy.optimize.linprog`.
 """
 
 from __future__ import annotations
@@ -16,41 +19,37 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
-from scipy.sparse import block_array, csr_array, identity, kron
+from scipy.sparse import block_diag, csr_array, eye_array, hstack, vstack
 
 Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.intp]
 
 TIME_LIMIT_S: Final = 30.0
 """After this the solver gives up. 200 campaigns and a week take a small part of a second."""
 
+_SLACK: Final = 1e-9
+"""Part of a campaign's least contacts that rounding errors may cost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """n campaigns that share m limits. Dial rates are in calls per second.
+    """n campaigns with k operating points each, which share f resources within m limits.
 
     Attributes:
-        rates: (n, k + 1) dial rates at which each campaign's curve is known: from 0 up to the highest lawful rate, not falling.
-        contacts: (n, k + 1) expected contacts at those rates: 0 at 0, not falling, concave.
-        least: (n,) lowest rate of each campaign, between 0 and its highest.
-        use: (m, n) what a campaign takes of a limit for each call per second; not negative, 0 where the campaign is closed.
-        limits: (m,) what there is of each limit.
+        contacts: (n, k) contacts at each point.
+        takes: (n, k, f) what each point takes of each resource; not negative.
+        least: (n,) contacts that each campaign keeps.
+        is_open: (m, n) whether a campaign takes of what a limit is for.
+        resource: (m,) the resource that is limited.
+        limits: (m,) what there is of it.
     """
 
-    rates: Floats
     contacts: Floats
+    takes: Floats
     least: Floats
-    use: Floats
+    is_open: NDArray[np.bool_]
+    resource: Integers
     limits: Floats
-
-    @property
-    def top(self) -> Floats:
-        """Highest rate of each campaign, (n,)."""
-        return self.rates[:, -1]
-
-    def expected(self, rates: Floats) -> Floats:
-        """Return the contacts of each campaign at the given rates, (n,)."""
-        curves = zip(rates, self.rates, self.contacts, strict=True)
-        return np.array([np.interp(*curve) for curve in curves], dtype=float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +57,17 @@ class Shares:
     """An optimal answer.
 
     Attributes:
-        rates: (n,) dial rates, within all limits.
-        contacts: expected contacts of all campaigns together.
-        prices: (m,) the duals: contacts gained for each unit by which this limit, and every limit with the same use and the
-            same amount, is raised. 0 for a limit that does not bind.
+        amounts: (n, f) what each campaign takes of each resource.
+        contacts: (n,) contacts that each campaign reaches.
+        prices: (m,) the duals: contacts gained for each unit by which this limit, and every limit that is equal to it, is raised.
+            0 for a limit that does not bind.
         alike: (m,) the number of the group of equal limits to which a limit belongs.
     """
 
-    rates: Floats
-    contacts: float
+    amounts: Floats
+    contacts: Floats
     prices: Floats
-    alike: NDArray[np.intp]
+    alike: Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,107 +75,105 @@ class Unsolved:
     """No answer: what the solver said, and whether the limits leave no answer at all."""
 
     reason: str
-    infeasible: bool
+    is_infeasible: bool
 
 
 def solve(sharing: Sharing) -> Shares | Unsolved:
-    """Return the rates that give the most contacts.
+    """Return what gives the most contacts.
 
-    Campaigns whose figures are all equal get equal rates. The rates do not depend on the order of the limits beyond
-    rounding errors, nor on the order of campaigns where one answer alone is the best.
+    Campaigns whose figures are all equal get equal amounts. The order of the limits changes the amounts by no more than rounding
+    errors, nor does that of the campaigns where one answer alone is the best.
     """
-    if not len(sharing.least):
-        nothing = np.zeros(len(sharing.limits))
-        return Shares(np.zeros(0), 0.0, nothing, nothing.astype(np.intp))
+    campaigns, points = sharing.contacts.shape
     # Equal limits have one dual together: two of them would share it in any way.
-    rows, alike = np.unique(
-        np.column_stack([sharing.limits, sharing.use]), axis=0, return_inverse=True
-    )
-    widths = np.diff(sharing.rates)
-    slopes = _slopes(sharing, widths)
-    scale = float(slopes.max()) or 1.0
+    keys = np.column_stack([sharing.resource, sharing.limits, sharing.is_open])
+    _, first, alike = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    alike = alike.reshape(-1)
+    scale = float(sharing.contacts.max(initial=0.0)) or 1.0
+    worths = sharing.contacts / scale
+    floors = np.maximum(sharing.least * (1 - _SLACK), 0.0) / scale
+    resources = sharing.takes.shape[2]
+    amounts = campaigns * resources  # the variables are the amounts, then the weights of the points
     found = linprog(  # type: ignore[call-overload] # its stubs know dense matrices only
-        np.concatenate([np.zeros(len(sharing.least)), -slopes.ravel() / scale]),
-        A_ub=_padded(rows[:, 1:], slopes.size),
-        b_ub=rows[:, 0],
-        A_eq=_sums(*slopes.shape),
-        b_eq=np.zeros(len(sharing.least)),
-        bounds=_bounds(sharing, widths),
+        np.concatenate([np.zeros(amounts), -worths.ravel()]),
+        A_ub=block_diag([_taken(sharing, first), -_by_campaign(worths)], format="csr"),
+        b_ub=np.concatenate([sharing.limits[first], -floors]),
+        A_eq=_means(sharing.takes),
+        b_eq=np.concatenate([np.zeros(amounts), np.ones(campaigns)]),
+        bounds=(0, None),
         method="highs",
         options={"time_limit": TIME_LIMIT_S},
     )
     if found.status != 0:
-        return Unsolved(str(found.message), infeasible=found.status == 2)  # noqa: PLR2004 - SciPy's number for it
-    rates = _within(sharing, _even(sharing, found.x[: len(sharing.least)]))
-    prices = np.maximum(0.0, -found.ineqlin.marginals) * scale
-    alike = alike.reshape(-1)
-    return Shares(rates, float(sharing.expected(rates).sum()), prices[alike], alike)
+        return Unsolved(str(found.message), is_infeasible=found.status == 2)  # noqa: PLR2004 - SciPy's number for it
+    weights = np.maximum(found.x[amounts:].reshape(campaigns, points), 0.0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    both = np.concatenate([sharing.takes, sharing.contacts[:, :, None]], axis=2)
+    means = _even(sharing, np.einsum("ij,ijf->if", weights, both))
+    prices = np.maximum(0.0, -found.ineqlin.marginals[: len(first)]) * scale
+    return Shares(means[:, :-1], means[:, -1], prices[alike], alike)
 
 
-def worth(sharing: Sharing, raised: Floats) -> float:
-    """Return the contacts that are gained when each limit is raised by an amount, (m,).
+def equal_shares(sharing: Sharing) -> Shares | Unsolved:
+    """Return what gives the most contacts when each limit is divided equally among the open campaigns.
 
-    A dual holds for a small amount only: until another limit binds. This solves both programs.
+    What one campaign leaves of its share is lost.
     """
-    before, after = solve(sharing), solve(replace(sharing, limits=sharing.limits + raised))
-    if isinstance(before, Unsolved) or isinstance(after, Unsolved):
-        return 0.0
-    return max(0.0, after.contacts - before.contacts)
+    campaigns, resources = len(sharing.least), sharing.takes.shape[2]
+    share = np.full((resources, campaigns), sharing.takes.max())  # where nothing is limited
+    for row, resource, limit in zip(
+        sharing.is_open, sharing.resource.tolist(), sharing.limits.tolist(), strict=True
+    ):
+        if row.any():
+            share[resource, row] = np.minimum(share[resource, row], limit / row.sum())
+    own = replace(
+        sharing,
+        least=np.zeros(campaigns),
+        is_open=np.tile(np.eye(campaigns, dtype=bool), (resources, 1)),
+        resource=np.repeat(np.arange(resources), campaigns),
+        limits=share.ravel(),
+    )
+    return solve(own)
 
 
-def equal_shares(sharing: Sharing) -> Floats:
-    """Return the rates when each limit is divided equally among the campaigns that use it, (n,). What one leaves is lost."""
-    using = (sharing.use > 0).sum(axis=1, keepdims=True)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        most: Floats = sharing.limits[:, None] / (using * sharing.use)
-    most[sharing.use <= 0] = np.inf
-    lowest: Floats = most.min(axis=0, initial=np.inf)
-    return np.minimum(sharing.top, lowest)
+def _taken(sharing: Sharing, rows: Integers) -> csr_array:
+    """Return the coefficients of the amounts, resource by resource, in some limits."""
+    parts = [
+        sharing.is_open[rows] * (sharing.resource[rows] == resource)[:, None]
+        for resource in range(sharing.takes.shape[2])
+    ]
+    return csr_array(np.hstack(parts).astype(float))
 
 
-def _slopes(sharing: Sharing, widths: Floats) -> Floats:
-    """Return contacts for each call per second in each segment, (n, k); never rising, against rounding errors."""
-    rises = np.diff(sharing.contacts)
-    slopes = np.divide(rises, widths, out=np.zeros_like(rises), where=widths > 0)
-    slopes[widths <= 0] = np.inf
-    slopes = np.minimum.accumulate(slopes, axis=1)
-    slopes[np.isinf(slopes)] = 0.0
-    return np.maximum(slopes, 0.0)
+def _means(takes: Floats) -> csr_array:
+    """Return the coefficients of: each amount is the mean of what the points take, and the weights of a campaign are 1 together."""
+    campaigns, points, resources = takes.shape
+    amounts = campaigns * resources
+    weights = [_by_campaign(takes[:, :, resource]) for resource in range(resources)]
+    weights.append(_by_campaign(np.ones((campaigns, points))))
+    of_amounts = -eye_array(amounts + campaigns, amounts)
+    return csr_array(hstack([of_amounts, vstack(weights)], format="csr"))
 
 
-def _bounds(sharing: Sharing, widths: Floats) -> Floats:
-    """Return lowest and highest value of each variable: the rates, then the segments, campaign by campaign."""
-    filled = np.clip(sharing.least[:, None] - sharing.rates[:, :-1], 0.0, widths)
-    lower = np.concatenate([sharing.least, filled.ravel()])
-    return np.column_stack([lower, np.concatenate([sharing.top, widths.ravel()])])
+def _by_campaign(values: Floats) -> csr_array:
+    """Return coefficients of the weights with a row for each campaign, in which only its own count."""
+    return csr_array(block_diag(values[:, None, :], format="csr"))
 
 
-def _padded(use: Floats, segments: int) -> csr_array:
-    """Return the limits' coefficients for all variables: segments take nothing themselves."""
-    empty = csr_array((len(use), segments))
-    return csr_array(block_array([[csr_array(use), empty]]))
-
-
-def _sums(campaigns: int, segments: int) -> csr_array:
-    """Return the coefficients of: each rate is the sum of its segments."""
-    each = identity(campaigns, format="csr")
-    return csr_array(block_array([[-each, kron(each, np.ones((1, segments)))]]))
-
-
-def _even(sharing: Sharing, rates: Floats) -> Floats:
-    """Return the rates with those of equal campaigns replaced by their mean, which is as good and takes as much."""
-    figures = np.column_stack([sharing.rates, sharing.contacts, sharing.least, sharing.use.T])
+def _even(sharing: Sharing, amounts: Floats) -> Floats:
+    """Return amounts by campaign, with those of equal campaigns replaced by their mean, which is as good and takes as much."""
+    campaigns = len(amounts)
+    figures = np.column_stack(
+        [
+            sharing.contacts,
+            sharing.takes.reshape(campaigns, -1),
+            sharing.least,
+            sharing.is_open.T,
+        ]
+    )
     _, group = np.unique(figures, axis=0, return_inverse=True)
     group = group.reshape(-1)
-    means: Floats = np.bincount(group, weights=rates) / np.bincount(group)
+    sums = np.zeros((group.max() + 1, amounts.shape[1]))
+    np.add.at(sums, group, amounts)
+    means: Floats = sums / np.bincount(group)[:, None]
     return means[group]
-
-
-def _within(sharing: Sharing, rates: Floats) -> Floats:
-    """Return the rates without the solver's tolerance: what is above a limit is taken from all that use the limits."""
-    rates = np.clip(rates, sharing.least, sharing.top)
-    room = sharing.limits - sharing.use @ sharing.least
-    taken = sharing.use @ (rates - sharing.least)
-    over = taken > room
-    part = float((np.maximum(room[over], 0.0) / taken[over]).min(initial=1.0))
-    return sharing.least + (rates - sharing.least) * part

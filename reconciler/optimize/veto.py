@@ -40,12 +40,12 @@ def judge(advice: Advice, subject: Subject, now: datetime) -> Advice:
         subject: its object.
         now: the platform's clock.
     """
-    if isinstance(advice, Declined) or not any(map(_loosens, advice.changes)):
+    if isinstance(advice, Declined):
         return advice
-    objection = _objection(advice, subject, now)
-    if objection is None:
+    why = objection(advice, subject, now)
+    if why is None:
         return advice
-    reason = f"{advice.reason}; not proposed, because {objection}"
+    reason = f"{advice.reason}; not proposed, because {why}"
     return Declined(advice.key, advice.name, reason, advice)
 
 
@@ -53,8 +53,10 @@ def _loosens(change: Change) -> bool:
     return change.field in MORE_CALLS and float(change.proposed) > float(change.current)
 
 
-def _objection(proposal: Proposal, subject: Subject, now: datetime) -> str | None:
-    """Return why a proposal that loosens must not be made; `None` if it may be."""
+def objection(proposal: Proposal, subject: Subject, now: datetime) -> str | None:
+    """Return why a proposal must not be made; `None` if it may be, or does not loosen."""
+    if not any(map(_loosens, proposal.changes)):
+        return None
     cap = subject.pacing.abandonment_cap
     if proposal.after is not None and proposal.after.abandonment.high >= cap:
         return f"{_predicted(proposal.before, proposal.after)}, and the cap is {setting(cap)}"

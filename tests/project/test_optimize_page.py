@@ -21,9 +21,14 @@ CONSOLE = re.findall(
 
 @pytest.fixture(autouse=True)
 def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copies of the samples and the examples, side by side."""
+    """Copies of the samples and the examples, side by side; the tenant with the capacity that the page declares."""
     copy_files(ROOT / "schedules" / "sandbox", tmp_path / "schedules" / "sandbox")
     copy_files(PAGE.parent / "examples", tmp_path / "examples")
+    (capacity,) = re.findall(r"^  capacity: .*\n", TEXT, re.MULTILINE)
+    tenant = tmp_path / "schedules" / "sandbox" / "tenant.yaml"
+    tenant.write_text(
+        tenant.read_text("utf-8").replace("spec:\n", f"spec:\n{capacity}", 1), "utf-8"
+    )
     monkeypatch.chdir(tmp_path)
 
 
@@ -38,8 +43,10 @@ def test_every_proposal_that_is_shown_is_what_the_samples_print(
     assert len(lines) > 4
 
 
-def test_three_examples_are_shown() -> None:
-    assert [re.search(r"too-\w+", block)[0] for block in CONSOLE] == ["too-fast", "too-slow", "too-little"]  # fmt: skip
+def test_every_example_is_shown() -> None:
+    shown = [re.search(r"examples/(\S+)", block)[1] for block in CONSOLE]
+    assert shown == ["too-fast.csv", "too-slow.csv", "too-little.csv", "shared-lines.csv"]
+    assert sorted(shown) == sorted(path.name for path in (PAGE.parent / "examples").iterdir())
 
 
 def test_the_python_example_gives_what_it_says() -> None:

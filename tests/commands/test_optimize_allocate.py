@@ -1,0 +1,62 @@
+"""`optimize --strategy allocate` on the samples: what is not asked for or not valid dials as well, and what is written fits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli import run
+from tests.support.samples import copy_files
+
+ROOT = Path(__file__).parents[2]
+METRICS = ROOT / ".github" / "docs" / "examples" / "shared-lines.csv"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = tmp_path / "schedules" / "sandbox"
+    copy_files(ROOT / "schedules" / "sandbox", made)
+    monkeypatch.chdir(tmp_path)
+    text = (made / "tenant.yaml").read_text("utf-8")
+    capacity = "spec:\n  capacity: {concurrent_calls: 400, calls_per_second: 9.0}\n"
+    (made / "tenant.yaml").write_text(text.replace("spec:\n", capacity, 1), "utf-8")
+    return made
+
+
+def optimized(folder: Path, capsys, *more: str) -> dict:
+    capsys.readouterr()
+    command = ["optimize", str(folder), *more, "--strategy", "allocate", "--metrics", str(METRICS)]
+    assert run([*command, "--format", "json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_what_is_written_is_never_above_the_capacity(folder, capsys) -> None:
+    found = optimized(folder, capsys, "--write")
+    assert len(found["proposals"]) == 5
+    assert run(["timeline", str(folder), "--to", "2027-03-29", "--format", "json"]) == 0
+    load = json.loads(capsys.readouterr().out)["load"]["steps"]
+    assert max(each["after"]["concurrent_calls"] for each in load) == 400
+    assert max(each["after"]["calls_per_second"] for each in load) <= 9.0
+    again = optimized(folder, capsys)
+    assert again["proposals"] == []
+
+
+def test_a_campaign_that_is_not_named_keeps_what_it_may_take(folder, capsys) -> None:
+    """In the sample, the three others may take 300 + 180 of the 400 calls at the same time."""
+    found = optimized(folder, capsys, "spring-renewals", "appointment-reminders")
+    assert found["proposals"] == []
+    for each in found["declined"]:
+        assert "campaigns that stay as they are may take the whole capacity" in each["reason"]
+        assert "warranty-reminders" in each["reason"]
+
+
+def test_a_manifest_that_is_not_valid_may_dial_all_the_same(folder, capsys) -> None:
+    path = folder / "loyalty-survey.yaml"
+    path.write_text(path.read_text("utf-8").replace("dial_rate: 0.8", "dial_rate: fast"), "utf-8")
+    found = optimized(folder, capsys)
+    assert found["proposals"] == []
+    reasons = {each["reason"] for each in found["declined"]}
+    assert len(reasons) == 1
+    assert "correct manifests that are not valid" in reasons.pop()
