@@ -261,6 +261,7 @@ def optimize(
         start=start,
         end=end,
         write=write,
+        drawn=style == "html",
         events=EventSinks(events, publish=publish),
         network=network,
     )

@@ -22,12 +22,14 @@ from reconciler.errors import UsageError
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Snapshot
 from reconciler.models import Desired, Pacing
-from reconciler.optimize import STRATEGIES, advise, step
+from reconciler.optimize import STRATEGIES, advise, answers, step
 from reconciler.optimize.base import RATE, Context, Declined, Proposal, Subject
 from reconciler.optimize.hours import open_hours
+from reconciler.optimize.observed import usable
 from reconciler.pacing import during
-from reconciler.report import NAMES_SHOWN, Report
+from reconciler.report import NAMES_SHOWN, Report, count
 from reconciler.report.optimize import Proposed, of_advice
+from reconciler.report.proposal_plots import MOST_DRAWN, plots
 from reconciler.telemetry import EventSinks, Projected, Telemetry
 from reconciler.world import Network, World
 
@@ -47,6 +49,7 @@ class OptimizeRequest:
         metrics: a CSV file of observations; `None`: read them from the platform.
         start, end: interval of the observations. Times without an offset are UTC.
         write: write the proposals into the manifests.
+        drawn: draw the proposals, for a page.
         events: see `EventSinks`.
         network: see `Network`.
     """
@@ -61,6 +64,7 @@ class OptimizeRequest:
     start: datetime | None = None
     end: datetime | None = None
     write: bool = False
+    drawn: bool = False
     events: EventSinks = EventSinks()
     network: Network = Network()
 
@@ -126,12 +130,13 @@ async def optimize(
         text = table.with_new(made, {each.key: each for each in subjects}, claimed, snapshot.at)
         edits = edits if text is None else edits.adding(table.path, text, table.content)
     past, remarks = look_back(world, folder, table, subjects)
+    proposed = list(_judged(made, every, subjects, kinds, snapshot.at))
     report = of_advice(
         _title(folder.name, strategy, asked.target_answer_rate),
-        list(_judged(made, every, subjects, kinds, snapshot.at)),
+        _drawn(proposed, subjects, context.now) if asked.drawn and proposed else proposed,
         [*edits.by_hand, *(each for each in advice if isinstance(each, Declined))],
         written=edits.files,
-        notes=(*invalid, *left_out, *lost, *remarks),
+        notes=(*invalid, *left_out, *lost, *remarks, *_undrawn(proposed if asked.drawn else ())),
         looked_back=past,
     )
     with edits.replacing():
@@ -245,6 +250,25 @@ def _left_out(measured: Mapping[str, Measured]) -> tuple[str, ...]:
 
 def _utc(instant: datetime | None) -> datetime | None:
     return None if instant is None else instant.replace(tzinfo=instant.tzinfo or UTC)
+
+
+def _drawn(
+    proposed: Sequence[Proposed], subjects: Sequence[Subject], now: datetime
+) -> list[Proposed]:
+    """Return the proposals with plots; of many, only the first `MOST_DRAWN`."""
+    rates = answers.fit([usable(each)[0] for each in subjects], now)
+    drawn = [
+        each._replace(plots=plots(each.proposal, each.subject, rates))
+        for each in proposed[:MOST_DRAWN]
+    ]
+    return [*drawn, *proposed[MOST_DRAWN:]]
+
+
+def _undrawn(proposed: Sequence[Proposed]) -> tuple[str, ...]:
+    """Return a note if proposals are left without plots."""
+    more = len(proposed) - MOST_DRAWN
+    said = f"{count(more, 'proposal')} without plots, because the page has many: name a manifest to see its own"
+    return (said,) if more > 0 else ()
 
 
 def _judged(

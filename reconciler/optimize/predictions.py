@@ -4,19 +4,20 @@
 and without a look at git's history. It decides nothing. A row counts only if the audit records say that its very values were
 applied, and only from then on: so a proposal that was never merged, or was edited before, is not taken for one that failed.
 
-A share that was observed is compared with chance in mind: 3 of 100 answers are no proof that an interval of 1 to 2 % was wrong. Source of
-the interval of a share: Wilson 1927. Counts per hour are taken as Poisson.
+A prediction is for a mean over weeks, and single hours differ from it. So what was observed counts as outside only if it is so by more
+than chance: by the interval of a share (Wilson 1927) or of a count (Poisson), and by how much the observed hours differ from each
+other (ratio estimator, Cochran 1977, chapter 6). Fewer than `LEAST_HOURS` hours never tell.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from math import sqrt
-from typing import Final, NamedTuple
+from math import inf, sqrt
+from typing import Final, NamedTuple, TypeAlias
 
 from reconciler.errors import Place, Problem
 from reconciler.models import zone as iana
@@ -38,6 +39,9 @@ Written by `reconcile optimize --write`, for a later run to compare with what ha
 |---|---|---|---|---|---|
 """
 _TITLE, _, _ = _HEAD.partition("\n")
+LEAST_HOURS: Final = 4
+"""Fewest observed hours that can show a prediction to be wrong."""
+
 _Z90: Final = 1.6448536269514722
 """Quantile of the standard normal distribution that leaves 5 % on each side."""
 
@@ -184,12 +188,14 @@ class Observed(NamedTuple):
         value: a share of the answers, or contacts per open hour.
         events: abandoned answers, or contacts.
         of: answers, or open hours.
+        hours: observed hours.
         verdict: how it compares with the predicted interval.
     """
 
     value: float
     events: int
     of: float
+    hours: int
     verdict: Verdict
 
 
@@ -220,39 +226,67 @@ def compare(kept: Kept, subject: Subject, since: datetime) -> Happened:
     hours = [each for each in subject.observed if each.start >= since]
     where = iana(kept.zone)
     binding = [each for each in hours if cell(each.start, where) == (kept.weekday, kept.hour)]
-    abandons, answers = sum(each.abandons for each in binding), sum(each.answers for each in binding)  # fmt: skip
-    contacts, opened = _contacts(hours, subject)
+    lost = [(each.abandons, float(each.answers)) for each in binding if each.answers]
+    served = _contacts(hours, subject)
     return Happened(
         kept,
         since,
-        _observed(abandons, answers, kept.abandonment, wilson(abandons, answers)),
-        _observed(contacts, opened, kept.contacts_per_hour, _poisson(contacts, opened)),
+        _observed(lost, kept.abandonment, wilson),
+        _observed(served, kept.contacts_per_hour, _poisson),
     )
 
 
-def _contacts(hours: Sequence[Bucket], subject: Subject) -> tuple[int, float]:
-    """Return the contacts in open hours, and how many open hours these are: an hour that is open for a part counts as this part."""
+def _contacts(hours: Sequence[Bucket], subject: Subject) -> list[tuple[int, float]]:
+    """Return the contacts of each open hour, and which part of it is open."""
     where = iana(subject.zone)
     shares = {(each.weekday, each.hour): each.share for each in subject.open_hours}
-    dialed = [(shares.get(cell(each.start, where), 0.0), each) for each in hours if each.attempts]
-    opened = [(share, each) for share, each in dialed if share]
-    return sum(each.answers - each.abandons for _, each in opened), sum(share for share, _ in opened)  # fmt: skip
+    dialed = ((shares.get(cell(each.start, where), 0.0), each) for each in hours if each.attempts)
+    return [(each.answers - each.abandons, share) for share, each in dialed if share]
 
 
-def _observed(count: int, of: float, predicted: Interval, likely: tuple[float, float]) -> Observed:
+_Pairs: TypeAlias = Sequence[tuple[int, float]]
+"""Events of each hour, and what they are of: answers, or open hours."""
+
+
+def _observed(
+    pairs: _Pairs, predicted: Interval, alone: Callable[[int, float], tuple[float, float]]
+) -> Observed:
+    """Return the ratio of the sums, and how it compares with a prediction.
+
+    Args:
+        pairs: by hour.
+        predicted: the predicted interval.
+        alone: returns the 90 % interval of the ratio if the hours did not differ.
+    """
+    events, of = sum(event for event, _ in pairs), sum(base for _, base in pairs)
     if not of:
-        return Observed(0.0, count, of, Verdict.UNSEEN)
-    value = count / of
+        return Observed(0.0, events, of, len(pairs), Verdict.UNSEEN)
+    value = events / of
+    low, high = alone(events, of)
+    half = spread(pairs)
     if predicted.low <= value <= predicted.high:
-        return Observed(value, count, of, Verdict.INSIDE)
-    low, high = likely
-    if low <= predicted.high and high >= predicted.low:
-        return Observed(value, count, of, Verdict.CHANCE)
-    verdict = Verdict.BELOW if value < predicted.low else Verdict.ABOVE
-    return Observed(value, count, of, verdict)
+        verdict = Verdict.INSIDE
+    elif min(low, value - half) <= predicted.high and max(high, value + half) >= predicted.low:
+        verdict = Verdict.CHANCE
+    else:
+        verdict = Verdict.BELOW if value < predicted.low else Verdict.ABOVE
+    return Observed(value, events, of, len(pairs), verdict)
 
 
-def wilson(count: int, of: int) -> tuple[float, float]:
+def spread(pairs: _Pairs) -> float:
+    """Return half of the 90 % interval of a ratio of sums, by how the hours differ; infinite for fewer than `LEAST_HOURS`."""
+    number = len(pairs)
+    if number < LEAST_HOURS:
+        return inf
+    from scipy.special import stdtrit  # noqa: PLC0415 - SciPy takes half a second to import
+
+    of = sum(base for _, base in pairs)
+    ratio = sum(event for event, _ in pairs) / of
+    squares = sum((event - ratio * base) ** 2 for event, base in pairs)
+    return float(stdtrit(number - 1, 0.95)) * sqrt(number / (number - 1) * squares) / of
+
+
+def wilson(count: int, of: float) -> tuple[float, float]:
     """Return the 90 % interval of a share by Wilson's score; 0 to 1 without observations.
 
     >>> [round(each, 4) for each in wilson(14, 612)]
@@ -268,7 +302,5 @@ def wilson(count: int, of: int) -> tuple[float, float]:
 
 def _poisson(count: int, hours: float) -> tuple[float, float]:
     """Return the 90 % interval of a count per hour, by the normal approximation."""
-    if not hours:
-        return 0.0, 0.0
     half = _Z90 * sqrt(count + 1)
     return max(0.0, count - half) / hours, (count + half) / hours

@@ -135,13 +135,15 @@ figure { margin: 0; }
 .week.rates tr > :first-child { width: 2.75rem; }
 .week.rates tr > :last-child { width: 5.5rem; }
 .t, .e { fill: none; stroke: var(--text); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
+.f { fill: none; stroke: var(--dim); stroke-width: 1.5; stroke-dasharray: 4 3; vector-effect: non-scaling-stroke; }
+.h { fill: var(--opened); opacity: .35; }
 .r { fill: var(--kept); opacity: .4; }
 .dot { fill: none; stroke: var(--text); stroke-width: 12; stroke-linecap: round; vector-effect: non-scaling-stroke; }
 .dot.n { stroke: var(--card); stroke-width: 8; }
 .dot.p { stroke: var(--opened); stroke-width: 8; }
 .measures th, .measures td { font-weight: 400; vertical-align: top; padding: .3rem .8rem .3rem 0; border-top: 1px solid var(--line); }
 .measures thead th { border: 0; color: var(--dim); font-size: .8125rem; }
-.measures { font-size: .875rem; }
+.measures { font-size: .875rem; table-layout: fixed; }
 .measures tr > :first-child { width: 36%; }
 .measures .place { display: block; }
 .measures td span { display: block; color: var(--dim); font-size: .8125rem; white-space: nowrap; }
@@ -175,6 +177,7 @@ dd { margin: 0; }
   .week tr > :first-child { width: 5.2rem; padding-right: .3rem; }
   .year { display: none; }
   .measures { font-size: .8125rem; }
+  .measures td span { white-space: normal; }
   .measures th, .measures td { padding-right: .4rem; }
   .week tr > :last-child { width: 6.2rem; padding-left: .4rem; }
   .rows, .rows tbody, .rows tr, .rows td { display: block; }

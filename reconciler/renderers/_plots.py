@@ -51,7 +51,7 @@ def _plot(plot: Plot) -> str:
 
 def _rates(rates: Rates) -> str:
     days = "".join(_day(day, rates.top) for day in rates.days)
-    scale = f"full height {percent(rates.top)}"
+    scale = f"full height {percent(rates.top)}".replace(" ", "&nbsp;")
     return (
         f'<div class="strip"><table class="week rates"><caption>{inline(rates.title)} <span class="total">{scale}</span></caption>'
         f'{_SCALE}<tbody>{days}</tbody></table><p class="said">{inline(rates.said)}</p>'
@@ -68,11 +68,15 @@ def _day(day: RateDay, top: float) -> str:
 
 def _day_drawing(day: RateDay, top: float) -> str:
     """Return a day as a drawing: a bar from the low to the high end of each hour's interval, with a tick at its mean."""
+    marked = "".join(
+        f"M{hour.hour * _HOUR} 0h{_HOUR}v{_HEIGHT}h-{_HOUR}z" for hour in day.hours if hour.binding
+    )
     bars = {
         style: "".join(_bar(hour, top) for hour in day.hours if hour.binding is binding)
         for style, binding in (("k", False), ("o", True))
     }
-    paths = "".join(f'<path class="{style}" d="{path}"/>' for style, path in bars.items() if path)
+    drawn = [("h", marked), *bars.items()]
+    paths = "".join(f'<path class="{style}" d="{path}"/>' for style, path in drawn if path)
     ticks = "".join(
         f"M{hour.hour * _HOUR + 1} {_down(hour.rate.mean, top)}h{_HOUR - 2}" for hour in day.hours
     )
@@ -131,7 +135,7 @@ def _curve(curve: Curve) -> str:
         f"<title>{inline(f'{curve.title}: {curve.said}')}</title>{_band(curve, widest)}"
         f'<path class="m" d="M0 {cap}h{_WIDTH}"/>{drawn}</svg>'
         f'<p class="axis ends" aria-hidden="true"><span>0</span><span>{widest:.3g} calls/s</span></p>'
-        f'<ul class="legend">{signs}{_sign("m", f"cap: {percent(curve.cap)}")}</ul></figure>'
+        f'<ul class="legend">{signs}{_sign("m", f"cap: {percent(curve.cap)}")}{_sign("f", curve.note) if curve.note else ""}</ul></figure>'
     )
 
 
@@ -146,7 +150,9 @@ def _band(curve: Curve, widest: float) -> str:
     low = points((at.rate, at.abandonment.low) for at in curve.points)
     high = points((at.rate, at.abandonment.high) for at in reversed(curve.points))
     mean = points((at.rate, at.abandonment.mean) for at in curve.points)
-    return f'<path class="r" d="M{low}L{high}z"/><path class="t" d="M{mean}"/>'
+    earlier = points((at.rate, at.abandonment.mean) for at in curve.earlier)
+    dashed = f'<path class="f" d="M{earlier}"/>' if earlier else ""
+    return f'<path class="r" d="M{low}L{high}z"/>{dashed}<path class="t" d="M{mean}"/>'
 
 
 def _mark(style: str, at: At, top: float, widest: float) -> str:
@@ -160,7 +166,7 @@ def _mark(style: str, at: At, top: float, widest: float) -> str:
 
 
 def _sign(style: str, word: str) -> str:
-    drawn = '<path class="m" d="M2 10h20"/>' if style == "m" else ""
+    drawn = f'<path class="{style}" d="M2 10h20"/>' if style in {"m", "f"} else ""
     if not drawn:
         drawn = f'<path class="dot" d="M12 10h0"/><path class="dot {style}" d="M12 10h0"/>'
     return f'<li><svg viewBox="0 0 24 20" aria-hidden="true">{drawn}</svg>{inline(word)}</li>'

@@ -22,9 +22,7 @@ APPLY_LATER: Final = (
     "nothing is applied: commit the edits, and have them reviewed like any other change"
 )
 WRITE_FIRST: Final = "nothing is edited and nothing applied: --write puts this into the manifests"
-INTERVALS: Final = (
-    "in parentheses: 90 % intervals, for what the observed hours leave open about the answer rate"
-)
+INTERVALS: Final = "in parentheses: 90 % intervals of the mean over the coming weeks, for what the observed hours leave open about the answer rate; single hours differ more"
 
 
 class Proposed(NamedTuple):
@@ -217,8 +215,10 @@ def _row_of_past(past: LookedBack) -> Row:
         said = f"{past.why} ({kept.at:%Y-%m-%d})"
         return Row((past.name, said), Tone.DIM)
     lost, contacts = happened.abandonment, happened.contacts_per_hour
-    abandoned = f"{percent(lost.value)} ({lost.events} of {lost.of:g} answers)"
-    served = f"{contacts.value:.0f} ({contacts.events} in {contacts.of:g} h)"
+    abandoned = (
+        f"{percent(lost.value)} ({lost.events:,} of {lost.of:,.0f} answers in {lost.hours} h)"
+    )
+    served = f"{contacts.value:,.0f} ({contacts.events:,} in {contacts.of:g} h)"
     hour = f"{WEEKDAYS[kept.weekday]} {kept.hour:02}:00"
     return Row(
         (

@@ -18,16 +18,13 @@ def percent(share: float) -> str:
     >>> percent(0.183), percent(0.0213), percent(0.0021), percent(0)
     ('18 %', '2.1 %', '0.21 %', '0 %')
     """
-    return f"{_hundredfold(share)} %"
-
-
-def _hundredfold(share: float) -> str:
     if not share:
-        return "0"
-    if share < HUNDREDTH:
-        return "< 0.01"
-    digits = 0 if share >= PERCENT else 1 if share >= TENTH else 2
-    return f"{100 * share:.{digits}f}"
+        return "0 %"
+    return f"{100 * share:.{_decimals(share)}f} %" if share >= HUNDREDTH else "< 0.01 %"
+
+
+def _decimals(share: float) -> int:
+    return 0 if share >= PERCENT else 1 if share >= TENTH else 2
 
 
 class Range(NamedTuple):
@@ -39,13 +36,16 @@ class Range(NamedTuple):
 
     @property
     def percent(self) -> str:
-        """A range of shares in words: ``2.1 % (1.4 to 3.0 %)``."""
-        return f"{percent(self.mean)} ({_hundredfold(self.low)} to {percent(self.high)})"
+        """A range of shares in words, with the decimals that suit its high end: ``0.7 % (0.0 to 2.8 %)``."""
+        if self.high < HUNDREDTH:
+            return percent(self.high)
+        low, mean, high = (f"{100 * each:.{_decimals(self.high)}f}" for each in self)
+        return f"{mean} % ({low} to {high} %)"
 
     @property
     def number(self) -> str:
-        """A range of counts in words: ``310 (280 to 340)``."""
-        return f"{self.mean:.0f} ({self.low:.0f} to {self.high:.0f})"
+        """A range of counts in words: ``1,310 (1,280 to 1,340)``."""
+        return f"{self.mean:,.0f} ({self.low:,.0f} to {self.high:,.0f})"
 
 
 class HourRate(NamedTuple):
@@ -96,7 +96,8 @@ class Rates(NamedTuple):
     @property
     def top(self) -> float:
         """The highest value to draw."""
-        return max((hour.rate.high for day in self.days for hour in day.hours), default=0) or 1.0
+        highest = max((hour.rate.high for day in self.days for hour in day.hours), default=0)
+        return 1.15 * highest or 1.0
 
 
 class At(NamedTuple):
@@ -113,7 +114,9 @@ class Curve(NamedTuple):
         title: what is drawn.
         points: the curve, by rising rate.
         cap: the highest lawful abandonment.
-        now, proposed: where the manifest is and where the proposal leads; equal rates where nothing is proposed.
+        now, proposed: where the manifest is and where the proposal leads; equal rates where the rate stays.
+        earlier: the curve before the change, where something else than the rate changes too; empty otherwise.
+        note: what that is; empty if there is no such curve.
     """
 
     title: str
@@ -121,6 +124,8 @@ class Curve(NamedTuple):
     cap: float
     now: At
     proposed: At
+    earlier: tuple[At, ...] = ()
+    note: str = ""
 
     @property
     def top(self) -> float:

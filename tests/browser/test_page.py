@@ -158,7 +158,7 @@ def test_a_screen_reader_finds_the_numbers_of_every_plot(opened: Any) -> None:
         r'row "Tue highest at 14:00: 19 % \(16 to 22 %\), binding hour 18:00 16 to 19 %"',
         r'- row "Sun no open hour closed"',
         r'img "Predicted abandonment on Tue 18:00 with 45 agents: 0.95 calls/s 7.8 %, 0.78 calls/s 1.5 %; cap 3.0 %"',
-        r"- listitem: \"?proposed: 0.78 calls/s, 1.5 % \(0.30 to 5.0 %\)",
+        r"- listitem: \"?proposed: 0.78 calls/s, 1.5 % \(0.3 to 5.0 %\)",
     ):
         assert re.search(part, tree), part
     names = found.ask(

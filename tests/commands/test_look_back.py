@@ -105,6 +105,7 @@ def test_what_was_observed_after_the_apply_stands_beside_the_prediction(desk) ->
         "value": 14 / 600,
         "events": 14,
         "of": 600,
+        "hours": 1,
         "verdict": "inside",
     }
     assert past["observed"]["contacts_per_hour"]["verdict"] == "inside"
@@ -112,7 +113,7 @@ def test_what_was_observed_after_the_apply_stands_beside_the_prediction(desk) ->
     assert table.rows[0].cells == (
         f"campaign-{KEY}",
         "Tue 2027-03-09 10:30 America/New_York",
-        "Tue 15:00: predicted 2.0 % (1.2 to 2.9 %), observed 2.3 % (14 of 600 answers): inside",
+        "Tue 15:00: predicted 2.0 % (1.2 to 2.9 %), observed 2.3 % (14 of 600 answers in 1 h): inside",
         "predicted 560 (500 to 610), observed 586 (586 in 1 h): inside",
     )
 

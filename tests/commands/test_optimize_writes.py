@@ -58,6 +58,13 @@ def test_every_proposal_is_in_its_file_after_the_report_was_kept(desk) -> None:
     assert {name.rpartition("/")[2] for name in report.data["written"]} == changed
 
 
+def test_a_page_draws_each_proposal(desk) -> None:
+    (table, *_) = optimized(desk, drawn=True).tables
+    assert [[type(plot).__name__ for plot in row.plots] for row in table.rows] == [["Rates"]] * 2
+    (table, *_) = optimized(desk).tables
+    assert [row.plots for row in table.rows] == [()] * len(table.rows)
+
+
 def test_a_manifest_that_changed_meanwhile_is_refused_and_so_are_the_others(desk) -> None:
     path = next(path for path in sorted(desk.folder.iterdir()) if path.name != "tenant.yaml")
     before = content(desk)

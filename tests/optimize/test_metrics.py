@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -196,3 +198,14 @@ def test_an_unknown_column_is_ignored_and_named() -> None:
 
 def test_the_documented_columns_are_the_columns() -> None:
     assert ",".join(REQUIRED + OPTIONAL) in (module.__doc__ or "")
+
+
+def test_the_file_that_the_documentation_shows_is_read() -> None:
+    page = (Path(__file__).parents[2] / ".github" / "docs" / "optimize.md").read_text("utf-8")
+    (shown,) = re.findall(r"^```text\n(campaign_id,.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    found = parse(shown, "m.csv")
+    assert (found.problems, found.ignored, found.absent) == ((), (), ())
+    assert [*found.observed] == ["1003"]
+    for name in ("skill_id", "skillId", "dials", "connects", "connectsAHT", "intervalStartDate"):
+        assert f"`{name}`" in page
+        assert name.lower() in module.NAMES

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf
+from random import Random
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from reconciler.optimize.base import (
     Subject,
 )
 from reconciler.optimize.predictions import (
+    LEAST_HOURS,
     Kept,
     Verdict,
     compare,
@@ -27,6 +30,7 @@ from reconciler.optimize.predictions import (
     of_proposal,
     parse,
     render,
+    spread,
     wilson,
 )
 from reconciler.pacing import Bucket
@@ -126,22 +130,56 @@ def hour(attempts: int, answers: int, abandons: int, at: datetime = TUESDAY) -> 
     return Bucket(at, attempts, answers, abandons)
 
 
+WEEKS = tuple(TUESDAY + timedelta(weeks=number) for number in range(-3, 2))
+"""Five Tuesdays before the clocks change."""
+
+
 @pytest.mark.parametrize(
-    ("answers", "abandons", "verdict"),
+    ("hours", "verdict"),
     [
-        (1000, 20, Verdict.INSIDE),
-        (1000, 12, Verdict.INSIDE),
-        (1000, 60, Verdict.ABOVE),
-        (1000, 0, Verdict.BELOW),
-        (50, 0, Verdict.CHANCE),
-        (50, 2, Verdict.CHANCE),
-        (0, 0, Verdict.UNSEEN),
+        ([(1000, 20)], Verdict.INSIDE),
+        ([(1000, 12)] * 5, Verdict.INSIDE),
+        ([(1000, 60)] * 5, Verdict.ABOVE),
+        ([(1000, 60), (1000, 55), (1000, 66), (1000, 50)], Verdict.ABOVE),
+        ([(1000, 0)] * 5, Verdict.BELOW),
+        ([(1000, 60)] * 3, Verdict.CHANCE),
+        ([(1000, 200), (1000, 5), (1000, 10), (1000, 0), (1000, 1)], Verdict.CHANCE),
+        ([(20, 0)] * 5, Verdict.CHANCE),
+        ([(20, 1)] * 5, Verdict.CHANCE),
+        ([(0, 0)], Verdict.UNSEEN),
+        ([], Verdict.UNSEEN),
     ],
 )
-def test_abandonment_is_judged_with_chance_in_mind(answers, abandons, verdict) -> None:
-    found = compare(kept(), subject(hour(4000, answers, abandons)), TUESDAY)
+def test_abandonment_is_judged_with_chance_in_mind(hours, verdict) -> None:
+    seen = [hour(4000, *each, at) for each, at in zip(hours, WEEKS, strict=False)]
+    found = compare(kept(), subject(*seen), WEEKS[0])
     assert found.abandonment.verdict == verdict
-    assert (found.abandonment.events, found.abandonment.of) == (abandons, answers)
+    assert found.abandonment.events == sum(abandons for _, abandons in hours)
+    assert found.abandonment.of == sum(answers for answers, _ in hours)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 50), st.floats(50, 100)), min_size=LEAST_HOURS, max_size=9)
+)
+def test_hours_that_differ_more_tell_less_and_more_hours_tell_more(pairs) -> None:
+    half = spread(pairs)
+    assert half >= 0
+    assert spread([*pairs, *pairs]) <= half + 1e-12
+    assert spread(pairs[: LEAST_HOURS - 1]) == inf
+
+
+def test_the_interval_of_a_ratio_holds_the_true_one_nine_times_in_ten() -> None:
+    rng, held = Random(7), 0
+    for _ in range(1000):
+        pairs = []
+        for _ in range(6):
+            answers, share = rng.randint(300, 900), min(1.0, rng.gammavariate(4, 0.005))
+            pairs.append(
+                (sum(rng.random() < share for _ in range(answers // 10)) * 10, float(answers))
+            )
+        value = sum(event for event, _ in pairs) / sum(of for _, of in pairs)
+        held += abs(value - 0.02) <= spread(pairs)
+    assert 780 < held < 960
 
 
 def test_only_the_binding_hour_counts_for_abandonment_and_every_open_hour_for_contacts() -> None:
