@@ -64,8 +64,10 @@ class Edits:
         """Names of the files that change."""
         return tuple(map(str, self.texts))
 
-    def adding(self, path: Path, text: str, before: bytes | None) -> Edits:
-        """Return the same edits and another file."""
+    def adding(self, path: Path, text: str | None, before: bytes | None) -> Edits:
+        """Return the same edits and another file; without a text, the same edits."""
+        if text is None:
+            return self
         return replace(self, before={**self.before, path: before}, texts={**self.texts, path: text})
 
     def replacing(self) -> AbstractContextManager[None]:

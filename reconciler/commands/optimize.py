@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from reconciler import defaults, effect
+from reconciler import defaults
 from reconciler.commands import observations
 from reconciler.commands import session as sessions
 from reconciler.commands.look_back import Table, look_back
 from reconciler.commands.manifest_edits import Sources, edit
+from reconciler.commands.proposed import drawn, judged, undrawn
 from reconciler.commands.session import Session
 from reconciler.commands.valid_manifests import load_valid
 from reconciler.dialects import kinds_for
@@ -21,15 +22,14 @@ from reconciler.dialects.base import Bucket, Measured
 from reconciler.errors import UsageError
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Snapshot
+from reconciler.manifests import Folder
 from reconciler.models import Desired, Pacing
-from reconciler.optimize import STRATEGIES, advise, answers, step
-from reconciler.optimize.base import RATE, Context, Declined, Proposal, Subject
+from reconciler.optimize import STRATEGIES, advise, step
+from reconciler.optimize.base import RATE, Advice, Context, Declined, Proposal, Subject
 from reconciler.optimize.hours import open_hours
-from reconciler.optimize.observed import usable
 from reconciler.pacing import during
-from reconciler.report import NAMES_SHOWN, Report, count
-from reconciler.report.optimize import Proposed, of_advice
-from reconciler.report.proposal_plots import MOST_DRAWN, plots
+from reconciler.report import NAMES_SHOWN, Report
+from reconciler.report.optimize import of_advice
 from reconciler.telemetry import EventSinks, Projected, Telemetry
 from reconciler.world import Network, World
 
@@ -97,51 +97,99 @@ async def optimize(
     ]
     sources = Sources.read(folder, every if asked.write else ())
     table = Table.read(folder)
-    kinds = kinds_for(folder.tenant.spec.api)
     async with sessions.open_session(world, folder, asked.network, recorded=False) as session:
-        snapshot, _ = await session.read()
-        observed, left_out = await _observe(session, asked, strategy, every, snapshot)
-        subjects, others = (
-            [
-                _subject(each, kinds[each.kind], observed.get(each.key, ()), snapshot)
-                for each in some
-            ]
-            for some in (
-                every,
-                [each for each in folder.desired if each.body and each not in every],
-            )
-        )
-        context = Context(
-            snapshot.at,
-            asked.target_answer_rate,
-            folder.tenant.spec.capacity,
-            others=tuple(others),
-            partial=folder.partial or bool(invalid),
-        )
-        advice = advise(strategy, subjects, context)
-        proposals = [each for each in advice if isinstance(each, Proposal)]
-        lost = await _publish(session, asked, proposals, snapshot)
-    edits = edit(sources, proposals if asked.write else ())
+        found = await _advise(session, asked, strategy, every, partial=bool(invalid))
+    edits = edit(sources, found.proposals if asked.write else ())
     by_hand = {each.key for each in edits.by_hand}
-    made = [each for each in proposals if each.key not in by_hand]
+    made = [each for each in found.proposals if each.key not in by_hand]
     if asked.write and made:
-        unread = table.kept if folder.partial else ()
-        claimed = {*unread, *(each.key for each in folder.desired)}
-        text = table.with_new(made, {each.key: each for each in subjects}, claimed, snapshot.at)
-        edits = edits if text is None else edits.adding(table.path, text, table.content)
-    past, remarks = look_back(world, folder, table, subjects)
-    proposed = list(_judged(made, every, subjects, kinds, snapshot.at))
+        edits = edits.adding(*_predicted(table, folder, made, found))
+    past, remarks = look_back(world, folder, table, found.subjects)
+    kinds = kinds_for(folder.tenant.spec.api)
+    proposed = list(judged(made, found.subjects, kinds, found.at))
     report = of_advice(
         _title(folder.name, strategy, asked.target_answer_rate),
-        _drawn(proposed, subjects, context.now) if asked.drawn and proposed else proposed,
-        [*edits.by_hand, *(each for each in advice if isinstance(each, Declined))],
+        drawn(proposed, found.subjects, found.at) if asked.drawn and proposed else proposed,
+        [*edits.by_hand, *found.declined],
         written=edits.files,
-        notes=(*invalid, *left_out, *lost, *remarks, *_undrawn(proposed if asked.drawn else ())),
+        notes=(*invalid, *found.notes, *remarks, *(undrawn(proposed) if asked.drawn else ())),
         looked_back=past,
     )
     with edits.replacing():
         before_writing(report)
     return report
+
+
+class _Found(NamedTuple):
+    """What a strategy says, and about what.
+
+    Attributes:
+        subjects: the objects.
+        advice: one piece for each of them.
+        at: the platform's clock.
+        notes: on what was left out or could not be sent.
+    """
+
+    subjects: Sequence[Subject]
+    advice: Sequence[Advice]
+    at: datetime
+    notes: tuple[str, ...]
+
+    @property
+    def proposals(self) -> list[Proposal]:
+        return [each for each in self.advice if isinstance(each, Proposal)]
+
+    @property
+    def declined(self) -> list[Declined]:
+        return [each for each in self.advice if isinstance(each, Declined)]
+
+
+async def _advise(
+    session: Session,
+    asked: OptimizeRequest,
+    strategy: str,
+    every: Sequence[Desired],
+    *,
+    partial: bool,
+) -> _Found:
+    """Read the platform, and ask the strategy.
+
+    Args:
+        session: the open tenant.
+        asked: what is asked for.
+        strategy: name of the strategy.
+        every: the manifests that are asked for.
+        partial: the folder has manifests that could not be read.
+    """
+    folder = session.folder
+    kinds = kinds_for(folder.tenant.spec.api)
+    snapshot, _ = await session.read()
+    observed, left_out = await _observe(session, asked, strategy, every, snapshot)
+    rest = [each for each in folder.desired if each.body and each not in every]
+    subjects, others = (
+        [_subject(each, kinds[each.kind], observed.get(each.key, ()), snapshot) for each in some]
+        for some in (every, rest)
+    )
+    context = Context(
+        snapshot.at,
+        asked.target_answer_rate,
+        folder.tenant.spec.capacity,
+        others=tuple(others),
+        partial=folder.partial or partial,
+    )
+    found = _Found(subjects, advise(strategy, subjects, context), snapshot.at, left_out)
+    lost = await _publish(session, asked, found.proposals, snapshot)
+    return found._replace(notes=(*left_out, *lost))
+
+
+def _predicted(
+    table: Table, folder: Folder, made: Sequence[Proposal], found: _Found
+) -> tuple[Path, str | None, bytes | None]:
+    """Return where the predictions are kept, the table's new text, and its content now."""
+    unread = table.kept if folder.partial else ()
+    claimed = {*unread, *(each.key for each in folder.desired)}
+    by_key = {each.key: each for each in found.subjects}
+    return table.path, table.with_new(made, by_key, claimed, found.at), table.content
 
 
 def _title(tenant: str, strategy: str, target: float | None) -> str:
@@ -250,42 +298,3 @@ def _left_out(measured: Mapping[str, Measured]) -> tuple[str, ...]:
 
 def _utc(instant: datetime | None) -> datetime | None:
     return None if instant is None else instant.replace(tzinfo=instant.tzinfo or UTC)
-
-
-def _drawn(
-    proposed: Sequence[Proposed], subjects: Sequence[Subject], now: datetime
-) -> list[Proposed]:
-    """Return the proposals with plots; of many, only the first `MOST_DRAWN`."""
-    rates = answers.fit([usable(each)[0] for each in subjects], now)
-    drawn = [
-        each._replace(plots=plots(each.proposal, each.subject, rates))
-        for each in proposed[:MOST_DRAWN]
-    ]
-    return [*drawn, *proposed[MOST_DRAWN:]]
-
-
-def _undrawn(proposed: Sequence[Proposed]) -> tuple[str, ...]:
-    """Return a note if proposals are left without plots."""
-    more = len(proposed) - MOST_DRAWN
-    said = f"{count(more, 'proposal')} without plots, because the page has many: name a manifest to see its own"
-    return (said,) if more > 0 else ()
-
-
-def _judged(
-    proposals: Iterable[Proposal],
-    desired: Iterable[Desired],
-    subjects: Iterable[Subject],
-    kinds: Mapping[str, Kind],
-    now: datetime,
-) -> Iterator[Proposed]:
-    """Yield each proposal with its direction and its effect on dialing."""
-    bodies = {each.key: each for each in desired}
-    by_key = {each.key: each for each in subjects}
-    for each in proposals:
-        manifest = bodies[each.key]
-        kind, before = kinds[manifest.kind], manifest.body or {}
-        after = {**before, **{change.field: change.proposed for change in each.changes}}
-        direction = effect.by_fields(before, after, kind.rules)
-        yield Proposed(
-            each, by_key[each.key], direction, effect.of_change(before, after, kind, now)
-        )

@@ -1,0 +1,63 @@
+"""What a reviewer asks about a proposal: its direction, its effect on dialing, and its plots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from reconciler import effect
+from reconciler.kinds import Kind
+from reconciler.optimize import answers
+from reconciler.optimize.base import Proposal, Subject
+from reconciler.optimize.observed import usable
+from reconciler.report import count
+from reconciler.report.optimize import Proposed
+from reconciler.report.proposal_plots import MOST_DRAWN, plots
+
+
+def judged(
+    proposals: Iterable[Proposal],
+    subjects: Iterable[Subject],
+    kinds: Mapping[str, Kind],
+    now: datetime,
+) -> Iterator[Proposed]:
+    """Yield each proposal with its direction and its effect on dialing.
+
+    Args:
+        proposals: the proposals.
+        subjects: their objects, among others.
+        kinds: the kinds of the tenant.
+        now: the platform's clock.
+    """
+    by_key = {each.key: each for each in subjects}
+    for each in proposals:
+        subject = by_key[each.key]
+        kind, before = kinds[subject.kind], subject.spec
+        after = {**before, **{change.field: change.proposed for change in each.changes}}
+        direction = effect.by_fields(before, after, kind.rules)
+        yield Proposed(each, subject, direction, effect.of_change(before, after, kind, now))
+
+
+def drawn(
+    proposed: Sequence[Proposed], subjects: Sequence[Subject], now: datetime
+) -> list[Proposed]:
+    """Return the proposals with plots; of many, only the first `MOST_DRAWN`.
+
+    Args:
+        proposed: the proposals.
+        subjects: all objects that the strategy was asked about: their answer rates are estimated together.
+        now: the platform's clock.
+    """
+    rates = answers.fit([usable(each)[0] for each in subjects], now)
+    few = [
+        each._replace(plots=plots(each.proposal, each.subject, rates))
+        for each in proposed[:MOST_DRAWN]
+    ]
+    return [*few, *proposed[MOST_DRAWN:]]
+
+
+def undrawn(proposed: Sequence[Proposed]) -> tuple[str, ...]:
+    """Return a note if there are proposals that `drawn` leaves without plots."""
+    more = len(proposed) - MOST_DRAWN
+    said = f"{count(more, 'proposal')} without plots, because the page has many: name a manifest to see its own"
+    return (said,) if more > 0 else ()
