@@ -99,15 +99,15 @@ def of_hours(before: Hours, after: Hours, now: datetime) -> Direction:
 
 
 def of_write(
-    live: Body | None, desired: Body | None, kind: Meaning, now: datetime, *, known: bool
+    live: Body | None, desired: Body | None, kind: Meaning, now: datetime, *, settled: bool
 ) -> Direction:
-    """Return the direction of storing a body (`None`: removing it). If `live` does not say all of what dials (`known`), the write loosens."""
+    """Return the direction of storing a body (`None`: removing it). If the active schedule is not the stored one, it is unknown, so the write loosens."""
     if desired is None:
         return Direction.TIGHTEN
     if live is None:
         return Direction.LOOSEN
     step = direction(live, desired, kind, now)
-    return step if known else combine([step, Direction.LOOSEN])
+    return step if settled else combine([step, Direction.LOOSEN])
 
 
 def of_field(name: str, live: Body, desired: Body, rules: Mapping[str, Rule]) -> Direction:

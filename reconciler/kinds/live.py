@@ -60,11 +60,6 @@ class Live:
         """Whether the stored schedule is the active one. Also true if there is neither."""
         return self.active_id == self.stored_id
 
-    @property
-    def known(self) -> bool:
-        """Whether the stored body says all of what dials. Otherwise nobody can tell whether a write narrows dialing."""
-        return self.settled and not self.unsent
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

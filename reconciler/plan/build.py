@@ -211,14 +211,14 @@ def _with_effect(operation: Operation, live: Live, kind: Kind, now: datetime) ->
     """Return the operation with its effect.
 
     While the active schedule is not the stored one, what dials is unknown or nothing. A second step begins where the first one ends.
-    A write that replaces the schedule drops its unknown fields, and what that does is unknown.
+    A write that replaces the schedule drops its unknown fields. What that does is unknown, and the operation's notes say so. It
+    does not count as loosening: on a platform that adds a field to every schedule, no narrowing would come before a widening.
     """
     before = operation.live
     if operation.after is None and not live.settled:
         before = None if live.active_id is None else _UNREAD
     found = effect.of_change(before, operation.desired, kind, now)
     if operation.after is None and operation.desired is not None and live.unsent:
-        found = replace(found, unknown=(*found.unknown, *sorted(live.unsent)))
         operation = replace(operation, notes=(*operation.notes, _dropped(live.unsent)))
     return replace(operation, effect=found)
 
@@ -252,7 +252,7 @@ def _direction(
         return Direction.NEUTRAL
     if action is Action.REFRESH:
         return Direction.LOOSEN
-    return effect.of_write(before, after, kind, now, known=live.known)
+    return effect.of_write(before, after, kind, now, settled=live.settled)
 
 
 def live_hash(live: Live, kind: Kind) -> str:

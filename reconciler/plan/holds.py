@@ -228,7 +228,7 @@ def _step(
     """Return the operation that stores `body`. `live`: what dials now; `None` for a second step."""
     before = operation.live
     action = Action.RETIRE if body is None else operation.action
-    known = live is None or live.known
+    settled = live is None or live.settled
     return replace(
         operation,
         action=action,
@@ -236,7 +236,7 @@ def _step(
         fields=diff.explain(before, body) if action is Action.UPDATE else (),
         direction=Direction.NEUTRAL
         if body == before
-        else effect.of_write(before, body, kind, now, known=known),
+        else effect.of_write(before, body, kind, now, settled=settled),
         notes=tuple(notes),
         audit=kind.audit_fields(body or before or {}),
     )

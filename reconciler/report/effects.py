@@ -18,20 +18,19 @@ def effect_lines(operation: Operation) -> tuple[str, ...]:
     effect = operation.effect
     if effect is None or operation.action is Action.HELD:
         return ()
-    return lines(effect, operation.live, operation.desired, _clock(operation))
+    return lines(effect, operation.live, _clock(operation))
 
 
-def lines(effect: Effect, before: Body | None, after: Body | None, clock: str) -> tuple[str, ...]:
+def lines(effect: Effect, before: Body | None, clock: str) -> tuple[str, ...]:
     """Return a line for each part of an effect that changes.
 
     Args:
         effect: the effect.
         before: the body that dials now; `None` is no schedule.
-        after: the body that will dial; the same.
         clock: zone of the schedule.
     """
     return (
-        *_unknown(effect, before or {}, after or {}),
+        *_unknown(effect, before or {}),
         *(f"safeguard lost: {name}" for name in effect.lost),
         *(f"safeguard gained: {name}" for name in effect.gained),
         *_rates(effect.calls_per_hour),
@@ -49,12 +48,11 @@ def warnings(effect: Effect | None) -> tuple[str, ...]:
     return (*unknown, *(f"safeguard lost: {name}" for name in effect.lost))
 
 
-def _unknown(effect: Effect, live: Body, desired: Body) -> Iterator[str]:
+def _unknown(effect: Effect, live: Body) -> Iterator[str]:
     """Yield each value that cannot be read, as the platform holds it."""
     for name in effect.unknown:
-        held = f"on the platform: {value(live[name]) if name in live else 'missing'}"
-        known = name in live or name in desired
-        yield f"effect unknown, counts as loosening: {name} ({held if known else 'reconcile does not know this field'})"
+        held = value(live[name]) if name in live else "missing"
+        yield f"effect unknown, counts as loosening: {name} (on the platform: {held})"
     if effect.zones is None and not effect.unknown:
         yield "effect unknown, counts as loosening: what dials now cannot be read"
 

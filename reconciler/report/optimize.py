@@ -129,7 +129,7 @@ def _changes(proposals: Sequence[Proposed]) -> Table:
             each.direction.value,
             _changed(each.proposal),
             tone=Tone.CHANGE,
-            details=effects.lines(each.effect, each.subject.spec, each.after, each.subject.zone),
+            details=effects.lines(each.effect, each.subject.spec, each.subject.zone),
             names=(each.proposal.name,) if each.direction.widens else (),
         )._replace(direction=each.direction.value, plots=each.plots)
         for each in sorted(proposals, key=lambda each: not each.direction.widens)
