@@ -165,13 +165,15 @@ class Dialer:
         self._lines = inf if scenario.lines is None else scenario.lines
         self._busy = 0
         self._pace = scenario.calls_per_s
-        self._budget, self._refilled = self._pace or inf, shifts[0].start
+        self._most = max(self._pace or inf, 1.0)
+        self._budget, self._refilled = self._most, shifts[0].start
         self._patience_s = PATIENCE_S - scenario.detection.delay_s
         self._turns = [turn for number in range(len(shifts)) for turn in self._first(number)]
         heapify(self._turns)
         self._seeking: list[tuple[float, int, int]] = []  # when, desk, attempt
         self._ending: list[tuple[float, int]] = []  # when a line is free, desk
         self._waiting: deque[int] = deque()  # desks of the agents who wait for a line
+        self._now = shifts[0].start
 
     def run(self) -> list[Outcome]:
         """Simulate the shift; return what became of the attempts of each campaign."""
@@ -194,14 +196,14 @@ class Dialer:
         """Return the first turns of a campaign: of each agent, or of its first attempt."""
         desk = self._desks[number]
         if desk.is_progressive:
-            return [(desk.shift.start, number)] * desk.campaign.agents
+            return [(desk.shift.start, number)] * int(min(desk.campaign.agents, desk.lines))
         return [(at, number) for at in desk.times[:1]]
 
     def _wake(self) -> bool:
         """Give the next free line to the agent who waits longest; return false if another turn comes first."""
-        while not self._ending or (self._seeking and self._seeking[0] < self._ending[0]):
-            self._connect(*heappop(self._seeking))
-        at = self._ending[0][0]
+        if self._turns and self._turns[0][0] <= self._now:
+            return False
+        at = self._now if self._busy < self._lines else self._next_end()
         if self._turns and self._turns[0][0] < at:
             return False
         self._advance(at)
@@ -210,8 +212,15 @@ class Dialer:
             heappush(self._turns, (at, number))
         return True
 
+    def _next_end(self) -> float:
+        """Return when the next line is free."""
+        while not self._ending or (self._seeking and self._seeking[0] < self._ending[0]):
+            self._connect(*heappop(self._seeking))
+        return self._ending[0][0]
+
     def _advance(self, now: float) -> None:
         """Connect who sought an agent until now, then free the lines whose calls ended until now."""
+        self._now = now
         seeking, ending = self._seeking, self._ending
         while seeking and seeking[0][0] <= now:
             self._connect(*heappop(seeking))
@@ -250,7 +259,7 @@ class Dialer:
 
     def _next_of_agent(self, at: float, number: int, desk: _Desk) -> None:
         """Place an attempt for a free agent, whose next turn comes when it has ended."""
-        if self._busy >= self._lines or desk.busy >= desk.lines:
+        if self._busy >= self._lines:
             self._waiting.append(number)
             return
         until = self._too_soon_until(at)
@@ -274,7 +283,7 @@ class Dialer:
         """Return when the tenant's pace allows an attempt; 0 if it does now, which takes the attempt off the pace."""
         if self._pace is None:
             return 0.0
-        self._budget = min(self._pace, self._budget + (at - self._refilled) * self._pace)
+        self._budget = min(self._most, self._budget + (at - self._refilled) * self._pace)
         self._refilled = at
         if self._budget < 1:
             return at + (1 - self._budget) / self._pace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from heapq import heappop, heappush, heapreplace
 from math import inf, nan
@@ -58,7 +59,8 @@ def together(
 def within_lines(truth: Truth, shift: Shift, setting: Setting) -> Outcome:
     """Simulate one campaign at a given rate with its own limit of lines. An attempt that finds none free is dropped.
 
-    The lines in use are those of `ending` and of `seeking`: every call is in one of the two until its line is free.
+    The lines in use are those of `ringing`, `ending` and `seeking`: each call is in one of them until its line is free. Calls that nobody
+    answers end in the order in which they began, so most lines need no heap.
     """
     campaign, detection = truth.scenario.campaigns[shift.campaign], truth.scenario.detection
     waits = _awaiting(truth, shift, setting)
@@ -67,14 +69,15 @@ def within_lines(truth: Truth, shift: Shift, setting: Setting) -> Outcome:
     begun = [nan] * len(fate)
     free = [0.0] * campaign.agents
     patience_s, lines = PATIENCE_S - detection.delay_s, setting.lines or 0
-    blocked, served, mistaken = int(Fate.BLOCKED), int(Fate.SERVED), int(Fate.MISTAKEN)
+    nobody, blocked = int(Fate.NOBODY), int(Fate.BLOCKED)
+    served, mistaken = int(Fate.SERVED), int(Fate.MISTAKEN)
+    ringing: deque[float] = deque()
     ending: list[float] = []
     seeking: list[tuple[float, int]] = []
     for number, at in enumerate([*waits.dialed.tolist(), inf]):
         while seeking and seeking[0][0] <= at:
             since, call = heappop(seeking)
-            start = free[0]
-            start = max(start, since)
+            start = max(free[0], since)
             if start - since < patience_s:
                 begun[call] = start
                 heapreplace(free, start + handle_s[call])
@@ -82,13 +85,18 @@ def within_lines(truth: Truth, shift: Shift, setting: Setting) -> Outcome:
             else:
                 fate[call] += 1  # `Fate` puts "no agent in time" behind "an agent in time"
                 heappush(ending, since + patience_s)
+        while ringing and ringing[0] <= at:
+            ringing.popleft()
         while ending and ending[0] <= at:
             heappop(ending)
         if at == inf:
             break
-        if len(ending) + len(seeking) >= lines:
+        awaits = fate[number]
+        if len(ringing) + len(ending) + len(seeking) >= lines:
             fate[number] = blocked
-        elif fate[number] == served or fate[number] == mistaken:
+        elif awaits == nobody:
+            ringing.append(ends[number])
+        elif awaits in (served, mistaken):
             heappush(seeking, (ends[number], number))
         else:
             heappush(ending, ends[number])
@@ -196,9 +204,9 @@ def _most_lines(dialed: Floats, ends: Floats) -> int:
 
 
 def _is_too_fast(dialed: Floats, calls_per_s: float) -> bool:
-    """Return whether attempts exceed a pace, of which one second's worth can be saved up."""
+    """Return whether attempts exceed a pace, of which one second's worth can be saved up, and at least one attempt."""
     level = np.arange(1, len(dialed) + 1) - calls_per_s * dialed
-    return bool(np.any(level - np.minimum.accumulate(level) + 1 > calls_per_s))
+    return bool(np.any(level - np.minimum.accumulate(level) + 1 > max(calls_per_s, 1.0)))
 
 
 def progressive(truth: Truth, shift: Shift) -> Outcome:

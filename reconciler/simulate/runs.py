@@ -128,10 +128,12 @@ def _note(truth: Truth, outcomes: Iterable[Outcome], observed: Observed) -> None
 def _buckets(truth: Truth, outcome: Outcome) -> list[Bucket]:
     scenario, shift = truth.scenario, outcome.shift
     agents = scenario.campaigns[shift.campaign].agents if scenario.agents_known else None
-    placed = outcome.by_hour(*(fate for fate in Fate if fate is not Fate.BLOCKED))
-    answers = outcome.by_hour(*_ANSWERED)
-    taken = outcome.by_hour(Fate.SERVED, Fate.MISTAKEN)
-    seconds, _ = np.histogram(outcome.dialed, shift.edges, weights=outcome.handle_s)
+    counts = outcome.by_hour()
+    placed = counts.sum(axis=1) - counts[:, Fate.BLOCKED]
+    answers = counts[:, _ANSWERED].sum(axis=1)
+    taken = counts[:, (Fate.SERVED, Fate.MISTAKEN)].sum(axis=1)
+    cuts = np.searchsorted(outcome.dialed, shift.edges)
+    seconds = np.diff(np.concatenate([[0.0], np.cumsum(outcome.handle_s)])[cuts])
     kept = truth.uniform(shift, Purpose.MISSING, len(shift.hours)) >= scenario.missing
     return [
         Bucket(

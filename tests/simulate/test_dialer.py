@@ -36,7 +36,7 @@ DETECTED = replace(SMALL, detection=Detection(0.05, 0.2, 1.0))
 SHARED = replace(
     SMALL,
     campaigns=(TEAM, replace(TEAM, name="other", agents=5, handle_time_s=90.0)),
-    lines=12,
+    lines=6,
     calls_per_s=0.5,
 )
 SEEDS = st.integers(0, 10_000)
@@ -72,7 +72,8 @@ def most_at_once(begins: np.ndarray, ends: np.ndarray) -> int:
 def test_every_attempt_has_one_fate(seed, setting, scenario) -> None:
     (outcome,) = shift_of(scenario, seed, setting)
     assert sum(outcome.count(fate) for fate in Fate) == len(outcome.dialed)
-    assert sum(outcome.by_hour(fate).sum() for fate in Fate) == len(outcome.dialed)
+    assert (outcome.by_hour().sum(axis=0) == [outcome.count(fate) for fate in Fate]).all()
+    assert outcome.by_hour().shape == (2, len(Fate))
     assert len(outcome.placed) == len(outcome.dialed) - outcome.count(Fate.BLOCKED)
     is_taken = np.isin(outcome.fate, (Fate.SERVED, Fate.MISTAKEN))
     assert (np.isnan(outcome.begun) == ~is_taken).all()
@@ -137,8 +138,23 @@ def test_a_tenant_keeps_within_its_lines_and_its_pace(seed, one, other) -> None:
     begins, ends = (np.concatenate(each) for each in zip(*map(lines_of, found), strict=True))
     assert most_at_once(begins, ends) <= SHARED.lines
     placed = np.sort(np.concatenate([each.placed for each in found]))
+    assert len(placed)
     within = np.searchsorted(placed, placed + 100.0, side="left") - np.arange(len(placed))
-    assert within.max(initial=0) <= 101 * SHARED.calls_per_s + 1
+    assert within.max() <= 100 * SHARED.calls_per_s + 1
+
+
+def test_a_tenant_that_wants_more_uses_its_lines_and_its_pace() -> None:
+    """The limits are reached: they are not kept by placing nothing."""
+    wide = replace(SHARED, calls_per_s=None)
+    found = shift_of(wide, 1, Setting(0.5), Setting(0.5))
+    begins, ends = (np.concatenate(each) for each in zip(*map(lines_of, found), strict=True))
+    assert most_at_once(begins, ends) == SHARED.lines
+    slow = replace(SHARED, lines=None, calls_per_s=0.3)
+    placed = sum(len(each.placed) for each in shift_of(slow, 1, Setting(5.0), Setting(5.0)))
+    assert placed == pytest.approx(0.3 * 2 * 3600, rel=0.05)
+    agents = shift_of(wide, 1, *[Setting(0.0, progressive=True)] * 2)
+    begins, ends = (np.concatenate(each) for each in zip(*map(lines_of, agents), strict=True))
+    assert most_at_once(begins, ends) == SHARED.lines
 
 
 @few
@@ -154,9 +170,16 @@ def test_the_fast_way_gives_what_the_dialer_gives(seed, rate, lines, scenario) -
 
 
 @few
-@given(SEEDS, st.floats(0.01, 0.2), st.floats(0.01, 0.2))
-def test_the_fast_way_gives_what_the_dialer_gives_where_lines_are_shared(seed, one, other) -> None:
-    truth = Truth(SHARED, seed)
+@given(
+    SEEDS,
+    st.floats(0.01, 0.2),
+    st.floats(0.01, 0.2),
+    st.sampled_from([{"calls_per_s": None, "lines": 16}, {"calls_per_s": 2.0, "lines": None}]),
+)
+def test_the_fast_way_gives_what_the_dialer_gives_where_limits_are_shared(
+    seed, one, other, limits
+) -> None:
+    truth = Truth(replace(SHARED, **limits), seed)
     shifts, chosen = [own[0] for own in truth.future], [Setting(one), Setting(other)]
     slow = Dialer(truth, shifts, chosen, [ContactList(), ContactList()]).run()
     found = fast.together(truth, shifts, chosen)

@@ -58,6 +58,8 @@ def test_an_answer_rate_that_changes_has_changed_after_two_weeks(name, level) ->
         for shifts in (truth.past[0], truth.future[0][14:])
     )
     assert after / before == pytest.approx(level, rel=0.01)
+    last, later = (truth.future[0][day].expected.mean() for day in (13, 20))
+    assert last == pytest.approx(later)  # the same weekday: all of the change has happened
     days = [shift.expected.mean() for shift in truth.future[0][:14]]
     ratios = np.array(days[7:]) / np.array(days[:7])
     assert (ratios > 1).all() if level > 1 else (ratios < 1).all()
