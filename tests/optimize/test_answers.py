@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -194,13 +193,3 @@ def test_the_mean_is_that_of_draws(log_odds: float, deviation: float) -> None:
 
 def test_no_objects_have_no_rates() -> None:
     assert answers.fit([], NOW).by_key == {}
-
-
-def test_a_hundred_campaigns_with_eight_full_weeks_take_a_second_or_two() -> None:
-    start = NOW - timedelta(weeks=8)
-    hours = tuple(Bucket(start + timedelta(hours=hour), 60, 15) for hour in range(8 * 168))
-    begun = time.process_time()
-    answers.fit([subject(*hours, key=f"{key}") for key in range(100)], NOW)
-    spent = time.process_time() - begun
-    print(f"{spent:.2f} s of processor time")
-    assert spent < 8

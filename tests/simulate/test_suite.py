@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
-from reconciler.commands.simulate import SEEDS, SimulateRequest, simulate
+from reconciler.commands.simulate import SimulateRequest, simulate
 from reconciler.renderers import text
-from reconciler.simulate.scenarios import SCENARIOS
 
 
 def test_the_bars_hold_in_a_cut_of_the_suite() -> None:
@@ -19,10 +16,6 @@ def test_the_bars_hold_in_a_cut_of_the_suite() -> None:
 
 
 @pytest.mark.long
-def test_the_bars_hold_in_the_whole_suite_within_ten_minutes() -> None:
-    began = time.monotonic()
+def test_the_bars_hold_in_the_whole_suite() -> None:
     report = simulate(SimulateRequest())
-    print(text.render(report))
-    print(f"{len(SCENARIOS)} scenarios, {SEEDS} seeds: {time.monotonic() - began:.0f} s")
-    assert report.exit_code == 0
-    assert time.monotonic() - began < 600
+    assert report.exit_code == 0, text.render(report)
