@@ -81,7 +81,8 @@ class AnswerRate:
 
 
 def _share(log_odds: float) -> float:
-    return 1 / (1 + math.exp(-log_odds))
+    odds = math.exp(-abs(log_odds))
+    return (1.0 if log_odds > 0 else odds) / (1 + odds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,12 @@ MONTH: Final = timedelta(days=30)
 SHORTEST_S, LONGEST_S = 1.0, 86_400.0
 """Handle times that can be means of calls."""
 
+MOST_ATTEMPTS: Final = 360_000
+"""Most attempts of an object in an hour: 100 a second, the highest dial rate that a schedule may have."""
+
+MOST_AGENTS: Final = 100_000
+"""Most agents of an object."""
+
 
 def usable(subject: Subject) -> tuple[Subject, tuple[str, ...]]:
     """Return a subject with only the hours that can be used, and a sentence for each reason to leave hours out.
@@ -95,8 +101,12 @@ def _objections(bucket: Bucket) -> Iterator[str]:
         yield "answers exceed attempts"
     elif bucket.abandons > bucket.answers:
         yield "abandons exceed answers"
+    elif bucket.attempts > MOST_ATTEMPTS:
+        yield f"no schedule dials more than {MOST_ATTEMPTS:,} times an hour"
     if not _is_measure(bucket.agents) or not _is_measure(bucket.handle_time_s):
         yield "agents and handle time must be numbers from 0 up"
+    elif bucket.agents and bucket.agents > MOST_AGENTS:
+        yield f"agents are at most {MOST_AGENTS:,}"
     elif bucket.handle_time_s and not SHORTEST_S <= bucket.handle_time_s <= LONGEST_S:
         yield f"a handle time is from {SHORTEST_S:g} s to {LONGEST_S:g} s"
     if bucket.start.tzinfo is None:

@@ -6,11 +6,12 @@ Agents are a mean over an hour or over weeks, so they need not be whole: with 12
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from math import inf, sqrt
+from statistics import fmean
 from typing import Final, NamedTuple
 
 from reconciler.models import zone as iana
@@ -29,7 +30,7 @@ USUAL_WRAP_UP: Final = 0.15
 """Part of the handle time that is taken for wrap-up where the manifest does not say it: rather much, which is the careful side."""
 
 _EQUALLY_LIKELY: Final = tuple((2 * part + 1) / 20 for part in range(10))
-"""Probabilities whose quantiles stand for ten equally likely answer rates."""
+"""Probabilities whose quantiles stand for ten equally likely answer rates; the outer ones are the ends of a 90 % interval."""
 
 _SAMPLE: Final = 12
 """Least number of open hours over which contacts are averaged, where there are as many."""
@@ -150,13 +151,12 @@ def predict(hours: Sequence[Hour], setting: Setting) -> Prediction:
         setting: the setting.
     """
     binding = binding_hour(hours, setting)
-    low, high = (usual(binding, setting, each) for each in (LOW, HIGH))
     likely = [usual(binding, setting, each) for each in _EQUALLY_LIKELY]
     return Prediction(
         binding.open,
-        _interval(low, likely, high, lambda flow: flow.abandonment),
-        _interval(low, likely, high, lambda flow: flow.utilisation),
-        Interval(*(mean_contacts(hours, setting, each) for each in (LOW, 0.5, HIGH))),
+        _interval([each.abandonment for each in likely]),
+        _interval([each.utilisation for each in likely]),
+        Interval(*sorted(mean_contacts(hours, setting, each) for each in (LOW, 0.5, HIGH))),
     )
 
 
@@ -198,10 +198,9 @@ def _weighted(hour: Hour, setting: Setting, probability: float) -> Iterator[Flow
         yield Flow(weight * found.abandonment, weight * found.utilisation)
 
 
-def _interval(
-    low: Flow, likely: Sequence[Flow], high: Flow, measure: Callable[[Flow], float]
-) -> Interval:
-    return Interval(measure(low), sum(map(measure, likely)) / len(likely), measure(high))
+def _interval(likely: Sequence[float]) -> Interval:
+    """Return the interval of what equally likely answer rates lead to: a few lines need not abandon most at the highest of them."""
+    return Interval(min(likely), fmean(likely), max(likely))
 
 
 def flow(hour: Hour, setting: Setting, answer_rate: float) -> Flow:
@@ -292,8 +291,10 @@ def _highest(agents: float, handle_time_s: float, share: float) -> float:
 
 def _share_lost(agents: float, live_per_s: float, handle_time_s: float) -> float:
     whole, part = int(agents), agents % 1
-    lower, upper = (_lost(each, live_per_s, handle_time_s) for each in (whole, whole + 1))
-    return (1 - part) * lower + part * upper
+    lower = _lost(whole, live_per_s, handle_time_s)
+    if not part:
+        return lower
+    return (1 - part) * lower + part * _lost(whole + 1, live_per_s, handle_time_s)
 
 
 def _lost(agents: int, live_per_s: float, handle_time_s: float) -> float:
