@@ -1,0 +1,91 @@
+"""The life of a proposal, by the commands that a team uses: proposed, merged, applied, and compared with what then happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler import sandbox
+from tests.cli.test_cli import Desk, commit, git
+from tests.support.desk import samples_in
+
+KEY, NAME = "1003", "warranty-reminders"
+TENANT = "schedules/sandbox"
+MONDAY = datetime(2027, 3, 1, 12, tzinfo=UTC)
+"""Before the clocks change. The campaign is open from 9 to 20 o'clock in Chicago, which is from 15:00 UTC on."""
+
+CHEAP = ("--strategy", "budget")
+"""A strategy that computes little. What is said of the last proposals is the same with each."""
+
+
+@pytest.fixture
+def desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Desk:
+    """The samples in a repository, and an embedded platform that keeps its state there."""
+    return samples_in(tmp_path, monkeypatch, capsys, ignored=".reconcile/\n")
+
+
+@pytest.fixture
+def platform(desk: Desk) -> Iterator[sandbox.CampaignState]:
+    state = desk.folder / ".reconcile" / "sandbox.db"
+    state.parent.mkdir()
+    world = sandbox.open_samples(state)
+    yield world
+    world.close()
+
+
+def pass_days(platform: sandbox.CampaignState, first: int, last: int, **counts: int) -> None:
+    """Observe every open hour from one day after `MONDAY` to another, and let it be that day."""
+    hour = {"agents": 140, "handle_time_s": 150, **counts}
+    for day in range(first, last):
+        for number in range(3, 14):
+            platform.put_metrics(KEY, MONDAY + timedelta(days=day, hours=number), hour)
+    platform.pin((MONDAY + timedelta(days=last)).isoformat())
+
+
+def looked_back(desk: Desk, *options: str) -> list[dict[str, Any]]:
+    """Run `optimize`, and return what it says of the last proposals."""
+    assert desk.run("optimize", TENANT, NAME, "--format", "json", *options) == 0, desk.err
+    return json.loads(desk.out)["last_proposals"]
+
+
+def merge_and_apply(desk: Desk) -> None:
+    commit(desk.folder, "merge")
+    assert desk.run("apply", "--yes", TENANT, NAME) == 0, desk.out + desk.err
+
+
+def test_a_merged_proposal_is_compared_with_what_happened_and_another_value_is_not(
+    desk: Desk, platform: sandbox.CampaignState
+) -> None:
+    pass_days(platform, 0, 4, attempts=8640, answers=2880, abandons=95)
+    assert looked_back(desk, "--write", "--report", "pr.md") == []
+    report = desk.folder / "pr.md"
+    assert "dial\\_rate 2.4 → 2." in report.read_text(encoding="utf-8")
+    report.unlink()
+    changed = git(desk.folder, "status", "--porcelain").split()
+    assert changed == ["M", f"{TENANT}/{NAME}.yaml", "??", f"{TENANT}/predictions.md"]
+
+    (waiting,) = looked_back(desk, *CHEAP)
+    assert (waiting["observed"], waiting["why"]) == (None, "not applied since it was proposed")
+    rate = waiting["values"]["dial_rate"]
+    merge_and_apply(desk)
+
+    calls = round(rate * 3600)
+    pass_days(platform, 4, 8, attempts=calls, answers=calls // 3, abandons=calls // 200)
+    (past,) = looked_back(desk)
+    assert (past["key"], past["why"]) == (KEY, "")
+    assert past["observed"]["contacts_per_hour"]["hours"] == 44
+    assert past["observed"]["contacts_per_hour"]["verdict"] == "inside"
+    assert past["observed"]["abandonment"]["verdict"] in {"inside", "chance"}
+
+    desk.edit(f"dial_rate: {rate:g}", "dial_rate: 2.0", f"{NAME}.yaml")
+    merge_and_apply(desk)
+    (other,) = looked_back(desk, *CHEAP)
+    assert other["observed"] is None
+    assert other["why"] == f"applied with other values: dial_rate {rate:g} became 2.0"
