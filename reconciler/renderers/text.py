@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from math import ceil
 from typing import Final
 
@@ -143,12 +143,12 @@ def _facts(facts: Mapping[str, str], *, colour: bool) -> Iterator[str]:
 def _table(table: Table, width: int | None, *, colour: bool) -> Iterator[str]:
     cells = [[safe(cell) for cell in row.cells] for row in table.rows]
     header = [safe(column).upper() for column in table.columns]
-    limits = _limits([header, *cells], width)
-    folded = [_lines(row, limits) for row in [header, *cells]]
-    widths = _widths([line for lines in folded for line in lines])
+    folded, widths = _in_columns([header, *cells], _limits([header, *cells], width))
+    if width is not None and _span(widths) > width:
+        folded, widths = _in_columns([header, *cells], _limits([_words(header), *cells], width))
     if width is not None and _span(widths) > width:
         # No columns fit: one cell after the other reads better than lines that the terminal breaks anywhere.
-        folded = [[[line] for line in _packed(row, width)] for row in [header, *cells]]
+        folded = [[[line] for line in lines] for lines in _packed(table.columns, cells, width)]
         widths = [0]
     yield _paint(safe(table.title), _BOLD, colour=colour)
     if any(header):
@@ -161,9 +161,41 @@ def _table(table: Table, width: int | None, *, colour: bool) -> Iterator[str]:
         yield from _figures(row, width)
 
 
-def _packed(cells: Sequence[str], width: int) -> list[str]:
-    """Wrap the cells of one row to the width. Continuation lines are indented."""
+def _packed(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    """Wrap the names of the columns, and the cells of each row, to the width. Continuation lines are indented.
+
+    If more than one cell of a row has to stand below its first line, each of them is told with the name of its column.
+    """
+    names = [safe(column) for column in columns]
     room = width - len(MARGIN) - len("+ ")
+    most = max(len(columns), *map(len, rows))
+    first = min(_fitting(row, room) for row in rows)
+    if first + 1 >= most or not any(names[first:]):
+        first = most
+    header = [name.upper() for name in names[:first]]
+    return [
+        _one_after_the_other(header, room),
+        *(
+            [*_one_after_the_other(row[:first], room), *_named(names[first:], row[first:], room)]
+            for row in rows
+        ),
+    ]
+
+
+def _named(names: Sequence[str], cells: Sequence[str], room: int) -> Iterator[str]:
+    """Yield each cell with the name of its column, on a line of its own."""
+    for name, cell in zip_longest(names, cells, fillvalue=""):
+        said = f"{name}: {cell}" if name and cell else cell
+        yield from (MARGIN + line for line in _fold(said, room - len(MARGIN)) if cell)
+
+
+def _fitting(cells: Sequence[str], room: int) -> int:
+    """Return how many of the first cells fit into one line, at least one."""
+    ends = accumulate(_columns(cell) + len(GAP) if cell else 0 for cell in cells)
+    return max(1, sum(end - len(GAP) <= room for end in ends))
+
+
+def _one_after_the_other(cells: Sequence[str], room: int) -> list[str]:
     lines: list[str] = []
     for cell in filter(None, cells):
         if lines and _columns(joined := lines[-1] + GAP + cell) <= room:
@@ -199,6 +231,19 @@ def _below(row: Row, width: int | None, *, colour: bool) -> Iterator[str]:
         yield from (indent + MARGIN + line for line in rest)
     if row.place is not None:
         yield indent + _paint(f"at {row.place}", _DIM, colour=colour)
+
+
+def _words(header: Sequence[str]) -> list[str]:
+    """Return the longest word of each name: a name of several words may be folded."""
+    return [max(name.split(), key=_columns, default="") for name in header]
+
+
+def _in_columns(
+    rows: Sequence[Sequence[str]], limits: Sequence[int | None]
+) -> tuple[list[list[list[str]]], list[int]]:
+    """Return the lines of each row, and the widths of the columns."""
+    folded = [_lines(row, limits) for row in rows]
+    return folded, _widths([line for lines in folded for line in lines])
 
 
 def _limits(rows: Sequence[Sequence[str]], width: int | None) -> list[int | None]:
