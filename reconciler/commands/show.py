@@ -166,6 +166,6 @@ def _shown_otherwise(saved: Plan, plan: Plan) -> list[str]:
 def _seen(each: Operation) -> tuple[object, ...]:
     """Return what a report shows of an operation, except what depends on the clock."""
     return (
-        *(each.name, each.platform_name, each.direction, each.fields, each.moved_by),
+        *(each.name, each.platform_name, each.verdict, each.fields, each.moved_by),
         *(each.fields_moved_by, each.blocked, each.notes, each.dialing),
     )

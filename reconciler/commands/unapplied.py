@@ -79,7 +79,7 @@ def _not_tightening(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, .
     left = dict.fromkeys(
         each.name
         for each in plan.executable
-        if each.direction is not Direction.TIGHTEN
+        if each.verdict is not Direction.TIGHTEN
         and each.key not in cut.stale
         and each.name not in said
     )

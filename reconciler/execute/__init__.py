@@ -33,8 +33,11 @@ CHECKPOINTS: Final = (*steps.CHECKPOINTS, "outcome:before", "outcome:told")
 
 
 async def carry_out(run: Execution, operations: Iterable[Operation]) -> tuple[Outcome, ...]:
-    """Execute operations, tightenings first; return the outcomes in the order of execution."""
-    every = list(operations)
+    """Execute operations, tightenings first; return the outcomes in the order of execution.
+
+    Among the tightenings, those that drop a field of unknown meaning are started last.
+    """
+    every = sorted(operations, key=lambda operation: bool(operation.dropped))
     first = [operation for operation in every if operation.direction is Direction.TIGHTEN]
     rest = [operation for operation in every if operation.direction is not Direction.TIGHTEN]
     outcomes = await _carry_out_group(run, first)

@@ -51,7 +51,7 @@ def _serialised_operation(operation: Operation) -> dict[str, Any]:
         "name": operation.name,
         "platform_name": operation.platform_name,
         "action": operation.action.value,
-        "direction": operation.direction.value,
+        "direction": operation.verdict.value,
         "moved_by": operation.moved_by.value,
         "fields_moved_by": {name: by.value for name, by in operation.fields_moved_by.items()},
         "desired": operation.desired,
@@ -61,6 +61,7 @@ def _serialised_operation(operation: Operation) -> dict[str, Any]:
             {"path": change.path, "live": change.live, "desired": change.desired}
             for change in operation.fields
         ],
+        "dropped": list(operation.dropped),
         "effect": operation.effect and operation.effect.serialised(),
         "blocked": list(operation.blocked),
         "notes": list(operation.notes),
@@ -259,7 +260,7 @@ def _wanted(operations: Iterable[Operation], *, tighten_only: bool) -> tuple[Ope
     return tuple(
         operation
         for operation in operations
-        if not tighten_only or operation.direction is Direction.TIGHTEN
+        if not tighten_only or operation.verdict is Direction.TIGHTEN
     )
 
 

@@ -211,22 +211,23 @@ def _with_effect(operation: Operation, live: Live, kind: Kind, now: datetime) ->
     """Return the operation with its effect.
 
     While the active schedule is not the stored one, what dials is unknown or nothing. A second step begins where the first one ends.
-    A write that replaces the schedule drops its unknown fields. What that does is unknown, and the operation's notes say so. It
-    does not count as loosening: on a platform that adds a field to every schedule, no narrowing would come before a widening.
+    A write that replaces the schedule drops its unknown fields. What that does is unknown, and the operation's notes say so.
     """
     before = operation.live
     if operation.after is None and not live.settled:
         before = None if live.active_id is None else _UNREAD
     found = effect.of_change(before, operation.desired, kind, now)
-    if operation.after is None and operation.desired is not None and live.unsent:
-        operation = replace(operation, notes=(*operation.notes, _dropped(live.unsent)))
+    stores = (operation.would or operation.action) in {Action.CREATE, Action.UPDATE}
+    if stores and operation.after is None and live.unsent:
+        notes = (_dropped(live.unsent), *operation.notes)
+        operation = replace(operation, dropped=tuple(sorted(live.unsent)), notes=notes)
     return replace(operation, effect=found)
 
 
 def _dropped(unsent: Body) -> str:
     held = [f"{name} {canonical_json(value)[:_SHOWN]}" for name, value in sorted(unsent.items())]
     more = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
-    return f"the platform holds fields that reconcile does not know, and this write replaces the schedule without them: {', '.join(held[:_NAMED])}{more}"
+    return f"effect unknown, counts as loosening: the platform holds fields that reconcile does not know, and this write replaces the schedule without them: {', '.join(held[:_NAMED])}{more}"
 
 
 _SHOWN: Final = 60

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from reconciler.diff import FieldChange
-from reconciler.effect import Direction, Effect
+from reconciler.effect import Direction, Effect, combine
 from reconciler.errors import Place
 from reconciler.models import Body
 from reconciler.plan.base import MovedBy
@@ -49,7 +49,7 @@ class Operation:
         live: canonical stored body it was planned against; `None` when there is none.
         live_hash: hash of what the platform held and dialed.
         fields: live → desired.
-        direction: of the whole operation.
+        direction: of the whole operation, as far as its fields are known. It decides what runs first, what is held and what limits count.
         place: where the manifest stands.
         moved_by: who changed the object since it was last applied; `fields_moved_by`: the same for each top-level field.
         would: of a held operation that may be approved: the action that the approval runs.
@@ -60,6 +60,7 @@ class Operation:
         notes: sentences for the reviewer about changes outside git.
         audit: fields of the audit record that the desired body decides.
         dialing: whether an emergency stop holds the object and it still dials.
+        dropped: names of the platform's fields that reconcile does not know and that the write drops. Outside the digest.
         effect: what the operation does to dialing, for people and machines that read the plan; `None` if nobody asked. Outside the digest.
     """
 
@@ -84,6 +85,7 @@ class Operation:
     notes: tuple[str, ...] = ()
     audit: Mapping[str, Any] = field(default_factory=dict)
     dialing: bool = False
+    dropped: tuple[str, ...] = ()
     effect: Effect | None = None
 
     @cached_property
@@ -102,6 +104,15 @@ class Operation:
             },
             reverts=self.reverts,
         )
+
+    @property
+    def verdict(self) -> Direction:
+        """The direction that reports tell: a write that drops a field of unknown meaning counts as loosening.
+
+        It does not decide the order of writes: a platform may add a field to every schedule, and then no narrowing would come
+        before a widening.
+        """
+        return combine([self.direction, Direction.LOOSEN]) if self.dropped else self.direction
 
     @property
     def empties(self) -> bool:

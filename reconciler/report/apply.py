@@ -121,7 +121,7 @@ def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:
                 took,
                 tone=Tone.GOOD if outcome.done else Tone.BAD,
                 details=(outcome.message,) if outcome.message else (),
-                names=() if outcome.done and not operation.direction.widens else (operation.name,),
+                names=() if outcome.done and not operation.verdict.widens else (operation.name,),
             )._replace(
                 seat=(each.weighed.risk if outcome.done else Risk.REFUSED, each.weighed.step),
                 head=head([each.weighed], status, ""),

@@ -121,15 +121,15 @@ def _likeness(each: Weighed) -> tuple[Any, ...]:
     if operation.action is not Action.UPDATE:
         return (operation.action, operation.key)
     fields = tuple(_whole(operation, change) for change in each.said)
-    unsafe = warnings(operation.effect)
-    alike = (operation.direction, each.step, operation.blocked, operation.notes)
+    unsafe = warnings(operation)
+    alike = (operation.verdict, each.step, operation.blocked, operation.notes)
     return (operation.action, *alike, unsafe, fields)
 
 
 def _row(group: Sequence[Weighed], about: Sequence[Finding], noun: str, *, in_full: bool) -> Row:
     first, one = group[0], group[0].operation
     names = tuple(each.operation.name for each in group)
-    must_show = bool(one.blocked) or one.direction.widens
+    must_show = bool(one.blocked) or one.verdict.widens
     status = "dialing" if one.dialing else one.action.value
     name, key, there = _identity(group, noun)
     change = summary(first, _SUMMARY if one.action is not Action.CREATE else _CREATED)
@@ -140,7 +140,7 @@ def _row(group: Sequence[Weighed], about: Sequence[Finding], noun: str, *, in_fu
     if one.blocked:
         details += (f"{_why(one)}: {', '.join(one.blocked)}",)
     return Row(
-        (status, name, key, there, one.direction.value, change),
+        (status, name, key, there, one.verdict.value, change),
         Tone.BAD if one.refused or one.dialing else _TONES[one.action],
         details,
         names=names if must_show else (),
@@ -150,7 +150,7 @@ def _row(group: Sequence[Weighed], about: Sequence[Finding], noun: str, *, in_fu
         seat=(first.risk, first.step),
         head=head(group, status, noun),
         brief=_brief(first, about),
-        direction=one.direction.value,
+        direction=one.verdict.value,
         keys=tuple(each.operation.key for each in group),
     )
 
@@ -176,18 +176,16 @@ def head(group: Sequence[Weighed], status: str, noun: str) -> str:
     one = group[0].operation
     if len(group) > 1:
         names = ", ".join(shortened(each.operation.name, 20) for each in group[:2])
-        return f"{status} {len(group)} {noun}s ({names}, …) {one.direction.value}"
+        return f"{status} {len(group)} {noun}s ({names}, …) {one.verdict.value}"
     there = " ".join(filter(None, (one.key, one.platform_name)))
-    return (
-        f"{status} {shortened(one.name, 40)} ({shortened(safe(there), 40)}) {one.direction.value}"
-    )
+    return f"{status} {shortened(one.name, 40)} ({shortened(safe(there), 40)}) {one.verdict.value}"
 
 
 def _brief(each: Weighed, about: Sequence[Finding]) -> str:
     """Return the change of a row for the first screen, with the reason why it is blocked or held."""
     operation = each.operation
     if not operation.blocked:
-        warned = warnings(operation.effect)
+        warned = warnings(operation)
         phrases = _phrases(each, max(_SUMMARY - sum(map(len, warned)), _BLOCKED))
         # A row that has little room loses its end, and what follows here may not be lost.
         shown = 1 if warned else _with_room(phrases, _FIRST)

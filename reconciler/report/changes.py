@@ -118,7 +118,7 @@ def plan_verdict(plan: Plan) -> str:
         return f"No changes{f'. apply will record {record}' if record else ''}. {same}."
     actions = Counter(operation.action for operation in plan.operations)
     held = actions.pop(Action.HELD, 0)
-    widening = sum(operation.direction.widens for operation in plan.executable)
+    widening = sum(operation.verdict.widens for operation in plan.executable)
     blocked = len(plan.operations) - len(plan.executable) - held
     parts = (
         ", ".join(f"{actions[action]} to {action.value}" for action in Action if actions[action]),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.effect import Effect, Limit, ZoneEffect
+from reconciler.errors import safe
 from reconciler.models import Body
 from reconciler.plan import Action, Operation
 from reconciler.report import value
-from reconciler.report.fields import local, marks_of, number
+from reconciler.report.fields import local, marks_of, number, shortened
 
 _EVERYONE = "every other zone"
 
@@ -38,14 +39,17 @@ def lines(effect: Effect, before: Body | None, clock: str) -> tuple[str, ...]:
     )
 
 
-def warnings(effect: Effect | None) -> tuple[str, ...]:
-    """Return a phrase that an effect is unknown, and one for each safeguard that is lost."""
+def warnings(operation: Operation) -> tuple[str, ...]:
+    """Return a phrase that an effect is unknown, one for fields that are dropped, and one for each safeguard that is lost."""
+    effect = operation.effect
     if effect is None:
         return ()
-    unknown = (
-        ["effect unknown, counts as loosening"] if effect.zones is None or effect.unknown else []
-    )
-    return (*unknown, *(f"safeguard lost: {name}" for name in effect.lost))
+    phrases = []
+    if effect.zones is None or effect.unknown:
+        phrases.append("effect unknown, counts as loosening")
+    if names := ", ".join(operation.dropped):
+        phrases.append(f"drops unknown fields: {shortened(safe(names), 60)}")
+    return (*phrases, *(f"safeguard lost: {name}" for name in effect.lost))
 
 
 def _unknown(effect: Effect, live: Body) -> Iterator[str]:

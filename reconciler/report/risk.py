@@ -68,21 +68,21 @@ def _risk(operation: Operation) -> Risk:
         return Risk.BLOCKED
     if operation.action is Action.HELD:
         return Risk.REST
-    if operation.direction.widens:
+    if operation.verdict.widens:
         return Risk.LOOSENS
     if operation.action in {Action.RETIRE, Action.HALT}:
         return Risk.RETIRES
-    return Risk.TIGHTENS if operation.direction is Direction.TIGHTEN else Risk.REST
+    return Risk.TIGHTENS if operation.verdict is Direction.TIGHTEN else Risk.REST
 
 
 def _loosening(operation: Operation, fields: Sequence[Said]) -> tuple[int, float]:
     """Return the class and the factor of a loosening.
 
     In this order: a safeguard lost; an unknown effect; an object that dials newly calls a zone, or at night; an object newly
-    dials; a factor that is marked; an unusual time; the rest.
+    dials; a factor that is marked; an unusual time; a field of unknown meaning that is dropped; the rest.
 
-    An unknown effect has the same classes again, first of all a managed field that cannot be read. For a platform may add an
-    unknown field to every object, and then the real dangers must still come first.
+    An unknown effect has the same classes again, first of all a managed field that cannot be read. A dropped
+    field comes late: a platform may add one to every object, and then the real dangers must still come first.
     """
     effect = operation.effect
     factor = _factor(effect, fields)
@@ -93,8 +93,10 @@ def _loosening(operation: Operation, fields: Sequence[Said]) -> tuple[int, float
         step = 0
     elif factor >= MARKED_FROM:
         step = 1
+    elif any(each.unusual for each in fields):
+        step = 2
     else:
-        step = 2 if any(each.unusual for each in fields) else 3
+        step = 3 if operation.dropped else 4
     if effect is not None and (effect.zones is None or effect.unknown):
         unreadable = any(name in (operation.desired or {}) for name in effect.unknown)
         return _UNKNOWN + (0 if unreadable else step), math.inf if opens else factor
@@ -104,7 +106,7 @@ def _loosening(operation: Operation, fields: Sequence[Said]) -> tuple[int, float
 
 
 _UNKNOWN: Final = 1
-_NEWLY_DIALS: Final = 6
+_NEWLY_DIALS: Final = 7
 """Classes of loosenings: the first of an unknown effect; an object newly dials."""
 
 

@@ -15,12 +15,21 @@ from reconciler.dialects.campaigns.reading import PLATFORM_FIELDS, unknown_field
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection.blocks import BLOCKS, PACE, ZONES
 from reconciler.effect import Direction
-from reconciler.plan import Result, live_hash
+from reconciler.plan import Action, Result, build, hold_against, live_hash
 from reconciler.report import changes
 from tests.support.bodies import make_body, make_window
 from tests.support.changed_answers import changing
 from tests.support.engine import engine
-from tests.support.factories import KIND, make_desired, make_live, make_plan
+from tests.support.factories import (
+    KIND,
+    KINDS,
+    make_desired,
+    make_live,
+    make_operation,
+    make_origin,
+    make_plan,
+    make_snapshot,
+)
 from tests.support.skills import platform
 
 ADDED = {"created_at": "2027-01-01T00:00:00Z", "revision": 3, "links": {"self": "/x"}}
@@ -103,18 +112,50 @@ def test_added_fields_are_told_once_for_the_tenant():
 
 
 @pytest.mark.usefixtures("adding")
-def test_a_write_that_drops_an_unknown_field_shows_its_value_and_keeps_its_direction():
-    """A narrowing must come before a widening on a platform that adds fields to every schedule, too."""
+def test_a_write_that_drops_an_unknown_field_counts_as_loosening_and_shows_its_value():
+    """It may be a safeguard. The order of writes goes by the fields that are known: see the next test."""
     with engine({"1001": make_body(dial_rate=20.0)}) as bench:
         plan = bench.plan([make_desired("1001", body=make_body(dial_rate=10.0))])
         removed = bench.plan([replace(make_desired("1001"), body=None)])
     (operation,) = plan.operations
-    assert operation.direction is Direction.TIGHTEN
-    assert operation.effect.unknown == ()
+    assert (operation.direction, operation.verdict) == (Direction.TIGHTEN, Direction.MIXED)
+    report = changes.of_plan(plan, exit_code=2)
+    assert "1 may widen dialing" in report.verdict
+    (told,) = report.data["operations"]
+    assert (told["direction"], told["dropped"]) == ("mixed", ["created_at", "links", "revision"])
+    assert "drops unknown fields: created_at, links, revision" in report.tables[0].rows[0].brief
     assert operation.notes == (
-        'the platform holds fields that reconcile does not know, and this write replaces the schedule without them: created_at "2027-01-01T00:00:00Z", links {"self":"/x"}, revision 3',
+        'effect unknown, counts as loosening: the platform holds fields that reconcile does not know, and this write replaces the schedule without them: created_at "2027-01-01T00:00:00Z", links {"self":"/x"}, revision 3',
     )
-    assert removed.operations[0].direction is Direction.TIGHTEN
+    assert removed.operations[0].verdict is Direction.TIGHTEN
+
+
+@pytest.mark.usefixtures("adding")
+def test_what_narrows_comes_before_what_widens_where_the_platform_adds_fields_to_all():
+    bodies = {key: make_body(campaign_id=key, dial_rate=20.0) for key in ("1001", "1002")}
+    rates = {"1001": 30.0, "1002": 10.0}
+    wanted = [
+        make_desired(key, body={**body, "dial_rate": rates[key]}) for key, body in bodies.items()
+    ]
+    with engine(bodies) as bench:
+        _, outcomes = bench.apply(wanted)
+    assert [(each.operation.key, each.result) for each in outcomes] == [
+        ("1002", Result.UPDATED),
+        ("1001", Result.UPDATED),
+    ]
+
+
+def test_a_narrowing_that_drops_an_unknown_field_is_left_out_of_tighten_only():
+    plain, drops = make_operation("1001"), make_operation("1002", dropped=("new_field",))
+    plan = make_plan([plain, drops])
+    assert hold_against(plan, None).run == (plain, drops)
+    assert hold_against(plan, None, tighten_only=True).run == (plain,)
+
+
+def test_a_refresh_drops_nothing_because_it_stores_nothing():
+    live = make_live(stored=make_body(revision=3), active_id=None, unsent={"revision": 3})
+    (operation,) = build(make_origin(), [make_desired()], make_snapshot([live]), KINDS).operations
+    assert (operation.action, operation.dropped, operation.notes) == (Action.REFRESH, (), ())
 
 
 def test_the_name_of_an_added_field_cannot_steer_a_terminal():

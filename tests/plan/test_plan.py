@@ -590,6 +590,7 @@ def test_a_saved_plan_says_everything_under_its_name():
         "live": one.live,
         "live_hash": "0" * 64,
         "fields": [{"path": "dial_rate", "live": 30.0, "desired": 20.0}],
+        "dropped": [],
         "effect": None,
         "blocked": ["dnc-list"],
         "notes": ["a note"],

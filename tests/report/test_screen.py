@@ -158,9 +158,21 @@ def test_a_danger_is_seen_where_the_platform_adds_an_unknown_field_to_all(danger
         unsent = {"newSetting": number % 3}
         held.append(make_live(str(number), stored=body_of(number), unsent=unsent))
     plan = build(make_origin(), wanted, make_snapshot(held), KINDS)
-    assert all(each.direction.widens for each in plan.operations)
+    assert all(each.verdict.widens for each in plan.operations)
     for view in VIEWS.values():
         assert "1057" in first(view(of_plan(plan, exit_code=2)))
+
+
+def test_an_unknown_field_that_one_narrowing_drops_is_seen_among_harmless_loosenings():
+    wanted, held = [], []
+    for number in range(1000, 1060):
+        rate = (1.9 if number == 1057 else 2.05) + number / 1000
+        wanted.append(make_desired(str(number), body={**body_of(number), "dial_rate": rate}))
+        unsent = {"stateLawGuard": True} if number == 1057 else {}
+        held.append(make_live(str(number), stored=body_of(number), unsent=unsent))
+    plan = build(make_origin(), wanted, make_snapshot(held), KINDS)
+    for view in VIEWS.values():
+        assert "drops unknown fields: stateLawGuard" in first(view(of_plan(plan, exit_code=2)))
 
 
 def test_rows_of_findings_about_a_changed_object_are_no_rows_of_their_own():
