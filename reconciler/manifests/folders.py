@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 
 from reconciler.errors import ManifestError, Place, Problem, UsageError
-from reconciler.manifests.reader import MAX_BYTES
+from reconciler.manifests.characters import MAX_BYTES
 from reconciler.models import TENANT_NAME
 
 TENANT_FILE = "tenant.yaml"

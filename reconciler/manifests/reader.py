@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
 from typing import Any, TypeAlias
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -31,7 +30,9 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from reconciler.errors import ManifestError, Place, Problem, ReconcileError, is_hidden
+from reconciler.errors import ManifestError, Place, Problem, ReconcileError
+from reconciler.manifests import characters, shapes
+from reconciler.manifests.characters import MAX_PROBLEMS
 
 try:
     from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined] # its own import from ruamel.yaml.clib
@@ -40,11 +41,8 @@ except ImportError as error:  # pragma: no cover - a broken installation
         "ruamel.yaml.clib is not installed: run `pip install ruamel.yaml.clib`"
     ) from error
 
-MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 MAX_NODES = 50_000
-MAX_PROBLEMS = 20
-"""Most problems reported for one file: a hostile file could hold a hundred thousand."""
 
 Path: TypeAlias = tuple[str | int, ...]
 """Path within a document: keys and list positions."""
@@ -102,69 +100,41 @@ def read(data: bytes, file: str, *, keep_places: bool = False) -> tuple[Document
     Raises:
         ManifestError: not YAML, or outside the subset: every problem with its place.
     """
-    if problems := _check_bytes(data, file):
+    if problems := characters.check(data, file):
         raise ManifestError(problems)
+    if not keep_places and len(data) <= _LONGEST and (found := _read_by_shape(data)) is not None:
+        return found
     return _Reader(data, file, keep_places=keep_places).documents()
 
 
-_PLAIN_BYTES = bytes({*range(0x20, 0x7F), 0x0A})
-_KEY_SIGN = re.compile(rb"(?:^|[-{,\[] *)\?", re.MULTILINE)
+_LONGEST = 16 * 1024
+"""Bytes of a file above which its shape is not kept."""
 
 
-def _check_bytes(data: bytes, file: str) -> list[Problem]:
-    """Return the problems of a file that are visible without parsing it."""
-    if len(data) > MAX_BYTES:
-        text = f"is larger than {MAX_BYTES // 1024} KiB: split it into several files"
-        return [Problem(Place(file), text)]
-    if problems := _find_hidden(data, file):
-        return problems
-    if b"?" in data and (match := _KEY_SIGN.search(data)):
-        place = _place(file, data[: match.end() - 1].decode("utf-8"))
-        text = "a ? where a key may begin is read differently by different tools: put the text in quotes"
-        return [Problem(place, text)]
-    return []
-
-
-def _find_hidden(data: bytes, file: str) -> list[Problem]:
-    """Return a problem for each hidden character, at its first place. Almost every file is plain ASCII, which is checked first."""
-    if not data.translate(None, _PLAIN_BYTES):
-        return []
+def _read_by_shape(data: bytes) -> tuple[Document, ...] | None:
+    """Return the documents of a file by its shape; `None` if it has none, or a value outside the subset."""
+    text, values = shapes.split(data.decode("utf-8"))
+    documents = _documents_of(text)
+    if documents is None:
+        return None
     try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        place = _place(file, data[: error.start].decode("utf-8"))
-        return [Problem(place, "is not UTF-8: save the file as UTF-8")]
-    first: dict[str, int] = {}
-    for match in _ODD.finditer(text):
-        if match[0] not in first and (match[0] == "\t" or is_hidden_in_yaml(match[0])):
-            first[match[0]] = match.start()
-    return [
-        Problem(_place(file, text[:start]), _hides(char) + _count_of(text.count(char)))
-        for char, start in islice(first.items(), MAX_PROBLEMS)
-    ]
+        found = [each[1:-1] if each[0] == '"' else _plain(each) for each in values]
+    except _Odd:
+        return None
+    return tuple(Document(shapes.filled(each.value, found), each.mark, {}) for each in documents)
 
 
-def _count_of(times: int) -> str:
-    return f" (it stands {times} times in this file)" if times > 1 else ""
-
-
-_ODD = re.compile(r"\r(?!\n)|[^\x20-\x7e\n\r]")
-
-
-def is_hidden_in_yaml(char: str) -> bool:
-    """Return whether a terminal, an editor or a YAML reader may hide a character. Line ends and tabs, which a scalar may hold escaped, do not count."""
-    return (is_hidden(char) and char not in "\n\t") or char in "\u00a0\ufffe\uffff"
-
-
-def _hides(char: str) -> str:
-    if char == "\t":
-        return "holds a tab, which tools read differently: use spaces"
-    return f"holds the hidden character U+{ord(char):04X}: remove it"
-
-
-def _place(file: str, before: str) -> Place:
-    line = before.count("\n")
-    return Place(file, line + 1, len(before) - before.rfind("\n"))
+@lru_cache(maxsize=256)
+def _documents_of(shape: str) -> tuple[Document, ...] | None:
+    """Return the documents of a shape, with slots; `None` if this is none."""
+    text = shapes.with_placeholders(shape)
+    if text is None:
+        return None
+    try:
+        parsed = _Reader(text.encode(), "", keep_places=False).documents()
+        return tuple(replace(each, value=shapes.slotted(each.value)) for each in parsed)
+    except (ManifestError, shapes.NoWholeValue):
+        return None
 
 
 _CORE: dict[str, bool | None] = {
@@ -344,8 +314,8 @@ class _Reader:
 
     def _refuse_escapes(self, event: Any, text: str) -> None:
         for char in sorted(set(text)):
-            if is_hidden_in_yaml(char):
-                self._refuse(event.start_mark, _hides(char))
+            if characters.is_hidden_in_yaml(char):
+                self._refuse(event.start_mark, characters.hides(char))
 
     def _count(self, step: Callable[[], Any]) -> Callable[[], Any]:
         nodes = 0

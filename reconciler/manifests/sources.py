@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from reconciler.errors import ManifestError, Place, Problem
-from reconciler.manifests.reader import MAX_PROBLEMS, Document, Path
+from reconciler.manifests.characters import MAX_PROBLEMS
+from reconciler.manifests.reader import Document, Path
 from reconciler.models import is_meant_retired
 
 _SECTIONS = ("spec", "compliance", "pacing")

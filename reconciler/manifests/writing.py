@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.manifests.reader import is_hidden_in_yaml
+from reconciler.manifests.characters import is_hidden_in_yaml
 from reconciler.models import API_VERSION, Manifest, schema_file
 
 LONGEST_NAME: Final = 63

@@ -20,7 +20,8 @@ from ruamel.yaml.cyaml import CParser
 from ruamel.yaml.error import YAMLError
 
 from reconciler.errors import ManifestError
-from reconciler.manifests.reader import MAX_BYTES, MAX_DEPTH, MAX_NODES, MAX_PROBLEMS, read
+from reconciler.manifests.characters import MAX_BYTES, MAX_PROBLEMS
+from reconciler.manifests.reader import MAX_DEPTH, MAX_NODES, read
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 REFUSED = sorted((CORPUS / "refused").glob("*.yaml"))
