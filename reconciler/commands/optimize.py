@@ -27,6 +27,7 @@ from reconciler.models import Desired, Pacing
 from reconciler.optimize import STRATEGIES, advise, step
 from reconciler.optimize.base import RATE, Advice, Context, Declined, Proposal, Subject
 from reconciler.optimize.hours import open_hours
+from reconciler.optimize.observed import usable
 from reconciler.pacing import during
 from reconciler.report import NAMES_SHOWN, Report
 from reconciler.report.optimize import of_advice
@@ -124,7 +125,7 @@ class _Found(NamedTuple):
     """What a strategy says, and about what.
 
     Attributes:
-        subjects: the objects.
+        subjects: the objects, with their usable hours.
         advice: one piece for each of them.
         at: the platform's clock.
         notes: on what was left out or could not be sent.
@@ -177,7 +178,9 @@ async def _advise(
         others=tuple(others),
         partial=folder.partial or partial,
     )
-    found = _Found(subjects, advise(strategy, subjects, context), snapshot.at, left_out)
+    advice = advise(strategy, subjects, context)
+    clean = [usable(each, snapshot.at)[0] for each in subjects]
+    found = _Found(clean, advice, snapshot.at, left_out)
     lost = await _publish(session, asked, found.proposals, snapshot)
     return found._replace(notes=(*left_out, *lost))
 

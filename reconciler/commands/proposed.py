@@ -9,7 +9,6 @@ from reconciler import effect
 from reconciler.kinds import Kind
 from reconciler.optimize import answers
 from reconciler.optimize.base import Proposal, Subject
-from reconciler.optimize.observed import usable
 from reconciler.report import count
 from reconciler.report.optimize import Proposed
 from reconciler.report.proposal_plots import MOST_DRAWN, plots
@@ -45,10 +44,10 @@ def drawn(
 
     Args:
         proposed: the proposals.
-        subjects: all objects that the strategy was asked about: their answer rates are estimated together.
+        subjects: all objects that the strategy was asked about, with their usable hours: their answer rates are estimated together.
         now: the platform's clock.
     """
-    rates = answers.fit([usable(each)[0] for each in subjects], now)
+    rates = answers.fit(subjects, now)
     few = [
         each._replace(plots=plots(each.proposal, each.subject, rates))
         for each in proposed[:MOST_DRAWN]

@@ -41,8 +41,8 @@ def advise(strategy: str, subjects: Sequence[Subject], context: Context) -> tupl
         ImportError: the extra `optimize` is not installed.
         ValueError: `step` without a target answer rate.
     """
-    cleaned = [usable(each) for each in subjects]
-    others = tuple(usable(each)[0] for each in context.others)
+    cleaned = [usable(each, context.now) for each in subjects]
+    others = tuple(usable(each, context.now)[0] for each in context.others)
     usables = [subject for subject, _ in cleaned]
     advice = STRATEGIES[strategy].propose(usables, replace(context, others=others))
     judged = (

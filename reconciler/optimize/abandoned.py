@@ -1,7 +1,7 @@
 """What observed abandons say about the share that is abandoned, without a model of agents.
 
 With A of L live answers abandoned, the share has the distribution Beta(0.5 + A, 0.5 + L - A): Jeffreys' prior, which keeps the
-interval honest when nothing was abandoned yet. Source of its use as an alarm: the abandonment budget of the reference (B4).
+interval honest when nothing was abandoned yet. Answers of hours whose abandoned calls are unknown do not count. Source of its use as an alarm: the abandonment budget of the reference (B4).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from reconciler.optimize.base import Evidence, Interval
 
 def interval(evidence: Evidence) -> Interval:
     """Return the share of the answers that is abandoned, with its 90 % interval."""
-    mean = (evidence.abandons + 0.5) / (evidence.answers + 1)
+    mean = (evidence.abandons + 0.5) / (evidence.counted + 1)
     return Interval(quantile(evidence, 0.05), mean, quantile(evidence, 0.95))
 
 
@@ -30,4 +30,4 @@ def passes(evidence: Evidence, cap: float) -> float:
 
 
 def _shape(evidence: Evidence) -> tuple[float, float]:
-    return 0.5 + evidence.abandons, 0.5 + evidence.answers - evidence.abandons
+    return 0.5 + evidence.abandons, 0.5 + evidence.counted - evidence.abandons

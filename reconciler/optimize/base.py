@@ -108,12 +108,20 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The evidence for a piece of advice: sums over the observed hours."""
+    """The evidence for a piece of advice: sums over the observed hours.
+
+    Attributes:
+        attempts, answers: counts.
+        abandons: abandoned answers, of the hours in which their number is known.
+        hours: observed hours.
+        uncounted: answers of the hours in which nobody knows how many were abandoned.
+    """
 
     attempts: int
     answers: int
     abandons: int = 0
     hours: int = 0
+    uncounted: int = 0
 
     @classmethod
     def of(cls, buckets: Iterable[Bucket]) -> Evidence:
@@ -122,9 +130,15 @@ class Evidence:
         return cls(
             sum(hour.attempts for hour in hours),
             sum(hour.answers for hour in hours),
-            sum(hour.abandons for hour in hours),
+            sum(hour.abandons or 0 for hour in hours),
             len(hours),
+            sum(hour.answers for hour in hours if hour.abandons is None),
         )
+
+    @property
+    def counted(self) -> int:
+        """Answers of the hours in which the number of abandoned ones is known. Only of these can a share be told."""
+        return self.answers - self.uncounted
 
     @property
     def answer_rate(self) -> float:

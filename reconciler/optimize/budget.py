@@ -51,19 +51,23 @@ def propose(subjects: Sequence[Subject], context: Context) -> tuple[Advice, ...]
 
 
 def _advise(subject: Subject, context: Context) -> Advice:
-    evidence = last_month(subject.observed, context.now)
+    counted = [each for each in subject.observed if each.abandons is not None]
+    evidence = last_month(counted, context.now)
     current, cap = subject.dial_rate, subject.pacing.abandonment_cap
     if current is None:
         reason = f"{subject.kind} has no rate in calls/s: use --strategy ratio"
         return Declined(subject.key, subject.name, reason)
     if evidence.answers < LEAST_ANSWERS:
         reason = f"too little data: {evidence.answers} answers were observed in the last 30 days, and {LEAST_ANSWERS} are needed"
+        if unknown := last_month(subject.observed, context.now).uncounted:
+            reason += f"; {unknown} others do not count, because nobody knows how many of them were abandoned"
         return Declined(subject.key, subject.name, reason)
     risk = abandoned.passes(evidence, cap)
     seen = f"{evidence.abandons} of {evidence.answers} answers ({percent(evidence.abandons / evidence.answers)}) were abandoned in the last 30 days: with {percent(risk)} probability, that passes the cap of {setting(cap)}"
     if risk <= ALARM:
         return Declined(subject.key, subject.name, f"{seen}; nothing to change")
-    allowed = _allowed(evidence, _expected(subject, evidence, context), cap)
+    dialed = last_month((each for each in counted if each.attempts), context.now).hours
+    allowed = _allowed(evidence, _expected(subject, evidence, dialed), cap)
     part = max(allowed / abandoned.quantile(evidence, 1 - ALARM), LARGEST_CUT)
     return Proposal(
         subject.key,
@@ -75,11 +79,8 @@ def _advise(subject: Subject, context: Context) -> Advice:
     )
 
 
-def _expected(subject: Subject, evidence: Evidence, context: Context) -> float:
-    """Return the answers to expect in the next 30 days: as many per open hour as in the observed hours."""
-    dialed = sum(
-        1 for each in subject.observed if each.attempts and each.start >= context.now - MONTH
-    )
+def _expected(subject: Subject, evidence: Evidence, dialed: int) -> float:
+    """Return the answers to expect in the next 30 days: as many per open hour as in the dialed hours."""
     week = sum(each.share for each in subject.open_hours)
     return evidence.answers / max(dialed, 1) * week * (MONTH / timedelta(weeks=1))
 

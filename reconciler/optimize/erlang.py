@@ -180,9 +180,9 @@ def _on_small_teams(subject: Subject, hours: Sequence[Hour], best: Pace) -> Iter
 def _on_surprises(subject: Subject, now: datetime) -> Iterator[str]:
     """Yield that much more was abandoned in the last 30 days than agents and handle time explain."""
     month = last_month(subject.observed, now)
-    if month.abandons <= subject.pacing.target_abandonment * month.answers:
+    if month.abandons <= subject.pacing.target_abandonment * month.counted:
         return
     explained = outlook.explained(subject, now)
     if abandoned.quantile(month, outlook.LOW) > SURPRISING * explained:
-        seen = percent(month.abandons / month.answers)
+        seen = percent(month.abandons / month.counted)
         yield f"In the last 30 days {seen} of the answers were abandoned, and agents and handle time explain {percent(explained)}: check both, or use --strategy budget, which needs neither."

@@ -3,7 +3,7 @@
     campaign_id,start,attempts,answers,abandons,agents,handle_time_s
     1001,2027-01-11T14:00:00Z,3600,720,14,60,181.5
 
-The first four columns are required, in any order; an empty cell of the others means unknown (no abandons). `start` is a whole hour in
+The first four columns are required, in any order; an empty cell of the others means unknown. `start` is a whole hour in
 ISO 8601 with its offset. Numbers are plain: a decimal point, no thousands separators. `handle_time_s` may also be a duration:
 `PT3M1.5S` or `00:03:01`. The columns may have the names that the platforms give them: `skill_id`, `dials`, `connects` (`NAMES`).
 
@@ -173,7 +173,7 @@ def _expected(name: str, cell: str) -> str | None:
 def _contradictions(bucket: Bucket) -> Iterator[str]:
     if bucket.answers > bucket.attempts:
         yield f"{bucket.answers} answers to {bucket.attempts} attempts: answers cannot exceed attempts"
-    if bucket.abandons > bucket.answers:
+    if bucket.abandons is not None and bucket.abandons > bucket.answers:
         yield f"{bucket.abandons} abandons of {bucket.answers} answers: abandons cannot exceed answers"
 
 
@@ -182,7 +182,7 @@ def _bucket(cells: Mapping[str, str]) -> Bucket:
         start=scalars.instant(cells["start"]),
         attempts=int(cells["attempts"]),
         answers=int(cells["answers"]),
-        abandons=int(cells.get("abandons") or 0),
+        abandons=int(cells["abandons"]) if cells.get("abandons") else None,
         agents=_number(cells.get("agents")),
         handle_time_s=_duration_s(cells.get("handle_time_s")),
     )

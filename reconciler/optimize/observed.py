@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Final
 
@@ -31,18 +31,23 @@ MOST_AGENTS: Final = 100_000
 """Most agents of an object."""
 
 
-def usable(subject: Subject) -> tuple[Subject, tuple[str, ...]]:
+OLDEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""No dialer kept hours before that. A clock of some zone cannot even tell the first and the last hours of the calendar."""
+
+
+def usable(subject: Subject, now: datetime) -> tuple[Subject, tuple[str, ...]]:
     """Return a subject with only the hours that can be used, and a sentence for each reason to leave hours out.
 
     A handle time of 0 means that there were no calls to measure: the hour stays, its handle time is unknown.
 
     Args:
         subject: with observations from anywhere.
+        now: the platform's clock.
     """
     kept: dict[datetime, Bucket] = {}
     reasons = Counter[str]()
     for bucket in subject.observed:
-        reason = _objection(bucket)
+        reason = _objection(bucket, now)
         if reason is None and bucket.start in kept:
             reason = "the same hour is there twice"
         if reason is None:
@@ -86,20 +91,21 @@ def last_month(buckets: Iterable[Bucket], now: datetime) -> Evidence:
     return Evidence.of(each for each in buckets if now - MONTH <= each.start < now)
 
 
-def _objection(bucket: Bucket) -> str | None:
+def _objection(bucket: Bucket, now: datetime) -> str | None:
     """Return why an hour cannot be used; `None` if it can be."""
-    return next(_objections(bucket), None)
+    return next(_objections(bucket, now), None)
 
 
-def _objections(bucket: Bucket) -> Iterator[str]:
-    counts = (bucket.attempts, bucket.answers, bucket.abandons)
+def _objections(bucket: Bucket, now: datetime) -> Iterator[str]:
+    abandons = 0 if bucket.abandons is None else bucket.abandons
+    counts = (bucket.attempts, bucket.answers, abandons)
     if not all(type(count) is int for count in counts):
         yield "attempts, answers and abandons must be whole numbers"
     elif min(counts) < 0:
         yield "a count is negative"
     elif bucket.answers > bucket.attempts:
         yield "answers exceed attempts"
-    elif bucket.abandons > bucket.answers:
+    elif abandons > bucket.answers:
         yield "abandons exceed answers"
     elif bucket.attempts > MOST_ATTEMPTS:
         yield f"no schedule dials more than {MOST_ATTEMPTS:,} times an hour"
@@ -109,8 +115,16 @@ def _objections(bucket: Bucket) -> Iterator[str]:
         yield f"agents are at most {MOST_AGENTS:,}"
     elif bucket.handle_time_s and not SHORTEST_S <= bucket.handle_time_s <= LONGEST_S:
         yield f"a handle time is from {SHORTEST_S:g} s to {LONGEST_S:g} s"
-    if bucket.start.tzinfo is None:
+    yield from _of_start(bucket.start, now)
+
+
+def _of_start(start: datetime, now: datetime) -> Iterator[str]:
+    if start.tzinfo is None:
         yield "the start has no UTC offset"
+    elif start > now:
+        yield "the start lies in the future"
+    elif start < OLDEST:
+        yield "the start lies before the year 2000"
 
 
 def _is_measure(value: object) -> bool:

@@ -226,7 +226,11 @@ def compare(kept: Kept, subject: Subject, since: datetime) -> Happened:
     hours = [each for each in subject.observed if each.start >= since]
     where = iana(kept.zone)
     binding = [each for each in hours if cell(each.start, where) == (kept.weekday, kept.hour)]
-    lost = [(each.abandons, float(each.answers)) for each in binding if each.answers]
+    lost = [
+        (each.abandons, float(each.answers))
+        for each in binding
+        if each.answers and each.abandons is not None
+    ]
     served = _contacts(hours, subject)
     return Happened(
         kept,
@@ -237,11 +241,15 @@ def compare(kept: Kept, subject: Subject, since: datetime) -> Happened:
 
 
 def _contacts(hours: Sequence[Bucket], subject: Subject) -> list[tuple[int, float]]:
-    """Return the contacts of each open hour, and which part of it is open."""
+    """Return the contacts of each open hour whose abandoned calls are known, and which part of it is open."""
     where = iana(subject.zone)
     shares = {(each.weekday, each.hour): each.share for each in subject.open_hours}
     dialed = ((shares.get(cell(each.start, where), 0.0), each) for each in hours if each.attempts)
-    return [(each.answers - each.abandons, share) for share, each in dialed if share]
+    return [
+        (each.answers - each.abandons, share)
+        for share, each in dialed
+        if share and each.abandons is not None
+    ]
 
 
 _Pairs: TypeAlias = Sequence[tuple[int, float]]

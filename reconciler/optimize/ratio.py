@@ -86,7 +86,9 @@ def _advise(subject: Subject, context: Context, rates: AnswerRates) -> Advice:
     )
     month = _dialed(subject, context.now)
     ratio, why = _ratio(subject, agents, busiest, month)
-    seen = f"{between(abandoned.interval(month))} of {month.answers} answers were abandoned in the last 30 days"
+    seen = f"{between(abandoned.interval(month))} of {month.counted} answers were abandoned in the last 30 days"
+    if not month.counted:
+        seen = "nobody knows how many calls were abandoned in the last 30 days"
     changes = tuple(_changes(subject, ratio))
     if not changes:
         reason = f"{why}; {seen}; nothing to change"
@@ -138,7 +140,7 @@ def _ratio(
     if bound > current and abandoned.interval(month).high >= subject.pacing.target_abandonment:
         return (
             current,
-            f"{why}, but abandonment is at its target of {setting(subject.pacing.target_abandonment)}",
+            f"{why}, but abandonment may be at its target of {setting(subject.pacing.target_abandonment)}",
         )
     if bound > current + STEP:
         return round(current + STEP, 2), f"{why}; a proposal raises it by {STEP:g} at most"
@@ -169,7 +171,7 @@ def _changes(subject: Subject, ratio: float) -> Iterator[Change]:
 def _before(subject: Subject, agents: int, month: Evidence) -> Prediction | None:
     """Return what was observed in the last 30 days, as far as it can be told."""
     busy = _busy_agents(subject, month)
-    if busy is None:
+    if busy is None or month.uncounted:
         return None
     contacts = (month.answers - month.abandons) / month.hours
     exact = (Interval(value, value, value) for value in (busy / agents, contacts))

@@ -4,7 +4,7 @@ Read this before you use it. The rule lowers the rate when answers fall, and tha
 abandonment: live persons per second are dial rate times answer rate, so when answers rise and the rule dials faster
 still, the agents are flooded twice over, and when answers fall they sit idle. Its floor alone, 1 call/s, keeps 45 agents
 busy at 25 % answers and 180 s a call (1 x 0.25 x 180), so it suits no small team. It is here because the brief names it.
-It looks at answers per attempt and at nothing else: `veto` declines what would let abandonment pass the cap.
+It looks at answers per attempt of the last 13 weeks and at nothing else: `veto` declines what would let abandonment pass the cap.
 
 There is no proposal if the rule's limits of 1 to 50 calls/s reverse its direction (0.5 "lowered" to 1.0, 60 "raised" to
 50), nor above the tenant's limit: a number that contradicts its reason is worse than none.
@@ -13,7 +13,7 @@ There is no proposal if the rule's limits of 1 to 50 calls/s reverse its directi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from reconciler import pacing
@@ -27,11 +27,15 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
+from reconciler.optimize.observed import recent, too_few
 
 NAME: Final = "step"
 NEEDS: Final = "--target-answer-rate; attempts and answers"
 PROMISES: Final = "the product brief's rule, as a baseline: 15 % slower when the answer rate is below 0.9 x the target, 15 % faster above 1.1 x. For abandonment that is the wrong way round, so what it raises is declined where abandonment passes the cap"
 LOOK_BACK: Final = timedelta(days=7)
+
+LEAST_ATTEMPTS: Final = 200
+"""Fewest attempts for a proposal."""
 
 DIGITS: Final = 12
 """Significant digits of a proposed rate; further digits are rounding errors of binary fractions."""
@@ -46,15 +50,15 @@ def propose(subjects: Sequence[Subject], context: Context) -> tuple[Advice, ...]
     target = context.target_answer_rate
     if target is None or not 0 < target <= 1:
         raise ValueError(f"a target answer rate is above 0 and at most 1: {target}")
-    return tuple(_advise(subject, target) for subject in subjects)
+    return tuple(_advise(subject, target, context.now) for subject in subjects)
 
 
-def _advise(subject: Subject, target: float) -> Advice:
-    evidence = Evidence.of(subject.observed)
+def _advise(subject: Subject, target: float, now: datetime) -> Advice:
+    evidence = Evidence.of(recent(subject.observed, now))
     current = subject.dial_rate
     if current is None:
         return Declined(subject.key, subject.name, _without_a_rate(subject, evidence))
-    unusable = _unusable(evidence)
+    unusable = _unusable(evidence) or too_few(subject, now, LEAST_ATTEMPTS)
     if unusable:
         return Declined(subject.key, subject.name, unusable)
     proposed = _written(pacing.step(current, evidence.answer_rate, target))
@@ -76,8 +80,12 @@ def _without_a_rate(subject: Subject, evidence: Evidence) -> str:
     """Return what was observed of an object without a dial rate. The rule can propose nothing for it."""
     seen = "nothing was observed"
     if evidence.attempts and evidence.answers:
-        seen = f"{evidence.answer_rate:.1%} of {evidence.attempts} attempts were answered and {evidence.abandons / evidence.answers:.1%} of those abandoned"
+        seen = f"{evidence.answer_rate:.1%} of {evidence.attempts} attempts were answered and {_abandoned(evidence)} of those abandoned"
     return f"{subject.kind} has no rate in calls/s, so there is nothing to propose; in {evidence.hours} hour{'s' * (evidence.hours != 1)} {seen}"
+
+
+def _abandoned(evidence: Evidence) -> str:
+    return f"{evidence.abandons / evidence.counted:.1%}" if evidence.counted else "an unknown share"
 
 
 def _written(rate: float) -> float:
@@ -86,8 +94,6 @@ def _written(rate: float) -> float:
 
 
 def _unusable(evidence: Evidence) -> str | None:
-    if evidence.attempts <= 0:
-        return "no attempts were observed in the interval"
     if not 0 <= evidence.answers <= evidence.attempts:
         return f"{evidence.answers} answers to {evidence.attempts} attempts: answers cannot exceed attempts; check the metrics"
     return None

@@ -25,14 +25,15 @@ class Bucket:
     """Observations of an object in one hour. `start` is UTC; means are over the hour.
 
     Attributes:
-        attempts, answers, abandons: counts; `answers` are live persons.
+        attempts, answers: counts; `answers` are live persons.
+        abandons: answers that no agent took in time; `None` when unknown, which is not the same as none.
         agents, handle_time_s: hourly means; `None` when unknown.
     """
 
     start: datetime
     attempts: int
     answers: int
-    abandons: int = 0
+    abandons: int | None = None
     agents: float | None = None
     handle_time_s: float | None = None
 

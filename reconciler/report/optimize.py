@@ -277,7 +277,7 @@ def _values(proposal: Proposal) -> dict[str, Any]:
         "reason": proposal.reason,
         "attempts": proposal.evidence.attempts,
         "answers": proposal.evidence.answers,
-        "abandons": proposal.evidence.abandons,
+        "abandons": None if proposal.evidence.uncounted else proposal.evidence.abandons,
         "hours": proposal.evidence.hours,
         "projected_answer_rate": proposal.projected_answer_rate,
         "before": _prediction(proposal.before),

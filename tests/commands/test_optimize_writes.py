@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ from reconciler.report import Report
 from tests.commands.test_import import Desk
 
 METRICS = """\
-campaign_id,start,attempts,answers
-1000000,2027-01-04T15:00:00Z,1000,900
-1000001,2027-01-04T15:00:00Z,1000,900
+campaign_id,start,attempts,answers,abandons
+1000000,{hour},1000,900,9
+1000001,{hour},1000,900,9
 """
 
 
@@ -29,7 +30,8 @@ def desk(tmp_path):
     sandbox.seed_many(made.platform, 2)
     made.platform.configure(requests_per_second=0)
     made.run("1000000", "1000001")
-    (tmp_path / "m.csv").write_text(METRICS)
+    hour = (made.platform.now - timedelta(days=1)).replace(minute=0, second=0, microsecond=0)
+    (tmp_path / "m.csv").write_text(METRICS.format(hour=hour.isoformat()))
     yield made
     made.platform.close()
 

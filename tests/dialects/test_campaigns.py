@@ -527,7 +527,7 @@ def test_metrics_are_hours_in_utc_with_what_is_unknown_left_open():
     assert second.start == datetime(2027, 1, 11, 15, tzinfo=UTC)
     assert (second.answers, second.abandons, second.agents, second.handle_time_s) == (
         0,
-        0,
+        None,
         None,
         None,
     )

@@ -79,6 +79,20 @@ def test_a_row_that_cannot_be_read_is_left_out_and_counted():
     assert (found.hours, found.left_out) == ((FULL,), 3)
 
 
+@pytest.mark.parametrize("row", [contact(abandons=None), {k: v for k, v in contact().items() if k != "abandons"}])  # fmt: skip
+def test_abandoned_calls_that_no_platform_counts_are_unknown(row):
+    (found,) = of_skill(row).hours
+    assert found.abandons is None
+    (found,) = hours(bucket(abandons=None)).hours
+    assert found.abandons is None
+
+
+@pytest.mark.parametrize("name", ["dials", "connects"])
+def test_a_skill_without_attempts_or_answers_is_left_out_and_counted(name):
+    found = of_skill(contact(), contact(**{name: None}))
+    assert (len(found.hours), found.left_out) == (1, 1)
+
+
 def test_a_row_without_an_id_is_left_out_and_counted_and_another_skills_is_neither():
     rows = [contact(), contact(skillId=None), contact(skillId=4002, dials="many")]
     rows += [{"dials": 3}, contact(connectsAHT="soon")]

@@ -55,6 +55,16 @@ def test_a_share_a_little_above_the_cap_is_cut_a_little() -> None:
     assert 0.7 < part < 0.9
 
 
+def test_answers_whose_abandoned_calls_are_unknown_do_not_count() -> None:
+    known = campaign(10_000, 450)
+    hours = tuple(replace(each, abandons=None) for each in known.observed)
+    unknown = replace(known, observed=hours)
+    assert "10000 others do not count, because nobody knows" in advise_one(unknown).reason
+    older = tuple(replace(each, start=each.start + timedelta(days=1, minutes=1)) for each in hours)
+    mixed = replace(known, observed=(*known.observed, *older[:200]))
+    assert advise_one(mixed).proposed(RATE) == advise_one(known).proposed(RATE)
+
+
 def test_a_budget_that_is_used_up_is_said_to_be() -> None:
     assert "used up the next 30 days as well" in advise_one(campaign(10_000, 3000)).notes[0]
 

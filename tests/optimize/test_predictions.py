@@ -191,6 +191,12 @@ def test_only_the_binding_hour_counts_for_abandonment_and_every_open_hour_for_co
     assert found.contacts_per_hour.verdict == Verdict.INSIDE
 
 
+def test_hours_whose_abandoned_calls_are_unknown_are_not_observed() -> None:
+    unknown = replace(hour(2000, 500, 0), abandons=None)
+    found = compare(kept(), subject(unknown), NOW)
+    assert [each.verdict for each in (found.abandonment, found.contacts_per_hour)] == [Verdict.UNSEEN] * 2  # fmt: skip
+
+
 def test_an_hour_that_is_open_for_a_part_counts_as_this_part() -> None:
     found = compare(kept(), subject(hour(1000, 280, 0), share=0.5), NOW)
     assert found.contacts_per_hour.value == 560

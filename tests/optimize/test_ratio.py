@@ -58,7 +58,14 @@ def test_a_ratio_above_what_answers_allow_falls_at_once() -> None:
 def test_abandonment_at_its_target_keeps_the_ratio() -> None:
     advice = advise_one(skill(60, abandoned=0.025))
     assert isinstance(advice, Declined)
-    assert "but abandonment is at its target of 2 %" in advice.reason
+    assert "but abandonment may be at its target of 2 %" in advice.reason
+
+
+def test_a_ratio_does_not_rise_while_nobody_counts_what_is_abandoned() -> None:
+    uncounted = skill(60, current=1.5, observe=lambda _: {"abandons": None})
+    advice = advise_one(uncounted)
+    assert isinstance(advice, Declined)
+    assert "nobody knows how many calls were abandoned in the last 30 days" in advice.reason
 
 
 def test_more_busy_agents_than_there_are_is_a_slip_in_the_manifest() -> None:

@@ -64,7 +64,7 @@ def test_few_answers_lower_the_rate_with_the_evidence_beside_it() -> None:
             "answer rate 0.18 (180 of 1000 attempts) is below 0.9 x the target 0.25: "
             "slower by the step rule"
         ),
-        evidence=Evidence(1000, 180, hours=1),
+        evidence=Evidence(1000, 180, hours=1, uncounted=180),
     )
 
 
@@ -107,14 +107,15 @@ def test_three_calls_a_second_and_fifteen_percent_are_written_as_three_forty_fiv
         (subject(50.0, 500), "the rule never proposes more than 50 calls/s, and the rate is 50"),
         (subject(30.0, 500, ceiling=30), "34.5 calls/s would be above the tenant's limit of 30"),
         (subject(60.0, 100, ceiling=50), "51 calls/s would be above the tenant's limit of 50"),
-        (subject(20.0, 0, attempts=0), "no attempts were observed in the interval"),
-        (at(20.0), "no attempts were observed in the interval"),
+        (subject(20.0, 9, attempts=199), "199 attempts were observed in the 13 weeks before 2027-01-11 12:00 UTC, and 200 are needed"),
+        (at(20.0), "too little data: 0 attempts were observed in the 13 weeks before 2027-01-11 12:00 UTC, and 200 are needed"),
+        (at(20.0, (Bucket(NOON - timedelta(weeks=13), 1000, 100),)), "and 200 are needed; 1 observed hour lies outside of these weeks"),
         (
             subject(20.0, 11, attempts=10),
             "11 answers to 10 attempts: answers cannot exceed attempts; check the metrics",
         ),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_proposed_is_declined_with_its_reason(one: Subject, reason: str) -> None:
     advice = advise(one)
     assert isinstance(advice, Declined)
@@ -122,7 +123,7 @@ def test_what_cannot_be_proposed_is_declined_with_its_reason(one: Subject, reaso
 
 
 def test_the_rate_is_of_the_whole_interval_and_no_mean_of_hourly_rates() -> None:
-    hours = (Bucket(NOON, 1000, 100), Bucket(NOON + timedelta(hours=1), 10, 10))
+    hours = (Bucket(NOON, 1000, 100), Bucket(NOON - timedelta(hours=1), 10, 10))
     advice = advise(at(20.0, hours))
     assert isinstance(advice, Proposal)
     assert advice.evidence.answer_rate == 110 / 1010

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from math import inf, nan
 from types import SimpleNamespace
 
@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from reconciler import optimize
 from reconciler.optimize import STRATEGIES, advise, outlook, veto
-from reconciler.optimize.base import CALLS, RATE, Change, Context, Declined, Evidence, Proposal
+from reconciler.optimize.base import (
+    CALLS,
+    RATE,
+    Change,
+    Context,
+    Declined,
+    Evidence,
+    Proposal,
+    Subject,
+)
 from reconciler.pacing import Bucket
 from tests.optimize.teams import CONTEXT, NOW, team
 
@@ -73,16 +82,41 @@ def test_observed_abandonment_at_the_cap_declines_what_is_predicted_to_be_fine(s
     subject = team(dial_rate=1.5, abandoned=0.0305)
     reason = only(advise(strategy(Change(RATE, 1.5, 1.6)), [subject], CONTEXT)).reason
     assert "(3.0 %) were abandoned in the last 30 days, and the cap is 3 %" in reason
-    older = replace(subject, observed=tuple(replace(each, start=each.start - timedelta(days=31)) for each in subject.observed))  # fmt: skip
-    assert isinstance(only(advise("always", [older], CONTEXT)), Proposal)
+    assert isinstance(only(advise("always", [older(subject)], CONTEXT)), Proposal)
 
 
 def test_without_a_prediction_the_interval_of_the_observed_share_decides(strategy) -> None:
-    name = strategy(Change(RATE, 2.4, 2.5), evidence=Evidence(100, 40))
-    reason = only(advise(name, [team(None)], CONTEXT)).reason
-    assert "abandonment cannot be predicted without agents and handle time, and by 40 observed answers it may be 4.7 %, with a cap of 3 %" in reason  # fmt: skip
-    name = strategy(Change(RATE, 2.4, 2.5), evidence=Evidence(10_000, 4000))
+    name = strategy(Change(RATE, 2.4, 2.5))
+    few = replace(team(None), observed=(Bucket(NOW - timedelta(days=1), 100, 40, 0),))
+    reason = only(advise(name, [few], CONTEXT)).reason
+    assert "abandonment cannot be predicted without agents and handle time, and by 40 answers of the last 30 days it may be 4.7 %, with a cap of 3 %" in reason  # fmt: skip
     assert isinstance(only(advise(name, [team(None)], CONTEXT)), Proposal)
+
+
+def uncounted(subject: Subject) -> Subject:
+    return replace(subject, observed=tuple(replace(each, abandons=None) for each in subject.observed))  # fmt: skip
+
+
+def older(subject: Subject) -> Subject:
+    month = timedelta(days=31)
+    return replace(subject, observed=tuple(replace(each, start=each.start - month) for each in subject.observed))  # fmt: skip
+
+
+@pytest.mark.parametrize("unknown", [uncounted, older])
+def test_abandoned_calls_that_nobody_counted_are_not_none(strategy, unknown) -> None:
+    name = strategy(Change(RATE, 1.5, 1.6))
+    reason = only(advise(name, [unknown(team(None))], CONTEXT)).reason
+    assert "and nobody knows how many calls were abandoned in the last 30 days" in reason
+    predicted = only(advise(name, [unknown(team(dial_rate=1.5))], CONTEXT))
+    assert predicted.notes == (veto.UNCOUNTED,)
+    lower = only(advise(strategy(Change(RATE, 1.5, 1.4)), [unknown(team(None))], CONTEXT))
+    assert lower.notes == ()
+
+
+def test_a_schedule_that_never_opens_is_not_loosened(strategy) -> None:
+    ended = replace(team(), open_hours=())
+    reason = only(advise(strategy(Change(RATE, 1.5, 1.6)), [ended], CONTEXT)).reason
+    assert reason.endswith("not proposed, because the schedule opens at no hour of the next 400 days")  # fmt: skip
 
 
 @pytest.mark.parametrize("field", veto.MORE_CALLS)
@@ -136,6 +170,12 @@ GOOD = Bucket(HOUR, 1000, 300)
         (replace(GOOD, handle_time_s=1e-12), "a handle time is from 1 s to 86400 s"),
         (replace(GOOD, handle_time_s=1e9), "a handle time is from 1 s to 86400 s"),
         (replace(GOOD, start=HOUR.replace(tzinfo=None)), "the start has no UTC offset"),
+        (replace(GOOD, start=NOW + timedelta(hours=1)), "the start lies in the future"),
+        (replace(GOOD, start=datetime.max.replace(tzinfo=UTC)), "the start lies in the future"),
+        (
+            replace(GOOD, start=datetime.min.replace(tzinfo=UTC)),
+            "the start lies before the year 2000",
+        ),
     ],
 )
 def test_an_hour_that_contradicts_itself_is_left_out_and_named(bad: Bucket, said: str) -> None:

@@ -230,7 +230,7 @@ def _bucket(answer: Answer, row: Row) -> Bucket:
         start=answer.instant(row, "start"),
         attempts=attempts,
         answers=answers,
-        abandons=answer.whole(row, "abandons") or 0,
+        abandons=answer.whole(row, "abandons"),
         agents=answer.number(row, "agents"),
         handle_time_s=answer.duration_s(row, "handle_time_s"),
     )

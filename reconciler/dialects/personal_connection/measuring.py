@@ -30,11 +30,14 @@ def _bucket(key: str, answer: SkillAnswer, row: answers.Row) -> Bucket | None:
     """Return a row as one hour of the skill; `None` if the row is about another skill."""
     if answer.id(row, "skillId") != key:
         return None
+    attempts, connects = answer.whole(row, "dials"), answer.whole(row, "connects")
+    if attempts is None or connects is None:
+        raise answer.wrong("an hour has no `dials` or no `connects`")
     return Bucket(
         start=answer.start(row),
-        attempts=answer.whole(row, "dials") or 0,
-        answers=answer.whole(row, "connects") or 0,
-        abandons=answer.whole(row, "abandons") or 0,
+        attempts=attempts,
+        answers=connects,
+        abandons=answer.whole(row, "abandons"),
         agents=None,
         handle_time_s=answer.duration_s(row, "connectsAHT") or None,
     )
