@@ -275,9 +275,8 @@ def _check_complete(values: _Values, tenant: str, variables: Variables) -> None:
     missing = [name for name in needed if name not in values]
     if missing:
         are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
-        raise AccessError(
-            f"tenant {tenant}: {_and(missing)} {are} not set: set {them}, because {_and(needed)} are read as one set"
-        )
+        why = "" if len(missing) == len(needed) else f", because {_and(needed)} are read as one set"
+        raise AccessError(f"tenant {tenant}: {_and(missing)} {are} not set: set {them}{why}")
 
 
 def _and(names: Sequence[str]) -> str:

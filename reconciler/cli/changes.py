@@ -207,7 +207,7 @@ def _optimize_help() -> str:
     "--from",
     "start",
     type=_UTC,
-    help="Start of the observations, UTC. Default: 8 weeks before the end; budget 30 days, step 7 days.",
+    help="Start of the observations, UTC. Default: 13 weeks before the end; budget 30 days, step 7 days.",
 )
 @click.option(
     "--to",

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from reconciler import defaults
-from reconciler.commands import observations
+from reconciler.commands import extras, observations
 from reconciler.commands import session as sessions
 from reconciler.commands.look_back import Table, look_back
 from reconciler.commands.manifest_edits import Sources, edit
@@ -33,9 +32,6 @@ from reconciler.report import NAMES_SHOWN, Report
 from reconciler.report.optimize import of_advice
 from reconciler.telemetry import EventSinks, Projected, Telemetry
 from reconciler.world import Network, World
-
-LIBRARIES: Final = ("numpy", "scipy")
-"""What the extra `optimize` installs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +213,7 @@ def _strategy(asked: OptimizeRequest, api: str) -> str:
         raise UsageError(
             f"--target-answer-rate is for the strategy step alone, and the strategy is {name}: leave it out"
         )
-    if not all(map(find_spec, LIBRARIES)):
-        raise UsageError(
-            "optimize needs numpy and SciPy: run `pip install 'cxone-reconcile[optimize]'`"
-        )
+    extras.need_optimize("optimize")
     return name
 
 

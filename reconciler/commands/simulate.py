@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Final
 
+from reconciler.commands import extras
 from reconciler.errors import UsageError
 from reconciler.report import Report
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 SEEDS: Final = 20
 """Seeds of the published table."""
-
-NEEDED: Final = ("numpy", "scipy")
-"""Packages of the extra `optimize`."""
 
 Task = tuple[str, int]
 """A scenario and a seed."""
@@ -53,10 +50,7 @@ def simulate(
     Raises:
         UsageError: the packages of the extra `optimize` are missing, or no scenario has that name.
     """
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise UsageError(
-            f"simulate needs {' and '.join(missing)}: pip install 'cxone-reconcile[optimize]'"
-        )
+    extras.need_optimize("simulate")
     # Threads of the linear algebra would take the processors from the other processes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from reconciler.report.simulate import of_simulation  # noqa: PLC0415 - needs NumPy

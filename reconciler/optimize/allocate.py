@@ -21,16 +21,16 @@ The reason names the duals: what one more call is worth. Agents are never shared
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Final
 
 from reconciler.models import Capacity
 from reconciler.optimize.base import Advice, Context, Declined, Subject
+from reconciler.optimize.observed import RECENT
 
 NAME: Final = "allocate"
 NEEDS: Final = "capacity in tenant.yaml, at least two campaigns, and what erlang needs of each"
 PROMISES: Final = "the dial rates and concurrent calls with which all campaigns together reach the most contacts, each times pacing.value_per_contact, while the open ones stay within the capacity in every hour of the next four weeks; no dial rate above that of erlang, and each campaign keeps half of the contacts of an equal share"
-LOOK_BACK: Final = timedelta(weeks=8)
+LOOK_BACK: Final = RECENT
 
 
 def propose(subjects: Sequence[Subject], context: Context) -> tuple[Advice, ...]:

@@ -58,12 +58,12 @@ def _advise(subject: Subject, context: Context) -> Advice:
         reason = f"{subject.kind} has no rate in calls/s: use --strategy ratio"
         return Declined(subject.key, subject.name, reason)
     if evidence.answers < LEAST_ANSWERS:
-        reason = f"too little data: {evidence.answers} answers were observed in the last 30 days, and {LEAST_ANSWERS} are needed"
+        reason = f"too little data: {evidence.answers:,} answers were observed in the last 30 days, and {LEAST_ANSWERS} are needed"
         if unknown := last_month(subject.observed, context.now).uncounted:
-            reason += f"; {unknown} others do not count, because nobody knows how many of them were abandoned"
+            reason += f"; {unknown:,} others do not count, because nobody knows how many of them were abandoned"
         return Declined(subject.key, subject.name, reason)
     risk = abandoned.passes(evidence, cap)
-    seen = f"{evidence.abandons} of {evidence.answers} answers ({percent(evidence.abandons / evidence.answers)}) were abandoned in the last 30 days: with {percent(risk)} probability, that passes the cap of {setting(cap)}"
+    seen = f"{evidence.abandons:,} of {evidence.answers:,} answers ({percent(evidence.abandons / evidence.answers)}) were abandoned in the last 30 days; the probability that this share passes the cap of {setting(cap)} is {percent(risk)}"
     if risk <= ALARM:
         return Declined(subject.key, subject.name, f"{seen}; nothing to change")
     dialed = last_month((each for each in counted if each.attempts), context.now).hours

@@ -8,7 +8,7 @@ time are taken as they are observed, or as the manifest has them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from statistics import median
 from typing import Final
 
@@ -25,7 +25,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import last_month, recent, too_few
+from reconciler.optimize.observed import RECENT, last_month, recent, too_few
 from reconciler.optimize.outlook import Hour, Setting
 from reconciler.optimize.pace import Pace, Way
 from reconciler.optimize.wording import clock, number, percent, setting
@@ -33,7 +33,7 @@ from reconciler.optimize.wording import clock, number, percent, setting
 NAME: Final = "erlang"
 NEEDS: Final = "attempts and answers; agents and handle time, from the observations or from pacing; pacing.wrap_up_s to pace by concurrent calls"
 PROMISES: Final = "the dial rate and the concurrent calls with the most contacts that hold pacing.target_abandonment in the open hour that binds, at the 90 % quantile of its answer rate, within the tenant's limits"
-LOOK_BACK: Final = timedelta(weeks=8)
+LOOK_BACK: Final = RECENT
 
 LEAST_ATTEMPTS: Final = 200
 """Fewest attempts for a proposal. With fewer, the interval of the answer rate is as wide as without any."""
@@ -97,7 +97,7 @@ def _compare(subject: Subject, hours: Sequence[Hour], best: Pace, now: datetime)
     if CALLS in subject.spec:
         wanted.append(Change(CALLS, subject.spec[CALLS], int(best.setting.calls)))
     if not any(_is_worth(each, subject) for each in wanted):
-        reason = f"nothing to change: {' and '.join(_told(each) for each in wanted)}; {why}"
+        reason = f"nothing to change: {_told(wanted)}; {why}"
         return Declined(subject.key, subject.name, reason)
     changes = tuple(each for each in wanted if each.current != each.proposed)
     proposed = {each.field: float(each.proposed) for each in changes}
@@ -120,8 +120,12 @@ def _is_worth(change: Change, subject: Subject) -> bool:
     return abs(current - proposed) > CLOSE * proposed or current > limit
 
 
-def _told(change: Change) -> str:
-    return f"{change.field} {number(float(change.current))} is within {setting(CLOSE)} of the best value, {number(float(change.proposed))}"
+def _told(wanted: Sequence[Change]) -> str:
+    """Return that values are close to the best ones."""
+    values = " and ".join(f"{each.field} {number(float(each.current))}" for each in wanted)
+    best = " and ".join(number(float(each.proposed)) for each in wanted)
+    are, them = ("is", "value") if len(wanted) == 1 else ("are", "values")
+    return f"{values} {are} within {setting(CLOSE)} of the best {them}, {best}"
 
 
 def unstaffed(hours: Sequence[Hour], subject: Subject) -> str:

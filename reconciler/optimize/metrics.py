@@ -128,7 +128,7 @@ class _Reading:
         twice = sorted({name for name in columns if name and columns.count(name) > 1})
         if missing:
             self._complain(
-                f"the first line must name the columns {_names(missing)} too, separated by commas"
+                f"the first line must also name the columns {_names(missing)}, separated by commas"
             )
         if twice:
             self._complain(f"the first line names {_names(twice)} more than once")
@@ -223,10 +223,10 @@ def _is_duration(cell: str) -> bool:
 _COLUMNS: Mapping[str, tuple[Callable[[str], object], str]] = {
     "campaign_id": (bool, "the id of a campaign or of a skill"),
     "start": (_is_hour, "a whole hour in ISO 8601 with its offset, like 2027-01-11T14:00:00Z"),
-    "attempts": (_is_count, "a whole number"),
-    "answers": (_is_count, "a whole number"),
-    "abandons": (_is_count, "a whole number"),
-    "agents": (_is_number, "a number"),
+    "attempts": (_is_count, "a whole number from 0 up"),
+    "answers": (_is_count, "a whole number from 0 up"),
+    "abandons": (_is_count, "a whole number from 0 up"),
+    "agents": (_is_number, "a number from 0 up"),
     "handle_time_s": (_is_duration, "a number of seconds, or a duration such as PT3M1.5S"),
 }
 

@@ -17,6 +17,9 @@ WEEKS: Final = 13
 
 _WEEK: Final = timedelta(weeks=1)
 
+RECENT: Final = WEEKS * _WEEK
+"""How far back strategies that estimate answer rates ask the platform."""
+
 MONTH: Final = timedelta(days=30)
 """Over how long the law counts abandoned calls (16 CFR 310.4(b)(4), 47 CFR 64.1200(a)(7): per campaign and 30 days)."""
 
@@ -63,7 +66,7 @@ def usable(subject: Subject, now: datetime) -> tuple[Subject, tuple[str, ...]]:
 
 def recent(buckets: Iterable[Bucket], now: datetime) -> Iterator[Bucket]:
     """Yield the hours of the last `WEEKS` weeks: older ones say nothing about next week."""
-    return (each for each in buckets if now - WEEKS * _WEEK < each.start <= now)
+    return (each for each in buckets if now - RECENT < each.start <= now)
 
 
 def too_few(subject: Subject, now: datetime, least: int) -> str | None:
@@ -83,7 +86,7 @@ def too_few(subject: Subject, now: datetime, least: int) -> str | None:
         if others
         else ""
     )
-    return f"too little data: {attempts} attempts were observed in the {WEEKS} weeks before {now:%Y-%m-%d %H:%M} UTC, and {least} are needed{more}"
+    return f"too little data: {attempts:,} attempts were observed in the {WEEKS} weeks before {now:%Y-%m-%d %H:%M} UTC, and {least} are needed{more}"
 
 
 def last_month(buckets: Iterable[Bucket], now: datetime) -> Evidence:

@@ -94,7 +94,8 @@ def sort_out(
 def _open_hours(subject: Subject, now: datetime) -> tuple[OpenHour, ...]:
     if subject.hours is None:
         return subject.open_hours
-    return open_between(subject.hours, subject.zone, now, now + timedelta(weeks=WEEKS))
+    hour = now.replace(minute=0, second=0, microsecond=0)  # so that a second changes no proposal
+    return open_between(subject.hours, subject.zone, hour, hour + timedelta(weeks=WEEKS))
 
 
 def _silent(subject: Subject) -> str | None:

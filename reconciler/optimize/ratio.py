@@ -16,7 +16,7 @@ platform's own, so no value of it is proposed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from math import floor, log
 from typing import Final
@@ -36,14 +36,14 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import last_month, recent, too_few
+from reconciler.optimize.observed import RECENT, last_month, recent, too_few
 from reconciler.optimize.wording import between, number, percent, setting
 from reconciler.pacing import queueing
 
 NAME: Final = "ratio"
 NEEDS: Final = "pacing.agents, because skills report no agents; attempts, answers and abandons"
 PROMISES: Final = "maximum_ratio 1 below 15 agents, else a ratio by the answer rate, raised by at most 0.25 at a time and only while the observed abandonment stays below pacing.abandonment_cap; abandon_rate_threshold at most the cap"
-LOOK_BACK: Final = timedelta(weeks=8)
+LOOK_BACK: Final = RECENT
 
 SMALL: Final = 15
 """Agents below which dialing ahead gains little and abandons much."""
@@ -86,7 +86,7 @@ def _advise(subject: Subject, context: Context, rates: AnswerRates) -> Advice:
     )
     month = _dialed(subject, context.now)
     ratio, why = _ratio(subject, agents, busiest, month)
-    seen = f"{between(abandoned.interval(month))} of {month.counted} answers were abandoned in the last 30 days"
+    seen = f"{between(abandoned.interval(month))} of {month.counted:,} answers were abandoned in the last 30 days"
     if not month.counted:
         seen = "nobody knows how many calls were abandoned in the last 30 days"
     changes = tuple(_changes(subject, ratio))

@@ -28,10 +28,11 @@ from reconciler.optimize.base import (
     Subject,
 )
 from reconciler.optimize.observed import recent, too_few
+from reconciler.optimize.wording import setting
 
 NAME: Final = "step"
 NEEDS: Final = "--target-answer-rate; attempts and answers"
-PROMISES: Final = "the product brief's rule, as a baseline: 15 % slower when the answer rate is below 0.9 x the target, 15 % faster above 1.1 x. For abandonment that is the wrong way round, so what it raises is declined where abandonment passes the cap"
+PROMISES: Final = "a plain rule, as a baseline: 15 % slower when the answer rate is below 0.9 x the target, 15 % faster above 1.1 x. For abandonment that is the wrong way round, so what it raises is declined where abandonment passes the cap"
 LOOK_BACK: Final = timedelta(days=7)
 
 LEAST_ATTEMPTS: Final = 200
@@ -80,12 +81,12 @@ def _without_a_rate(subject: Subject, evidence: Evidence) -> str:
     """Return what was observed of an object without a dial rate. The rule can propose nothing for it."""
     seen = "nothing was observed"
     if evidence.attempts and evidence.answers:
-        seen = f"{evidence.answer_rate:.1%} of {evidence.attempts} attempts were answered and {_abandoned(evidence)} of those abandoned"
+        seen = f"{setting(evidence.answer_rate)} of {evidence.attempts:,} attempts were answered and {_abandoned(evidence)} of those abandoned"
     return f"{subject.kind} has no rate in calls/s, so there is nothing to propose; in {evidence.hours} hour{'s' * (evidence.hours != 1)} {seen}"
 
 
 def _abandoned(evidence: Evidence) -> str:
-    return f"{evidence.abandons / evidence.counted:.1%}" if evidence.counted else "an unknown share"
+    return setting(evidence.abandons / evidence.counted) if evidence.counted else "an unknown share"
 
 
 def _written(rate: float) -> float:
@@ -100,9 +101,8 @@ def _unusable(evidence: Evidence) -> str | None:
 
 
 def _observed(evidence: Evidence, target: float, side: int) -> str:
-    where = {-1: "below 0.9 x", 0: "within 10 % of", 1: "above 1.1 x"}[side]
-    counts = f"{evidence.answers} of {evidence.attempts} attempts"
-    return f"answer rate {evidence.answer_rate:.3g} ({counts}) is {where} the target {target:g}"
+    where = {-1: "below 0.9 times", 0: "within 10 % of", 1: "above 1.1 times"}[side]
+    return f"{setting(evidence.answer_rate)} of {evidence.attempts:,} attempts were answered, {where} the target of {setting(target)}"
 
 
 def _objection(current: float, proposed: float, side: int, ceiling: float | None) -> str | None:

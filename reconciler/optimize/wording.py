@@ -50,12 +50,12 @@ def clock(hour: OpenHour) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number with up to three digits that count.
+    """Return a number with up to three digits that count, or as a whole number.
 
-    >>> number(2.5), number(140.0), number(0.12345)
-    ('2.5', '140', '0.123')
+    >>> number(2.5), number(140.0), number(0.12345), number(1234.5)
+    ('2.5', '140', '0.123', '1,234')
     """
-    return f"{value:.3g}"
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"  # noqa: PLR2004 - rounds to four digits
 
 
 def rounded_down(rate: float) -> float:

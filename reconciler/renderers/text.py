@@ -39,6 +39,9 @@ _LEGEND_OF_CHANGES: Final = (
     "█ open before and after, + opens, - closes, · closed, * the clocks change"
 )
 
+_WORD: Final = re.compile(r"\S+(?: %\S*)?")
+"""What stays in one line: a word, or a number with its per cent sign."""
+
 _BOLD, _DIM, _RESET = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _COLOUR = re.compile("\x1b\\[[0-9]+m")
 _COLOURS = {
@@ -280,7 +283,7 @@ def _fold(text: str, width: int | None) -> list[str]:
     if width is None or _columns(text) <= width:
         return [text]
     lines = [""]
-    for word in text.split():
+    for word in _WORD.findall(text):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
         if lines[-1] and _columns(longer) > width:
             lines.append(word)

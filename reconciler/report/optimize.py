@@ -14,6 +14,7 @@ from reconciler.errors import ExitCode
 from reconciler.models import Body
 from reconciler.optimize.base import Declined, OpenHour, Prediction, Proposal, Subject
 from reconciler.optimize.predictions import WEEKDAYS, Happened, Kept, Observed, Verdict
+from reconciler.optimize.wording import setting
 from reconciler.report import Report, Row, Table, Tone, count, effects, object_row, value
 from reconciler.report.fields import local
 from reconciler.report.plots import Plot, Range, percent
@@ -22,6 +23,9 @@ APPLY_LATER: Final = (
     "nothing is applied: commit the edits, and have them reviewed like any other change"
 )
 WRITE_FIRST: Final = "nothing is edited and nothing applied: --write puts this into the manifests"
+MEASURES: Final = (
+    "abandonment and utilisation are those of the binding hour, contacts the mean of all open hours"
+)
 INTERVALS: Final = "in parentheses: 90 % intervals of the mean over the coming weeks, for what the observed hours leave open about the answer rate; single hours differ more"
 
 
@@ -93,7 +97,7 @@ def of_advice(
     )
     verb = f"written to {', '.join(written)}" if written else "proposed"
     more = (APPLY_LATER if written else WRITE_FIRST,) if proposals else ()
-    intervals = (INTERVALS,) if tables[1].rows else ()
+    intervals = (MEASURES, INTERVALS) if tables[1].rows else ()
     return Report(
         title=title,
         verdict=f"{count(len(proposals), 'change')} {verb}; {count(len(declined), 'schedule')} left as {'it is' if len(declined) == 1 else 'they are'}",
@@ -149,26 +153,41 @@ def _predictions(proposals: Iterable[Proposed]) -> Table:
     columns = (
         "manifest",
         "binding hour",
-        "abandoned in it",
-        "utilisation in it",
-        "contacts per open hour",
+        "abandoned then",
+        "utilisation then",
+        "contacts an hour",
     )
     rows = tuple(
-        Row((each.name, *_predicted(each, subject.zone)))
+        Row((each.name, *_predicted(each, subject)))
         for each, subject, *_ in proposals
         if each.before or each.after
     )
     return Table("Predicted, before → after", columns, rows)
 
 
-def _predicted(proposal: Proposal, zone: str) -> Iterator[str]:
+def _predicted(proposal: Proposal, subject: Subject) -> Iterator[str]:
     sides = (proposal.before, proposal.after)
-    hours = [_hour(side.binding if side else None, zone) for side in sides]
+    hours = [_hour(side.binding if side else None, subject.zone) for side in sides]
     yield hours[0] if hours[0] == hours[1] else " → ".join(filter(None, hours))
-    yield " → ".join(Range(*side.abandonment).percent if side else "not known" for side in sides)
+    yield f"{_abandoned(sides)}; cap {setting(subject.pacing.abandonment_cap)}"
     yield " → ".join(Range(*side.utilisation).percent if side else "not known" for side in sides)
-    yield " → ".join(
+    contacts = " → ".join(
         Range(*side.contacts_per_hour).number if side else "not known" for side in sides
+    )
+    yield f"{contacts}{_relative(*sides)}"
+
+
+def _abandoned(sides: Iterable[Prediction | None]) -> str:
+    return " → ".join(Range(*side.abandonment).percent if side else "not known" for side in sides)
+
+
+def _relative(before: Prediction | None, after: Prediction | None) -> str:
+    """Return by how much the contacts change: ``; -13 %``."""
+    was = before.contacts_per_hour.mean if before else 0.0
+    return (
+        f"; {after.contacts_per_hour.mean / was - 1:+.0%}".replace("%", " %")
+        if after and was
+        else ""
     )
 
 
@@ -196,10 +215,7 @@ def _refused(proposal: Proposal | None) -> tuple[str, ...]:
     """Return what a declined proposal would have done."""
     if proposal is None:
         return ()
-    sides = (proposal.before, proposal.after)
-    abandoned = " → ".join(
-        Range(*side.abandonment).percent if side else "not known" for side in sides
-    )
+    abandoned = _abandoned((proposal.before, proposal.after))
     return (f"not proposed: {_changed(proposal)}; abandoned {abandoned}",)
 
 
@@ -223,7 +239,7 @@ def _row_of_past(past: LookedBack) -> Row:
     return Row(
         (
             past.name,
-            local(f"{happened.since:%Y-%m-%dT%H:%M:%SZ}", kept.zone),
+            local(f"{happened.since:%Y-%m-%dT%H:%M}:00Z", kept.zone),
             f"{hour}: {_beside(Range(*kept.abandonment).percent, abandoned, lost)}",
             _beside(Range(*kept.contacts_per_hour).number, served, contacts),
         ),

@@ -7,7 +7,9 @@ handlers of an API (`campaigns`) need no table of errors.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
+from shlex import quote
 from typing import ClassVar
 
 
@@ -24,7 +26,8 @@ class SandboxMissing(SandboxError, ImportError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the sandbox's HTTP side is not installed: pip install 'cxone-reconcile[sandbox]'"
+            "the sandbox's HTTP side is not installed: "
+            f"run {quote(sys.executable or 'python')} -m pip install 'cxone-reconcile[sandbox]'"
         )
 
 

@@ -150,7 +150,7 @@ _SCENARIOS: Final = (
     _team(60, 1.15),
     Scenario(
         "agents-140",
-        "140 agents, 150 s a call, 33.4 % answers: the sample of the brief.",
+        "140 agents, 150 s a call, 33.4 % answers: the team of the sample warranty-reminders.",
         (Campaign("team", 140, 0.334, 2.4, handle_time_s=150.0),),
     ),
     _team(200, 4.2),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
 from reconciler import sandbox
-from reconciler.commands import optimize
+from reconciler.commands import extras, optimize
 from reconciler.errors import ExitCode, UsageError
+from reconciler.optimize import STRATEGIES
+from reconciler.optimize.observed import WEEKS
 from tests.commands.test_import import Desk
 
 
@@ -41,6 +44,11 @@ def test_the_default_strategy_is_that_of_the_api(desk) -> None:
     assert all(words in reason for reason in reasons)
 
 
+@pytest.mark.parametrize("name", ["erlang", "ratio", "allocate"])
+def test_the_platform_is_asked_for_all_weeks_that_count(name: str) -> None:
+    assert timedelta(weeks=WEEKS) == STRATEGIES[name].LOOK_BACK
+
+
 def test_a_target_answer_rate_asks_for_the_step_rule(desk) -> None:
     assert optimized(desk, target_answer_rate=0.3).title.endswith("strategy step, target answer rate 0.3")  # fmt: skip
 
@@ -59,7 +67,7 @@ def test_arguments_that_contradict_each_other_are_refused(desk, asked, said: str
 
 
 def test_a_missing_extra_is_said_with_the_command_that_installs_it(desk, monkeypatch) -> None:
-    monkeypatch.setattr(optimize, "find_spec", lambda name: name != "scipy")
+    monkeypatch.setattr(extras, "find_spec", lambda name: name != "scipy")
     with pytest.raises(UsageError, match=r"pip install 'cxone-reconcile\[optimize\]'") as raised:
         optimized(desk)
     assert raised.value.exit_code is ExitCode.USAGE

@@ -41,7 +41,7 @@ def test_a_share_far_above_the_cap_is_cut_to_half() -> None:
     advice = advise_one(campaign(10_000, 450))
     assert isinstance(advice, Proposal)
     assert advice.proposed(RATE) == 1.2
-    assert advice.reason.startswith("450 of 10000 answers (4.5 %) were abandoned in the last 30 days: with 100 % probability, that passes the cap of 3 %")  # fmt: skip
+    assert advice.reason.startswith("450 of 10,000 answers (4.5 %) were abandoned in the last 30 days; the probability that this share passes the cap of 3 % is 100 %")  # fmt: skip
     assert advice.notes == ("This is the largest cut of one proposal: look again after a week.",)
 
 
@@ -59,7 +59,7 @@ def test_answers_whose_abandoned_calls_are_unknown_do_not_count() -> None:
     known = campaign(10_000, 450)
     hours = tuple(replace(each, abandons=None) for each in known.observed)
     unknown = replace(known, observed=hours)
-    assert "10000 others do not count, because nobody knows" in advise_one(unknown).reason
+    assert "10,000 others do not count, because nobody knows" in advise_one(unknown).reason
     older = tuple(replace(each, start=each.start + timedelta(days=1, minutes=1)) for each in hours)
     mixed = replace(known, observed=(*known.observed, *older[:200]))
     assert advise_one(mixed).proposed(RATE) == advise_one(known).proposed(RATE)
@@ -72,7 +72,7 @@ def test_a_budget_that_is_used_up_is_said_to_be() -> None:
 @pytest.mark.parametrize(
     ("subject", "reason"),
     [
-        (campaign(10_000, 100), "100 of 10000 answers (1.0 %) were abandoned in the last 30 days: with 0.0 % probability, that passes the cap of 3 %; nothing to change"),
+        (campaign(10_000, 100), "100 of 10,000 answers (1.0 %) were abandoned in the last 30 days; the probability that this share passes the cap of 3 % is 0.0 %; nothing to change"),
         (campaign(49, 10), "too little data: 49 answers were observed in the last 30 days, and 50 are needed"),
         (replace(team(), observed=()), "too little data: 0 answers"),
         (replace(team(), spec={}, kind="SkillSchedule"), "SkillSchedule has no rate in calls/s: use --strategy ratio"),

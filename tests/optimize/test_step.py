@@ -61,7 +61,7 @@ def test_few_answers_lower_the_rate_with_the_evidence_beside_it() -> None:
         name="spring-renewals",
         changes=(Change("dial_rate", 25.0, 21.25),),
         reason=(
-            "answer rate 0.18 (180 of 1000 attempts) is below 0.9 x the target 0.25: "
+            "18 % of 1,000 attempts were answered, below 0.9 times the target of 25 %: "
             "slower by the step rule"
         ),
         evidence=Evidence(1000, 180, hours=1, uncounted=180),
@@ -78,7 +78,7 @@ def test_many_answers_raise_the_rate() -> None:
     advice = advise(subject(20.0, 400))
     assert isinstance(advice, Proposal)
     assert change(advice).proposed == pytest.approx(23.0)
-    assert advice.reason.endswith("is above 1.1 x the target 0.25: faster by the step rule")
+    assert advice.reason.endswith("above 1.1 times the target of 25 %: faster by the step rule")
 
 
 @given(st.decimals(1, 43, places=2), st.booleans())
@@ -100,7 +100,7 @@ def test_three_calls_a_second_and_fifteen_percent_are_written_as_three_forty_fiv
 @pytest.mark.parametrize(
     ("one", "reason"),
     [
-        (subject(20.0, 250), "is within 10 % of the target 0.25; nothing to change"),
+        (subject(20.0, 250), "within 10 % of the target of 25 %; nothing to change"),
         (subject(0.5, 100), "the rule never proposes less than 1 calls/s, and the rate is 0.5"),
         (subject(1.0, 100), "the rule never proposes less than 1 calls/s, and the rate is 1"),
         (subject(60.0, 500), "the rule never proposes more than 50 calls/s, and the rate is 60"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ CONSOLE = re.findall(
 
 @pytest.fixture(autouse=True)
 def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copies of the samples and the examples, side by side; the tenant with the capacity that the page declares."""
+    """Copies of the samples and the examples, where they are in the repository; the tenant with the capacity that the page declares."""
     copy_files(ROOT / "schedules" / "sandbox", tmp_path / "schedules" / "sandbox")
-    copy_files(PAGE.parent / "examples", tmp_path / "examples")
+    copy_files(PAGE.parent / "examples", tmp_path / ".github" / "docs" / "examples")
     (capacity,) = re.findall(r"^  capacity: .*\n", TEXT, re.MULTILINE)
     tenant = tmp_path / "schedules" / "sandbox" / "tenant.yaml"
     tenant.write_text(
@@ -34,9 +35,13 @@ def samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("block", CONSOLE, ids=lambda block: block.splitlines()[0].split("/")[-1])
 def test_every_proposal_that_is_shown_is_what_the_samples_print(
-    block: str, capsys: pytest.CaptureFixture[str]
+    block: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     command, *lines = block.splitlines()
+    assert max(map(len, lines)) <= 80
     assert run(command.split()) == 0
     printed = iter(capsys.readouterr().out.splitlines())
     assert [line for line in lines if line != "…" and line not in printed] == []

@@ -64,7 +64,7 @@ def test_a_reviewer_finds_hour_predictions_and_effect_in_the_pull_request() -> N
     assert shown.startswith("## 1 change written to a.yaml; 0 schedules left as they are\n")
     for said in (
         "dial_rate 2.4 → 2.1, max_concurrent_calls 200 → 180",
-        "| spring-renewals | Tue 18:00 America/New_York | 5.1 % (3.2 to 7.3 %) → 2.0 % (1.2 to 2.9 %) | 93 % (90 to 96 %) → 82 % (78 to 86 %) | 720 (600 to 800) → 560 (500 to 610) |",
+        "| spring-renewals | Tue 18:00 America/New_York | 5.1 % (3.2 to 7.3 %) → 2.0 % (1.2 to 2.9 %); cap 3 % | 93 % (90 to 96 %) → 82 % (78 to 86 %) | 720 (600 to 800) → 560 (500 to 610); -22 % |",
         "at most 8,640 → 7,560 calls an hour",
         "45 agents serve 0.21 live answers a second",
         "nothing is applied: commit the edits",
@@ -96,7 +96,7 @@ def test_unknown_agents_leave_the_predictions_out() -> None:
     assert "Predicted, before → after" not in [each.title for each in found.tables]  # fmt: skip
     assert found.data["proposals"][0]["after"] is None
     half = plain(markdown.render(report(proposed(before=None))))
-    assert "| not known → 2.0 % (1.2 to 2.9 %) |" in half
+    assert "| not known → 2.0 % (1.2 to 2.9 %); cap 3 % |" in half
 
 
 def test_a_declined_proposal_is_shown_with_what_it_would_do() -> None:

@@ -56,7 +56,8 @@ def test_looking_at_it_imports_nothing_and_a_world_needs_no_web_framework():
 @pytest.mark.parametrize("name", ["create_app", "serve"])
 def test_without_the_extra_it_says_what_to_install(name):
     assert run(WITHOUT.format(name=name)) == (
-        "SandboxMissing the sandbox's HTTP side is not installed: pip install 'cxone-reconcile[sandbox]'"
+        "SandboxMissing the sandbox's HTTP side is not installed: "
+        f"run {sys.executable} -m pip install 'cxone-reconcile[sandbox]'"
     )
 
 

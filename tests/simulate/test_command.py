@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli import run
+from reconciler.commands import extras
 from reconciler.commands import simulate as command
 from reconciler.commands.simulate import SimulateRequest, simulate
 from reconciler.renderers import RENDERERS, renderer_for
@@ -116,10 +117,14 @@ def test_wrong_usage_is_64(arguments, said, capsys) -> None:
 
 
 def test_without_the_extra_the_error_says_how_to_install_it(monkeypatch, capsys) -> None:
-    monkeypatch.setattr(command, "find_spec", lambda _: None)
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    monkeypatch.setattr(sys, "executable", "/opt/a b/python")
     assert run(["simulate"]) == 64
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "error: simulate needs numpy and scipy: pip install 'cxone-reconcile[optimize]'"
+    assert (
+        line
+        == "error: simulate needs numpy and scipy: run '/opt/a b/python' -m pip install 'cxone-reconcile[optimize]'"
+    )
 
 
 def test_help_and_other_commands_import_no_numbers() -> None:
