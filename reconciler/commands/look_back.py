@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from reconciler import audit
 from reconciler.audit import Applied
@@ -23,6 +24,8 @@ from reconciler.optimize.base import Proposal, Subject
 from reconciler.optimize.predictions import Kept
 from reconciler.report.optimize import LookedBack
 from reconciler.world import World
+
+NOT_APPLIED: Final = "not applied since it was proposed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +123,12 @@ def _looked(kept: Kept, subject: Subject, applied: Mapping[str, Applied]) -> Loo
     last = applied.get(kept.key)
     since = None if last is None else audit.moment(last.outcome)
     if last is None or since is None or since < kept.at:
-        return LookedBack(kept, subject.name, "not applied since it was proposed")
+        return LookedBack(kept, subject.name, NOT_APPLIED)
     body = last.intent.data.get("body") or {}
     others = list(_others(kept, body))
+    if others and since < kept.at + predictions.MINUTE:
+        # The table keeps whole minutes: nobody edits, commits and applies in the rest of one.
+        return LookedBack(kept, subject.name, NOT_APPLIED)
     if others:
         return LookedBack(kept, subject.name, f"applied with other values: {', '.join(others)}")
     return LookedBack(kept, subject.name, happened=predictions.compare(kept, subject, since))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import inf, sqrt
 from typing import Final, NamedTuple, TypeAlias
@@ -57,6 +57,10 @@ _ROW: Final = re.compile(
     rf"\| ({_VALUE}(?: {_VALUE}){{0,20}}) \| ({'|'.join(WEEKDAYS)}) ([0-9]{{2}}):00 ([A-Za-z0-9_+/-]{{1,60}}) "
     rf"\| {_THREE} \| {_THREE} \|"
 )
+
+
+MINUTE: Final = timedelta(minutes=1)
+"""How exactly the table says when a proposal was made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,14 @@ def test_a_proposal_that_was_edited_before_the_merge_is_not_judged(desk) -> None
     assert past["why"] == "applied with other values: dial_rate 1.5 became 1.25"
 
 
+def test_an_apply_a_few_seconds_before_the_proposal_is_not_taken_for_its_own(desk) -> None:
+    """The sandbox's clock stands almost still, and the table keeps whole minutes."""
+    edit(desk, "dial_rate: 1.5", "dial_rate: 1.25")
+    apply(desk, PROPOSED + timedelta(seconds=2))
+    (past,) = looked(desk).data["last_proposals"]
+    assert (past["observed"], past["why"]) == (None, "not applied since it was proposed")
+
+
 def test_a_table_that_somebody_spoiled_costs_no_proposal(desk) -> None:
     apply(desk)
     path = desk.folder / predictions.FILE
