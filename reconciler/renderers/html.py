@@ -152,17 +152,25 @@ def _table(table: Table, name: str) -> Iterator[str]:
 
 
 def _row(row: Row, columns: Sequence[str]) -> str:
-    """Return one row. Its details are in the last cell, so that a screen reader reads them with the row."""
+    """Return one row. Its details are in the last cell, so that a screen reader reads them with the row.
+
+    A row with fewer cells than columns ends in a sentence of its own: it takes the place of the rest.
+    """
     cells = [inline(cell) for cell in row.cells] or [""]
     cells[-1] += _details(row.details)
     if row.place is not None:
         cells[-1] += f'<div class="place">at {escape(str(row.place))}</div>'
     mark = f'<td role="cell" class="mark {row.tone.value}" title="{row.tone.value}">{row.tone.symbol}</td>'
     style = ' class="dim"' if row.tone.value == "dim" else ""
-    names = [*columns[: len(cells)], *[""] * (len(cells) - len(columns))]
+    *attributes, last = [
+        *(_label(name) for name in columns[: len(cells)]),
+        *[""] * (len(cells) - len(columns)),
+    ]
+    if len(columns) > len(cells):
+        last = f' colspan="{len(columns) - len(cells) + 1}"'
     shown = "".join(
-        f'<td role="cell"{_label(name)}>{cell}</td>'
-        for name, cell in zip(names, cells, strict=True)
+        f'<td role="cell"{each}>{cell}</td>'
+        for each, cell in zip([*attributes, last], cells, strict=True)
     )
     return f'<tr role="row"{style}>{mark}{shown}</tr>'
 

@@ -22,7 +22,7 @@ from reconciler.report.plots import Plot, Range, percent
 APPLY_LATER: Final = (
     "nothing is applied: commit the edits, and have them reviewed like any other change"
 )
-WRITE_FIRST: Final = "nothing is edited and nothing applied: --write puts this into the manifests"
+WRITE_FIRST: Final = "nothing is edited and nothing applied: `--write` puts this into the manifests"
 MEASURES: Final = (
     "abandonment and utilisation are those of the binding hour, contacts the mean of all open hours"
 )

@@ -11,6 +11,7 @@ from reconciler.optimize.answers import AnswerRates
 from reconciler.optimize.base import CALLS, RATE, Interval, Prediction, Proposal, Subject
 from reconciler.optimize.outlook import Hour, Setting
 from reconciler.optimize.predictions import WEEKDAYS
+from reconciler.optimize.wording import number
 from reconciler.report.plots import (
     At,
     Compared,
@@ -116,10 +117,10 @@ def _curve(proposal: Proposal, subject: Subject, rates: AnswerRates) -> Iterator
         _FROM * min(now.dial_rate, then.dial_rate),
         _TO * max(now.dial_rate, then.dial_rate),
     )
-    steps = [first + (last - first) * number / (_POINTS - 1) for number in range(_POINTS)]
+    steps = [first + (last - first) * step / (_POINTS - 1) for step in range(_POINTS)]
     other = now.calls != then.calls
     yield Curve(
-        f"Abandonment by dial rate on {WEEKDAYS[hour.open.weekday]} {hour.open.hour:02}:00, with {hour.agents:g} agents, {hour.handle_time_s:g} s a call{_calls(then, ', ')}; 90 % intervals",
+        f"Abandonment by dial rate on {WEEKDAYS[hour.open.weekday]} {hour.open.hour:02}:00, with {number(hour.agents)} agents, {number(hour.handle_time_s)} s a call{_calls(then, ', ')}; 90 % intervals",
         tuple(_point(hour, Setting(rate, then.calls)) for rate in steps),
         subject.pacing.abandonment_cap,
         _at(hour, now),

@@ -634,7 +634,7 @@ def test_optimize_proposes_and_writes_only_when_told(desk: Desk) -> None:
     assert desk.run(*asked) == 0
     assert "dial_rate 2 → 1.7" in desk.out
     assert "warranty-reminders" in desk.out
-    assert "--write puts this into the manifests" in desk.out
+    assert "`--write` puts this into the manifests" in desk.out
     assert path.read_text(encoding="utf-8") == before
     assert desk.run(*asked, "--write") == 0
     assert "commit the edits" in desk.out

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from hypothesis import given, settings
 
 from reconciler.renderers import html
-from reconciler.report import Report
+from reconciler.report import Report, Row, Table, Tone
 from tests.renderers.reports import REPORTS
 from tests.renderers.sample import HOSTILE, SAMPLE
 
@@ -23,6 +23,7 @@ ALLOWED = {
 ATTRIBUTES = {
     "lang", "charset", "name", "content", "http-equiv", "class", "scope", "title", "id", "href", "role", "data-label",
     "aria-label", "aria-labelledby", "aria-hidden", "viewbox", "preserveaspectratio", "d",
+    "colspan",
 }  # fmt: skip
 OURS = {"class": r"[a-z -]+", "href": r"#[a-z0-9]+", "id": r"[a-z0-9]+", "d": r"[MLHVhvz0-9 .-]+"}
 """What the page itself writes into attributes."""
@@ -95,3 +96,12 @@ def test_the_page_has_a_language_a_title_one_heading_and_named_columns() -> None
     hostile = html.render(HOSTILE)
     columns = re.findall(r'<th role="columnheader" scope="col">', hostile)
     assert len(columns) == sum(len(table.columns) for table in HOSTILE.tables)
+
+
+def test_the_last_cell_of_a_short_row_takes_the_place_of_the_rest() -> None:
+    table = Table("T", ("name", "since", "then", "now"), (Row(("a", "never applied")),))
+    page = html.render(Report("t", "v", Tone.PLAIN, 0, (table,)))
+    assert (
+        '<td role="cell" data-label="name">a</td><td role="cell" colspan="3">never applied</td>'
+        in page
+    )

@@ -78,7 +78,7 @@ def test_the_same_is_said_on_the_terminal() -> None:
     for said in (
         "Tue 18:00 America/New_York",
         "720 (600 to 800) → 560 (500 to 610)",
-        "--write puts this",
+        "`--write` puts this",
     ):
         assert said in shown  # fmt: skip
 
