@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,14 +22,14 @@ from reconciler.errors import UsageError
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Snapshot
 from reconciler.manifests import Folder
-from reconciler.models import Desired, Pacing
-from reconciler.optimize import STRATEGIES, advise, step
+from reconciler.models import Capacity, Desired, Pacing
+from reconciler.optimize import STRATEGIES, advise, allocate, step
 from reconciler.optimize.base import RATE, Advice, Context, Declined, Proposal, Subject
 from reconciler.optimize.hours import open_hours
 from reconciler.optimize.observed import usable
 from reconciler.pacing import during
 from reconciler.report import NAMES_SHOWN, Report
-from reconciler.report.optimize import of_advice
+from reconciler.report.optimize import Proposed, of_advice
 from reconciler.telemetry import EventSinks, Projected, Telemetry
 from reconciler.world import Network, World
 
@@ -109,12 +109,25 @@ async def optimize(
         drawn(proposed, found.subjects, found.at) if asked.drawn and proposed else proposed,
         [*edits.by_hand, *found.declined],
         written=edits.files,
-        notes=(*invalid, *found.notes, *remarks, *(undrawn(proposed) if asked.drawn else ())),
+        notes=(
+            *_on_capacity(strategy, folder.tenant.spec.capacity, proposed),
+            *invalid,
+            *found.notes,
+            *remarks,
+            *(undrawn(proposed) if asked.drawn else ()),
+        ),
         looked_back=past,
     )
     with edits.replacing():
         before_writing(report)
     return report
+
+
+def _on_capacity(strategy: str, capacity: Capacity, proposed: Sequence[Proposed]) -> Iterator[str]:
+    """Yield that a strategy raises values without a look at the tenant's capacity."""
+    raises = any(each.direction.widens for each in proposed)
+    if raises and strategy != allocate.NAME and capacity != Capacity():
+        yield f"tenant.yaml declares a capacity, which --strategy {strategy} does not look at: --strategy {allocate.NAME} divides it between the campaigns"
 
 
 class _Found(NamedTuple):

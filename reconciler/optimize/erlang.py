@@ -28,7 +28,7 @@ from reconciler.optimize.base import (
 from reconciler.optimize.observed import RECENT, last_month, recent, too_few
 from reconciler.optimize.outlook import Hour, Setting
 from reconciler.optimize.pace import Pace, Way
-from reconciler.optimize.wording import clock, number, percent, setting
+from reconciler.optimize.wording import clock, number, percent, rounded_down, setting
 
 NAME: Final = "erlang"
 NEEDS: Final = "attempts and answers; agents and handle time, from the observations or from pacing; pacing.wrap_up_s to pace by concurrent calls"
@@ -140,7 +140,7 @@ def reason_of(subject: Subject, best: Pace) -> str:
     answered = percent(at.rate.mean_quantile(pace.CAUTIOUS))
     holds = f"keep abandonment at {setting(subject.pacing.target_abandonment)} when up to {answered} of the calls are answered; no other open hour allows less"
     if best.way is Way.RATE:
-        return f"{_staffed(at)}, up to {number(best.allowed)} calls/s {holds}; {calls} concurrent calls carry {rate} calls/s"
+        return f"{_staffed(at)}, up to {number(rounded_down(best.allowed))} calls/s {holds}; {calls} concurrent calls carry {rate} calls/s"
     refilled = f"{rate} calls/s use each free line again"
     if best.way is Way.LINES:
         return f"{_staffed(at)}, up to {calls} calls in progress {holds}; {refilled}"

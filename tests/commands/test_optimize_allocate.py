@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def optimized(folder: Path, capsys, *more: str) -> dict:
+def optimized(folder: Path, capsys, *more: str, strategy: str = "allocate") -> dict:
     capsys.readouterr()
-    command = ["optimize", str(folder), *more, "--strategy", "allocate", "--metrics", str(METRICS)]
+    command = ["optimize", str(folder), *more, "--strategy", strategy, "--metrics", str(METRICS)]
     assert run([*command, "--format", "json"]) == 0
     return json.loads(capsys.readouterr().out)
 
@@ -60,3 +61,14 @@ def test_a_manifest_that_is_not_valid_may_dial_all_the_same(folder, capsys) -> N
     reasons = {each["reason"] for each in found["declined"]}
     assert len(reasons) == 1
     assert "correct manifests that are not valid" in reasons.pop()
+
+
+def test_another_strategy_that_raises_values_says_that_it_ignores_the_capacity(folder, capsys) -> None:  # fmt: skip
+    raised, *_ = optimized(folder, capsys, "spring-renewals", strategy="erlang")["notes"]
+    assert raised == (
+        "tenant.yaml declares a capacity, which --strategy erlang does not look at: "
+        "--strategy allocate divides it between the campaigns"
+    )
+    tenant = folder / "tenant.yaml"
+    tenant.write_text(re.sub("  capacity: .*\n", "", tenant.read_text("utf-8")), "utf-8")
+    assert optimized(folder, capsys, "spring-renewals", strategy="erlang")["notes"] == []
