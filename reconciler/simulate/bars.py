@@ -85,7 +85,7 @@ def _lawful(runs: Grouped) -> Bar:
     lawful = sum(run.abandonment <= CAP for run in every)
     return Bar(
         "erlang: runs with lawful abandonment",
-        f"at most {CAP:.0%} abandoned in {LAWFUL_SHARE:.0%} of the runs",
+        f"at most {100 * CAP:g} % abandoned in {100 * LAWFUL_SHARE:g} % of the runs",
         f"{lawful} of {len(every)}",
         lawful >= LAWFUL_SHARE * len(every) if every else None,
     )
@@ -115,7 +115,7 @@ def _not_worse(runs: Grouped) -> Bar:
     ]
     return Bar(
         "erlang: against 1:1 progressive dialing",
-        f"in no scenario both fewer contacts and abandonment more than {MARGIN:.1%} higher",
+        f"in no scenario both fewer contacts and abandonment more than {100 * MARGIN:g} % higher",
         f"worse in {', '.join(worse)}" if worse else f"in none of {len(both)}",
         not worse if both else None,
     )
