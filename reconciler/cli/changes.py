@@ -251,6 +251,7 @@ def optimize(
     from reconciler.telemetry import EventSinks
 
     path, names = options.split(targets, tenant)
+    _check_report(file, metrics)
     request = command.OptimizeRequest(
         path,
         names,
@@ -269,6 +270,19 @@ def optimize(
         command.optimize(options.world(), request, lambda report: _keep(report, file))
     )
     return options.show(report, style)
+
+
+def _check_report(file: Path | None, metrics: Path | None) -> None:
+    """Check that a report takes the place of no file that the command reads.
+
+    Raises:
+        UsageError: it would.
+    """
+    if file is None:
+        return
+    is_read = file.suffix.lower() in {".yaml", ".yml"} or file.name == "predictions.md"
+    if is_read or (metrics is not None and file.exists() and file.samefile(metrics)):
+        raise UsageError(f"--report would overwrite {file}: give another name, such as proposal.md")
 
 
 def _keep(report: Report, file: Path | None) -> None:

@@ -9,6 +9,8 @@ is returned, and a property test compares it with the same edit by round trip: b
 
 from __future__ import annotations
 
+import errno
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -177,13 +179,25 @@ def _check_unchanged(path: Path, before: bytes | None) -> None:
 
 
 def _write_beside(path: Path, data: bytes) -> Path:
-    """Write a file's new content beside it; return where."""
+    """Write a file's new content beside it, with its permissions; return where.
+
+    What lies there already is a leftover or a trap, such as a link to a file elsewhere: it is removed, and never written to.
+
+    Raises:
+        OSError: the file is read-only, or its folder cannot be written to.
+    """
     aside = path.with_name(f".{path.name}.new")
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+    if mode is not None and not mode & stat.S_IWUSR:
+        raise PermissionError(errno.EACCES, "the file is read-only", str(path))
+    aside.unlink(missing_ok=True)
     try:
-        aside.write_bytes(data)
+        with aside.open("xb") as file:
+            file.write(data)
+        if mode is not None:
+            aside.chmod(mode)
     except OSError:
-        if aside.is_file():
-            aside.unlink()
+        aside.unlink(missing_ok=True)
         raise
     return aside
 

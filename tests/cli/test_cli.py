@@ -654,6 +654,9 @@ def test_optimize_keeps_its_report_in_markdown_before_it_edits(desk: Desk) -> No
     ]
     assert "cannot write" in desk.says(64, *asked, "--report", "none/pr.md", "schedules/sandbox")
     assert (desk.tenant / "spring-renewals.yaml").read_bytes() == before
+    for read in ("metrics.csv", "schedules/sandbox/spring-renewals.yaml", "predictions.md"):
+        assert f"--report would overwrite {read}" in desk.says(64, *asked, "--report", read, "schedules/sandbox")  # fmt: skip
+    assert (desk.tenant / "spring-renewals.yaml").read_bytes() == before
     assert desk.run(*asked, "--report", "pr.md", "schedules/sandbox") == 0
     report = (desk.folder / "pr.md").read_text(encoding="utf-8")
     assert report.startswith(

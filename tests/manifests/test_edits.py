@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -347,6 +349,36 @@ def test_a_folder_that_takes_no_file_leaves_all_files(files) -> None:
     ):
         raise AssertionError("it begins")
     assert content(files) == files
+
+
+def test_a_link_that_waits_beside_a_file_is_removed_and_not_written_through(files, tmp_path_factory) -> None:  # fmt: skip
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "precious"
+    elsewhere.write_text("precious")
+    first, last = min(files), max(files)
+    first.with_name(f".{first.name}.new").symlink_to(elsewhere)
+    last.with_name(f".{last.name}.new").write_text("left over")
+    with replacing(dict.fromkeys(files, "new"), files):
+        pass
+    assert elsewhere.read_text() == "precious"
+    assert not first.is_symlink()
+    assert content(files) == dict.fromkeys(files, b"new")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_permissions_are_kept_and_a_read_only_file_leaves_all_files(files) -> None:
+    first, last = min(files), max(files)
+    first.chmod(0o600)
+    with replacing({first: "new"}, files):
+        pass
+    assert stat.S_IMODE(first.stat().st_mode) == 0o600
+    last.chmod(0o444)
+    now = content(files)
+    with (
+        pytest.raises(UsageError, match=r"c\.yaml: the file is read-only; no manifest is changed"),
+        replacing(dict.fromkeys(files, "newer"), now),
+    ):
+        raise AssertionError("it begins")
+    assert content(files) == now
 
 
 def test_a_replacement_that_fails_halfway_puts_the_others_back(files) -> None:
