@@ -13,7 +13,7 @@ from reconciler.commands import extras, observations
 from reconciler.commands import session as sessions
 from reconciler.commands.look_back import Table, look_back
 from reconciler.commands.manifest_edits import Sources, edit
-from reconciler.commands.proposed import drawn, judged, undrawn
+from reconciler.commands.proposed import drawn, judged, undrawn, unlike_live
 from reconciler.commands.session import Session
 from reconciler.commands.valid_manifests import load_valid
 from reconciler.dialects import kinds_for
@@ -191,7 +191,8 @@ async def _advise(
     clean = [usable(each, snapshot.at)[0] for each in subjects]
     found = _Found(clean, advice, snapshot.at, left_out)
     lost = await _publish(session, asked, found.proposals, snapshot)
-    return found._replace(notes=(*left_out, *lost))
+    unlike = unlike_live(found.proposals, clean, snapshot, kinds)
+    return found._replace(notes=(*left_out, *unlike, *lost))
 
 
 def _predicted(

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from reconciler import effect
 from reconciler.kinds import Kind
+from reconciler.kinds.live import Snapshot
 from reconciler.optimize import answers
 from reconciler.optimize.base import Proposal, Subject
-from reconciler.report import count
+from reconciler.report import NAMES_SHOWN, count, value
 from reconciler.report.optimize import Proposed
 from reconciler.report.proposal_plots import MOST_DRAWN, plots
 
@@ -53,6 +54,41 @@ def drawn(
         for each in proposed[:MOST_DRAWN]
     ]
     return [*few, *proposed[MOST_DRAWN:]]
+
+
+def unlike_live(
+    proposals: Sequence[Proposal],
+    subjects: Iterable[Subject],
+    snapshot: Snapshot,
+    kinds: Mapping[str, Kind],
+) -> tuple[str, ...]:
+    """Return a note for each proposal whose current values are not those that the platform holds, at most `NAMES_SHOWN`.
+
+    A merge of such a proposal decides more than it shows: a commit that changes a field ends a hold of what was narrowed by hand.
+    """
+    by_key = {each.key: each for each in subjects}
+    found = [
+        f"{proposal.name}: {said}"
+        for proposal in proposals
+        if (said := _unlike(proposal, snapshot, kinds[by_key[proposal.key].kind]))
+    ]
+    more = len(found) - NAMES_SHOWN
+    return (*found[:NAMES_SHOWN], *([f"and {more} more like that"] if more > 0 else []))
+
+
+def _unlike(proposal: Proposal, snapshot: Snapshot, kind: Kind) -> str:
+    live = snapshot.objects.get(proposal.key)
+    if live is None or live.stored is None:
+        return "the platform holds no schedule: it was stopped or removed, or was never applied. The proposal itself makes nothing dial"
+    held = kind.canonical(live.stored)
+    others = [
+        f"{each.field} {value(held.get(each.field))}, and the manifest {value(each.current)}"
+        for each in proposal.changes
+        if held.get(each.field) != each.current
+    ]
+    if not others:
+        return ""
+    return f"the platform holds {'; '.join(others)}. If somebody narrowed it by hand, a merge of this proposal ends that hold"
 
 
 def undrawn(proposed: Sequence[Proposed]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from statistics import median
 from typing import Final
 
-from reconciler.optimize import abandoned, answers, outlook, pace, staffing
+from reconciler.optimize import answers, outlook, pace, staffing, veto
 from reconciler.optimize.answers import AnswerRates
 from reconciler.optimize.base import (
     CALLS,
@@ -25,7 +25,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import RECENT, last_month, recent, too_few
+from reconciler.optimize.observed import RECENT, recent, too_few
 from reconciler.optimize.outlook import Hour, Setting
 from reconciler.optimize.pace import Pace, Way
 from reconciler.optimize.wording import clock, number, percent, rounded_down, setting
@@ -40,9 +40,6 @@ LEAST_ATTEMPTS: Final = 200
 
 CLOSE: Final = 0.05
 """A value that is as close as this to the best one, relative to it, is not worth a change."""
-
-SURPRISING: Final = 2.0
-"""How many times more must be abandoned than agents and handle time explain, before the proposal says so."""
 
 LONELY: Final = 0.8
 """An hour holds the others back if its rate is below this part of what half of the hours allow."""
@@ -183,10 +180,6 @@ def _on_small_teams(subject: Subject, hours: Sequence[Hour], best: Pace) -> Iter
 
 def _on_surprises(subject: Subject, now: datetime) -> Iterator[str]:
     """Yield that much more was abandoned in the last 30 days than agents and handle time explain."""
-    month = last_month(subject.observed, now)
-    if month.abandons <= subject.pacing.target_abandonment * month.counted:
-        return
-    explained = outlook.explained(subject, now)
-    if abandoned.quantile(month, outlook.LOW) > SURPRISING * explained:
-        seen = percent(month.abandons / month.counted)
-        yield f"In the last 30 days {seen} of the answers were abandoned, and agents and handle time explain {percent(explained)}: check both, or use --strategy budget, which needs neither."
+    said = veto.surprise(subject, now)
+    if said is not None:
+        yield f"{said[0].upper()}{said[1:]}."

@@ -4,19 +4,22 @@ A proposal loosens if one of its values lets the dialer make more calls. It is n
 
 - the 90 % interval of the predicted abandonment reaches `pacing.abandonment_cap`, or
 - the share that was abandoned in the last 30 days reaches it, unless the prediction says that less will be abandoned than now, or
+- much more was abandoned in the last 30 days than agents and handle time explain, so that no prediction from them can be trusted, or
 - nothing can be predicted, and the 90 % interval of the share that was abandoned in the last 30 days reaches it. Without any hour
   whose abandoned calls are known, it does: what nobody counted is not nothing.
 
-Nor is a proposal made that loosens a schedule which never opens: nothing can be predicted of it.
+Nor is a proposal made that loosens a schedule which never opens, or while none of the attempts was answered: an answer rate of nothing
+is a fault of the metrics, and allows any dial rate.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from reconciler.optimize import abandoned
+from reconciler.optimize import abandoned, outlook
 from reconciler.optimize.base import (
     CALLS,
     RATE,
@@ -30,11 +33,14 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import last_month
+from reconciler.optimize.observed import WEEKS, last_month, recent
 from reconciler.optimize.wording import between, clock, percent, setting
 
 MORE_CALLS: Final = (RATE, CALLS, RATIO, THRESHOLD)
 """Fields whose higher values let the dialer make more calls."""
+
+SURPRISING: Final = 2.0
+"""How many times more must be abandoned than agents and handle time explain, before no prediction from them is trusted."""
 
 UNCOUNTED: Final = "Nobody knows how many calls were abandoned in the last 30 days, so nothing observed confirms the prediction."
 """What somebody must know who merges a proposal that loosens."""
@@ -72,27 +78,53 @@ def objection(proposal: Proposal, subject: Subject, now: datetime) -> str | None
     """Return why a proposal must not be made; `None` if it may be, or does not loosen."""
     if not any(map(_loosens, proposal.changes)):
         return None
+    return next(_objections(proposal, subject, now), None)
+
+
+def _objections(proposal: Proposal, subject: Subject, now: datetime) -> Iterator[str]:
+    cap, month = subject.pacing.abandonment_cap, last_month(subject.observed, now)
+    seen = Evidence.of(recent(subject.observed, now))
     if not subject.open_hours:
-        return "the schedule opens at no hour of the next 400 days"
-    cap = subject.pacing.abandonment_cap
+        yield "the schedule opens at no hour of the next 400 days"
+    if not seen.answers:
+        yield f"none of the {seen.attempts} attempts of the last {WEEKS} weeks was answered: check how answers are counted"
     if proposal.after is not None and proposal.after.abandonment.high >= cap:
-        return f"{_predicted(proposal.before, proposal.after)}, and the cap is {setting(cap)}"
-    month = last_month(subject.observed, now)
-    if month.abandons >= cap * max(month.counted, 1) and not _calms(proposal):
+        yield f"{_predicted(proposal.before, proposal.after)}, and the cap is {setting(cap)}"
+    calms = _calms(proposal)
+    if month.abandons >= cap * max(month.counted, 1) and not calms:
         share = percent(month.abandons / month.counted)
-        return f"{month.abandons} of {month.counted} answers ({share}) were abandoned in the last 30 days, and the cap is {setting(cap)}"
-    return _unpredicted(month, cap) if proposal.after is None else None
+        yield f"{month.abandons} of {month.counted} answers ({share}) were abandoned in the last 30 days, and the cap is {setting(cap)}"
+    if proposal.after is None:
+        yield from _unpredicted(month, cap)
+    elif not calms and (surprising := surprise(subject, now)):
+        yield surprising
 
 
-def _unpredicted(month: Evidence, cap: float) -> str | None:
-    """Return why a proposal must not be made of which nothing is predicted; `None` if it may be."""
-    most = abandoned.interval(month).high
-    if most < cap:
-        return None
+def _unpredicted(month: Evidence, cap: float) -> Iterator[str]:
+    """Yield why a proposal must not be made of which nothing is predicted."""
     unknown = "abandonment cannot be predicted without agents and handle time"
+    most = abandoned.interval(month).high
     if not month.counted:
-        return f"{unknown}, and nobody knows how many calls were abandoned in the last 30 days"
-    return f"{unknown}, and by {month.counted} answers of the last 30 days it may be {percent(most)}, with a cap of {setting(cap)}"
+        yield f"{unknown}, and nobody knows how many calls were abandoned in the last 30 days"
+    elif most >= cap:
+        yield f"{unknown}, and by {month.counted} answers of the last 30 days it may be {percent(most)}, with a cap of {setting(cap)}"
+
+
+def surprise(subject: Subject, now: datetime) -> str | None:
+    """Return that much more was abandoned in the last 30 days than agents and handle time explain; `None` if it was not.
+
+    Args:
+        subject: a campaign whose agents and handle time are known.
+        now: the platform's clock.
+    """
+    month = last_month(subject.observed, now)
+    if subject.dial_rate is None or month.abandons <= subject.pacing.target_abandonment * month.counted:  # fmt: skip
+        return None
+    explained = outlook.explained(subject, now)
+    if abandoned.quantile(month, outlook.LOW) <= SURPRISING * explained:
+        return None
+    seen = percent(month.abandons / month.counted)
+    return f"in the last 30 days {seen} of the answers were abandoned, and agents and handle time explain {percent(explained)}: check both, or use --strategy budget, which needs neither"
 
 
 def _calms(proposal: Proposal) -> bool:

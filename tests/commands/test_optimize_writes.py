@@ -11,10 +11,13 @@ import pytest
 from reconciler import sandbox
 from reconciler.commands import optimize
 from reconciler.commands.manifest_edits import Sources, edit
+from reconciler.commands.proposed import unlike_live
+from reconciler.dialects import kinds_for
 from reconciler.errors import UsageError
+from reconciler.kinds.live import Snapshot
 from reconciler.manifests import load
-from reconciler.optimize.base import Change, Evidence, Proposal
-from reconciler.report import Report
+from reconciler.optimize.base import Change, Evidence, Proposal, Subject
+from reconciler.report import NAMES_SHOWN, Report
 from tests.commands.test_import import Desk
 
 METRICS = """\
@@ -58,6 +61,21 @@ def test_every_proposal_is_in_its_file_after_the_report_was_kept(desk) -> None:
     changed = {name for name, data in content(desk).items() if data != before[name]}
     assert len(changed) == len(report.data["proposals"]) == 2
     assert {name.rpartition("/")[2] for name in report.data["written"]} == changed
+
+
+def test_a_proposal_says_that_the_platform_holds_other_values(desk) -> None:
+    assert not any("the platform holds" in note for note in optimized(desk).notes)
+    folder = load(desk.folder)
+    rate = folder.desired[0].body["dial_rate"]
+    (note,) = (each for each in optimized(desk).notes if "campaign-1000000: the platform holds" in each)  # fmt: skip
+    assert f"and the manifest {rate:g}. If somebody narrowed it by hand, a merge of this proposal ends that hold" in note  # fmt: skip
+    nothing = Snapshot({}, {}, {}, desk.platform.now)
+    change = (Change("dial_rate", 2.0, 1.25),)
+    made = [Proposal(f"100000{at}", "spring", change, "why", Evidence(1, 1)) for at in range(9)]
+    subjects = [Subject(each.key, each.name) for each in made]
+    notes = unlike_live(made, subjects, nothing, kinds_for("campaigns"))
+    assert notes[0].startswith("spring: the platform holds no schedule: it was stopped or removed")
+    assert (len(notes), notes[-1]) == (NAMES_SHOWN + 1, f"and {9 - NAMES_SHOWN} more like that")
 
 
 def test_a_page_draws_each_proposal(desk) -> None:
