@@ -13,6 +13,7 @@ ReconcileError              1   failed; nothing was written
 ├── AccessError            77   the secret, the host or a scope (named)
 ├── ApiError                1   the platform refused
 │   ├── UnknownObject       1   the platform has no such object
+│   ├── Malformed           1   an answer violates the contract
 │   ├── IncompleteList      1   a list of the platform contradicts itself
 │   ├── UncertainWrite      1   a write was sent and its outcome is unknown: read before you send it again
 │   └── PartlyWritten       1   only some parts of a write were written
@@ -287,6 +288,10 @@ class ApiError(ReconcileError):
 
 class UnknownObject(ApiError):
     """The platform has no such object: it answered 404 to a request for the object itself."""
+
+
+class Malformed(ApiError):
+    """An answer is JSON and violates the contract. Of an answer about one object, only that object cannot be read."""
 
 
 class IncompleteList(ApiError):

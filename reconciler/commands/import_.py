@@ -89,7 +89,10 @@ async def run(world: World, asked: ImportRequest) -> Report:
         objects = _select(snapshot.objects, asked.keys)
         found = _Import(names={each.name for each in folder.desired})
         for key in sorted(objects):
-            _take(found, session, objects[key])
+            if (odd := snapshot.unreadable.get(key)) is not None:
+                found.left.append((key, objects[key].name or key, odd))
+            else:
+                _take(found, session, objects[key])
         for path, text in found.texts.items():
             edits.save(path, text)
         found.notes += _declare(world, session)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, ParamSpec, Self, TypeAlias, TypeVar
 
 from reconciler import scalars
 from reconciler.dialects.base import JSON, Bucket, Call, Exchange, Measured, NotJSON, Reply
-from reconciler.errors import ApiError, UnknownObject
+from reconciler.errors import ApiError, Malformed, UnknownObject
 from reconciler.kinds.base import DECIMAL, FLAG, IDENTITY, SECONDS, WHOLE, Form, Kind
 
+P = ParamSpec("P")
 T = TypeVar("T")
 A = TypeVar("A", bound="Answer")
 Part = Mapping[str, Any]
@@ -61,8 +63,9 @@ class Answer:
 
     def wrong(self, what: str) -> ApiError:
         """Return the error for an answer that violates the contract."""
-        garbled = isinstance(self.reply.json, NotJSON)
-        return ApiError(self.reply.status, self.call.where, [NotJSON.MESSAGE if garbled else what])
+        if isinstance(self.reply.json, NotJSON):
+            return ApiError(self.reply.status, self.call.where, [NotJSON.MESSAGE])
+        return Malformed(self.reply.status, self.call.where, [what])
 
     @property
     def is_empty(self) -> bool:
@@ -102,7 +105,7 @@ class Answer:
         """Return a text; `None` when it is null or missing."""
         value = part.get(name)
         if value is not None and not isinstance(value, str):
-            raise self.wrong(f"`{name}` is not text")
+            raise self.wrong(f"`{name}` is not text: {shown(value)}")
         return value
 
     def id(self, part: Part, name: str) -> str:
@@ -168,6 +171,11 @@ class Answer:
         return self.wrong(f"`{name}` is {error}: {str(value)[:VALUE_SHOWN]!r}")
 
 
+def shown(value: JSON) -> str:
+    """Return the beginning of a received value, as JSON."""
+    return json.dumps(value, ensure_ascii=False)[:VALUE_SHOWN]
+
+
 def _inside(value: JSON, names: Sequence[str]) -> tuple[JSON, list[Row]]:
     """Follow nested keys among the names; return the innermost value and the objects on the way."""
     around: list[Row] = []
@@ -215,6 +223,14 @@ class Page:
         if len(said) > 1:
             raise self.answer.wrong(f"the list reports two different values of {names[0]}")
         return next(iter(said), None)
+
+
+def tried(read: Callable[P, T], *parts: P.args, **named: P.kwargs) -> T | Malformed:
+    """Return what a reader returns, or the error of an answer about one object, which must not end the reading of all."""
+    try:
+        return read(*parts, **named)
+    except Malformed as error:
+        return error
 
 
 def clock(answers: Sequence[Answer]) -> datetime:

@@ -61,6 +61,11 @@ class Live:
         return self.active_id == self.stored_id
 
 
+def unread(key: str, name: str = "") -> Live:
+    """Return an object whose answer cannot be read. It counts as dialing by a schedule that says nothing."""
+    return Live(key, name, running=True, stored={}, stored_id="", active_id="")
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The state of the platform at one moment.
@@ -73,6 +78,7 @@ class Snapshot:
         lists: every do-not-call list, by id, if bodies choose their lists.
         offers: the values that bodies may choose from, by the names of `Kind.choices`; a missing name allows any value.
         unfit: reasons why existing objects cannot be managed by the dialect, by key.
+        unreadable: what of an object's answer cannot be read, by key. Such an object is among `objects`, as `unread` returns it.
     """
 
     objects: Mapping[str, Live]
@@ -82,6 +88,7 @@ class Snapshot:
     lists: Mapping[str, ScrubList] = field(default_factory=dict)
     offers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unfit: Mapping[str, str] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def linked(self, key: str, chosen: frozenset[str] | None) -> tuple[ScrubList, ...]:
         """Return an object's do-not-call lists: the ones chosen by its body, or (`None`) the ones linked on the platform."""

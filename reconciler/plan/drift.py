@@ -57,6 +57,7 @@ def drift(
             steps.get(key, ()),
             known,
             snapshot.unfit.get(key),
+            snapshot.unreadable.get(key),
         )
         rows = list(_of_object(case, lists))
         lists.matching += not rows and each is not None and lists.is_applied(case)
@@ -106,6 +107,7 @@ class _Case:
     steps: Sequence[Operation]
     known: Known
     unfit: str | None
+    odd: str | None
 
     @property
     def name(self) -> str:
@@ -168,9 +170,11 @@ _CUT_OFF = "an earlier run of reconcile did not record the outcome of its write,
 
 def _of_object(case: _Case, lists: _Lists) -> Iterable[Drifted]:
     live = case.live
-    if case.stored != (case.base.body if case.base else None):
+    if case.odd is not None:
+        yield case.row(Cause.UNREADABLE, Way.UNKNOWN, notes=(case.odd,))
+    elif case.stored != (case.base.body if case.base else None):
         yield from _of_stored(case, lists)
-    if not live.settled:
+    if not live.settled and case.odd is None:
         yield case.row(Cause.INACTIVE, Way.UNKNOWN, notes=(_inactive(live),))
     if holds := tuple(case.known.holds.get(case.key, ())):
         yield case.row(Cause.HELD, Way.NARROWED, holds=holds)
@@ -252,11 +256,12 @@ def _unmanaged(
         live = snapshot.objects[key]
         if kind.is_silent(live):
             continue
-        gone = known.names.get(key)
-        notes = (f"its manifest {gone} is no longer in git",) if gone else ()
+        gone, odd = known.names.get(key), snapshot.unreadable.get(key)
+        told = () if odd is None else (odd,)
+        notes = (*told, f"its manifest {gone} is no longer in git") if gone else told
         yield Drifted(
-            Cause.UNMANAGED,
-            Way.WIDENED,
+            Cause.UNMANAGED if odd is None else Cause.UNREADABLE,
+            Way.WIDENED if odd is None else Way.UNKNOWN,
             key,
             gone or live.name or key,
             live.name,

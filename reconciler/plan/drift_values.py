@@ -18,6 +18,7 @@ class Cause(StrEnum):
     CHANGED = "changed"
     RECREATED = "recreated"
     UNMANAGED = "unmanaged"
+    UNREADABLE = "unreadable"
     UNRECORDED = "unrecorded"
     INACTIVE = "inactive"
     MISSING = "missing"

@@ -43,20 +43,25 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "identity"
 LEVEL: Final = Level.ERROR
-WHEN: Final = "The platform does not know the id, cannot have it managed, or calls it by another name; or a change points a manifest at another object without naming that object. Always blocks: no level and no waiver changes that."
+WHEN: Final = "The platform does not know the id, answers about it in a way that cannot be read, cannot have it managed, or calls it by another name; or a change points a manifest at another object without naming that object. Always blocks: no level and no waiver changes that."
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Yield one finding for each object that the platform does not know, or knows by another name."""
+    """Yield one finding for each object that the platform does not know, or knows by another name, and for each that cannot be read."""
     if facts.live is None:
         return
     for desired in facts.desired:
         live = facts.live.objects.get(desired.key)
-        if live is None:
+        if (odd := facts.live.unreadable.get(desired.key)) is not None:
+            noun = facts.kinds[desired.kind].words.object
+            message = f"the platform's answer about {noun} {desired.key} cannot be read: {odd}: correct it on the platform"
+            yield about(desired, ID, LEVEL, message, stops=True)
+        elif live is None:
             yield from _unknown(desired, facts)
-            continue
-        expected = desired.platform_name or facts.names.get(desired.key)
-        if expected is not None and expected != live.name:
+        elif (expected := desired.platform_name or facts.names.get(desired.key)) not in {
+            None,
+            live.name,
+        }:
             message = f'the platform calls {desired.key} "{live.name}", not "{expected}": correct the name or the id'
             yield about(desired, ID, LEVEL, message, stops=True)
         elif desired.key in facts.repointed and desired.platform_name is None:

@@ -25,6 +25,7 @@ _TONES: Final = {
 
 _SAYS: Final[Mapping[Cause, tuple[str, str]]] = {
     Cause.UNMANAGED: ("is not managed and may dial", "are not managed and may dial"),
+    Cause.UNREADABLE: ("cannot be read", "cannot be read"),
     Cause.CHANGED: ("was changed", "were changed"),
     Cause.RECREATED: ("was stored again", "were stored again"),
     Cause.UNRECORDED: ("was never applied", "were never applied"),
@@ -122,7 +123,7 @@ def _row(each: Drifted, ours: str | None) -> Row:
     tone = Tone.BAD if each.way.widens else _TONES.get(each.cause, Tone.CHANGE)
     details = (
         *(_detail(each, one, words) for one, words in _said(each)),
-        *(each.notes[1:] if each.cause is Cause.INACTIVE else each.notes),
+        *(each.notes[1:] if each.cause in {Cause.INACTIVE, Cause.UNREADABLE} else each.notes),
         *_of_client(each, ours),
         *_last(each.last),
     )
@@ -165,7 +166,7 @@ def _said(each: Drifted) -> list[tuple[FieldDrift, Said]]:
 def _change(each: Drifted) -> str:
     """Return what drifted, in one cell."""
     who = each.platform_name or each.key
-    if each.cause is Cause.INACTIVE:
+    if each.cause in {Cause.INACTIVE, Cause.UNREADABLE}:
         return each.notes[0]
     if each.cause is Cause.HELD:
         return "; ".join(map(_hold, each.holds))

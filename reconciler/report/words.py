@@ -45,6 +45,7 @@ DRIFTS: Final[Mapping[str, str]] = {
     "recreated": "A schedule is stored, although reconcile removed it.",
     "unmanaged": "The object may dial, and no manifest describes it.",
     "unrecorded": "A schedule is stored that differs from its manifest, and reconcile never wrote to the object. Who differs is unknown.",
+    "unreadable": "The platform's answer about the object cannot be read. So what it may do is unknown.",
     "inactive": "The dialer does not use the stored schedule. So what it may do is unknown.",
     "missing": "The schedule that was applied last is gone.",
     "held": "An emergency stop holds the object until `reconcile release`, or until the hold's last moment.",

@@ -755,30 +755,6 @@ def test_any_refusal_can_be_explained(status, body):
         (None, {"lists": [], "total": 0.5}, None, "`total` is not a whole number"),
         (None, None, {"campaigns": [{"name": "x"}]}, "`id` is not an id"),
         (None, None, {"campaigns": [{"id": "a\ud800"}]}, "`id` is not an id"),
-        (
-            None,
-            None,
-            {"campaigns": [{"id": "1", "dialer": [1], "schedule": None}], "total": 1},
-            "of 1 is not an object",
-        ),
-        (
-            None,
-            None,
-            {"campaigns": [{"id": "1", "dialer": None, "schedule": "x"}], "total": 1},
-            "of 1 is not an object",
-        ),
-        (
-            None,
-            None,
-            {"campaigns": [{"id": "1", "dialer": None, "schedule": {}}], "total": 1},
-            "`id` is not an id",
-        ),
-        (
-            None,
-            None,
-            {"campaigns": [{"id": "1", "dialer": None, "schedule": None, "etag": 7}], "total": 1},
-            "`etag` is not text",
-        ),
     ],
 )
 def test_a_malformed_answer_is_refused_with_what_is_wrong(settings_answer, lists, found, said):
@@ -790,3 +766,22 @@ def test_a_malformed_answer_is_refused_with_what_is_wrong(settings_answer, lists
     with pytest.raises(ApiError) as caught:
         read(answers)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"dialer": [1]}, "`dialer` of 1 is not an object: [1]"),
+        ({"schedule": "x"}, '`schedule` of 1 is not an object: "x"'),
+        ({"schedule": {}}, "`id` is not an id"),
+        ({"etag": 7}, "`etag` is not text: 7"),
+    ],
+)
+def test_a_malformed_campaign_is_named_and_ends_the_reading_of_no_other(odd, said):
+    plain = {"dialer": None, "schedule": None}
+    rows = [{"id": "1", **plain, **odd}, {"id": "2", **plain}]
+    found, _ = read((make_reply({}), NO_LISTS, make_reply({"campaigns": rows, "total": 2})))
+    assert found.objects["2"] == Live("2", "")
+    assert [*found.unreadable] == ["1"]
+    assert said in found.unreadable["1"]
+    assert found.objects["1"].stored == {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 from reconciler import scalars
@@ -17,15 +17,17 @@ from reconciler.dialects.answers import (
     known,
     object_call,
     scalar_readers,
+    shown,
+    tried,
     typed,
 )
 from reconciler.dialects.base import JSON, Call, Exchange, Listed, OnPage
 from reconciler.dialects.campaigns.answers import explain
 from reconciler.dialects.pages import by_number
-from reconciler.errors import ApiError
+from reconciler.errors import ApiError, Malformed
 from reconciler.kinds.base import WHOLE
 from reconciler.kinds.campaign import HOURS, KIND
-from reconciler.kinds.live import Live, ScrubList, Snapshot
+from reconciler.kinds.live import Live, ScrubList, Snapshot, unread
 
 DEFAULT_CEILINGS: Final = {"max_dial_rate": 50.0, "max_concurrent_calls": 2000.0}
 """Default limits of the brief, for keys that are missing in the dialer's settings."""
@@ -50,11 +52,15 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
     settings, lists, campaigns = yield from Answer.ask_all(calls)
     limits = ceilings(settings)
     linked = yield from scrubs(lists)
-    objects = yield from _campaigns(campaigns)
-    missing = [key for key in named if key not in objects]
+    found = yield from _campaigns(campaigns)
+    missing = [key for key in named if key not in found]
     if missing:
-        objects |= yield from _read_unlisted(missing)
-    return Snapshot(objects, limits, linked, clock((settings, lists, campaigns)))
+        found |= yield from _read_unlisted(missing)
+    odd = {
+        key: "; ".join(each.reasons) for key, each in found.items() if not isinstance(each, Live)
+    }
+    objects = {key: each if isinstance(each, Live) else unread(key) for key, each in found.items()}
+    return Snapshot(objects, limits, linked, clock((settings, lists, campaigns)), unreadable=odd)
 
 
 def read_limits() -> Exchange[Snapshot]:
@@ -78,7 +84,8 @@ def read_one(key: str) -> Exchange[Live]:
 def read_some(keys: Sequence[str]) -> Exchange[Mapping[str, Live]]:
     """Read the campaigns in `keys` from the list, or one by one if the server cannot expand the list."""
     first = yield from Answer.ask(campaigns_page(expand=True))
-    return (yield from _campaigns(first, keys))
+    found = yield from _campaigns(first, keys)
+    return {key: each for key, each in found.items() if isinstance(each, Live)}
 
 
 def read_pages(on_page: OnPage) -> Exchange[None]:
@@ -121,14 +128,18 @@ def look(key: str) -> Exchange[Live]:
     return (yield from read_one(key))
 
 
-def _read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
+Found: TypeAlias = Live | Malformed
+"""A campaign, or the reason why it cannot be read. One of them must not end the reading of all."""
+
+
+def _read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Found]]:
     """Read each campaign that the list lacks by itself. Only a 404 for the campaign itself means that it is absent."""
     answers = yield from Answer.ask_all([object_call(path(key)) for key in keys])
     pairs = zip(keys, answers, strict=True)
     found = {key: each for key, each in pairs if each.reply.status != NOT_FOUND}
     schedules = yield from Answer.ask_all([*map(_schedule_call, found)])
     return {
-        key: _read_alone(key, campaign, schedule)
+        key: tried(_read_alone, key, campaign, schedule)
         for (key, campaign), schedule in zip(found.items(), schedules, strict=True)
     }
 
@@ -155,12 +166,12 @@ def campaigns_page(*, expand: bool) -> Call:
     return Call("GET", "/api/campaigns", params={**params, "expand": "schedule"}, expects=expects)
 
 
-def _campaigns(first: Answer, keys: Sequence[str] | None = None) -> Exchange[dict[str, Live]]:
+def _campaigns(first: Answer, keys: Sequence[str] | None = None) -> Exchange[dict[str, Found]]:
     first = yield from _supported(first)
     rows = yield from by_number(first, "id", "campaigns", size=CAMPAIGNS_PAGE)
     if "expand" in first.call.params and all(map(is_expanded, rows.values())):
         asked = rows.keys() if keys is None else rows.keys() & set(keys)
-        return {key: _expanded(first, key, row) for key, row in rows.items() if key in asked}
+        return {key: tried(_expanded, first, key, row) for key, row in rows.items() if key in asked}
     return (yield from _each([*rows] if keys is None else keys))
 
 
@@ -183,12 +194,12 @@ def _expanded(answer: Answer, key: str, row: Row) -> Live:
     return _live(answer, key, row, row["schedule"], answer.text(row, "etag"))
 
 
-def _each(keys: Sequence[str]) -> Exchange[dict[str, Live]]:
+def _each(keys: Sequence[str]) -> Exchange[dict[str, Found]]:
     """Read campaigns one by one, for servers without `expand`."""
     calls = [call for key in keys for call in (object_call(path(key)), _schedule_call(key))]
     answers = yield from Answer.ask_all(calls)
     return {
-        key: _read_alone(key, campaign, schedule)
+        key: tried(_read_alone, key, campaign, schedule)
         for key, campaign, schedule in zip(keys, answers[::2], answers[1::2], strict=True)
     }
 
@@ -235,8 +246,9 @@ def _live(
     """Return a campaign as a `Live`. Removes the platform's own fields from `schedule` in place, so `schedule` must not be shared."""
     dialer = campaign.get("dialer") or {}
     stored = schedule if schedule is not None else {}
-    if not isinstance(dialer, dict) or not isinstance(stored, dict):
-        raise answer.wrong(f"`dialer` or `schedule` of {key} is not an object")
+    for name, part in (("dialer", dialer), ("schedule", stored)):
+        if not isinstance(part, dict):
+            raise answer.wrong(f"`{name}` of {key} is not an object: {shown(part)}")
     active = dialer.get("active_schedule_id")
     writer = stored.get("updated_by")
     unsent = unknown_fields(stored)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from reconciler.dialects.answers import Answer, Row, clock, object_call
+from reconciler.dialects.answers import Answer, Row, clock, object_call, tried
 from reconciler.dialects.base import (
     JSON,
     Call,
@@ -32,8 +32,8 @@ from reconciler.dialects.personal_connection.doctor import examine, roundtrip
 from reconciler.dialects.personal_connection.login import HOSTS, authenticate
 from reconciler.dialects.personal_connection.measuring import metrics
 from reconciler.dialects.personal_connection.writing import write
-from reconciler.errors import ApiError, UsageError
-from reconciler.kinds.live import Live, Snapshot
+from reconciler.errors import ApiError, Malformed, UsageError
+from reconciler.kinds.live import Live, Snapshot, unread
 from reconciler.kinds.skill import KINDS
 
 __all__ = [
@@ -90,7 +90,11 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
     missing = [key for key in named if key not in rows]
     if missing:
         rows |= yield from reading.read_unlisted(missing)
-    objects, unfit, groups = yield from _skills(rows, answers, unit)
+    found, unfit, groups = yield from _skills(rows, answers, unit)
+    odd = {
+        key: "; ".join(each.reasons) for key, each in found.items() if not isinstance(each, Live)
+    }
+    objects = {key: each if isinstance(each, Live) else unread(key) for key, each in found.items()}
     ratio = assumed.RATIO if unit.predictive else assumed.RATIO_WITHOUT_PREDICTIVE
     offers = {"dnc_groups": frozenset(groups.lists)}
     if unit.zones is not None:
@@ -106,6 +110,7 @@ def read(named: Collection[str] = ()) -> Exchange[Snapshot]:
         lists=groups.lists,
         offers=offers,
         unfit=unfit,
+        unreadable=odd,
     )
 
 
@@ -144,8 +149,8 @@ def read_some(keys: Sequence[str]) -> Exchange[Mapping[str, Live]]:  # noqa: ARG
     """Read every skill: the scan of the groups dominates the cost, and it is the same for one skill as for all."""
     *answers, unit = yield from SkillAnswer.ask_all((*_calls(), reading.unit_call()))
     rows = yield from _list(answers[0])
-    objects, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
-    return objects
+    found, _, _ = yield from _skills(rows, answers, reading.unit_of(unit))
+    return {key: each for key, each in found.items() if isinstance(each, Live)}
 
 
 def read_pages(on_page: OnPage) -> Exchange[None]:
@@ -188,23 +193,34 @@ def _calls() -> tuple[Call, Call, Call]:
     return reading.skills_call(), reading.bulk_call(), reading.groups_call()
 
 
-def _list(first: SkillAnswer) -> Exchange[dict[str, Row]]:
-    return (yield from by_skip(first, "skillId", *assumed.SKILLS, top=TOP))
+def _list(first: SkillAnswer) -> Exchange[dict[str, Row | Malformed]]:
+    return {**(yield from by_skip(first, "skillId", *assumed.SKILLS, top=TOP))}
 
 
 def _skills(
-    rows: Mapping[str, Row], answers: Sequence[SkillAnswer], unit: reading.Unit
-) -> Exchange[tuple[dict[str, Live], dict[str, str], reading.Groups]]:
-    """Return the manageable skills, the reason why each other one is not manageable, and the groups."""
+    rows: Mapping[str, Row | Malformed], answers: Sequence[SkillAnswer], unit: reading.Unit
+) -> Exchange[tuple[dict[str, Live | Malformed], dict[str, str], reading.Groups]]:
+    """Return the manageable skills (or why one cannot be read), the reason why each other one is not manageable, and the groups."""
     first, bulk, listed = answers
     groups = yield from reading.read_groups(listed)
-    unfit = {
-        key: why for key, row in rows.items() if (why := reading.unfit(first, row)) is not None
-    }
-    keys = [key for key in rows if key not in unfit]
-    settings = yield from reading.settings_of(keys, bulk)
-    objects = {key: reading.live_of(first, rows[key], settings[key], unit, groups) for key in keys}
-    return objects, unfit, groups
+    found: dict[str, Live | Malformed] = {}
+    unfit, fit = dict[str, str](), dict[str, Row]()
+    for key, row in rows.items():
+        why = row if isinstance(row, Malformed) else tried(reading.unfit, first, row)
+        if isinstance(why, Malformed):
+            found[key] = why
+        elif why is not None:
+            unfit[key] = why
+        elif isinstance(row, dict):
+            fit[key] = row
+    settings = yield from reading.settings_of([*fit], bulk)
+    for key, row in fit.items():
+        held = settings[key]
+        if isinstance(held, Malformed):
+            found[key] = held
+        else:
+            found[key] = tried(reading.live_of, first, row, held, unit, groups)
+    return found, unfit, groups
 
 
 # --- what does not exist here -------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The three settings blocks of a skill, in both formats, and the fields of a body that they hold.
 
 A write takes the block as received, changes only managed fields and sends the whole block back, so unknown fields are kept.
+A value of a managed field that cannot be read is kept as received: it counts as a difference of unknown direction.
 `/skills/parameters` has the same settings in another format, which is converted into blocks first.
 """
 
@@ -14,6 +15,7 @@ from reconciler import scalars
 from reconciler.dialects.answers import scalar_readers, typed
 from reconciler.dialects.base import JSON
 from reconciler.dialects.personal_connection import assumed
+from reconciler.effect import UNREADABLE
 from reconciler.kinds.base import FLAG
 from reconciler.kinds.skill import KIND
 from reconciler.models.skill import DAYS
@@ -54,7 +56,7 @@ class Block:
         """Return the body's fields that a block holds, in canonical form.
 
         Raises:
-            TypeError, KeyError, AttributeError, ValueError: not a valid block, or a truth value in it is neither true nor false.
+            TypeError, KeyError, AttributeError, ValueError: the block has another form, so it could not be sent back either.
         """
         return KIND.canonical(self.unpack(raw))
 
@@ -68,19 +70,32 @@ class Block:
 
 def _unpack_week(raw: JSON) -> Part:
     """Return the active days. A skill with `isScheduled` false has no limit: it runs on every day, from midnight to midnight."""
-    if not scalars.boolean(raw["isScheduled"]):
+    scheduled = _flag(raw["isScheduled"])
+    if scheduled is False:
         return {"run_window": [{"day": day, "start": "00:00", "end": "24:00"} for day in DAYS]}
-    return {
-        "run_window": [
-            {
-                "day": day,
-                "start": assumed.clock_text(raw[f"{day}StartTime"]),
-                "end": assumed.clock_text(raw[f"{day}EndTime"]),
-            }
-            for day in DAYS
-            if scalars.boolean(raw[f"{day}IsActive"])
-        ]
-    }
+    if scheduled is not True:
+        return {"run_window": {"isScheduled": scheduled}}
+    rows = []
+    for day in DAYS:
+        active = _flag(raw[f"{day}IsActive"])
+        if active is True:
+            start, end = (
+                assumed.clock_text(raw[f"{day}{part}"]) for part in ("StartTime", "EndTime")
+            )
+            rows.append({"day": day, "start": start, "end": end})
+        elif active is not False:
+            rows.append(
+                {"day": day, "active": active}
+            )  # without hours, so no rule takes it for open
+    return {"run_window": rows}
+
+
+def _flag(value: object) -> object:
+    """Return a truth value; a value that is none as received."""
+    try:
+        return scalars.boolean(value)
+    except ValueError:
+        return value
 
 
 def _pack_week(raw: JSON, part: Mapping[str, Any]) -> JSON:
@@ -113,17 +128,17 @@ def _week_of_bulk(bulk: JSON) -> JSON:
 def _unpack_zones(raw: JSON) -> Part:
     if not isinstance(raw, list):
         raise TypeError("no list of zones")
-    return {
-        "calling_windows": [
-            {
-                "timezone": zone["standardName"],
-                "start": assumed.clock_text(zone["startTime"]),
-                "end": assumed.clock_text(zone["endTime"]),
-            }
-            for zone in raw
-            if scalars.boolean(zone["timeZoneActiveToCall"])
-        ]
-    }
+    rows = []
+    for zone in raw:
+        name, active = zone["standardName"], _flag(zone["timeZoneActiveToCall"])
+        if not isinstance(name, str):
+            raise TypeError("a zone without a name")
+        if active is True:
+            start, end = (assumed.clock_text(zone[part]) for part in ("startTime", "endTime"))
+            rows.append({"timezone": name, "start": start, "end": end})
+        elif active is not False:
+            rows.append({"timezone": name, "active": active})  # without hours, as a day
+    return {"calling_windows": rows}
 
 
 def _pack_zones(raw: JSON, part: Mapping[str, Any]) -> JSON:
@@ -172,9 +187,9 @@ _NUMBERS: Final = tuple(each for each in scalar_readers(KIND) if each[0] in _WIR
 
 
 def _unpack_pace(raw: JSON) -> Part:
-    """Return the pacing. An unreadable number is kept as received, with an unknown direction; an unreadable truth value is an error."""
+    """Return the pacing. A value that cannot be read is kept as received, with an unknown direction."""
     found = {ours: raw[theirs] for ours, theirs in _WIRE.items()}
-    found |= {name: scalars.boolean(found[name]) for name in _FLAGS}
+    found |= {name: _flag(found[name]) for name in _FLAGS}
     level = found["aggressiveness"]
     is_number = isinstance(level, int) and not isinstance(level, bool)
     found["aggressiveness"] = assumed.level_text(level) if is_number else level
@@ -183,7 +198,10 @@ def _unpack_pace(raw: JSON) -> Part:
 
 def _pack_pace(raw: JSON, part: Mapping[str, Any]) -> JSON:
     now = KIND.canonical(_unpack_pace(raw))
-    return {**raw, **{_WIRE[name]: value for name, value in part.items() if now[name] != value}}
+    return {
+        **raw,
+        **{_WIRE[name]: value for name, value in part.items() if now[name] != value},
+    }
 
 
 def _pace_of_bulk(bulk: JSON) -> JSON:
@@ -224,3 +242,17 @@ PACE: Final = Block(
 )
 BLOCKS: Final = (WEEK, ZONES, PACE)
 """Every block, in the order in which they are written."""
+
+
+def is_odd_pace(fields: Mapping[str, Any]) -> bool:
+    """Return whether the pacing holds a value of another type. The platform may refuse a block that still holds it."""
+    return any(type(fields[name]) not in types for name, types, _ in _NUMBERS)
+
+
+def is_plain(fields: Part) -> bool:
+    """Return whether the fields of all blocks hold no odd hours and no odd pacing."""
+    try:
+        KIND.hours({"timezone": "UTC", **fields})
+    except UNREADABLE:
+        return False
+    return not is_odd_pace(fields)

@@ -12,6 +12,7 @@ from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import SkillAnswer
 from reconciler.dialects.personal_connection.blocks import PACE
 from reconciler.dialects.personal_connection.measuring import contacts_call
+from reconciler.errors import Malformed
 from reconciler.models.zones import iana_name, windows_name
 
 _ASSUMED: Final = "correct it in personal_connection/assumed.py, or set the version that this endpoint speaks in `versions` of tenant.yaml"
@@ -86,7 +87,10 @@ def _shapes() -> Exchange[str]:
     bulk = reading.of_bulk(answer)
     if bulk is None or keys[0] not in bulk:
         raise answer.wrong("/skills/parameters is missing or has another form")
-    moved = diff.moved(blocks[keys[0]].fields, bulk[keys[0]].fields)
+    sample = blocks[keys[0]]
+    if isinstance(sample, Malformed):
+        raise sample
+    moved = diff.moved(sample.fields, bulk[keys[0]].fields)
     if moved:
         raise answer.wrong(f"it differs from the blocks of skill {keys[0]} in {', '.join(moved)}")
     return f"agrees with the blocks of skill {keys[0]}"

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from reconciler.dialects.answers import LISTED, NOT_FOUND, Part, Row, known, object_call
+from reconciler.dialects.answers import (
+    LISTED,
+    NOT_FOUND,
+    Part,
+    Row,
+    known,
+    object_call,
+    shown,
+    tried,
+)
 from reconciler.dialects.base import Call, Exchange
 from reconciler.dialects.pages import by_skip
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import TOP, SkillAnswer, explain
-from reconciler.dialects.personal_connection.blocks import BLOCKS
-from reconciler.errors import ApiError
+from reconciler.dialects.personal_connection.blocks import BLOCKS, is_plain
+from reconciler.effect import UNREADABLE
+from reconciler.errors import ApiError, Malformed
 from reconciler.kinds.live import Live, ScrubList
 from reconciler.kinds.skill import KIND
 from reconciler.models.zones import iana_name
@@ -146,13 +157,16 @@ def read_members(groups: Sequence[str]) -> Exchange[dict[str, frozenset[str]]]:
 # --- settings -----------------------------------------------------------------------------------------------------------
 
 
-def settings_of(keys: Sequence[str], bulk: SkillAnswer) -> Exchange[dict[str, SkillSettings]]:
+def settings_of(
+    keys: Sequence[str], bulk: SkillAnswer
+) -> Exchange[dict[str, SkillSettings | Malformed]]:
     """Return the settings of skills: from the bulk answer if it agrees with the blocks of one skill, else from all blocks.
 
-    A skill that the bulk answer lacks is read block by block, because it may be new.
+    A skill that the bulk answer lacks is read block by block, because it may be new. So is one with an odd value there, because
+    the bulk format differs.
     """
     found = of_bulk(bulk) or {}
-    held = {key: found[key] for key in keys if key in found}
+    held: dict[str, SkillSettings | Malformed] = {key: found[key] for key in keys if key in found}
     for key in [*held][:1]:
         sample = yield from of_blocks([key])
         held = held | sample if sample[key] == held[key] else {}
@@ -165,26 +179,27 @@ def of_bulk(answer: SkillAnswer) -> dict[str, SkillSettings] | None:
     if answer.reply.status == NOT_FOUND:
         return None
     try:
-        return {
-            answer.id(row, "skillId"): SkillSettings(
-                {
-                    name: value
-                    for block in BLOCKS
-                    for name, value in block.read(block.of_bulk(row[block.name])).items()
-                }
-            )
-            for row in answer.rows(*assumed.SKILLS)
-        }
-    except (ApiError, AttributeError, KeyError, TypeError, ValueError):
+        rows = {answer.id(row, "skillId"): row for row in answer.rows(*assumed.SKILLS)}
+    except ApiError:
         return None
+    found = {}
+    for key, row in rows.items():
+        with contextlib.suppress(*UNREADABLE):
+            fields: dict[str, Any] = {}
+            for block in BLOCKS:
+                fields |= block.read(block.of_bulk(row[block.name]))
+            if is_plain(fields):
+                found[key] = SkillSettings(fields)
+    return found
 
 
-def of_blocks(keys: Sequence[str]) -> Exchange[dict[str, SkillSettings]]:
-    """Read the blocks of each skill, all at once."""
+def of_blocks(keys: Sequence[str]) -> Exchange[dict[str, SkillSettings | Malformed]]:
+    """Read the blocks of each skill, all at once. A block that violates the contract makes only its own skill unreadable."""
     answers = yield from SkillAnswer.ask_all([call for key in keys for call in block_calls(key)])
     size = len(BLOCKS)
     return {
-        key: part_of(answers[index * size : (index + 1) * size]) for index, key in enumerate(keys)
+        key: tried(part_of, answers[index * size : (index + 1) * size])
+        for index, key in enumerate(keys)
     }
 
 
@@ -201,11 +216,11 @@ def part_of(answers: Iterable[SkillAnswer]) -> SkillSettings:
             raw = block.inner(known(answer, explain).reply.json)
             found |= block.read(raw)
             unknown |= block.unknown(raw)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            said = str(error) if isinstance(error, KeyError) else "a field of another type"
-            raise answer.wrong(
-                f"the settings block {block.name} violates the contract: {said}"
-            ) from None
+        except UNREADABLE:
+            said = (
+                f"the settings block {block.name} violates the contract: {shown(answer.reply.json)}"
+            )
+            raise answer.wrong(said) from None
     return SkillSettings(found, unknown)
 
 
@@ -225,11 +240,11 @@ def skill_of(answer: SkillAnswer, key: str) -> Row:
     return row
 
 
-def read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Row]]:
+def read_unlisted(keys: Sequence[str]) -> Exchange[dict[str, Row | Malformed]]:
     """Read each skill that the list lacks by itself. Only a 404 for the skill itself means that it is absent."""
     answers = yield from SkillAnswer.ask_all([object_call(skill_path(key)) for key in keys])
     return {
-        key: skill_of(answer, key)
+        key: tried(skill_of, answer, key)
         for key, answer in zip(keys, answers, strict=True)
         if answer.reply.status != NOT_FOUND
     }

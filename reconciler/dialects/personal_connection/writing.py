@@ -20,7 +20,7 @@ from reconciler import diff, effect
 from reconciler.dialects.base import JSON, Call, Exchange
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import SkillAnswer
-from reconciler.dialects.personal_connection.blocks import BLOCKS, Block
+from reconciler.dialects.personal_connection.blocks import BLOCKS, PACE, Block, is_odd_pace
 from reconciler.dialects.personal_connection.reading import group_path, read_members, skill_path
 from reconciler.errors import (
     AccessError,
@@ -81,10 +81,11 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
 
 
 def _narrowed(before: Body, desired: Body) -> dict[str, Any]:
-    """Return `before` with those fields of `desired` that do not widen dialing."""
+    """Return `before` with those fields of `desired` that do not widen dialing. Pacing with an odd value is written whole, later."""
     found = {**before}
+    later = PACE.fields if is_odd_pace(before) else ()
     for name in diff.moved(before, desired):
-        if not effect.of_field(name, before, desired, KIND.rules).widens:
+        if name not in later and not effect.of_field(name, before, desired, KIND.rules).widens:
             found[name] = desired[name]
     return found
 
@@ -174,9 +175,10 @@ class _Writing:
         self.now |= {name: target[name] for name in block.fields}
 
     def _put(self, block: Block, raw: JSON, target: Body) -> Exchange[None]:
-        """Replace a block, read it back and compare."""
+        """Replace a block, read it back and compare. Odd values that were in the block can only be put back with the block as received."""
         part = {name: target[name] for name in block.fields}
-        call = self._call("PUT", block, json={block.name: block.pack(raw, part)})
+        body = raw if block.read(raw) == part else block.pack(raw, part)
+        call = self._call("PUT", block, json={block.name: body})
         sent = yield from self._send(call)
         sent.require_taken()
         answer = yield from SkillAnswer.ask(self._call("GET", block))
