@@ -127,9 +127,7 @@ class _Reading:
         missing = [name for name in REQUIRED if name not in columns]
         twice = sorted({name for name in columns if name and columns.count(name) > 1})
         if missing:
-            self._complain(
-                f"the first line must also name the columns {_names(missing)}, separated by commas"
-            )
+            self._complain(_lacking(header, missing))
         if twice:
             self._complain(f"the first line names {_names(twice)} more than once")
         return not (missing or twice)
@@ -229,6 +227,17 @@ _COLUMNS: Mapping[str, tuple[Callable[[str], object], str]] = {
     "agents": (_is_number, "a number from 0 up"),
     "handle_time_s": (_is_duration, "a number of seconds, or a duration such as PT3M1.5S"),
 }
+
+
+def _lacking(header: Sequence[str], missing: Sequence[str]) -> str:
+    """Return why columns are missing: how spreadsheets save a file, or that nobody named them."""
+    line = ",".join(header)
+    if "\0" in line or "\ufffd" in line:
+        return "the first line is not UTF-8: save the file as CSV in UTF-8"
+    for sign, named in ((";", "semicolons"), ("\t", "tabs")):
+        if sign in line:
+            return f"the first line separates columns by {named}: save the file as CSV with commas, and with points in numbers"
+    return f"the first line must also name the columns {_names(missing)}, separated by commas"
 
 
 def _names(names: Sequence[str]) -> str:

@@ -68,7 +68,11 @@ def test_what_spreadsheets_write_is_read(text: str) -> None:
         ("campaign_id,start,attempts\n", ["m.csv:1:1: the first line must also name the columns answers, separated by commas"]),
         (
             "campaign_id;start;attempts;answers\n",
-            ["m.csv:1:1: the first line must also name the columns campaign_id, start, attempts, answers, separated by commas"],
+            ["m.csv:1:1: the first line separates columns by semicolons: save the file as CSV with commas, and with points in numbers"],
+        ),
+        (
+            HEAD.encode("utf-16").decode("utf-8", "replace"),
+            ["m.csv:1:1: the first line is not UTF-8: save the file as CSV in UTF-8"],
         ),
         (f"{HEAD.strip()},answers\n", ["m.csv:1:1: the first line names answers more than once"]),
         (f"{HEAD.strip()},skillId\n", ["m.csv:1:1: the first line names campaign_id more than once"]),
