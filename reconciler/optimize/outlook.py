@@ -7,7 +7,7 @@ Agents are a mean over an hour or over weeks, so they need not be whole: with 12
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from math import inf, sqrt
@@ -19,7 +19,7 @@ from reconciler.optimize import staffing
 from reconciler.optimize.answers import AnswerRate, AnswerRates
 from reconciler.optimize.base import CALLS, RATE, Interval, OpenHour, Prediction, Subject
 from reconciler.optimize.hours import cell
-from reconciler.optimize.observed import MONTH
+from reconciler.optimize.observed import MONTH, SHORTEST_S
 from reconciler.pacing import queueing
 from reconciler.pacing.lines import paced
 
@@ -27,7 +27,10 @@ LOW, HIGH = 0.05, 0.95
 """Probabilities of the ends of a 90 % interval."""
 
 USUAL_WRAP_UP: Final = 0.15
-"""Part of the handle time that is taken for wrap-up where the manifest does not say it: rather much, which is the careful side."""
+"""Part of the handle time that is expected to be wrap-up where the manifest does not say it."""
+
+MOST_WRAP_UP: Final = 0.5
+"""Part of the handle time that may be wrap-up where the manifest does not say it."""
 
 _EQUALLY_LIKELY: Final = tuple((2 * part + 1) / 20 for part in range(10))
 """Probabilities whose quantiles stand for ten equally likely answer rates; the outer ones are the ends of a 90 % interval."""
@@ -52,6 +55,7 @@ class Hour:
         handle_time_s: mean handle time, rounded up to three digits.
         wrap_up_s: part of it in which the line is free.
         rate: answer rate.
+        is_wrap_up_known: whether the manifest says it.
     """
 
     open: OpenHour
@@ -59,6 +63,16 @@ class Hour:
     handle_time_s: float
     wrap_up_s: float
     rate: AnswerRate
+    is_wrap_up_known: bool = True
+
+    @property
+    def possible(self) -> tuple[Hour, ...]:
+        """The hour, or with none and with the longest wrap-up if that is not known."""
+        if self.is_wrap_up_known:
+            return (self,)
+        return tuple(
+            replace(self, wrap_up_s=part * self.handle_time_s) for part in (0.0, MOST_WRAP_UP)
+        )
 
 
 class Setting(NamedTuple):
@@ -103,11 +117,13 @@ def hours_of(subject: Subject, rates: AnswerRates) -> tuple[Hour, ...]:
     wrap_up_s = subject.pacing.wrap_up_s
     found = []
     for each in subject.open_hours:
-        agents, handle_time_s = staffed.at(each)
+        agents, taken_s = staffed.at(each)
+        handle_time_s = max(taken_s, SHORTEST_S)
         wrap = USUAL_WRAP_UP * handle_time_s if wrap_up_s is None else min(wrap_up_s, handle_time_s)
         rate = rates.of(subject.key, each.weekday, each.hour)
         tenths = int(min(agents, float(queueing.MOST_SERVERS)) * 10) / 10
-        found.append(Hour(each, tenths, _three_digits_up(handle_time_s), wrap, rate))
+        is_known = wrap_up_s is not None
+        found.append(Hour(each, tenths, _three_digits_up(handle_time_s), wrap, rate, is_known))
     return tuple(found)
 
 
@@ -151,13 +167,21 @@ def predict(hours: Sequence[Hour], setting: Setting) -> Prediction:
         setting: the setting.
     """
     binding = binding_hour(hours, setting)
-    likely = [usual(binding, setting, each) for each in _EQUALLY_LIKELY]
+    likely = [usual(each, setting, part) for each in binding.possible for part in _EQUALLY_LIKELY]
     return Prediction(
         binding.open,
         _interval([each.abandonment for each in likely]),
         _interval([each.utilisation for each in likely]),
-        Interval(*sorted(mean_contacts(hours, setting, each) for each in (LOW, 0.5, HIGH))),
+        _contacts_interval(hours, setting),
     )
+
+
+def _contacts_interval(hours: Sequence[Hour], setting: Setting) -> Interval:
+    """Return the contacts per open hour, with all answer rates off in the same direction."""
+    ends = [[each.possible[end] for each in hours] for end in (0, -1)]
+    mean = mean_contacts(hours, setting)
+    found = [mean_contacts(each, setting, part) for each in ends for part in (LOW, HIGH)]
+    return Interval(min(*found, mean), mean, max(*found, mean))
 
 
 def binding_hour(hours: Iterable[Hour], setting: Setting) -> Hour:

@@ -10,7 +10,8 @@ the quantiles of the answer rate (`answers`), the rate is the minimum over the o
 By lines: `max_concurrent_calls` is the largest number of lines that holds the promise (`pacing.lines`) with a dial rate that is
 one of `REFILLS` times what these lines need. Lines follow the agents: while more of them talk, fewer
 lines ring. And they follow the hours: where fewer persons answer, more lines ring. So they keep agents busier, above all in
-small teams and where answer rates differ. But a line is free during wrap-up, so one must know how long that takes.
+small teams and where answer rates differ. But a line is free during wrap-up, and where that takes longer than assumed, a third of
+the persons is abandoned soon. So lines pace only where the manifest says how long wrap-up takes.
 """
 
 from __future__ import annotations
@@ -80,22 +81,19 @@ class Pace(NamedTuple):
 def best(hours: Sequence[Hour], subject: Subject) -> Pace | None:
     """Return the pace with the most contacts; `None` if no pace holds the promise.
 
-    Lines are chosen only if the wrap-up is known, or if a rate keeps agents less busy than one call for each free agent.
+    Lines are chosen only if the wrap-up is known.
 
     Args:
         hours: the open hours, at least one.
         subject: a campaign.
     """
     rate = by_rate(hours, subject)
-    if rate is not None and rate.binding.agents > LARGE:
+    if subject.pacing.wrap_up_s is None or (rate is not None and rate.binding.agents > LARGE):
         return rate
     lines = by_lines(hours, subject)
     if rate is None or lines is None:
         return rate or lines
-    reached = outlook.mean_contacts(hours, rate.setting)
-    if subject.pacing.wrap_up_s is None and reached >= progressive_contacts(hours):
-        return rate
-    return lines if outlook.mean_contacts(hours, lines.setting) > reached else rate
+    return max(rate, lines, key=lambda each: outlook.mean_contacts(hours, each.setting))
 
 
 def by_rate(hours: Sequence[Hour], subject: Subject) -> Pace | None:
@@ -154,16 +152,24 @@ def by_lines(hours: Sequence[Hour], subject: Subject) -> Pace | None:
         return None
     most = max(contacts for contacts, _ in found)
     if most < progressive_contacts(hours):
-        return _quiet(hours, sparse, subject)
+        return _quiet(hours, hard, sparse, subject)
     return next(each for contacts, each in reversed(found) if contacts >= _NEARLY * most)
 
 
-def _quiet(hours: Sequence[Hour], sparse: Hour, subject: Subject) -> Pace:
-    """Return so few lines that hardly anybody is abandoned: who reaches fewer people than one call for each free agent shall not abandon more."""
+def _quiet(
+    hours: Sequence[Hour], hard: Sequence[Hour], sparse: Hour, subject: Subject
+) -> Pace | None:
+    """Return so few lines that hardly anybody is abandoned: who reaches fewer people than one call for each free agent shall not abandon more.
+
+    In a small team all may wrap up at once, so even one line may be too much: then `None`.
+    """
     binding = min(hours, key=_talking)
     lines = max(int(min(_talking(binding), _limit(subject, CALLS, MOST_CALLS))), 1)
-    setting = _setting(sparse, lines, REFILLS[0], subject)
-    return Pace(Way.QUIET, setting, binding, lines, lines)
+    for fewer in range(lines, 0, -1):
+        setting = _setting(sparse, fewer, REFILLS[0], subject)
+        if all(_holds(each, setting, subject) for each in hard):
+            return Pace(Way.QUIET, setting, binding, fewer, fewer)
+    return None
 
 
 def _talking(hour: Hour) -> float:

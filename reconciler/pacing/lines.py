@@ -12,6 +12,10 @@ seconds of ringing, and r attempts per second:
     live answers   p i_b / R per second, each abandoned while b = N
     calls that end b / T per second
 
+Lines are left by agents who talk, not by those who wrap up. b (1 - W/T) is the mean of those who talk, which is enough for many
+agents. In a small team all may wrap up at once, while each line rings. So there the chain counts those who talk and those who wrap
+up separately: with t and w of them, L - t lines are left, t / (T - W) talks end per second, and w / W wrap-ups.
+
 That some of the abandoned would have been served within their patience is counted by the same ratio as at a constant rate:
 M/M/N+D to Erlang B. Without a limit of lines the chain is that queue. Sources: Engset 1918; Erlang B and M/M/N+D as in `queueing`.
 """
@@ -20,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from operator import mul
 from typing import Final
@@ -29,6 +34,15 @@ from reconciler.pacing.queueing import RING_LIVE_S, RING_NONE_S
 
 _HUGE: Final = 1e200
 """Weights are scaled down here, long before a float overflows."""
+
+_SMALL: Final = 30
+"""Most agents of a small team."""
+
+_SHIFT: Final = 1e-9
+"""How much each state loses within a handle time, so that the balance has one solution."""
+
+_SHORT: Final = 0.01
+"""Part of the handle time below which talk or wrap-up counts as none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,8 @@ def paced(
     """
     ring_s = answer_rate * RING_LIVE_S + (1 - answer_rate) * RING_NONE_S
     held = 1 - wrap_up_s / handle_time_s
+    if agents <= _SMALL and _SHORT < held < 1 - _SHORT:
+        return _small(agents, answer_rate, handle_time_s, lines, dial_rate, wrap_up_s)
     most = min(agents, int(lines / held) + 1) if held else agents  # more are never busy
     left = [max(lines - held * busy, 0.0) for busy in range(most + 1)]
     rings = _ringing(left, lines, dial_rate * ring_s)
@@ -83,6 +99,53 @@ def paced(
     return Paced(
         lost * _patient(agents, live_per_s, handle_time_s),
         sum(map(mul, range(most + 1), weights)) / total / agents,
+        ringing / ring_s,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _small(
+    agents: int,
+    answer_rate: float,
+    handle_time_s: float,
+    lines: int,
+    dial_rate: float,
+    wrap_up_s: float,
+) -> Paced:
+    """Return what `paced` does, with those who talk and those who wrap up counted separately."""
+    import numpy as np  # noqa: PLC0415 - takes time to import
+    from scipy.linalg import solve_banded  # noqa: PLC0415 - same
+
+    ring_s = answer_rate * RING_LIVE_S + (1 - answer_rate) * RING_NONE_S
+    talk_s = handle_time_s - wrap_up_s
+    most = min(agents, lines)
+    rings = _ringing([float(lines - talk) for talk in range(most + 1)], lines, dial_rate * ring_s)
+    states = [(talk, wrap) for talk in range(most + 1) for wrap in range(agents - talk + 1)]
+    place = {state: number for number, state in enumerate(states)}
+    band = agents + 1  # how far apart states are between which a call begins, ends or is wrapped up
+    flows = np.zeros((2 * band + 1, len(states)))  # row `band + to - from`, column `from`
+    for (talk, wrap), here in place.items():
+        for there, per_s in (
+            ((talk + 1, wrap), rings[talk] * answer_rate / ring_s),
+            ((talk - 1, wrap + 1), talk / talk_s),
+            ((talk, wrap - 1), wrap / wrap_up_s),
+        ):
+            if per_s and there in place:
+                flows[band + place[there] - here, here] += per_s
+                flows[band, here] -= per_s
+    flows[band] -= (
+        _SHIFT / handle_time_s
+    )  # one step of inverse iteration finds the shares that balance
+    shares = solve_banded((band, band), flows, np.full(len(states), -1.0))
+    shares /= shares.sum()
+    talks, busy = (np.array(each) for each in zip(*((t, t + w) for t, w in states), strict=True))
+    rung = shares * np.array(rings)[talks]
+    ringing = float(rung.sum())
+    lost = float(rung[busy == agents].sum()) / ringing
+    live_per_s = ringing * answer_rate / ring_s
+    return Paced(
+        max(lost, 0.0) * _patient(agents, live_per_s, handle_time_s),
+        float(shares @ busy) / agents,
         ringing / ring_s,
     )
 

@@ -39,13 +39,15 @@ def campaign(
     **pacing,
 ) -> Subject:
     """Return a campaign. Its observations only have to be enough: the answer rates stand in the context."""
+    known = {"handle_time_s": 180.0} | pacing
+    wrap_up = {"wrap_up_s": 0.15 * known["handle_time_s"]} if known["handle_time_s"] else {}
     when = Hours(*span, (DailyHours(where, hours[0] * 60, hours[1] * 60),))
     return Subject(
         key,
         f"campaign-{key}",
         spec={RATE: rate, CALLS: calls},
         observed=observed,
-        pacing=Pacing(agents=agents, **({"handle_time_s": 180.0} | pacing)),
+        pacing=Pacing(agents=agents, **(wrap_up | known)),
         open_hours=open_hours(when, where, NOW),
         hours=when,
         ceilings=LIMITS,

@@ -36,6 +36,24 @@ def test_no_more_lines_than_agents_abandon_nobody(agents, rate, time) -> None:
     assert paced(agents, rate, time, lines=agents).abandonment == 0
 
 
+@pytest.mark.parametrize(
+    ("team", "lines", "dial_rate", "wrap_up", "simulated"),
+    [
+        ((3, 0.364, 275), 1, 0.093, 0.64, 0.145),
+        ((8, 0.44, 257), 5, 0.217, 0.27, 0.028),
+        ((12, 0.25, 600), 8, 0.295, 0.3, 0.071),
+        ((12, 0.25, 600), 7, 0.302, 0.4, 0.113),
+        ((17, 0.1, 880), 13, 0.614, 0.22, 0.009),
+    ],
+)
+def test_a_small_team_may_all_wrap_up_at_once(team, lines, dial_rate, wrap_up, simulated) -> None:
+    """By a simulation of lognormal calls and wrap-up. On average more agents talk than there are lines; yet lines are free now and then."""
+    agents, _, time = team
+    found = paced(*team, lines=lines, dial_rate=dial_rate, wrap_up_s=wrap_up * time)
+    assert agents * (1 - wrap_up) >= lines
+    assert found.abandonment == pytest.approx(simulated, rel=0.3)
+
+
 def test_it_is_engsets_loss_when_each_line_is_used_at_once() -> None:
     """Two agents, three lines, and as much ringing as talking: the states weigh 1 : 3 : 3, of which the last loses one in seven."""
     ring_s = 0.5 * 10 + 0.5 * 18
@@ -85,4 +103,4 @@ def test_a_simulation_without_any_formula_confirms_it(monkeypatch, scenario, lin
     busy = sum(run.utilisation for run in found) / len(found)  # calls that outlast a shift count
     print(f"abandoned {abandoned:.4f}, formula {expected.abandonment:.4f}; busy {busy:.3f}, formula {expected.utilisation:.3f}")  # fmt: skip
     assert expected.utilisation <= busy <= expected.utilisation + 0.035
-    assert -0.005 <= expected.abandonment - abandoned <= 0.02
+    assert -0.005 <= expected.abandonment - abandoned <= 0.025
