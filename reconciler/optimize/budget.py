@@ -5,6 +5,9 @@ Beta(0.5 + A, 0.5 + L - A) above it. If it is more than 10 %, the rate goes down
 30 days, the budget allows the share (cap (L + L') - A) / L' for them, and never more than the cap. The rate is cut in the
 proportion of this share to the 90 % quantile of today's.
 
+The rate that is cut is the one at which attempts were really made in the busiest hour: where lines are the limit, they were fewer than
+the dial rate allows, and a cut of that alone would change nothing.
+
 A cut in proportion is enough. Without dialing nothing is abandoned, and the abandoned share rises faster than the rate while
 agents are mostly free (`pacing.queueing`); so half the rate abandons at most half the share. One proposal cuts the rate to half
 at most: look again after a week.
@@ -72,7 +75,7 @@ def _advise(subject: Subject, context: Context) -> Advice:
     return Proposal(
         subject.key,
         subject.name,
-        (Change(RATE, current, rounded_down(current * part)),),
+        (Change(RATE, current, rounded_down(min(current, _placed(subject, context)) * part)),),
         f"{seen}; the next 30 days may have at most {percent(allowed)}",
         evidence,
         notes=_notes(allowed, part),
@@ -83,6 +86,14 @@ def _expected(subject: Subject, evidence: Evidence, dialed: int) -> float:
     """Return the answers to expect in the next 30 days: as many per open hour as in the dialed hours."""
     week = sum(each.share for each in subject.open_hours)
     return evidence.answers / max(dialed, 1) * week * (MONTH / timedelta(weeks=1))
+
+
+def _placed(subject: Subject, context: Context) -> float:
+    """Return the attempts per second of the busiest hour of the last 30 days."""
+    start = context.now - MONTH
+    return (
+        max(each.attempts for each in subject.observed if start <= each.start < context.now) / 3600
+    )
 
 
 def _allowed(evidence: Evidence, expected: float, cap: float) -> float:

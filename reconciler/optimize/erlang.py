@@ -3,16 +3,20 @@
 A schedule has one dial rate and one number of concurrent calls for all its hours, so the open hour with the least room binds.
 `pace` explains the two ways of pacing and the promise that both hold. Only the answer rate is uncertain here: agents and handle
 time are taken as they are observed, or as the manifest has them.
+
+If they are wrong, what is abandoned shows it. So where the observed share passes the cap and is more than these values explain at
+today's settings, they are not believed, and `budget` cuts the rate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from statistics import median
 from typing import Final
 
-from reconciler.optimize import answers, outlook, pace, staffing, veto
+from reconciler.optimize import abandoned, answers, budget, outlook, pace, staffing, veto
 from reconciler.optimize.answers import AnswerRates
 from reconciler.optimize.base import (
     CALLS,
@@ -25,7 +29,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import RECENT, recent, too_few
+from reconciler.optimize.observed import LATEST, RECENT, latest_days, recent, too_few
 from reconciler.optimize.outlook import Hour, Setting
 from reconciler.optimize.pace import Pace, Way
 from reconciler.optimize.wording import clock, number, percent, rounded_down, setting
@@ -63,7 +67,26 @@ def _advise(subject: Subject, context: Context, rates: AnswerRates) -> Advice:
     best = pace.best(hours, subject)
     if best is None:
         return Declined(subject.key, subject.name, unstaffed(hours, subject))
+    slower = _disproved(subject, hours, context)
+    if slower is not None and float(slower.changes[0].proposed) < best.setting.dial_rate:
+        return slower
     return _compare(subject, hours, best, context.now)
+
+
+def _disproved(subject: Subject, hours: Sequence[Hour], context: Context) -> Proposal | None:
+    """Return the cut of `budget` if more is abandoned than the cap and than the prediction for today's settings; else `None`."""
+    latest = latest_days(subject.observed, context.now)
+    if not latest.abandons:
+        return None
+    least = abandoned.quantile(latest, outlook.LOW)
+    if least <= subject.pacing.abandonment_cap:
+        return None
+    predicted = outlook.predict(hours, Setting.of(subject)).abandonment
+    (cut,) = budget.propose([subject], context)
+    if least <= predicted.high or isinstance(cut, Declined):
+        return None
+    seen = f"in the last {LATEST.days} observed days {percent(latest.abandons / latest.answers)} of the answers were abandoned, and agents, handle time and wrap-up explain at most {percent(predicted.high)} in any hour: check all three"
+    return replace(cut, reason=f"{seen}. Until they agree, abandoned calls decide: {cut.reason}")
 
 
 def unfit(subject: Subject, now: datetime) -> str | None:
@@ -155,8 +178,6 @@ def _notes(subject: Subject, hours: Sequence[Hour], best: Pace, now: datetime) -
     yield from _on_small_teams(subject, hours, best)
     if best.way is not Way.RATE:
         yield PACED_BY_LINES
-        if subject.pacing.wrap_up_s is None:
-            yield f"Wrap-up is taken to be {setting(outlook.USUAL_WRAP_UP)} of the handle time, because pacing.wrap_up_s is not written."
     elif best.needed > best.setting.calls:
         yield f"The tenant's limit of {int(best.setting.calls)} concurrent calls holds the rate back: it needs {best.needed}."
     usual = median(pace.room(each, subject) for each in hours)
@@ -176,6 +197,8 @@ def _on_small_teams(subject: Subject, hours: Sequence[Hour], best: Pace) -> Iter
     if contacts < progressive:
         reached = outlook.mean_contacts(hours, best.setting)
         yield f"A rate in calls per second suits this team badly: {number(by_rate.setting.dial_rate)} calls/s reach {number(contacts)} contacts an hour, one call for each free agent (progressive dialing) reaches about {number(progressive)} and abandons nobody, and this proposal {number(reached)}."
+        if subject.pacing.wrap_up_s is None:
+            yield "Write pacing.wrap_up_s, as it was measured: then concurrent calls can pace this team, which reach more people."
 
 
 def _on_surprises(subject: Subject, now: datetime) -> Iterator[str]:

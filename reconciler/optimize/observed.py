@@ -23,6 +23,8 @@ RECENT: Final = WEEKS * _WEEK
 MONTH: Final = timedelta(days=30)
 """Over how long the law counts abandoned calls (16 CFR 310.4(b)(4), 47 CFR 64.1200(a)(7): per campaign and 30 days)."""
 
+LATEST: Final = timedelta(days=3)
+"""What was observed in so short a time was mostly observed under today's settings."""
 
 SHORTEST_S, LONGEST_S = 1.0, 86_400.0
 """Handle times that can be means of calls."""
@@ -92,6 +94,14 @@ def too_few(subject: Subject, now: datetime, least: int) -> str | None:
 def last_month(buckets: Iterable[Bucket], now: datetime) -> Evidence:
     """Return what was observed in the 30 days before `now`."""
     return Evidence.of(each for each in buckets if now - MONTH <= each.start < now)
+
+
+def latest_days(buckets: Iterable[Bucket], now: datetime) -> Evidence:
+    """Return the hours with known abandons within `LATEST` of the newest of the last 30 days: mostly under today's settings."""
+    counted = (each for each in buckets if each.answers and each.abandons is not None)
+    month = [each for each in counted if now - MONTH <= each.start < now]
+    newest = max((each.start for each in month), default=now)
+    return Evidence.of(each for each in month if newest - each.start < LATEST)
 
 
 def _objection(bucket: Bucket, now: datetime) -> str | None:

@@ -23,7 +23,7 @@ def campaign(answers: int, abandons: int, *, days: int = 20, dial_rate: float = 
     observed = tuple(
         Bucket(
             NOW - timedelta(days=days) + timedelta(hours=place),
-            5 * (each[0] + (place < each[1])),
+            max(5 * (each[0] + (place < each[1])), round(3600 * dial_rate)),
             each[0] + (place < each[1]),
             lost[0] + (place < lost[1]),
         )
