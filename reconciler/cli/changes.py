@@ -196,7 +196,7 @@ def _optimize_help() -> str:
     "--target-answer-rate",
     type=options.Number(0, 1, min_open=True),
     metavar="R",
-    help="For the strategy step: target for answers ÷ attempts, above 0 and at most 1.",
+    help="For the strategy step: target for the share of attempts that are answered, above 0 and at most 1.",
 )
 @click.option(
     "--metrics",

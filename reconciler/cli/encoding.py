@@ -11,7 +11,16 @@ ERRORS: Final = "reconcile.replace"
 """Name of the error handler."""
 
 _BLOCKS: Final = dict(zip("█▒·▁▂▃▄▅▆▇", "#:.1234567", strict=True))
-_ASCII: Final = {"→": "->", "…": "...", "÷": "/", "≤": "<=", "≥": ">=", **_BLOCKS}
+_ASCII: Final = {
+    "→": "->",
+    "…": "...",
+    "÷": "/",
+    "≤": "<=",
+    "≥": ">=",
+    "±": "+/-",
+    "\N{MULTIPLICATION SIGN}": "x",
+    **_BLOCKS,
+}
 """ASCII for the signs that reconcile prints itself."""
 
 

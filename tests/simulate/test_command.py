@@ -67,6 +67,15 @@ def test_all_scenarios_are_run_with_every_seed(played) -> None:
     assert seeds == [[1, 2, 3]] * len(SCENARIOS)
 
 
+def test_in_a_c_locale_the_signs_are_ascii(played, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    several = ["--scenario", "agents-60", "--scenario", "agents-20"]
+    assert run(["simulate", *several, "--seeds", "2", "--processes", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "+/-" in said
+    assert said.isascii()
+
+
 def test_one_seed_has_no_interval(played) -> None:
     policy = report("agents-60", seeds=1).data["scenarios"][0]["policies"][0]
     assert policy["contacts_per_agent_hour"] == {"value": 12.5, "low": None, "high": None}
