@@ -133,12 +133,19 @@ def _keyed(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     for item in items:
         values = [item[name] for name in sorted(item, reverse=True)]
         label = " ".join(value for value in values if is_name(value))
-        numbers = tuple(str(value) for value in values if not is_name(value))
+        numbers = tuple(_number(value) for value in values if not is_name(value))
         ranges.setdefault(label, []).append(numbers)
     return {
         label: ", ".join("-".join(numbers) for numbers in sorted(found, key=_by_size))
         for label, found in ranges.items()
     }
+
+
+def _number(value: object) -> str:
+    """Return a value as reports show it: a platform may hold `null` or a truth value where a number belongs."""
+    return (
+        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
 
 
 _TIME_OF_DAY = r"[0-9]{2}:[0-9]{2}"

@@ -269,6 +269,12 @@ def test_the_example_in_the_documentation_holds():
     assert doctest.testmod(diff).failed == 0
 
 
+def test_a_missing_hour_of_a_range_is_shown_as_everywhere():
+    live = {"windows": [{"timezone": "Europe/London", "start": None, "end": "21:00"}]}
+    (change,) = explain(live, {"windows": []})
+    assert (change.path, change.live) == ("windows[Europe/London]", "none-21:00")
+
+
 def test_times_of_day_are_a_range_and_never_a_name():
     def window(zone, start, end):
         return {"timezone": zone, "start": start, "end": end}

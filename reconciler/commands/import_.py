@@ -224,10 +224,10 @@ def _report(folder: Folder, found: _Import, plan: Plan | None) -> Report:
     taken = Table("Taken over", ("id", "name", "where"), tuple(map(Row, found.done)))
     changes = changes_table(remaining, noun)
     clean = not remaining and not found.left
-    verdict = plan_verdict(plan) if plan else "No changes"
+    after = plan_verdict(plan) if plan else "no changes"
     return Report(
         title=f"Import tenant {folder.name}",
-        verdict=f"{count(len({key for key, _, _ in found.done}), noun)} imported, {len({key for key, _, _ in found.left})} not imported or only in part; {verdict}",
+        verdict=f"{count(len({key for key, _, _ in found.done}), noun)} imported, {len({key for key, _, _ in found.left})} not imported or only in part; {after[:1].lower()}{after[1:]}",
         tone=Tone.GOOD if clean else Tone.WARN,
         exit_code=ExitCode.DONE if clean else ExitCode.CHANGES,
         tables=tuple(table for table in (left, taken, changes) if table.rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Final
 
 from reconciler import manifests
 from reconciler.dialects import kinds_for
-from reconciler.errors import UsageError, safe
+from reconciler.errors import ManifestError, UsageError, safe
 from reconciler.git import Git, worktree
 from reconciler.kinds import Kind
 from reconciler.manifests import Folder
+from reconciler.manifests.folders import TenantFolder, show
 from reconciler.models import Desired, zone
 from reconciler.report import Report, clocks
 from reconciler.report import timeline as reports
@@ -134,17 +136,35 @@ def _base(
         raise UsageError(
             f"--compare {safe(name)} names no commit of this clone: fetch it, or write a branch, a tag or a commit id"
         )
-    where = manifests.choose_tenant(folder.path, None)
+    where, notes = manifests.choose_tenant(folder.path, None), tuple[str, ...]()
     if worktree.read_at(git, commit, folder.path / manifests.TENANT_FILE) is None:
-        note = f"At {name} there is no {folder.path / manifests.TENANT_FILE}, so everything is new. A folder that was renamed since is not followed."
-        return (name, commit), (), (note,)
-    contents = dict(worktree.contents(git, commit, folder.path))
+        said = f"At {name} there is no {folder.path / manifests.TENANT_FILE}"
+        former = _former(git, commit, folder)
+        if former is None:
+            return (name, commit), (), (f"{said}, so everything is new.",)
+        where = TenantFolder(former.name, former)
+        notes = (
+            f"{said}. It is compared with {show(former)}, the one folder of the same platform there.",
+        )
+    contents = dict(worktree.contents(git, commit, where.path))
     found = manifests.load_committed(where, name, contents)
     if found.tenant.spec.api != folder.tenant.spec.api:
         raise UsageError(
             f"--compare {safe(name)}: the tenant's api was {found.tenant.spec.api} then, and is {folder.tenant.spec.api} now"
         )
-    return (name, commit), found.desired, ()
+    return (name, commit), found.desired, notes
+
+
+def _former(git: Git, commit: str, folder: Folder) -> Path | None:
+    """Return the folder of the same platform at a commit, if there is exactly one: the tenant's folder was renamed since."""
+    spec = folder.tenant.spec
+    found = []
+    for file in worktree.find_named(git, commit, manifests.TENANT_FILE):
+        with suppress(ManifestError):
+            was = manifests.read_settings(worktree.read_at(git, commit, file) or b"", str(file))
+            if (was.spec.api, was.spec.url) == (spec.api, spec.url):
+                found.append(file.parent)
+    return found[0] if len(found) == 1 else None
 
 
 def _subjects(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from reconciler.renderers._markup import inline
-from reconciler.report import Row, Table
+from reconciler.report import Row, Table, fields
 from reconciler.report.figures import Bar, Chart, Day, Figure, Level, LoadDay, Part, Strip
 
 MINUTES: Final = 24 * 60
@@ -190,7 +190,7 @@ def _chart(chart: Chart, number: int) -> str:
     return (
         f'<figure class="chart"><figcaption><h3>{inline(chart.title)}</h3>'
         f'<p class="{"bad" if over else "said"}">{inline(chart.said)}</p></figcaption>'
-        f'<p class="axis">{chart.top:g} {inline(chart.unit)}</p>'
+        f'<p class="axis">{fields.number(chart.top)} {inline(chart.unit)}</p>'
         f'<svg role="img" aria-labelledby="{names}" viewBox="0 0 {days * MINUTES} 100" preserveAspectRatio="none">'
         f'<title id="c{number}t">{inline(chart.title)}</title><desc id="c{number}d">{inline(chart.said)}</desc>'
         f"{''.join(_curves(chart, days))}</svg>"
@@ -213,8 +213,8 @@ def _curves(chart: Chart, days: int) -> Iterator[str]:
             down = "" if joins else "V100" * bool(before) + f"M{start} 100"
             ends = start + level.end - level.start
             before.append(f"{down}V{_top(level.before, chart):g}H{ends}")
-    for number in range(1, len(chart.columns)):
-        yield f'<path class="g" d="M{number * days * MINUTES // len(chart.columns)} 0v100"/>'
+    for place in range(1, len(chart.columns)):
+        yield f'<path class="g" d="M{place * days * MINUTES // len(chart.columns)} 0v100"/>'
     if any(after):
         yield f'<path class="a" d="{"".join(after)}"/>'
     if over:
@@ -264,7 +264,7 @@ def _load_table(chart: Chart) -> str:
 
 def _load_row(day: LoadDay, chart: Chart) -> str:
     name = f"{day.name} to {day.last}" if day.last else day.name
-    before = f"<td>{day.before:g}</td>" if chart.compared else ""
+    before = f"<td>{fields.number(day.before)}</td>" if chart.compared else ""
     over = f" above the capacity for {_hours(day.over)}" if day.over else ""
     note = f' <span class="place">{inline(day.note)}</span>' if day.note else ""
-    return f'<tr><th scope="row">{inline(name)}{note}</th>{before}<td>{day.after:g}{over}</td></tr>'
+    return f'<tr><th scope="row">{inline(name)}{note}</th>{before}<td>{fields.number(day.after)}{over}</td></tr>'

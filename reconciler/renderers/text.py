@@ -19,6 +19,7 @@ from typing import Final
 
 from reconciler.errors import safe
 from reconciler.report import Report, Row, Table, Tone, screen
+from reconciler.report.fields import number
 from reconciler.report.figures import Bar, Chart, Day, LoadDay, Part, Strip
 
 MARGIN = "  "
@@ -156,8 +157,8 @@ def _table(table: Table, width: int | None, *, colour: bool) -> Iterator[str]:
     yield _paint(safe(table.title), _BOLD, colour=colour)
     if any(header):
         yield from (_paint(_line(" ", line, widths), _DIM, colour=colour) for line in folded[0])
-    for number, (row, lines) in enumerate(zip(table.rows, folded[1:], strict=True)):
-        if number and row.figures:
+    for place, (row, lines) in enumerate(zip(table.rows, folded[1:], strict=True)):
+        if place and row.figures:
             yield ""
         yield from _row(row, lines, widths, colour=colour)
         yield from _below(row, width, colour=colour)
@@ -212,8 +213,8 @@ def _row(
     row: Row, lines: Sequence[Sequence[str]], widths: Sequence[int], *, colour: bool
 ) -> Iterator[str]:
     code = _COLOURS.get(row.tone, "")
-    for number, line in enumerate(lines):
-        symbol = row.tone.symbol if number == 0 else " "
+    for place, line in enumerate(lines):
+        symbol = row.tone.symbol if place == 0 else " "
         if row.tone is Tone.DIM:
             yield _paint(_line(symbol, line, widths), code, colour=colour)
         else:
@@ -318,8 +319,8 @@ def _figures(row: Row, width: int | None) -> Iterator[str]:
     for figure in row.figures:
         if figure.names:
             yield from _fold(f"{MARGIN * 2}{safe(', '.join(figure.names))}", width)
-        for number, strip in enumerate(figure.strips):
-            if number:
+        for place, strip in enumerate(figure.strips):
+            if place:
                 yield ""
             yield from _fold(f"{MARGIN * 2}{safe(strip.title)}: {safe(strip.said)}", width)
             yield _scale(_step(width))
@@ -407,9 +408,9 @@ def _chart(chart: Chart, width: int | None, *, colour: bool) -> Iterator[str]:
 
 def _most(day: LoadDay, chart: Chart) -> str:
     """Return the highest load of a day, before → after if both fit."""
-    said = f"{day.before:g} → {day.after:g}"
+    said = f"{number(day.before)} → {number(day.after)}"
     differs = chart.compared and day.before != day.after
-    return said if differs and len(said) <= _WORDS else f"{day.after:g}"
+    return said if differs and len(said) <= _WORDS else number(day.after)
 
 
 def _level(day: LoadDay, start: int, end: int, chart: Chart) -> str:

@@ -75,16 +75,21 @@ def of_drift(
 
 
 def verdict(found: Drift, noun: str) -> str:
-    """Return the drift in one sentence: what may dial more than was applied, then each kind of drift with its number."""
+    """Return the drift in one sentence: what may dial more than was applied, then each kind of drift with its number.
+
+    Objects that no manifest describes are counted once, as such: nothing was applied to them.
+    """
     same = (
         f"{count(found.matching, 'schedule')} {'is' if found.matching == 1 else 'are'} as applied"
     )
     if not found.objects:
         return f"No drift. {same}."
     causes = Counter(each.cause for each in found.objects)
-    wide = len({each.key for each in found.objects if each.way.widens})
+    unmanaged = {each.key for each in found.objects if each.cause is Cause.UNMANAGED}
+    wide = len({each.key for each in found.objects if each.way.widens} - unmanaged)
+    nothing = [] if unmanaged else ["nothing dials more than was applied"]
     parts = [
-        f"{wide} may dial more than was applied" if wide else "nothing dials more than was applied",
+        *([f"{wide} may dial more than was applied"] if wide else nothing),
         *(
             f"{count(causes[cause], noun)} {_SAYS[cause][causes[cause] > 1]}"
             for cause in Cause

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from reconciler.kinds.base import CALLS, CALLS_PER_SECOND
 from reconciler.models import TenantSpec
 from reconciler.report import clocks
+from reconciler.report.fields import number
 from reconciler.report.figures import Chart, Level, LoadDay
 from reconciler.report.strips import DAYS_PER_WEEK, Schedule, Subject, Window
 
@@ -211,8 +212,8 @@ def _said(days: Sequence[LoadDay], unit: str, capacity: float | None, *, compare
     """Return the highest level in words, when it is reached first, and how it relates to the capacity."""
     peak = max(days, key=lambda day: day.after)
     was = max(day.before for day in days)
-    change = f"{was:g} → " if compared and was != peak.after else ""
-    said = f"at most {change}{peak.after:g} {unit}"
+    change = f"{number(was)} → " if compared and was != peak.after else ""
+    said = f"at most {change}{number(peak.after)} {unit}"
     if peak.after:
         first = next(each for each in peak.levels if each.after == peak.after)
         said += f", first on {peak.name} at {clocks.clock(first.start)}"
@@ -220,5 +221,5 @@ def _said(days: Sequence[LoadDay], unit: str, capacity: float | None, *, compare
         return f"{said}; no capacity is declared"
     over = sum(day.over * day.repeated for day in days)
     if over:
-        return f"{said}; ABOVE THE CAPACITY of {capacity:g} for {clocks.hours_of(over)}"
-    return f"{said}; capacity {capacity:g}"
+        return f"{said}; ABOVE THE CAPACITY of {number(capacity)} for {clocks.hours_of(over)}"
+    return f"{said}; capacity {number(capacity)}"

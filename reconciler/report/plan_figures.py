@@ -80,12 +80,12 @@ def with_figures(
 
 
 def _grouped(row: Row, named: Mapping[str, str], drawn: Mapping[str, Figure]) -> Iterator[Figure]:
-    """Yield the figures of a row; objects with the same strips share one, which names them."""
+    """Yield the figures of a row; objects with the same strips share one, which names them if it is not that of the whole row."""
     alike: dict[Figure, list[str]] = {}
     for key, name in named.items():
         alike.setdefault(drawn[key], []).append(name)
     for each, names in alike.items():
-        yield each._replace(names=tuple(names) if len(row.keys) > 1 else ())
+        yield each._replace(names=() if len(names) == len(row.keys) else tuple(names))
 
 
 def _subjects(

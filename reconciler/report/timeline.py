@@ -11,6 +11,7 @@ from reconciler.calendar import without
 from reconciler.errors import ExitCode
 from reconciler.kinds.base import CALLS, CALLS_PER_SECOND
 from reconciler.report import Report, Row, Table, Tone, clocks, count, value
+from reconciler.report.fields import number
 from reconciler.report.figures import Chart
 from reconciler.report.loads import Frame, Step, charts, steps
 from reconciler.report.strips import Schedule, Shown, Subject, Window, figure, shown
@@ -86,7 +87,7 @@ def of_timeline(asked: Asked) -> Report:
 def _verdict(asked: Asked, intervals: Mapping[str, Sequence[Shown]], drawn: Sequence[Chart]) -> str:
     dial = sum(any(each.after for each in found) for found in intervals.values())
     said = f"{dial} of {count(len(intervals), asked.noun)} may dial from {asked.window.title}"
-    peaks = [f"{max(day.after for day in each.days):g} {each.unit}" for each in drawn]
+    peaks = [f"{number(max(day.after for day in each.days))} {each.unit}" for each in drawn]
     most = f", at most {' and '.join(peaks)} at once" if dial and peaks else ""
     over = " Above the capacity." if any(_is_over(each) for each in drawn) else ""
     return f"{said}{most}.{over}"

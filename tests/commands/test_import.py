@@ -82,7 +82,7 @@ def test_everything_that_holds_a_schedule_gets_a_manifest_and_the_plan_is_empty(
     for desk, count in ((skills, 5), (campaigns_too, 5)):
         report = desk.run()
         assert report.exit_code == 0, report.verdict
-        assert "No changes" in report.verdict
+        assert "; no changes. 5 schedules match" in report.verdict
         assert len(desk.files()) == count + 1
         assert desk.run().data["taken"] == []
 

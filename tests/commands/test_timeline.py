@@ -174,10 +174,21 @@ def test_a_folder_that_is_new_is_new_throughout(desk: Desk, tmp_path: Path) -> N
     git(tmp_path, "rm", "-rqf", "--cached", "schedules")
     git(tmp_path, "commit", "-qm", "empty")
     out = desk.run("--compare", "HEAD", "--from", "2027-03-08")
-    assert "so everything is new. A folder that was renamed since is not followed." in " ".join(
-        out.split()
-    )
+    assert "so everything is new." in " ".join(out.split())
     assert " new" in out
+
+
+def test_a_folder_that_was_renamed_since_is_compared_with_what_it_was(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / FOLDER).rename(tmp_path / "schedules" / "former")
+    commit(tmp_path, "the former name")
+    git(tmp_path, "mv", "schedules/former", FOLDER)
+    out = " ".join(desk.run("--compare", "HEAD", "--from", "2027-03-08").split())
+    assert "the one folder of the same platform there" in out
+    assert "everything is new" not in out
+    zones = [zone for each in desk.json("--compare", "HEAD")["objects"] for zone in each["zones"]]
+    assert all(each["before"] == each["after"] for each in zones)
 
 
 def test_a_broken_manifest_of_the_other_commit_is_named_with_the_commit(
@@ -210,13 +221,19 @@ def test_a_commit_is_read_as_the_disk_is(tmp_path: Path) -> None:
 def test_the_load_is_held_against_the_declared_capacity(desk: Desk) -> None:
     file = desk.tenant / "tenant.yaml"
     text = file.read_text("utf-8")
-    for declared, above in (("{calls_per_second: 3}", True), ("{concurrent_calls: 421}", False)):
+    for declared, above in (
+        ("{calls_per_second: 3}", True),
+        ("{concurrent_calls: 1234567}", False),
+    ):
         file.write_text(text.replace("spec:\n", f"spec:\n  capacity: {declared}\n", 1), "utf-8")
         out = desk.run()
         assert ("ABOVE THE CAPACITY of 3 for" in out) is above
         assert ("Above the capacity." in out.splitlines()[-1]) is above
-    assert "capacity 421" in out
-    assert desk.json()["load"]["capacity"] == {"calls_per_second": None, "concurrent_calls": 421}
+    assert "capacity 1,234,567" in out
+    assert desk.json()["load"]["capacity"] == {
+        "calls_per_second": None,
+        "concurrent_calls": 1234567,
+    }
 
 
 @pytest.mark.parametrize(

@@ -73,5 +73,11 @@ def test_the_first_screen_of_three_hundred_holds_the_worst():
         assert f"raised {TIMES}20" in screen
 
 
+def test_an_object_without_a_manifest_is_counted_once():
+    plan = build(make_origin(), [], snapshot := make_snapshot([make_live("1001")]), KINDS, base={})
+    found = drift([], snapshot, KINDS, Known({}), plan.operations)
+    assert verdict(found, "campaign") == "Drift: 1 campaign is not managed and may dial"
+
+
 def test_no_drift_is_one_sentence():
     assert verdict(Drift((), 3), "campaign") == "No drift. 3 schedules are as applied."

@@ -51,6 +51,8 @@ def test_objects_of_one_row_with_the_same_week_share_it_and_are_named() -> None:
         ("campaign-1", "campaign-2"),
         ("campaign-3",),
     ]
+    (row,) = rows(drawn(*same))
+    assert [figure.names for figure in row.figures] == [()]  # the row names them itself
 
 
 @pytest.mark.parametrize(
