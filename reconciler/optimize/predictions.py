@@ -160,7 +160,8 @@ def _read(line: str) -> Kept | None:
         return None
     key, at, values, weekday, hour, zone, *numbers = match.groups()
     pairs = (each.split("=") for each in values.split())
-    shares, counts = Interval(*map(float, numbers[:3])), Interval(*map(float, numbers[3:]))
+    kept = [rounded(float(each)) for each in numbers]
+    shares, counts = Interval(*kept[:3]), Interval(*kept[3:])
     try:
         iana(zone)
         moment = datetime.strptime(at, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC)
@@ -168,7 +169,7 @@ def _read(line: str) -> Kept | None:
         return None
     if int(hour) >= 24 or not (sorted(shares) == [*shares] and sorted(counts) == [*counts]):  # noqa: PLR2004 - hours of a day
         return None
-    fields = {name: float(value) for name, value in pairs}
+    fields = {name: rounded(float(value)) for name, value in pairs}
     return Kept(key, moment, fields, WEEKDAYS.index(weekday), int(hour), zone, shares, counts)
 
 

@@ -93,6 +93,11 @@ def test_no_text_raises_and_what_is_read_is_written_again(text: str) -> None:
     assert parse(render(found.values()), "p.md") == (found, ())
 
 
+def test_digits_that_somebody_added_are_read_as_they_would_be_kept() -> None:
+    text = render([kept()]).replace("2.1", "2.10000004").replace("560", "560.0000004")
+    assert parse(text, "p.md") == ({"1001": kept()}, ())
+
+
 def test_a_reader_understands_a_row() -> None:
     assert render([kept()]).splitlines()[-1] == (
         "| `1001` | 2027-03-01T12:30Z | dial_rate=2.1 | Tue 18:00 America/New_York | 0.012 0.02 0.029 | 500 560 610 |"
