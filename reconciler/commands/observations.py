@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Final
 
 from reconciler.errors import ManifestError, Problem, UsageError
 from reconciler.optimize import metrics
 from reconciler.optimize.metrics import Metrics
 from reconciler.report import NAMES_SHOWN, count
+
+MOST_BYTES: Final = 300 * 10**6
+"""Largest file: 13 weeks of 2,000 campaigns fit into it."""
 
 
 def read(path: Path) -> Metrics:
@@ -16,12 +20,16 @@ def read(path: Path) -> Metrics:
 
     Raises:
         ManifestError: no row can be used; lists the first problems.
-        UsageError: the file cannot be read.
+        UsageError: the file cannot be read, or has no end.
     """
     try:
-        found = metrics.parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    if len(data) > MOST_BYTES:
+        raise UsageError(f"{path} is larger than {MOST_BYTES // 10**6} MB: leave out old hours")
+    found = metrics.parse(data.decode(errors="replace"), str(path))
     if not found.observed:
         raise ManifestError(_first(found.problems))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ from reconciler.models import Capacity, Desired, Pacing
 from reconciler.optimize import STRATEGIES, advise, allocate, step
 from reconciler.optimize.base import RATE, Advice, Context, Declined, Proposal, Subject
 from reconciler.optimize.hours import open_hours
-from reconciler.optimize.observed import usable
+from reconciler.optimize.observed import RECENT, WEEKS, usable
 from reconciler.pacing import during
 from reconciler.report import NAMES_SHOWN, Report
 from reconciler.report.optimize import Proposed, of_advice
@@ -82,7 +82,7 @@ async def optimize(
 
     Raises:
         ManifestError: as `load_valid`; or no row of the CSV can be used.
-        UsageError: a target answer rate is missing or not wanted, or the extra `optimize` is not installed.
+        UsageError: no strategy has that name, a target answer rate is missing or not wanted, the interval is empty, or the extra `optimize` is not installed.
     """
     folder, invalid = load_valid(asked.path, asked.tenant, asked.names)
     strategy = _strategy(asked, folder.tenant.spec.api)
@@ -219,6 +219,8 @@ def _strategy(asked: OptimizeRequest, api: str) -> str:
     target, name = asked.target_answer_rate, asked.strategy
     if name is None:
         name = defaults.STRATEGIES[api] if target is None else step.NAME
+    if name not in STRATEGIES:
+        raise UsageError(f"no strategy {name!r}; there are {', '.join(STRATEGIES)}")
     if name == step.NAME and (target is None or not 0 < target <= 1):
         raise UsageError(
             "the strategy step needs a --target-answer-rate above 0 and at most 1, such as 0.3"
@@ -282,15 +284,23 @@ async def _observe(
 ) -> tuple[Mapping[str, tuple[Bucket, ...]], tuple[str, ...]]:
     """Return the observed hours of each object, from the file or the platform, and a note on skipped rows."""
     start, end = _utc(asked.start), _utc(asked.end)
+    if start and end and start >= end:
+        raise UsageError(f"--from {start:%Y-%m-%d %H:%M} is not before --to {end:%Y-%m-%d %H:%M}")
     if asked.metrics is not None:
         found = observations.read(asked.metrics)
         hours = {key: during(buckets, start, end) for key, buckets in found.observed.items()}
         claimed = {each.key for each in session.folder.desired}
         return hours, tuple(observations.notes(asked.metrics, found, claimed))
-    end = end or snapshot.at.replace(minute=0, second=0, microsecond=0)
-    start = start or end - STRATEGIES[strategy].LOOK_BACK
+    now = snapshot.at.replace(minute=0, second=0, microsecond=0)
+    oldest = (
+        now - RECENT
+    )  # older hours count for no strategy, and a platform answers for some weeks at a time
+    end = _whole_hour(max(min(end or now, now), oldest))
+    start = _whole_hour(min(max(start or end - STRATEGIES[strategy].LOOK_BACK, oldest), now))
     if start >= end:
-        raise UsageError(f"--from {start:%Y-%m-%d %H:%M} is not before --to {end:%Y-%m-%d %H:%M}")
+        raise UsageError(
+            f"only hours of the {WEEKS} weeks before {now:%Y-%m-%d %H:%M} UTC count, and --from and --to leave none of them"
+        )
     known = [each.key for each in wanted if each.key in snapshot.objects]
     measured = {
         key: await session.client.run(session.dialect.metrics(key, start, end)) for key in known
@@ -304,6 +314,12 @@ def _left_out(measured: Mapping[str, Measured]) -> tuple[str, ...]:
     more = f" and of {len(rows) - NAMES_SHOWN} more" if len(rows) > NAMES_SHOWN else ""
     said = f"unreadable rows of observations are left out: {', '.join(rows[:NAMES_SHOWN])}{more}"
     return (said,) if rows else ()
+
+
+def _whole_hour(instant: datetime) -> datetime:
+    """Return an instant, or else the next whole hour: the first hour that starts from then on."""
+    whole = instant.replace(minute=0, second=0, microsecond=0)
+    return whole if whole == instant else whole + timedelta(hours=1)
 
 
 def _utc(instant: datetime | None) -> datetime | None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reconciler import sandbox
-from reconciler.commands import extras, optimize
+from reconciler.commands import extras, observations, optimize
 from reconciler.errors import ExitCode, UsageError
 from reconciler.optimize import STRATEGIES
 from reconciler.optimize.observed import WEEKS
 from tests.commands.test_import import Desk
+
+FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 @pytest.fixture(params=["campaigns", "personal-connection"])
@@ -58,12 +60,30 @@ def test_a_target_answer_rate_asks_for_the_step_rule(desk) -> None:
     [
         ({"strategy": "step"}, "the strategy step needs a --target-answer-rate above 0"),
         ({"target_answer_rate": 1.5}, "the strategy step needs a --target-answer-rate above 0"),
+        ({"strategy": "magic"}, "no strategy 'magic'; there are erlang, ratio, budget"),
+        ({"start": datetime(2027, 3, 2, tzinfo=UTC), "end": datetime(2027, 3, 2, tzinfo=UTC)}, "--from 2027-03-02 00:00 is not before --to 2027-03-02 00:00"),
+        ({"end": FIRST}, "only hours of the 13 weeks before"),
+        ({"start": datetime.max.replace(tzinfo=UTC)}, "only hours of the 13 weeks before"),
         ({"strategy": "budget", "target_answer_rate": 0.3}, "is for the strategy step alone, and the strategy is budget: leave it out"),
     ],
 )  # fmt: skip
 def test_arguments_that_contradict_each_other_are_refused(desk, asked, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         optimized(desk, **asked)
+
+
+def test_only_hours_that_count_are_asked_for(desk) -> None:
+    """Two thousand years of 92 days each would be 8,000 calls for each campaign."""
+    desk.platform.configure(requests_per_second=0)
+    for start in (FIRST, desk.platform.now - timedelta(hours=3, minutes=1)):
+        assert "2 schedules left as they are" in optimized(desk, start=start).verdict
+
+
+def test_metrics_without_an_end_are_refused(desk, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(observations, "MOST_BYTES", 30)
+    (tmp_path / "m.csv").write_text("campaign_id,start,attempts,answers\n")
+    with pytest.raises(UsageError, match=r"m\.csv is larger than"):
+        optimized(desk, metrics=tmp_path / "m.csv")
 
 
 def test_a_missing_extra_is_said_with_the_command_that_installs_it(desk, monkeypatch) -> None:
