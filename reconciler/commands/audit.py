@@ -55,6 +55,7 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
         ManifestError: `tenant.yaml` is not valid, so the place of the ledger is unknown.
         AccessError: `tenant.yaml` and the environment name different platforms, so the ledger would be that of another platform.
         Unavailable: the remote does not answer.
+        LedgerError: only the change under review declares the ledger.
     """
     where = choose_tenant(path, tenant)
     git = Git.find(where.path, environ=world.environ)
@@ -65,7 +66,10 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
         )
     spec = load_settings(where).spec
     check_url(world.environ, where.name, spec.url)
-    return TenantLedger.open(world, git, where.name, where.path, spec, anyhow=anyhow)
+    kept = TenantLedger.open(world, git, where.name, where.path, spec, anyhow=anyhow)
+    if not anyhow and kept.ledger.is_asked_for and kept.ledger.objection is not None:
+        raise kept.ledger.objection
+    return kept
 
 
 def log(world: World, path: Path, tenant: str | None, since: datetime | None = None) -> Report:

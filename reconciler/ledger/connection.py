@@ -80,7 +80,8 @@ class Connection:
                 self.git, self.notes, refs, self.options, self.view, tenant=self.tenant
             )
             problem = self.problem()
-            if problem is not None and not (self.options.stop or self.options.unchecked):
+            lenient = self.options.stop or self.options.unchecked or self.is_asked_for
+            if problem is not None and not lenient:
                 raise LedgerError(problem)
             if problem is None:
                 self.view = replace(self.view, refs=self.store.keep(refs))
@@ -89,6 +90,11 @@ class Connection:
         """Return why the ledger that was read is not the tenant's, or not reconcile's, with what to do; `None` if it is."""
         return foreign.problem(self.place(), self.view.snapshot, self.options)
 
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether only the change under review declares the ledger (`foreign.is_asked_for`)."""
+        return foreign.is_asked_for(self.view.snapshot, self.options)
+
     def place(self) -> foreign.LedgerPlace:
         """Return where the ledger was read, for messages."""
         refs = self.view.refs
@@ -96,7 +102,9 @@ class Connection:
 
     @property
     def objection(self) -> LedgerError | None:
-        """Why no operation may start: the mirror branch holds records that the ledger does not. `None`: it may."""
+        """Why no operation may start: the ledger counts only from the next change on, or the mirror branch holds records that it lacks. `None`: it may."""
+        if self.is_asked_for and not self.options.stop:
+            return LedgerError(str(self.problem()))
         if not self._is_blocked:
             return None
         return LedgerError(f"{self.view.refs.warning}. Until then nothing is applied or released")
@@ -107,10 +115,10 @@ class Connection:
         return self.view.refs.blocked and self.lease.held is None and not self.options.stop
 
     def require_allowed(self) -> None:
-        """Refuse to start an operation if the mirror branch or the signing key forbids it.
+        """Refuse to start an operation if the declaration, the mirror branch or the signing key forbids it.
 
         Raises:
-            LedgerError: the mirror branch holds records that the ledger does not.
+            LedgerError: see `objection`.
             AccessError: the signing key is not that of a trusted signer.
         """
         if (error := self.objection) is not None:

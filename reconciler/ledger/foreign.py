@@ -75,6 +75,16 @@ def problem(place: LedgerPlace, found: LedgerSnapshot, asked: LedgerOptions) -> 
     return None
 
 
+def is_asked_for(found: LedgerSnapshot, asked: LedgerOptions) -> bool:
+    """Return whether a ledger that is not the declared one is the one that the change under review declares.
+
+    It may then be read, so that this change can be planned. Nothing is applied by it before the change is reviewed.
+    """
+    if found.head is None or found.foreign or found.problem is not None or asked.began is None:
+        return False
+    return found.records[0].id == asked.asked != asked.began
+
+
 def absent(place: LedgerPlace, asked: LedgerOptions) -> str:
     """Return what is wrong if a ledger must exist and does not."""
     why = (

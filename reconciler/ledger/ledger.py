@@ -160,6 +160,11 @@ class Ledger:
         return self._connection.objection
 
     @property
+    def is_asked_for(self) -> bool:
+        """Whether only the change under review declares the ledger (`Connection.is_asked_for`)."""
+        return self._connection.is_asked_for
+
+    @property
     def has_new_stops(self) -> bool:
         """Whether `still_ours` saw records of stops that the last `refresh` did not read."""
         return not self._connection.store.stops <= self._connection.view.refs.waiting.keys()

@@ -201,9 +201,15 @@ def test_another_ledger_counts_only_after_begin_and_from_the_next_change_on(
     assert desk.run(*BEGIN) == 0, desk.err
     assert "counts from the next change on" in desk.out
     assert git(shared, "rev-parse", ref)
-    said = desk.says(1, "plan", PATH)
-    assert f"and tenant.yaml declares {was}" in said
     commit(desk.folder, "begin anew")
+    said = desk.says(1, "audit", "log", PATH)
+    assert f"and tenant.yaml declares {was}" in said
+    assert desk.run("plan", PATH) == 1, desk.err
+    shown = " ".join(desk.out.split())
+    assert "Apply would refuse this." in shown
+    assert "That counts from the next change on" in shown
+    assert f"audit.began (was {was})" in shown
+    assert NAME in shown, "the change is planned all the same"
     assert "That counts from the next change on" in desk.says(1, "apply", "--yes", PATH)
     git(desk.folder, "commit", "-q", "--allow-empty", "-m", "next")
     assert desk.run("apply", "--yes", PATH) == 0
