@@ -84,11 +84,11 @@ def too_few(subject: Subject, now: datetime, least: int) -> str | None:
         return None
     others = len(subject.observed) - sum(1 for _ in recent(subject.observed, now))
     more = (
-        f"; {others} observed hour{'s lie' if others > 1 else ' lies'} outside of these weeks"
+        f"; {others:,} observed hour{'s lie' if others > 1 else ' lies'} outside of the {WEEKS} weeks before {now:%Y-%m-%d %H:%M} UTC"
         if others
         else ""
     )
-    return f"too little data: {attempts:,} attempts were observed in the {WEEKS} weeks before {now:%Y-%m-%d %H:%M} UTC, and {least} are needed{more}"
+    return f"too little data: {attempts:,} attempts were observed, and {least} are needed{more}"
 
 
 def last_month(buckets: Iterable[Bucket], now: datetime) -> Evidence:

@@ -33,7 +33,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import WEEKS, last_month, recent
+from reconciler.optimize.observed import last_month, recent
 from reconciler.optimize.wording import between, clock, percent, setting
 
 MORE_CALLS: Final = (RATE, CALLS, RATIO, THRESHOLD)
@@ -87,7 +87,7 @@ def _objections(proposal: Proposal, subject: Subject, now: datetime) -> Iterator
     if not subject.open_hours:
         yield "the schedule opens at no hour of the next 400 days"
     if not seen.answers:
-        yield f"none of the {seen.attempts} attempts of the last {WEEKS} weeks was answered: check how answers are counted"
+        yield f"none of the {seen.attempts:,} observed attempts was answered: check how answers are counted"
     if proposal.after is not None and proposal.after.abandonment.high >= cap:
         yield f"{_predicted(proposal.before, proposal.after)}, and the cap is {setting(cap)}"
     calms = _calms(proposal)

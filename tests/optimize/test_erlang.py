@@ -269,7 +269,7 @@ def test_what_was_abandoned_before_the_last_days_disproves_nothing() -> None:
 @pytest.mark.parametrize(
     ("subject", "reason"),
     [
-        (team(attempts=0), "too little data: 0 attempts were observed in the 13 weeks before 2027-03-01 12:00 UTC, and 200 are needed"),
+        (team(attempts=0), "too little data: 0 attempts were observed, and 200 are needed"),
         (team(weeks=1, attempts=2), "too little data: 154 attempts were observed"),
         (team(None), "no observation and no manifest says how many agents take the calls, and for how long: write pacing.agents, or use --strategy budget"),
         (team(None, handle_time_s=None), "write pacing.agents and pacing.handle_time_s"),
@@ -285,7 +285,7 @@ def test_observations_of_last_year_are_too_little_data_and_named() -> None:
     old = team()
     moved = tuple(replace(each, start=each.start - timedelta(weeks=60)) for each in old.observed)
     reason = declined(replace(old, observed=moved))
-    assert "308 observed hours lie outside of these weeks" in reason
+    assert "308 observed hours lie outside of the 13 weeks before" in reason
 
 
 def test_a_limit_below_todays_rate_is_kept() -> None:

@@ -125,7 +125,7 @@ def test_a_prediction_that_the_observations_disprove_loosens_nothing(strategy) -
 
 def test_answers_that_nobody_counts_allow_no_rate() -> None:
     advice = only(advise("erlang", [team(answer_rate=0.0, weeks=1, attempts=1000)], CONTEXT))
-    assert "none of the 77000 attempts of the last 13 weeks was answered" in advice.reason
+    assert "none of the 77,000 observed attempts was answered" in advice.reason
     assert advice.proposal.proposed(RATE) > 10
 
 
