@@ -116,9 +116,14 @@ def _factor(effect: Effect | None, fields: Sequence[Said]) -> float:
     if effect is not None:
         factors += [
             effect.factor,
-            *(each.factor or math.inf for each in effect.limits if each.loosens),
+            *(_widened(each.factor) for each in effect.limits if each.loosens),
         ]
     return max(factors, default=1.0)
+
+
+def _widened(factor: float | None) -> float:
+    """Return the factor by which a limit lets more through, whether it was raised or lowered."""
+    return max(factor, 1 / factor) if factor else math.inf
 
 
 def _tightening(effect: Effect | None, fields: Sequence[Said]) -> tuple[int, float]:

@@ -119,6 +119,11 @@ def test_an_unknown_limit_counts_as_infinite():
     assert in_risk_order([loosen("1", effect)])[0].size == math.inf
 
 
+def test_a_condition_that_is_lowered_counts_by_its_inverse():
+    lower = Limit("percentage_of_agents_before_overdial", None, 20.0, 1.0, loosens=True)
+    assert in_risk_order([loosen("1", Effect((NEW_YORK,), limits=(lower,)))])[0].size == 20
+
+
 def test_the_effect_is_data_in_json_and_outside_the_digest():
     opened = datetime(2027, 1, 11, 2, 0, tzinfo=UTC)
     zone = ZoneEffect("America/New_York", 4620, 6000, 9000, 9999, 999, 0, opened)

@@ -18,15 +18,17 @@ from reconciler.renderers import markdown, text
 from reconciler.report import Report, Risk, Row, Table, Tone, screen
 from reconciler.report.changes import of_plan
 from tests.renderers.sample import CLEAN, HOSTILE_VALUES, LONG, SAMPLE
-from tests.support.bodies import make_body, make_window
+from tests.support.bodies import make_body, make_skill_body, make_window
 from tests.support.factories import (
     KINDS,
+    SKILLS,
     make_desired,
     make_finding,
     make_live,
     make_operation,
     make_origin,
     make_plan,
+    make_skill_desired,
     make_snapshot,
 )
 
@@ -173,6 +175,40 @@ def test_an_unknown_field_that_one_narrowing_drops_is_seen_among_harmless_loosen
     plan = build(make_origin(), wanted, make_snapshot(held), KINDS)
     for view in VIEWS.values():
         assert "drops unknown fields: stateLawGuard" in first(view(of_plan(plan, exit_code=2)))
+
+
+SKILL_DANGERS: dict[str, dict[str, Any]] = {
+    "ratio": {"maximum_ratio": 3.0},
+    "overdialing from few agents on": {"percentage_of_agents_before_overdial": 1.0},
+    "calls no longer blocked": {"block_multiple_calls": False},
+    "threshold": {"abandon_rate_threshold": 50.0},
+    "another list": {"dnc_groups": ["71"]},
+    "night": {"calling_windows": [{"timezone": "America/New_York", "start": "21:00", "end": "23:00"}]},
+    "zone": {"calling_windows": [{"timezone": "Pacific/Honolulu", "start": "09:00", "end": "20:00"}]},
+}  # fmt: skip
+
+
+def harmless_skill(number: int) -> dict[str, Any]:
+    return [
+        {"maximum_ratio": 1.45},
+        {"maximum_ratio": 1.52 + number % 10 / 1000},
+        {"abandon_rate_threshold": 2.9},
+        {"maximum_ringing_duration_s": 26 + number % 3},
+        {"percentage_of_agents_before_overdial": 21.0},
+    ][number % 5]
+
+
+@pytest.mark.parametrize("danger", SKILL_DANGERS)
+def test_a_danger_of_a_skill_is_seen_among_harmless_edits(danger):
+    numbers = range(4001, 4061)
+    held = [
+        make_live(str(n), stored=make_skill_body(skill_id=str(n)), running=False) for n in numbers
+    ]
+    edits = {n: SKILL_DANGERS[danger] if n == 4058 else harmless_skill(n) for n in numbers}
+    wanted = [make_skill_desired(str(n), **edit) for n, edit in edits.items()]
+    plan = build(make_origin(), wanted, make_snapshot(held), SKILLS)
+    for view in VIEWS.values():
+        assert "4058" in first(view(of_plan(plan, exit_code=2)))
 
 
 def test_rows_of_findings_about_a_changed_object_are_no_rows_of_their_own():
