@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from math import inf, sqrt
+from operator import ge, itemgetter
 from statistics import fmean
 from typing import Final, NamedTuple
 
@@ -135,25 +136,18 @@ def _three_digits_up(value: float) -> float:
 
 def hardest(hours: Iterable[Hour]) -> list[Hour]:
     """Return the hours of which one must be the binding one: no other has at most their agents, and calls as long and as likely."""
-    found: list[Hour] = []
-    for each in sorted(hours, key=_difficulty, reverse=True):
-        if not any(_is_as_hard(other, each) for other in found):
-            found.append(each)
-    return found
+    found: list[tuple[Hour, tuple[float, ...]]] = []
+    ranked = [(each, _hardness(each)) for each in hours]
+    for each, hardness in sorted(ranked, key=itemgetter(1), reverse=True):
+        if not any(all(map(ge, other, hardness)) for _, other in found):
+            found.append((each, hardness))
+    return [each for each, _ in found]
 
 
-def _difficulty(hour: Hour) -> tuple[float, float, float]:
-    return -hour.agents, hour.rate.mean_quantile(HIGH), hour.handle_time_s
-
-
-def _is_as_hard(one: Hour, other: Hour) -> bool:
-    return (
-        one.agents <= other.agents
-        and one.handle_time_s >= other.handle_time_s
-        and all(
-            one.rate.mean_quantile(each) >= other.rate.mean_quantile(each) for each in (0.9, HIGH)
-        )
-    )
+def _hardness(hour: Hour) -> tuple[float, ...]:
+    """Return numbers of which each makes an hour harder. Of hours that differ by rounding errors only, the first is as hard as the rest."""
+    upper, high = (round(hour.rate.mean_quantile(each), 9) for each in (0.9, HIGH))
+    return -hour.agents, high, hour.handle_time_s, upper
 
 
 def predict(hours: Sequence[Hour], setting: Setting) -> Prediction:

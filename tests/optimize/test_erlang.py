@@ -55,6 +55,17 @@ def test_a_rate_that_is_too_fast_falls() -> None:
     assert advice.before.abandonment.low > 0.03 > advice.after.abandonment.high
 
 
+def test_of_hours_that_are_equally_hard_the_first_binds_whatever_the_rounding() -> None:
+    rates = answers.fit([subject := team()], NOW)
+    first, *rest = (
+        replace(
+            each, agents=9.0, rate=replace(each.rate, log_odds=-1.0 + 1e-14 * number, lasting=0.1)
+        )
+        for number, each in enumerate(outlook.hours_of(subject, rates))
+    )
+    assert outlook.hardest([first, *rest]) == [first]
+
+
 def test_concurrent_calls_follow_from_the_load_by_littles_law() -> None:
     advice = proposed(team(dial_rate=1.5))
     rate = advice.proposed(RATE)
