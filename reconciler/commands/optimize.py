@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from reconciler import defaults
+from reconciler import defaults, effect
 from reconciler.commands import extras, observations
 from reconciler.commands import session as sessions
 from reconciler.commands.look_back import Table, look_back
@@ -22,9 +22,9 @@ from reconciler.errors import UsageError
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Snapshot
 from reconciler.manifests import Folder
-from reconciler.models import Capacity, Desired, Pacing
+from reconciler.models import Body, Capacity, Desired, Pacing
 from reconciler.optimize import STRATEGIES, advise, allocate, step
-from reconciler.optimize.base import RATE, Advice, Context, Declined, Proposal, Subject
+from reconciler.optimize.base import CALLS, RATE, Advice, Context, Declined, Proposal, Subject
 from reconciler.optimize.hours import open_hours
 from reconciler.optimize.observed import RECENT, WEEKS, usable
 from reconciler.pacing import during
@@ -180,11 +180,16 @@ async def _advise(
         [_subject(each, kinds[each.kind], observed.get(each.key, ()), snapshot) for each in some]
         for some in (every, rest)
     )
+    unmanaged: list[Subject] = []
+    unread: tuple[str, ...] = ()
+    if strategy == allocate.NAME:
+        claimed = {each.key for each in folder.desired}
+        unmanaged, unread = _unmanaged(snapshot, claimed, kinds)
     context = Context(
         snapshot.at,
         asked.target_answer_rate,
         folder.tenant.spec.capacity,
-        others=tuple(others),
+        others=(*others, *unmanaged),
         partial=folder.partial or partial,
     )
     advice = advise(strategy, subjects, context)
@@ -192,7 +197,7 @@ async def _advise(
     found = _Found(clean, advice, snapshot.at, left_out)
     lost = await _publish(session, asked, found.proposals, snapshot)
     unlike = unlike_live(found.proposals, clean, snapshot, kinds)
-    return found._replace(notes=(*left_out, *unlike, *lost))
+    return found._replace(notes=(*left_out, *unread, *unlike, *lost))
 
 
 def _predicted(
@@ -233,20 +238,48 @@ def _strategy(asked: OptimizeRequest, api: str) -> str:
     return name
 
 
+def _unmanaged(
+    snapshot: Snapshot, claimed: Collection[str], kinds: Mapping[str, Kind]
+) -> tuple[list[Subject], tuple[str, ...]]:
+    """Return the objects of the platform that no manifest claims and that have a schedule, and notes on schedules that cannot be read."""
+    (kind,) = kinds.values()
+    found, notes = [], []
+    for key, live in snapshot.objects.items():
+        if key in claimed or live.stored is None:
+            continue
+        body = kind.canonical(live.stored)
+        try:
+            for field in (RATE, CALLS):
+                effect.number(body[field])
+            found.append(_dialing(key, live.name, kind, body, snapshot))
+        except effect.UNREADABLE:
+            notes.append(
+                f"{live.name} ({key}) has no manifest, and its schedule cannot be read: take what it uses off spec.capacity"
+            )
+    return found, tuple(notes)
+
+
 def _subject(
     desired: Desired, kind: Kind, observed: tuple[Bucket, ...], snapshot: Snapshot
 ) -> Subject:
-    body = desired.body or {}
+    made = _dialing(desired.key, desired.name, kind, desired.body or {}, snapshot)
+    return replace(
+        made,
+        kind=desired.kind,
+        observed=observed,
+        pacing=Pacing.model_validate(desired.pacing),
+    )
+
+
+def _dialing(key: str, name: str, kind: Kind, body: Body, snapshot: Snapshot) -> Subject:
+    """Return an object that dials as a body says, of which nothing else is known."""
     hours = kind.hours(body)
     zones = [each for each in hours.zones if each]
     clock = zones[0] if len(zones) == 1 else str(body["timezone"])
     return Subject(
-        desired.key,
-        desired.name,
-        kind=desired.kind,
+        key,
+        name,
         spec=body,
-        observed=observed,
-        pacing=Pacing.model_validate(desired.pacing),
         open_hours=open_hours(hours, clock, snapshot.at),
         hours=hours,
         ceilings=snapshot.ceilings,

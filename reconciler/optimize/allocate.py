@@ -13,7 +13,7 @@ tenant's `capacity` is too small for all of them, a linear program (`demand`, `s
   (`pacing.lines`). The last calls reach least, so the program takes those first.
 - A list ends: no campaign reaches more contacts than its `list_size`.
 - Each campaign keeps half of the contacts of an equal share: its agents stay busy, and all of its hours stay observed.
-- Campaigns that cannot be computed, or that no advice is asked for, stay as they are. What they may take is not divided.
+- Campaigns that cannot be computed, that no advice is asked for, or that no manifest names, stay as they are. What they may take is not divided.
 
 The reason names the duals: what one more call is worth. Agents are never shared between campaigns.
 """
