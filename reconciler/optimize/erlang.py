@@ -75,7 +75,7 @@ def _advise(subject: Subject, context: Context, rates: AnswerRates) -> Advice:
 
 def _disproved(subject: Subject, hours: Sequence[Hour], context: Context) -> Proposal | None:
     """Return the cut of `budget` if more is abandoned than the cap and than the prediction for today's settings; else `None`."""
-    latest = latest_days(subject.observed, context.now)
+    latest = Evidence.of(latest_days(subject.observed, context.now))
     if not latest.abandons:
         return None
     least = abandoned.quantile(latest, outlook.LOW)

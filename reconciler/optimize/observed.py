@@ -96,12 +96,12 @@ def last_month(buckets: Iterable[Bucket], now: datetime) -> Evidence:
     return Evidence.of(each for each in buckets if now - MONTH <= each.start < now)
 
 
-def latest_days(buckets: Iterable[Bucket], now: datetime) -> Evidence:
+def latest_days(buckets: Iterable[Bucket], now: datetime) -> tuple[Bucket, ...]:
     """Return the hours with known abandons within `LATEST` of the newest of the last 30 days: mostly under today's settings."""
     counted = (each for each in buckets if each.answers and each.abandons is not None)
     month = [each for each in counted if now - MONTH <= each.start < now]
     newest = max((each.start for each in month), default=now)
-    return Evidence.of(each for each in month if newest - each.start < LATEST)
+    return tuple(each for each in month if newest - each.start < LATEST)
 
 
 def _objection(bucket: Bucket, now: datetime) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache
 from math import inf, sqrt
 from operator import ge, itemgetter
@@ -20,8 +19,8 @@ from reconciler.optimize import staffing
 from reconciler.optimize.answers import AnswerRate, AnswerRates
 from reconciler.optimize.base import CALLS, RATE, Interval, OpenHour, Prediction, Subject
 from reconciler.optimize.hours import cell
-from reconciler.optimize.observed import MONTH, SHORTEST_S
-from reconciler.pacing import queueing
+from reconciler.optimize.observed import SHORTEST_S
+from reconciler.pacing import Bucket, queueing
 from reconciler.pacing.lines import paced
 
 LOW, HIGH = 0.05, 0.95
@@ -252,17 +251,17 @@ def _whole(agents: int, hour: Hour, setting: Setting, answer_rate: float) -> Flo
     return Flow(found.abandonment, found.utilisation)
 
 
-def explained(subject: Subject, now: datetime) -> float:
-    """Return the share of the answers of the last 30 days that agents and handle time let expect to be abandoned.
+def explained(subject: Subject, buckets: Iterable[Bucket]) -> float:
+    """Return the share of the answers of some hours that agents and handle time let expect to be abandoned.
 
     Args:
         subject: a campaign whose agents and handle time are known.
-        now: the platform's clock.
+        buckets: observed hours.
     """
     staffed = staffing.of(subject)
     where = iana(subject.zone)
     lost = answered = 0.0
-    dialed = [each for each in subject.observed if each.answers and now - MONTH <= each.start < now]
+    dialed = [each for each in buckets if each.answers]
     for each in dialed[:: max(len(dialed) // _LOOKED_AT, 1)]:
         agents, handle_time_s = staffed.at(OpenHour(each.start, 1.0, *cell(each.start, where)))
         agents = min(each.agents or agents, float(queueing.MOST_SERVERS))

@@ -5,6 +5,8 @@ A proposal loosens if one of its values lets the dialer make more calls. It is n
 - the 90 % interval of the predicted abandonment reaches `pacing.abandonment_cap`, or
 - the share that was abandoned in the last 30 days reaches it, unless the prediction says that less will be abandoned than now, or
 - much more was abandoned in the last 30 days than agents and handle time explain, so that no prediction from them can be trusted, or
+- the same is true of the hours of the last 13 weeks with more calls than now and no more than proposed: what was tried and taken
+  back is not tried again, or
 - nothing can be predicted, and the 90 % interval of the share that was abandoned in the last 30 days reaches it. Without any hour
   whose abandoned calls are known, it does: what nobody counted is not nothing.
 
@@ -33,7 +35,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import last_month, recent
+from reconciler.optimize.observed import MONTH, WEEKS, last_month, latest_days, recent
 from reconciler.optimize.wording import between, clock, percent, setting
 
 MORE_CALLS: Final = (RATE, CALLS, RATIO, THRESHOLD)
@@ -96,8 +98,8 @@ def _objections(proposal: Proposal, subject: Subject, now: datetime) -> Iterator
         yield f"{month.abandons} of {month.counted} answers ({share}) were abandoned in the last 30 days, and the cap is {setting(cap)}"
     if proposal.after is None:
         yield from _unpredicted(month, cap)
-    elif not calms and (surprising := surprise(subject, now)):
-        yield surprising
+    elif not calms:
+        yield from filter(None, (surprise(subject, now), _tried(proposal, subject, now)))
 
 
 def _unpredicted(month: Evidence, cap: float) -> Iterator[str]:
@@ -120,11 +122,31 @@ def surprise(subject: Subject, now: datetime) -> str | None:
     month = last_month(subject.observed, now)
     if subject.dial_rate is None or month.abandons <= subject.pacing.target_abandonment * month.counted:  # fmt: skip
         return None
-    explained = outlook.explained(subject, now)
+    explained = outlook.explained(
+        subject, (each for each in subject.observed if now - MONTH <= each.start < now)
+    )
     if abandoned.quantile(month, outlook.LOW) <= SURPRISING * explained:
         return None
     seen = percent(month.abandons / month.counted)
     return f"in the last 30 days {seen} of the answers were abandoned, and agents and handle time explain {percent(explained)}: check both, or use --strategy budget, which needs neither"
+
+
+def _tried(proposal: Proposal, subject: Subject, now: datetime) -> str | None:
+    """Return that hours with more calls than now, and no more than proposed, abandoned what nothing explains; `None` if not."""
+    latest, rate = latest_days(subject.observed, now), proposal.proposed(RATE)
+    if subject.dial_rate is None or not latest:
+        return None
+    busiest = max(each.attempts for each in latest)
+    most = 3600 * float(subject.dial_rate if rate is None else rate)
+    known = (each for each in recent(subject.observed, now) if each.abandons is not None)
+    tried = [each for each in known if busiest < each.attempts <= most]
+    seen, cap = Evidence.of(tried), subject.pacing.abandonment_cap
+    if not seen.abandons or (least := abandoned.quantile(seen, outlook.LOW)) <= cap:
+        return None
+    explained = outlook.explained(subject, tried)
+    if least <= SURPRISING * explained:
+        return None
+    return f"{percent(seen.abandons / seen.answers)} of the answers were abandoned in the {seen.hours} hours of the last {WEEKS} weeks with more calls than now and no more than proposed, and agents and handle time explain {percent(explained)}: check both"
 
 
 def _calms(proposal: Proposal) -> bool:

@@ -260,3 +260,20 @@ def test_concurrent_calls_alone_can_be_too_many(strategy) -> None:
     name = strategy(Change(CALLS, 20, 60), after=None)
     advice = only(advise(name, [subject], CONTEXT))
     assert isinstance(advice, Declined)
+
+
+def test_what_was_tried_and_taken_back_is_not_tried_again() -> None:
+    """Two months ago 2.2 calls/s abandoned a third, by agents who were not there. A clean month since then at 1.2 disproves nothing."""
+    clean = team(dial_rate=1.2, calls=400, weeks=5, abandoned=0.0)
+    before = team(dial_rate=2.2, weeks=2, abandoned=0.3).observed
+    tried = tuple(replace(each, start=each.start - timedelta(weeks=5)) for each in before)
+    assert isinstance(only(advise("erlang", [clean], CONTEXT)), Proposal)
+    advice = only(advise("erlang", [replace(clean, observed=clean.observed + tried)], CONTEXT))
+    assert isinstance(advice, Declined)
+    assert (
+        "were abandoned in the 154 hours of the last 13 weeks with more calls than now and no more than proposed"
+        in advice.reason
+    )
+    unstaffed = tuple(replace(each, agents=60.0) for each in tried)
+    explained = replace(clean, observed=unstaffed + tuple(replace(each, agents=140.0) for each in clean.observed))  # fmt: skip
+    assert isinstance(only(advise("erlang", [explained], CONTEXT)), Proposal)
