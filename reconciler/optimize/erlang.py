@@ -29,7 +29,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import LATEST, RECENT, latest_days, recent, too_few
+from reconciler.optimize.observed import LATEST, RECENT, latest_days, no_faster, recent, too_few
 from reconciler.optimize.outlook import Hour, Setting
 from reconciler.optimize.pace import Pace, Way
 from reconciler.optimize.wording import clock, number, percent, rounded_down, setting
@@ -75,13 +75,15 @@ def _advise(subject: Subject, context: Context, rates: AnswerRates) -> Advice:
 
 def _disproved(subject: Subject, hours: Sequence[Hour], context: Context) -> Proposal | None:
     """Return the cut of `budget` if more is abandoned than the cap and than the prediction for today's settings; else `None`."""
-    latest = Evidence.of(latest_days(subject.observed, context.now))
+    today = Setting.of(subject)
+    days = latest_days(subject.observed, context.now)
+    latest = Evidence.of(no_faster(days, today.dial_rate))
     if not latest.abandons:
         return None
     least = abandoned.quantile(latest, outlook.LOW)
     if least <= subject.pacing.abandonment_cap:
         return None
-    predicted = outlook.predict(hours, Setting.of(subject)).abandonment
+    predicted = outlook.predict(hours, today).abandonment
     (cut,) = budget.propose([subject], context)
     if least <= predicted.high or isinstance(cut, Declined):
         return None
@@ -100,6 +102,8 @@ def unfit(subject: Subject, now: datetime) -> str | None:
         return f"{subject.kind} has no rate in calls/s: use --strategy ratio"
     if not subject.open_hours:
         return "the schedule opens at no hour of the next 400 days"
+    if subject.ceilings.get(RATE, 1.0) <= 0 or subject.ceilings.get(CALLS, 1.0) < 1:
+        return "the tenant's limits allow no call, so no value can be proposed"
     few = too_few(subject, now, LEAST_ATTEMPTS)
     if few:
         return few

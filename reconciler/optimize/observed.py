@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from math import isfinite
+from math import isfinite, sqrt
 from typing import Final
 
 from reconciler.optimize.base import Evidence, Subject
@@ -102,6 +102,20 @@ def latest_days(buckets: Iterable[Bucket], now: datetime) -> tuple[Bucket, ...]:
     month = [each for each in counted if now - MONTH <= each.start < now]
     newest = max((each.start for each in month), default=now)
     return tuple(each for each in month if newest - each.start < LATEST)
+
+
+def no_faster(buckets: Iterable[Bucket], dial_rate: float) -> Iterator[Bucket]:
+    """Yield the hours in which no more was dialed than a rate allows, with a margin for chance.
+
+    The others were under a faster rate: after a proposal was merged, they say nothing about the slower one.
+
+    Args:
+        buckets: observed hours.
+        dial_rate: calls per second.
+    """
+    expected = 3600 * dial_rate
+    most = 1.05 * expected + 3 * sqrt(expected)
+    return (each for each in buckets if each.attempts <= most)
 
 
 def _objection(bucket: Bucket, now: datetime) -> str | None:

@@ -164,7 +164,7 @@ def _changes(subject: Subject, ratio: float) -> Iterator[Change]:
     if ratio != current:
         yield Change(RATIO, current, ratio)
     most = round(100 * subject.pacing.abandonment_cap, 1)
-    if threshold > most and subject.spec.get(OWN):
+    if not 0 < threshold <= most and subject.spec.get(OWN):  # 0 limits nothing
         yield Change(THRESHOLD, threshold, most)
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 from typing import Final
 
 from reconciler.optimize import abandoned, outlook
@@ -73,7 +74,10 @@ def _unconfirmed(proposal: Proposal, subject: Subject, now: datetime) -> Proposa
 
 
 def _loosens(change: Change) -> bool:
-    return change.field in MORE_CALLS and float(change.proposed) > float(change.current)
+    current, proposed = float(change.current), float(change.proposed)
+    if change.field == THRESHOLD:  # 0 limits nothing
+        current, proposed = current or inf, proposed or inf
+    return change.field in MORE_CALLS and proposed > current
 
 
 def objection(proposal: Proposal, subject: Subject, now: datetime) -> str | None:

@@ -265,6 +265,15 @@ def test_a_model_that_abandoned_calls_disprove_is_not_believed(abandoned: float,
     assert "check all three. Until they agree, abandoned calls decide: " in advice.reason
 
 
+def test_what_was_abandoned_at_a_faster_rate_disproves_no_slower_one() -> None:
+    """Who merges a proposal and asks again at once gets no second cut."""
+    fast = team(dial_rate=2.9, abandoned=0.08)
+    made = proposed(fast)
+    merged = {each.field: each.proposed for each in made.changes}
+    again = declined(replace(fast, spec={**fast.spec, **merged}))
+    assert again.startswith("nothing to change: ")
+
+
 def test_what_was_abandoned_before_the_last_days_disproves_nothing() -> None:
     """A rate that was cut some days ago is not cut again."""
     soon = NOW - timedelta(days=4)
@@ -285,6 +294,8 @@ def test_what_was_abandoned_before_the_last_days_disproves_nothing() -> None:
         (team(None), "no observation and no manifest says how many agents take the calls, and for how long: write pacing.agents, or use --strategy budget"),
         (team(None, handle_time_s=None), "write pacing.agents and pacing.handle_time_s"),
         (replace(team(), open_hours=()), "the schedule opens at no hour of the next 400 days"),
+        (team(ceilings={RATE: 0.0}), "the tenant's limits allow no call"),
+        (team(5, ceilings={CALLS: 0.5}), "the tenant's limits allow no call"),
         (replace(team(), spec={}, kind="SkillSchedule"), "SkillSchedule has no rate in calls/s: use --strategy ratio"),
     ],
 )  # fmt: skip

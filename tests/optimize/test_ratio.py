@@ -73,6 +73,13 @@ def test_more_busy_agents_than_there_are_is_a_slip_in_the_manifest() -> None:
     assert "kept 20.7 agents busy, and pacing.agents is 15: correct it" in advice.reason
 
 
+def test_a_threshold_of_nothing_limits_nothing_and_is_set_to_the_cap() -> None:
+    """Even while too much is abandoned: that it becomes 3 % tightens."""
+    assert advise_one(skill(threshold=0.0)).proposed(THRESHOLD) == 3.0
+    flooded = advise_one(skill(10, current=1.0, threshold=0.0, abandoned=0.2, attempts=100))
+    assert flooded.proposed(THRESHOLD) == 3.0
+
+
 def test_the_threshold_is_never_above_the_cap() -> None:
     assert advise_one(skill(threshold=5.0)).proposed(THRESHOLD) == 3.0
     unused = advise_one(skill(threshold=5.0, own=False))
