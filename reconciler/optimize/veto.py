@@ -10,7 +10,7 @@ A proposal loosens if one of its values lets the dialer make more calls. It is n
 - nothing can be predicted, and the 90 % interval of the share that was abandoned in the last 30 days reaches it. Without any hour
   whose abandoned calls are known, it does: what nobody counted is not nothing.
 
-Nor is a proposal made that loosens a schedule which never opens, or while none of the attempts was answered: an answer rate of nothing
+Nor is a proposal made that loosens a schedule which never opens or whose list is at its end, or while none of the attempts was answered: an answer rate of nothing
 is a fault of the metrics, and allows any dial rate.
 """
 
@@ -92,6 +92,8 @@ def _objections(proposal: Proposal, subject: Subject, now: datetime) -> Iterator
     seen = Evidence.of(recent(subject.observed, now))
     if not subject.open_hours:
         yield "the schedule opens at no hour of the next 400 days"
+    if subject.pacing.list_size == 0:
+        yield "the list is at its end (pacing.list_size: 0): load contacts and correct the number"
     if not seen.answers:
         yield f"none of the {seen.attempts:,} observed attempts was answered: check how answers are counted"
     if proposal.after is not None and proposal.after.abandonment.high >= cap:

@@ -129,6 +129,13 @@ def test_answers_that_nobody_counts_allow_no_rate() -> None:
     assert advice.proposal.proposed(RATE) > 10
 
 
+def test_a_list_at_its_end_is_not_dialed_faster(strategy) -> None:
+    empty = team(dial_rate=1.5, list_size=0)
+    reason = only(advise(strategy(Change(RATE, 1.5, 1.6)), [empty], CONTEXT)).reason
+    assert "not proposed, because the list is at its end (pacing.list_size: 0)" in reason
+    assert isinstance(only(advise(strategy(Change(RATE, 1.5, 1.4)), [empty], CONTEXT)), Proposal)
+
+
 def test_a_schedule_that_never_opens_is_not_loosened(strategy) -> None:
     ended = replace(team(), open_hours=())
     reason = only(advise(strategy(Change(RATE, 1.5, 1.6)), [ended], CONTEXT)).reason
