@@ -179,15 +179,19 @@ def test_texts_for_truth_values_hide_nothing_that_dials(desk, monkeypatch):
     assert report.exit_code == 0, report.notes
 
 
-def test_a_truth_value_that_is_none_is_an_error_for_a_plan_and_stopped_by_a_stop(desk, monkeypatch):
+def test_a_truth_value_that_is_none_blocks_its_skill_in_a_plan_and_is_stopped_by_a_stop(
+    desk, monkeypatch
+):
     def unclear(path, _, body):
         if path.endswith("/skills"):
             return {**body, "skills": [{**row, "isRunning": "maybe"} for row in body["skills"]]}
         return body
 
     changed(monkeypatch, API, unclear)
-    with pytest.raises(Exception, match="`isRunning` is neither true nor false"):
-        plan(desk)
+    (blocked,) = plan(desk).operations
+    assert blocked.blocked == ("identity",)
+    (finding,) = [each for each in plan(desk).findings if each.rule == "identity"]
+    assert "`isRunning` is neither true nor false: 'maybe'" in finding.message
     report = halt(desk)
     assert running(desk) == [], "each one is stopped, and silent by a read of its own"
     assert report.exit_code == 0, report.notes
