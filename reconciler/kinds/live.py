@@ -90,6 +90,10 @@ class Snapshot:
     unfit: Mapping[str, str] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
+    def readable(self, key: str) -> Live | None:
+        """Return an object; `None` if there is none, or its answer cannot be read."""
+        return None if key in self.unreadable else self.objects.get(key)
+
     def linked(self, key: str, chosen: frozenset[str] | None) -> tuple[ScrubList, ...]:
         """Return an object's do-not-call lists: the ones chosen by its body, or (`None`) the ones linked on the platform."""
         if chosen is None:

@@ -38,7 +38,7 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 def _of(desired: Desired, facts: Facts) -> Iterator[Finding]:
     kind = facts.kinds[desired.kind]
-    live = facts.live.objects.get(desired.key) if facts.live and kind.fixed else None
+    live = facts.live.readable(desired.key) if facts.live and kind.fixed else None
     if live is None or live.stored is None or desired.body is None:
         return
     stored = kind.canonical(live.stored)
