@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.audit import lines
@@ -42,6 +42,7 @@ def test_what_the_documented_form_refuses_is_refused(value):
         lines.encode(value)
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.text(st.characters()), VALUES))
 def test_a_canonical_line_is_read_as_json_reads_it(fields):
     line = canonical_json(fields).encode()
@@ -50,6 +51,7 @@ def test_a_canonical_line_is_read_as_json_reads_it(fields):
     assert not (is_known and is_deep(found))
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(max_size=3), VALUES, min_size=1), st.data())
 def test_a_line_that_is_known_as_canonical_is(fields, data):
     line = bytearray(canonical_json(fields).encode())
