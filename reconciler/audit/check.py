@@ -163,7 +163,7 @@ class Checker:
             due: number of the record that follows.
         """
         for record in state:
-            self._ids.add(int(record.event.id[:16], 16))
+            self._ids.add(int(record.id[:16], 16))
             self._follow(record, record.event.commit)
         self.due, self._whole, self._begins = due, False, True
 

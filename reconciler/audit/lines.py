@@ -78,6 +78,26 @@ def parse(line: bytes) -> tuple[dict[str, Any], bool]:
     return _parse_slowly(line), False
 
 
+def parse_hashed(line: bytes) -> tuple[dict[str, Any], bool]:
+    """Parse a line whose hash was checked, so that its form does not matter.
+
+    Returns:
+        The object, and whether it is known that it nests at most `DEPTH_LIMIT` levels. If that is not known, the caller must check it.
+
+    Raises:
+        ValueError: the line is no JSON object in ASCII.
+    """
+    try:
+        fields = orjson.loads(line)
+        # An integer of more than 64 bits becomes a float and is written differently; `json` keeps it.
+        is_same = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) == line
+        if type(fields) is dict and is_same and line.isascii():
+            return fields, line.count(b"{") + line.count(b"[") < DEPTH_LIMIT
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        pass  # json decides
+    return _parse_slowly(line), False
+
+
 def _parse_slowly(line: bytes) -> dict[str, Any]:
     try:
         text = line.decode("ascii")

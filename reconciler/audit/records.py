@@ -313,8 +313,8 @@ def decode_state(data: bytes) -> tuple[Record, ...]:
     before = -1
     for number, line in enumerate(found, start=1):
         try:
-            fields, is_canonical = _fields(line)
-            _require_types(fields, known_as_flat=is_canonical)
+            fields, is_flat = lines.parse_hashed(_checked(line))
+            _require_types(fields, known_as_flat=is_flat)
             record = _record(fields)
             if record.seq <= before:
                 raise ValueError("it does not follow the record before it")  # noqa: TRY301
@@ -340,11 +340,15 @@ def _decode_line(commit: str, number: int, line: bytes) -> Record | Defect:
 
 def _fields(line: bytes) -> tuple[dict[str, Any], bool]:
     """Return the fields of a line, and whether it is known to be canonical and flat enough (`lines.parse`)."""
+    return lines.parse(_checked(line))
+
+
+def _checked(line: bytes) -> bytes:
     if len(line) >= LINE_LIMIT:
         raise ValueError(f"the line has {len(line)} bytes; at most {LINE_LIMIT - 1} are allowed")
     if b"\0" in line:
         raise ValueError("the line holds a NUL")
-    return lines.parse(line)
+    return line
 
 
 def _require_types(fields: dict[str, Any], *, known_as_flat: bool) -> None:

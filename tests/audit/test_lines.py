@@ -49,6 +49,9 @@ def test_a_canonical_line_is_read_as_json_reads_it(fields):
     found, is_known = lines.parse(line)
     assert same(found, json.loads(line))
     assert not (is_known and is_deep(found))
+    hashed, is_flat = lines.parse_hashed(line)
+    assert same(hashed, found)
+    assert not (is_flat and is_deep(hashed))
 
 
 @settings(max_examples=50)
@@ -62,8 +65,11 @@ def test_a_line_that_is_known_as_canonical_is(fields, data):
     try:
         found, is_known = lines.parse(bytes(line))
     except ValueError:
+        with pytest.raises(ValueError, match="the line is"):
+            lines.parse_hashed(bytes(line))
         return
     assert same(found, json.loads(bytes(line)))
+    assert same(lines.parse_hashed(bytes(line))[0], found)
     assert not is_known or canonical_json(found).encode() == line
 
 
