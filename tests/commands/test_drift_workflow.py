@@ -74,10 +74,10 @@ def test_another_branch_changes_no_issue(dialing: Team) -> None:
     assert dialing.forge.issues == []
 
 
-def test_the_client_that_looks_can_only_read(dialing: Team) -> None:
+def test_the_client_that_looks_can_only_read(team: Team) -> None:
     assert (
-        dialing.forge.environments["plan-acme"].variables["CXONE_CLIENT_ID"]
-        != (dialing.forge.environments["production-acme"].variables["CXONE_CLIENT_ID"])
+        team.forge.environments["plan-acme"].variables["CXONE_CLIENT_ID"]
+        != (team.forge.environments["production-acme"].variables["CXONE_CLIENT_ID"])
     )
     text = forges.load("drift.yml")["jobs"]["drift"]
     assert text["permissions"] == {"contents": "read", "issues": "write"}

@@ -23,7 +23,7 @@ from reconciler.pacing import Bucket
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)  # a Monday
 NEW_YORK, CHICAGO, LONDON = "America/New_York", "America/Chicago", "Europe/London"
 LIMITS = {RATE: 50.0, CALLS: 2000.0}
-FEW = settings(max_examples=8)
+FEW = settings(max_examples=4)
 
 
 def campaign(

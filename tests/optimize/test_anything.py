@@ -71,7 +71,7 @@ def subjects(draw, key: str = "1") -> Subject:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_no_observation_ends_a_strategy(strategy: str, data) -> None:
     asked = [data.draw(subjects(key)) for key in "12"]

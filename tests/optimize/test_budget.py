@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
@@ -84,6 +84,7 @@ def test_what_needs_no_cut_is_left_alone(subject, reason: str) -> None:
     assert advice.reason.startswith(reason)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 5000), st.floats(0, 1), st.floats(0.001, 100))
 def test_it_only_ever_tightens(answers: int, share: float, dial_rate: float) -> None:
     advice = advise_one(campaign(answers, round(answers * share), dial_rate=dial_rate))

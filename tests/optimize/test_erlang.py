@@ -321,7 +321,7 @@ def test_a_limit_below_todays_rate_is_kept() -> None:
     "change",
     [
         {"answer_rate": 0.0}, {"answer_rate": 1.0}, {"handle_time_s": 0.5}, {"handle_time_s": 80_000.0},
-        {"agents": 100_000}, {"agents": 1}, {"dial_rate": 100.0}, {"dial_rate": 0.001, "attempts": 100},
+        pytest.param({"agents": 100_000}, marks=pytest.mark.long), {"agents": 20_000}, {"agents": 1}, {"dial_rate": 100.0}, {"dial_rate": 0.001, "attempts": 100},
         {"calls": 1}, {"target_abandonment": 0.5, "abandonment_cap": 0.5}, {"target_abandonment": 1e-6},
         {"ceilings": {RATE: 0.001, CALLS: 1}},
     ],
