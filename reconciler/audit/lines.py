@@ -67,14 +67,9 @@ def parse(line: bytes) -> tuple[dict[str, Any], bool]:
     Raises:
         ValueError: the line is no JSON object in ASCII.
     """
-    try:
-        fields = orjson.loads(line)
-        if type(fields) is dict and line.isascii() and _is_plain(fields):
-            is_same = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) == line
-            if is_same and _DELETE not in line:
-                return fields, True
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        pass  # json decides
+    fields = _unchanged(line)
+    if fields is not None and _is_plain(fields) and _DELETE not in line:
+        return fields, True
     return _parse_slowly(line), False
 
 
@@ -87,15 +82,23 @@ def parse_hashed(line: bytes) -> tuple[dict[str, Any], bool]:
     Raises:
         ValueError: the line is no JSON object in ASCII.
     """
+    fields = _unchanged(line)
+    if fields is not None:
+        return fields, line.count(b"{") + line.count(b"[") < DEPTH_LIMIT
+    return _parse_slowly(line), False
+
+
+def _unchanged(line: bytes) -> dict[str, Any] | None:
+    """Return the object of an ASCII line that orjson reads and writes unchanged; `None` if `json` must decide.
+
+    An integer of more than 64 bits becomes a float there, and is not written as it was.
+    """
     try:
         fields = orjson.loads(line)
-        # An integer of more than 64 bits becomes a float and is written differently; `json` keeps it.
-        is_same = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) == line
-        if type(fields) is dict and is_same and line.isascii():
-            return fields, line.count(b"{") + line.count(b"[") < DEPTH_LIMIT
+        is_same = line.isascii() and orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) == line
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        pass  # json decides
-    return _parse_slowly(line), False
+        return None
+    return fields if is_same and type(fields) is dict else None
 
 
 def _parse_slowly(line: bytes) -> dict[str, Any]:

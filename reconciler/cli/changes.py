@@ -280,7 +280,9 @@ def _check_report(file: Path | None, metrics: Path | None) -> None:
     """
     if file is None:
         return
-    is_read = file.suffix.lower() in {".yaml", ".yml"} or file.name == "predictions.md"
+    from reconciler.optimize.predictions import FILE
+
+    is_read = file.suffix.lower() in {".yaml", ".yml"} or file.name == FILE
     if is_read or (metrics is not None and file.exists() and file.samefile(metrics)):
         raise UsageError(f"--report would overwrite {file}: give another name, such as proposal.md")
 

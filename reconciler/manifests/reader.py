@@ -1,7 +1,8 @@
 """Read the strict subset of YAML 1.2 in which manifests are written: bytes to plain values, with places.
 
 The reader builds values from the events of ruamel's C parser (`CParser`). Ruamel's own constructors would be the
-shorter way, but they take six times as long, keep no place for a scalar, and accept what this subset refuses.
+shorter way, but they take six times as long, keep no place for a scalar, and accept what this subset refuses. Short files
+of one shape are parsed once (`shapes`), unless places are kept.
 
 Text that another tool could read differently is refused, with its place: anchors, aliases, merge keys, tags, directives,
 duplicate keys, keys that are not text, numbers that YAML 1.1 and 1.2 read differently, hidden characters. Dates, `no`,
@@ -107,8 +108,8 @@ def read(data: bytes, file: str, *, keep_places: bool = False) -> tuple[Document
     return _Reader(data, file, keep_places=keep_places).documents()
 
 
-_LONGEST = 16 * 1024
-"""Bytes of a file above which its shape is not kept."""
+_LONGEST = 4 * 1024
+"""Bytes of a file above which its shape is not kept: that takes up to thirty times as much memory, and long files are seldom alike."""
 
 
 def _read_by_shape(data: bytes) -> tuple[Document, ...] | None:

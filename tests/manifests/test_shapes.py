@@ -96,6 +96,14 @@ def test_one_shape_is_parsed_once() -> None:
     assert _documents_of.cache_info().misses == 1
 
 
+def test_the_shape_of_a_long_file_is_not_kept() -> None:
+    _documents_of.cache_clear()
+    for size, kept in ((4096, 1), (4097, 1)):
+        data = b"k: a\n".ljust(size, b"#")
+        assert read(data, "f.yaml")[0].value == {"k": "a"}
+        assert _documents_of.cache_info().currsize == kept
+
+
 def test_what_was_read_is_shared_with_nobody() -> None:
     first, second = (read(b"k: {l: [a]}\n", "f.yaml")[0].value for _ in range(2))
     first["k"]["l"].append("b")

@@ -41,14 +41,14 @@ def test_one_run_in_twenty_may_exceed_the_cap() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "holds_"),
+    ("one", "other", "expected"),
     [(1841, 1841, True), (1839, 1839, False), (1890, 1801, True), (1990, 1799, False)],
 )
-def test_the_oracle_is_near_as_a_mean_and_never_far(one: int, other: int, holds_: bool) -> None:  # noqa: FBT001
+def test_the_oracle_is_near_as_a_mean_and_never_far(one, other, expected) -> None:
     near = runs(erlang=one, oracle=2000)
     far = [replace(run, scenario="agents-200") for run in runs(erlang=other, oracle=2000)]
     found = bars(grouped(near + far))[1]
-    assert found.holds is holds_
+    assert found.holds is expected
     assert other == one or "agents-200" in found.reached
 
 
