@@ -56,7 +56,7 @@ class ExitCode(IntEnum):
     Read which operations failed and why. The next `apply` settles what is open and does the rest."""
 
     STALE = 4
-    """Stale approval: approved operations no longer match what is live, and were not run. `show --check`: the saved plan no longer derives.
+    """Stale approval: approved operations no longer match what is live, and were not run. `show --check`: the saved plan is out of date.
 
     Plan again, and have the new plan approved."""
 

@@ -1,6 +1,6 @@
-"""The command line: parse arguments, call a command, print its report, return its exit code. It decides nothing.
+"""The command line: parse arguments, call a command, print its report, return its exit code.
 
-Results go to stdout, progress and errors to stderr. A command imports what it uses when it runs, so that `--help` imports click alone.
+Results go to stdout, progress and errors to stderr. A command imports its dependencies when it runs, so that `--help` imports only click.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "validate": ("manifests", "Check manifests; with --online also against the platform."),
         "render": (
             "manifests",
-            "Show what a manifest compiles to, and where each field comes from.",
+            "Show what a manifest compiles to, and the source of each field.",
         ),
         "plan": ("changes", "Show what would change on the platform. Read-only."),
-        "show": ("drift", "Show a saved plan; with --check, say whether it still derives."),
+        "show": ("drift", "Show a saved plan; with --check, say whether it is up to date."),
         "drift": ("drift", "Show what was changed outside git since it was applied. Read-only."),
-        "timeline": ("timeline", "Show when the manifests let you dial, on a calendar. Read-only."),
+        "timeline": ("timeline", "Show on a calendar when each object may dial. Read-only."),
         "apply": ("changes", "Apply the changes: write, activate, verify, record."),
     },
     "Stop dialing": {
         "halt": ("halt", "Stop dialing at once, and keep it stopped. Needs no approval."),
-        "release": ("halt", "Allow what halt stopped to be applied again. Starts no dialing."),
+        "release": ("halt", "End a halt, so that apply may dial again. Starts no dialing itself."),
     },
     "Start with a tenant": {
         "doctor": ("doctor", "Check that a tenant's API behaves as reconcile expects."),
-        "import": ("import_", "Write manifests for what the platform holds."),
+        "import": ("import_", "Write manifests from the schedules on the platform."),
         "sandbox": ("sandbox", "Serve, reset or fill the embedded platform."),
     },
     "Look back": {
@@ -47,14 +47,14 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "explain": ("explain", "Explain an exit code, rule, field, variable or command."),
         "optimize": (
             "changes",
-            "Propose better dial rates from what was observed. Never applies them.",
+            "Propose better dial rates from observed calls. Never applies them.",
         ),
         "simulate": ("simulate", "Try pacing strategies on published scenarios. Changes nothing."),
         "tenants": ("manifests", "List the tenants below a path."),
         "schema": ("manifests", "Print the JSON Schemas of the manifests."),
     },
 }
-"""Every command in its group of `--help`: the module that holds it, and its line, so that `--help` imports none of them."""
+"""Module and help line of each command, by its group in `--help`. Kept here so that `--help` imports no command."""
 
 COMMANDS: Final = {name: entry for group in GROUPS.values() for name, entry in group.items()}
 
@@ -103,7 +103,7 @@ def reconcile() -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code (DESIGN §7): the one place where errors become codes."""
+    """Run the command line and return its exit code. Only this function turns errors into exit codes."""
     replace_unencodable()
     try:
         result: Any = reconcile.main(

@@ -32,7 +32,7 @@ _UTC = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"])
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Also write the plan to this file, for `apply --approved`.",
 )
-@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are present.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 if there are changes.")
 @options.remote
 @options.tenant
 @options.network
@@ -83,20 +83,20 @@ def plan(
     help="Run only the operations of this saved plan (`plan --out`).",
 )
 @click.option("--expect", metavar="DIGEST", help="Run only if the plan has this digest.")
-@click.option("--tighten-only", is_flag=True, help="Run only what narrows dialing.")
+@click.option("--tighten-only", is_flag=True, help="Run only operations that narrow dialing.")
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 256),
     default=defaults.CONCURRENCY,
     show_default=True,
-    help="Most operations to write at the same time.",
+    help="Maximum number of operations to write at the same time.",
 )
 @click.option(
     "--wait-for-lock",
     "wait_for_lock_s",
     type=options.Number(min=0),
     metavar="SECONDS",
-    help="Wait up to this long while another run holds the lock. If a newer commit was applied meanwhile, end with exit code 0.",
+    help="Wait up to this long while another run holds the lock. Exits 0 if a newer commit was applied meanwhile.",
 )
 @options.wait("Retry a locked dialer, and wait for activation, for up to this long.")
 @options.events
@@ -125,7 +125,7 @@ def apply(
 ) -> int:
     """Make the platform match the manifests below PATH. Asks first, unless a plan was approved.
 
-    What narrows dialing runs first. Every write is verified, and recorded in git notes.
+    Operations that narrow dialing run first. Every write is verified, and recorded in git notes.
 
     Example: reconcile apply schedules/acme
     """
@@ -174,8 +174,8 @@ def _optimize_help() -> str:
     """Return the help of `optimize`, with what each strategy needs and promises."""
     return "\n\n".join(
         (
-            "Propose better dial rates from what was observed. Changes nothing, or the manifests with --write; never the platform.",
-            "A proposal that lets the dialer do more is not made while the 90 % interval of its abandonment reaches pacing.abandonment_cap.",
+            "Propose better dial rates from observed calls. Read-only; with --write it edits the manifests, never the platform.",
+            "No proposal loosens dialing while the 90 % interval of its abandonment reaches pacing.abandonment_cap.",
             *(
                 f"{name}: needs {each.NEEDS}. Proposes {each.PROMISES}."
                 for name, each in STRATEGIES.items()
@@ -190,13 +190,13 @@ def _optimize_help() -> str:
 @click.option(
     "--strategy",
     type=click.Choice(list(STRATEGIES)),
-    help="How to find better values. Default: erlang for campaigns, ratio for skills, step with a target answer rate.",
+    help="Strategy that finds better values. Default: erlang for campaigns, ratio for skills, step with --target-answer-rate.",
 )
 @click.option(
     "--target-answer-rate",
     type=options.Number(0, 1, min_open=True),
     metavar="R",
-    help="For the strategy step: target for the share of attempts that are answered, above 0 and at most 1.",
+    help="For the strategy step: target share of answered attempts, above 0 and at most 1.",
 )
 @click.option(
     "--metrics",
@@ -246,7 +246,7 @@ def optimize(
     style: str,
     network: Network,
 ) -> int:
-    """Propose better values; `_optimize_help` is what people read."""
+    """Propose better values. `--help` shows `_optimize_help` instead of this docstring."""
     from reconciler.commands import optimize as command
     from reconciler.telemetry import EventSinks
 
@@ -273,10 +273,10 @@ def optimize(
 
 
 def _check_report(file: Path | None, metrics: Path | None) -> None:
-    """Check that a report takes the place of no file that the command reads.
+    """Check that `--report` does not overwrite a file that the command reads.
 
     Raises:
-        UsageError: it would.
+        UsageError: it would overwrite one.
     """
     if file is None:
         return
@@ -291,7 +291,7 @@ def _keep(report: Report, file: Path | None) -> None:
     """Write a report to a file, in Markdown.
 
     Raises:
-        UsageError: the file cannot be written, or cannot hold every row that must be shown.
+        UsageError: the file cannot be written, or cannot hold every row that must not be cut.
     """
     if file is None:
         return

@@ -34,8 +34,8 @@ def doctor(
 ) -> int:
     """Check that the API of the tenant at PATH behaves as reconcile expects. Read-only without --roundtrip.
 
-    Signs in, makes every read that plan and apply depend on, and says what to do about each check that fails. A note needs
-    no action. Exits 0 when no check fails.
+    Signs in, makes every read that plan and apply need, and says what to do about each failed check. A note needs no action.
+    Exits 0 if no check fails.
 
     Example: reconcile doctor schedules/acme
     """

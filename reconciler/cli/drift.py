@@ -1,4 +1,4 @@
-"""Commands that compare what is with what was: drift, show."""
+"""Commands `drift` and `show`: compare the platform with the ledger, and a saved plan with a new one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def drift(
 ) -> int:
     """Show what was changed outside git since it was last applied. Read-only.
 
-    What may dial more than was applied comes first. The exit code is 2 if there is drift.
+    Drift that may widen dialing comes first. The exit code is 2 if there is drift.
 
     Example: reconcile drift schedules/acme
     """
@@ -58,7 +58,7 @@ def drift(
 )
 @options.path
 @click.option(
-    "--check", is_flag=True, help="Plan again, and exit 4 if the saved plan no longer derives."
+    "--check", is_flag=True, help="Plan again, and exit 4 if the saved plan is out of date."
 )
 @options.remote
 @options.network

@@ -1,4 +1,4 @@
-"""Replace characters that an output stream cannot encode, so that no output can change what a command does or returns."""
+"""Replace characters that an output stream cannot encode, so that printing never fails a command."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _ASCII: Final = {
 
 
 def in_locale(text: str, environ: Mapping[str, str]) -> str:
-    """Return text as it is, or with our own signs in ASCII if the locale is C or POSIX.
+    """Replace our own signs by ASCII if the locale is C or POSIX; return other text unchanged.
 
-    Python writes UTF-8 in these locales, too, but a terminal that was told of no other encoding may not show it.
+    Python writes UTF-8 in these locales, too, but a terminal without a configured encoding may not show it.
     """
     named = next(filter(None, map(environ.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")
     ours = {ord(sign): ascii_ for sign, ascii_ in _ASCII.items()}

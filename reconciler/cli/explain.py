@@ -21,7 +21,7 @@ def explain(topic: tuple[str, ...], *, style: str) -> int:
     """Explain an exit code, a rule, a word of a plan, a field, an environment variable, a command, an assumption or a scenario.
 
     TOPIC is exit-codes, environment, rules, words, fields, assumptions, strategies, scenarios, commands, or a name such as 75, held, calling-windows, dial_rate or CXONE_SCOPE.
-    Without it the topics are listed. A name of several words needs no quotes. Reads no files.
+    Without TOPIC the command lists the topics. A name of several words needs no quotes. Reads no files.
 
     Example: reconcile explain exit-codes
     """
@@ -31,7 +31,7 @@ def explain(topic: tuple[str, ...], *, style: str) -> int:
 
 
 def topics() -> Topics:
-    """Return every topic: those of the code, and the commands, which click knows."""
+    """Return every topic: those that `commands.explain` knows, and the commands, which only click knows."""
     from reconciler.commands.explain import TOPICS
 
     return {**TOPICS, "commands": commands}

@@ -31,7 +31,7 @@ def _choose(
     "--all",
     "everything",
     is_flag=True,
-    help="Stop everything of the tenant, also what no manifest names.",
+    help="Stop every object of the tenant, also those without a manifest.",
 )
 @click.option(
     "--reason", required=True, metavar="TEXT", help="Why. It is recorded, and shown by every plan."
@@ -62,8 +62,8 @@ def halt(
 ) -> int:
     """Stop dialing at once: remove the schedules, verify silence, and hold it. Asks no question and needs no clean tree.
 
-    NAME is a manifest's name or the platform's id of a campaign. A running apply ends at its next write. What was stopped
-    stays stopped until `reconcile release`.
+    NAME is a manifest's name or the platform's id of a campaign. A running apply ends at its next write. Stopped objects
+    stay stopped until `reconcile release`.
 
     Example: reconcile halt schedules/acme spring-renewals --reason "calls at night"
     """
@@ -104,7 +104,7 @@ def release(
 ) -> int:
     """End the hold of a halt. Starts no dialing: the next apply plans the schedule again.
 
-    An object without a hold is read: if its schedule is missing on the platform, the next apply creates it again.
+    If an object has no hold, the command reads it. If its schedule is missing on the platform, the next apply creates it again.
 
     Example: reconcile release schedules/acme spring-renewals --reason "zone corrected"
     """

@@ -25,13 +25,13 @@ def import_(
     style: str,
     network: Network,
 ) -> int:
-    """Write what the platform holds into the manifests of the tenant at PATH. Changes files only, never the platform.
+    """Write the platform's schedules into the manifests of the tenant at PATH. Changes files only, never the platform.
 
-    Takes the objects with these IDs, or all that hold a schedule. An object without a manifest gets a new file. In an existing
+    Imports the objects with these IDs, or all that have a schedule. An object without a manifest gets a new file. In an existing
     manifest single values are edited in place; comments and order are kept. Windows and lists are reported, not edited.
 
-    Ends with a plan. If some field could not be taken over, the plan shows which one and why (exit 2). Then commit, and apply
-    once to record the starting point.
+    Ends with a plan, which shows each field that could not be imported, and why (exit 2). Then commit, and apply once to
+    record the starting point.
 
     Example: reconcile import schedules/acme 1003
     """

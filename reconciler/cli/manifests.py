@@ -1,4 +1,4 @@
-"""Commands that read manifests only: validate, render, tenants, schema. They start fast: people run them at every save."""
+"""Commands that read manifests only: validate, render, tenants, schema. They start fast, because editors may run them on every save."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def validate(
 def render(targets: tuple[str, ...], *, tenant: str | None, style: str) -> int:
     """Show the body that the manifest NAME compiles to, with the file and line of each field. Read-only.
 
-    The body is exactly what is compared, sent and recorded. Without NAME every manifest is shown.
+    The body is exactly what is compared, sent and recorded. Without NAME the command shows every manifest.
 
     Example: reconcile render schedules/acme spring-renewals
     """
@@ -93,7 +93,7 @@ def tenants(path: Path, *, style: str) -> int:
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Write every schema into this folder instead.",
+    help="Write the schemas of all kinds into this folder, and print none.",
 )
 def schema(kind: str | None, *, out: Path | None) -> int:
     """Print the JSON Schema of KIND, or write the schemas of all kinds into a folder with --out.

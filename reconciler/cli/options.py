@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and how a command shows its result."""
+"""Arguments and options that several commands share, and the output of a command's report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(day
 
 
 class Number(click.FloatRange):
-    """A finite number in a range. click alone accepts `nan`, which no comparison refuses, and `inf`."""
+    """A finite number in a range. click itself accepts `inf`, and `nan`, which passes every range check."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -45,7 +45,7 @@ class Number(click.FloatRange):
 
 
 def instant(text: str, or_date: str = "") -> datetime:
-    """Return an instant in UTC. Its offset is required: without one it would be another instant for every reader.
+    """Parse an instant, and return it in UTC. The offset is required: without it the text means another instant in each zone.
 
     Raises:
         click.BadParameter: not an instant, or one without an offset.
@@ -57,13 +57,12 @@ def instant(text: str, or_date: str = "") -> datetime:
         example = f"2027-03-01T18:00:00Z{or_date}"
         raise click.BadParameter(f"{text!r} is not an instant: write it like {example}")
     raise click.BadParameter(
-        f"{text!r}: the offset is missing, so it is another instant in every zone: write {text}Z for UTC, or append the"
-        " zone's offset, e.g. -05:00"
+        f"{text!r} has no offset: write {text}Z for UTC, or append the zone's offset, e.g. -05:00"
     )
 
 
 def instant_or_date(text: str) -> datetime:
-    """Return an instant in UTC; for a date, midnight at its start, UTC.
+    """Parse an instant or a date, and return it in UTC. A date means 00:00 UTC on that day.
 
     Raises:
         click.BadParameter: neither.
@@ -83,7 +82,7 @@ def instant_or_span(text: str) -> datetime | timedelta:
 
 
 def _parse(text: str) -> datetime | None:
-    """Return what ISO 8601 says, in UTC when it has an offset."""
+    """Parse ISO 8601. Returns UTC if the text has an offset, a naive time if not, and `None` if it is invalid."""
     try:
         moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo is None else moment.astimezone(UTC)
@@ -106,7 +105,7 @@ path = click.argument("path", default=DEFAULT_PATH, type=click.Path(path_type=Pa
 """Add `[PATH]`."""
 
 targets = click.argument("targets", nargs=-1, metavar="[PATH] [NAME]...")
-"""Add `[PATH] [NAME]…`, which `split` takes apart."""
+"""Add `[PATH] [NAME]…`; `split` separates the path from the names."""
 
 output = click.option(
     "--format",
@@ -119,14 +118,14 @@ output = click.option(
 """Add `--format`."""
 
 tenant = click.option(
-    "--tenant", metavar="NAME", help="Tenant to use, when the path holds several."
+    "--tenant", metavar="NAME", help="Tenant to use if there are several below PATH."
 )
 """Add `--tenant`."""
 
 remote = click.option(
     "--remote",
     metavar="NAME",
-    help="Git remote that keeps the audit records and the lock. Default: origin. Those of a `sandbox:` tenant stay in this clone.",
+    help="Git remote that holds the audit records and the lock. Default: origin. A `sandbox:` tenant keeps both in this clone.",
 )
 """Add `--remote`, for `world`."""
 
@@ -134,14 +133,14 @@ revert = click.option(
     "--revert",
     multiple=True,
     metavar="NAME",
-    help="Undo what was narrowed by hand on this manifest's object. May be repeated.",
+    help="Undo narrowings made by hand on the object of this manifest. May be repeated.",
 )
 """Add `--revert`."""
 
 accept_history = click.option(
     "--accept-history",
     metavar="REASON",
-    help="Accept that HEAD does not descend from the commit applied last. Use it after history was rewritten, and reviewed.",
+    help="Accept that HEAD does not descend from the commit applied last. Use it after you reviewed a rewritten history.",
 )
 """Add `--accept-history`."""
 
@@ -158,11 +157,11 @@ events = combine(
         help="Append telemetry events to this file, one JSON line each.",
     ),
 )
-"""Add where telemetry events go."""
+"""Add `--events` and `--publish-events`."""
 
 
 def network(command: Callable[..., int]) -> Callable[..., int]:
-    """Add how the platform is reached. The command gets it as one `Network`."""
+    """Add `--deadline`, `--ca-bundle` and `--proxy`. The command gets them as one `Network`."""
 
     @functools.wraps(command)
     def run(*, deadline_s: float, ca_bundle: Path | None, proxy: str | None, **others: Any) -> int:
@@ -178,7 +177,7 @@ def network(command: Callable[..., int]) -> Callable[..., int]:
             default=defaults.DEADLINE_S,
             show_default=True,
             metavar="SECONDS",
-            help="Most time that the whole command may take.",
+            help="Time limit of the whole command.",
         ),
         click.option(
             "--ca-bundle",
@@ -208,12 +207,12 @@ def wait(text: str) -> Callable[[Command], Command]:
 
 
 def split(arguments: Sequence[str], tenant: str | None) -> tuple[Path, tuple[str, ...]]:
-    """Return the path and the names that `[PATH] [NAME]…` means.
+    """Split the arguments `[PATH] [NAME]…` into the path and the names.
 
     The first argument is the path if it exists on disk or contains a slash. Otherwise it is a name.
 
     Raises:
-        UsageError: the first argument is neither: it looks like a missing file, or no default tenant folder has that manifest.
+        UsageError: the first argument looks like a missing file, or it is a name and the default folder is missing or ambiguous.
     """
     if not arguments:
         return DEFAULT_PATH, ()
@@ -224,10 +223,12 @@ def split(arguments: Sequence[str], tenant: str | None) -> tuple[Path, tuple[str
     if first.lower().endswith((".yaml", ".yml")):
         raise UsageError(missing)
     if not DEFAULT_PATH.exists():
-        raise UsageError(f"{missing}, and no folder {DEFAULT_PATH} with a manifest of that name")
+        raise UsageError(
+            f"{missing}, and no folder {DEFAULT_PATH} that could hold a manifest of that name"
+        )
     if tenant is None and len(tenants := _tenants(DEFAULT_PATH)) > 1:
         raise UsageError(
-            f"{missing}; if it is a manifest's name, name its tenant's folder before it ({DEFAULT_PATH}/{tenants[0]} …)"
+            f"{missing}; if it is a manifest's name, put its tenant's folder before it ({DEFAULT_PATH}/{tenants[0]} {first})"
         )
     return DEFAULT_PATH, tuple(arguments)
 
@@ -272,25 +273,25 @@ def show(report: Report, style: str, *, err: bool = False, unshown: int = 1) -> 
     try:
         stream.write(rendered)
         stream.flush()
-    except BrokenPipeError:  # the reader ended early, which changes nothing of what was done
+    except BrokenPipeError:  # the reader closed the pipe; the command's work is done all the same
         pass
     except OSError as error:
         progress(
-            f"error: the result could not be shown ({error.strerror}), but stands: {report.verdict}"
+            f"error: cannot print the report ({error.strerror}); the command's result: {report.verdict}"
         )
         return report.exit_code or unshown
     return report.exit_code
 
 
 def is_whole(report: Report, style: str) -> bool:
-    """Return whether a format shows every row that must be shown. If not, print an error."""
+    """Return whether a format shows every row that must not be cut. If not, print an error."""
     if style != "markdown":
         return True
     from reconciler.renderers import markdown
 
     left = markdown.left_out(report)
     if left:
-        progress(f"error: {left} rows that must be shown do not fit: use --format text or json")
+        progress(f"error: {left} rows that must not be cut do not fit: use --format text or json")
     return not left
 
 

@@ -13,12 +13,12 @@ from reconciler.errors import UsageError, safe
 from reconciler.renderers import EXPORTS, renderer_for
 
 _tenant = options.combine(options.remote, options.tenant, options.path)
-"""Add `[PATH]`, `--tenant` and `--remote`: the tenant whose records are read, and the remote that holds them."""
+"""Add `[PATH]`, `--tenant` and `--remote`: the tenant, and the git remote that holds its records."""
 
 
 @click.group()
 def audit() -> None:
-    """Read and check the audit records in git. Each is one line of JSON in the notes of the commit that was applied."""
+    """Read and check the audit records in git. A record is one line of JSON in a note of the commit that was applied."""
 
 
 @audit.command()
@@ -27,7 +27,7 @@ def audit() -> None:
     "--since",
     type=options.instant_or_date,
     metavar="INSTANT|DATE",
-    help="Only records of what took effect then or later. Older parts of the ledger are not read.",
+    help="Only records of changes that took effect then or later. Older parts of the ledger are not read.",
 )
 @options.output
 def log(
@@ -49,8 +49,8 @@ def log(
 def show(what: str, path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
     """Show every record about a commit or an object, in full. Read-only.
 
-    COMMIT is any name that git has for a commit, such as HEAD~1. The record of a run that superseded it is shown, too. NAME is a
-    manifest's name or a campaign's id.
+    COMMIT is any name that git has for a commit, such as HEAD~1. If a later run superseded the commit, the record of that run is
+    shown, too. NAME is a manifest's name or a campaign's id.
 
     Example: reconcile audit show spring-renewals schedules/acme
     """
@@ -69,7 +69,7 @@ def show(what: str, path: Path, *, tenant: str | None, remote: str | None, style
 @click.option(
     "--expect-cut",
     metavar="SHA",
-    help="Ledger commit of a repair that you know. The check begins there.",
+    help="Ledger commit of a repair that you accept. The check begins there.",
 )
 @click.option(
     "--signers",
@@ -89,8 +89,8 @@ def verify(
 ) -> int:
     """Check that no record was changed and none is missing. Read-only. Exits 1 if the check fails.
 
-    Reports what the records were checked against: the mirror branch, signatures, or --expect-head. For a bad record, names the
-    ledger commit of the first bad line and says what to do.
+    Reports what the records were checked against: the mirror branch, signatures, or --expect-head. If a record is bad, the report
+    names the ledger commit of the first bad line, and says what to do.
 
     Example: reconcile audit verify schedules/acme
     """
@@ -112,15 +112,13 @@ def verify(
     "--reason",
     required=True,
     metavar="TEXT",
-    help="Why the unsigned records are right. It is recorded.",
+    help="Why you trust the unsigned records. It is recorded.",
 )
 @options.output
 def vouch(
     path: Path, *, tenant: str | None, remote: str | None, style: str, head: str, reason: str
 ) -> int:
-    """Vouch for the records so far with a signature. Writes to the ledger only.
-
-    Signs the ledger as it stands at one commit, so that its unsigned records count, too.
+    """Sign the ledger as it is at one commit, so that its unsigned records count, too. Writes to the ledger only.
 
     Read the records first. Use it after an unsigned emergency stop, for a ledger from before `audit.sign`, or after a key was
     replaced. Needs RECONCILE_SIGNING_KEY, the key of a trusted signer.
@@ -138,17 +136,17 @@ def vouch(
     "--head",
     required=True,
     metavar="SHA",
-    help="Ledger commit whose damage you looked at. It must be the newest.",
+    help="Ledger commit whose damage you inspected. It must be the newest.",
 )
 @click.option("--reason", required=True, metavar="TEXT", help="Why. It is recorded.")
 @options.output
 def repair(
     path: Path, *, tenant: str | None, remote: str | None, style: str, head: str, reason: str
 ) -> int:
-    """Acknowledge a damage that `audit verify` reports. Writes to the ledger only.
+    """Accept damage that `audit verify` reports, and continue the ledger after it. Writes to the ledger only.
 
-    Goes on with the records that can still be read, and removes nothing from git. From then on, `audit verify --expect-cut SHA` begins there and
-    reports the repair. Prefer to restore the ledger: what a lost record held would dial again. Takes the tenant's lock.
+    Keeps the records that can still be read, and removes nothing from git. Afterwards `audit verify --expect-cut SHA` begins at the repair
+    and reports it. Restore the ledger instead if you can: an object whose hold was lost would dial again. Takes the tenant's lock.
 
     Example: reconcile audit repair schedules/acme --head SHA --reason "note of 2027-03-01 edited by hand, see ticket 17"
     """
@@ -162,10 +160,10 @@ def repair(
 @click.option("--reason", required=True, metavar="TEXT", help="Why. It is recorded.")
 @options.output
 def begin(path: Path, *, tenant: str | None, remote: str | None, style: str, reason: str) -> int:
-    """Declare the tenant's ledger in `tenant.yaml`, so that its loss is noticed. Writes to the file and the ledger only.
+    """Declare the tenant's ledger in `tenant.yaml`, so that its loss is detected. Writes to that file and the ledger only.
 
-    Begins the ledger if it is empty. If another ledger is declared, goes on with the one that is there: review it first, because
-    what the declared ledger held would dial again. Then commit `tenant.yaml`.
+    Begins the ledger if it is empty. If `tenant.yaml` declares another ledger, the command declares the existing one instead. Review it
+    first: objects that the other ledger held would dial again. Then commit `tenant.yaml`.
 
     Example: reconcile audit begin schedules/acme --reason "first records of acme"
     """
@@ -207,7 +205,7 @@ def export(
 ) -> int:
     """Print one audit entry per write. Read-only. Entries are in the order in which they took effect on the platform.
 
-    A date means midnight at its start, UTC.
+    A date means 00:00 UTC on that day.
 
     Example: reconcile audit export schedules/acme --format csv --since 2027-03-01
     """
@@ -240,7 +238,7 @@ def at(
 
     Shows what was stored and active, by which commit and plan, and who approved it.
 
-    INSTANT is a time of the platform's clock.
+    INSTANT counts by the platform's clock.
 
     Example: reconcile audit at 2027-03-01T18:00:00Z --campaign spring-renewals schedules/acme
     """
@@ -271,7 +269,7 @@ def status(path: Path, *, tenant: str | None, remote: str | None, style: str) ->
 @_tenant
 @options.output
 def release(path: Path, *, tenant: str | None, remote: str | None, style: str) -> int:
-    """Release the lock of a run that you know to be dead. A run that is still alive notices and stops writing.
+    """Release the lock of a run that you know to be dead. If the run is alive after all, it notices and stops writing.
 
     Example: reconcile lock release schedules/acme
     """

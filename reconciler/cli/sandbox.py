@@ -16,14 +16,14 @@ STATE = Path(".reconcile/sandbox.db")
 
 
 AFTER_RESET = (
-    "the records in git stay, so plan now holds what they say was applied as removed by hand: undo that with --revert NAME,"
-    " or forget the records with git update-ref -d refs/notes/reconcile/sandbox/sandbox"
+    "the audit records in git stay, so plan holds the schedules that were applied before as removed by hand: undo that with"
+    " --revert NAME, or delete the records with git update-ref -d refs/notes/reconcile/sandbox/sandbox"
 )
 
 
 @contextmanager
 def _platform() -> Iterator[ModuleType]:
-    """Give the embedded platform, and turn its errors into usage errors."""
+    """Import the embedded platform, and turn its errors into usage errors."""
     from reconciler import sandbox as platform
 
     try:
@@ -120,9 +120,7 @@ def reset(api: str, state: Path) -> int:
     help="Create this many objects instead of the samples.",
 )
 def seed(api: str, state: Path, count: int | None) -> int:
-    """Fill an empty platform with samples or many objects.
-
-    Many objects help to test speed.
+    """Fill an empty platform with the samples, or with many objects for speed tests. Writes to the state file only.
 
     Example: reconcile sandbox seed --state big.db --campaigns 10000
     """

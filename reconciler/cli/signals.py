@@ -1,4 +1,4 @@
-"""Run a command that writes to a platform, so that a signal ends it in good order: writes in flight are finished and recorded."""
+"""Run a command that writes to a platform. A signal ends it gracefully: writes in flight are finished and recorded."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ async def _run(work: Callable[[asyncio.Event], Awaitable[Report]], style: str) -
     def interrupt(number: signal.Signals) -> None:
         caught.append(number)
         stop.set()
-        options.progress("interrupted: finishing and recording writes in flight, starting no more")
+        options.progress(
+            "interrupted: finishing and recording writes in flight, starting no others"
+        )
 
     for number in INTERRUPTED:
         loop.add_signal_handler(number, interrupt, number)

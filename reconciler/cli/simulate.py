@@ -28,17 +28,17 @@ from reconciler.simulate.scenarios import SCENARIOS
     default=SEEDS,
     show_default=True,
     metavar="N",
-    help="How often each scenario is run, with other random numbers each time.",
+    help="Number of runs of each scenario, each with other random numbers.",
 )
 @click.option(
     "--processes",
     type=click.IntRange(1, 256),
     metavar="N",
-    help="How many processes to use. Default: one for each processor. The result is the same.",
+    help="Number of processes. Default: one for each processor. It does not affect the result.",
 )
 @options.output
 def simulate(scenarios: tuple[str, ...], *, seeds: int, processes: int | None, style: str) -> int:
-    """Try the pacing strategies on published scenarios, and judge what they promise. Changes nothing, and needs no network.
+    """Run the pacing strategies on published scenarios, and check what they promise. Read-only; needs no network.
 
     Each scenario is a team, its answer rates and its limits. Strategies are compared with progressive dialing and with an oracle that
     knows the answer rates. The exit code is 1 if a bar is missed. Needs the extra `optimize`.
@@ -55,7 +55,7 @@ def simulate(scenarios: tuple[str, ...], *, seeds: int, processes: int | None, s
 
 @contextmanager
 def _bar() -> Iterator[Callable[[int, int], None]]:
-    """Provide a progress bar on stderr; none where stderr is no terminal."""
+    """Provide a progress bar on stderr, or none if stderr is no terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield lambda _done, _all: None
         return

@@ -42,12 +42,12 @@ _DAY = _Day(["%Y-%m-%d"])
 @click.option(
     "--zone",
     metavar="ZONE",
-    help="IANA zone of the clock that days and hours are shown on. Default: each contact's own; for the load, the zone that most manifests name.",
+    help="Show days and hours in this IANA zone. Default: each contact's own; for the load, the zone that most manifests name.",
 )
 @click.option(
     "--compare",
     metavar="REF",
-    help="Also show the manifests of this commit, branch or tag, and what differs.",
+    help="Compare with the manifests of this commit, branch or tag.",
 )
 @options.tenant
 @options.output
@@ -63,8 +63,8 @@ def timeline(
 ) -> int:
     """Show when the manifests below PATH let each object dial, and how much at once. Read-only; needs no network.
 
-    Each zone's contacts are shown on their own clock, and days on which the clocks change are marked. The load is the sum over all
-    objects that may dial at the same time, beside the `capacity` that tenant.yaml declares.
+    Each zone's contacts are shown on their own clock, and days with a clock change are marked. The load is the sum over all
+    objects that may dial at the same time. It is shown with the `capacity` that tenant.yaml declares.
 
     Example: reconcile timeline schedules/acme --compare main
     """

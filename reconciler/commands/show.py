@@ -1,4 +1,4 @@
-"""`show`: the report of a saved plan, and whether that plan still derives. Read-only."""
+"""`show`: the report of a saved plan, and whether the plan is up to date. Read-only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ShowRequest:
 
     Attributes:
         file: the saved plan.
-        check: plan again, and say whether the saved plan still derives.
+        check: plan again, and report whether the saved plan is up to date.
         path: the tenant's folder, or a folder above it; for `check`.
         network: see `Network`.
         drawn: add week strips to the report, for a page.
@@ -132,11 +132,11 @@ def _checked(
 
 def _verdict(cut: Cut, plan: Plan, saved: Plan, *, stale: bool) -> str:
     if stale:
-        return "STALE: this plan no longer derives."
+        return "STALE: planning again gives another plan."
     if plan.digest == saved.digest:
-        return "This plan still derives."
+        return "This plan is up to date."
     every, left = len(saved.executable), len(cut.run)
-    return f"{every - left} of {every} operations are done, and the rest still derives."
+    return f"{every - left} of {every} operations are done, and the rest is up to date."
 
 
 def _shown_otherwise(saved: Plan, plan: Plan) -> list[str]:

@@ -29,7 +29,7 @@ from reconciler.optimize.observed import RECENT
 
 NAME: Final = "allocate"
 NEEDS: Final = "capacity in tenant.yaml, at least two campaigns, and what erlang needs of each"
-PROMISES: Final = "the dial rates and concurrent calls with which all campaigns together reach the most contacts, each times pacing.value_per_contact, while the open ones stay within the capacity in every hour of the next four weeks; no dial rate above that of erlang, and each campaign keeps half of the contacts of an equal share"
+PROMISES: Final = "the dial rates and concurrent calls with which all campaigns together reach the most contacts, weighted by pacing.value_per_contact. In every hour of the next four weeks the open campaigns stay within the capacity. No dial rate is above that of erlang, and each campaign keeps at least half of the contacts of an equal share"
 LOOK_BACK: Final = RECENT
 
 

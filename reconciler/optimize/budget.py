@@ -35,7 +35,7 @@ from reconciler.optimize.wording import percent, rounded_down, setting
 
 NAME: Final = "budget"
 NEEDS: Final = "answers and abandons of the last 30 days; no agents"
-PROMISES: Final = "a lower dial rate when the abandoned share of 30 days passes pacing.abandonment_cap with more than 10 % probability; never a higher one"
+PROMISES: Final = "a lower dial rate if the abandoned share of 30 days exceeds pacing.abandonment_cap with more than 10 % probability; never a higher one"
 LOOK_BACK: Final = MONTH
 
 LEAST_ANSWERS: Final = 50

@@ -36,7 +36,7 @@ from reconciler.optimize.wording import clock, number, percent, rounded_down, se
 
 NAME: Final = "erlang"
 NEEDS: Final = "attempts and answers; agents and handle time, from the observations or from pacing; pacing.wrap_up_s to pace by concurrent calls"
-PROMISES: Final = "the dial rate and the concurrent calls with the most contacts that hold pacing.target_abandonment in the open hour that binds, at the 90 % quantile of its answer rate, within the tenant's limits"
+PROMISES: Final = "the dial rate and the concurrent calls that reach the most contacts within pacing.target_abandonment and the tenant's limits. The open hour with the least room decides (the binding hour), at the 90 % quantile of its answer rate"
 LOOK_BACK: Final = RECENT
 
 LEAST_ATTEMPTS: Final = 200

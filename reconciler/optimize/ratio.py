@@ -42,7 +42,7 @@ from reconciler.pacing import queueing
 
 NAME: Final = "ratio"
 NEEDS: Final = "pacing.agents, because skills report no agents; attempts, answers and abandons"
-PROMISES: Final = "maximum_ratio 1 below 15 agents, else a ratio by the answer rate, raised by at most 0.25 at a time and only while the observed abandonment stays below pacing.abandonment_cap; abandon_rate_threshold at most the cap"
+PROMISES: Final = "maximum_ratio 1 below 15 agents, else a ratio by the answer rate, raised by at most 0.25 at a time and only while the observed abandonment is below pacing.abandonment_cap; and an abandon_rate_threshold of at most that cap"
 LOOK_BACK: Final = RECENT
 
 SMALL: Final = 15

@@ -32,7 +32,7 @@ from reconciler.optimize.wording import setting
 
 NAME: Final = "step"
 NEEDS: Final = "--target-answer-rate; attempts and answers"
-PROMISES: Final = "a plain rule, as a baseline: 15 % slower when the answer rate is below 0.9 x the target, 15 % faster above 1.1 x. For abandonment that is the wrong way round, so what it raises is declined where abandonment passes the cap"
+PROMISES: Final = "a dial rate 15 % lower when the answer rate is below 0.9 x the target, and 15 % higher above 1.1 x: a simple rule to compare others with. For abandonment the rule is the wrong way round, so a raise is declined while abandonment exceeds pacing.abandonment_cap"
 LOOK_BACK: Final = timedelta(days=7)
 
 LEAST_ATTEMPTS: Final = 200

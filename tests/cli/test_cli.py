@@ -964,7 +964,7 @@ def test_a_result_that_cannot_be_shown_is_one_line_and_no_success() -> None:
         done = subprocess.run(
             command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=HERE
         )
-    said = "error: the result could not be shown (No space left on device), but stands: "
+    said = "error: cannot print the report (No space left on device); the command's result: "
     assert done.returncode == 1
     assert done.stderr == f"{said}6 manifests in 7 files: no findings\n"
 
@@ -979,7 +979,7 @@ def test_an_apply_whose_report_cannot_be_shown_is_no_success_and_says_the_outcom
         done = desk.shell("sh", f"{{reconcile}} {call}")
         assert done.returncode == code
         last = done.stderr.splitlines()[-1]
-        assert last.startswith("error: the result could not be shown (No space left on device)")
+        assert last.startswith("error: cannot print the report (No space left on device)")
         assert said in last
 
 

@@ -128,7 +128,7 @@ def test_an_edited_plan_is_no_approval_either(desk: Desk) -> None:
 def test_a_plan_that_still_derives_is_said_to(desk: Desk, server: sandbox.CampaignState) -> None:
     assert desk.run("plan", PATH, "--out", FILE) == 0
     assert desk.run("show", FILE, "--check", PATH) == 0
-    assert "This plan still derives." in desk.out
+    assert "This plan is up to date." in desk.out
     assert server.executed() == 0
 
 
@@ -136,7 +136,7 @@ def test_a_plan_that_no_longer_derives_is_4(desk: Desk, server: sandbox.Campaign
     assert desk.run("plan", PATH, "--out", FILE) == 0
     by_hand(server, KEY, dial_rate=1.0)
     assert desk.run("show", FILE, "--check", PATH) == 4
-    assert "STALE: this plan no longer derives." in desk.out
+    assert "STALE: planning again gives another plan." in desk.out
     assert f"stale: {NAME} changed since it was approved" in desk.out
     assert desk.run("show", FILE, "--check", PATH, "--format", "json") == 4
     assert json.loads(desk.out)["check"]["derives"] is False
@@ -155,7 +155,7 @@ def test_a_plan_of_some_manifests_is_checked_for_these(
     assert desk.run("plan", PATH, NAME, "--out", FILE) == 0
     by_hand(server, "1005", dial_rate=1.0)
     assert desk.run("show", FILE, "--check", PATH) == 0
-    assert "This plan still derives." in desk.out
+    assert "This plan is up to date." in desk.out
 
 
 def test_a_plan_that_reverts_is_planned_so_again(desk: Desk, server: sandbox.CampaignState) -> None:
@@ -163,7 +163,7 @@ def test_a_plan_that_reverts_is_planned_so_again(desk: Desk, server: sandbox.Cam
     by_hand(server, KEY, dial_rate=1.0)
     assert desk.run("plan", PATH, "--revert", NAME, "--out", FILE) == 0
     assert desk.run("show", FILE, "--check", PATH) == 0
-    assert "This plan still derives." in desk.out
+    assert "This plan is up to date." in desk.out
 
 
 def test_a_commit_that_changes_a_manifest_makes_it_stale(
