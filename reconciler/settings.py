@@ -78,7 +78,7 @@ class ClientOptions:
             raise UsageError("--proxy must be a URL like http://proxy.example:3128")
         if self.proxy is not None and urlsplit(self.proxy).password is not None:
             raise UsageError(
-                "--proxy must not hold a password, because other processes can read the command line: name the user alone"
+                "--proxy must not hold a password, because other processes can read the command line: name only the user"
                 f" (http://USER@proxy.example:3128) and set {PROXY_PASSWORD}"
             )
 

@@ -236,7 +236,7 @@ def chain(event: Event, last: Record | None, seq: int) -> Record:
     what = safe(str(event.data.get("name") or event.kind))
     if (problem := problem_of({**bare.fields(), "h": h})) is not None or is_deep(event.data):
         raise LedgerError(
-            f"the audit record of {what} could not be read again: {problem or 'it is too deep'}"
+            f"the audit record of {what} cannot be written, because no command could read it: {problem or 'it is too deep'}"
         )
     if (size := len(text) + len(f'"h":"{h}",\n')) > LINE_LIMIT:
         raise LedgerError(f"the audit record of {what} has {size} bytes; {LINE_LIMIT} are allowed")
@@ -308,7 +308,7 @@ def decode_state(data: bytes) -> tuple[Record, ...]:
     """
     *found, rest = data.split(b"\n")
     if rest:
-        raise ValueError("its last line is cut")
+        raise ValueError("its last line is incomplete")
     records = []
     before = -1
     for number, line in enumerate(found, start=1):

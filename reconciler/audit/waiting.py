@@ -87,7 +87,7 @@ def decode_events(data: bytes, *, tenant: str, run: str) -> StopEvents:
             problems.append(str(error))
     accepted = _accepted(found, tenant)
     if len(accepted) < len(found):
-        problems.append("it holds records that a stop does not make about itself")
+        problems.append("it holds records other than those of the stop itself")
     number = len(problems) + max(0, len(found) - len(accepted) - 1)
     return StopEvents(tuple(accepted), number, next(iter(problems), ""))
 

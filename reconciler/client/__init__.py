@@ -289,7 +289,7 @@ class Client:
             return
         if not await self._may_write():
             raise TenantLocked(
-                f"{safe(call.where)} was not sent: the tenant's lock was lost, or taken, while it waited"
+                f"{safe(call.where)} was not sent: the tenant's lock was lost or taken over while the request waited"
             )
 
     def _learn(self, call: Call, reply: Reply, sent_at: float) -> None:

@@ -29,7 +29,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {safe(twice, limit=SHORTENED_TO)} stands twice in one object")
+        raise ValueError(f"the key {safe(twice, limit=SHORTENED_TO)} is duplicated in one object")
     return found
 
 

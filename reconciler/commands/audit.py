@@ -61,7 +61,7 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
     git = Git.find(where.path, environ=world.environ)
     if git is None:
         raise GitError(
-            f"{path} is not in a git repository, so there are not records and no lock: run this in the clone that applies,"
+            f"{path} is not in a git repository, so it has no records and no lock: run this in the clone that applies,"
             " or give the path of a tenant's folder in it"
         )
     spec = load_settings(where).spec

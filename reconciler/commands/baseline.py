@@ -216,7 +216,7 @@ def _read_claims(git: Git, folder: Folder, commit: str, path: Path) -> _Base:
             found += manifests.claims(data, files[name])
         except ManifestError as error:
             notes.append(
-                f"what {files[name]} said at the commit applied before cannot be read ({error.problems[0]}), so its protections are unknown"
+                f"what {files[name]} of the commit applied last cannot be read ({error.problems[0]}), so the rules that it set are unknown"
             )
     shown = {*files.values()}
     now = {_identity(each) for each in folder.desired if each.place.file in shown}

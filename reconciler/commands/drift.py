@@ -126,11 +126,11 @@ def _settle(session: Session) -> None:
     lock = ledger.lock.seen()
     if lock is not None:
         raise TenantLocked(
-            f"{lock.holder} is writing to this tenant, and its writes could not be told from drift: run `reconcile drift` again when that run has ended"
+            f"{lock.holder} is writing to this tenant, and drift cannot tell its writes from others: run `reconcile drift` again when that run has ended"
         )
     if before != {record.id for record in ledger.records()}:
         raise TenantLocked(
-            "a run of reconcile recorded changes while the platform was read, and they could not be told from drift: run `reconcile drift` again"
+            "another run of reconcile recorded changes while drift read the platform: run `reconcile drift` again"
         )
 
 

@@ -47,7 +47,7 @@ def notes(path: Path, found: Metrics, known: Collection[str]) -> Iterator[str]:
         columns = ", ".join(metrics.REQUIRED + metrics.OPTIONAL)
         yield f"{path}: unknown columns are ignored: {_some(found.ignored)}; known are {columns}"
     if "abandons" in found.absent:
-        yield f"{path}: without a column abandons, nobody knows how many calls were abandoned"
+        yield f"{path}: without a column abandons, the number of abandoned calls is unknown"
     if found.problems:
         rows = len({problem.place.line for problem in found.problems})
         yield f"{path}: {count(rows, 'row')} left out; all others are used"

@@ -127,7 +127,7 @@ def _on_capacity(strategy: str, capacity: Capacity, proposed: Sequence[Proposed]
     """Yield that a strategy raises values without a look at the tenant's capacity."""
     raises = any(each.direction.widens for each in proposed)
     if raises and strategy != allocate.NAME and capacity != Capacity():
-        yield f"tenant.yaml declares a capacity, which --strategy {strategy} does not look at: --strategy {allocate.NAME} divides it between the campaigns"
+        yield f"tenant.yaml declares a capacity, which --strategy {strategy} ignores: --strategy {allocate.NAME} divides it between the campaigns"
 
 
 class _Found(NamedTuple):
@@ -254,7 +254,7 @@ def _unmanaged(
             found.append(_dialing(key, live.name, kind, body, snapshot))
         except effect.UNREADABLE:
             notes.append(
-                f"{live.name} ({key}) has no manifest, and its schedule cannot be read: take what it uses off spec.capacity"
+                f"{live.name} ({key}) has no manifest, and its schedule cannot be read: subtract what it uses from spec.capacity"
             )
     return found, tuple(notes)
 
@@ -332,7 +332,7 @@ async def _observe(
     start = _whole_hour(min(max(start or end - STRATEGIES[strategy].LOOK_BACK, oldest), now))
     if start >= end:
         raise UsageError(
-            f"only hours of the {WEEKS} weeks before {now:%Y-%m-%d %H:%M} UTC count, and --from and --to leave none of them"
+            f"only hours of the {WEEKS} weeks before {now:%Y-%m-%d %H:%M} UTC count, and --from and --to select none of them"
         )
     known = [each.key for each in wanted if each.key in snapshot.objects]
     measured = {

@@ -21,7 +21,7 @@ _LOST: Final = "a hold whose record could not be kept no longer holds: halt agai
 
 def _verify_again(cut: str) -> str:
     return (
-        f"anybody who may push can claim a repair: without signatures, verify with `reconcile audit verify PATH --expect-cut {cut}`, or the whole"
+        f"anybody with push rights can forge a repair: without signatures, verify with `reconcile audit verify PATH --expect-cut {cut}`, or the whole"
         " ledger is verified, with its defects"
     )
 

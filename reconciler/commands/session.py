@@ -188,6 +188,4 @@ def require_reason(reason: str) -> None:
         UsageError: the reason holds no text.
     """
     if not reason.strip():
-        raise UsageError(
-            "--reason is empty: give a reason for those who read the records and plans"
-        )
+        raise UsageError("--reason is empty: write why, for the readers of the records and plans")

@@ -22,7 +22,7 @@ from reconciler.world import Network, World
 
 _WORTH: Final = (
     "The file's digest and content hash match. The digest covers what would run: actions, ids, desired schedules and what is live."
-    " Names, directions, findings, notes and what is held are outside the digest, and whoever edits them can compute the content"
+    " Names, directions, findings, notes and what is held are outside the digest, and anybody who edits them can compute the content"
     " hash again: `reconcile show {} --check` plans again and proves the plan."
 )
 
@@ -112,9 +112,7 @@ def _checked(
     stale = bool(cut.is_stale or others)
     notes = [*unapplied.not_as_approved(cut, plan)]
     if others:
-        notes.append(
-            f"the file differs from what a new plan shows, outside the digest: {shown_names(others)}"
-        )
+        notes.append(f"outside the digest, the file differs from a new plan: {shown_names(others)}")
     notes += [f"apply would refuse this now: {message}" for _, message in remarks.refusals]
     code = remarks.exit_code if remarks.refusals or not stale else ExitCode.STALE
     return report._replace(

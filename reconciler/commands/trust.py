@@ -128,7 +128,7 @@ class Trust:
         if not self.spec.audit.signers:
             raise AccessError(
                 f"audit.sign is on in tenant.yaml and no signer is trusted yet: list the public keys in audit.signers, or set {SIGNERS} to the"
-                " path of an allowed signers file (ssh-keygen). A change cannot add the first signer beside signatures that its parent requires"
+                " path of an allowed signers file (ssh-keygen). A change cannot add the first signer if its parent requires signatures already"
             )
         return "".join(f"{each}\n" for each in self.spec.audit.signers).encode()
 

@@ -199,7 +199,7 @@ class Step:
     async def _still_ours(self) -> None:
         if not await self.execution.journal.may_write():
             raise TenantLocked(
-                "the tenant's lock was lost, or taken: nothing more is written by this run"
+                "the tenant's lock was lost or taken over: this run writes nothing more"
             )
 
     async def _still_allowed(self) -> Waiting | None:

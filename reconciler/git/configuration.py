@@ -98,7 +98,7 @@ def check(settings: Iterator[Setting], top: Path) -> None:
         if kind == "file" and is_committable(top / file, top):
             raise GitError(
                 f"git would read {shown} from {safe(file)}, a file that a commit can change: move the setting to your own"
-                " configuration (`git config --global`) and remove what includes that file"
+                " configuration (`git config --global`) and remove the include of that file"
             )
         if scope in _OWN and not _is_accepted(key):
             raise GitError(

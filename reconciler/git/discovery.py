@@ -89,7 +89,7 @@ def check_agreement(ran: Ran, top: Path, git_dir: Path) -> None:
     if said != f"{git_dir}\n{top.resolve()}\n":
         meant = safe(said.strip().replace("\n", ", "))
         raise GitError(
-            f"git means another repository than {safe(str(top))}: {meant}. Look at core.worktree"
+            f"git uses another repository than {safe(str(top))}: {meant}. Check core.worktree"
         )
 
 

@@ -166,7 +166,7 @@ def split_batch(out: bytes) -> Iterator[tuple[str, bytes]]:
         end = out.index(b"\n", at)
         header = out[at:end].decode().split(" ")
         if header[-1] == "missing":
-            raise GitError(f"object {safe(header[0])} is not here: fetch it")
+            raise GitError(f"object {safe(header[0])} is not in this clone: fetch it")
         start = end + 1
         at = start + int(header[2]) + 1
         yield header[0], out[start : at - 1]

@@ -100,7 +100,7 @@ class Checkpoints:
             if held != right:
                 id_ = audit.decode("", (right or b"") + b"\n")[0]
                 what = f" (record {id_[0].id[:12]} is due there)" if id_ else ""
-                yield f"its state is not what the records before it leave, from line {number} on{what}"
+                yield f"its state is not the selection of the records before it, from line {number} on{what}"
                 return
 
 

@@ -290,7 +290,7 @@ class _Verification:
             or here.get(seen, written) < written
             or seen in self._rejected
         ):
-            yield f"its run saw a ledger that is not here: {seen}"
+            yield f"its run saw ledger commit {seen}, which this ledger does not have"
 
     def _origin(
         self, bad: Defect, versions: Sequence[_Version], segment: Segment

@@ -136,8 +136,8 @@ class View:
         if self.strayed:
             undo = f"git update-ref {names.ledger} {self.refs.ledger}"
             said.append(
-                f"{names.ledger} of this clone holds commits that {remote} does not have, such as notes that somebody added by hand. They are no"
-                f" records and are never pushed. Undo them: {undo if self.refs.ledger else f'git update-ref -d {names.ledger}'}"
+                f"{names.ledger} of this clone holds commits that {remote} does not have, such as notes that somebody added by hand. They do not count as"
+                f" records and are never pushed. Remove them: {undo if self.refs.ledger else f'git update-ref -d {names.ledger}'}"
             )
         return (*said, *([] if self.refs.warning is None else [self.refs.warning]))
 

@@ -61,7 +61,7 @@ def check(git: Git, notes: Notes, commits: Sequence[str], signers: bytes) -> Che
         if is_good and ids:
             if anchor is None and ids[0] != commits[0] and not remarks:
                 remarks.append(
-                    f"signed from ledger commit {ids[0]} on, whose signer vouches for those before it"
+                    f"signed from ledger commit {ids[0]} on, whose signer vouches for the commits before it"
                 )
             anchor = ids[-1]
         elif not ids:
@@ -70,7 +70,7 @@ def check(git: Git, notes: Notes, commits: Sequence[str], signers: bytes) -> Che
             remarks.append(str(note.data["text"]))
         elif anchor is not None and ids[-1] in below and strangers.issuperset(ids):
             remarks.append(
-                f"ledger commits {ids[0]} to {ids[-1]} are signed by a key that is no signer's now; a signer accepted them with the commit after them"
+                f"ledger commits {ids[0]} to {ids[-1]} are signed by a key that is no longer trusted; a trusted signer accepted them with the next commit"
             )
         elif anchor is not None or not good:
             missing += ids

@@ -148,8 +148,8 @@ class Reader:
         names = sorted({*refs.waiting, *refs.waiting_here})
         if len(names) > REFS_LIMIT:
             raise LedgerError(
-                f"{len(names)} stops wait in {RefNames.of(self.tenant).waiting}/*; {REFS_LIMIT} are allowed. A stop that is not read may"
-                " hold something, so look at these refs, and delete those that are not of your runs: git push REMOTE --delete REF"
+                f"there are {len(names)} refs {RefNames.of(self.tenant).waiting}/*; at most {REFS_LIMIT} are allowed, because a stop in an unread"
+                " ref may hold an object. Inspect these refs, and delete those that are not from your runs: git push REMOTE --delete REF"
             )
         return tuple(
             self._read_run(ref, refs.waiting.get(ref), refs.waiting_here.get(ref)) for ref in names

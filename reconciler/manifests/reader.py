@@ -276,7 +276,7 @@ class _Reader:
                 child = (*path, name)
             if name in result:
                 self._refuse(
-                    key.start_mark, f"the key {name!r} stands twice in this mapping: remove one"
+                    key.start_mark, f"the key {name!r} is duplicated in this mapping: remove one"
                 )
             elif keep:
                 self._spots[child] = Spot(key, event, flow)

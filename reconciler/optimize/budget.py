@@ -63,7 +63,7 @@ def _advise(subject: Subject, context: Context) -> Advice:
     if evidence.answers < LEAST_ANSWERS:
         reason = f"too little data: {evidence.answers:,} answers were observed in the last 30 days, and {LEAST_ANSWERS} are needed"
         if unknown := last_month(subject.observed, context.now).uncounted:
-            reason += f"; {unknown:,} others do not count, because nobody knows how many of them were abandoned"
+            reason += f"; {unknown:,} others do not count, because the number of abandoned ones among them is unknown"
         return Declined(subject.key, subject.name, reason)
     risk = abandoned.passes(evidence, cap)
     seen = f"{evidence.abandons:,} of {evidence.answers:,} answers ({percent(evidence.abandons / evidence.answers)}) were abandoned in the last 30 days; the probability that this share passes the cap of {setting(cap)} is {percent(risk)}"

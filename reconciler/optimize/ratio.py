@@ -88,7 +88,7 @@ def _advise(subject: Subject, context: Context, rates: AnswerRates) -> Advice:
     ratio, why = _ratio(subject, agents, busiest, month)
     seen = f"{between(abandoned.interval(month))} of {month.counted:,} answers were abandoned in the last 30 days"
     if not month.counted:
-        seen = "nobody knows how many calls were abandoned in the last 30 days"
+        seen = "the number of calls abandoned in the last 30 days is unknown"
     changes = tuple(_changes(subject, ratio))
     if not changes:
         reason = f"{why}; {seen}; nothing to change"
@@ -202,6 +202,6 @@ def _handle_time_s(subject: Subject) -> float | None:
 
 def _notes(subject: Subject, ratio: float) -> Iterator[str]:
     if ratio > 1:
-        yield "What this ratio leads to is not predicted: compare utilisation and abandonment after a week."
+        yield "The effect of this ratio is not predicted: compare utilisation and abandonment after a week."
     if not subject.spec.get(OWN):
         yield f"The business unit's abandonment threshold counts, and not the skill's own, because {OWN} is false."

@@ -45,7 +45,7 @@ MORE_CALLS: Final = (RATE, CALLS, RATIO, THRESHOLD)
 SURPRISING: Final = 2.0
 """How many times more must be abandoned than agents and handle time explain, before no prediction from them is trusted."""
 
-UNCOUNTED: Final = "Nobody knows how many calls were abandoned in the last 30 days, so nothing observed confirms the prediction."
+UNCOUNTED: Final = "The number of calls abandoned in the last 30 days is unknown, so no observation confirms the prediction."
 """What somebody must know who merges a proposal that loosens."""
 
 
@@ -113,7 +113,7 @@ def _unpredicted(month: Evidence, cap: float) -> Iterator[str]:
     unknown = "abandonment cannot be predicted without agents and handle time"
     most = abandoned.interval(month).high
     if not month.counted:
-        yield f"{unknown}, and nobody knows how many calls were abandoned in the last 30 days"
+        yield f"{unknown}, and the number of calls abandoned in the last 30 days is unknown"
     elif most >= cap:
         yield f"{unknown}, and by {month.counted} answers of the last 30 days it may be {percent(most)}, with a cap of {setting(cap)}"
 

@@ -115,11 +115,11 @@ def _notes(found: Drift) -> tuple[str, ...]:
     if found.stopped:
         are = "is" if len(found.stopped) == 1 else "are"
         notes.append(
-            f"{shown_names(found.stopped)} {are} silent since an emergency stop, and nothing holds that any more: the next apply creates the schedule again."
+            f"{shown_names(found.stopped)} {are} silent since an emergency stop, and no hold is left: the next apply creates the schedule again."
         )
     if found.stored_otherwise:
         notes.append(
-            f"The platform stores some values differently from what was sent, and not wider: {shown_names(found.stored_otherwise)}."
+            f"The platform stores some values differently from what was sent, but not wider: {shown_names(found.stored_otherwise)}."
         )
     return tuple(notes)
 

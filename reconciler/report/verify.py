@@ -101,7 +101,7 @@ def _advice(found: Verdict) -> tuple[str, ...]:
         notes += _restoring(found)
     elif found.head is not None and not found.witnesses:
         notes.append(
-            "A rollback or a rewrite of the whole ledger would not have been noticed. That takes a mirror branch, signatures, or a head that was noted down."
+            "This check cannot detect a rollback or a rewrite of the whole ledger. That needs a mirror branch, signatures, or --expect-head."
         )
     if found.head is not None and not found.defects:
         notes.append(

@@ -293,7 +293,10 @@ def test_a_note_of_nothing_but_bad_lines_is_not_read_to_its_end():
 def test_what_could_not_be_read_again_is_not_written():
     held = run(COMMIT).hold("1", name="n", reason="r")
     odd = dataclasses.replace(held, data={**held.data, "until": 5})
-    with pytest.raises(LedgerError, match=r"of n could not be read again: the record's until must"):
+    with pytest.raises(
+        LedgerError,
+        match=r"of n cannot be written, because no command could read it: the record's until must",
+    ):
         audit.chain(odd, None, 0)
 
 

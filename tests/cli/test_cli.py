@@ -727,7 +727,7 @@ def test_bad_rows_of_metrics_are_named_and_left_out_and_the_others_are_used(desk
     assert "dial_rate 2 → 1.7" in desk.out
     for said in (
         "metrics.csv: unknown columns are ignored: mood; known are campaign_id, ",
-        "metrics.csv: without a column abandons, nobody knows how many calls were abandoned",
+        "metrics.csv: without a column abandons, the number of abandoned calls is unknown",
         "metrics.csv: 10 rows left out; all others are used",
         "metrics.csv:2:1: attempts must be a whole number from 0 up, not '-1'",
         "metrics.csv:10:1: 4 more problems from here on",

@@ -300,7 +300,7 @@ def test_what_git_adds_to_this_clones_copy_is_told_and_never_pushed(
     good = git(desk.folder, "rev-parse", ref)
     adding(desk, ref)
     assert desk.run("plan", PATH) == 0
-    assert "They are no records and are never pushed" in desk.out.replace("\n", " ")
+    assert "They do not count as records and are never pushed" in desk.out.replace("\n", " ")
     assert git(shared, "rev-parse", ref) == good
     assert desk.run("halt", PATH, NAME, "--reason", "x") == 0
     assert desk.run("audit", "verify", PATH) == 0

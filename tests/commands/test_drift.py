@@ -224,7 +224,7 @@ def test_a_run_that_records_while_the_platform_is_read_is_not_taken_for_drift(
 
     monkeypatch.setattr(plan_command, "observe", meanwhile)
     assert desk.run("drift", PATH) == 6
-    assert "recorded changes while the platform was read" in desk.err
+    assert "recorded changes while drift read the platform" in desk.err
 
 
 def test_a_platform_that_is_down_is_no_drift(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

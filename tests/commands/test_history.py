@@ -288,4 +288,4 @@ def test_a_saved_plan_with_a_key_twice_is_none(office: Office, tmp_path: Path) -
     text = saved.read_text()
     saved.write_text(text.replace('"digest":', '"digest": "", "digest":', 1))
     said = office.says(64, "apply", PATH, "--approved", str(saved))
-    assert "the key digest stands twice in one object" in said
+    assert "the key digest is duplicated in one object" in said

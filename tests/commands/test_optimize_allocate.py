@@ -90,7 +90,7 @@ def test_a_manifest_that_is_not_valid_may_dial_all_the_same(folder, capsys) -> N
 def test_another_strategy_that_raises_values_says_that_it_ignores_the_capacity(folder, capsys) -> None:  # fmt: skip
     raised, *_ = optimized(folder, capsys, "spring-renewals", strategy="erlang")["notes"]
     assert raised == (
-        "tenant.yaml declares a capacity, which --strategy erlang does not look at: "
+        "tenant.yaml declares a capacity, which --strategy erlang ignores: "
         "--strategy allocate divides it between the campaigns"
     )
     tenant = folder / "tenant.yaml"

@@ -341,7 +341,7 @@ def test_what_was_widened_is_put_back_when_a_later_block_fails(box):
     before = body_of(box.ask(pc.read_one("4001")))
     wide = make_skill_body(maximum_ratio=2.0, percentage_of_agents_before_overdial=90.0)
     box.world.faults.add("400:PUT *general-settings:skip=1")
-    with pytest.raises(PartlyWritten, match=r"put back \(calling_windows\)"):
+    with pytest.raises(PartlyWritten, match=r"restored \(calling_windows\)"):
         box.write("4001", wide)
     assert held(box.world, "4001") == before | {
         "abandon_rate_threshold": 3.0,
@@ -352,7 +352,7 @@ def test_what_was_widened_is_put_back_when_a_later_block_fails(box):
 def test_what_cannot_be_put_back_is_for_whoever_reads_first(box):
     box.world.faults.add("400:PUT *general-settings")
     box.world.faults.add("400:PUT *time-zones:skip=1")
-    with pytest.raises(UncertainWrite, match="could not be put back"):
+    with pytest.raises(UncertainWrite, match="could not be restored"):
         box.write("4001", make_skill_body(maximum_ratio=2.0))
 
 

@@ -188,7 +188,7 @@ def test_a_git_file_that_names_no_git_directory_is_an_error(repo: Git, text: str
 def test_a_work_tree_that_is_elsewhere_is_refused(repo: Git, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     git(repo.root, "config", "core.worktree", str(tmp_path / "elsewhere"))
-    with pytest.raises(GitError, match=r"git means another repository .* Look at core\.worktree"):
+    with pytest.raises(GitError, match=r"git uses another repository .* Check core\.worktree"):
         Git.find(repo.root, environ=ENVIRON)
 
 

@@ -331,7 +331,7 @@ def test_a_blob_above_the_limit_or_of_another_kind_is_not_read(repo):
 
 
 def test_an_object_that_is_not_here_is_an_error_to_read(repo):
-    with pytest.raises(GitError, match="is not here"):
+    with pytest.raises(GitError, match="is not in this clone"):
         repo.read(ABSENT)
 
 

@@ -233,7 +233,7 @@ def test_a_run_that_saw_a_ledger_which_its_own_does_not_grow_from_is_named(*, he
     head = ledger.commits[-1] if here else "f" * 40
     ledger.append(story(run(TWO, "d"), [], ledger=head)[0])
     page = ledger.book.notes[TWO]
-    problem = f"its run saw a ledger that is not here: {head}"
+    problem = f"its run saw ledger commit {head}, which this ledger does not have"
     bad = Defect(TWO, len(page.records), problem, page.records[-1].id)
     assert ledger.verify().defects == (() if here else (bad,))
 
@@ -267,7 +267,9 @@ def test_a_signed_commit_vouches_for_what_is_below_the_first_and_what_is_above_h
     assert found.remarks == (
         ()
         if first is None
-        else (f"signed from ledger commit {first} on, whose signer vouches for those before it",)
+        else (
+            f"signed from ledger commit {first} on, whose signer vouches for the commits before it",
+        )
     )
 
 

@@ -224,7 +224,7 @@ def test_what_a_hand_adds_to_this_clones_copy_is_told_and_never_pushed(three):
     (said,) = [each for each in found.notes if "never pushed" in each]
     found.append(told("after", one, 1))
     assert_sound(two, 2)
-    command = said.partition("Undo them: git ")[2].split()
+    command = said.partition("Remove them: git ")[2].split()
     git(one.root, *command)
     assert not any("never pushed" in each for each in ledger(one).notes)
     assert_sound(one, 2)

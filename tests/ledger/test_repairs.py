@@ -98,7 +98,7 @@ def test_a_state_that_was_changed_by_hand_gets_a_verdict_and_is_restored_by_a_re
     with pytest.raises(LedgerError, match="state"):
         opened(repo)
     found = opened(repo, options=ANYHOW).verify()
-    assert "its state is not what the records before it leave, from line 1" in str(found)
+    assert "its state is not the selection of the records before it, from line 1" in str(found)
     ledger = repaired(repo)
     assert ledger.records()[:-1] == audit.compact(before)
     assert ledger.records()[-1].data["cut"]["dropped"] == 0

@@ -285,7 +285,7 @@ def without(name: str) -> Callable[[bytes], bytes]:
         (lambda _: b"", "is not the one of its checkpoint"),
         (lambda _: None, "is not the one of its checkpoint"),
         (without("kind"), "line 1: the record's kind is missing"),
-        (lambda data: data[:-1], "its last line is cut"),
+        (lambda data: data[:-1], "its last line is incomplete"),
         (lambda data: b"[" * 4000 + b"\n" + data, "line 1: the line is not JSON"),
         (lambda data: data + data, "it does not follow the record before it"),
         (lambda data: b"\0\n" + data, "line 1: the line holds a NUL"),
@@ -306,7 +306,9 @@ def test_other_line_ends_of_a_state_are_a_defect(tmp_path: Path, end: bytes):
     applied(opened(repo), "one", 25.0)
     forged(repo, lambda data: data[:-1] + end)
     found = opened(repo, options=LedgerOptions(unchecked=True)).verify()
-    assert any("its state is not what the records" in str(each) for each in found.defects)
+    assert any(
+        "its state is not the selection of the records" in str(each) for each in found.defects
+    )
 
 
 def test_a_folder_in_place_of_the_state_is_an_error_too(tmp_path: Path):

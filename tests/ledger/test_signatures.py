@@ -279,7 +279,7 @@ def test_commits_of_a_former_key_between_two_signers_are_told_and_no_defect(repo
         signed(repo, who, trust=both).append([run(repo.head(), f"n{number}").note("honest")])
     found = reading(repo, ours.file).verify()
     assert found.defects == ()
-    assert any("signed by a key that is no signer's now" in each for each in found.remarks)
+    assert any("signed by a key that is no longer trusted" in each for each in found.remarks)
     signed(repo, theirs, trust=both).append([run(repo.head(), "last").note("honest")])
     tip = git(repo.root, "rev-parse", NOTES)
     assert [each.problem for each in reading(repo, ours.file).verify().defects] == [

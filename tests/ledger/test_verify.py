@@ -326,7 +326,7 @@ def test_a_ledger_that_was_begun_anew_on_records_of_the_old_one_is_found(repo):
     notes = lines_of(repo)
     last = max((parsed(ls[-1]) for ls in notes.values()), key=lambda each: each.seq)
     forge(repo, notes, parents=[], message=f"{last.event.run} {last.h}\n")
-    assert "its run saw a ledger that is not here" in problems(repo)
+    assert "which this ledger does not have" in problems(repo)
 
 
 def test_an_expected_head_is_a_witness_when_it_is_there(repo):

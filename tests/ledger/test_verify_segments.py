@@ -183,7 +183,7 @@ def test_a_state_without_a_hold_is_found(commits, border):
     assert held
     forged_state(commits, lambda lines: [line for line in lines if line not in held], border)
     found = problems(forge(commits).verify())
-    assert "its state is not what the records before it leave, from line" in found
+    assert "its state is not the selection of the records before it, from line" in found
 
 
 def test_a_state_with_a_wider_base_is_found(commits):
@@ -196,7 +196,7 @@ def test_a_state_with_a_wider_base_is_found(commits):
 
     forged_state(commits, widen, 1)
     verdict = forge(commits).verify()
-    assert "its state is not what the records before it leave, from line" in problems(verdict)
+    assert "its state is not the selection of the records before it, from line" in problems(verdict)
     assert verdict.defects[0].line == 1
 
 
@@ -255,7 +255,7 @@ def test_a_state_that_was_replaced_without_a_checkpoint_is_found(commits):
         commit["state"] = state
     found = problems(forge_as_is(commits).verify())
     assert "another record has its place in the ledger" in found
-    assert "its state is not what the records before it leave" in found
+    assert "its state is not the selection of the records before it" in found
 
 
 def forge_as_is(commits: list[Commit]) -> Forged:

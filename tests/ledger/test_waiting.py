@@ -297,7 +297,7 @@ def test_too_many_stops_are_an_error_because_one_of_them_may_hold_something(
     monkeypatch.setattr(waiting, "REFS_LIMIT", 1)
     for name in ("first", "second"):
         leave(one, stop_of(one, "1001", name=name), name=name)
-    with pytest.raises(LedgerError, match="2 stops wait"):
+    with pytest.raises(LedgerError, match="there are 2 refs"):
         ledger(other)
 
 

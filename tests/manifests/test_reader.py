@@ -120,7 +120,7 @@ def test_every_problem_of_a_file_is_told_in_one_run() -> None:
     assert complaints("a: &x 010\na: *x\n1: !!str b\n") == [
         'f.yaml:1:4: 010 is a number that tools read differently: write it as a plain decimal, or as text in quotes, "010"',
         "f.yaml:1:4: sets an anchor (&x): write values out, or use a profile",
-        "f.yaml:2:1: the key 'a' stands twice in this mapping: remove one",
+        "f.yaml:2:1: the key 'a' is duplicated in this mapping: remove one",
         "f.yaml:2:4: uses an alias (*x): write the value out, or use a profile",
         "f.yaml:3:1: a key must be text: put it in quotes",
         "f.yaml:3:4: sets a tag (tag:yaml.org,2002:str): remove it",

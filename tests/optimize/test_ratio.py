@@ -65,7 +65,7 @@ def test_a_ratio_does_not_rise_while_nobody_counts_what_is_abandoned() -> None:
     uncounted = skill(60, current=1.5, observe=lambda _: {"abandons": None})
     advice = advise_one(uncounted)
     assert isinstance(advice, Declined)
-    assert "nobody knows how many calls were abandoned in the last 30 days" in advice.reason
+    assert "the number of calls abandoned in the last 30 days is unknown" in advice.reason
 
 
 def test_more_busy_agents_than_there_are_is_a_slip_in_the_manifest() -> None:

@@ -106,7 +106,7 @@ def older(subject: Subject) -> Subject:
 def test_abandoned_calls_that_nobody_counted_are_not_none(strategy, unknown) -> None:
     name = strategy(Change(RATE, 1.5, 1.6))
     reason = only(advise(name, [unknown(team(None))], CONTEXT)).reason
-    assert "and nobody knows how many calls were abandoned in the last 30 days" in reason
+    assert "and the number of calls abandoned in the last 30 days is unknown" in reason
     predicted = only(advise(name, [unknown(team(dial_rate=1.5))], CONTEXT))
     assert predicted.notes == (veto.UNCOUNTED,)
     lower = only(advise(strategy(Change(RATE, 1.5, 1.4)), [unknown(team(None))], CONTEXT))

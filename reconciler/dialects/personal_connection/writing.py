@@ -105,10 +105,12 @@ def _put_back(writing: _Writing, narrow: Body, error: ReconcileError) -> Exchang
     try:
         yield from writing.back(narrow)
     except ReconcileError as trouble:
-        said.append(f"and what was widened could not be put back ({trouble}): look at the skill")
+        said.append(
+            f"and the widened settings could not be restored ({trouble}): check the skill on the platform"
+        )
         raise UncertainWrite(status, where, said) from error
     if writing.widened:
-        said.append(f"what was widened was put back ({', '.join(writing.widened)})")
+        said.append(f"the widened settings were restored ({', '.join(writing.widened)})")
     elif writing.open and not _is_refusal(error):
         raise UncertainWrite(
             status, where, [*said, "whether it was executed is unknown"]
