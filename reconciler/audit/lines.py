@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
@@ -114,15 +115,23 @@ def _parse_slowly(line: bytes) -> dict[str, Any]:
     return fields
 
 
-def _is_plain(value: Any, levels: int = DEPTH_LIMIT) -> bool:
+def _is_plain(value: Any) -> bool:
     """Return whether orjson writes a value as `json` does, except for characters beyond printable ASCII, and integers of more than 64 bits."""
-    kind = type(value)
-    if kind in _ATOMS:
-        return True
-    if kind is float:
-        return bool(value == 0 or _LEAST <= abs(value) < _MOST)
-    if levels == 1 or (kind is not dict and kind is not list):
-        return False
-    inner = value.values() if kind is dict else value
-    nested = [each for each in inner if type(each) not in _ATOMS]
-    return not nested or all(_is_plain(each, levels - 1) for each in nested)
+    return _are_plain((value,), DEPTH_LIMIT)
+
+
+def _are_plain(values: Iterable[Any], levels: int) -> bool:
+    """Return whether all values are plain (`_is_plain`) and nest fewer than `levels` levels. One loop per level, since each line is checked."""
+    for value in values:
+        kind = type(value)
+        if kind in _ATOMS:
+            continue
+        if kind is float:
+            if value and not _LEAST <= abs(value) < _MOST:
+                return False
+        elif kind is dict or kind is list:
+            if levels == 1 or not _are_plain(value.values() if kind is dict else value, levels - 1):
+                return False
+        else:
+            return False
+    return True

@@ -260,11 +260,12 @@ class _Verification:
     ) -> set[int]:
         """Check the records of a segment in the ledger's order; return which of its ledger commits name the last record that they added."""
         named: set[int] = set()
+        unreadable, wrong = list[Defect](), list[Defect]()
         here = {each.commit.id: at for at, each in enumerate(segment.steps)}
         left = {note: list(reversed(each)) for note, each in versions.items()}
         if segment.state is not None:
             self.checker.begin()
-        for line in segments.merged(notes, self._lines):
+        for line in segments.merged(notes, unreadable):
             due = left.get(line.note, [])
             while due and due[-1].size < line.end:
                 due.pop()
@@ -277,9 +278,10 @@ class _Verification:
             elif kind is RecordKind.CHECKPOINT:
                 problems += self._checkpoints.check(line.record, segment)
             for each in problems:
-                self._lines.append(Defect(line.note, line.number, each, line.record.id))
+                wrong.append(Defect(line.note, line.number, each, line.record.id))
             self._checkpoints.add(line, keep=closed)
             self.records += 1
+        self._lines += (*unreadable, *wrong)
         return named
 
     def _check_seen(self, record: Record, here: Mapping[str, int], written: int) -> Iterator[str]:

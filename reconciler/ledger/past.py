@@ -107,7 +107,7 @@ class Past:
 
     def _checked(self, tree: str, checker: Checker) -> Iterator[Record]:
         bad: list[Defect] = []
-        for line in merged(list(self._read(tree)), bad):
+        for line in list(merged(self._read(tree), bad)):
             problems = checker.check(line.record, line.note, line.raw)
             if bad or problems:
                 bad += (Defect(line.note, line.number, each, line.record.id) for each in problems)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
@@ -133,24 +132,19 @@ class Line(NamedTuple):
     record: Record
 
 
-def merged(notes: Iterable[tuple[str, bytes]], defects: list[Defect]) -> Iterable[Line]:
-    """Return the records of notes in the ledger's order, as far as each note is in that order.
+def merged(notes: Iterable[tuple[str, bytes]], defects: list[Defect]) -> Iterator[Line]:
+    """Yield the records of notes in the ledger's order, as far as each note is in that order.
+
+    Each line is decoded when it is due: a record that is still in the processor's cache is checked faster.
 
     Args:
         notes: the bytes of each note, by the commit that it belongs to.
-        defects: lines that are not records are appended here.
+        defects: lines that are not records are appended here, as they are read.
     """
-    of = [list(_lines(note, data, defects)) for note, data in notes]
-    if all(_is_in_order(each) for each in of):
-        return sorted((line for each in of for line in each), key=_place)
-    return heapq.merge(*of, key=_place)
+    return heapq.merge(*(_lines(note, data, defects) for note, data in notes), key=_place)
 
 
 _place: Final = itemgetter(0, 1, 2)
-
-
-def _is_in_order(found: Sequence[Line]) -> bool:
-    return all(one.seq < other.seq for one, other in pairwise(found))
 
 
 def _lines(note: str, data: bytes, defects: list[Defect]) -> Iterator[Line]:
