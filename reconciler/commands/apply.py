@@ -159,7 +159,7 @@ async def _beside_sign_in(session: Session, check: Callable[[], T]) -> T:
 
 
 def _stand_first(session: Session, asked: ApplyRequest) -> Standing:
-    """Return how HEAD stands to the ledger. A ledger that does not verify is reported even if the platform does not answer.
+    """Compare HEAD with the ledger. A ledger that does not verify is reported even if the platform does not answer.
 
     Raises:
         Refused, GitError, LedgerError: see `_stand`; `LedgerError` also if the ledger does not verify.
@@ -171,7 +171,7 @@ def _stand_first(session: Session, asked: ApplyRequest) -> Standing:
 
 
 def _stand(session: Session, asked: ApplyRequest, before: Standing | None = None) -> Standing:
-    """Return how HEAD stands to the ledger; with `before`, look only at what another run may have changed since.
+    """Compare HEAD with the ledger. With `before`, check only what another run may have changed since.
 
     Raises:
         Refused, GitError, LedgerError: the first reason for which the commit is not applied.

@@ -20,10 +20,10 @@ LARGEST: Final = 1 << 28
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object. A reader of the file may take the first of two equal keys, and `json` takes the last.
+    """Build a JSON object without duplicate keys. Of duplicates some readers take the first, and `json` takes the last.
 
     Raises:
-        ValueError: a key stands twice.
+        ValueError: a key is duplicated.
     """
     found = dict(pairs)
     if len(found) < len(pairs):

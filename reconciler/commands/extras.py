@@ -20,7 +20,7 @@ def need_optimize(command: str) -> None:
         command: the command that needs it.
 
     Raises:
-        UsageError: a package is missing. It names the pip of this Python: another one may ask a registry for reconcile itself.
+        UsageError: a package is missing. The message names the pip of this Python: another one might install reconcile itself from a registry.
     """
     if missing := [name for name in PACKAGES if not find_spec(name)]:
         python = shlex.quote(sys.executable or "python")

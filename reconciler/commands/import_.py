@@ -1,4 +1,4 @@
-"""`import`: write what the platform holds into manifests, then plan. Changes that the plan still shows could not be imported.
+"""`import`: write the platform's schedules into manifests, then plan. Changes that the plan still shows could not be imported.
 
 Objects without a manifest get a new file. Scalars are edited in place. Nothing is guessed: a field that cannot be written is reported.
 """
@@ -64,7 +64,7 @@ class _Import:
         texts: new text of each file.
         done: id, name and file of each object that was taken over.
         left: id, name and reason of each field or object that was not.
-        unchecked: a new file names no schema, for there is none.
+        unchecked: a new file references no schema, because there is none.
         notes: about the ledger, for the report.
     """
 
@@ -77,7 +77,7 @@ class _Import:
 
 
 async def run(world: World, asked: ImportRequest) -> Report:
-    """Write what the platform holds into the manifests, and plan.
+    """Write the platform's schedules into the manifests, and plan.
 
     Raises:
         UsageError: the platform has no schedule for one of the ids.

@@ -1,4 +1,4 @@
-"""The edits that `optimize --write` makes: prepared from what was read, saved all or none."""
+"""The edits of `optimize --write`: prepared from the files as they were read, and saved all or none."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Edits:
 
 
 def edit(sources: Sources, proposals: Sequence[Proposal]) -> Edits:
-    """Return the files with the proposals in them. A manifest that must be edited by hand spoils no other."""
+    """Return the files with the proposals in them. A manifest that must be edited by hand does not affect the others."""
     texts: dict[Path, str] = {}
     by_hand = []
     for proposal in proposals:

@@ -1,4 +1,4 @@
-"""A file of observations (`optimize --metrics`): what can be read is used, and what cannot be is named."""
+"""A CSV file of observations (`optimize --metrics`). Rows that cannot be read are reported; all others are used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_BYTES: Final = 300 * 10**6
 
 
 def read(path: Path) -> Metrics:
-    """Return the observed hours of a CSV file. A byte that is not UTF-8 spoils no row but its own.
+    """Return the observed hours of a CSV file. A byte that is not UTF-8 affects only its own row.
 
     Raises:
         ManifestError: no row can be used; lists the first problems.

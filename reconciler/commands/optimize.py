@@ -1,4 +1,4 @@
-"""`optimize`: propose dial rates from what was observed, and write them into the manifests when asked. Never applies them."""
+"""`optimize`: propose dial rates from observed calls; with `--write`, write them into the manifests. Never applies them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reconciler import defaults, effect
-from reconciler.commands import extras, observations
+from reconciler.commands import extras, observations, past_proposals
 from reconciler.commands import session as sessions
-from reconciler.commands.look_back import Table, look_back
 from reconciler.commands.manifest_edits import Sources, edit
-from reconciler.commands.proposed import drawn, judged, undrawn, unlike_live
+from reconciler.commands.proposals import drawn, judged, undrawn, unlike_live
 from reconciler.commands.session import Session
 from reconciler.commands.valid_manifests import load_valid
 from reconciler.dialects import kinds_for
@@ -26,7 +25,7 @@ from reconciler.models import Body, Capacity, Desired, Pacing
 from reconciler.optimize import STRATEGIES, advise, allocate, step
 from reconciler.optimize.base import CALLS, RATE, Advice, Context, Declined, Proposal, Subject
 from reconciler.optimize.hours import open_hours
-from reconciler.optimize.observed import RECENT, WEEKS, usable
+from reconciler.optimize.observations import RECENT, WEEKS, usable
 from reconciler.pacing import during
 from reconciler.report import NAMES_SHOWN, Report
 from reconciler.report.optimize import Proposed, of_advice
@@ -78,7 +77,7 @@ async def optimize(
     Args:
         world: see `World`.
         asked: what is asked for.
-        before_writing: called with the report before any manifest is changed. What it raises leaves all of them as they are.
+        before_writing: called with the report before any manifest is changed. If it raises, none is changed.
 
     Raises:
         ManifestError: as `load_valid`; or no row of the CSV can be used.
@@ -93,7 +92,7 @@ async def optimize(
         if each.body is not None and (keys is None or each.key in keys)
     ]
     sources = Sources.read(folder, every if asked.write else ())
-    table = Table.read(folder)
+    table = past_proposals.Table.read(folder)
     async with sessions.open_session(world, folder, asked.network, recorded=False) as session:
         found = await _advise(session, asked, strategy, every, partial=bool(invalid))
     edits = edit(sources, found.proposals if asked.write else ())
@@ -101,7 +100,7 @@ async def optimize(
     made = [each for each in found.proposals if each.key not in by_hand]
     if asked.write and made:
         edits = edits.adding(*_predicted(table, folder, made, found))
-    past, remarks = look_back(world, folder, table, found.subjects)
+    past, remarks = past_proposals.compare(world, folder, table, found.subjects)
     kinds = kinds_for(folder.tenant.spec.api)
     proposed = list(judged(made, found.subjects, kinds, found.at))
     report = of_advice(
@@ -116,7 +115,7 @@ async def optimize(
             *remarks,
             *(undrawn(proposed) if asked.drawn else ()),
         ),
-        looked_back=past,
+        past=past,
     )
     with edits.replacing():
         before_writing(report)
@@ -124,14 +123,14 @@ async def optimize(
 
 
 def _on_capacity(strategy: str, capacity: Capacity, proposed: Sequence[Proposed]) -> Iterator[str]:
-    """Yield that a strategy raises values without a look at the tenant's capacity."""
+    """Yield a note if a strategy may raise values and ignores the tenant's capacity."""
     raises = any(each.direction.widens for each in proposed)
     if raises and strategy != allocate.NAME and capacity != Capacity():
         yield f"tenant.yaml declares a capacity, which --strategy {strategy} ignores: --strategy {allocate.NAME} divides it between the campaigns"
 
 
 class _Found(NamedTuple):
-    """What a strategy says, and about what.
+    """The advice of a strategy, with its input.
 
     Attributes:
         subjects: the objects, with their usable hours.
@@ -201,7 +200,7 @@ async def _advise(
 
 
 def _predicted(
-    table: Table, folder: Folder, made: Sequence[Proposal], found: _Found
+    table: past_proposals.Table, folder: Folder, made: Sequence[Proposal], found: _Found
 ) -> tuple[Path, str | None, bytes | None]:
     """Return where the predictions are kept, the table's new text, and its content now."""
     unread = table.kept if folder.partial else ()

@@ -3,8 +3,8 @@
 They concern git and the ledger, not the platform: is the folder committed, are the files the commit's, does HEAD descend from the commit
 applied last, does the mirror branch permit an apply. Rules and limits judge single operations, and are part of the plan.
 
-Two things are notes of a plan and not refusals, because another machine or a later moment decides them: a lock that somebody holds, and a
-signing key that is missing here. A job that plans a pull request has neither the key nor a reason to wait.
+A held lock and a missing signing key are notes of a plan, not refusals, because the apply may run later or on another machine. A job that
+plans a pull request has no key, and no reason to wait for a lock.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How HEAD and the tenant's folder stand to the ledger.
+    """HEAD and the tenant's folder, compared with the ledger.
 
     Attributes:
         commit: HEAD; `None` if there is no repository, or no commit.
@@ -69,7 +69,7 @@ class Standing:
 
 
 def look(session: Session, accept: str | None = None) -> Standing:
-    """Return how HEAD stands, with every reason for which `apply` refuses it.
+    """Compare HEAD with the ledger, and collect every reason for which `apply` refuses it.
 
     Args:
         session: see `Session`.
@@ -95,7 +95,7 @@ def look(session: Session, accept: str | None = None) -> Standing:
 
 
 def again(session: Session, before: Standing, accept: str | None = None) -> Standing:
-    """Return how HEAD stands now, under the lock: another run may have applied a commit since `before`.
+    """Compare HEAD with the ledger again, under the lock: another run may have applied a commit since `before`.
 
     Raises:
         Unavailable: see `look`.

@@ -47,7 +47,7 @@ from reconciler.plan import Action, Plan, Result, live_hash, sha256_of
 SETTLE_S: Final = 2.0
 """Seconds to wait before reading back: longer than a platform takes to commit late.
 
-They count from now. The intents are no help: all are recorded before the first write, and a run may have sent its last write just before it died.
+They count from now. Intents give no later bound: all are recorded before the first write, and a run may have sent its last write just before it died.
 """
 
 

@@ -41,7 +41,7 @@ def commit_remote(world: World, git: Git) -> str | None:
 
 
 def descends(world: World, git: Git, older: str, newer: str) -> bool:
-    """Return whether a commit is another one or descends from it. Where a shallow clone cannot tell, fetch its history first.
+    """Return whether `newer` is `older` or descends from it. If a shallow clone cannot tell, its history is fetched first.
 
     The shallow boundary decides whether to fetch, not an absent commit: a partial clone (`--filter`) fetches the commit itself as soon
     as git is asked for it, and the history between the two is still cut off.

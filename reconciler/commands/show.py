@@ -138,7 +138,7 @@ def _verdict(cut: Cut, plan: Plan, saved: Plan, *, stale: bool) -> str:
 
 
 def _shown_otherwise(saved: Plan, plan: Plan) -> list[str]:
-    """Return what a reader of the saved plan saw otherwise than a new plan shows it, by name. Objects that are done by now are left out."""
+    """Return names of what a new plan shows differently from the saved one, outside the digest. Objects that are done are left out."""
     now = {each.hash: each for each in plan.operations}
     names = [
         each.key

@@ -20,7 +20,7 @@ from reconciler.optimize.base import (
     Strategy,
     Subject,
 )
-from reconciler.optimize.observed import usable
+from reconciler.optimize.observations import usable
 from reconciler.optimize.outlook import Setting
 
 STRATEGIES: Mapping[str, Strategy] = {

@@ -25,7 +25,7 @@ from typing import Final
 
 from reconciler.models import Capacity
 from reconciler.optimize.base import Advice, Context, Declined, Subject
-from reconciler.optimize.observed import RECENT
+from reconciler.optimize.observations import RECENT
 
 NAME: Final = "allocate"
 NEEDS: Final = "capacity in tenant.yaml, at least two campaigns, and what erlang needs of each"

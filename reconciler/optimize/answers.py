@@ -23,7 +23,7 @@ from typing import Final
 from reconciler.models import zone
 from reconciler.optimize.base import Interval, Subject
 from reconciler.optimize.hours import cell
-from reconciler.optimize.observed import recent
+from reconciler.optimize.observations import recent
 from reconciler.pacing import Bucket
 
 _WEEK: Final = timedelta(weeks=1)

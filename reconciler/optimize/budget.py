@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from reconciler.optimize import abandoned
+from reconciler.optimize import abandonment
 from reconciler.optimize.base import (
     RATE,
     Advice,
@@ -30,7 +30,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import MONTH, last_month
+from reconciler.optimize.observations import MONTH, last_month
 from reconciler.optimize.wording import percent, rounded_down, setting
 
 NAME: Final = "budget"
@@ -65,13 +65,13 @@ def _advise(subject: Subject, context: Context) -> Advice:
         if unknown := last_month(subject.observed, context.now).uncounted:
             reason += f"; {unknown:,} others do not count, because the number of abandoned ones among them is unknown"
         return Declined(subject.key, subject.name, reason)
-    risk = abandoned.passes(evidence, cap)
+    risk = abandonment.passes(evidence, cap)
     seen = f"{evidence.abandons:,} of {evidence.answers:,} answers ({percent(evidence.abandons / evidence.answers)}) were abandoned in the last 30 days; the probability that this share passes the cap of {setting(cap)} is {percent(risk)}"
     if risk <= ALARM:
         return Declined(subject.key, subject.name, f"{seen}; nothing to change")
     dialed = last_month((each for each in counted if each.attempts), context.now).hours
     allowed = _allowed(evidence, _expected(subject, evidence, dialed), cap)
-    part = max(allowed / abandoned.quantile(evidence, 1 - ALARM), LARGEST_CUT)
+    part = max(allowed / abandonment.quantile(evidence, 1 - ALARM), LARGEST_CUT)
     return Proposal(
         subject.key,
         subject.name,

@@ -24,7 +24,7 @@ from reconciler.optimize.base import (
 )
 from reconciler.optimize.demand import RESOURCES, Demand, Limit, program
 from reconciler.optimize.erlang import CLOSE, PACED_BY_LINES, reason_of
-from reconciler.optimize.observed import recent
+from reconciler.optimize.observations import recent
 from reconciler.optimize.outlook import Setting
 from reconciler.optimize.pace import Way
 from reconciler.optimize.parties import Aside, Party, sort_out

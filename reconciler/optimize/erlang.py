@@ -16,7 +16,7 @@ from datetime import datetime
 from statistics import median
 from typing import Final
 
-from reconciler.optimize import abandoned, answers, budget, outlook, pace, staffing, veto
+from reconciler.optimize import abandonment, answers, budget, outlook, pace, staffing, veto
 from reconciler.optimize.answers import AnswerRates
 from reconciler.optimize.base import (
     CALLS,
@@ -29,7 +29,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import LATEST, RECENT, latest_days, no_faster, recent, too_few
+from reconciler.optimize.observations import LATEST, RECENT, latest_days, no_faster, recent, too_few
 from reconciler.optimize.outlook import Hour, Setting
 from reconciler.optimize.pace import Pace, Way
 from reconciler.optimize.wording import clock, number, percent, rounded_down, setting
@@ -80,7 +80,7 @@ def _disproved(subject: Subject, hours: Sequence[Hour], context: Context) -> Pro
     latest = Evidence.of(no_faster(days, today.dial_rate))
     if not latest.abandons:
         return None
-    least = abandoned.quantile(latest, outlook.LOW)
+    least = abandonment.quantile(latest, outlook.LOW)
     if least <= subject.pacing.abandonment_cap:
         return None
     predicted = outlook.predict(hours, today).abandonment

@@ -19,7 +19,7 @@ from reconciler.optimize import staffing
 from reconciler.optimize.answers import AnswerRate, AnswerRates
 from reconciler.optimize.base import CALLS, RATE, Interval, OpenHour, Prediction, Subject
 from reconciler.optimize.hours import cell
-from reconciler.optimize.observed import SHORTEST_S
+from reconciler.optimize.observations import SHORTEST_S
 from reconciler.pacing import Bucket, queueing
 from reconciler.pacing.lines import paced
 

@@ -21,7 +21,7 @@ from itertools import pairwise
 from math import floor, log
 from typing import Final
 
-from reconciler.optimize import abandoned, answers, staffing
+from reconciler.optimize import abandonment, answers, staffing
 from reconciler.optimize.answers import AnswerRate, AnswerRates
 from reconciler.optimize.base import (
     RATIO,
@@ -36,7 +36,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import RECENT, last_month, recent, too_few
+from reconciler.optimize.observations import RECENT, last_month, recent, too_few
 from reconciler.optimize.wording import between, number, percent, setting
 from reconciler.pacing import queueing
 
@@ -86,7 +86,7 @@ def _advise(subject: Subject, context: Context, rates: AnswerRates) -> Advice:
     )
     month = _dialed(subject, context.now)
     ratio, why = _ratio(subject, agents, busiest, month)
-    seen = f"{between(abandoned.interval(month))} of {month.counted:,} answers were abandoned in the last 30 days"
+    seen = f"{between(abandonment.interval(month))} of {month.counted:,} answers were abandoned in the last 30 days"
     if not month.counted:
         seen = "the number of calls abandoned in the last 30 days is unknown"
     changes = tuple(_changes(subject, ratio))
@@ -137,7 +137,7 @@ def _ratio(
     wanted = _tenth(max(_BELOW * _kappa(agents) / answered, 1.0))
     bound = max(min(wanted, limit), 1.0)
     why = f"{agents} agents and up to {percent(answered)} answered in the busiest open hour allow a ratio of {number(bound)}"
-    if bound > current and abandoned.interval(month).high >= subject.pacing.target_abandonment:
+    if bound > current and abandonment.interval(month).high >= subject.pacing.target_abandonment:
         return (
             current,
             f"{why}, but abandonment may be at its target of {setting(subject.pacing.target_abandonment)}",
@@ -175,7 +175,7 @@ def _before(subject: Subject, agents: int, month: Evidence) -> Prediction | None
         return None
     contacts = (month.answers - month.abandons) / month.hours
     exact = (Interval(value, value, value) for value in (busy / agents, contacts))
-    return Prediction(None, abandoned.interval(month), *exact)
+    return Prediction(None, abandonment.interval(month), *exact)
 
 
 def _busy_agents(subject: Subject, month: Evidence) -> float | None:

@@ -27,7 +27,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import recent, too_few
+from reconciler.optimize.observations import recent, too_few
 from reconciler.optimize.wording import setting
 
 NAME: Final = "step"

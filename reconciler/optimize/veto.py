@@ -1,17 +1,16 @@
 """The veto: no proposal of any strategy loosens while abandonment reaches the cap.
 
-A proposal loosens if one of its values lets the dialer make more calls. It is not made if
+A proposal loosens if one of its values lets the dialer make more calls. It is declined if
 
 - the 90 % interval of the predicted abandonment reaches `pacing.abandonment_cap`, or
-- the share that was abandoned in the last 30 days reaches it, unless the prediction says that less will be abandoned than now, or
-- much more was abandoned in the last 30 days than agents and handle time explain, so that no prediction from them can be trusted, or
-- the same is true of the hours of the last 13 weeks with more calls than now and no more than proposed: what was tried and taken
+- the abandoned share of the last 30 days reaches the cap, unless less is predicted to be abandoned than now, or
+- much more was abandoned in the last 30 days than agents and handle time explain, so that predictions from them cannot be trusted, or
+- the same is true of the hours of the last 13 weeks with more calls than now and no more than proposed: a rate that was tried and taken
   back is not tried again, or
-- nothing can be predicted, and the 90 % interval of the share that was abandoned in the last 30 days reaches it. Without any hour
-  whose abandoned calls are known, it does: what nobody counted is not nothing.
-
-Nor is a proposal made that loosens a schedule which never opens or whose list is at its end, or while none of the attempts was answered: an answer rate of nothing
-is a fault of the metrics, and allows any dial rate.
+- nothing can be predicted, and the 90 % interval of the abandoned share of the last 30 days reaches the cap. It counts as reached if no
+  hour has a known number of abandoned calls, because an unknown number is not zero, or
+- the schedule never opens, or its list is at its end, or
+- none of the attempts was answered: an answer rate of zero is a fault of the metrics, and would allow any dial rate.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from datetime import datetime
 from math import inf
 from typing import Final
 
-from reconciler.optimize import abandoned, outlook
+from reconciler.optimize import abandonment, outlook
 from reconciler.optimize.base import (
     CALLS,
     RATE,
@@ -36,7 +35,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observed import MONTH, WEEKS, last_month, latest_days, recent
+from reconciler.optimize.observations import MONTH, WEEKS, last_month, latest_days, recent
 from reconciler.optimize.wording import between, clock, percent, setting
 
 MORE_CALLS: Final = (RATE, CALLS, RATIO, THRESHOLD)
@@ -46,11 +45,11 @@ SURPRISING: Final = 2.0
 """How many times more must be abandoned than agents and handle time explain, before no prediction from them is trusted."""
 
 UNCOUNTED: Final = "The number of calls abandoned in the last 30 days is unknown, so no observation confirms the prediction."
-"""What somebody must know who merges a proposal that loosens."""
+"""Note on a loosening proposal, for the reviewer."""
 
 
 def judge(advice: Advice, subject: Subject, now: datetime) -> Advice:
-    """Return the advice, or that it is declined, with the proposal that is not made.
+    """Return the advice, or a `Declined` that contains it.
 
     Args:
         advice: of any strategy.
@@ -111,7 +110,7 @@ def _objections(proposal: Proposal, subject: Subject, now: datetime) -> Iterator
 def _unpredicted(month: Evidence, cap: float) -> Iterator[str]:
     """Yield why a proposal must not be made of which nothing is predicted."""
     unknown = "abandonment cannot be predicted without agents and handle time"
-    most = abandoned.interval(month).high
+    most = abandonment.interval(month).high
     if not month.counted:
         yield f"{unknown}, and the number of calls abandoned in the last 30 days is unknown"
     elif most >= cap:
@@ -131,7 +130,7 @@ def surprise(subject: Subject, now: datetime) -> str | None:
     explained = outlook.explained(
         subject, (each for each in subject.observed if now - MONTH <= each.start < now)
     )
-    if abandoned.quantile(month, outlook.LOW) <= SURPRISING * explained:
+    if abandonment.quantile(month, outlook.LOW) <= SURPRISING * explained:
         return None
     seen = percent(month.abandons / month.counted)
     return f"in the last 30 days {seen} of the answers were abandoned, and agents and handle time explain {percent(explained)}: check both, or use --strategy budget, which needs neither"
@@ -147,7 +146,7 @@ def _tried(proposal: Proposal, subject: Subject, now: datetime) -> str | None:
     known = (each for each in recent(subject.observed, now) if each.abandons is not None)
     tried = [each for each in known if busiest < each.attempts <= most]
     seen, cap = Evidence.of(tried), subject.pacing.abandonment_cap
-    if not seen.abandons or (least := abandoned.quantile(seen, outlook.LOW)) <= cap:
+    if not seen.abandons or (least := abandonment.quantile(seen, outlook.LOW)) <= cap:
         return None
     explained = outlook.explained(subject, tried)
     if least <= SURPRISING * explained:

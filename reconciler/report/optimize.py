@@ -30,7 +30,7 @@ INTERVALS: Final = "in parentheses: 90 % intervals of the mean over the coming w
 
 
 class Proposed(NamedTuple):
-    """A proposal, and what a reviewer asks about it.
+    """A proposal with everything that a reviewer needs.
 
     Attributes:
         proposal: the proposal.
@@ -53,14 +53,14 @@ class Proposed(NamedTuple):
         return {**self.subject.spec, **changes}
 
 
-class LookedBack(NamedTuple):
-    """What came of the last proposal for an object.
+class PastProposal(NamedTuple):
+    """The last proposal for an object, compared with observations.
 
     Attributes:
-        kept: what was predicted.
+        kept: the prediction.
         name: the manifest.
         why: why nothing can be compared; empty if something is.
-        happened: what was observed since; `None`: see `why`.
+        happened: the observations since the apply; `None`: see `why`.
     """
 
     kept: Kept
@@ -76,7 +76,7 @@ def of_advice(
     *,
     written: Sequence[str],
     notes: Sequence[str],
-    looked_back: Sequence[LookedBack] = (),
+    past: Sequence[PastProposal] = (),
 ) -> Report:
     """Return the report of proposed values.
 
@@ -86,14 +86,14 @@ def of_advice(
         declined: the manifests without a proposal.
         written: files that the proposals were written to.
         notes: sentences after the tables.
-        looked_back: what came of the last proposals.
+        past: the last proposals, compared with observations.
     """
     tables = (
         _changes(proposals),
         _predictions(proposals),
         _reasons(proposals),
         _left(declined),
-        _came_of(looked_back),
+        _past_table(past),
     )
     verb = f"written to {', '.join(written)}" if written else "proposed"
     more = (APPLY_LATER if written else WRITE_FIRST,) if proposals else ()
@@ -116,7 +116,7 @@ def of_advice(
                 }
                 for each in declined
             ],
-            "last_proposals": [_looked(each) for each in looked_back],
+            "last_proposals": [_of_past(each) for each in past],
             "written": list(written),
             "notes": list(notes),
         },
@@ -219,13 +219,13 @@ def _refused(proposal: Proposal | None) -> tuple[str, ...]:
     return (f"not proposed: {_changed(proposal)}; abandoned {abandoned}",)
 
 
-def _came_of(looked_back: Iterable[LookedBack]) -> Table:
-    """Return a row for the last proposal of each object: predicted, and observed since."""
+def _past_table(past: Iterable[PastProposal]) -> Table:
+    """Return a row for the last proposal of each object: its prediction, and the observations since."""
     columns = ("manifest", "since", "abandoned in the binding hour", "contacts per open hour")
-    return Table("What the last proposals led to", columns, tuple(map(_row_of_past, looked_back)))
+    return Table("What the last proposals led to", columns, tuple(map(_row_of_past, past)))
 
 
-def _row_of_past(past: LookedBack) -> Row:
+def _row_of_past(past: PastProposal) -> Row:
     kept, happened = past.kept, past.happened
     if happened is None:
         said = f"{past.why} ({kept.at:%Y-%m-%d})"
@@ -254,7 +254,7 @@ def _beside(predicted: str, observed: str, found: Observed) -> str:
     return f"predicted {predicted}, observed {observed}: {found.verdict}"
 
 
-def _looked(past: LookedBack) -> dict[str, Any]:
+def _of_past(past: PastProposal) -> dict[str, Any]:
     kept, happened = past.kept, past.happened
     return {
         "key": kept.key,

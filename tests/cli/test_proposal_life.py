@@ -49,7 +49,7 @@ def pass_days(platform: sandbox.CampaignState, first: int, last: int, **counts: 
     platform.pin((MONDAY + timedelta(days=last)).isoformat())
 
 
-def looked_back(desk: Desk, *options: str) -> list[dict[str, Any]]:
+def past_proposals(desk: Desk, *options: str) -> list[dict[str, Any]]:
     """Run `optimize`, and return what it says of the last proposals."""
     assert desk.run("optimize", TENANT, NAME, "--format", "json", *options) == 0, desk.err
     return json.loads(desk.out)["last_proposals"]
@@ -64,21 +64,21 @@ def test_a_merged_proposal_is_compared_with_what_happened_and_another_value_is_n
     desk: Desk, platform: sandbox.CampaignState
 ) -> None:
     pass_days(platform, 0, 4, attempts=8640, answers=2880, abandons=95)
-    assert looked_back(desk, "--write", "--report", "pr.md") == []
+    assert past_proposals(desk, "--write", "--report", "pr.md") == []
     report = desk.folder / "pr.md"
     assert "dial\\_rate 2.4 → 2." in report.read_text(encoding="utf-8")
     report.unlink()
     changed = git(desk.folder, "status", "--porcelain").split()
     assert changed == ["M", f"{TENANT}/{NAME}.yaml", "??", f"{TENANT}/predictions.md"]
 
-    (waiting,) = looked_back(desk, *CHEAP)
+    (waiting,) = past_proposals(desk, *CHEAP)
     assert (waiting["observed"], waiting["why"]) == (None, "not applied since it was proposed")
     rate = waiting["values"]["dial_rate"]
     merge_and_apply(desk)
 
     calls = round(rate * 3600)
     pass_days(platform, 4, 8, attempts=calls, answers=calls // 3, abandons=calls // 200)
-    (past,) = looked_back(desk)
+    (past,) = past_proposals(desk)
     assert (past["key"], past["why"]) == (KEY, "")
     assert past["observed"]["contacts_per_hour"]["hours"] == 44
     assert past["observed"]["contacts_per_hour"]["verdict"] == "inside"
@@ -86,6 +86,6 @@ def test_a_merged_proposal_is_compared_with_what_happened_and_another_value_is_n
 
     desk.edit(f"dial_rate: {rate:g}", "dial_rate: 2.0", f"{NAME}.yaml")
     merge_and_apply(desk)
-    (other,) = looked_back(desk, *CHEAP)
+    (other,) = past_proposals(desk, *CHEAP)
     assert other["observed"] is None
     assert other["why"] == f"applied with other values: dial_rate {rate:g} became 2.0"

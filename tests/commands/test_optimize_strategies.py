@@ -13,7 +13,7 @@ from reconciler import sandbox
 from reconciler.commands import extras, observations, optimize
 from reconciler.errors import ExitCode, UsageError
 from reconciler.optimize import STRATEGIES
-from reconciler.optimize.observed import WEEKS
+from reconciler.optimize.observations import WEEKS
 from tests.commands.test_import import Desk
 
 FIRST = datetime.min.replace(tzinfo=UTC)

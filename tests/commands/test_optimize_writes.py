@@ -11,7 +11,7 @@ import pytest
 from reconciler import sandbox
 from reconciler.commands import optimize
 from reconciler.commands.manifest_edits import Sources, edit
-from reconciler.commands.proposed import unlike_live
+from reconciler.commands.proposals import unlike_live
 from reconciler.dialects import kinds_for
 from reconciler.errors import UsageError
 from reconciler.kinds.live import Snapshot

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from reconciler.optimize import abandoned, advise
+from reconciler.optimize import abandonment, advise
 from reconciler.optimize.base import RATE, Declined, Evidence, Interval, Proposal
 from reconciler.pacing import Bucket
 from tests.optimize.teams import CONTEXT, NOW, team
@@ -91,12 +91,12 @@ def test_it_only_ever_tightens(answers: int, share: float, dial_rate: float) -> 
     if isinstance(advice, Proposal):
         (change,) = advice.changes
         assert 0.49 * dial_rate <= change.proposed < dial_rate
-        assert abandoned.passes(advice.evidence, 0.03) > 0.1
+        assert abandonment.passes(advice.evidence, 0.03) > 0.1
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1), st.floats(0.001, 0.5))
 def test_the_share_has_jeffreys_distribution(answers: int, share: float, cap: float) -> None:
     evidence = Evidence(answers, answers, round(answers * share))
     known = beta(0.5 + evidence.abandons, 0.5 + answers - evidence.abandons)
-    assert abandoned.interval(evidence) == pytest.approx(Interval(known.ppf(0.05), known.mean(), known.ppf(0.95)), abs=1e-9)  # fmt: skip
-    assert abandoned.passes(evidence, cap) == pytest.approx(known.sf(cap), abs=1e-9)
+    assert abandonment.interval(evidence) == pytest.approx(Interval(known.ppf(0.05), known.mean(), known.ppf(0.95)), abs=1e-9)  # fmt: skip
+    assert abandonment.passes(evidence, cap) == pytest.approx(known.sf(cap), abs=1e-9)

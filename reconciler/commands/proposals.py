@@ -1,4 +1,4 @@
-"""What a reviewer asks about a proposal: its direction, its effect on dialing, and its plots."""
+"""Prepare proposals for review: direction, effect on dialing, and plots."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def unlike_live(
 ) -> tuple[str, ...]:
     """Return a note for each proposal whose current values are not those that the platform holds, at most `NAMES_SHOWN`.
 
-    A merge of such a proposal decides more than it shows: a commit that changes a field ends a hold of what was narrowed by hand.
+    Merging such a proposal has a side effect: a commit that changes a field ends the hold of a narrowing made by hand.
     """
     by_key = {each.key: each for each in subjects}
     found = [

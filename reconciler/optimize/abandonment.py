@@ -1,7 +1,8 @@
-"""What observed abandons say about the share that is abandoned, without a model of agents.
+"""Estimate the abandoned share from observed abandons, without a model of agents.
 
-With A of L live answers abandoned, the share has the distribution Beta(0.5 + A, 0.5 + L - A): Jeffreys' prior, which keeps the
-interval honest when nothing was abandoned yet. Answers of hours whose abandoned calls are unknown do not count. Source of its use as an alarm: the abandonment budget of the reference (B4).
+With A of L live answers abandoned, the share has the distribution Beta(0.5 + A, 0.5 + L - A). This is Jeffreys' prior, which gives a valid
+interval even when no call was abandoned yet. Answers of hours whose abandoned calls are unknown do not count. Source of its use as an
+alarm: the abandonment budget of the reference (B4).
 """
 
 from __future__ import annotations

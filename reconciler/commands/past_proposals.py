@@ -1,7 +1,7 @@
-"""What the last proposals predicted: read from the tenant's folder, compared with what happened since the records say they were applied.
+"""Compare the predictions of the last proposals, kept in the tenant's folder, with observations since their apply.
 
-A look back decides nothing. So whatever keeps it from being made becomes a note, and no error: a ledger that cannot be read, or
-a table that somebody edited.
+The comparison has no effect on new proposals. So a problem with it is a note and not an error: a ledger that cannot be read, or a table
+that somebody edited.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from reconciler.manifests.folders import read_file
 from reconciler.optimize import predictions
 from reconciler.optimize.base import Proposal, Subject
 from reconciler.optimize.predictions import Kept
-from reconciler.report.optimize import LookedBack
+from reconciler.report.optimize import PastProposal
 from reconciler.world import World
 
 NOT_APPLIED: Final = "not applied since it was proposed"
@@ -87,10 +87,10 @@ class Table:
         return None if text.encode() == self.content else text
 
 
-def look_back(
+def compare(
     world: World, folder: Folder, table: Table, subjects: Iterable[Subject]
-) -> tuple[tuple[LookedBack, ...], tuple[str, ...]]:
-    """Return what came of each kept prediction, and notes on what cannot be told.
+) -> tuple[tuple[PastProposal, ...], tuple[str, ...]]:
+    """Compare each kept prediction with the observations since its apply; return also notes on what cannot be compared.
 
     Args:
         world: see `World`.
@@ -106,7 +106,7 @@ def look_back(
     except ReconcileError as error:
         note = f"what the last proposals led to is not known, because the audit records cannot be read: {error}"
         return (), (*table.notes, note)
-    return tuple(_looked(*each, applied) for each in wanted), table.notes
+    return tuple(_compared(*each, applied) for each in wanted), table.notes
 
 
 def _applied(world: World, folder: Folder) -> Mapping[str, Applied]:
@@ -119,19 +119,19 @@ def _applied(world: World, folder: Folder) -> Mapping[str, Applied]:
     return audit.applied(kept.ledger.records())
 
 
-def _looked(kept: Kept, subject: Subject, applied: Mapping[str, Applied]) -> LookedBack:
+def _compared(kept: Kept, subject: Subject, applied: Mapping[str, Applied]) -> PastProposal:
     last = applied.get(kept.key)
     since = None if last is None else audit.moment(last.outcome)
     if last is None or since is None or since < kept.at:
-        return LookedBack(kept, subject.name, NOT_APPLIED)
+        return PastProposal(kept, subject.name, NOT_APPLIED)
     body = last.intent.data.get("body") or {}
     others = list(_others(kept, body))
     if others and since < kept.at + predictions.MINUTE:
         # The table keeps whole minutes: nobody edits, commits and applies in the rest of one.
-        return LookedBack(kept, subject.name, NOT_APPLIED)
+        return PastProposal(kept, subject.name, NOT_APPLIED)
     if others:
-        return LookedBack(kept, subject.name, f"applied with other values: {', '.join(others)}")
-    return LookedBack(kept, subject.name, happened=predictions.compare(kept, subject, since))
+        return PastProposal(kept, subject.name, f"applied with other values: {', '.join(others)}")
+    return PastProposal(kept, subject.name, happened=predictions.compare(kept, subject, since))
 
 
 def _others(kept: Kept, body: Mapping[str, object]) -> Iterator[str]:
