@@ -6,10 +6,10 @@ import functools
 import hashlib
 import itertools
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 from reconciler.audit import lines as canonical
 from reconciler.audit.keys import is_key, scope_of
@@ -22,7 +22,7 @@ from reconciler.audit.records import (
     id_of_checked,
 )
 from reconciler.audit.runs import action_of
-from reconciler.audit.schema import HOLD, INTENT, OUTCOME, RecordKind
+from reconciler.audit.schema import CHECKPOINT, CLOSE, HOLD, INTENT, OPEN, OUTCOME, RELEASE
 from reconciler.plan import Action, Result
 
 _REPEATED: Final = ("op", "generation", "attempt", "object", "target", "verb")
@@ -164,7 +164,7 @@ class Checker:
         """
         for record in state:
             self._ids.add(int(record.id[:16], 16))
-            self._follow(record, record.event.commit)
+            self._follow(record, record.event.commit, self._going.get(record.event.run))
         self.due, self._whole, self._begins = due, False, True
 
     def begin(self) -> None:
@@ -179,131 +179,133 @@ class Checker:
             commit: the commit whose note contains it.
             line: its line, without the line end; `None`: the record's own line.
         """
-        problems = [
-            *_check_hashes(record, line),
-            *self._check_place(record, commit),
-            *self._check_chain(record, commit),
-            *self._check_references(record),
-        ]
-        self._follow(record, commit)
+        event = record.event
+        run = self._going.get(event.run)
+        problems: list[str] = []
+        _check_hashes(record, line, problems)
+        self._check_place(record, commit, problems)
+        if run is None and self._closed.has(_run_hash(event.run)):
+            problems.append("its run was closed before it")
+        else:
+            _check_chain(record, commit, run, problems)
+        self._check_references(record, run, problems)
+        self._follow(record, commit, run)
         return problems
 
-    def _check_place(self, record: Record, commit: str) -> Iterator[str]:
-        if record.event.commit != commit:
-            yield f"it belongs to the note of {record.event.commit[:12]}"
-        if record.event.tenant != self._tenant:
-            yield f"it belongs to the tenant {record.event.tenant}"
+    def _check_place(self, record: Record, commit: str, problems: list[str]) -> None:
+        event = record.event
+        if event.commit != commit:
+            problems.append(f"it belongs to the note of {event.commit[:12]}")
+        if event.tenant != self._tenant:
+            problems.append(f"it belongs to the tenant {event.tenant}")
         if record.seq > self.due:
-            yield f"{record.seq - self.due} of the records before it are missing"
+            problems.append(f"{record.seq - self.due} of the records before it are missing")
         elif record.seq < self.due:
-            yield "another record has its place in the ledger"
+            problems.append("another record has its place in the ledger")
         self.due = record.seq + 1
-        if (record.kind is RecordKind.CHECKPOINT) != self._begins:
-            yield _NO_CHECKPOINT if self._begins else _NO_BEGINNING
+        if (event.kind is CHECKPOINT) != self._begins:
+            problems.append(_NO_CHECKPOINT if self._begins else _NO_BEGINNING)
         self._begins = False
 
-    def _check_chain(self, record: Record, commit: str) -> Iterator[str]:
-        """Check that a record follows the last one of its run."""
-        run = self._going.get(record.event.run)
-        if run is None and self._closed.has(_run_hash(record.event.run)):
-            yield "its run was closed before it"
-            return
-        n, prev = (0, FIRST) if run is None else (run.n + 1, run.h)
-        if record.n != n:
-            yield f"it is number {record.n} of its run where number {n} is due"
-        elif record.prev != prev:
-            yield "it does not follow the record before it in its run"
-        if run is not None and run.commit != commit:
-            yield "its run began in the note of another commit"
-
-    def _check_references(self, record: Record) -> Iterator[str]:
+    def _check_references(self, record: Record, run: _Run | None, problems: list[str]) -> None:
         """Check the references of a record to earlier ones: repeated events, releases, openings and intents."""
-        kind, data = record.kind, record.data
-        is_new = self._ids.add(
-            int(record.id[:16], 16)
-        )  # `_check_hashes` compares it with the event
+        kind, data = record.event.kind, record.event.data
+        # the id is correct, or `_check_hashes` has said so
+        is_new = self._ids.add(int(record.id[:16], 16))
         if not is_new:
-            yield "the same event is recorded twice"
-        if kind is RecordKind.RELEASE and self._whole and data["target"] not in self._held:
-            yield "a release of an object that was never held"
-        elif kind is OUTCOME and is_new:
-            yield from _check_outcome(self.open_intents.get(data["intent"]), record)
-        elif kind in _OPENED:
-            run = self._going.get(record.event.run)
+            problems.append("the same event is recorded twice")
+        if kind is INTENT or kind is CLOSE:
             if run is None or run.digest is None:
-                yield f"{kind} without the opening of its run"
+                problems.append(f"{kind} without the opening of its run")
             elif kind is INTENT and data["digest"] != run.digest:
-                yield "an intent of another plan than its run was opened for"
+                problems.append("an intent of another plan than its run was opened for")
+        elif kind is OUTCOME:
+            if is_new:
+                _check_outcome(self.open_intents.get(data["intent"]), data, problems)
+        elif kind is RELEASE and self._whole and data["target"] not in self._held:
+            problems.append("a release of an object that was never held")
 
-    def _follow(self, record: Record, commit: str) -> None:
-        """Remember what later records may refer to."""
-        kind, name = record.kind, record.event.run
-        if kind is RecordKind.CLOSE or kind is RecordKind.CHECKPOINT:
-            self.runs += name not in self._going
+    def _follow(self, record: Record, commit: str, run: _Run | None) -> None:
+        """Remember what later records may refer to; `run` is the record's run, if it began before."""
+        kind, name = record.event.kind, record.event.run
+        if kind is CLOSE or kind is CHECKPOINT:
+            self.runs += run is None
             self._going.pop(name, None)
             self._closed.add(_run_hash(name))
             return
-        run = self._going.get(name)
         if run is None:
             run = self._going[name] = _Run(commit, record.n, record.h)
             self.runs += 1
         else:
             run.commit, run.n, run.h = commit, record.n, record.h
-        if kind is RecordKind.OPEN:
-            run.digest = record.data["digest"]
-        elif kind is INTENT:
+        if kind is INTENT:
             self.open_intents[record.id] = record
         elif kind is OUTCOME:
-            self.open_intents.pop(record.data["intent"], None)
+            self.open_intents.pop(record.event.data["intent"], None)
+        elif kind is OPEN:
+            run.digest = record.event.data["digest"]
         elif kind is HOLD:
-            self._held.add(record.data["target"])
+            self._held.add(record.event.data["target"])
 
 
-_OPENED: Final = frozenset({RecordKind.INTENT, RecordKind.CLOSE})
-"""Kinds of record that only a run with an opening has."""
+def _check_chain(record: Record, commit: str, run: _Run | None, problems: list[str]) -> None:
+    """Check that a record follows the last one of its run, if the run began before."""
+    n, prev = (0, FIRST) if run is None else (run.n + 1, run.h)
+    if record.n != n:
+        problems.append(f"it is number {record.n} of its run where number {n} is due")
+    elif record.prev != prev:
+        problems.append("it does not follow the record before it in its run")
+    if run is not None and run.commit != commit:
+        problems.append("its run began in the note of another commit")
 
 
-def _check_hashes(record: Record, line: bytes | None) -> Iterator[str]:
+def _check_hashes(record: Record, line: bytes | None, problems: list[str]) -> None:
     h = digest_of(record) if line is None else hash_of_line(line, record.h)
     if h != record.h:
-        yield "its content does not match its hash: it was edited"
+        problems.append("its content does not match its hash: it was edited")
     elif id_of_checked(record.event) != record.id:
-        yield "its id does not match its event"
-    if record.kind is INTENT:
-        yield from _check_intent(record)
+        problems.append("its id does not match its event")
+    if record.event.kind is INTENT:
+        _check_intent(record, problems)
 
 
-def _check_intent(record: Record) -> Iterator[str]:
+def _check_intent(record: Record, problems: list[str]) -> None:
     """Check the hashes of an intent: the ids of a write are hashes of its content, and recovery compares with them."""
-    event, data = record.event, record.data
-    scope = scope_of(data["verb"], event.commit, event.run)
-    write = (event.tenant, scope, data["op"], data["generation"], data["attempt"])
-    if not is_key(data["key"], *write):
-        yield "its idempotency key does not match its write"
-    body = canonical.encode(data["body"]).decode()  # once, for both hashes
-    if data["after"] != (None if data["body"] is None else _sha256(body)):
-        yield "its `after` is not the hash of its body"
-    target, kind = canonical.quoted(data["target"]), canonical.quoted(data["object"])
-    parts = f'"action":"{data["verb"]}","desired":{body},"key":{target},"kind":{kind},"live":"{data["before"]}"'
-    if data["op"] not in map(_sha256, (f"{{{parts}}}", f'{{{parts},"reverts":true}}')):
-        yield "its operation hash does not match its object, body and `before`"
+    event = record.event
+    key, op, generation, attempt, verb, target, kind, before, after, body = _hashed(event.data)
+    scope = scope_of(verb, event.commit, event.run)
+    if not is_key(key, event.tenant, scope, op, generation, attempt):
+        problems.append("its idempotency key does not match its write")
+    desired = canonical.encode(body).decode()  # once, for both hashes
+    if after != (None if body is None else _sha256(desired)):
+        problems.append("its `after` is not the hash of its body")
+    parts = (
+        f'"action":"{verb}","desired":{desired},"key":{canonical.quoted(target)},'
+        f'"kind":{canonical.quoted(kind)},"live":"{before}"'
+    )
+    if op != _sha256(f"{{{parts}}}") and op != _sha256(f'{{{parts},"reverts":true}}'):
+        problems.append("its operation hash does not match its object, body and `before`")
 
 
-def _check_outcome(intent: Record | None, outcome: Record) -> Iterator[str]:
-    """Check an outcome against its intent. Approval and name may differ: another run may have finished the write."""
-    said = outcome.data
+_hashed: Final = itemgetter(
+    *("key", "op", "generation", "attempt", "verb", "target", "object", "before", "after", "body")
+)
+
+
+def _check_outcome(intent: Record | None, said: Mapping[str, Any], problems: list[str]) -> None:
+    """Check the fields of an outcome against its intent. Approval and name may differ: another run may have finished the write."""
     if intent is None:
-        yield "an outcome without an intent before it"
+        problems.append("an outcome without an intent before it")
         return
-    known = intent.data
+    known = intent.event.data
     same = _repeated(said) == _repeated(known)
     other = [] if same else [name for name in _REPEATED if said[name] != known[name]]
     if "op" in other:
-        yield "an outcome of another operation than its intent"
+        problems.append("an outcome of another operation than its intent")
     elif other:
-        yield f"an outcome whose {', '.join(other)} is not that of its intent"
+        problems.append(f"an outcome whose {', '.join(other)} is not that of its intent")
     if said["action"] != _action_of(said["verb"], said["result"]):
-        yield "its audit action does not match its result"
+        problems.append("its audit action does not match its result")
 
 
 _repeated: Final = itemgetter(*_REPEATED)

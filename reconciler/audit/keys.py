@@ -31,11 +31,11 @@ def is_key(text: str, tenant: str, scope: str, op: str, generation: int, attempt
     """
     digest = _key_digest(tenant, scope, op, generation, attempt)
     due = int.from_bytes(digest, "big") << _KEY_PADDING
-    return int(text.translate(_TO_BASE_32), 32) == due
+    return int(text.encode().translate(_TO_BASE_32), 32) == due
 
 
-_TO_BASE_32: Final = str.maketrans(
-    "abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv"
+_TO_BASE_32: Final = bytes.maketrans(
+    b"abcdefghijklmnopqrstuvwxyz234567", b"0123456789abcdefghijklmnopqrstuv"
 )
 """The digits of a key (RFC 4648) as those that `int` reads."""
 
@@ -53,4 +53,7 @@ def scope_of(verb: str, commit: str, run: str) -> str:
 
     A stop numbers its writes without reading the ledger. So another stop on the same commit may use the same numbers.
     """
-    return run if verb == Action.HALT else commit
+    return run if verb == _HALT else commit
+
+
+_HALT: Final = Action.HALT.value

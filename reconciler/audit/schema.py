@@ -61,10 +61,14 @@ class RecordKind(StrEnum):
     CHECKPOINT = "checkpoint"
 
 
+CHECKPOINT: Final = RecordKind.CHECKPOINT
+CLOSE: Final = RecordKind.CLOSE
 HOLD: Final = RecordKind.HOLD
 INTENT: Final = RecordKind.INTENT
 NOTE: Final = RecordKind.NOTE
+OPEN: Final = RecordKind.OPEN
 OUTCOME: Final = RecordKind.OUTCOME
+RELEASE: Final = RecordKind.RELEASE
 """Kinds for loops over all records: in Python 3.11, to look one up in its enum takes longer than to compare it."""
 
 
