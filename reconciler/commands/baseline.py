@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,13 +45,14 @@ def strictness_of(session: Session, at: datetime) -> Strictness:
     """
     git, ledger = session.git, session.ledger
     head = git.checked_out if git else None
+    applied = tuple(_applied_claims(session))
     if git is None or ledger is None or head is None:
-        return replace(_compare(session, None, at), recorded=True)
+        return replace(_compare(session, None, at, applied), recorded=True)
     commits = audit.judging_commits(ledger.records())
     earlier = [commit for commit in commits if commit != head]
-    strictness = _compare(session, earlier[-1] if earlier else None, at)
+    strictness = _compare(session, earlier[-1] if earlier else None, at, applied)
     if head in commits[-1:]:
-        following = _compare(session, head, at)
+        following = _compare(session, head, at, applied)
         if replace(following, moved=strictness.moved) != strictness and worktree.differences(
             git, session.folder.path
         ):
@@ -78,7 +79,10 @@ class _Base:
     notes: tuple[str, ...] = ()
 
 
-def _compare(session: Session, commit: str | None, at: datetime) -> Strictness:
+def _compare(
+    session: Session, commit: str | None, at: datetime, applied: Sequence[Claim]
+) -> Strictness:
+    """Compare HEAD with a commit; `None`: nothing was ever applied. `applied`: see `_applied_claims`."""
     folder = session.folder
     head, base = folder.tenant, _Base() if commit is None else _base(session, commit)
     tenant = base.tenant or head
@@ -88,7 +92,7 @@ def _compare(session: Session, commit: str | None, at: datetime) -> Strictness:
     placed = (
         replace(each, place=folder.settings.place(each.loc)) for each in strictness.weakenings
     )
-    found = protections((*base.claims, *_applied_claims(session)), folder.desired)
+    found = protections((*base.claims, *applied), folder.desired)
     return replace(
         strictness,
         weakenings=(*found.weakenings, *placed),
@@ -134,15 +138,17 @@ def _applied_claims(session: Session) -> Iterator[Claim]:
     A change that was partly refused may still become the baseline, because other parts of it were written. Its refused manifests must not
     be able to move to other objects that way.
     """
-    last = audit.applied(session.ledger.records()) if session.ledger else {}
-    names = {key: str(each.intent.data.get("name")) for key, each in last.items()}
-    now = {each.name: each for each in session.folder.desired}
+    last = session.ledger.applied() if session.ledger else {}
     keys = {each.key for each in session.folder.desired}
-    for key, name in names.items():
-        desired = now.get(name)
-        stands = last[key].intent.data["body"] is not None and key not in keys
-        if desired is not None and stands and names.get(desired.key) != name:
-            yield Claim(key, name, desired.place)
+    gone = [key for key in last if key not in keys and last[key].intent.data["body"] is not None]
+    if not gone:
+        return
+    now = {each.name: each for each in session.folder.desired}
+    names = {key: str(each.intent.data.get("name")) for key, each in last.items()}
+    for key in gone:
+        desired = now.get(names[key])
+        if desired is not None and names.get(desired.key) != names[key]:
+            yield Claim(key, names[key], desired.place)
 
 
 def _base(session: Session, commit: str) -> _Base:

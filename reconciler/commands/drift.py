@@ -145,7 +145,7 @@ def _known(session: Session, past: Past) -> Known:
     return Known(
         past.base,
         past.applied,
-        {key: _last(each) for key, each in audit.applied(records).items()},
+        {key: _last(each) for key, each in session.ledger.applied().items()},
         _holds(audit.standing(records, now=session.clock.passed())),
         opened,
     )

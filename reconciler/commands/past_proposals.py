@@ -116,7 +116,7 @@ def _applied(world: World, folder: Folder) -> Mapping[str, Applied]:
         return {}
     kept = TenantLedger.open(world, git, folder.name, folder.path, folder.tenant.spec)
     kept.ledger.check()
-    return audit.applied(kept.ledger.records())
+    return kept.ledger.applied()
 
 
 def _compared(kept: Kept, subject: Subject, applied: Mapping[str, Applied]) -> PastProposal:

@@ -248,8 +248,7 @@ class Past:
         """Read the facts from the tenant's ledger; outside a repository they are empty."""
         if session.ledger is None:
             return cls(None, {}, {})
-        records = session.ledger.records()
-        last = audit.applied(records)
+        records, last = session.ledger.records(), session.ledger.applied()
         return cls(
             base={key: _base(each) for key, each in last.items()},
             held={

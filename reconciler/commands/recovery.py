@@ -31,7 +31,6 @@ from reconciler.audit import (
     Event,
     Record,
     Run,
-    applied,
     differing,
     marks,
     may_be_sent,
@@ -79,7 +78,7 @@ async def look(session: Session, ledger: Ledger) -> tuple[Left, ...]:
         return ()
     await session.world.sleep(SETTLE_S)
     records = ledger.records()
-    last = applied(records)
+    last = ledger.applied()
     return tuple(
         [
             await _classify(session, intent, last.get(intent.data["target"]), records)

@@ -68,7 +68,7 @@ def release(world: World, asked: HoldRequest) -> Report:
     keys = sorted(
         holds if asked.everything else set().union(*(named.get(name, ()) for name in asked.names))
     )
-    last = audit.applied(ledger.records())
+    last = ledger.applied()
     free_of_holds = {key: each for key, each in last.items() if key not in holds}
     missing, unread = _missing(world, asked, folder, free, free_of_holds)
     _record(world, ledger, asked.reason, {key: names[key] for key in keys}, missing, last)

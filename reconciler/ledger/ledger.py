@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from reconciler import audit
-from reconciler.audit import Attribution, Defect, Event, Record, Verdict
+from reconciler.audit import Applied, Attribution, Defect, Event, Record, Verdict
 from reconciler.errors import LedgerError
 from reconciler.git import Git
 from reconciler.ledger import foreign, history
@@ -153,6 +153,14 @@ class Ledger:
             LedgerError: a line is not a record, or the state cannot be trusted.
         """
         return self._connection.view.records
+
+    def applied(self) -> Mapping[str, Applied]:
+        """Return the last write to each object, by key (`audit.applied`).
+
+        Raises:
+            LedgerError: as `records`.
+        """
+        return self._connection.view.applied
 
     @property
     def objection(self) -> LedgerError | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
-from reconciler.audit import Event, Record, RecordKind
+from reconciler import audit
+from reconciler.audit import Applied, Event, Record, RecordKind
 from reconciler.errors import LedgerError
 from reconciler.git import Git
 from reconciler.ledger import signatures, waiting
@@ -84,6 +87,15 @@ class View:
         if self.snapshot.problem is not None:
             raise LedgerError(self.snapshot.problem)
         return (*self.snapshot.records, *self.snapshot.new_records(self.unrecorded))
+
+    @cached_property
+    def applied(self) -> Mapping[str, Applied]:
+        """The last write to each object, by key (`audit.applied`).
+
+        Raises:
+            LedgerError: as `records`.
+        """
+        return MappingProxyType(audit.applied(self.records))
 
     def check(self, tenant: str) -> None:
         """Check the records against each other.

@@ -195,6 +195,8 @@ def protections(base: Sequence[Claim], head: Sequence[Desired]) -> Protections:
         base: claims at the base of the manifests that changed or vanished since.
         head: every manifest of HEAD.
     """
+    if not base:  # the usual case; there may be thousands of manifests
+        return Protections()
     now = {each.key: each for each in head}
     repointed = _repointed(base, head)
     weakenings = [
