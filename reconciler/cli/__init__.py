@@ -46,7 +46,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "More": {
         "explain": ("explain", "Explain an exit code, rule, field, variable or command."),
         "optimize": (
-            "changes",
+            "optimize",
             "Propose better dial rates from observed calls. Never applies them.",
         ),
         "simulate": ("simulate", "Try pacing strategies on published scenarios. Changes nothing."),

@@ -93,7 +93,7 @@ def test_a_missing_extra_is_said_with_the_command_that_installs_it(desk, monkeyp
     assert raised.value.exit_code is ExitCode.USAGE
 
 
-@pytest.mark.parametrize("module", ["reconciler.cli.changes", "reconciler.cli.halt", "reconciler.api", "reconciler.commands.explain"])  # fmt: skip
+@pytest.mark.parametrize("module", ["reconciler.cli.changes", "reconciler.cli.optimize", "reconciler.cli.halt", "reconciler.api", "reconciler.commands.explain"])  # fmt: skip
 def test_nothing_else_imports_the_libraries_of_the_extra(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({{'numpy', 'scipy'}} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
