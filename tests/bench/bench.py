@@ -76,8 +76,7 @@ def main() -> None:
     parts = [(PARTS | EXTRA)[name] for name in asked.only or PARTS]
     with tempfile.TemporaryDirectory() as name:
         home = asked.home or Path(name)
-        here = asked.quick or asked.home
-        product = this_environment() if here else clean_environment(Path(name))
+        product = this_environment() if asked.quick else clean_environment(Path(name))
         rows = [row for part in parts for row in part(product, home, size, rounds)]
     print(
         f"Machine-independent: only ratios count. Python {machine.python_version()}, {product.note}."
