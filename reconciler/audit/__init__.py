@@ -11,7 +11,7 @@ no clock. Numbers are those of the body in canonical form; rates and durations a
 """
 
 from reconciler.audit.check import Checker, Ids, LineOrigin, Verdict, verify
-from reconciler.audit.checkpoints import Latest, Selection, checkpoint, compact, state_of
+from reconciler.audit.checkpoints import Latest, Selection, checkpoint, compact, state_of, write_of
 from reconciler.audit.keys import key
 from reconciler.audit.queries import (
     COLUMNS,
@@ -105,4 +105,5 @@ __all__ = [
     "unsigned_of_stop",
     "until",
     "verify",
+    "write_of",
 ]

@@ -22,7 +22,7 @@ from reconciler.audit.records import (
     id_of_checked,
 )
 from reconciler.audit.runs import action_of
-from reconciler.audit.schema import CHECKPOINT, CLOSE, HOLD, INTENT, OPEN, OUTCOME, RELEASE
+from reconciler.audit.schema import CHECKPOINT, CLOSE, HOLD, INTENT, OPEN, OUTCOME, RELEASE, WRITE
 from reconciler.plan import Action, Result
 
 _REPEATED: Final = ("op", "generation", "attempt", "object", "target", "verb")
@@ -164,7 +164,10 @@ class Checker:
         """
         for record in state:
             self._ids.add(int(record.id[:16], 16))
-            self._follow(record, record.event.commit, self._going.get(record.event.run))
+            if record.event.kind is WRITE:
+                self._ids.add(int(record.event.data["intent"][:16], 16))
+            else:
+                self._follow(record, record.event.commit, self._going.get(record.event.run))
         self.due, self._whole, self._begins = due, False, True
 
     def begin(self) -> None:

@@ -1,29 +1,35 @@
 """Select the records of a ledger that still matter: the state that a checkpoint holds.
 
-The selection is made of records, unchanged and in order, so every query reads a state like any other records. For all records
-`a` and `b`, a query of `(*compact(a), *b)` has the same result as one of `(*a, *b)`. A query for the holds in force has it for
-every instant that is at most `EXPIRED` before the platform's clock.
+The selection is made of records in order. They are unchanged, except that an intent and its outcome become one record where
+nothing else needs the two (`write_of`). So every query reads a state like any other records: for all records `a` and `b`, a query
+of `(*compact(a), *b)` has the same result as one of `(*a, *b)`. A query for the holds in force has it for every instant that is
+at most `EXPIRED` before the platform's clock.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, Final
 
 from reconciler.audit.queries import is_about_apply, judges, latest
 from reconciler.audit.records import Event, Record, as_stamp, encode, stamp
-from reconciler.audit.schema import HALT, HOLD, INTENT, NOTE, OUTCOME, RecordKind
+from reconciler.audit.schema import HALT, HOLD, INTENT, NOTE, OUTCOME, WRITE, RecordKind
 from reconciler.audit.writes import (
+    Applied,
     LastWrites,
     applied,
     found_target,
     is_stored_hold,
+    left_something,
     may_have_left,
     missing_target,
 )
+from reconciler.plan import Action
 
 RECENT: Final = 10_000
 """A run that is not closed may go on only if one of this many newest records is its own, unless it is an emergency stop."""
@@ -38,6 +44,15 @@ _EPOCH: Final = "1970-01-01T00:00:00.000Z"
 
 CUT: Final = "cut"
 """The run of a repair's checkpoint is named this and the number of its segment, so that a ledger commit's message shows it."""
+
+_OF_INTENT: Final = ("after", "base", "body", "emptied")
+
+
+def write_of(intent: Record, outcome: Record) -> Record:
+    """Return an intent and its outcome as one record, for a state: the outcome, and what was to be stored."""
+    wanted = {name: intent.data[name] for name in _OF_INTENT if name in intent.data}
+    data = MappingProxyType({**outcome.data, **wanted})
+    return replace(outcome, event=replace(outcome.event, kind=WRITE, data=data))
 
 
 def compact(records: Iterable[Record]) -> tuple[Record, ...]:
@@ -92,6 +107,9 @@ class Selection:
             self._add_other(record, kind, run)
 
     def _add_other(self, record: Record, kind: RecordKind, run: str) -> None:
+        if kind is WRITE:
+            self._writes.add(record)
+            return
         if kind is not RecordKind.CHECKPOINT:
             self._tips[run] = record
         if kind is RecordKind.OPEN:
@@ -114,7 +132,7 @@ class Selection:
     def fold(self) -> tuple[Record, ...]:
         """Return the records that still matter, in order, and continue from these alone, as a state does."""
         last = self._writes.last
-        extra = [*self._records[:1], *self._open.values(), *self._singles()]
+        extra: list[Record] = [*self._records[:1], *self._open.values(), *self._singles()]
         extra += self._unreleased()
         extra += self._going()
         for each in last.values():
@@ -123,14 +141,45 @@ class Selection:
             if each.missing is not None:
                 extra.append(each.missing)
         extra += self._found_holds()
-        chosen = {each.intent.seq: each.intent for each in last.values()}
-        chosen.update((each.outcome.seq, each.outcome) for each in last.values())
-        chosen.update((each.seq, each) for each in extra)
+        chosen = {each.seq: each for each in extra}
+        self._settle(chosen)
+        for each in last.values():
+            chosen[each.intent.seq] = each.intent
+            chosen[each.outcome.seq] = each.outcome
         self._complete(chosen, extra)
         self._keep_odd(chosen)
         kept = tuple(chosen[seq] for seq in sorted(chosen))
         self._forget(kept, chosen)
         return kept
+
+    def _settle(self, chosen: Collection[int]) -> None:
+        """Make one record of each last write that nothing else refers to.
+
+        An intent and its outcome stay two records if the write is a stop or unknown, if another rule keeps one of them, if two
+        runs recorded them, or if a later record depends on the place of the intent: an open intent on the object, or a hold
+        that found something stored.
+
+        Args:
+            chosen: numbers of the records that other rules keep.
+        """
+        last, found = self._writes.last, self._writes.found
+        unsettled = {each.event.data["target"] for each in self._open.values()}
+        for target, each in last.items():
+            intent, outcome = each.intent, each.outcome
+            if intent is outcome or target in unsettled or not left_something(outcome):
+                continue
+            if each.stopped is not None or each.missing is not None:
+                continue
+            if intent.event.run != outcome.event.run or intent.event.commit != outcome.event.commit:
+                continue
+            if intent.event.data["verb"] == _HALT:
+                continue
+            if intent.seq in chosen or outcome.seq in chosen:
+                continue
+            hold = found.get(target)
+            if hold is None or hold.seq < intent.seq:
+                write = write_of(intent, outcome)
+                last[target] = Applied(write, write)
 
     def _forget(self, kept: Sequence[Record], chosen: Collection[int]) -> None:
         """Leave what the kept records alone would have left."""
@@ -139,9 +188,7 @@ class Selection:
         self._outcomes = {
             each.event.data["intent"]: each for each in kept if each.event.kind is OUTCOME
         }
-        self._tips = {
-            each.event.run: each for each in kept if each.event.kind is not RecordKind.CHECKPOINT
-        }
+        self._tips = {each.event.run: each for each in kept if each.event.kind not in _NO_TIPS}
         self._opened = {run: each for run, each in self._opened.items() if each.seq in chosen}
         self._closes = {run: each for run, each in self._closes.items() if each.seq in chosen}
         self._holds = [each for each in self._holds if each.seq in chosen]
@@ -207,7 +254,7 @@ class Selection:
             elif record.kind is HOLD and record.seq in chosen:
                 held.add(target)
         chosen.update((each.seq, each) for each in released.values())
-        runs = {each.event.run for each in chosen.values()}
+        runs = {each.event.run for each in chosen.values() if each.event.kind is not WRITE}
         for run in runs & self._closes.keys():
             chosen[self._closes[run].seq] = self._closes[run]
 
@@ -233,11 +280,17 @@ class Selection:
 
 _number: Final = attrgetter("seq")
 
+_HALT: Final = Action.HALT.value
+
+_NO_TIPS: Final = frozenset({RecordKind.CHECKPOINT, WRITE})
+"""Kinds of record that are never the last record of a run that may go on."""
+
 
 def _concerns(record: Record, targets: Collection[str], intents: Collection[str]) -> bool:
     """Return whether a record decides what the last write to one of some objects is. `intents`: the writes to these objects."""
     return (
         record.id in intents
+        or (record.kind is WRITE and record.data["target"] in targets)
         or (may_have_left(record) and record.data["intent"] in intents)
         or (is_stored_hold(record) and record.data["target"] in targets)
         or found_target(record) in targets

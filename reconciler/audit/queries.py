@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.audit.records import Record, stamp
-from reconciler.audit.schema import APPLY, HOLD, INTENT, NOTE, OUTCOME, RecordKind
+from reconciler.audit.schema import APPLY, HOLD, INTENT, NOTE, OUTCOME, WRITE, RecordKind
 from reconciler.audit.writes import Applied, found_target, left_something
-from reconciler.plan import DONE, Action
+from reconciler.plan import DONE, Action, Result
 
 SLACK: Final = timedelta(seconds=3)
 """Largest difference between two clocks of whole seconds that still counts as none."""
@@ -189,9 +189,16 @@ def at(records: Iterable[Record], instant: datetime, target: str) -> State:
                 stored = write
             if took_effect <= instant and record.data["result"] in DONE:
                 active = write
-        elif found_target(record) == target and moment(record) <= instant:
-            stored = active = Applied(record, record)
+        elif _stands_alone(record, target) and moment(record) <= instant:
+            stored = Applied(record, record)
+            active = stored if record.data.get("result", Result.CONFIRMED) in DONE else active
     return State(stored, active)
+
+
+def _stands_alone(record: Record, target: str) -> bool:
+    """Return whether one record says what was stored for an object: a `found` note, or a write that a repair kept."""
+    is_write = record.kind is WRITE and record.data["target"] == target
+    return is_write or found_target(record) == target
 
 
 def _stored_at(write: Applied) -> datetime:
@@ -263,6 +270,9 @@ COLUMNS: Final = (
 """Fields of an exported audit entry, in order."""
 
 
+_ENTRIES: Final = frozenset({OUTCOME, WRITE})
+
+
 def entries(
     records: Iterable[Record], *, since: datetime | None = None, until: datetime | None = None
 ) -> list[dict[str, Any]]:
@@ -270,7 +280,7 @@ def entries(
     return [
         {name: record.fields().get(name) for name in COLUMNS}
         for record in records
-        if record.kind is OUTCOME
+        if record.kind in _ENTRIES
         and (since is None or moment(record) >= since)
         and (until is None or moment(record) < until)
     ]

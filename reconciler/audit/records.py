@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,6 +19,7 @@ from reconciler.audit.schema import (
     OUTCOME,
     RecordKind,
     is_deep,
+    problem_in_state,
     problem_of,
 )
 from reconciler.errors import LedgerError, safe
@@ -314,7 +315,7 @@ def decode_state(data: bytes) -> tuple[Record, ...]:
     for number, line in enumerate(found, start=1):
         try:
             fields, is_flat = lines.parse_hashed(_checked(line))
-            _require_types(fields, known_as_flat=is_flat)
+            _require_types(fields, known_as_flat=is_flat, problem_of=problem_in_state)
             record = _record(fields)
             if record.seq <= before:
                 raise ValueError("it does not follow the record before it")  # noqa: TRY301
@@ -351,7 +352,12 @@ def _checked(line: bytes) -> bytes:
     return line
 
 
-def _require_types(fields: dict[str, Any], *, known_as_flat: bool) -> None:
+def _require_types(
+    fields: dict[str, Any],
+    *,
+    known_as_flat: bool,
+    problem_of: Callable[[Mapping[str, Any]], str | None] = problem_of,
+) -> None:
     version = fields.get("v")
     if type(version) is int and version != VERSION:
         raise ValueError(f"record version {version}: this program reads version {VERSION}")

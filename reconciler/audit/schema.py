@@ -59,6 +59,8 @@ class RecordKind(StrEnum):
     RELEASE = "release"
     NOTE = "note"
     CHECKPOINT = "checkpoint"
+    WRITE = "write"
+    """An intent and its outcome in one line. It occurs only in the state of a checkpoint."""
 
 
 CHECKPOINT: Final = RecordKind.CHECKPOINT
@@ -69,6 +71,7 @@ NOTE: Final = RecordKind.NOTE
 OPEN: Final = RecordKind.OPEN
 OUTCOME: Final = RecordKind.OUTCOME
 RELEASE: Final = RecordKind.RELEASE
+WRITE: Final = RecordKind.WRITE
 """Kinds for loops over all records: in Python 3.11, to look one up in its enum takes longer than to compare it."""
 
 
@@ -87,7 +90,7 @@ ACTIONS: Final = {
 HEADER: Final[Mapping[str, Rule]] = {
     "v": COUNT,
     "id": HASH,
-    "kind": one_of(*RecordKind),
+    "kind": one_of(*(kind for kind in RecordKind if kind is not WRITE)),
     "tenant": NAME,
     "commit": COMMIT,
     "run": matches(RUN, "a run's id"),
@@ -150,7 +153,7 @@ def _is_cut(value: object) -> bool:
 _CUT: Final = Rule(f"a mapping of {', '.join(_CUT_FIELDS)}", _is_cut)
 """What a repair cut off: the damaged ledger commit, its defects, the records that could not be kept, and why."""
 
-_RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
+_RULES: Final[dict[RecordKind, Mapping[str, Rule]]] = {
     RecordKind.OPEN: {
         **_SHARED,
         "digest": HASH,
@@ -221,6 +224,10 @@ _RULES: Final[Mapping[RecordKind, Mapping[str, Rule]]] = {
         "cut": optional(_CUT),
     },
 }
+_RULES[WRITE] = {
+    **_RULES[OUTCOME],
+    **{name: _RULES[INTENT][name] for name in ("after", "body", "base", "emptied")},
+}
 """Fields of each kind of record, beside the header."""
 
 
@@ -231,8 +238,16 @@ def fields_of(kind: RecordKind) -> Mapping[str, Rule]:
 
 _HEADER_CHECKS: Final = Checks(HEADER)
 _CHECKS: Final[Mapping[str, Checks]] = {
-    kind.value: Checks(HEADER, rules) for kind, rules in _RULES.items()
+    kind.value: Checks(HEADER, rules) for kind, rules in _RULES.items() if kind is not WRITE
 }
+_WRITE_CHECKS: Final = Checks({**HEADER, "kind": one_of(WRITE)}, _RULES[WRITE])
+
+
+def problem_in_state(fields: Mapping[str, Any]) -> str | None:
+    """Return the first problem of the fields of a line of a state, for people; `None` if there is none."""
+    if fields.get("kind") == WRITE:
+        return _WRITE_CHECKS.problem(fields)
+    return problem_of(fields)
 
 
 def problem_of(fields: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from reconciler.audit.records import Record
-from reconciler.audit.schema import HOLD, INTENT, NOTE, OUTCOME
+from reconciler.audit.schema import HOLD, INTENT, NOTE, OUTCOME, WRITE
 from reconciler.plan import DONE, STORED, Action, Result
 
 _HALT, _UNKNOWN = Action.HALT.value, Result.UNKNOWN.value
@@ -64,7 +64,9 @@ class BeforeStop:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The last write to an object and its outcome. For an object with a `found` note, that note stands for both.
+    """The last write to an object and its outcome.
+
+    One record may stand for both: a `found` note, or a write of a state (`write_of`).
 
     Attributes:
         stopped: what an emergency stop ended; `None` for other writes.
@@ -126,11 +128,9 @@ class LastWrites:
         elif kind is HOLD:
             if is_stored_hold(record):
                 self.found[data["target"]] = record
-        elif kind is not NOTE:
-            return
-        elif (target := found_target(record)) is not None:
-            self.last[target] = Applied(record, record)
-            self.doubtful.discard(target)
+        elif kind is WRITE or found_target(record) is not None:
+            self.last[data["target"]] = Applied(record, record)
+            self.doubtful.discard(data["target"])
         elif (target := missing_target(record)) is not None:
             before = self.last.get(target)
             if before and before.outcome.id == data["missing"]:

@@ -129,7 +129,12 @@ def readable(
     records = restored or snapshot.records
     lost = 0 if restored else _lost(snapshot)
     for record in records:
-        whole = digest_of(record) == record.h and record.event.id == record.id
+        if (
+            record.kind is RecordKind.WRITE
+        ):  # it has no hash of its own: that of the state covers it
+            whole = restored is not None or snapshot.problem is None
+        else:
+            whole = digest_of(record) == record.h and record.event.id == record.id
         follows = not kept or record.seq > kept[-1].seq
         if whole and follows and record.id not in ids and record.event.tenant == tenant:
             kept.append(record)

@@ -21,7 +21,7 @@ from reconciler.audit import Event, Record, RecordKind
 from reconciler.errors import AccessError, GitError, LedgerError
 from reconciler.git import Git, Identity, Signature
 from reconciler.ledger import snapshot as snapshots
-from reconciler.ledger.notes import Notes
+from reconciler.ledger.notes import STATE, Notes
 from reconciler.ledger.snapshot import LedgerSnapshot
 
 IDENTITY: Final = Identity("reconcile", "reconcile@localhost")
@@ -175,7 +175,7 @@ def added_records(
         new: note
         for changes in islice(history, 1, None)
         for note, (_, new) in changes.items()
-        if new
+        if new and note != STATE
     }
     seen = {record.h for record in before.records}
     for blob, data in snapshots.read_notes(git, {blob: blob for blob in blobs}):

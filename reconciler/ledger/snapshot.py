@@ -86,7 +86,7 @@ class LedgerSnapshot:
         state: what its checkpoint holds of earlier segments; `None` in the ledger's first segment.
         tail: the records of the notes, in the ledger's order. In a segment with a state, the first one is its checkpoint.
         records: those of the state and of the notes, in the ledger's order.
-        by_id: the records by id.
+        by_id: the records by id. A write of the state has the ids of its intent and of its outcome.
         tips: the last record of each run.
         foreign: the commit was not made by reconcile: it is a merge commit, or its message does not name its last record.
         problem: why the state cannot be trusted; `None` if it can.
@@ -110,7 +110,12 @@ class LedgerSnapshot:
         self.tail = tuple(sorted(records, key=lambda record: record.seq))
         self.records = self.tail if state is None else (*state.records, *self.tail)
         self.by_id = {record.id: record for record in self.records}
-        self.tips = {record.event.run: record for record in self.records}
+        self.tips = {}
+        for record in self.records:
+            if record.event.kind is RecordKind.WRITE:
+                self.by_id[record.event.data["intent"]] = record
+            else:
+                self.tips[record.event.run] = record
         self.foreign = made is not None and not _is_ours(made, self.records)
         self.problem = _problem_of_state(self)
         self._defects: dict[str, tuple[Defect, ...]] = {}
@@ -189,6 +194,10 @@ class LedgerSnapshot:
         return intent not in self.by_id and intent not in made
 
     def _require_same(self, known: Record, event: Event) -> None:
+        if (
+            known.kind is RecordKind.WRITE
+        ):  # it has not all fields, and the ids cover those that matter
+            return
         if names := audit.differing(known.event, event):
             name = safe(str(event.data.get("name") or event.run))
             raise LedgerError(

@@ -24,6 +24,10 @@ _UNSURE: Final = STORED | {Result.UNKNOWN}
 # --- one record -----------------------------------------------------------------------------------------------------------
 
 
+_ENDED: Final = frozenset({RecordKind.OUTCOME, RecordKind.WRITE})
+"""Kinds of record that say how a write ended."""
+
+
 def log_row(record: Record) -> Row:
     """Return a record as one line of the log."""
     data = record.data
@@ -51,7 +55,7 @@ def details_of(record: Record, **more: object) -> tuple[str, ...]:
     """Return every field of a record as an aligned line. `more`: fields from another record."""
     data = {**record.data, **more}
     verb = record.data.get("verb")
-    removed = record.kind is RecordKind.OUTCOME and verb in {Action.HALT, Action.RETIRE}
+    removed = record.kind in _ENDED and verb in {Action.HALT, Action.RETIRE}
     lines = [
         ("values", "of the schedule that was removed" if removed else ""),
         *((label, shown(data[field])) for field, label, shown in _fields() if field in data),
@@ -69,7 +73,7 @@ def tone_of(record: Record) -> Tone:
     """Return the tone of a record."""
     if record.kind is RecordKind.HOLD:
         return Tone.WARN
-    if record.kind is not RecordKind.OUTCOME:
+    if record.kind not in _ENDED:
         return Tone.PLAIN
     result = record.data["result"]
     return Tone.GOOD if result in DONE else Tone.WARN if result in _UNSURE else Tone.BAD
@@ -85,7 +89,7 @@ def summary(record: Record) -> str:
             said = f"{purpose}: {told}, plan {str(data.get('digest') or UNKNOWN)[:12]}"
         case RecordKind.INTENT:
             said = f"{data['verb']} {data['target']} ({data.get('direction') or UNKNOWN})"
-        case RecordKind.OUTCOME:
+        case RecordKind.OUTCOME | RecordKind.WRITE:
             said = f"{data.get('action')} {data.get('target')}: {_words(data['result'])}"
         case RecordKind.CLOSE:
             counts = data.get("counts") or {}

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from reconciler.audit import Record, RecordKind, applied, latest
+from reconciler.audit import Event, Record, RecordKind, applied, latest
 from reconciler.audit.checkpoints import EXPIRED, RECENT
 from reconciler.audit.queries import is_about_apply, judges
 from reconciler.audit.schema import HALT
@@ -36,10 +36,19 @@ def selected(records: Sequence[Record]) -> tuple[Record, ...]:
     }
     last = applied(records)
     for each in last.values():
-        kept.update(record.seq for record in _sources(each))
+        kept.update(record.seq for record in _beside(each))
     kept.update(_found_holds(of, last))
+    writes = {each.seq: each for each in _writes(of, last, kept)}
+    last |= {each.data["target"]: Applied(each, each) for each in writes.values()}
+    kept.update(
+        record.seq
+        for each in last.values()
+        for record in (each.intent, each.outcome)
+        if record.seq not in writes
+    )
     kept = _whole(of, kept)
-    return _as_applied(records, of, kept, last)
+    replaced = tuple(writes.get(each.seq, each) for each in records)
+    return _as_applied(replaced, of, kept | writes.keys(), last)
 
 
 _ByKind: TypeAlias = Mapping[RecordKind, Sequence[Record]]
@@ -79,8 +88,8 @@ def _commits(records: Sequence[Record]) -> Iterator[Record]:
 
 def _runs(records: Sequence[Record], of: _ByKind) -> Iterator[Record]:
     """Yield the opening and the last record of each run that may go on."""
-    checkpoint = RecordKind.CHECKPOINT
-    tips = {each.event.run: each for each in records if each.event.kind is not checkpoint}
+    others = {RecordKind.CHECKPOINT, RecordKind.WRITE}
+    tips = {each.event.run: each for each in records if each.event.kind not in others}
     opened = {each.event.run: each for each in of[RecordKind.OPEN]}
     for run, tip in tips.items():
         begun = opened.get(run)
@@ -117,9 +126,43 @@ def _expired_long_ago(hold: Record, clock: datetime | None) -> bool:
     return clock - datetime.fromisoformat(until) > EXPIRED
 
 
-def _sources(last: Applied) -> Iterator[Record]:
-    yield last.intent
-    yield last.outcome
+def _writes(of: _ByKind, last: Mapping[str, Applied], kept: Collection[int]) -> Iterator[Record]:
+    """Yield the last writes whose intent and outcome become one line."""
+    unsettled = {each.data["target"] for each in _open(of)}
+    opened = {each.seq for each in _open(of)}
+    for target, each in last.items():
+        intent, outcome = each.intent, each.outcome
+        later = (hold for hold in of[RecordKind.HOLD] if is_stored_hold(hold))
+        if (
+            intent.kind is RecordKind.INTENT
+            and intent.data["verb"] != "halt"
+            and outcome.data["result"] != "unknown"
+            and intent.event.run == outcome.event.run
+            and intent.event.commit == outcome.event.commit
+            and not {intent.seq, outcome.seq} & {*kept, *opened}
+            and each.missing is None
+            and target not in unsettled
+            and not any(hold.data["target"] == target and hold.seq > intent.seq for hold in later)
+        ):
+            yield write(intent, outcome)
+
+
+def write(intent: Record, outcome: Record) -> Record:
+    """Return the `write` of a state as the page words it."""
+    wanted = ("after", "base", "body", "emptied")
+    data = {**outcome.data, **{name: intent.data[name] for name in wanted if name in intent.data}}
+    event = Event(
+        RecordKind.WRITE,
+        outcome.event.tenant,
+        outcome.event.commit,
+        outcome.event.run,
+        outcome.event.ts,
+        data,
+    )
+    return Record(event, outcome.seq, outcome.n, outcome.prev, outcome.h, outcome.id)
+
+
+def _beside(last: Applied) -> Iterator[Record]:
     if last.stopped is not None:
         yield from last.stopped.records
     if last.missing is not None:
@@ -158,7 +201,12 @@ def _whole(of: _ByKind, kept: Collection[int]) -> set[int]:
         elif record.kind is RecordKind.HOLD and record.seq in whole:
             held.add(target)
     whole.update(released.values())
-    runs = {each.event.run for some in of.values() for each in some if each.seq in whole}
+    runs = {
+        each.event.run
+        for kind, some in of.items()
+        for each in some
+        if each.seq in whole and kind is not RecordKind.WRITE
+    }
     whole.update(each.seq for each in of[RecordKind.CLOSE] if each.event.run in runs)
     return whole
 
@@ -184,6 +232,7 @@ def _as_applied(
         or (is_stored_hold(each) and each.data["target"] in odd)
         or found_target(each) in odd
         or missing_target(each) in odd
+        or (each.kind is RecordKind.WRITE and each.data["target"] in odd)
     }
     kept = _whole(of, kept)
     return tuple(each for each in records if each.seq in kept)

@@ -115,7 +115,7 @@ def answers(records: Sequence[Record]) -> dict[str, Any]:
     judging = audit.judging_commits(records)
     unsettled = audit.open_intents(records)
     return {
-        "applied": audit.applied(records),
+        "applied": {key: told(each) for key, each in audit.applied(records).items()},
         "open intents": unsettled,
         "generations": audit.open_generations(records),
         "may be sent": [audit.may_be_sent(records, each) for each in unsettled],
@@ -127,8 +127,24 @@ def answers(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
+def told(last: audit.Applied) -> Sequence[object]:
+    """Return what commands read of a last write, whether it is two records or one."""
+    intent, outcome = last.intent, last.outcome
+    one = intent.kind is RecordKind.WRITE
+    before = ("name", "direction", "after", "body", "base", "emptied", "verb", "object")
+    after = ("result", "timestamp", "schedule_id", "etag", "actor", "run_url")
+    return (
+        intent.data["intent"] if one else intent.id,
+        *map(intent.data.get, before),
+        *map(outcome.data.get, after),
+        *(outcome.id, outcome.event.run, intent.event.commit, outcome.event.commit),
+        *(outcome.seq, outcome.event.ts, last.base, last.missing),
+        last.stopped and (last.stopped.applied, last.stopped.found),
+    )
+
+
 def tips(records: Sequence[Record]) -> dict[str, Record]:
-    last = {each.event.run: each for each in records}
+    last = {each.event.run: each for each in records if each.kind is not RecordKind.WRITE}
     return {name: each for name, each in last.items() if each.kind is not RecordKind.CLOSE}
 
 
@@ -210,7 +226,13 @@ def test_all_writes_to_an_object_are_kept_if_the_last_one_alone_would_be_another
 def test_a_state_is_a_selection_of_records_in_order(steps):
     records = history(steps)
     state = audit.compact(records)
-    assert list(state) == [each for each in records if each in state]
+    intents = {each.id: each for each in records if each.kind is RecordKind.INTENT}
+    writes = {each.seq for each in state if each.kind is RecordKind.WRITE}
+    due = [
+        audit.write_of(intents[each.data["intent"]], each) if each.seq in writes else each
+        for each in records
+    ]
+    assert list(state) == [each for each in due if each in state]
 
 
 def test_a_thousand_applies_of_one_object_leave_a_handful_of_records():
@@ -282,3 +304,27 @@ def test_a_checkpoint_says_what_it_stands_for():
         made.records[-1].h,
         "2027-01-11T14:00:00.000Z",
     )
+
+
+@pytest.mark.parametrize("result", [Result.UPDATED, Result.STORED_NOT_ACTIVE])
+def test_a_write_that_a_repair_kept_says_what_was_stored_and_active_at_an_instant(result):
+    maker = run(COMMITS[0], "apply")
+    intent = maker.intent(operation("1001"), digest="d" * 64, generation=0)
+    events = [
+        maker.open(digest="d" * 64, operations=1, tool="t", ledger=None, applied=None),
+        intent,
+        maker.outcome(intent, result, audit={}),
+        maker.close({}),
+    ]
+    records: list[Record] = []
+    for event in events:
+        records.append(audit.chain(event, records[-1] if records else None, len(records)))
+    state = audit.compact(records)
+    assert [each.kind for each in state] == ["open", "write", "close"]
+    for hours in (-1, 1):
+        whole, kept = (
+            audit.at(each, START + timedelta(hours=hours), "1001") for each in (records, state)
+        )
+        for one, other in ((whole.stored, kept.stored), (whole.active, kept.active)):
+            assert (one and told(one)) == (other and told(other))
+    assert audit.entries(state)[0] == audit.entries(records)[0]

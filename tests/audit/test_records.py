@@ -64,6 +64,22 @@ def sound(records: tuple[Record, ...], commit: str = COMMIT) -> tuple[audit.Defe
     return audit.verify({commit: records}, tenant="acme")
 
 
+def test_a_write_belongs_into_a_state_and_into_no_note():
+    records = chained(of_every_kind())
+    intent, outcome = records[1], records[6]
+    write = audit.write_of(intent, outcome)
+    line = audit.encode(write)
+    assert audit.decode_state(line) == (write,)
+    records, defects = audit.decode(COMMIT, line)
+    assert records == ()
+    assert "kind must be one of open, intent" in defects[0].problem
+    assert len(line) < 0.7 * len(audit.encode(intent) + audit.encode(outcome))
+    for bad in (b'"body":{', b'"intent":"', b'"result":"updated"', b'"timestamp":"'):
+        assert bad in line
+        with pytest.raises(ValueError, match="line 1: "):
+            audit.decode_state(line.replace(bad, bad.replace(b'":', b'x":')))
+
+
 # --- golden vectors -------------------------------------------------------------------------------------------------------
 
 GOLDEN = {

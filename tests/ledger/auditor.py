@@ -116,7 +116,7 @@ class Auditor:
         self.closed.append(parent)
         state = files.get("state", b"").splitlines(keepends=True)
         places = {line: at for at, line in enumerate(self.lines)}
-        order = [places.get(line, -1) for line in state]
+        order = [places.get(self.outcome_of(line) or line, -1) for line in state]
         holds = (line for each in self.standing.values() for line in each)
         needed = [self.lines[0], *(line for line in holds if not self.is_forgotten(line))]
         needed += [
@@ -128,6 +128,21 @@ class Auditor:
             self.problems.append(
                 "a state is not a selection of the records before it that holds what it must"
             )
+
+    def outcome_of(self, line: bytes) -> bytes | None:
+        """Return the line of the outcome that a `write` of a state stands for; `None` for other lines, and for a wrong `write`."""
+        write = json.loads(line)
+        if write["kind"] != "write" or not 0 <= write["seq"] < len(self.lines):
+            return None
+        outcome = json.loads(self.lines[write["seq"]])
+        intent = self.intents.get(outcome.get("intent", ""), {})
+        wanted = ("after", "base", "body", "emptied")
+        due = outcome | {name: intent[name] for name in wanted if name in intent}
+        return (
+            self.lines[write["seq"]]
+            if canonical({**due, "kind": "write"}) + b"\n" == line
+            else None
+        )
 
     def is_forgotten(self, hold: bytes) -> bool:
         until = json.loads(hold)["until"]

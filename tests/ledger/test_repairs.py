@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import audit
-from reconciler.audit import Attribution
+from reconciler.audit import Attribution, RecordKind
 from reconciler.errors import AccessError, LedgerError, TenantLocked
 from reconciler.git import Git
 from reconciler.ledger import Ledger, LedgerOptions
@@ -103,6 +103,26 @@ def test_a_state_that_was_changed_by_hand_gets_a_verdict_and_is_restored_by_a_re
     assert ledger.records()[:-1] == audit.compact(before)
     assert ledger.records()[-1].data["cut"]["dropped"] == 0
     assert ledger.verify(expect_cut=ledger.head).defects == ()
+
+
+def test_a_write_of_a_state_that_was_changed_by_hand_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no hash of its own, so a higher rate in it must not become the base of the next plan."""
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    monkeypatch.setattr("reconciler.ledger.repairs._restored", lambda *_: None)
+    repo = repository(tmp_path / "repo")
+    for name in ("one", "two"):
+        go_on(repo, name)
+    state = opened(repo).snapshot.state
+    assert state is not None
+    writes = [each for each in state.records if each.kind is RecordKind.WRITE]
+    assert writes
+    lines = b"".join(map(audit.encode, state.records))
+    forge_state(repo, lines.replace(b'"dial_rate":', b'"dial_rate":9'))
+    ledger = repaired(repo)
+    assert not {each.id for each in writes} & {each.id for each in ledger.records()}
+    assert ledger.records()[-1].data["cut"]["dropped"] >= len(writes)
 
 
 @pytest.mark.parametrize("lines", [b"not a record\n", b""])

@@ -199,6 +199,26 @@ def test_an_outcome_of_a_write_that_an_earlier_segment_settled_is_not_recorded_a
     ledger.check()
 
 
+def test_neither_half_of_a_write_in_a_state_is_recorded_again(tmp_path):
+    """A clone that could not push repeats its events, perhaps after another one began a segment."""
+    repo = repository(tmp_path)
+    ledger = opened(repo)
+    applied(ledger, "one", 20.0)
+    events = story(run(repo.head(), "two"), [operation(rate=21.0)])
+    with ledger.locked(holder="two"):
+        ledger.append(events)
+        assert ledger.begin_segment()
+    again = opened(repo)
+    intent, outcome = (each for each in events if each.kind in {"intent", "outcome"})
+    write = audit.applied(again.records())["1001"]
+    assert write.intent is write.outcome
+    assert write.outcome.kind is RecordKind.WRITE
+    assert (write.outcome.data["intent"], write.outcome.id) == (intent.id, outcome.id)
+    assert again.append([intent, outcome]) == (write.outcome, write.outcome)
+    assert again.head == ledger.head
+    assert again.verify().defects == ()
+
+
 # --- what goes wrong ----------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from reconciler import audit
 from reconciler.audit import Event, Record, Run
+from reconciler.audit.schema import WRITE
 from reconciler.ledger import notes, snapshot
 from reconciler.ledger.refs import RefNames
 from reconciler.plan import Action, Operation, Result
@@ -206,7 +207,10 @@ class Writer:
         closes = self.ask(b"get-mark :%d\n" % mark)
         self.segment += 1
         self.state = self.selection.fold()
-        self.lines = {each.seq: self.lines[each.seq] for each in self.state}
+        self.lines = {
+            each.seq: audit.encode(each) if each.kind is WRITE else self.lines[each.seq]
+            for each in self.state
+        }
         data = b"".join(self.lines.values())
         now = datetime.fromisoformat(before[-1].event.ts)
         event = audit.checkpoint(before, data, segment=self.segment, closes=closes, now=now)
