@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import codecs
 import sys
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+if TYPE_CHECKING:
+    from reconciler.report import Report
 
 ERRORS: Final = "reconcile.replace"
 """Name of the error handler."""
@@ -24,14 +27,41 @@ _ASCII: Final = {
 """ASCII for the signs that reconcile prints itself."""
 
 
-def in_locale(text: str, environ: Mapping[str, str]) -> str:
-    """Replace our own signs by ASCII if the locale is C or POSIX; return other text unchanged.
+def as_printed(stream: TextIO, environ: Mapping[str, str]) -> Callable[[str], str] | None:
+    """Return a function from a text to what `stream` will print; `None` if every text is printed as it is.
 
-    Python writes UTF-8 in these locales, too, but a terminal without a configured encoding may not show it.
+    In the locales C and POSIX our own signs become ASCII. Python writes UTF-8 there, too, but a terminal without a configured encoding
+    may not show it.
     """
     named = next(filter(None, map(environ.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")
-    ours = {ord(sign): ascii_ for sign, ascii_ in _ASCII.items()}
-    return text.translate(ours) if named in {"C", "POSIX"} else text
+    ours = {ord(sign): ascii_ for sign, ascii_ in _ASCII.items()} if named in {"C", "POSIX"} else {}
+    encoding = codecs.lookup(getattr(stream, "encoding", None) or "utf-8").name
+    if encoding == "utf-8":
+        return (lambda text: text.translate(ours)) if ours else None
+    return lambda text: text.translate(ours).encode(encoding, ERRORS).decode(encoding)
+
+
+def in_report(report: Report, change: Callable[[str], str]) -> Report:
+    """Change every text of a report that people read. A renderer that aligns columns must measure the text that is printed."""
+    return report._replace(
+        title=change(report.title),
+        verdict=change(report.verdict),
+        tables=_changed(report.tables, change),
+        notes=_changed(report.notes, change),
+        facts=_changed(report.facts, change),
+        charts=_changed(report.charts, change),
+    )
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    if type(value) is str:  # an enumeration of texts stays what it is
+        return value if value.isascii() else change(value)
+    if isinstance(value, tuple | list):
+        parts = [_changed(each, change) for each in value]
+        return value._make(parts) if hasattr(value, "_make") else type(value)(parts)
+    if isinstance(value, Mapping):
+        return {_changed(key, change): _changed(each, change) for key, each in value.items()}
+    return value
 
 
 def replace_unencodable() -> None:

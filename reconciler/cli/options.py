@@ -258,14 +258,18 @@ def show(report: Report, style: str, *, err: bool = False, unshown: int = 1) -> 
     if style == "text":
         from shutil import get_terminal_size
 
-        from reconciler.cli.encoding import in_locale
+        from reconciler.cli.encoding import as_printed, in_report
         from reconciler.environment import NO_COLOR
         from reconciler.renderers import text
 
         terminal = stream.isatty()
         width = get_terminal_size().columns if terminal else None
-        rendered = text.render(report, width=width, colour=terminal and NO_COLOR not in os.environ)
-        rendered = in_locale(rendered, os.environ)
+        colour = terminal and NO_COLOR not in os.environ
+        change = as_printed(stream, os.environ)
+        if change is None:
+            rendered = text.render(report, width=width, colour=colour)
+        else:
+            rendered = change(text.render(in_report(report, change), width=width, colour=colour))
     else:
         rendered = renderer_for(style).render(report)
         if style == "html":  # the page declares UTF-8, and the stream may have another encoding

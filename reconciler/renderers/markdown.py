@@ -36,6 +36,10 @@ _LONGEST_FACT = 256
 _MOST_FACTS = 20
 
 _TICKS = re.compile(r"`+")
+_CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
+_NOT_CODE = re.compile(r"\||^`\s|\s`$")
+"""In backticks, but not shown as code: a pipe would end a cell, and Markdown would drop a space at either end."""
+
 _SHOWN = str.maketrans(
     {mark: f"\\{mark}" for mark in "\\`*_{}[]<>|!~$"}
     | {"&": "&amp;", "@": "@&#8203;", "#": "\\#&#8203;"}
@@ -308,7 +312,19 @@ def _longest_run(text: str) -> int:
 
 
 def _escape(text: str, limit: int) -> str:
-    """Escape text so that Markdown shows it unchanged, on one line."""
-    text = safe(text, limit=limit).strip().translate(_SHOWN)
-    text = text.replace("://", ":\\//").replace("www.", "www\\.")
+    """Escape text so that Markdown shows it unchanged, on one line. Text in backticks is shown as code, in which nothing is markup."""
+    parts = _CODE.split(safe(text, limit=limit).strip())
+    text = "".join(
+        each if place % 2 and _is_code(*parts[place - 1 : place + 2]) else _plain(each)
+        for place, each in enumerate(parts)
+    )
     return f"\\{text}" if text.startswith(("-", "+")) else text
+
+
+def _is_code(before: str, text: str, after: str) -> bool:
+    """Return whether text in backticks can be shown as code. Beside a dollar sign GitHub would take it for a formula."""
+    return not (before.endswith("$") or after.startswith("$") or _NOT_CODE.search(text))
+
+
+def _plain(text: str) -> str:
+    return text.translate(_SHOWN).replace("://", ":\\//").replace("www.", "www\\.")

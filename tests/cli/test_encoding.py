@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from reconciler.cli import run
 from reconciler.cli.encoding import replace_unencodable
+from reconciler.cli.options import show
+from reconciler.report import Report, Row, Table, Tone
 from tests.cli.test_cli import commit, git
 from tests.support.samples import SAMPLES, copy_files
 
@@ -89,6 +91,25 @@ def test_every_command_ends_with_its_code_where_the_terminal_has_no_arrow(
         seen += shown
     assert "dial_rate 3 -> 2.4" in seen
     assert "Dvo\\u0159ák" in seen  # cp1252 has the second letter, not the first
+
+
+@pytest.mark.parametrize(("encoding", "locale"), [("ascii", "C.UTF-8"), ("utf-8", "C")])
+def test_columns_are_aligned_as_they_are_printed(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, locale: str
+) -> None:
+    streams = Streams(monkeypatch, encoding)
+    monkeypatch.setenv("LC_ALL", locale)
+    replace_unencodable()
+    rows = tuple(Row((limits, "last")) for limits in ("2 → 3", "…", "ř", "10"))
+    facts = {"2 → 3": "last", "10": "last"}
+    table = Table("Limits", ("limits", ""), rows)
+    report = Report("Title", "Verdict", Tone.GOOD, 0, (table,), facts=facts)
+    assert show(report, "text") == 0
+    lines = streams.out.buffer.getvalue().decode(encoding).splitlines()  # type: ignore[attr-defined]
+    starts = [line.index("last") for line in lines if "last" in line]
+    assert "2 -> 3  last" in "\n".join(lines)
+    assert len(starts) == 6
+    assert len(set(starts[:4])) == len(set(starts[4:])) == 1
 
 
 def test_a_page_for_a_browser_is_what_its_head_says_in_any_encoding(

@@ -70,12 +70,24 @@ def test_no_value_becomes_markup(report: Report) -> None:
 
 @settings(max_examples=60)
 @given(TEXTS)
+@example("a `b` c")
+@example("` a`")
 def test_a_cell_reads_as_it_was_written_but_for_what_is_hidden(value: str) -> None:
     output = markdown.render(of(Row((value, "end"))))
     inline = [token for token in parsed(output) if token.type == "inline"]
     end = [token.content for token in inline].index("end")
-    text = "".join(child.content for child in inline[end - 1].children)
+    text = "".join(
+        f"`{child.content}`" if child.type == "code_inline" else child.content
+        for child in inline[end - 1].children
+    )
     assert text.replace("\u200b", "").split() == safe(value).split()
+
+
+def test_a_command_in_backticks_is_shown_as_code_wherever_it_stands() -> None:
+    value = "run `apply *x* <b> @a` and `b`, not `c|d`, $`e`$ or ``f``"
+    report = of(Row((value,)), verdict=value, notes=(value,))
+    codes = [each.content for each in parsed(markdown.render(report)) if each.type == "code_inline"]
+    assert codes == ["apply *x* <b> @a", "b"] * 3
 
 
 @pytest.mark.parametrize(
