@@ -149,6 +149,7 @@ class Checker:
         self._going: dict[str, _Run] = {}
         self._closed = Ids()
         self._ids = Ids()
+        self._earlier: set[str] = set()
         self._held: set[str] = set()
         self._whole = True
         self._begins = False
@@ -162,11 +163,12 @@ class Checker:
             state: its records, in order.
             due: number of the record that follows.
         """
+        state = tuple(state)
+        writes = [each for each in state if each.event.kind is WRITE]
+        self._earlier = {each.id for each in state}
+        self._earlier.update(each.event.data["intent"] for each in writes)
         for record in state:
-            self._ids.add(int(record.id[:16], 16))
-            if record.event.kind is WRITE:
-                self._ids.add(int(record.event.data["intent"][:16], 16))
-            else:
+            if record.event.kind is not WRITE:
                 self._follow(record, record.event.commit, self._going.get(record.event.run))
         self.due, self._whole, self._begins = due, False, True
 
@@ -214,7 +216,7 @@ class Checker:
         """Check the references of a record to earlier ones: repeated events, releases, openings and intents."""
         kind, data = record.event.kind, record.event.data
         # the id is correct, or `_check_hashes` has said so
-        is_new = self._ids.add(int(record.id[:16], 16))
+        is_new = record.id not in self._earlier and self._ids.add(int(record.id[:16], 16))
         if not is_new:
             problems.append("the same event is recorded twice")
         if kind is INTENT or kind is CLOSE:
