@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from reconciler.errors import GitError, safe
 from reconciler.git.base import Base
@@ -21,6 +22,9 @@ from reconciler.git.values import (
     split_changes,
     type_of,
 )
+
+_SMALL_CACHE: Final = settings("core.deltaBaseCacheLimit=16m")
+"""By default git fills 96 MiB with objects that others are stored against: that takes as long as to read the objects."""
 
 
 class Objects(Base):
@@ -57,7 +61,8 @@ class Objects(Base):
         """
         if not ids:
             return {}
-        return dict(split_batch(self.run("cat-file", "--batch", stdin=lines(ids)).out))
+        ran = self.run(*_SMALL_CACHE, "cat-file", "--batch", stdin=lines(ids))
+        return dict(split_batch(ran.out))
 
     def read_blob(self, blob: str, *, limit: int) -> bytes:
         """Return the bytes of a blob.

@@ -17,7 +17,6 @@ from typing import Final
 
 from reconciler import audit
 from reconciler.audit import Checker, Defect, Ids, LineOrigin, Record, RecordKind, Verdict
-from reconciler.errors import LedgerError
 from reconciler.git import Git, Stat, blob_id
 from reconciler.ledger import repairs, segments, signature_check
 from reconciler.ledger.checkpoints import Checkpoints, check_refs
@@ -174,6 +173,7 @@ class _Verification:
         self._git = subject.git
         self._lines: list[Defect] = []
         self._growth: list[Defect] = []
+        self._parents: list[Defect] = []
         self._commits: list[Defect] = []
         self._before = Ids()
         self._rejected: Collection[str] = ()
@@ -191,7 +191,7 @@ class _Verification:
 
     def defects(self) -> tuple[Defect, ...]:
         """Return what was found: bad lines, then notes that did not only grow, then ledger commits."""
-        found = (*self._lines, *self._growth, *self._commits)
+        found = (*self._lines, *self._growth, *self._parents, *self._commits)
         more = len(found) - _DEFECTS_TOLD
         return (
             (*found[:_DEFECTS_TOLD], Defect("", 0, f"{more} more defects")) if more > 0 else found
@@ -200,10 +200,10 @@ class _Verification:
     def run(self, ids: Sequence[str], rejected: Collection[str]) -> None:
         """Check the ledger commits, oldest first. Of rejected ones, only the parent."""
         self._rejected = rejected
-        kept = [each for each in ids if each not in rejected] if rejected else ids
-        self._commits += _check_parents(self._git, ids, self._earlier)
+        checked = segments.linked(self._git, ids, self._earlier, self._parents)
+        kept = (each for each in checked if each.id not in rejected)
         last: Loaded | None = None
-        for loaded in segments.load(self._git, segments.walk(self._git, self._subject.notes, kept)):
+        for loaded in segments.load(self._git, segments.walk(self._subject.notes, kept)):
             if last is not None:
                 self._check(*last, closed=True)
             last = loaded
@@ -317,27 +317,6 @@ def _line(data: bytes, number: int) -> bytes:
     for _ in range(number - 1):
         at = data.find(b"\n", at) + 1 or len(data)
     return data[at : data.find(b"\n", at) + 1 or len(data)]
-
-
-def _check_parents(git: Git, ids: Sequence[str], earlier: Sequence[str]) -> Iterator[Defect]:
-    """Check that each ledger commit has one parent, which is the one before it; `earlier` are those before the first one.
-
-    Raises:
-        LedgerError: this clone lacks a parent.
-    """
-    known: set[str] | None = None
-    before = earlier[-1] if earlier else None
-    for commit in segments.commits(git, ids):
-        expected = () if before is None else (before,)
-        if commit.parents != expected:
-            known = {*earlier, *ids} if known is None else known
-            for parent in commit.parents:
-                if parent not in known:
-                    raise LedgerError(
-                        f"the ledger's history is shallow: this clone lacks {parent}. Fetch the full history: git fetch --unshallow"
-                    )
-            yield Defect("", 0, f"ledger commit {commit.id} does not follow {before}: not linear")
-        before = commit.id
 
 
 def _check_steps(segment: Segment) -> Iterator[Defect]:

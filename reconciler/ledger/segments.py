@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -10,6 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from reconciler import audit
 from reconciler.audit import Defect, Record
+from reconciler.errors import LedgerError
 from reconciler.git import Commit, Git, Stat
 from reconciler.ledger.notes import STATE, Change, Notes
 from reconciler.ledger.snapshot import check_notes, read_notes
@@ -20,7 +22,7 @@ _BATCH: Final = 1024
 _CHUNK: Final = 8 * 1024 * 1024
 """Bytes of notes that are read at once, unless a segment has more."""
 
-__all__ = ["STATE", "Line", "Segment", "Step", "commits", "load", "merged", "walk"]
+__all__ = ["STATE", "Line", "Segment", "Step", "linked", "load", "merged", "walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +83,17 @@ class Segment:
         return found
 
 
-def walk(git: Git, notes: Notes, ids: Sequence[str]) -> Iterator[Segment]:
+def walk(notes: Notes, found: Iterable[Commit]) -> Iterator[Segment]:
     """Yield the segments of a ledger, oldest first.
 
     Args:
-        git: the repository.
         notes: compares its trees.
-        ids: the ledger commits, oldest first.
+        found: the ledger commits, oldest first.
     """
     segment: Segment | None = None
     before: str | None = None
-    for start in range(0, len(ids), _BATCH):
-        batch = git.commits(ids[start : start + _BATCH])
+    left = iter(found)
+    while batch := list(itertools.islice(left, _BATCH)):
         trees = [each.tree for each in batch]
         for commit, changes in zip(batch, notes.changes(trees, before), strict=True):
             step = Step(commit, changes)
@@ -107,10 +108,35 @@ def walk(git: Git, notes: Notes, ids: Sequence[str]) -> Iterator[Segment]:
         yield segment
 
 
-def commits(git: Git, ids: Sequence[str]) -> Iterator[Commit]:
-    """Yield commits by id, which are read in batches."""
+def linked(
+    git: Git, ids: Sequence[str], earlier: Sequence[str], defects: list[Defect]
+) -> Iterator[Commit]:
+    """Yield ledger commits, which are read in batches. Each must have one parent: the commit before it.
+
+    Args:
+        git: the repository.
+        ids: the commits, oldest first.
+        earlier: the commits before the first one.
+        defects: commits that do not follow the one before them are appended here.
+
+    Raises:
+        LedgerError: this clone lacks a parent.
+    """
+    known: set[str] | None = None
+    before = earlier[-1] if earlier else None
     for start in range(0, len(ids), _BATCH):
-        yield from git.commits(ids[start : start + _BATCH])
+        for commit in git.commits(ids[start : start + _BATCH]):
+            if commit.parents != (() if before is None else (before,)):
+                known = {*earlier, *ids} if known is None else known
+                for parent in commit.parents:
+                    if parent not in known:
+                        raise LedgerError(
+                            f"the ledger's history is shallow: this clone lacks {parent}. Fetch the full history: git fetch --unshallow"
+                        )
+                problem = f"ledger commit {commit.id} does not follow {before}: not linear"
+                defects.append(Defect("", 0, problem))
+            before = commit.id
+            yield commit
 
 
 class Line(NamedTuple):
