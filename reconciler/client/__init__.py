@@ -1,6 +1,6 @@
 """HTTP client of one tenant: runs a dialect's exchanges at the tenant's request rate, and maps every failure to an error.
 
-`pace` decides when a request leaves and how long to wait, `lanes` sends it, `auth` gets tokens, `hosts` checks where it goes.
+`pace` computes when a request leaves and how long to wait, `queue` makes calls wait for their turn, `lanes` sends them, `auth` gets tokens, `hosts` checks where it goes.
 This module decides what follows from an answer:
 
 | answer | repeatable call | write |
@@ -16,9 +16,9 @@ This module decides what follows from an answer:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from types import TracebackType
@@ -28,7 +28,8 @@ from reconciler.client.auth import Tokens
 from reconciler.client.clock import PlatformClock, Skew
 from reconciler.client.hosts import target
 from reconciler.client.lanes import Lanes, Lost, Transport, embedded, tcp
-from reconciler.client.pace import Pace, Pacer, StopPacer, equal_jitter, full_jitter, retry_after
+from reconciler.client.pace import equal_jitter, full_jitter, retry_after
+from reconciler.client.queue import CallQueue
 from reconciler.client.refusals import Refusals, is_server_error
 from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Token
 from reconciler.errors import (
@@ -78,14 +79,6 @@ class _Tries:
     unauthorized: int = 0
 
 
-@dataclass(slots=True)
-class _Gate:
-    """The pace of one method of a stop. Only one call at a time waits for its turn: whoever holds `door`."""
-
-    pace: StopPacer = field(default_factory=StopPacer)
-    door: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
 class Client:
     """Talks to one tenant. Nothing is sent before the first `run`; the deadline counts from construction.
 
@@ -124,12 +117,7 @@ class Client:
         )
         self._lanes = Lanes(settings.base_url, credentials, transport_factory or tcp(settings))
         self._refusals = Refusals(dialect, settings)
-        self._free = asyncio.Semaphore(options.concurrency)
-        # Only one call at a time waits for its turn. Otherwise all waiting calls would leave together after a stall, beyond any burst.
-        self._door = asyncio.Lock()
-        self._pacer = Pacer(options.requests_per_second)
-        # A stop is slowed by each method's own 429s: a platform that limits its lists must not delay a removal.
-        self._gates: dict[str, _Gate] = {}
+        self._queue = CallQueue(options, world.monotonic, self._pause)
         self._until = world.monotonic() + options.deadline_s
         self._told_at = float("-inf")
         self._down_since: float | None = None
@@ -243,7 +231,7 @@ class Client:
             await self._after(call, token, answer, tries)
 
     async def _attempt(self, call: Call, token: Token | None, tries: _Tries) -> Reply | Lost:
-        async with self._turn(call):
+        async with self._queue.turn(call):
             await self._allow(call)
             sent_at = self._world.monotonic()
             limit_s = min(self._timeout_s(call, tries), self.left_s)
@@ -259,31 +247,6 @@ class Client:
             return min(call.timeout_s, URGENT_SIGN_IN_S * 2.0**tries.lost)
         return call.timeout_s
 
-    @asynccontextmanager
-    async def _turn(self, call: Call) -> AsyncIterator[None]:
-        """Wait until a call may leave, and count it as in flight while the block runs. A call of a stop holds no place while it waits."""
-        if not self._settings.options.urgent:
-            async with self._free:
-                async with self._door:
-                    await self._wait_for(self._pacer)
-                yield
-            return
-        gate = self._gate(call)
-        while True:
-            async with gate.door:
-                await self._wait_for(gate.pace)
-            async with self._free:
-                if not gate.pace.waits(self._world.monotonic()):
-                    yield
-                    return
-
-    def _gate(self, call: Call) -> _Gate:
-        return self._gates.setdefault(call.method, _Gate())
-
-    async def _wait_for(self, pace: Pace) -> None:
-        now = self._world.monotonic()
-        await self._pause(pace.reserve(now) - now, "the next request")
-
     async def _allow(self, call: Call) -> None:
         if self._may_write is None or call.anonymous or call.method == "GET":
             return
@@ -297,8 +260,8 @@ class Client:
         now = self._world.monotonic()
         self._clock.learn(reply, sent_at, now)
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-            pace: Pace = self._gate(call).pace if self._settings.options.urgent else self._pacer
-            pace.slow(sent_at, now, min(retry_after(reply) or URGENT_S, MOST_URGENT_S))
+            wait_s = min(retry_after(reply) or URGENT_S, MOST_URGENT_S)
+            self._queue.slow(call, sent_at, wait_s)
         if reply.status in call.expects or not is_server_error(reply.status):
             self._down_since = None
 

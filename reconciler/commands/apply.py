@@ -11,7 +11,15 @@ from typing import Final, TypeVar
 from reconciler import execute, manifests
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
-from reconciler.commands import begin, ledgers, lock_wait, preconditions, recovery, unapplied
+from reconciler.commands import (
+    baseline_commit,
+    begin,
+    ledgers,
+    lock_wait,
+    preconditions,
+    recovery,
+    unapplied,
+)
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
 from reconciler.commands.approval import read_approval
@@ -260,14 +268,14 @@ class _Apply:
             raise Refused("; ".join(over))
         show(_shown(plan, standing, notes))
         notes = (*notes, *unapplied.notes_on(cut, plan, tighten_only=tighten_only))
-        if not _may_judge(plan, asked.names):
+        if not baseline_commit.may_judge(plan, asked.names):
             run = replace(run, judges=False)
-            notes = (*notes, _NO_JUDGE)
+            notes = (*notes, baseline_commit.NO_JUDGE)
         found = [*_history(standing, asked.accept_history, run), *self._found(plan, run)]
         if not cut.run:
             code = exit_code(plan, cut, ())
             if code != ExitCode.STALE:
-                ledger.append([*found, *_judged(plan, run)])
+                ledger.append([*found, *baseline_commit.judged(plan, run)])
             return apply_report.of_apply(
                 plan, (), exit_code=code, notes=(*notes, *self._undeclared())
             )
@@ -355,34 +363,6 @@ def _history(standing: Standing, reason: str | None, run: Run) -> list[Event]:
     if standing.accepted is None or reason is None:
         return []
     return [run.accepted(standing.accepted, reason)]
-
-
-def _judged(plan: Plan, run: Run) -> tuple[Event, ...]:
-    """Return the record that makes a commit without operations the next policy baseline; empty if the record would change nothing."""
-    refused = plan.refused and not plan.strictness.recorded
-    if run.judges and (plan.strictness.pending or refused):
-        return (run.nothing_to_do([each.setting for each in plan.strictness.weakenings]),)
-    return ()
-
-
-_NO_JUDGE: Final = "the settings that this commit weakens will not count for the next change either: first apply, without names, a commit that contains only the weakening"
-
-
-def _may_judge(plan: Plan, names: Sequence[str]) -> bool:
-    """Return whether a commit, once applied, may be the policy baseline of the next change.
-
-    A commit that weakens a rule may not be the baseline in two cases. First, if it also contains a change that the rule refuses now:
-    otherwise an empty commit after it would let the change pass. Second, if only a part of the commit is planned.
-    """
-    strictness = plan.strictness
-    if not strictness.weakenings:
-        return True
-    refused = (each for each in plan.operations if each.blocked and each.action is not Action.HELD)
-    own = any(
-        each.direction.widens and (strictness.shared or each.place.file in strictness.changed)
-        for each in refused
-    )
-    return not names and not own
 
 
 def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:

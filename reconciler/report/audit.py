@@ -2,201 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from reconciler import audit
 from reconciler.audit import Applied, Record, RecordKind, State
 from reconciler.errors import ExitCode
-from reconciler.kinds import audit_labels
-from reconciler.plan import DONE, STORED, Action, Result
-from reconciler.report import Report, Row, Table, Tone, count, value
+from reconciler.plan import Action, Result
+from reconciler.report import Report, Row, Table, Tone, count
+from reconciler.report.records import (
+    UNKNOWN,
+    details_of,
+    full_row,
+    held_until,
+    listed,
+    log_row,
+    summary,
+    tone_of,
+    who,
+)
 
 EMPTY: Final = "no record: nothing was ever applied or halted from here"
-
-UNKNOWN: Final = "not known"
-"""Shown where a record has no value. It never means "no"."""
-
-_UNSURE: Final = STORED | {Result.UNKNOWN}
-
-
-# --- one record -----------------------------------------------------------------------------------------------------------
-
-
-_ENDED: Final = frozenset({RecordKind.OUTCOME, RecordKind.WRITE})
-"""Kinds of record that say how a write ended."""
-
-
-def log_row(record: Record) -> Row:
-    """Return a record as one line of the log."""
-    data = record.data
-    cells = (
-        record.event.ts,
-        record.kind.value,
-        record.event.commit[:12],
-        str(data.get("name") or data.get("target") or ""),
-        summary(record),
-        str(data.get("actor") or ""),
-    )
-    return Row(cells, tone_of(record), status=record.kind.value, name=cells[3])
-
-
-def full_row(record: Record) -> Row:
-    """Return a record in full: a summary, and a line for each field below."""
-    data = record.data
-    name, target = str(data.get("name") or ""), str(data.get("target") or "")
-    number = f"{record.seq} {record.kind.value}"
-    cells = (number, record.event.ts, name, target, summary(record))
-    return Row(cells, tone_of(record), details_of(record), status=number, name=name, key=target)
-
-
-def details_of(record: Record, **more: object) -> tuple[str, ...]:
-    """Return every field of a record as an aligned line. `more`: fields from another record."""
-    data = {**record.data, **more}
-    verb = record.data.get("verb")
-    removed = record.kind in _ENDED and verb in {Action.HALT, Action.RETIRE}
-    lines = [
-        ("values", "of the schedule that was removed" if removed else ""),
-        *((label, shown(data[field])) for field, label, shown in _fields() if field in data),
-        ("commit", record.event.commit),
-        ("run", f"{record.event.run}, its record {record.n}"),
-        ("record", record.id),
-        ("hash", record.h),
-    ]
-    told = [(label, text) for label, text in lines if text]
-    widest = max(len(label) for label, _ in told)
-    return tuple(f"{label:<{widest}}  {text}" for label, text in told)
-
-
-def tone_of(record: Record) -> Tone:
-    """Return the tone of a record."""
-    if record.kind is RecordKind.HOLD:
-        return Tone.WARN
-    if record.kind not in _ENDED:
-        return Tone.PLAIN
-    result = record.data["result"]
-    return Tone.GOOD if result in DONE else Tone.WARN if result in _UNSURE else Tone.BAD
-
-
-def summary(record: Record) -> str:
-    """Return a record in a few words."""
-    data = record.data
-    match record.kind:
-        case RecordKind.OPEN:
-            purpose = data.get("purpose", audit.APPLY)
-            told = count(data.get("operations", 0), "operation")
-            said = f"{purpose}: {told}, plan {str(data.get('digest') or UNKNOWN)[:12]}"
-        case RecordKind.INTENT:
-            said = f"{data['verb']} {data['target']} ({data.get('direction') or UNKNOWN})"
-        case RecordKind.OUTCOME | RecordKind.WRITE:
-            said = f"{data.get('action')} {data.get('target')}: {_words(data['result'])}"
-        case RecordKind.CLOSE:
-            counts = data.get("counts") or {}
-            ended = (f"{number} {_words(name)}" for name, number in counts.items())
-            said = ", ".join(ended) or "ended"
-        case RecordKind.HOLD | RecordKind.RELEASE:
-            said = f"{_held(record)}: {data.get('reason')}"
-        case RecordKind.CHECKPOINT:
-            kept = count(data["records"], "earlier record")
-            said = f"segment {data['segment']} begins, with {kept} that still matter"
-        case RecordKind.NOTE:
-            said = str(data["text"])
-    return said
-
-
-def _held(record: Record) -> str:
-    if record.kind is RecordKind.RELEASE:
-        return "released"
-    return f"held until {_until(record.data.get('until'))}"
-
-
-def _words(thing: object) -> str:
-    return str(thing).replace("_", " ")
-
-
-def _who(thing: object) -> str:
-    return UNKNOWN if thing is None else str(thing)
-
-
-def _if_any(thing: object) -> str:
-    return "" if thing is None else value(thing)
-
-
-def _verified(thing: object) -> str:
-    return "not checked" if thing is None else "yes" if thing is True else "NO"
-
-
-def _each(thing: object) -> str:
-    """Return a list on one line: `America/Chicago 9-20; America/New_York 9-20`."""
-    return "; ".join(map(value, thing)) if isinstance(thing, list) else _if_any(thing)
-
-
-def _lists(thing: object) -> str:
-    told = [
-        f"{each.get('id')} {each.get('status')}, updated {each.get('updated_at') or UNKNOWN}"
-        for each in (thing if isinstance(thing, list) else ())
-        if isinstance(each, Mapping)
-    ]
-    return "; ".join(told) or "none recorded"
-
-
-def _seconds(thing: object) -> str:
-    return f"{thing:.3f} s" if isinstance(thing, int | float) else _if_any(thing)
-
-
-def _until(thing: object) -> str:
-    return "released" if thing is None else str(thing)
-
-
-def _body(thing: object) -> str:
-    if not isinstance(thing, Mapping):
-        return "no schedule" if thing is None else value(thing)
-    return ", ".join(f"{name} {value(each)}" for name, each in thing.items())
-
-
-Shown = Callable[[object], str]
-
-_BEFORE_BODY: Final[tuple[tuple[str, str, Shown], ...]] = (
-    ("actor", "by", _who),
-    ("approver", "approved by", _who),
-    ("digest", "as plan", _who),
-    ("pull_request", "pull request", _who),
-    ("reviewed_head", "reviewed head", _who),
-    ("run_url", "log of the run", _who),
-    ("reason", "reason", _if_any),
-    ("until", "until", _until),
-    ("action", "action", _if_any),
-    ("verb", "what", _words),
-    ("direction", "direction", _if_any),
-    ("result", "result", _words),
-    ("message", "message", _if_any),
-    ("timestamp", "took effect", _if_any),
-    ("latency_s", "stored to active", _seconds),
-    ("schedule_id", "schedule", _if_any),
-)
-
-_AFTER_BODY: Final[tuple[tuple[str, str, Shown], ...]] = (
-    ("dnc_verified", "DNC verified", _verified),
-    ("dnc_lists", "DNC lists", _lists),
-    ("body", "body", _body),
-    ("superseded", "superseded", _if_any),
-    ("accepts", "in place of", _if_any),
-    ("applied", "applied before", _if_any),
-    ("ledger", "ledger seen", _if_any),
-    ("tool", "tool", _if_any),
-    ("key", "idempotency key", _if_any),
-    ("intent", "of intent", _if_any),
-)
-"""Fields of a record that follow those of the body, each with its formatter."""
-
-
-def _fields() -> Iterator[tuple[str, str, Shown]]:
-    """Yield the fields of a record in an auditor's order, each with its text; "not known" where a person is not recorded."""
-    yield from _BEFORE_BODY
-    for name, label in audit_labels().items():
-        yield name, label, _each
-    yield from _AFTER_BODY
 
 
 def of_log(
@@ -239,7 +66,7 @@ def of_records(
 
 def of_entries(tenant: str, entries: Sequence[Mapping[str, Any]]) -> Report:
     """Return the report of audit entries: `data` for JSON, one cell for each column for CSV."""
-    rows = tuple(Row(tuple(_each(entry[name]) for name in audit.COLUMNS)) for entry in entries)
+    rows = tuple(Row(tuple(listed(entry[name]) for name in audit.COLUMNS)) for entry in entries)
     return Report(
         title=f"Audit entries of tenant {tenant}",
         verdict=count(len(entries), "entry", "entries"),
@@ -286,7 +113,7 @@ def of_instant(
     states = {key: audit.at(records, instant, key) for key in keys}
     told = audit.until(records, instant, ahead)
     holds = audit.holds(told, now=instant)
-    held = [_held(holds[key]) for key in keys if key in holds]
+    held = [held_until(holds[key]) for key in keys if key in holds]
     why = _reasons(records)
     rows = [each for key in keys for each in _state_rows(key, states[key], holds.get(key), why)]
     return Report(
@@ -362,10 +189,10 @@ def _write(write: Applied | None, why: Reasons) -> str:
         return f"the schedule of commit {commit}, which was found stored and was not written by reconcile"
     if data["verb"] == Action.HALT:  # no commit asked for that, and no plan
         reason = why.get((write.intent.event.run, data["target"]), UNKNOWN)
-        return f"halted by {_who(data.get('actor'))}: {reason}"
+        return f"halted by {who(data.get('actor'))}: {reason}"
     did = "no schedule, removed by" if data.get("body") is None else "the schedule of"
     plan = str(data.get("digest") or UNKNOWN)[:12]
-    return f"{did} commit {commit}, approver {_who(data.get('approver'))}, plan {plan}"
+    return f"{did} commit {commit}, approver {who(data.get('approver'))}, plan {plan}"
 
 
 def _state_rows(key: str, state: State, hold: Record | None, why: Reasons) -> Iterable[Row]:

@@ -39,7 +39,8 @@ from reconciler.plan import (
     sha256_of,
 )
 from reconciler.policies.base import Facts
-from reconciler.report.audit import full_row, log_row, of_entries, of_instant
+from reconciler.report.audit import of_entries, of_instant
+from reconciler.report.records import full_row, log_row
 from tests.fuzz.mutations import as_json, changed, mangled
 from tests.support.bodies import make_body
 from tests.support.engine import engine

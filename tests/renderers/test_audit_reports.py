@@ -19,15 +19,8 @@ from reconciler.plan import Result
 from reconciler.renderers import csv as spreadsheet
 from reconciler.renderers import html, markdown, text
 from reconciler.report import Report, Row, Table, Tone
-from reconciler.report.audit import (
-    details_of,
-    keys_of,
-    log_row,
-    of_entries,
-    of_instant,
-    of_records,
-    tone_of,
-)
+from reconciler.report.audit import keys_of, of_entries, of_instant, of_records
+from reconciler.report.records import details_of, log_row, tone_of
 from reconciler.report.verify import of_verify
 from tests.renderers.reports import TEXTS
 from tests.support.gitfakes import START, WHO, Clock, operation
