@@ -7,7 +7,8 @@ alarm: the abandonment budget of the reference (B4).
 
 from __future__ import annotations
 
-from reconciler.optimize.base import Evidence, Interval
+from reconciler.optimize.base import Evidence
+from reconciler.optimize.intervals import Interval
 
 
 def interval(evidence: Evidence) -> Interval:

@@ -1,7 +1,7 @@
 """The interface of a strategy: observations of each object in, one piece of advice for each object out.
 
-A strategy is a module with `NAME`, `NEEDS`, `PROMISES`, `LOOK_BACK` and `propose`. It knows no platform and no sibling; it never applies
-anything: a proposal becomes an edit of a manifest, and that is planned like any other.
+A strategy is a module with `NAME`, `NEEDS`, `PROMISES`, `LOOK_BACK` and `propose`. It contacts no platform and never applies anything: a
+proposal becomes an edit of a manifest, which is planned like any other.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from reconciler import pacing
 from reconciler.calendar import Hours
 from reconciler.models import Body, Capacity, Pacing
+from reconciler.optimize.answer_rates import AnswerRates
+from reconciler.optimize.intervals import Interval
 from reconciler.pacing import Bucket
-
-if TYPE_CHECKING:
-    from reconciler.optimize.answers import AnswerRates
 
 RATE: Final = "dial_rate"
 """Field of a campaign's schedule: calls per second."""
@@ -144,14 +143,6 @@ class Evidence:
     def answer_rate(self) -> float:
         """Answers per attempt, 0 to 1. There must be attempts."""
         return self.answers / self.attempts
-
-
-class Interval(NamedTuple):
-    """A 90 % interval and the mean: low is the 5 % quantile, high the 95 % quantile."""
-
-    low: float
-    mean: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Final
 
 from reconciler.optimize import abandonment, answers, budget, outlook, pace, staffing, veto
-from reconciler.optimize.answers import AnswerRates
+from reconciler.optimize.answer_rates import AnswerRates
 from reconciler.optimize.base import (
     CALLS,
     RATE,

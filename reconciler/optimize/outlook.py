@@ -16,9 +16,10 @@ from typing import Final, NamedTuple
 
 from reconciler.models import zone as iana
 from reconciler.optimize import staffing
-from reconciler.optimize.answers import AnswerRate, AnswerRates
-from reconciler.optimize.base import CALLS, RATE, Interval, OpenHour, Prediction, Subject
+from reconciler.optimize.answer_rates import AnswerRate, AnswerRates
+from reconciler.optimize.base import CALLS, RATE, OpenHour, Prediction, Subject
 from reconciler.optimize.hours import cell
+from reconciler.optimize.intervals import Interval
 from reconciler.optimize.observations import SHORTEST_S
 from reconciler.pacing import Bucket, queueing
 from reconciler.pacing.lines import paced

@@ -9,7 +9,7 @@ from math import inf
 from typing import Final, NamedTuple
 
 from reconciler.optimize import outlook, pace
-from reconciler.optimize.answers import AnswerRates
+from reconciler.optimize.answer_rates import AnswerRates
 from reconciler.optimize.base import CALLS, OpenHour, Subject
 from reconciler.optimize.demand import Demand
 from reconciler.optimize.erlang import unfit, unstaffed

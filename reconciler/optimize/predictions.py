@@ -21,8 +21,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 from reconciler.errors import Place, Problem
 from reconciler.models import zone as iana
-from reconciler.optimize.base import Interval, Proposal, Subject
+from reconciler.optimize.base import Proposal, Subject
 from reconciler.optimize.hours import cell
+from reconciler.optimize.intervals import Interval
 from reconciler.pacing import Bucket
 
 FILE: Final = "predictions.md"

@@ -22,7 +22,7 @@ from math import floor, log
 from typing import Final
 
 from reconciler.optimize import abandonment, answers, staffing
-from reconciler.optimize.answers import AnswerRate, AnswerRates
+from reconciler.optimize.answer_rates import AnswerRate, AnswerRates
 from reconciler.optimize.base import (
     RATIO,
     THRESHOLD,
@@ -31,11 +31,11 @@ from reconciler.optimize.base import (
     Context,
     Declined,
     Evidence,
-    Interval,
     Prediction,
     Proposal,
     Subject,
 )
+from reconciler.optimize.intervals import Interval
 from reconciler.optimize.observations import RECENT, last_month, recent, too_few
 from reconciler.optimize.wording import between, number, percent, setting
 from reconciler.pacing import queueing

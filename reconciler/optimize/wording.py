@@ -6,7 +6,8 @@ from collections.abc import Callable
 from math import ceil, floor, log10
 from typing import Final
 
-from reconciler.optimize.base import Interval, OpenHour
+from reconciler.optimize.base import OpenHour
+from reconciler.optimize.intervals import Interval
 
 DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 

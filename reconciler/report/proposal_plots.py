@@ -7,8 +7,9 @@ from math import inf
 from typing import Final
 
 from reconciler.optimize import outlook
-from reconciler.optimize.answers import AnswerRates
-from reconciler.optimize.base import CALLS, RATE, Interval, Prediction, Proposal, Subject
+from reconciler.optimize.answer_rates import AnswerRates
+from reconciler.optimize.base import CALLS, RATE, Prediction, Proposal, Subject
+from reconciler.optimize.intervals import Interval
 from reconciler.optimize.outlook import Hour, Setting
 from reconciler.optimize.predictions import WEEKDAYS
 from reconciler.optimize.wording import number

@@ -12,7 +12,7 @@ from reconciler import sandbox
 from reconciler.commands import apply as apply_command
 from reconciler.commands import import_, optimize
 from reconciler.optimize import predictions
-from reconciler.optimize.base import Interval
+from reconciler.optimize.intervals import Interval
 from reconciler.optimize.predictions import Kept
 from tests.commands.test_import import Desk
 from tests.support import fasttime

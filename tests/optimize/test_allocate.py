@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reconciler.calendar import DailyHours, Hours, open_intervals
 from reconciler.models import Capacity, Pacing
 from reconciler.optimize import advise, allocate, division, erlang, sharing
-from reconciler.optimize.answers import AnswerRate, AnswerRates
+from reconciler.optimize.answer_rates import AnswerRate, AnswerRates
 from reconciler.optimize.base import CALLS, RATE, Context, Declined, Proposal, Subject
 from reconciler.optimize.hours import open_hours
 from reconciler.optimize.parties import WEEKS

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.optimize import answers
-from reconciler.optimize.answers import AnswerRate
+from reconciler.optimize.answer_rates import AnswerRate
 from reconciler.optimize.base import Subject
 from reconciler.pacing import Bucket
 from tests.optimize.worlds import NOW, OPEN, natures, world

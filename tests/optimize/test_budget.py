@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import beta
 
 from reconciler.optimize import abandonment, advise
-from reconciler.optimize.base import RATE, Declined, Evidence, Interval, Proposal
+from reconciler.optimize.base import RATE, Declined, Evidence, Proposal
+from reconciler.optimize.intervals import Interval
 from reconciler.pacing import Bucket
 from tests.optimize.teams import CONTEXT, NOW, team
 

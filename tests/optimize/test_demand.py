@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.optimize import outlook
-from reconciler.optimize.answers import AnswerRate
+from reconciler.optimize.answer_rates import AnswerRate
 from reconciler.optimize.base import CALLS, RATE, OpenHour
 from reconciler.optimize.demand import LEAST, SOONER, Demand, Limit, program
 from reconciler.optimize.outlook import Hour, Setting

@@ -12,15 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.optimize.base import (
-    Change,
-    Evidence,
-    Interval,
-    OpenHour,
-    Prediction,
-    Proposal,
-    Subject,
-)
+from reconciler.optimize.base import Change, Evidence, OpenHour, Prediction, Proposal, Subject
+from reconciler.optimize.intervals import Interval
 from reconciler.optimize.predictions import (
     LEAST_HOURS,
     Kept,

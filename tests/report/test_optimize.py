@@ -15,12 +15,12 @@ from reconciler.optimize.base import (
     Change,
     Declined,
     Evidence,
-    Interval,
     OpenHour,
     Prediction,
     Proposal,
     Subject,
 )
+from reconciler.optimize.intervals import Interval
 from reconciler.renderers import markdown, text
 from reconciler.report import Report
 from reconciler.report.optimize import Proposed, of_advice

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler.models import Pacing
 from reconciler.optimize import outlook
-from reconciler.optimize.answers import AnswerRate, AnswerRates
+from reconciler.optimize.answer_rates import AnswerRate, AnswerRates
 from reconciler.optimize.base import Change, Evidence, OpenHour, Proposal, Subject
 from reconciler.renderers import html
 from reconciler.report.plots import Compared, Curve, Plot, Rates
