@@ -240,11 +240,8 @@ class Silencer:
         failures = 0
         while True:
             async with self._slots:
-                first = job.tries == 0
-                least_s = SEEN_S + FIRST_S if first else 0.0
+                least_s = SEEN_S + FIRST_S if job.tries == 0 else 0.0
                 ended = await self._send_in_time(job, max(wait.left_s, least_s))
-            if first:
-                self._poller.rest()
             if ended.code:
                 return ended
             pause_s = RELOCK_PAUSE_S
@@ -270,6 +267,8 @@ class Silencer:
     async def _send_in_time(self, job: _Job, seconds: float) -> Outcome:
         """Send the stop. If it has no outcome in time, the outcome is unknown."""
         task = asyncio.ensure_future(self._send(job))
+        if job.tries == 0:
+            self._poller.rest_after(task, self.stop)
         if await ends_in_time(self.world, task, seconds, self.stop):
             return task.result()
         said, code = (

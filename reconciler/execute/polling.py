@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from reconciler.dialects.base import Exchange
 from reconciler.errors import AccessError, ApiError, Unavailable
 from reconciler.execute.platform import Platform
-from reconciler.execute.waits import ends_in_time, pause
+from reconciler.execute.waits import ends_in_time, pause, wait_for
 from reconciler.kinds.live import Live
 from reconciler.world import World
 
 LIST_FROM: Final = 4
 """Number of objects from which on reading the whole list takes fewer requests than reading each."""
+
+ANSWER_S: Final = 3.0
+"""Seconds after which a write without an answer no longer delays the reads of other objects (`Poller.rest_after`)."""
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class Poller:
     _waiting: dict[str, asyncio.Future[Live]] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
     _looked: float = float("-inf")
+    _rests: set[asyncio.Task[None]] = field(default_factory=set)
 
     def busy(self, operations: int) -> None:
         """Add to the number of operations that still write. Reads are rare until `rest` was called for each of them."""
@@ -54,6 +58,16 @@ class Poller:
         self._writing -= 1
         if self._writing == 0:
             self._quiet.set()
+
+    def rest_after(self, write: asyncio.Future[Any], stop: asyncio.Event) -> None:
+        """Call `rest` in the background, once a write ends, takes longer than `ANSWER_S`, or `stop` is set."""
+        task = asyncio.create_task(self._rest_after(write, stop))
+        self._rests.add(task)
+        task.add_done_callback(self._rests.discard)
+
+    async def _rest_after(self, write: asyncio.Future[Any], stop: asyncio.Event) -> None:
+        await wait_for(self.world, write, ANSWER_S, stop)
+        self.rest()
 
     def close(self) -> None:
         """End the read that runs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -86,8 +87,16 @@ def first_line(ran: Ran) -> str:
     """Return the first line of a failed command's stderr, safe to show: escaped, shortened, without credentials."""
     stderr = ran.err.decode("utf-8", "replace").splitlines()
     useful = (line.strip() for line in stderr if not line.startswith("To "))  # the push's target
-    line = next(filter(None, useful), f"exit code {ran.code}")
+    line = next(filter(None, useful), _how_it_ended(ran.code))
     return safe(_USER_IN_URL.sub("://…@", line), limit=SHORTENED_TO)
+
+
+def _how_it_ended(code: int) -> str:
+    """Return how a command ended that said nothing. A negative code is the signal that ended it (`subprocess`)."""
+    if code >= 0:
+        return f"exit code {code}"
+    names = {each.value: each.name for each in signal.Signals}
+    return f"ended by {names.get(-code, f'signal {-code}')}: somebody ended it, or it passed a limit (memory, size of a file, time). Run the command again"
 
 
 def status_name(code: str) -> str:

@@ -139,6 +139,16 @@ def test_the_first_line_of_what_git_says_is_repeated_escaped_and_without_credent
     assert "hint" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(9, "exit code 9"), (-9, "ended by SIGKILL"), (-25, "ended by SIGXFSZ"), (-99, "signal 99")],
+)
+def test_a_command_that_said_nothing_is_an_error_with_the_way_it_ended(code, said):
+    with pytest.raises(GitError, match=said) as caught:
+        Git(Path.cwd(), environ={}, runner=Spy(Ran(code, b"", b""))).remotes()
+    assert ("Run the command again" in str(caught.value)) is (code < 0)
+
+
 def test_a_command_that_takes_too_long_is_an_error_with_the_limit():
     slow = Git(Path.cwd(), environ={}, runner=Spy(TimeoutError()), timeout_s=3)
     with pytest.raises(GitError, match="git remote took longer than 3 s"):
