@@ -8,13 +8,12 @@ from reconciler import audit
 from reconciler.audit import Event
 from reconciler.plan import Result
 from tests.audit.test_records import COMMIT, chained
-from tests.cli import test_cli
-from tests.cli.test_cli import Desk
 from tests.support.bodies import make_body
+from tests.support.desk import Desk, desk, git
 from tests.support.factories import make_desired
 from tests.support.gitfakes import START, Clock, operation, run
 
-desk = test_cli.desk
+__all__ = ["desk"]
 
 AHEAD = timedelta(days=90)
 HOUR = timedelta(hours=1)
@@ -67,7 +66,7 @@ def test_a_hold_is_placed_by_the_platforms_clock_that_its_run_saw(ahead: timedel
 def test_what_was_taken_over_is_told_with_its_commit(desk: Desk) -> None:
     """The samples' platform lives in March 2027, whatever year it is here."""
     assert desk.run("apply", "--yes", "schedules/sandbox") == 0
-    head = test_cli.git(desk.folder, "rev-parse", "HEAD")[:12]
+    head = git(desk.folder, "rev-parse", "HEAD")[:12]
     asked = ("--campaign", "loyalty-survey", "schedules/sandbox")
     assert desk.run("audit", "at", "2027-03-02T00:00:00Z", *asked) == 0
     assert (

@@ -15,7 +15,7 @@ import pytest
 
 from reconciler import manifests, sandbox
 from reconciler.audit import Attribution, Run
-from reconciler.cli import COMMANDS, GROUPS, reconcile, run
+from reconciler.cli import COMMANDS, GROUPS, reconcile
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
@@ -23,110 +23,11 @@ from reconciler.sandbox.writes import Conditions
 from reconciler.world import here
 from tests import readme
 from tests.support import fasttime
+from tests.support.desk import Desk, commit, desk, git, server
 from tests.support.gitfakes import PLATFORM
-from tests.support.samples import HERE, SAMPLES, copy_files
+from tests.support.samples import HERE
 
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git as somebody."""
-    identity = [
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@example.com",
-        "-c",
-        "init.defaultBranch=main",
-    ]
-    done = subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
-    )
-    return done.stdout
-
-
-def commit(folder: Path, message: str = "change") -> None:
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", message)
-
-
-class Desk:
-    """A repository with the samples, and the command line in it."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self.tenant = folder / "schedules" / "sandbox"
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def run(self, *arguments: str) -> int:
-        code = run(arguments)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-    def shell(self, shell: str, line: str) -> subprocess.CompletedProcess[str]:
-        """Run a line of a shell here; `{reconcile}` in it is the command, as a process."""
-        return subprocess.run(
-            [shell, "-c", line.format(reconcile=f'"{sys.executable}" -m reconciler')],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(HERE)},
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-
-    def says(self, code: int, *arguments: str) -> str:
-        """Run, expect the code, and return what was said as an error: one line, no traceback, nothing on stdout."""
-        assert self.run(*arguments) == code, self.out + self.err
-        errors = [line for line in self.err.splitlines() if line.startswith("error: ")]
-        assert len(errors) == 1, self.err
-        return errors[0]
-
-    def edit(self, old: str, new: str, file: str = "spring-renewals.yaml") -> None:
-        path = self.tenant / file
-        text = path.read_text(encoding="utf-8")
-        assert old in text
-        path.write_text(text.replace(old, new), encoding="utf-8")
-
-    def records(self) -> str:
-        """Return the ledger's ref, empty when nothing was ever recorded."""
-        return git(self.folder, "for-each-ref", "refs/notes")
-
-    def written(self) -> int:
-        """Return how many writes the embedded platform has executed."""
-        state = self.folder / ".reconcile" / "sandbox.db"
-        if not state.exists():
-            return 0
-        world = sandbox.open_samples(state)
-        try:
-            return world.executed() + world.executed(action="REMOVED")
-        finally:
-            world.close()
-
-
-@pytest.fixture
-def desk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Desk:
-    """A clean clone of nothing but the samples."""
-    git(tmp_path, "init", "-q")
-    copy_files(SAMPLES, tmp_path / "schedules" / "sandbox")
-    (tmp_path / ".gitignore").write_text(".reconcile/\n", encoding="utf-8")
-    commit(tmp_path, "samples")
-    monkeypatch.chdir(tmp_path)
-    fasttime.hurry(monkeypatch)
-    return Desk(tmp_path, capsys)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.CampaignState]:
-    """The samples' platform over loopback, named by the environment."""
-    world = sandbox.open_samples()
-    with sandbox.loopback(sandbox.create_app(world)) as url:
-        login = sandbox.credentials(world)
-        monkeypatch.setenv("CXONE_TENANT_URL", url)
-        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
-        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
-        yield world
-    world.close()
+__all__ = ["desk", "server"]
 
 
 def test_the_first_run_applies_the_samples_and_the_second_finds_nothing(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from reconciler.cli import run
 from reconciler.cli.encoding import replace_unencodable
 from reconciler.cli.options import show
 from reconciler.report import Report, Row, Table, Tone
-from tests.cli.test_cli import commit, git
+from tests.support.desk import commit, git
 from tests.support.samples import SAMPLES, copy_files
 
 NARROW = ("ascii", "latin-1", "cp1252")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler import sandbox
-from tests.cli.test_cli import Desk, commit, git
-from tests.support.desk import samples_in
+from tests.support.desk import Desk, commit, desk, git
+
+__all__ = ["desk"]
 
 KEY, NAME = "1003", "warranty-reminders"
 TENANT = "schedules/sandbox"
@@ -21,14 +21,6 @@ MONDAY = datetime(2027, 3, 1, 12, tzinfo=UTC)
 
 CHEAP = ("--strategy", "budget")
 """A strategy that computes little. What is said of the last proposals is the same with each."""
-
-
-@pytest.fixture
-def desk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Desk:
-    """The samples in a repository, and an embedded platform that keeps its state there."""
-    return samples_in(tmp_path, monkeypatch, capsys, ignored=".reconcile/\n")
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from reconciler import audit, sandbox
 from reconciler.audit import Run
 from reconciler.git import FILE, Git
 from reconciler.ledger import LedgerOptions
-from tests.cli.test_cli import Desk, commit
 from tests.ledger import test_verify as tampering
+from tests.support.desk import Desk, commit
 from tests.support.gitfakes import ENVIRON, PLATFORM, WHO, Clock, git, opened, operation, run, story
 from tests.support.samples import SAMPLES, copy_files, platform
 from tests.support.signing import Signer

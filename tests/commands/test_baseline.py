@@ -19,8 +19,8 @@ from reconciler.plan import stricter, without_exceptions
 from reconciler.policies import POLICIES
 from reconciler.policies.base import Finding, Level
 from reconciler.world import here
-from tests.cli.test_cli import Desk, commit, git
 from tests.support.bodies import manifest_text
+from tests.support.desk import Desk, commit, git, served
 
 DAY = date(2027, 3, 1)
 SHARES = ("changed_share", "retired_share", "loosened_share")
@@ -278,13 +278,8 @@ def world(
     for each in campaigns:
         world.put_campaign(each)
     world.put_list("dnc-us", campaign_ids=campaigns)
-    with sandbox.loopback(sandbox.create_app(world)) as url:
-        login = sandbox.credentials(world)
-        monkeypatch.setenv("CXONE_TENANT_URL", url)
-        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
-        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
+    with served(world, monkeypatch):
         yield world
-    world.close()
 
 
 @pytest.fixture

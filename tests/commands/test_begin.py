@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from reconciler import sandbox
-from tests.cli.test_cli import Desk, commit, desk, git, server
 from tests.commands.test_renamed import KEY, NAME, PATH, real
+from tests.support.desk import Desk, commit, desk, git, server
 from tests.support.samples import platform
 
 __all__ = ["desk", "real", "server"]

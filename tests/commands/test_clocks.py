@@ -14,8 +14,8 @@ from reconciler import world as worlds
 from reconciler.audit import RecordKind
 from reconciler.ledger import TTL_S, locks
 from reconciler.world import World
-from tests.cli.test_cli import Desk, desk, server
 from tests.commands.test_halt import NAME, PATH, halt, ledger, remote
+from tests.support.desk import Desk, desk, server
 
 __all__ = ["desk", "remote", "server"]
 

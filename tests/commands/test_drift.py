@@ -16,17 +16,11 @@ from reconciler.commands import plan as plan_command
 from reconciler.commands.session import Session
 from reconciler.renderers import RENDERERS
 from reconciler.sandbox.writes import Conditions
-from tests.cli.test_cli import SAMPLES, Desk, git
 from tests.commands.test_halt import KEY, NAME, PATH, by_hand, ledger
-from tests.support.desk import samples_in, samples_served
+from tests.support.desk import Desk, desk, git, samples_served
 
-
-@pytest.fixture
-def desk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Desk:
-    """A repository with the samples."""
-    return samples_in(tmp_path, monkeypatch, capsys)
+__all__ = ["desk"]
+from tests.support.samples import SAMPLES
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from reconciler import sandbox
-from tests.cli.test_cli import Desk, desk, git, server
 from tests.commands.test_begin import declared, moved, shared
 from tests.commands.test_halt import by_hand
 from tests.commands.test_renamed import KEY, NAME, PATH, real
+from tests.support.desk import Desk, desk, git, server
 
 __all__ = ["desk", "real", "server", "shared"]
 

@@ -15,9 +15,9 @@ from reconciler import sandbox
 from reconciler.execute import WriteOptions
 from reconciler.git import Git
 from reconciler.plan import Result
-from tests.cli.test_cli import Desk, commit, desk, git, server
 from tests.commands.test_halt import Stop
 from tests.support.bodies import make_body
+from tests.support.desk import Desk, commit, desk, git, server
 from tests.support.engine import engine
 from tests.support.factories import make_desired
 from tests.support.samples import HERE, copy_files

@@ -40,10 +40,8 @@ from reconciler.report.halt import how_to_release
 from reconciler.sandbox.campaign_seed import bulk_body
 from reconciler.settings import ClientOptions, Settings, Variables
 from reconciler.world import here
-from tests.cli.test_cli import Desk, commit, git
-from tests.crash.ground import login_to
-from tests.support import fasttime
 from tests.support.bodies import manifest_text
+from tests.support.desk import Desk, commit, git, login_to, samples_in, samples_served
 from tests.support.engine import StopNotebook
 from tests.support.fake_platform import now, play
 from tests.support.samples import SAMPLES, copy_files, platform
@@ -281,29 +279,19 @@ def desk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Desk:
     """A clean clone of nothing but the samples."""
-    git(tmp_path, "init", "-q")
-    copy_files(SAMPLES, tmp_path / "schedules" / "sandbox")
-    (tmp_path / ".gitignore").write_text(".reconcile/\n", encoding="utf-8")
-    commit(tmp_path, "samples")
-    monkeypatch.chdir(tmp_path)
-    fasttime.hurry(monkeypatch)
     monkeypatch.setattr(
         "reconciler.execute.halt.SEEN_S", 100.0
     )  # of the fast clock, on a busy machine
     monkeypatch.setattr("reconciler.commands.stop_journal.LEAST_S", 200.0)
-    return Desk(tmp_path, capsys)
+    return samples_in(tmp_path, monkeypatch, capsys, ignored=".reconcile/\n")
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.CampaignState]:
     """The samples' platform over loopback, named by the environment."""
-    world = sandbox.open_samples()
-    world.configure(requests_per_second=0)
-    with sandbox.loopback(sandbox.create_app(world)) as url:
-        for name, value in login_to(world, url).items():
-            monkeypatch.setenv(name, value)
+    with samples_served(monkeypatch) as world:
+        world.configure(requests_per_second=0)
         yield world
-    world.close()
 
 
 def ledger(folder: Path, **more: Any) -> Ledger:

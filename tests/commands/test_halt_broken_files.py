@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from reconciler import sandbox
-from tests.cli.test_cli import Desk, commit, git
 from tests.commands.test_halt import KEY, NAME, PATH, desk, halt, holds_of, ledger, server, silent
+from tests.support.desk import Desk, commit, git
 
 __all__ = ["desk", "server"]
 

@@ -18,20 +18,13 @@ from reconciler.audit import RecordKind
 from reconciler.commands import apply as apply_command
 from reconciler.commands import recovery
 from reconciler.world import here
-from tests.cli.test_cli import Desk, commit
 from tests.commands.test_halt import KEY, NAME, PATH, by_hand, ledger, silent
-from tests.support.desk import samples_in, samples_served
+from tests.support.desk import Desk, commit, desk, samples_served
+
+__all__ = ["desk"]
 
 FILE = f"{NAME}.yaml"
 WINDOWS = "compliance_windows"
-
-
-@pytest.fixture
-def desk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Desk:
-    """A repository with the samples."""
-    return samples_in(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from reconciler import sandbox
-from tests.cli.test_cli import git
 from tests.commands import test_baseline
 from tests.commands.test_baseline import PATH, Office
+from tests.support.desk import git
 
 world, office = test_baseline.world, test_baseline.office
 

@@ -18,9 +18,9 @@ from reconciler.errors import TenantLocked
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.world import Network, here
-from tests.cli.test_cli import Desk, commit, desk, git, server
 from tests.commands.test_clocks import machine
 from tests.commands.test_halt import PATH, ledger, remote
+from tests.support.desk import Desk, commit, desk, git, server
 from tests.support.gitfakes import Clock, opened, repository
 
 __all__ = ["desk", "remote", "server"]

@@ -17,9 +17,9 @@ from reconciler import sandbox
 from reconciler.commands.lock_watch import BLIND_S, LOOK_S, LockWatch
 from reconciler.errors import GitError, LockUnknown, Unavailable
 from reconciler.git import Git
-from tests.cli.test_cli import Desk, desk, server
 from tests.commands.test_clocks import machine
 from tests.commands.test_halt import PATH, ledger, remote
+from tests.support.desk import Desk, desk, server
 from tests.support.gitfakes import Clock
 
 __all__ = ["desk", "remote", "server"]

@@ -25,7 +25,7 @@ from reconciler.plan import Strictness
 from reconciler.report import Report
 from reconciler.world import Clock as WallClock
 from reconciler.world import Network, here
-from tests.cli.test_cli import Desk, commit, desk, git, server
+from tests.support.desk import Desk, commit, desk, git, server
 from tests.support.factories import make_operation
 
 __all__ = ["desk", "server"]

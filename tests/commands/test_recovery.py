@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,45 +18,19 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Operation, Result
 from reconciler.world import here
-from tests.cli.test_cli import Desk, commit, git
-from tests.support import fasttime
-from tests.support.samples import SAMPLES, copy_files
+from tests.support.desk import Desk, commit, desk, git, server
+
+__all__ = ["desk", "server"]
 
 NAME, KEY = "warranty-reminders", "1003"
 PATH = "schedules/sandbox"
 LONG_AGO = timedelta(minutes=5)
 
 
-@pytest.fixture
-def desk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Desk:
-    """A clean clone of nothing but the samples."""
-    git(tmp_path, "init", "-q")
-    copy_files(SAMPLES, tmp_path / "schedules" / "sandbox")
-    commit(tmp_path, "samples")
-    monkeypatch.chdir(tmp_path)
-    fasttime.hurry(monkeypatch)
-    return Desk(tmp_path, capsys)
-
-
 @pytest.fixture(autouse=True)
 def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here commits late, but where a test says so."""
     monkeypatch.setattr(recovery, "SETTLE_S", 0.0)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[sandbox.CampaignState]:
-    """The samples' platform over loopback, named by the environment."""
-    world = sandbox.open_samples()
-    with sandbox.loopback(sandbox.create_app(world)) as url:
-        login = sandbox.credentials(world)
-        monkeypatch.setenv("CXONE_TENANT_URL", url)
-        monkeypatch.setenv("CXONE_CLIENT_ID", login.client_id)
-        monkeypatch.setenv("CXONE_CLIENT_SECRET", login.client_secret)
-        yield world
-    world.close()
 
 
 def ledger(desk: Desk) -> Ledger:

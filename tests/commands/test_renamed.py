@@ -11,7 +11,7 @@ import pytest
 from reconciler import sandbox
 from reconciler.commands import halt
 from reconciler.errors import UsageError
-from tests.cli.test_cli import Desk, commit, desk, git, server
+from tests.support.desk import Desk, commit, desk, git, server
 from tests.support.samples import platform
 
 __all__ = ["desk", "server"]

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from reconciler import sandbox
-from tests.cli.test_cli import Desk, desk, git, server
 from tests.commands.test_begin import shared
 from tests.commands.test_renamed import NAME, PATH, real
+from tests.support.desk import Desk, desk, git, server
 from tests.support.samples import platform
 
 __all__ = ["desk", "real", "server", "shared"]

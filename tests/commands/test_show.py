@@ -14,9 +14,8 @@ import pytest
 from reconciler import sandbox
 from reconciler.plan import sha256_of
 from reconciler.renderers import RENDERERS
-from tests.cli.test_cli import Desk, commit
 from tests.commands.test_halt import KEY, NAME, PATH, by_hand
-from tests.support.desk import samples_in, samples_served
+from tests.support.desk import Desk, commit, samples_in, samples_served
 
 FILE = "plan.json"
 

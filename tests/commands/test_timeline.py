@@ -16,8 +16,8 @@ from reconciler.errors import ManifestError, UsageError
 from reconciler.manifests import load_committed
 from reconciler.models import Tenant
 from reconciler.report import Tone
-from tests.cli.test_cli import commit, git
 from tests.support.bodies import make_window, manifest_text
+from tests.support.desk import commit, git
 from tests.support.samples import HERE, SAMPLES, copy_files
 
 FOLDER = "schedules/sandbox"

@@ -20,7 +20,7 @@ from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Result
 from reconciler.sandbox.writes import Conditions
 from reconciler.world import here
-from tests.cli.test_cli import Desk, commit, desk, git, server
+from tests.support.desk import Desk, commit, desk, git, server
 from tests.support.engine import Notebook, engine
 from tests.support.factories import make_desired
 

@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import anyio
 import httpx
@@ -33,6 +33,8 @@ from reconciler.ledger import snapshot
 from reconciler.models import MANIFESTS, Tenant
 from reconciler.world import Network, World
 from tests.support import fasttime
+
+T = TypeVar("T")
 
 SEGMENT: Final = 4
 """Records after which an apply begins a segment, so that each of them does."""
@@ -143,21 +145,26 @@ def warm_up() -> None:
         model.model_rebuild()
 
 
-def serve() -> None:
-    """Fork a child for each order, one after the other."""
+def serve(order: Callable[..., T], run: Callable[[T], None]) -> None:
+    """Fork a child for each order on stdin, one after the other.
+
+    Args:
+        order: makes an order from the values of a line.
+        run: carries it out in the child, and ends the child.
+    """
     warm_up()
-    snapshot.SEGMENT_LEAST = SEGMENT  # type: ignore[misc]
     gc.freeze()
     print("ready", flush=True)
     for line in sys.stdin:
-        order = Order(**json.loads(line))
+        asked = order(**json.loads(line))
         pid = os.fork()
         if pid == 0:
-            _in_child(order)
+            run(asked)
         print(f"pid {pid}", flush=True)
         _, status = os.waitpid(pid, 0)
         print(f"ended {os.waitstatus_to_exitcode(status)}", flush=True)
 
 
 if __name__ == "__main__":
-    serve()
+    snapshot.SEGMENT_LEAST = SEGMENT  # type: ignore[misc]
+    serve(Order, _in_child)

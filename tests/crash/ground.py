@@ -9,29 +9,10 @@ from typing import Any
 
 from reconciler import sandbox
 from tests.support import fasttime
-from tests.support.bodies import make_body, manifest_text
-
-TENANT = """\
-apiVersion: cxone.reconciler/v1
-kind: Tenant
-spec:
-  api: {api}
-  url: "{url}"
-  requests_per_second: 1000
-  limits: {{changed_share: 1.0, retired_share: 1.0, loosened_share: 1.0, reason: tests, until: 2099-01-01}}
-"""
+from tests.support.bodies import TENANT, make_body, manifest_text
+from tests.support.desk import login_to
 
 PURPOSE = "compliance: {jurisdictions: [US-NY], purpose: sales}\n"
-
-
-def login_to(world: sandbox.CampaignState | sandbox.SkillState, url: str) -> dict[str, str]:
-    """Return what a command's environment needs to reach a platform that is served at `url`."""
-    login = sandbox.credentials(world)
-    return {
-        "CXONE_TENANT_URL": url,
-        "CXONE_CLIENT_ID": login.client_id,
-        "CXONE_CLIENT_SECRET": login.client_secret,
-    }
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 from reconciler import sandbox
 from reconciler.models import Body
 from reconciler.sandbox.skill_state import a_pace, a_week
-from tests.crash.ground import TENANT, Happened, login_to
+from tests.crash.ground import Happened
 from tests.support import fasttime
+from tests.support.bodies import TENANT
+from tests.support.desk import login_to
 from tests.support.skills import held, wider
 
 MANIFEST = """\

@@ -25,17 +25,9 @@ from reconciler import world as worlds
 from tests.quirks.campaigns import URL as CAMPAIGNS_URL
 from tests.quirks.platform import CLIENT, SECRET, Platform, Wire
 from tests.quirks.skills import URL as SKILLS_URL
+from tests.support.bodies import TENANT
 from tests.support.virtual_time import VirtualLoop
 
-TENANT = """\
-apiVersion: cxone.reconciler/v1
-kind: Tenant
-spec:
-  api: {api}
-  url: "{url}"
-  requests_per_second: 1000
-  limits: {{changed_share: 1.0, retired_share: 1.0, loosened_share: 1.0, reason: "small tenant", until: "2027-06-30"}}
-"""
 SETUP = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 WHO = [
     "-c",

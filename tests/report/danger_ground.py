@@ -13,8 +13,8 @@ from reconciler import sandbox
 from reconciler.commands import apply, plan
 from reconciler.report import Report
 from reconciler.world import World, here
-from tests.cli.test_cli import commit, git
 from tests.support.bodies import make_body, make_window
+from tests.support.desk import commit, git
 
 FOLDER = Path("schedules/acme")
 CLOCK = "2027-03-01T12:00:00Z"

@@ -12,6 +12,17 @@ from typing import Any
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
+TENANT = """\
+apiVersion: cxone.reconciler/v1
+kind: Tenant
+spec:
+  api: {api}
+  url: "{url}"
+  requests_per_second: 1000
+  limits: {{changed_share: 1.0, retired_share: 1.0, loosened_share: 1.0, reason: tests, until: 2099-01-01}}
+"""
+"""A `tenant.yaml` that no limit stops: `api` and `url` are to be filled in."""
+
 
 def make_window(zone: str = "America/New_York", start: int = 9, end: int = 20) -> dict[str, Any]:
     return {"timezone": zone, "start_hour": start, "end_hour": end}

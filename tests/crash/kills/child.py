@@ -7,7 +7,6 @@ its exit code, or minus the signal that killed it.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import selectors
@@ -21,7 +20,7 @@ from typing import Any
 
 from reconciler import cli
 from reconciler import world as worlds
-from tests.crash.child import warm_up
+from tests.crash.child import serve
 
 
 @dataclass(frozen=True)
@@ -114,20 +113,5 @@ def _in_child(order: Order) -> None:
         os._exit(code)
 
 
-def serve() -> None:
-    """Fork a child for each order, one after the other."""
-    warm_up()
-    gc.freeze()
-    print("ready", flush=True)
-    for line in sys.stdin:
-        order = Order(**json.loads(line))
-        pid = os.fork()
-        if pid == 0:
-            _in_child(order)
-        print(f"pid {pid}", flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(f"ended {os.waitstatus_to_exitcode(status)}", flush=True)
-
-
 if __name__ == "__main__":
-    serve()
+    serve(Order, _in_child)

@@ -23,18 +23,10 @@ from tests.crash.kills import strike
 from tests.crash.kills.child import Order
 from tests.crash.kills.front import Front
 from tests.quirks.platform import SECRET
+from tests.support.bodies import TENANT
 from tests.support.gitfakes import ENVIRON, commit, git
 
 ROOT = Path(__file__).parent.parent.parent.parent
-TENANT = """\
-apiVersion: cxone.reconciler/v1
-kind: Tenant
-spec:
-  api: {api}
-  url: "{url}"
-  requests_per_second: 1000
-  limits: {{changed_share: 1.0, retired_share: 1.0, loosened_share: 1.0, reason: tests, until: 2099-01-01}}
-"""
 HUNG_S = 90.0
 """Real seconds after which a command counts as hung."""
 
