@@ -281,7 +281,7 @@ def _check_intent(record: Record, problems: list[str]) -> None:
     scope = scope_of(verb, event.commit, event.run)
     if not is_key(key, event.tenant, scope, op, generation, attempt):
         problems.append("its idempotency key does not match its write")
-    desired = canonical.encode(body).decode()  # once, for both hashes
+    desired = canonical.encode(body, known_as_plain=record.is_plain).decode()
     if after != (None if body is None else _sha256(desired)):
         problems.append("its `after` is not the hash of its body")
     parts = (
@@ -350,11 +350,12 @@ class Ids:
         """Add a hash (its first 8 bytes); return whether it is new."""
         value = value or 1  # 0 marks a free slot
         at = self._find(value)
-        if self._slots[at]:
+        slots = self._slots
+        if slots[at]:
             return False
-        self._slots[at] = value
+        slots[at] = value
         self._number += 1
-        if self._number * 3 > len(self._slots) * 2:
+        if self._number * 3 > len(slots) * 2:
             self._grow()
         return True
 
@@ -363,7 +364,7 @@ class Ids:
         slots = self._slots
         mask = len(slots) - 1
         at = value & mask
-        while slots[at] and slots[at] != value:
+        while (held := slots[at]) and held != value:
             at = (at + 1) & mask
         return at
 

@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final
 
 from reconciler.audit.queries import is_about_apply, judges, latest
-from reconciler.audit.records import Event, Record, as_stamp, encode, stamp
+from reconciler.audit.records import (
+    Event,
+    Record,
+    as_stamp,
+    dict_of,
+    encode,
+    marked_as_plain,
+    stamp,
+)
 from reconciler.audit.schema import HALT, HOLD, INTENT, NOTE, OUTCOME, WRITE, RecordKind
 from reconciler.audit.writes import (
     Applied,
@@ -50,9 +57,14 @@ _OF_INTENT: Final = ("after", "base", "body", "emptied")
 
 def write_of(intent: Record, outcome: Record) -> Record:
     """Return an intent and its outcome as one record, for a state: the outcome, and what was to be stored."""
-    wanted = {name: intent.data[name] for name in _OF_INTENT if name in intent.data}
-    data = MappingProxyType({**outcome.data, **wanted})
-    return replace(outcome, event=replace(outcome.event, kind=WRITE, data=data))
+    event, wanted = outcome.event, intent.event.data
+    data = dict_of(event.data)
+    for name in _OF_INTENT:
+        if name in wanted:
+            data[name] = wanted[name]
+    of = Event(WRITE, event.tenant, event.commit, event.run, event.ts, MappingProxyType(data))
+    write = Record(of, outcome.seq, outcome.n, outcome.prev, outcome.h, outcome.id, outcome.v)
+    return marked_as_plain(write) if intent.is_plain and outcome.is_plain else write
 
 
 def compact(records: Iterable[Record]) -> tuple[Record, ...]:

@@ -31,13 +31,17 @@ _DELETE: Final = b"\x7f"
 _parse: Final = json.JSONDecoder().raw_decode
 
 
-def encode(value: Any) -> bytes:
+def encode(value: Any, *, known_as_plain: bool = False) -> bytes:
     """Return the canonical form of a JSON value.
+
+    Args:
+        value: the value.
+        known_as_plain: it is part of what `parse` found to be in canonical form.
 
     Raises:
         TypeError, ValueError, RecursionError: the value has no such form.
     """
-    if _is_plain(value):
+    if known_as_plain or _is_plain(value):
         try:
             data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         except orjson.JSONEncodeError:
@@ -63,7 +67,7 @@ def parse(line: bytes) -> tuple[dict[str, Any], bool]:
 
     Returns:
         The object, and whether it is known that the line is in canonical form and nests at most `DEPTH_LIMIT` levels. If that
-        is not known, the caller must check it.
+        is not known, the caller must check it. If it is, the values are plain.
 
     Raises:
         ValueError: the line is no JSON object in ASCII.

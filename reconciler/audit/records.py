@@ -152,7 +152,8 @@ def differing(known: Event, event: Event) -> tuple[str, ...]:
 class Record:
     """An event with its position: number `seq` in the ledger, number `n` in its run.
 
-    `prev` is the hash of the run's previous record.
+    `prev` is the hash of the run's previous record. `is_plain`: it was decoded, and its values need no further check before
+    they are encoded (`lines.encode`). A copy with other values (`replace`) loses the mark.
     """
 
     event: Event
@@ -162,6 +163,7 @@ class Record:
     h: str
     id: str
     v: int = VERSION
+    is_plain: bool = field(default=False, init=False, repr=False, compare=False)
 
     @property
     def kind(self) -> RecordKind:
@@ -176,9 +178,9 @@ class Record:
     def fields(self) -> dict[str, Any]:
         """Return all fields, flat, as they are encoded."""
         event = self.event
-        return {
-            **event.data,
-            **event.header(),
+        fields = dict_of(event.data)
+        fields |= event.header()
+        fields |= {
             "h": self.h,
             "id": self.id,
             "n": self.n,
@@ -186,6 +188,18 @@ class Record:
             "seq": self.seq,
             "v": self.v,
         }
+        return fields
+
+
+def dict_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `dict(data)`. Of a read-only view, which the data of a decoded record is, `dict` would look up each name."""
+    return data.copy() if isinstance(data, MappingProxyType) else dict(data)
+
+
+def marked_as_plain(record: Record) -> Record:
+    """Return a new record as one whose values are known to be plain (`Record.is_plain`)."""
+    object.__setattr__(record, "is_plain", True)
+    return record
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -257,7 +271,7 @@ def _hashed(record: Record) -> bytes:
 
 def encode(record: Record) -> bytes:
     """Return a record's line: canonical ASCII JSON and a line end."""
-    return lines.encode(record.fields()) + b"\n"
+    return lines.encode(record.fields(), known_as_plain=record.is_plain) + b"\n"
 
 
 def hash_of_line(line: bytes, h: str) -> str:
@@ -327,21 +341,18 @@ def decode_state(data: bytes) -> tuple[Record, ...]:
 
 
 def _decode_line(commit: str, number: int, line: bytes) -> Record | Defect:
-    id_ = ""
+    fields: dict[str, Any] = {}
     try:
-        fields, is_canonical = _fields(line)
-        id_ = fields["id"] if HASH.holds(fields.get("id")) else ""
+        fields, is_canonical = lines.parse(_checked(line))
         _require_types(fields, known_as_flat=is_canonical)
-        if not is_canonical and lines.encode(fields) != line:
+        if is_canonical:
+            return marked_as_plain(_record(fields))
+        if lines.encode(fields) != line:
             raise ValueError("the line is not in canonical form")  # noqa: TRY301
         return _record(fields)
     except (ValueError, RecursionError) as error:
-        return Defect(commit, number, str(error), id_)
-
-
-def _fields(line: bytes) -> tuple[dict[str, Any], bool]:
-    """Return the fields of a line, and whether it is known to be canonical and flat enough (`lines.parse`)."""
-    return lines.parse(_checked(line))
+        id_ = fields.get("id")
+        return Defect(commit, number, str(error), str(id_) if HASH.holds(id_) else "")
 
 
 def _checked(line: bytes) -> bytes:
