@@ -1,7 +1,6 @@
 """Optimization strategies: one module each, listed in `STRATEGIES`.
 
-`advise` is the way to use one: it leaves out what cannot be used, asks the strategy, adds predictions, and holds each proposal
-to the veto. All of it is pure.
+Call a strategy through `advise`: it leaves out unusable observations, runs the strategy, adds predictions, and applies the veto. Pure.
 """
 
 from __future__ import annotations
@@ -88,7 +87,7 @@ def _predict(proposal: Proposal, hours: tuple[outlook.Hour, ...], subject: Subje
 
 
 def _with(advice: Advice, left_out: tuple[str, ...]) -> Advice:
-    """Return the advice with what was left out of its observations."""
+    """Return the advice with notes on the observations that were left out."""
     if not left_out:
         return advice
     if isinstance(advice, Declined):

@@ -23,7 +23,7 @@ class AnswerRate:
     Attributes:
         log_odds: mean of the log-odds.
         lasting: standard deviation of what will last: the mean of this hour of the week, and the level of the coming weeks.
-        off: standard deviation of what single hours are off by. It evens out over the weeks.
+        off: standard deviation of the noise of single hours. It evens out over the weeks.
         attempts: observed attempts in this hour of the week.
     """
 
@@ -42,11 +42,11 @@ class AnswerRate:
         return _share(self.log_odds + _NORMAL.inv_cdf(probability) * self.deviation)
 
     def mean_quantile(self, probability: float, off: float = 0.0) -> float:
-        """Return the same for the mean rate of this hour over the coming weeks, in which what single hours are off by evens out.
+        """Return a quantile of the mean rate of this hour over the coming weeks, in which the noise of single hours evens out.
 
         Args:
             probability: above 0 and below 1.
-            off: a single hour instead, which is off by that many standard deviations.
+            off: noise to add, in standard deviations of a single hour.
         """
         log_odds = self.log_odds + _NORMAL.inv_cdf(probability) * self.lasting
         return _share(log_odds + off * self.off)

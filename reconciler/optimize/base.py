@@ -86,7 +86,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a strategy knows besides the objects.
+    """Input of a strategy besides the objects.
 
     Attributes:
         now: the platform's clock.
@@ -113,7 +113,7 @@ class Evidence:
         attempts, answers: counts.
         abandons: abandoned answers, of the hours in which their number is known.
         hours: observed hours.
-        uncounted: answers of the hours in which nobody knows how many were abandoned.
+        uncounted: answers of the hours in which the number of abandoned ones is unknown.
     """
 
     attempts: int
@@ -136,7 +136,7 @@ class Evidence:
 
     @property
     def counted(self) -> int:
-        """Answers of the hours in which the number of abandoned ones is known. Only of these can a share be told."""
+        """Answers of the hours in which the number of abandoned ones is known. A share is computed from these only."""
         return self.answers - self.uncounted
 
     @property

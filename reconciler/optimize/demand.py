@@ -1,4 +1,4 @@
-"""What a campaign reaches with a part of its concurrent calls, or of its dial rate."""
+"""Compute the contacts that a campaign reaches with a part of its concurrent calls or of its dial rate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAMPLE: Final = 10
 """Most hours from which the contacts of all hours are estimated."""
 
 SOONER: Final = 0.01
-"""Worth of a contact that only ends a list sooner, beside that of one that would not be reached otherwise."""
+"""Weight of a contact that only ends a list sooner. A contact that would not be reached otherwise weighs 1."""
 
 LEAST: Final = 0.5
 """Part of the contacts of an equal share that each campaign keeps: its agents stay busy, and its answer rates stay observed."""
@@ -120,7 +120,7 @@ class Demand:
         return [(each.calls, each.dial_rate, self._worth(each)) for each in settings]
 
     def _worth(self, setting: Setting) -> float:
-        """Return what the contacts of a week are worth to a decision."""
+        """Return the weighted contacts of a week, by which settings are compared."""
         endless = self._endless(setting)
         kept = min(endless, self.list_size)
         return (kept + SOONER * (endless - kept)) * self.value / self.weeks
@@ -133,7 +133,7 @@ def _contacts(hour: Hour, setting: Setting, answer_rate: float) -> float:
 
 
 class Limit(NamedTuple):
-    """What a tenant can carry in one hour, without what campaigns take that do not share.
+    """What is left in one hour of the tenant's capacity for the campaigns that share it.
 
     Attributes:
         start: the hour, UTC.

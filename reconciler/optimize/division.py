@@ -127,7 +127,7 @@ def _left(start: datetime, asides: Sequence[Aside], capacity: Capacity) -> Itera
 def _exceeded(
     limits: Sequence[Limit], parties: Sequence[Party], asides: Sequence[Aside]
 ) -> str | None:
-    """Return that campaigns which stay as they are leave nothing to divide in some hour; `None` if they leave something."""
+    """Return an objection if the campaigns that do not share use the whole capacity in some hour; else `None`."""
     full = min(limits, key=lambda each: each.amount)
     if full.amount > 0:
         return None
@@ -309,7 +309,7 @@ def amount(value: float) -> str:
 
 
 def _notes(party: Party, answer: _Answer, *, loosens: bool) -> Iterator[str]:
-    """Yield what somebody must know who merges a proposal."""
+    """Yield notes for the reviewer of a proposal."""
     if party.best.way is not Way.RATE:
         yield PACED_BY_LINES
     if answer.prices:

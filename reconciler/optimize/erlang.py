@@ -4,8 +4,8 @@ A schedule has one dial rate and one number of concurrent calls for all its hour
 `pace` explains the two ways of pacing and the promise that both hold. Only the answer rate is uncertain here: agents and handle
 time are taken as they are observed, or as the manifest has them.
 
-If they are wrong, what is abandoned shows it. So where the observed share passes the cap and is more than these values explain at
-today's settings, they are not believed, and `budget` cuts the rate.
+If these values are wrong, the observed abandonment shows it: if it exceeds both the cap and the share that they explain at today's
+settings, they are not used, and `budget` cuts the rate.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def _staffed(hour: Hour) -> str:
 
 
 def _notes(subject: Subject, hours: Sequence[Hour], best: Pace, now: datetime) -> Iterator[str]:
-    """Yield what somebody must know who merges the proposal."""
+    """Yield notes for the reviewer of a proposal."""
     yield from _on_surprises(subject, now)
     yield from _on_small_teams(subject, hours, best)
     if best.way is not Way.RATE:

@@ -6,7 +6,7 @@ The log-odds of an answer in one hour are a sum of normal effects:
                       + level of campaign c in week w              (a random walk from week to week)
                       + effects of weekday and hour in campaign c
                       + effect of the hour of the week t in campaign c
-                      + what this one hour is off by
+                      + noise of this one hour
 
 Answers are binomial. The effects are found by Laplace's approximation: Newton's method finds the mode, and the curvature
 there gives the variances. The scale of each group of effects is found at the same time, by the marginal likelihood of the
@@ -68,7 +68,7 @@ _DRIFT: Final = 1
 """Place of the drift in `SCALES`."""
 
 _OFF: Final = 7
-"""Place of what single hours are off by."""
+"""Place of the noise of single hours."""
 
 _MEDIANS: Final = np.log([each.median for each in SCALES.values()])
 _TIGHTNESS: Final = np.array([each.spread**-2 for each in SCALES.values()])
@@ -89,7 +89,7 @@ class Coming(NamedTuple):
     Attributes:
         log_odds: mean, (C, 168).
         deviation: standard deviation of what is lasting, (C, 168). It counts that the level moves on.
-        off: standard deviation of what a single hour is off by.
+        off: standard deviation of the noise of a single hour.
     """
 
     log_odds: Array
@@ -159,7 +159,7 @@ def _scale_step(groups: tuple[_Group, ...], logs: Array) -> tuple[Array, Array]:
 
 
 def _single_hours(weight: Array, rest: Array, variance: Array, scale: float) -> _Group:
-    """Return the group of what single hours are off by, over the hours with attempts.
+    """Return the group of the noise of single hours, over the hours with attempts.
 
     Args:
         weight: binomial weights, (C, W, 168).
@@ -206,13 +206,13 @@ class _Cells:
 
 
 def _cells(weight: Array, pull: Array, cell: float, off: float) -> _Cells:
-    """Eliminate what single hours are off by and the effects of hours of the week.
+    """Eliminate the noise of single hours and the effects of hours of the week.
 
     Args:
         weight: binomial weights, (C, W, 168).
         pull: weights times working responses, (C, W, 168).
         cell: variance of the effects of hours of the week.
-        off: variance of what single hours are off by.
+        off: variance of the noise of single hours.
     """
     damping = 1 / (1 + off * weight)
     precision, pull = weight * damping, pull * damping
@@ -242,7 +242,7 @@ class _Solution:
     """Effects for given weights and scales: the mode, and the variances there.
 
     Attributes:
-        log_odds, variance: of each hour, without what single hours are off by, (C, W, 168).
+        log_odds, variance: of each hour, without the noise of single hours, (C, W, 168).
         groups: all groups of `SCALES` but the last, in that order.
     """
 

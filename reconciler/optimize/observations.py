@@ -1,4 +1,4 @@
-"""Which observed hours can be used, and why the others are left out."""
+"""Select the observed hours that can be used, and explain why the others are left out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MONTH: Final = timedelta(days=30)
 """Over how long the law counts abandoned calls (16 CFR 310.4(b)(4), 47 CFR 64.1200(a)(7): per campaign and 30 days)."""
 
 LATEST: Final = timedelta(days=3)
-"""What was observed in so short a time was mostly observed under today's settings."""
+"""Length of the latest observations that count as made under today's settings."""
 
 SHORTEST_S, LONGEST_S = 1.0, 86_400.0
 """Handle times that can be means of calls."""
@@ -37,7 +37,7 @@ MOST_AGENTS: Final = 100_000
 
 
 OLDEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""No dialer kept hours before that. A clock of some zone cannot even tell the first and the last hours of the calendar."""
+"""Earliest start of an observed hour. Some zones cannot represent the first and the last hours of the calendar."""
 
 
 def usable(subject: Subject, now: datetime) -> tuple[Subject, tuple[str, ...]]:

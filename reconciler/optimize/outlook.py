@@ -1,4 +1,4 @@
-"""What dial rate and concurrent calls lead to in each open hour: abandonment, utilisation and contacts, by queueing theory.
+"""Predict abandonment, utilisation and contacts in each open hour from dial rate and concurrent calls, by queueing theory.
 
 Agents are a mean over an hour or over weeks, so they need not be whole: with 12.3 agents, there are 13 for 30 % of the time and
 12 for the rest. Only the answer rate is uncertain here; agents and handle time are taken as they are.
@@ -43,7 +43,7 @@ _LOOKED_AT: Final = 60
 """About as many observed hours are compared with what explains them."""
 
 _OFF: Final = ((-sqrt(3), 1 / 6), (0.0, 2 / 3), (sqrt(3), 1 / 6))
-"""Nodes and weights of a normal distribution (Gauss and Hermite), for what single hours are off by."""
+"""Nodes and weights of a normal distribution (Gauss and Hermite), for the noise of single hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Hour:
 
     @property
     def possible(self) -> tuple[Hour, ...]:
-        """The hour, or with none and with the longest wrap-up if that is not known."""
+        """The hour; if its wrap-up is unknown, one variant without wrap-up and one with the longest wrap-up."""
         if self.is_wrap_up_known:
             return (self,)
         return tuple(
@@ -77,7 +77,7 @@ class Hour:
 
 
 class Setting(NamedTuple):
-    """What paces a campaign.
+    """The values that pace a campaign.
 
     Attributes:
         dial_rate: calls per second.
@@ -135,7 +135,7 @@ def _three_digits_up(value: float) -> float:
 
 
 def hardest(hours: Iterable[Hour]) -> list[Hour]:
-    """Return the hours of which one must be the binding one: no other has at most their agents, and calls as long and as likely."""
+    """Return the candidates for the binding hour: no other hour has as few agents, as long calls and as high an answer rate."""
     found: list[tuple[Hour, tuple[float, ...]]] = []
     ranked = [(each, _hardness(each)) for each in hours]
     for each, hardness in sorted(ranked, key=itemgetter(1), reverse=True):
@@ -145,16 +145,16 @@ def hardest(hours: Iterable[Hour]) -> list[Hour]:
 
 
 def _hardness(hour: Hour) -> tuple[float, ...]:
-    """Return numbers of which each makes an hour harder. Of hours that differ by rounding errors only, the first is as hard as the rest."""
+    """Return the numbers that make an hour harder the higher they are. They are rounded, so that rounding errors make no hour harder."""
     upper, high = (round(hour.rate.mean_quantile(each), 9) for each in (0.9, HIGH))
     return -hour.agents, high, hour.handle_time_s, upper
 
 
 def predict(hours: Sequence[Hour], setting: Setting) -> Prediction:
-    """Return what to expect of a setting, as a mean over the coming weeks.
+    """Predict the results of a setting, as a mean over the coming weeks.
 
-    The intervals are for what is unknown of that mean. What single hours are off by evens out, and raises abandonment a little.
-    That of the contacts is rather too wide: it takes the answer rates of all hours to be off in the same direction.
+    The intervals are for the unknown mean. The noise of single hours evens out, but raises abandonment a little. The interval of the contacts
+    is rather too wide: it assumes that the answer rates of all hours are off in the same direction.
 
     Args:
         hours: at least one.
@@ -217,12 +217,12 @@ def _weighted(hour: Hour, setting: Setting, probability: float) -> Iterator[Flow
 
 
 def _interval(likely: Sequence[float]) -> Interval:
-    """Return the interval of what equally likely answer rates lead to: a few lines need not abandon most at the highest of them."""
+    """Return the interval of results at equally likely answer rates. With few lines, the highest rate need not give the highest abandonment."""
     return Interval(min(likely), fmean(likely), max(likely))
 
 
 def flow(hour: Hour, setting: Setting, answer_rate: float) -> Flow:
-    """Return what a setting leads to in an hour at an answer rate."""
+    """Return the steady state of an hour with a setting at an answer rate."""
     whole, part = int(hour.agents), hour.agents % 1
     lower = _whole(whole, hour, setting, answer_rate)
     if not part:
@@ -253,7 +253,7 @@ def _whole(agents: int, hour: Hour, setting: Setting, answer_rate: float) -> Flo
 
 
 def explained(subject: Subject, buckets: Iterable[Bucket]) -> float:
-    """Return the share of the answers of some hours that agents and handle time let expect to be abandoned.
+    """Return the share of the answers of some hours that should have been abandoned, according to agents and handle time.
 
     Args:
         subject: a campaign whose agents and handle time are known.

@@ -125,7 +125,7 @@ def room(hour: Hour, subject: Subject) -> float:
 
 
 def _is_below_cap(hour: Hour, setting: Setting, subject: Subject) -> bool:
-    """Return whether the upper end of the interval of abandonment is below the cap, with what single hours are off by."""
+    """Return whether the upper end of the interval of abandonment is below the cap, with the noise of single hours."""
     lost = outlook.usual(hour, setting, outlook.HIGH).abandonment
     return lost < subject.pacing.abandonment_cap
 
@@ -159,7 +159,7 @@ def by_lines(hours: Sequence[Hour], subject: Subject) -> Pace | None:
 def _quiet(
     hours: Sequence[Hour], hard: Sequence[Hour], sparse: Hour, subject: Subject
 ) -> Pace | None:
-    """Return so few lines that hardly anybody is abandoned: who reaches fewer people than one call for each free agent shall not abandon more.
+    """Return a number of lines at which hardly anybody is abandoned, for a team that reaches fewer people than by progressive dialing.
 
     In a small team all may wrap up at once, so even one line may be too much: then `None`.
     """

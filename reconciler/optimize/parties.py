@@ -1,4 +1,4 @@
-"""Who shares a tenant's capacity, and who dials and stays as it is."""
+"""Sort a tenant's campaigns: those that share its capacity, and those that dial and stay unchanged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WEEKS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """A campaign that dials, and stays as it is.
+    """A campaign that dials and stays unchanged.
 
     Attributes:
         name: its manifest.

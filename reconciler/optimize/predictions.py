@@ -1,12 +1,12 @@
-"""What the last proposals predicted, kept as a table beside the manifests, and how it compares with what then happened.
+"""The table of past predictions in a tenant's folder, and the comparison of predictions with later observations.
 
-`optimize --write` puts the table into the tenant's folder, so that it is reviewed and merged with the edits: by any kind of merge,
-and without a look at git's history. It decides nothing. A row counts only if the audit records say that its very values were
-applied, and only from then on: so a proposal that was never merged, or was edited before, is not taken for one that failed.
+`optimize --write` writes the table, so that it is reviewed and merged with the edits. Any kind of merge works, because git's history is not
+read. The table has no effect on new proposals. A row counts only if the audit records say that exactly its values were applied, and only
+from then on. So a proposal that was never merged, or was edited before, does not count as failed.
 
-A prediction is for a mean over weeks, and single hours differ from it. So what was observed counts as outside only if it is so by more
-than chance: by the interval of a share (Wilson 1927) or of a count (Poisson), and by how much the observed hours differ from each
-other (ratio estimator, Cochran 1977, chapter 6). Fewer than `LEAST_HOURS` hours never tell.
+A prediction is for a mean over weeks, and single hours differ from it. So an observation counts as outside only if chance does not explain
+it: neither the interval of a share (Wilson 1927) or a count (Poisson), nor the differences between the observed hours (ratio estimator,
+Cochran 1977, chapter 6). Fewer than `LEAST_HOURS` hours are never judged.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ MINUTE: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a proposal predicted.
+    """The prediction of a past proposal.
 
     Attributes:
         key: the object.
@@ -206,7 +206,7 @@ class Observed(NamedTuple):
 
 
 class Happened(NamedTuple):
-    """What happened since a proposal was applied.
+    """Observations since a proposal was applied.
 
     Attributes:
         kept: what was predicted.
@@ -222,7 +222,7 @@ class Happened(NamedTuple):
 
 
 def compare(kept: Kept, subject: Subject, since: datetime) -> Happened:
-    """Return what was observed in the whole hours after the values were applied.
+    """Compare a prediction with the observations of the whole hours after its values were applied.
 
     Args:
         kept: what was predicted.

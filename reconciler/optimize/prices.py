@@ -20,7 +20,7 @@ _STEP: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one more unit of a resource is worth, in contacts times their value.
+    """The value of one more unit of a resource, in contacts times their value.
 
     Attributes:
         resource: `CALLS` or `RATE`.

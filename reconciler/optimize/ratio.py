@@ -9,8 +9,8 @@ each available agent and slower above `abandon_rate_threshold`. So there is no o
   pacing by free agents that was tuned to 3 % abandonment (`KAPPA`); a tenth less aims below that.
 - The threshold is never above `pacing.abandonment_cap`.
 
-A ratio above 1 is a bound and no forecast: what it leads to is measured, not predicted. `aggressiveness` is a word of the
-platform's own, so no value of it is proposed.
+A ratio above 1 is a bound, so its effect is measured and not predicted. `aggressiveness` is defined by the platform, so no value of it is
+proposed.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _busy_agents(subject: Subject, month: Evidence) -> float | None:
 
 
 def _progressive(subject: Subject, agents: int, rate: AnswerRate) -> Prediction | None:
-    """Return what one call for each free agent leads to."""
+    """Predict the results of one call for each free agent."""
     handle_time_s = _handle_time_s(subject)
     if handle_time_s is None:
         return None

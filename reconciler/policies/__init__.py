@@ -48,8 +48,8 @@ def check_all(
 
     Args:
         facts: see `Facts`.
-        levels: the tenant's level for a rule id: `error`, `warning`, `info` or `off`. A level set this way replaces the rule's own, and is
-            the most that its milder findings may be; a finding that stops its object cannot be lowered, because it may be about the wrong object.
+        levels: the tenant's level for a rule id: `error`, `warning`, `info` or `off`. It replaces the rule's own level, and its milder
+            findings get at most this level. A finding that stops its object keeps its level, because it may be about the wrong object.
         waivers: a waived finding becomes an `info` that says until when it is waived and why.
     """
     today = facts.now.astimezone(UTC).date()

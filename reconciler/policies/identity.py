@@ -1,4 +1,4 @@
-"""A manifest names an object that the platform has, by the name that it has there.
+"""A manifest names an object that exists on the platform, by its name there.
 
 PASS:
 
@@ -43,7 +43,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "identity"
 LEVEL: Final = Level.ERROR
-WHEN: Final = "The platform does not know the id, answers about it in a way that cannot be read, cannot have it managed, or calls it by another name; or a change points a manifest at another object without naming that object. Always blocks: no level and no waiver changes that."
+WHEN: Final = "The platform does not know the id, or has another name for it; its answer about the object cannot be read; the object cannot be managed; or a change points a manifest at another object without naming that object. Always blocks: no level and no waiver changes that."
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def _unknown(desired: Desired, facts: Facts) -> Iterator[Finding]:
-    """Yield a finding for what the platform has not, or has and cannot be managed; a tombstone's object may be gone."""
+    """Yield a finding for an object that the platform does not have, or that cannot be managed. A tombstone's object may be gone."""
     why = facts.live.unfit.get(desired.key) if facts.live else None
     if desired.retired and why is None:
         return

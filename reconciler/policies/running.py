@@ -26,9 +26,7 @@ from reconciler.policies.base import Facts, Finding, Level, about
 
 ID: Final = "running"
 LEVEL: Final = Level.ERROR
-WHEN: Final = (
-    "A change would widen, at once, what runs (Personal Connection). Warning when it only narrows."
-)
+WHEN: Final = "A change would widen a running skill at once (Personal Connection). Warning if it only narrows."
 
 
 def check(facts: Facts) -> Iterator[Finding]:

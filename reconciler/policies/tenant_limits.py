@@ -1,4 +1,4 @@
-"""No schedule asks for more than the tenant has: a rate, a ratio, a time zone, a do-not-call list.
+"""No schedule exceeds the tenant's limits for rate, ratio and concurrent calls, or uses a time zone or list that the tenant does not have.
 
 PASS:
 

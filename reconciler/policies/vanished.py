@@ -1,4 +1,4 @@
-"""A manifest does not vanish: absence never deletes, so a schedule that was applied would go on dialing with nobody watching.
+"""The manifest of an applied schedule stays in git. Absence never deletes, so the schedule would keep dialing unmanaged.
 
 PASS:
 
@@ -25,7 +25,7 @@ from reconciler.policies.base import Facts, Finding, Level
 
 ID: Final = "vanished"
 LEVEL: Final = Level.WARNING
-WHEN: Final = "A schedule that was applied still stands on the platform, and its manifest is gone."
+WHEN: Final = "A schedule that was applied is still on the platform, and its manifest is gone."
 
 
 def check(facts: Facts) -> Iterator[Finding]:
