@@ -216,7 +216,7 @@ def _write_data(write: Applied | None) -> dict[str, Any] | None:
     return {
         "body": write.intent.data.get("body"),
         "commit": write.intent.event.commit,
-        "intent": write.intent.id,
+        "intent": write.intent.data.get("intent", write.intent.id),
         "outcome": write.outcome.fields(),
     }
 
