@@ -256,9 +256,12 @@ def read_file(path: str) -> bytes:
 
 
 def _all(descriptor: int, size: int) -> bytes:
-    """Read up to `size` bytes. Callers pass the expected size plus one, so that they notice a file that grew."""
+    """Read up to `size` bytes. Callers pass the expected size plus one, so that they notice a file that grew.
+
+    A read that returns one byte less than it was asked for has reached the end of the file, as expected.
+    """
     data = os.read(descriptor, size)
-    while 0 < len(data) < size and (more := os.read(descriptor, size - len(data))):
+    while 0 < len(data) < size - 1 and (more := os.read(descriptor, size - len(data))):
         data += more
     return data
 
