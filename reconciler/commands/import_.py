@@ -30,7 +30,7 @@ from reconciler.errors import (
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Live
 from reconciler.manifests import Folder, edits
-from reconciler.manifests.writing import SCHEMAS, new_manifest, new_name, schema_of
+from reconciler.manifests.writer import SCHEMAS, new_manifest, new_name, schema_of
 from reconciler.models import API_VERSION, MANIFESTS, Body, Desired
 from reconciler.plan import Plan
 from reconciler.report import Report, Row, Table, Tone, count

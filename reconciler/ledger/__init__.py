@@ -9,14 +9,14 @@ the lock's heartbeat: a run that lost the lock can append nothing. An emergency 
 reader counts its records, and the next append moves them into the ledger (`waiting`).
 
 `Ledger` is the one class for callers; its lock is `Ledger.lock` (`tenant_lock`). `connection` is what a run has read and holds,
-and `writer` appends through it. `reading` and `signatures` decide which records count, `snapshot` and `notes` read and write
+and `writer` appends through it. `view` and `signatures` decide which records count, `snapshot`, `storage` and `notes` read and write
 git trees, `refs` and `remote_refs` move refs, and `history` verifies the ledger.
 """
 
 from reconciler.ledger.ledger import CHECKPOINTS, Ledger
 from reconciler.ledger.locks import TTL_S, Lock
-from reconciler.ledger.reading import LedgerOptions
 from reconciler.ledger.signatures import IDENTITY
 from reconciler.ledger.tenant_lock import TenantLock
+from reconciler.ledger.view import LedgerOptions
 
 __all__ = ["CHECKPOINTS", "IDENTITY", "TTL_S", "Ledger", "LedgerOptions", "Lock", "TenantLock"]

@@ -11,11 +11,11 @@ from typing import Final
 
 from reconciler.errors import GitError, LedgerError, Unavailable
 from reconciler.git import Git, Move
-from reconciler.ledger import foreign, reading, signatures
+from reconciler.ledger import foreign, signatures, view
 from reconciler.ledger.locks import Lease
 from reconciler.ledger.notes import Notes
-from reconciler.ledger.reading import LedgerOptions, View
 from reconciler.ledger.refs import RefNames, RefState, RefStore
+from reconciler.ledger.view import LedgerOptions, View
 from reconciler.world import World
 
 STUCK: Final = 5
@@ -76,7 +76,7 @@ class Connection:
             self.view = replace(self.view, refs=refs)
             self.world.checkpoint("ledger:read")
             self.lease.observe(refs.lock)
-            self.view = reading.read(
+            self.view = view.read(
                 self.git, self.notes, refs, self.options, self.view, tenant=self.tenant
             )
             problem = self.problem()

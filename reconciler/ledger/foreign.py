@@ -14,9 +14,9 @@ from reconciler.errors import safe
 from reconciler.git import Git
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.notes import Notes
-from reconciler.ledger.reading import LedgerOptions
 from reconciler.ledger.refs import RefNames, RefState
 from reconciler.ledger.snapshot import LedgerSnapshot
+from reconciler.ledger.view import LedgerOptions
 
 _MESSAGE: Final = re.compile(r"\S+ [0-9a-f]{64}\n")
 """The message of a ledger commit: run, hash of its last record."""

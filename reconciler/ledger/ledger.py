@@ -15,11 +15,11 @@ from reconciler.git import Git
 from reconciler.ledger import foreign, history
 from reconciler.ledger.connection import Connection
 from reconciler.ledger.past import Past
-from reconciler.ledger.reading import LedgerOptions
 from reconciler.ledger.refs import LocalRefs, RefNames, RefStore
 from reconciler.ledger.remote_refs import RemoteRefs
 from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.ledger.tenant_lock import TenantLock
+from reconciler.ledger.view import LedgerOptions
 from reconciler.ledger.writer import Writer
 from reconciler.world import World
 

@@ -7,9 +7,8 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from reconciler import audit
 from reconciler.audit import LINE_LIMIT, Defect, Event, Record, RecordKind
@@ -25,9 +24,6 @@ SEGMENT_LEAST: Final = 500
 
 SEGMENT_NOTE: Final = 16 * 1024 * 1024
 """Size of a note, in bytes, from which on a run begins a segment before it appends more. Far below the limit of a note."""
-
-PART_RECORDS: Final = 1024
-"""Most records of one ledger commit: with the longest lines they have 8 MiB."""
 
 _CHUNK: Final = NOTE_LIMIT
 """Bytes of notes that are held at once while reading."""
@@ -345,65 +341,3 @@ def _read_chunk(
 ) -> Iterator[tuple[str, bytes]]:
     data = git.read(*dict.fromkeys(blobs[commit] for commit in commits))
     return ((commit, data[blobs[commit]]) for commit in commits)
-
-
-def store(
-    git: Git, notes: Notes, snapshot: LedgerSnapshot, records: Sequence[Record]
-) -> tuple[str, dict[str, NoteRecords]]:
-    """Store the blobs and the tree of the ledger with `records` appended; return the tree and its notes. No ref moves.
-
-    Raises:
-        LedgerError: a note would be too large.
-    """
-    new: dict[str, list[Record]] = {}
-    for record in records:
-        new.setdefault(record.event.commit, []).append(record)
-    stored = dict(snapshot.notes)
-    bytes_of = {each: stored[each].written for each in new if each in stored}
-    unread = {each: stored[each].blob for each, data in bytes_of.items() if data is None}
-    bytes_of |= dict(read_notes(git, unread))
-    for commit, added in new.items():
-        data = (bytes_of.get(commit) or b"") + b"".join(map(audit.encode, added))
-        if len(data) > NOTE_LIMIT:
-            raise LedgerError(
-                f"the note of {commit} would have {len(data)} bytes; {NOTE_LIMIT} are allowed"
-            )
-        before = stored[commit].records if commit in stored else ()
-        blob = git.write_blob(data)
-        stored[commit] = NoteRecords(blob, len(data), (*before, *added), written=data)
-    return notes.put(snapshot.tree, {commit: stored[commit].blob for commit in new}), stored
-
-
-def store_checkpoint(
-    git: Git,
-    notes: Notes,
-    snapshot: LedgerSnapshot,
-    now: datetime,
-    cut: tuple[Sequence[Record], Mapping[str, Any]] | None = None,
-) -> tuple[Record, str, dict[str, NoteRecords], State]:
-    """Store the tree of the ledger's next segment; return its checkpoint, the tree, its notes and its state. No ref moves.
-
-    Args:
-        git: the repository.
-        notes: writes the tree.
-        snapshot: the ledger that the segment continues. Its records have been checked, unless there is a cut.
-        now: this machine's clock.
-        cut: of a repair: the records to keep, and what `audit.checkpoint` records of it.
-    """
-    records, said = cut or (snapshot.records, None)
-    kept = audit.compact(records)
-    data = b"".join(map(audit.encode, kept))
-    closes, segment = str(snapshot.head), snapshot.segment + 1
-    event = audit.checkpoint(records, data, segment=segment, closes=closes, now=now, cut=said)
-    record = audit.chain(event, None, audit.next_seq(records))
-    line = audit.encode(record)
-    note = NoteRecords(git.write_blob(line), len(line), (record,), written=line)
-    state = State(git.write_blob(data), str(event.data["state"]), kept)
-    tree = notes.put(None, {event.commit: note.blob}, {STATE: state.blob})
-    return record, tree, {event.commit: note}, state
-
-
-def parts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
-    """Yield events in parts that one ledger commit takes each: at most `PART_RECORDS`, and so at most 8 MiB."""
-    for start in range(0, len(events), PART_RECORDS):
-        yield events[start : start + PART_RECORDS]

@@ -15,12 +15,12 @@ from reconciler import audit
 from reconciler.audit import Attribution, Event, Record, Run
 from reconciler.errors import GitError, LedgerError, ReconcileError, Unavailable
 from reconciler.git import Move
-from reconciler.ledger import repairs, waiting
+from reconciler.ledger import repairs, storage, waiting
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.connection import STUCK, Connection
-from reconciler.ledger.reading import View
 from reconciler.ledger.signatures import IDENTITY
 from reconciler.ledger.snapshot import LedgerSnapshot
+from reconciler.ledger.view import View
 from reconciler.ledger.waiting import WaitingRun
 
 _REFUSED_DELETIONS: Final = 2
@@ -60,7 +60,7 @@ class Writer:
         wanted = tuple(events)
         with self._guard:
             self._lease.require_kept()
-            groups = tuple(snapshots.parts(wanted)) or ((),)
+            groups = tuple(storage.parts(wanted)) or ((),)
             return tuple(record for part in groups for record in self._publish(part))
 
     def begin_segment(self) -> bool:
@@ -91,7 +91,7 @@ class Writer:
         self, cut: tuple[Sequence[Record], Mapping[str, Any]] | None
     ) -> GitError | Unavailable | None:
         before, now = self._connection.view.snapshot, self._world.now()
-        stored = snapshots.store_checkpoint(self._git, self._notes, before, now, cut)
+        stored = storage.store_checkpoint(self._git, self._notes, before, now, cut)
         record, tree, notes, state = stored
         self._world.checkpoint("segment:stored")
         commit = self._commit_tree(tree, record, before.head)
@@ -182,7 +182,7 @@ class Writer:
             if tried is not None and self._is_acknowledged(tried):
                 return tried.of(wanted)
             self._connection.require_allowed()
-            groups = [part for each in settled for part in snapshots.parts(each.events)]
+            groups = [part for each in settled for part in storage.parts(each.events)]
             groups.append((*self._rejection(), *view.unsigned_holds, *wanted))
             self._make_room([event for group in groups for event in group])
             # A host that refuses to delete refs must not keep anything from being recorded.
@@ -268,7 +268,7 @@ class Writer:
     def _commit(self, snapshot: LedgerSnapshot, records: Sequence[Record]) -> LedgerSnapshot:
         """Store a ledger commit that adds records to a snapshot. No ref moves."""
         head = snapshot.head
-        tree, notes = snapshots.store(self._git, self._notes, snapshot, records)
+        tree, notes = storage.store(self._git, self._notes, snapshot, records)
         self._world.checkpoint("ledger:stored")
         commit = self._commit_tree(tree, records[-1], head)
         self._world.checkpoint("ledger:committed")

@@ -8,7 +8,7 @@ from reconciler.errors import Place
 from reconciler.manifests.claims import claims
 from reconciler.manifests.folders import TENANT_FILE, find_tenants
 from reconciler.manifests.folders import show as shown
-from reconciler.manifests.loading import (
+from reconciler.manifests.loader import (
     choose_tenant,
     load,
     load_committed,

@@ -22,7 +22,7 @@ from reconciler.manifests import reader
 from reconciler.manifests.folders import read_file, show
 from reconciler.manifests.reader import Document, Spot
 from reconciler.manifests.sources import Source
-from reconciler.manifests.writing import flow
+from reconciler.manifests.writer import flow
 
 Scalar: TypeAlias = str | int | float | bool
 Value: TypeAlias = Scalar | Mapping[str, Scalar]

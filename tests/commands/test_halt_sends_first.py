@@ -23,7 +23,7 @@ from reconciler.kinds.campaign import KIND
 from reconciler.kinds.live import Live
 from reconciler.ledger import Ledger
 from reconciler.ledger.tenant_lock import TenantLock
-from reconciler.manifests import loading
+from reconciler.manifests import loader
 from reconciler.plan import Action, Result
 from reconciler.sandbox.writes import Conditions
 from reconciler.world import here
@@ -180,7 +180,7 @@ def test_a_name_whose_manifest_is_broken_is_known_from_any_record(watched):
     there = open_ledger(lived)
     head = Git(lived.desk.folder.parent, environ={}).head()
     maker = Run(there.tenant, head, "run-0", lambda: NOW, Attribution("ci"))
-    (desired,) = loading.load(lived.desk.folder).desired
+    (desired,) = loader.load(lived.desk.folder).desired
     there.append([maker.found(desired, NOW)])
     (lived.desk.folder / "first.yaml").write_text("<<<<<<< HEAD\n")
     assert lived.halt("first").exit_code == 0
@@ -583,9 +583,9 @@ def test_a_stop_of_one_name_compiles_no_other_manifest_before_it_sends(watched, 
         text = manifest_text(f"other-{n}", campaign_id=str(1_000_000 + n))
         (folder / f"other-{n}.yaml").write_text(text)
     compiled = []
-    real = loading._Loader._add
+    real = loader._Loader._add
     monkeypatch.setattr(
-        loading._Loader,
+        loader._Loader,
         "_add",
         lambda self, data, file: compiled.append(file) or real(self, data, file),
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reconciler import manifests, sandbox
 from reconciler.commands import import_
 from reconciler.errors import UsageError
-from reconciler.manifests.writing import new_manifest, new_name
+from reconciler.manifests.writer import new_manifest, new_name
 from reconciler.models import MANIFESTS
 from reconciler.world import World
 from tests.dialects.test_personal_connection import bodies

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reconciler.audit import Defect, Event, LineOrigin, Record, RecordKind, Verdict
 from reconciler.errors import LedgerError
 from reconciler.git import Commit, Signature, blob_id
-from reconciler.ledger import history, signatures
+from reconciler.ledger import history, signatures, storage
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.connection import backoff_s
 from reconciler.ledger.history import LedgerHistory
@@ -96,7 +96,7 @@ class Told:
 
     def append(self, *events: Event, message: str | None = None) -> str:
         records = self.book.new_records(events)
-        tree, pages = snapshots.store(self.git, Notes(self.git), self.book, records)
+        tree, pages = storage.store(self.git, Notes(self.git), self.book, records)
         said = snapshots.message(records[-1]) if message is None else message
         return self.put(tree, LedgerSnapshot(None, tree, pages), said)
 

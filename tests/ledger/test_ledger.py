@@ -263,7 +263,7 @@ def test_a_ledger_that_somebody_removed_is_empty_when_read_again(repo):
 def test_a_note_that_would_outgrow_the_limit_is_refused_and_keeps_what_it_has(repo, monkeypatch):
     ledger = opened(repo)
     ledger.append(told("one", repo.head(), 1))
-    monkeypatch.setattr("reconciler.ledger.snapshot.NOTE_LIMIT", 2000)
+    monkeypatch.setattr("reconciler.ledger.storage.NOTE_LIMIT", 2000)
     with pytest.raises(LedgerError, match=r"would have \d+ bytes; 2000 are allowed"):
         ledger.append(told("one", repo.head(), 6))
     assert_sound(repo, 1)

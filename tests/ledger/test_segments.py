@@ -13,7 +13,7 @@ from reconciler import audit
 from reconciler.audit import RecordKind
 from reconciler.errors import LedgerError, Unavailable
 from reconciler.git import Git, Move
-from reconciler.ledger import Ledger, LedgerOptions
+from reconciler.ledger import Ledger, LedgerOptions, storage
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.refs import RefNames
 from reconciler.plan import Action, Result
@@ -155,7 +155,7 @@ def test_a_segment_that_is_closed_between_two_reads_of_a_verification_is_no_roll
 def test_a_run_whose_note_becomes_long_goes_on_in_the_next_segment(tmp_path, monkeypatch):
     """The limit of a note can then never strike between an intent and its outcome."""
     monkeypatch.setattr(snapshots, "SEGMENT_NOTE", 12_000)
-    monkeypatch.setattr(snapshots, "PART_RECORDS", 3)
+    monkeypatch.setattr(storage, "PART_RECORDS", 3)
     repo = repository(tmp_path)
     ledger = opened(repo)
     events = story(run(repo.head()), [operation(str(number)) for number in range(12)])
@@ -171,7 +171,7 @@ def test_a_run_whose_note_becomes_long_goes_on_in_the_next_segment(tmp_path, mon
 
 
 def test_many_events_become_several_commits(tmp_path, monkeypatch):
-    monkeypatch.setattr(snapshots, "PART_RECORDS", 2)
+    monkeypatch.setattr(storage, "PART_RECORDS", 2)
     repo = repository(tmp_path)
     ledger = opened(repo)
     written = ledger.append(story(run(repo.head()), [operation("1"), operation("2")]))

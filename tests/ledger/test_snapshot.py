@@ -12,6 +12,7 @@ from reconciler.audit import Event
 from reconciler.errors import LedgerError
 from reconciler.git.values import Commit, Stat
 from reconciler.ledger import snapshot as snapshots
+from reconciler.ledger import storage
 from reconciler.ledger.notes import Notes
 from reconciler.ledger.snapshot import EMPTY, LedgerSnapshot
 from tests.ledger.test_notes import Trees, commit
@@ -50,7 +51,7 @@ class Blobs(Trees):
 
 def appended(git: Blobs, book: LedgerSnapshot, *events: Event) -> LedgerSnapshot:
     """Return the ledger after an append; its tree stands for its commit."""
-    tree, pages = snapshots.store(git, Notes(git), book, book.new_records(events))
+    tree, pages = storage.store(git, Notes(git), book, book.new_records(events))
     return LedgerSnapshot(tree, tree, pages)
 
 
@@ -128,9 +129,9 @@ def test_a_note_that_would_outgrow_the_limit_is_refused(monkeypatch):
     git = Blobs()
     book = appended(git, EMPTY, *told(ONE, "a"))
     size = len(audit.encode(book.new_records([run(ONE, "b").note("x")])[0])) + book.notes[ONE].size
-    monkeypatch.setattr(snapshots, "NOTE_LIMIT", size)
+    monkeypatch.setattr(storage, "NOTE_LIMIT", size)
     assert appended(git, book, run(ONE, "b").note("x")).notes[ONE].size == size
-    monkeypatch.setattr(snapshots, "NOTE_LIMIT", size - 1)
+    monkeypatch.setattr(storage, "NOTE_LIMIT", size - 1)
     with pytest.raises(LedgerError, match=f"would have {size} bytes; {size - 1} are allowed"):
         appended(git, book, run(ONE, "b").note("x"))
 
