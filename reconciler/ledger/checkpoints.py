@@ -119,7 +119,8 @@ def check_refs(
     *,
     unverified: int,
     rejected: Collection[str],
-    delete: str,
+    below: str,
+    remote: str | None,
 ) -> Iterator[Defect]:
     """Check the refs of closed segments. A ref of a segment that the ledger does not close is a trace of a rollback.
 
@@ -128,24 +129,31 @@ def check_refs(
         refs: the refs, by the end of their name: number of the segment that follows, and the first digits of the commit.
         unverified: number of segments that a repair stands for; their refs may name anything.
         rejected: ledger commits after which an unsigned segment began that does not count.
-        delete: the command that deletes such a ref, up to the last part of its name.
+        below: full name of the refs, without its last part.
+        remote: the git remote that has the refs; `None`: this clone.
     """
     numbered = enumerate(closed, start=1)
     due = {f"{number:06}-{commit[:12]}": commit for number, commit in numbered if commit}
     for name, commit in due.items():
-        if refs.get(name) is None:
-            yield Defect("", 0, f"the ref of closed segment {name} is missing: it must be {commit}")
+        if (there := refs.get(name)) != commit:
+            wrong = f"is {there}, and not {commit}" if there else f"is missing: it must be {commit}"
+            back = _put_back(f"{below}/{name}", commit, there, remote)
+            yield Defect("", 0, f"the ref of closed segment {name} {wrong}. Put it back: {back}")
     for name, commit in refs.items():
         number = name.partition("-")[0]
         is_old = number.isdecimal() and 0 < int(number) <= unverified
-        if name in due and due[name] != commit:
-            yield Defect(
-                "", 0, f"the ref of closed segment {name} is {commit}, and not {due[name]}"
-            )
-        elif name not in due and not is_old and commit not in rejected:
+        if name not in due and not is_old and commit not in rejected:
+            delete = "git update-ref -d" if remote is None else f"git push {remote} --delete"
             problem = (
                 f"the ref of closed segment {name} names {commit}, after which this ledger begins no segment: the ledger was"
                 " rolled back or rewritten, or somebody pushed that ref. The commit is the evidence: note it down. Once that is settled, delete the"
-                f" ref: {delete}{name}"
+                f" ref: {delete} {below}/{name}"
             )
             yield Defect("", 0, problem)
+
+
+def _put_back(ref: str, commit: str, there: str | None, remote: str | None) -> str:
+    """Return the command that makes the ref of a closed segment name its commit. The ledger holds that commit."""
+    if remote is None:
+        return f"git update-ref {ref} {commit} {there or ''}".rstrip()
+    return f"git push --force-with-lease={ref}:{there or ''} {remote} {commit}:{ref}"

@@ -92,15 +92,15 @@ def absent(place: LedgerPlace, asked: LedgerOptions) -> str:
         if asked.began
         else "the parent of HEAD requires signed records"
     )
-    waiting = f"{place.names.waiting}/*"  # records of stops that are not in the ledger yet
-    refs = f"{place.ref}:{place.ref} '{waiting}:{waiting}'"
+    closed, waiting = f"{place.names.closed}/*", f"{place.names.waiting}/*"
+    refs = f"{place.ref}:{place.ref} '{closed}:{closed}' '{waiting}:{waiting}'"
     if place.remote is None:
         return (
             f"{place.ref} does not exist in this clone, although {why}: this clone was made without its audit records, or somebody deleted them."
             f" Fetch them from the repository that has them: git fetch URL {refs}. {_BEGIN}"
         )
     have = f"this clone has {place.refs.copy}: " if place.refs.copy else ""
-    copy = f"git push {place.remote} {place.refs.copy}:{place.ref}"
+    copy = f"git push {place.remote} {place.refs.copy}:{place.ref} '{closed}:{closed}'"
     source = copy if have else f"git fetch URL {refs} && git push {place.remote} {refs}"
     where = have or "find the clone or the former remote that has it (URL): "
     return (

@@ -215,14 +215,9 @@ class _Verification:
             self._subject.closed,
             unverified=known.unverified,
             rejected={before for before, each in itertools.pairwise(ids) if each in rejected},
-            delete=self._delete(),
+            below=RefNames.of(self._subject.tenant).closed,
+            remote=self._subject.remote,
         )
-
-    def _delete(self) -> str:
-        """Return the command that deletes the ref of a closed segment, up to the last part of its name."""
-        remote = self._subject.remote
-        command = "git update-ref -d" if remote is None else f"git push {remote} --delete"
-        return f"{command} {RefNames.of(self._subject.tenant).closed}/"
 
     def _check(
         self,

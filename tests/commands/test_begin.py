@@ -116,10 +116,13 @@ def test_a_migration_of_main_alone_is_noticed(
     *,
     taken_over: bool,
 ) -> None:
-    """The records of a stop move as well that no apply has taken over yet."""
+    """The refs of closed segments move as well, and the records of a stop that no apply has taken over yet."""
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 3)
     if not taken_over:
         monkeypatch.setattr("reconciler.commands.stop_journal.TAKE_OVER_S", 0.0)
     ref = declared(desk)
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert git(shared, "for-each-ref", "refs/notes/reconcile-closed") != ""
     assert desk.run("halt", PATH, NAME, "--reason", "calls at night") == 0
     there = tmp_path_factory.mktemp("there")
     new = there / "new.git"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -281,6 +282,10 @@ def test_the_refs_of_closed_segments_are_compared_with_the_ledger(commits):
     found = problems(made.verify())
     assert f"the ref of closed segment {gone} is missing" in found
     assert f"the ref of closed segment {moved} is {made.head}, and not" in found
+    for told in re.findall(r"Put it back: git update-ref \S+/(\S+ \S+)", found):
+        name, commit = told.split()
+        made.closed[name] = commit
+    assert made.verify().defects == ()
 
 
 def test_the_ref_of_a_segment_that_the_ledger_no_longer_closes_shows_a_rollback(commits):
