@@ -49,7 +49,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def connect(env: Mapping[str, str]) -> Ask:
-    """Return what sends requests to the API of this repository, with the token of the step."""
+    """Return a function that sends requests to the API of this repository, with the token of the step."""
     opener = urllib.request.build_opener(_NoRedirect)
 
     def ask(path: str, method: str = "GET", send: object = None) -> Any:
@@ -96,11 +96,11 @@ def split(
     found = {match["name"] for path in changed if (match := TENANT.match(path))}
     before, after = set(main), set(pull)
     sentences = [
-        f"`{name}` is new: its manifests are validated, and planned after the merge. Make its environments before."
+        f"`{name}` is new: its manifests are validated now and planned after the merge. Create its environments before you merge."
         for name in sorted(found & after - before)
     ]
     sentences += [
-        f"`{name}` loses its folder: nothing is planned, and what dials there goes on. To stop it, retire its manifests first."
+        f"`{name}` loses its folder: nothing is planned, and its schedules keep dialing. To stop them, retire its manifests first."
         for name in sorted(found & before - after)
     ]
     return sorted(found & before & after), sentences
@@ -128,7 +128,7 @@ def select(ask: Ask, env: Mapping[str, str], main: str, pull: str, changed: str)
 
 
 def unplanned(ask: Ask, env: Mapping[str, str]) -> dict[str, str]:
-    """Comment that no tenant of this head is planned, and replace each plan of an earlier head: it must not look like today's."""
+    """Comment that no tenant of this head is planned, and replace each plan of an earlier head, so that it does not look current."""
     for number in open_pulls(ask, env):
         _retire(ask, env, number, {ABOUT_TENANTS})
         text = f"**No plan** of {_head(env)}. The log of the [run]({_run(env)}) says why."
@@ -201,7 +201,7 @@ def _put(ask: Ask, number: int, about: str, text: str) -> None:
 
 
 def _retire(ask: Ask, env: Mapping[str, str], number: int, kept: set[str]) -> None:
-    """Replace the earlier comments that this head has no successor for: a plan of an older commit must not look like today's."""
+    """Replace earlier comments that have no successor for this head, so that a plan of an older commit does not look current."""
     marks = {_mark(about) for about in kept}
     for mark, earlier in _own(ask, number).items():
         if mark.startswith("<!-- reconcile: ") and mark not in marks:
@@ -309,7 +309,9 @@ def propose(
     branch = _branch(tenant)
     head = _head_of(ask, branch)
     if pulls and (head is None or len(ours) < len(pulls) or _author(ask, head) != BOT):
-        _say(f"somebody else works on {branch}: it and its pull request are left as they are")
+        _say(
+            f"the newest commit of {branch} is somebody else's: the branch and its pull request stay as they are"
+        )
         return {}
     _commit(ask, env, tenant, head, files)
     _open(ask, env, tenant, [each["number"] for each in ours], _proposal_body(env, Path(report)))
@@ -445,7 +447,7 @@ def approver(ask: Ask, env: Mapping[str, str]) -> str:
 
 
 def review(ask: Ask, env: Mapping[str, str]) -> dict[str, str]:
-    """Return who approved, and the pull request whose merge is this commit. What is not certain is left out."""
+    """Return the approver, and the pull request whose merge is this commit. Uncertain values are left out."""
     found = {"approver": approver(ask, env)}
     sha = env["GITHUB_SHA"]
     pulls = [

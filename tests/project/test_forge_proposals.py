@@ -128,7 +128,9 @@ def test_somebody_who_edits_the_branch_keeps_the_edit(
     place.propose("rate: 3\n")
     assert git(place.remote, "rev-parse", BRANCH) == mine
     assert place.api.opened == [before]
-    assert "somebody else works on reconcile-optimize/acme" in capsys.readouterr().err
+    assert (
+        "the newest commit of reconcile-optimize/acme is somebody else's" in capsys.readouterr().err
+    )
 
 
 def test_a_pull_request_that_somebody_opened_from_the_branch_is_left_alone(place: Place):
