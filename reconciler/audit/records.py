@@ -367,7 +367,7 @@ def _require_types(
     fields: dict[str, Any],
     *,
     known_as_flat: bool,
-    problem_of: Callable[[Mapping[str, Any]], str | None] = problem_of,
+    problem_of: Callable[[dict[str, Any]], str | None] = problem_of,
 ) -> None:
     version = fields.get("v")
     if type(version) is int and version != VERSION:

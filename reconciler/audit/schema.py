@@ -243,19 +243,19 @@ _CHECKS: Final[Mapping[str, Checks]] = {
 _WRITE_CHECKS: Final = Checks({**HEADER, "kind": one_of(WRITE)}, _RULES[WRITE])
 
 
-def problem_in_state(fields: Mapping[str, Any]) -> str | None:
+def problem_in_state(fields: dict[str, Any]) -> str | None:
     """Return the first problem of the fields of a line of a state, for people; `None` if there is none."""
     if fields.get("kind") == WRITE:
         return _WRITE_CHECKS.problem(fields)
     return problem_of(fields)
 
 
-def problem_of(fields: Mapping[str, Any]) -> str | None:
+def problem_of(fields: dict[str, Any]) -> str | None:
     """Return the first problem of a record's fields, for people; `None` if there is none."""
     kind = fields.get("kind")
     checks = _CHECKS.get(kind, _HEADER_CHECKS) if isinstance(kind, str) else _HEADER_CHECKS
     problem = checks.problem(fields)
-    if problem is None and kind == RecordKind.NOTE and "body" in fields:
+    if problem is None and kind == NOTE and "body" in fields:
         return next(problems(fields, _FOUND), None)
     return problem
 

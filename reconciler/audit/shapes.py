@@ -25,7 +25,10 @@ _REPEATED: Final = frozenset(
         *("actor", "approver", "pull_request", "reviewed_head", "run_url"),
     }
 )
-"""Fields whose values are the same in many records. Each is a text or null, so equal values have equal types."""
+"""Fields whose values are the same in many records. Each is a text or null, so equal values have equal types.
+
+Records with equal values share them: less memory is read and written while a long ledger is verified.
+"""
 
 _KNOWN_LIMIT: Final = 4096
 """Most combinations of such values that are remembered."""
@@ -62,14 +65,15 @@ class _Shape:
         self._hashes, self._counts = _getter(of["hash"]), _getter(of["count"])
         self._names, self._texts = _getter(of["name"]), _getter([*of["name"], *of["text"]])
         self._repeated = _getter(of["repeated"])
+        self._repeated_names = of["repeated"]
         self._lengths = [HASH_LENGTH] * len(of["hash"])
         self._bytes = len(of["hash"]) * HASH_LENGTH // 2
         self._singles = tuple((name, rules[name].holds) for name in singles)
         self._holds = tuple(rules[name].holds for name in of["repeated"])
-        self._known: set[tuple[str, ...]] = set()
+        self._known: dict[tuple[str, ...], Mapping[str, str]] = {}
 
-    def passes(self, fields: Mapping[str, Any]) -> bool:
-        """Return whether all fields of a record of this shape pass."""
+    def passes(self, fields: dict[str, Any]) -> bool:
+        """Return whether all fields of a record of this shape pass; give it the values that it shares with other records."""
         hashes = self._hashes(fields)
         joined = "".join(hashes)
         if [*map(len, hashes)] != self._lengths or not _is_hex(joined, self._bytes):
@@ -84,14 +88,18 @@ class _Shape:
             if not holds(fields[name]):
                 return False
         repeated = self._repeated(fields)
-        return repeated in self._known or self._learn(repeated)
+        shared = self._known.get(repeated)
+        if shared is None:
+            return self._learn(repeated)
+        fields.update(shared)
+        return True
 
     def _learn(self, repeated: tuple[str, ...]) -> bool:
         if not all(holds(value) for holds, value in zip(self._holds, repeated, strict=True)):
             return False
         if len(self._known) >= _KNOWN_LIMIT:
             self._known.clear()
-        self._known.add(repeated)
+        self._known[repeated] = dict(zip(self._repeated_names, repeated, strict=True))
         return True
 
 
@@ -110,8 +118,8 @@ class Checks:
         self._rules = {name: rule for table in tables for name, rule in table.items()}
         self._shapes: dict[tuple[object, ...], _Shape] = {}
 
-    def problem(self, fields: Mapping[str, Any]) -> str | None:
-        """Return the first problem; `None` if there is none."""
+    def problem(self, fields: dict[str, Any]) -> str | None:
+        """Return the first problem; `None` if there is none. Values may be replaced by equal ones (`_REPEATED`)."""
         types = tuple(map(type, fields.values()))
         shape = self._shapes.get((types, *fields))
         if shape is None:

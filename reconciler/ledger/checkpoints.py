@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from reconciler import audit
-from reconciler.audit import Defect, Latest, Record, RecordKind, Selection
+from reconciler.audit import Defect, Latest, Record, Selection
 from reconciler.errors import GitError
 from reconciler.git import Git, blob_id
 from reconciler.ledger.segments import Line, Segment
@@ -29,8 +29,7 @@ class Checkpoints:
         self._selection = Selection()
         self._state = b""
         self._records = 0
-        self._lines: dict[int, bytes] = {}
-        self._writes: dict[int, bytes] = {}
+        self._lines: dict[int, tuple[Record, bytes]] = {}
         self._latest = Latest()
         self._last = ""
 
@@ -40,7 +39,6 @@ class Checkpoints:
         self._last = line.record.h
         if keep:
             self._selection.add(line.record)
-            self._lines[line.seq] = line.raw
 
     def close(self, commit: str) -> None:
         """End a segment with a ledger commit: select the records that the state of the next checkpoint must hold."""
@@ -48,12 +46,14 @@ class Checkpoints:
         self.closed.append(commit)
 
     def _begin(self, kept: Sequence[Record]) -> None:
-        """Begin with the records that a state holds. A line is known as it was read, unless its record is a new `write`."""
-        writes = (each for each in kept if each.event.kind is RecordKind.WRITE)
-        self._writes = {each.seq: self._writes.get(each.seq) or _line_of(each) for each in writes}
-        known = self._lines | self._writes
-        self._lines = {each.seq: known[each.seq] for each in kept}
-        self._state = b"\n".join((*self._lines.values(), b"")) if kept else b""
+        """Begin with the records that a state holds. Most of them are those of the state before."""
+        before, self._lines = self._lines, {}
+        for record in kept:
+            known = before.get(record.seq)
+            if known is None or known[0] is not record:
+                known = record, audit.encode(record)
+            self._lines[record.seq] = known
+        self._state = b"".join(line for _, line in self._lines.values())
         self._records = len(kept)
 
     def resume(self, state: Sequence[Record], checkpoint: Record) -> None:
@@ -61,7 +61,6 @@ class Checkpoints:
         data = checkpoint.data
         self.closed = [*[""] * (data["segment"] - 1), data["closes"]]
         self.unverified = data["segment"]
-        self._lines = {each.seq: _line_of(each) for each in state}
         self._begin(state)
         for each in state:
             self._selection.add(each)
@@ -107,10 +106,6 @@ class Checkpoints:
                 what = f" (record {id_[0].id[:12]} is due there)" if id_ else ""
                 yield f"its state is not the selection of the records before it, from line {number} on{what}"
                 return
-
-
-def _line_of(record: Record) -> bytes:
-    return audit.encode(record).rstrip(b"\n")
 
 
 def check_refs(
