@@ -123,7 +123,7 @@ class StopPacer:
         return slot
 
     def waits(self, now: float) -> bool:
-        """Return whether the wait of a 429 is not over: whoever reserved an instant before that 429 must reserve again."""
+        """Return whether the wait after a 429 is not over. A call that reserved an instant before the 429 must reserve again."""
         return now < self._until
 
     def slow(self, sent_at: float, now: float, wait_s: float) -> None:

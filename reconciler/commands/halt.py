@@ -240,7 +240,7 @@ class _Halt:
     # --- what to stop ---------------------------------------------------------------------------------------------------
 
     async def _stop_named(self, records: asyncio.Future[Recorded]) -> None:
-        """Stop the objects with the given names. A name that nobody knows may be an id of the platform, which is asked.
+        """Stop the objects with the given names. An unknown name may be an id of the platform, so the platform is asked.
 
         Raises:
             UsageError: none of the names is known.
@@ -352,7 +352,7 @@ class _Halt:
     # --- what comes back ------------------------------------------------------------------------------------------------
 
     async def _look_again(self) -> None:
-        """Stop what dials now, among everything that was silent; with `--all`, also what was not there before."""
+        """Stop objects that were silent and dial now; with `--all`, also objects that did not exist before."""
         if self.stop.is_set():
             return
         if self.asked.everything:

@@ -25,7 +25,7 @@ from reconciler.models import Claim, Desired
 from reconciler.plan import Action, Operation, live_hash
 
 _LONGEST_VERSION: Final = 256
-"""Most characters of a recorded ETag that is sent. Whoever can push can write anything into a record."""
+"""Most characters of a recorded ETag that is sent. Anybody with push rights can write anything into a record."""
 
 REFUSED: Final = range(400, 500)
 """Statuses that mean that the platform does not have the requested object."""

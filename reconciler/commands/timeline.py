@@ -57,7 +57,7 @@ def timeline(world: World, asked: TimelineRequest) -> Report:
 
     Raises:
         UsageError: the days, the zone, a name or the commit are wrong.
-        ManifestError: a file is invalid; one of the compared commit stands as `REVISION:PATH`.
+        ManifestError: a file is invalid; a file of the compared commit is named `REVISION:PATH`.
     """
     _check_zone(asked.zone)
     folder = manifests.load(asked.path, asked.tenant)

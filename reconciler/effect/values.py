@@ -100,7 +100,7 @@ class Effect:
 
     Attributes:
         zones: every zone whose contacts may be called before or after, sorted, `None` last. `None` instead of a tuple:
-            the hours of one side cannot be read, so nobody knows.
+            unknown, because the hours of one side cannot be read.
         calls_per_hour: most calls that the rate allows in an hour; `None` for a kind without a rate.
         limits: the other numbers that limit dialing and differ, such as `max_concurrent_calls` and `maximum_ratio`.
         gained, lost: safeguards that only the new body, or only the old one, has: a field (`dnc_verification`) or one

@@ -124,7 +124,7 @@ def _of_slots(slots: Slots) -> list[dict[str, Any]]:
 
 
 def _display_zone(live: Body, desired: Body, name: str) -> Any:
-    """The rule of the zone, which serves display and the offset check alone (contract). A zone that nobody knows is unknown."""
+    """The rule of the zone, which serves only display and the offset check (contract). The effect of an invalid zone is unknown."""
     zone(live[name])
     zone(desired[name])
     return desired[name]

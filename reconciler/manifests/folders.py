@@ -91,7 +91,7 @@ def find_tenants(path: Path) -> tuple[TenantFolder, ...]:
         part = None if path in {above, above / TENANT_FILE} else path
         return (_tenant(above, part),)
     if not path.is_dir():
-        raise _refusal(path, f"no {TENANT_FILE} stands beside it or above it")
+        raise _refusal(path, f"there is no {TENANT_FILE} in its folder or above")
     usual = path / USUAL
     is_usual = usual.is_dir() and not usual.is_symlink()
     # The rest of a repository may hold YAML of any kind.

@@ -179,7 +179,7 @@ def _before(subject: Subject, agents: int, month: Evidence) -> Prediction | None
 
 
 def _busy_agents(subject: Subject, month: Evidence) -> float | None:
-    """Return how many agents the calls of the dialed hours kept busy on average; `None` if nobody knows how long they took."""
+    """Return how many agents the calls of the dialed hours kept busy on average; `None` if handle times are unknown."""
     handle_time_s = _handle_time_s(subject)
     if not month.answers or handle_time_s is None:
         return None

@@ -25,7 +25,7 @@ from reconciler.plan.values import Action, Operation, state_hash
 
 
 def is_unseen(operation: Operation) -> bool:
-    """Return whether an operation is held because nobody knows what was stored before an emergency stop."""
+    """Return whether an operation is held because the schedule stored before an emergency stop is unknown."""
     return any(each.startswith(UNSEEN) for each in operation.blocked)
 
 

@@ -245,7 +245,7 @@ def _column(start: int, length: int, share: float) -> str:
 
 
 def _axis(chart: Chart) -> str:
-    """Return what stands below a chart: its columns, or its first and its last day."""
+    """Return the axis of a chart: its columns, or its first and its last day."""
     if chart.columns:
         names = "".join(f"<span>{inline(name)}</span>" for name in chart.columns)
         return f'<p class="axis columns" aria-hidden="true">{names}</p>'

@@ -77,7 +77,7 @@ def _worst(found: screen.Worst, width: int | None, above: str, *, colour: bool) 
     Args:
         found: the rows.
         width: columns of the terminal.
-        above: what stands above on the screen.
+        above: the lines above them on the screen.
         colour: whether to write ANSI colours.
     """
     shown = _COLOUR.sub("", above)

@@ -176,7 +176,7 @@ def _plan_notes(plan: Plan) -> tuple[str, ...]:
 
 
 def unseen_note(names: Sequence[str]) -> str:
-    """Return a sentence on objects that are held because nobody knows what was stored before an emergency stop."""
+    """Return a sentence on objects that are held because the schedule stored before an emergency stop is unknown."""
     return (
         f"What was stored before the stop is unknown for {shown_names(names)}: a schedule that somebody had narrowed by hand would be"
         " widened. So it stays held after the release. To create what the manifest says: `apply --revert NAME`, or `release NAME` once more."

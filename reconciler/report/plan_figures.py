@@ -96,7 +96,7 @@ def _subjects(
     Args:
         operations: their operations; of several steps of one object, the first knows what is live, and the last what is desired.
         kinds: the kinds of the objects.
-        runs: what does not run stays as it is live.
+        runs: whether operations that do not run leave their object as it is live.
     """
     steps_of: dict[str, list[Operation]] = {}
     for each in operations:

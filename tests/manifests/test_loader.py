@@ -491,7 +491,7 @@ def test_manifests_outside_a_tenant_are_not_silently_left_out(folder: Path) -> N
         "schedules/orphans: holds manifests but no tenant.yaml: add one",
     ]
     assert problems(folder.parent / "loose.yaml") == [
-        "schedules/loose.yaml: no tenant.yaml stands beside it or above it"
+        "schedules/loose.yaml: there is no tenant.yaml in its folder or above"
     ]
 
 
