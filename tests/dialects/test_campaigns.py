@@ -396,6 +396,33 @@ def test_a_404_on_the_schedule_alone_means_that_nothing_is_stored():
     assert live == Live("1002", "Market Survey")
 
 
+def test_the_schedule_of_a_silent_campaign_need_not_be_read_to_see_that():
+    campaign, _ = alone("1002")
+    live, made = converse(campaigns.look("1002"), (campaign,))
+    assert live == Live("1002", "Market Survey")
+    assert [len(calls) for calls in made] == [1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schedule_id": "sch-9"},
+        {"dialer": {"active_schedule_id": "sch-9", "activated_at": None}},
+        {"schedule_id": None, "dialer": None},
+        {"schedule_id": None, "dialer": {}},
+        {"id": "1001"},
+        {"schedule_id": ...},
+    ],
+    ids=["stored", "active", "no dialer", "no active id", "another campaign", "no stored id"],
+)
+def test_the_schedule_is_read_unless_both_ids_say_that_the_campaign_is_silent(change):
+    campaign, _ = alone("1002")
+    row = {name: each for name, each in {**campaign.json, **change}.items() if each is not ...}
+    exchange = campaigns.look("1002")
+    next(exchange)
+    assert "/schedule" in exchange.send((make_reply(row),))[0].path
+
+
 def test_a_server_without_etags_leaves_the_version_open():
     campaign, schedule = alone()
     live, _ = converse(campaigns.read_one("1001"), (campaign, make_reply(schedule.json)))

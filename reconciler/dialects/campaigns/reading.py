@@ -124,8 +124,19 @@ def read_stored(key: str) -> Exchange[Live]:
 
 
 def look(key: str) -> Exchange[Live]:
-    """Read one campaign: whether it dials cannot be read with fewer calls."""
-    return (yield from read_one(key))
+    """Read whether one campaign dials. Of a silent one, whose two ids are null, the schedule need not be read.
+
+    Raises:
+        UnknownObject: there is no such campaign.
+    """
+    campaign = yield from Answer.ask(object_call(path(key)))
+    row = known(campaign, explain).one("campaigns")
+    dialer = row.get("dialer")
+    active = dialer.get("active_schedule_id", "") if isinstance(dialer, dict) else ""
+    if row.get("id") == key and row.get("schedule_id", "") is None and active is None:
+        return _live(campaign, key, row, None, None)
+    schedule = yield from Answer.ask(_schedule_call(key))
+    return _read_alone(key, campaign, schedule)
 
 
 Found: TypeAlias = Live | Malformed
