@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from reconciler import client as clients
 from reconciler import defaults
 from reconciler.commands.ledgers import TenantLedger
 from reconciler.dialects import dialect_for
@@ -20,6 +19,9 @@ from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED
 from reconciler.settings import ClientOptions, Settings
 from reconciler.world import Clock, Network, World
+
+if TYPE_CHECKING:
+    from reconciler import client as clients
 
 STATE: Final = ".reconcile"
 """Folder of the embedded platform's state, at the top of the repository or in the working directory."""
@@ -123,6 +125,8 @@ async def open_session(
         urgent: this is an emergency stop. It ignores the request rate of `tenant.yaml`.
         recorded: read the ledger. Without it the command waits for no git command, and also works if git fails.
     """
+    from reconciler import client as clients  # noqa: PLC0415 - commands about the ledger alone need no HTTP
+
     settings = _read_settings(world, folder, network, concurrency, urgent=urgent)
     git = Git.find(folder.path, environ=world.environ) if recorded else None
     kept = None

@@ -772,6 +772,12 @@ def test_help_imports_nothing_of_the_engine() -> None:
     assert done.stderr.strip() == ""
 
 
+def test_commands_about_the_ledger_import_no_http() -> None:
+    code = "import sys, reconciler.commands.audit; print(sorted({'httpx', 'httpcore', 'h11'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_a_check_of_manifests_imports_no_network_no_other_format_and_no_schemas() -> None:
     unwanted = (
         *("httpx", "deepdiff", "asyncio", "reconciler.plan"),
