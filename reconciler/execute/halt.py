@@ -27,7 +27,7 @@ from reconciler.errors import (
 from reconciler.execute.execution import WriteOptions
 from reconciler.execute.instants import believed, since
 from reconciler.execute.platform import Platform
-from reconciler.execute.polling import Poller
+from reconciler.execute.polling import PATIENCE_S, Poller
 from reconciler.execute.waits import GRACE_S, RELOCK_PAUSE_S, Wait, ends_in_time, pause, wait_for
 from reconciler.kinds.live import Live
 from reconciler.models import Body
@@ -145,7 +145,7 @@ class Silencer:
     def __post_init__(self) -> None:
         self._until = self.world.monotonic() + self.options.wait_s
         self._poller = Poller(
-            self.world, self.platform, LOOK_S, self.dialect.look, self._read_listed
+            self.world, self.platform, LOOK_S, self.dialect.look, self._read_listed, PATIENCE_S
         )
         self._slots = asyncio.Semaphore(self.options.concurrency)
 

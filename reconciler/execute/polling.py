@@ -20,6 +20,9 @@ from reconciler.world import World
 LIST_FROM: Final = 4
 """Number of objects from which on reading the whole list takes fewer requests than reading each."""
 
+PATIENCE_S: Final = 5.0
+"""`Poller.patience_s` of an emergency stop."""
+
 ANSWER_S: Final = 3.0
 """Seconds after which a write without an answer no longer delays the reads of other objects (`Poller.rest_after`)."""
 
@@ -34,6 +37,8 @@ class Poller:
         look_s: seconds between two reads while something is being written.
         read_one: reads one object.
         read_some: reads some objects from a list; objects that it does not return are read individually.
+        patience_s: longest time in seconds that an unanswered read delays the reads of other objects; `None`: until it ends. If a list
+            takes longer, no list is read any more.
     """
 
     world: World
@@ -41,12 +46,14 @@ class Poller:
     look_s: float
     read_one: Callable[[str], Exchange[Live]]
     read_some: Callable[[Sequence[str]], Exchange[Mapping[str, Live]]]
+    patience_s: float | None = None
     _writing: int = 0
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: dict[str, asyncio.Future[Live]] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
     _looked: float = float("-inf")
-    _rests: set[asyncio.Task[None]] = field(default_factory=set)
+    _is_listless: bool = False
+    _background: set[asyncio.Future[Any]] = field(default_factory=set)
 
     def busy(self, operations: int) -> None:
         """Add to the number of operations that still write. Reads are rare until `rest` was called for each of them."""
@@ -61,18 +68,16 @@ class Poller:
 
     def rest_after(self, write: asyncio.Future[Any], stop: asyncio.Event) -> None:
         """Call `rest` in the background, once a write ends, takes longer than `ANSWER_S`, or `stop` is set."""
-        task = asyncio.create_task(self._rest_after(write, stop))
-        self._rests.add(task)
-        task.add_done_callback(self._rests.discard)
+        self._keep(asyncio.create_task(self._rest_after(write, stop)))
 
     async def _rest_after(self, write: asyncio.Future[Any], stop: asyncio.Event) -> None:
         await wait_for(self.world, write, ANSWER_S, stop)
         self.rest()
 
     def close(self) -> None:
-        """End the read that runs."""
-        if self._task is not None:
-            self._task.cancel()
+        """End the reads that run."""
+        for task in filter(None, (self._task, *self._background)):
+            task.cancel()
 
     async def see(self, key: str) -> Live:
         """Wait for the next read and return the object from it. An error of its read is raised here."""
@@ -109,17 +114,35 @@ class Poller:
                 continue
             for key, live in found.items():
                 _end(waiting.pop(key, None), live)
-            await asyncio.gather(*(self._read(key, each) for key, each in waiting.items()))
+            await self._read_each(waiting)
             self._looked = self.world.monotonic()
 
     async def _listed(self, keys: tuple[str, ...]) -> Mapping[str, Live]:
-        """Return the objects that a list shows; none if reading each one takes fewer requests, or the list cannot be read."""
-        if len(keys) < LIST_FROM:
+        """Return the objects that a list shows; none if reading each one takes fewer requests, or the list cannot be read in time."""
+        if len(keys) < LIST_FROM or self._is_listless:
             return {}
+        reading = asyncio.ensure_future(self.platform.run(self.read_some(keys)))
         try:
-            return await self.platform.run(self.read_some(keys))
+            if self.patience_s is None:
+                return await reading
+            if await ends_in_time(self.world, reading, self.patience_s, asyncio.Event()):
+                return reading.result()
         except (ApiError, AccessError):
             return {}
+        self._is_listless = True
+        return {}
+
+    async def _read_each(self, waiting: Mapping[str, asyncio.Future[Live]]) -> None:
+        reading = asyncio.gather(*(self._read(key, each) for key, each in waiting.items()))
+        if self.patience_s is None:
+            await reading
+        else:
+            self._keep(reading)
+            await wait_for(self.world, reading, self.patience_s, asyncio.Event())
+
+    def _keep(self, task: asyncio.Future[Any]) -> None:
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _read(self, key: str, future: asyncio.Future[Live]) -> None:
         """Read one object. Its error concerns no other one."""

@@ -189,6 +189,18 @@ def test_of_three_pages_whose_second_is_refused_what_is_shown_or_known_is_stoppe
     assert any("list could not be read" in note for note in report.notes)
 
 
+def test_a_page_is_stopped_although_the_next_one_is_never_answered(watched, monkeypatch):
+    monkeypatch.setattr("reconciler.dialects.campaigns.reading.CAMPAIGNS_PAGE", 4)
+    lived = many(watched)
+    lived.answer = lambda where, query: (
+        "hang" if where == "GET /api/campaigns" and "page=2" in query.split("&") else None
+    )
+    report = lived.halt()
+    assert lived.stopped == lived.held() == {str(1_000_000 + n) for n in range(4)}
+    assert report.verdict == "4 of 4 objects silent and held"
+    assert report.exit_code == 3
+
+
 @pytest.mark.parametrize("status", [403])
 def test_another_campaign_that_is_refused_keeps_nothing_from_being_stopped(watched, status):
     lived = many(watched)
