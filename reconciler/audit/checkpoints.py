@@ -197,10 +197,13 @@ class Selection:
         """Leave what the kept records alone would have left."""
         self._records = [*kept]
         self._writes.restrict(kept)
+        others = [each for each in kept if each.event.kind is not WRITE]  # a few of many
         self._outcomes = {
-            each.event.data["intent"]: each for each in kept if each.event.kind is OUTCOME
+            each.event.data["intent"]: each for each in others if each.event.kind is OUTCOME
         }
-        self._tips = {each.event.run: each for each in kept if each.event.kind not in _NO_TIPS}
+        self._tips = {
+            each.event.run: each for each in others if each.event.kind is not RecordKind.CHECKPOINT
+        }
         self._opened = {run: each for run, each in self._opened.items() if each.seq in chosen}
         self._closes = {run: each for run, each in self._closes.items() if each.seq in chosen}
         self._holds = [each for each in self._holds if each.seq in chosen]
@@ -293,9 +296,6 @@ class Selection:
 _number: Final = attrgetter("seq")
 
 _HALT: Final = Action.HALT.value
-
-_NO_TIPS: Final = frozenset({RecordKind.CHECKPOINT, WRITE})
-"""Kinds of record that are never the last record of a run that may go on."""
 
 
 def _concerns(record: Record, targets: Collection[str], intents: Collection[str]) -> bool:

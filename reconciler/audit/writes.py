@@ -143,7 +143,7 @@ class LastWrites:
             records: in order.
         """
         self.intents = {each.id: each for each in records if each.event.kind is INTENT}
-        stored = filter(is_stored_hold, records)
+        stored = filter(is_stored_hold, (each for each in records if each.event.kind is HOLD))
         self.found = {each.event.data["target"]: each for each in stored}
         if self.doubtful:
             about = [each for each in records if each.event.data.get("target") in self.doubtful]
