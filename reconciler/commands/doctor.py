@@ -90,7 +90,7 @@ def _clock(session: Session) -> Check:
     side = "ahead of" if skew.seconds > 0 else "behind"
     said = f"the platform's is {abs(skew.seconds):.1f} s {side} this machine's, give or take {skew.uncertainty_s:.1f} s"
     good = session.settings.in_process or abs(skew.certain_s) <= SKEW_SHOWN_S
-    advice = "compare this machine's clock with a time server, and correct it only if it is wrong: waivers and locks go by it"
+    advice = "compare this machine's clock with a time server, and correct it only if it is wrong: until the two agree, no hold and no lock ends before both have passed its end"
     return Check("clock", holds=good, said=said, advice="" if good else advice)
 
 

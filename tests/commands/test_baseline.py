@@ -336,6 +336,12 @@ def test_the_limit_alone_is_applied_first_and_then_the_change_passes(
     assert office.apply() == 0
     assert "Weakened" not in office.out
     assert world.executed() == before + 5
+    world.pin("2027-04-01T00:00:00Z")  # the limit has ended by the platform's clock alone
+    for number in range(6, 11):
+        office.edit("dial_rate: 3.0", "dial_rate: 2.0", f"m{number:02}.yaml")
+    office.commit()
+    assert office.apply() == 5
+    assert world.executed() == before + 5
 
 
 def test_an_apply_that_is_repeated_records_the_weakening_once(office: Office):

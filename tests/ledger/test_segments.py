@@ -15,6 +15,7 @@ from reconciler.errors import LedgerError, Unavailable
 from reconciler.git import Git, Move
 from reconciler.ledger import Ledger, LedgerOptions, storage
 from reconciler.ledger import snapshot as snapshots
+from reconciler.ledger.past import Past
 from reconciler.ledger.refs import RefNames
 from reconciler.plan import Action, Result
 from tests.support.bodies import make_body
@@ -97,7 +98,7 @@ def test_a_new_segment_holds_the_checkpoint_the_state_and_nothing_else(tmp_path)
     opened(repo).check()
 
 
-def test_segments_are_numbered_and_each_state_stands_for_all_before_it(tmp_path):
+def test_segments_are_numbered_and_each_state_stands_for_all_before_it(tmp_path, monkeypatch):
     repo = repository(tmp_path)
     for number in range(5):
         commit(repo.root, f"change {number}")
@@ -107,6 +108,14 @@ def test_segments_are_numbered_and_each_state_stands_for_all_before_it(tmp_path)
     assert len(ledger.records()) < 10
     assert ledger.last_applied() == repo.head()
     ledger.check()
+    found: list[str] = []
+    read = Past._read
+    monkeypatch.setattr(Past, "_read", lambda self, tree: found.append(tree) or read(self, tree))
+    past = ledger.past()
+    next(past)
+    before = len(found)
+    assert len(list(past)) > 20
+    assert len(found) == before + 5, "one segment at a time is held in memory"
 
 
 def test_a_short_segment_goes_on_and_nobody_without_the_lock_begins_one(tmp_path, monkeypatch):
