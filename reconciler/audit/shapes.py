@@ -30,8 +30,8 @@ _REPEATED: Final = frozenset(
 Records with equal values share them: less memory is read and written while a long ledger is verified.
 """
 
-_KNOWN_LIMIT: Final = 4096
-"""Most combinations of such values that are remembered."""
+_KNOWN_LIMIT: Final = 256
+"""Most combinations of such values, and most shapes, that are remembered. Records of one run have equal values and stand together."""
 
 _ABSENT: Final = object()
 
