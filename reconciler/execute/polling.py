@@ -142,7 +142,13 @@ class Poller:
 
     def _keep(self, task: asyncio.Future[Any]) -> None:
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Future[Any]) -> None:
+        self._background.discard(task)
+        _ = (
+            task.cancelled() or task.exception()
+        )  # else asyncio would report the error of a cancelled read
 
     async def _read(self, key: str, future: asyncio.Future[Live]) -> None:
         """Read one object. Its error concerns no other one."""
