@@ -22,6 +22,7 @@ from reconciler.git import Git
 from reconciler.kinds.campaign import KIND
 from reconciler.kinds.live import Live
 from reconciler.ledger import Ledger
+from reconciler.ledger.locks import TTL_S
 from reconciler.ledger.tenant_lock import TenantLock
 from reconciler.manifests import loader
 from reconciler.plan import Action, Result
@@ -517,14 +518,30 @@ def test_no_error_of_the_lock_ends_a_stop(watched, monkeypatch):
 # --- what comes back ------------------------------------------------------------------------------------------------------
 
 
+def away(_):
+    raise Unavailable("the git remote does not answer")
+
+
+def test_a_stop_without_the_lock_watches_for_half_the_locks_life(watched, monkeypatch):
+    lived, stop, told = applied(watched), asyncio.Event(), []
+    lived.wait_s = 10 * TTL_S
+    monkeypatch.setattr(takeover.Takeover, "_open_ledger", away)
+
+    def progress(line):
+        if "watching" in line:
+            told.append(int(line.partition(" watching for ")[2].split()[0]))
+            stop.set()
+
+    lived.desk.world = lived.desk.world._replace(progress=progress)
+    lived.halt("first", stop=stop)
+    (seconds,) = told
+    assert TTL_S / 2 - 200 < seconds <= TTL_S / 2, "200 s of the fast clock, on a busy machine"
+
+
 def test_a_stop_without_the_lock_watches_and_removes_what_comes_back(watched, monkeypatch):
     """A run whose remote hangs may write on for a while."""
     lived = applied(watched)
     body = stored_body(lived)
-
-    def away(_):
-        raise Unavailable("the git remote does not answer")
-
     monkeypatch.setattr(takeover.Takeover, "_open_ledger", away)
     told = []
     restored = []
