@@ -101,8 +101,8 @@ class Clock:
             return ""
         known = "the platform's shows" if self.platform() else "the ledger knows of"
         return (
-            f"this machine's clock shows {_text(ours)}, {known} {_text(other)}: what has not ended by both has not ended. Set this"
-            " machine's clock"
+            f"this machine's clock shows {_text(ours)}, {known} {_text(other)}: a hold, a waiver or a lock ends"
+            " when both have passed its end. Set this machine's clock"
         )
 
     def _other(self, ours: datetime) -> datetime | None:

@@ -16,8 +16,8 @@ STATE = Path(".reconcile/sandbox.db")
 
 
 AFTER_RESET = (
-    "the audit records in git stay, so plan holds the schedules that were applied before as removed by hand: undo that with"
-    " --revert NAME, or delete the records with git update-ref -d refs/notes/reconcile/sandbox/sandbox"
+    "The audit records stay in this clone, so the schedules that were applied before count as removed by hand, and are held.\n"
+    "Delete the records: git update-ref -d refs/notes/reconcile/sandbox/sandbox"
 )
 
 

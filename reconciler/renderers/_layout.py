@@ -16,8 +16,8 @@ GAP = "  "
 NARROWEST = 20
 """Smallest width of a folded column. A narrower table shows its cells below each other instead."""
 
-_WORD: Final = re.compile(r"\S+(?: %\S*)?")
-"""What stays in one line: a word, or a number with its per cent sign."""
+_WORD: Final = re.compile(r"(\s*)(\S+(?: %\S*)?)")
+"""The spaces before a word, and what stays in one line: the word, or a number with its per cent sign."""
 
 
 def aligned(
@@ -87,12 +87,12 @@ def _lines(cells: Sequence[str], limits: Sequence[int | None]) -> list[list[str]
 
 
 def fold(text: str, width: int | None) -> list[str]:
-    """Break at spaces. A word that is too long stays whole: ids and URLs are there to be copied."""
+    """Break at spaces, and keep the other spaces. A word that is too long stays whole: ids and URLs are there to be copied."""
     if width is None or width_of(text) <= width:
         return [text]
     lines = [""]
-    for word in _WORD.findall(text):
-        longer = f"{lines[-1]} {word}" if lines[-1] else word
+    for spaces, word in _WORD.findall(text):
+        longer = f"{lines[-1]}{spaces}{word}" if lines[-1] else word
         if lines[-1] and width_of(longer) > width:
             lines.append(word)
         else:
@@ -108,21 +108,38 @@ def pad(text: str, width: int) -> str:
 def _packed(names: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
     """Wrap the names of the columns, and the cells of each row, to the width. Continuation lines are indented.
 
+    The cells on the first line stand in columns, unless fewer of them would fit.
+
     If more than one cell of a row has to stand below its first line, each of them is preceded by the name of its column.
     """
     room = width - len(MARGIN) - len("+ ")
+    header = [name.upper() for name in names]
     most = max(len(names), *map(len, rows))
     first = min(_fitting(row, room) for row in rows)
-    if first + 1 >= most or not any(names[first:]):
-        first = most
-    header = [name.upper() for name in names[:first]]
+    named = first + 1 < most and any(names[first:])
+    widths = _widths([header, *rows])[:first]
+    if sum(widths) + len(GAP) * (first - 1) <= room:
+        below = names[first:] if named else ()
+        return [
+            _in_line(header, widths, (), room)[: 1 if named else None],
+            *(_in_line(row, widths, below, room) for row in rows),
+        ]
+    shown = first if named else most
     return [
-        _one_after_the_other(header, room),
+        _one_after_the_other(header[:shown], room),
         *(
-            [*_one_after_the_other(row[:first], room), *_named(names[first:], row[first:], room)]
+            [*_one_after_the_other(row[:shown], room), *_named(names[shown:], row[shown:], room)]
             for row in rows
         ),
     ]
+
+
+def _in_line(
+    cells: Sequence[str], widths: Sequence[int], names: Sequence[str], room: int
+) -> list[str]:
+    """Return one line with the first cells in columns, and the other cells below it, with the names of their columns."""
+    padded = GAP.join(pad(cell, width) for cell, width in zip(cells, widths, strict=False))
+    return [padded, *_named(names, cells[len(widths) :], room)]
 
 
 def _named(names: Sequence[str], cells: Sequence[str], room: int) -> Iterator[str]:

@@ -30,15 +30,20 @@ def figures(row: Row, width: int | None) -> Iterator[str]:
     """Yield the week strips of a row, one sign for each half hour, or for each hour on a narrow terminal."""
     for figure in row.figures:
         if figure.names:
-            yield from fold(f"{MARGIN * 2}{safe(', '.join(figure.names))}", width)
+            yield from _indented(safe(", ".join(figure.names)), width)
         for place, strip in enumerate(figure.strips):
             if place:
                 yield ""
-            yield from fold(f"{MARGIN * 2}{safe(strip.title)}: {safe(strip.said)}", width)
+            yield from _indented(f"{safe(strip.title)}: {safe(strip.said)}", width)
             yield _scale(_step(width))
             yield from _strip(strip, _step(width))
         if figure.note:
             yield f"{MARGIN * 2}{safe(figure.note)}"
+
+
+def _indented(text: str, width: int | None) -> Iterator[str]:
+    indent = MARGIN * 2
+    yield from (indent + line for line in fold(text, width and width - len(indent)))
 
 
 def _step(width: int | None) -> int:
@@ -114,7 +119,7 @@ def chart_lines(chart: Chart, width: int | None) -> Iterator[str]:
         yield _labelled(day.name, signs, _most(day, chart), "*" if day.note else " ")
         if day.last:
             yield f"{MARGIN * 2}to  {safe(day.last[4:])}"
-    yield from fold(MARGIN * 2 + safe(chart.said), width)
+    yield from _indented(safe(chart.said), width)
 
 
 def _most(day: LoadDay, chart: Chart) -> str:

@@ -58,8 +58,8 @@ def _blocks(report: Report, width: int | None, *, colour: bool) -> list[list[str
         ),
         list(legend(report)),
         [line for note in report.notes for line in fold(safe(note), width)],
-        list(_facts(report.facts or {}, colour=colour)),
-        [_verdict(report, colour=colour)],
+        list(_facts(report.facts or {}, width, colour=colour)),
+        _verdict(report, width, colour=colour),
     ]
 
 
@@ -67,8 +67,9 @@ def _joined(blocks: Sequence[Sequence[str]]) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
 
-def _verdict(report: Report, *, colour: bool) -> str:
-    return _paint(safe(report.verdict), _BOLD + _COLOURS.get(report.tone, ""), colour=colour)
+def _verdict(report: Report, width: int | None, *, colour: bool) -> list[str]:
+    code = _BOLD + _COLOURS.get(report.tone, "")
+    return [_paint(line, code, colour=colour) for line in fold(safe(report.verdict), width)]
 
 
 def _worst(found: screen.Worst, width: int | None, above: str, *, colour: bool) -> list[str]:
@@ -113,11 +114,16 @@ def _paint(text: str, code: str, *, colour: bool) -> str:
     return f"{code}{text}{_RESET}" if colour and code and text.strip() else text
 
 
-def _facts(facts: Mapping[str, str], *, colour: bool) -> Iterator[str]:
+def _facts(facts: Mapping[str, str], width: int | None, *, colour: bool) -> Iterator[str]:
+    """Yield a line for each fact. There is no margin if a terminal would break a value that is there to be copied."""
     shown = {safe(name): safe(value) for name, value in facts.items()}
     widest = max(map(width_of, shown), default=0)
+    longest = max(map(width_of, shown.values()), default=0)
+    fits = width is None or len(MARGIN) + widest + len(GAP) + longest <= width
     for name, value in shown.items():
-        yield MARGIN + _paint(pad(name, widest), _DIM, colour=colour) + GAP + value
+        yield (
+            (MARGIN if fits else "") + _paint(pad(name, widest), _DIM, colour=colour) + GAP + value
+        )
 
 
 def _table(table: Table, width: int | None, *, colour: bool) -> Iterator[str]:

@@ -44,7 +44,7 @@ def of_apply(
     done = sum(outcome.done for outcome in outcomes)
     return Report(
         title=f"Apply to tenant {plan.origin.tenant} ({plan.origin.url})",
-        verdict=apply_verdict(plan, outcomes),
+        verdict=apply_verdict(plan, outcomes, recorded=not exit_code),
         tone=_apply_tone(plan, exit_code, failed=done < len(outcomes)),
         exit_code=exit_code,
         tables=tuple(
@@ -80,13 +80,14 @@ def _apply_tone(plan: Plan, exit_code: int, *, failed: bool) -> Tone:
     return Tone.WARN if exit_code or held else Tone.GOOD
 
 
-def apply_verdict(plan: Plan, outcomes: Sequence[Outcome]) -> str:
+def apply_verdict(plan: Plan, outcomes: Sequence[Outcome], *, recorded: bool) -> str:
     """Return an apply in one sentence: planned, applied, active, failed, blocked, held, not run.
 
     Blocked, held: see the plan. Not run: stale, not started, or left out by `--tighten-only` or the approval.
+    Recorded: whether the apply recorded what needs no write (`plan_verdict`).
     """
     if not plan.operations:
-        return plan_verdict(plan)
+        return plan_verdict(plan, recorded=recorded)
     applied = sum(
         outcome.done or outcome.result is Result.STORED_NOT_ACTIVE for outcome in outcomes
     )

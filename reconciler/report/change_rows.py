@@ -226,6 +226,8 @@ def _phrases(each: Weighed, limit: int) -> list[str]:
             return ["stored, but the dialer has not taken it"]
         case Action.RETIRE:
             return [f"remove the schedule of {operation.platform_name or operation.key}"]
+        case Action.HELD if operation.desired is not None and operation.live is None:
+            return [f"create the schedule of {operation.platform_name or operation.key}"]
         case _:
             return [operation.platform_name]
 
@@ -286,7 +288,7 @@ def _whole(operation: Operation, field: Said, limit: int | None = None) -> str:
         return text
     match operation.fields_moved_by.get(field.path.partition("[")[0]):
         case MovedBy.OUTSIDE:
-            return f"{text} (changed outside git, not in git)"
+            return f"{text} (changed outside git)"
         case MovedBy.BOTH:
             return f"{text} (changed in git and outside git)"
         case _:

@@ -109,13 +109,19 @@ def plan_facts(plan: Plan) -> dict[str, str]:
     return {**facts, "platform clock": f"{plan.at:%Y-%m-%d %H:%M:%S} UTC"}
 
 
-def plan_verdict(plan: Plan) -> str:
-    """Return a plan in one sentence: actions, what may widen dialing, what is blocked or held, what matches."""
+def plan_verdict(plan: Plan, *, recorded: bool = False) -> str:
+    """Return a plan in one sentence: actions, what may widen dialing, what is blocked or held, what matches.
+
+    Args:
+        plan: the plan.
+        recorded: whether an apply has recorded what it records without writing to the platform.
+    """
     matching = len(plan.unchanged)
     same = f"{count(matching, 'schedule')} {'matches its manifest' if matching == 1 else 'match their manifests'}"
     if not plan.operations:
         record = _to_record(plan)
-        return f"No changes{f'. apply will record {record}' if record else ''}. {same}."
+        said = "Recorded:" if recorded else "apply will record"
+        return f"No changes{f'. {said} {record}' if record else ''}. {same}."
     actions = Counter(operation.action for operation in plan.operations)
     held = actions.pop(Action.HELD, 0)
     widening = sum(operation.verdict.widens for operation in plan.executable)

@@ -327,6 +327,7 @@ def test_the_limit_alone_is_applied_first_and_then_the_change_passes(
     assert office.plan() == 2
     assert "No changes. apply will record the weakened settings." in office.out
     assert office.apply() == 0
+    assert "No changes. Recorded: the weakened settings." in office.out
     assert "limits.changed_share" in office.out
     assert office.plan() == 0
     notes = git(office.folder, "log", "-1", "--notes=reconcile/sandbox/acme", raised)

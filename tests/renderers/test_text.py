@@ -115,7 +115,7 @@ def test_a_table_of_many_columns_is_never_wider_than_its_terminal(width: int, ro
     assert max(map(len, shown)) <= width
 
 
-def test_where_no_columns_fit_a_row_is_its_cells_one_after_the_other() -> None:
+def test_where_not_all_columns_fit_the_first_ones_do_and_the_others_stand_below() -> None:
     row = Row(
         ("2027-03-01T12:00:00.000Z", "hold", "", "spring-renewals", "held: " + "word " * 9),
         Tone.WARN,
@@ -124,13 +124,50 @@ def test_where_no_columns_fit_a_row_is_its_cells_one_after_the_other() -> None:
     table = Table("T", ("time", "record", "commit", "manifest", "what"), (row,))
     assert lines_of(Report("t", "v", Tone.PLAIN, 0, (table,)), width=44)[2:9] == [
         "T",
-        "    TIME  RECORD  COMMIT",
+        "    TIME                      RECORD  COMMIT",
         "  ! 2027-03-01T12:00:00.000Z  hold",
         "      manifest: spring-renewals",
         "      what: held: word word word word word",
         "      word word word word",
         "      why",
     ]
+
+
+def test_a_table_whose_last_column_does_not_fit_keeps_the_others_in_columns() -> None:
+    rows = (("held", "spring-renewals", "word " * 5), ("create", "a", "x"))
+    shown = lines_of(table_of(*rows, columns=("action", "manifest", "change")), width=36)
+    assert shown[3:9] == [
+        "    ACTION  MANIFEST",
+        "      CHANGE",
+        "    held    spring-renewals",
+        "      word word word word word",
+        "    create  a",
+        "      x",
+    ]
+
+
+def test_columns_that_would_cost_a_cell_its_place_are_given_up() -> None:
+    rows = (("word " * 5, "b", "c" * 20), ("a", "word " * 5, "c"))
+    shown = lines_of(table_of(*rows, columns=("one", "two", "three")), width=36)
+    assert shown[3] == "    ONE  TWO  THREE"
+
+
+def test_folding_keeps_the_spaces_that_align_a_detail() -> None:
+    row = Row(("a",), details=("commit   " + "f" * 20, "body     " + "word " * 6))
+    report = Report("t", "v", Tone.PLAIN, 0, (Table("T", (), (row,)),))
+    assert lines_of(report, width=36)[4:8] == [
+        "      commit",
+        f"        {'f' * 20}",
+        "      body     word word word word",
+        "        word word",
+    ]
+
+
+def test_a_digest_fits_a_terminal_of_80_columns() -> None:
+    facts = {"digest": "f" * 64, "platform clock": "x"}
+    report = Report("t", "word " * 20, Tone.GOOD, 0, facts=facts)
+    assert max(map(len, lines_of(report, width=80))) == 80
+    assert lines_of(report)[2].startswith("  digest          f")
 
 
 def test_names_of_columns_are_folded_before_columns_are_given_up() -> None:

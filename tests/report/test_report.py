@@ -374,6 +374,14 @@ def test_a_history_that_is_accepted_is_shown_by_every_renderer():
     assert row.must_show
 
 
+def test_a_held_creation_names_the_schedule_that_is_not_created():
+    operation = make_operation(
+        "1", action=Action.HELD, desired={"dial_rate": 2.0}, live=None, blocked=("halted",)
+    )
+    (row,) = changes_table([operation]).rows
+    assert row.cells[5] == f"create the schedule of {operation.platform_name}"
+
+
 def test_an_apply_with_nothing_to_do_says_so():
     report = of_apply(make_plan(unchanged=("1",)), (), exit_code=0)
     assert report.verdict == "No changes. 1 schedule matches its manifest."
@@ -496,7 +504,7 @@ def test_a_clock_that_is_a_day_ahead_is_told_in_days():
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        (MovedBy.OUTSIDE, " (changed outside git, not in git)"),
+        (MovedBy.OUTSIDE, " (changed outside git)"),
         (MovedBy.BOTH, " (changed in git and outside git)"),
         (MovedBy.GIT, ""),
         (MovedBy.UNKNOWN, ""),
