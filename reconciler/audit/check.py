@@ -50,6 +50,7 @@ class Verdict:
         remarks: sentences about unsigned ledger commits that are no defect.
         source: the ledger commit that wrote the first bad line.
         repaired: when and by whom the ledger was repaired, if it was verified only from there on.
+        claimed: ledger commit of a repair that other commands begin at, if the whole ledger was verified all the same.
     """
 
     head: str | None
@@ -62,6 +63,7 @@ class Verdict:
     remarks: tuple[str, ...] = ()
     source: LineOrigin | None = None
     repaired: str | None = None
+    claimed: str | None = None
 
     def __str__(self) -> str:
         if self.defects:

@@ -75,7 +75,9 @@ def verify(
         LedgerError: the history is shallow, so it cannot be verified.
     """
     ids = [] if subject.head is None else subject.git.ancestry(subject.head)
-    cut, remarks = _find_cut(subject, signers, expect_cut)
+    newest, trusted = _find_cut(subject, signers, expect_cut)
+    cut = newest if trusted else None
+    remarks = () if newest is None else (repairs.remark(newest, trusted=trusted),)
     start = ids.index(str(cut.head)) if cut else 0
     signed = None
     if signers is not None and ids:
@@ -99,6 +101,7 @@ def verify(
         remarks=(*remarks, *(signed.remarks if signed else ())),
         source=check.source,
         repaired=None if cut is None else repairs.when(cut),
+        claimed=None if newest is None or trusted or signers is not None else newest.head,
     )
 
 
@@ -115,15 +118,14 @@ def _collecting_rarely() -> Iterator[None]:
 
 def _find_cut(
     subject: LedgerHistory, signers: bytes | None, expected: str | None
-) -> tuple[LedgerSnapshot | None, tuple[str, ...]]:
-    """Return the repair that verification begins at, if any, and a remark about the newest repair."""
+) -> tuple[LedgerSnapshot | None, bool]:
+    """Return the newest repair, if any, and whether verification begins there."""
     if subject.head is None:
-        return None, ()
+        return None, False
     found = repairs.newest_cut(subject.git, subject.notes, subject.head)
     if found is None:
-        return None, ()
-    trusted = repairs.is_trusted(subject.git, found, signers, expected)
-    return found if trusted else None, (repairs.remark(found, trusted=trusted),)
+        return None, False
+    return found, repairs.is_trusted(subject.git, found, signers, expected)
 
 
 def _find_witnesses(

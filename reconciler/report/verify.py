@@ -71,7 +71,9 @@ def _open_row(record: Record) -> Row:
 
 def _restoring(found: Verdict) -> Iterator[str]:
     """Yield instructions for a damaged ledger. They call no commit intact, because a damaged ledger cannot prove that."""
-    if any(each.line for each in found.defects):
+    if found.claimed is not None:
+        yield "plan, apply and release begin at the repair, so what is damaged before it does not stop them. If nobody of you made the repair, restore the ledger."
+    elif any(each.line for each in found.defects):
         yield "Until the ledger is restored, plan, apply and release fail with exit code 1. halt still stops dialing, and its records wait in a ref of their own until then."
     if found.source is not None:
         before = found.source.before
@@ -85,10 +87,11 @@ def _restoring(found: Verdict) -> Iterator[str]:
         "`refs/reconcile/seen/` of a clone that has not fetched since, or the mirror branch if only CI may push to it. Last, in each clone, "
         "forget what it saw: git update-ref -d refs/reconcile/seen/<api>/<host>"
     )
-    yield (
-        f"If nothing can be restored: reconcile audit repair PATH --head {found.head} --reason TEXT. It goes on with the records that can still be"
-        " read; what lost records held would dial again"
-    )
+    if found.claimed is None:
+        yield (
+            f"If nothing can be restored: reconcile audit repair PATH --head {found.head} --reason TEXT. It goes on with the records that can still be"
+            " read; what lost records held would dial again"
+        )
 
 
 def _advice(found: Verdict) -> tuple[str, ...]:

@@ -36,6 +36,9 @@ def test_a_damage_that_was_looked_at_is_cut_off_and_told_from_then_on(
     assert f"--expect-cut {cut}" in desk.out.replace("\n", " ")
     assert desk.run("audit", "verify", PATH, "--format", "json") == 1, "anybody can claim a repair"
     assert "ticket 17" in json.loads(desk.out)["remarks"][0]
+    assert desk.run("audit", "verify", PATH) == 1
+    assert "plan, apply and release begin at the repair" in desk.out
+    assert "audit repair" not in desk.out, "it was repaired"
     assert desk.run("audit", "verify", PATH, "--expect-cut", cut) == 0
     assert "consistent, anchored by the mirror branch; only since the repair on" in desk.out
     desk.run("plan", PATH)
