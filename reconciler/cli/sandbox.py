@@ -16,8 +16,9 @@ STATE = Path(".reconcile/sandbox.db")
 
 
 AFTER_RESET = (
-    "The audit records stay in this clone, so the schedules that were applied before count as removed by hand, and are held.\n"
-    "Delete the records: git update-ref -d refs/notes/reconcile/sandbox/sandbox"
+    "The audit records stay in this clone, so what was applied before counts as\n"
+    "removed by hand, and is held. Delete the records:\n"
+    "git update-ref -d refs/notes/reconcile/sandbox/sandbox"
 )
 
 

@@ -83,6 +83,8 @@ def verdict(found: Drift, noun: str) -> str:
         f"{count(found.matching, 'schedule')} {'is' if found.matching == 1 else 'are'} as applied"
     )
     if not found.objects:
+        if never := len(found.unapplied):
+            return f"No drift is known. {same}, and {never} not recorded as applied."
         return f"No drift. {same}."
     causes = Counter(each.cause for each in found.objects)
     unmanaged = {each.key for each in found.objects if each.cause is Cause.UNMANAGED}

@@ -81,3 +81,6 @@ def test_an_object_without_a_manifest_is_counted_once():
 
 def test_no_drift_is_one_sentence():
     assert verdict(Drift((), 3), "campaign") == "No drift. 3 schedules are as applied."
+    assert verdict(Drift((), 0, unapplied=("a", "b")), "campaign") == (
+        "No drift is known. 0 schedules are as applied, and 2 not recorded as applied."
+    )
