@@ -6,6 +6,7 @@ Results go to stdout, progress and errors to stderr. A command imports its depen
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -102,9 +103,21 @@ def reconcile() -> None:
     """
 
 
+def _leave_deleted_folder() -> None:
+    """Change to / if the working directory was deleted: a stop that names its folder by an absolute path needs no other one."""
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib is imported only where it is needed
+    except FileNotFoundError:
+        os.chdir("/")
+        said = "the working directory was deleted: change to another one (cd). Until then relative paths name nothing"
+        with suppress(OSError):
+            click.echo(said, err=True)
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Only this function turns errors into exit codes."""
     replace_unencodable()
+    _leave_deleted_folder()
     try:
         result: Any = reconcile.main(
             args=list(arguments) if arguments is not None else None,

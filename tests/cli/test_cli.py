@@ -759,6 +759,18 @@ def test_every_command_has_help_that_names_it(desk: Desk) -> None:
         assert f"reconcile {name}" in desk.out
 
 
+def test_a_working_directory_that_was_deleted_is_told_and_needed_by_no_absolute_path(
+    desk: Desk, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path_factory.mktemp("gone")
+    for path, code in ((str(desk.folder / "schedules" / "sandbox"), 0), ("schedules/sandbox", 64)):
+        monkeypatch.chdir(gone)
+        gone.rmdir()
+        assert desk.run("validate", path) == code
+        assert "the working directory was deleted" in desk.err
+        gone.mkdir()
+
+
 def test_help_imports_nothing_of_the_engine() -> None:
     code = "import sys; from reconciler.cli import run; run(['--help']); run(['validate', '--help']); print(*sorted(m for m in sys.modules if m.split('.')[0] in {'httpx','pydantic','deepdiff','ruamel','fastapi','asyncio'}), sep=',', file=sys.stderr)"
     done = subprocess.run(
