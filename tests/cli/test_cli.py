@@ -929,3 +929,18 @@ def test_whoever_closes_stdout_still_learns_the_exit_code(desk: Desk) -> None:
 def test_no_repr_of_the_world_shows_its_environment() -> None:
     world = here(lambda _: None)._replace(environ={"CXONE_CLIENT_SECRET": "do-not-tell"})
     assert "do-not-tell" not in f"{world!r} {world}"
+
+
+def test_a_connection_that_is_cancelled_before_it_begins_says_nothing_at_the_end() -> None:
+    """The end of a stop cancels the reads that are still on their way."""
+    code = (
+        "import asyncio, gc, socket, anyio\n"
+        "import reconciler.__main__ as entry, reconciler.cli as cli\n"
+        "server = socket.create_server(('127.0.0.1', 0))\n"
+        "async def work():\n"
+        "    asyncio.ensure_future(anyio.connect_tcp(*server.getsockname()))\n"
+        "cli.run = lambda: [asyncio.run(work()), gc.collect(), 0][-1]\n"
+        "entry.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
