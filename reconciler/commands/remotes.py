@@ -57,12 +57,12 @@ def descends(world: World, git: Git, older: str, newer: str) -> bool:
     """
     if git.holds(newer, older):
         return True
-    if not git.is_shallow():
+    if not git.cut_off(newer):
         return False
     remote = commit_remote(world, git)
     if remote is not None:
-        git.unshallow(remote)
-    if git.is_shallow():
+        git.unshallow(remote, newer)
+    if git.cut_off(newer):
         source = f"the git remote {remote}" if remote else "a git remote named origin"
         raise Unavailable(
             f"this clone is shallow, and {source} does not hold the rest of its history, so it is unknown whether {newer[:12]} descends from"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import Final
 
 from reconciler.errors import Unavailable
@@ -11,9 +12,14 @@ from reconciler.git.values import Move, chosen_refs, object_id, ref_name, remote
 
 _FETCH: Final = ("fetch", "--quiet", "--no-tags")
 
+_WHOLE: Final = 2_000_000_000
+"""Depth of a fetch that is to bring a whole history. Git takes 2³¹ - 1 for `--unshallow`."""
+
 
 class Remotes(Revisions):
     """Reads, fetches and pushes refs of remotes."""
+
+    _was_shallow = False
 
     def remotes(self) -> tuple[str, ...]:
         """Return the names of the remotes that were configured when first asked for."""
@@ -86,14 +92,42 @@ class Remotes(Revisions):
         """Return whether this clone's history is cut off (`--depth`)."""
         return self.text("rev-parse", "--is-shallow-repository") == "true"
 
-    def unshallow(self, remote: str) -> None:
-        """Fetch the history of HEAD, without its files, if this clone is shallow.
+    @property
+    def began_shallow(self) -> bool:
+        """Whether this clone's history is cut off, or was before `unshallow`."""
+        return self._was_shallow or self.is_shallow()
+
+    def cut_off(self, commit: str) -> tuple[str, ...]:
+        """Return the commits of this clone at which the history of a commit is cut off (`--depth`); none if it is whole."""
+        file = Path(self.text("rev-parse", "--git-path", "shallow"))
+        try:
+            cut = {*(self.root / file).read_text("ascii").split()}
+        except OSError:
+            return ()
+        roots = self.text("rev-list", "--max-parents=0", object_id(commit)).split()
+        return tuple(each for each in roots if each in cut)
+
+    def unshallow(self, remote: str, commit: str | None = None) -> None:
+        """Fetch the history of a commit of this clone, if it is cut off.
+
+        Other histories stay as they are: that of the ledger may be a hundred times as long. `git fetch --unshallow` would fetch
+        all of them. With `--filter`, git would fetch them later: it makes a partial clone of this one.
+
+        Args:
+            remote: name or URL of the remote.
+            commit: by default that of HEAD.
 
         Raises:
             Unavailable: the remote does not answer.
         """
-        if self.is_shallow():
-            self._network(*_FETCH, "--unshallow", "--filter=blob:none", remote)
+        if cut := self.cut_off(commit or self.head()):
+            self._was_shallow = True
+            fetch = (*_FETCH, f"--depth={_WHOLE}")
+            options = ("--no-write-fetch-head", "--refmap=", "--no-recurse-submodules")
+            try:
+                self._network(*fetch, *options, "--", remote_name(remote), *cut)
+            except Unavailable:  # it may be a host that refuses ids
+                self._network(*fetch, remote_name(remote))
 
     def push(self, remote: str, *moves: Move) -> None:
         """Move refs of a remote, all or none.

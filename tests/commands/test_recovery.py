@@ -282,8 +282,14 @@ def test_a_shallow_clone_gets_the_history_that_it_lacks(
     git(desk.folder, "clone", "-q", "--depth", "1", f"file://{desk.folder}", str(thin))
     there = Git(thin, environ=dict(os.environ))
     assert there.resolve(f"{first}^{{commit}}") is None
+    notes = "refs/notes/reconcile/one"
+    for number in range(2):
+        git(desk.folder, "notes", f"--ref={notes}", "append", "-m", f"note {number}", "HEAD")
+    git(thin, "fetch", "-q", "--depth=1", "origin", f"{notes}:{notes}")
     there.unshallow("origin")
     assert there.is_ancestor(first, there.head())
+    assert there.cut_off(there.head()) == ()
+    assert there.cut_off(notes_head := git(thin, "rev-parse", notes).strip()) == (notes_head,)
     there.unshallow("origin")
 
 
