@@ -289,6 +289,7 @@ def test_a_shallow_clone_gets_the_history_that_it_lacks(
     there.unshallow("origin")
     assert there.is_ancestor(first, there.head())
     assert there.cut_off(there.head()) == ()
+    assert "promisor" not in git(thin, "config", "--list"), "git would fetch the ledger by itself"
     assert there.cut_off(notes_head := git(thin, "rev-parse", notes).strip()) == (notes_head,)
     there.unshallow("origin")
 
