@@ -46,6 +46,10 @@ class Refs:
         self.asked.add(remote)
         return chosen_refs(self.there.items(), names, below)
 
+    @property
+    def began_shallow(self) -> bool:
+        return self.is_shallow()
+
     def is_shallow(self) -> bool:
         return False
 
