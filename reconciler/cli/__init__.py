@@ -161,7 +161,7 @@ def _usage(wrong: click.UsageError) -> int:
     if isinstance(wrong, click.exceptions.NoArgsIsHelpError):
         click.echo(said, err=True)  # the whole help: many lines, and ours
         said = "name a command"
-    return _say(f"{safe(said)} (see {command} --help)", UsageError.exit_code)
+    return _say(f"{safe(said.removesuffix('.'))} (see {command} --help)", UsageError.exit_code)
 
 
 def _say(message: str, code: int) -> int:

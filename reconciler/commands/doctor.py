@@ -14,7 +14,7 @@ from reconciler.commands.session import Session
 from reconciler.dialects.base import Check, Token
 from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.kinds.live import Snapshot
-from reconciler.report import SKEW_SHOWN_S, Report, Row, Table, Tone, count
+from reconciler.report import SKEW_SHOWN_S, Report, Row, Table, Tone, count, duration
 from reconciler.world import Network, World
 
 
@@ -88,7 +88,11 @@ def _clock(session: Session) -> Check:
             note=True,
         )
     side = "ahead of" if skew.seconds > 0 else "behind"
-    said = f"the platform's is {abs(skew.seconds):.1f} s {side} this machine's, give or take {skew.uncertainty_s:.1f} s"
+    apart = abs(skew.seconds)
+    told = f"{apart:.1f} s" if apart < 60 else duration(apart)  # noqa: PLR2004 - a minute
+    said = (
+        f"the platform's is {told} {side} this machine's, give or take {skew.uncertainty_s:.1f} s"
+    )
     good = session.settings.in_process or abs(skew.certain_s) <= SKEW_SHOWN_S
     advice = "compare this machine's clock with a time server, and correct it only if it is wrong: until the two agree, no hold and no lock ends before both have passed its end"
     return Check("clock", holds=good, said=said, advice="" if good else advice)

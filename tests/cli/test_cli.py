@@ -74,6 +74,10 @@ def test_plan_changes_nothing_and_says_so_by_its_code(desk: Desk) -> None:
     ("arguments", "says"),
     [
         (["plan", "--nonsense"], "No such option"),
+        (
+            ["halt", "schedules/sandbox", "--all"],
+            "Missing option '--reason' (see reconcile halt --help)",
+        ),
         (["nonsense"], "No such command"),
         ([], "name a command (see reconcile --help)"),
         (["audit"], "name a command (see reconcile audit --help)"),

@@ -196,7 +196,7 @@ def test_a_clock_that_differs_is_measured_and_no_right_clock_is_to_be_broken(des
     desk.world = desk.world._replace(now=lambda: desk.platform.now - timedelta(seconds=offset_s))
     report = examined(desk)
     check = failed(report)["clock"]
-    assert ("ahead of" if offset_s > 0 else "behind") in check["said"]
+    assert f"2 h 0 min {'ahead of' if offset_s > 0 else 'behind'}" in check["said"]
     assert "give or take" in check["said"]
     assert "only if it is wrong" in check["advice"]
     assert report.exit_code == 1
