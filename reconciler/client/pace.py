@@ -35,11 +35,10 @@ STOP_SLOWEST: Final = 1.0
 STOP_BACK_OFF: Final = 0.8
 """What a 429 multiplies the rate of an emergency stop by."""
 
-STOP_GROWTH: Final = 1.1
-"""What each second without a 429 multiplies the rate of an emergency stop by."""
-
-STOP_GROWS_S: Final = 120.0
-"""Seconds for which the rate grows: it is without limit again, for any platform, long before."""
+STOP_GROWTH: Final = (0.1, 0.06)
+"""How the rate of an emergency stop grows without a 429: after t seconds by the share a·t + b·t², so by a sixth after one second and
+threefold after five. Removals and refreshes each find their own rate, and one must soon use what the other leaves.
+"""
 
 BACK_OFF_S: Final = 0.5
 BACK_OFF_CAP_S: Final = 20.0
@@ -138,9 +137,9 @@ class StopPacer:
 
     def _rate_at(self, now: float) -> float:
         """Return the requests per second at an instant."""
-        rate = self._rate or STOP_START
-        growth: float = STOP_GROWTH ** min(max(now - self._since, 0.0), STOP_GROWS_S)
-        return rate * growth
+        passed_s = max(now - self._since, 0.0)
+        steady, faster = STOP_GROWTH
+        return (self._rate or STOP_START) * (1 + steady * passed_s + faster * passed_s**2)
 
 
 def full_jitter(tries: int, draw: float) -> float:
