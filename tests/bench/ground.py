@@ -118,10 +118,10 @@ def write_folder(
         (place / f"{known['key']}.yaml").write_text(MANIFEST.format(**known), encoding="ascii")
 
 
-def write_state(state: Path, count: int, changed: float, rate: float) -> None:
+def write_state(state: Path, count: int, changed: float, rate: float, burst: int = BURST) -> None:
     """Write a platform's state: every campaign stored and active, the first of each `1 / changed` with another rate."""
     every = round(1 / changed) if changed else count + 1
-    settings = sandbox.Settings(requests_per_second=rate, burst=BURST)
+    settings = sandbox.Settings(requests_per_second=rate, burst=burst)
     world = sandbox.CampaignState.open(state, clock=CLOCK, settings=settings)
     sandbox.seed_many(world, count, body=lambda i: body(i, changed=changed > 0 and i % every == 0))
     world.close()
@@ -135,6 +135,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--changed", type=float, default=0.01, help="share that differs")
     parser.add_argument("--rate", type=float, default=0.0, help="requests per second; 0: no limit")
+    parser.add_argument("--burst", type=int, default=BURST, help="requests at once")
     asked = parser.parse_args()
     if str(asked.state) == "-":
         for i in range(asked.count):
@@ -142,7 +143,7 @@ def main() -> None:
         return
     if str(asked.folder) != "-":
         write_folder(asked.folder, asked.count, asked.rate)
-    write_state(asked.state, asked.count, asked.changed, asked.rate)
+    write_state(asked.state, asked.count, asked.changed, asked.rate, asked.burst)
 
 
 if __name__ == "__main__":

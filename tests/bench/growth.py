@@ -30,7 +30,7 @@ STOP = "campaign-1000000"
 """The campaign that the first stop names; the next ones name those after it."""
 
 PACE = 20
-"""Requests per second of the platform whose stop is timed."""
+"""Requests per second of the platform whose stop is timed, which admits the requests of one second at once."""
 
 MILLION = 1_000_000
 
@@ -255,7 +255,7 @@ def stops(product: Product, home: Path, size: Size, rounds: int) -> Iterator[Row
         took = product.run(*name, **platform.variables)
     seconds = platform.noted["first_delete_s"] - took.began_s
     told = f"{seconds:.2f} s, after {platform.noted['requests_before']} requests"
-    where = f"remote, {team.records:,} records; no `expand`, {PACE} requests/s"
+    where = f"remote, {team.records:,} records; no `expand`, {PACE} requests/s, burst {PACE}"
     what = f"`halt` of one of {size.campaigns:,}: from its start to the first DELETE"
     yield what, where, told, "≤ 2 s"
     team = Team.of(home, size.silenced, size.long)  # a manifest for each campaign, and no more
@@ -263,10 +263,10 @@ def stops(product: Product, home: Path, size: Size, rounds: int) -> Iterator[Row
         took = product.run(
             "halt", team.folder, "--all", "--reason", "a benchmark", **platform.variables
         )
-    where = f"remote, {team.records:,} records; no `expand`, {PACE} requests/s"
+    where = f"remote, {team.records:,} records; no `expand`, {PACE} requests/s, burst {PACE}"
     silent_s = platform.noted["last_refresh_s"] - took.began_s
-    least_s = 2 * size.silenced / PACE
-    told = f"{silent_s:.1f} s; a DELETE and a refresh each take {least_s:.0f} s at this rate"
+    least_s = (2 * size.silenced - PACE) / PACE
+    told = f"{silent_s:.1f} s; the requests alone take {least_s:.1f} s"
     yield f"`halt --all` until the platform has stopped {size.silenced}", where, told, "≤ 30 s"
     told = f"{took.wall_s:.1f} s, {platform.answers.get('429', 0)} refused"
     what = f"the same until each of the {size.silenced} was read as silent and is held"
@@ -277,8 +277,8 @@ def _slow(team: Team, home: Path, campaigns: int) -> contextlib.AbstractContextM
     """Serve so many campaigns at the team's URL, slowly, without `expand`."""
     state = home / f"slow-{campaigns}.db"
     state.unlink(missing_ok=True)
-    figures = ("--count", str(campaigns), "--changed", "0", "--rate", str(PACE))
-    script("ground.py", "-", str(state), *figures)
+    figures = {"count": campaigns, "changed": 0, "rate": PACE, "burst": PACE}
+    script("ground.py", "-", str(state), *(f"--{name}={n}" for name, n in figures.items()))
     ground = Ground(team.ground.folder, state, campaigns, team.ground.port)
     return serving(ground, "--fault", "no-expand")
 
