@@ -9,17 +9,21 @@ returns a placeholder nowhere, that stands in a comment. A file for which neithe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
+_UNQUOTED: Final = "[A-Za-z0-9][A-Za-z0-9_./+ -]*(?<![ ])"
+_QUOTED: Final = r'"[ !#-\[\]-~]*"'
+"""A value in quotes, without escapes."""
+
 _VALUE: Final = re.compile(
-    r"""
+    rf"""
     ([ \[] (?<= [:,-][ ] | .\[ )                  # what stands before a value
-     (?: [A-Za-z0-9] [A-Za-z0-9_./+ -]* (?<! [ ])  # unquoted
-       | " [ !\#-\[\]-~]* "))                      # quoted, without escapes
-    (?= [ ]* \r? [\n,\]}] | [ ]+ \# | \Z)
+     (?: {_UNQUOTED} | {_QUOTED} ))
+    (?= [ ]* \r? [\n,\]}}] | [ ]+ \# | \Z)
     """,
     re.VERBOSE,
 )
@@ -27,18 +31,63 @@ _VALUE: Final = re.compile(
 _GAP: Final = "\0"
 """Stands for a value in a shape: NUL, which no manifest may hold."""
 
-_QUOTED: Final = f'"{_GAP}"'
+_QUOTED_GAP: Final = f'"{_GAP}"'
 
 _NAME: Final = "zvalue"
 """Placeholders begin with it."""
 
 
-def split(text: str) -> tuple[str, list[str]]:
+def split(text: str) -> tuple[str, Sequence[str]]:
     """Return the shape of a file, and its plain values as they stand in the file, with their quotes."""
+    for shape, match in _frequent.matches:
+        if (found := match(text)) is not None:
+            return shape, found.groups()
     parts = _VALUE.split(text)
     values = parts[1::2]
-    parts[1::2] = [each[0] + (_QUOTED if each[1] == '"' else _GAP) for each in values]
-    return "".join(parts), [each[1:] for each in values]
+    parts[1::2] = [each[0] + (_QUOTED_GAP if each[1] == '"' else _GAP) for each in values]
+    shape = "".join(parts)
+    _frequent.meet(shape)
+    return shape, [each[1:] for each in values]
+
+
+class Frequent:
+    """The first few shapes that many files have. Each becomes a pattern, which finds the values of a file in a sixth of the time.
+
+    Args:
+        many: number of files. A pattern takes as long to compile as it takes to split so many files.
+
+    Attributes:
+        matches: each of these shapes, and the function that matches a file of it with a group for each value.
+    """
+
+    MOST: Final = 4
+
+    def __init__(self, many: int = 64) -> None:
+        """Begin without shapes."""
+        self.matches: tuple[tuple[str, Callable[[str], re.Match[str] | None]], ...] = ()
+        self._many = many
+        self._met: Counter[str] = Counter()
+
+    def meet(self, shape: str) -> None:
+        """Count a file that was split."""
+        if len(self.matches) == self.MOST:
+            return
+        self._met[shape] += 1
+        if self._met[shape] == self._many:
+            self.matches = (*self.matches, (shape, _pattern(shape).fullmatch))
+        if len(self._met) > self._many * self.MOST:
+            self._met.clear()
+
+
+_frequent = Frequent()
+
+
+def _pattern(shape: str) -> re.Pattern[str]:
+    """Return the pattern of all files of a shape, with a group for each value."""
+    parts = re.split(f"({_QUOTED_GAP}|{_GAP})", shape)
+    parts[::2] = map(re.escape, parts[::2])
+    parts[1::2] = [f"({_UNQUOTED if each == _GAP else _QUOTED})" for each in parts[1::2]]
+    return re.compile("".join(parts))
 
 
 def with_placeholders(shape: str) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -28,8 +30,18 @@ def outcome(text: str, *, parsed: bool) -> object:
     return [(each.mark, repr(each.value)) for each in found]
 
 
-def agree(text: str) -> None:
-    assert outcome(text, parsed=False) == outcome(text, parsed=True)
+@contextmanager
+def patterns() -> Iterator[None]:
+    """Match the files of each shape as a whole, from the second one on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "_frequent", shapes.Frequent(many=1))
+        yield
+
+
+def agree(*texts: str) -> None:
+    with patterns():
+        for text in (*texts, *texts):
+            assert outcome(text, parsed=False) == outcome(text, parsed=True)
 
 
 VALUES = st.one_of(
@@ -81,9 +93,8 @@ spec:
 @settings(max_examples=60)
 @given(st.lists(st.lists(VALUES, min_size=11, max_size=11), min_size=2, max_size=3))
 def test_files_of_one_shape_keep_their_own_values(files: list[list[str]]) -> None:
-    for values in files:
-        rest = iter(values)
-        agree(re.sub("@", lambda _, rest=rest: next(rest), BLOCKS))
+    rests = map(iter, files)
+    agree(*(re.sub("@", lambda _, rest=rest: next(rest), BLOCKS) for rest in rests))
 
 
 def test_one_shape_is_parsed_once() -> None:
@@ -94,6 +105,32 @@ def test_one_shape_is_parsed_once() -> None:
             {"k": f"v{number}", "l": [number, f"{number}"], "m": number + 0.5}
         )
     assert _documents_of.cache_info().misses == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "is_alike"),
+    [
+        ('k: x y # a: d\nl: ["w, x", ""]\n', True),
+        ('k: x  # a: b\nl: ["w", ""]\n', False),
+        ('k: v # a: b\nl: [w, ""]\n', False),
+        ('k: v # a: b\nl: ["\\n", ""]\n', False),
+        ('k: v # a: b\nl: ["w", ""]\nm: n\n', False),
+        ('j: v # a: b\nl: ["w", ""]\n', False),
+    ],
+)
+def test_files_of_a_frequent_shape_are_matched_as_a_whole(file: str, is_alike: bool) -> None:  # noqa: FBT001 - a table
+    with patterns():
+        shape, _ = shapes.split('k: v # a: b\nl: ["w", ""]\n')
+        found, values = shapes.split(file)
+    assert (found is shape) == is_alike
+    assert not is_alike or [*values] == ["x y", "d", '"w, x"', '""']
+
+
+def test_few_shapes_become_patterns() -> None:
+    frequent = shapes.Frequent(many=2)
+    for name in "abacadaeaf" * 2:
+        frequent.meet(f"{name}: \0")
+    assert [shape[0] for shape, _ in frequent.matches] == ["a", "b", "c", "d"]
 
 
 def test_the_shape_of_a_long_file_is_not_kept() -> None:
