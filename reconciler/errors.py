@@ -8,6 +8,7 @@ ReconcileError              1   failed; nothing was written
 ├── StalePlan               4   the live state changed since the plan was approved
 ├── TenantLocked            6   another run is applying to this tenant
 ├── Unavailable            69   the platform or the git remote does not answer
+│   ├── RemoteTimeout      69   the git remote did not answer a command in time
 │   └── LockUnknown        69   the tenant's lock cannot be read, so nothing new is started
 ├── NotFinished            75   not done before --deadline or --wait; the next run finishes it
 ├── AccessError            77   the secret, the host or a scope (named)
@@ -250,6 +251,10 @@ class Unavailable(ReconcileError):
     """The platform or the git remote does not answer, or answers with server errors only."""
 
     exit_code = ExitCode.UNAVAILABLE
+
+
+class RemoteTimeout(Unavailable):
+    """The git remote did not answer a command in time, so the result of the command is unknown. It is no refusal: do not repeat it in another way."""
 
 
 class LockUnknown(Unavailable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import secrets
@@ -24,6 +25,59 @@ def _ignore(_: str) -> None:
     """Do nothing."""
 
 
+REST_S: Final = 10.0
+"""Seconds that a git remote which does not answer has left, in total, once it left a command unanswered or the user interrupted."""
+
+QUIET_S: Final = 5.0
+"""Seconds of one wait for the git remote after which it is reported."""
+
+
+class RemoteBudget:
+    """How long the git remote may keep one run of reconcile waiting. Threads may share it.
+
+    At first, each git command has its own time limit alone. Once the remote left a command unanswered, or the user interrupted,
+    all waits that follow have `REST_S` in total: else a remote that hangs would cost a time limit for each of them. Commands that
+    the remote answers cost nothing.
+    """
+
+    def __init__(
+        self,
+        progress: Callable[[str], None] = _ignore,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Tell `progress` of long waits; `monotonic` returns seconds on a clock that never goes back."""
+        self._progress = progress
+        self._monotonic = monotonic
+        self._left_s = math.inf
+        self._since = -math.inf
+        """When `_left_s` began to count."""
+
+    def shorten(self, seconds: float = REST_S) -> None:
+        """Leave at most so many seconds for all waits, also for those that have begun."""
+        if self._left_s == math.inf:
+            self._since = self._monotonic()
+        self._left_s = min(self._left_s, seconds)
+
+    def limit_s(self, began: float, limit_s: float) -> float:
+        """Return how many seconds a command that began at `began` may take, if its own limit is `limit_s`."""
+        left_s = max(began, self._since) + self._left_s - began
+        return max(0.0, min(limit_s, left_s))
+
+    def spend(self, began: float) -> None:
+        """Note that a command which began at `began` got no answer."""
+        if self._left_s == math.inf:
+            self.shorten()
+        else:
+            waited_s = self._monotonic() - max(began, self._since)
+            self._left_s = max(0.0, self._left_s - waited_s)
+
+    def tell(self, limit_s: float) -> None:
+        """Report a wait for the git remote that may take `limit_s` seconds."""
+        self._progress(
+            f"waiting for the git remote, for {limit_s:.0f} s at most (Ctrl-C ends the wait)"
+        )
+
+
 class World(NamedTuple):
     """External dependencies of commands, `execute` and the ledger.
 
@@ -36,6 +90,7 @@ class World(NamedTuple):
         random: source of jitter.
         new_id: returns a new identifier for a run.
         progress: takes one line of progress for people.
+        remote_budget: how long the git remote may keep the run waiting.
         checkpoint: called at each point in `apply.CHECKPOINTS`; crash tests end the process there.
         remote: the git remote that holds audit records and locks; `None` means `origin`.
         block: waits the given seconds in the calling thread, outside the event loop.
@@ -49,6 +104,7 @@ class World(NamedTuple):
     random: random.Random
     new_id: Callable[[], str]
     progress: Callable[[str], None]
+    remote_budget: RemoteBudget
     checkpoint: Callable[[str], None] = _ignore
     remote: str | None = None
     block: Callable[[float], None] = time.sleep
@@ -149,5 +205,6 @@ def here(progress: Callable[[str], None], *, remote: str | None = None) -> World
         random=random.SystemRandom(),
         new_id=lambda: secrets.token_hex(8),
         progress=progress,
+        remote_budget=RemoteBudget(progress),
         remote=remote,
     )

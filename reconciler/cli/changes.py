@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler import defaults
-from reconciler.cli import options
-from reconciler.cli.signals import run_until_signal
+from reconciler.cli import options, signals
 from reconciler.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +61,8 @@ def plan(
         accept_history,
         drawn=style == "html",
     )
-    report = asyncio.run(command.show(options.world(remote), request))
+    world = options.world(remote)
+    report = signals.run(world, command.show(world, request))
     code = options.show(report, style)
     return code if options.is_whole(report, style) else ExitCode.ERROR
 
@@ -158,9 +157,11 @@ def apply(
     def confirm() -> bool:
         return click.confirm("Apply this plan?", err=True)
 
-    return run_until_signal(
+    world = options.world(remote)
+    return signals.run_until_signal(
+        world,
         lambda stop: command.apply(
-            options.world(remote), request, stop, show=show, confirm=confirm if ask else None
+            world, request, stop, show=show, confirm=confirm if ask else None
         ),
         style,
     )

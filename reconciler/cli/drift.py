@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import options
+from reconciler.cli import options, signals
 from reconciler.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -47,7 +46,8 @@ def drift(
 
     path, names = options.split(targets, tenant)
     request = command.DriftRequest(path, names, tenant, command.FailOn(fail_on), network)
-    report = asyncio.run(command.drift(options.world(remote), request))
+    world = options.world(remote)
+    report = signals.run(world, command.drift(world, request))
     code = options.show(report, style)
     return code if options.is_whole(report, style) else ExitCode.ERROR
 
@@ -81,6 +81,7 @@ def show(
     from reconciler.commands import show as command
 
     request = command.ShowRequest(plan, check, path, network, drawn=style == "html")
-    report = asyncio.run(command.show(options.world(remote), request))
+    world = options.world(remote)
+    report = signals.run(world, command.show(world, request))
     code = options.show(report, style)
     return code if options.is_whole(report, style) else ExitCode.ERROR

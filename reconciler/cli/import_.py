@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import options
+from reconciler.cli import options, signals
 
 if TYPE_CHECKING:
     from reconciler.world import Network
@@ -39,4 +38,5 @@ def import_(
 
     path, keys = options.split(targets, tenant)
     request = command.ImportRequest(path, keys, tenant=tenant, network=network)
-    return options.show(asyncio.run(command.run(options.world(), request)), style)
+    world = options.world()
+    return options.show(signals.run(world, command.run(world, request)), style)

@@ -44,9 +44,10 @@ def validate(
     world = options.world(remote)
     try:
         if online:
-            import asyncio  # takes longer to import than click, so the offline check goes without
+            # Imports asyncio, which takes longer to import than click: the offline check goes without.
+            from reconciler.cli import signals
 
-            report = asyncio.run(command.validate(world, request))
+            report = signals.run(world, command.validate(world, request))
         else:
             report = command.check(world, request)
     except ManifestError as error:

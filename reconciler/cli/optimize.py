@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import options
+from reconciler.cli import options, signals
 from reconciler.errors import UsageError
 from reconciler.optimize import STRATEGIES
 
@@ -116,9 +115,9 @@ def optimize(
         events=EventSinks(events, publish=publish),
         network=network,
     )
-    report = asyncio.run(
-        command.optimize(options.world(), request, lambda report: _keep(report, file))
-    )
+    world = options.world()
+    work = command.optimize(world, request, lambda report: _keep(report, file))
+    report = signals.run(world, work)
     return options.show(report, style)
 
 

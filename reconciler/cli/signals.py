@@ -1,17 +1,22 @@
-"""Run a command that writes to a platform. A signal ends it gracefully: writes in flight are finished and recorded."""
+"""Run a command so that a signal ends it: gracefully if the command writes to a platform, else at once."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from reconciler.cli import options
 from reconciler.errors import ExitCode, ReconcileError
 
 if TYPE_CHECKING:
     from reconciler.report import Report
+    from reconciler.world import World
+
+T = TypeVar("T")
 
 INTERRUPTED: Final = {
     signal.SIGINT: ExitCode.INTERRUPTED,
@@ -19,40 +24,80 @@ INTERRUPTED: Final = {
 }
 """Exit code of a run that a signal ended."""
 
+_FIRST: Final = (
+    "interrupted: finishing and recording writes in flight, starting no others."
+    " Interrupt again to stop waiting for the git remote"
+)
+_AGAIN: Final = "interrupted again: waiting for the git remote no longer"
 
-def run_until_signal(work: Callable[[asyncio.Event], Awaitable[Report]], style: str) -> int:
+
+@contextlib.contextmanager
+def _handled(
+    handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], None]],
+) -> Iterator[None]:
+    kept = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def run(world: World, work: Coroutine[Any, Any, T]) -> T:
+    """Run a command that writes nothing to a platform, and return its result. Ctrl-C ends it at once, whatever waits for the git remote."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        world.remote_budget.shorten(
+            0.0
+        )  # a thread that waits for git would keep the process from ending
+        raise KeyboardInterrupt
+
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a shell's job in the background
+    with _handled({} if ignored else {signal.SIGINT: interrupt}):
+        return asyncio.run(work)
+
+
+def run_until_signal(
+    world: World, work: Callable[[asyncio.Event], Awaitable[Report]], style: str
+) -> int:
     """Run `work`, show its report and return its exit code, or the signal's.
 
+    The first signal also shortens what the git remote may take; the second one ends that at once.
+
     Args:
+        world: see `World`.
         work: given an event that a signal sets; it then finishes and records what is in flight, and starts nothing more.
         style: format of the report.
     """
-    return asyncio.run(_run(work, style))
+    return asyncio.run(_run(world, work, style))
 
 
-async def _run(work: Callable[[asyncio.Event], Awaitable[Report]], style: str) -> int:
-    stop, caught = asyncio.Event(), []
+async def _run(world: World, work: Callable[[asyncio.Event], Awaitable[Report]], style: str) -> int:
+    stop, caught = asyncio.Event(), list[int]()
     loop = asyncio.get_running_loop()
 
-    def interrupt(number: signal.Signals) -> None:
+    def interrupt(number: int, _: FrameType | None) -> None:
         caught.append(number)
-        stop.set()
-        options.progress(
-            "interrupted: finishing and recording writes in flight, starting no others"
-        )
+        loop.call_soon_threadsafe(stop.set)
+        if len(caught) == 1:
+            world.remote_budget.shorten()
+        else:
+            world.remote_budget.shorten(0.0)
+        with contextlib.suppress(RuntimeError):  # the signal came in the middle of another line
+            options.progress(_FIRST if len(caught) == 1 else _AGAIN)
 
-    for number in INTERRUPTED:
-        loop.add_signal_handler(number, interrupt, number)
-    try:
-        report = await work(stop)
-    except ReconcileError as error:
-        if not caught:
-            raise
-        for line in str(error).splitlines():
-            options.progress(f"error: {line}")
-        return INTERRUPTED[caught[0]]
-    code = options.show(report, style, unshown=_unshown(report))
-    return INTERRUPTED[caught[0]] if caught else code
+    # The loop's own handlers would not run before the loop does, and it may be waiting for git.
+    with _handled(dict.fromkeys(INTERRUPTED, interrupt)):
+        try:
+            report = await work(stop)
+        except ReconcileError as error:
+            if not caught:
+                raise
+            for line in str(error).splitlines():
+                options.progress(f"error: {line}")
+            return INTERRUPTED[signal.Signals(caught[0])]
+        code = options.show(report, style, unshown=_unshown(report))
+    return INTERRUPTED[signal.Signals(caught[0])] if caught else code
 
 
 def _unshown(report: Report) -> ExitCode:

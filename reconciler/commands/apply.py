@@ -216,7 +216,7 @@ class _Done:
         if self.unrecorded is None:
             return self.lost
         return (
-            f"the ledger does not hold every outcome of this run ({self.unrecorded}); the next apply settles what is open",
+            f"the ledger does not hold every outcome of this run ({self.unrecorded}). Run apply again: it reads back what is open, and records it",
             *self.lost,
         )
 

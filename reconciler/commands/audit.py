@@ -58,7 +58,7 @@ def read(world: World, path: Path, tenant: str | None, *, anyhow: bool = False) 
         LedgerError: only the change under review declares the ledger.
     """
     where = choose_tenant(path, tenant)
-    git = Git.find(where.path, environ=world.environ)
+    git = Git.find(where.path, environ=world.environ, budget=world.remote_budget)
     if git is None:
         raise GitError(
             f"{path} is not in a git repository, so it has no records and no lock: run this in the clone that applies,"

@@ -111,7 +111,7 @@ def compare(
 
 def _applied(world: World, folder: Folder) -> Mapping[str, Applied]:
     """Return the last write to each object; none outside a repository."""
-    git = Git.find(folder.path, environ=world.environ)
+    git = Git.find(folder.path, environ=world.environ, budget=world.remote_budget)
     if git is None:
         return {}
     kept = TenantLedger.open(world, git, folder.name, folder.path, folder.tenant.spec)

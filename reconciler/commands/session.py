@@ -128,7 +128,8 @@ async def open_session(
     from reconciler import client as clients  # noqa: PLC0415 - commands about the ledger alone need no HTTP
 
     settings = _read_settings(world, folder, network, concurrency, urgent=urgent)
-    git = Git.find(folder.path, environ=world.environ) if recorded else None
+    environ, budget = world.environ, world.remote_budget
+    git = Git.find(folder.path, environ=environ, budget=budget) if recorded else None
     kept = None
     if git is not None:
         kept = TenantLedger.open(world, git, folder.name, folder.path, folder.tenant.spec)

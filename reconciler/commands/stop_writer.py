@@ -124,8 +124,13 @@ class StopWriter:
         if self._repository is None:
             environ = self._session.world.environ
             root = self._session.repository(self.children).root
-            limits = {"timeout_s": GIT_S, "network_timeout_s": GIT_S}
-            self._repository = Git(root, environ=environ, runner=self.children.run, **limits)
+            self._repository = Git(
+                root,
+                environ=environ,
+                runner=self.children.run,
+                timeout_s=GIT_S,
+                network_timeout_s=GIT_S,
+            )
         return self._repository
 
     def _open(self) -> Run:

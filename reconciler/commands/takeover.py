@@ -23,7 +23,7 @@ HEAD_START_S: Final = 1.0
 """Longest time in seconds that the first removal may leave before the lock is taken: reading the ledger takes processor time."""
 
 GIVE_BACK_S: Final = 3.0
-"""Longest time in seconds to wait for the lock at the end, and once more to release it."""
+"""Longest time in seconds to wait at the end for a lock that is being taken."""
 
 WATCH_S: Final = 10.0
 """Seconds between two looks for what dials again, while the lock cannot be taken."""
@@ -150,16 +150,16 @@ class Takeover:
             task.result()
 
     async def give_back(self) -> None:
-        """Release the lock. A remote that does not answer in time keeps the lock until it expires."""
+        """Release the lock. A remote that does not answer in time keeps the lock until it expires; progress says so."""
         self.sent.set()
-        await self._limit(self.task)
+        await self._limit(self.task, GIVE_BACK_S)
         if self._ledger is not None:
             task = asyncio.ensure_future(asyncio.to_thread(self._ledger.lock.release))
-            await self._limit(task)
+            await self._limit(task, REMOTE_S)  # it answered before, so it may only be slow
             await task
 
-    async def _limit(self, task: asyncio.Future[None]) -> None:
-        """Wait for a task of a thread; after `GIVE_BACK_S`, end the git commands that it waits for."""
-        if not await wait_for(self._session.world, task, GIVE_BACK_S, asyncio.Event()):
+    async def _limit(self, task: asyncio.Future[None], seconds: float) -> None:
+        """Wait for a task of a thread, for so many seconds; then end the git commands that it waits for."""
+        if not await wait_for(self._session.world, task, seconds, asyncio.Event()):
             self._children.end()
             await asyncio.wait([task])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 
-from reconciler.errors import GitError, Unavailable, safe
+from reconciler.errors import GitError, RemoteTimeout, Unavailable, safe
 from reconciler.git.command import (
     NETWORK_TIMEOUT_S,
     OPTIONS,
@@ -21,12 +22,17 @@ from reconciler.git.configuration import check, parse
 from reconciler.git.discovery import check_agreement, find_git_dir, find_top
 from reconciler.git.process import Ran, Runner, run_process
 from reconciler.git.values import first_line
+from reconciler.world import RemoteBudget
 
 _UNFETCHED: Final = re.compile(
     rb"^fatal: (?:could not fetch .* from promisor remote|unable to access 'http|Could not read from remote)",
     re.MULTILINE,
 )
 """What git says if it cannot fetch an object that a partial clone (`--filter`) left out. Some commands exit 0 all the same."""
+
+
+class _TimedOut(GitError):
+    """A git command took longer than its time limit and was ended."""
 
 
 class Base:
@@ -37,6 +43,7 @@ class Base:
         environ: the environment to start from (`PATH`, `HOME` and an ssh agent matter); `None` means this process's.
         runner: starts the process.
         timeout_s, network_timeout_s: time limit of one command, in seconds.
+        budget: what all commands of one run may wait for remotes; `None`: the time limit of each alone counts.
     """
 
     def __init__(
@@ -47,11 +54,13 @@ class Base:
         runner: Runner = run_process,
         timeout_s: float = TIMEOUT_S,
         network_timeout_s: float = NETWORK_TIMEOUT_S,
+        budget: RemoteBudget | None = None,
     ) -> None:
         self.root = root
         self._runner = runner
         self._timeout_s = timeout_s
         self._network_timeout_s = network_timeout_s
+        self._budget = budget
         self._environment = clean_environment(os.environ if environ is None else environ)
 
     @classmethod
@@ -62,6 +71,7 @@ class Base:
         environ: Mapping[str, str] | None = None,
         runner: Runner = run_process,
         timeout_s: float | None = None,
+        budget: RemoteBudget | None = None,
     ) -> Self | None:
         """Return the repository whose work tree holds `path`; `None` if there is none.
 
@@ -70,6 +80,7 @@ class Base:
             environ: as of the class.
             runner: as of the class.
             timeout_s: time limit of each command that checks the repository, in seconds, if not the usual one. Later commands have that.
+            budget: as of the class.
 
         Raises:
             GitError: git is not installed, or will not open the repository (its owner, its format, its configuration).
@@ -78,7 +89,7 @@ class Base:
         if top is None:
             return None
         cls(top, environ=environ, runner=runner, timeout_s=timeout_s or TIMEOUT_S).check()
-        return cls(top, environ=environ, runner=runner)
+        return cls(top, environ=environ, runner=runner, budget=budget)
 
     def check(self) -> None:
         """Check that git agrees on which repository this is, and that its configuration can be trusted.
@@ -134,7 +145,9 @@ class Base:
         if where is None:
             where = (f"--git-dir={self.git_dir}", f"--work-tree={self.root.resolve()}")
         environment = self._environment | dict(extra or {})
-        ran = self._start([*where, *arguments], name_of(arguments), environment, stdin, timeout_s)
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        argv, budget = [*OPTIONS, *where, *arguments], None if local else self._budget
+        ran = self._start(argv, name_of(arguments), environment, stdin, limit_s, budget)
         if local and _UNFETCHED.search(ran.err):
             raise Unavailable(
                 f"{name_of(arguments)} needs an object that this partial clone lacks, and the git remote does not answer: {first_line(ran)}"
@@ -145,34 +158,49 @@ class Base:
 
     def _start(
         self,
-        arguments: Sequence[str],
+        argv: Sequence[str],
         name: str,
         environment: Mapping[str, str],
         stdin: bytes,
-        timeout_s: float | None,
+        limit_s: float,
+        budget: RemoteBudget | None,
     ) -> Ran:
         """Start git and wait for its end, whatever its exit code."""
-        limit_s = self._timeout_s if timeout_s is None else timeout_s
-        argv = [*OPTIONS, *arguments]
+        more = {} if budget is None else {"budget": budget}
+        began = time.monotonic()
         try:
             return self._runner(
-                argv, cwd=self.root, env=environment, stdin=stdin, timeout_s=limit_s
+                argv, cwd=self.root, env=environment, stdin=stdin, timeout_s=limit_s, **more
             )
         except FileNotFoundError:
             raise GitError(
                 "git is not installed, or not on PATH: install git 2.39 or later"
             ) from None
         except TimeoutError:
-            raise GitError(f"{name} took longer than {limit_s:g} s and was stopped") from None
+            if budget is not None:
+                limit_s = budget.limit_s(began, limit_s)
+                budget.spend(began)
+            raise _TimedOut(f"{name} took longer than {limit_s:.3g} s and was stopped") from None
 
     def text(self, *arguments: str, stdin: bytes = b"") -> str:
         """Run one git command and return its output without the last line end."""
         return self.run(*arguments, stdin=stdin).out.decode("utf-8", "surrogateescape").rstrip("\n")
 
     def _network(self, *arguments: str, timeout_s: float | None = None) -> Ran:
-        """Run a command that reaches a remote. Every failure counts as the remote's."""
+        """Run a command that reaches a remote. Every failure counts as the remote's.
+
+        Raises:
+            RemoteTimeout: the remote does not answer.
+            Unavailable: it refuses, or cannot be reached.
+        """
         limit_s = self._network_timeout_s if timeout_s is None else timeout_s
+        if self._budget is not None and not self._budget.limit_s(time.monotonic(), limit_s):
+            raise RemoteTimeout(
+                f"the git remote does not answer: {name_of(arguments)} was not started, because the time for the git remote is over"
+            )
         try:
             return self.run(*arguments, timeout_s=limit_s, local=False)
+        except _TimedOut as error:
+            raise RemoteTimeout(f"the git remote does not answer: {error}") from error
         except GitError as error:
             raise Unavailable(f"the git remote does not answer, or refuses: {error}") from error

@@ -7,10 +7,16 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
+
+from reconciler.world import QUIET_S, RemoteBudget
+
+_LOOK_S: Final = 0.2
+"""Seconds between two looks at a budget, which may be shortened meanwhile."""
 
 _GRACE_S: Final = 2.0
 """Seconds between SIGTERM and SIGKILL: time for a process to clean up its files."""
@@ -36,12 +42,13 @@ class Runner(Protocol):
         env: Mapping[str, str],
         stdin: bytes,
         timeout_s: float,
+        budget: RemoteBudget | None = None,
     ) -> Ran:
-        """Run `argv`.
+        """Run `argv`; without input, `budget` may end it earlier than `timeout_s` does.
 
         Raises:
             FileNotFoundError: there is no such program.
-            TimeoutError: it ran longer than `timeout_s` seconds and was ended.
+            TimeoutError: it ran longer than that and was ended.
         """
 
 
@@ -62,10 +69,17 @@ class Children:
         env: Mapping[str, str],
         stdin: bytes,
         timeout_s: float,
+        budget: RemoteBudget | None = None,
     ) -> Ran:
         """Run a program (`Runner`) until `end` is called. After that, each program is ended as soon as it starts."""
         return run_process(
-            argv, cwd=cwd, env=env, stdin=stdin, timeout_s=timeout_s, started=self._add
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            timeout_s=timeout_s,
+            budget=budget,
+            started=self._add,
         )
 
     def _add(self, process: subprocess.Popen[bytes]) -> None:
@@ -92,9 +106,10 @@ def run_process(
     env: Mapping[str, str],
     stdin: bytes,
     timeout_s: float,
+    budget: RemoteBudget | None = None,
     started: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
 ) -> Ran:
-    """Run a program in its own session; after `timeout_s` seconds, end it and its children (`Runner`)."""
+    """Run a program in its own session; when its time is over, end it and its children (`Runner`)."""
     process = subprocess.Popen(  # noqa: S603 - an argument list, built here; no shell
         argv,
         cwd=cwd,
@@ -107,13 +122,38 @@ def run_process(
     with process:
         started(process)
         try:
-            out, err = process.communicate(stdin, timeout_s)
+            out, err = _communicate(process, stdin, timeout_s, budget)
         except BaseException as error:
             _end(process)
             if isinstance(error, subprocess.TimeoutExpired):
                 raise TimeoutError from error
             raise
     return Ran(process.returncode, out, err)
+
+
+def _communicate(
+    process: subprocess.Popen[bytes], stdin: bytes, timeout_s: float, budget: RemoteBudget | None
+) -> tuple[bytes, bytes]:
+    """Write a process's stdin and return its output.
+
+    Raises:
+        subprocess.TimeoutExpired: the time is over.
+    """
+    if budget is None or stdin:  # Python 3.11 loses input if `communicate` is called again
+        return process.communicate(stdin, timeout_s)
+    began, told = time.monotonic(), False
+    while True:
+        limit_s = budget.limit_s(began, timeout_s)
+        waited_s = time.monotonic() - began
+        if waited_s >= QUIET_S and not told:
+            told = True
+            budget.tell(limit_s - waited_s)
+        left_s = max(0.0, limit_s - waited_s)
+        try:
+            return process.communicate(stdin, min(left_s, _LOOK_S))
+        except subprocess.TimeoutExpired:
+            if left_s <= _LOOK_S:
+                raise
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from reconciler.errors import Unavailable
+from reconciler.errors import RemoteTimeout, Unavailable
 from reconciler.git.revisions import Revisions
 from reconciler.git.values import Move, chosen_refs, object_id, ref_name, remote_name
 
@@ -85,6 +85,8 @@ class Remotes(Revisions):
             options = ("--no-write-fetch-head", "--refmap=")
             try:
                 self._network(*_FETCH, *options, "--", remote_name(remote), commit)
+            except RemoteTimeout:
+                raise
             except Unavailable:
                 self._network("ls-remote", "--quiet", "--", remote, "HEAD")
 
@@ -126,6 +128,8 @@ class Remotes(Revisions):
             options = ("--no-write-fetch-head", "--refmap=", "--no-recurse-submodules")
             try:
                 self._network(*fetch, *options, "--", remote_name(remote), *cut)
+            except RemoteTimeout:
+                raise
             except Unavailable:  # it may be a host that refuses ids
                 self._network(*fetch, remote_name(remote))
 

@@ -172,6 +172,14 @@ def refusal(tenant: str, ref: str, lock: Lock, clocks: str = "") -> TenantLocked
     )
 
 
+def unreleased(tenant: str, lock: Lock, error: Exception) -> str:
+    """Return what to say if a run could not release its lock, or does not know whether it did."""
+    return (
+        f"the lock of tenant {tenant} may still be held by this run, which has ended ({error}): until it expires on {in_seconds(lock.expires)},"
+        f" applies wait. To end it earlier: reconcile lock release --tenant {tenant}"
+    )
+
+
 def lost(tenant: str, lock: Lock | None) -> TenantLocked:
     """Return the error for a run whose lock somebody else took."""
     by = f"by {_short(lock.holder)} since {in_seconds(lock.since)}" if lock else "and then released"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from reconciler.errors import GitError, LedgerError, Unavailable, safe
+from reconciler.errors import GitError, LedgerError, RemoteTimeout, Unavailable, safe
 from reconciler.git import Git, Move
 from reconciler.ledger.refs import RefNames, RefState, last_parts, waiting_refs
 
@@ -88,6 +88,8 @@ class RemoteRefs:
             found = self._git.remote_refs(self.name, *refs, below=names.waiting)
             try:
                 state = self._fetch(found)
+            except RemoteTimeout:
+                raise
             except (LedgerError, Unavailable):
                 if looks == _LOOKS:
                     raise

@@ -68,10 +68,12 @@ class TenantLock:
             self._connection.refresh()
 
     def release(self) -> None:
-        """Release the lock, if it is ours. If that fails, the lock expires."""
+        """Release the lock, if it is ours. If that fails, the lock expires; progress says when."""
         with self._guard:
             if held := self._lease.drop():
                 error = self._connection.move(Move(self._ref, None, held.commit, exact=True))
+                if error is not None:
+                    self._world.progress(locks.unreleased(self._lease.tenant, held.lock, error))
                 self._world.checkpoint("release:refused" if error else "release:moved")
 
     def heartbeat(self) -> None:

@@ -15,7 +15,7 @@ from reconciler.commands import import_
 from reconciler.errors import UsageError
 from reconciler.manifests.writer import new_manifest, new_name
 from reconciler.models import MANIFESTS
-from reconciler.world import World
+from reconciler.world import RemoteBudget, World
 from tests.dialects.test_personal_connection import bodies
 from tests.support.bodies import make_body, make_window
 from tests.support.factories import NOW
@@ -46,6 +46,7 @@ class Desk:
             random=random.Random(1),
             new_id=lambda: "run-1",
             progress=lambda _: None,
+            remote_budget=RemoteBudget(),
         )
 
     def served(self, url: str, **login: str):

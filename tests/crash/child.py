@@ -31,7 +31,7 @@ from reconciler.errors import ReconcileError
 from reconciler.execute import WriteOptions
 from reconciler.ledger import snapshot
 from reconciler.models import MANIFESTS, Tenant
-from reconciler.world import Network, World
+from reconciler.world import Network, RemoteBudget, World
 from tests.support import fasttime
 
 T = TypeVar("T")
@@ -81,6 +81,7 @@ def world_of(order: Order, checkpoint: Callable[[str], None]) -> World:
         random=random.Random(1),
         new_id=lambda: uuid.uuid4().hex,
         progress=lambda line: print(line, flush=True),
+        remote_budget=RemoteBudget(),
         checkpoint=checkpoint,
     )
 

@@ -138,6 +138,7 @@ class Desk:
             random=random.Random(1),
             new_id=lambda: next(self.ids),
             progress=progress,
+            remote_budget=worlds.RemoteBudget(),
             remote=remote,
         )
 

@@ -20,7 +20,7 @@ from reconciler.errors import Place
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Result
-from reconciler.world import World
+from reconciler.world import RemoteBudget, World
 
 START = datetime(2027, 1, 11, 14, 0, tzinfo=UTC)
 
@@ -68,6 +68,7 @@ class Clock:
             "random": Half(),
             "new_id": lambda: secrets.token_hex(8),
             "progress": lambda _: None,
+            "remote_budget": RemoteBudget(),
             "block": self.sleep,
         }
         return World(**usual | more)
