@@ -17,7 +17,7 @@ from reconciler.commands.journal import provenance
 from reconciler.commands.ledgers import LedgerLocation
 from reconciler.commands.session import Session
 from reconciler.commands.trust import Trust, trust_for_halt
-from reconciler.errors import AccessError, GitError, Unavailable, safe
+from reconciler.errors import AccessError, GitError, RemoteTimeout, Unavailable, safe
 from reconciler.git import Children, Git, Move
 from reconciler.ledger import waiting
 from reconciler.settings import signing_key
@@ -87,7 +87,7 @@ class StopWriter:
             self._batch, self._written = batch, self._written + len(events)
 
     def share(self) -> None:
-        """Push the ref.
+        """Push the ref. If the remote refuses this ref, for example by a rule of the host, add its records to the ledger instead.
 
         Raises:
             Unavailable: the remote does not answer, or refuses.
@@ -100,15 +100,20 @@ class StopWriter:
             return
         try:
             git.push(self.remote, Move(self.ref, batch.commit, self._there, exact=True))
+        except RemoteTimeout:
+            raise
         except Unavailable:
+            there = git.remote_refs(self.remote, self.ref).get(self.ref)
+            if there == self._there and self.take_over():
+                return
             # Somebody may have taken the records over, and deleted the ref. They are pushed again then: they count once.
-            self._there = git.remote_refs(self.remote, self.ref).get(self.ref)
-            if self._there != batch.commit:
+            self._there = there
+            if there != batch.commit:
                 raise
         self._there = batch.commit
 
-    def take_over(self) -> None:
-        """Move the records into the ledger, as any command does that appends to it.
+    def take_over(self) -> bool:
+        """Move the records into the ledger, as any command does that appends to it; return whether that was done.
 
         Raises:
             ReconcileError: that failed.
@@ -116,9 +121,10 @@ class StopWriter:
         git = self._git()
         trust = self._settings(git)
         if trust.spec.audit.sign and self._key is None:
-            return  # a signed ledger takes only signed commits; until then the holds count by themselves
+            return False  # a signed ledger takes only signed commits; until then the holds count by themselves
         folder = self._session.folder
         ledgers.open_ledger(self._session.world, git, folder.name, trust).append(())
+        return True
 
     def _git(self) -> Git:
         if self._repository is None:

@@ -5,11 +5,12 @@ Appends and the lock share it, because an append and a heartbeat move their refs
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import replace
 from typing import Final
 
-from reconciler.errors import GitError, LedgerError, Unavailable
+from reconciler.errors import GitError, LedgerError, ReconcileError, Unavailable
 from reconciler.git import Git, Move
 from reconciler.ledger import foreign, signatures, view
 from reconciler.ledger.locks import Lease
@@ -140,6 +141,13 @@ class Connection:
         except (GitError, Unavailable) as error:
             return error
         return None
+
+    def explained(self, error: GitError | Unavailable) -> ReconcileError:
+        """Return the error to raise for moves that are refused again and again: the given one, or which ref is in the way of ours."""
+        with contextlib.suppress(GitError, Unavailable):
+            for ref in self.store.existing(*self.names.parents):
+                return LedgerError(foreign.in_the_way(self.place(), ref))
+        return error
 
     def pause(self, attempt: int) -> None:
         """Wait before a retry."""

@@ -141,6 +141,18 @@ def commit(place: LedgerPlace) -> str:
     )
 
 
+def in_the_way(place: LedgerPlace, ref: str) -> str:
+    """Return what is wrong if a ref exists below which refs of the ledger must be."""
+    where = place.remote or "this clone"
+    delete = (
+        f"git push {place.remote} --delete {ref}" if place.remote else f"git update-ref -d {ref}"
+    )
+    return (
+        f"{where} has the ref {ref}, and git can create no ref below another one. The audit records need refs below that name:"
+        f" copy the ref to another name if somebody needs it, and delete it: {delete}"
+    )
+
+
 def newest_of_ours(git: Git, notes: Notes, tip: str) -> str | None:
     """Return the newest commit of a ledger that reconcile made; `None` if there is none.
 

@@ -41,6 +41,20 @@ class RefNames:
             waiting=f"refs/reconcile/waiting/{tenant}",
         )
 
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Names that no ref may have: git can create no ref below another ref, as no file below a file."""
+        below = (
+            self.ledger,
+            self.lock,
+            self.mirror,
+            self.seen,
+            f"{self.closed}/",
+            f"{self.waiting}/",
+        )
+        split = (each.split("/") for each in below)
+        return tuple(sorted({"/".join(parts[:n]) for parts in split for n in range(3, len(parts))}))
+
 
 @dataclass(frozen=True, slots=True)
 class RefState:
@@ -122,6 +136,13 @@ class RefStore(Protocol):
             Unavailable: the store does not answer.
         """
 
+    def existing(self, *refs: str) -> dict[str, str]:
+        """Return the values of those of the refs that exist.
+
+        Raises:
+            GitError, Unavailable: the store does not answer.
+        """
+
     def deepen(self) -> bool:
         """Fetch the history of the ledger if this clone is shallow; return whether that was done.
 
@@ -176,6 +197,10 @@ class LocalRefs:
     def closed(self) -> dict[str, str]:
         """Return the refs of closed segments (`RefStore`)."""
         return last_parts(self._git.refs(below=self._names.closed))
+
+    def existing(self, *refs: str) -> dict[str, str]:
+        """Return the values of refs (`RefStore`)."""
+        return self._git.refs(*refs)
 
     def deepen(self) -> bool:
         """Return false: there is nothing to fetch from (`RefStore`)."""

@@ -160,6 +160,10 @@ class RemoteRefs:
         """Return the remote's refs of closed segments (`RefStore`)."""
         return last_parts(self._git.remote_refs(self.name, below=self._names.closed))
 
+    def existing(self, *refs: str) -> dict[str, str]:
+        """Return the values of the remote's refs (`RefStore`)."""
+        return self._git.remote_refs(self.name, *refs)
+
     def _require_signed(self, tip: str) -> None:
         """Fetch the history after all where commits must be signed and the newest one is not: which records count shows below it."""
         signers = self._signers

@@ -61,7 +61,7 @@ class TenantLock:
                 if error is None:
                     break
                 if attempt >= STUCK:
-                    raise error
+                    raise self._connection.explained(error)
                 self._connection.pause(attempt)
             self._world.checkpoint("lock:moved")
             self._lease.held = mine

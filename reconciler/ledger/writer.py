@@ -196,7 +196,7 @@ class Writer:
             self._connection.refresh()
             stuck = stuck + 1 if self._connection.view.refs == view.refs else 0
             if stuck >= STUCK or self._world.monotonic() > end:
-                raise error
+                raise self._connection.explained(error)
 
     def _is_acknowledged(self, tried: LedgerSnapshot) -> bool:
         """Return whether a commit that we tried to push is in the ledger. A later checkpoint may have left its records out already."""

@@ -885,6 +885,55 @@ def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_rec
     assert [*holds_of(ledger(other, remote="origin"))] == [KEY]
 
 
+def refusing(bare: Path, refs: str) -> None:
+    """Let the remote refuse all pushes to refs that match a pattern of the shell, and accept the others."""
+    file = bare / "hooks" / "update"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f'#!/bin/sh\ncase "$1" in {refs}) exit 1;; esac\n', encoding="ascii")
+    file.chmod(0o755)
+
+
+def test_a_stop_is_recorded_in_the_ledger_where_the_remote_refuses_its_own_ref(
+    desk: Desk, server: sandbox.CampaignState, remote: Path
+) -> None:
+    refusing(remote, "refs/reconcile/waiting/*")
+    assert halt(desk, NAME) == 0
+    assert "1 of 1 object silent and held" in desk.out
+    assert "waiting" not in git(remote, "for-each-ref")
+    other = remote.with_name("other")
+    git(remote.parent, "clone", "-q", "-b", "main", str(remote), str(other))
+    there = ledger(other, remote="origin")
+    assert [*holds_of(there)] == [KEY]
+    assert not there.open_intents()
+    assert there.verify().records == len({each.id for each in there.records()})
+
+
+def test_a_stop_whose_every_push_is_refused_is_not_said_to_be_held(
+    desk: Desk, server: sandbox.CampaignState, remote: Path
+) -> None:
+    refusing(remote, "*")
+    assert halt(desk, NAME, "--wait", "0") == 69
+    assert silent(server, KEY)
+    assert "the records are only in this clone" in desk.out
+
+
+def test_a_lock_that_a_slow_remote_does_not_release_in_time_is_told(
+    desk: Desk, server: sandbox.CampaignState, remote: Path
+) -> None:
+    """The remote's hook waits for ever as soon as the lock is deleted; it gets the new value as its third argument."""
+    hook = remote / "hooks" / "update"
+    os.mkfifo(remote / "never")
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        '#!/bin/sh\ncase "$1:$3" in refs/reconcile/lock/*:0000*) read x < never;; esac\n'
+    )
+    hook.chmod(0o755)
+    assert halt(desk, NAME) == 0
+    assert "the lock of tenant sandbox may still be held by this run" in desk.err
+    assert "until it expires on 20" in desk.err
+    assert "reconcile lock release --tenant sandbox" in desk.err
+
+
 def test_a_stop_goes_past_a_run_elsewhere_and_its_records_are_where_everybody_looks(
     desk: Desk, server: sandbox.CampaignState, remote: Path
 ) -> None:

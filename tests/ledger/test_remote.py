@@ -13,7 +13,7 @@ import pytest
 
 from reconciler import world
 from reconciler.audit import Event
-from reconciler.errors import LedgerError, TenantLocked, Unavailable
+from reconciler.errors import LedgerError, RemoteTimeout, TenantLocked, Unavailable
 from reconciler.git import Git
 from reconciler.git.process import Ran, run_process
 from reconciler.ledger import CHECKPOINTS, TTL_S, Ledger, LedgerOptions
@@ -27,6 +27,7 @@ from tests.support.gitfakes import (
     git,
     opened,
     operation,
+    repository,
     run,
     shared,
     story,
@@ -650,3 +651,59 @@ def test_an_append_does_not_bring_a_released_lock_back(three: Shared) -> None:
         running.append(told("running", one, 1))
     assert ledger(two).lock.standing() is None
     assert ledger(two).records() == ()
+
+
+def test_a_fetch_without_an_answer_is_not_repeated(three):
+    """A ref that moves during a fetch is read again. A remote that hangs would cost a time limit each time."""
+    _, (one, two, _) = three
+    ledger(one).append(told("ours", one, 1))
+    fetches = []
+
+    def hangs(argv, **rest) -> Ran:
+        if "fetch" not in argv:
+            return run_process(argv, **rest)
+        fetches.append(argv)
+        raise TimeoutError
+
+    with pytest.raises(RemoteTimeout):
+        ledger(Git(two.root, environ=ENVIRON, runner=hangs))
+    assert len(fetches) == 1
+
+
+def test_a_lock_that_cannot_be_released_is_told(three):
+    bare, (one, *_) = three
+    progress = []
+    ours = ledger(one, world=Clock().world(progress=progress.append))
+    with ours.locked(holder="me"):
+        bare.rename(bare.with_name("away"))
+    assert "the lock of tenant" in progress[0]
+    assert "may still be held by this run" in progress[0]
+    assert "until it expires on 2027-01-11 14:15:00 UTC" in progress[0]
+    assert "reconcile lock release --tenant" in progress[0]
+
+
+@pytest.mark.parametrize(
+    "ref", ["refs/heads/reconcile-audit", "refs/notes/reconcile", "refs/reconcile/lock"]
+)
+def test_a_ref_in_the_way_is_named_with_the_command_that_deletes_it(three, ref):
+    """`git branch reconcile-audit`, or `git notes --ref=reconcile add`."""
+    _, (one, *_) = three
+    git(one.root, "push", "-q", "origin", f"HEAD:{ref}")
+    delete = f"git push origin --delete {ref}"
+    blocked = pytest.raises(LedgerError, match=f"origin has the ref {ref}.*{delete}")
+    with blocked, ledger(one).locked(holder="me") as ours:
+        ours.append(told("ours", one, 1))
+    git(one.root, *delete.split()[1:])
+    with ledger(one).locked(holder="me") as ours:
+        ours.append(told("ours", one, 1))
+    assert_sound(one, 1)
+
+
+def test_a_ref_of_this_clone_in_the_way_is_named_too(tmp_path):
+    here = repository(tmp_path / "alone")
+    git(here.root, "update-ref", "refs/notes/reconcile", "HEAD")
+    delete = "git update-ref -d refs/notes/reconcile"
+    with pytest.raises(LedgerError, match=f"this clone has the ref refs/notes/reconcile.*{delete}"):
+        opened(here).append(told("ours", here, 1))
+    git(here.root, *delete.split()[1:])
+    opened(here).append(told("ours", here, 1))
