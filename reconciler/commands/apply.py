@@ -272,6 +272,7 @@ class _Apply:
             run = replace(run, judges=False)
             notes = (*notes, baseline_commit.NO_JUDGE)
         found = [*_history(standing, asked.accept_history, run), *self._found(plan, run)]
+        found += unapplied.missing(plan, ledger, run)
         if not cut.run:
             code = exit_code(plan, cut, ())
             if code != ExitCode.STALE:

@@ -19,7 +19,7 @@ from reconciler.commands import apply as apply_command
 from reconciler.commands import recovery
 from reconciler.world import here
 from tests.commands.test_halt import KEY, NAME, PATH, by_hand, ledger, silent
-from tests.support.desk import Desk, commit, desk, samples_served
+from tests.support.desk import Desk, commit, desk, git, samples_served
 
 __all__ = ["desk"]
 
@@ -218,7 +218,9 @@ def test_a_commit_that_changes_the_hours_ends_a_removal_for_want_of_common_ones(
     assert stored(server)[WINDOWS] == [{**window, "start_hour": 18, "end_hour": 20}]
 
 
-def remove_by_hand(server: sandbox.CampaignState, *, refresh: bool = True) -> None:
+def remove_by_hand(
+    server: sandbox.CampaignState, *, refresh: bool = True, ticket: str = "by-hand"
+) -> None:
     login = sandbox.credentials(server)
     with sandbox.loopback(sandbox.create_app(server)) as url, httpx.Client(base_url=url) as client:
         form = {
@@ -228,7 +230,7 @@ def remove_by_hand(server: sandbox.CampaignState, *, refresh: bool = True) -> No
         }
         token = client.post("/api/oauth2/token", data=form).json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
-        key = {"Idempotency-Key": "by-hand"}
+        key = {"Idempotency-Key": ticket}
         path = f"/api/campaigns/{KEY}"
         assert client.delete(f"{path}/schedule", headers=key).status_code == 204
         assert not refresh or client.put(f"{path}/actions/refresh").status_code == 202
@@ -245,6 +247,36 @@ def test_a_schedule_that_was_removed_by_hand_stays_removed_until_revert(
     assert silent(server, KEY)
     assert apply(desk, "--revert", NAME) == 0
     assert stored(server)["dial_rate"] == 2.0
+
+
+def noted(desk: Desk) -> list[str]:
+    """Return the notes that the schedule was found missing, as git shows them."""
+    name = "refs/notes/reconcile/sandbox/sandbox"
+    said = git(desk.folder, "log", f"--notes={name}", "--format=%N").splitlines()
+    texts = [str(json.loads(line).get("text")) for line in said if line]
+    return [each for each in texts if each.startswith("removed outside git since record ")]
+
+
+def test_what_a_killed_stop_removed_without_a_record_is_named_held_and_recorded_once(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    """The stop died between its DELETE and the push of its hold, in a clone that was thrown away."""
+    remove_by_hand(server)
+    for command in ("plan", "drift"):
+        assert desk.run(command, PATH) in {0, 2}
+        assert NAME in desk.out
+        assert noted(desk) == []
+    for _ in range(2):
+        assert apply(desk) == 0
+        assert f"held: {NAME}: the schedule was removed outside git" in desk.out
+        assert silent(server, KEY)
+    (found,) = noted(desk)
+    assert found.endswith(f"and held: {NAME} ({KEY}) is missing on the platform")
+    assert apply(desk, "--revert", NAME) == 0
+    remove_by_hand(server, ticket="by-another-hand")
+    assert apply(desk) == 0
+    assert len(noted(desk)) == 2, "another removal is another record"
+    assert ledger(desk.folder).verify().defects == ()
 
 
 def test_what_was_removed_by_hand_and_still_dialed_stays_removed_although_a_commit_changes_its_hours(
