@@ -133,7 +133,7 @@ class RemoteRefs:
         """
         names = self._names
         self._there = tuple(each for each in (names.ledger, names.mirror) if each in found)
-        stats = self._git.stat(*found.values())
+        stats = self._git.stat(*found.values(), fetched=False)
         if absent := sorted(ref for ref, value in found.items() if value not in stats):
             is_shallow = is_first and names.ledger in absent and self._git.began_shallow
             self._git.fetch(self.name, *absent, depth=1 if is_shallow else None)
