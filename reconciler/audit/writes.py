@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 from reconciler.audit.records import Record
 from reconciler.audit.schema import HOLD, INTENT, NOTE, OUTCOME, WRITE
@@ -62,8 +62,7 @@ class BeforeStop:
     records: tuple[Record, ...] = field(default=(), repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """The last write to an object and its outcome.
 
     One record may stand for both: a `found` note, or a write of a state (`write_of`).
@@ -134,7 +133,7 @@ class LastWrites:
         elif (target := missing_target(record)) is not None:
             before = self.last.get(target)
             if before and before.outcome.id == data["missing"]:
-                self.last[target] = replace(before, missing=record)
+                self.last[target] = before._replace(missing=record)
 
     def restrict(self, records: Sequence[Record]) -> None:
         """Leave what some of the records alone would have left. They show the same last writes as all of them.

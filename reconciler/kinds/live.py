@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
 from reconciler.models import Body
 
@@ -24,8 +26,7 @@ class ScrubList:
     updated_at: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(NamedTuple):
     """One object of the platform: its stored schedule, and whether that schedule is active.
 
     Attributes:
@@ -52,7 +53,7 @@ class Live:
     stored_at: str | None = None
     activated_at: str | None = None
     unknown: frozenset[str] = frozenset()
-    unsent: Body = field(default_factory=dict)
+    unsent: Body = MappingProxyType({})
     stored_by: str | None = None
 
     @property

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
@@ -81,8 +81,7 @@ class Spot:
         return slice(self.value.start_mark.index, self.value.end_mark.index)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One document of a file: its value, its start, and the position of each value if places were kept."""
 
     value: dict[str, Any]
@@ -133,7 +132,7 @@ def _documents_of(shape: str) -> tuple[Document, ...] | None:
         return None
     try:
         parsed = _Reader(text.encode(), "", keep_places=False).documents()
-        return tuple(replace(each, value=shapes.slotted(each.value)) for each in parsed)
+        return tuple(each._replace(value=shapes.slotted(each.value)) for each in parsed)
     except (ManifestError, shapes.NoWholeValue):
         return None
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -20,8 +19,7 @@ _SECTIONS = ("spec", "compliance", "pacing")
 M = TypeVar("M", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A document and its file."""
 
     file: str
@@ -87,8 +85,7 @@ class Profiles:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ProfiledDocument:
+class ProfiledDocument(NamedTuple):
     """A document merged with its profile. Each key knows the file that it came from.
 
     Attributes:

@@ -7,8 +7,8 @@ equals base, nothing changed in git.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from reconciler import diff, effect
 from reconciler.kinds import Kind
@@ -25,8 +25,7 @@ class MovedBy(StrEnum):
     """Nothing was ever applied, so there is no base to compare with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """The body applied last to one object, and how it was applied.
 
     Attributes:
@@ -86,6 +85,6 @@ def canonical_base(base: Base | None, kind: Kind) -> Base | None:
     body = None if base.body is None else kind.canonical(base.body)
     sent = None if base.sent is None else kind.canonical(base.sent)
     if base.stopped is None:
-        return replace(base, body=body, sent=sent)
+        return base._replace(body=body, sent=sent)
     applied, found = (None if each is None else kind.canonical(each) for each in base.stopped)
-    return replace(base, body=body, sent=sent, stopped=(applied, found))
+    return base._replace(body=body, sent=sent, stopped=(applied, found))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -175,7 +174,7 @@ def test_an_object_that_is_another_one_by_itself_is_a_failure(desk, monkeypatch)
 
     def other(key):
         live = yield from honest(key)
-        return replace(live, name="another", stored=None)
+        return live._replace(name="another", stored=None)
 
     monkeypatch.setattr(dialect, "read_one", other)
     check = failed(examined(desk))["reading one by one"]
