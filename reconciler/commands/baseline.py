@@ -51,11 +51,9 @@ def strictness_of(session: Session, at: datetime) -> Strictness:
     commits = audit.judging_commits(ledger.records())
     earlier = [commit for commit in commits if commit != head]
     strictness = _compare(session, earlier[-1] if earlier else None, at, applied)
-    if head in commits[-1:]:
+    if head in commits[-1:] and session.differing():
         following = _compare(session, head, at, applied)
-        if replace(following, moved=strictness.moved) != strictness and worktree.differences(
-            git, session.folder.path
-        ):
+        if replace(following, moved=strictness.moved) != strictness:
             return following
     return replace(strictness, recorded=head in commits)
 
@@ -164,7 +162,8 @@ def _base(session: Session, commit: str) -> _Base:
             except ManifestError as error:
                 why = str(error.problems[0])
             else:
-                return replace(_read_claims(git, folder, commit, path), tenant=tenant)
+                until = None if session.differing() else git.checked_out
+                return replace(_read_claims(git, folder, commit, path, until), tenant=tenant)
     note = f"{manifests.TENANT_FILE} of the commit applied before ({commit[:12]}) cannot be read ({why}): the rules' default levels, no waiver and the default limits are used instead"
     plain = folder.tenant.model_copy(update={"spec": without_exceptions(folder.tenant.spec)})
     every = frozenset(each.place.file for each in folder.desired)
@@ -195,7 +194,7 @@ def _names(data: bytes, folder: str, platform: str) -> bool:
     return platform_of(spec.api, spec.url, folder) == platform
 
 
-def _read_claims(git: Git, folder: Folder, commit: str, path: Path) -> _Base:
+def _read_claims(git: Git, folder: Folder, commit: str, path: Path, until: str | None) -> _Base:
     """Return the claims, at a commit, of the manifests that changed since. Unchanged ones are not read, because there may be thousands.
 
     Args:
@@ -203,8 +202,9 @@ def _read_claims(git: Git, folder: Folder, commit: str, path: Path) -> _Base:
         folder: the tenant's manifests now.
         commit: the commit.
         path: the folder at that commit. If it was renamed since, every manifest counts as changed.
+        until: the commit that the folder is as; `None`: its files differ from HEAD. To compare two commits, git need not look at each file.
     """
-    changed = worktree.changed_since(git, commit, folder.path)
+    changed = worktree.changed_since(git, commit, folder.path, until)
     if path != folder.path:
         changed = (*changed, *(name for name, _ in worktree.contents(git, commit, path)))
     files = {

@@ -85,7 +85,7 @@ def look(session: Session, accept: str | None = None) -> Standing:
     if kept is None:
         absent = f"{session.folder.path} is not in a git repository, and apply records its work in git: commit the manifests to a repository"
         return Standing(errors=(GitError(absent),))
-    differing = worktree.differences(kept.git, session.folder.path)
+    differing = session.differing()
     commit, last = kept.git.checked_out, kept.ledger.last_applied()
     found: list[ReconcileError | None] = [_uncommitted(differing), kept.ledger.objection]
     if commit is not None and not differing:

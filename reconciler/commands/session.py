@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +12,7 @@ from reconciler.commands.ledgers import TenantLedger
 from reconciler.dialects import dialect_for
 from reconciler.dialects.base import Credentials, Dialect
 from reconciler.errors import UsageError
-from reconciler.git import Children, Git, find_top
+from reconciler.git import Children, Git, find_top, worktree
 from reconciler.kinds.live import Snapshot
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
@@ -42,6 +42,7 @@ class Session:
         git: the repository that holds the folder; `None` outside one, and where the ledger is not read (see `repository`).
         client: carries a dialect's exchanges to the platform.
         kept: the tenant's ledger; `None` outside a repository, and where it was not read.
+        differing: returns the paths in which the folder differs from HEAD; none without `git`.
     """
 
     world: World
@@ -51,6 +52,7 @@ class Session:
     git: Git | None
     client: clients.Client
     kept: TenantLedger | None = None
+    differing: Callable[[], tuple[str, ...]] = tuple
 
     @property
     def ledger(self) -> Ledger | None:
@@ -143,7 +145,8 @@ async def open_session(
             settings = replace(settings, credentials=credentials)
             transport = clients.embedded(app)
         async with clients.Client(dialect, settings, world, transport) as client:
-            session = Session(world, folder, settings, dialect, git, client, kept)
+            differing = worktree.Differences(git, folder.path) if git else tuple
+            session = Session(world, folder, settings, dialect, git, client, kept, differing)
             if kept is not None:
                 kept.ledger.lock.go_by(session.lock_clock)
             yield session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from reconciler.errors import GitError, safe
@@ -50,15 +51,33 @@ def differences(git: Git, folder: Path) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def changed_since(git: Git, commit: str, folder: Path) -> tuple[str, ...]:
-    """Return the tracked files of a folder that differ between a commit and the work tree, as paths within the folder.
+class Differences:
+    """The `differences` of a folder, found when first asked for: all checks of a command, in any thread, go by the same ones."""
+
+    def __init__(self, git: Git, folder: Path) -> None:
+        """Look at nothing yet."""
+        self._git, self._folder = git, folder
+        self._lock = Lock()
+        self._found: tuple[str, ...] | None = None
+
+    def __call__(self) -> tuple[str, ...]:
+        """Return them."""
+        with self._lock:
+            if self._found is None:
+                self._found = differences(self._git, self._folder)
+            return self._found
+
+
+def changed_since(git: Git, commit: str, folder: Path, until: str | None = None) -> tuple[str, ...]:
+    """Return the tracked files of a folder that differ between a commit and another one, or the work tree, as paths within the folder.
 
     Raises:
         GitError: the commit is not in this clone, or the folder is not in this work tree.
     """
     inside = _inside(git, folder)
     options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--ignore-submodules=all")
-    out = git.text("diff", *options, object_id(commit), "--", inside)
+    between = [object_id(each) for each in (commit, until) if each is not None]
+    out = git.text("diff", *options, *between, "--", inside)
     prefix = "" if inside == "." else f"{inside}/"
     return tuple(name.removeprefix(prefix) for name in filter(None, out.split("\0")))
 

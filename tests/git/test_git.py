@@ -294,6 +294,25 @@ def test_a_folder_is_read_as_a_commit_holds_it_whatever_lies_there_now(either):
         dict(worktree.contents(either, head, either.root / "nothing"))
 
 
+def test_differences_are_found_once(repo):
+    folder = repo.root / "schedules" / "acme"
+    clean, edited = worktree.Differences(repo, folder), worktree.Differences(repo, folder)
+    assert not clean()
+    _edit(repo.root)
+    assert edited() == ("schedules/acme/a.yaml (changed)",)
+    assert not clean()
+
+
+def test_a_commit_is_compared_with_another_one_or_with_the_work_tree(repo):
+    folder, first = repo.root / "schedules" / "acme", repo.head()
+    _add(repo.root)
+    git(repo.root, "add", "-A")
+    git(repo.root, "commit", "-qm", "x")
+    _edit(repo.root)
+    assert worktree.changed_since(repo, first, folder, repo.head()) == ("ä\nb.yaml",)
+    assert worktree.changed_since(repo, first, folder) == ("a.yaml", "ä\nb.yaml")
+
+
 def test_a_folder_elsewhere_is_an_error(repo, tmp_path):
     with pytest.raises(GitError, match="is not inside the repository"):
         worktree.differences(repo, tmp_path)
