@@ -6,6 +6,7 @@ import asyncio
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,8 +84,12 @@ async def show(world: World, asked: PlanRequest) -> Report:
 
 async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Remarks, Folder]:
     """Plan one tenant, read-only; return the plan, what its report says beside it, and the manifests."""
-    folder = manifests.load(asked.path, asked.tenant)
-    async with sessions.open_session(world, folder, asked.network) as session:
+    where = manifests.choose_tenant(asked.path, asked.tenant)
+    async with AsyncExitStack() as stack:
+        early = await stack.enter_async_context(sessions.opened_early(world, where))
+        folder = manifests.load_tenant(where)
+        opening = sessions.open_session(world, folder, asked.network, early=early)
+        session = await stack.enter_async_context(opening)
         if session.ledger is not None:
             session.ledger.check()
         (plan, _), standing = await asyncio.gather(

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+from asyncio import Future
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler import defaults
+from reconciler import defaults, manifests
 from reconciler.commands.ledgers import TenantLedger
 from reconciler.dialects import dialect_for
 from reconciler.dialects.base import Credentials, Dialect
-from reconciler.errors import UsageError
+from reconciler.errors import ManifestError, UsageError
 from reconciler.git import Children, Git, find_top, worktree
 from reconciler.kinds.live import Snapshot
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
-from reconciler.models import EMBEDDED
+from reconciler.manifests.folders import TenantFolder
+from reconciler.models import EMBEDDED, TenantSpec
 from reconciler.settings import ClientOptions, Settings
 from reconciler.world import Clock, Network, World
 
@@ -107,6 +112,50 @@ class Session:
         return snapshot, self.client.skew(self.world.now()).certain_s
 
 
+@dataclass(frozen=True, slots=True)
+class EarlyLedger:
+    """A tenant's ledger that is opened in a thread while the manifests are read: to open it is mostly to wait for git.
+
+    Attributes:
+        spec: of the `tenant.yaml` by which it is opened.
+        opened: the repository and the ledger, or the error; see `_open_ledger`.
+    """
+
+    spec: TenantSpec
+    opened: Future[tuple[Git | None, TenantLedger | None]]
+
+
+@asynccontextmanager
+async def opened_early(world: World, where: TenantFolder) -> AsyncIterator[EarlyLedger | None]:
+    """Open a tenant's ledger while the caller reads the manifests; yield `None` if `tenant.yaml` is invalid, which reading them reports.
+
+    On leaving, what still runs is ended: a wrong manifest is reported without waiting for a remote.
+    """
+    try:
+        spec = manifests.load_settings(where).spec
+    except ManifestError:
+        yield None
+        return
+    children = Children()
+    opening = functools.partial(_open_ledger, world, where.name, where.path, spec, children)
+    opened = asyncio.get_running_loop().run_in_executor(None, opening)
+    try:
+        yield EarlyLedger(spec, opened)
+    finally:
+        if not opened.done():
+            children.end()
+        await asyncio.gather(opened, return_exceptions=True)
+
+
+def _open_ledger(
+    world: World, name: str, path: Path, spec: TenantSpec, children: Children
+) -> tuple[Git | None, TenantLedger | None]:
+    """Open the repository that holds a tenant's folder, and its ledger; both are `None` outside a repository. `children` runs git."""
+    environ, budget = world.environ, world.remote_budget
+    git = Git.find(path, environ=environ, runner=children.run, budget=budget)
+    return git, None if git is None else TenantLedger.open(world, git, name, path, spec)
+
+
 @asynccontextmanager
 async def open_session(
     world: World,
@@ -116,6 +165,7 @@ async def open_session(
     concurrency: int = defaults.CONCURRENCY,
     urgent: bool = False,
     recorded: bool = True,
+    early: EarlyLedger | None = None,
 ) -> AsyncIterator[Session]:
     """Open a tenant, and close it on leaving.
 
@@ -126,15 +176,18 @@ async def open_session(
         concurrency: operations that the command writes at the same time.
         urgent: this is an emergency stop. It ignores the request rate of `tenant.yaml`.
         recorded: read the ledger. Without it the command waits for no git command, and also works if git fails.
+        early: the ledger, if it was opened early. It is opened again if `tenant.yaml` was changed meanwhile.
     """
     from reconciler import client as clients  # noqa: PLC0415 - commands about the ledger alone need no HTTP
 
     settings = _read_settings(world, folder, network, concurrency, urgent=urgent)
-    environ, budget = world.environ, world.remote_budget
-    git = Git.find(folder.path, environ=environ, budget=budget) if recorded else None
-    kept = None
-    if git is not None:
-        kept = TenantLedger.open(world, git, folder.name, folder.path, folder.tenant.spec)
+    git, kept = None, None
+    if early is not None and early.spec == folder.tenant.spec:
+        git, kept = await early.opened
+    elif recorded:
+        spec = folder.tenant.spec
+        git, kept = _open_ledger(world, folder.name, folder.path, spec, Children())
+    if kept is not None:
         rate = kept.trust.spec.requests_per_second
         settings = replace(settings, options=replace(settings.options, requests_per_second=rate))
     dialect = dialect_for(folder.tenant.spec.api)
