@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any, ClassVar, Final, NamedTuple
 
 from reconciler import effect
@@ -184,6 +185,10 @@ class Kind(ABC):
         Raises:
             AttributeError, KeyError, TypeError, ValueError, OverflowError: a part of them cannot be read: unknown.
         """
+
+    @abstractmethod
+    def end(self, body: Body) -> datetime | None:
+        """Return the end of `hours`; `None` if there is none."""
 
     @abstractmethod
     def choices(self, body: Body) -> Mapping[str, frozenset[str]]:

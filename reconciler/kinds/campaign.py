@@ -188,9 +188,13 @@ class CampaignKind(Kind):
         """Return the span and the daily windows."""
         return Hours(
             instant(body["start_time"]),
-            instant(body["end_time"]),
+            self.end(body),
             _windows(body["compliance_windows"]),
         )
+
+    def end(self, body: Body) -> datetime:
+        """Return the end of the span."""
+        return instant(body["end_time"])
 
     def choices(self, body: Body) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 - a body chooses nothing
         """Return no choices: this API has none."""

@@ -210,6 +210,9 @@ class SkillKind(Kind):
         windows = (_window(row["timezone"], row) for row in body["calling_windows"])
         return Hours(None, None, tuple(sorted(windows)), tuple(sorted(runs)))
 
+    def end(self, body: Body) -> None:
+        """Return `None`."""
+
     def choices(self, body: Body) -> Mapping[str, frozenset[str]]:
         """Return the zones and the groups that the body names."""
         zones = frozenset(row["timezone"] for row in body["calling_windows"])

@@ -30,7 +30,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     """Yield one finding for each object whose span is over."""
     for desired in facts.desired:
         if desired.body is not None:
-            end = facts.kinds[desired.kind].hours(desired.body).end
+            end = facts.kinds[desired.kind].end(desired.body)
             if end is not None and end <= facts.now:
                 there = desired.body["timezone"]
                 when = wall_time(f"{end:%Y-%m-%dT%H:%M:%SZ}", there)

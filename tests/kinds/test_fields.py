@@ -44,5 +44,11 @@ def test_what_the_table_declares_is_what_the_engine_reads(kind):
     assert kind.rules == {field.name: field.meet for field in fields}
 
 
+@each_kind
+def test_the_end_is_that_of_the_hours(kind):
+    body = BODIES[kind.name]
+    assert kind.end(body) == kind.hours(body).end
+
+
 def test_the_rate_is_the_field_in_calls_per_second():
     assert {kind.name: kind.rate for kind in KINDS} == {KIND.name: "dial_rate", SKILL.name: None}
