@@ -51,6 +51,8 @@ def missing(plan: Plan, ledger: Ledger, run: Run) -> list[Event]:
         if each.action is Action.HELD and each.would is Action.CREATE and each.live is None
     ]
     ours = [(each, last[each.key]) for each in gone if _was_written(last.get(each.key))]
+    if not ours:
+        return []
     known = {each.data.get("text") for each in ledger.records() if each.kind is RecordKind.NOTE}
     found = (
         run.note(
