@@ -54,7 +54,7 @@ def new_manifest(
         f"apiVersion: {API_VERSION}",
         f"kind: {kind}",
         "metadata:",
-        f"  name: {name}",
+        f"  name: {scalar(name)}",  # `null`, `true` and `2027` are names too
         *([f"  {model.named_by}: {flow(platform_name)}"] if platform_name else []),
         "spec:",
     ]

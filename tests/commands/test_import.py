@@ -213,15 +213,15 @@ schedules = st.builds(
 )
 
 
-def compiled(kind: str, body, folder: Path):
-    text = new_manifest(kind, MANIFESTS[kind], "it", 'a "name": #1', MANIFESTS[kind].spec_of(body))
+def compiled(kind: str, body, folder: Path, name: str = "it"):
+    text = new_manifest(kind, MANIFESTS[kind], name, 'a "name": #1', MANIFESTS[kind].spec_of(body))
     home = folder / "acme"
     home.mkdir(exist_ok=True)
     api = "campaigns" if kind == "CampaignSchedule" else "personal-connection, version: 33"
     (home / "tenant.yaml").write_text(TENANT.format(api=api))
     (home / "it.yaml").write_text(text)
     (desired,) = manifests.load(home).desired
-    assert desired.platform_name == 'a "name": #1'
+    assert (desired.name, desired.platform_name) == (name, 'a "name": #1')
     return desired.body
 
 
@@ -235,6 +235,12 @@ def test_what_is_written_of_a_skill_compiles_to_what_it_was_made_of(tmp_path_fac
 @given(schedules)
 def test_what_is_written_of_a_campaign_compiles_to_what_it_was_made_of(tmp_path_factory, body):
     assert compiled("CampaignSchedule", body, tmp_path_factory.mktemp("campaign")) == body
+
+
+@pytest.mark.parametrize("name", ["null", "true", "no", "2027", "017", "1e5", "0x1f", "2027-03-08"])
+def test_a_name_that_yaml_takes_for_another_value_is_written_as_text(tmp_path, name):
+    body = make_body()
+    assert compiled("CampaignSchedule", body, tmp_path, new_name(name, "1", ())) == body
 
 
 @given(st.text(max_size=100), st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True))
