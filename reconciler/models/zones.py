@@ -36,7 +36,7 @@ def zone(name: str) -> ZoneInfo:
 
 @cache
 def primary_zone(name: str) -> str:
-    """Return the current IANA name of a renamed zone; any other name unchanged.
+    """Return the current IANA name of a zone that was renamed, or is spelled in other case; any other name unchanged.
 
     The name of a place stays, even if it is a link: Europe/Oslo has the time of Europe/Berlin, but a calling window in Oslo is
     for other contacts than one in Berlin. A name without a region, such as EST or UTC, stays as well.
@@ -46,11 +46,18 @@ def primary_zone(name: str) -> str:
     >>> primary_zone("US/Central"), primary_zone("Europe/Oslo")
     ('America/Chicago', 'Europe/Oslo')
     """
+    name = _spellings().get(name.lower(), name)
     if "/" not in name or name.startswith("Etc/") or name in _places():
         return name
     before, found, _ = _links().partition(f" {name}\n".encode())
     line = before[before.rfind(b"\n") + 1 :].decode() if found else ""
     return line.removeprefix("L ") if line.startswith("L ") and line.count(" ") == 1 else name
+
+
+@cache
+def _spellings() -> dict[str, str]:
+    """Return the names of all zones by their lower-case spelling. IANA has no two names that differ in case only."""
+    return {each.lower(): each for each in zone_names()}
 
 
 @cache
@@ -73,9 +80,8 @@ def _advice(name: str) -> str:
     Only suggests a zone that means the same: another spelling, or the IANA zone of a Windows name. A zone decides who may be
     called when, so a name that only looks similar (`UTC` for `UTC+5`) is never suggested.
     """
-    same = [each for each in zone_names() if each.lower() == name.lower().replace(" ", "_")]
-    if len(same) == 1:
-        return f"IANA writes it {same[0]}"
+    if same := _spellings().get(name.lower().replace(" ", "_")):
+        return f"IANA writes it {same}"
     if (iana := iana_name(name)) != name:
         return f"it is a Windows name, for which IANA has {iana}"
     return "write the zone of a city, such as America/New_York"

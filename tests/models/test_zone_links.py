@@ -52,9 +52,15 @@ def test_a_primary_name_is_a_zone_that_is_no_link_and_has_the_same_clock(name):
     assert NOW.astimezone(zone(found)).utcoffset() == NOW.astimezone(zone(name)).utcoffset()
 
 
+@given(st.sampled_from(sorted(zone_names())), st.sampled_from([str.lower, str.upper, str.swapcase]))
+def test_a_name_in_other_case_is_the_same_zone(name, spell):
+    assert primary_zone(spell(name)) == primary_zone(name)
+
+
 @given(st.text(max_size=12))
-def test_a_name_that_is_no_link_stays_as_it_is(text):
-    assert text in zone_names() or primary_zone(text) == text
+def test_a_name_that_is_no_zone_stays_as_it_is(text):
+    known = {each.lower() for each in zone_names()}
+    assert text.lower() in known or primary_zone(text) == text
 
 
 @pytest.mark.parametrize("text", ["GMT\n", "L US/Central", "America/Chicago US/Central", "Z", "-"])
@@ -62,12 +68,14 @@ def test_no_part_of_the_database_is_taken_for_a_link(text):
     assert primary_zone(text) == text
 
 
-@pytest.mark.parametrize(("link", "name"), LINKS.items())
+@pytest.mark.parametrize(
+    ("link", "name"), [*LINKS.items(), ("america/new_york", "America/New_York")]
+)
 def test_a_campaign_that_the_platform_names_by_a_link_is_as_desired(link, name, tmp_path):
     desired = compiled(tmp_path, name, [make_window(name)])
     live = {**desired, "timezone": link, "compliance_windows": [make_window(link)]}
     assert diff.same(live, desired, campaign.KIND.canonical)
-    assert compiled(tmp_path, link, [make_window(link)]) == desired
+    assert link not in zone_names() or compiled(tmp_path, link, [make_window(link)]) == desired
     assert campaign.KIND.canonical(desired) == desired
 
 
