@@ -159,9 +159,9 @@ def apply(
 
     world = options.world(remote)
     return signals.run_until_signal(
-        world,
         lambda stop: command.apply(
             world, request, stop, show=show, confirm=confirm if ask else None
         ),
         style,
+        world.remote_budget,
     )

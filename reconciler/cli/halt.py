@@ -81,8 +81,7 @@ def halt(
         writing=WriteOptions(wait_s=wait_s),
         network=network,
     )
-    world = options.world(remote)
-    return run_until_signal(world, lambda stop: command.halt(world, request, stop), style)
+    return run_until_signal(lambda stop: command.halt(options.world(remote), request, stop), style)
 
 
 @click.command()

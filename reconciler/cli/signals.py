@@ -14,7 +14,7 @@ from reconciler.errors import ExitCode, ReconcileError
 
 if TYPE_CHECKING:
     from reconciler.report import Report
-    from reconciler.world import World
+    from reconciler.world import RemoteBudget, World
 
 T = TypeVar("T")
 
@@ -24,10 +24,8 @@ INTERRUPTED: Final = {
 }
 """Exit code of a run that a signal ended."""
 
-_FIRST: Final = (
-    "interrupted: finishing and recording writes in flight, starting no others."
-    " Interrupt again to stop waiting for the git remote"
-)
+_FIRST: Final = "interrupted: finishing and recording writes in flight, starting no others"
+_ONCE_MORE: Final = ". Interrupt again to stop waiting for the git remote"
 _AGAIN: Final = "interrupted again: waiting for the git remote no longer"
 
 
@@ -58,33 +56,39 @@ def run(world: World, work: Coroutine[Any, Any, T]) -> T:
 
 
 def run_until_signal(
-    world: World, work: Callable[[asyncio.Event], Awaitable[Report]], style: str
+    work: Callable[[asyncio.Event], Awaitable[Report]],
+    style: str,
+    budget: RemoteBudget | None = None,
 ) -> int:
     """Run `work`, show its report and return its exit code, or the signal's.
 
-    The first signal also shortens what the git remote may take; the second one ends that at once.
-
     Args:
-        world: see `World`.
         work: given an event that a signal sets; it then finishes and records what is in flight, and starts nothing more.
         style: format of the report.
+        budget: what the git remote may take. The first signal shortens it, and the second one ends it at once. A halt has none: a signal
+            ends its waits within seconds.
     """
-    return asyncio.run(_run(world, work, style))
+    return asyncio.run(_run(work, style, budget))
 
 
-async def _run(world: World, work: Callable[[asyncio.Event], Awaitable[Report]], style: str) -> int:
+async def _run(
+    work: Callable[[asyncio.Event], Awaitable[Report]], style: str, budget: RemoteBudget | None
+) -> int:
     stop, caught = asyncio.Event(), list[int]()
     loop = asyncio.get_running_loop()
 
     def interrupt(number: int, _: FrameType | None) -> None:
         caught.append(number)
         loop.call_soon_threadsafe(stop.set)
-        if len(caught) == 1:
-            world.remote_budget.shorten()
-        else:
-            world.remote_budget.shorten(0.0)
+        said = _FIRST
+        if budget is not None and len(caught) == 1:
+            budget.shorten()
+            said += _ONCE_MORE
+        elif budget is not None:
+            budget.shorten(0.0)
+            said = _AGAIN
         with contextlib.suppress(RuntimeError):  # the signal came in the middle of another line
-            options.progress(_FIRST if len(caught) == 1 else _AGAIN)
+            options.progress(said)
 
     # The loop's own handlers would not run before the loop does, and it may be waiting for git.
     with _handled(dict.fromkeys(INTERRUPTED, interrupt)):

@@ -144,6 +144,7 @@ def test_an_apply_whose_remote_hangs_from_the_middle_on_ends_soon(
     machine(monkeypatch, lambda: server.now, checkpoint)
     assert desk.run("apply", "--yes", PATH) == code, desk.out + desk.err
     assert len(hanging.connections) == 2, "after these nothing more is asked"
+    assert ("Interrupt again to stop waiting for the git remote" in desk.err) is (code == 130)
     assert ("interrupted again" in desk.err) is (code == 130)
     assert "was not started, because the time for the git remote is over" in desk.err
     assert "reconcile lock release --tenant sandbox" in desk.err
