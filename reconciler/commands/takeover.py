@@ -13,7 +13,7 @@ from reconciler.commands.session import Session
 from reconciler.errors import TenantLocked
 from reconciler.execute.waits import GRACE_S, ends_in_time, pause, wait_for
 from reconciler.git import Children, Git
-from reconciler.ledger import Ledger
+from reconciler.ledger import TTL_S, Ledger
 from reconciler.ledger.locks import Lock, in_seconds
 
 REMOTE_S: Final = 10.0
@@ -31,6 +31,12 @@ WATCH_S: Final = 10.0
 _WATCHING: Final = (
     "the tenant's lock {}. A running apply may store schedules again: watching for {:.0f} s at most, and stopping what comes back"
     " (Ctrl-C ends the watch; --wait SECONDS limits it)"
+)
+
+
+_UNKNOWN: Final = (
+    "it is unknown whether this halt holds the lock of tenant {name}, because the git remote did not answer in time: {command} shows it."
+    f" If it does, applies wait until the lock expires, in {TTL_S / 60:.0f} minutes"
 )
 
 
@@ -152,14 +158,19 @@ class Takeover:
     async def give_back(self) -> None:
         """Release the lock. A remote that does not answer in time keeps the lock until it expires; progress says so."""
         self.sent.set()
-        await self._limit(self.task, GIVE_BACK_S)
+        if not await self._limit(self.task, GIVE_BACK_S):
+            name = self._session.folder.name
+            command = f"reconcile lock status --tenant {name}"
+            self._session.world.progress(_UNKNOWN.format(name=name, command=command))
         if self._ledger is not None:
             task = asyncio.ensure_future(asyncio.to_thread(self._ledger.lock.release))
             await self._limit(task, REMOTE_S)  # it answered before, so it may only be slow
             await task
 
-    async def _limit(self, task: asyncio.Future[None], seconds: float) -> None:
-        """Wait for a task of a thread, for so many seconds; then end the git commands that it waits for."""
-        if not await wait_for(self._session.world, task, seconds, asyncio.Event()):
-            self._children.end()
-            await asyncio.wait([task])
+    async def _limit(self, task: asyncio.Future[None], seconds: float) -> bool:
+        """Wait for a task of a thread, for so many seconds; then end the git commands that it waits for. Return whether it ended in time."""
+        if await wait_for(self._session.world, task, seconds, asyncio.Event()):
+            return True
+        self._children.end()
+        await asyncio.wait([task])
+        return False

@@ -917,21 +917,33 @@ def test_a_stop_whose_every_push_is_refused_is_not_said_to_be_held(
     assert "the records are only in this clone" in desk.out
 
 
-def test_a_lock_that_a_slow_remote_does_not_release_in_time_is_told(
+def hanging_at(bare: Path, pushes: str) -> None:
+    """Let the remote wait for ever at a push of `REF:NEW VALUE` that matches a pattern of the shell."""
+    os.mkfifo(bare / "never")
+    file = bare / "hooks" / "update"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f'#!/bin/sh\ncase "$1:$3" in {pushes}) read x < never;; esac\n')
+    file.chmod(0o755)
+
+
+def test_a_lock_that_the_remote_does_not_release_in_time_is_told(
     desk: Desk, server: sandbox.CampaignState, remote: Path
 ) -> None:
-    """The remote's hook waits for ever as soon as the lock is deleted; it gets the new value as its third argument."""
-    hook = remote / "hooks" / "update"
-    os.mkfifo(remote / "never")
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(
-        '#!/bin/sh\ncase "$1:$3" in refs/reconcile/lock/*:0000*) read x < never;; esac\n'
-    )
-    hook.chmod(0o755)
+    hanging_at(remote, "refs/reconcile/lock/*:0000*")
     assert halt(desk, NAME) == 0
     assert "the lock of tenant sandbox may still be held by this run" in desk.err
     assert "until it expires on 20" in desk.err
     assert "reconcile lock release --tenant sandbox" in desk.err
+
+
+def test_a_lock_that_the_remote_may_have_taken_for_a_stop_is_told(
+    desk: Desk, server: sandbox.CampaignState, remote: Path
+) -> None:
+    hanging_at(remote, "refs/reconcile/lock/*")
+    assert halt(desk, NAME, "--wait", "0") == 0
+    assert "1 of 1 object silent and held" in desk.out
+    assert "it is unknown whether this halt holds the lock of tenant sandbox" in desk.err
+    assert "reconcile lock status --tenant sandbox shows it" in desk.err
 
 
 def test_a_stop_goes_past_a_run_elsewhere_and_its_records_are_where_everybody_looks(
