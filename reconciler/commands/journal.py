@@ -12,15 +12,17 @@ from typing import Final
 from reconciler import audit
 from reconciler._version import __version__
 from reconciler.audit import Event, Run
-from reconciler.commands.lock_watch import LockWatch
+from reconciler.commands.lock_watch import BLIND_S, LockWatch
 from reconciler.commands.session import Session
 from reconciler.errors import (
     SHORTENED_TO,
     GitError,
     ReconcileError,
     TenantLocked,
+    Unavailable,
     safe,
 )
+from reconciler.execute.waits import wait_for
 from reconciler.git import Git
 from reconciler.kinds.live import ScrubList, Snapshot
 from reconciler.ledger import Ledger
@@ -35,6 +37,9 @@ BATCH_S: Final = 5.0
 BATCH_LEAST: Final = 20
 """Smallest batch of outcomes. In a large run a batch is a twentieth of the operations (DESIGN: max(20, operations/20))."""
 
+
+SLOW_S: Final = 5.0
+"""Seconds of one append after which the lock is read, to learn whether the remote answers at all."""
 
 BEAT_S: Final = 60.0
 """Seconds between two heartbeats. Well below half of the lock's expiry, after which nothing may be written."""
@@ -230,9 +235,15 @@ class Recorder:
         return None
 
     async def _append(self, events: Sequence[Event]) -> None:
-        if events:
-            async with self._writing:
-                await asyncio.to_thread(self._ledger.append, events)
+        """Append events. If that takes long, read the lock meanwhile: a remote that answers neither gets no more than its budget."""
+        if not events:
+            return
+        async with self._writing:
+            task = asyncio.ensure_future(asyncio.to_thread(self._ledger.append, events))
+            if not await wait_for(self._session.world, task, SLOW_S, asyncio.Event()):
+                with contextlib.suppress(GitError, Unavailable):
+                    await asyncio.to_thread(self._ledger.lock.still_ours, BLIND_S)
+            await task
 
     def _generation(self, operation: Operation) -> int:
         """Return the generation of a write (`Run.intent`). It stays the same for the whole run."""

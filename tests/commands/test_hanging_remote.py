@@ -15,6 +15,7 @@ from reconciler import sandbox
 from reconciler.git import Git
 from tests.commands.test_clocks import machine
 from tests.commands.test_halt import NAME, PATH, ledger, remote
+from tests.commands.test_lock_watch import hang
 from tests.support.desk import Desk, desk, git, server
 
 __all__ = ["desk", "remote", "server"]
@@ -134,6 +135,7 @@ def test_an_apply_whose_remote_hangs_from_the_middle_on_ends_soon(
     asked, rest_s, code = case
     server.configure(activation_s=0, requests_per_second=0)
     monkeypatch.setattr("reconciler.commands.lock_watch.BLIND_S", 1.0)
+    monkeypatch.setattr("reconciler.commands.journal.SLOW_S", 1e6)
     monkeypatch.setattr("reconciler.world.RemoteBudget.shorten.__defaults__", (rest_s,))
     hanging.asked = asked
 
@@ -154,3 +156,22 @@ def test_an_apply_whose_remote_hangs_from_the_middle_on_ends_soon(
     assert desk.run("lock", "release", PATH) == 0
     assert desk.run("apply", "--yes", PATH) in {0, 5}, desk.out + desk.err
     assert not ledger(desk.folder, remote="origin").open_intents()
+
+
+def test_a_push_that_hangs_is_ended_when_the_lock_cannot_be_read_either(
+    desk: Desk, server: sandbox.CampaignState, remote: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself it would take its whole time, and the read after it would be the first to have a budget."""
+    server.configure(activation_s=0, requests_per_second=0)
+    monkeypatch.setitem(Git.__init__.__kwdefaults__, "network_timeout_s", 20.0)
+    monkeypatch.setattr("reconciler.commands.journal.BLIND_S", 1.0)
+    monkeypatch.setattr("reconciler.world.RemoteBudget.shorten.__defaults__", (1.0,))
+
+    def checkpoint(name: str) -> None:
+        if name == "apply:executed":
+            hang(remote)
+
+    machine(monkeypatch, lambda: server.now, checkpoint)
+    assert desk.run("apply", "--yes", PATH) == 3, desk.out + desk.err
+    assert "git ls-remote was not started, because the time for the git remote is over" in desk.out
+    assert "Run apply again: it reads back what is open, and records it" in desk.out
