@@ -163,7 +163,7 @@ def _judge_history(
         )
         return replace(standing, passed_over=passed, notes=notes)
     known = _fetch(session, git, last)
-    if known and git.is_ancestor(head, last):
+    if known and _descends(session, git, head, last):
         return replace(standing, newer=last, errors=(*standing.errors, _older(head, last)))
     if accept is None:
         error = _diverged(head, last, git.branches_with(last) if known else None)
@@ -171,6 +171,13 @@ def _judge_history(
     note = f"history accepted: HEAD ({head[:12]}) does not descend from the commit applied last ({last[:12]}): {safe(accept)}"
     lost = f"{last[:12]} is neither here nor on the remote, so nobody can see what HEAD takes back of it"
     return replace(standing, accepted=last, history=(note,) if known else (note, lost))
+
+
+def _descends(session: Session, git: Git, older: str, newer: str) -> bool:
+    """Return whether `newer` is known to descend from `older`."""
+    with contextlib.suppress(Unavailable):
+        return descends(session.world, git, older, newer)
+    return False
 
 
 def _fetch(session: Session, git: Git, commit: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 from reconciler.errors import Unavailable, UsageError
@@ -61,6 +62,8 @@ def descends(world: World, git: Git, older: str, newer: str) -> bool:
         return False
     remote = commit_remote(world, git)
     if remote is not None:
+        if _deepened(world, git, remote, older, newer):
+            return True
         git.unshallow(remote, newer)
     if git.cut_off(newer):
         source = f"the git remote {remote}" if remote else "a git remote named origin"
@@ -71,8 +74,22 @@ def descends(world: World, git: Git, older: str, newer: str) -> bool:
     return git.holds(newer, older)
 
 
+def _deepened(world: World, git: Git, remote: str, older: str, newer: str) -> bool:
+    """Return whether `newer` descends from `older` by the history since `older` alone, which is fetched first.
+
+    Only the whole history tells that `newer` does not descend from `older`, because a commit may be dated earlier than its parent.
+    It is also needed where a branch that was merged since then began before `older`.
+    """
+    with contextlib.suppress(Unavailable):
+        if ensure_commit(world, git, older):
+            git.deepen(remote, newer, older)
+    return git.holds(newer, older) and not git.cut_off(newer, older)
+
+
 def ensure_commit(world: World, git: Git, commit: str) -> bool:
     """Fetch a commit from the remote if this clone lacks it; return whether the clone has it. The remote may lack it too.
+
+    Into a shallow clone, the commit is fetched without its history.
 
     Raises:
         Unavailable: the remote does not answer.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Final, Self
 
 from reconciler.errors import GitError, RemoteTimeout, Unavailable, safe
@@ -61,6 +62,8 @@ class Base:
         self._timeout_s = timeout_s
         self._network_timeout_s = network_timeout_s
         self._budget = budget
+        self._fetching = Lock()
+        """Held while commits are fetched: git refuses to cut off histories in two processes at once."""
         self._environment = clean_environment(os.environ if environ is None else environ)
 
     @classmethod

@@ -12,6 +12,9 @@ from reconciler.git.values import Move, chosen_refs, object_id, ref_name, remote
 
 _FETCH: Final = ("fetch", "--quiet", "--no-tags")
 
+_QUIETLY: Final = ("--no-write-fetch-head", "--refmap=", "--no-recurse-submodules")
+"""Options of a fetch that changes nothing but objects and the shallow boundary."""
+
 _WHOLE: Final = 2_000_000_000
 """Depth of a fetch that is to bring a whole history. Git takes 2³¹ - 1 for `--unshallow`."""
 
@@ -64,31 +67,30 @@ class Remotes(Revisions):
         Raises:
             Unavailable: the remote does not answer, or has no such ref.
         """
-        options = ("--no-write-fetch-head", "--refmap=", "--no-recurse-submodules")
         limit = () if depth is None else (f"--depth={depth}",)
-        self._network(*_FETCH, *options, *limit, "--", remote_name(remote), *map(ref_name, refs))
+        self._network(*_FETCH, *_QUIETLY, *limit, "--", remote_name(remote), *map(ref_name, refs))
 
     def fetch_commit(self, remote: str, commit: str) -> None:
-        """Fetch a commit and its history from a remote, if this clone lacks the commit and the remote has it.
+        """Fetch a commit from a remote, if this clone lacks the commit and the remote has it; into a shallow clone, without its history.
 
         Hosts word the refusal of an absent commit differently. So a fetch that failed between two answers of the remote
-        means that the remote lacks the commit.
+        means that the remote lacks the commit, or gives none by its id: then it may be in the history of HEAD.
 
         Raises:
             Unavailable: the remote does not answer.
         """
-        if self.resolve(f"{object_id(commit)}^{{commit}}") is None:
-            self.unshallow(remote)
-        for _ in range(2):
-            if self.resolve(f"{commit}^{{commit}}") is not None:
-                return
-            options = ("--no-write-fetch-head", "--refmap=")
-            try:
-                self._network(*_FETCH, *options, "--", remote_name(remote), commit)
-            except RemoteTimeout:
-                raise
-            except Unavailable:
-                self._network("ls-remote", "--quiet", "--", remote, "HEAD")
+        with self._fetching:
+            for _ in range(2):
+                if self.resolve(f"{object_id(commit)}^{{commit}}") is not None:
+                    return
+                limit = ("--depth=1",) if self.is_shallow() else ()
+                try:
+                    self._network(*_FETCH, *_QUIETLY, *limit, "--", remote_name(remote), commit)
+                except RemoteTimeout:
+                    raise
+                except Unavailable:
+                    self._network("ls-remote", "--quiet", "--", remote, "HEAD")
+                    self._unshallow(remote, self.head())
 
     def is_shallow(self) -> bool:
         """Return whether this clone's history is cut off (`--depth`)."""
@@ -99,15 +101,39 @@ class Remotes(Revisions):
         """Whether this clone's history is cut off, or was before `unshallow`."""
         return self._was_shallow or self.is_shallow()
 
-    def cut_off(self, commit: str) -> tuple[str, ...]:
-        """Return the commits of this clone at which the history of a commit is cut off (`--depth`); none if it is whole."""
+    def cut_off(self, commit: str, beyond: str | None = None) -> tuple[str, ...]:
+        """Return the commits of this clone at which the history of a commit is cut off (`--depth`); none if it is whole.
+
+        Args:
+            commit: of this clone.
+            beyond: of this clone; where its own history is cut off does not count.
+        """
         file = Path(self.text("rev-parse", "--git-path", "shallow"))
         try:
             cut = {*(self.root / file).read_text("ascii").split()}
         except OSError:
             return ()
-        roots = self.text("rev-list", "--max-parents=0", object_id(commit)).split()
+        hidden = [] if beyond is None else [f"^{object_id(beyond)}"]
+        roots = self.text("rev-list", "--max-parents=0", object_id(commit), *hidden).split()
         return tuple(each for each in roots if each in cut)
+
+    def deepen(self, remote: str, commit: str, older: str) -> None:
+        """Fetch those commits in the history of a commit that are not dated before another one. Nothing is fetched unless all of it is cut off.
+
+        Args:
+            remote: name or URL of the remote.
+            commit: of this clone.
+            older: of this clone, too.
+
+        Raises:
+            Unavailable: the remote does not answer, or `commit` is dated before `older`.
+        """
+        with self._fetching:
+            if self.cut_off(commit) == (commit,):
+                self._was_shallow = True
+                dated = self.text("rev-list", "--max-count=1", "--timestamp", object_id(older))
+                limit = f"--shallow-since=@{dated.split()[0]}"
+                self._network(*_FETCH, *_QUIETLY, limit, "--", remote_name(remote), commit)
 
     def unshallow(self, remote: str, commit: str | None = None) -> None:
         """Fetch the history of a commit of this clone, if it is cut off.
@@ -122,12 +148,15 @@ class Remotes(Revisions):
         Raises:
             Unavailable: the remote does not answer.
         """
-        if cut := self.cut_off(commit or self.head()):
+        with self._fetching:
+            self._unshallow(remote, commit or self.head())
+
+    def _unshallow(self, remote: str, commit: str) -> None:
+        if cut := self.cut_off(commit):
             self._was_shallow = True
             fetch = (*_FETCH, f"--depth={_WHOLE}")
-            options = ("--no-write-fetch-head", "--refmap=", "--no-recurse-submodules")
             try:
-                self._network(*fetch, *options, "--", remote_name(remote), *cut)
+                self._network(*fetch, *_QUIETLY, "--", remote_name(remote), *cut)
             except RemoteTimeout:
                 raise
             except Unavailable:  # it may be a host that refuses ids
