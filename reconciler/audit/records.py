@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -321,14 +322,13 @@ def decode_state(data: bytes) -> tuple[Record, ...]:
     Raises:
         ValueError: names the first line that is not a record, or not in order.
     """
-    *found, rest = data.split(b"\n")
-    if rest:
+    if data and not data.endswith(b"\n"):
         raise ValueError("its last line is incomplete")
     records = []
     before = -1
-    for number, line in enumerate(found, start=1):
+    for number, line in enumerate(io.BytesIO(data), start=1):
         try:
-            fields, is_flat = lines.parse_hashed(_checked(line))
+            fields, is_flat = lines.parse_hashed(_checked(line[:-1]))
             _require_types(fields, known_as_flat=is_flat, problem_of=problem_in_state)
             record = _record(fields)
             if record.seq <= before:

@@ -227,7 +227,9 @@ class _Loader:
             except ManifestError as error:
                 self._problems.update(error.problems)
         texts = [each.encode() for each in mentioning]
-        for file, data in contents:
+        contents.reverse()
+        while contents:  # so that the bytes of each file are freed once it is parsed
+            file, data = contents.pop()
             if not texts or _mentions(file, data, mentioning, texts):
                 self._sources[file] = blob_ids(data)
                 self._add(data, file)
