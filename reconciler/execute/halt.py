@@ -10,12 +10,11 @@ stored last: if it succeeds, nobody changed the schedule since. Otherwise the st
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol
 
-from reconciler.dialects.base import Dialect, Exchange, Listed, Removal, Silenced
+from reconciler.dialects.base import Dialect, Exchange, Removal, Silenced
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -26,6 +25,7 @@ from reconciler.errors import (
 )
 from reconciler.execute.execution import WriteOptions
 from reconciler.execute.instants import believed, since
+from reconciler.execute.listing import Listing
 from reconciler.execute.platform import Platform
 from reconciler.execute.polling import PATIENCE_S, Poller
 from reconciler.execute.waits import GRACE_S, RELOCK_PAUSE_S, Wait, ends_in_time, pause, wait_for
@@ -141,11 +141,18 @@ class Silencer:
     _hint: str = STOP_WAITING
     _unread: dict[str, str] = field(default_factory=dict)
     """Why the last read of an object failed, by key."""
+    _listing: Listing = field(init=False)
 
     def __post_init__(self) -> None:
         self._until = self.world.monotonic() + self.options.wait_s
+        self._listing = Listing(self.world, self.platform, self.dialect)
         self._poller = Poller(
-            self.world, self.platform, LOOK_S, self.dialect.look, self._read_listed, PATIENCE_S
+            self.world,
+            self.platform,
+            LOOK_S,
+            self.dialect.look,
+            self._listing.read_some,
+            PATIENCE_S,
         )
         self._slots = asyncio.Semaphore(self.options.concurrency)
 
@@ -180,6 +187,7 @@ class Silencer:
     async def cancel(self) -> None:
         """End everything that still runs."""
         self._poller.close()
+        self._listing.close()
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -213,17 +221,6 @@ class Silencer:
         finally:
             task.cancel()
             await asyncio.wait([task])
-
-    def _read_listed(self, keys: Sequence[str]) -> Exchange[Mapping[str, Live]]:
-        """Return the objects that the list shows in full, even if it cannot be read to its end."""
-        found: dict[str, Live] = {}
-
-        def take(page: Mapping[str, Listed]) -> None:
-            found.update({key: each.live for key, each in page.items() if each.live is not None})
-
-        with contextlib.suppress(ApiError, AccessError):
-            yield from self.dialect.read_pages(take)
-        return {key: found[key] for key in keys if key in found}
 
     async def _run(self, job: _Job) -> None:
         outcome = await self._stop(job)
@@ -389,8 +386,12 @@ class Silencer:
                 self._unread.pop(operation.key, None)
                 if self.dialect.KINDS[operation.kind].is_silent(live):
                     return live
-            except UnknownObject:
-                return Live(operation.key, "")
+            except UnknownObject as error:
+                kind = self.dialect.KINDS[operation.kind]
+                if not await self._listing.is_loud(operation.key, kind, self.stop):
+                    return Live(operation.key, "")
+                self._unread[operation.key] = f"the list shows it, but every read fails ({error})"
+                await pause(self.world, believe.left_s, self.stop)
             except ReconcileError as error:  # a failed read proves nothing about the object
                 self._unread[operation.key] = f"every read fails ({error})"
                 unread.tell(f"cannot be read: {error}")

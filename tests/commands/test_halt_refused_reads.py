@@ -214,6 +214,31 @@ def test_another_campaign_that_is_refused_keeps_nothing_from_being_stopped(watch
     assert loud == {"1000004"}
 
 
+@pytest.mark.parametrize("expands", [True, False])
+@pytest.mark.parametrize("names", [("first",), ()], ids=["named", "all"])
+def test_a_campaign_that_is_listed_but_not_found_is_not_silent(watched, names, expands):
+    """Some servers answer 404 instead of 403, and every answer about the campaign's own path is a 404 then."""
+    lived = many(watched)
+    lived.expands = expands
+    lived.answer = lambda where, _: 404 if "/api/campaigns/1000000" in where else None
+    report = lived.halt(*names)
+    assert report.exit_code == 75
+    assert {each["key"] for each in report.data["objects"] if not each["silent"]} == {"1000000"}
+    assert "1000000" in lived.held()
+
+
+def test_a_campaign_that_is_neither_listed_nor_found_is_silent(watched):
+    lived = many(watched, 0)
+    assert lived.halt("first").exit_code == 0
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, "hang"])
+def test_a_campaign_that_is_not_found_needs_no_list_that_answers(watched, status):
+    lived = many(watched, 0)
+    lived.answer = lambda where, _: status if where == "GET /api/campaigns" else None
+    assert lived.halt("first").exit_code == 0
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_lists_and_settings_that_are_refused_concern_no_stop(watched, status):
     lived = many(watched)

@@ -1,0 +1,61 @@
+"""What the platform's list shows for a stop, even if the list cannot be read to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.dialects.base import Dialect, Exchange, Listed
+from reconciler.errors import AccessError, ApiError, ReconcileError
+from reconciler.execute.platform import Platform
+from reconciler.execute.polling import PATIENCE_S
+from reconciler.execute.waits import wait_for
+from reconciler.kinds import Kind
+from reconciler.kinds.live import Live
+from reconciler.world import World
+
+
+@dataclass(slots=True)
+class Listing:
+    """The platform's list. Those who ask at the same time share one read of it.
+
+    Attributes:
+        world: clocks and sleep.
+        platform: runs the exchanges that the dialect makes.
+        dialect: the tenant's API.
+    """
+
+    world: World
+    platform: Platform
+    dialect: Dialect
+    _reading: asyncio.Task[Mapping[str, Listed]] | None = None
+
+    def close(self) -> None:
+        """End the read that runs."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def read_some(self, keys: Sequence[str]) -> Exchange[Mapping[str, Live]]:
+        """Return those of the objects `keys` that the list shows in full."""
+        found: dict[str, Listed] = {}
+        with contextlib.suppress(ApiError, AccessError):
+            yield from self.dialect.read_pages(found.update)
+        wanted = {key: found[key].live for key in keys if key in found}
+        return {key: live for key, live in wanted.items() if live is not None}
+
+    async def is_loud(self, key: str, kind: Kind, stop: asyncio.Event) -> bool:
+        """Return whether the list shows an object, and not that it is silent. A list that is not read in time shows nothing."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        if not await wait_for(self.world, self._reading, PATIENCE_S, stop):
+            return False
+        listed = self._reading.result().get(key)
+        return listed is not None and not (listed.live and kind.is_silent(listed.live))
+
+    async def _read(self) -> Mapping[str, Listed]:
+        found: dict[str, Listed] = {}
+        with contextlib.suppress(ReconcileError):
+            await self.platform.run(self.dialect.read_pages(found.update))
+        return found
