@@ -102,7 +102,7 @@ class ExitCode(IntEnum):
     Run the command again: it finishes what is open."""
 
     TERMINATED = 143
-    """Terminated (SIGTERM) after a checkpoint.
+    """Terminated (SIGTERM, or SIGHUP: the terminal closed) after a checkpoint.
 
     Run the command again: it finishes what is open."""
 

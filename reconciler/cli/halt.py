@@ -81,7 +81,11 @@ def halt(
         writing=WriteOptions(wait_s=wait_s),
         network=network,
     )
-    return run_until_signal(lambda stop: command.halt(options.world(remote), request, stop), style)
+    return run_until_signal(
+        lambda stop: command.halt(options.world(remote), request, stop),
+        style,
+        outlives_terminal=True,
+    )
 
 
 @click.command()

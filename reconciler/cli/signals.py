@@ -21,6 +21,7 @@ T = TypeVar("T")
 INTERRUPTED: Final = {
     signal.SIGINT: ExitCode.INTERRUPTED,
     signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.TERMINATED,
 }
 """Exit code of a run that a signal ended."""
 
@@ -31,7 +32,7 @@ _AGAIN: Final = "interrupted again: waiting for the git remote no longer"
 
 @contextlib.contextmanager
 def _handled(
-    handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], None]],
+    handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], None] | signal.Handlers],
 ) -> Iterator[None]:
     kept = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
@@ -59,6 +60,8 @@ def run_until_signal(
     work: Callable[[asyncio.Event], Awaitable[Report]],
     style: str,
     budget: RemoteBudget | None = None,
+    *,
+    outlives_terminal: bool = False,
 ) -> int:
     """Run `work`, show its report and return its exit code, or the signal's.
 
@@ -67,8 +70,10 @@ def run_until_signal(
         style: format of the report.
         budget: what the git remote may take. The first signal shortens it, and the second one ends it at once. A halt has none: a signal
             ends its waits within seconds.
+        outlives_terminal: go on when the terminal closes, as under `nohup`.
     """
-    return asyncio.run(_run(work, style, budget))
+    with _handled({signal.SIGHUP: signal.SIG_IGN} if outlives_terminal else {}):
+        return asyncio.run(_run(work, style, budget))
 
 
 async def _run(
@@ -91,7 +96,9 @@ async def _run(
             options.progress(said)
 
     # The loop's own handlers would not run before the loop does, and it may be waiting for git.
-    with _handled(dict.fromkeys(INTERRUPTED, interrupt)):
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by `nohup`, or see above
+    ends = INTERRUPTED.keys() - ({signal.SIGHUP} if ignored else set())
+    with _handled(dict.fromkeys(ends, interrupt)):
         try:
             report = await work(stop)
         except ReconcileError as error:

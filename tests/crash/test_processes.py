@@ -15,10 +15,12 @@ from tests.crash.bench import PATH, ROOT, Bench
 from tests.crash.ground import Campaigns
 
 
-def command(bench: Bench, *more: str) -> subprocess.Popen[str]:
+def command(
+    bench: Bench, *more: str, does: tuple[str, ...] = ("apply", "--yes", PATH)
+) -> subprocess.Popen[str]:
     """Start the real command in the clone."""
     return subprocess.Popen(
-        [sys.executable, "-m", "reconciler", "apply", "--yes", PATH, *more],
+        [sys.executable, "-m", "reconciler", *does, *more],
         cwd=bench.clone,
         env={**bench.order().environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -87,7 +89,9 @@ def test_a_zombie_writes_nothing_to_ledger_or_platform(bench: Bench, point: str)
     assert bench.ledger().verify().defects == ()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
 def test_an_interrupted_wait_for_the_lock_ends_with_the_code_of_the_signal(
     bench: Bench, number: signal.Signals, code: int
 ) -> None:
@@ -103,7 +107,9 @@ def test_an_interrupted_wait_for_the_lock_ends_with_the_code_of_the_signal(
     assert bench.ledger().lock.standing().holder == "another run"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)]
+)
 def test_an_interrupted_apply_finishes_and_records_what_is_under_way_and_starts_nothing_more(
     bench: Bench, number: signal.Signals, code: int
 ) -> None:
@@ -128,3 +134,20 @@ def test_an_interrupted_apply_finishes_and_records_what_is_under_way_and_starts_
     assert ledger.lock.standing() is None
     assert bench.apply() == 0
     assert written(bench) == ONCE
+
+
+def test_a_stop_goes_on_when_its_terminal_closes(bench: Bench) -> None:
+    bench.prepare(Campaigns())
+    assert bench.apply_here().exit_code == 0
+    started: list[subprocess.Popen[str]] = []
+
+    def hang_up() -> None:
+        for process in started:
+            process.send_signal(signal.SIGHUP)
+
+    bench.asked = hang_up
+    halting = ("halt", PATH, "--all", "--reason", "calls at night")
+    started.append(process := command(bench, does=halting))
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert not any(bench.ground.dials().values())
