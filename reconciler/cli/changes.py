@@ -155,7 +155,8 @@ def apply(
         options.show(report, "text", err=style != "text")
 
     def confirm() -> bool:
-        return click.confirm("Apply this plan?", err=True)
+        with signals.asking():
+            return click.confirm("Apply this plan?", err=True)
 
     world = options.world(remote)
     return signals.run_until_signal(

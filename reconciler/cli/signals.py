@@ -32,7 +32,7 @@ _AGAIN: Final = "interrupted again: waiting for the git remote no longer"
 
 @contextlib.contextmanager
 def _handled(
-    handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], None] | signal.Handlers],
+    handlers: Mapping[signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers],
 ) -> Iterator[None]:
     kept = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
@@ -40,6 +40,13 @@ def _handled(
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def asking() -> Iterator[None]:
+    """Let a signal end the command at once while the block waits for an answer. Nothing was written by then, and no lock is held."""
+    with _handled({signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}):
+        yield
 
 
 def run(world: World, work: Coroutine[Any, Any, T]) -> T:

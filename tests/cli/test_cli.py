@@ -4,6 +4,7 @@ import html
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -498,6 +499,22 @@ def test_declining_is_1_and_writes_nothing(desk: Desk, monkeypatch: pytest.Monke
     monkeypatch.setattr("click.confirm", lambda *_, **__: False)
     assert desk.run("apply", "schedules/sandbox") == 1
     assert "Declined." in desk.out
+    assert (desk.written(), desk.records()) == (0, "")
+
+
+def test_ctrl_c_at_the_question_ends_at_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Enter is needed, and no `y` after it counts."""
+    answers = []
+
+    def typed(_: str) -> str:
+        signal.raise_signal(signal.SIGINT)
+        answers.append("y")
+        return "y"
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.termui.visible_prompt_func", typed)
+    assert desk.run("apply", "schedules/sandbox") == 130
+    assert answers == []
     assert (desk.written(), desk.records()) == (0, "")
 
 
