@@ -6,11 +6,11 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Final, NamedTuple, TypeAlias
 
 from reconciler import audit
 from reconciler.audit import Defect, Record
+from reconciler.audit.rules import COUNT_LIMIT
 from reconciler.errors import LedgerError
 from reconciler.git import Commit, Git, Stat
 from reconciler.ledger.notes import STATE, Change, Notes
@@ -143,7 +143,7 @@ class Line(NamedTuple):
     """A line of a note that is a record.
 
     Attributes:
-        seq: the record's number in the ledger; lines are sorted by it.
+        seq: the record's number in the ledger; lines are sorted by it, then by `note` and `number`.
         note: the commit that the note belongs to.
         number: the line's number in the note.
         end: bytes of the note up to its end.
@@ -167,10 +167,20 @@ def merged(notes: Iterable[tuple[str, bytes]], defects: list[Defect]) -> Iterato
         notes: the bytes of each note, by the commit that it belongs to.
         defects: lines that are not records are appended here, as they are read.
     """
-    return heapq.merge(*(_lines(note, data, defects) for note, data in notes), key=_place)
-
-
-_place: Final = itemgetter(0, 1, 2)
+    heads: list[tuple[Line, Iterator[Line]]] = []
+    for note, data in notes:
+        rest = _lines(note, data, defects)
+        heads += ((line, rest) for line in itertools.islice(rest, 1))
+    heapq.heapify(heads)
+    while heads:
+        line, rest = heapq.heappop(heads)
+        yield line
+        until = heads[0][0].seq if heads else COUNT_LIMIT
+        for line in rest:  # most records of a run follow each other in one note
+            if line.seq >= until:
+                heapq.heappush(heads, (line, rest))
+                break
+            yield line
 
 
 def _lines(note: str, data: bytes, defects: list[Defect]) -> Iterator[Line]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import heapq
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler import audit
 from reconciler.audit import Defect, Event, LineOrigin, Record, RecordKind, Verdict
 from reconciler.errors import LedgerError
 from reconciler.git import Commit, Signature, blob_id
-from reconciler.ledger import history, signatures, storage
+from reconciler.ledger import history, segments, signatures, storage
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.connection import backoff_s
 from reconciler.ledger.history import LedgerHistory
@@ -402,3 +404,25 @@ def test_a_line_is_what_stands_between_two_ends(lines: list[bytes], ended: bool)
     for number in range(1, len(expected) + 3):
         wanted = expected[number - 1] if number <= len(expected) else b""
         assert history._line(data, number) == wanted
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=6), max_size=4))
+def test_the_records_of_notes_are_merged_as_far_as_each_note_is_in_order(seqs: list[list[int]]):
+    one = audit.chain(run("c" * 40).note("a"), None, 0)
+    notes = {
+        f"{at:040}": b"".join(audit.encode(dataclasses.replace(one, seq=seq)) for seq in each)
+        for at, each in enumerate(seqs)
+    }
+    due = heapq.merge(
+        *(
+            [(seq, note, number) for number, seq in enumerate(each, start=1)]
+            for note, each in zip(notes, seqs, strict=True)
+        )
+    )
+    defects = list[Defect]()
+    found = list(segments.merged(notes.items(), defects))
+    assert [each[:3] for each in found] == list(due)
+    assert [notes[each.note][: each.end].splitlines()[-1] for each in found] == [
+        each.raw for each in found
+    ]
+    assert len(defects) == seqs.count([])  # an empty note has no line
