@@ -12,6 +12,7 @@ no clock. Numbers are those of the body in canonical form; rates and durations a
 
 from reconciler.audit.check import Checker, Ids, LineOrigin, Verdict, verify
 from reconciler.audit.checkpoints import Latest, Selection, checkpoint, compact, state_of, write_of
+from reconciler.audit.decoding import decode, decode_state, lines_of
 from reconciler.audit.keys import key
 from reconciler.audit.queries import (
     COLUMNS,
@@ -38,11 +39,8 @@ from reconciler.audit.records import (
     Event,
     Record,
     chain,
-    decode,
-    decode_state,
     differing,
     encode,
-    lines_of,
     stamp,
 )
 from reconciler.audit.runs import Attribution, Run

@@ -22,10 +22,11 @@ from reconciler.audit.records import (
     as_stamp,
     dict_of,
     encode,
-    marked_as_plain,
+    event_of,
+    record_of,
     stamp,
 )
-from reconciler.audit.schema import HALT, HOLD, INTENT, NOTE, OUTCOME, WRITE, RecordKind
+from reconciler.audit.schema import CHECKPOINT, HALT, HOLD, INTENT, NOTE, OUTCOME, WRITE, RecordKind
 from reconciler.audit.writes import (
     Applied,
     LastWrites,
@@ -62,9 +63,9 @@ def write_of(intent: Record, outcome: Record) -> Record:
     for name in _OF_INTENT:
         if name in wanted:
             data[name] = wanted[name]
-    of = Event(WRITE, event.tenant, event.commit, event.run, event.ts, MappingProxyType(data))
-    write = Record(of, outcome.seq, outcome.n, outcome.prev, outcome.h, outcome.id, outcome.v)
-    return marked_as_plain(write) if intent.is_plain and outcome.is_plain else write
+    of = event_of(WRITE, event.tenant, event.commit, event.run, event.ts, MappingProxyType(data))
+    position = outcome.seq, outcome.n, outcome.prev, outcome.h, outcome.id
+    return record_of(of, *position, is_plain=intent.is_plain and outcome.is_plain)
 
 
 def compact(records: Iterable[Record]) -> tuple[Record, ...]:
@@ -107,8 +108,9 @@ class Selection:
         kind, run = record.event.kind, record.event.run
         self._records.append(record)
         if kind is OUTCOME:
-            self._tips[run] = self._outcomes[record.event.data["intent"]] = record
-            self._open.pop(record.event.data["intent"], None)
+            intent = record.event.data["intent"]
+            self._tips[run] = self._outcomes[intent] = record
+            self._open.pop(intent, None)
             self._writes.add(record)
         elif kind is INTENT:
             self._tips[run] = record
@@ -122,7 +124,7 @@ class Selection:
         if kind is WRITE:
             self._writes.add(record)
             return
-        if kind is not RecordKind.CHECKPOINT:
+        if kind is not CHECKPOINT:
             self._tips[run] = record
         if kind is RecordKind.OPEN:
             self._opened[run] = record
@@ -156,11 +158,13 @@ class Selection:
         chosen = {each.seq: each for each in extra}
         self._settle(chosen)
         for each in last.values():
-            chosen[each.intent.seq] = each.intent
-            chosen[each.outcome.seq] = each.outcome
+            intent, outcome = each.intent, each.outcome
+            if intent is not outcome:
+                chosen[intent.seq] = intent
+            chosen[outcome.seq] = outcome
         self._complete(chosen, extra)
         self._keep_odd(chosen)
-        kept = tuple(chosen[seq] for seq in sorted(chosen))
+        kept = tuple(map(chosen.__getitem__, sorted(chosen)))
         self._forget(kept, chosen)
         return kept
 
@@ -201,9 +205,7 @@ class Selection:
         self._outcomes = {
             each.event.data["intent"]: each for each in others if each.event.kind is OUTCOME
         }
-        self._tips = {
-            each.event.run: each for each in others if each.event.kind is not RecordKind.CHECKPOINT
-        }
+        self._tips = {each.event.run: each for each in others if each.event.kind is not CHECKPOINT}
         self._opened = {run: each for run, each in self._opened.items() if each.seq in chosen}
         self._closes = {run: each for run, each in self._closes.items() if each.seq in chosen}
         self._holds = [each for each in self._holds if each.seq in chosen]
@@ -348,7 +350,7 @@ def checkpoint(
         "state": hashlib.sha256(state).hexdigest(),
     }
     run = f"{'checkpoint' if cut is None else CUT}-{segment}"
-    return Event(RecordKind.CHECKPOINT, last.event.tenant, last.event.commit, run, stamp(now), data)
+    return Event(CHECKPOINT, last.event.tenant, last.event.commit, run, stamp(now), data)
 
 
 class Latest:
@@ -375,8 +377,8 @@ class Latest:
                 self.clock = said
         else:
             said = as_stamp(record.event.ts)
-        self.moment = max(said, self.moment)
-        if record.event.kind is RecordKind.CHECKPOINT:
+        self.moment = max(self.moment, said)
+        if record.event.kind is CHECKPOINT:
             self.moment = max(self.moment, as_stamp(data["latest"]))
             if data["clock"] is not None:
                 self.clock = max(as_stamp(data["clock"]), self.clock or "")

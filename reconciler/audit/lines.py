@@ -28,6 +28,8 @@ _LEAST, _MOST = 1e-4, 1e16
 _DELETE: Final = b"\x7f"
 """The one ASCII character that `json` escapes and orjson does not."""
 
+_SORTED: Final = orjson.OPT_SORT_KEYS
+
 _parse: Final = json.JSONDecoder().raw_decode
 
 
@@ -36,14 +38,14 @@ def encode(value: Any, *, known_as_plain: bool = False) -> bytes:
 
     Args:
         value: the value.
-        known_as_plain: it is part of what `parse` found to be in canonical form.
+        known_as_plain: it is part of what `parse` and `are_plain` found to be in canonical form.
 
     Raises:
         TypeError, ValueError, RecursionError: the value has no such form.
     """
     if known_as_plain or _is_plain(value):
         try:
-            data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+            data = orjson.dumps(value, option=_SORTED)
         except orjson.JSONEncodeError:
             return canonical_json(value).encode("ascii")
         if data.isascii() and _DELETE not in data:
@@ -66,44 +68,21 @@ def parse(line: bytes) -> tuple[dict[str, Any], bool]:
     """Parse a line that should be a JSON object in canonical form.
 
     Returns:
-        The object, and whether it is known that the line is in canonical form and nests at most `DEPTH_LIMIT` levels. If that
-        is not known, the caller must check it. If it is, the values are plain.
+        The object, and whether the line is known to be in canonical form if the values of the object are plain (`are_plain`).
+        If that is not known, the caller must check the form.
 
     Raises:
         ValueError: the line is no JSON object in ASCII.
-    """
-    fields = _unchanged(line)
-    if fields is not None and _is_plain(fields) and _DELETE not in line:
-        return fields, True
-    return _parse_slowly(line), False
-
-
-def parse_hashed(line: bytes) -> tuple[dict[str, Any], bool]:
-    """Parse a line whose hash was checked, so that its form does not matter.
-
-    Returns:
-        The object, and whether it is known that it nests at most `DEPTH_LIMIT` levels. If that is not known, the caller must check it.
-
-    Raises:
-        ValueError: the line is no JSON object in ASCII.
-    """
-    fields = _unchanged(line)
-    if fields is not None:
-        return fields, line.count(b"{") + line.count(b"[") < DEPTH_LIMIT
-    return _parse_slowly(line), False
-
-
-def _unchanged(line: bytes) -> dict[str, Any] | None:
-    """Return the object of an ASCII line that orjson reads and writes unchanged; `None` if `json` must decide.
-
-    An integer of more than 64 bits becomes a float there, and is not written as it was.
     """
     try:
         fields = orjson.loads(line)
-        is_same = line.isascii() and orjson.dumps(fields, option=orjson.OPT_SORT_KEYS) == line
+        # An integer of more than 64 bits becomes a float, and is not written as it was.
+        is_same = orjson.dumps(fields, option=_SORTED) == line
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
-        return None
-    return fields if is_same and type(fields) is dict else None
+        return _parse_slowly(line), False
+    if is_same and type(fields) is dict and line.isascii() and _DELETE not in line:
+        return fields, True
+    return _parse_slowly(line), False
 
 
 def _parse_slowly(line: bytes) -> dict[str, Any]:
@@ -121,11 +100,16 @@ def _parse_slowly(line: bytes) -> dict[str, Any]:
 
 def _is_plain(value: Any) -> bool:
     """Return whether orjson writes a value as `json` does, except for characters beyond printable ASCII, and integers of more than 64 bits."""
-    return _are_plain((value,), DEPTH_LIMIT)
+    return are_plain((value,), DEPTH_LIMIT)
 
 
-def _are_plain(values: Iterable[Any], levels: int) -> bool:
-    """Return whether all values are plain (`_is_plain`) and nest fewer than `levels` levels. One loop per level, since each line is checked."""
+def are_plain(values: Iterable[Any], levels: int = DEPTH_LIMIT - 1) -> bool:
+    """Return whether all values are plain (`_is_plain`) and nest fewer than `levels` levels. One loop per level, since each line is checked.
+
+    Args:
+        values: those of a record, or at least its floats, lists and mappings.
+        levels: one more than they may nest.
+    """
     for value in values:
         kind = type(value)
         if kind in _ATOMS:
@@ -134,7 +118,7 @@ def _are_plain(values: Iterable[Any], levels: int) -> bool:
             if value and not _LEAST <= abs(value) < _MOST:
                 return False
         elif kind is dict or kind is list:
-            if levels == 1 or not _are_plain(value.values() if kind is dict else value, levels - 1):
+            if levels == 1 or not are_plain(value.values() if kind is dict else value, levels - 1):
                 return False
         else:
             return False

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.audit.records import Record, stamp
-from reconciler.audit.schema import APPLY, HOLD, INTENT, NOTE, OUTCOME, WRITE, RecordKind
+from reconciler.audit.schema import APPLY, HOLD, INTENT, NOTE, OPEN, OUTCOME, RELEASE, WRITE
 from reconciler.audit.writes import Applied, found_target, left_something
 from reconciler.plan import DONE, Action, Result
 
@@ -86,7 +86,7 @@ def judging_commits(records: Iterable[Record]) -> tuple[str, ...]:
 def is_about_apply(record: Record) -> bool:
     """Return whether a record says that its commit was applied."""
     return (
-        (record.kind is RecordKind.OPEN and record.data.get("purpose", APPLY) == APPLY)
+        (record.kind is OPEN and record.data.get("purpose", APPLY) == APPLY)
         or (record.kind is NOTE and record.data.get("judge") is True)
         or found_target(record) is not None
     )
@@ -111,7 +111,7 @@ def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Rec
             held = found.get(record.data["target"], [])
             others = [each for each in held if not _is_repeated(each, record)]
             found[record.data["target"]] = [*others, record]
-        elif record.kind is RecordKind.RELEASE:
+        elif record.kind is RELEASE:
             found.pop(record.data["target"], None)
     moment = stamp(now)
     stands = {

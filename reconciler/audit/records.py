@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,15 +11,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from reconciler.audit import lines
-from reconciler.audit.lines import DEPTH_LIMIT
-from reconciler.audit.rules import HASH, is_stamp
+from reconciler.audit.rules import is_stamp
 from reconciler.audit.schema import (
     HOLD,
     INTENT,
     OUTCOME,
     RecordKind,
     is_deep,
-    problem_in_state,
     problem_of,
 )
 from reconciler.errors import LedgerError, safe
@@ -197,9 +194,37 @@ def dict_of(data: Mapping[str, Any]) -> dict[str, Any]:
     return data.copy() if isinstance(data, MappingProxyType) else dict(data)
 
 
-def marked_as_plain(record: Record) -> Record:
-    """Return a new record as one whose values are known to be plain (`Record.is_plain`)."""
-    object.__setattr__(record, "is_plain", True)
+class _Event:
+    """An `Event` while it is made: a frozen dataclass sets each field by a call of its own, which takes five times as long."""
+
+
+class _Record:
+    """A `Record` while it is made, for the same reason. It has the same slots, so that it can become one."""
+
+    __slots__ = Record.__slots__
+
+
+def event_of(
+    kind: RecordKind, tenant: str, commit: str, run: str, ts: str, data: Mapping[str, Any]
+) -> Event:
+    """Return `Event(…)`, faster."""
+    made: Any = _Event()
+    made.kind, made.tenant, made.commit = kind, tenant, commit
+    made.run, made.ts, made.data = run, ts, data
+    made.__class__ = Event
+    event: Event = made
+    return event
+
+
+def record_of(
+    event: Event, seq: int, n: int, prev: str, h: str, id_: str, *, is_plain: bool
+) -> Record:
+    """Return `Record(…)`, faster, and with the mark `is_plain`."""
+    made: Any = _Record()
+    made.event, made.seq, made.n, made.prev = event, seq, n, prev
+    made.h, made.id, made.v, made.is_plain = h, id_, VERSION, is_plain
+    made.__class__ = Record
+    record: Record = made
     return record
 
 
@@ -278,113 +303,3 @@ def encode(record: Record) -> bytes:
 def hash_of_line(line: bytes, h: str) -> str:
     """Return the correct value of `h` for a record's line: the SHA-256 of the line without its field `h`, whose value is given."""
     return hashlib.sha256(line.replace(b'"h":"%s",' % h.encode(), b"", 1)).hexdigest()
-
-
-def decode(commit: str, blob: bytes) -> tuple[tuple[Record, ...], tuple[Defect, ...]]:
-    """Decode a note: return its records, and a defect for each line that is not a record (`lines_of`)."""
-    records: list[Record] = []
-    defects: list[Defect] = []
-    for _, _, found in lines_of(commit, blob):
-        if isinstance(found, Defect):
-            defects.append(found)
-        else:
-            records.append(found)
-    return tuple(records), tuple(defects)
-
-
-def lines_of(commit: str, blob: bytes) -> Iterator[tuple[int, bytes, Record | Defect]]:
-    """Yield each line of a note: its number, its bytes without the line end, and its record, or a defect if it is none.
-
-    Reading stops after `DEFECTS_LIMIT` defects.
-
-    Args:
-        commit: the commit that carries the note.
-        blob: its bytes.
-    """
-    number = at = defects = 0
-    while (end := blob.find(b"\n", at)) >= 0:
-        line, at, number = blob[at:end], end + 1, number + 1
-        found = _decode_line(commit, number, line)
-        yield number, line, found
-        if isinstance(found, Defect):
-            defects += 1
-            if defects == DEFECTS_LIMIT:
-                yield number + 1, b"", Defect(commit, number + 1, "from here on nothing was read")
-                return
-    if at < len(blob) or not number:
-        problem = "the line is cut: it has no end"
-        yield number + 1, blob[at:], Defect(commit, number + 1, problem)
-
-
-def decode_state(data: bytes) -> tuple[Record, ...]:
-    """Decode a state file. A checkpoint holds its hash, so the canonical form and the hashes of its lines are not checked again.
-
-    Raises:
-        ValueError: names the first line that is not a record, or not in order.
-    """
-    if data and not data.endswith(b"\n"):
-        raise ValueError("its last line is incomplete")
-    records = []
-    before = -1
-    for number, line in enumerate(io.BytesIO(data), start=1):
-        try:
-            fields, is_flat = lines.parse_hashed(_checked(line[:-1]))
-            _require_types(fields, known_as_flat=is_flat, problem_of=problem_in_state)
-            record = _record(fields)
-            if record.seq <= before:
-                raise ValueError("it does not follow the record before it")  # noqa: TRY301
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"line {number}: {error}") from None
-        before = record.seq
-        records.append(record)
-    return tuple(records)
-
-
-def _decode_line(commit: str, number: int, line: bytes) -> Record | Defect:
-    fields: dict[str, Any] = {}
-    try:
-        fields, is_canonical = lines.parse(_checked(line))
-        _require_types(fields, known_as_flat=is_canonical)
-        if is_canonical:
-            return marked_as_plain(_record(fields))
-        if lines.encode(fields) != line:
-            raise ValueError("the line is not in canonical form")  # noqa: TRY301
-        return _record(fields)
-    except (ValueError, RecursionError) as error:
-        id_ = fields.get("id")
-        return Defect(commit, number, str(error), str(id_) if HASH.holds(id_) else "")
-
-
-def _checked(line: bytes) -> bytes:
-    if len(line) >= LINE_LIMIT:
-        raise ValueError(f"the line has {len(line)} bytes; at most {LINE_LIMIT - 1} are allowed")
-    if b"\0" in line:
-        raise ValueError("the line holds a NUL")
-    return line
-
-
-def _require_types(
-    fields: dict[str, Any],
-    *,
-    known_as_flat: bool,
-    problem_of: Callable[[dict[str, Any]], str | None] = problem_of,
-) -> None:
-    version = fields.get("v")
-    if type(version) is int and version != VERSION:
-        raise ValueError(f"record version {version}: this program reads version {VERSION}")
-    if (problem := problem_of(fields)) is not None:
-        raise ValueError(problem)
-    if not known_as_flat and is_deep(fields):
-        raise ValueError(f"the record nests deeper than {DEPTH_LIMIT} levels")
-
-
-_KINDS: Final = {kind.value: kind for kind in RecordKind}
-
-
-def _record(fields: dict[str, Any]) -> Record:
-    """Return a record of its fields, which become those of its event."""
-    take = fields.pop
-    seq, n, prev, h, id_, v = map(take, ("seq", "n", "prev", "h", "id", "v"))
-    kind, tenant, commit, run, ts = map(take, ("kind", "tenant", "commit", "run", "ts"))
-    event = Event(_KINDS[kind], tenant, commit, run, ts, MappingProxyType(fields))
-    return Record(event, seq, n, prev, h, id_, v)

@@ -11,7 +11,7 @@ from typing import Any, Final
 COUNT_LIMIT: Final = 2**53
 """Integers below this are exact for every JSON reader."""
 
-_YEARS: Final = range(1970, 9000)
+_FIRST_YEAR, _END_YEAR = 1970, 9000
 """Accepted years of an instant: far enough from the limits that any duration of a record may be added."""
 
 _SECONDS_LIMIT: Final = 1e9
@@ -21,6 +21,9 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 KEY: Final = re.compile(r"[a-z2-7]{52}")
 _STAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+
+is_stamp: Final = _STAMP.fullmatch
+"""Return a match if a text looks like an instant in the format of `stamp`."""
 
 RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A run's id."""
@@ -43,8 +46,15 @@ class Rule:
     group: str = ""
 
 
-GROUPS: Final = {"hash": str, "count": int, "name": str, "text": str, "repeated": str}
-"""Groups of fields that are checked together, and the type of their values."""
+GROUPS: Final = {
+    "hash": str,
+    "count": int,
+    "name": str,
+    "text": str,
+    "repeated": str,
+    "mapping": dict,
+}
+"""Groups of fields that are checked together, and the type of their values. Of a mapping, the type is all that is checked."""
 
 
 def matches(pattern: re.Pattern[str], words: str) -> Rule:
@@ -94,12 +104,7 @@ def _is_instant(value: object) -> bool:
         instant = datetime.fromisoformat(value)
     except ValueError:
         return False
-    return instant.tzinfo is not None and instant.year in _YEARS
-
-
-def is_stamp(text: str) -> bool:
-    """Return whether a text looks like an instant in the format of `stamp`."""
-    return _STAMP.fullmatch(text) is not None
+    return instant.tzinfo is not None and _FIRST_YEAR <= instant.year < _END_YEAR
 
 
 def is_end(value: object) -> bool:
@@ -138,11 +143,11 @@ COUNT: Final = Rule("a count (0, 1, …)", is_count, group="count")
 HASH: Final = replace(matches(_HASH, "64 hexadecimal digits"), group="hash")
 COMMIT: Final = matches(_COMMIT, "a commit id (40 or 64 hexadecimal digits)")
 INSTANT: Final = Rule("an instant with its offset (ISO 8601)", _is_instant)
-BODY: Final = Rule("a mapping", lambda value: isinstance(value, dict))
+BODY: Final = Rule("a mapping", lambda value: isinstance(value, dict), group="mapping")
 SECONDS: Final = Rule("a number of seconds", _is_seconds)
 LISTS: Final = Rule(
     "a list of mappings",
-    lambda value: isinstance(value, list) and all(isinstance(each, dict) for each in value),
+    lambda value: isinstance(value, list) and all(map(BODY.holds, value)),
 )
 MARKS: Final = Rule(
     "a mapping of lists of texts",

@@ -15,7 +15,7 @@ three names mean other things: the kind of record, the idempotency key, and the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
@@ -240,24 +240,33 @@ _HEADER_CHECKS: Final = Checks(HEADER)
 _CHECKS: Final[Mapping[str, Checks]] = {
     kind.value: Checks(HEADER, rules) for kind, rules in _RULES.items() if kind is not WRITE
 }
-_WRITE_CHECKS: Final = Checks({**HEADER, "kind": one_of(WRITE)}, _RULES[WRITE])
+_IN_STATE: Final[Mapping[str, Checks]] = {
+    **_CHECKS,
+    WRITE.value: Checks({**HEADER, "kind": one_of(WRITE)}, _RULES[WRITE]),
+}
 
 
-def problem_in_state(fields: dict[str, Any]) -> str | None:
-    """Return the first problem of the fields of a line of a state, for people; `None` if there is none."""
-    if fields.get("kind") == WRITE:
-        return _WRITE_CHECKS.problem(fields)
-    return problem_of(fields)
+def check(fields: dict[str, Any], *, in_state: bool = False) -> tuple[str | None, Sequence[Any]]:
+    """Check the fields of a record, or of a line of a state.
+
+    Returns:
+        The first problem, for people; `None` if there is none. Then the values that are floats, lists and mappings.
+    """
+    known = _IN_STATE if in_state else _CHECKS
+    try:
+        checks = known[fields["kind"]]
+    except (KeyError, TypeError):  # no kind of record, or not even a text
+        checks = _HEADER_CHECKS
+    shape = checks.shape(fields)
+    problem = shape.problem(fields)
+    if problem is None and fields["kind"] == NOTE and "body" in fields:
+        problem = next(problems(fields, _FOUND), None)
+    return problem, shape.loose(fields)
 
 
 def problem_of(fields: dict[str, Any]) -> str | None:
     """Return the first problem of a record's fields, for people; `None` if there is none."""
-    kind = fields.get("kind")
-    checks = _CHECKS.get(kind, _HEADER_CHECKS) if isinstance(kind, str) else _HEADER_CHECKS
-    problem = checks.problem(fields)
-    if problem is None and kind == NOTE and "body" in fields:
-        return next(problems(fields, _FOUND), None)
-    return problem
+    return check(fields)[0]
 
 
 _NESTED: Final = (dict, list)

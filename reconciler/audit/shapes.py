@@ -33,6 +33,9 @@ Records with equal values share them: less memory is read and written while a lo
 _KNOWN_LIMIT: Final = 256
 """Most combinations of such values, and most shapes, that are remembered. Records of one run have equal values and stand together."""
 
+_LOOSE: Final = (float, list, dict)
+"""Types of values that must be looked at to know whether they are plain (`lines.are_plain`)."""
+
 _ABSENT: Final = object()
 
 
@@ -40,28 +43,37 @@ def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ..
     """Return a function that returns some of the fields, in order."""
     if len(names) > 1:
         return itemgetter(*names)
-    return lambda fields: tuple(fields[name] for name in names)
+    if names:
+        (name,) = names
+        return lambda fields: (fields[name],)
+    return lambda _: ()
 
 
-class _Shape:
-    """What is left to check of records that have the same fields, with values of the same types. A ledger has few such shapes."""
+class Shape:
+    """What is left to check of records that have the same fields, with values of the same types. A ledger has few such shapes.
+
+    Attributes:
+        loose: returns the values of a record of this shape that are floats, lists and mappings.
+    """
 
     def __init__(self, rules: Mapping[str, Rule], types: Mapping[str, type]) -> None:
-        """Look at the types alone; `fits` tells whether a record of this shape can pass."""
-        self.fits = all(name in types for name, rule in rules.items() if rule.needed)
+        """Look at the types alone."""
+        self._rules = rules
+        self._fits = all(name in types for name, rule in rules.items() if rule.needed)
         known = {name: kind for name, kind in types.items() if name in rules}
         of: dict[str, list[str]] = {group: [] for group in GROUPS}
         singles = []
         for name, kind in known.items():
             rule = rules[name]
             if kind is type(None) or kind is bool:
-                self.fits &= all(map(rule.holds, (None,) if kind is type(None) else (True, False)))
+                self._fits &= all(map(rule.holds, (None,) if kind is type(None) else (True, False)))
             elif kind is str and name in _REPEATED:
                 of["repeated"].append(name)
             elif kind is GROUPS.get(rule.group):
                 of[rule.group].append(name)
             else:
                 singles.append(name)
+        self.loose = _getter([name for name, kind in types.items() if kind in _LOOSE])
         self._hashes, self._counts = _getter(of["hash"]), _getter(of["count"])
         self._names, self._texts = _getter(of["name"]), _getter([*of["name"], *of["text"]])
         self._repeated = _getter(of["repeated"])
@@ -72,16 +84,21 @@ class _Shape:
         self._holds = tuple(rules[name].holds for name in of["repeated"])
         self._known: dict[tuple[str, ...], Mapping[str, str]] = {}
 
-    def passes(self, fields: dict[str, Any]) -> bool:
-        """Return whether all fields of a record of this shape pass; give it the values that it shares with other records."""
+    def problem(self, fields: dict[str, Any]) -> str | None:
+        """Return the first problem of a record of this shape; `None` if there is none. Values may be replaced by equal ones (`_REPEATED`)."""
+        if self._fits and self._pass(fields):
+            return None
+        return next(problems(fields, self._rules), None)
+
+    def _pass(self, fields: dict[str, Any]) -> bool:
+        """Return whether all fields pass; give the record the values that it shares with other records."""
         hashes = self._hashes(fields)
-        joined = "".join(hashes)
-        if [*map(len, hashes)] != self._lengths or not _is_hex(joined, self._bytes):
+        if [*map(len, hashes)] != self._lengths or not _is_hex("".join(hashes), self._bytes):
             return False
         texts = self._texts(fields)
-        for count in self._counts(fields):
-            if not 0 <= count < COUNT_LIMIT:
-                return False
+        counts = self._counts(fields)
+        if min(counts) < 0 or max(counts) >= COUNT_LIMIT:
+            return False
         if "" in self._names(fields) or not ("".join(texts).isascii() or all(map(is_text, texts))):
             return False
         for name, holds in self._singles:
@@ -116,22 +133,17 @@ class Checks:
 
     def __init__(self, *tables: Mapping[str, Rule]) -> None:
         self._rules = {name: rule for table in tables for name, rule in table.items()}
-        self._shapes: dict[tuple[object, ...], _Shape] = {}
+        self._shapes: dict[tuple[object, ...], Shape] = {}
 
-    def problem(self, fields: dict[str, Any]) -> str | None:
-        """Return the first problem; `None` if there is none. Values may be replaced by equal ones (`_REPEATED`)."""
+    def shape(self, fields: Mapping[str, Any]) -> Shape:
+        """Return the shape of a record."""
         types = tuple(map(type, fields.values()))
-        shape = self._shapes.get((types, *fields))
-        if shape is None:
-            shape = self._learn(fields, types)
-        if shape.fits and shape.passes(fields):
-            return None
-        return next(problems(fields, self._rules), None)
+        return self._shapes.get((types, *fields)) or self._learn(fields, types)
 
-    def _learn(self, fields: Mapping[str, Any], types: tuple[type, ...]) -> _Shape:
+    def _learn(self, fields: Mapping[str, Any], types: tuple[type, ...]) -> Shape:
         if len(self._shapes) >= _KNOWN_LIMIT:
             self._shapes.clear()
-        shape = _Shape(self._rules, dict(zip(fields, types, strict=True)))
+        shape = Shape(self._rules, dict(zip(fields, types, strict=True)))
         self._shapes[(types, *fields)] = shape
         return shape
 

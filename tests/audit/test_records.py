@@ -335,6 +335,16 @@ def test_an_id_is_the_same_if_its_event_was_checked_before(action, tenant, gener
         assert audit.records.id_of_checked(event) == event.id
 
 
+def test_a_record_that_was_read_is_as_frozen_as_one_that_was_made() -> None:
+    made = chained(of_every_kind())[1]
+    (found,), _ = audit.decode(COMMIT, audit.encode(made))
+    assert found == made
+    for each, name in ((found, "h"), (found.event, "run")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(each, name, None)
+    assert dataclasses.replace(found.event, run="other").id == found.id
+
+
 @given(st.dictionaries(st.sampled_from(["other", "more", "ä", "\ud800"]), json_values, max_size=3))
 def test_reading_what_was_written_gives_the_same_record(extra: dict[str, Any]):
     event = run(COMMIT).hold("1001", name="n", reason="r")
