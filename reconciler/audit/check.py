@@ -190,10 +190,15 @@ class Checker:
         run = self._going.get(event.run)
         problems: list[str] = []
         _check_hashes(record, line, problems)
-        self._check_place(record, commit, problems)
+        if record.seq != self.due or event.commit != commit or event.tenant != self._tenant:
+            self._check_place(record, commit, problems)
+        self.due = record.seq + 1
+        if (event.kind is CHECKPOINT) != self._begins:
+            problems.append(_NO_CHECKPOINT if self._begins else _NO_BEGINNING)
+        self._begins = False
         if run is None and self._closed.has(_run_hash(event.run)):
             problems.append("its run was closed before it")
-        else:
+        elif run is None or run.h != record.prev or run.n + 1 != record.n or run.commit != commit:
             _check_chain(record, commit, run, problems)
         self._check_references(record, run, problems)
         self._follow(record, commit, run)
@@ -209,10 +214,6 @@ class Checker:
             problems.append(f"{record.seq - self.due} of the records before it are missing")
         elif record.seq < self.due:
             problems.append("another record has its place in the ledger")
-        self.due = record.seq + 1
-        if (event.kind is CHECKPOINT) != self._begins:
-            problems.append(_NO_CHECKPOINT if self._begins else _NO_BEGINNING)
-        self._begins = False
 
     def _check_references(self, record: Record, run: _Run | None, problems: list[str]) -> None:
         """Check the references of a record to earlier ones: repeated events, releases, openings and intents."""
@@ -351,10 +352,12 @@ class Ids:
     def add(self, value: int) -> bool:
         """Add a hash (its first 8 bytes); return whether it is new."""
         value = value or 1  # 0 marks a free slot
-        at = self._find(value)
         slots = self._slots
+        at = value & (len(slots) - 1)
         if slots[at]:
-            return False
+            at = self._find(value)
+            if slots[at]:
+                return False
         slots[at] = value
         self._number += 1
         if self._number * 3 > len(slots) * 2:

@@ -10,7 +10,7 @@ from reconciler import audit
 from reconciler.audit import Defect, Latest, Record, Selection
 from reconciler.errors import GitError
 from reconciler.git import Git, blob_id
-from reconciler.ledger.segments import Line, Segment
+from reconciler.ledger.segments import Segment
 from reconciler.ledger.snapshot import STATE_LIMIT
 
 
@@ -33,12 +33,12 @@ class Checkpoints:
         self._latest = Latest()
         self._last = ""
 
-    def add(self, line: Line, *, keep: bool) -> None:
+    def add(self, record: Record, *, keep: bool) -> None:
         """Remember a record; `keep`: a checkpoint will follow."""
-        self._latest.add(line.record)
-        self._last = line.record.h
+        self._latest.add(record)
+        self._last = record.h
         if keep:
-            self._selection.add(line.record)
+            self._selection.add(record)
 
     def close(self, commit: str) -> None:
         """End a segment with a ledger commit: select the records that the state of the next checkpoint must hold."""
@@ -47,13 +47,15 @@ class Checkpoints:
 
     def _begin(self, kept: Sequence[Record]) -> None:
         """Begin with the records that a state holds. Most of them are those of the state before."""
-        before, self._lines = self._lines, {}
+        before, lines = self._lines, dict[int, tuple[Record, bytes]]()
         for record in kept:
-            known = before.get(record.seq)
+            seq = record.seq
+            known = before.get(seq)
             if known is None or known[0] is not record:
                 known = record, audit.encode(record)
-            self._lines[record.seq] = known
-        self._state = b"".join(line for _, line in self._lines.values())
+            lines[seq] = known
+        self._lines = lines
+        self._state = b"".join([line for _, line in lines.values()])
         self._records = len(kept)
 
     def resume(self, state: Sequence[Record], checkpoint: Record) -> None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler import audit
-from reconciler.audit import Checker, Defect, Ids, LineOrigin, Record, RecordKind, Verdict
+from reconciler.audit import Checker, Defect, Ids, LineOrigin, Record, Verdict
+from reconciler.audit.schema import CHECKPOINT, OPEN
 from reconciler.git import Git, Stat, blob_id
 from reconciler.ledger import repairs, segments, signature_check
 from reconciler.ledger.checkpoints import Checkpoints, check_refs
@@ -262,21 +263,21 @@ class _Verification:
         left = {note: list(reversed(each)) for note, each in versions.items()}
         if segment.state is not None:
             self.checker.begin()
-        for line in segments.merged(notes, unreadable):
-            due = left.get(line.note, [])
-            while due and due[-1].size < line.end:
+        for _, note, number, end, raw, record in segments.merged(notes, unreadable):
+            due = left.get(note, [])
+            while due and due[-1].size < end:
                 due.pop()
-            if due and due[-1].size == line.end and message(line.record) == due[-1].message:
+            if due and due[-1].size == end and message(record) == due[-1].message:
                 named.add(due[-1].at)
-            problems = self.checker.check(line.record, line.note, line.raw)
-            kind = line.record.event.kind
-            if kind is RecordKind.OPEN:
-                problems += self._check_seen(line.record, here, due[-1].at if due else -1)
-            elif kind is RecordKind.CHECKPOINT:
-                problems += self._checkpoints.check(line.record, segment)
+            problems = self.checker.check(record, note, raw)
+            kind = record.event.kind
+            if kind is OPEN:
+                problems += self._check_seen(record, here, due[-1].at if due else -1)
+            elif kind is CHECKPOINT:
+                problems += self._checkpoints.check(record, segment)
             for each in problems:
-                wrong.append(Defect(line.note, line.number, each, line.record.id))
-            self._checkpoints.add(line, keep=closed)
+                wrong.append(Defect(note, number, each, record.id))
+            self._checkpoints.add(record, keep=closed)
             self.records += 1
         self._lines += (*unreadable, *wrong)
         return named
