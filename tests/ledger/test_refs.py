@@ -58,7 +58,7 @@ class Refs:
         self.asked.add(remote)
         self.objects.update(self.there[each] for each in names)
 
-    def stat(self, *ids: str) -> dict[str, Stat]:
+    def stat(self, *ids: str, fetched: bool = True) -> dict[str, Stat]:  # noqa: ARG002 - fetches nothing anyway
         return {each: Stat("commit", 1) for each in ids if each in self.objects}
 
     def resolve(self, name: str) -> str | None:
