@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, ParamSpec, Self, TypeAlias, TypeVar
+from urllib.parse import quote
 
 from reconciler import scalars
 from reconciler.dialects.base import JSON, Bucket, Call, Exchange, Measured, NotJSON, Reply
@@ -318,6 +319,12 @@ def typed(
         with contextlib.suppress(ValueError):
             part = {**part, name: read(value)}
     return part
+
+
+def segment(text: str) -> str:
+    """Return a text as one segment of a path. An HTTP client would take `.` and `..` for a folder, and so call another path."""
+    encoded = quote(text, safe="")
+    return encoded.replace(".", "%2E") if text in {".", ".."} else encoded
 
 
 def object_call(path: str) -> Call:

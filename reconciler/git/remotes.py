@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.errors import RemoteTimeout, Unavailable
+from reconciler.git.command import settings
 from reconciler.git.revisions import Revisions
 from reconciler.git.values import Move, chosen_refs, object_id, ref_name, remote_name
 
@@ -171,4 +172,6 @@ class Remotes(Revisions):
         leases = [f"--force-with-lease={ref_name(m.ref)}:{m.old or ''}" for m in moves if m.exact]
         specs = [f"{object_id(m.new) if m.new else ''}:{ref_name(m.ref)}" for m in moves]
         options = ("--quiet", "--atomic", "--no-verify", "--no-signed")
-        self._network("push", *options, *leases, "--", remote_name(remote), *specs)
+        # A remote that was added with `--mirror=push` would refuse single refs, or be given every ref of this clone.
+        whole = settings(f"remote.{remote_name(remote)}.mirror=false") if "=" not in remote else ()
+        self._network(*whole, "push", *options, *leases, "--", remote, *specs)

@@ -435,7 +435,14 @@ def test_an_answer_about_another_campaign_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("key", "encoded"), [("a/b", "a%2Fb"), ("ü?#", "%C3%BC%3F%23"), ("a b%", "a%20b%25")]
+    ("key", "encoded"),
+    [
+        ("a/b", "a%2Fb"),
+        ("ü?#", "%C3%BC%3F%23"),
+        ("a b%", "a%20b%25"),
+        (".", "%2E"),
+        ("..", "%2E%2E"),
+    ],
 )
 def test_ids_are_percent_encoded_wherever_they_stand_in_a_path(key, encoded):
     conversations = [

@@ -436,6 +436,16 @@ def test_a_push_moves_all_refs_or_none(tmp_path):
     assert two.remote_refs("origin", notes, lock) == {notes: first}
 
 
+def test_a_remote_that_mirrors_is_given_no_other_ref(tmp_path):
+    """With `git remote add --mirror=push`, git pushes every ref, and refuses to push single ones."""
+    _, (one, two) = shared(tmp_path, clones=2)
+    git(one.root, "config", "remote.origin.mirror", "true")
+    git(one.root, "branch", "private")
+    notes, first = "refs/notes/reconcile/acme", made(one, "first")
+    one.push("origin", Move(notes, first, None))
+    assert two.remote_refs("origin", notes, "refs/heads/private") == {notes: first}
+
+
 def test_a_fetch_brings_the_whole_history_and_moves_no_ref(tmp_path):
     bare, (one,) = shared(tmp_path)
     shallow = clone(bare, tmp_path / "shallow", "--depth=1")

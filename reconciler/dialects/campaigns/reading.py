@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, TypeAlias
-from urllib.parse import quote
 
 from reconciler import scalars
 from reconciler.dialects.answers import (
@@ -17,6 +16,7 @@ from reconciler.dialects.answers import (
     known,
     object_call,
     scalar_readers,
+    segment,
     shown,
     tried,
     typed,
@@ -39,7 +39,7 @@ BAD_REQUEST: Final = 400
 
 def path(key: str, *rest: str) -> str:
     """Return the path of a campaign, or of what is below it."""
-    return "/".join(("/api/campaigns", quote(key, safe=""), *rest))
+    return "/".join(("/api/campaigns", segment(key), *rest))
 
 
 def read(named: Collection[str] = ()) -> Exchange[Snapshot]:

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 from reconciler.dialects.answers import (
     LISTED,
@@ -15,6 +14,7 @@ from reconciler.dialects.answers import (
     Row,
     known,
     object_call,
+    segment,
     shown,
     tried,
 )
@@ -45,12 +45,12 @@ class SkillSettings:
 
 def skill_path(key: str, *rest: str) -> str:
     """Return the path of a skill or of a resource below it."""
-    return "/".join(("/skills", quote(key, safe=""), *rest))
+    return "/".join(("/skills", segment(key), *rest))
 
 
 def group_path(group: str, *rest: str) -> str:
     """Return the path of a DNC group's list of skills."""
-    return "/".join(("/dnc-groups", quote(group, safe=""), "scrubbed-skills", *rest))
+    return "/".join(("/dnc-groups", segment(group), "scrubbed-skills", *rest))
 
 
 def unit_call() -> Call:
