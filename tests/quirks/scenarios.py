@@ -192,7 +192,7 @@ class SkillScenario:
         assert model is not None
         text = model.read_text().replace("4005", "4004")
         (folder / "brand-new.yaml").write_text(text)
-        replaced(folder / "brand-new.yaml", r"name: skill-4004", "name: brand-new")
+        replaced(folder / "brand-new.yaml", r'name: "skill-4004"', "name: brand-new")
         replaced(folder / "brand-new.yaml", r"maximum_ratio: \S+", "maximum_ratio: 1.1")
         self.desired["4004"] = copy.deepcopy(self.desired["4005"])
         self.desired["4001"]["generalSettings"]["maximumRatio"] = 1.2
