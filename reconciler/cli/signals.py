@@ -53,9 +53,8 @@ def run(world: World, work: Coroutine[Any, Any, T]) -> T:
     """Run a command that writes nothing to a platform, and return its result. Ctrl-C ends it at once, whatever waits for the git remote."""
 
     def interrupt(_: int, __: FrameType | None) -> None:
-        world.remote_budget.shorten(
-            0.0
-        )  # a thread that waits for git would keep the process from ending
+        # A thread that waits for git would keep the process from ending.
+        world.remote_budget.shorten(0.0)
         raise KeyboardInterrupt
 
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a shell's job in the background

@@ -388,7 +388,7 @@ class Silencer:
                     return live
             except UnknownObject as error:
                 kind = self.dialect.KINDS[operation.kind]
-                if not await self._listing.is_loud(operation.key, kind, self.stop):
+                if not await self._listing.may_dial(operation.key, kind, self.stop):
                     return Live(operation.key, "")
                 self._unread[operation.key] = f"the list shows it, but every read fails ({error})"
                 await pause(self.world, believe.left_s, self.stop)

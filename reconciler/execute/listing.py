@@ -45,8 +45,8 @@ class Listing:
         wanted = {key: found[key].live for key in keys if key in found}
         return {key: live for key, live in wanted.items() if live is not None}
 
-    async def is_loud(self, key: str, kind: Kind, stop: asyncio.Event) -> bool:
-        """Return whether the list shows an object, and not that it is silent. A list that is not read in time shows nothing."""
+    async def may_dial(self, key: str, kind: Kind, stop: asyncio.Event) -> bool:
+        """Return whether the list holds an object without showing it as silent. A list that is not read in time holds nothing."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
         if not await wait_for(self.world, self._reading, PATIENCE_S, stop):

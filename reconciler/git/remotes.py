@@ -172,6 +172,6 @@ class Remotes(Revisions):
         leases = [f"--force-with-lease={ref_name(m.ref)}:{m.old or ''}" for m in moves if m.exact]
         specs = [f"{object_id(m.new) if m.new else ''}:{ref_name(m.ref)}" for m in moves]
         options = ("--quiet", "--atomic", "--no-verify", "--no-signed")
-        # A remote that was added with `--mirror=push` would refuse single refs, or be given every ref of this clone.
+        # With remote.NAME.mirror (`git remote add --mirror=push`), git refuses to push single refs. A URL has no such setting.
         whole = settings(f"remote.{remote_name(remote)}.mirror=false") if "=" not in remote else ()
         self._network(*whole, "push", *options, *leases, "--", remote, *specs)

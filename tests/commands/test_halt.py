@@ -887,9 +887,20 @@ def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_rec
 
 def refusing(bare: Path, refs: str) -> None:
     """Let the remote refuse all pushes to refs that match a pattern of the shell, and accept the others."""
+    at_push(bare, f'case "$1" in {refs}) exit 1;; esac')
+
+
+def hanging_at(bare: Path, pushes: str) -> None:
+    """Let the remote wait for ever at a push of `REF:NEW VALUE` that matches a pattern of the shell."""
+    os.mkfifo(bare / "never")
+    at_push(bare, f'case "$1:$3" in {pushes}) read x < never;; esac')
+
+
+def at_push(bare: Path, script: str) -> None:
+    """Let the remote run a script for each ref that is pushed, with the ref, its old and its new value as arguments."""
     file = bare / "hooks" / "update"
     file.parent.mkdir(exist_ok=True)
-    file.write_text(f'#!/bin/sh\ncase "$1" in {refs}) exit 1;; esac\n', encoding="ascii")
+    file.write_text(f"#!/bin/sh\n{script}\n", encoding="ascii")
     file.chmod(0o755)
 
 
@@ -915,15 +926,6 @@ def test_a_stop_whose_every_push_is_refused_is_not_said_to_be_held(
     assert halt(desk, NAME, "--wait", "0") == 69
     assert silent(server, KEY)
     assert "the records are only in this clone" in desk.out
-
-
-def hanging_at(bare: Path, pushes: str) -> None:
-    """Let the remote wait for ever at a push of `REF:NEW VALUE` that matches a pattern of the shell."""
-    os.mkfifo(bare / "never")
-    file = bare / "hooks" / "update"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(f'#!/bin/sh\ncase "$1:$3" in {pushes}) read x < never;; esac\n')
-    file.chmod(0o755)
 
 
 def test_a_lock_that_the_remote_does_not_release_in_time_is_told(
