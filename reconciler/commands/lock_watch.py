@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
 from reconciler.errors import GitError, LockUnknown, Unavailable
 from reconciler.ledger import TenantLock
@@ -19,10 +20,21 @@ _AGAIN_S: Final = 0.5
 """Seconds before a failed read is retried, while nothing may be started. Also the least time limit of the last read."""
 
 
+class _Instant(NamedTuple):
+    """An instant by both clocks: the monotonic one may stop while a machine sleeps."""
+
+    monotonic: float
+    wall: datetime
+
+
+_LONG_AGO: Final = _Instant(float("-inf"), datetime.min.replace(tzinfo=UTC))
+
+
 class LockWatch:
     """Decides before each write whether this run may still write.
 
-    A halt takes the lock. So a run that cannot read the lock for `BLIND_S` starts nothing new, and ends.
+    A halt takes the lock. So a run that cannot read the lock for `BLIND_S` starts nothing new, and ends. A run that was frozen reads the
+    lock again, even if it was frozen while it read the lock: the answer is then as old as the read's start.
     """
 
     def __init__(self, lock: TenantLock, world: World, stop: asyncio.Event) -> None:
@@ -31,8 +43,8 @@ class LockWatch:
         self._world = world
         self._stop = stop
         self._ours = True
-        self._began = self._ended = float("-inf")
-        """Start and end of the last successful read, on the monotonic clock."""
+        self._began = self._ended = _LONG_AGO
+        """Start and end of the last successful read."""
         self._unknown: LockUnknown | None = None
         self._reading = asyncio.Lock()
 
@@ -51,11 +63,19 @@ class LockWatch:
         async with self._reading:  # one read serves all concurrent callers
             if self._ours and not self._is_fresh():
                 await self._read()
-        return self._ours
+        return self._ours and self._lock.may_write()  # the lease may have ended during the read
 
     def _is_fresh(self) -> bool:
-        now = self._world.monotonic()
-        return now - self._ended < LOOK_S and now - self._began < BLIND_S
+        return self._age_s(self._ended) < LOOK_S and self._age_s(self._began) < BLIND_S
+
+    def _now(self) -> _Instant:
+        return _Instant(self._world.monotonic(), self._world.now())
+
+    def _age_s(self, instant: _Instant) -> float:
+        """Return the seconds since an instant, by the clock that says more."""
+        now = self._now()
+        by_wall = (now.wall - instant.wall).total_seconds()
+        return max(now.monotonic - instant.monotonic, by_wall)
 
     async def _read(self) -> None:
         """Read the lock. While that fails, retry until the last successful read is recent enough or the time is up."""
@@ -63,19 +83,22 @@ class LockWatch:
             raise self._unknown
         until = self._world.monotonic() + BLIND_S
         while True:
-            began = self._world.monotonic()
+            began = self._now()
             try:
-                self._ours = await asyncio.to_thread(self._lock.still_ours, until - began)
+                self._ours = await asyncio.to_thread(
+                    self._lock.still_ours, until - began.monotonic
+                )
             except (Unavailable, GitError) as error:
-                now = self._world.monotonic()
-                if now - self._began < BLIND_S:
+                if self._age_s(self._began) < BLIND_S:
                     return
-                if now + 2 * _AGAIN_S >= until:
+                if self._world.monotonic() + 2 * _AGAIN_S >= until:
                     raise self._end(error) from error
                 await self._world.sleep(_AGAIN_S)
             else:
-                self._began, self._ended = began, self._world.monotonic()
-                return
+                self._began, self._ended = began, self._now()
+                if not self._ours or self._age_s(began) < BLIND_S:
+                    return
+                until = self._world.monotonic() + BLIND_S  # frozen meanwhile
 
     def _end(self, error: Exception) -> LockUnknown:
         self._unknown = LockUnknown(

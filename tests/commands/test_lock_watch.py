@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -62,6 +63,7 @@ class Watched:
 
     looks: Sequence[tuple[float, bool]]
     clock: Clock = field(default_factory=Clock)
+    make_lock: Callable[[Clock, Iterator[tuple[float, bool]]], FakeLock] = FakeLock
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -75,7 +77,7 @@ class Watched:
         async def sleep(seconds: float) -> None:
             self.clock.pass_by(seconds)
 
-        self.lock = FakeLock(self.clock, forever())
+        self.lock = self.make_lock(self.clock, forever())
         world = self.clock.world(sleep=sleep)
         self.watch = LockWatch(cast("Any", self.lock), world, self.stop)
 
@@ -166,6 +168,65 @@ def test_a_lost_lock_is_no_unknown_one() -> None:
     stale.lock.fresh = False
     assert stale.ask() is False
     assert stale.lock.read == 0
+
+
+@dataclass
+class Suspended(Clock):
+    """The clocks of a machine that can be suspended: its monotonic clock stands meanwhile."""
+
+    suspended_s: float = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() - self.suspended_s
+
+    def suspend(self, seconds: float) -> None:
+        self.pass_by(seconds)
+        self.suspended_s += seconds
+
+
+@dataclass
+class TakenMeanwhile(FakeLock):
+    """Another run takes the lock while this process is frozen, right after git has read the lock."""
+
+    freeze: Callable[[], None] = lambda: None
+    lease_ends: bool = False
+
+    def still_ours(self, limit_s: float) -> bool:
+        held = super().still_ours(limit_s)
+        if self.held:
+            self.freeze()
+            self.held, self.fresh = False, not self.lease_ends
+        return held
+
+
+@pytest.mark.parametrize("is_suspended", [False, True])
+@pytest.mark.parametrize("frozen_s", [BLIND_S, 600.0])
+def test_an_answer_from_before_a_freeze_counts_for_nothing(
+    frozen_s: float, *, is_suspended: bool
+) -> None:
+    """The process reads the lock, is frozen before it uses the answer, and goes on when the lock is another run's."""
+    clock = Suspended()
+    wait = clock.suspend if is_suspended else clock.pass_by
+    taken = partial(TakenMeanwhile, freeze=lambda: wait(frozen_s))
+    watched = Watched([(0.01, True)], clock, taken)
+    assert watched.ask() is False
+    assert watched.lock.read == 2
+    assert not watched.stop.is_set()
+
+
+def test_a_lease_that_ends_while_the_lock_is_read_permits_no_write() -> None:
+    watched = Watched([(0.01, True)], make_lock=partial(TakenMeanwhile, lease_ends=True))
+    assert watched.ask() is False
+
+
+def test_a_machine_that_was_suspended_reads_the_lock_again() -> None:
+    clock = Suspended()
+    watched = Watched([(0.01, True)], clock)
+    assert watched.ask()
+    clock.suspend(LOOK_S)
+    watched.lock.held = False
+    assert watched.ask() is False
+    assert watched.lock.read == 2
 
 
 # --- with a remote that stops answering -----------------------------------------------------------------------------------

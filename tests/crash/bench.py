@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -202,14 +202,17 @@ class Bench:
         return int(parent.stdout.readline().removeprefix("ended "))
 
     @contextmanager
-    def stopped(self, point: str, *, needed: bool = True) -> Iterator[Future[int]]:
+    def stopped(
+        self, point: str, *, needed: bool = True, alone: bool = False
+    ) -> Iterator[Future[int]]:
         """Run an apply that stops itself (SIGSTOP) at a point; it goes on when the context ends. Gives its exit code to be.
 
-        With `needed` off it may never come there: then the code is done already.
+        With `needed` off it may never come there: then the code is done already. `alone`: see `Order`.
         """
         with ThreadPoolExecutor(1) as thread:
             self.pid = 0
-            code = thread.submit(self.apply, point=point, stop=True, concurrency=1)
+            stop = partial(self.apply, point=point, stop=True, alone=alone, concurrency=1)
+            code = thread.submit(stop)
             while not code.done() and not (self.pid and _is_stopped(self.pid)):
                 time.sleep(0.01)
             assert not (needed and code.done()), f"it never came to {point}: {self.told()}"

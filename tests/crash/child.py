@@ -39,6 +39,12 @@ T = TypeVar("T")
 SEGMENT: Final = 4
 """Records after which an apply begins a segment, so that each of them does."""
 
+SENDS: Final = frozenset({"write:before", "refresh:before"})
+"""Points after which a write is sent without a further checkpoint."""
+
+ANSWERED: Final = frozenset({"write:answered", "write:uncertain", "refresh:answered"})
+"""Points at which that write has ended."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -49,6 +55,7 @@ class Order:
         environ: its whole environment.
         log: where it says what it does; `passed` where it writes down each point that it passes.
         point, nth: kills itself when it passes `point` for the `nth` time; stops itself instead when `stop` is set.
+        alone: a stop waits for the first point at which no other operation has a write under way.
         epoch, ahead_s: see `fasttime.clock`.
         revert: manifests whose removal or narrowing outside git it undoes.
     """
@@ -62,6 +69,7 @@ class Order:
     point: str = ""
     nth: int = 1
     stop: bool = False
+    alone: bool = False
     ahead_s: float = 0.0
     concurrency: int = 8
     revert: Sequence[str] = ()
@@ -99,15 +107,17 @@ def request_of(order: Order) -> apply.ApplyRequest:
 def carry_out(order: Order) -> int:
     """Apply; return the exit code."""
     passed = Path(order.passed).open("a", buffering=1)  # noqa: SIM115 - closed by the end of the process
-    left = order.nth
+    left, under_way, is_due = order.nth, 0, False
 
     def checkpoint(name: str) -> None:
-        nonlocal left
+        nonlocal left, under_way, is_due
         passed.write(f"{name}\n")
-        if name != order.point:
-            return
-        left -= 1
-        if left == 0:
+        under_way += (name in SENDS) - (name in ANSWERED)
+        if name == order.point:
+            left -= 1
+            is_due = is_due or left == 0
+        if is_due and not (order.alone and under_way > (name in SENDS)):
+            is_due = False
             os.kill(os.getpid(), signal.SIGSTOP if order.stop else signal.SIGKILL)
             time.sleep(0 if order.stop else 60)
 
