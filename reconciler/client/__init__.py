@@ -164,7 +164,7 @@ class Client:
 
     @contextmanager
     def guard(self, may_write: Callable[[], Awaitable[bool]]) -> Iterator[None]:
-        """Call `may_write` right before each write leaves: the lock may have been lost while the write waited."""
+        """Call `may_write` right before each write leaves, and again when it is connected: the lock may have been lost meanwhile."""
         self._may_write = may_write
         try:
             yield
@@ -232,11 +232,13 @@ class Client:
 
     async def _attempt(self, call: Call, token: Token | None, tries: _Tries) -> Reply | Lost:
         async with self._queue.turn(call):
-            await self._allow(call)
+            allow = self._guarded(call)
+            if allow is not None:
+                await allow()
             sent_at = self._world.monotonic()
             limit_s = min(self._timeout_s(call, tries), self.left_s)
             base = target(call, token, self._settings, self._dialect.HOSTS)
-            answer = await self._lanes.attempt(call, token, base=base, limit_s=limit_s)
+            answer = await self._lanes.attempt(call, token, base=base, limit_s=limit_s, allow=allow)
         if isinstance(answer, Reply):
             self._learn(call, answer, sent_at)
         return answer
@@ -247,13 +249,19 @@ class Client:
             return min(call.timeout_s, URGENT_SIGN_IN_S * 2.0**tries.lost)
         return call.timeout_s
 
-    async def _allow(self, call: Call) -> None:
-        if self._may_write is None or call.anonymous or call.method == "GET":
-            return
-        if not await self._may_write():
-            raise TenantLocked(
-                f"{safe(call.where)} was not sent: the tenant's lock was lost or taken over while the request waited"
-            )
+    def _guarded(self, call: Call) -> Callable[[], Awaitable[None]] | None:
+        """Return a function that raises if a write may not leave; `None` for a call that is not guarded."""
+        may_write = self._may_write
+        if may_write is None or call.anonymous or call.method == "GET":
+            return None
+
+        async def allow() -> None:
+            if not await may_write():
+                raise TenantLocked(
+                    f"{safe(call.where)} was not sent: the tenant's lock was lost or taken over while the request waited"
+                )
+
+        return allow
 
     def _learn(self, call: Call, reply: Reply, sent_at: float) -> None:
         """Update the estimates of the platform's clock and rate limit from an answer, and note that the platform is up."""

@@ -20,7 +20,7 @@ import httpx
 from reconciler._version import __version__
 from reconciler.client.pace import http_date
 from reconciler.dialects.base import JSON, Call, Credentials, NotJSON, Reply, Token
-from reconciler.errors import UsageError, safe
+from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.settings import Settings
 
 Transport: TypeAlias = httpx.AsyncBaseTransport
@@ -76,10 +76,27 @@ class Lanes:
         self._idle: list[Transport] = []
 
     async def attempt(
-        self, call: Call, token: Token | None, *, limit_s: float, base: str | None = None
+        self,
+        call: Call,
+        token: Token | None,
+        *,
+        limit_s: float,
+        base: str | None = None,
+        allow: Callable[[], Awaitable[None]] | None = None,
     ) -> Reply | Lost:
-        """Send `call` once, to `base` if given, and wait up to `limit_s` seconds. Network errors are returned, not raised."""
+        """Send `call` once, and wait for its answer. Network errors are returned, not raised.
+
+        Args:
+            call: what to send.
+            token: `None` for a call that is sent without one.
+            limit_s: seconds for the whole attempt.
+            base: where to send it, if not to the tenant's own URL.
+            allow: called when the connection is open, right before the first byte; an error that it raises is raised here, and nothing
+                is sent. A lane to an embedded platform does not call it.
+        """
         request = _request(base or self._base_url, call, token, limit_s)
+        if allow is not None:
+            request.extensions["trace"] = _before_the_first_byte(allow)
         lane = self._idle.pop() if self._idle else self._open()
         whole = False
         try:
@@ -90,7 +107,7 @@ class Lanes:
             return Lost(str(error), again=False, status=error.status)
         except (httpx.RequestError, OSError) as error:
             return _lost(error)
-        except asyncio.CancelledError as error:
+        except (asyncio.CancelledError, ReconcileError) as error:
             error.__context__ = None
             raise error.with_traceback(None) from None  # the frames below hold headers
         finally:
@@ -180,6 +197,18 @@ def _request(base_url: str, call: Call, token: Token | None, limit_s: float) -> 
         data=call.form,
         extensions={"timeout": timeout.as_dict()},
     )
+
+
+def _before_the_first_byte(
+    allow: Callable[[], Awaitable[None]],
+) -> Callable[[str, object], Awaitable[None]]:
+    """Return a trace for httpcore: https://www.encode.io/httpcore/extensions/#trace. A connection can take seconds to open."""
+
+    async def trace(event: str, _: object) -> None:
+        if event == "http11.send_request_headers.started":
+            await allow()
+
+    return trace
 
 
 async def _exchange(lane: Transport, request: httpx.Request) -> tuple[httpx.Response, bytes]:

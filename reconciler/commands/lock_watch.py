@@ -85,9 +85,7 @@ class LockWatch:
         while True:
             began = self._now()
             try:
-                self._ours = await asyncio.to_thread(
-                    self._lock.still_ours, until - began.monotonic
-                )
+                self._ours = await asyncio.to_thread(self._lock.still_ours, until - began.monotonic)
             except (Unavailable, GitError) as error:
                 if self._age_s(self._began) < BLIND_S:
                     return

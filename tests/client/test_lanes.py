@@ -11,11 +11,12 @@ import pytest
 
 from reconciler.client.lanes import KEEP_ALIVE_S, Lanes, Lost, tcp
 from reconciler.dialects.base import Call, Credentials, Reply
-from reconciler.errors import UsageError
+from reconciler.errors import TenantLocked, UsageError
 from reconciler.settings import ClientOptions, Settings
 
 CREDENTIALS = Credentials("client-1", "canary-c0ffee-secret")
 READ = Call("GET", "/x")
+WRITE = Call("POST", "/x", json={})
 HEAD = (
     b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nDate: Mon, 01 Mar 2027 12:00:00 GMT\r\n"
 )
@@ -91,6 +92,26 @@ def test_a_lane_is_one_connection_and_is_used_again():
     replies = attempts(server, READ, READ, READ)
     assert [reply.json for reply in replies] == [{"fine": True}] * 3
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("is_reused", [False, True])
+def test_a_write_that_is_no_longer_allowed_when_it_is_connected_is_not_sent(is_reused):
+    """A connection can take seconds to open: the lock may be another run's by then."""
+
+    async def refuse():
+        raise TenantLocked("lost")
+
+    async def main():
+        async with server.running(), lanes_to(server) as lanes:
+            if is_reused:
+                await lanes.attempt(READ, None, limit_s=5)
+            with pytest.raises(TenantLocked):
+                await lanes.attempt(WRITE, None, limit_s=5, allow=refuse)
+            return await lanes.attempt(READ, None, limit_s=5)
+
+    server = Server(*[ok()] * 2)
+    assert isinstance(asyncio.run(main()), Reply)
+    assert [request.split()[0] for request in server.requests] == [b"GET"] * (1 + is_reused)
 
 
 def test_lanes_are_opened_as_they_are_needed():

@@ -13,7 +13,7 @@ from reconciler.client import Client
 from reconciler.client.lanes import SHORTEST_SECRET, Lanes
 from reconciler.dialects.base import Call, Credentials, Token
 from reconciler.dialects.campaigns import api as campaigns
-from reconciler.errors import ReconcileError, UncertainWrite
+from reconciler.errors import ReconcileError, TenantLocked, UncertainWrite
 from reconciler.world import here
 from tests.client.test_lanes import Server, ok
 from tests.support.fake_platform import (
@@ -175,6 +175,26 @@ def test_an_interrupted_request_does_not_make_it_sing_either(script):
     shown, kind = loopback(*script, cancel=True)
     assert kind is asyncio.CancelledError
     assert CANARY not in shown
+
+
+def test_a_write_that_is_not_allowed_when_it_is_connected_does_not_make_it_sing_either():
+    asked = []
+
+    async def may_write():
+        asked.append(True)
+        return len(asked) == 1
+
+    async def main():
+        async with server.running(), Client(campaigns, settings_of(server.url), here(print)) as it:
+            with it.guard(may_write):
+                try:
+                    await it.run(send(WRITE))
+                except TenantLocked as error:
+                    return everything(error)
+
+    server = Server(GRANTED)
+    assert CANARY not in asyncio.run(main())
+    assert len(server.requests) == 1
 
 
 def test_a_cancellation_does_not_show_the_frames_below():
