@@ -106,17 +106,39 @@ Slots: TypeAlias = frozenset[tuple[str, int]]
 """Minutes that are open: (zone or day, minute from midnight)."""
 
 
+def _always(_: str) -> bool:
+    """Return `True`."""
+    return True
+
+
 def shared(
     live: Any,
     desired: Any,
     read: Callable[[Any], Slots],
     write: Callable[[Slots], Any],
+    is_known: Callable[[str], bool] = _always,
 ) -> Any:
-    """Return the meet of two fields that say when something is open: the minutes that are open in both."""
+    """Return the meet of two fields that say when something is open: the minutes that are open in both.
+
+    Args:
+        live: value of the field.
+        desired: the other value.
+        read: value → open minutes.
+        write: open minutes → value.
+        is_known: whether a zone or day is known.
+
+    Raises:
+        ValueError: the values have no zone in common, and one of the zones is unknown. It may be another name of any zone.
+    """
     before, after = read(live), read(desired)
     if after <= before:
         return desired
-    return live if before <= after else write(before & after)
+    if before <= after:
+        return live
+    theirs, ours = ({where for where, _ in slots} for slots in (before, after))
+    if theirs.isdisjoint(ours) and not all(is_known(each) for each in theirs | ours):
+        raise ValueError("an unknown zone")
+    return write(before & after)
 
 
 def minutes(start: int, end: int) -> range:

@@ -12,7 +12,7 @@ from reconciler.calendar import Hours
 from reconciler.effect import Rule
 from reconciler.kinds.live import Live
 from reconciler.models import Body, canonical_instant
-from reconciler.models.zones import primary_zone
+from reconciler.models.zones import is_zone, primary_zone
 
 CALLS_PER_SECOND: Final = "calls/s"
 """The unit of a dial rate."""
@@ -185,6 +185,14 @@ class Kind(ABC):
         Raises:
             AttributeError, KeyError, TypeError, ValueError, OverflowError: a part of them cannot be read: unknown.
         """
+
+    def unknown_zones(self, body: Body) -> tuple[str, ...]:
+        """Return the zones of the calling windows that this machine's tzdata does not know, sorted; empty if the hours cannot be read."""
+        try:
+            zones = self.hours(body).zones
+        except effect.UNREADABLE:
+            return ()
+        return tuple(sorted(each for each in zones if each is not None and not is_zone(each)))
 
     @abstractmethod
     def end(self, body: Body) -> datetime | None:

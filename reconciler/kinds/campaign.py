@@ -26,6 +26,7 @@ from reconciler.kinds.base import (
 )
 from reconciler.kinds.live import Live
 from reconciler.models import Body, zone
+from reconciler.models.zones import is_zone
 
 HOURS: Final = ("start_hour", "end_hour")
 """The numbers of a window."""
@@ -95,7 +96,7 @@ def _shared_windows(live: Any, desired: Any) -> Any:
         raise TypeError("no list of windows")
     if not live or not desired:
         return desired or live
-    return effect.shared(live, desired, _slots, _of_slots)
+    return effect.shared(live, desired, _slots, _of_slots, is_zone)
 
 
 def _slots(items: Iterable[Mapping[str, Any]]) -> Slots:

@@ -23,7 +23,7 @@ from reconciler.kinds.base import (
 from reconciler.kinds.live import Live
 from reconciler.models import Body
 from reconciler.models.skill import DAYS
-from reconciler.models.zones import iana_name
+from reconciler.models.zones import iana_name, is_zone
 
 
 def _canonical_zone(value: object) -> object:
@@ -55,7 +55,7 @@ GROUPS: Final = Form("groups", _canonical_groups)
 
 def _shared_windows(live: Any, desired: Any) -> Any:
     """Return the minutes of the day that both admit, by zone. Here an empty list calls nobody, unlike on the campaigns API."""
-    return effect.shared(live, desired, _window_slots, _windows_of)
+    return effect.shared(live, desired, _window_slots, _windows_of, is_zone)
 
 
 def _shared_week(live: Any, desired: Any) -> Any:

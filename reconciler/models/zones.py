@@ -22,6 +22,11 @@ def zone_names() -> frozenset[str]:
     return frozenset(_tzdata("zones").decode("ascii").split()) - {"Factory"}
 
 
+def is_zone(name: str) -> bool:
+    """Return whether the IANA database has a zone of this name."""
+    return name in zone_names()
+
+
 @cache
 def zone(name: str) -> ZoneInfo:
     """Return a zone of the `tzdata` package.
@@ -29,7 +34,7 @@ def zone(name: str) -> ZoneInfo:
     Raises:
         ValueError: the IANA database has no such name.
     """
-    if name not in zone_names():
+    if not is_zone(name):
         raise ValueError(f"is not an IANA time zone: {name!r}; {_advice(name)}")
     return ZoneInfo.from_file(BytesIO(_tzdata(f"zoneinfo/{name}")), key=name)
 

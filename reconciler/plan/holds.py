@@ -15,7 +15,7 @@ from datetime import datetime
 
 from reconciler import diff, effect
 from reconciler.effect import Direction
-from reconciler.errors import Place
+from reconciler.errors import SHORTENED_TO, Place, safe
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Live
 from reconciler.models import Body, wall_time
@@ -54,11 +54,11 @@ def split(
         asked: whether `--revert` names the object. A missing schedule may also be created again after a release (`Base.missing`).
     """
     desired = operation.desired
-    if base is None or desired is None or operation.action not in {Action.CREATE, Action.UPDATE}:
+    if desired is None or operation.action not in {Action.CREATE, Action.UPDATE}:
         return (operation,)
-    applied, seen = _compared(base, operation.live)
-    if applied is None:
-        return (operation,)
+    applied, seen = (None, None) if base is None else _compared(base, operation.live)
+    if base is None or applied is None:
+        return (replace(operation, notes=_zone_notes(operation, kind)),)
     if seen is None:
         return _absent(operation, live, base, kind, asked=asked)
     found = merge(applied, seen, desired, kind)
@@ -164,7 +164,7 @@ def _steps(
     again either, so then there is one step.
     """
     base, applied = past
-    desired, notes = operation.desired, _notes(operation, found)
+    desired, notes = operation.desired, _notes(operation, found, kind)
     first: tuple[Operation, ...] = ()
     whole = _step(operation, live, found.store, kind, now, notes)
     taken_back = _step(operation, live, found.meet, kind, now)
@@ -312,14 +312,31 @@ def _short(value: float | str, body: Body) -> str:
         return value
 
 
-def _notes(operation: Operation, found: Merged) -> tuple[str, ...]:
+def _notes(operation: Operation, found: Merged, kind: Kind) -> tuple[str, ...]:
     live, desired = operation.live or {}, operation.desired or {}
+    unread = _unread_zones(live, kind)
+    by_zone = [name for name in found.unknown if unread and name in kind.timed]
     notes = [
-        f"{_moved(name, desired, live)} was changed outside git, and whether that widens dialing is unknown: the manifest's value is stored"
+        f"{_moved(name, desired, live)} was changed outside git{f' to {unread}' if name in by_zone else ''}, and whether that widens"
+        " dialing is unknown: the manifest's value is stored"
         for name in found.unknown
     ]
+    notes += () if by_zone else _zone_notes(operation, kind)
     if found.store is None:
         notes.append(
             "the times set outside git and the manifest's times do not overlap, so the schedule is removed until a commit or --revert decides"
         )
     return tuple(notes)
+
+
+def _zone_notes(operation: Operation, kind: Kind) -> tuple[str, ...]:
+    """Return a note if what is stored has calling windows in a zone that nobody here can read."""
+    unread = _unread_zones(operation.live or {}, kind)
+    if not unread:
+        return ()
+    return (f"what is stored has calling windows in {unread}: they are removed",)
+
+
+def _unread_zones(live: Body, kind: Kind) -> str:
+    zones = ", ".join(safe(each, limit=SHORTENED_TO) for each in kind.unknown_zones(live))
+    return f"a time zone that this machine's tzdata does not know ({zones})" if zones else ""

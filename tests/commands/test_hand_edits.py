@@ -88,6 +88,38 @@ def test_hours_that_share_nothing_silence_the_campaign_until_somebody_decides(
     assert window in stored(server)[WINDOWS]
 
 
+MARS = {"timezone": "Mars/Olympus", "start_hour": 9, "end_hour": 20}
+
+
+def test_hours_in_a_zone_that_tzdata_does_not_know_are_set_back(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    before = stored(server)
+    by_hand(server, KEY, compliance_windows=[MARS], dial_rate=1.0, dnc_verification=False)
+    assert desk.run("plan", PATH) == 0
+    assert "this machine's tzdata does not know (Mars/Olympus)" in desk.out
+    assert apply(desk) == 0
+    after, changed = stored(server), {"dial_rate": 1.0}
+    for name in set(before) - {"id", "updated_at"}:
+        assert after[name] == changed.get(name, before[name]), name
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert stored(server)["dial_rate"] == 1.0
+
+
+def test_the_first_apply_after_an_import_sets_hours_in_an_unknown_zone_back(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    server.put_list("dnc-1901", campaign_ids=["1901"])
+    server.put_campaign("1901", name="Imported", schedule={**stored(server), "campaign_id": "1901"})
+    assert desk.run("import", PATH, "1901") == 0
+    commit(desk.folder)
+    by_hand(server, "1901", compliance_windows=[MARS])
+    assert apply(desk) == 0
+    assert "this machine's tzdata does not know (Mars/Olympus)" in desk.out
+    after = json.loads(str(server.campaign("1901")["schedule"]))
+    assert after[WINDOWS] == stored(server)[WINDOWS]
+
+
 def test_a_commit_to_another_field_undoes_no_narrowing(
     desk: Desk, server: sandbox.CampaignState
 ) -> None:

@@ -139,7 +139,7 @@ CAMPAIGN_EDITS = [
     ("compliance_windows", [NIGHT], Way.MIXED),
     ("compliance_windows", [], Way.WIDENED),
     ("compliance_windows", [make_window(start="9am")], Way.UNKNOWN),
-    ("compliance_windows", [make_window("Mars/Olympus")], Way.MIXED),
+    ("compliance_windows", [make_window("Mars/Olympus")], Way.UNKNOWN),
     ("compliance_windows", "always", Way.UNKNOWN),
 ]
 

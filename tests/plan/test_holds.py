@@ -188,6 +188,46 @@ def test_what_nobody_can_judge_is_set_back_and_said_in_its_own_words():
         )
 
 
+def test_windows_in_an_unknown_zone_are_set_back_and_what_else_was_narrowed_is_held():
+    _, operation = planned(
+        make_desired(body=BASE),
+        live(compliance_windows=[make_window("Mars/Olympus")], dial_rate=5.0),
+    )
+    assert (operation.action, operation.executable) == (Action.UPDATE, True)
+    assert operation.desired == {**BASE, "dial_rate": 5.0}
+    assert operation.direction.widens
+    (note,) = operation.notes
+    assert note.startswith("`compliance_windows` was changed outside git to a time zone that")
+    assert "this machine's tzdata does not know (Mars/Olympus)" in note
+    assert note.endswith("the manifest's value is stored")
+
+
+def test_of_windows_in_a_known_and_an_unknown_zone_what_both_allow_is_kept():
+    mixed = [make_window(start=10), make_window("Mars/Olympus")]
+    _, operation = planned(make_desired(body=BASE), live(compliance_windows=mixed))
+    assert operation.desired == {**BASE, "compliance_windows": [make_window(start=10)]}
+    assert operation.notes == (
+        "what is stored has calling windows in a time zone that this machine's tzdata does not know (Mars/Olympus): they are removed",
+    )
+
+
+def test_a_skills_windows_in_an_unknown_zone_are_set_back():
+    body = make_skill_body()
+    row = {**body["calling_windows"][0], "timezone": "Mars Standard Time"}
+    plan = build(
+        Origin("acme", "sandbox:"),
+        [make_skill_desired()],
+        Snapshot(
+            {"4001": make_live("4001", stored={**body, "calling_windows": [row]})}, {}, {}, NOW
+        ),
+        {"SkillSchedule": SKILLS["SkillSchedule"]},
+        base={"4001": Base(body)},
+    )
+    (operation,) = plan.operations
+    assert (operation.desired, operation.executable) == (body, True)
+    assert "does not know (Mars Standard Time)" in operation.notes[0]
+
+
 def test_what_a_manifest_took_over_of_what_is_held_is_recorded():
     """Else a later narrowing of that field would pass for a change of git's."""
     wanted = make_desired(body={**BASE, "max_concurrent_calls": 100})

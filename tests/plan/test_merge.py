@@ -13,6 +13,7 @@ from tests.support.bodies import make_body, make_skill_body, make_window
 from tests.support.factories import KIND, NOW, SKILL, make_desired, make_live, make_skill_desired
 
 ZONES = ("America/New_York", "America/Chicago")  # an hour apart on every day of the year
+UNKNOWN = "Mars/Olympus"
 SPAN = ("2027-01-11T14:00:00Z", "2027-01-12T14:00:00Z", "2027-01-13T14:00:00Z")
 HALF_HOURS = range(0, 24 * 60, 30)
 
@@ -212,6 +213,49 @@ def test_a_merged_campaign_is_never_wider_than_it_may_be(triple):
 @given(skill_triples)
 def test_a_merged_skill_is_never_wider_than_it_may_be(triple):
     holds_the_laws(SKILL, skill_calls, *triple)
+
+
+@settings(max_examples=60)
+@given(campaign_triples, st.sampled_from(["13", "9"]), st.booleans())
+def test_windows_in_an_unknown_zone_are_set_back_as_if_no_hand_had_moved_them(
+    triple, start, is_the_only_zone
+):
+    """What else the same hand narrowed is kept. A zone of the manifest that the hand left keeps what both allow."""
+    base, live, desired = triple
+    desired = {**desired, "compliance_windows": base["compliance_windows"]}
+    unknown = [make_window(UNKNOWN, int(start), 20)]
+    if not (base["compliance_windows"] and is_the_only_zone):
+        live = {**live, "compliance_windows": [*live["compliance_windows"], *unknown]}
+        holds_the_laws(KIND, campaign_calls, base, KIND.canonical(live), desired)
+        return
+    found = merge(base, {**live, "compliance_windows": unknown}, desired, KIND)
+    untouched = merge(
+        base, {**live, "compliance_windows": base["compliance_windows"]}, desired, KIND
+    )
+    assert (found.store, found.held) == (untouched.store, untouched.held)
+    assert found.unknown == ("compliance_windows",)
+
+
+@settings(max_examples=60)
+@given(skill_triples)
+def test_calling_windows_in_an_unknown_zone_are_set_back_as_if_no_hand_had_moved_them(triple):
+    base, live, desired = triple
+    desired = {**desired, "calling_windows": base["calling_windows"]}
+    unknown = [{"timezone": UNKNOWN, "start": "09:00", "end": "20:00"}]
+    found = merge(base, {**live, "calling_windows": unknown}, desired, SKILL)
+    untouched = merge(base, {**live, "calling_windows": base["calling_windows"]}, desired, SKILL)
+    assert skill_calls(found.store) == skill_calls(untouched.store)
+    assert found.held == untouched.held
+    assert set(found.unknown) == {"calling_windows", *untouched.unknown}
+
+
+@settings(max_examples=60)
+@given(campaign_triples, st.booleans())
+def test_a_plan_after_an_apply_over_an_unknown_zone_has_nothing_but_what_is_held(triple, is_mixed):
+    base, live, desired = triple
+    rest = live["compliance_windows"] if is_mixed else []
+    live = KIND.canonical({**live, "compliance_windows": [*rest, make_window(UNKNOWN)]})
+    converges(KIND, make_desired(body=desired), make_live(stored=live), Base(base))
 
 
 @settings(max_examples=120)
