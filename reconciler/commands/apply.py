@@ -278,17 +278,21 @@ class _Apply:
             if code != ExitCode.STALE:
                 ledger.append([*found, *baseline_commit.judged(plan, run)])
             return apply_report.of_apply(
-                plan, (), exit_code=code, notes=(*notes, *self._undeclared())
+                plan, (), exit_code=code, notes=(*notes, *self._declare(code))
             )
         superseded = map(run.superseded, standing.passed_over)
         done = await self._execute(run, again, cut.run, [*superseded, *found])
         code = done.exit_code(plan, cut)
-        notes = (*notes, *done.notes, *self._undeclared())
+        notes = (*notes, *done.notes, *self._declare(code))
         return apply_report.of_apply(plan, done.outcomes, exit_code=code, notes=notes)
 
-    def _undeclared(self) -> tuple[str, ...]:
-        """Return a note if `tenant.yaml` does not declare the ledger (`begin.undeclared`)."""
-        return begin.undeclared(self.session.kept) if self.session.kept else ()
+    def _declare(self, code: int) -> tuple[str, ...]:
+        """Declare the ledger, if this is the first apply that left nothing to do; return notes for the report.
+
+        Before that, the next apply must not wait for the changed `tenant.yaml` to be committed.
+        """
+        kept = self.session.kept
+        return begin.declare_first(kept) if kept and code == ExitCode.DONE else ()
 
     async def _settle_and_plan(self, run: Run) -> tuple[Recheck, tuple[str, ...]]:
         """Record the outcomes of writes that earlier runs left open, then plan; return the plan and notes for the report."""

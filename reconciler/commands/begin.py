@@ -107,11 +107,19 @@ def lines(platform: str, first: str) -> str:
     )
 
 
-def undeclared(kept: TenantLedger) -> tuple[str, ...]:
-    """Return a note if `tenant.yaml` does not declare a ledger that holds records. Without it, the loss of the ledger is not noticed."""
+def declare_first(kept: TenantLedger) -> tuple[str, ...]:
+    """Declare the ledger in `tenant.yaml` if nothing is declared there; return notes for the report of the apply that found it so.
+
+    They hold the lines as well: a CI job's checkout is thrown away.
+    """
     records = kept.ledger.records()
     if kept.location.embedded or kept.trust.asked or not records:
         return ()
-    said = f"{TENANT_FILE} does not declare its ledger, so a ledger that was lost or replaced would look empty"
-    declaring = lines(kept.ledger.tenant, records[0].id)
-    return (f"{said}: {declaring}; or run `reconcile audit begin PATH --reason TEXT`",)
+    file, platform, first = kept.folder / TENANT_FILE, kept.ledger.tenant, records[0].id
+    try:
+        edits.save(file, _declaring(kept, file, first))
+    except (ManifestError, UsageError) as error:
+        said = f"{TENANT_FILE} does not declare its ledger ({error}), so a ledger that was lost or replaced would look empty"
+        return (f"{said}: {lines(platform, first)}",)
+    said = f"{file} declares its ledger now, so that a lost or replaced one is noticed: review and commit it"
+    return (f"{said}. If this checkout is thrown away: {lines(platform, first)}",)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import sandbox
+from reconciler.errors import UsageError
 from tests.commands.test_renamed import KEY, NAME, PATH, real
 from tests.support.desk import Desk, commit, desk, git, server
 from tests.support.samples import platform
@@ -37,7 +38,8 @@ def declared(desk: Desk) -> str:
     """Begin and commit; return the ledger's ref."""
     assert desk.run(*BEGIN) == 0, desk.err
     commit(desk.folder, "declare")
-    git(desk.folder, "push", "-q", "origin", "HEAD:main")
+    if git(desk.folder, "remote"):
+        git(desk.folder, "push", "-q", "origin", "HEAD:main")
     return f"refs/notes/reconcile/{platform(desk.tenant)}"
 
 
@@ -65,15 +67,34 @@ def advised(desk: Desk, said: str, begin: str, **places: str) -> None:
         git(desk.folder, *shlex.split(command)[1:])
 
 
-def test_an_apply_tells_the_lines_that_declare_the_ledger(desk: Desk, real: object) -> None:
+def test_the_first_apply_declares_the_ledger_and_tells_the_lines(desk: Desk, real: object) -> None:
+    """A CI job's checkout is thrown away: the lines in its log are what is left."""
+    file = desk.tenant / "tenant.yaml"
+    before = file.read_text(encoding="utf-8").splitlines()
     assert desk.run("apply", "--yes", PATH) == 0
     line = re.search(r"`(audit: \{.*?\})`", desk.out.replace("\n", " "))
     assert line, desk.out
-    desk.edit("\nspec:\n", f"\nspec:\n  {line.group(1)}\n", "tenant.yaml")
-    commit(desk.folder)
     assert first(desk) in line.group(1)
+    after = file.read_text(encoding="utf-8").splitlines()
+    assert [each for each in after if each not in before] == [f"  {line.group(1)}"]
+    assert [each for each in after if each in before] == before
+    assert "differs from HEAD" in desk.says(5, "apply", "--yes", PATH)
+    commit(desk.folder)
     assert desk.run("apply", "--yes", PATH) == 0
-    assert "does not declare" not in desk.out
+    assert "declare" not in desk.out
+
+
+def test_an_apply_that_cannot_declare_the_ledger_tells_the_lines(
+    desk: Desk, real: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise UsageError(f"cannot write {path.name}: No space left on device")
+
+    monkeypatch.setattr("reconciler.manifests.edits.save", full)
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert "does not declare its ledger (cannot write tenant.yaml: No space left" in desk.out
+    assert "audit: {ledger:" in desk.out
+    assert git(desk.folder, "status", "--short") == ""
 
 
 def test_begin_edits_nothing_but_the_declaration_and_is_idempotent(
@@ -270,8 +291,8 @@ def test_a_commit_of_somebody_else_is_named_with_the_command_that_takes_it_out(
     desk: Desk, real: sandbox.CampaignState, request: pytest.FixtureRequest, adding, *, pushed: bool
 ) -> None:
     shared = request.getfixturevalue("shared") if pushed else None
+    ref = declared(desk)
     assert desk.run("apply", "--yes", PATH) == 0
-    ref = f"refs/notes/reconcile/{platform(desk.tenant)}"
     good = git(desk.folder, "rev-parse", ref)
     adding(desk, ref)
     bad = git(desk.folder, "rev-parse", ref)
@@ -298,8 +319,8 @@ def test_a_commit_of_somebody_else_is_named_with_the_command_that_takes_it_out(
 def test_what_git_adds_to_this_clones_copy_is_told_and_never_pushed(
     desk: Desk, shared: Path, adding: Callable[[Desk, str], None]
 ) -> None:
+    ref = declared(desk)
     assert desk.run("apply", "--yes", PATH) == 0
-    ref = f"refs/notes/reconcile/{platform(desk.tenant)}"
     good = git(desk.folder, "rev-parse", ref)
     adding(desk, ref)
     assert desk.run("plan", PATH) == 0

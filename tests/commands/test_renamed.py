@@ -226,6 +226,7 @@ def test_a_stop_by_an_earlier_url_reaches_the_platform_and_its_records(
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     ref = f"refs/notes/reconcile/{platform(desk.tenant)}"
+    git(desk.folder, "checkout", "-q", ".")  # the declaration would name the other platform
     lead(desk, "https://evil.example")
     commit(desk.folder)
     assert desk.run("halt", PATH, NAME, "--reason", "x") == 0

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 from reconciler import sandbox
-from tests.commands.test_begin import shared
+from tests.commands.test_begin import declared, shared
 from tests.commands.test_renamed import NAME, PATH, real
 from tests.support.desk import Desk, desk, git, server
-from tests.support.samples import platform
 
 __all__ = ["desk", "real", "server", "shared"]
 
@@ -19,9 +18,9 @@ REASON = ("--reason", "edited by hand, ticket 17")
 def test_a_damage_that_was_looked_at_is_cut_off_and_told_from_then_on(
     desk: Desk, real: sandbox.CampaignState, shared: Path
 ) -> None:
+    ref = declared(desk)
     assert desk.run("apply", "--yes", PATH) == 0
     assert desk.run("halt", PATH, NAME, "--reason", "calls at night") == 0
-    ref = f"refs/notes/reconcile/{platform(desk.tenant)}"
     git(desk.folder, "fetch", "-q", "origin", f"{ref}:{ref}")
     git(desk.folder, "notes", f"--ref={ref}", "append", "-m", "looks good", "HEAD")
     git(desk.folder, "push", "-q", "origin", ref)
