@@ -239,9 +239,9 @@ class Run:
         data = {"name": shortened(name), "reason": shortened(reason), "target": target}
         return self._event(RecordKind.RELEASE, self.provenance.fields() | data)
 
-    def note(self, text: str) -> Event:
-        """Record a remark for later readers."""
-        return self._note(text)
+    def note(self, text: str, **about: str) -> Event:
+        """Record a remark for later readers; `about`: the `target` and the `name` of the object that it is about."""
+        return self._note(text, **about)
 
     def superseded(self, commit: str) -> Event:
         """Record that a commit was never applied by itself, because this run applies a later commit."""

@@ -56,7 +56,9 @@ def missing(plan: Plan, ledger: Ledger, run: Run) -> list[Event]:
     known = {each.data.get("text") for each in ledger.records() if each.kind is RecordKind.NOTE}
     found = (
         run.note(
-            f"removed outside git since record {each.outcome.id[:16]}, and held: {gone.name} ({gone.key}) is missing on the platform"
+            f"removed outside git since record {each.outcome.id[:16]}, and held: {gone.name} ({gone.key}) is missing on the platform",
+            name=gone.name,
+            target=gone.key,
         )
         for gone, each in ours
     )

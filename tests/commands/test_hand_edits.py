@@ -304,6 +304,8 @@ def test_what_a_killed_stop_removed_without_a_record_is_named_held_and_recorded_
         assert silent(server, KEY)
     (found,) = noted(desk)
     assert found.endswith(f"and held: {NAME} ({KEY}) is missing on the platform")
+    assert desk.run("audit", "show", NAME, PATH) == 0
+    assert "removed outside git since record " in desk.out
     assert apply(desk, "--revert", NAME) == 0
     remove_by_hand(server, ticket="by-another-hand")
     assert apply(desk) == 0
