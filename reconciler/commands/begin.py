@@ -122,4 +122,4 @@ def declare_first(kept: TenantLedger) -> tuple[str, ...]:
         said = f"{TENANT_FILE} does not declare its ledger ({error}), so a ledger that was lost or replaced would look empty"
         return (f"{said}: {lines(platform, first)}",)
     said = f"{file} declares its ledger now, so that a lost or replaced one is noticed: review and commit it"
-    return (f"{said}. If this checkout is thrown away: {lines(platform, first)}",)
+    return (f"{said}. If this checkout is thrown away, {lines(platform, first)}",)
