@@ -34,6 +34,7 @@ from reconciler.client.refusals import Refusals, is_server_error
 from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Token
 from reconciler.errors import (
     AccessError,
+    ApiError,
     NotFinished,
     ReconcileError,
     TenantLocked,
@@ -63,7 +64,13 @@ URGENT_SIGN_IN_S: Final = 3.0
 """Seconds that the first attempt of an emergency stop to sign in may take. Doubled after each attempt without an answer."""
 
 MOST_URGENT_S: Final = 30.0
-"""Longest time in seconds that an emergency stop waits after a 429, whatever its `Retry-After`. Some servers and proxies say a day."""
+"""Longest time in seconds that an emergency stop waits after a 429, whatever its `Retry-After`. Some servers and proxies say a day.
+
+A write that is told to wait longer ends with that answer, so that the stop can report it. The writes of other objects go on.
+"""
+
+TOLD_S: Final = 10.0
+"""Seconds from which on a wait after a 429 is reported."""
 
 DOWN_S: Final = 60.0
 """Seconds without any usable answer after which no call is tried again."""
@@ -119,7 +126,7 @@ class Client:
         self._refusals = Refusals(dialect, settings)
         self._queue = CallQueue(options, world.monotonic, self._pause)
         self._until = world.monotonic() + options.deadline_s
-        self._told_at = float("-inf")
+        self._told_at = self._waits_told_at = float("-inf")
         self._down_since: float | None = None
         self._clock = PlatformClock()
         self._may_write: Callable[[], Awaitable[bool]] | None = None
@@ -177,7 +184,7 @@ class Client:
         Raises:
             AccessError: the secret, the host or a scope was refused.
             UncertainWrite: a write was sent, and whether it was executed is unknown.
-            ApiError: the platform refused the call, or its answer is unreadable.
+            ApiError: the platform refused the call, its answer is unreadable, or it tells a stop to wait longer than `MOST_URGENT_S`.
             Unavailable: no usable answer within the budget.
             NotFinished: the deadline has passed, or would pass before the next request may leave.
             TenantLocked, LockUnknown: the lock was lost, or could not be read, before a write left (`guard`).
@@ -252,7 +259,7 @@ class Client:
     def _guarded(self, call: Call) -> Callable[[], Awaitable[None]] | None:
         """Return a function that raises if a write may not leave; `None` for a call that is not guarded."""
         may_write = self._may_write
-        if may_write is None or call.anonymous or call.method == "GET":
+        if may_write is None or not call.is_write:
             return None
 
         async def allow() -> None:
@@ -268,8 +275,9 @@ class Client:
         now = self._world.monotonic()
         self._clock.learn(reply, sent_at, now)
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
-            wait_s = min(retry_after(reply) or URGENT_S, MOST_URGENT_S)
-            self._queue.slow(call, sent_at, wait_s)
+            told_s = retry_after(reply) or URGENT_S
+            long_s = URGENT_S if call.is_write else MOST_URGENT_S
+            self._queue.slow(call, sent_at, told_s if told_s <= MOST_URGENT_S else long_s)
         if reply.status in call.expects or not is_server_error(reply.status):
             self._down_since = None
 
@@ -287,7 +295,9 @@ class Client:
             case Lost(again=True) if call.repeatable:
                 await self._retry(call, answer.reason, 0.0, tries)
             case Reply(status=status) if call.repeatable and is_server_error(status):
-                await self._retry(call, str(status), retry_after(answer) or 0.0, tries)
+                told_s = retry_after(answer) or 0.0
+                asks = f", the platform asks to wait {told_s:.0f} s" if told_s else ""
+                await self._retry(call, f"{status}{asks}", told_s, tries)
             case _:
                 if isinstance(answer, Reply) and answer.status == HTTPStatus.FORBIDDEN and token:
                     self._tokens.drop(token)
@@ -315,13 +325,31 @@ class Client:
             await self._pause(wait_s, f"{safe(call.where)} was answered 401 and")
 
     async def _wait_as_told(self, call: Call, reply: Reply, tries: _Tries) -> None:
-        """Wait after a 429. The calls of a stop wait together, before they leave again."""
+        """Wait after a 429. The calls of a stop wait together, before they leave again.
+
+        Raises:
+            ApiError: a write of a stop was told to wait longer than `MOST_URGENT_S`.
+        """
+        told_s = retry_after(reply) or 0.0
         if self._settings.options.urgent:
+            if told_s > MOST_URGENT_S:
+                said = f"the platform asks to wait {told_s:.0f} s"
+                if call.is_write:
+                    raise ApiError(reply.status, call.where, [said])
+                self._tell_wait(call, f"{said}; retrying every {MOST_URGENT_S:.0f} s")
             return
-        told = retry_after(reply) or 0.0
-        wait_s = max(told, equal_jitter(tries.refused, self._world.random.random()))
+        wait_s = max(told_s, equal_jitter(tries.refused, self._world.random.random()))
         tries.refused += 1
+        if TOLD_S <= wait_s < self.left_s:
+            self._tell_wait(call, f"retrying after {wait_s:.0f} s")
         await self._pause(wait_s, f"{safe(call.where)} was answered 429 and")
+
+    def _tell_wait(self, call: Call, said: str) -> None:
+        """Report a wait after a 429; at most once per `DOWN_S`."""
+        now = self._world.monotonic()
+        if now - self._waits_told_at >= DOWN_S:
+            self._waits_told_at = now
+            self._world.progress(f"{safe(call.where)} was answered 429: {said}")
 
     async def _retry(self, call: Call, reason: str, told_s: float, tries: _Tries) -> None:
         """Back off before another try.

@@ -67,6 +67,11 @@ class Call:
         """Method and path, for messages: never the query, never the host."""
         return f"{self.method} {self.path}"
 
+    @property
+    def is_write(self) -> bool:
+        """Whether it may change something on the platform."""
+        return not self.anonymous and self.method != "GET"
+
 
 class NotJSON:
     """Marks a body that is not JSON. It is neither a mapping nor a list nor `None`, so no reader mistakes it for data."""

@@ -277,6 +277,20 @@ def test_a_429_is_waited_for_as_told_and_the_call_goes_on(call, wish, least, mos
     assert least <= platform.times[-1] - platform.times[-2] <= most
 
 
+def test_a_long_wait_after_a_429_is_told():
+    told = []
+    waits = [answer(429, Retry_After="40")] * 2
+    converse(Platform([*waits, 200]), READ, progress=told.append)
+    assert told == [f"{READ.where} was answered 429: retrying after 40 s"]
+    converse(Platform([answer(429, Retry_After="5"), 200]), READ, progress=told.append)
+    assert len(told) == 1
+
+
+def test_a_server_error_that_names_a_wait_is_told_with_it():
+    error = failure(Platform([answer(503, Retry_After="3600")]), READ)
+    assert "(last: 503, the platform asks to wait 3600 s)" in str(error)
+
+
 def test_many_429_back_off_and_end_in_success():
     platform = Platform([429] * 30)
     assert converse(platform, READ)[0].status == 200

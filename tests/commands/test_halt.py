@@ -184,6 +184,22 @@ def test_a_dialer_that_stays_locked_is_named_and_the_wait_ends() -> None:
     assert stop.took_s <= 61
 
 
+@pytest.mark.parametrize("call", ["DELETE", "PUT"])
+def test_a_stop_that_is_told_to_wait_for_an_hour_says_so_and_goes_on_with_the_others(
+    call: str,
+) -> None:
+    stop = Stop(200, f"429:{call} */1000001*:after=3600", wait_s=60).run()
+    ended = {outcome.operation.key: outcome for outcome in stop.outcomes}
+    assert [key for key, outcome in ended.items() if not outcome.done] == ["1000001"]
+    assert max(after for key, after in stop.silent_after.items() if key != "1000001") < 35
+    assert ended["1000001"].code == 75
+    assert "answered 429" in ended["1000001"].message
+    assert "the platform asks to wait 3600 s" in ended["1000001"].message
+    assert stop.took_s <= 61
+    sent = sum(n for (_, _, status), n in stop.world.traffic.items() if status == 429)
+    assert sent < 30, "some of them because the server admits 20 a second"
+
+
 @given(wait_s=st.integers(0, 3599))  # then the deadline is what it waits for, which is news
 @settings(max_examples=10)
 def test_a_wait_is_told_once_and_again_only_after_growing_pauses(wait_s: int) -> None:
