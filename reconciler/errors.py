@@ -19,6 +19,7 @@ ReconcileError              1   failed; nothing was written
 │   ├── UncertainWrite      1   a write was sent and its outcome is unknown: read before you send it again
 │   └── PartlyWritten       1   only some parts of a write were written
 ├── GitError                1   a git command failed
+│   └── GitMissing          1   there is no git on this machine
 └── LedgerError             1   the audit records cannot be read, or do not verify
 ```
 
@@ -316,6 +317,10 @@ class PartlyWritten(ApiError):
 
 class GitError(ReconcileError):
     """A git command failed."""
+
+
+class GitMissing(GitError):
+    """There is no git on this machine."""
 
 
 class LedgerError(ReconcileError):

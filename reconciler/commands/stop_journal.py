@@ -24,6 +24,7 @@ from reconciler.commands.session import Session
 from reconciler.commands.stop_writer import Entry, StopWriter
 from reconciler.commands.targets import Target
 from reconciler.errors import (
+    GitMissing,
     LedgerError,
     Unavailable,
     UsageError,
@@ -223,8 +224,8 @@ class StopJournal:
 
     @property
     def _is_hopeless(self) -> bool:
-        """Whether there is no repository, so that nothing will ever be recorded."""
-        return self._stored == 0 and isinstance(self._error, UsageError)
+        """Whether there is no repository, or no git, so that nothing will ever be recorded."""
+        return self._stored == 0 and isinstance(self._error, UsageError | GitMissing)
 
     @property
     def _why(self) -> Exception:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final, Self
 
-from reconciler.errors import GitError, RemoteTimeout, Unavailable, safe
+from reconciler.errors import GitError, GitMissing, RemoteTimeout, Unavailable, safe
 from reconciler.git.command import (
     NETWORK_TIMEOUT_S,
     OPTIONS,
@@ -176,7 +176,7 @@ class Base:
                 argv, cwd=self.root, env=environment, stdin=stdin, timeout_s=limit_s, **more
             )
         except FileNotFoundError:
-            raise GitError(
+            raise GitMissing(
                 "git is not installed, or not on PATH: install git 2.39 or later"
             ) from None
         except TimeoutError:

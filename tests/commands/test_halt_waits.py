@@ -7,9 +7,10 @@ import threading
 
 import pytest
 
-from reconciler.errors import NotFinished
+from reconciler.errors import ExitCode, NotFinished
 from reconciler.git import Git
 from reconciler.ledger.tenant_lock import TenantLock
+from reconciler.renderers import renderer_for
 from tests.commands.test_halt_refused_reads import is_stop, many, skills, watched
 from tests.commands.test_halt_sends_first import DELETE, requests
 
@@ -114,3 +115,27 @@ def test_no_git_command_delays_the_removal(watched, monkeypatch):
     assert lived.halt("first").exit_code == 0
     assert DELETE in requests(lived)
     assert lived.held() == {"1000000"}
+
+
+@pytest.mark.parametrize("make", [many, skills])
+def test_without_git_a_stop_is_sent_at_once_and_its_records_are_not_waited_for(
+    watched, make, monkeypatch
+):
+    """The halt watches for what a running apply stores again, and then ends: nothing will ever be recorded."""
+    monkeypatch.setattr("reconciler.commands.halt.TTL_S", 20.0)
+    lived, told = make(watched), []
+    lived.desk.world = lived.desk.world._replace(
+        environ={"PATH": "/nonexistent"}, progress=told.append
+    )
+    lived.wait_s = 100_000.0
+    name = "first" if make is many else "renewals"
+    began = lived.desk.world.monotonic()
+    report = lived.halt(name)
+    assert lived.desk.world.monotonic() - began < GRACE_S
+    first = next(i for i, each in enumerate(lived.seen) if is_stop(each))
+    assert all("token" in each or each.startswith("GET") for each in lived.seen[:first])
+    assert report.exit_code == ExitCode.PARTLY
+    said = " ".join([*told, renderer_for("text").render(report)])
+    assert "could not be recorded (git is not installed, or not on PATH: install git" in said
+    assert "keep applies from running" in said
+    assert f"reconcile halt {lived.desk.folder} {name} --reason" in said
