@@ -3,6 +3,7 @@
 ```
 ReconcileError              1   failed; nothing was written
 ├── UsageError             64   the command line, or an ambiguous or unknown tenant
+│   └── PushedElsewhere    64   a git remote is pushed to in another repository than it is fetched from
 ├── ManifestError          65   invalid files; carries every problem with its place
 ├── Refused                 5   a rule or a limit forbids it
 ├── StalePlan               4   the live state changed since the plan was approved
@@ -317,6 +318,10 @@ class PartlyWritten(ApiError):
 
 class GitError(ReconcileError):
     """A git command failed."""
+
+
+class PushedElsewhere(UsageError):
+    """A git remote is pushed to in another repository than it is fetched from."""
 
 
 class GitMissing(GitError):

@@ -26,6 +26,7 @@ from reconciler.commands.targets import Target
 from reconciler.errors import (
     GitMissing,
     LedgerError,
+    PushedElsewhere,
     Unavailable,
     UsageError,
 )
@@ -224,7 +225,9 @@ class StopJournal:
 
     @property
     def _is_hopeless(self) -> bool:
-        """Whether there is no repository, or no git, so that nothing will ever be recorded."""
+        """Whether nothing will ever be recorded, because there is no repository or no git, or shared, because pushes go elsewhere."""
+        if isinstance(self._error, PushedElsewhere):
+            return self._stored == len(self._entries)
         return self._stored == 0 and isinstance(self._error, UsageError | GitMissing)
 
     @property

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from reconciler.errors import RemoteTimeout, Unavailable
+from reconciler.errors import PushedElsewhere, RemoteTimeout, Unavailable
 from reconciler.git.command import settings
 from reconciler.git.revisions import Revisions
-from reconciler.git.values import Move, chosen_refs, object_id, ref_name, remote_name
+from reconciler.git.values import Move, chosen_refs, object_id, ref_name, remote_name, shown_url
 
 _FETCH: Final = ("fetch", "--quiet", "--no-tags")
 
@@ -28,6 +29,10 @@ class Remotes(Revisions):
     def remotes(self) -> tuple[str, ...]:
         """Return the names of the remotes that were configured when first asked for."""
         return self._names
+
+    @cached_property
+    def _known_urls(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        return {}
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
@@ -168,10 +173,51 @@ class Remotes(Revisions):
 
         Raises:
             Unavailable: refused, or the result is unknown. Read the refs to learn which; the message does not tell.
+            PushedElsewhere: the remote is pushed to in another repository than it is fetched from.
         """
         leases = [f"--force-with-lease={ref_name(m.ref)}:{m.old or ''}" for m in moves if m.exact]
         specs = [f"{object_id(m.new) if m.new else ''}:{ref_name(m.ref)}" for m in moves]
         options = ("--quiet", "--atomic", "--no-verify", "--no-signed")
         # With remote.NAME.mirror (`git remote add --mirror=push`), git refuses to push single refs. A URL has no such setting.
         whole = settings(f"remote.{remote_name(remote)}.mirror=false") if "=" not in remote else ()
-        self._network(*whole, "push", *options, *leases, "--", remote, *specs)
+        try:
+            self._network(*whole, "push", *options, *leases, "--", remote, *specs)
+        except RemoteTimeout:
+            raise
+        except Unavailable:
+            self._require_one_repository(remote, moves)
+            raise
+        self._require_one_repository(remote, moves)
+
+    def _require_one_repository(self, remote: str, moves: Sequence[Move]) -> None:
+        """After a push, check that a remote with a push URL of its own shows by both URLs what was pushed. They may be two ways to one repository.
+
+        Raises:
+            PushedElsewhere: it does not.
+            Unavailable: one of them does not answer.
+        """
+        fetched, pushed = self._urls(remote)
+        if fetched in pushed:
+            return
+        refs = [move.ref for move in moves]
+        for _ in range(2):  # somebody else may push between two reads
+            there = self.remote_refs(remote, *refs)
+            if any(self.remote_refs(url, *refs) == there for url in pushed):
+                return
+        raise PushedElsewhere(
+            f"git pushes {remote_name(remote)} to another repository than it fetches it from: it fetches from {shown_url(fetched)}, and pushes"
+            f" to {shown_url(', '.join(pushed))}. Audit records must be read where they are written. Remove the push URL"
+            f" (`git config --unset-all remote.{remote}.pushurl`), or name another remote with --remote"
+        )
+
+    def _urls(self, remote: str) -> tuple[str, tuple[str, ...]]:
+        """Return the URL that a remote is fetched from, and those that it is pushed to. They are read once."""
+        found = self._known_urls.get(remote)
+        if found is None:
+            found = (remote, (remote,))
+            if remote in self.remotes():
+                get = ("remote", "get-url")
+                pushed = self.text(*get, "--push", "--all", remote_name(remote))
+                found = self.text(*get, remote), tuple(pushed.splitlines())
+            self._known_urls[remote] = found
+        return found

@@ -88,7 +88,12 @@ def first_line(ran: Ran) -> str:
     stderr = ran.err.decode("utf-8", "replace").splitlines()
     useful = (line.strip() for line in stderr if not line.startswith("To "))  # the push's target
     line = next(filter(None, useful), _how_it_ended(ran.code))
-    return safe(_USER_IN_URL.sub("://…@", line), limit=SHORTENED_TO)
+    return shown_url(line)
+
+
+def shown_url(text: str) -> str:
+    """Return text for messages, without the user and the password of a URL in it."""
+    return safe(_USER_IN_URL.sub("://…@", text), limit=SHORTENED_TO)
 
 
 def _how_it_ended(code: int) -> str:

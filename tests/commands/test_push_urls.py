@@ -1,0 +1,68 @@
+"""A remote whose push URL leads to another repository: records that are written there, nobody would read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler import sandbox
+from tests.commands.test_halt import KEY, NAME, PATH, halt, remote, silent
+from tests.support.desk import Desk, commit, desk, git, server
+
+__all__ = ["desk", "remote", "server"]
+
+
+@pytest.fixture
+def elsewhere(desk: Desk, server: sandbox.CampaignState, remote: Path) -> Path:
+    """Another repository, which `origin` is pushed to."""
+    server.configure(activation_s=0, requests_per_second=0)
+    other = remote.with_name("other.git")
+    git(desk.folder, "init", "-q", "--bare", str(other))
+    return other
+
+
+def push_to(desk: Desk, url: str) -> None:
+    git(desk.folder, "config", "remote.origin.pushurl", url)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_apply_that_would_record_elsewhere_writes_nothing_and_names_both_urls(
+    desk: Desk, server: sandbox.CampaignState, remote: Path, elsewhere: Path, *, is_first: bool
+) -> None:
+    if not is_first:
+        assert desk.run("apply", "--yes", PATH) == 0
+        desk.edit("dial_rate: 2.4", "dial_rate: 2.0", f"{NAME}.yaml")
+        commit(desk.folder)
+    push_to(desk, str(elsewhere))
+    before = server.executed()
+    for _ in range(2):
+        said = desk.says(64, "apply", "--yes", PATH)
+        assert f"it fetches from {remote}, and pushes to {elsewhere}" in said
+        assert "git config --unset-all remote.origin.pushurl" in said
+    assert server.executed() == before
+
+
+def test_a_stop_that_is_recorded_elsewhere_is_not_reported_as_held(
+    desk: Desk, server: sandbox.CampaignState, remote: Path, elsewhere: Path
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    push_to(desk, str(elsewhere))
+    assert halt(desk, NAME, "--wait", "1") == 3
+    assert silent(server, KEY)
+    assert "the records are only in this clone" in desk.out
+    assert f"pushes to {elsewhere}" in desk.out
+    assert "silent and held" not in desk.out
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_two_urls_of_one_repository_are_as_good_as_one(
+    desk: Desk, server: sandbox.CampaignState, remote: Path, elsewhere: Path, *, more: bool
+) -> None:
+    push_to(desk, f"file://{remote}")
+    if more:  # and a copy of everything
+        git(desk.folder, "config", "--add", "remote.origin.pushurl", str(elsewhere))
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert halt(desk, NAME) == 0
+    assert silent(server, KEY)
+    assert "silent and held" in desk.out
