@@ -6,12 +6,14 @@ are read.
 
 A tenant's folder may hold manifests (`*.yaml`, `*.yml`), folders, notes for people (`*.md`, `*.txt`) and hidden files of an
 editor or of git (`.gitattributes`, `.gitignore`, `.gitkeep`). Anything else is refused: a manifest with a typing error in
-its file name would be ignored, and git could take files named like a repository's for one (`git/discovery.py`).
+its file name would be ignored, and git could take files named like a repository's for one (`git/discovery.py`). A hidden file
+that holds a manifest is refused for the same reason. Hidden folders are not looked into.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 from collections.abc import Iterator
@@ -46,6 +48,13 @@ _NO_MANIFEST = (
     "is not a manifest: a tenant's folder holds *.yaml and *.yml, and for people *.md and *.txt;"
     " rename it, or move it elsewhere"
 )
+_HIDDEN = (
+    "is a manifest in a hidden file, and hidden files are not applied: rename it to a name without the leading dot, or move it"
+    " elsewhere"
+)
+_OURS = re.compile(rb"^apiVersion:[ \t]*[\"']?cxone\.reconciler/", re.MULTILINE)
+"""What each manifest holds, and no file of an editor or of another program."""
+
 _NAMING = "a tenant's folder is named by 1 to 40 lower-case letters, digits and hyphens: rename it"
 _NO_TENANTS = (
     "no manifests: name a tenant's folder (it holds tenant.yaml), or a folder of such folders"
@@ -191,8 +200,10 @@ def _files(path: Path | str, problems: list[Problem]) -> Iterator[str]:
         return
     # A tenant's folder may be the top of its repository. A `.git` below it belongs to another repository.
     is_top = all(os.path.lexists(os.path.join(path, name)) for name in (_GIT, TENANT_FILE))  # noqa: PTH118 - texts
-    for entry in _entries(path):
-        if entry.is_symlink():
+    for entry in _scan(path):
+        if _is_hidden(entry.name):
+            problems += _hidden_manifest(entry)
+        elif entry.is_symlink():
             problems.append(_link(entry.path))
         elif is_top and entry.name.startswith(_GIT):
             continue
@@ -214,14 +225,27 @@ def _foreign(entry: os.DirEntry[str]) -> Problem | None:
     return _problem(entry.path, _NO_MANIFEST)
 
 
+def _hidden_manifest(entry: os.DirEntry[str]) -> list[Problem]:
+    """Return the problem of a hidden file that holds a manifest: it would never be applied, and nobody would be told."""
+    if not entry.name.lower().endswith(_SUFFIXES) or not entry.is_file(follow_symlinks=False):
+        return []
+    try:
+        return [_problem(entry.path, _HIDDEN)] if _OURS.search(read_file(entry.path)) else []
+    except ManifestError:
+        return []
+
+
 def _entries(path: Path | str) -> list[os.DirEntry[str]]:
     """Return the entries of a folder, by name, without hidden ones, which belong to editors. Those of a repository are kept."""
+    return [entry for entry in _scan(path) if not _is_hidden(entry.name)]
+
+
+def _scan(path: Path | str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
-            shown = [entry for entry in entries if not _is_hidden(entry.name)]
+            return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise _refusal(path, f"cannot be read: {error.strerror}") from None
-    return sorted(shown, key=lambda entry: entry.name)
 
 
 def is_manifest(path: str) -> bool:

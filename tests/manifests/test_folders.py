@@ -47,6 +47,26 @@ def put(path: Path) -> None:
 # --- what may stand there ---------------------------------------------------------------------------------------------------
 
 
+MANIFEST = "# yaml-language-server: ...\napiVersion: cxone.reconciler/v1\nkind: CampaignSchedule\n"
+
+
+@pytest.mark.parametrize("name", [".b.yaml", ".B.YML", "emea/.tenant.yaml"])
+def test_a_manifest_in_a_hidden_file_is_refused_because_nothing_would_apply_it(
+    folder: Path, name: str
+) -> None:
+    (folder / name).write_text(MANIFEST)
+    (said,) = refused(folder)
+    assert said.startswith(f"{folder / name}: is a manifest in a hidden file")
+    assert "rename it to a name without the leading dot" in said
+
+
+@pytest.mark.parametrize("content", ["extends: default\n", "", "\0\5\26\7 apiVersion: cxone"])
+def test_a_hidden_file_of_another_program_may_stand_there(folder: Path, content: str) -> None:
+    (folder / ".yamllint.yaml").write_text(content)
+    (folder / ".#a.yaml").symlink_to("somebody@here.1234")  # a lock of Emacs
+    assert refused(folder) == []
+
+
 @pytest.mark.parametrize("below", ["", "emea/"])
 @pytest.mark.parametrize(
     "name", ["README.md", "notes.TXT", ".gitattributes", ".gitignore", ".gitkeep", ".a.yaml.swp"]
