@@ -89,7 +89,9 @@ def summary(record: Record) -> str:
             ended = (f"{number} {_words(name)}" for name, number in counts.items())
             said = ", ".join(ended) or "ended"
         case RecordKind.HOLD | RecordKind.RELEASE:
-            said = f"{held_until(record)}: {data.get('reason')}"
+            # A stop holds its object first, and once more when it knows what it removes.
+            removed = "; records what was stored before" if data.get("body") else ""
+            said = f"{held_until(record)}: {data.get('reason')}{removed}"
         case RecordKind.CHECKPOINT:
             kept = count(data["records"], "earlier record")
             said = f"segment {data['segment']} begins, with {kept} that still matter"

@@ -1054,3 +1054,20 @@ def test_the_goal_with_a_real_process_a_stuck_apply_and_no_remote(
         f"{refused} requests refused; the locked one is told: {[o['message'] for o in said['objects'] if not o['silent']]}"
     )
     assert max(after.values()) <= 30 + ACTIVATION_S
+
+
+def test_the_log_tells_the_two_records_of_a_hold_apart(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    """The first is recorded before anything is sent; the second holds what the stop removed."""
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert halt(desk, NAME) == 0
+    assert desk.run("audit", "log", PATH) == 0
+    rows = [
+        line.split("held until released: ")[1]
+        for line in desk.out.splitlines()
+        if "released: " in line
+    ]
+    first, second = (" ".join(row.split("  ")[0].split()) for row in rows)
+    assert second == f"{first}; records what was stored before"
+    assert silent(server, KEY)
