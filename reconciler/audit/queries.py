@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from reconciler.audit.records import Record, stamp
 from reconciler.audit.schema import APPLY, HOLD, INTENT, NOTE, OPEN, OUTCOME, RELEASE, WRITE
-from reconciler.audit.writes import Applied, found_target, left_something
+from reconciler.audit.writes import Applied, LastWrites, found_target, left_something
 from reconciler.plan import DONE, Action, Result
 
 SLACK: Final = timedelta(seconds=3)
@@ -253,6 +253,26 @@ def _ours(record: Record) -> datetime:
 def moment(record: Record) -> datetime:
     """Return when an event took effect: by the platform's clock, or by ours if the record has only that."""
     return datetime.fromisoformat(record.data.get("timestamp") or record.event.ts)
+
+
+def last_changes(records: Iterable[Record], field: str) -> dict[str, datetime | None]:
+    """Return when the stored value of a field last changed, by the object's key; `None` where only one value is known."""
+    writes = LastWrites()
+    values: dict[str, object] = {}
+    found: dict[str, datetime | None] = {}
+    for record in records:
+        writes.add(record)
+        target = str(record.data.get("target"))
+        last = writes.last.get(target)
+        body = last.intent.data["body"] if last and last.outcome is record else None
+        if body is None or field not in body:
+            continue
+        if target not in values:
+            found[target] = None
+        elif values[target] != body[field]:
+            found[target] = moment(record)
+        values[target] = body[field]
+    return found
 
 
 def latest(records: Iterable[Record]) -> datetime | None:

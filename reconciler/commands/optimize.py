@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler import defaults, effect
 from reconciler.commands import extras, observations, past_proposals
@@ -22,8 +22,17 @@ from reconciler.kinds import Kind
 from reconciler.kinds.live import Snapshot
 from reconciler.manifests import Folder
 from reconciler.models import Body, Capacity, Desired, Pacing
-from reconciler.optimize import STRATEGIES, advise, allocate, step
-from reconciler.optimize.base import CALLS, RATE, Advice, Context, Declined, Proposal, Subject
+from reconciler.optimize import STRATEGIES, advise, allocate, ratio, step
+from reconciler.optimize.base import (
+    CALLS,
+    RATE,
+    RATIO,
+    Advice,
+    Context,
+    Declined,
+    Proposal,
+    Subject,
+)
 from reconciler.optimize.hours import open_hours
 from reconciler.optimize.observations import RECENT, WEEKS, usable
 from reconciler.pacing import during
@@ -31,6 +40,9 @@ from reconciler.report import NAMES_SHOWN, Report
 from reconciler.report.optimize import Proposed, of_advice
 from reconciler.telemetry import EventSinks, Projected, Telemetry
 from reconciler.world import Network, World
+
+_STEPPED: Final = {step.NAME: RATE, ratio.NAME: RATIO}
+"""The field that a strategy moves from where it is, by strategy. The others compute it from the observations alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +191,12 @@ async def _advise(
         [_subject(each, kinds[each.kind], observed.get(each.key, ()), snapshot) for each in some]
         for some in (every, rest)
     )
+    unknown: tuple[str, ...] = ()
+    if stepped := _STEPPED.get(strategy):
+        changes, unknown = past_proposals.last_changes(session.world, folder, stepped)
+        subjects = [
+            _with_changes(each, stepped, kinds[each.kind], snapshot, changes) for each in subjects
+        ]
     unmanaged: list[Subject] = []
     unread: tuple[str, ...] = ()
     if strategy == allocate.NAME:
@@ -196,7 +214,7 @@ async def _advise(
     found = _Found(clean, advice, snapshot.at, left_out)
     lost = await _publish(session, asked, found.proposals, snapshot)
     unlike = unlike_live(found.proposals, clean, snapshot, kinds)
-    return found._replace(notes=(*left_out, *unread, *unlike, *lost))
+    return found._replace(notes=(*left_out, *unknown, *unread, *unlike, *lost))
 
 
 def _predicted(
@@ -268,6 +286,23 @@ def _subject(
         observed=observed,
         pacing=Pacing.model_validate(desired.pacing),
     )
+
+
+def _with_changes(
+    subject: Subject,
+    field: str,
+    kind: Kind,
+    snapshot: Snapshot,
+    changes: Mapping[str, datetime | None],
+) -> Subject:
+    """Return an object with the time at which a field was last changed, as far as the records tell."""
+    live = snapshot.objects.get(subject.key)
+    if subject.key not in changes or live is None or live.stored is None:
+        return subject
+    if kind.canonical(live.stored).get(field) != subject.spec.get(field):
+        return replace(subject, changed={field: None})
+    since = changes[subject.key]
+    return subject if since is None else replace(subject, changed={field: since})
 
 
 def _dialing(key: str, name: str, kind: Kind, body: Body, snapshot: Snapshot) -> Subject:

@@ -17,6 +17,7 @@ from reconciler.audit import Applied
 from reconciler.commands.ledgers import TenantLedger
 from reconciler.errors import ReconcileError
 from reconciler.git import Git
+from reconciler.ledger import Ledger
 from reconciler.manifests import Folder
 from reconciler.manifests.folders import read_file
 from reconciler.optimize import predictions
@@ -109,14 +110,31 @@ def compare(
     return tuple(_compared(*each, applied) for each in wanted), table.notes
 
 
+def last_changes(
+    world: World, folder: Folder, field: str
+) -> tuple[Mapping[str, datetime | None], tuple[str, ...]]:
+    """Return when a field of each recorded object was last changed (`audit.last_changes`), and a note if the records cannot be read."""
+    try:
+        ledger = _ledger(world, folder)
+        return ({} if ledger is None else audit.last_changes(ledger.records(), field)), ()
+    except ReconcileError as error:
+        note = f"when {field} was last changed is not known, because the audit records cannot be read: {error}"
+        return {}, (note,)
+
+
 def _applied(world: World, folder: Folder) -> Mapping[str, Applied]:
     """Return the last write to each object; none outside a repository."""
+    ledger = _ledger(world, folder)
+    return {} if ledger is None else ledger.applied()
+
+
+def _ledger(world: World, folder: Folder) -> Ledger | None:
     git = Git.find(folder.path, environ=world.environ, budget=world.remote_budget)
     if git is None:
-        return {}
+        return None
     kept = TenantLedger.open(world, git, folder.name, folder.path, folder.tenant.spec)
     kept.ledger.check()
-    return kept.ledger.applied()
+    return kept.ledger
 
 
 def _compared(kept: Kept, subject: Subject, applied: Mapping[str, Applied]) -> PastProposal:

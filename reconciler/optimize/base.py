@@ -63,6 +63,8 @@ class Subject:
         hours: when the schedule may dial at all; `None`: unknown.
         ceilings: the tenant's limits by field; a missing field has none.
         zone: IANA name of the clock by which hours of the week are counted.
+        changed: when the value of a field in `spec` was last changed on the platform; `None`: the platform does not hold it yet. A
+            missing field: unknown.
     """
 
     key: str
@@ -76,6 +78,7 @@ class Subject:
     hours: Hours | None = None
     ceilings: Mapping[str, float] = field(default_factory=dict)
     zone: str = "UTC"
+    changed: Mapping[str, datetime | None] = field(default_factory=dict)
 
     @property
     def dial_rate(self) -> float | None:

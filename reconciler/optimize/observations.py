@@ -91,6 +91,28 @@ def too_few(subject: Subject, now: datetime, least: int) -> str | None:
     return f"too little data: {attempts:,} attempts were observed, and {least} are needed{more}"
 
 
+def unjudged(subject: Subject, field: str, now: datetime, least: int) -> str | None:
+    """Return why the last change of a field cannot be judged yet; `None` if it can be, or if nobody knows when it changed.
+
+    A strategy that moves a value by steps would else move it again and again by the same observations.
+
+    Args:
+        subject: the object.
+        field: of its spec.
+        now: the platform's clock.
+        least: fewest attempts since the change.
+    """
+    if field not in subject.changed:
+        return None
+    since = subject.changed[field]
+    if since is None:
+        return f"the platform does not hold the manifest's {field} yet, so nothing was observed with it"
+    attempts = sum(each.attempts for each in recent(subject.observed, now) if each.start >= since)
+    if attempts >= least:
+        return None
+    return f"{attempts:,} attempts were observed since {field} was last changed ({since.astimezone(UTC):%Y-%m-%d %H:%M} UTC), and {least} are needed"
+
+
 def last_month(buckets: Iterable[Bucket], now: datetime) -> Evidence:
     """Return what was observed in the 30 days before `now`."""
     return Evidence.of(each for each in buckets if now - MONTH <= each.start < now)

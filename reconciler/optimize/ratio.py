@@ -7,6 +7,7 @@ each available agent and slower above `abandon_rate_threshold`. So there is no o
 - Else it is κ(N) / q90, with q90 the 90 % quantile of the answer rate in the open hour with the most answers: as many calls as
   it takes that κ(N) of them are answered, at the most. A proposal raises it by `STEP` at most. κ comes from a simulation of
   pacing by free agents that was tuned to 3 % abandonment (`KAPPA`); a tenth less aims below that.
+- A ratio is raised again only by what was observed since it was last changed.
 - The threshold is never above `pacing.abandonment_cap`.
 
 A ratio above 1 is a bound, so its effect is measured and not predicted. `aggressiveness` is defined by the platform, so no value of it is
@@ -36,7 +37,7 @@ from reconciler.optimize.base import (
     Subject,
 )
 from reconciler.optimize.intervals import Interval
-from reconciler.optimize.observations import RECENT, last_month, recent, too_few
+from reconciler.optimize.observations import RECENT, last_month, recent, too_few, unjudged
 from reconciler.optimize.wording import between, number, percent, setting
 from reconciler.pacing import queueing
 
@@ -86,6 +87,9 @@ def _advise(subject: Subject, context: Context, rates: AnswerRates) -> Advice:
     )
     month = _dialed(subject, context.now)
     ratio, why = _ratio(subject, agents, busiest, month)
+    unseen = unjudged(subject, RATIO, context.now, LEAST_ATTEMPTS)
+    if unseen and ratio > float(subject.spec[RATIO]):
+        ratio, why = float(subject.spec[RATIO]), f"{why}, but {unseen}"
     seen = f"{between(abandonment.interval(month))} of {month.counted:,} answers were abandoned in the last 30 days"
     if not month.counted:
         seen = "the number of calls abandoned in the last 30 days is unknown"

@@ -27,7 +27,7 @@ from reconciler.optimize.base import (
     Proposal,
     Subject,
 )
-from reconciler.optimize.observations import recent, too_few
+from reconciler.optimize.observations import recent, too_few, unjudged
 from reconciler.optimize.wording import setting
 
 NAME: Final = "step"
@@ -65,7 +65,8 @@ def _advise(subject: Subject, target: float, now: datetime) -> Advice:
     proposed = _written(pacing.step(current, evidence.answer_rate, target))
     side = pacing.leaning(evidence.answer_rate, target)
     observed = _observed(evidence, target, side)
-    objection = _objection(current, proposed, side, subject.ceilings.get(RATE))
+    unseen = unjudged(subject, RATE, now, LEAST_ATTEMPTS) if side else None
+    objection = unseen or _objection(current, proposed, side, subject.ceilings.get(RATE))
     if objection:
         return Declined(subject.key, subject.name, f"{observed}; {objection}")
     return Proposal(

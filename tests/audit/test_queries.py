@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -187,6 +188,20 @@ def test_what_the_manifest_wanted_is_the_base_also_where_a_hand_was_kept():
     base = audit.applied(chained(*kept))["1001"].base
     assert base is not None
     assert (base["dial_rate"], base["max_concurrent_calls"]) == (30.0, 500)
+
+
+@given(st.lists(st.tuples(st.sampled_from([1.0, 2.0]), st.booleans()), max_size=6))
+def test_a_field_changed_last_where_a_write_stored_another_value_than_the_one_before(writes):
+    events, stored = [], []
+    for number, (rate, works) in enumerate(writes):
+        maker, at = run(ONE, f"run-{number}"), START + timedelta(hours=number)
+        intent = maker.intent(operation(rate=rate), digest="d" * 64, generation=0)
+        result = Result.UPDATED if works else Result.REFUSED
+        events += [intent, maker.outcome(intent, result, audit={}, at=audit.stamp(at))]
+        stored += [(rate, at)] if works else []
+    changed = [at for (old, _), (new, at) in pairwise(stored) if new != old]
+    wanted = {"1001": changed[-1] if changed else None} if stored else {}
+    assert audit.last_changes(chained(*events), "dial_rate") == wanted
 
 
 def test_a_release_ends_the_holds_of_its_object_alone():

@@ -81,3 +81,25 @@ def test_a_merged_proposal_is_compared_with_what_happened_and_another_value_is_n
     (other,) = past_proposals(desk, *CHEAP)
     assert other["observed"] is None
     assert other["why"] == f"applied with other values: dial_rate {rate:g} became 2.0"
+
+
+def test_a_step_is_not_taken_again_before_its_effect_was_observed(
+    desk: Desk, platform: sandbox.CampaignState
+) -> None:
+    step = ("--target-answer-rate", "0.5")
+
+    def declined() -> str:
+        assert desk.run("optimize", TENANT, NAME, *step) == 0, desk.err
+        return " ".join(desk.out.split())
+
+    assert desk.run("apply", "--yes", TENANT, NAME) == 0
+    pass_days(platform, 0, 4, attempts=8640, answers=2592, abandons=10)
+    assert desk.run("optimize", TENANT, NAME, *step, "--write") == 0
+    commit(desk.folder, "merge")
+    assert "the platform does not hold the manifest's dial_rate yet" in declined()
+    assert desk.run("apply", "--yes", TENANT, NAME) == 0
+    assert (
+        "0 attempts were observed since dial_rate was last changed (2027-03-05 12:00" in declined()
+    )
+    pass_days(platform, 4, 5, attempts=7344, answers=2203, abandons=10)
+    assert "2.04 → 1.734" in declined()

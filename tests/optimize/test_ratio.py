@@ -50,6 +50,21 @@ def test_a_large_team_rises_by_one_step() -> None:
     assert any("is not predicted: compare" in note for note in advice.notes)
 
 
+def test_a_ratio_is_not_raised_again_by_what_was_observed_before_it_was_raised() -> None:
+    """A proposal that is merged and made again would climb to the bound without anybody having seen its effect."""
+    merged = replace(skill(60, current=1.5), changed={RATIO: None})
+    advice = advise_one(merged)
+    assert isinstance(advice, Declined)
+    assert "the platform does not hold the manifest's maximum_ratio yet" in advice.reason
+    hours = sorted(each.start for each in merged.observed)
+    for since, raised in ((hours[0], True), (hours[-1], True), (CONTEXT.now, False)):
+        advice = advise_one(replace(merged, changed={RATIO: since}))
+        assert isinstance(advice, Proposal) == raised
+    assert "0 attempts were observed since maximum_ratio was last changed (" in advice.reason
+    falls = replace(skill(20, current=3.0, answer_rate=0.4, attempts=300), changed={RATIO: None})
+    assert advise_one(falls).proposed(RATIO) == 1.0, "what is too much is taken back at once"
+
+
 def test_a_ratio_above_what_answers_allow_falls_at_once() -> None:
     advice = advise_one(skill(20, current=3.0, answer_rate=0.4, attempts=300))
     assert advice.proposed(RATIO) == 1.0
