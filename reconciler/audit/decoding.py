@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -19,7 +19,10 @@ from reconciler.audit.records import (
     record_of,
 )
 from reconciler.audit.rules import HASH
-from reconciler.audit.schema import RecordKind, check, is_deep
+from reconciler.audit.schema import RecordKind, check, check_together, is_deep
+
+_BATCH: Final = 32 * 1024
+"""Bytes of lines that are decoded together: about 25 records. Their values, and the code of each step, stay in the processor's cache."""
 
 
 def decode(commit: str, blob: bytes) -> tuple[tuple[Record, ...], tuple[Defect, ...]]:
@@ -43,19 +46,20 @@ def lines_of(commit: str, blob: bytes) -> Iterator[tuple[int, bytes, Record | De
         commit: the commit that carries the note.
         blob: its bytes.
     """
-    number = at = defects = 0
-    while (end := blob.find(b"\n", at)) >= 0:
-        line, at, number = blob[at:end], end + 1, number + 1
-        found = _decode_line(commit, number, line)
+    number = defects = 0
+    for line, record in _decode_batches(blob):
+        number += 1
+        found = record or _decode_line(commit, number, line)
         yield number, line, found
         if isinstance(found, Defect):
             defects += 1
             if defects == DEFECTS_LIMIT:
                 yield number + 1, b"", Defect(commit, number + 1, "from here on nothing was read")
                 return
-    if at < len(blob) or not number:
+    rest = blob[blob.rfind(b"\n") + 1 :]
+    if rest or not number:
         problem = "the line is cut: it has no end"
-        yield number + 1, blob[at:], Defect(commit, number + 1, problem)
+        yield number + 1, rest, Defect(commit, number + 1, problem)
 
 
 def decode_state(data: bytes) -> tuple[Record, ...]:
@@ -66,22 +70,65 @@ def decode_state(data: bytes) -> tuple[Record, ...]:
     """
     if data and not data.endswith(b"\n"):
         raise ValueError("its last line is incomplete")
-    records = []
+    records: list[Record] = []
     before = -1
-    for number, line in enumerate(io.BytesIO(data), start=1):
+    for line, known in _decode_batches(data, in_state=True):
         try:
-            fields, is_known = lines.parse(_checked(line[:-1]))
-            is_plain = lines.are_plain(_check(fields, in_state=True)) and is_known
-            if not is_plain:
-                _require_flat(fields)
-            record = _record(fields, is_plain=is_plain)
+            record = known or _decode_state_line(line)
             if record.seq <= before:
                 raise ValueError("it does not follow the record before it")  # noqa: TRY301
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"line {number}: {error}") from None
+            raise ValueError(f"line {len(records) + 1}: {error}") from None
         before = record.seq
         records.append(record)
     return tuple(records)
+
+
+def _decode_batches(
+    data: bytes, *, in_state: bool = False
+) -> Iterator[tuple[bytes, Record | None]]:
+    """Yield each line that has an end, without it; and its record, unless the line must be decoded by itself."""
+    at = 0
+    while (end := data.find(b"\n", at + _BATCH)) >= 0 or (end := data.rfind(b"\n", at)) >= 0:
+        batch = data[at:end]
+        found = batch.split(b"\n")
+        known = _decode_together(found, in_state=in_state) if lines.is_ascii(batch) else None
+        yield from zip(found, repeat(None) if known is None else known, strict=False)
+        at = end + 1
+
+
+def _decode_together(found: Sequence[bytes], *, in_state: bool) -> list[Record] | None:
+    """Decode several lines at once. That takes two thirds of the time of decoding each by itself.
+
+    Args:
+        found: the lines. `lines.is_ascii` holds for each.
+        in_state: they are lines of a state.
+
+    Returns:
+        Their records. `None` if one of the lines is not a record, is not in canonical form, or must be looked at more closely. Then
+        each line must be decoded by itself, so that its defect is told.
+    """
+    if max(map(len, found)) >= LINE_LIMIT:
+        return None
+    try:
+        parsed = [lines.parse(line, known_as_ascii=True) for line in found]
+    except ValueError:
+        return None
+    if not all(is_known for _, is_known in parsed):
+        return None
+    records = [fields for fields, _ in parsed]
+    loose = check_together(records, in_state=in_state)
+    if loose is None or {each["v"] for each in records} != {VERSION} or not lines.are_plain(loose):
+        return None
+    return [_record(fields, is_plain=True) for fields in records]
+
+
+def _decode_state_line(line: bytes) -> Record:
+    fields, is_known = lines.parse(_checked(line))
+    is_plain = lines.are_plain(_check(fields, in_state=True)) and is_known
+    if not is_plain:
+        _require_flat(fields)
+    return _record(fields, is_plain=is_plain)
 
 
 def _decode_line(commit: str, number: int, line: bytes) -> Record | Defect:

@@ -43,12 +43,14 @@ def encode(value: Any, *, known_as_plain: bool = False) -> bytes:
     Raises:
         TypeError, ValueError, RecursionError: the value has no such form.
     """
-    if known_as_plain or _is_plain(value):
+    if known_as_plain:
+        return orjson.dumps(value, option=_SORTED)
+    if _is_plain(value):
         try:
             data = orjson.dumps(value, option=_SORTED)
         except orjson.JSONEncodeError:
             return canonical_json(value).encode("ascii")
-        if data.isascii() and _DELETE not in data:
+        if is_ascii(data):
             return data
     return canonical_json(value).encode("ascii")
 
@@ -64,8 +66,17 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(encode(value)).hexdigest()
 
 
-def parse(line: bytes) -> tuple[dict[str, Any], bool]:
+def is_ascii(data: bytes) -> bool:
+    """Return whether data is ASCII without DEL, as all canonical JSON is."""
+    return data.isascii() and _DELETE not in data
+
+
+def parse(line: bytes, *, known_as_ascii: bool = False) -> tuple[dict[str, Any], bool]:
     """Parse a line that should be a JSON object in canonical form.
+
+    Args:
+        line: the line.
+        known_as_ascii: `is_ascii` holds for it.
 
     Returns:
         The object, and whether the line is known to be in canonical form if the values of the object are plain (`are_plain`).
@@ -80,7 +91,7 @@ def parse(line: bytes) -> tuple[dict[str, Any], bool]:
         is_same = orjson.dumps(fields, option=_SORTED) == line
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return _parse_slowly(line), False
-    if is_same and type(fields) is dict and line.isascii() and _DELETE not in line:
+    if is_same and type(fields) is dict and (known_as_ascii or is_ascii(line)):
         return fields, True
     return _parse_slowly(line), False
 

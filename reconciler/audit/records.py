@@ -302,4 +302,4 @@ def encode(record: Record) -> bytes:
 
 def hash_of_line(line: bytes, h: str) -> str:
     """Return the correct value of `h` for a record's line: the SHA-256 of the line without its field `h`, whose value is given."""
-    return hashlib.sha256(line.replace(b'"h":"%s",' % h.encode(), b"", 1)).hexdigest()
+    return hashlib.sha256(line.replace(f'"h":"{h}",'.encode(), b"", 1)).hexdigest()

@@ -43,7 +43,7 @@ from reconciler.audit.rules import (
     optional,
     or_null,
 )
-from reconciler.audit.shapes import Checks, problems
+from reconciler.audit.shapes import Checks, Shape, problems
 from reconciler.effect import Direction
 from reconciler.plan import Action, Result
 
@@ -262,6 +262,32 @@ def check(fields: dict[str, Any], *, in_state: bool = False) -> tuple[str | None
     if problem is None and fields["kind"] == NOTE and "body" in fields:
         problem = next(problems(fields, _FOUND), None)
     return problem, shape.loose(fields)
+
+
+def check_together(
+    records: Sequence[dict[str, Any]], *, in_state: bool = False
+) -> list[Any] | None:
+    """Check the fields of several records. Those of the same shape are checked together.
+
+    Returns:
+        The values that are floats, lists and mappings; `None` if one of the records has a problem, or may have one. Then each of
+        them must be checked by itself (`check`).
+    """
+    known = _IN_STATE if in_state else _CHECKS
+    shapes: dict[Shape, list[dict[str, Any]]] = {}
+    for fields in records:
+        kind = fields.get("kind")
+        if not isinstance(kind, str) or kind not in known or (kind == NOTE and "body" in fields):
+            return None
+        shapes.setdefault(known[kind].shape(fields), []).append(fields)
+    if not all(shape.are_sound(alike) for shape, alike in shapes.items()):
+        return None
+    return [
+        value
+        for shape, alike in shapes.items()
+        for values in map(shape.loose, alike)
+        for value in values
+    ]
 
 
 def problem_of(fields: dict[str, Any]) -> str | None:

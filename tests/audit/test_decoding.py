@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import audit
-from reconciler.audit import Checker, Event, Record, RecordKind, lines
+from reconciler.audit import Checker, Event, Record, RecordKind, decoding, lines
 from reconciler.plan import Action, canonical_json
 from tests.support.gitfakes import operation, run, story
 
@@ -30,6 +30,10 @@ PARTS = [bytes([each]) for each in b' "0e.+-,:{}[]\\\x7f\0\xe9\n']
 PARTS += [b'"h":"', b'"seq":1,', b"\\u0041"]
 
 FIELDS = ("name", "seq", "latency_s", "body", "extra")
+
+WRONG = ["true", "false", "-1", "9007199254740992", "1.0", "7", "{}", "[[]]", f'"{"A" * 64}"']
+WRONG += [f'"{"a" * each}"' for each in (63, 64, 65, 9000)] + [f'"{"a" * 62} a"', '"2027-02-30"']
+"""JSON texts that fit some fields and not others."""
 
 
 def chained(events: list[Event]) -> list[Record]:
@@ -56,6 +60,11 @@ EVENTS = [
 RECORDS = chained(EVENTS)
 BLOBS = [b"".join(map(audit.encode, each)) for each in (RECORDS, chained(of_odd_bodies()))]
 
+PLAIN = [each for each in EVENTS if each.kind is not RecordKind.HOLD]
+PLAIN += [MAKER.hold("2", name='a"b\\c', reason="stop", body={"dial_rate": 2.5, "x": [{"y": 1}]})]
+TOGETHER = b"".join(map(audit.encode, chained(PLAIN)))
+"""A note whose lines can be decoded together."""
+
 
 def read(blob: bytes) -> str:
     """Return everything that is known of a note after decoding and checking it, with types."""
@@ -71,8 +80,15 @@ def read(blob: bytes) -> str:
 def slowly(blob: bytes) -> str:
     """Return what `read` returns if `json` alone reads and writes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "parse", lambda line: (lines._parse_slowly(line), False))
+        patch.setattr(lines, "parse", lambda line, **_: (lines._parse_slowly(line), False))
         patch.setattr(lines, "_is_plain", lambda _: False)
+        return read(blob)
+
+
+def one_by_one(blob: bytes) -> str:
+    """Return what `read` returns if each line is decoded by itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "_decode_together", lambda *_, **__: None)
         return read(blob)
 
 
@@ -115,6 +131,70 @@ def blobs(draw: st.DrawFn) -> bytes:
 @given(blobs() | st.binary(max_size=40))
 def test_the_fast_way_decodes_and_checks_as_the_documented_one(blob: bytes) -> None:
     assert read(blob) == slowly(blob)
+
+
+@settings(max_examples=150)
+@given(st.data(), st.sampled_from([TOGETHER, *BLOBS]), st.sampled_from([1, 2000, 32 * 1024]))
+def test_lines_that_are_decoded_together_are_decoded_like_each_alone(
+    data: st.DataObject, blob: bytes, size: int
+) -> None:
+    found = blob.splitlines()
+    for at in data.draw(st.lists(st.integers(0, len(found) - 1), max_size=3, unique=True)):
+        name = data.draw(st.sampled_from([*json.loads(found[at]), "extra"]))
+        text = data.draw(st.sampled_from([*ODD, *WRONG]))
+        hashed = data.draw(st.booleans())
+        found[at] = with_field(found[at], name, text, hashed=hashed)
+    blob = b"\n".join([*found, data.draw(st.sampled_from([b"", b"{", b"\n"]))])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "_BATCH", size)
+        assert read(blob) == one_by_one(blob)
+
+
+@pytest.mark.parametrize("text", [*ODD, *WRONG])
+def test_a_wrong_value_among_others_is_told_as_if_its_line_stood_alone(text: str) -> None:
+    every = TOGETHER.splitlines()
+    for at, name in itertools.product(
+        range(len(every)), ("v", "n", "id", "kind", "target", "run", "ts")
+    ):
+        bad = with_field(every[at], name, text, hashed=False)
+        blob = b"\n".join([*every[:at], bad, *every[at + 1 :], b""])
+        assert read(blob) == one_by_one(blob), bad
+
+
+def test_lines_of_a_sound_note_and_of_a_state_are_decoded_together(monkeypatch) -> None:
+    def alone(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(decoding, "_decode_line", alone)
+    monkeypatch.setattr(decoding, "_decode_state_line", alone)
+    blob = TOGETHER * (2 + 2 * decoding._BATCH // len(TOGETHER))
+    records, defects = audit.decode(COMMIT, blob)
+    assert (b"".join(map(audit.encode, records)), defects) == (blob, ())
+    state = audit.state_of(audit.decode(COMMIT, TOGETHER)[0])
+    assert b"".join(map(audit.encode, audit.decode_state(state))) == state
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_lines_of_a_state_are_decoded_together_like_each_alone(data: st.DataObject) -> None:
+    found = audit.state_of(chained(PLAIN)).splitlines()
+    assert any(b'"kind":"write"' in line for line in found)
+    for at in data.draw(st.lists(st.integers(0, len(found) - 1), max_size=2, unique=True)):
+        name = data.draw(st.sampled_from([*json.loads(found[at]), "extra"]))
+        text = data.draw(st.sampled_from([*ODD, *WRONG]))
+        found[at] = with_field(found[at], name, text, hashed=False)
+    state = b"".join(line + b"\n" for line in found)
+
+    def decoded() -> str:
+        try:
+            return repr(audit.decode_state(state))
+        except ValueError as error:
+            return str(error)
+
+    together = decoded()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "_decode_together", lambda *_, **__: None)
+        assert together == decoded()
 
 
 @pytest.mark.parametrize("text", ODD)

@@ -242,6 +242,12 @@ def test_a_problem_names_the_field_what_it_must_be_and_what_it_is(
     assert problem_of({each: fields[each] for each in fields.keys() - _gone(fields)}) == problem
 
 
+def test_a_record_whose_counts_are_all_texts_is_told_which_is_wrong():
+    fields = {**FIRST["release"].fields(), "v": "1", "seq": "1", "n": "1"}
+    (defect,) = audit.decode(COMMIT, line(fields))[1]
+    assert defect.problem == "the record's v must be a count (0, 1, …), not '1'"
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
