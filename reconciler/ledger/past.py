@@ -107,12 +107,12 @@ class Past:
 
     def _checked(self, tree: str, checker: Checker) -> Iterator[Record]:
         bad: list[Defect] = []
-        for line in list(merged(self._read(tree), bad)):
-            problems = checker.check(line.record, line.note, line.raw)
+        for _, note, number, _, raw, record in list(merged(self._read(tree), bad)):
+            problems = checker.check(record, note, raw)
             if bad or problems:
-                bad += (Defect(line.note, line.number, each, line.record.id) for each in problems)
+                bad += (Defect(note, number, each, record.id) for each in problems)
                 break
-            yield line.record
+            yield record
         if bad:
             raise _bad(bad[0])
 

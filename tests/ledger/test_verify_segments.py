@@ -242,6 +242,27 @@ def test_each_field_of_a_checkpoint_is_checked(commits, name, value):
     assert ("the hash of another state" if name == "state" else f"its {name} is {value}") in found
 
 
+@pytest.mark.parametrize("size", [1, 2, 1000])
+def test_a_checkpoint_in_the_middle_is_checked_against_the_records_before_it(
+    commits, size, monkeypatch
+):
+    """However many records go through one step of the check at once."""
+    border = borders(commits)[1]
+    commit = commits[border + 1]
+    path = next(path for path in commit if path != "state")
+    line = commit[path][-1]
+    checkpoint = record(commits[border][note_of_checkpoint(commits[border])][0])
+    moved = dataclasses.replace(checkpoint, seq=record(line).seq)
+    moved = dataclasses.replace(moved, h=audit.records.digest_of(moved))
+    before = record(commit[path][-2])
+    assert before.seq == moved.seq - 1
+    replace(commits, line, [audit.encode(moved)])
+    monkeypatch.setattr("reconciler.ledger.history._BATCH", size)
+    found = problems(forge(commits).verify())
+    assert "a checkpoint that does not begin a segment" in found
+    assert f"its last is {checkpoint.data['last']}, and not {before.h}" in found
+
+
 def test_a_segment_that_was_cut_out_is_found(commits):
     _, second, third, *_ = borders(commits)
     found = problems(forge(commits[:second] + commits[third:]).verify())
