@@ -291,8 +291,10 @@ class _Apply:
 
         Before that, the next apply must not wait for the changed `tenant.yaml` to be committed.
         """
-        kept = self.session.kept
-        return begin.declare_first(kept) if kept and code == ExitCode.DONE else ()
+        kept, asked = self.session.kept, self.asked
+        if kept is None or code != ExitCode.DONE or asked.names or asked.tighten_only:
+            return ()
+        return begin.declare_first(kept)
 
     async def _settle_and_plan(self, run: Run) -> tuple[Recheck, tuple[str, ...]]:
         """Record the outcomes of writes that earlier runs left open, then plan; return the plan and notes for the report."""

@@ -188,7 +188,8 @@ class Remotes(Revisions):
             self._require_one_repository(remote, moves)
             raise
         self._require_one_repository(remote, moves)
-        self._known_urls[remote] = (remote, (remote,))  # what was pushed was read by both URLs
+        if any(move.new for move in moves):  # what was pushed was read by both URLs
+            self._known_urls[remote] = (remote, (remote,))
 
     def _require_one_repository(self, remote: str, moves: Sequence[Move]) -> None:
         """After a push, check that a remote with a push URL of its own shows by both URLs what was pushed. They may be two ways to one repository.

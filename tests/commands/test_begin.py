@@ -71,6 +71,9 @@ def test_the_first_apply_declares_the_ledger_and_tells_the_lines(desk: Desk, rea
     """A CI job's checkout is thrown away: the lines in its log are what is left."""
     file = desk.tenant / "tenant.yaml"
     before = file.read_text(encoding="utf-8").splitlines()
+    for part in ([NAME], ["--tighten-only"]):
+        assert desk.run("apply", "--yes", PATH, *part) == 0
+        assert git(desk.folder, "status", "--short") == "", "the next apply would be refused"
     assert desk.run("apply", "--yes", PATH) == 0
     line = re.search(r"`(audit: \{.*?\})`", desk.out.replace("\n", " "))
     assert line, desk.out
