@@ -145,17 +145,17 @@ class Checks:
     def __init__(self, *tables: Mapping[str, Rule]) -> None:
         self._rules = {name: rule for table in tables for name, rule in table.items()}
         self._shapes: dict[tuple[object, ...], Shape] = {}
-        self._names: list[str] = []
-        self._types: list[type] = []
-        self._last = Shape(self._rules, {})
+        self._last: tuple[list[str], list[type], Shape] = ([], [], Shape(self._rules, {}))
+        """The last record's names, types and shape: one value, because several threads read records."""
 
     def shape(self, fields: Mapping[str, Any]) -> Shape:
         """Return the shape of a record. To compare it with the last record takes half the time of a lookup."""
         names, types = list(fields), list(map(type, fields.values()))
-        if names != self._names or types != self._types:
-            self._names, self._types = names, types
-            self._last = self._shapes.get((*names, *types)) or self._learn(names, types)
-        return self._last
+        known_names, known_types, shape = self._last
+        if names != known_names or types != known_types:
+            shape = self._shapes.get((*names, *types)) or self._learn(names, types)
+            self._last = names, types, shape
+        return shape
 
     def _learn(self, names: Sequence[str], types: Sequence[type]) -> Shape:
         if len(self._shapes) >= _KNOWN_LIMIT:
