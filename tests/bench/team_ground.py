@@ -94,7 +94,7 @@ class Team:
             change=applied,
         )
         began = next(iter(replace(story).appends()))[0].id
-        declared = f"  audit: {{ledger: {self.platform}, began: {began}}}\n"
+        declared = f'  audit: {{ledger: "{self.platform}", began: "{began}"}}\n'
         write_folder(self.clone / "bench", self.count, rate, url=url, declared=declared)
         self.git("add", "bench")
         self.git("commit", "-q", "-m", "Add the schedules")
