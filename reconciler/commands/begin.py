@@ -86,7 +86,7 @@ def declare(kept: TenantLedger, first: str) -> tuple[str, tuple[str, ...]]:
         edits.save(file, _declaring(kept, file, first))
     except (ManifestError, UsageError) as error:
         return f"begun, but not declared: {file} must be edited by hand", (
-            f"{error}. {lines(platform, first)}",
+            f"{error}; {lines(platform, first)}",
         )
     return f"declared in {file}", (f"next: review and commit {file}",)
 
@@ -108,18 +108,15 @@ def lines(platform: str, first: str) -> str:
 
 
 def declare_first(kept: TenantLedger) -> tuple[str, ...]:
-    """Declare the ledger in `tenant.yaml` if nothing is declared there; return notes for the report of the apply that found it so.
+    """Declare the ledger in `tenant.yaml` if nothing is declared there. Return notes for the report.
 
-    They hold the lines as well: a CI job's checkout is thrown away.
+    The notes hold the lines as well, because a CI job's checkout is thrown away.
     """
     records = kept.ledger.records()
     if kept.location.embedded or kept.trust.asked or not records:
         return ()
-    file, platform, first = kept.folder / TENANT_FILE, kept.ledger.tenant, records[0].id
-    try:
-        edits.save(file, _declaring(kept, file, first))
-    except (ManifestError, UsageError) as error:
-        said = f"{TENANT_FILE} does not declare its ledger ({error}), so a ledger that was lost or replaced would look empty"
-        return (f"{said}: {lines(platform, first)}",)
-    said = f"{file} declares its ledger now, so that a lost or replaced one is noticed: review and commit it"
-    return (f"{said}. If this checkout is thrown away, {lines(platform, first)}",)
+    said, notes = declare(kept, records[0].id)
+    declaring = lines(kept.ledger.tenant, records[0].id)
+    if not any(declaring in note for note in notes):
+        notes = (*notes, f"if this checkout is thrown away, {declaring}")
+    return (f"audit records: {said}", *notes)

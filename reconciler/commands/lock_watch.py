@@ -72,7 +72,7 @@ class LockWatch:
         return _Instant(self._world.monotonic(), self._world.now())
 
     def _age_s(self, instant: _Instant) -> float:
-        """Return the seconds since an instant, by the clock that says more."""
+        """Return the seconds since an instant: the larger of what the two clocks measured."""
         now = self._now()
         by_wall = (now.wall - instant.wall).total_seconds()
         return max(now.monotonic - instant.monotonic, by_wall)

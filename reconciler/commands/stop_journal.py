@@ -225,7 +225,7 @@ class StopJournal:
 
     @property
     def _is_hopeless(self) -> bool:
-        """Whether nothing will ever be recorded, because there is no repository or no git, or shared, because pushes go elsewhere."""
+        """Whether a retry is useless: there is no repository, there is no git, or pushes lead to another repository."""
         if isinstance(self._error, PushedElsewhere):
             return self._stored == len(self._entries)
         return self._stored == 0 and isinstance(self._error, UsageError | GitMissing)

@@ -192,7 +192,7 @@ class Remotes(Revisions):
             self._known_urls[remote] = (remote, (remote,))
 
     def _require_one_repository(self, remote: str, moves: Sequence[Move]) -> None:
-        """After a push, check that a remote with a push URL of its own shows by both URLs what was pushed. They may be two ways to one repository.
+        """After a push, check that the fetch URL and the push URL of a remote lead to one repository: both show the same refs.
 
         Raises:
             PushedElsewhere: it does not.
@@ -202,15 +202,15 @@ class Remotes(Revisions):
         if fetched in pushed:
             return
         refs = [move.ref for move in moves]
-        for _ in range(2):  # somebody else may push between two reads
-            there = self.remote_refs(remote, *refs)
-            if any(self.remote_refs(url, *refs) == there for url in pushed):
-                return
-        raise PushedElsewhere(
-            f"git pushes {remote_name(remote)} to another repository than it fetches it from: it fetches from {shown_url(fetched)}, and pushes"
-            f" to {shown_url(', '.join(pushed))}. Audit records must be read where they are written. Remove the push URL"
-            f" (`git config --unset-all remote.{remote}.pushurl`), or name another remote with --remote"
-        )
+        there = self.remote_refs(remote, *refs)
+        while not any(self.remote_refs(url, *refs) == there for url in pushed):
+            before, there = there, self.remote_refs(remote, *refs)
+            if there == before:  # else somebody pushed between the reads
+                raise PushedElsewhere(
+                    f"remote {remote_name(remote)} is fetched from {shown_url(fetched)}, but pushed to {shown_url(', '.join(pushed))}, which is another"
+                    " repository. Audit records must be read where they are written. Remove the push URL"
+                    f" (`git config --unset-all remote.{remote}.pushurl`), or name another remote with --remote"
+                )
 
     def _urls(self, remote: str) -> tuple[str, tuple[str, ...]]:
         """Return the URL that a remote is fetched from, and those that it is pushed to. They are read once."""

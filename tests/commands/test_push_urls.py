@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from reconciler import sandbox
+from reconciler.errors import PushedElsewhere
+from reconciler.git import Git, Move
 from tests.commands.test_halt import KEY, NAME, PATH, halt, remote, silent
 from tests.support.desk import Desk, commit, desk, git, server
+from tests.support.gitfakes import ENVIRON
 
 __all__ = ["desk", "remote", "server"]
 
@@ -38,7 +41,7 @@ def test_an_apply_that_would_record_elsewhere_writes_nothing_and_names_both_urls
     before = server.executed()
     for _ in range(2):
         said = desk.says(64, "apply", "--yes", PATH)
-        assert f"it fetches from {remote}, and pushes to {elsewhere}" in said
+        assert f"fetched from {remote}, but pushed to {elsewhere}, which is another" in said
         assert "git config --unset-all remote.origin.pushurl" in said
     assert server.executed() == before
 
@@ -51,7 +54,7 @@ def test_a_stop_that_is_recorded_elsewhere_is_not_reported_as_held(
     assert halt(desk, NAME, "--wait", "1") == 3
     assert silent(server, KEY)
     assert "the records are only in this clone" in desk.out
-    assert f"pushes to {elsewhere}" in desk.out
+    assert f"pushed to {elsewhere}" in desk.out
     assert "silent and held" not in desk.out
 
 
@@ -66,3 +69,28 @@ def test_two_urls_of_one_repository_are_as_good_as_one(
     assert halt(desk, NAME) == 0
     assert silent(server, KEY)
     assert "silent and held" in desk.out
+
+
+def test_refs_that_move_between_two_reads_are_no_other_repository(
+    desk: Desk, remote: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other runs push while the two URLs are read, one after the other."""
+    push_to(desk, f"file://{remote}")
+    repo = Git(desk.folder, environ=ENVIRON)
+    head = git(desk.folder, "rev-parse", "HEAD").strip()
+    shown = iter([{"a": each} for each in (1, 2, 3, 4, 5, 5)])
+    monkeypatch.setattr(repo, "remote_refs", lambda *_: next(shown))
+    repo.push("origin", Move("refs/heads/new", head, None))
+    assert next(shown, None) is None
+
+
+def test_refs_that_stand_still_and_differ_are_those_of_another_repository(
+    desk: Desk, remote: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_to(desk, f"file://{remote}")
+    repo = Git(desk.folder, environ=ENVIRON)
+    head = git(desk.folder, "rev-parse", "HEAD").strip()
+    shown = iter([{"a": each} for each in (1, 2, 1)])
+    monkeypatch.setattr(repo, "remote_refs", lambda *_: next(shown))
+    with pytest.raises(PushedElsewhere, match="which is another repository"):
+        repo.push("origin", Move("refs/heads/new", head, None))
