@@ -23,7 +23,7 @@ ALWAYS = {
 
 GROWTH = {
     "grown": (REMOTE, ["`plan`", "`apply`", "`halt`"]),
-    "audits": (REMOTE, ["`audit", "`audit", "`audit", "`audit"]),
+    "audits": (REMOTE, ["`audit"] * 5),
     "fetched": (REMOTE, ["bytes", "the"]),
     "stops": (REMOTE, ["`halt`", "`halt"]),
     "repeated": (REMOTE, ["`plan`"]),
