@@ -60,7 +60,7 @@ class _Import:
     """The result of an import: files to write, and fields that could not be imported.
 
     Attributes:
-        names: names of manifests that are taken.
+        names: names that are taken, by manifests or by files.
         texts: new text of each file.
         done: id, name and file of each object that was taken over.
         left: id, name and reason of each field or object that was not.
@@ -87,7 +87,8 @@ async def run(world: World, asked: ImportRequest) -> Report:
     async with sessions.open_session(world, folder, asked.network) as session:
         snapshot, _ = await session.read()
         objects = _select(snapshot.objects, asked.keys)
-        found = _Import(names={each.name for each in folder.desired})
+        files = {path.stem for path in folder.path.glob("*.yaml")}
+        found = _Import(names={each.name for each in folder.desired} | files)
         for key in sorted(objects):
             if (odd := snapshot.unreadable.get(key)) is not None:
                 found.left.append((key, objects[key].name or key, odd))

@@ -186,9 +186,17 @@ def test_an_existing_file_is_never_overwritten(campaigns):
     campaigns.run("1003")
     (campaigns.folder / "warranty-reminders.yaml").rename(taken)
     before = taken.read_text()
-    report = campaigns.run("1004")
-    assert "exists" in report.data["left"][0]["reason"]
+    campaigns.run("1004")
     assert taken.read_text() == before
+    assert campaigns.files() == ["loyalty-survey-1004.yaml", "loyalty-survey.yaml", "tenant.yaml"]
+
+
+def test_a_campaign_may_be_named_like_the_tenants_file(campaigns):
+    campaigns.platform.put_campaign("3001", "Tenant", schedule=make_body(campaign_id="3001"))
+    before = (campaigns.folder / "tenant.yaml").read_text()
+    assert campaigns.run("3001").exit_code == 0
+    assert campaigns.files() == ["tenant-3001.yaml", "tenant.yaml"]
+    assert (campaigns.folder / "tenant.yaml").read_text() == before
 
 
 # --- the law ------------------------------------------------------------------------------------------------------------
