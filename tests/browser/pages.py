@@ -1,9 +1,13 @@
-"""Reports as a browser shows them: a plan with twelve changes, one with three hundred, a week with a clock change, hostile values."""
+"""Reports as a browser shows them: a plan with twelve changes, one with three hundred, a week with a clock change, hostile values.
+
+Each is made when a test first asks for it: every worker imports this module, and few of them open a page.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import cache
 from typing import Any
 
 from reconciler.errors import Place
@@ -94,24 +98,32 @@ _FINDING = Finding(
     place=Place("schedules/acme/renewals-1001.yaml", 14, 14),
 )
 
-PLAN = planned(_twelve(), [_FINDING])
-"""Twelve changes: blocked, loosened, tightened, mixed, new and retired; one object is unchanged."""
 
-MANY = planned(
-    {
-        str(n): (
-            body(str(n)),
-            body(str(n), dial_rate=5.0 + n / 100, compliance_windows=[
-                make_window("America/New_York", 9, 20 + n % 3), make_window("America/Chicago", 8 + n % 4, 20)
-            ]),
-        )
-        for n in range(1000, 1300)
-    }
-)  # fmt: skip
-"""Three hundred different changes."""
+@cache
+def plan() -> Report:
+    """Twelve changes: blocked, loosened, tightened, mixed, new and retired; one object is unchanged."""
+    return planned(_twelve(), [_FINDING])
 
 
-def _timeline() -> Report:
+@cache
+def many() -> Report:
+    """Three hundred different changes."""
+    return planned(
+        {
+            str(n): (
+                body(str(n)),
+                body(str(n), dial_rate=5.0 + n / 100, compliance_windows=[
+                    make_window("America/New_York", 9, 20 + n % 3), make_window("America/Chicago", 8 + n % 4, 20)
+                ]),
+            )
+            for n in range(1000, 1300)
+        }
+    )  # fmt: skip
+
+
+@cache
+def timeline() -> Report:
+    """The week in which the clocks of New York go forward, and those of Phoenix do not."""
     was = body(
         "1", compliance_windows=[make_window(start=1, end=5), make_window("America/Phoenix")]
     )
@@ -132,11 +144,8 @@ def _timeline() -> Report:
     )
 
 
-TIMELINE = _timeline()
-"""The week in which the clocks of New York go forward, and those of Phoenix do not."""
-
-
-def _hostile() -> Report:
+@cache
+def hostile() -> Report:
     """Return a report whose every text is hostile, drawings included."""
     (table,) = HOSTILE.tables
     rows = []
@@ -167,6 +176,3 @@ def _hostile() -> Report:
         table._replace(columns=(HOSTILE_VALUES[0], HOSTILE_VALUES[15])),
     )
     return HOSTILE._replace(tables=tables, charts=charts)
-
-
-HOSTILE_PAGE = _hostile()

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from reconciler.renderers import html
-from tests.browser.pages import HOSTILE_PAGE, MANY, PLAN, TIMELINE
-from tests.renderers.plotted import PLOTTED
+from tests.browser.pages import hostile, many, plan, timeline
+from tests.renderers.plotted import plotted
 
-PAGES = {"plan": PLAN, "timeline": TIMELINE, "hostile": HOSTILE_PAGE, "proposals": PLOTTED}
+PAGES = {"plan": plan, "timeline": timeline, "hostile": hostile, "proposals": plotted}
 
 CONTRASTS = """() => {
   const parse = (text) => {
@@ -44,7 +44,7 @@ CONTRASTS = """() => {
 
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_a_page_loads_nothing_fits_and_can_be_read(opened: Any, name: str) -> None:
-    found = opened(html.render(PAGES[name]))
+    found = opened(html.render(PAGES[name]()))
     for width in (360, 1280):
         for theme in ("light", "dark"):
             found.page.set_viewport_size({"width": width, "height": 900})
@@ -64,7 +64,7 @@ def test_a_page_loads_nothing_fits_and_can_be_read(opened: Any, name: str) -> No
 
 
 def test_hostile_values_are_text_and_run_nothing(opened: Any) -> None:
-    found = opened(html.render(HOSTILE_PAGE))
+    found = opened(html.render(hostile()))
     assert (
         found.ask(
             "document.querySelectorAll('script, img, iframe, link, object, embed, form').length"
@@ -78,8 +78,8 @@ def test_hostile_values_are_text_and_run_nothing(opened: Any) -> None:
 
 def test_the_policy_stops_what_an_escaping_error_would_let_in(opened: Any) -> None:
     bad = '<script>document.title = "owned"</script><img src="http://127.0.0.1:9/x.png"><p style="color: red">x</p></main>'
-    found = opened(html.render(PLAN).replace("</main>", bad))
-    assert found.ask("document.title") == PLAN.title
+    found = opened(html.render(plan()).replace("</main>", bad))
+    assert found.ask("document.title") == plan().title
     assert (
         found.ask("getComputedStyle(document.querySelector('main > p')).color") != "rgb(255, 0, 0)"
     )
@@ -88,7 +88,7 @@ def test_the_policy_stops_what_an_escaping_error_would_let_in(opened: Any) -> No
 
 
 def test_on_a_phone_cells_stack_and_the_change_comes_first(opened: Any) -> None:
-    found = opened(html.render(PLAN), 360)
+    found = opened(html.render(plan()), 360)
     tops = found.ask(
         "[...document.querySelectorAll('.card:not(.finding)')].map(card => ['.badge', '.change', '.name', '.strips']"
         ".map(part => card.querySelector(part)).filter(Boolean).map(each => each.getBoundingClientRect().top))"
@@ -96,7 +96,7 @@ def test_on_a_phone_cells_stack_and_the_change_comes_first(opened: Any) -> None:
     assert len(tops) == 12
     for card in tops:
         assert all(above < below for above, below in pairwise(card))
-    found = opened(html.render(HOSTILE_PAGE), 360)
+    found = opened(html.render(hostile()), 360)
     cells = found.ask(
         "[...document.querySelectorAll('.rows tbody tr')].map(row => [...row.children].slice(1).map(each => each.getBoundingClientRect().left))"
     )
@@ -105,7 +105,7 @@ def test_on_a_phone_cells_stack_and_the_change_comes_first(opened: Any) -> None:
 
 
 def test_a_keyboard_reaches_every_link_and_opens_every_fold_in_order(opened: Any) -> None:
-    found = opened(html.render(MANY))
+    found = opened(html.render(many()))
     stops = found.ask("document.querySelectorAll('a, summary').length")
     assert stops > 5
     reached = []
@@ -124,7 +124,7 @@ def test_a_keyboard_reaches_every_link_and_opens_every_fold_in_order(opened: Any
 
 
 def test_a_screen_reader_finds_landmarks_headings_tables_and_named_pictures(opened: Any) -> None:
-    found = opened(html.render(PLAN), 360)
+    found = opened(html.render(plan()), 360)
     tree = found.page.locator("body").aria_snapshot()
     for part in ("- main", "- banner", "- contentinfo", '- navigation "Sections"'):
         assert part in tree
@@ -151,7 +151,7 @@ def test_a_screen_reader_finds_landmarks_headings_tables_and_named_pictures(open
 
 
 def test_a_screen_reader_finds_the_numbers_of_every_plot(opened: Any) -> None:
-    found = opened(html.render(PLOTTED), 360)
+    found = opened(html.render(plotted()), 360)
     tree = found.page.locator("body").aria_snapshot()
     for part in (
         r'- row "Abandonment cap 3.0 % 5.1 % \(3.2 to 7.3 %\) 2.0 % \(1.2 to 2.9 %\)"',
@@ -172,7 +172,7 @@ def test_a_screen_reader_finds_the_numbers_of_every_plot(opened: Any) -> None:
 
 
 def test_three_hundred_changes_stay_small_and_readable(opened: Any) -> None:
-    output = html.render(MANY)
+    output = html.render(many())
     assert len(output.encode()) < 2_000_000
     found = opened(output, 360)
     assert found.said == []
@@ -185,7 +185,7 @@ def test_three_hundred_changes_stay_small_and_readable(opened: Any) -> None:
 
 
 def test_loosen_and_tighten_differ_by_shape_word_and_colour(opened: Any) -> None:
-    found = opened(html.render(PLAN))
+    found = opened(html.render(plan()))
     badges = found.ask(
         "[...document.querySelectorAll('.badge')].map(each => [each.innerText, getComputedStyle(each).color])"
     )

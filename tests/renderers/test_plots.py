@@ -21,7 +21,7 @@ from reconciler.report.plots import (
     Rates,
     percent,
 )
-from tests.renderers.plotted import PLOTTED, at, curve, rates
+from tests.renderers.plotted import at, curve, plotted, rates
 
 SHARES = st.floats(0, 1)
 RANGES = st.lists(SHARES, min_size=3, max_size=3).map(lambda three: Range(*sorted(three)))
@@ -124,4 +124,4 @@ def test_a_closed_day_is_a_drawing_without_bars():
 
 
 def test_a_report_with_plots_is_small():
-    assert len(html.render(PLOTTED).encode()) < 60_000
+    assert len(html.render(plotted()).encode()) < 60_000

@@ -16,7 +16,7 @@ from reconciler.optimize.base import Change, Evidence, OpenHour, Proposal, Subje
 from reconciler.renderers import html
 from reconciler.report.plots import Compared, Curve, Plot, Rates
 from reconciler.report.proposal_plots import plots
-from tests.renderers.plotted import PLOTTED, row
+from tests.renderers.plotted import plotted, row
 from tests.support.bodies import make_body
 
 MONDAY = datetime(2027, 3, 1, tzinfo=UTC)
@@ -112,6 +112,6 @@ def test_twenty_proposals_with_every_hour_of_the_week_stay_below_a_megabyte() ->
     one = subject(tuple(OpenHour(MONDAY + timedelta(hours=number), 1.0, *divmod(number, 24)) for number in range(168)))  # fmt: skip
     drawn = plots(proposal(1.0, one), one, RATES)
     rows = tuple(row("spring", "loosen")._replace(plots=drawn) for _ in range(20))
-    table, *_ = PLOTTED.tables
-    page = html.render(PLOTTED._replace(tables=(table._replace(rows=rows),)))
+    table, *_ = plotted().tables
+    page = html.render(plotted()._replace(tables=(table._replace(rows=rows),)))
     assert len(page.encode()) < 1_000_000
