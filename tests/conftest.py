@@ -1,9 +1,14 @@
 """What all tests share: an environment of their own, and examples that are not timed."""
 
+import compileall
+import gc
+import importlib
 import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import hypothesis
@@ -65,6 +70,40 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Signer:
     """Return another signer."""
     return signer(tmp_path_factory.mktemp("theirs"), "other")
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Share the compiling of a fresh checkout, and collect without the garbage collector.
+
+    Each worker imports all test modules, in the same order. If none has been compiled, each worker would compile all of them. So each
+    first compiles its own share, and finds the others' in the caches.
+    """
+    gc.disable()
+    worker = getattr(session.config, "workerinput", {})
+    if worker and session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        number = int(worker["workerid"].removeprefix("gw"))
+        _compile_share(session.config.rootpath, number, worker["workercount"])
+
+
+def _compile_share(root: Path, number: int, count: int) -> None:
+    modules = [
+        file for room in ("reconciler", "tests") for file in sorted(root.glob(f"{room}/**/*.py"))
+    ]
+    for file in islice(modules, number, None, count):
+        if file.name.startswith("test_"):  # pytest compiles it in its own way, while it is imported
+            with suppress(
+                Exception, pytest.skip.Exception
+            ):  # the collection reports what is wrong with it
+                importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
+        else:
+            compileall.compile_file(file, quiet=2)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected, which lives as long as the worker, out of the garbage collector's sight."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
