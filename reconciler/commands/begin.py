@@ -15,6 +15,7 @@ from reconciler.commands.journal import provenance
 from reconciler.commands.ledgers import TenantLedger, require_key
 from reconciler.commands.session import require_reason
 from reconciler.errors import ExitCode, LedgerError, ManifestError, UsageError
+from reconciler.ledger import Ledger
 from reconciler.manifests import TENANT_FILE, edits
 from reconciler.report import Report, Tone
 from reconciler.world import World
@@ -65,16 +66,21 @@ def start(world: World, kept: TenantLedger, reason: str) -> str:
     ledger, declared = kept.ledger, kept.trust.spec.audit.began
     if (problem := ledger.foreign_commit()) is not None:
         raise LedgerError(problem)
-    records = ledger.records()
-    if records and declared in {None, records[0].id}:
-        return records[0].id
+    known = _first(ledger)
+    if known is not None and declared in {None, known}:
+        return known
     require_key(world, kept.trust.spec)
     ledger.check()
     who = provenance(world, kept.git)
     run = Run(ledger.tenant, kept.git.head(), world.new_id(), world.now, who)
     instead = f" in place of the one that began with record {declared}" if declared else ""
     ledger.append([run.note(f"this ledger counts{instead}: {reason}")])
-    return ledger.records()[0].id
+    return str(_first(ledger))
+
+
+def _first(ledger: Ledger) -> str | None:
+    """Return the id of the first record. What a stop could not add yet is none: it may be added by another clone, after other records."""
+    return ledger.records()[0].id if ledger.snapshot.records else None
 
 
 def declare(kept: TenantLedger, first: str) -> tuple[str, tuple[str, ...]]:
@@ -112,11 +118,11 @@ def declare_first(kept: TenantLedger) -> tuple[str, ...]:
 
     The notes hold the lines as well, because a CI job's checkout is thrown away.
     """
-    records = kept.ledger.records()
-    if kept.location.embedded or kept.trust.asked or not records:
+    first = _first(kept.ledger)
+    if kept.location.embedded or kept.trust.asked or first is None:
         return ()
-    said, notes = declare(kept, records[0].id)
-    declaring = lines(kept.ledger.tenant, records[0].id)
+    said, notes = declare(kept, first)
+    declaring = lines(kept.ledger.tenant, first)
     if not any(declaring in note for note in notes):
         notes = (*notes, f"if this checkout is thrown away, {declaring}")
     return (f"audit records: {said}", *notes)

@@ -188,6 +188,22 @@ def test_no_stop_waits_for_a_declared_ledger_that_is_absent(
     assert "calls at night" in desk.out
 
 
+@pytest.mark.parametrize("command", [("import", PATH), BEGIN], ids=["import", "begin"])
+def test_a_ledger_does_not_begin_with_a_record_that_only_this_clone_has(
+    desk: Desk, real: object, shared: Path, command: tuple[str, ...]
+) -> None:
+    away = shared.with_name("away")
+    shared.rename(away)
+    assert desk.run("halt", PATH, NAME, "--reason", "calls at night", "--wait", "0") == 69
+    away.rename(shared)
+    desk.run(*command)
+    commit(desk.folder, "declare")
+    git(desk.folder, "push", "-q", "origin", "HEAD:main")
+    assert desk.run("plan", PATH) == 0, desk.err
+    assert "calls at night" in desk.out, "what waited is in the ledger"
+    assert desk.run("audit", "verify", PATH) == 0, desk.err
+
+
 def test_a_clone_without_notes_fetches_them(
     desk: Desk,
     shared: Path,
