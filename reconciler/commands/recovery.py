@@ -5,7 +5,7 @@ read back, and what the platform holds decides:
 
 | the platform holds | then |
 |---|---|
-| what was to be written | it is closed as `confirmed`, or as stored and not active; this run activates it |
+| what was to be written | it is closed as `confirmed`, or as stored and not active; planning decides what happens then |
 | what was there before, but under a new id | it is closed as `unknown`: the write may have been executed and undone by hand |
 | nothing, as before, and the operation is a create that may have been sent | it is closed as `unknown`, and held until `--revert`: see below |
 | what was there before, and this run plans the same write from the same commit | it stays open: this run sends it again under the same idempotency key |
@@ -224,7 +224,7 @@ def notes_on(lefts: Sequence[Left]) -> tuple[str, ...]:
     said = {
         Result.FAILED: "it was interrupted between its parts; the missing parts are planned again",
         Result.CONFIRMED: "it was executed, and its outcome is recorded now",
-        Result.STORED_NOT_ACTIVE: "it is stored and not active; this run activates it",
+        Result.STORED_NOT_ACTIVE: "it was executed, and the dialer has not taken it yet: look at this object in the plan",
         Result.UNKNOWN: "it is unknown whether it was executed, because somebody else wrote since: look at this object in the plan",
         None: "nothing had been written; it is planned again",
     }

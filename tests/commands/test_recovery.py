@@ -143,6 +143,19 @@ def test_a_further_attempt_that_was_not_written_is_closed_because_this_run_has_a
     assert server.executed(KEY) == 1
 
 
+def test_no_report_promises_to_activate_what_a_stop_holds(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    operation = die_after_the_intent(desk)
+    assert desk.run("halt", PATH, NAME, "--reason", "calls at night") == 0
+    server.put_campaign(KEY, "Warranty Reminders", schedule=operation.desired, active=False)
+    apply(desk)
+    assert f"an earlier run left {NAME} open" in desk.out
+    assert "the dialer has not taken it yet: look at this object in the plan" in desk.out
+    assert "activates it" not in desk.out
+    assert server.executed(KEY) == 0
+
+
 def test_what_was_stored_and_not_active_is_activated_without_another_write(
     desk: Desk, server: sandbox.CampaignState
 ) -> None:
