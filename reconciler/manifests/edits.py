@@ -236,11 +236,16 @@ def _addition(text: str, source: Source, keys: tuple[str, ...], value: Value) ->
     entry, end = f"{keys[-1]}: {_write(source, keys, value)}", last.text.stop
     if last.flow:
         return _Splice(end, end, f", {entry}")
-    newline = "\r\n" if "\r\n" in text else "\n"
-    stop = text.find(newline, end)
-    end = len(text) if stop < 0 else stop
+    stop = text.find("\n", end)
+    newline = "\r\n" if _ends_in_crlf(text, stop) else "\n"
+    end = len(text) if stop < 0 else stop - len(newline) + 1
     _, column = last.mark(of_key=True)
     return _Splice(end, end, newline + " " * (column - 1) + entry)
+
+
+def _ends_in_crlf(text: str, stop: int) -> bool:
+    """Return whether the line whose line feed is at `stop` ends in CR LF. For a last line without one (-1), the file decides."""
+    return "\r\n" in text if stop < 0 else text[:stop].endswith("\r")
 
 
 def _is_one_line(text: str, source: Source, path: reader.Path, spot: Spot) -> bool:

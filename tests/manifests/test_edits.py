@@ -68,6 +68,14 @@ def test_line_ends_stay_as_they_are(file: Path) -> None:
     assert done.count("\r\n") == done.count("\n") == text.count("\n") + 1
 
 
+@pytest.mark.parametrize(("above", "end"), [("\r\n", "\n"), ("\n", "\r\n")])
+def test_a_new_line_ends_like_the_line_above_it_in_a_file_of_both_line_ends(
+    file: Path, above: str, end: str
+) -> None:
+    text = f"metadata: {{name: spring}}{above}spec:{above}  campaign_id: '1'{end}"
+    assert edited(file, text, dial_rate=2.5) == f"{text}  dial_rate: 2.5{end}"
+
+
 def test_the_right_document_of_many_is_edited(file: Path) -> None:
     text = f"{SECOND}\n---\n{BLOCK}---\n{SECOND.replace('other', 'third')}"
     assert edited(file, text, dial_rate=3.5) == text.replace("25.0 ", "3.5 ")
