@@ -389,5 +389,5 @@ def action_of(verb: Action, result: Result) -> str:
     if result in DONE:
         return ACTIONS[verb]
     if result in STORED:
-        return "SCHEDULE_STORED"
+        return "SCHEDULE_REMOVED" if verb in {Action.HALT, Action.RETIRE} else "SCHEDULE_STORED"
     return "SCHEDULE_UNKNOWN" if result is Result.UNKNOWN else "SCHEDULE_UNCHANGED"

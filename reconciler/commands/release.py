@@ -57,7 +57,6 @@ def release(world: World, asked: HoldRequest) -> Report:
     require_reason(asked.reason)
     kept = audit_command.open_writable(world, asked.path, asked.tenant)
     ledger, clock = kept.ledger, kept.clock(world)
-    remarks = (*ledger.notes, *filter(None, [clock.contradiction()]))
     holds = audit.standing(ledger.records(), now=clock.passed())
     names = {key: name_of(each[-1]) for key, each in holds.items()}
     named = _by_name(holds)
@@ -81,7 +80,8 @@ def release(world: World, asked: HoldRequest) -> Report:
     unseen = [names[key] for key in keys if key in last and last[key].is_unseen]
     return report._replace(
         notes=(
-            *remarks,
+            *ledger.notes,  # as they are now: what waited has just been recorded
+            *filter(None, [clock.contradiction()]),
             *(_not_held(asked.path, each, unread) for each in free if each not in done),
             *([unseen_note(unseen)] if unseen else ()),
             *report.notes,

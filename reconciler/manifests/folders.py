@@ -133,6 +133,7 @@ def _above(path: Path) -> Path | None:
 
 def _below(path: Path) -> tuple[TenantFolder, ...]:
     problems: list[Problem] = []
+    loose: list[Problem] = []
     found: list[TenantFolder] = []
     ours = path.absolute().name == USUAL  # any other folder may hold unrelated files
     for entry in _entries(path):
@@ -145,7 +146,10 @@ def _below(path: Path) -> tuple[TenantFolder, ...]:
         elif entry.is_dir():
             problems += _add(here, found, ours=ours)
         elif entry.name.lower().endswith(_SUFFIXES):
-            problems.append(_problem(here, "stands in no tenant's folder: move it into one"))
+            loose.append(_problem(here, "stands in no tenant's folder: move it into one"))
+    if loose and not (ours or found or problems):
+        loose = [_problem(path, _without_tenant(path))]  # one cause, however many files
+    problems += loose
     if problems:
         raise ManifestError(problems)
     if not found:

@@ -335,6 +335,11 @@ class _Reader:
         return count
 
     def _refuse_broken(self, error: MarkedYAMLError) -> None:
+        conflict = _CONFLICT.search(self._data)
+        if conflict is not None:
+            line = self._data.count(b"\n", 0, conflict.start()) + 1
+            self._problems.append(Problem(Place(self._file, line, 1), _UNRESOLVED))
+            return
         start = error.context_mark
         if start is None or error.problem != "found unexpected ':'":
             self._refuse(error.problem_mark or start, _describe(error))
@@ -351,6 +356,11 @@ class _Reader:
         self._problems.append(Problem(place, message))
         if len(self._problems) == MAX_PROBLEMS:
             raise ManifestError(self._problems)
+
+
+_CONFLICT = re.compile(rb"^<{7}( |\r?$)", re.MULTILINE)
+
+_UNRESOLVED = "a merge conflict begins here: keep what is right, and remove the lines <<<<<<<, ======= and >>>>>>>"
 
 
 def _mark(event: Any) -> Mark:

@@ -26,6 +26,9 @@ Zone = Annotated[
     str, AfterValidator(_known_zone), Expects("an IANA time zone such as America/New_York")
 ]
 Hour = Annotated[int, Field(ge=0, le=23), Expects("a whole hour from 0 to 23")]
+EndHour = Annotated[
+    int, Field(ge=0, le=23), Expects("a whole hour from 0 to 23 (no window reaches midnight)")
+]
 Moment = Annotated[
     str,
     Expects('a wall time such as "2027-01-11 09:00", or ISO 8601 with an offset, in quotes'),
@@ -41,7 +44,7 @@ class Window(Strict):
     start_hour: Hour
     """First local hour in which contacts of the zone may be called, 0 to 23."""
 
-    end_hour: Hour
+    end_hour: EndHour
     """First local hour in which contacts of the zone may not be called any more, 0 to 23, after start_hour."""
 
     @field_validator("end_hour")

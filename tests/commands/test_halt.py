@@ -901,6 +901,18 @@ def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_rec
     assert [*holds_of(ledger(other, remote="origin"))] == [KEY]
 
 
+def test_a_release_tells_to_push_no_records_that_it_pushed_itself(
+    desk: Desk, server: sandbox.CampaignState, remote: Path
+) -> None:
+    away = remote.with_name("away")
+    remote.rename(away)
+    assert halt(desk, NAME, "--wait", "0") == 69
+    away.rename(remote)
+    assert desk.run("release", PATH, NAME, "--reason", "done") == 0, desk.err
+    assert "refs/reconcile/waiting" not in git(desk.folder, "for-each-ref")
+    assert "Push them" not in desk.out
+
+
 def refusing(bare: Path, refs: str) -> None:
     """Let the remote refuse all pushes to refs that match a pattern of the shell, and accept the others."""
     at_push(bare, f'case "$1" in {refs}) exit 1;; esac')

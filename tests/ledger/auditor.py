@@ -92,6 +92,19 @@ def audit(root: Path, platform: str) -> list[str]:
     return check.problems
 
 
+def action_of(verb: str, result: str) -> str:
+    removes = verb in {"halt", "retire"}
+    match result:
+        case "created" | "updated" | "deleted" | "refreshed" | "confirmed":
+            ends = {"halt": "HALTED", "retire": "RETIRED", "refresh": "REFRESHED"}
+            return ends.get(verb, "DEPLOYED")
+        case "stored_not_active" | "overtaken" | "not_as_sent":
+            return "REMOVED" if removes else "STORED"
+        case "unknown":
+            return "UNKNOWN"
+    return "UNCHANGED"
+
+
 class Auditor:
     """What must be remembered while a ledger is read in order."""
 
@@ -209,6 +222,8 @@ class Auditor:
             intent = self.intents.get(record["intent"])
             if intent is None or any(intent[name] != record[name] for name in REPEATED):
                 yield "intent"
+            if record["action"] != f"SCHEDULE_{action_of(record['verb'], record['result'])}":
+                yield "action"
         if kind == "release" and record["target"] not in self.held:
             yield "never held"
         if kind == "checkpoint":

@@ -495,6 +495,13 @@ def test_manifests_outside_a_tenant_are_not_silently_left_out(folder: Path) -> N
     ]
 
 
+def test_a_tenants_folder_without_tenant_yaml_is_one_problem(folder: Path) -> None:
+    (folder / "spring.yaml").write_text(MANIFEST)
+    (folder / "summer.yaml").write_text(SECOND)
+    (folder / "tenant.yaml").unlink()
+    assert problems(folder) == ["schedules/acme: holds manifests but no tenant.yaml: add one"]
+
+
 def test_a_tenants_folder_has_a_plain_name(folder: Path) -> None:
     folder.rename(folder.parent / "Acme_1")
     assert problems(folder.parent) == [

@@ -116,6 +116,13 @@ def test_a_value_may_be_nested_twenty_deep_and_not_one_more() -> None:
     assert complaints(nested(MAX_DEPTH + 1)) == ["f.yaml:1:23: is nested more than 20 deep"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_merge_conflict_is_named_where_it_begins(end: str) -> None:
+    lines = ("a: 1", "<<<<<<< HEAD", "b: 2", "=======", "b: 3", ">>>>>>> other", "")
+    (said,) = complaints(end.join(lines))
+    assert said.startswith("f.yaml:2:1: a merge conflict begins here")
+
+
 def test_every_problem_of_a_file_is_told_in_one_run() -> None:
     assert complaints("a: &x 010\na: *x\n1: !!str b\n") == [
         'f.yaml:1:4: 010 is a number that tools read differently: write it as a plain decimal, or as text in quotes, "010"',

@@ -427,7 +427,7 @@ def test_only_names_that_iana_knows_are_zones(name: str, hint: str) -> None:
         (
             ("spec", "compliance_windows", 0, "end_hour"),
             24,
-            "compliance_windows[0].end_hour must be a whole hour from 0 to 23, not 24",
+            "compliance_windows[0].end_hour must be a whole hour from 0 to 23 (no window reaches midnight), not 24",
         ),
         (
             ("spec", "compliance_windows", 0, "start_hour"),
