@@ -275,7 +275,7 @@ def _unmanaged(
 def _fields(case: _Case, applied: Body | None, stored: Body) -> tuple[FieldDrift, ...]:
     """Return the fields that differ; the whole stored body, if nothing was applied."""
     if applied is None:
-        fate = _fate(next(iter(stored), ""), {}, stored, case.steps)
+        fate = _fate(next(iter(stored), ""), {}, stored, case)
         return tuple(FieldDrift(name, None, stored[name], Way.WIDENED, fate) for name in stored)
     return tuple(
         FieldDrift(
@@ -283,22 +283,25 @@ def _fields(case: _Case, applied: Body | None, stored: Body) -> tuple[FieldDrift
             change.live,
             change.desired,
             way_of(_name(change.path), applied, stored, case.kind),
-            _fate(_name(change.path), applied, stored, case.steps),
+            _fate(_name(change.path), applied, stored, case),
         )
         for change in diff.explain(applied, stored)
     )
 
 
-def _fate(name: str, applied: Body, stored: Body, steps: Sequence[Operation]) -> Fate:
-    runs = [step for step in steps if step.action is not Action.HELD]
-    if not steps:
+def _fate(name: str, applied: Body, stored: Body, case: _Case) -> Fate:
+    runs = [step for step in case.steps if step.action is not Action.HELD]
+    if not case.steps:
         return Fate.UNPLANNED
     after = runs[-1].desired if runs else stored
     if after is None:
         return Fate.REMOVED
     if after.get(name) == stored.get(name):
         return Fate.KEPT
-    return Fate.SET_BACK if after.get(name) == applied.get(name) else Fate.REPLACED
+    if after.get(name) == applied.get(name):
+        return Fate.SET_BACK
+    wanted = (case.wanted.body if case.wanted else None) or {}
+    return Fate.REPLACED if after.get(name) == wanted.get(name) else Fate.MERGED
 
 
 def _name(path: str) -> str:

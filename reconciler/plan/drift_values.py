@@ -46,6 +46,7 @@ class Fate(StrEnum):
     KEPT = "apply keeps it"
     SET_BACK = "apply sets it back"
     REPLACED = "apply stores the manifest's new value"
+    MERGED = "apply takes back what was widened, and keeps what was narrowed"
     REMOVED = "apply removes the schedule"
     UNPLANNED = "apply changes nothing"
 

@@ -223,6 +223,11 @@ def test_a_field_that_git_changed_too_gets_the_manifests_value():
     assert fates(drifted) == {"dial_rate": Fate.REPLACED}
 
 
+def test_windows_that_a_hand_moved_both_ways_are_merged():
+    drifted = edited({**BASE, "compliance_windows": [make_window(start=10, end=21)]})
+    assert {*fates(drifted).values()} == {Fate.MERGED}
+
+
 def test_an_edit_that_equals_gits_next_change_is_drift_that_apply_leaves_alone():
     drifted = edited({**BASE, "dial_rate": 2.0}, desired={**BASE, "dial_rate": 2.0})
     assert fates(drifted) == {"dial_rate": Fate.UNPLANNED}
