@@ -5,6 +5,7 @@ import gc
 import importlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +15,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.support import machine
+from tests.support.machine import GITCONFIG
 from tests.support.signing import Signer, signer
 
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -24,7 +27,7 @@ hypothesis.settings.load_profile("untimed")
 
 
 OWN = {
-    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_GLOBAL": str(GITCONFIG),
     "GIT_CONFIG_NOSYSTEM": "1",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
@@ -36,6 +39,8 @@ OWN = {
 def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test sees the git configuration, the zone, the locale or the umask of whoever runs it."""
     home = tmp_path_factory.mktemp("home")
+    shutil.copy(GITCONFIG, home)
+    machine.keep_templates_in(tmp_path_factory.mktemp("templates"))
     mask = os.umask(0o022)
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):

@@ -42,21 +42,25 @@ class Shared(Desk):
         return list(csv.DictReader(io.StringIO(self.out)))
 
 
-@pytest.fixture
-def desk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Shared:
-    """Two runs are recorded: one that went well, and a hold."""
-    here = tmp_path / "here"
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `here`, a clone, and `shared.git`, its remote. Two runs are recorded: one that went well, and a hold."""
+    folder = tmp_path_factory.mktemp("audit")
+    here, bare = folder / "here", folder / "shared.git"
     copy_files(SAMPLES, here / PATH)
+    tenant = here / PATH / "tenant.yaml"
+    text = tenant.read_text("utf-8")
+    for old, new in (
+        ('url: "sandbox:"', "url: https://acme.cxonecloud.com"),
+        ('  clock: "2027-03-01T12:00:00Z"\n', ""),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    tenant.write_text(text, "utf-8")
     git(here, "init", "-q", "-b", "main")
-    desk = Shared(here, capsys)
-    desk.tenant, desk.bare = here / PATH, tmp_path / "shared.git"
-    desk.edit('url: "sandbox:"', "url: https://acme.cxonecloud.com", "tenant.yaml")
-    desk.edit('  clock: "2027-03-01T12:00:00Z"\n', "", "tenant.yaml")
     commit(here)
-    git(tmp_path, "init", "-q", "--bare", "-b", "main", str(desk.bare))
-    git(here, "remote", "add", "origin", desk.bare.as_uri())
+    git(folder, "init", "-q", "--bare", "-b", "main", str(bare))
+    git(here, "remote", "add", "origin", bare.as_uri())
     git(here, "push", "-q", "origin", "main")
     repo = Git(here, environ=ENVIRON)
     ledger = opened(repo, remote="origin")
@@ -65,6 +69,23 @@ def desk(
     clock.pass_by(3600)
     holder = Run(PLATFORM, repo.head(), "run-2", clock, WHO)
     ledger.append([holder.hold(KEY, name=NAME, reason="complaints from Ohio")])
+    return folder
+
+
+@pytest.fixture
+def desk(
+    template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Shared:
+    """The test's own copy of the template."""
+    here = tmp_path / "here"
+    desk = Shared(here, capsys)
+    desk.tenant, desk.bare = here / PATH, tmp_path / "shared.git"
+    shutil.copytree(template / "here", here)
+    shutil.copytree(template / "shared.git", desk.bare)
+    git(here, "remote", "set-url", "origin", desk.bare.as_uri())
     monkeypatch.chdir(here)
     for name, value in (
         ("TENANT_URL", "https://acme.cxonecloud.com"),

@@ -26,9 +26,10 @@ from tests.quirks.campaigns import URL as CAMPAIGNS_URL
 from tests.quirks.platform import CLIENT, SECRET, Platform, Wire
 from tests.quirks.skills import URL as SKILLS_URL
 from tests.support.bodies import TENANT
+from tests.support.machine import GITCONFIG
 from tests.support.virtual_time import VirtualLoop
 
-SETUP = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+SETUP = {"GIT_CONFIG_GLOBAL": str(GITCONFIG), "GIT_CONFIG_NOSYSTEM": "1"}
 WHO = [
     "-c",
     "user.name=t",
@@ -201,6 +202,7 @@ def template(folder: Path, api: str, *, remote: bool) -> Path:
     root = folder / f"{api}-{'remote' if remote else 'local'}"
     clone = root / "clone"
     root.mkdir()
+    shutil.copy(GITCONFIG, root)
     git(root, "init", "-q", "--template=", "clone")
     tenant = clone / "schedules" / "acme" / "tenant.yaml"
     tenant.parent.mkdir(parents=True)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.machine import GITCONFIG
+
 BOT = "github-actions[bot]"
 ADDRESSES = {"41898282+github-actions[bot]@users.noreply.github.com": BOT}
 """Logins by the address of a commit's author."""
@@ -121,7 +123,11 @@ class PullRequests:
         ran = subprocess.run(
             ["git", *arguments],
             cwd=self.remote,
-            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(GITCONFIG.parent),
+                "GIT_CONFIG_NOSYSTEM": "1",
+            }
             | who
             | env,
             input=stdin.encode(),

@@ -6,10 +6,12 @@ import asyncio
 import os
 import random
 import secrets
+import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,17 @@ from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.plan import Action, Operation, Result
 from reconciler.world import RemoteBudget, World
+from tests.support import machine
+from tests.support.machine import GITCONFIG
 
 START = datetime(2027, 1, 11, 14, 0, tzinfo=UTC)
 
 ENVIRON = {
     "PATH": os.environ["PATH"],
-    "HOME": "/nonexistent",
+    "HOME": str(GITCONFIG.parent),
     "GIT_CONFIG_NOSYSTEM": "1",
 }
-"""A machine without any git configuration: no user.name, no helpers."""
+"""A machine without a user's git configuration: no user.name, no helpers."""
 
 PLATFORM = "campaigns/acme.cxonecloud.com"
 """The platform of the tenant acme: what its ledger is called after."""
@@ -121,10 +125,26 @@ def commit(root: Path, message: str) -> str:
 def shared(folder: Path, *, clones: int = 1) -> tuple[Path, list[Git]]:
     """Return a bare remote with one commit, and clones of it."""
     bare = folder / "remote.git"
+    names = [f"clone{number}" for number in range(clones)]
+    made = _shared_template(machine.templates(), clones)
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    for name in names:  # each knows its remote by an absolute URL
+        file = folder / name / ".git" / "config"
+        file.write_text(file.read_text().replace(made.as_uri(), folder.as_uri()))
+    return bare, [Git(folder / name, environ=ENVIRON) for name in names]
+
+
+@cache
+def _shared_template(templates: Path, clones: int) -> Path:
+    """Return the folder that `shared` copies: to make it takes twelve git processes."""
+    folder = templates / f"shared-{clones}"
+    bare = folder / "remote.git"
     repository(bare, bare=True)
     seed = repository(folder / "seed")
     git(seed.root, "push", "-q", str(bare), "main")
-    return bare, [clone(bare, folder / f"clone{number}") for number in range(clones)]
+    for number in range(clones):
+        clone(bare, folder / f"clone{number}")
+    return folder
 
 
 def clone(bare: Path, to: Path, *options: str) -> Git:
