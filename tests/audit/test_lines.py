@@ -19,7 +19,9 @@ FLOATS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(
 INTS = st.integers() | st.sampled_from([2**53, 2**63, 2**64 - 1, 2**64, -(2**63) - 1, 10**30])
 ATOMS = st.none() | st.booleans() | INTS | FLOATS | st.text(st.characters())
 VALUES = st.recursive(
-    ATOMS, lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner)
+    ATOMS,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+    max_leaves=20,
 )
 
 
