@@ -26,9 +26,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from tests.support import machine, warm
 from tests.support.expressions import fill
 from tests.support.forge_pulls import BOT, PullRequests
 from tests.support.gitfakes import git
+from tests.support.machine import GITCONFIG
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / ".github" / "workflows"
@@ -286,6 +288,7 @@ class _Run:
         place = _Place(self, done, self.forge.home / self.folder / _slug(name))
         place.workspace.mkdir(parents=True)
         place.temp.mkdir()
+        shutil.copy(GITCONFIG, place.home)
         here = contexts | {"runner": {"temp": str(place.temp)}, "steps": steps}
         here |= {"vars": self.forge.variables | environment.variables, "secrets": secrets}
         for step in job["steps"]:
@@ -496,10 +499,12 @@ def _bin(home: Path, *, tool: bool) -> Path:
     """Return a folder with `python`, and with `reconcile` once it is installed."""
     folder = home / "bin"
     folder.mkdir(exist_ok=True)
-    commands = {"python": '"$@"'} | ({"reconcile": '-m reconciler "$@"'} if tool else {})
-    for name, rest in commands.items():
+    commands = {"python": f'"{sys.executable}"'}
+    if tool:
+        commands["reconcile"] = warm.started(machine.templates())
+    for name, words in commands.items():
         script = folder / name
-        script.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" {rest}\n')
+        script.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec {words} "$@"\n')
         script.chmod(0o755)
     return folder
 
