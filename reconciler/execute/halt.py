@@ -252,7 +252,7 @@ class Silencer:
                 pause_s = 0.0
                 why = self._unread.pop(job.operation.key, None)
                 (self.unverified.add if why else self.unverified.discard)(job.operation.key)
-                said = f"the stop was accepted, but {why or 'it still dials'}"
+                said = why or "the stop was accepted, but it still dials"
                 ended = job.ended = replace(ended, result=Result.STORED_NOT_ACTIVE, message=said)
             if wait.is_over:
                 return replace(ended, code=NotFinished.exit_code)
@@ -268,10 +268,8 @@ class Silencer:
             self._poller.rest_after(task, self.stop)
         if await ends_in_time(self.world, task, seconds, self.stop):
             return task.result()
-        said, code = (
-            "not answered in time: whether it was executed is unknown",
-            NotFinished.exit_code,
-        )
+        said = "not answered in time: whether it was executed is unknown"
+        code = NotFinished.exit_code
         return Outcome(job.operation, Result.UNKNOWN, said, tries=job.tries, wrote=True, code=code)
 
     async def _send(self, job: _Job) -> Outcome:
@@ -388,9 +386,11 @@ class Silencer:
                     return live
             except UnknownObject as error:
                 kind = self.dialect.KINDS[operation.kind]
-                if not await self._listing.may_dial(operation.key, kind, self.stop):
+                listed = await self._listing.may_dial(operation.key, kind, self.stop)
+                if not listed and (operation.live is None or listed is not None):
                     return Live(operation.key, "")
-                self._unread[operation.key] = f"the list shows it, but every read fails ({error})"
+                shown = "the list shows it" if listed else "it had a schedule"
+                self._unread[operation.key] = f"{shown}, and every read fails now ({error})"
                 await pause(self.world, believe.left_s, self.stop)
             except ReconcileError as error:  # a failed read proves nothing about the object
                 self._unread[operation.key] = f"every read fails ({error})"

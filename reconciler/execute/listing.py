@@ -30,7 +30,7 @@ class Listing:
     world: World
     platform: Platform
     dialect: Dialect
-    _reading: asyncio.Task[Mapping[str, Listed]] | None = None
+    _reading: asyncio.Task[tuple[Mapping[str, Listed], bool]] | None = None
 
     def close(self) -> None:
         """End the read that runs."""
@@ -45,17 +45,22 @@ class Listing:
         wanted = {key: found[key].live for key in keys if key in found}
         return {key: live for key, live in wanted.items() if live is not None}
 
-    async def may_dial(self, key: str, kind: Kind, stop: asyncio.Event) -> bool:
-        """Return whether the list holds an object without showing it as silent. A list that is not read in time holds nothing."""
+    async def may_dial(self, key: str, kind: Kind, stop: asyncio.Event) -> bool | None:
+        """Return whether the list holds an object without showing it as silent; `None` if it was not read to its end in time."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
         if not await wait_for(self.world, self._reading, PATIENCE_S, stop):
-            return False
-        listed = self._reading.result().get(key)
-        return listed is not None and not (listed.live and kind.is_silent(listed.live))
+            return None
+        found, whole = self._reading.result()
+        if (listed := found.get(key)) is None:
+            return False if whole else None
+        return not (listed.live and kind.is_silent(listed.live))
 
-    async def _read(self) -> Mapping[str, Listed]:
+    async def _read(self) -> tuple[Mapping[str, Listed], bool]:
+        """Return the rows that the list shows, and whether it was read to its end."""
         found: dict[str, Listed] = {}
-        with contextlib.suppress(ReconcileError):
+        try:
             await self.platform.run(self.dialect.read_pages(found.update))
-        return found
+        except ReconcileError:
+            return found, False
+        return found, True

@@ -239,6 +239,24 @@ def test_a_campaign_that_is_not_found_needs_no_list_that_answers(watched, status
     assert lived.halt("first").exit_code == 0
 
 
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_campaign_that_was_seen_and_is_not_found_any_more_is_not_silent_without_a_list(
+    watched, status
+):
+    lived = many(watched)
+    lived.expands = True
+
+    def answer(where, _):
+        if where == "GET /api/campaigns" and lived.seen.count(where) > 1:
+            return status
+        return 404 if "/api/campaigns/1000000" in where else None
+
+    lived.answer = answer
+    report = lived.halt()
+    assert report.exit_code == 75
+    assert {each["key"] for each in report.data["objects"] if not each["silent"]} == {"1000000"}
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_lists_and_settings_that_are_refused_concern_no_stop(watched, status):
     lived = many(watched)
