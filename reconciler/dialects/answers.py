@@ -144,19 +144,19 @@ class Answer:
         """Return the access token, its lifetime in seconds, and what was assumed because the answer does not say it.
 
         Args:
-            default_s: lifetime of a token whose answer gives no `expires_in`.
+            default_s: lifetime of a token whose answer gives no `expires_in`, or none that can be read. A stop needs the token all
+                the same, and one that ends earlier is refused (401) and renewed.
         """
         value = self.text(self.body, "access_token")
         if not value or not (value.isascii() and value.isprintable()):
             raise self.wrong("the answer holds no access_token that can be sent")
         life = self.body.get("expires_in")
         text = "0" if life is None or life == "" else str(life)
-        if isinstance(life, bool) or not _LIFETIME.fullmatch(text):
-            raise self.wrong("`expires_in` is not a number of seconds")
-        if float(text) > 0:
+        readable = not isinstance(life, bool) and _LIFETIME.fullmatch(text) is not None
+        if readable and float(text) > 0:
             return value, float(text), ()
-        assumed = f"the token answer has no expires_in: assuming {default_s:.0f} s"
-        return value, default_s, (assumed,)
+        what = "has no expires_in" if readable else "has an expires_in that is no number of seconds"
+        return value, default_s, (f"the token answer {what}: assuming {default_s:.0f} s",)
 
     def _optional(self, read: Callable[[object], T], part: Part, name: str) -> T | None:
         value = part.get(name)

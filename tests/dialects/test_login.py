@@ -96,11 +96,15 @@ def test_a_lifetime_may_be_a_text_or_missing_and_what_is_assumed_is_said(api, de
     assert [f"assuming {default} s" in each for each in token.assumed] == ([] if given else [True])
 
 
-@pytest.mark.parametrize("api", ["campaigns", "personal-connection"])
+@pytest.mark.parametrize(("api", "default"), [("campaigns", 1800), ("personal-connection", 3600)])
 @pytest.mark.parametrize("expires", ["soon", True, -5, "-5", [60], {}, "1e400", "\u0661"])
-def test_a_lifetime_that_is_none_is_refused(api, expires):
-    with pytest.raises(ApiError, match="expires_in"):
-        life(expires, api)
+def test_a_token_whose_lifetime_cannot_be_read_is_used_all_the_same(api, default, expires):
+    """A stop has nothing but this token."""
+    token = life(expires, api)
+    assert token.expires_in_s == default
+    assert [f"no number of seconds: assuming {default} s" in each for each in token.assumed] == [
+        True
+    ]
 
 
 @pytest.mark.parametrize(
