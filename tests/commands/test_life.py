@@ -240,6 +240,7 @@ def team(tmp_path: Path, platform: tuple[CampaignState, str]) -> Iterator[Team]:
 
 
 def test_a_change_lives_from_branch_to_note(team: Team):
+    team.forge.forks = False  # a digest must not depend on the order of a set
     team.write("acme", "spring.yaml", manifest("spring-renewals", "1001"))
     head = team.branch("Dial the spring renewals")
     merged = team.merge()

@@ -110,6 +110,7 @@ class Forge:
         variables: of the repository.
         runs: number of runs so far.
         attempt: attempt number of the last run.
+        forks: whether commands are forked from a process that has loaded them. They then have the same seed for hashes.
     """
 
     home: Path
@@ -125,6 +126,7 @@ class Forge:
     variables: dict[str, str] = field(default_factory=dict)
     runs: int = 0
     attempt: int = 1
+    forks: bool = True
 
     def __post_init__(self) -> None:
         owner, _, _ = REPOSITORY.partition("/")
@@ -399,9 +401,25 @@ class _Place:
             "GITHUB_SHA": event.sha,
             "GIT_CONFIG_NOSYSTEM": "1",
             "HOME": str(self.home),
-            "PATH": f"{_bin(self.home, tool=bool(self.job.installed))}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{self._bin()}{os.pathsep}{os.environ['PATH']}",
             "RUNNER_TEMP": str(self.temp),
         }
+
+    def _bin(self) -> Path:
+        """Return a folder with `python`, and with `reconcile` once it is installed."""
+        folder = self.home / "bin"
+        folder.mkdir(exist_ok=True)
+        commands = {"python": f'"{sys.executable}"'}
+        if self.job.installed:
+            forks = self.run.forge.forks
+            commands["reconcile"] = (
+                warm.started(machine.templates()) if forks else f'"{sys.executable}" -m reconciler'
+            )
+        for name, words in commands.items():
+            script = folder / name
+            script.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec {words} "$@"\n')
+            script.chmod(0o755)
+        return folder
 
     def _install(self, script: str) -> None:
         """Record the commit from which the tool would be installed, and put the tool on the PATH."""
@@ -493,20 +511,6 @@ def _combinations(job: Mapping[str, Any], contexts: Mapping[str, Any]) -> list[d
     assert job["strategy"]["fail-fast"] is False
     found: list[dict[str, Any]] = fill(job["strategy"]["matrix"]["include"], contexts)
     return found
-
-
-def _bin(home: Path, *, tool: bool) -> Path:
-    """Return a folder with `python`, and with `reconcile` once it is installed."""
-    folder = home / "bin"
-    folder.mkdir(exist_ok=True)
-    commands = {"python": f'"{sys.executable}"'}
-    if tool:
-        commands["reconcile"] = warm.started(machine.templates())
-    for name, words in commands.items():
-        script = folder / name
-        script.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec {words} "$@"\n')
-        script.chmod(0o755)
-    return folder
 
 
 def _listed(value: str | list[str] | None) -> list[str]:

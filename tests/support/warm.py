@@ -13,7 +13,6 @@ import json
 import os
 import pkgutil
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -83,25 +82,30 @@ def serve(place: str) -> None:
     for module in pkgutil.walk_packages(reconciler.__path__, "reconciler."):
         if not module.name.startswith(NEVER):
             importlib.import_module(module.name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place)
         listener.listen(8)
         gc.freeze()
         print("ready", flush=True)
+        children: list[int] = []
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [])
             if sys.stdin in ready:
-                return
+                break
             caller, _ = listener.accept()
-            if os.fork() == 0:
+            child = os.fork()
+            if child == 0:
                 _wait_for(caller)
             caller.close()
+            children = [
+                each for each in (*children, child) if os.waitpid(each, os.WNOHANG) == (0, 0)
+            ]
+    for each in children:
+        os.waitpid(each, 0)
 
 
 def _wait_for(caller: socket.socket) -> None:
     """Run the caller's command in a child, and tell its exit code."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     head, streams, _, _ = socket.recv_fds(caller, 4, 3)
     asked = b""
     while len(asked) < int.from_bytes(head, "big"):
