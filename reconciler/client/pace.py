@@ -152,6 +152,9 @@ def equal_jitter(tries: int, draw: float) -> float:
     return (1 + draw) * _step(tries) / 2
 
 
+_YEARS: Final = range(1970, 2100)
+
+
 def _step(tries: int) -> float:
     return min(BACK_OFF_CAP_S, BACK_OFF_S * 2.0 ** min(tries, 16))
 
@@ -171,9 +174,13 @@ def retry_after(reply: Reply) -> float | None:
 
 
 def http_date(text: str | None) -> datetime | None:
-    """Return the instant of an HTTP date in UTC; `None` if it is not one."""
+    """Return the instant of an HTTP date in UTC; `None` if it is not one, or of a year that no platform's clock shows.
+
+    Nothing could be added to an instant at the end of the calendar, such as the life of a lock.
+    """
     try:
         instant = parsedate_to_datetime(text or "")
-        return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+        instant = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return instant if instant.year in _YEARS else None

@@ -152,6 +152,11 @@ def test_no_text_breaks_the_reading(text):
     assert http_date(text) is None or http_date(text).tzinfo is UTC
 
 
+@pytest.mark.parametrize("year", ["0001", "1969", "2100", "9999"])
+def test_a_date_of_a_year_that_no_clock_shows_means_nothing(year):
+    assert http_date(f"31 Dec {year} 23:59:59 GMT") is None
+
+
 def test_a_date_without_a_zone_is_utc():
     assert http_date("Mon, 01 Mar 2027 12:00:00 -0000") == AT
 
