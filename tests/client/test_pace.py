@@ -152,7 +152,7 @@ def test_no_text_breaks_the_reading(text):
     assert http_date(text) is None or http_date(text).tzinfo is UTC
 
 
-@pytest.mark.parametrize("year", ["0001", "1969", "2100", "9999"])
+@pytest.mark.parametrize("year", ["1000", "1969", "2100", "9999"])
 def test_a_date_of_a_year_that_no_clock_shows_means_nothing(year):
     assert http_date(f"31 Dec {year} 23:59:59 GMT") is None
 
