@@ -389,7 +389,7 @@ class Silencer:
                 listed = await self._listing.may_dial(operation.key, kind, self.stop)
                 if not listed and (operation.live is None or listed is not None):
                     return Live(operation.key, "")
-                shown = "the list shows it" if listed else "it had a schedule"
+                shown = self._listing.shown if listed else "it had a schedule"
                 self._unread[operation.key] = f"{shown}, and every read fails now ({error})"
                 await pause(self.world, believe.left_s, self.stop)
             except ReconcileError as error:  # a failed read proves nothing about the object

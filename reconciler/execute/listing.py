@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from reconciler.dialects.base import Dialect, Exchange, Listed
 from reconciler.errors import AccessError, ApiError, ReconcileError
@@ -16,6 +17,8 @@ from reconciler.kinds import Kind
 from reconciler.kinds.live import Live
 from reconciler.world import World
 
+NOT_FOUND: Final = 404
+
 
 @dataclass(slots=True)
 class Listing:
@@ -25,12 +28,14 @@ class Listing:
         world: clocks and sleep.
         platform: runs the exchanges that the dialect makes.
         dialect: the tenant's API.
+        shown: what speaks against the silence of an object that may dial, in words.
     """
 
     world: World
     platform: Platform
     dialect: Dialect
-    _reading: asyncio.Task[tuple[Mapping[str, Listed], bool]] | None = None
+    shown: str = "the list shows it"
+    _reading: asyncio.Task[tuple[Mapping[str, Listed], bool] | None] | None = None
 
     def close(self) -> None:
         """End the read that runs."""
@@ -46,21 +51,32 @@ class Listing:
         return {key: live for key, live in wanted.items() if live is not None}
 
     async def may_dial(self, key: str, kind: Kind, stop: asyncio.Event) -> bool | None:
-        """Return whether the list holds an object without showing it as silent; `None` if it was not read to its end in time."""
+        """Return whether the list holds an object without showing it as silent; `None` if it was not read to its end in time.
+
+        If the platform answers 404 for the list itself, any object may dial: the requests do not reach the API, as behind
+        a wrong route of a gateway, and a 404 for an object proves nothing.
+        """
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
         if not await wait_for(self.world, self._reading, PATIENCE_S, stop):
             return None
-        found, whole = self._reading.result()
+        result = self._reading.result()
+        if result is None:
+            return True
+        found, whole = result
         if (listed := found.get(key)) is None:
             return False if whole else None
         return not (listed.live and kind.is_silent(listed.live))
 
-    async def _read(self) -> tuple[Mapping[str, Listed], bool]:
-        """Return the rows that the list shows, and whether it was read to its end."""
+    async def _read(self) -> tuple[Mapping[str, Listed], bool] | None:
+        """Return the rows that the list shows, and whether it was read to its end; `None` if there is no list."""
         found: dict[str, Listed] = {}
+        self.shown = "the list shows it"
         try:
             await self.platform.run(self.dialect.read_pages(found.update))
-        except ReconcileError:
+        except ReconcileError as error:
+            if isinstance(error, ApiError) and error.status == NOT_FOUND and not found:
+                self.shown = "there is no list either"
+                return None
             return found, False
         return found, True

@@ -232,6 +232,20 @@ def test_a_campaign_that_is_neither_listed_nor_found_is_silent(watched):
     assert lived.halt("first").exit_code == 0
 
 
+@pytest.mark.parametrize("api", [CAMPAIGNS, SKILLS])
+def test_where_nothing_of_the_api_is_found_nothing_is_silent(watched, api):
+    """A gateway that lost its route answers every path with a 404."""
+    lived = many(watched) if api == CAMPAIGNS else skills(watched)
+    key = "1000000" if api == CAMPAIGNS else "4001"
+    listed = {"GET /api/campaigns", "GET /inContactAPI/services/v33.0/skills"}
+    lived.answer = lambda where, _: 404 if where in listed or key in where else None
+    report = lived.halt("first" if api == CAMPAIGNS else "renewals")
+    (row,) = report.data["objects"]
+    assert (row["silent"], report.exit_code) == (False, 75)
+    assert "there is no list either" in row["message"]
+    assert lived.held() == {key}
+
+
 @pytest.mark.parametrize("status", [401, 403, 500, "hang"])
 def test_a_campaign_that_is_not_found_needs_no_list_that_answers(watched, status):
     lived = many(watched, 0)
