@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from types import SimpleNamespace
 
 import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.client.clock import DATE_RESOLUTION_S, PlatformClock, Skew
+from reconciler.client.clock import DATE_RESOLUTION_S, PlatformClock, Skew, date_of
 from reconciler.commands.session import Session
 from reconciler.dialects.base import Call, Reply
 from tests.support.fake_platform import client_of, now, play, send
@@ -104,3 +105,14 @@ def test_a_clock_that_is_wrong_by_more_than_the_uncertainty_is_seen():
     clock.learn(reply_at(START), 10.0, 10.4)
     skew = clock.skew(START + timedelta(seconds=120.2), 10.4)
     assert -120 <= skew.certain_s <= -118
+
+
+@given(st.datetimes(datetime(1000, 1, 1), timezones=st.just(UTC)))
+def test_any_span_can_be_added_to_a_date_that_counts(instant):
+    """Locks and holds end some time after the platform's clock, which a broken gateway may set to the last second of 9999."""
+    date = date_of(format_datetime(instant, usegmt=True))
+    assert date is None or date == instant.replace(microsecond=0)
+    if date is not None:
+        longest = timedelta(days=9999)  # of `halt --until`
+        assert date - longest < date < date + longest
+    assert (date is None) is not (1970 <= instant.year < 9000)
