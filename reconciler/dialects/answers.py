@@ -89,6 +89,11 @@ class Answer:
             raise self.wrong(f"the answer is not a list and has no list named {' or '.join(names)}")
         return Page(self, found, around)
 
+    def objects(self, *names: str) -> list[Row]:
+        """Return the objects of the list in the answer, if it has one, without what is no object."""
+        found, _ = _inside(self.reply.json, (*names, *self.WRAPPERS))
+        return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
     def rows(self, *names: str) -> list[Row]:
         """Return the rows of `page`."""
         return self.page(*names).rows

@@ -54,9 +54,9 @@ class Whole:
         Raises:
             IncompleteList: the page contradicts the ones before it.
         """
-        page, total = answer.page(*self.names), self.total
         if self.on_page is not None:
-            self.on_page(answer, page.rows)
+            self.on_page(answer, answer.objects(*self.names))
+        page, total = answer.page(*self.names), self.total
         self.total = page.total if total is None else total
         if page.total not in {None, self.total}:
             self.moved = True

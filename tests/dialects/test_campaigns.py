@@ -317,6 +317,15 @@ def test_of_the_list_only_what_was_asked_for_is_taken_up():
     assert some == {"1002": every["1002"].live}
 
 
+@pytest.mark.parametrize("odd", [None, 5, "1003", []])
+def test_a_row_that_is_no_object_hides_no_other_row_of_its_page_from_a_stop(odd):
+    every: dict[str, Listed] = {}
+    page = listing("campaigns", [*rows(1001, 1002), odd, *rows(1004, 1004)])
+    with pytest.raises(ApiError, match="no list named campaigns"):
+        converse(campaigns.read_pages(every.update), (page,))
+    assert set(every) == {"01001", "01002", "01004"}
+
+
 # --- servers that do not know `expand` ----------------------------------------------------------------------------------
 
 PLAIN = [{"id": "1001", "name": "Spring Renewals", "status": "RUNNING", "schedule_id": "sch-7"}]
