@@ -65,16 +65,28 @@ def number(value: object) -> float:
     return value
 
 
+def amount(value: object) -> float:
+    """Return a number from 0 up unchanged.
+
+    Raises:
+        TypeError: no number.
+        ValueError: beyond what JSON holds exactly, or negative. A limit of -1 often means that there is no limit.
+    """
+    if (found := number(value)) < 0:
+        raise ValueError(f"a negative number: {value!r}")
+    return found
+
+
 def _truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"no truth value: {value!r}")
     return value
 
 
-lower = ordered(min, number)
+lower = ordered(min, amount)
 """A rate or a ceiling."""
 
-higher = ordered(max, number)
+higher = ordered(max, amount)
 """A condition that must be met before more is dialed."""
 
 safeguard = ordered(max, _truth)

@@ -135,6 +135,19 @@ def test_a_live_value_that_a_rule_cannot_read_is_unknown_and_loosens(name, value
     assert of(make_body(**{name: value}), make_body()) is Direction.LOOSEN
 
 
+@given(
+    st.sampled_from([(KIND, name) for name in ("dial_rate", "max_concurrent_calls")])
+    | st.sampled_from([(SKILL, name) for name in ("maximum_ratio", "abandon_rate_threshold")]),
+    st.integers(max_value=-1) | st.floats(max_value=-1e-9, allow_infinity=False),
+)
+def test_a_negative_limit_is_unknown_and_never_a_narrowing(field, value):
+    """Many systems write -1 for "no limit"."""
+    kind, name = field
+    body = make_body() if kind is KIND else make_skill_body()
+    for live, desired in permutations((body, {**body, name: value})):
+        assert direction(live, desired, kind, NOW) is Direction.LOOSEN
+
+
 @given(directions)
 def test_combining_one_direction_with_itself_or_with_neutral_changes_nothing(one):
     assert combine([one]) is one
