@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler.client.pace import http_date
 from reconciler.dialects.base import Reply
 
 DATE_RESOLUTION_S: Final = 1.0
 """Resolution of `Date`, in seconds."""
-
-_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_END: Final = datetime(9000, 1, 1, tzinfo=UTC)
-"""First instant that no clock shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +39,6 @@ class _Sample:
     at: datetime
     middle: float
     half_s: float
-
-
-def date_of(text: str | None) -> datetime | None:
-    """Return the instant of a `Date` header; `None` if it is missing, unreadable, or no time that a clock can show.
-
-    Near the ends of the calendar no span could be added to it, so no lock and no hold could be computed.
-    """
-    date = http_date(text)
-    return date if date is not None and _FIRST <= date < _END else None
 
 
 class PlatformClock:

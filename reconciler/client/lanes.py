@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 import httpx
 
 from reconciler._version import __version__
-from reconciler.client.clock import date_of
+from reconciler.client.pace import http_date
 from reconciler.dialects.base import JSON, Call, Credentials, NotJSON, Reply, Token
 from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.settings import Settings
@@ -133,7 +133,7 @@ class Lanes:
             value = parse(body) if body.strip() else None
         except ValueError:
             value = NotJSON()
-        return Reply(status, headers, value, date_of(headers.get("date")), empty=not body.strip())
+        return Reply(status, headers, value, http_date(headers.get("date")), empty=not body.strip())
 
     def _hide(self, text: str, token: Token | None) -> str:
         """Return text from an answer without the secrets that it may echo."""
