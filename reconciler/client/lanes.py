@@ -261,6 +261,8 @@ def _distrust(error: BaseException | None) -> str | None:
 def parse(body: bytes) -> JSON:
     """Return the JSON value of `body`: UTF-8 with or without a BOM, finite numbers, text that can be encoded again.
 
+    Half a surrogate pair, such as a name that was cut within an emoji, becomes U+FFFD, as in any reader of UTF-16.
+
     A number beyond a float's range (`1e400`) becomes its text. Then only its own field cannot be read, not the whole answer.
 
     Repeated keys are not detected: that would take longer than all other parsing.
@@ -275,7 +277,8 @@ def parse(body: bytes) -> JSON:
         raise ValueError("nested too deeply") from None
     if "\\ud" in text or "\\uD" in text:
         # Half a surrogate pair can be parsed, but not hashed or printed.
-        json.dumps(value, ensure_ascii=False).encode()
+        units = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+        value = json.loads(units.decode("utf-16", "replace"))
     return value
 
 

@@ -152,7 +152,7 @@ def equal_jitter(tries: int, draw: float) -> float:
     return (1 + draw) * _step(tries) / 2
 
 
-_YEARS: Final = range(1970, 2100)
+_YEARS: Final = range(2000, 2100)
 
 
 def _step(tries: int) -> float:
@@ -176,7 +176,8 @@ def retry_after(reply: Reply) -> float | None:
 def http_date(text: str | None) -> datetime | None:
     """Return the instant of an HTTP date in UTC; `None` if it is not one, or of a year that no platform's clock shows.
 
-    Nothing could be added to an instant at the end of the calendar, such as the life of a lock.
+    Nothing could be added to an instant at the end of the calendar, such as the life of a lock. A clock that was reset to 1970
+    would end a hold as soon as it is right again.
     """
     try:
         instant = parsedate_to_datetime(text or "")
