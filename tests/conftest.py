@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -37,7 +38,13 @@ OWN = {
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test sees the git configuration, the zone, the locale or the umask of whoever runs it."""
+    """No test sees the git configuration, the zone, the locale, the umask or the ignored signals of whoever runs it."""
+    for number in (
+        signal.SIGHUP,
+        signal.SIGINT,
+    ):  # `nohup` and a shell's `&` ignore them, and children inherit that
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     home = tmp_path_factory.mktemp("home")
     shutil.copy(GITCONFIG, home)
     machine.keep_templates_in(tmp_path_factory.mktemp("templates"))

@@ -20,6 +20,7 @@ from tests.support.bodies import make_body
 from tests.support.desk import Desk, commit, desk, git, server
 from tests.support.engine import engine
 from tests.support.factories import make_desired
+from tests.support.machine import GITCONFIG
 from tests.support.samples import HERE, copy_files
 
 __all__ = ["desk", "server"]  # fixtures
@@ -210,6 +211,8 @@ def test_the_benchmark_says_which_python_to_start_it_with() -> None:
 
 def test_tests_see_no_configuration_of_git_but_their_own(desk: Desk) -> None:
     shown = git(desk.folder, "config", "--list", "--show-scope").splitlines()
-    assert {line.partition("\t")[0] for line in shown} == {"command", "local"}
+    assert {line.partition("\t")[0] for line in shown} == {"command", "global", "local"}
+    ours = git(desk.folder, "config", "--list", "--file", str(GITCONFIG))
+    assert git(desk.folder, "config", "--list", "--global") == ours
     assert Git(desk.folder, environ=dict(os.environ)).user_name() is None
     assert Path.home() != Path("~root").expanduser()

@@ -51,7 +51,7 @@ def test_a_stop_that_is_recorded_elsewhere_is_not_reported_as_held(
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
     push_to(desk, str(elsewhere))
-    assert halt(desk, NAME, "--wait", "1") == 3
+    assert halt(desk, NAME, "--wait", "30") == 3
     assert silent(server, KEY)
     assert "the records are only in this clone" in desk.out
     assert f"pushed to {elsewhere}" in desk.out
