@@ -39,10 +39,8 @@ OWN = {
 @pytest.fixture(scope="session", autouse=True)
 def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test sees the git configuration, the zone, the locale, the umask or the ignored signals of whoever runs it."""
-    for number in (
-        signal.SIGHUP,
-        signal.SIGINT,
-    ):  # `nohup` and a shell's `&` ignore them, and children inherit that
+    # `nohup` and a shell's `&` ignore these signals, and children inherit that.
+    for number in (signal.SIGHUP, signal.SIGINT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     home = tmp_path_factory.mktemp("home")
@@ -103,9 +101,8 @@ def _compile_share(root: Path, number: int, count: int) -> None:
     ]
     for file in islice(modules, number, None, count):
         if file.name.startswith("test_"):  # pytest compiles it in its own way, while it is imported
-            with suppress(
-                Exception, pytest.skip.Exception
-            ):  # the collection reports what is wrong with it
+            # The collection reports what is wrong with it.
+            with suppress(Exception, pytest.skip.Exception):
                 importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
         else:
             compileall.compile_file(file, quiet=2)

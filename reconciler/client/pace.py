@@ -153,6 +153,8 @@ def equal_jitter(tries: int, draw: float) -> float:
 
 
 _YEARS: Final = range(2000, 2100)
+"""Years that a platform's clock may show. An earlier one was reset, and a hold dated by it would end once the clock is right again.
+A later one leaves no room for the life of a lock."""
 
 
 def _step(tries: int) -> float:
@@ -174,11 +176,7 @@ def retry_after(reply: Reply) -> float | None:
 
 
 def http_date(text: str | None) -> datetime | None:
-    """Return the instant of an HTTP date in UTC; `None` if it is not one, or of a year that no platform's clock shows.
-
-    Nothing could be added to an instant at the end of the calendar, such as the life of a lock. A clock that was reset to 1970
-    would end a hold as soon as it is right again.
-    """
+    """Return the instant of an HTTP date in UTC; `None` if it is not one, or not in `_YEARS`."""
     try:
         instant = parsedate_to_datetime(text or "")
         instant = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)

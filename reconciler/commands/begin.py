@@ -75,11 +75,14 @@ def start(world: World, kept: TenantLedger, reason: str) -> str:
     run = Run(ledger.tenant, kept.git.head(), world.new_id(), world.now, who)
     instead = f" in place of the one that began with record {declared}" if declared else ""
     ledger.append([run.note(f"this ledger counts{instead}: {reason}")])
-    return str(_first(ledger))
+    return ledger.records()[0].id
 
 
 def _first(ledger: Ledger) -> str | None:
-    """Return the id of the first record. What a stop could not add yet is none: it may be added by another clone, after other records."""
+    """Return the id of the ledger's first record; `None` if it is empty.
+
+    Records of a stop that still wait do not count: another clone may add its own records before them.
+    """
     return ledger.records()[0].id if ledger.snapshot.records else None
 
 

@@ -246,9 +246,7 @@ class _Halt:
             UsageError: none of the names is known.
         """
         names = self.asked.names
-        if (
-            not records.done()
-        ):  # nothing waits for git: what manifests name is stopped before the records are read
+        if not records.done():  # what manifests name waits for no git
             self._start(each for name in names for each in self.known.named(name))
         await self._learn(records)
         self._start(each for name in names for each in self.known.named(name))
@@ -325,6 +323,7 @@ class _Halt:
         return False
 
     def _stop_page(self, page: Mapping[str, Listed]) -> None:
+        self.silencer.listing.seen.update(page)
         wanted = self.known.wanted
         found = (self.known.target(key, listed) for key, listed in page.items())
         self._start(

@@ -90,7 +90,7 @@ class Answer:
         return Page(self, found, around)
 
     def objects(self, *names: str) -> list[Row]:
-        """Return the objects of the list in the answer, if it has one, without what is no object."""
+        """Return the rows of the answer's list that are objects; none if it has no list."""
         found, _ = _inside(self.reply.json, (*names, *self.WRAPPERS))
         return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 

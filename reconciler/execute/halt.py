@@ -141,17 +141,17 @@ class Silencer:
     _hint: str = STOP_WAITING
     _unread: dict[str, str] = field(default_factory=dict)
     """Why the last read of an object failed, by key."""
-    _listing: Listing = field(init=False)
+    listing: Listing = field(init=False)
 
     def __post_init__(self) -> None:
         self._until = self.world.monotonic() + self.options.wait_s
-        self._listing = Listing(self.world, self.platform, self.dialect)
+        self.listing = Listing(self.world, self.platform, self.dialect)
         self._poller = Poller(
             self.world,
             self.platform,
             LOOK_S,
             self.dialect.look,
-            self._listing.read_some,
+            self.listing.read_some,
             PATIENCE_S,
         )
         self._slots = asyncio.Semaphore(self.options.concurrency)
@@ -167,8 +167,9 @@ class Silencer:
             seen: it is known what is stored, or it is not worth a read.
         """
         self._poller.busy(1)
-        job = _Job(operation, written, seen)
-        self._tasks[operation.key] = asyncio.create_task(self._run(job))
+        if operation.live is not None:
+            self.listing.seen.add(operation.key)
+        self._tasks[operation.key] = asyncio.create_task(self._run(_Job(operation, written, seen)))
 
     def is_quiet(self, key: str) -> bool:
         """Return whether an object needs no stop, or its last stop is done."""
@@ -187,7 +188,7 @@ class Silencer:
     async def cancel(self) -> None:
         """End everything that still runs."""
         self._poller.close()
-        self._listing.close()
+        self.listing.close()
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -386,11 +387,10 @@ class Silencer:
                     return live
             except UnknownObject as error:
                 kind = self.dialect.KINDS[operation.kind]
-                listed = await self._listing.may_dial(operation.key, kind, self.stop)
-                if not listed and (operation.live is None or listed is not None):
+                why = await self.listing.doubt(operation.key, kind, self.stop)
+                if why is None:
                     return Live(operation.key, "")
-                shown = self._listing.shown if listed else "it had a schedule"
-                self._unread[operation.key] = f"{shown}, and every read fails now ({error})"
+                self._unread[operation.key] = f"{why}, and every read fails now ({error})"
                 await pause(self.world, believe.left_s, self.stop)
             except ReconcileError as error:  # a failed read proves nothing about the object
                 self._unread[operation.key] = f"every read fails ({error})"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from reconciler.dialects.answers import NOT_FOUND
 from reconciler.dialects.base import Dialect, Exchange, Listed
 from reconciler.errors import AccessError, ApiError, ReconcileError
 from reconciler.execute.platform import Platform
@@ -17,7 +18,12 @@ from reconciler.kinds import Kind
 from reconciler.kinds.live import Live
 from reconciler.world import World
 
-NOT_FOUND: Final = 404
+
+class _Rows(NamedTuple):
+    """What the list shows, and the error that ended it early; `None` if it was read to its end."""
+
+    found: Mapping[str, Listed]
+    error: ReconcileError | None
 
 
 @dataclass(slots=True)
@@ -28,14 +34,14 @@ class Listing:
         world: clocks and sleep.
         platform: runs the exchanges that the dialect makes.
         dialect: the tenant's API.
-        shown: what speaks against the silence of an object that may dial, in words.
+        seen: keys of the objects that the platform showed during this stop.
     """
 
     world: World
     platform: Platform
     dialect: Dialect
-    shown: str = "the list shows it"
-    _reading: asyncio.Task[tuple[Mapping[str, Listed], bool] | None] | None = None
+    seen: set[str] = field(default_factory=set)
+    _reading: asyncio.Task[_Rows] | None = None
 
     def close(self) -> None:
         """End the read that runs."""
@@ -50,33 +56,28 @@ class Listing:
         wanted = {key: found[key].live for key in keys if key in found}
         return {key: live for key, live in wanted.items() if live is not None}
 
-    async def may_dial(self, key: str, kind: Kind, stop: asyncio.Event) -> bool | None:
-        """Return whether the list holds an object without showing it as silent; `None` if it was not read to its end in time.
+    async def doubt(self, key: str, kind: Kind, stop: asyncio.Event) -> str | None:
+        """Return why an object may dial although the platform answers 404 for it; `None` if it is gone.
 
-        If the platform answers 404 for the list itself, any object may dial: the requests do not reach the API, as behind
-        a wrong route of a gateway, and a 404 for an object proves nothing.
+        If the platform answers 404 for the list as well, the requests do not reach the API, as behind a wrong route of a gateway.
         """
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
-        if not await wait_for(self.world, self._reading, PATIENCE_S, stop):
-            return None
-        result = self._reading.result()
-        if result is None:
-            return True
-        found, whole = result
-        if (listed := found.get(key)) is None:
-            return False if whole else None
-        return not (listed.live and kind.is_silent(listed.live))
+        if await wait_for(self.world, self._reading, PATIENCE_S, stop):
+            found, error = self._reading.result()
+            if (listed := found.get(key)) is not None:
+                is_silent = listed.live is not None and kind.is_silent(listed.live)
+                return None if is_silent else "the list shows it"
+            if error is None:
+                return None
+            if isinstance(error, ApiError) and error.status == NOT_FOUND and not found:
+                return "there is no list either"
+        return "the platform showed it during this halt" if key in self.seen else None
 
-    async def _read(self) -> tuple[Mapping[str, Listed], bool] | None:
-        """Return the rows that the list shows, and whether it was read to its end; `None` if there is no list."""
+    async def _read(self) -> _Rows:
         found: dict[str, Listed] = {}
-        self.shown = "the list shows it"
         try:
             await self.platform.run(self.dialect.read_pages(found.update))
         except ReconcileError as error:
-            if isinstance(error, ApiError) and error.status == NOT_FOUND and not found:
-                self.shown = "there is no list either"
-                return None
-            return found, False
-        return found, True
+            return _Rows(found, error)
+        return _Rows(found, None)

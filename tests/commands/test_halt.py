@@ -882,15 +882,21 @@ def remote(
     return bare
 
 
-def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_records_later(
-    desk: Desk, server: sandbox.CampaignState, remote: Path
-) -> None:
+@pytest.fixture
+def stopped_alone(desk: Desk, remote: Path) -> None:
+    """Campaign `KEY` was stopped while the remote was away, and the remote is back."""
     away = remote.with_name("away")
     remote.rename(away)
     assert halt(desk, NAME, "--wait", "0") == 69
-    assert silent(server, KEY)
     assert "the records are only in this clone" in desk.out
     away.rename(remote)
+
+
+@pytest.mark.usefixtures("stopped_alone")
+def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_records_later(
+    desk: Desk, server: sandbox.CampaignState, remote: Path
+) -> None:
+    assert silent(server, KEY)
     assert desk.run("plan", PATH) in {0, 5}
     assert "Push them: git push origin refs/reconcile/waiting/" in desk.out
     assert "reconcile" not in git(remote, "for-each-ref")
@@ -901,13 +907,8 @@ def test_a_remote_that_is_away_keeps_nothing_from_being_stopped_and_gets_the_rec
     assert [*holds_of(ledger(other, remote="origin"))] == [KEY]
 
 
-def test_a_release_tells_to_push_no_records_that_it_pushed_itself(
-    desk: Desk, server: sandbox.CampaignState, remote: Path
-) -> None:
-    away = remote.with_name("away")
-    remote.rename(away)
-    assert halt(desk, NAME, "--wait", "0") == 69
-    away.rename(remote)
+@pytest.mark.usefixtures("stopped_alone")
+def test_a_release_tells_to_push_no_records_that_it_pushed_itself(desk: Desk) -> None:
     assert desk.run("release", PATH, NAME, "--reason", "done") == 0, desk.err
     assert "refs/reconcile/waiting" not in git(desk.folder, "for-each-ref")
     assert "Push them" not in desk.out

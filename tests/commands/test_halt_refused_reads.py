@@ -253,12 +253,13 @@ def test_a_campaign_that_is_not_found_needs_no_list_that_answers(watched, status
     assert lived.halt("first").exit_code == 0
 
 
+@pytest.mark.parametrize("expands", [True, False])
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_a_campaign_that_was_seen_and_is_not_found_any_more_is_not_silent_without_a_list(
-    watched, status
+    watched, status, expands
 ):
     lived = many(watched)
-    lived.expands = True
+    lived.expands = expands
 
     def answer(where, _):
         if where == "GET /api/campaigns" and lived.seen.count(where) > 1:

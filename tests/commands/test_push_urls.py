@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,26 +72,33 @@ def test_two_urls_of_one_repository_are_as_good_as_one(
     assert "silent and held" in desk.out
 
 
-def test_refs_that_move_between_two_reads_are_no_other_repository(
+@pytest.fixture
+def pushes(
     desk: Desk, remote: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Other runs push while the two URLs are read, one after the other."""
+) -> Callable[[Iterator[dict[str, int]]], None]:
+    """Return a function that pushes to a remote with two URLs; the refs that they show, in turn, are its argument."""
     push_to(desk, f"file://{remote}")
     repo = Git(desk.folder, environ=ENVIRON)
     head = git(desk.folder, "rev-parse", "HEAD").strip()
+
+    def push(shown: Iterator[dict[str, int]]) -> None:
+        monkeypatch.setattr(repo, "remote_refs", lambda *_: next(shown))
+        repo.push("origin", Move("refs/heads/new", head, None))
+
+    return push
+
+
+def test_refs_that_move_between_two_reads_are_no_other_repository(
+    pushes: Callable[[Iterator[dict[str, int]]], None],
+) -> None:
+    """Other runs push while the two URLs are read, one after the other."""
     shown = iter([{"a": each} for each in (1, 2, 3, 4, 5, 5)])
-    monkeypatch.setattr(repo, "remote_refs", lambda *_: next(shown))
-    repo.push("origin", Move("refs/heads/new", head, None))
+    pushes(shown)
     assert next(shown, None) is None
 
 
 def test_refs_that_stand_still_and_differ_are_those_of_another_repository(
-    desk: Desk, remote: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    pushes: Callable[[Iterator[dict[str, int]]], None],
 ) -> None:
-    push_to(desk, f"file://{remote}")
-    repo = Git(desk.folder, environ=ENVIRON)
-    head = git(desk.folder, "rev-parse", "HEAD").strip()
-    shown = iter([{"a": each} for each in (1, 2, 1)])
-    monkeypatch.setattr(repo, "remote_refs", lambda *_: next(shown))
     with pytest.raises(PushedElsewhere, match="which is another repository"):
-        repo.push("origin", Move("refs/heads/new", head, None))
+        pushes(iter([{"a": each} for each in (1, 2, 1)]))
