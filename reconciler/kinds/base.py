@@ -126,6 +126,7 @@ class Kind(ABC):
         fields: the managed fields, by name.
         rules: the meet of each managed field; the direction of a field without one is unknown.
         fixed, immediate, timed: names of the fields that are declared so.
+        limits: names of the fields for which the tenant has a limit of the same name. No API accepts a 0 in them.
         rate: the field that limits dialing in calls per second; `None` when the kind has none.
         concurrency: the field that limits calls in progress; `None` when the kind has none.
         units: of the values of each managed field.
@@ -138,6 +139,7 @@ class Kind(ABC):
     fixed: frozenset[str]
     immediate: frozenset[str]
     timed: frozenset[str]
+    limits: tuple[str, ...]
     rate: str | None
     concurrency: str | None
     units: Mapping[str, str | None]
@@ -154,7 +156,7 @@ class Kind(ABC):
         measured = {field.unit: field.name for field in declared}
         self.rate, self.concurrency = measured.get(CALLS_PER_SECOND), measured.get(CALLS)
         self._forms = tuple((field.name, field.form.canonical) for field in declared)
-        self._ceilings = tuple(field.name for field in declared if field.ceiling)
+        self.limits = tuple(field.name for field in declared if field.ceiling)
         of_audit = {field.audit: field.name for field in declared if field.audit}
         self._audited = tuple((dict.fromkeys(AUDITED, "") | of_audit).items())
 
@@ -168,7 +170,7 @@ class Kind(ABC):
 
     def ceilings(self, body: Body) -> Mapping[str, float]:
         """Return the quantities that the tenant limits, by the names of `Snapshot.ceilings`."""
-        return {name: body[name] for name in self._ceilings}
+        return {name: body[name] for name in self.limits}
 
     def audit_fields(self, body: Body) -> Mapping[str, Any]:
         """Return the fields of a body for an audit record. The body may lack fields: that of a removal comes from the platform."""

@@ -62,6 +62,10 @@ def split(
     if seen is None:
         return _absent(operation, live, base, kind, asked=asked)
     found = merge(applied, seen, desired, kind)
+    if (
+        found.paused
+    ):  # after an emergency stop, `seen` is what the stop found: it is not stored again
+        found = found._replace(meet=operation.live, store=operation.live)
     kept = _normalised(base, live, seen, desired, kind)
     if asked and (found.held or kept):
         return (_whole(operation),)
@@ -205,8 +209,10 @@ def _rest(
         return ()
     fields = diff.explain(found.store, operation.desired) if found.store else ()
     rest = replace(operation, fields=fields, direction=Direction.LOOSEN)
-    keep = _keep(operation, seen, found.held) if _fits(seen, kind) else "leave it as it is"
-    return (_held(rest, _narrowed(applied, seen, found.held), keep=keep),)
+    fits = _fits(seen, kind) and not found.paused
+    keep = _keep(operation, seen, found.held) if fits else "leave it as it is"
+    why = _narrowed(applied, seen, found.held) + (_PAUSED if found.paused else "")
+    return (_held(rest, why, keep=keep),)
 
 
 def _fits(body: Body, kind: Kind) -> bool:
@@ -270,6 +276,10 @@ _UNSEEN = f"{UNSEEN}: it may have been narrowed outside git, so it will not be c
 _UNSURE = (
     "an interrupted apply may have created the schedule, and it may have been removed outside git since, "
     "so it will not be created again"
+)
+_PAUSED = (
+    ". With a limit of 0 nothing dials, and the platform's API accepts no schedule with a 0, "
+    "so no change to this schedule is written"
 )
 _TOMBSTONE = "set `metadata.retired: true`"
 

@@ -18,12 +18,15 @@ class Merged(NamedTuple):
             when live and desired have nothing in common, so that no schedule may be stored.
         held: fields that were narrowed by hand: desired is wider than `store`.
         unknown: fields that were changed by hand in an unknown direction. They are set back to desired.
+        paused: whether a person paused the object with a limit of 0. Nothing dials then, and no API accepts a schedule with a limit of 0,
+            so nothing is written: `meet` and `store` are the live body.
     """
 
     meet: Body | None
     store: Body | None
     held: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    paused: bool = False
 
 
 _NOTHING = object()
@@ -38,6 +41,7 @@ def merge(base: Body, live: Body, desired: Body, kind: Kind) -> Merged:
     | no | no | live |
     | yes | no | desired |
     | no | narrower than desired | live; held |
+    | no | a limit is set to 0 | live, and so are all other fields; held |
     | no | wider than desired | desired |
     | no | partly both | what both allow; held |
     | no | both allow nothing, and the field can say so (no windows of a skill) | nothing; held |
@@ -70,6 +74,8 @@ def merge(base: Body, live: Body, desired: Body, kind: Kind) -> Merged:
         else:
             meet[name] = store[name] = least
             held += [name] if least != wanted else []
+    if any(name in kind.limits and live[name] == 0 for name in held):
+        return Merged(live, live, tuple(held), paused=True)
     if disjoint:
         return Merged(None, None, tuple(held), tuple(unknown))
     back = _storable(meet, live, kind)

@@ -311,3 +311,49 @@ def test_a_field_that_git_removed_is_not_stored():
     base = {**make_body(), "label": "spring"}
     found = merge(base, base, make_body(), KIND)
     assert (found.store, found.meet) == (make_body(), base)
+
+
+limits = st.sampled_from(["dial_rate", "max_concurrent_calls"])
+
+
+@settings(max_examples=60)
+@given(campaign_triples, limits, st.booleans())
+def test_a_campaign_paused_with_a_limit_of_0_is_neither_written_nor_widened(triple, limit, is_old):
+    """The contract wants limits above 0, so a 0 can be kept but not sent. A commit to that very field decides as always."""
+    base, live, desired = triple
+    desired = {**desired, limit: base[limit]}
+    live = make_live(stored={**live, limit: 0}, active_id="older" if is_old else "s-1001")
+    found = _plan(KIND, make_desired(body=desired), live, Base(base))
+    assert {each.action for each in found.executable} <= {Action.REFRESH}
+    (held,) = [each for each in found.operations if each.action is Action.HELD]
+    assert f"`{limit}` ({_plain(base[limit])} → 0)" in held.blocked[0]
+    assert "Keep it: leave it as it is." in held.blocked[0]
+    commit = make_desired(body={**desired, limit: base[limit] + 1})
+    assert limit not in str(
+        [each.blocked for each in _plan(KIND, commit, live, Base(base)).operations]
+    )
+
+
+def _plain(value):
+    return repr(value).removesuffix(".0")
+
+
+@settings(max_examples=30)
+@given(skill_triples)
+def test_a_skill_paused_with_a_ratio_of_0_is_neither_written_nor_widened(triple):
+    base, live, desired = triple
+    desired = {**desired, "maximum_ratio": base["maximum_ratio"]}
+    live = make_live("4001", stored={**live, "maximum_ratio": 0})
+    found = _plan(SKILL, make_skill_desired(**desired), live, Base(base))
+    assert {each.action for each in found.operations} == {Action.HELD}
+
+
+@settings(max_examples=30)
+@given(campaign_triples, limits)
+def test_a_campaign_that_was_paused_before_an_emergency_stop_is_not_stored_again(triple, limit):
+    base, live, desired = triple
+    stopped = Base(None, stopped=(base, {**live, limit: 0}))
+    silent = make_live(stored=None, stored_id=None, active_id=None)
+    desired = {**desired, limit: base[limit]}
+    found = _plan(KIND, make_desired(body=desired), silent, stopped)
+    assert {each.action for each in found.operations} == {Action.HELD}
