@@ -20,7 +20,7 @@ from reconciler.audit.schema import (
     is_deep,
     problem_of,
 )
-from reconciler.errors import LedgerError, safe
+from reconciler.errors import SHORTENED_TO, LedgerError, safe
 from reconciler.plan import Action
 
 VERSION: Final = 1
@@ -274,7 +274,7 @@ def chain(event: Event, last: Record | None, seq: int) -> Record:
     bare = Record(event, seq=seq, n=n, prev=prev, h="", id=event.id)
     text = _hashed(bare)
     h = hashlib.sha256(text).hexdigest()
-    what = safe(str(event.data.get("name") or event.kind))
+    what = safe(str(event.data.get("name") or event.kind), limit=SHORTENED_TO)
     if (problem := problem_of({**bare.fields(), "h": h})) is not None or is_deep(event.data):
         raise LedgerError(
             f"the audit record of {what} cannot be written, because no command could read it: {problem or 'it is too deep'}"

@@ -184,7 +184,7 @@ class Run:
         """Record how a write ended: the audit entry.
 
         Args:
-            intent: the write. Actor, approval and names are copied from it.
+            intent: the write. Actor, approval and names are copied from it. Somebody else may have written it, with texts of any length.
             result: how it ended.
             audit: audit fields of the desired body (`Operation.audit`).
             **observed: what was observed (`Observed`).
@@ -192,15 +192,16 @@ class Run:
         said = intent.data
         event = self._event(RecordKind.OUTCOME, {name: said.get(name) for name in _COPIED})
         entry = {
-            "campaign_id": said["target"],
             **audit,
+            "name": shortened(said["name"]),
             **_observed(observed),
             "action": action_of(Action(said["verb"]), result),
             "intent": intent.id,
             "result": result.value,
             "timestamp": observed.get("at") or event.ts,
         }
-        return replace(event, data=frozen({**event.data, **entry}))
+        data = frozen({**event.data, **entry})
+        return replace(event, data=_if_it_fits(data, {"campaign_id": said["target"]}))
 
     def close(self, counts: Mapping[str, int]) -> Event:
         """Record the end of the run, with its counts: planned, applied, active, failed, held."""

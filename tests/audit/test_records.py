@@ -688,6 +688,18 @@ def test_a_hold_fits_into_a_record_whatever_was_said_and_stored(text: str, windo
     assert held.data.get("body", body) == body
 
 
+@pytest.mark.parametrize("length", [64, 3000, 5000, 6000])
+def test_an_outcome_fits_whatever_target_somebody_wrote_into_an_intent_of_a_stop(length: int):
+    """An apply records what became of every open intent. An outcome that is too long would end every apply (exit 1)."""
+    halt = dataclasses.replace(operation("1" * length), action=Action.HALT, desired=None)
+    intent = run(COMMIT).intent(halt, digest="d" * 64, generation=0)
+    intent = dataclasses.replace(intent, data={**intent.data, "name": "n" * (6500 - length)})
+    ended = run(COMMIT, "run-2").outcome(intent, Result.UNKNOWN, audit={}, message="m" * 100)
+    record = audit.chain(ended, None, 10**9)
+    assert record.data["target"] == "1" * length
+    assert record.data.get("campaign_id", "1" * length) == "1" * length
+
+
 def test_a_reason_in_any_script_is_kept_as_far_as_a_latin_one():
     held = run(COMMIT).hold("1", name="a", reason="ж" * 500)
     assert held.data["reason"] == "ж" * 500
