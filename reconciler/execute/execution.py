@@ -14,6 +14,7 @@ from reconciler.errors import UsageError
 from reconciler.execute.platform import Platform
 from reconciler.execute.polling import Poller
 from reconciler.kinds.live import Live
+from reconciler.models import Body
 from reconciler.plan import Operation, Outcome
 from reconciler.world import World
 
@@ -39,6 +40,22 @@ class Journal(Protocol):
 
     async def creating(self, operations: Sequence[Operation]) -> None:
         """Record that the creates among these operations may be sent from now on. Returns when that is acknowledged."""
+
+
+class StopJournal(Protocol):
+    """Records the outcomes of a stop. Its methods return at once and never raise."""
+
+    def key(self, operation: Operation, attempt: int) -> str:
+        """Return the idempotency key of one attempt at an operation. Attempts count from 0."""
+
+    def attempt(self, operation: Operation, number: int, before: Outcome) -> None:
+        """Record how the attempt before ended, and that a further attempt (from 1) will be sent."""
+
+    def found(self, operation: Operation, stored: Body) -> None:
+        """Record what was stored before the stop."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Record an outcome."""
 
 
 @dataclass(frozen=True, slots=True)

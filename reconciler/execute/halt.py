@@ -10,9 +10,10 @@ stored last: if it succeeds, nobody changed the schedule since. Otherwise the st
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from reconciler.dialects.base import Dialect, Exchange, Removal, Silenced
 from reconciler.errors import (
@@ -23,7 +24,7 @@ from reconciler.errors import (
     UncertainWrite,
     UnknownObject,
 )
-from reconciler.execute.execution import WriteOptions
+from reconciler.execute.execution import StopJournal, WriteOptions
 from reconciler.execute.instants import believed, since
 from reconciler.execute.listing import Listing
 from reconciler.execute.platform import Platform
@@ -74,22 +75,6 @@ class Written(NamedTuple):
 
     body: Body
     version: str | None
-
-
-class StopJournal(Protocol):
-    """Records the outcomes of a stop. Its methods return at once and never raise."""
-
-    def key(self, operation: Operation, attempt: int) -> str:
-        """Return the idempotency key of one attempt at an operation. Attempts count from 0."""
-
-    def attempt(self, operation: Operation, number: int, before: Outcome) -> None:
-        """Record how the attempt before ended, and that a further attempt (from 1) will be sent."""
-
-    def found(self, operation: Operation, stored: Body) -> None:
-        """Record what was stored before the stop."""
-
-    def outcome(self, outcome: Outcome) -> None:
-        """Record an outcome."""
 
 
 @dataclass(slots=True)
@@ -242,25 +227,29 @@ class Silencer:
                 ended = await self._send_in_time(job, max(wait.left_s, least_s))
             if ended.code:
                 return ended
-            pause_s = RELOCK_PAUSE_S
+            live, pause_s = None, RELOCK_PAUSE_S
             if ended.result is Result.UNKNOWN:
                 pause_s = min(RETRY_S * 2.0**failures, RELOCK_PAUSE_S)
                 failures += 1
             if ended.done:
-                if (live := await self._wait_for_silence(job.operation, unread, wait)) is not None:
-                    span = since(begun, self.platform)
-                    return replace(ended, activated_at=believed(span, live.activated_at))
+                live = await self._wait_for_silence(job.operation, unread, wait)
+            if ended.done and live is None:
                 pause_s = 0.0
                 why = self._unread.pop(job.operation.key, None)
                 (self.unverified.add if why else self.unverified.discard)(job.operation.key)
                 said = why or "the stop was accepted, but it still dials"
                 ended = job.ended = replace(ended, result=Result.STORED_NOT_ACTIVE, message=said)
-            if wait.is_over:
-                return replace(ended, code=NotFinished.exit_code)
-            then = f"; retrying, for {wait.left_s:.0f} s at most{self._hint}"
-            self._hint = ""
-            wait.tell(f"still dials: {ended.message}", then)
-            await wait.pause(pause_s)
+            if live is None:
+                if wait.is_over:
+                    return replace(ended, code=NotFinished.exit_code)
+                then = f"; retrying, for {wait.left_s:.0f} s at most{self._hint}"
+                self._hint = ""
+                wait.tell(f"still dials: {ended.message}", then)
+                await wait.pause(pause_s)
+                live = await self._if_silent(job.operation)
+            if live is not None:
+                at = believed(since(begun, self.platform), live.activated_at)
+                return replace(ended, result=Result.DELETED, message="", activated_at=at)
 
     async def _send_in_time(self, job: _Job, seconds: float) -> Outcome:
         """Send the stop. If it has no outcome in time, the outcome is unknown."""
@@ -372,6 +361,14 @@ class Silencer:
         except ReconcileError:
             return None
         return Silenced(Removal.NOTHING_STORED if version is None else Removal.AS_GIVEN, waiting)
+
+    async def _if_silent(self, operation: Operation) -> Live | None:
+        """Return the object if a short read shows that it is silent: an error may be the answer to a stop that was executed."""
+        with contextlib.suppress(UnknownObject):
+            live = await self.read_before(self.dialect.look(operation.key))
+            if live is not None and self.dialect.KINDS[operation.kind].is_silent(live):
+                return live
+        return None
 
     async def _wait_for_silence(
         self, operation: Operation, unread: Wait, wait: Wait

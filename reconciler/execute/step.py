@@ -292,14 +292,29 @@ class Step:
         return f"stored, not active: {readback.both_values(sent, now)}, which may dial more than was sent and is not activated; write a value that the platform keeps"
 
     async def _refresh(self, wait: Wait) -> str | None:
-        """Refresh the dialer, and retry while it is locked. Return `None` on success, else why it was not refreshed in time."""
-        while (waiting := await self._try_refresh()) is not None:
+        """Refresh the dialer, and retry while it is locked. Return `None` on success, else why it was not refreshed in time.
+
+        An error may be the answer to a refresh that was executed. So the object is read before the refresh is sent again.
+        """
+        pause_s = self.execution.options.settle_s
+        while True:
+            try:
+                waiting = await self._try_refresh()
+            except UncertainWrite as error:
+                waiting = Waiting(str(error))
+            else:
+                pause_s = RELOCK_PAUSE_S
+            if waiting is None:
+                break
             if wait.is_over:
                 return waiting.reason
             then = f"; retrying, for {wait.left_s:.0f} s at most"
             wait.tell(f"waiting, {waiting.reason}", then)
             self.at_rest()
-            await wait.pause(RELOCK_PAUSE_S)
+            await wait.pause(pause_s)
+            if (await self._read()).settled:
+                break
+            pause_s = min(pause_s * 2, RELOCK_PAUSE_S)
         self.wrote = True
         self.at_rest()
         return None

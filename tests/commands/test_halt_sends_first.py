@@ -213,6 +213,14 @@ def test_a_removal_that_was_executed_and_answers_500_each_time_is_followed_by_a_
     assert found(lived) == before, "the condition proves which version was removed"
 
 
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_refresh_that_was_executed_and_answers_an_error_each_time_ends_the_stop(watched, status):
+    lived = applied(watched)
+    lived.says = {"PUT": status}
+    assert lived.halt("first").exit_code == 0
+    assert requests(lived).count(DELETE) == 1
+
+
 def test_after_an_uncertain_removal_no_refresh_activates_what_is_stored(watched):
     lived = applied(watched)
     lived.answer = lambda where, _: 500 if where == DELETE else None

@@ -127,6 +127,33 @@ def test_a_locked_dialer_is_tried_every_thirty_seconds_and_the_post_is_never_rep
         assert told[0].startswith("campaign-1001: waiting, the dialer is locked; retrying, for")
 
 
+def refreshes(bench: Engine) -> int:
+    return bench.world.executed("1001", "REFRESHED")
+
+
+@pytest.mark.parametrize("fault", ["500-after", "reset-after", "hang"])
+def test_a_refresh_whose_answer_is_always_lost_is_sent_once(fault: str) -> None:
+    with engine({"1001": make_body()}, faults=[f"{fault}:PUT *"]) as bench:
+        _, (outcome,) = bench.apply([make_desired("1001", body=make_body(dial_rate=10.0))])
+        assert outcome.result is Result.UPDATED, outcome.message
+        assert refreshes(bench) == 1
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "reset-before"])
+def test_a_refresh_that_was_not_executed_is_sent_again(fault: str) -> None:
+    with engine({"1001": make_body()}, faults=[f"{fault}:PUT *:times=3"]) as bench:
+        _, (outcome,) = bench.apply([make_desired("1001", body=make_body(dial_rate=10.0))])
+        assert outcome.result is Result.UPDATED, outcome.message
+        assert refreshes(bench) == 1
+
+
+def test_a_refresh_that_is_never_executed_leaves_the_schedule_stored_and_not_active() -> None:
+    with engine({"1001": make_body()}, faults=["reset-before:PUT *"]) as bench:
+        _, (outcome,) = bench.apply([make_desired("1001", body=make_body(dial_rate=10.0))])
+        assert outcome.result is Result.STORED_NOT_ACTIVE
+        assert "whether it was executed is unknown; the next apply finishes it" in outcome.message
+
+
 def test_the_next_apply_finishes_what_was_stored_and_not_active() -> None:
     desired = [make_desired("1001", body=make_body(dial_rate=10.0))]
     with engine({"1001": make_body()}, faults=["locked:1001:times=1"]) as bench:

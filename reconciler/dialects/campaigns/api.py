@@ -148,14 +148,18 @@ def _condition(live: Live) -> dict[str, str]:
 
 
 def activate(key: str) -> Exchange[Waiting | None]:
-    """Tell the dialer to refresh. On a 500, return what to wait for: a list that is SYNCING, or else the locked dialer."""
-    taken = yield from _refresh(key)
+    """Tell the dialer to refresh. On a 500, return what to wait for: a list that is SYNCING, or else the locked dialer.
+
+    After a lost answer the caller reads whether the dialer took the schedule, so the client does not send the call again.
+    """
+    taken = yield from _refresh(key, repeatable=False)
     return None if taken else Waiting((yield from _why_locked(key)))
 
 
-def _refresh(key: str) -> Exchange[bool]:
+def _refresh(key: str, *, repeatable: bool = True) -> Exchange[bool]:
     """Tell the dialer to refresh; return whether it accepts."""
-    call = Call("PUT", path(key, "actions", "refresh"), expects=ACCEPTED | {500})
+    where, expects = path(key, "actions", "refresh"), ACCEPTED | {500}
+    call = Call("PUT", where, expects=expects, repeatable=repeatable)
     (reply,) = yield (call,)
     return reply.status in ACCEPTED
 
