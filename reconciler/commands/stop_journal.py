@@ -31,6 +31,7 @@ from reconciler.errors import (
     UsageError,
 )
 from reconciler.execute.waits import wait_for
+from reconciler.git import push_where_fetched
 from reconciler.kinds.live import Live
 from reconciler.models import Body
 from reconciler.plan import Operation, Origin, Outcome, Result, digest_of
@@ -242,11 +243,14 @@ class StopJournal:
             rest = "" if self._shared == len(self._entries) else _UNSETTLED.format(error=error)
             return Kept(Where.SHARED, rest, notes=notes)
         if self._stored >= self._holds:
-            away = isinstance(error, Unavailable)
+            away, remote = isinstance(error, Unavailable), self._writer.remote or "REMOTE"
+            push = f"git push {shlex.quote(remote)} {self._writer.ref}"
+            if isinstance(error, PushedElsewhere):
+                push = f"{push_where_fetched(remote)} && {push}"
             return Kept(
                 Where.HERE,
                 f"the records are only in this clone ({error}), so an apply elsewhere does not know of the hold: keep applies from running",
-                f"git push {shlex.quote(self._writer.remote or 'REMOTE')} {self._writer.ref}",
+                push,
                 away,
                 notes,
             )

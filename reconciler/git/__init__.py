@@ -12,6 +12,7 @@ follows setuptools-scm. Works in worktrees and shallow clones, with SHA-1 and SH
 
 from reconciler.git.discovery import find_top
 from reconciler.git.process import Children
+from reconciler.git.remotes import push_where_fetched
 from reconciler.git.repository import Git
 from reconciler.git.values import (
     FILE,
@@ -38,4 +39,5 @@ __all__ = [
     "Stat",
     "blob_id",
     "find_top",
+    "push_where_fetched",
 ]

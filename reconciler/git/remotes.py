@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,12 @@ _QUIETLY: Final = ("--no-write-fetch-head", "--refmap=", "--no-recurse-submodule
 
 _WHOLE: Final = 2_000_000_000
 """Depth of a fetch that is to bring a whole history. Git takes 2³¹ - 1 for `--unshallow`."""
+
+
+def push_where_fetched(remote: str) -> str:
+    """Return the shell command after which a remote is pushed to where it is fetched from, whatever is set so far."""
+    name = shlex.quote(remote)
+    return f'git config --replace-all remote.{name}.pushurl "$(git remote get-url {name})"'
 
 
 class Remotes(Revisions):
@@ -180,37 +187,51 @@ class Remotes(Revisions):
         options = ("--quiet", "--atomic", "--no-verify", "--no-signed")
         # With remote.NAME.mirror (`git remote add --mirror=push`), git refuses to push single refs. A URL has no such setting.
         whole = settings(f"remote.{remote_name(remote)}.mirror=false") if "=" not in remote else ()
-        try:
-            self._network(*whole, "push", *options, *leases, "--", remote, *specs)
-        except RemoteTimeout:
-            raise
-        except Unavailable:
-            self._require_one_repository(remote, moves)
-            raise
-        self._require_one_repository(remote, moves)
+        refs = [move.ref for move in moves]
+        self._require_one_repository(remote, refs)
+        self._network(*whole, "push", *options, *leases, "--", remote, *specs)
+        self._require_one_repository(remote, refs)
         if any(move.new for move in moves):  # what was pushed was read by both URLs
             self._known_urls[remote] = (remote, (remote,))
 
-    def _require_one_repository(self, remote: str, moves: Sequence[Move]) -> None:
-        """After a push, check that the fetch URL and the push URL of a remote lead to one repository: both show the same refs.
+    def _require_one_repository(self, remote: str, refs: Sequence[str]) -> None:
+        """Check that the fetch URL and the push URL of a remote lead to one repository: both show the same branches, and the same `refs`.
+
+        Two repositories may have the same branches. So this is checked before a push and after it.
 
         Raises:
-            PushedElsewhere: it does not.
+            PushedElsewhere: they do not.
             Unavailable: one of them does not answer.
         """
         fetched, pushed = self._urls(remote)
         if fetched in pushed:
             return
-        refs = [move.ref for move in moves]
-        there = self.remote_refs(remote, *refs)
-        while not any(self.remote_refs(url, *refs) == there for url in pushed):
-            before, there = there, self.remote_refs(remote, *refs)
+
+        def shown(at: str) -> dict[str, str]:
+            return self.remote_refs(at, *refs, below="refs/heads")
+
+        there = shown(remote)
+        while not any(shown(url) == there for url in pushed):
+            before, there = there, shown(remote)
             if there == before:  # else somebody pushed between the reads
-                raise PushedElsewhere(
-                    f"remote {remote_name(remote)} is fetched from {shown_url(fetched)}, but pushed to {shown_url(', '.join(pushed))}, which is another"
-                    " repository. Audit records must be read where they are written. Remove the push URL"
-                    f" (`git config --unset-all remote.{remote}.pushurl`), or name another remote with --remote"
-                )
+                raise self._pushed_elsewhere(remote, fetched, pushed)
+
+    def _pushed_elsewhere(
+        self, remote: str, fetched: str, pushed: tuple[str, ...]
+    ) -> PushedElsewhere:
+        key = f"remote.{remote_name(remote)}.pushurl"
+        # With a push URL of its own, git ignores `pushInsteadOf` for the remote.
+        found = self.run("config", "--get-all", key, allowed=(0, 1)).code == 0
+        cause = (
+            key
+            if found
+            else "url.<base>.pushInsteadOf (`git config --show-origin --get-regexp pushinsteadof`)"
+        )
+        return PushedElsewhere(
+            f"remote {remote} is fetched from {shown_url(fetched)}, but pushed to {shown_url(', '.join(pushed))}, which is another repository, because"
+            f" of the setting {cause}. Audit records must be read where they are written. Set its push URL to"
+            f" its fetch URL (`{push_where_fetched(remote)}`), or name another remote with --remote"
+        )
 
     def _urls(self, remote: str) -> tuple[str, tuple[str, ...]]:
         """Return the URL that a remote is fetched from, and those that it is pushed to. They are read once."""

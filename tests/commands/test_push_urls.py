@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,21 +31,43 @@ def push_to(desk: Desk, url: str) -> None:
     git(desk.folder, "config", "remote.origin.pushurl", url)
 
 
+def refs(repository: Path) -> str:
+    return git(repository, "for-each-ref", "--format=%(refname)")
+
+
+CAUSES = {
+    "remote.origin.pushurl": lambda _, there: ("remote.origin.pushurl", there),
+    "url.<base>.pushInsteadOf": lambda here, there: (f"url.{there}.pushInsteadOf", here),
+}
+"""Settings that send a push elsewhere: the name in messages, and the setting of two URLs."""
+
+
 @pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("cause", CAUSES)
 def test_an_apply_that_would_record_elsewhere_writes_nothing_and_names_both_urls(
-    desk: Desk, server: sandbox.CampaignState, remote: Path, elsewhere: Path, *, is_first: bool
+    desk: Desk,
+    server: sandbox.CampaignState,
+    remote: Path,
+    elsewhere: Path,
+    *,
+    cause: str,
+    is_first: bool,
 ) -> None:
     if not is_first:
         assert desk.run("apply", "--yes", PATH) == 0
         desk.edit("dial_rate: 2.4", "dial_rate: 2.0", f"{NAME}.yaml")
         commit(desk.folder)
-    push_to(desk, str(elsewhere))
+    git(desk.folder, "config", *CAUSES[cause](str(remote), str(elsewhere)))
     before = server.executed()
     for _ in range(2):
         said = desk.says(64, "apply", "--yes", PATH)
         assert f"fetched from {remote}, but pushed to {elsewhere}, which is another" in said
-        assert "git config --unset-all remote.origin.pushurl" in said
+        assert f"because of the setting {cause}" in said
     assert server.executed() == before
+    assert refs(elsewhere) == "", "nothing was pushed there, not even the lock"
+    (command,) = re.findall("`(git config --replace-all [^`]*)`", said)
+    assert desk.shell("sh", command).returncode == 0
+    assert desk.run("apply", "--yes", PATH) == 0
 
 
 def test_a_stop_that_is_recorded_elsewhere_is_not_reported_as_held(
@@ -57,6 +80,20 @@ def test_a_stop_that_is_recorded_elsewhere_is_not_reported_as_held(
     assert "the records are only in this clone" in desk.out
     assert f"pushed to {elsewhere}" in desk.out
     assert "silent and held" not in desk.out
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_push_that_a_stop_advises_reaches_the_repository_that_is_read(
+    desk: Desk, server: sandbox.CampaignState, remote: Path, elsewhere: Path, cause: str
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    git(desk.folder, "config", *CAUSES[cause](str(remote), str(elsewhere)))
+    assert halt(desk, NAME, "--wait", "30") == 3
+    assert silent(server, KEY)
+    (command,) = re.findall("git config --replace-all [^`]* && git push origin [^ `]*", desk.out)
+    assert desk.shell("sh", command).returncode == 0
+    assert command.split()[-1] in refs(remote)
+    assert refs(elsewhere) == ""
 
 
 @pytest.mark.parametrize("more", [False, True])
@@ -82,7 +119,7 @@ def pushes(
     head = git(desk.folder, "rev-parse", "HEAD").strip()
 
     def push(shown: Iterator[dict[str, int]]) -> None:
-        monkeypatch.setattr(repo, "remote_refs", lambda *_: next(shown))
+        monkeypatch.setattr(repo, "remote_refs", lambda *_, below: next(shown))  # noqa: ARG005
         repo.push("origin", Move("refs/heads/new", head, None))
 
     return push
@@ -92,13 +129,14 @@ def test_refs_that_move_between_two_reads_are_no_other_repository(
     pushes: Callable[[Iterator[dict[str, int]]], None],
 ) -> None:
     """Other runs push while the two URLs are read, one after the other."""
-    shown = iter([{"a": each} for each in (1, 2, 3, 4, 5, 5)])
+    shown = iter([{"a": each} for each in (0, 0, 1, 2, 3, 4, 5, 5)])
     pushes(shown)
     assert next(shown, None) is None
 
 
+@pytest.mark.parametrize("before", [[], [0, 0]], ids=["before the push", "after it"])
 def test_refs_that_stand_still_and_differ_are_those_of_another_repository(
-    pushes: Callable[[Iterator[dict[str, int]]], None],
+    pushes: Callable[[Iterator[dict[str, int]]], None], before: list[int]
 ) -> None:
     with pytest.raises(PushedElsewhere, match="which is another repository"):
-        pushes(iter([{"a": each} for each in (1, 2, 1)]))
+        pushes(iter([{"a": each} for each in (*before, 1, 2, 1)]))
