@@ -9,7 +9,13 @@ from typing import Any, Final
 
 from reconciler.audit.records import Record, stamp
 from reconciler.audit.schema import APPLY, HOLD, INTENT, NOTE, OPEN, OUTCOME, RELEASE, WRITE
-from reconciler.audit.writes import Applied, LastWrites, found_target, left_something
+from reconciler.audit.writes import (
+    Applied,
+    LastWrites,
+    found_target,
+    is_imported,
+    left_something,
+)
 from reconciler.plan import DONE, Action, Result
 
 SLACK: Final = timedelta(seconds=3)
@@ -88,7 +94,7 @@ def is_about_apply(record: Record) -> bool:
     return (
         (record.kind is OPEN and record.data.get("purpose", APPLY) == APPLY)
         or (record.kind is NOTE and record.data.get("judge") is True)
-        or found_target(record) is not None
+        or (found_target(record) is not None and not is_imported(record))
     )
 
 
@@ -174,6 +180,7 @@ def at(records: Iterable[Record], instant: datetime, target: str) -> State:
     """Return what was stored and active for an object at an instant, by the platform's clock if it is known.
 
     A write took effect at the `timestamp` of its outcome, and was stored `latency_s` before that, but not before its intent.
+    What an import found was stored; whether it was active is not recorded.
     """
     stored = active = None
     intents: dict[str, Record] = {}
@@ -190,13 +197,16 @@ def at(records: Iterable[Record], instant: datetime, target: str) -> State:
             if took_effect <= instant and record.data["result"] in DONE:
                 active = write
         elif _stands_alone(record, target) and moment(record) <= instant:
+            if is_imported(record):
+                stored = stored or Applied(record, record)
+                continue
             stored = Applied(record, record)
             active = stored if record.data.get("result", Result.CONFIRMED) in DONE else active
     return State(stored, active)
 
 
 def _stands_alone(record: Record, target: str) -> bool:
-    """Return whether one record says what was stored for an object: a `found` note, or a write that a repair kept."""
+    """Return whether one record says what was stored for an object: a note about what was found, or a write that a repair kept."""
     is_write = record.kind is WRITE and record.data["target"] == target
     return is_write or found_target(record) == target
 

@@ -288,6 +288,32 @@ class Run:
         }
         return self._event(RecordKind.NOTE, _if_it_fits(data, extra))
 
+    def imported(
+        self, kind: str, key: str, name: str, body: Mapping[str, Any], at: datetime
+    ) -> Event:
+        """Record what an import found, so that an apply does not create the schedule again if it is missing later.
+
+        It is compared with what the platform holds until the first apply. A body that is too large for a record is left out.
+
+        Args:
+            kind: kind of the object.
+            key: the object's key.
+            name: name of its manifest.
+            body: what the platform stores, in canonical form.
+            at: the platform's clock when the object was read.
+        """
+        data = {
+            **self.provenance.fields(),
+            "text": shortened(f"stored when it was imported: {name} ({key})"),
+            "direction": str(Direction.NEUTRAL),
+            "imported": True,
+            "name": shortened(name),
+            "object": kind,
+            "target": key,
+            "timestamp": stamp(at),
+        }
+        return self._event(RecordKind.NOTE, _if_it_fits(data, {"body": dict(body)}))
+
     def missing(self, last: Record, *, name: str, reason: str) -> Event:
         """Record that an object's schedule is missing on the platform without a hold, and that the next apply may create it again.
 

@@ -134,7 +134,7 @@ _FOUND: Final[Mapping[str, Rule]] = {
     "timestamp": INSTANT,
     "direction": one_of(*Direction),
 }
-"""Required fields of a note with a body (`Run.found`)."""
+"""Required fields of a note with a body (`Run.found`, `Run.imported`)."""
 
 _CUT_FIELDS: Final[Mapping[str, Rule]] = {
     "head": COMMIT,
@@ -208,6 +208,7 @@ _RULES: Final[dict[RecordKind, Mapping[str, Rule]]] = {
         "judge": optional(FLAG),
         "judges": optional(FLAG),
         "creating": optional(FLAG),
+        "imported": optional(FLAG),
         "body": optional(BODY),
         "base": optional(BODY),
         "direction": optional(one_of(*Direction)),

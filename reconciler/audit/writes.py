@@ -29,10 +29,15 @@ def may_have_left(record: Record) -> bool:
 
 
 def found_target(record: Record) -> str | None:
-    """Return the key of the object that a `found` note is about (`Run.found`); `None` for other records."""
+    """Return the key of the object that a note is about if the note says what was stored (`Run.found`, `Run.imported`), else `None`."""
     if record.kind is NOTE and isinstance(record.data.get("body"), dict):
         return str(record.data.get("target"))
     return None
+
+
+def is_imported(record: Record) -> bool:
+    """Return whether a record says what an import found (`Run.imported`)."""
+    return record.data.get("imported") is True and found_target(record) is not None
 
 
 def missing_target(record: Record) -> str | None:
@@ -65,7 +70,7 @@ class BeforeStop:
 class Applied(NamedTuple):
     """The last write to an object and its outcome.
 
-    One record may stand for both: a `found` note, or a write of a state (`write_of`).
+    One record may stand for both: a note that says what was found, or a write of a state (`write_of`).
 
     Attributes:
         stopped: what an emergency stop ended; `None` for other writes.
@@ -83,6 +88,11 @@ class Applied(NamedTuple):
         return self.base is not None or bool(self.stopped and self.stopped.applied is not None)
 
     @property
+    def is_imported(self) -> bool:
+        """Whether nothing was applied since an import found the schedule."""
+        return is_imported(self.intent)
+
+    @property
     def is_unseen(self) -> bool:
         """Whether an emergency stop ended an applied schedule without knowing what was stored."""
         return self.stopped is not None and self.was_stored and self.stopped.found is None
@@ -98,7 +108,7 @@ class LastWrites:
     """The last write to each object, while records are read in order.
 
     A write of unknown outcome never replaces a known one that began later. This happens when an emergency stop overtakes a
-    run: the run's write is settled after the stop.
+    run: the run's write is settled after the stop. What an import found replaces nothing: another run may have written meanwhile.
 
     Attributes:
         last: the last write that was, or may have been, applied to each object, by key.
@@ -127,6 +137,8 @@ class LastWrites:
         elif kind is HOLD:
             if is_stored_hold(record):
                 self.found[data["target"]] = record
+        elif is_imported(record):
+            self.last.setdefault(data["target"], Applied(record, record))
         elif kind is WRITE or found_target(record) is not None:
             self.last[data["target"]] = Applied(record, record)
             self.doubtful.discard(data["target"])

@@ -136,7 +136,8 @@ def _applied_claims(session: Session) -> Iterator[Claim]:
     A change that was partly refused may still become the baseline, because other parts of it were written. Its refused manifests must not
     be able to move to other objects that way.
     """
-    last = session.ledger.applied() if session.ledger else {}
+    found = session.ledger.applied() if session.ledger else {}
+    last = {key: each for key, each in found.items() if not each.is_imported}
     keys = {each.key for each in session.folder.desired}
     gone = [key for key in last if key not in keys and last[key].intent.data["body"] is not None]
     if not gone:

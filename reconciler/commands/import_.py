@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from pydantic import ValidationError
 
 from reconciler import diff, manifests
 from reconciler import plan as plans
+from reconciler.audit import Run
 from reconciler.commands import begin
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
+from reconciler.commands.journal import provenance
+from reconciler.commands.ledgers import require_key
 from reconciler.commands.session import Session
 from reconciler.errors import (
     AccessError,
@@ -63,6 +67,7 @@ class _Import:
         names: names that are taken, by manifests or by files.
         texts: new text of each file.
         done: id, name and file of each object that was taken over.
+        stored: name and canonical body of each object, by id.
         left: id, name and reason of each field or object that was not.
         unchecked: a new file references no schema, because there is none.
         notes: about the ledger, for the report.
@@ -71,6 +76,7 @@ class _Import:
     names: set[str]
     texts: dict[Path, str] = field(default_factory=dict)
     done: list[tuple[str, str, str]] = field(default_factory=list)
+    stored: dict[str, tuple[str, Body]] = field(default_factory=dict)
     left: list[tuple[str, str, str]] = field(default_factory=list)
     unchecked: bool = False
     notes: list[str] = field(default_factory=list)
@@ -94,9 +100,10 @@ async def run(world: World, asked: ImportRequest) -> Report:
                 found.left.append((key, objects[key].name or key, odd))
             else:
                 _take(found, session, objects[key])
+        # The ledger is first: a crash between the two leaves no manifest of a schedule that an apply would create again.
+        found.notes += _record(world, session, found, snapshot.at)
         for path, text in found.texts.items():
             edits.save(path, text)
-        found.notes += _declare(world, session)
         if not (folder.desired or found.texts):
             return _report(folder, found, None)
         after = replace(session, folder=manifests.load(folder.path))
@@ -119,30 +126,50 @@ def _take(found: _Import, session: Session, live: Live) -> None:
     kind = next(iter(session.dialect.KINDS.values()))
     desired = next((each for each in session.folder.desired if each.key == live.key), None)
     body = kind.canonical(live.stored or {})
+    name = new_name(live.name, live.key, found.names) if desired is None else desired.name
+    found.stored[live.key] = name, body
     try:
         spec = MANIFESTS[kind.name].spec_of(body)
     except (ValueError, KeyError, TypeError) as error:
-        name = live.name if desired is None else desired.name
-        found.left.append((live.key, name, _reason(error)))
+        found.left.append((live.key, live.name if desired is None else name, _reason(error)))
         return
     if desired is None:
-        _create(found, session.folder, kind, live, body, spec)
+        _create(found, session.folder, kind, live, name, spec)
     else:
         _patch(found, kind, desired, body, spec)
 
 
-def _declare(world: World, session: Session) -> list[str]:
-    """Begin the ledger if it is empty, and declare it in `tenant.yaml`. If that fails, the import is still done."""
+def _record(world: World, session: Session, found: _Import, at: datetime) -> list[str]:
+    """Declare the ledger in `tenant.yaml`, and record what is stored; return notes for the report.
+
+    The records keep a schedule that is removed before the first apply from being created again. If that fails, the import is still done.
+    """
     kept = session.kept
-    if kept is None or kept.location.embedded or kept.trust.asked:
+    if kept is None or kept.location.embedded:
         return []
+    notes: list[str] = []
     try:
-        said, notes = begin.declare(kept, begin.start(world, kept, "begun by import"))
+        if not kept.trust.asked:
+            said, more = begin.declare(kept, begin.start(world, kept, "begun by import"))
+            notes = [f"audit records: {said}", *more]
+        known = kept.ledger.applied()
+        new = {key: each for key, each in found.stored.items() if key not in known}
+        if new:
+            require_key(world, kept.trust.spec)
+            kept.ledger.check()
+            who = provenance(world, kept.git)
+            run = Run(kept.ledger.tenant, kept.git.head(), world.new_id(), world.now, who)
+            kind = next(iter(session.dialect.KINDS))
+            kept.ledger.append(
+                run.imported(kind, key, name, body, at) for key, (name, body) in new.items()
+            )
     except (AccessError, GitError, LedgerError, Unavailable) as error:
-        return [
-            f"tenant.yaml declares no ledger yet ({error}): run `reconcile audit begin PATH --reason TEXT`"
-        ]
-    return [f"audit records: {said}", *notes]
+        if not kept.trust.asked and not notes:
+            said = f"tenant.yaml declares no ledger yet ({error}): run `reconcile audit begin PATH --reason TEXT`"
+        else:
+            said = f"the ledger does not hold the imported schedules before the first apply ({error}): do not delay that apply"
+        notes.append(said)
+    return notes
 
 
 def _reason(error: Exception) -> str:
@@ -150,10 +177,10 @@ def _reason(error: Exception) -> str:
 
 
 def _create(
-    found: _Import, folder: Folder, kind: Kind, live: Live, body: Body, spec: dict[str, Any]
+    found: _Import, folder: Folder, kind: Kind, live: Live, name: str, spec: dict[str, Any]
 ) -> None:
     model = MANIFESTS[kind.name]
-    name = new_name(live.name, live.key, found.names)
+    _, body = found.stored[live.key]
     path = folder.path / f"{name}.yaml"
     document = {
         "apiVersion": API_VERSION,

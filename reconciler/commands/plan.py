@@ -263,7 +263,9 @@ class Past:
             applied={
                 key: str(each.intent.data["name"])
                 for key, each in last.items()
-                if each.base is not None and not (each.stopped and each.stopped.applied is None)
+                if each.base is not None
+                and not each.is_imported
+                and not (each.stopped and each.stopped.applied is None)
             },
         )
 
@@ -280,6 +282,7 @@ def _base(last: audit.Applied) -> Base:
         and last.outcome.data.get("result") == Result.UNKNOWN,
         sent=intent["body"],
         missing=last.missing is not None,
+        imported=last.is_imported,
     )
 
 

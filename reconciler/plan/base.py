@@ -38,6 +38,7 @@ class Base(NamedTuple):
         unsure: whether the write was the create of an interrupted apply, and its outcome is unknown.
         sent: the canonical body that was sent.
         missing: a release lets the missing schedule be created again.
+        imported: an import found the body, and nothing was applied since.
     """
 
     body: Body | None
@@ -48,6 +49,7 @@ class Base(NamedTuple):
     unsure: bool = False
     sent: Body | None = None
     missing: bool = False
+    imported: bool = False
 
 
 def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> MovedBy:

@@ -120,7 +120,9 @@ def _is_unrecorded(
     and every difference is held.
     """
     if not steps:
-        return wanted.body is not None and (base is None or base.body != wanted.body)
+        return wanted.body is not None and (
+            base is None or base.imported or base.body != wanted.body
+        )
     if base is None or live.stored is None or any(step.would is None for step in steps):
         return False
     applied = canonical_base(base, kind)
@@ -158,8 +160,10 @@ def _total(
 
 
 def _was_managed(base: Base) -> bool:
-    """Return whether reconcile managed an object. An object that an emergency stop silenced later counts as managed."""
-    return (base.body if base.stopped is None else base.stopped[0]) is not None
+    """Return whether reconcile managed an object. An object that an emergency stop silenced later counts as managed, an imported one does not."""
+    return (
+        not base.imported and (base.body if base.stopped is None else base.stopped[0]) is not None
+    )
 
 
 def _stands(snapshot: Snapshot, key: str) -> bool:

@@ -36,6 +36,18 @@ def test_what_was_found_counts_from_the_platforms_instant_on() -> None:
     assert audit.at(records, START + AHEAD, "1002").stored is None
 
 
+def test_what_an_import_found_was_stored_unless_a_write_says_otherwise() -> None:
+    clock = Clock()
+    clock.pass_by(3600)
+    intent, outcome = wrote(clock)
+    clock.pass_by(3600)
+    seen = run(COMMIT).imported("Campaign", "1001", "a", make_body(), clock.now)
+    alone = audit.at(chained([seen]), clock.now, "1001")
+    assert (alone.stored.intent.id, alone.active) == (seen.id, None)
+    after = audit.at(chained([intent, outcome, seen]), clock.now, "1001")
+    assert after.stored.intent.id == after.active.intent.id == intent.id
+
+
 def test_the_last_of_what_was_found_and_what_was_written_counts() -> None:
     clock = Clock()
     found = run(COMMIT).found(make_desired("1001", body=make_body()), START)

@@ -31,7 +31,7 @@ STEPS = st.lists(
         st.sampled_from(
             [
                 *("open", "stop", "close", "intent", "intent", "outcome", "outcome", "outcome"),
-                *("hold", "release", "found", "missing", "creating", "note", "judge"),
+                *("hold", "release", "found", "imported", "missing", "creating", "note", "judge"),
             ]
         ),
         st.integers(0, 3),  # run
@@ -85,6 +85,7 @@ class History:
             "hold": lambda: maker.hold(target, name="n", reason="r", until=until, body=stored),
             "release": lambda: maker.release(target, name="n", reason="r"),
             "found": lambda: maker.found(make_desired(target, body=body), START),
+            "imported": lambda: maker.imported("Campaign", target, "n", body, START),
             "creating": maker.creating,
             "judge": lambda: maker.nothing_to_do([]),
             "note": lambda: maker.note(str(choice)),

@@ -65,6 +65,7 @@ def test_the_commit_of_a_stop_was_not_applied_and_judges_nothing():
         (run(TWO).nothing_to_do(["policies.dnc-flag"]), True, True),
         (run(TWO).found(make_desired(), START), True, True),
         (dataclasses.replace(run(TWO), judges=False).found(make_desired(), START), True, False),
+        (run(TWO).imported("Campaign", "1", "n", make_body(), START), False, False),
         (run(TWO).note("looked at"), False, False),
         (run(TWO).creating(), False, False),
         (run(TWO).superseded("d" * 40), False, False),

@@ -616,10 +616,25 @@ def test_what_was_found_as_its_manifest_says_counts_as_applied():
     assert last["1001"].intent.data["body"]["dial_rate"] == 7.0
 
 
+def test_what_an_import_found_replaces_no_write():
+    """Another run may write between the moment that an import reads the platform and the moment that it records."""
+    maker = run(COMMIT)
+    first = maker.intent(operation(), digest="d" * 64, generation=0)
+    wrote = (first, maker.outcome(first, Result.UPDATED, audit={}))
+    found = maker.imported("Campaign", "1001", "a", make_body(dial_rate=7.0), START)
+    (before, after) = (audit.applied(chained(each)) for each in ([found], [found, *wrote]))
+    assert before["1001"].is_imported
+    assert before["1001"].base["dial_rate"] == 7.0
+    assert not after["1001"].is_imported
+    assert audit.applied(chained([*wrote, found]))["1001"].intent.id == first.id
+
+
 def test_a_body_that_fits_no_record_is_not_found():
     many = [{"timezone": f"Z{i}", "start_hour": 9, "end_hour": 20} for i in range(40_000)]
-    found = run(COMMIT).found(make_desired("1001", body=make_body(compliance_windows=many)), START)
-    assert audit.applied(chained([found])) == {}
+    body = make_body(compliance_windows=many)
+    found = run(COMMIT).found(make_desired("1001", body=body), START)
+    imported = run(COMMIT).imported("Campaign", "1001", "a", body, START)
+    assert audit.applied(chained([found])) == audit.applied(chained([imported])) == {}
 
 
 def test_a_second_stop_with_an_end_does_not_end_the_first_that_has_none():

@@ -44,6 +44,7 @@ def events() -> list[Event]:
         maker.note("looked at by hand"),
         maker.superseded("d" * 40),
         maker.found(make_desired(), START),
+        maker.imported("Campaign", "1004", "fourth", {"dial_rate": 2.5}, START),
         maker.nothing_to_do([]),
         maker.creating(),
         closed,

@@ -1015,6 +1015,7 @@ def test_a_limit_of_a_single_object_is_told_in_the_singular(total):
 def test_what_was_applied_or_is_live_counts_and_what_the_manifests_add_does_not():
     lives = [make_live("1"), make_silent("2"), make_silent("3", active_id="s-0"), make_live("9")]
     base = {"1": Base(make_body()), "7": Base(make_body()), "8": Base(None)}
+    base["9"] = Base(make_body(), imported=True)  # and no manifest names it
     desired = [make_desired("1"), make_desired("2"), make_desired("3"), make_retired("404")]
     plan = planned(desired, lives, base=base)
     assert plan.total == 3

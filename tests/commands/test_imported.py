@@ -1,0 +1,179 @@
+"""Between an import and the first apply: what was stored then is known, and a stop or a hand edit is not undone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler import sandbox
+from tests.commands.test_begin import BEGIN, shared
+from tests.commands.test_halt import by_hand
+from tests.commands.test_hand_edits import remove_by_hand
+from tests.commands.test_renamed import KEY, NAME, PATH, real
+from tests.support.desk import Desk, commit, desk, git, server
+
+__all__ = ["desk", "real", "server", "shared"]
+
+COUNT = 5
+"""Number of the samples' schedules."""
+
+
+@pytest.fixture
+def imported(desk: Desk, real: sandbox.CampaignState, shared: Path) -> sandbox.CampaignState:
+    """The samples' platform, imported and committed, and nothing applied yet."""
+    clear(desk)
+    assert desk.run("import", PATH) == 0, desk.out + desk.err
+    commit(desk.folder, "take over")
+    return real
+
+
+def clear(desk: Desk) -> None:
+    for file in desk.tenant.glob("*.yaml"):
+        if file.name != "tenant.yaml":
+            file.unlink()
+    commit(desk.folder, "no manifests yet")
+
+
+def log(desk: Desk) -> list[dict[str, Any]]:
+    assert desk.run("audit", "log", PATH, "--format", "json") == 0
+    found: list[dict[str, Any]] = json.loads(desk.out)
+    return found
+
+
+def found(desk: Desk) -> list[str]:
+    """Return the objects of which an import has recorded what was stored."""
+    return [each["target"] for each in log(desk) if each.get("imported")]
+
+
+def test_a_schedule_that_is_removed_before_the_first_apply_is_not_created_again(
+    desk: Desk, imported: sandbox.CampaignState
+) -> None:
+    """A stop that is killed before its first record removes it, too, and leaves no other trace."""
+    remove_by_hand(imported)
+    for _ in range(2):
+        assert desk.run("apply", "--yes", PATH) == 0
+        assert "will not be created again" in desk.out.replace("\n", " ")
+        assert imported.campaign(KEY)["schedule_id"] is None
+    assert desk.run("release", PATH, NAME, "--reason", "it was a mistake") == 0
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert imported.campaign(KEY)["schedule_id"] is not None
+
+
+def test_a_narrowing_before_the_first_apply_is_kept(
+    desk: Desk, imported: sandbox.CampaignState
+) -> None:
+    by_hand(imported, KEY, dial_rate=0.5)
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert "was narrowed outside git" in desk.out.replace("\n", " ")
+    assert json.loads(str(imported.campaign(KEY)["schedule"]))["dial_rate"] == 0.5
+
+
+def test_a_change_of_git_before_the_first_apply_is_applied(
+    desk: Desk, imported: sandbox.CampaignState
+) -> None:
+    before = json.loads(str(imported.campaign(KEY)["schedule"]))["dial_rate"]
+    desk.edit(f"dial_rate: {before}", f"dial_rate: {before + 0.5}", f"{NAME}.yaml")
+    commit(desk.folder, "dial faster")
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert json.loads(str(imported.campaign(KEY)["schedule"]))["dial_rate"] == before + 0.5
+
+
+def test_the_first_apply_still_records_what_it_finds(
+    desk: Desk, imported: sandbox.CampaignState
+) -> None:
+    assert desk.run("plan", PATH) == 0
+    assert f"apply will record {COUNT} schedules" in desk.out.replace("\n", " ")
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert desk.run("plan", PATH) == 0
+    assert "will record" not in desk.out
+    (desk.tenant / f"{NAME}.yaml").unlink()
+    commit(desk.folder, "forget a manifest")
+    desk.run("plan", PATH)
+    assert "is gone" in desk.out, "an applied schedule still dials"
+
+
+def test_an_import_of_which_a_manifest_is_thrown_away_leaves_nothing_to_do(
+    desk: Desk, imported: sandbox.CampaignState
+) -> None:
+    """The manifest is not missed, and the commit that was imported at counts as no applied one."""
+    (desk.tenant / f"{NAME}.yaml").unlink()
+    commit(desk.folder, "not this one")
+    assert desk.run("plan", PATH) == 0
+    assert "is gone" not in desk.out
+    git(desk.folder, "checkout", "-q", "--orphan", "elsewhere")
+    commit(desk.folder, "a history of its own")
+    assert desk.run("plan", PATH) == 0, desk.out
+
+
+def test_a_new_manifest_of_an_imported_name_may_name_another_object(
+    desk: Desk, imported: sandbox.CampaignState
+) -> None:
+    """The names of an import that was thrown away are free."""
+    file = desk.tenant / f"{NAME}.yaml"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    moved = [line.replace(KEY, "1002") for line in lines if "campaign_name" not in line]
+    clear(desk)
+    file.write_text("".join(moved), encoding="utf-8")
+    commit(desk.folder, "another object")
+    desk.run("plan", PATH)
+    assert "this manifest was" not in desk.out
+
+
+def test_a_second_import_and_a_managed_object_add_no_record(
+    desk: Desk, imported: sandbox.CampaignState
+) -> None:
+    """An import that keeps a hand edit in git is not applied yet: until then the edit is one since the last apply."""
+    assert len(found(desk)) == COUNT
+    assert desk.run("import", PATH) == 0
+    assert len(found(desk)) == COUNT
+    assert desk.run("apply", "--yes", PATH) == 0
+    by_hand(imported, KEY, dial_rate=0.5)
+    git(desk.folder, "checkout", "-q", "-B", "later")
+    desk.run("import", PATH, KEY)
+    git(desk.folder, "checkout", "-q", "--", ".")
+    assert len(found(desk)) == COUNT
+    assert desk.run("apply", "--yes", PATH) == 0
+    assert json.loads(str(imported.campaign(KEY)["schedule"]))["dial_rate"] == 0.5
+
+
+def test_the_record_is_there_before_the_manifest(
+    desk: Desk,
+    real: sandbox.CampaignState,
+    shared: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clear(desk)
+    assert desk.run(*BEGIN) == 0
+
+    def die(path: Path, text: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reconciler.manifests.edits.save", die)
+        assert desk.run("import", PATH, KEY) == 130
+    assert found(desk) == [KEY]
+
+
+def test_an_import_without_the_git_remote_says_what_is_not_recorded(
+    desk: Desk, real: sandbox.CampaignState, shared: Path
+) -> None:
+    clear(desk)
+    assert desk.run(*BEGIN) == 0
+    commit(desk.folder)
+    hook = shared / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    assert desk.run("import", PATH) == 0
+    said = desk.out.replace("\n", " ")
+    assert "the ledger does not hold the imported schedules" in said
+    assert (desk.tenant / f"{NAME}.yaml").exists()
+    assert desk.run("apply", "--yes", PATH) != 0
+
+
+def test_an_import_into_the_embedded_platform_records_nothing(desk: Desk) -> None:
+    clear(desk)
+    assert desk.run("import", PATH) == 0
+    assert desk.records() == ""
