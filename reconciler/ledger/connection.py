@@ -15,7 +15,7 @@ from reconciler.git import Git, Move
 from reconciler.ledger import foreign, signatures, view
 from reconciler.ledger.locks import Lease
 from reconciler.ledger.notes import Notes
-from reconciler.ledger.refs import RefNames, RefState, RefStore
+from reconciler.ledger.refs import LocalRefs, RefNames, RefState, RefStore
 from reconciler.ledger.view import LedgerOptions, View
 from reconciler.world import World
 
@@ -73,19 +73,38 @@ class Connection:
             TenantLocked: somebody else took our lock.
         """
         with self.guard:
-            refs = self.store.read()
-            self.view = replace(self.view, refs=refs)
-            self.world.checkpoint("ledger:read")
-            self.lease.observe(refs.lock)
-            self.view = view.read(
-                self.git, self.notes, refs, self.options, self.view, tenant=self.tenant
-            )
-            problem = self.problem()
-            lenient = self.options.stop or self.options.unchecked or self.is_asked_for
-            if problem is not None and not lenient:
-                raise LedgerError(problem)
-            if problem is None:
-                self.view = replace(self.view, refs=self.store.keep(refs))
+            try:
+                self._read()
+            except (GitError, LedgerError) as error:
+                raise self._misnamed() or error from None
+
+    def _read(self) -> None:
+        refs = self.store.read()
+        self.view = replace(self.view, refs=refs)
+        self.world.checkpoint("ledger:read")
+        self.lease.observe(refs.lock)
+        self.view = view.read(
+            self.git, self.notes, refs, self.options, self.view, tenant=self.tenant
+        )
+        problem = self.problem()
+        lenient = self.options.stop or self.options.unchecked or self.is_asked_for
+        if problem is not None and not lenient:
+            raise LedgerError(problem)
+        if problem is None:
+            self.view = replace(self.view, refs=self.store.keep(refs))
+
+    def _misnamed(self) -> LedgerError | None:
+        """Return the error for a ref of this clone that names something else than a commit; `None` if there is none."""
+        found = self.git.refs(self.names.ledger, self.names.seen)
+        stats = self.git.stat(*found.values(), fetched=False)
+        decides = {self.names.ledger} if self.store.name == LocalRefs.name else set()
+        for ref, value in found.items():
+            if value in stats and stats[value].type != "commit":
+                what = f"{ref} of this clone names a {stats[value].type}, not a commit ({value}): reconcile did not write that"
+                restore = f"Find its last commit (git reflog show {ref}), and restore it: git update-ref {ref} COMMIT"
+                delete = f"Delete the ref: git update-ref -d {ref}"
+                return LedgerError(f"{what}. {restore if ref in decides else delete}")
+        return None
 
     def problem(self) -> str | None:
         """Return why the ledger that was read is not the tenant's, or not reconcile's, with what to do; `None` if it is."""

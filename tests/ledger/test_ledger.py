@@ -240,7 +240,7 @@ def test_a_tree_that_names_a_thing_twice_is_refused(repo):
 
 def test_a_ledger_that_is_no_commit_is_refused(repo):
     git(repo.root, "update-ref", NOTES, repo.write_blob(b"x"))
-    with pytest.raises(LedgerError, match="is not a commit of this clone"):
+    with pytest.raises(LedgerError, match="names a blob, not a commit"):
         opened(repo)
 
 

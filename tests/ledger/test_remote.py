@@ -36,6 +36,7 @@ from tests.support.gitfakes import (
 NOTES = f"refs/notes/reconcile/{PLATFORM}"
 MIRROR = f"refs/heads/reconcile-audit/{PLATFORM}"
 LOCK = f"refs/reconcile/lock/{PLATFORM}"
+SEEN = f"refs/reconcile/seen/{PLATFORM}"
 
 Shared = tuple[Path, list[Git]]
 
@@ -58,6 +59,49 @@ def assert_sound(repo: Git, records: int) -> None:
     verdict = ledger(repo).verify()
     assert verdict.defects == ()
     assert verdict.records == records
+
+
+# --- refs that name something else than a commit ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["origin", None])
+@pytest.mark.parametrize("ref", [SEEN, NOTES])
+def test_a_ref_of_this_clone_that_names_no_commit_is_named_with_what_to_do(three, ref, where):
+    """Git's own words ("merge-base: object … is a blob") name no ref."""
+    _, (one, *_) = three
+    opened(one, remote=where).append(told("first", one, 1))
+    blob = one.write_blob(b"x")
+    (Path(one.root) / ".git" / ref).parent.mkdir(parents=True, exist_ok=True)
+    (Path(one.root) / ".git" / ref).write_text(
+        f"{blob}\n"
+    )  # git refuses such a ref below refs/notes
+    if where is None and ref == SEEN:
+        assert len(opened(one, remote=where).records()) == 1  # only a remote's ledger is compared
+        return
+    with pytest.raises(LedgerError) as caught:
+        opened(one, remote=where).records()
+    said = f"{ref} of this clone names a blob, not a commit ({blob}): reconcile did not write that"
+    assert said in str(caught.value)
+    restore = f"git reflog show {ref}" if where is None else f"git update-ref -d {ref}"
+    assert restore in str(caught.value)
+    if where is not None:
+        git(one.root, *restore.split()[1:])
+        assert len(opened(one, remote=where).records()) == 1
+
+
+@pytest.mark.parametrize("where", ["origin", None])
+def test_a_lock_that_is_no_commit_is_a_lock_that_can_be_taken(three, where):
+    bare, (one, *_) = three
+    at = one.root if where is None else bare
+    opened(one, remote=where).append(told("first", one, 1))
+    git(at, "update-ref", LOCK, git(at, "rev-parse", "HEAD^{tree}").strip())
+    with (
+        pytest.raises(TenantLocked, match=r"cannot be read .* is a tree .* reconcile lock release"),
+        opened(one, remote=where).locked(holder="me"),
+    ):
+        pass
+    with opened(one, remote=where).locked(holder="me", force=True):
+        pass
 
 
 # --- append -----------------------------------------------------------------------------------------------------------------------
