@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from reconciler.audit import lines
-from reconciler.audit.lines import DEPTH_LIMIT
 from reconciler.audit.records import (
     DEFECTS_LIMIT,
     LINE_LIMIT,
@@ -19,7 +18,7 @@ from reconciler.audit.records import (
     record_of,
 )
 from reconciler.audit.rules import HASH
-from reconciler.audit.schema import RecordKind, check, check_together, is_deep
+from reconciler.audit.schema import RecordKind, check, check_together, flaw_of
 
 _BATCH: Final = 32 * 1024
 """Bytes of lines that are decoded together: about 25 records. Their values, and the code of each step, stay in the processor's cache."""
@@ -127,7 +126,7 @@ def _decode_state_line(line: bytes) -> Record:
     fields, is_known = lines.parse(_checked(line))
     is_plain = lines.are_plain(_check(fields, in_state=True)) and is_known
     if not is_plain:
-        _require_flat(fields)
+        _require_canonical(fields)
     return _record(fields, is_plain=is_plain)
 
 
@@ -138,7 +137,7 @@ def _decode_line(commit: str, number: int, line: bytes) -> Record | Defect:
         loose = _check(fields)
         if is_known and lines.are_plain(loose):
             return _record(fields, is_plain=True)
-        _require_flat(fields)
+        _require_canonical(fields)
         if lines.encode(fields) != line:
             raise ValueError("the line is not in canonical form")  # noqa: TRY301
         return _record(fields)
@@ -166,9 +165,9 @@ def _check(fields: dict[str, Any], *, in_state: bool = False) -> Sequence[Any]:
     return loose
 
 
-def _require_flat(fields: dict[str, Any]) -> None:
-    if is_deep(fields):
-        raise ValueError(f"the record nests deeper than {DEPTH_LIMIT} levels")
+def _require_canonical(fields: dict[str, Any]) -> None:
+    if (flaw := flaw_of(fields)) is not None:
+        raise ValueError(flaw)
 
 
 _KINDS: Final = {kind.value: kind for kind in RecordKind}

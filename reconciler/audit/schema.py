@@ -15,6 +15,7 @@ three names mean other things: the kind of record, the idempotency key, and the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
@@ -309,3 +310,22 @@ def is_deep(value: object, levels: int = DEPTH_LIMIT) -> bool:
         if levels == 1 or (isinstance(each, _NESTED) and is_deep(each, levels - 1)):
             return True
     return False
+
+
+def flaw_of(fields: Mapping[str, Any]) -> str | None:
+    """Return why a record cannot be written as canonical JSON, for people; `None` if it can be. Python also reads `NaN` and `Infinity`."""
+    if is_deep(fields):
+        return f"the record nests deeper than {DEPTH_LIMIT} levels"
+    odd = next((name for name, value in fields.items() if not _is_finite(value)), None)
+    return (
+        None
+        if odd is None
+        else f"the record's {odd} holds NaN or Infinity: JSON has no such number"
+    )
+
+
+def _is_finite(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(map(_is_finite, parts))

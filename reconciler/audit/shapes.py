@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
@@ -177,5 +178,5 @@ def problems(fields: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[s
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=repr)
     return text if len(text) <= 40 else f"{text[:39]}…"  # noqa: PLR2004 - enough to find it by

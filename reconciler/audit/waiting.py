@@ -22,7 +22,7 @@ from reconciler.audit.records import (
     Record,
     chain,
 )
-from reconciler.audit.schema import HEADER, RecordKind, is_deep, problem_of
+from reconciler.audit.schema import HEADER, RecordKind, flaw_of, problem_of
 from reconciler.audit.unsigned import of_stops
 from reconciler.errors import LedgerError
 from reconciler.plan import canonical_json
@@ -114,8 +114,10 @@ def _event(line: bytes, tenant: str, run: str) -> Event:
         raise ValueError("a line is not JSON") from None
     if not isinstance(fields, dict):
         raise ValueError("a line is not a record")  # noqa: TRY004 - a defect of the file, not of the program
-    if fields.get("v") != VERSION or is_deep(fields):
-        raise ValueError("a record has another version, or nests too deeply")
+    if fields.get("v") != VERSION:
+        raise ValueError("a record has another version")
+    if (flaw := flaw_of(fields)) is not None:
+        raise ValueError(flaw)
     if (problem := problem_of({**fields, **_PLACE})) is not None:
         raise ValueError(problem)
     if fields["tenant"] != tenant or fields["run"] != run:

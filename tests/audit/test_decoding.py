@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -220,3 +221,21 @@ def test_a_write_of_a_state_is_encoded_alike(made: list[Record]) -> None:
         write = audit.write_of(read_again[intent.seq], read_again[outcome.seq])
         assert audit.encode(write) == due
         assert write.is_plain == (made is RECORDS)
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e400", '{"a":[NaN]}'])
+@pytest.mark.parametrize("field", ["extra", "latency_s", "body"])
+def test_a_number_that_json_does_not_have_is_told_with_its_record_and_field(field: str, text: str):
+    """Python reads it, and cannot write it again: its own words ("not JSON compliant") name no record and no field."""
+    kind = {"latency_s": RecordKind.OUTCOME, "body": RecordKind.HOLD}.get(field, RecordKind.NOTE)
+    record = next(each for each in RECORDS if each.kind is kind)
+    fields = {**record.fields(), field: "PLACE"}
+    line = canonical_json(fields).replace('"PLACE"', text).encode()
+    told = (
+        f"the record's {field} (holds NaN or Infinity: JSON has no such number|must be .*, not .+)"
+    )
+    (defect,) = audit.decode(COMMIT, line + b"\n")[1]
+    assert defect.id == record.id
+    assert re.fullmatch(told, defect.problem)
+    with pytest.raises(ValueError, match=told):
+        audit.decode_state(line + b"\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -236,6 +237,12 @@ def test_fields_that_are_checked_together_are_checked_like_each_alone(kind, chan
         ("open", "tool", 10**39, f"the record's tool must be a text, not 1{'0' * 39}"),
         ("open", "tool", 10**40, f"the record's tool must be a text, not 1{'0' * 38}…"),
         ("open", "purpose", "x", "the record's purpose must be one of apply, halt, not 'x'"),
+        (
+            "outcome",
+            "latency_s",
+            math.nan,
+            "the record's latency_s must be a number of seconds or null, not NaN",
+        ),
         ("open", "actor", 5, "the record's actor must be a text or null, not 5"),
         ("hold", "target", "", "the record's target must be a text that is not empty, not ''"),
     ],
