@@ -223,7 +223,7 @@ def _splices(text: str, source: Source, keys: tuple[str, ...], value: Value) -> 
 
 
 def _addition(text: str, source: Source, keys: tuple[str, ...], value: Value) -> _Splice:
-    """Return the splice that adds a key behind the last scalar of its mapping."""
+    """Return the splice that adds a key behind the last scalar of its mapping, quoted like the key of that scalar."""
     spots = source.document.spots
     beside = [
         spot
@@ -233,7 +233,8 @@ def _addition(text: str, source: Source, keys: tuple[str, ...], value: Value) ->
     if not beside:
         raise _by_hand(source.place(keys), keys)
     last = max(beside, key=lambda spot: spot.text.stop)
-    entry, end = f"{keys[-1]}: {_write(source, keys, value)}", last.text.stop
+    quote, end = last.key.style or "", last.text.stop
+    entry = f"{quote}{keys[-1]}{quote}: {_write(source, keys, value, quote)}"
     if last.flow:
         return _Splice(end, end, f", {entry}")
     stop = text.find("\n", end)
@@ -263,9 +264,10 @@ def _by_hand(place: Place, keys: tuple[str, ...]) -> ManifestError:
     return ManifestError([Problem(place, f"{'.'.join(keys)} must be edited by hand here")])
 
 
-def _write(source: Source, keys: tuple[str, ...], value: Value) -> str:
+def _write(source: Source, keys: tuple[str, ...], value: Value, quote: str = "") -> str:
+    """Return a value on one line; `quote` stands around its keys."""
     try:
-        return flow(value)
+        return flow(value, quote)
     except ValueError as error:
         said = f"{'.'.join(keys)} cannot be written: {error}"
         raise ManifestError([Problem(source.place(keys), said)]) from None

@@ -71,12 +71,13 @@ def _entry(key: str, value: Any) -> list[str]:
     return [f"  {key}: {flow(value)}"]
 
 
-def flow(value: Any) -> str:
-    """Return a value on one line: scalars in JSON notation, keys without quotes."""
+def flow(value: Any, quote: str = "") -> str:
+    """Return a value on one line: scalars in JSON notation, each key between two of `quote`."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{name}: {flow(part)}" for name, part in value.items()) + "}"
+        parts = (f"{quote}{name}{quote}: {flow(part, quote)}" for name, part in value.items())
+        return "{" + ", ".join(parts) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(flow, value)) + "]"
+        return "[" + ", ".join(flow(part, quote) for part in value) + "]"
     return scalar(value)
 
 

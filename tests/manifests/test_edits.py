@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -284,6 +285,18 @@ def test_a_mapping_is_added_behind_the_last_plain_value(file: Path) -> None:
     line = f'  audit: {{ledger: "{DECLARED["ledger"]}", began: "{DECLARED["began"]}"}}\n'
     anchor = "campaigns # the API\n"
     assert edit_settings(file, {"spec.audit": DECLARED}) == text.replace(anchor, anchor + line)
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("audit", [{}, {"audit": {"sign": False}}])
+def test_a_file_that_is_json_is_json_afterwards(file: Path, indent: int | None, audit: Any) -> None:
+    """JSON is YAML, so a file may be written by a JSON tool, and read by one."""
+    spec = {"api": "campaigns", "url": "https://acme.cxonecloud.com", **audit}
+    file.write_text(json.dumps({"kind": "Tenant", "spec": spec}, indent=indent))
+    changes = {f"spec.audit.{key}": DECLARED[key] for key in DECLARED}
+    after = edit_settings(file, changes if audit else {"spec.audit": DECLARED})
+    wanted = spec | {"audit": audit.get("audit", {}) | DECLARED}
+    assert json.loads(after) == {"kind": "Tenant", "spec": wanted}
 
 
 def test_a_mapping_without_a_plain_value_must_be_edited_by_hand(file: Path) -> None:
