@@ -20,7 +20,11 @@ HASH_LENGTH: Final = 64
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 KEY: Final = re.compile(r"[a-z2-7]{52}")
-_STAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_HOUR: Final = r"(?:[01]\d|2[0-3])"
+_SECOND: Final = rf"\d{{4}}-\d\d-\d\dT{_HOUR}:\d\d:\d\d"
+_STAMP: Final = re.compile(rf"{_SECOND}\.\d{{3}}Z", re.ASCII)
+_INSTANT: Final = re.compile(rf"{_SECOND}(?:\.\d+)?(?:Z|[+-]{_HOUR}:[0-5]\d)", re.ASCII)
+"""An instant in RFC 3339. Which other forms of ISO 8601 `fromisoformat` reads depends on the version of Python."""
 
 is_stamp: Final = _STAMP.fullmatch
 """Return a match if a text looks like an instant in the format of `stamp`."""
@@ -98,13 +102,13 @@ def is_text(value: object) -> bool:
 
 
 def _is_instant(value: object) -> bool:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         return False
     try:
         instant = datetime.fromisoformat(value)
     except ValueError:
         return False
-    return instant.tzinfo is not None and _FIRST_YEAR <= instant.year < _END_YEAR
+    return _FIRST_YEAR <= instant.year < _END_YEAR
 
 
 def is_end(value: object) -> bool:
@@ -142,7 +146,7 @@ FLAG: Final = Rule("true or false", lambda value: isinstance(value, bool))
 COUNT: Final = Rule("a count (0, 1, …)", is_count, group="count")
 HASH: Final = replace(matches(_HASH, "64 hexadecimal digits"), group="hash")
 COMMIT: Final = matches(_COMMIT, "a commit id (40 or 64 hexadecimal digits)")
-INSTANT: Final = Rule("an instant with its offset (ISO 8601)", _is_instant)
+INSTANT: Final = Rule("an instant such as 2027-01-11T14:00:00.000Z (RFC 3339)", _is_instant)
 BODY: Final = Rule("a mapping", lambda value: isinstance(value, dict), group="mapping")
 SECONDS: Final = Rule("a number of seconds", _is_seconds)
 LISTS: Final = Rule(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ IDENTITY = {
     "note": ("run", "text"),
     "checkpoint": ("segment", "closes"),
 }
+INSTANTS = ("timestamp", "latest")
 REPEATED = ("op", "generation", "attempt", "object", "target", "verb")
 Files = dict[str, bytes]
 
@@ -31,6 +33,16 @@ def canonical(value: Any) -> bytes:
 
 def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def is_instant(text: Any) -> bool:
+    form = (
+        r"\d{4}-\d\d-\d\d" r"T([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?" r"(Z|[+-]([01]\d|2[0-3]):[0-5]\d)"
+    )
+    try:
+        return bool(re.fullmatch(form, text, re.ASCII)) and 1970 <= instant(text).year < 9000
+    except (TypeError, ValueError):
+        return False
 
 
 def sha(data: bytes) -> str:
@@ -201,6 +213,9 @@ class Auditor:
             != record["h"]
         ):
             yield "h"
+        instants = [record["ts"], *(record[name] for name in INSTANTS if name in record)]
+        if not all(map(is_instant, instants)):
+            yield "instant"
         if id_of(record) != record["id"] or record["id"] in self.ids:
             yield "id"
         if record["commit"] != note or record["tenant"] != self.platform:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.audit import rules
 from reconciler.errors import LedgerError
 from reconciler.git import Git
 from reconciler.ledger import LedgerOptions
@@ -41,6 +42,7 @@ def test_both_accept_an_honest_ledger(made):
         (b'"n":1', b'"n":2'),
         (b'"kind":"hold"', b'"kind":"note"'),
         (b'":"', b'": "'),
+        (b'"ts":"2027-01-', b'"ts":"2027-W02-'),
     ],
 )
 @pytest.mark.parametrize("path", ["state", ""])
@@ -59,6 +61,43 @@ def test_both_find_a_changed_line(made, tmp_path, old, new, path):
     forged = git(root, "commit-tree", git(root, "write-tree"), "-p", parent, stdin=message)
     git(root, "update-ref", REF, forged)
     assert bool(auditor.audit(root, PLATFORM)) == is_bad(root)
+
+
+INSTANTS = {
+    "2027-01-11T14:00:00.000Z": True,
+    "2027-01-11T14:00:00Z": True,
+    "2027-01-11T15:00:00.1234567+01:00": True,
+    "2027-01-11T23:59:59-23:59": True,
+    "2027-W02-1T14:00:00Z": False,
+    "2027-W02-1": False,
+    "20270111T140000Z": False,
+    "2027-01-11T140000Z": False,
+    "2027-01-11T14:00:00,000Z": False,
+    "2027-01-11T24:00:00Z": False,
+    "2027-01-11T24:00:00.000Z": False,
+    "2027-01-11T14:00Z": False,
+    "2027-01-11T14Z": False,
+    "2027-01-11 14:00:00Z": False,
+    "2027-01-11t14:00:00z": False,
+    "2027-01-11T14:00:00": False,
+    "2027-01-11T14:00:00+0100": False,
+    "2027-01-11T14:00:00+01": False,
+    "2027-01-11T14:00:00+01:00:30": False,
+    "2027-01-11T14:00:00+24:00": False,
+    "2027-02-30T14:00:00Z": False,
+    "2027-01-11T14:00:60Z": False,
+    "2027-01-11T14:00:00Z ": False,
+    "\u0662\u0660\u0662\u0667-01-11T14:00:00Z": False,
+    "1969-12-31T23:59:59Z": False,
+    "9000-01-01T00:00:00Z": False,
+}
+"""Texts, and whether the page calls each an instant. Some of them are read by some versions of Python only."""
+
+
+@pytest.mark.parametrize("text", INSTANTS)
+def test_both_take_exactly_the_instants_of_rfc_3339(text):
+    assert rules.INSTANT.holds(text) is auditor.is_instant(text) is INSTANTS[text]
+    assert rules.is_end(text) is (INSTANTS[text] and text.endswith(".000Z"))
 
 
 def is_bad(root: Path) -> bool:
