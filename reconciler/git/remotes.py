@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from reconciler.errors import PushedElsewhere, RemoteTimeout, Unavailable
+from reconciler.errors import GitError, PushedElsewhere, RemoteTimeout, Unavailable, safe
 from reconciler.git.command import settings
 from reconciler.git.revisions import Revisions
 from reconciler.git.values import Move, chosen_refs, object_id, ref_name, remote_name, shown_url
@@ -20,6 +20,10 @@ _QUIETLY: Final = ("--no-write-fetch-head", "--refmap=", "--no-recurse-submodule
 
 _WHOLE: Final = 2_000_000_000
 """Depth of a fetch that is to bring a whole history. Git takes 2³¹ - 1 for `--unshallow`."""
+
+
+_SYMBOLIC: Final = "ref: "
+"""What `git ls-remote --symref` writes before the target of a symbolic ref."""
 
 
 def push_where_fetched(remote: str) -> str:
@@ -61,13 +65,31 @@ class Remotes(Revisions):
             timeout_s: time limit, if not the usual one.
 
         Raises:
+            GitError: one of them is symbolic: a push to it would move or delete another ref.
             Unavailable: the remote does not answer, which does not mean that it has none.
         """
+        found = self._listed(remote, *refs, below=below, timeout_s=timeout_s)
+        if symbolic := [
+            (ref, value) for ref, value in found.items() if value.startswith(_SYMBOLIC)
+        ]:
+            ref, value = symbolic[0]
+            target = safe(value.removeprefix(_SYMBOLIC))
+            raise GitError(
+                f"{ref} of {safe(remote)} is a symbolic ref to {target}, so a push to it would move or delete {target}: reconcile did not make it."
+                f" Delete it in the repository on the server: `git symbolic-ref --delete {ref}`"
+            )
+        return found
+
+    def _listed(
+        self, remote: str, *refs: str, below: str | None, timeout_s: float | None = None
+    ) -> dict[str, str]:
+        """Return refs as `remote_refs`; of a symbolic ref, its target after `_SYMBOLIC`. Only protocol version 2 of git shows which are."""
         wanted = [*map(ref_name, refs), *([] if below is None else [f"{ref_name(below)}/*"])]
-        command = ("ls-remote", "--quiet", "--", remote_name(remote), *wanted)
+        command = ("ls-remote", "--quiet", "--symref", "--", remote_name(remote), *wanted)
         ran = self._network(*command, timeout_s=timeout_s)
         rows = (line.partition("\t") for line in ran.out.decode("utf-8", "replace").splitlines())
-        return chosen_refs(((ref, value) for value, _, ref in rows), refs, below)
+        # A symbolic ref has two rows, the one with its target first.
+        return chosen_refs(((ref, value) for value, _, ref in reversed([*rows])), refs, below)
 
     def fetch(self, remote: str, *refs: str, depth: int | None = None) -> None:
         """Fetch the given remote refs without updating local refs.
@@ -208,7 +230,7 @@ class Remotes(Revisions):
             return
 
         def shown(at: str) -> dict[str, str]:
-            return self.remote_refs(at, *refs, below="refs/heads")
+            return self._listed(at, *refs, below="refs/heads")
 
         there = shown(remote)
         while not any(shown(url) == there for url in pushed):

@@ -101,6 +101,7 @@ def test_two_urls_of_one_repository_are_as_good_as_one(
     desk: Desk, server: sandbox.CampaignState, remote: Path, elsewhere: Path, *, more: bool
 ) -> None:
     push_to(desk, f"file://{remote}")
+    git(remote, "symbolic-ref", "refs/heads/master", "refs/heads/main")  # as after a renaming
     if more:  # and a copy of everything
         git(desk.folder, "config", "--add", "remote.origin.pushurl", str(elsewhere))
     assert desk.run("apply", "--yes", PATH) == 0
@@ -119,7 +120,7 @@ def pushes(
     head = git(desk.folder, "rev-parse", "HEAD").strip()
 
     def push(shown: Iterator[dict[str, int]]) -> None:
-        monkeypatch.setattr(repo, "remote_refs", lambda *_, below: next(shown))  # noqa: ARG005
+        monkeypatch.setattr(repo, "_listed", lambda *_, below: next(shown))  # noqa: ARG005
         repo.push("origin", Move("refs/heads/new", head, None))
 
     return push
