@@ -6,8 +6,10 @@ next apply would do about each field.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from reconciler import diff, effect
 from reconciler.effect import Direction
@@ -58,6 +60,7 @@ def drift(
             known,
             snapshot.unfit.get(key),
             snapshot.unreadable.get(key),
+            snapshot.at,
         )
         rows = list(_of_object(case, lists))
         lists.matching += not rows and each is not None and lists.is_applied(case)
@@ -108,6 +111,7 @@ class _Case:
     known: Known
     unfit: str | None
     odd: str | None
+    now: datetime
 
     @property
     def name(self) -> str:
@@ -282,7 +286,7 @@ def _fields(case: _Case, applied: Body | None, stored: Body) -> tuple[FieldDrift
             change.path,
             change.live,
             change.desired,
-            way_of(_name(change.path), applied, stored, case.kind),
+            way_of(_name(change.path), applied, stored, case.kind, case.now),
             _fate(_name(change.path), applied, stored, case),
         )
         for change in diff.explain(applied, stored)
@@ -320,21 +324,37 @@ _WAYS = {
 }
 
 
-def way_of(name: str, applied: Body, stored: Body, kind: Kind) -> Way:
-    """Return the effect of the change of one field, from the body applied last to the stored one."""
+def way_of(name: str, applied: Body, stored: Body, kind: Kind, now: datetime) -> Way:
+    """Return the effect of the change of one field, from the body applied last to the stored one.
+
+    A part of the hours that opens or closes nothing from `now` on is judged as the plan judges it (`effect.of_hours`).
+    """
     try:
-        kind.rules[name](applied, stored, name)
-    except effect.Disjoint:
-        return Way.MIXED
+        with contextlib.suppress(effect.Disjoint):
+            kind.rules[name](applied, stored, name)
     except effect.UNREADABLE:
         return Way.UNKNOWN
-    return _WAYS[effect.of_field(name, applied, stored, kind.rules)]
+    way = effect.of_field(name, applied, stored, kind.rules)
+    if name in kind.timed:
+        way = _within(way, applied, stored, kind, now)
+    return _WAYS[way]
+
+
+def _within(way: Direction, applied: Body, stored: Body, kind: Kind, now: datetime) -> Direction:
+    """Return what is left of the direction of a part of the hours, given the direction of the hours as a whole."""
+    try:
+        whole = effect.of_hours(kind.hours(applied), kind.hours(stored), now)
+    except effect.UNREADABLE:
+        return way
+    if whole in {way, Direction.MIXED}:
+        return way
+    return whole if way is Direction.MIXED else Direction.NEUTRAL
 
 
 def combine(ways: Iterable[Way]) -> Way:
     """Return the effect of several changes together. One that is unknown makes all of them unknown, unless one widens."""
     found = set(ways) - {Way.NEUTRAL}
-    if Way.WIDENED in found and Way.NARROWED in found:
+    if Way.WIDENED in found and found & {Way.NARROWED, Way.MIXED}:
         return Way.MIXED
     return min(found, key=[*Way].index, default=Way.NEUTRAL)
 

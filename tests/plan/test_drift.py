@@ -1,11 +1,15 @@
 """Drift: every edit outside git is there once, with the right direction; nothing else is."""
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.effect import Direction, direction
 from reconciler.plan import Base, Cause, Fate, Hold, Known, Way, build, drift
 from tests.plan.test_merge import (
+    SPAN,
     by_hand,
     campaign_calls,
     campaigns,
@@ -18,6 +22,7 @@ from tests.support.bodies import make_body, make_skill_body, make_window
 from tests.support.factories import (
     KIND,
     KINDS,
+    NOW,
     SKILL,
     SKILLS,
     make_desired,
@@ -31,24 +36,26 @@ from tests.support.factories import (
 
 BASE = make_body(campaign_id="1001")
 SKILL_BASE = make_skill_body()
+BEFORE = datetime.fromisoformat(SPAN[0])
+"""No span that these tests use began earlier, so no part of one is in the past."""
 NIGHT = make_window("America/Chicago", 21, 23)
 
 
-def found(desired, objects, *, base=None, kinds=KINDS, **known):
+def found(desired, objects, *, base=None, kinds=KINDS, at=NOW, **known):
     """Return the drift of a tenant. `base`: bodies applied last, by key; without it, those of the manifests."""
     wanted = list(desired)
     bases = {each.key: Base(each.body) for each in wanted} if base is None else base
-    snapshot = make_snapshot(objects)
+    snapshot = make_snapshot(objects, at=at)
     held = dict.fromkeys(known.get("holds", {}), "halted")
     plan = build(make_origin(), wanted, snapshot, kinds, base=bases, held=held)
     return drift(wanted, snapshot, kinds, Known(bases, **known), plan.operations)
 
 
-def edited(live, *, applied=None, desired=None):
+def edited(live, *, applied=None, desired=None, at=NOW):
     """Return the drift of one campaign."""
     applied = applied or BASE
     wanted = make_desired(body=desired or applied)
-    return found([wanted], [make_live(stored=live)], base={"1001": Base(applied)})
+    return found([wanted], [make_live(stored=live)], base={"1001": Base(applied)}, at=at)
 
 
 def rows(drifted):
@@ -89,7 +96,7 @@ def holds_the_laws(drifted, calls, applied, live):
 @settings(max_examples=60)
 @given(campaigns(), by_hand)
 def test_every_edited_field_of_a_campaign_is_there_once_and_never_too_mild(applied, live):
-    drifted = edited(live, applied=applied)
+    drifted = edited(live, applied=applied, at=BEFORE)
     if applied == live:
         assert drifted.objects == ()
     else:
@@ -111,6 +118,33 @@ def test_every_edited_field_of_a_skill_is_there_once_and_never_too_mild(applied,
         holds_the_laws(drifted, skill_calls, applied, live)
 
 
+SAME = {
+    Direction.LOOSEN: Way.WIDENED,
+    Direction.TIGHTEN: Way.NARROWED,
+    Direction.MIXED: Way.MIXED,
+    Direction.NEUTRAL: Way.NEUTRAL,
+}
+
+
+@settings(max_examples=60)
+@given(campaigns(), by_hand)
+def test_drift_gives_an_edit_the_direction_that_a_plan_would_give_it(applied, live):
+    drifted = edited(live, applied=applied)
+    assert [each.way for each in drifted.objects] == [
+        SAME[direction(applied, live, KIND, NOW)] for _ in range(applied != live)
+    ]
+
+
+@pytest.mark.parametrize("more", [{}, {"max_concurrent_calls": 1}])
+def test_an_end_that_moves_while_every_window_is_closed_widens_nothing(more):
+    """18:00 to 20:00 in New York, where the windows end at 18:00: a plan called that neutral, and drift widened."""
+    base = {**BASE, "compliance_windows": [make_window(end=18)]}
+    for end in ("2027-01-15T23:00:00.999000Z", "2027-01-16T01:00:00Z"):
+        (row,) = edited({**base, "end_time": end, **more}, applied=base).objects
+        assert row.way is (Way.NARROWED if more else Way.NEUTRAL)
+        assert {each.path: each.way for each in row.fields}["end_time"] is Way.NEUTRAL
+
+
 @settings(max_examples=30)
 @given(campaigns(), by_hand, st.sampled_from(["dial_rate", "dnc_verification", "end_time"]))
 def test_what_git_changes_is_no_drift(applied, desired, name):
@@ -127,8 +161,8 @@ CAMPAIGN_EDITS = [
     ("max_concurrent_calls", 501, Way.WIDENED),
     ("max_concurrent_calls", 1, Way.NARROWED),
     ("dnc_verification", False, Way.WIDENED),
-    ("start_time", "2027-01-11T13:00:00Z", Way.WIDENED),
-    ("start_time", "2027-01-11T15:00:00Z", Way.NARROWED),
+    ("start_time", "2027-01-11T13:00:00Z", Way.NEUTRAL),  # both are in the past
+    ("start_time", "2027-01-13T15:00:00Z", Way.NARROWED),
     ("end_time", "2028-01-15T23:00:00Z", Way.WIDENED),
     ("end_time", "2027-01-15T22:00:00Z", Way.NARROWED),
     ("end_time", "some day", Way.UNKNOWN),
