@@ -9,6 +9,7 @@ This module decides what follows from an answer:
 | reset, timeout, 5xx | retry, within the budget | `UncertainWrite`: the caller must read before it writes again |
 | 401 | retry with a new token, within a budget | retry: it was not executed |
 | 429 | retry after the wait, until the deadline | retry: it was not executed |
+| 3xx or 4xx to a sign-in, without a reason | retry, `MOST_STRAY` times | |
 | 403, redirect, bad certificate | `AccessError` | `AccessError`, but `UncertainWrite` for a redirect |
 | anything else | `ApiError` | `ApiError`, but `UncertainWrite` for 2xx and 409 (key in flight) |
 """
@@ -290,11 +291,9 @@ class Client:
                 await self._renew(call, token, tries)
             case Reply(status=HTTPStatus.TOO_MANY_REQUESTS):
                 await self._wait_as_told(call, answer, tries)
-            case Lost(sent=False, again=True):
+            case Lost(sent=sent, again=True) if call.repeatable or not sent:
                 await self._retry(call, answer.reason, 0.0, tries)
-            case Lost(again=True) if call.repeatable:
-                await self._retry(call, answer.reason, 0.0, tries)
-            case Reply(status=status) if call.repeatable and is_server_error(status):
+            case Reply(status=status) if self._refusals.may_pass(call, answer, tries.lost):
                 told_s = retry_after(answer) or 0.0
                 asks = f", the platform asks to wait {told_s:.0f} s" if told_s else ""
                 await self._retry(call, f"{status}{asks}", told_s, tries)

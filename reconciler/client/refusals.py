@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import urlsplit
 
 from reconciler.client.lanes import Lost
 from reconciler.dialects.base import Call, Dialect, Reply, Token
 from reconciler.errors import AccessError, ApiError, ReconcileError, UncertainWrite, safe
 from reconciler.settings import Settings
+
+MOST_STRAY: Final = 4
+"""Most retries of a sign-in that is answered by an error without a reason."""
 
 
 class Refusals:
@@ -32,6 +36,18 @@ class Refusals:
         if token is not None and status == HTTPStatus.FORBIDDEN:
             return self._explain_forbidden(call, answer)
         return ApiError(status, call.where, self._dialect.explain(answer))
+
+    def may_pass(self, call: Call, reply: Reply, tries: int) -> bool:
+        """Return whether the same call may succeed later, after `tries` that did not: the server failed, or a gateway's page answered a sign-in.
+
+        A platform that refuses a sign-in gives a reason, and a page does not. A 401 is a refusal without one, because platforms lock out
+        clients that retry. After `MOST_STRAY` retries any answer is a refusal, but to an emergency stop.
+        """
+        if is_server_error(reply.status):
+            return call.repeatable
+        refused = reply.status == HTTPStatus.UNAUTHORIZED or self._dialect.explain(reply)
+        is_early = tries < MOST_STRAY or self._settings.options.urgent
+        return call.anonymous and reply.status >= 300 and not refused and is_early  # noqa: PLR2004
 
     def _explain_lost(self, call: Call, lost: Lost) -> ReconcileError:
         if lost.untrusted:

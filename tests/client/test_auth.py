@@ -1,6 +1,7 @@
 """One token for all tasks, and what is said when there is none."""
 
 import asyncio
+import re
 from itertools import pairwise
 
 import httpx
@@ -8,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.client import MOST_TOKENS, MOST_TOKENS_OF_A_CALL
+from reconciler.client import MOST_TOKENS, MOST_TOKENS_OF_A_CALL, MOST_TRIES
 from reconciler.client.auth import Tokens
+from reconciler.client.refusals import MOST_STRAY
 from reconciler.dialects.base import Call, Credentials, Token
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import AccessError, ApiError, Unavailable
@@ -207,14 +209,52 @@ NO_API = "POST /api/oauth2/token does not exist there (404): check the host in C
     ("answer", "message"),
     [
         (refused(401, "invalid_client"), ROTATED),
+        (refused(403, "invalid_client"), ROTATED.replace("401", "403")),
         (refused(400, "invalid_scope"), NO_SCOPE),
-        (404, NO_API),
+        (refused(404, "not_found"), NO_API),
+        (401, ROTATED),
     ],
 )
-def test_a_refused_token_request_names_the_variable(answer, message):
+@pytest.mark.parametrize("urgent", [False, True])
+def test_a_refused_token_request_is_sent_once_and_names_the_variable(answer, message, urgent):
+    platform = Platform(tokens=[answer])
     with pytest.raises(AccessError) as caught:
-        converse(Platform(tokens=[answer]), READ)
+        converse(platform, READ, urgent=urgent)
     assert str(caught.value) == message
+    assert platform.counts == {TOKEN_PATH: 1}
+
+
+def page(status):
+    """What a gateway answers by itself."""
+    return lambda _: httpx.Response(
+        status, text="<html>no route</html>", headers={"Location": "https://elsewhere.example"}
+    )
+
+
+@given(st.lists(st.sampled_from([302, 400, 403, 404, 405, 503]), max_size=12), st.booleans())
+def test_a_page_in_place_of_a_token_is_no_refusal_unless_it_stays(statuses, urgent):
+    platform = Platform(tokens=[page(status) for status in statuses])
+    try:
+        (reply,) = converse(platform, READ, urgent=urgent)
+    except Unavailable:
+        assert len(statuses) >= MOST_TRIES
+    except (AccessError, ApiError):
+        assert not urgent
+        assert len(statuses) > MOST_STRAY
+    else:
+        assert reply.status == 200
+        assert platform.counts[TOKEN_PATH] == len(statuses) + 1
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [(403, ROTATED.replace("401", "403")), (404, NO_API), (302, "the platform redirects (302)")],
+)
+def test_a_page_that_stays_is_the_refusal_that_it_was(status, message):
+    platform = Platform(tokens=[page(status)] * 20)
+    with pytest.raises(AccessError, match=re.escape(message)):
+        converse(platform, READ)
+    assert platform.counts == {TOKEN_PATH: 1 + MOST_STRAY}
 
 
 def test_a_refused_secret_is_sent_once_however_many_tasks_wait():

@@ -322,6 +322,21 @@ def test_a_client_that_may_not_sign_in_stops_nothing_and_says_what_is_held(watch
     assert lived.held() == {"1000000"}
 
 
+@pytest.mark.parametrize("status", [302, 403, 404])
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_gateways_page_at_the_sign_in_is_retried_until_the_wait_is_over(watched, status, stays):
+    lived = many(watched)
+    lived.wait_s = 60.0 if stays else 600.0
+    lived.answer = lambda where, _: (
+        status if "token" in where and (stays or len(lived.seen) < 12) else None
+    )
+    report = lived.halt("first")
+    assert report.exit_code == (75 if stays else 0)
+    assert len(lived.seen) > 8
+    assert lived.stopped == (set() if stays else {"1000000"})
+    assert lived.held() == {"1000000"}
+
+
 def test_holds_are_shared_while_the_sign_in_is_not_answered_yet(watched, monkeypatch):
     """A stop on a throw-away machine may die at its first removal."""
     lived, shared = many(watched), threading.Event()

@@ -36,6 +36,8 @@ ELSEWHERE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
 
 OK: Final = 200
 ANSWERED: Final = ELSEWHERE | {OK}
+OPTIONAL: Final = ANSWERED | {400, 401, 403}
+"""Statuses of a call that only refines the sign-in. Whatever they mean, it goes on without."""
 
 _CLUSTER: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
@@ -131,7 +133,7 @@ def _endpoint(token: str, claims: Mapping[str, str], site: Site) -> Exchange[str
         params={"tenantId": tenant},
         anonymous=True,
         origin=_discovery(site),
-        expects=ANSWERED,
+        expects=OPTIONAL,
     )
     answer = yield from _try(call, unless=(ApiError, Unavailable))
     endpoint = None if answer is None else _text(answer.reply.json, "api_endpoint")
@@ -147,7 +149,7 @@ def _tenant_of_unit(token: str, claims: Mapping[str, str], site: Site) -> Exchan
         headers={"Authorization": f"Bearer {token}"},
         anonymous=True,
         origin=_area_host(claims, site),
-        expects=ANSWERED,
+        expects=OPTIONAL,
     )
     answer = yield from _try(call, unless=(ApiError, Unavailable))
     if answer is None:
