@@ -37,7 +37,7 @@ def of_change(before: Body | None, after: Body | None, kind: Measured, now: date
     """Return the effect of a change between two canonical bodies; `None` is no schedule.
 
     Args:
-        before: what dials now.
+        before: what dials now; an empty body if nobody can read that.
         after: what will dial.
         kind: of the object.
         now: the platform's clock. Earlier instants do not count.
@@ -62,7 +62,7 @@ def of_change(before: Body | None, after: Body | None, kind: Measured, now: date
         tuple(_limits(before, after, known, kind)),
         gained=tuple(_safeguards(new, old, known)) if both else (),
         lost=(*dropped, *_safeguards(old, new, known)) if both else (),
-        unknown=tuple(sorted(unknown)),
+        unknown=() if before is not None and not before else tuple(sorted(unknown)),
     )
 
 

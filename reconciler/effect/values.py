@@ -105,7 +105,8 @@ class Effect:
         limits: the other numbers that limit dialing and differ, such as `max_concurrent_calls` and `maximum_ratio`.
         gained, lost: safeguards that only the new body, or only the old one, has: a field (`dnc_verification`) or one
             item of it (`dnc_groups[70]`).
-        unknown: fields that differ and whose effect on dialing is unknown. They count as loosening.
+        unknown: fields that differ and whose effect on dialing is unknown. They count as loosening. None are named, and `zones` is
+            `None`, if all of what dials now is unknown.
     """
 
     zones: tuple[ZoneEffect, ...] | None

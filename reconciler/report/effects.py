@@ -19,22 +19,25 @@ def effect_lines(operation: Operation) -> tuple[str, ...]:
     effect = operation.effect
     if effect is None or operation.action is Action.HELD:
         return ()
-    return lines(effect, operation.live, _clock(operation))
+    return lines(effect, operation.live, _clock(operation), widens=operation.verdict.widens)
 
 
-def lines(effect: Effect, before: Body | None, clock: str) -> tuple[str, ...]:
+def lines(
+    effect: Effect, before: Body | None, clock: str, *, widens: bool = True
+) -> tuple[str, ...]:
     """Return a line for each part of an effect that changes.
 
     Args:
         effect: the effect.
         before: the body that dials now; `None` is no schedule.
         clock: zone of the schedule.
+        widens: whether the change counts as loosening.
     """
     return (
-        *_unknown(effect, before or {}),
+        *_unknown(effect, before or {}, widens=widens),
         *(f"safeguard lost: {name}" for name in effect.lost),
         *(f"safeguard gained: {name}" for name in effect.gained),
-        *_rates(effect.calls_per_hour),
+        *(() if _is_unread(effect) else _rates(effect.calls_per_hour)),
         *(_zone(zone, clock) for zone in effect.zones or () if _changes(zone)),
     )
 
@@ -46,19 +49,29 @@ def warnings(operation: Operation) -> tuple[str, ...]:
         return ()
     phrases = []
     if effect.zones is None or effect.unknown:
-        phrases.append("effect unknown, counts as loosening")
+        phrases.append(_unknown_effect(widens=operation.verdict.widens))
     if names := ", ".join(operation.dropped):
         phrases.append(f"drops unknown fields: {shortened(safe(names), 60)}")
     return (*phrases, *(f"safeguard lost: {name}" for name in effect.lost))
 
 
-def _unknown(effect: Effect, live: Body) -> Iterator[str]:
+def _unknown(effect: Effect, live: Body, *, widens: bool) -> Iterator[str]:
     """Yield each value that cannot be read, as the platform holds it."""
+    start = _unknown_effect(widens=widens)
     for name in effect.unknown:
         held = value(live[name]) if name in live else "missing"
-        yield f"effect unknown, counts as loosening: {name} (on the platform: {held})"
-    if effect.zones is None and not effect.unknown:
-        yield "effect unknown, counts as loosening: what dials now cannot be read"
+        yield f"{start}: {name} (on the platform: {held})"
+    if _is_unread(effect):
+        yield f"{start}: what dials now cannot be read"
+
+
+def _unknown_effect(*, widens: bool) -> str:
+    return "effect unknown, counts as loosening" if widens else "effect unknown"
+
+
+def _is_unread(effect: Effect) -> bool:
+    """Return whether all of what dials now is unknown."""
+    return effect.zones is None and not effect.unknown
 
 
 def first_new(operation: Operation) -> str:
