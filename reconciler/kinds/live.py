@@ -61,6 +61,20 @@ class Live(NamedTuple):
         """Whether the stored schedule is the active one. Also true if there is neither."""
         return self.active_id == self.stored_id
 
+    @property
+    def idle(self) -> bool:
+        """Whether a schedule is stored that the dialer does not use, nor any other. The next refresh would make it dial."""
+        return self.active_id is None and not self.settled
+
+
+def unsettled(live: Live) -> str:
+    """Return for people how the dialer differs from what is stored, of an object that is not settled."""
+    if live.stored is None:
+        return "no schedule is stored, but the dialer still uses an older one"
+    if live.active_id is None:
+        return "the schedule is stored, but the dialer uses none"
+    return "the dialer still uses another schedule than the stored one"
+
 
 def unread(key: str, name: str = "") -> Live:
     """Return an object whose answer cannot be read. It counts as dialing by a schedule that says nothing."""

@@ -10,7 +10,7 @@ from typing import Final
 from reconciler import diff, effect
 from reconciler.effect import Direction
 from reconciler.kinds import Kind
-from reconciler.kinds.live import Live, Snapshot
+from reconciler.kinds.live import Live, Snapshot, unsettled
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, canonical_base, fields_moved_by, moved_by
 from reconciler.plan.holds import folder_of, split
@@ -100,9 +100,9 @@ def _plan_object(
     found = _operation(wanted, live, kind, now)
     if hold is not None and (found or live.stored is not None):
         stopped = found or _describe(wanted, live, kind, Action.HELD, now)
-        dialing = not kind.is_silent(live)
+        dialing = not kind.is_silent(live) and not live.idle
         stopped = _finishing(_attribute(stopped, base), live, base)
-        why = _why(hold, wanted, dialing=dialing)
+        why = hold if kind.is_silent(live) else _why(hold, wanted, live)
         return (replace(stopped, action=Action.HELD, blocked=(why,), dialing=dialing),)
     if found is None:
         return ()
@@ -172,12 +172,13 @@ def _stands(snapshot: Snapshot, key: str) -> bool:
     return live is not None and (live.stored is not None or live.active_id is not None)
 
 
-def _why(hold: str, wanted: Desired, *, dialing: bool) -> str:
-    """Return why an object is held, and how to stop it again if it still dials."""
-    if not dialing:
-        return hold
+def _why(hold: str, wanted: Desired, live: Live) -> str:
+    """Return why an object is held that is not silent, and how to stop it again."""
     again = f"reconcile halt {folder_of(wanted.place)} {wanted.name} --reason TEXT"
-    return f"it still dials, because the dialer has not dropped the schedule: stop it again with `{again}`; {hold}"
+    said = "it still dials" if live.settled else f"it still dials: {unsettled(live)}"
+    if live.idle:
+        said = f"{unsettled(live)}: any refresh would make it dial"
+    return f"{said}. Stop it again with `{again}`; {hold}"
 
 
 def _operation(desired: Desired, live: Live, kind: Kind, now: datetime) -> Operation | None:

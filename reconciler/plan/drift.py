@@ -14,7 +14,7 @@ from datetime import datetime
 from reconciler import diff, effect
 from reconciler.effect import Direction
 from reconciler.kinds import Kind
-from reconciler.kinds.live import Live, Snapshot
+from reconciler.kinds.live import Live, Snapshot, unsettled
 from reconciler.models import Body, Desired
 from reconciler.plan.base import Base, canonical_base
 from reconciler.plan.drift_values import Cause, Drift, Drifted, Fate, FieldDrift, Hold, Known, Way
@@ -179,7 +179,7 @@ def _of_object(case: _Case, lists: _Lists) -> Iterable[Drifted]:
     elif case.stored != (case.base.body if case.base else None):
         yield from _of_stored(case, lists)
     if not live.settled and case.odd is None:
-        yield case.row(Cause.INACTIVE, Way.UNKNOWN, notes=(_inactive(live),))
+        yield case.row(Cause.INACTIVE, Way.UNKNOWN, notes=(unsettled(live),))
     if holds := tuple(case.known.holds.get(case.key, ())):
         yield case.row(Cause.HELD, Way.NARROWED, holds=holds)
 
@@ -357,14 +357,6 @@ def combine(ways: Iterable[Way]) -> Way:
     if Way.WIDENED in found and found & {Way.NARROWED, Way.MIXED}:
         return Way.MIXED
     return min(found, key=[*Way].index, default=Way.NEUTRAL)
-
-
-def _inactive(live: Live) -> str:
-    if live.stored is None:
-        return "no schedule is stored, but the dialer still uses an older one"
-    if live.active_id is None:
-        return "the schedule is stored, but the dialer uses none"
-    return "the dialer still uses another schedule than the stored one"
 
 
 def _rank(each: Drifted) -> tuple[bool, int, str]:

@@ -103,9 +103,6 @@ def _absent(
         fields=(),
         direction=Direction.TIGHTEN,
         base=base.body,
-        notes=(
-            "no schedule is stored, but the dialer still uses an older one: it is told to drop it",
-        ),
     )
     return (silence, rest)
 

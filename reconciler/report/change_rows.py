@@ -225,11 +225,17 @@ def _phrases(each: Weighed, limit: int) -> list[str]:
         case Action.REFRESH:
             return ["stored, but the dialer has not taken it"]
         case Action.RETIRE:
-            return [f"remove the schedule of {operation.platform_name or operation.key}"]
+            there = operation.platform_name or operation.key
+            return [f"remove the schedule of {there}" if operation.live else _NO_LONGER_STORED]
         case Action.HELD if operation.desired is not None and operation.live is None:
             return [f"create the schedule of {operation.platform_name or operation.key}"]
         case _:
             return [operation.platform_name]
+
+
+_NO_LONGER_STORED = (
+    "no schedule is stored, but the dialer still uses an older one: make it drop that"
+)
 
 
 def _listed(phrases: Sequence[str], each: Weighed, limit: int) -> list[str]:

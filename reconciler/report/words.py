@@ -24,7 +24,7 @@ STATES: Final[Mapping[str, str]] = {
 ACTIONS: Final[Mapping[str, str]] = {
     "create": "Store a schedule for an object that has none.",
     "update": "Replace the stored schedule.",
-    "retire": "Remove the schedule, because its manifest says `metadata.retired: true`.",
+    "retire": "Remove the schedule, because its manifest says `metadata.retired: true`. Or make the dialer drop a schedule that is not stored any more.",
     "refresh": "Make the dialer load a schedule that is stored as desired but not active yet.",
     "halt": "Remove the schedule at once (`reconcile halt`), whatever its manifest says.",
     "held": "Do nothing. Either a stop holds the object until `reconcile release`, or it was narrowed outside git. The row says how to keep and how to undo that.",

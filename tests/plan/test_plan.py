@@ -19,7 +19,9 @@ from reconciler.plan import (
     Action,
     Approval,
     Base,
+    Cause,
     Cut,
+    Known,
     Strictness,
     approval_from,
     approved,
@@ -27,6 +29,7 @@ from reconciler.plan import (
     build,
     canonical_json,
     digest_of,
+    drift,
     hold_against,
     live_hash,
     only,
@@ -266,12 +269,31 @@ def test_a_hold_leaves_an_object_alone_and_says_why():
     assert not operation.executable
 
 
-AGAIN = "it still dials, because the dialer has not dropped the schedule: stop it again with `reconcile halt schedules/acme campaign-1001 --reason TEXT`; halted by ops"
+STOP = ". Stop it again with `reconcile halt schedules/acme campaign-1001 --reason TEXT`; halted by ops"
+AGAIN = f"it still dials{STOP}"
 
 
-def test_a_hold_that_the_dialer_has_not_obeyed_is_no_silence():
-    operation = one(WANTED, make_live(stored=LESS), held={"1001": "halted by ops"})
-    assert operation.blocked == (AGAIN,)
+@pytest.mark.parametrize(
+    ("stored", "active", "dialing", "said"),
+    [
+        ("s-1001", "s-1001", True, "it still dials"),
+        ("s-1001", "older", True, "it still dials: {}"),
+        (None, "older", True, "it still dials: {}"),
+        ("s-1001", None, False, "{}: any refresh would make it dial"),
+    ],
+)
+def test_a_hold_that_the_dialer_has_not_obeyed_is_told_as_drift_tells_it(
+    stored, active, dialing, said
+):
+    """A schedule that is stored again, and that the dialer does not use, does not dial yet."""
+    live = make_live(stored=stored and LESS, stored_id=stored, active_id=active)
+    snapshot = make_snapshot([live])
+    plan = build(make_origin(), [WANTED], snapshot, KINDS, held={"1001": "halted by ops"})
+    (operation,) = plan.operations
+    rows = drift([WANTED], snapshot, KINDS, Known({}), plan.operations).objects
+    inactive = "".join(row.notes[0] for row in rows if row.cause is Cause.INACTIVE)
+    assert operation.blocked == (f"{said.format(inactive)}{STOP}",)
+    assert operation.dialing is dialing
 
 
 def test_what_is_held_and_dials_as_desired_is_told_and_left_alone():

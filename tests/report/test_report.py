@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reconciler.diff import FieldChange
 from reconciler.effect import Direction
 from reconciler.errors import Place
-from reconciler.plan import Action, MovedBy, Outcome, Result, serialised
+from reconciler.plan import Action, Base, MovedBy, Outcome, Result, build, serialised
 from reconciler.policies.base import Level
 from reconciler.report import Tone, count, duration, value
 from reconciler.report.apply import of_apply
@@ -19,7 +19,16 @@ from reconciler.report.change_rows import BODIES_SHOWN, changes_table
 from reconciler.report.changes import of_plan, plan_verdict
 from reconciler.report.checks import findings_table, of_validation
 from tests.support.bodies import make_body, make_window
-from tests.support.factories import make_finding, make_operation, make_origin, make_plan
+from tests.support.factories import (
+    KINDS,
+    make_desired,
+    make_finding,
+    make_live,
+    make_operation,
+    make_origin,
+    make_plan,
+    make_snapshot,
+)
 
 SLOWER = (FieldChange("dial_rate", 25.0, 20.0),)
 
@@ -199,6 +208,20 @@ def test_a_creation_is_shown_whole_but_for_its_id():
     assert not any("campaign_id" in detail for detail in row.details)
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_that_nobody_can_read_what_dials_now_is_told_once(stored):
+    """A refresh listed each field with the value that is stored, although that is not what dials."""
+    wanted = make_desired()
+    live = make_live(active_id="older", **({} if stored else {"stored": None, "stored_id": None}))
+    plan = build(
+        make_origin(), [wanted], make_snapshot([live]), KINDS, base={"1001": Base(wanted.body)}
+    )
+    counts = ", counts as loosening" if stored else ""
+    assert of_plan(plan, exit_code=0).tables[0].rows[0].details == (
+        f"effect unknown{counts}: what dials now cannot be read",
+    )
+
+
 def test_many_creations_are_a_line_each():
     assert all(
         row.details for row in changes_table([create(str(n)) for n in range(BODIES_SHOWN)]).rows
@@ -214,6 +237,11 @@ def test_many_creations_are_a_line_each():
     [
         (retire(), "remove the schedule of Campaign 1", Tone.REMOVE),
         (retire(platform_name=""), "remove the schedule of 1", Tone.REMOVE),
+        (
+            retire(live=None),
+            "no schedule is stored, but the dialer still uses an older one: make it drop that",
+            Tone.REMOVE,
+        ),
         (refresh(), "stored, but the dialer has not taken it", Tone.CHANGE),
         (update(), "dial_rate 25 → 20", Tone.CHANGE),
         (hold(), "Campaign 1", Tone.WARN),
