@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -58,7 +59,7 @@ def not_a_plan(path: Path, why: Exception) -> UsageError:
     """Return the error for a file that is not a plan, or not the whole of one."""
     said = f"line {why.lineno} is not JSON" if isinstance(why, json.JSONDecodeError) else why
     return UsageError(
-        f"{path} is not a plan written by `reconcile plan --out`: {said}. Save the plan again with `reconcile plan PATH --out FILE`"
+        f"{path} is not a plan written by `reconcile plan --out`: {said}. Save the plan again with `reconcile plan --out {shlex.quote(str(path))}`"
     )
 
 

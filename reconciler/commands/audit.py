@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from difflib import get_close_matches
@@ -165,7 +166,7 @@ def verify(
     kept = read(world, path, tenant, anyhow=True)
     allowed = read_signers(world.directory / signers, "--signers") if signers else None
     found = kept.ledger.verify(expect_head=expect_head, expect_cut=expect_cut, signers=allowed)
-    report = of_verify(kept.name, found, str(kept.location))
+    report = of_verify(kept.name, shlex.quote(str(kept.folder)), found, str(kept.location))
     told = {each.problem for each in found.defects}
     notes = (each for each in kept.ledger.notes if each not in told)
     return report._replace(notes=(*notes, *report.notes))

@@ -165,7 +165,7 @@ def _record(world: World, session: Session, found: _Import, at: datetime) -> lis
             )
     except (AccessError, GitError, LedgerError, Unavailable) as error:
         if not kept.trust.asked and not notes:
-            said = f"tenant.yaml declares no ledger yet ({error}): run `reconcile audit begin PATH --reason TEXT`"
+            said = f"tenant.yaml declares no ledger yet ({error}): run `reconcile audit begin {shlex.quote(str(kept.folder))} --reason TEXT`"
         else:
             said = f"the ledger does not hold the imported schedules before the first apply ({error}): do not delay that apply"
         notes.append(said)

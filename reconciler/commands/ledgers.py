@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,7 @@ from reconciler.world import Clock, World
 ALONE: Final = "there is no git remote: this clone alone keeps the audit records and the lock, and no other clone knows of either"
 UNMIRRORED: Final = (
     "audit.mirror is off in tenant.yaml: without a mirror branch, a rollback of the audit records is only detected with a head"
-    " that was noted down (`reconcile audit verify PATH --expect-head`)"
+    " that was noted down (`audit verify --expect-head`)"
 )
 UNSIGNED: Final = "audit.sign is off in tenant.yaml: anybody with push rights to refs/notes/reconcile/* can write audit records that count, such as a release"
 
@@ -113,7 +114,7 @@ class TenantLedger:
         location = LedgerLocation.of(world, git, trust.spec)
         if anyhow:
             trust = replace(trust, required=False)
-        ledger = open_ledger(world, git, name, trust, anyhow=anyhow)
+        ledger = open_ledger(world, git, name, folder, trust, anyhow=anyhow)
         return cls(name, folder, git, trust, location, ledger)
 
     def clock(self, world: World) -> Clock:
@@ -138,6 +139,7 @@ def open_ledger(
     world: World,
     git: Git,
     tenant: str,
+    folder: Path,
     trust: Trust,
     *,
     stop: bool = False,
@@ -149,6 +151,7 @@ def open_ledger(
         world: see `World`.
         git: the repository that holds the tenant's folder.
         tenant: the tenant's name.
+        folder: the tenant's folder.
         trust: see `Trust`.
         stop: this is a halt, which takes the lock even if signatures or the mirror branch would forbid that.
         anyhow: see `TenantLedger.open`.
@@ -176,6 +179,7 @@ def open_ledger(
         unchecked=anyhow,
         stop=stop,
         called=tenant,
+        folder=shlex.quote(str(folder)),
     )
     platform = platform_of(spec.api, spec.url, tenant)
     return Ledger.open(git, platform, world, remote=remote, options=options)
@@ -183,7 +187,8 @@ def open_ledger(
 
 def open_for_halt(world: World, git: Git, folder: Folder) -> Ledger:
     """Open and read the ledger for a halt; arguments and errors are those of `open_ledger`."""
-    return open_ledger(world, git, folder.name, trust_for_halt(world, git, folder), stop=True)
+    trust = trust_for_halt(world, git, folder)
+    return open_ledger(world, git, folder.name, folder.path, trust, stop=True)
 
 
 def read_copy(world: World, git: Git, folder: Folder) -> tuple[Record, ...]:
@@ -192,7 +197,7 @@ def read_copy(world: World, git: Git, folder: Folder) -> tuple[Record, ...]:
     Raises:
         GitError, LedgerError: the copy cannot be read.
     """
-    options = LedgerOptions(stop=True, called=folder.name)
+    options = LedgerOptions(stop=True, called=folder.name, folder=shlex.quote(str(folder.path)))
     return Ledger.open(git, folder.platform, world, options=options).records()
 
 

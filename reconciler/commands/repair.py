@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +20,9 @@ _WHOLE_ID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _LOST: Final = "a hold whose record could not be kept no longer holds: halt again every object that must stay silent, before the next apply"
 
 
-def _verify_again(cut: str) -> str:
+def _verify_again(folder: Path, cut: str) -> str:
     return (
-        f"anybody with push rights can forge a repair: without signatures, verify with `reconcile audit verify PATH --expect-cut {cut}`, or the whole"
+        f"anybody with push rights can forge a repair: without signatures, verify with `reconcile audit verify {shlex.quote(str(folder))} --expect-cut {cut}`, or the whole"
         " ledger is verified, with its defects"
     )
 
@@ -60,7 +61,11 @@ def repair(world: World, path: Path, tenant: str | None, head: str, reason: str)
         verdict=f"{count(len(found.defects), 'defect')} acknowledged, {count(dropped, 'record')} could not be kept; now {after}",
         tone=Tone.BAD if after.defects else Tone.GOOD,
         exit_code=ExitCode.ERROR if after.defects else ExitCode.DONE,
-        notes=(*ledger.notes, _verify_again(str(after.head)), *([_LOST] if dropped else [])),
+        notes=(
+            *ledger.notes,
+            _verify_again(kept.folder, str(after.head)),
+            *([_LOST] if dropped else []),
+        ),
         facts={**kept.facts, "damaged": head, "reason": reason},
         data={"head": after.head, "damaged": head, "dropped": dropped},
     )

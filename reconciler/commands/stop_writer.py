@@ -123,7 +123,8 @@ class StopWriter:
         if trust.spec.audit.sign and self._key is None:
             return False  # a signed ledger takes only signed commits; until then the holds count by themselves
         folder = self._session.folder
-        ledgers.open_ledger(self._session.world, git, folder.name, trust).append(())
+        world = self._session.world
+        ledgers.open_ledger(world, git, folder.name, folder.path, trust).append(())
         return True
 
     def _git(self) -> Git:

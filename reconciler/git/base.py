@@ -32,6 +32,9 @@ _UNFETCHED: Final = re.compile(
 """What git says if it cannot fetch an object that a partial clone (`--filter`) left out. Some commands exit 0 all the same."""
 
 
+_CHECK: Final = "check its URL (`git remote -v`), the network and your access to it"
+
+
 class _TimedOut(GitError):
     """A git command took longer than its time limit and was ended."""
 
@@ -204,6 +207,7 @@ class Base:
         try:
             return self.run(*arguments, timeout_s=limit_s, local=False)
         except _TimedOut as error:
-            raise RemoteTimeout(f"the git remote does not answer: {error}") from error
+            raise RemoteTimeout(f"the git remote does not answer: {error}; {_CHECK}") from error
         except GitError as error:
-            raise Unavailable(f"the git remote does not answer, or refuses: {error}") from error
+            said = f"the git remote does not answer, or refuses: {error}; {_CHECK}"
+            raise Unavailable(said) from error

@@ -21,7 +21,7 @@ from reconciler.ledger.view import LedgerOptions
 _MESSAGE: Final = re.compile(r"\S+ [0-9a-f]{64}\n")
 """The message of a ledger commit: run, hash of its last record."""
 
-_BEGIN: Final = "Only after a review, and if nobody has it any more, begin a new ledger: reconcile audit begin PATH --reason TEXT. What the lost records held would dial again"
+_BEGIN: Final = "Only after a review, and if nobody has it any more, begin a new ledger: reconcile audit begin {} --reason TEXT. What the lost records held would dial again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,13 @@ def absent(place: LedgerPlace, asked: LedgerOptions) -> str:
         if asked.began
         else "the parent of HEAD requires signed records"
     )
+    begin = _BEGIN.format(asked.folder)
     closed, waiting = f"{place.names.closed}/*", f"{place.names.waiting}/*"
     refs = f"{place.ref}:{place.ref} '{closed}:{closed}' '{waiting}:{waiting}'"
     if place.remote is None:
         return (
             f"{place.ref} does not exist in this clone, although {why}: this clone was made without its audit records, or somebody deleted them."
-            f" Fetch them from the repository that has them: git fetch URL {refs}. {_BEGIN}"
+            f" Fetch them from the repository that has them: git fetch URL {refs}. {begin}"
         )
     have = f"this clone has {place.refs.copy}: " if place.refs.copy else ""
     copy = f"git push {place.remote} {place.refs.copy}:{place.ref} '{closed}:{closed}'"
@@ -105,7 +106,7 @@ def absent(place: LedgerPlace, asked: LedgerOptions) -> str:
     where = have or "find the clone or the former remote that has it (URL): "
     return (
         f"{place.ref} does not exist in {place.remote}, although {why}: the repository was copied without its audit records, or somebody deleted"
-        f" them. Bring them back: {where}{source}. {_BEGIN}"
+        f" them. Bring them back: {where}{source}. {begin}"
     )
 
 
@@ -116,12 +117,12 @@ def other(place: LedgerPlace, found: LedgerSnapshot, asked: LedgerOptions) -> st
     if asked.asked == first:
         return (
             f"{said} The change under review declares this one. That counts from the next change on: merge it after a review of the records"
-            " (reconcile audit verify PATH), and apply the commit after it"
+            f" (reconcile audit verify {asked.folder}), and apply the commit after it"
         )
     back = place.put_back(str(found.head), "COMMIT")
     return (
         f"{said} Find the ledger that is declared, in another clone or the former remote, and put it back: {back}. Only after a review"
-        " (reconcile audit verify PATH), go on with the ledger that is there: reconcile audit begin PATH --reason TEXT. What the declared"
+        f" (reconcile audit verify {asked.folder}), go on with the ledger that is there: reconcile audit begin {asked.folder} --reason TEXT. What the declared"
         " ledger held would dial again"
     )
 

@@ -48,6 +48,7 @@ class LedgerHistory:
         tenant: the platform.
         closed: the refs of closed segments, by the last part of their name.
         remote: the git remote that has these refs; `None`: this clone.
+        folder: the tenant's folder, as a word of the shell commands that remarks print.
     """
 
     git: Git
@@ -56,6 +57,7 @@ class LedgerHistory:
     tenant: str
     closed: Mapping[str, str] = field(default_factory=dict)
     remote: str | None = None
+    folder: str = "PATH"
 
 
 def verify(
@@ -81,7 +83,7 @@ def verify(
     ids = [] if subject.head is None else subject.git.ancestry(subject.head)
     newest, trusted = _find_cut(subject, signers, expect_cut)
     cut = newest if trusted else None
-    remarks = () if newest is None else (repairs.remark(newest, trusted=trusted),)
+    remarks = () if newest is None else (repairs.remark(newest, subject.folder, trusted=trusted),)
     start = ids.index(str(cut.head)) if cut else 0
     signed = None
     if signers is not None and ids:

@@ -117,7 +117,8 @@ class Ledger:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for a report (`View.remarks`)."""
-        return self._connection.view.remarks(self._connection.names, self._remote)
+        at = self._connection
+        return at.view.remarks(at.names, self._remote, at.options.folder)
 
     @property
     def _remote(self) -> str | None:
@@ -240,8 +241,11 @@ class Ledger:
             if problem is not None and view.refs.ledger is None:
                 raise LedgerError(problem)
             head = view.snapshot.head
+            subject = history.LedgerHistory(
+                at.git, at.notes, head, self.tenant, closed, self._remote, at.options.folder
+            )
             verdict = history.verify(
-                history.LedgerHistory(at.git, at.notes, head, self.tenant, closed, self._remote),
+                subject,
                 mirror=view.refs.mirror,
                 expect_head=expect_head,
                 expect_cut=expect_cut,

@@ -58,8 +58,8 @@ def is_trusted(
     return signers is not None and git.signatures(commit, signers)[commit].good
 
 
-def remark(found: LedgerSnapshot, *, trusted: bool) -> str:
-    """Return what `audit verify` says of a repair."""
+def remark(found: LedgerSnapshot, folder: str, *, trusted: bool) -> str:
+    """Return what `audit verify` says of a repair; `folder`: the tenant's, as a word of a shell command."""
     record = found.tail[0]
     said = record.data["cut"]
     told = (
@@ -70,7 +70,7 @@ def remark(found: LedgerSnapshot, *, trusted: bool) -> str:
         return f"{told} The ledger is verified from ledger commit {found.head} on; what is before it was not verified again"
     return (
         f"{told} No trusted signer signed that, so the whole ledger was verified: anybody who may push can claim a repair. If you know this one,"
-        f" verify from there on: reconcile audit verify PATH --expect-cut {found.head}"
+        f" verify from there on: reconcile audit verify {folder} --expect-cut {found.head}"
     )
 
 

@@ -34,7 +34,7 @@ _NOTHING_SIGNED: Final = (
     "no commit of this ledger has a good signature of a trusted signer ({commits} commits up to {tip}), so no record counts."
     " Either somebody replaced the ledger, or its signer's key is no longer in audit.signers of tenant.yaml. Compare the ledger"
     " with another clone and read it (git log, reconcile audit verify). If the records are those of your runs, sign them:"
-    " reconcile audit vouch PATH --head {tip} --reason TEXT"
+    " reconcile audit vouch {folder} --head {tip} --reason TEXT"
 )
 
 
@@ -80,7 +80,7 @@ def read(
     signers: bytes,
     *,
     known: LedgerSnapshot,
-    required: bool,
+    demanded_in: str | None,
     lenient: bool = False,
 ) -> tuple[LedgerSnapshot, Unsigned | None]:
     """Read the ledger at `tip`; return the records that count, and the unsigned commits above them (`None` if there are none).
@@ -91,7 +91,7 @@ def read(
         tip: ledger commit.
         signers: content of an allowed signers file.
         known: an earlier snapshot.
-        required: refuse a ledger without any good signature. Otherwise all of such a ledger counts.
+        demanded_in: refuse a ledger without any good signature, with commands for this folder. `None`: all of such a ledger counts.
         lenient: also read a ledger whose state cannot be trusted (`LedgerSnapshot.problem`).
 
     Raises:
@@ -111,8 +111,8 @@ def read(
                 tip, snapshot.tree, snapshot.notes, state=snapshot.state
             ), unsigned
         above.append(commit)
-    if required:
-        raise LedgerError(_NOTHING_SIGNED.format(commits=len(above), tip=tip))
+    if demanded_in is not None:
+        raise LedgerError(_NOTHING_SIGNED.format(commits=len(above), tip=tip, folder=demanded_in))
     return snapshots.read(git, notes, tip, known=known, lenient=lenient), None
 
 

@@ -42,6 +42,7 @@ class LedgerOptions:
         stop: this is an emergency stop, which records even if signatures or the mirror branch would forbid that.
         budget_s: seconds for which one append retries when other writers are first.
         called: the tenant's name for people; the ledger's own name if empty.
+        folder: the tenant's folder, as a word of the shell commands that messages print.
     """
 
     mirror: bool = True
@@ -55,6 +56,7 @@ class LedgerOptions:
     stop: bool = False
     budget_s: float = 120.0
     called: str = ""
+    folder: str = "PATH"
 
 
 @dataclass(frozen=True)
@@ -124,19 +126,20 @@ class View:
         """Events that count, and that the next append must add."""
         return (*(event for each in self.waiting for event in each.events), *self.unsigned_holds)
 
-    def remarks(self, names: RefNames, remote: str | None) -> tuple[str, ...]:
+    def remarks(self, names: RefNames, remote: str | None, folder: str) -> tuple[str, ...]:
         """Return sentences for a report: records that are ignored or wait, and refs that differ from what they should be.
 
         Args:
             names: the ledger's refs.
             remote: the remote that decides; `None` where this clone does.
+            folder: see `LedgerOptions`.
         """
         found = self.unsigned
         said: list[str] = []
         if found is not None:
             said.append(
                 f"ignored: {found}. The next signed apply leaves them out for good; if they are records of your runs, sign them"
-                f" before that: reconcile audit vouch PATH --head {found.tip} --reason TEXT"
+                f" before that: reconcile audit vouch {folder} --head {found.tip} --reason TEXT"
             )
         if held := self._held_unsigned():
             shown = ", ".join(held[:_NAMES_SHOWN])
@@ -210,7 +213,7 @@ def _read_counting(
         head,
         options.signers,
         known=known.snapshot,
-        required=required,
+        demanded_in=options.folder if required else None,
         lenient=options.unchecked,
     )
     return replace(known, snapshot=snapshot, unsigned=unsigned)

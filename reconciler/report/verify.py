@@ -9,8 +9,15 @@ from reconciler.errors import ExitCode
 from reconciler.report import Report, Row, Table, Tone, count
 
 
-def of_verify(tenant: str, found: Verdict, kept_by: str) -> Report:
-    """Return the report of a verification. The exit code is 1 when there is a defect."""
+def of_verify(tenant: str, folder: str, found: Verdict, kept_by: str) -> Report:
+    """Return the report of a verification. The exit code is 1 when there is a defect.
+
+    Args:
+        tenant: its name.
+        folder: its folder, as a word of the shell commands that notes print.
+        found: the result.
+        kept_by: where the records are.
+    """
     empty = found.head is None and not found.defects
     tables = (
         Table("Defects", ("note", "line", "what is wrong", "record"), tuple(_defect_rows(found))),
@@ -26,7 +33,7 @@ def of_verify(tenant: str, found: Verdict, kept_by: str) -> Report:
         tone=_verdict_tone(found),
         exit_code=ExitCode.ERROR if found.defects else 0,
         tables=tuple(table for table in tables if table.rows),
-        notes=(*found.remarks, *_advice(found)),
+        notes=(*found.remarks, *_advice(found, folder)),
         facts={
             "kept by": kept_by,
             "head": found.head or "none",
@@ -69,7 +76,7 @@ def _open_row(record: Record) -> Row:
     return Row((*cells, record.event.run), Tone.WARN)
 
 
-def _restoring(found: Verdict) -> Iterator[str]:
+def _restoring(found: Verdict, folder: str) -> Iterator[str]:
     """Yield instructions for a damaged ledger. They call no commit intact, because a damaged ledger cannot prove that."""
     if found.claimed is not None:
         yield "plan, apply and release begin at the repair, so what is damaged before it does not stop them. If nobody of you made the repair, restore the ledger."
@@ -89,25 +96,25 @@ def _restoring(found: Verdict) -> Iterator[str]:
     )
     if found.claimed is None:
         yield (
-            f"If nothing can be restored: reconcile audit repair PATH --head {found.head} --reason TEXT. It goes on with the records that can still be"
+            f"If nothing can be restored: reconcile audit repair {folder} --head {found.head} --reason TEXT. It goes on with the records that can still be"
             " read; what lost records held would dial again"
         )
 
 
-def _advice(found: Verdict) -> tuple[str, ...]:
+def _advice(found: Verdict, folder: str) -> tuple[str, ...]:
     notes = []
     if found.open_intents:
         notes.append(
             "A write without a recorded outcome is no defect. The next apply reads its outcome back."
         )
     if found.defects:
-        notes += _restoring(found)
+        notes += _restoring(found, folder)
     elif found.head is not None and not found.witnesses:
         notes.append(
             "This check cannot detect a rollback or a rewrite of the whole ledger. That needs a mirror branch, signatures, or --expect-head."
         )
     if found.head is not None and not found.defects:
         notes.append(
-            f"Note the head down. Next time: reconcile audit verify PATH --expect-head {found.head}"
+            f"Note the head down. Next time: reconcile audit verify {folder} --expect-head {found.head}"
         )
     return tuple(notes)

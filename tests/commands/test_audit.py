@@ -622,7 +622,7 @@ def test_a_forged_release_releases_nothing_and_every_command_says_so(
         code = signed.run(*command, PATH)
         assert code == (command[1:] == ["verify"]), signed.out + signed.err
         assert said in signed.out
-        assert f"audit vouch PATH --head {head} --reason TEXT" in signed.out
+        assert f"audit vouch {PATH} --head {head} --reason TEXT" in signed.out
     monkeypatch.delenv("RECONCILE_SIGNING_KEY")
     assert "RECONCILE_SIGNING_KEY is not set" in signed.says(
         77, "release", PATH, NAME, "--reason", "r"

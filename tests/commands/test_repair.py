@@ -26,7 +26,7 @@ def test_a_damage_that_was_looked_at_is_cut_off_and_told_from_then_on(
     git(desk.folder, "push", "-q", "origin", ref)
     head = git(desk.folder, "rev-parse", ref).strip()
     assert desk.run("audit", "verify", PATH) == 1
-    assert f"reconcile audit repair PATH --head {head}" in desk.out.replace("\n", " ")
+    assert f"reconcile audit repair schedules/sandbox --head {head}" in desk.out.replace("\n", " ")
     assert desk.run("audit", "repair", PATH, "--head", "1" * 40, *REASON) == 1
     assert desk.run("audit", "repair", PATH, "--head", head[:12], *REASON) == 64
     assert git(shared, "rev-parse", ref).strip() == head

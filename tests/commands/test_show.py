@@ -103,7 +103,7 @@ def test_what_is_no_plan_is_refused(desk: Desk, text: str) -> None:
     Path(FILE).write_text(text, encoding="ascii")
     said = desk.says(64, "show", FILE)
     assert "is not a plan written by" in said
-    assert said.endswith("Save the plan again with `reconcile plan PATH --out FILE`")
+    assert said.endswith(f"Save the plan again with `reconcile plan --out {FILE}`")
     assert "Expecting" not in said, "the words of a library do not say where to look"
 
 

@@ -461,7 +461,8 @@ def test_a_fetch_brings_the_whole_history_and_moves_no_ref(tmp_path):
 def test_a_remote_that_does_not_answer_is_not_a_remote_without_refs(tmp_path, what):
     bare, (one,) = shared(tmp_path)
     bare.rename(tmp_path / "moved")
-    with pytest.raises(Unavailable, match="the git remote does not answer, or refuses: git "):
+    said = r"the git remote does not answer, or refuses: git .*; check its URL \(`git remote -v`\)"
+    with pytest.raises(Unavailable, match=said):
         getattr(one, what)("origin", "refs/notes/reconcile/acme")
 
 

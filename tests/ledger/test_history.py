@@ -316,8 +316,9 @@ def test_what_is_rejected_is_counted_by_kind():
 
 def trusted(ledger: Told, *, required: bool = True) -> tuple[LedgerSnapshot, Unsigned | None]:
     git = ledger.git
+    folder = "schedules/acme" if required else None
     return signatures.read(
-        git, Notes(git), ledger.book.head, b"trusted", known=EMPTY, required=required
+        git, Notes(git), ledger.book.head, b"trusted", known=EMPTY, demanded_in=folder
     )
 
 
@@ -331,7 +332,9 @@ def test_a_signed_head_makes_everything_count():
 
 def test_a_ledger_without_a_signature_is_refused_where_one_is_required():
     ledger = told()
-    with pytest.raises(LedgerError, match=r"signer \(3 commits up to .*audit vouch PATH --head"):
+    with pytest.raises(
+        LedgerError, match=r"signer \(3 commits up to .*audit vouch schedules/acme --head"
+    ):
         trusted(ledger)
     book, unsigned = trusted(ledger, required=False)
     assert (book.records, unsigned) == (ledger.book.records, None)

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import jsonschema_rs
 import pytest
 
+import reconciler
 from reconciler.cli import COMMANDS, run
 from reconciler.dialects.personal_connection import assumed
 from reconciler.effect import Direction
@@ -209,6 +210,17 @@ def test_every_variable_that_the_code_names_is_explained_and_no_other() -> None:
         and NAME.fullmatch(node.value)
     }
     assert named == set(rows("environment"))
+
+
+def test_no_message_prints_a_command_with_a_placeholder_for_the_folder() -> None:
+    """A reader would have to find out what PATH is. Only a usage line and the docstring of a command say PATH."""
+    code = Path(reconciler.__file__).parent
+    found = [
+        f"{file.name}: {text}"
+        for file in code.rglob("*.py")
+        for text in re.findall(r"reconcile (?:[a-z]+ )+PATH\b.*", file.read_text("utf-8"))
+    ]
+    assert found == []
 
 
 def test_every_assumption_is_listed_and_stands_where_it_is_said_to_stand() -> None:

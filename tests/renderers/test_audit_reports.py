@@ -78,6 +78,7 @@ REPORTS = {
     ),
     "audit-verify": of_verify(
         "acme",
+        "schedules/acme",
         Verdict("e" * 40, 2, 6, 2, (DEFECT,), RECORDS[1:2], ("the mirror branch",)),
         "the git remote origin",
     ),
