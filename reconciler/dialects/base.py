@@ -346,7 +346,7 @@ class Dialect(Protocol):
         """Read the list of all objects and nothing else, page by page, for an emergency stop.
 
         Raises:
-            IncompleteList: the list contradicts itself. `on_page` got the pages up to there.
+            IncompleteList: the list contradicts itself, or a row cannot be read. `on_page` got all pages nevertheless.
         """
 
     def read_stored(self, key: str) -> Exchange[Live | None]:

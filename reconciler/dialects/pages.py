@@ -6,13 +6,14 @@ requested does not mean that it is the last one.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from reconciler.dialects.answers import LISTED, Answer, Row
 from reconciler.dialects.base import Call, Exchange
-from reconciler.errors import IncompleteList
+from reconciler.errors import ApiError, IncompleteList
 
 OnRows: TypeAlias = Callable[[Answer, list[Row]], None]
 """Takes the rows of one page, and the answer that holds it."""
@@ -34,7 +35,8 @@ class Whole:
         total: total number of rows as reported by the server, if any.
         linked: the last page links a next one.
         pages: pages read so far.
-        on_page: called with each page, before it is checked.
+        on_page: called with each page, before it is checked. Then no wrong page ends the reading: the list is read on as far as possible.
+        error: what is wrong with a page that was passed to `on_page`; raised at the end.
         moved: a page contradicts the earlier ones, because rows were added or removed meanwhile, perhaps by our own write.
     """
 
@@ -47,15 +49,31 @@ class Whole:
     linked: bool = False
     pages: int = 0
     moved: bool = False
+    error: IncompleteList | None = None
 
     def take(self, answer: Answer) -> int:
-        """Add a page; return how many rows it has.
+        """Add a page; return how many rows it has. With `on_page`, return how many of them are new.
 
         Raises:
-            IncompleteList: the page contradicts the ones before it.
+            IncompleteList: the page contradicts the ones before it. Never raised with `on_page`.
         """
-        if self.on_page is not None:
-            self.on_page(answer, answer.objects(*self.names))
+        if self.on_page is None:
+            return self._add(answer)
+        rows, before = answer.objects(*self.names), len(self.rows)
+        self.on_page(answer, rows)
+        try:
+            self._add(answer)
+        except ApiError as error:
+            why = "; ".join(error.reasons)
+            found = error if isinstance(error, IncompleteList) else self.broken(answer, why)
+            self.error = self.error or found
+            for row in rows:
+                with contextlib.suppress(ApiError):
+                    self.rows[answer.id(row, self.key)] = row
+        return len(self.rows) - before
+
+    def _add(self, answer: Answer) -> int:
+        self.pages += 1
         page, total = answer.page(*self.names), self.total
         self.total = page.total if total is None else total
         if page.total not in {None, self.total}:
@@ -64,13 +82,12 @@ class Whole:
         before = len(self.rows)
         self.rows |= {answer.id(row, self.key): row for row in page.rows}
         if len(self.rows) != before + len(page.rows):
-            self.moved = self.pages > 0
+            self.moved = self.pages > 1
             raise self.broken(answer, "it repeats a row")
         if not page.rows and (page.more or (self.linked and self.total is None)):
             raise self.broken(answer, "the next page that it links is empty")
         self._hold_against_total(answer, ended=not page.rows)
         self.linked = page.more
-        self.pages += 1
         if self.pages > MAX_PAGES:
             raise self.broken(answer, f"it has no end after {MAX_PAGES} pages")
         return len(page.rows)
@@ -104,13 +121,15 @@ class Whole:
         Raises:
             IncompleteList: the list contradicts itself.
         """
-        while count and not self.is_complete:
+        while count and not self.is_complete and self.pages <= MAX_PAGES:
             call = next_call(self)
             (reply,) = yield (call,)
             answer = replace(last, call=call, reply=reply)
             if self.may_be_unpaged and self._is_repeated(answer):
                 return
             count = self.take(answer)
+        if self.error is not None:
+            raise self.error
 
     def _is_repeated(self, answer: Answer) -> bool:
         """Whether the second page equals the first one, and the server announces no more rows."""
@@ -186,14 +205,15 @@ def by_number(
 
     whole = Whole(names, key, on_page=on_page)
     count = whole.take(first)
-    total = whole.total or 0
-    size = min(size, first.page(*names).size or size)
-    last = -(-total // size)
-    if last > MAX_PAGES:
-        raise whole.broken(first, f"it is said to have {total} rows")
-    if on_page is None and not whole.is_complete and count == min(size, total):
-        calls = tuple(map(page, range(2, last + 1)))
-        for call, reply in zip(calls, (yield calls) if calls else (), strict=True):
-            count = whole.take(replace(first, call=call, reply=reply))
+    if on_page is None:
+        total = whole.total or 0
+        size = min(size, first.page(*names).size or size)
+        last = -(-total // size)
+        if last > MAX_PAGES:
+            raise whole.broken(first, f"it is said to have {total} rows")
+        if not whole.is_complete and count == min(size, total):
+            calls = tuple(map(page, range(2, last + 1)))
+            for call, reply in zip(calls, (yield calls) if calls else (), strict=True):
+                count = whole.take(replace(first, call=call, reply=reply))
     yield from whole.follow(first, count, lambda whole: page(whole.pages + 1))
     return whole.rows

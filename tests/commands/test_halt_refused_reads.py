@@ -55,9 +55,14 @@ class Watched:
         # Of the fast clock, on a busy machine.
         monkeypatch.setattr("reconciler.commands.stop_journal.LEAST_S", 200.0)
         kind = platforms.PLATFORMS[api]
-        monkeypatch.setitem(
-            platforms.PLATFORMS, api, replace(kind, app=lambda world: self._app(kind.app(world)))
-        )
+        self.faults: list[str] = []
+
+        def app(world):
+            for fault in self.faults:
+                world.faults.add(fault)
+            return self._app(kind.app(world))
+
+        monkeypatch.setitem(platforms.PLATFORMS, api, replace(kind, app=app))
 
     def _app(self, app):
         async def watched(scope, receive, send):
@@ -187,6 +192,20 @@ def test_of_three_pages_whose_second_is_refused_what_is_shown_or_known_is_stoppe
     assert lived.held() == lived.stopped
     assert report.exit_code == 3
     assert any("list could not be read" in note for note in report.notes)
+
+
+def test_of_three_pages_whose_first_is_wrong_everything_that_is_shown_is_stopped(
+    watched, monkeypatch
+):
+    monkeypatch.setattr("reconciler.dialects.campaigns.reading.CAMPAIGNS_PAGE", 4)
+    lived = many(watched)
+    lived.faults = ["shifted-page:GET /api/campaigns"]
+    report = lived.halt()
+    hidden = {"1000003", "1000007", "1000011"}
+    assert lived.stopped == {str(1_000_000 + n) for n in range(12)} - hidden
+    assert lived.held() == lived.stopped
+    assert report.exit_code == 3
+    assert any("list is incomplete" in note for note in report.notes)
 
 
 def test_a_page_is_stopped_although_the_next_one_is_never_answered(watched, monkeypatch):

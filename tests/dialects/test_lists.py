@@ -59,10 +59,10 @@ class Server:
         return Reply(200, {}, self.shape(body), NOW)
 
 
-def read(server, how):
+def read(server, how, **options):
     params = {"skip": "0", "top": "10"} if how is by_skip else {"page": "1", "page_size": "10"}
     call = Call("GET", "/things", params=params)
-    more = {"top": SIZE} if how is by_skip else {"size": SIZE}
+    more = {("top" if how is by_skip else "size"): SIZE, **options}
     return converse(how(Answer(call, server(call)), "id", "things", **more), server)
 
 
@@ -157,18 +157,65 @@ def test_a_list_that_moves_while_it_is_read_is_read_again():
     assert len(made) == 3
 
 
+ANY_READER = pytest.mark.parametrize("on_page", [None, lambda *_: None], ids=["", "stop"])
+
+
 @HOW
-def test_a_server_that_ignores_its_pages_is_no_endless_loop(how):
+@ANY_READER
+def test_a_server_that_ignores_its_pages_is_no_endless_loop(how, on_page):
     with pytest.raises(IncompleteList, match="repeats a row"):
-        read(lambda _: Reply(200, {}, {"things": [{"id": 1}]}, NOW), how)
+        read(lambda _: Reply(200, {}, {"things": [{"id": 1}]}, NOW), how, on_page=on_page)
 
 
 @HOW
-def test_a_list_without_an_end_is_given_up(how, monkeypatch):
+@ANY_READER
+def test_a_list_without_an_end_is_given_up(how, on_page, monkeypatch):
     monkeypatch.setattr("reconciler.dialects.pages.MAX_PAGES", 5)
     numbers = iter(range(1000))
+
+    def pages(_):
+        return Reply(200, {}, {"things": [{"id": next(numbers)}]}, NOW)
+
     with pytest.raises(IncompleteList, match="no end after 5 pages"):
-        read(lambda _: Reply(200, {}, {"things": [{"id": next(numbers)}]}, NOW), how)
+        read(pages, how, on_page=on_page)
+
+
+@HOW
+@given(
+    st.integers(0, 60),
+    st.dictionaries(
+        st.integers(0, 59),
+        st.sampled_from([None, 7, {}, {"id": None}, {"id": ["1"]}, {"id": "0"}]),
+        max_size=SIZE - 1,
+    ),
+    st.sampled_from([None, "total"]),
+)
+def test_a_stop_is_shown_every_page_whatever_rows_are_broken(how, count, broken, total):
+    server, shown = Server(count, total=total), []
+    broken = {at: row for at, row in broken.items() if 0 < at < count}
+    good = [str(n) for n in range(count) if n not in broken]
+    server.rows = [broken.get(at, row) for at, row in enumerate(server.rows)]
+
+    def take(answer, rows):
+        shown.extend(str(row["id"]) for row in rows if isinstance(row.get("id"), str | int))
+
+    try:
+        read(server, how, on_page=take)
+    except IncompleteList:
+        assert broken
+    else:
+        assert not broken
+    assert {*shown} == {*good}
+
+
+@HOW
+@pytest.mark.parametrize("said", [7, 15, 10**9, "many"])
+def test_a_stop_is_shown_every_page_whatever_the_total_is(how, said):
+    shown = []
+    server = Server(25, shape=lambda body: {**body, "total": said})
+    with pytest.raises(IncompleteList):
+        read(server, how, on_page=lambda _, rows: shown.extend(rows))
+    assert {str(row["id"]) for row in shown} == {str(n) for n in range(25)}
 
 
 @HOW
