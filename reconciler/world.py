@@ -117,6 +117,12 @@ def _unknown() -> None:
     """Return `None`."""
 
 
+BOTH_CLOCKS: Final = (
+    "A hold, a waiver or a lock ends when both clocks have passed its end. Set this machine's clock"
+)
+"""What follows if the platform's clock and this machine's contradict each other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """The clock that decides when holds and locks end: the platform's where it is known, else this machine's.
@@ -155,11 +161,8 @@ class Clock:
         ours = self.machine()
         if (other := self._other(ours)) is None:
             return ""
-        known = "the platform's shows" if self.platform() else "the ledger knows of"
-        return (
-            f"this machine's clock shows {_text(ours)}, {known} {_text(other)}: a hold, a waiver or a lock ends"
-            " when both have passed its end. Set this machine's clock"
-        )
+        known = "shows" if self.platform() else "showed in the newest audit record"
+        return f"this machine's clock shows {_text(ours)}, the platform's {known} {_text(other)}. {BOTH_CLOCKS}"
 
     def _other(self, ours: datetime) -> datetime | None:
         """Return an instant of the platform's clock that contradicts this machine's, which shows `ours`; `None` if none does."""

@@ -36,9 +36,9 @@ from reconciler.plan import (
     Strictness,
 )
 from reconciler.policies.base import Facts, Finding
-from reconciler.report import Report, changes
+from reconciler.report import SKEW_SHOWN_S, Report, changes
 from reconciler.report.halt import name_of, reason_of
-from reconciler.world import Network, World
+from reconciler.world import BOTH_CLOCKS, Network, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Remarks, Folder
         local = preconditions.local_notes(session)
         clocks = session.clock.contradiction()
     notes = [*session.notes, *local, *unapplied.not_reverted(plan, folder.desired, asked.revert)]
-    if clocks:
-        notes.append(clocks)
+    if clocks:  # the plan's own note may say how far the clocks are apart
+        notes.append(BOTH_CLOCKS if abs(plan.origin.skew_s) > SKEW_SHOWN_S else clocks)
     if left:
         names = ", ".join(str(intent.data["name"]) for intent in left)
         notes.append(

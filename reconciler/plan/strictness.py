@@ -219,8 +219,8 @@ def protections(base: Sequence[Claim], head: Sequence[Desired]) -> Protections:
             names[was.key] = str(was.platform_name)
             said = (f"{field_} of {same.name}", f'"{was.platform_name}"', "not checked")
         else:
-            after = f'"{same.platform_name}"'
-            said = (f'{field_} of {same.name} (was "{was.platform_name}")', after, after)
+            counts = f'"{same.platform_name}" instead of "{was.platform_name}"'
+            said = (f"{field_} of {same.name}", counts, "the same")
         weakenings.append(Weakening(*said, (), same.place))
     return Protections(tuple(weakenings), names, repointed)
 

@@ -71,6 +71,10 @@ def test_a_hold_of_six_hours_lasts_six_hours_of_the_platform(
         machine(monkeypatch, off(server, runner))
         assert desk.run("plan", PATH) in {0, 5}
         assert "halted by" in desk.out
+        # A plan says once how far the clocks are apart.
+        assert desk.out.count("this machine's. ") == (runner != 0)
+        assert desk.out.count("when both clocks have passed its end") == (runner != 0)
+        assert "this machine's clock shows" not in desk.out
     server.pin(end + timedelta(minutes=1))
     machine(monkeypatch, off(server, 0))
     assert desk.run("plan", PATH) in {0, 5}
@@ -169,4 +173,4 @@ def test_a_machine_that_is_behind_its_records_ends_nothing_without_the_platform(
     assert f"{NAME} is not held" in desk.out
     machine(monkeypatch, off(server, -0.5))
     assert desk.run("release", PATH, NAME, "--reason", "over") == 0
-    assert "the ledger knows of" in desk.out
+    assert "the platform's showed in the newest audit record" in desk.out

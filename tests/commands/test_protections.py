@@ -59,7 +59,7 @@ def test_a_name_that_is_removed_or_changed_is_a_weakening_and_one_that_is_added_
         ("campaign_name of campaign-1001", '"Spring"', "not checked")
     ]
     assert said([was], [make_desired(platform_name="Autumn")]) == [
-        ('campaign_name of campaign-1001 (was "Spring")', '"Autumn"', '"Autumn"')
+        ("campaign_name of campaign-1001", '"Autumn" instead of "Spring"', "the same")
     ]
     assert said([make_desired()], [make_desired(platform_name="Spring")]) == []
     assert said([was], [make_desired(kind="SkillSchedule")])[0][0].startswith("skill_name")

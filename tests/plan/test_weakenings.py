@@ -224,8 +224,8 @@ def test_a_name_that_changed_counts_as_it_is_now() -> None:
     )
     assert found.names == {}
     (weakened,) = found.weakenings
-    assert (weakened.counts, weakened.asked) == ('"Summer"', '"Summer"')
-    assert weakened.setting.endswith('of campaign-1 (was "Spring")')
+    assert (weakened.counts, weakened.asked) == ('"Summer" instead of "Spring"', "the same")
+    assert weakened.setting.endswith("of campaign-1")
     assert (weakened.loc, weakened.place) == ((), PLACE)
 
 
