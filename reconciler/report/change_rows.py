@@ -73,14 +73,21 @@ def _of_no_change(findings: Iterable[Finding]) -> tuple[Row, ...]:
     ordered = sorted(findings, key=lambda each: (each.level is not Level.WARNING, each.rule))
     classes = dict.fromkeys((each.level, each.rule) for each in ordered)
     seats = {each: (Risk.REST, number) for number, each in enumerate(classes, 1)}
-    return tuple(finding_row(each, seats[each.level, each.rule]) for each in ordered)
+    rows = (finding_row(each, seats[each.level, each.rule]) for each in ordered)
+    return tuple(
+        row._replace(cells=(row.status, row.name, row.key, "", row.rule, row.message))
+        for row in rows
+    )
 
 
 def finding_row(finding: Finding, seat: tuple[Risk, int] | None = None) -> Row:
-    """Return the row of a finding in a table of changes; `seat`: its class, if it stands for itself."""
+    """Return the row of a finding in a table of changes; `seat`: its class, if it stands for itself.
+
+    A finding has no direction. Its rule stands before its message, in the column of the change.
+    """
     level = finding.level
     return Row(
-        (level.value, finding.name, finding.key, "", finding.rule, finding.message),
+        (level.value, finding.name, finding.key, "", "", f"{finding.rule}: {finding.message}"),
         LEVEL_TONES[level],
         place=finding.place,
         names=(finding.name or finding.rule,) if level is Level.ERROR else (),

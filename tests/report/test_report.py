@@ -222,6 +222,14 @@ def test_that_nobody_can_read_what_dials_now_is_told_once(stored):
     )
 
 
+def test_the_rule_of_a_finding_stands_before_its_message_and_under_no_other_column():
+    plan = make_plan([update()], findings=(make_finding("1", level=Level.WARNING),))
+    (table,) = of_plan(plan, exit_code=0).tables
+    cells = dict(zip(table.columns, table.rows[1].cells, strict=True))
+    assert cells["direction"] == ""
+    assert cells["change"].startswith("tenant-limits: dial_rate 60 is above")
+
+
 def test_many_creations_are_a_line_each():
     assert all(
         row.details for row in changes_table([create(str(n)) for n in range(BODIES_SHOWN)]).rows
