@@ -163,7 +163,8 @@ class _Halt:
         except AccessError as error:
             kept = await self.journal.finish(0.0, self.stop)
             if self.journal.held and kept.where is not Where.NOWHERE:
-                ends = how_to_release(str(self.session.folder.path), asked.names, None)
+                path, shared = str(self.session.folder.path), kept.where is Where.SHARED
+                ends = how_to_release(path, asked.names, None, shared=shared)
                 said = f"{error}. Nothing was stopped, but the holds are recorded. {ends}"
                 raise AccessError(said) from error
             raise
@@ -372,8 +373,8 @@ class _Halt:
             troubled=bool(self.troubles or (self.kept.reason and not self.kept.away)),
             away=self.kept.away,
         )
-        names = [each.name for each in self.targets.values()]
-        ends = (how_to_release(str(folder.path), names, self.until),)
+        names = self.known.accepted(self.targets.values())
+        ends = (how_to_release(str(folder.path), names, self.until, shared=held),)
         return of_halt(
             f"Halt of tenant {folder.name} ({self.session.settings.url})",
             [

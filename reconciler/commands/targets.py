@@ -153,6 +153,10 @@ class Known:
         valid = {each.key for each in self.folder.desired if not each.retired}
         return valid.union(each.key for each in self._broken)
 
+    def accepted(self, targets: Iterable[Target]) -> list[str]:
+        """Return what every command accepts for each of some targets: the manifest's name, else the id. The platform's name may be unknown elsewhere."""
+        return [each.name if each.key in self._manifests else each.key for each in targets]
+
     def guesses(self, keys: Collection[str]) -> tuple[str, ...]:
         """Return a note for each of these objects whose id was taken from the text of an invalid manifest."""
         valid = {each.key for each in self.folder.desired}

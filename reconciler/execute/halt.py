@@ -211,13 +211,13 @@ class Silencer:
     async def _run(self, job: _Job) -> None:
         outcome = await self._stop(job)
         if outcome.done:  # reported at once, while others are still being stopped
-            self.world.progress(f"{outcome.operation.name}: silent")
+            self.world.progress(f"{outcome.operation.called}: silent")
         self.outcomes[outcome.operation.key] = outcome
         self.journal.outcome(outcome)
 
     async def _stop(self, job: _Job) -> Outcome:
         """Send the stop repeatedly, until the object is silent, the platform refuses, or the wait is over."""
-        begun, name = self.platform.now, job.operation.name
+        begun, name = self.platform.now, job.operation.called
         wait = Wait(self.world, name, self.stop, self._until - self.world.monotonic())
         unread = Wait(self.world, name, self.stop)
         failures = 0
@@ -375,7 +375,7 @@ class Silencer:
     ) -> Live | None:
         """Return the object once it is silent; `None` if it still dials after the usual delay of a dialer."""
         believe_s = min(BELIEVE_S, max(wait.left_s, GRACE_S))
-        believe = Wait(self.world, operation.name, self.stop, believe_s)
+        believe = Wait(self.world, operation.called, self.stop, believe_s)
         while True:
             try:
                 live = await self._poller.see_in_time(operation.key, wait.left_s, self.stop)

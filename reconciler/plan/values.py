@@ -106,6 +106,11 @@ class Operation:
         )
 
     @property
+    def called(self) -> str:
+        """The name with the id. An object without a manifest is known to commands by its id alone."""
+        return self.name if self.name == self.key else f"{self.name} ({self.key})"
+
+    @property
     def verdict(self) -> Direction:
         """The direction that reports tell: a write that drops a field of unknown meaning counts as loosening.
 

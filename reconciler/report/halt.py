@@ -156,7 +156,7 @@ def _serialised(each: Stopped) -> dict[str, object]:
     }
 
 
-def how_to_release(path: str, names: Sequence[str], until: datetime | None) -> str:
+def how_to_release(path: str, names: Sequence[str], until: datetime | None, *, shared: bool) -> str:
     """Return a sentence on how to release the held objects, with a command to copy.
 
     With many names the command is for the first one only: `--all` would also release the holds of other stops.
@@ -165,6 +165,7 @@ def how_to_release(path: str, names: Sequence[str], until: datetime | None) -> s
         path: the tenant's folder.
         names: of the held objects. A name on the platform may hold any character.
         until: when the holds end by themselves.
+        shared: whether every apply knows of the holds.
     """
     quoted = [shlex.quote(name) for name in names]
     shown = quoted if len(quoted) <= NAMES_IN_COMMAND else quoted[:1]
@@ -176,7 +177,8 @@ def how_to_release(path: str, names: Sequence[str], until: datetime | None) -> s
     )
     ends = f"The hold ends on {until.astimezone(UTC):%Y-%m-%d at %H:%M UTC}. " if until else ""
     before = "Release it before" if until else "Release it"
-    return f"No apply starts a held object again. {ends}{before}: {command}{rest}"
+    starts = "No apply" if shared else "Once the records are shared, no apply"
+    return f"{starts} starts a held object again. {ends}{before}: {command}{rest}"
 
 
 # --- release ------------------------------------------------------------------------------------------------------------

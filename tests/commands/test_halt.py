@@ -505,6 +505,9 @@ def test_all_stops_what_no_manifest_names_too_and_its_body_is_kept(
     assert desk.run("apply", "--yes", PATH) == 0
     server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
     assert halt(desk, "--all") == 0
+    assert "Collections Pilot (2001): silent" in desk.err, "`halt` takes the id of such an object"
+    assert f"release {PATH} spring-renewals " in desk.out
+    assert " 2001 2002 --reason" in desk.out
     assert all(silent(server, key) for key in ("1001", "1003", "1004", "2001", "2002"))
     pilot = holds_of(ledger(desk.folder))["2001"].data
     assert (pilot["name"], pilot["body"]["dial_rate"]) == ("Collections Pilot", 1.0)
@@ -556,9 +559,7 @@ def test_a_stop_by_the_platforms_id_needs_no_manifest(
     desk: Desk, server: sandbox.CampaignState
 ) -> None:
     assert halt(desk, "2001") == 0
-    assert (
-        f"reconcile release {PATH} 'Collections Pilot' --reason" in desk.out
-    )  # one word for the shell
+    assert f"reconcile release {PATH} 2001 --reason" in desk.out  # one word for the shell
     assert silent(server, "2001")
 
 
@@ -760,19 +761,19 @@ def test_a_hold_ends_by_itself(desk: Desk, server: sandbox.CampaignState) -> Non
 
 def test_the_end_of_a_hold_in_another_zone_is_told_in_utc() -> None:
     until = datetime.fromisoformat("2099-01-01T20:30:00-05:00")
-    assert "on 2099-01-02 at 01:30 UTC" in how_to_release(PATH, [NAME], until)
+    assert "on 2099-01-02 at 01:30 UTC" in how_to_release(PATH, [NAME], until, shared=True)
 
 
 def test_a_name_of_the_platform_is_no_command_for_whoever_copies_it() -> None:
-    said = how_to_release("my $x", ["a $(reboot)"], None)
+    said = how_to_release("my $x", ["a $(reboot)"], None, shared=True)
     assert "reconcile release 'my $x' 'a $(reboot)' --reason" in said
 
 
 def test_the_command_that_ends_a_hold_is_whole_however_many_there_are() -> None:
     names = [f"c{key}" for key in range(20)]
-    said = how_to_release("a", names[:8], None)
+    said = how_to_release("a", names[:8], None, shared=True)
     assert "release a c0 c1 c2 c3 c4 c5 c6 c7 --reason TEXT" in said
-    said = how_to_release("a", names, None)
+    said = how_to_release("a", names, None, shared=True)
     assert "reconcile release a c0 --reason TEXT (then the other names; --all" in said
 
 
@@ -889,6 +890,7 @@ def stopped_alone(desk: Desk, remote: Path) -> None:
     remote.rename(away)
     assert halt(desk, NAME, "--wait", "0") == 69
     assert "the records are only in this clone" in desk.out
+    assert "Once the records are shared, no apply starts a held object again." in desk.out
     away.rename(remote)
 
 
