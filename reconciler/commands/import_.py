@@ -6,6 +6,7 @@ Objects without a manifest get a new file. Scalars are edited in place. Nothing 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +36,7 @@ from reconciler.kinds import Kind
 from reconciler.kinds.live import Live
 from reconciler.manifests import Folder, edits
 from reconciler.manifests.writer import SCHEMAS, new_manifest, new_name, schema_of
-from reconciler.models import API_VERSION, MANIFESTS, Body, Desired
+from reconciler.models import API_VERSION, MANIFESTS, Body, Desired, Manifest
 from reconciler.plan import Plan
 from reconciler.report import Report, Row, Table, Tone, count
 from reconciler.report.change_rows import changes_table
@@ -182,18 +183,12 @@ def _create(
     model = MANIFESTS[kind.name]
     _, body = found.stored[live.key]
     path = folder.path / f"{name}.yaml"
-    document = {
-        "apiVersion": API_VERSION,
-        "kind": kind.name,
-        "metadata": {"name": name, model.named_by: live.name or None},
-        "spec": spec,
-    }
+    document = _document(model, name, live.name, spec)
     try:
         compiled = model.model_validate(document).compile()
     except ValidationError as error:
-        where = error.errors(include_url=False)[0]
-        loc = ".".join(map(str, where["loc"][1:] or where["loc"]))
-        found.left.append((live.key, live.name, f"{loc}: {where['msg']}"))
+        reason = _said(error.errors(include_url=False)[0])
+        found.left.append((live.key, live.name, reason))
         return
     if compiled != body:
         fields = ", ".join(diff.moved(body, compiled or {}))
@@ -222,13 +217,14 @@ def _patch(found: _Import, kind: Kind, desired: Desired, body: Body, spec: dict[
         found.left.append((desired.key, desired.name, reason))
         return
     moved = [name for name in diff.moved(desired.body, body) if name not in kind.fixed]
+    plain = {name: spec[name] for name in moved if not isinstance(spec.get(name, []), list | dict)}
+    wrong = _invalid(MANIFESTS[kind.name], desired, plain)
     path = Path(desired.place.file)
     for name in moved:
-        if name not in spec or isinstance(spec[name], list | dict):
+        if name not in plain or name in wrong:
             place = desired.places.get(name, desired.place)
-            found.left.append(
-                (desired.key, desired.name, f"{name} must be edited by hand at {place}")
-            )
+            reason = wrong.get(name) or f"{name} must be edited by hand at {place}"
+            found.left.append((desired.key, desired.name, reason))
             continue
         try:
             text = edits.edit(
@@ -241,24 +237,77 @@ def _patch(found: _Import, kind: Kind, desired: Desired, body: Body, spec: dict[
             found.done.append((desired.key, desired.name, f"{path}: {name}"))
 
 
+def _invalid(model: type[Manifest], desired: Desired, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return why a manifest cannot say some of the platform's values, by field. The others are valid together."""
+    wrong: dict[str, str] = {}
+    spec = model.spec_of(desired.body or {})
+    while left := {name: value for name, value in values.items() if name not in wrong}:
+        try:
+            model.model_validate(_document(model, desired.name, "", spec | left))
+        except ValidationError as error:
+            said = [
+                each for each in error.errors(include_url=False) if {*each["loc"][1:2]} & {*left}
+            ]
+            wrong |= {str(each["loc"][1]): _said(each) for each in said}
+            if not said:  # a value that is there already contradicts one of them
+                wrong |= dict.fromkeys(left, str(error.errors(include_url=False)[0]["msg"]))
+        else:
+            break
+    return wrong
+
+
+def _said(error: Any) -> str:
+    """Return a problem of a value, with its field."""
+    loc = error["loc"][1:] or error["loc"]
+    return f"{'.'.join(map(str, loc))}: {error['msg']}"
+
+
+def _document(
+    model: type[Manifest], name: str, platform_name: str, spec: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": model.__name__,
+        "metadata": {"name": name, model.named_by: platform_name or None},
+        "spec": spec,
+    }
+
+
 def _report(folder: Folder, found: _Import, plan: Plan | None) -> Report:
     remaining = plan.operations if plan else ()
     noun = plan.noun if plan else "object"
-    left = Table(
-        "Not taken over",
-        ("id", "name", "reason"),
-        tuple(Row(row, Tone.WARN) for row in found.left),
+    whole, partial, none = _outcomes(found)
+    columns = "id", "name", "taken over", "not taken over"
+    taken_in_part = [Row((*row, "")) for row in found.done if row[0] in partial]
+    left_in_part = [
+        Row((key, name, "", why), Tone.WARN) for key, name, why in found.left if key in partial
+    ]
+    tables = (
+        Table(
+            "Not taken over",
+            ("id", "name", "reason"),
+            tuple(Row(row, Tone.WARN) for row in found.left if row[0] in none),
+        ),
+        Table("Taken over in part", columns, (*left_in_part, *taken_in_part)),
+        Table(
+            "Taken over",
+            ("id", "name", "where"),
+            tuple(Row(row) for row in found.done if row[0] in whole),
+        ),
+        changes_table(remaining, noun),
     )
-    taken = Table("Taken over", ("id", "name", "where"), tuple(map(Row, found.done)))
-    changes = changes_table(remaining, noun)
     clean = not remaining and not found.left
     after = plan_verdict(plan) if plan else "no changes"
+    some = [(len(partial), "only in part"), (len(none), "not imported")]
+    said = ", ".join(
+        [f"{count(len(whole), noun)} imported", *(f"{n} {what}" for n, what in some if n)]
+    )
     return Report(
         title=f"Import tenant {folder.name}",
-        verdict=f"{count(len({key for key, _, _ in found.done}), noun)} imported, {len({key for key, _, _ in found.left})} not imported or only in part; {after[:1].lower()}{after[1:]}",
+        verdict=f"{said}; {after[:1].lower()}{after[1:]}",
         tone=Tone.GOOD if clean else Tone.WARN,
         exit_code=ExitCode.DONE if clean else ExitCode.CHANGES,
-        tables=tuple(table for table in (left, taken, changes) if table.rows),
+        tables=tuple(table for table in tables if table.rows),
         notes=_notes(folder, found, plan),
         data={
             "taken": [
@@ -269,6 +318,12 @@ def _report(folder: Folder, found: _Import, plan: Plan | None) -> Report:
             "unrecorded": sorted(plan.unrecorded) if plan else [],
         },
     )
+
+
+def _outcomes(found: _Import) -> tuple[set[str], set[str], set[str]]:
+    """Return the ids of the objects that were taken over, only in part, and not at all."""
+    done, left = {key for key, *_ in found.done}, {key for key, *_ in found.left}
+    return done - left, done & left, left - done
 
 
 def _notes(folder: Folder, found: _Import, plan: Plan | None) -> tuple[str, ...]:

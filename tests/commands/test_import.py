@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from pathlib import Path
 
@@ -143,6 +144,36 @@ def test_a_list_is_for_a_person_and_named_with_its_place(skills):
     assert left["reason"].startswith("calling_windows must be edited by hand at ")
     assert "renewals.yaml:" in left["reason"]
     assert report.data["changes"] == ["4001"]
+
+
+def test_an_object_that_is_taken_over_in_part_stands_in_one_table(skills):
+    skills.run("4001")
+    general = {"maximumRatio": 1.1, "aggressiveness": "5"}
+    skills.platform.put_skill(4001, "Renewals", general=general)
+    report = skills.run("4001", "4002")
+    assert report.verdict.startswith("1 skill imported, 1 only in part; ")
+    tables = {table.title: table for table in report.tables}
+    assert [row.cells[0] for row in tables["Taken over"].rows] == ["4002"]
+    left, taken = tables["Taken over in part"].rows
+    assert left.cells[3].startswith("calling_windows must be edited by hand at ")
+    assert taken.cells[2].endswith("renewals.yaml: maximum_ratio")
+    assert "Not taken over" not in tables
+
+
+@pytest.mark.parametrize("rate", [0, 101, "fast"])
+def test_a_value_that_no_manifest_can_say_is_named_and_leaves_the_file_valid(campaigns, rate):
+    """A limit of 0 was written, and then every command refused the folder."""
+    campaigns.run("1003")
+    body = json.loads(campaigns.platform.campaign("1003")["schedule"])
+    body |= {"dial_rate": rate, "max_concurrent_calls": 7}
+    campaigns.platform.put_campaign("1003", "Warranty Reminders", schedule=body)
+    report = campaigns.run("1003")
+    assert report.exit_code == 2
+    (left,) = report.data["left"]
+    assert left["reason"].startswith("spec.dial_rate: ") or left["reason"].startswith("dial_rate: ")
+    (taken,) = report.data["taken"]
+    assert taken["where"].endswith("max_concurrent_calls")
+    assert campaigns.run("1003").exit_code == 2
 
 
 def test_what_no_manifest_can_say_is_named_and_not_written(skills):
