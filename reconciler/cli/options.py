@@ -227,6 +227,8 @@ def split(arguments: Sequence[str], tenant: str | None) -> tuple[Path, tuple[str
             f"{missing}, and no folder {DEFAULT_PATH} that could hold a manifest of that name"
         )
     if tenant is None and len(tenants := _tenants(DEFAULT_PATH)) > 1:
+        if first in tenants:
+            raise UsageError(f"{missing}: did you mean {DEFAULT_PATH / first}?")
         raise UsageError(
             f"{missing}; if it is a manifest's name, put its tenant's folder before it ({DEFAULT_PATH}/{tenants[0]} {first})"
         )

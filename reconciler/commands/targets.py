@@ -174,6 +174,7 @@ class Known:
             path: the tenant's folder, as the user named it.
         """
         near = [each for name in names for each in get_close_matches(name, self.names, n=1)]
+        near += [str(self.folder.path)] if self.folder.name in names else []
         hint = f" (did you mean {', '.join(near)}?)" if near else ""
         files = ", ".join(self.folder.invalid)
         broken = f". These files are invalid and may hold them: {files}" if files else ""

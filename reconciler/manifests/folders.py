@@ -91,7 +91,9 @@ def find_tenants(path: Path) -> tuple[TenantFolder, ...]:
         ManifestError: no tenant is there, a folder's name is not a tenant's, or the path contains a link.
     """
     if not path.exists():
-        raise UsageError(f"there is no file or folder {path}")
+        usual = Path(USUAL) / path
+        meant = f": did you mean {usual}?" if usual.is_dir() else ""
+        raise UsageError(f"there is no file or folder {path}{meant}")
     links = _links_above(path)
     if links:
         raise ManifestError(map(_link, links))

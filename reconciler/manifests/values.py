@@ -77,7 +77,8 @@ class Folder:
         keys = {desired.name: desired.key for desired in self.desired}
         unknown = [name for name in names if name not in keys]
         if unknown:
+            meant = f" (did you mean {self.path}?)" if self.name in unknown else ""
             raise UsageError(
-                f"tenant {self.name} has no manifest named {', '.join(unknown)}, nor is that a file or folder; it has {', '.join(sorted(keys)) or 'none'}"
+                f"tenant {self.name} has no manifest named {', '.join(unknown)}, nor is that a file or folder{meant}; it has {', '.join(sorted(keys)) or 'none'}"
             )
         return frozenset(keys[name] for name in names)

@@ -50,8 +50,16 @@ def test_a_path_with_a_slip_is_said_to_be_no_path(desk: Desk, command: tuple[str
     said = desk.says(64, *command, "schedles")
     assert "there is no file or folder schedles" in said
     assert "schedules/sandbox" in said  # how a name would be given
+    assert desk.says(64, *command, "second").endswith("did you mean schedules/second?")
     (desk.folder / "schedules").rename(desk.folder / "tenants")
     assert "there is no file or folder schedles" in desk.says(64, *command, "schedles")
+
+
+@pytest.mark.parametrize("command", [("plan",), ("halt", "--reason", "x"), ("audit", "log")])
+def test_the_name_of_the_only_tenant_is_answered_with_its_folder(
+    desk: Desk, server: sandbox.CampaignState, command: tuple[str, ...]
+) -> None:
+    assert "did you mean schedules/sandbox?" in desk.says(64, *command, "sandbox")
 
 
 def test_a_name_that_no_manifest_has_is_said_to_be_no_path_either(desk: Desk) -> None:
