@@ -15,7 +15,17 @@ from reconciler.models import Body
 from reconciler.optimize.base import Declined, OpenHour, Prediction, Proposal, Subject
 from reconciler.optimize.predictions import WEEKDAYS, Happened, Kept, Observed, Verdict
 from reconciler.optimize.wording import setting
-from reconciler.report import Report, Row, Table, Tone, count, effects, object_row, value
+from reconciler.report import (
+    NAMES_SHOWN,
+    Report,
+    Row,
+    Table,
+    Tone,
+    count,
+    effects,
+    object_row,
+    value,
+)
 from reconciler.report.fields import local
 from reconciler.report.plots import Plot, Range, percent
 
@@ -197,18 +207,35 @@ def _hour(hour: OpenHour | None, zone: str) -> str:
 
 
 def _reasons(proposals: Iterable[Proposed]) -> Table:
-    rows = tuple(
-        Row((each.name, " ".join((f"{each.reason}.", *each.notes)) if each.notes else each.reason))
+    reasons = (
+        (each.name, " ".join((f"{each.reason}.", *each.notes)) if each.notes else each.reason, ())
         for each, *_ in proposals
     )
-    return Table("Why", ("manifest", "reason"), rows)
+    return Table("Why", ("manifest", "reason"), _by_reason(reasons, Tone.PLAIN))
 
 
 def _left(declined: Sequence[Declined]) -> Table:
-    rows = tuple(
-        Row((each.name, each.reason), Tone.DIM, _refused(each.proposal)) for each in declined
+    reasons = ((each.name, each.reason, _refused(each.proposal)) for each in declined)
+    return Table("Left as they are", ("manifest", "reason"), _by_reason(reasons, Tone.DIM))
+
+
+def _by_reason(reasons: Iterable[tuple[str, str, tuple[str, ...]]], tone: Tone) -> tuple[Row, ...]:
+    """Return a row for each reason, with the names that share it as details; `reasons`: name, reason and further lines of each manifest."""
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for name, reason, more in reasons:
+        groups.setdefault((reason, more), []).append(name)
+    return tuple(
+        Row((names[0], reason), tone, more)
+        if len(names) == 1
+        else Row((count(len(names), "manifest"), reason), tone, (*_lines(names), *more))
+        for (reason, more), names in groups.items()
     )
-    return Table("Left as they are", ("manifest", "reason"), rows)
+
+
+def _lines(names: Sequence[str]) -> Iterator[str]:
+    """Yield names, a few on each line, because renderers cut long lines."""
+    for first in range(0, len(names), NAMES_SHOWN):
+        yield ", ".join(names[first : first + NAMES_SHOWN])
 
 
 def _refused(proposal: Proposal | None) -> tuple[str, ...]:

@@ -126,3 +126,15 @@ def test_a_hostile_name_is_no_markup_in_the_pull_request(value: str) -> None:
     output = markdown.render(report(one, declined=(declined,), notes=(value,)))
     shown = re.sub(r"(`{3,})diff\n.*?\n\1", "", output, flags=re.DOTALL)
     assert not re.search(r"(?<!\\)<(?!/?details|/?summary)|(?<!\\)!\[|(?<!\\)\]\(|@[a-zA-Z]", shown)
+
+
+def test_a_reason_that_many_share_is_told_once_with_their_names() -> None:
+    """`allocate` refuses all campaigns for one reason."""
+    shared = tuple(
+        Declined(str(n), f"campaign-{n:02}", "no capacity is declared") for n in range(9)
+    )
+    (table,) = report(declined=(*shared, Declined("99", "other", "too few hours"))).tables
+    together, alone = table.rows
+    assert together.cells == ("9 manifests", "no capacity is declared")
+    assert ", ".join(together.details) == ", ".join(each.name for each in shared)
+    assert alone.cells == ("other", "too few hours")
