@@ -97,7 +97,9 @@ Name = Annotated[
     Expects("1 to 63 lower-case letters, digits and hyphens, not starting with a hyphen"),
 ]
 Label = Annotated[
-    str, Field(min_length=1, max_length=200), Expects("text of 1 to 200 characters, in quotes")
+    str,
+    Field(min_length=1, max_length=200),
+    Expects("text of 1 to 200 characters, in quotes if it looks like a number, a date or true"),
 ]
 Flag = Annotated[bool, Expects("true or false, without quotes")]
 ApiVersion = Annotated[Literal["cxone.reconciler/v1"], Expects(API_VERSION)]

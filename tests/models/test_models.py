@@ -471,7 +471,7 @@ def test_only_names_that_iana_knows_are_zones(name: str, hint: str) -> None:
         (
             ("metadata", "owner"),
             "x" * 201,
-            f'metadata.owner must be text of 1 to 200 characters, in quotes, not "{"x" * 58}…',
+            f'metadata.owner must be text of 1 to 200 characters, in quotes if it looks like a number, a date or true, not "{"x" * 58}…',
         ),
     ],
 )
@@ -648,7 +648,7 @@ def test_a_url_that_could_lead_elsewhere_is_refused(url: str, reason: str) -> No
         (
             ("spec", "waivers"),
             [{"rule": "dnc", "until": "2027-02-28"}],
-            "waivers[0].reason is missing: it must be text of 1 to 200 characters, in quotes",
+            "waivers[0].reason is missing: it must be text of 1 to 200 characters, in quotes if it looks like a number, a date or true",
         ),
         (
             ("spec", "limits"),
