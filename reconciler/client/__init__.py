@@ -375,7 +375,8 @@ class Client:
     @property
     def _named(self) -> str:
         """URL of the platform, for messages: it is no secret, and a mistyped one must be visible."""
-        return "the platform" if self._settings.in_process else safe(self._settings.url)
+        named = "the platform" if self._settings.in_process else safe(self._settings.url)
+        return f"{named}, or the proxy," if self._settings.proxy else named
 
     def _tell(self, call: Call, reason: str, left_s: float) -> None:
         """Report that the platform gives no usable answer and for how long it will be retried; at most once per `DOWN_S`."""

@@ -401,6 +401,12 @@ def test_a_platform_that_stays_away_is_unavailable(trouble):
     assert platform.times[-1] <= DOWN_S
 
 
+def test_a_platform_behind_a_proxy_that_stays_away_may_be_the_proxy():
+    platform = Platform([httpx.ConnectError("")] * 99)
+    error = failure(platform, READ, proxy="http://proxy.example:3128")
+    assert "https://acme.example, or the proxy, is down or out of reach" in str(error)
+
+
 def told_while(platform, *calls, **options):
     """Return what was told, and when, while the calls were made at once and failed or not."""
     told = []
