@@ -179,13 +179,14 @@ def _identity(group: Sequence[Weighed], noun: str) -> tuple[str, str, str]:
 
 
 def head(group: Sequence[Weighed], status: str, noun: str) -> str:
-    """Return what a row is about, for the first screen."""
+    """Return what a row is about, for the first screen: first the direction, because a row that has little room loses its end."""
     one = group[0].operation
+    what = f"{status} ({one.verdict.value})"
     if len(group) > 1:
         names = ", ".join(shortened(each.operation.name, 20) for each in group[:2])
-        return f"{status} {len(group)} {noun}s ({names}, …) {one.verdict.value}"
+        return f"{what} {len(group)} {noun}s ({names}, …)"
     there = " ".join(filter(None, (one.key, one.platform_name)))
-    return f"{status} {shortened(one.name, 40)} ({shortened(safe(there), 40)}) {one.verdict.value}"
+    return f"{what} {shortened(one.name, 40)} ({shortened(safe(there), 40)})"
 
 
 def _brief(each: Weighed, about: Sequence[Finding]) -> str:

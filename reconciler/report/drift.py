@@ -147,7 +147,7 @@ def _row(each: Drifted, ours: str | None) -> Row:
     )
     return row._replace(
         seat=(Risk.LOOSENS if each.way.widens else Risk.REST, [*Cause].index(each.cause)),
-        head=f"{each.cause.value} {each.name} ({each.key}) {each.way.value}",
+        head=f"{each.cause.value} ({each.way.value}) {each.name} ({each.key})",
         brief=row.cells[4],
     )
 
