@@ -158,7 +158,8 @@ def test_a_run_that_is_cut_off_at_any_write_is_finished_by_the_next(
 def records_of(desk):
     spec = manifests.load(desk.folder).tenant.spec
     trust = Trust(spec, required=False)
-    return open_ledger(desk.world, Git(desk.folder.parent, environ={}), desk.folder.name, trust)
+    git = Git(desk.folder.parent, environ={})
+    return open_ledger(desk.world, git, desk.folder.name, desk.folder, trust)
 
 
 def test_the_audit_entry_says_which_groups_scrub_the_skill_from_now_on(desk):
