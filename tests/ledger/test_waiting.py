@@ -15,6 +15,7 @@ from reconciler.errors import LedgerError
 from reconciler.git import FILE, Git, Move
 from reconciler.ledger import Ledger, LedgerOptions, waiting
 from reconciler.ledger.refs import RefNames
+from reconciler.ledger.snapshot import SEGMENT_LEAST
 from reconciler.plan import Action, Result
 from tests.support.gitfakes import START, git, opened, operation, run, shared
 from tests.support.signing import Signer, signer
@@ -153,7 +154,9 @@ def test_what_a_checkpoint_left_out_is_not_taken_over_again(two) -> None:
     found = ledger(other)
     with found.locked(holder="an apply"):
         found.append([run(other.head(), "free").release("1001", name="n", reason="r")])
-        found.append([run(other.head(), "long").note(f"line {each}") for each in range(600)])
+        found.append(
+            [run(other.head(), "long").note(f"line {each}") for each in range(SEGMENT_LEAST)]
+        )
         assert found.begin_segment()
     one.push("origin", Move(REF, batch.commit, None, exact=True))
     again = ledger(other)
