@@ -198,15 +198,30 @@ def million(product: Product, home: Path, size: Size, rounds: int) -> Iterator[R
 
 
 def fetched(product: Product, home: Path, size: Size, rounds: int) -> Iterator[Row]:
-    """Yield the bytes that a plan fetches into a clone of depth 1."""
+    """Yield the bytes that a plan fetches into a clone of depth 1: the newest state, and the records since then. Their number differs by chance."""
     long, short = (Team.of(home, size.objects, records) for records in (size.long, size.short))
     took = {team.records: _fetched(product, team, home) for team in (long, short)}
     whole = _whole(long, home)
     told = f"{took[long.records] / took[short.records]:.2f}; {took[long.records] / 1024:.0f} KiB"
     what = "bytes that `plan` fetches into a clone of depth 1"
-    yield what, f"remote, {long.records:,} ÷ {short.records:,} records", told, "≤ 1.10"
+    newest = f"{_since_checkpoint(long)} ÷ {_since_checkpoint(short)} since the last checkpoint"
+    where = f"remote, {long.records:,} ÷ {short.records:,} records, {newest}"
+    yield what, where, told, "≤ 1.10 for as many"
     share = f"{took[long.records] / whole:.3f} of {whole / 1024:.0f} KiB"
     yield "the same ÷ the whole ledger", f"remote, {long.records:,} records", share, "(to compare)"
+
+
+def _since_checkpoint(team: Team) -> int:
+    """Return the number of records since the newest checkpoint: the lines of the notes beside the state."""
+    git = ["git", "-C", str(team.clone.parent / "remote.git")]
+
+    def said(*command: str) -> str:
+        return subprocess.run([*git, *command], check=True, capture_output=True, text=True).stdout
+
+    (ref,) = said("for-each-ref", "--format=%(refname)", "refs/notes/reconcile/").split()
+    rows = (line.split("\t") for line in said("ls-tree", "-r", ref).splitlines())
+    notes = [about.split()[2] for about, path in rows if path != "state"]
+    return sum(said("cat-file", "blob", note).count("\n") for note in notes)
 
 
 def _fetched(product: Product, team: Team, home: Path) -> int:
