@@ -46,14 +46,17 @@ def test_eight_applies_at_once_in_one_clone_are_done_or_refused(bench: Bench) ->
     applies = [command(bench) for _ in range(8)]
     said = [each.communicate(timeout=120)[0] for each in applies]
     codes = [each.returncode for each in applies]
-    assert set(codes) <= {0, 6}, "\n".join(said)
+    assert set(codes) <= {0, 5, 6}, "\n".join(said)
+    # The first one declares the ledger in tenant.yaml. One that starts after that finds the file changed.
+    late = [text for text, code in zip(said, codes, strict=True) if code == 5]
+    assert all("tenant.yaml" in text and "differs from HEAD" in text for text in late), late
     assert 0 in codes
     assert written(bench) == ONCE
     verdict = bench.ledger().verify()
     assert (verdict.defects, verdict.open_intents) == ((), ())
     assert bench.orphans == []
     print(
-        f"8 processes in one clone: {codes.count(0)} done, {codes.count(6)} refused, 0 duplicates"
+        f"8 processes in one clone: {codes.count(0)} done, {8 - codes.count(0)} refused, 0 duplicates"
     )
 
 
