@@ -317,7 +317,7 @@ class _Halt:
             self._trouble(_UNLISTED.format(error))
         except ReconcileError as error:
             self._trouble(
-                f"the platform's list could not be read ({error}): only objects that a manifest, a record or the command names were stopped"
+                f"the platform's list could not be read to its end ({error}): of what it did not show, only objects that a manifest, a record or the command names were stopped"
             )
         else:
             return True
