@@ -50,16 +50,33 @@ def asking() -> Iterator[None]:
 
 
 def run(world: World, work: Coroutine[Any, Any, T]) -> T:
-    """Run a command that writes nothing to a platform, and return its result. Ctrl-C ends it at once, whatever waits for the git remote."""
+    """Run a command that writes nothing to a platform, and return its result. Ctrl-C ends it, whatever waits for the git remote.
+
+    The first Ctrl-C cancels the command. To raise an exception in the middle of any task would print tracebacks. The second one does so all
+    the same: it ends a long computation.
+    """
+    interrupted = False
 
     def interrupt(_: int, __: FrameType | None) -> None:
+        nonlocal interrupted
         # A thread that waits for git would keep the process from ending.
         world.remote_budget.shorten(0.0)
-        raise KeyboardInterrupt
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = True
+        loop.call_soon_threadsafe(task.cancel)
 
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a shell's job in the background
-    with _handled({} if ignored else {signal.SIGINT: interrupt}):
-        return asyncio.run(work)
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(work)
+        with _handled({} if ignored else {signal.SIGINT: interrupt}):
+            try:
+                return loop.run_until_complete(task)
+            except (asyncio.CancelledError, ReconcileError):
+                if interrupted:  # the error may be that git was ended
+                    raise KeyboardInterrupt from None
+                raise
 
 
 def run_until_signal(

@@ -171,7 +171,9 @@ def test_a_list_that_is_refused_stops_nothing_from_being_stopped(watched, status
     report = lived.halt(*names)
     assert lived.stopped == lived.held() == {"1000000"}
     assert report.exit_code == (0 if names else 3), "a named stop needs no list"
-    assert any("list could not be read to its end" in note for note in report.notes) is not bool(names)
+    assert any("list could not be read to its end" in note for note in report.notes) is not bool(
+        names
+    )
 
 
 def test_of_three_pages_whose_second_is_refused_what_is_shown_or_known_is_stopped(
