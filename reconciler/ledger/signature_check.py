@@ -42,10 +42,11 @@ def check(git: Git, notes: Notes, commits: Sequence[str], signers: bytes) -> Che
     Args:
         git: the repository.
         notes: reads the ledger's trees.
-        commits: ids of all ledger commits, oldest first; at least one.
+        commits: ids of the ledger commits to check, oldest first; at least one. After a repair, these are only the last ones.
         signers: content of an allowed signers file.
     """
-    states = git.signatures(commits[-1], signers)
+    found = git.signatures(commits[-1], signers)
+    states = {each: found[each] for each in commits if each in found}
     good = {id_ for id_, signature in states.items() if signature.good}
     strangers = {id_ for id_, signature in states.items() if signature.stranger}
     newest = next((at for at in reversed(range(len(commits))) if commits[at] in good), 0)

@@ -255,3 +255,20 @@ def test_where_records_are_signed_only_a_trusted_key_repairs(
     )
     with pytest.raises(AccessError):
         wrong.lock.acquire(holder="eve")
+
+
+def test_a_repair_above_signed_commits_is_verified_from_there_on(
+    tmp_path: Path, ours: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    repo = repository(tmp_path / "repo")
+    go_on(repo, "one")
+    forge_state(repo, b"")
+    signing = LedgerOptions(unchecked=True, signing_key=ours.key, signers=ours.file)
+    for key in (signing, ANYHOW):  # a trusted signer repairs, and then somebody without a key
+        opened(repo, options=signing).append(story(run(repo.head()), [operation("1001")]))
+        opened(repo, options=signing).append(story(run(repo.head(), "two"), [operation("1002")]))
+        cut = repaired(repo, key).head
+        found = opened(repo, options=signing).verify(expect_cut=cut)
+        missing = () if key is signing else (f"ledger commit {cut} has no good signature",)
+        assert tuple(each.problem for each in found.defects) == missing
