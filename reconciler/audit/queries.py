@@ -198,7 +198,8 @@ def at(records: Iterable[Record], instant: datetime, target: str) -> State:
                 active = write
         elif _stands_alone(record, target) and moment(record) <= instant:
             if is_imported(record):
-                stored = stored or Applied(record, record)
+                if stored is None or stored.is_imported:
+                    stored = Applied(record, record)
                 continue
             stored = Applied(record, record)
             active = stored if record.data.get("result", Result.CONFIRMED) in DONE else active

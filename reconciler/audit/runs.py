@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, TypedDict, Unpack
+from types import MappingProxyType
+from typing import Any, Final, Unpack
 
 from reconciler.audit.keys import key, scope_of
+from reconciler.audit.observed import Observed, observed_fields
 from reconciler.audit.records import LINE_LIMIT, Event, Record, stamp
 from reconciler.audit.rules import RUN
 from reconciler.audit.schema import ACTIONS, APPLY, RecordKind
 from reconciler.audit.values import frozen, marks, shortened
 from reconciler.effect import Direction
-from reconciler.kinds.live import ScrubList
 from reconciler.models import Desired
 from reconciler.plan import DONE, STORED, Action, Operation, Result, canonical_json, sha256_of
 
@@ -46,27 +47,6 @@ class Attribution:
         """Return the additional fields of the `open` record. Unknown values are left out."""
         known = {"approved": self.approved, "run_attempt": shortened(self.run_attempt)}
         return {name: value for name, value in known.items() if value}
-
-
-class Observed(TypedDict, total=False):
-    """What apply observed of one write. A missing key was not observed."""
-
-    at: str | None
-    """When the write took effect, as the platform wrote it; `None`: the time of the record counts."""
-    dnc_verified: bool | None
-    """Whether scrubbing was on and an ACTIVE list linked at apply; `None`: not checked."""
-    dnc_lists: Sequence[ScrubList]
-    """The do-not-call lists linked at apply."""
-    schedule_id: str | None
-    """The platform's id of what it now stores."""
-    etag: str | None
-    """The platform's ETag of what it now stores: the condition of a later stop."""
-    latency_s: float | None
-    """Seconds from stored to active, by the platform's clock."""
-    live: str | None
-    """Hash of what was read back."""
-    message: str | None
-    """For people: why the write did not end well, or what to know although it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +174,7 @@ class Run:
         entry = {
             **audit,
             "name": shortened(said["name"]),
-            **_observed(observed),
+            **observed_fields(observed),
             "action": action_of(Action(said["verb"]), result),
             "intent": intent.id,
             "result": result.value,
@@ -289,7 +269,13 @@ class Run:
         return self._event(RecordKind.NOTE, _if_it_fits(data, extra))
 
     def imported(
-        self, kind: str, key: str, name: str, body: Mapping[str, Any], at: datetime
+        self,
+        kind: str,
+        key: str,
+        name: str,
+        body: Mapping[str, Any],
+        at: datetime,
+        earlier: Mapping[str, Sequence[Any]] = MappingProxyType({}),
     ) -> Event:
         """Record what an import found, so that an apply does not create the schedule again if it is missing later.
 
@@ -301,12 +287,14 @@ class Run:
             name: name of its manifest.
             body: what the platform stores, in canonical form.
             at: the platform's clock when the object was read.
+            earlier: by field, other values that imports have found (`Applied.found_before`).
         """
         data = {
             **self.provenance.fields(),
             "text": shortened(f"stored when it was imported: {name} ({key})"),
             "direction": str(Direction.NEUTRAL),
             "imported": True,
+            **({"earlier": dict(earlier)} if earlier else {}),
             "name": shortened(name),
             "object": kind,
             "target": key,
@@ -392,22 +380,6 @@ def _beyond(body: Mapping[str, Any] | None, base: Mapping[str, Any]) -> dict[str
     stored = body or {}
     return {
         name: value for name, value in base.items() if name not in stored or stored[name] != value
-    }
-
-
-def _observed(observed: Observed) -> dict[str, Any]:
-    lists = sorted(observed.get("dnc_lists", ()), key=lambda each: each.id)
-    latency_s = observed.get("latency_s")
-    return {
-        "dnc_lists": [
-            {"id": each.id, "status": each.status, "updated_at": each.updated_at} for each in lists
-        ],
-        "dnc_verified": observed.get("dnc_verified"),
-        "latency_s": None if latency_s is None else round(float(latency_s), 3),
-        "live": observed.get("live"),
-        "message": shortened(observed.get("message")),
-        "schedule_id": observed.get("schedule_id"),
-        **({} if observed.get("etag") is None else {"etag": observed.get("etag")}),
     }
 
 

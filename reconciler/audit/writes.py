@@ -93,6 +93,26 @@ class Applied(NamedTuple):
         return is_imported(self.intent)
 
     @property
+    def earlier(self) -> Mapping[str, Sequence[Any]]:
+        """By field, the values that earlier imports found (`Run.imported`)."""
+        return self.intent.data.get("earlier") or {}
+
+    def found_before(self, body: Mapping[str, Any]) -> Mapping[str, Sequence[Any]]:
+        """Return, by field, the values that this import and those before it found, and that are not in `body`; at most `_EARLIER` of each.
+
+        Any of these imports may have written the manifest that is applied one day. The others were thrown away.
+        """
+        found = {
+            name: [*self.earlier.get(name, ()), value]
+            for name, value in self.intent.data["body"].items()
+        }
+        other = {
+            name: [each for each in values if each != body.get(name)]
+            for name, values in found.items()
+        }
+        return {name: values[-_EARLIER:] for name, values in other.items() if values}
+
+    @property
     def is_unseen(self) -> bool:
         """Whether an emergency stop ended an applied schedule without knowing what was stored."""
         return self.stopped is not None and self.was_stored and self.stopped.found is None
@@ -104,11 +124,16 @@ class Applied(NamedTuple):
         return body if kept is None else {**(body or {}), **kept}
 
 
+_EARLIER: Final = 10
+"""Most values of a field that imports have found, and that are remembered."""
+
+
 class LastWrites:
     """The last write to each object, while records are read in order.
 
     A write of unknown outcome never replaces a known one that began later. This happens when an emergency stop overtakes a
-    run: the run's write is settled after the stop. What an import found replaces nothing: another run may have written meanwhile.
+    run: the run's write is settled after the stop. What an import found replaces what an earlier import found and no write: another
+    run may have written meanwhile.
 
     Attributes:
         last: the last write that was, or may have been, applied to each object, by key.
@@ -137,15 +162,19 @@ class LastWrites:
         elif kind is HOLD:
             if is_stored_hold(record):
                 self.found[data["target"]] = record
-        elif is_imported(record):
-            self.last.setdefault(data["target"], Applied(record, record))
         elif kind is WRITE or found_target(record) is not None:
-            self.last[data["target"]] = Applied(record, record)
-            self.doubtful.discard(data["target"])
+            self._take_over(record)
         elif (target := missing_target(record)) is not None:
             before = self.last.get(target)
             if before and before.outcome.id == data["missing"]:
                 self.last[target] = before._replace(missing=record)
+
+    def _take_over(self, record: Record) -> None:
+        target = record.event.data["target"]
+        before = self.last.get(target)
+        if before is None or before.is_imported or not is_imported(record):
+            self.last[target] = Applied(record, record)
+            self.doubtful.discard(target)
 
     def restrict(self, records: Sequence[Record]) -> None:
         """Leave what some of the records alone would have left. They show the same last writes as all of them.

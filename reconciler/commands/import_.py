@@ -6,7 +6,7 @@ Objects without a manifest get a new file. Scalars are edited in place. Nothing 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from reconciler import diff, manifests
 from reconciler import plan as plans
-from reconciler.audit import Run
+from reconciler.audit import Applied, Run
 from reconciler.commands import begin
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
@@ -154,7 +154,7 @@ def _record(world: World, session: Session, found: _Import, at: datetime) -> lis
             said, more = begin.declare(kept, begin.start(world, kept, "begun by import"))
             notes = [f"audit records: {said}", *more]
         known = kept.ledger.applied()
-        new = {key: each for key, each in found.stored.items() if key not in known}
+        new = {key: each for key, each in found.stored.items() if _is_new(known.get(key), each[1])}
         if new:
             require_key(world, kept.trust.spec)
             kept.ledger.check()
@@ -162,7 +162,8 @@ def _record(world: World, session: Session, found: _Import, at: datetime) -> lis
             run = Run(kept.ledger.tenant, kept.git.head(), world.new_id(), world.now, who)
             kind = next(iter(session.dialect.KINDS))
             kept.ledger.append(
-                run.imported(kind, key, name, body, at) for key, (name, body) in new.items()
+                run.imported(kind, key, name, body, at, _found_before(known.get(key), body))
+                for key, (name, body) in new.items()
             )
     except (AccessError, GitError, LedgerError, Unavailable) as error:
         if not kept.trust.asked and not notes:
@@ -171,6 +172,15 @@ def _record(world: World, session: Session, found: _Import, at: datetime) -> lis
             said = f"the ledger does not hold the imported schedules before the first apply ({error}): do not delay that apply"
         notes.append(said)
     return notes
+
+
+def _is_new(last: Applied | None, body: Body) -> bool:
+    """Return whether an import must record what is stored: the ledger holds no write of the object, and no import that found the same."""
+    return last is None or (last.is_imported and last.base != body)
+
+
+def _found_before(last: Applied | None, body: Body) -> Mapping[str, Sequence[Any]]:
+    return {} if last is None else last.found_before(body)
 
 
 def _reason(error: Exception) -> str:

@@ -283,6 +283,7 @@ def _base(last: audit.Applied) -> Base:
         sent=intent["body"],
         missing=last.missing is not None,
         imported=last.is_imported,
+        earlier=last.earlier,
     )
 
 

@@ -6,8 +6,9 @@ equals base, nothing changed in git.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciler import diff, effect
@@ -39,6 +40,7 @@ class Base(NamedTuple):
         sent: the canonical body that was sent.
         missing: a release lets the missing schedule be created again.
         imported: an import found the body, and nothing was applied since.
+        earlier: by field, the values that earlier imports found. The manifest may be that of any of them.
     """
 
     body: Body | None
@@ -50,6 +52,18 @@ class Base(NamedTuple):
     sent: Body | None = None
     missing: bool = False
     imported: bool = False
+    earlier: Mapping[str, Sequence[object]] = MappingProxyType({})
+
+    def seen_for(self, desired: Body | None) -> Base:
+        """Return the base that a manifest is compared with: a value that any import found was not changed in git since."""
+        if self.body is None or desired is None or not self.earlier:
+            return self
+        same = {
+            name: desired[name]
+            for name, values in self.earlier.items()
+            if desired.get(name) in values
+        }
+        return self._replace(body={**self.body, **same})
 
 
 def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> MovedBy:

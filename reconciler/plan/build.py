@@ -106,7 +106,8 @@ def _plan_object(
         return (replace(stopped, action=Action.HELD, blocked=(why,), dialing=dialing),)
     if found is None:
         return ()
-    base = canonical_base(base, kind)
+    if (base := canonical_base(base, kind)) is not None:
+        base = base.seen_for(wanted.body)
     found = _finishing(_attribute(found, base), live, base)
     return split(found, live, base, kind, now, asked=asked)
 

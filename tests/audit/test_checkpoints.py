@@ -85,12 +85,17 @@ class History:
             "hold": lambda: maker.hold(target, name="n", reason="r", until=until, body=stored),
             "release": lambda: maker.release(target, name="n", reason="r"),
             "found": lambda: maker.found(make_desired(target, body=body), START),
-            "imported": lambda: maker.imported("Campaign", target, "n", body, START),
+            "imported": lambda: self._imported(maker, target, body),
             "creating": maker.creating,
             "judge": lambda: maker.nothing_to_do([]),
             "note": lambda: maker.note(str(choice)),
         }
         return makers[what]()
+
+    def _imported(self, maker: audit.Run, target: str, body: dict[str, Any]) -> Event:
+        last = audit.applied(self.records).get(target)
+        earlier = last.found_before(body) if last is not None and last.is_imported else {}
+        return maker.imported("Campaign", target, "n", body, START, earlier)
 
     def _outcome(self, maker: audit.Run, choice: int) -> Event:
         intent = self.unsettled.pop(choice % len(self.unsettled))

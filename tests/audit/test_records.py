@@ -629,6 +629,19 @@ def test_what_an_import_found_replaces_no_write():
     assert audit.applied(chained([*wrote, found]))["1001"].intent.id == first.id
 
 
+def test_a_later_import_repeats_what_earlier_ones_found():
+    bodies = [make_body(dial_rate=rate) for rate in (1.0, 2.0, 3.0, 2.0)]
+    events: list[Event] = []
+    for number, body in enumerate(bodies):
+        last = audit.applied(chained(events)).get("1001")
+        earlier = last.found_before(body) if last else {}
+        maker = run(COMMIT, f"run-{number}")
+        events.append(maker.imported("Campaign", "1001", "a", body, START, earlier))
+    last = audit.applied(chained(events))["1001"]
+    assert last.base["dial_rate"] == 2.0
+    assert last.earlier == {"dial_rate": [1.0, 3.0]}
+
+
 def test_a_body_that_fits_no_record_is_not_found():
     many = [{"timezone": f"Z{i}", "start_hour": 9, "end_hour": 20} for i in range(40_000)]
     body = make_body(compliance_windows=many)

@@ -139,6 +139,26 @@ def test_a_second_import_and_a_managed_object_add_no_record(
     assert json.loads(str(imported.campaign(KEY)["schedule"]))["dial_rate"] == 0.5
 
 
+@pytest.mark.parametrize("applied", ["first", "second"])
+@pytest.mark.parametrize(("now", "later"), [(0.5, 0.4), (3.5, 3.0), (3.5, 0.4)])
+def test_a_narrowing_is_kept_whichever_import_made_the_manifest_that_is_applied(
+    desk: Desk, imported: sandbox.CampaignState, applied: str, now: float, later: float
+) -> None:
+    """Nobody knows which of two imports is thrown away. The rate was 3 at the first one, and `now` at the second one."""
+    first = git(desk.folder, "rev-parse", "HEAD").strip()
+    by_hand(imported, KEY, dial_rate=now)
+    clear(desk)
+    assert desk.run("import", PATH) == 0
+    commit(desk.folder, "take over again")
+    if applied == "first":
+        git(desk.folder, "checkout", "-q", "-B", "main", first)
+    by_hand(imported, KEY, dial_rate=later)
+    assert desk.run("apply", "--yes", PATH) == 0
+    kept = min(later, 3.0) if applied == "first" else later
+    assert json.loads(str(imported.campaign(KEY)["schedule"]))["dial_rate"] == kept
+    assert desk.run("audit", "verify", PATH) == 0
+
+
 def test_the_record_is_there_before_the_manifest(
     desk: Desk,
     real: sandbox.CampaignState,
