@@ -11,6 +11,7 @@ This module decides what follows from an answer:
 | 429 | retry after the wait, until the deadline | retry: it was not executed |
 | 3xx or 4xx to a sign-in, without a reason | retry, `MOST_STRAY` times | |
 | 403, redirect, bad certificate | `AccessError` | `AccessError`, but `UncertainWrite` for a redirect |
+| anything to an optional call of a stop | `ApiError` | |
 | anything else | `ApiError` | `ApiError`, but `UncertainWrite` for 2xx and 409 (key in flight) |
 """
 
@@ -29,7 +30,7 @@ from reconciler.client.auth import Tokens
 from reconciler.client.clock import PlatformClock, Skew
 from reconciler.client.hosts import target
 from reconciler.client.lanes import Lanes, Lost, Transport, embedded, tcp
-from reconciler.client.pace import equal_jitter, full_jitter, retry_after
+from reconciler.client.pace import equal_jitter, full_jitter, retry_after, timeout_s
 from reconciler.client.queue import CallQueue
 from reconciler.client.refusals import Refusals, is_server_error
 from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Token
@@ -60,9 +61,6 @@ MOST_TOKENS_OF_A_CALL: Final = 12
 
 URGENT_S: Final = 1.0
 """Seconds that an emergency stop waits after a 429 without a usable `Retry-After`."""
-
-URGENT_SIGN_IN_S: Final = 3.0
-"""Seconds that the first attempt of an emergency stop to sign in may take. Doubled after each attempt without an answer."""
 
 MOST_URGENT_S: Final = 30.0
 """Longest time in seconds that an emergency stop waits after a 429, whatever its `Retry-After`. Some servers and proxies say a day.
@@ -244,18 +242,13 @@ class Client:
             if allow is not None:
                 await allow()
             sent_at = self._world.monotonic()
-            limit_s = min(self._timeout_s(call, tries), self.left_s)
+            urgent = self._settings.options.urgent
+            limit_s = min(timeout_s(call, tries.lost, urgent=urgent), self.left_s)
             base = target(call, token, self._settings, self._dialect.HOSTS)
             answer = await self._lanes.attempt(call, token, base=base, limit_s=limit_s, allow=allow)
         if isinstance(answer, Reply):
             self._learn(call, answer, sent_at)
         return answer
-
-    def _timeout_s(self, call: Call, tries: _Tries) -> float:
-        """Return how long an attempt may take. A sign-in that hangs must not delay a stop: it is soon retried, each time with more time."""
-        if call.anonymous and self._settings.options.urgent:
-            return min(call.timeout_s, URGENT_SIGN_IN_S * 2.0**tries.lost)
-        return call.timeout_s
 
     def _guarded(self, call: Call) -> Callable[[], Awaitable[None]] | None:
         """Return a function that raises if a write may not leave; `None` for a call that is not guarded."""
@@ -286,6 +279,8 @@ class Client:
         self, call: Call, token: Token | None, answer: Reply | Lost, tries: _Tries
     ) -> None:
         """Wait until the call may be sent again, or raise the error that its answer means."""
+        if call.optional and self._settings.options.urgent:
+            raise self._refusals.error(call, token, answer)
         match answer:
             case Reply(status=HTTPStatus.UNAUTHORIZED) if token is not None:
                 await self._renew(call, token, tries)

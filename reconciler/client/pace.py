@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
 
-from reconciler.dialects.base import Reply
+from reconciler.dialects.base import Call, Reply
 
 PACE: Final = 0.9995
 """Share of the limit at which requests leave. The platform counts by its own clock, and a clock under adjustment may run 500
@@ -39,6 +39,12 @@ STOP_GROWTH: Final = (0.1, 0.06)
 """How the rate of an emergency stop grows without a 429: after t seconds by the share a·t + b·t², so by a sixth after one second and
 threefold after five. Removals and refreshes each find their own rate, and one must soon use what the other leaves.
 """
+
+URGENT_SIGN_IN_S: Final = 3.0
+"""Seconds that the first attempt of an emergency stop to sign in may take. Doubled after each attempt without an answer."""
+
+URGENT_OPTIONAL_S: Final = 2.0
+"""Seconds that an optional call of an emergency stop may take."""
 
 BACK_OFF_S: Final = 0.5
 BACK_OFF_CAP_S: Final = 20.0
@@ -150,6 +156,14 @@ def full_jitter(tries: int, draw: float) -> float:
 def equal_jitter(tries: int, draw: float) -> float:
     """Return seconds to back off after `tries` 429s: from half the doubling step to all of it, so never near 0."""
     return (1 + draw) * _step(tries) / 2
+
+
+def timeout_s(call: Call, tries: int, *, urgent: bool) -> float:
+    """Return how long an attempt at a call may take after `tries` without an answer. In an emergency a sign-in that hangs is soon retried, with more time."""
+    if not urgent or not call.anonymous:
+        return call.timeout_s
+    limit_s = URGENT_OPTIONAL_S if call.optional else URGENT_SIGN_IN_S * 2.0**tries
+    return min(call.timeout_s, limit_s)
 
 
 _YEARS: Final = range(2000, 2100)

@@ -45,6 +45,7 @@ class Call:
         repeatable: the call is idempotent, so the client may retry it after a reset or a server error. A write with an
             idempotency key is *not* repeatable, because some servers ignore keys: its caller reads back first.
         anonymous: sent without a token.
+        optional: the exchange has a fallback, so an emergency stop tries the call only once, and briefly.
         timeout_s: seconds that one attempt may take.
         origin: scheme and host to use instead of the tenant's. The client refuses a host that is neither the
             tenant's, nor below the dialect's `HOSTS`, nor named in the environment.
@@ -59,6 +60,7 @@ class Call:
     expects: frozenset[int] = frozenset({200})
     repeatable: bool = True
     anonymous: bool = False
+    optional: bool = False
     timeout_s: float = 30.0
     origin: str | None = None
 

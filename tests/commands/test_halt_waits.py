@@ -52,6 +52,21 @@ def test_a_first_sign_in_that_hangs_is_soon_tried_again(watched, make):
     assert at[first_stop] - at[0] < 20, "of the fast clock; an attempt at another request has 30 s"
 
 
+@pytest.mark.parametrize("status", ["hang", 503, 429])
+def test_discovery_is_asked_once_and_delays_no_stop(watched, status):
+    lived, at = skills(watched), []
+
+    def answer(where, _):
+        at.append(lived.desk.world.monotonic())
+        return status if "cxone-configuration" in where else None
+
+    lived.answer = answer
+    assert lived.halt("renewals").exit_code == 0
+    first_stop = next(i for i, each in enumerate(lived.seen) if is_stop(each))
+    assert sum("cxone-configuration" in each for each in lived.seen[:first_stop]) == 1
+    assert at[first_stop] - at[0] < 20, "of the fast clock; an attempt at another request has 30 s"
+
+
 @pytest.mark.parametrize("what", ["oken", "GET", "DELETE", "PUT", "/api/"])
 def test_requests_that_hang_end_with_the_wait(watched, what):
     lived = many(watched)

@@ -148,6 +148,14 @@ def test_without_discovery_the_areas_documented_host_is_taken_and_told(refusal):
     assert AREA in token.assumed[0]
 
 
+@pytest.mark.parametrize(("cluster", "is_known"), [("C31", True), (None, False)])
+def test_a_stop_waits_for_discovery_only_if_nothing_else_tells_the_host(cluster, is_known):
+    """Calls to a wrong host would stop nothing, for as long as the token lives."""
+    vendor = Vendor({"access_token": jwt(icClusterId=cluster), "expires_in": 9})
+    _, (_, unit, find) = sign_in(vendor)
+    assert (unit.optional, find.optional) == (is_known, is_known)
+
+
 @pytest.mark.parametrize("cluster", [None, "", "evil.example/", "a@b", "-", 7, "x" * 99])
 def test_a_token_that_names_no_cluster_leads_to_the_tenants_own_host(cluster):
     tokens = {"access_token": jwt(icClusterId=cluster), "expires_in": 9}

@@ -123,7 +123,10 @@ def _by_application(credentials: Credentials, site: Site) -> Exchange[SkillAnswe
 
 
 def _endpoint(token: str, claims: Mapping[str, str], site: Site) -> Exchange[str | None]:
-    """Return the tenant's API location from discovery; `None` if discovery does not answer or the tenant is unknown."""
+    """Return the tenant's API location from discovery; `None` if discovery does not answer or the tenant is unknown.
+
+    An emergency stop waits for discovery only if the location is not known otherwise: a wrong host would stop nothing.
+    """
     tenant = claims.get("tenantId") or (yield from _tenant_of_unit(token, claims, site))
     if tenant is None:
         return None
@@ -132,6 +135,7 @@ def _endpoint(token: str, claims: Mapping[str, str], site: Site) -> Exchange[str
         "/.well-known/cxone-configuration",
         params={"tenantId": tenant},
         anonymous=True,
+        optional=_is_documented(claims, site),
         origin=_discovery(site),
         expects=OPTIONAL,
     )
@@ -148,6 +152,7 @@ def _tenant_of_unit(token: str, claims: Mapping[str, str], site: Site) -> Exchan
         f"{SERVICES}/v{version}.0/business-unit",
         headers={"Authorization": f"Bearer {token}"},
         anonymous=True,
+        optional=_is_documented(claims, site),
         origin=_area_host(claims, site),
         expects=OPTIONAL,
     )
@@ -198,10 +203,20 @@ def _claims(answer: SkillAnswer, access_token: str) -> dict[str, str]:
 
 def _area_host(claims: Mapping[str, str], site: Site) -> str:
     """Return the documented host of the tenant's area; the tenant's own host if the token names no cluster, or that host is not the vendor's."""
-    cluster = claims.get("icClusterId", "").lower()
-    if not _is_vendors(site.url) or not _CLUSTER.fullmatch(cluster):
+    cluster = _cluster(claims)
+    if not _is_vendors(site.url) or cluster is None:
         return site.url
     return AREA_API.format(cluster=cluster)
+
+
+def _cluster(claims: Mapping[str, str]) -> str | None:
+    cluster = claims.get("icClusterId", "").lower()
+    return cluster if _CLUSTER.fullmatch(cluster) else None
+
+
+def _is_documented(claims: Mapping[str, str], site: Site) -> bool:
+    """Return whether `_area_host` is sure to be the API's host: that of the token's cluster, or the only one, as of a sandbox."""
+    return not _is_vendors(site.url) or _cluster(claims) is not None
 
 
 def _discovery(site: Site) -> str | None:
