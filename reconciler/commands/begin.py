@@ -31,7 +31,7 @@ def begin(world: World, path: Path, tenant: str | None, reason: str) -> Report:
 
     Raises:
         UsageError: the platform is embedded, or the reason is empty; and as `audit.read`.
-        LedgerError: the ledger ends in a commit of somebody else, or does not verify.
+        LedgerError: the ledger ends in a commit of somebody else, or does not verify, or this clone has one and the remote has none.
         AccessError: its records must be signed, and there is no signing key.
         Unavailable: the remote does not answer.
     """
@@ -64,7 +64,7 @@ def start(world: World, kept: TenantLedger, reason: str) -> str:
         LedgerError, AccessError, Unavailable, GitError: as `begin`.
     """
     ledger, declared = kept.ledger, kept.trust.spec.audit.began
-    if (problem := ledger.foreign_commit()) is not None:
+    if (problem := ledger.foreign_commit() or ledger.unshared) is not None:
         raise LedgerError(problem)
     known = _first(ledger)
     if known is not None and declared in {None, known}:

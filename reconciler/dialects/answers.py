@@ -178,7 +178,9 @@ class Answer:
 
 
 def shown(value: JSON) -> str:
-    """Return the beginning of a received value, as JSON."""
+    """Return the beginning of a received value, as JSON; for a body that is none, what it is."""
+    if isinstance(value, NotJSON):
+        return NotJSON.MESSAGE
     return json.dumps(value, ensure_ascii=False)[:VALUE_SHOWN]
 
 

@@ -204,6 +204,30 @@ def test_a_ledger_does_not_begin_with_a_record_that_only_this_clone_has(
     assert desk.run("audit", "verify", PATH) == 0, desk.err
 
 
+@pytest.mark.parametrize("declared_before", [True, False])
+def test_a_ledger_that_only_this_clone_has_is_not_replaced_by_an_empty_one(
+    desk: Desk, real: object, tmp_path_factory: pytest.TempPathFactory, *, declared_before: bool
+) -> None:
+    """The records of the time without a remote hold what was stopped then."""
+    if declared_before:
+        declared(desk)
+    assert desk.run("apply", "--yes", PATH) == 0
+    git(desk.folder, "checkout", "-q", "--", ".")
+    assert desk.run("halt", PATH, NAME, "--reason", "calls at night") == 0
+    remote = tmp_path_factory.mktemp("remote") / "origin.git"
+    git(desk.folder, "init", "-q", "--bare", str(remote))
+    git(desk.folder, "remote", "add", "origin", str(remote))
+    git(desk.folder, "push", "-q", "origin", "HEAD:main")
+    said = desk.says(1, *BEGIN)
+    assert "this clone has a ledger" in said or "audit.began" in said
+    assert git(remote, "for-each-ref", "refs/notes") == ""
+    git(desk.folder, "push", "-q", "origin", "refs/notes/reconcile/*:refs/notes/reconcile/*")
+    assert desk.run(*BEGIN) == 0
+    commit(desk.folder, "declare") if not declared_before else None
+    desk.run("apply", "--yes", PATH)
+    assert "calls at night" in desk.out
+
+
 def test_a_clone_without_notes_fetches_them(
     desk: Desk,
     shared: Path,

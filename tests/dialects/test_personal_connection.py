@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import sandbox
-from reconciler.dialects.base import Call, Credentials, Reply, Site
+from reconciler.dialects.base import Call, Credentials, NotJSON, Reply, Site
 from reconciler.dialects.personal_connection import api as pc
-from reconciler.dialects.personal_connection import assumed, blocks
-from reconciler.dialects.personal_connection.answers import failed_items
+from reconciler.dialects.personal_connection import assumed, blocks, reading
+from reconciler.dialects.personal_connection.answers import SkillAnswer, failed_items
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -198,6 +198,17 @@ def test_a_block_of_another_form_is_an_error_with_its_name(block, answer):
         return
     with pytest.raises(ApiError, match=block.name):
         converse(pc.read_one("4001"), first)
+
+
+@pytest.mark.parametrize("block", blocks.BLOCKS, ids=lambda block: block.path)
+def test_a_block_that_is_not_json_is_an_error_with_its_name(block):
+    """As Python writes a rate that it could not compute: NaN."""
+    calls = reading.block_calls("4001")
+    replies = [make_reply(NotJSON() if each is block else _block(each)) for each in blocks.BLOCKS]
+    answers = [SkillAnswer(call, reply) for call, reply in zip(calls, replies, strict=True)]
+    with pytest.raises(ApiError, match=NotJSON.MESSAGE) as caught:
+        reading.part_of(answers)
+    assert block.path in str(caught.value)
 
 
 def _block(block):
