@@ -22,7 +22,7 @@ from reconciler.commands import (
 )
 from reconciler.commands import plan as plan_command
 from reconciler.commands import session as sessions
-from reconciler.commands.approval import read_approval
+from reconciler.commands.approval import read_approval, require_platform
 from reconciler.commands.journal import Recorder, provenance
 from reconciler.commands.preconditions import Standing
 from reconciler.commands.recheck import Recheck
@@ -121,6 +121,7 @@ async def apply(
     approval = read_approval(asked.approved, asked.expect)
     digest = None if approval is None or confirm else approval.digest
     folder = manifests.load(asked.path, asked.tenant)
+    require_platform(approval, folder)
     concurrency = asked.writing.concurrency
     async with sessions.open_session(
         world, folder, asked.network, concurrency=concurrency

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from reconciler import plan as plans
 from reconciler.errors import SHORTENED_TO, StalePlan, UsageError, safe
+from reconciler.manifests import Folder
 from reconciler.plan import Approval
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -87,3 +88,16 @@ def read_approval(approved: Path | None, expect: str | None) -> Approval | None:
             f"{approved} is not the plan that was approved: its digest is {approval.digest}, --expect is {expect}"
         )
     return approval
+
+
+def require_platform(approval: Approval | None, folder: Folder) -> None:
+    """Check that a saved plan is for the platform of a tenant's folder. The folder may have another name by now.
+
+    Raises:
+        StalePlan: it is for another platform.
+    """
+    origin = None if approval is None else approval.origin
+    if origin is not None and folder.platform != origin.platform:
+        raise StalePlan(
+            f"the plan is for {origin.platform}, and {folder.path} is for {folder.platform}: name the folder of tenant {origin.tenant}"
+        )

@@ -13,7 +13,7 @@ from reconciler.commands import approval as approvals
 from reconciler.commands import plan as plan_command
 from reconciler.commands import preconditions, unapplied
 from reconciler.commands import session as sessions
-from reconciler.errors import ExitCode, StalePlan
+from reconciler.errors import ExitCode
 from reconciler.manifests import Folder, find_tenants
 from reconciler.plan import Approval, Cut, Operation, Plan, Remarks, SavedPlan
 from reconciler.report import Report, Tone
@@ -96,10 +96,7 @@ def _folder(path: Path, saved: Plan) -> Folder:
     """
     several = len(find_tenants(path)) > 1
     folder = manifests.load(path, saved.origin.tenant if several else None)
-    if folder.platform != saved.origin.platform:
-        raise StalePlan(
-            f"the plan is for {saved.origin.platform}, and {folder.path} is for {folder.platform}: name the folder of tenant {saved.origin.tenant}"
-        )
+    approvals.require_platform(plans.approved(saved), folder)
     return folder
 
 

@@ -189,9 +189,12 @@ def test_a_plan_of_another_tenant_is_stale_and_names_both(
     shutil.copytree(desk.tenant, other)
     text = (other / "tenant.yaml").read_text(encoding="utf-8")
     assert '"sandbox:"' in text or "sandbox:" in text
-    said = desk.says(4, "show", FILE, "--check", "schedules/acme")
-    assert "sandbox/sandbox" in said
-    assert "sandbox/acme" in said
+    commit(desk.folder)
+    apply = ("apply", "--yes", "schedules/acme", "--approved", FILE)
+    for command in (("show", FILE, "--check", "schedules/acme"), apply):
+        said = desk.says(4, *command)
+        assert "sandbox/sandbox" in said
+        assert "sandbox/acme" in said
 
 
 def test_a_name_that_somebody_forged_is_found_by_planning_again(
