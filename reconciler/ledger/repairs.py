@@ -5,18 +5,20 @@ A repair changes no history. It begins a new segment, whose checkpoint says what
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from reconciler import audit
-from reconciler.audit import Attribution, Record, RecordKind
+from reconciler.audit import Attribution, Defect, Ids, Record, RecordKind, Selection
 from reconciler.audit.checkpoints import CUT
 from reconciler.audit.records import digest_of
-from reconciler.errors import SHORTENED_TO, GitError, LedgerError, safe
-from reconciler.git import Git
+from reconciler.errors import SHORTENED_TO, LedgerError, safe
+from reconciler.git import Git, Stat, blob_id
+from reconciler.ledger import segments, signature_check
 from reconciler.ledger import snapshot as snapshots
-from reconciler.ledger.notes import Notes
+from reconciler.ledger.notes import NOTE_LIMIT, Notes
+from reconciler.ledger.segments import Segment
 from reconciler.ledger.snapshot import LedgerSnapshot
 
 
@@ -98,52 +100,141 @@ def remark_on_records(records: Iterable[Record]) -> tuple[str, ...]:
     return (told,)
 
 
-def _restored(git: Git, notes: Notes, snapshot: LedgerSnapshot) -> Sequence[Record] | None:
-    """Return the records of a ledger whose state was damaged: the segment before it leaves the same state again.
-
-    Returns:
-        `None` if that is not the state whose hash the checkpoint holds.
-    """
-    first = snapshot.tail[0] if snapshot.tail else None
-    if snapshot.problem is None or first is None or first.kind is not RecordKind.CHECKPOINT:
-        return None
-    try:
-        kept = audit.compact(snapshots.read(git, notes, first.data["closes"]).records)
-    except (GitError, LedgerError):
-        return None
-    state = hashlib.sha256(b"".join(map(audit.encode, kept))).hexdigest()
-    return (*kept, *snapshot.tail) if state == first.data["state"] else None
-
-
 def readable(
-    git: Git, notes: Notes, snapshot: LedgerSnapshot, tenant: str
+    git: Git, notes: Notes, snapshot: LedgerSnapshot, tenant: str, signers: bytes | None
 ) -> tuple[tuple[Record, ...], int]:
-    """Return the records that are whole, each once and in order, and the number of records that are not.
+    """Return the records that a repair selects from, each once and in order, and the number of records that are lost.
+
+    They are read from the whole history: of each segment every version of its notes, because an earlier version may hold what a
+    later one lost. The states of checkpoints are left out, because anybody who may push can forge one. Only the holds of the newest
+    state count, too: a hold only keeps something from dialing.
+
+    Args:
+        git: the repository, which has the ledger's history.
+        notes: reads the ledger's trees.
+        snapshot: the damaged ledger.
+        tenant: the platform.
+        signers: content of an allowed signers file. Commits that a trusted signer left out are not read.
 
     Raises:
-        LedgerError: there is no such record.
+        LedgerError: there is no record that is whole, or this clone lacks a part of the history.
     """
+    ids, start = _history(git, notes, str(snapshot.head), signers)
+    first = snapshots.read(git, notes, ids[start], lenient=True)
+    selection, seen, last = Selection(), Ids(), -1
+    before: tuple[Record, ...] = ()
     kept: list[Record] = []
-    ids: set[str] = set()
-    restored = _restored(git, notes, snapshot)
-    records = restored or snapshot.records
-    lost = 0 if restored else _lost(snapshot)
-    for record in records:
-        if (
-            record.kind is RecordKind.WRITE
-        ):  # it has no hash of its own: that of the state covers it
-            whole = restored is not None or snapshot.problem is None
-        else:
-            whole = digest_of(record) == record.h and record.event.id == record.id
-        follows = not kept or record.seq > kept[-1].seq
-        if whole and follows and record.id not in ids and record.event.tenant == tenant:
-            kept.append(record)
-            ids.add(record.id)
-    if not kept:
+    dropped = 0
+    read = _segments(git, notes, ids, start, signers)
+    for found, damaged in itertools.chain([_held(first)], read):
+        for record in kept:
+            selection.add(record)
+        before, kept, dropped = selection.fold(), [], dropped + damaged
+        for record in found:
+            if not seen.add(_key(record)):
+                continue
+            if record.seq > last and record.event.tenant == tenant:
+                kept.append(record)
+                last = record.seq
+            else:
+                dropped += 1
+    known = {record.seq: record for record in (*before, *kept)}
+    for record in snapshot.state.records if snapshot.state else ():
+        if snapshot.segment != first.segment and not seen.has(_key(record)):
+            is_hold = record.kind is RecordKind.HOLD and record.event.tenant == tenant
+            if is_hold and _is_whole(record) and record.seq not in known:
+                known[record.seq] = record
+            else:
+                dropped += 1
+    if not known:
         raise LedgerError(
             "no record of this ledger can be read, so there is nothing to repair: restore an earlier ledger commit, or begin a new ledger"
         )
-    return tuple(kept), len(records) - len(kept) + len(snapshot.unreadable) + lost
+    return tuple(known[seq] for seq in sorted(known)), dropped
+
+
+def _key(record: Record) -> int:
+    return int(record.id[:16], 16)
+
+
+def _is_whole(record: Record) -> bool:
+    return digest_of(record) == record.h and record.event.id == record.id
+
+
+def _history(git: Git, notes: Notes, head: str, signers: bytes | None) -> tuple[list[str], int]:
+    """Return the ledger commits, oldest first, and the place of the newest trusted repair; 0 if there is none."""
+    ids = git.ancestry(head)
+    cut = newest_cut(git, notes, head)
+    return ids, ids.index(str(cut.head)) if cut and is_trusted(git, cut, signers, None) else 0
+
+
+def _held(first: LedgerSnapshot) -> tuple[list[Record], int]:
+    """Return the whole records of the state that a history begins with, and its checkpoint, and the number of lost ones."""
+    if first.state is None:
+        return [], 0
+    records = (*first.state.records, *first.tail[:1])
+    held = [
+        each
+        for each in records
+        if first.problem is None or (each.kind is not RecordKind.WRITE and _is_whole(each))
+    ]
+    return held, len(records) - len(held) + _lost(first)
+
+
+def _segments(
+    git: Git, notes: Notes, ids: list[str], start: int, signers: bytes | None
+) -> Iterator[tuple[list[Record], int]]:
+    """Yield the whole records of each segment, in order, and the number of damaged ones."""
+    rejected: Collection[str] = ()
+    if signers is not None:
+        rejected = signature_check.check(git, notes, ids[start:], signers).rejected
+    linked = segments.linked(git, ids[start:], ids[:start], [])
+    commits = (each for each in linked if each.id not in rejected)
+    for segment, data, stats in segments.load(git, segments.walk(notes, commits)):
+        yield _whole(_versions(git, segment, dict(data), stats))
+
+
+def _versions(
+    git: Git, segment: Segment, newest: Mapping[str, bytes], stats: Mapping[str, Stat]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the versions of each note of a segment, oldest first, except those that a later version begins with."""
+    for note, versions in segment.versions().items():
+        found = [newest[note]] if note in newest else []
+        for _, blob in reversed(versions):
+            stat = stats.get(blob)
+            if stat is None or stat.type != "blob" or stat.size > NOTE_LIMIT:
+                continue
+            begins = (memoryview(each)[: stat.size] for each in found)
+            if all(blob_id(each, len(blob)) != blob for each in begins):
+                found.append(git.read_blob(blob, limit=NOTE_LIMIT))
+        yield from ((note, data) for data in reversed(found))
+
+
+def _whole(versions: Iterable[tuple[str, bytes]]) -> tuple[list[Record], int]:
+    """Return the whole records of a segment, in order, and the number of damaged ones.
+
+    Of several records with one number, the first one counts that was recorded; a hold counts before others.
+    """
+    found: dict[int, Record] = {}
+    others: set[str] = set()
+    whole, damaged = set[tuple[str, int]](), set[tuple[str, int]]()
+    for note, data in versions:
+        for line, _, record in audit.lines_of(note, data):
+            if isinstance(record, Defect) or not _is_whole(record):
+                damaged.add((note, line))
+                continue
+            whole.add((note, line))
+            if record.kind is RecordKind.CHECKPOINT:  # it says nothing that other records do not
+                continue
+            known = found.get(record.seq)
+            if known is None or known.id == record.id:
+                found[record.seq] = record
+                continue
+            is_hold = record.kind is RecordKind.HOLD and known.kind is not RecordKind.HOLD
+            found[record.seq] = record if is_hold else known
+            others.add(known.id if is_hold else record.id)
+    records = [found[seq] for seq in sorted(found)]
+    return records, len(damaged - whole) + len(others - {each.id for each in records})
 
 
 def _lost(snapshot: LedgerSnapshot) -> int:

@@ -134,7 +134,9 @@ class Writer:
             if view.refs.ledger != head or view.unsigned is not None:
                 raise LedgerError(repairs.wrong_head(head, view.refs.ledger))
             at = self._connection
-            kept, dropped = repairs.readable(at.git, at.notes, view.snapshot, at.tenant)
+            kept, dropped = repairs.readable(
+                at.git, at.notes, view.snapshot, at.tenant, at.options.signers
+            )
             error = self._begin_segment((kept, repairs.cut(head, defects, dropped, reason, by)))
             if error is not None:
                 raise error

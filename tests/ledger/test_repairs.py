@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from reconciler import audit
-from reconciler.audit import Attribution, RecordKind
+from reconciler.audit import Attribution, Event, Record, RecordKind
 from reconciler.errors import AccessError, LedgerError, TenantLocked
 from reconciler.git import Git
 from reconciler.ledger import Ledger, LedgerOptions
+from reconciler.ledger.notes import Notes
+from reconciler.ledger.snapshot import message
+from reconciler.ledger.storage import store_checkpoint
 from tests.ledger.test_verify import (
+    FORGER,
     NOTES,
     PLATFORM,
     TAMPERS,
@@ -22,7 +27,7 @@ from tests.ledger.test_verify import (
     remark,
     tampered,
 )
-from tests.support.gitfakes import ENVIRON, git, opened, operation, repository, run, story
+from tests.support.gitfakes import ENVIRON, START, git, opened, operation, repository, run, story
 from tests.support.signing import Signer
 
 __all__ = ["few_ledgers"]
@@ -40,6 +45,33 @@ def repaired(repo: Git, options: LedgerOptions = ANYHOW) -> Ledger:
     return ledger
 
 
+def ids(records: Iterable[Record]) -> set[str]:
+    return {each.id for each in records}
+
+
+def hold(repo: Git, name: str, target: str = "1001") -> Event:
+    return run(repo.head(), name).hold(target, name=target, reason="complaints")
+
+
+def dropped(ledger: Ledger) -> int:
+    return int(ledger.records()[-1].data["cut"]["dropped"])
+
+
+def held(ledger: Ledger) -> set[str]:
+    return set(audit.holds(ledger.records(), now=START))
+
+
+def push_checkpoint(repo: Git, kept: Iterable[Record]) -> None:
+    """Begin a segment whose state is the selection of some records only, as somebody would who knows the format."""
+    snapshot = opened(repo).snapshot
+    record, tree, _, _ = store_checkpoint(repo, Notes(repo), snapshot, START, (tuple(kept), {}))
+    said = message(record)
+    made = repo.commit_tree(
+        tree, parents=[str(snapshot.head)], message=said, identity=FORGER, at=START
+    )
+    git(repo.root, "update-ref", NOTES, made)
+
+
 def go_on(repo: Git, name: str) -> None:
     """Apply once more, and begin a further segment."""
     ledger = opened(repo)
@@ -54,9 +86,11 @@ def test_after_a_repair_of_any_damage_the_ledger_is_verified_from_there_on(
     few_ledgers: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tamper: Tamper
 ) -> None:
     monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    honest = opened(Git(few_ledgers[0], environ=ENVIRON)).records()
     found = tampered(few_ledgers[0], tmp_path / "r", tamper, 0)
     repo = Git(tmp_path / "r", environ=ENVIRON)
     ledger = repaired(repo)
+    assert ids(audit.compact(honest)) <= ids(ledger.records()), "all of it can still be read"
     cut = ledger.head
     whole = ledger.verify()
     assert whole.defects, "anybody who may push can claim a repair"
@@ -110,7 +144,6 @@ def test_a_write_of_a_state_that_was_changed_by_hand_is_not_kept(
 ) -> None:
     """It has no hash of its own, so a higher rate in it must not become the base of the next plan."""
     monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
-    monkeypatch.setattr("reconciler.ledger.repairs._restored", lambda *_: None)
     repo = repository(tmp_path / "repo")
     for name in ("one", "two"):
         go_on(repo, name)
@@ -119,10 +152,10 @@ def test_a_write_of_a_state_that_was_changed_by_hand_is_not_kept(
     writes = [each for each in state.records if each.kind is RecordKind.WRITE]
     assert writes
     lines = b"".join(map(audit.encode, state.records))
-    forge_state(repo, lines.replace(b'"dial_rate":', b'"dial_rate":9'))
+    forge_state(repo, lines.replace(b'"dial_rate":', b'"dial_rate":9'), parents=[])
     ledger = repaired(repo)
     assert not {each.id for each in writes} & {each.id for each in ledger.records()}
-    assert ledger.records()[-1].data["cut"]["dropped"] >= len(writes)
+    assert ledger.records()[-1].data["cut"]["dropped"] == len(writes)
 
 
 @pytest.mark.parametrize("lines", [b"not a record\n", b""])
@@ -130,12 +163,11 @@ def test_a_repair_counts_each_record_of_a_state_that_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: bytes
 ) -> None:
     monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
-    monkeypatch.setattr("reconciler.ledger.repairs._restored", lambda *_: None)
     repo = repository(tmp_path / "repo")
     for name in ("one", "two"):
         go_on(repo, name)
     lost = opened(repo).snapshot.tail[0].data["records"]
-    forge_state(repo, lines)
+    forge_state(repo, lines, parents=[])
     ledger = repaired(repo)
     assert lost > 1
     assert ledger.records()[-1].data["cut"]["dropped"] == lost
@@ -173,15 +205,15 @@ def test_a_ledger_that_was_rolled_back_to_the_end_of_a_segment_goes_on_beside_th
     assert opened(repo).verify(expect_cut=ledger.head).defects == ()
 
 
-def forge_state(repo: Git, lines: bytes) -> None:
-    """Put other lines in place of the state of the newest ledger commit."""
+def forge_state(repo: Git, lines: bytes, parents: list[str] | None = None) -> None:
+    """Put other lines in place of the state of the newest ledger commit; `parents`: those of the new commit."""
     git(repo.root, "read-tree", NOTES)
     blob = git(repo.root, "hash-object", "-w", "--stdin", stdin=lines)
     git(repo.root, "update-index", "--cacheinfo", f"100644,{blob},state")
     said = git(repo.root, "log", "-1", "--format=%B", NOTES).encode() + b"\n"
-    parent = git(repo.root, "rev-parse", f"{NOTES}^")
+    above = [git(repo.root, "rev-parse", f"{NOTES}^")] if parents is None else parents
     tree = git(repo.root, "write-tree")
-    forged = git(repo.root, "commit-tree", tree, "-p", parent, stdin=said)
+    forged = git(repo.root, "commit-tree", tree, *(f"-p{each}" for each in above), stdin=said)
     git(repo.root, "update-ref", NOTES, forged)
 
 
@@ -272,3 +304,85 @@ def test_a_repair_above_signed_commits_is_verified_from_there_on(
         found = opened(repo, options=signing).verify(expect_cut=cut)
         missing = () if key is signing else (f"ledger commit {cut} has no good signature",)
         assert tuple(each.problem for each in found.defects) == missing
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_a_hold_that_a_forged_state_leaves_out_holds_after_a_repair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, more: bool
+) -> None:
+    """A forged state is no source of a repair: the records before it are."""
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    repo = repository(tmp_path / "repo")
+    go_on(repo, "one")
+    opened(repo).append([hold(repo, "stop")])
+    before = opened(repo).records()
+    push_checkpoint(repo, [each for each in before if each.data.get("target") != "1001"])
+    if more:
+        go_on(repo, "two")
+        go_on(repo, "three")
+    assert held(opened(repo)) == set(), "no plan notices"
+    ledger = repaired(repo)
+    assert held(ledger) == {"1001"}
+    assert dropped(ledger) == 0
+    assert ledger.verify(expect_cut=ledger.head).defects == ()
+    if not more:
+        assert ledger.records()[:-1] == audit.compact(before)
+
+
+def test_a_hold_of_a_state_counts_after_a_repair_though_the_history_was_rewritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    repo = repository(tmp_path / "repo")
+    go_on(repo, "one")
+    first = git(repo.root, "rev-list", "--max-parents=0", NOTES)
+    opened(repo).append([hold(repo, "stop")])
+    push_checkpoint(repo, opened(repo).records())
+    state = repo.read_blob(git(repo.root, "rev-parse", f"{NOTES}:state"), limit=10**6)
+    forge_state(repo, state, parents=[first])
+    ledger = repaired(repo)
+    assert held(ledger) == {"1001"}
+
+
+@pytest.mark.parametrize("how", ["remove", "append"])
+def test_a_hold_whose_note_was_damaged_holds_after_a_repair(tmp_path: Path, how: str) -> None:
+    """An earlier version of the note holds it."""
+    repo = repository(tmp_path / "repo")
+    opened(repo).append([hold(repo, "stop")])
+    if how == "remove":
+        git(repo.root, "notes", f"--ref={NOTES}", "remove", repo.head())
+    else:
+        ((note, (line,)),) = lines_of(repo).items()
+        forge(repo, {note: [line[:-9]]})
+    ledger = repaired(repo)
+    assert held(ledger) == {"1001"}
+    assert dropped(ledger) == 0
+
+
+def test_a_record_that_somebody_pushed_and_took_back_displaces_no_hold(tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo")
+    opened(repo).append([hold(repo, "first", "1000")])
+    before, tree = lines_of(repo), git(repo.root, "rev-parse", f"{NOTES}^{{tree}}")
+    opened(repo).append([run(repo.head(), "forged").release("1000", name="1000", reason="x")])
+    forge(repo, before)
+    assert git(repo.root, "rev-parse", f"{NOTES}^{{tree}}") == tree
+    opened(repo, options=ANYHOW).append([hold(repo, "stop")])
+    ledger = repaired(repo)
+    assert held(ledger) == {"1000", "1001"}
+    assert dropped(ledger) == 1
+
+
+def test_a_release_that_a_trusted_signer_left_out_ends_no_hold_after_a_repair(
+    tmp_path: Path, ours: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    repo = repository(tmp_path / "repo")
+    signing = LedgerOptions(unchecked=True, signing_key=ours.key, signers=ours.file)
+    opened(repo, options=signing).append([hold(repo, "stop")])
+    opened(repo).append([run(repo.head(), "forged").release("1001", name="1001", reason="x")])
+    opened(repo, options=signing).append([hold(repo, "other", "1002")])
+    push_checkpoint(repo, opened(repo).records()[-1:])
+    opened(repo, options=signing).vouch(git(repo.root, "rev-parse", NOTES), "read in haste", by=BY)
+    ledger = repaired(repo, signing)
+    assert held(ledger) == {"1001", "1002"}
+    assert opened(repo, options=signing).verify().defects == ()
