@@ -14,7 +14,7 @@ from reconciler import audit
 from reconciler.audit import Event, Run
 from reconciler.commands import ledgers
 from reconciler.commands.journal import provenance
-from reconciler.commands.ledgers import LedgerLocation
+from reconciler.commands.ledgers import ALONE, LedgerLocation
 from reconciler.commands.session import Session
 from reconciler.commands.trust import Trust, trust_for_halt
 from reconciler.errors import AccessError, GitError, RemoteTimeout, Unavailable, safe
@@ -95,7 +95,10 @@ class StopWriter:
         """
         git, batch = self._git(), self._batch
         spec = self._settings(git).spec
-        self.remote = LedgerLocation.of(self._session.world, git, spec).remote
+        location = LedgerLocation.of(self._session.world, git, spec)
+        self.remote = location.remote
+        if ALONE in location.notes and ALONE not in self.notes:
+            self.notes.append(ALONE)
         if self.remote is None or batch is None or batch.commit == self._there:
             return
         try:

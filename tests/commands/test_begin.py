@@ -214,6 +214,7 @@ def test_a_ledger_that_only_this_clone_has_is_not_replaced_by_an_empty_one(
     assert desk.run("apply", "--yes", PATH) == 0
     git(desk.folder, "checkout", "-q", "--", ".")
     assert desk.run("halt", PATH, NAME, "--reason", "calls at night") == 0
+    assert desk.out.count("there is no git remote: this clone alone keeps the audit records") == 1
     remote = tmp_path_factory.mktemp("remote") / "origin.git"
     git(desk.folder, "init", "-q", "--bare", str(remote))
     git(desk.folder, "remote", "add", "origin", str(remote))
