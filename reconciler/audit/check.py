@@ -51,6 +51,7 @@ class Verdict:
         source: the ledger commit that wrote the first bad line.
         repaired: when and by whom the ledger was repaired, if it was verified only from there on.
         claimed: ledger commit of a repair that other commands begin at, if the whole ledger was verified all the same.
+        refused: plan, apply and release detect a defect, and fail. They do not read the records before the newest checkpoint.
     """
 
     head: str | None
@@ -64,6 +65,7 @@ class Verdict:
     source: LineOrigin | None = None
     repaired: str | None = None
     claimed: str | None = None
+    refused: bool = False
 
     def __str__(self) -> str:
         if self.defects:

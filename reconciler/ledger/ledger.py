@@ -260,7 +260,8 @@ class Ledger:
                 break
         rolled_back = view.refs.warning if view.refs.blocked else None
         found = tuple(Defect("", 0, each) for each in (problem, rolled_back) if each is not None)
-        return replace(verdict, defects=(*verdict.defects, *found))
+        refused = bool(found) or not view.is_sound(self.tenant)
+        return replace(verdict, defects=(*verdict.defects, *found), refused=refused)
 
     def _has_moved(self, ledger: str | None, closed: Mapping[str, str]) -> bool:
         """Return whether the ledger moved while it was verified: its refs are not read at one moment."""

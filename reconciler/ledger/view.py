@@ -111,6 +111,14 @@ class View:
                 f"the ledger does not verify: {defects[0]}. See: reconcile audit verify"
             )
 
+    def is_sound(self, tenant: str) -> bool:
+        """Return whether `check` finds nothing."""
+        try:
+            self.check(tenant)
+        except LedgerError:
+            return False
+        return True
+
     @property
     def unsigned_holds(self) -> tuple[Event, ...]:
         """Holds of unsigned ledger commits, which count, and which the next append must add."""

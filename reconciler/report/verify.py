@@ -78,10 +78,18 @@ def _open_row(record: Record) -> Row:
 
 def _restoring(found: Verdict, folder: str) -> Iterator[str]:
     """Yield instructions for a damaged ledger. They call no commit intact, because a damaged ledger cannot prove that."""
-    if found.claimed is not None:
-        yield "plan, apply and release begin at the repair, so what is damaged before it does not stop them. If nobody of you made the repair, restore the ledger."
-    elif any(each.line for each in found.defects):
-        yield "Until the ledger is restored, plan, apply and release fail with exit code 1. halt still stops dialing, and its records wait in a ref of their own until then."
+    if found.refused:
+        yield "Until the ledger is restored or repaired, plan, apply and release fail with exit code 1. halt still stops dialing, and its records wait in a ref of their own until then."
+    elif found.claimed is not None:
+        yield (
+            "plan, apply and release begin at the repair, so what is damaged before it does not stop them. If nobody of you made the repair, run no apply"
+            " and keep scheduled ones from running until the ledger is restored: what the repair left out does not hold, and may dial again."
+        )
+    else:
+        yield (
+            "plan, apply and release do not detect this and still run, so an object that is held may dial again. Run no apply, and keep scheduled ones"
+            " from running, until the ledger is restored or repaired. halt still stops dialing."
+        )
     if found.source is not None:
         before = found.source.before
         yield (
@@ -97,7 +105,7 @@ def _restoring(found: Verdict, folder: str) -> Iterator[str]:
     if found.claimed is None:
         yield (
             f"If nothing can be restored: reconcile audit repair {folder} --head {found.head} --reason TEXT. It goes on with the records that can still be"
-            " read; what lost records held would dial again"
+            " read in the whole history; what lost records held would dial again"
         )
 
 

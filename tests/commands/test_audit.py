@@ -17,6 +17,7 @@ from reconciler.audit import Run
 from reconciler.git import FILE, Git
 from reconciler.ledger import LedgerOptions
 from tests.ledger import test_verify as tampering
+from tests.ledger.test_repairs import push_checkpoint
 from tests.support.desk import Desk, commit
 from tests.support.gitfakes import ENVIRON, PLATFORM, WHO, Clock, git, opened, operation, run, story
 from tests.support.samples import SAMPLES, copy_files, platform
@@ -408,7 +409,19 @@ def test_a_bad_ledger_is_one_clear_error_and_nothing_is_written(desk: Shared, ki
         assert says in desk.says(code, *command, PATH), command
     assert desk.run("audit", "verify", PATH) == code
     assert ("the line is cut" if kind == "truncated" else says) in desk.out + desk.err
+    assert "still run" not in desk.out
     assert (desk.refs() if desk.bare.exists() else "") == before
+
+
+def test_verify_says_of_a_forged_state_that_plans_still_run(desk: Shared) -> None:
+    repo = _scratch(desk)
+    push_checkpoint(repo, opened(repo).records()[:1])
+    git(repo.root, "push", "-q", "origin", f"{NOTES}:{NOTES}", f"{NOTES}:{MIRROR}")
+    assert desk.run("plan", PATH) != 1
+    assert desk.run("audit", "verify", PATH) == 1
+    said = " ".join(desk.out.split())
+    assert "plan, apply and release do not detect this and still run" in said
+    assert "fail with exit code 1" not in said
 
 
 def test_a_huge_note_is_refused_by_every_command(

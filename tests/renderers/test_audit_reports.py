@@ -79,7 +79,7 @@ REPORTS = {
     "audit-verify": of_verify(
         "acme",
         "schedules/acme",
-        Verdict("e" * 40, 2, 6, 2, (DEFECT,), RECORDS[1:2], ("the mirror branch",)),
+        Verdict("e" * 40, 2, 6, 2, (DEFECT,), RECORDS[1:2], ("the mirror branch",), refused=True),
         "the git remote origin",
     ),
     "audit-export": of_entries("acme", audit.entries(RECORDS)),
