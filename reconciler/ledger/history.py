@@ -332,6 +332,9 @@ def _check_steps(segment: Segment) -> Iterator[Defect]:
         moved = {note: new for note, (old, new) in step.changes.items() if old != new}
         if not moved:
             yield Defect("", 0, f"ledger commit {step.commit.id} adds nothing")
+        for path in step.strays:
+            problem = f"ledger commit {step.commit.id} adds {path!r}, which is no part of a ledger"
+            yield Defect("", 0, problem)
         for note, blob in moved.items():
             if blob is None and (at > 0 or segment.state is None):
                 what = "whole note" if note != segments.STATE else "state"

@@ -102,6 +102,13 @@ class Notes:
             raise ValueError("no notes to put")
         return tree
 
+    def _is_expected(self, path: str, entry: Entry) -> bool:
+        """Return whether a ledger has such an entry: a note, the state, or a folder of notes."""
+        if _name_of(path, len(self._git.empty_tree)) is not None:
+            return True
+        folders = path.split("/")
+        return entry[0] == TREE and len(folders) < _DEPTH and all(map(_HEX_PAIR.fullmatch, folders))
+
     def _graft(self, tree: str | None, path: list[str], blob: str) -> str:
         entries = dict(self._entries(tree)) if tree else {}
         name, *rest = path
@@ -138,12 +145,18 @@ class Notes:
             except ValueError as error:
                 raise LedgerError(f"object {each} is a broken tree: {error}") from None
 
-    def changes(self, trees: Sequence[str], before: str | None = None) -> list[dict[str, Change]]:
+    def changes(
+        self,
+        trees: Sequence[str],
+        before: str | None = None,
+        strays: list[tuple[int, str]] | None = None,
+    ) -> list[dict[str, Change]]:
         """Return, for each tree, its differences from the tree before it: old and new blob of each note by commit, and of `STATE`.
 
         Args:
             trees: the trees.
             before: the tree that the first one is compared with; `None`: the empty tree.
+            strays: the number of a tree, and the path of a new or changed entry that is no part of a ledger, are appended here.
         """
         nothing = self._git.empty_tree
         found: list[tuple[dict[str, str], dict[str, str]]] = [({}, {}) for _ in trees]
@@ -163,6 +176,12 @@ class Notes:
                     if _HEX_PAIR.fullmatch(name):
                         old, new = (_folder(entry) or nothing for entry in entries)
                         deeper += [(at, f"{path}/", (old, new))] if old != new else []
+                    if (
+                        strays is not None
+                        and entries[1]
+                        and not self._is_expected(path, entries[1])
+                    ):
+                        strays.append((at, path))
             level = deeper
         return [
             {each: (old.get(each), new.get(each)) for each in sorted(old.keys() | new.keys())}

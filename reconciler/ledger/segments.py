@@ -6,6 +6,8 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 from reconciler import audit
@@ -27,10 +29,11 @@ __all__ = ["STATE", "Line", "Segment", "Step", "linked", "load", "merged", "walk
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A ledger commit: the blobs of the notes that it changed, before and after."""
+    """A ledger commit: the blobs of the notes that it changed, before and after, and the paths of what it added beside notes."""
 
     commit: Commit
     changes: Mapping[str, Change]
+    strays: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -95,8 +98,14 @@ def walk(notes: Notes, found: Iterable[Commit]) -> Iterator[Segment]:
     left = iter(found)
     while batch := list(itertools.islice(left, _BATCH)):
         trees = [each.tree for each in batch]
-        for commit, changes in zip(batch, notes.changes(trees, before), strict=True):
-            step = Step(commit, changes)
+        strays: list[tuple[int, str]] = []
+        changed = notes.changes(trees, before, strays)
+        added = {
+            at: tuple(path for _, path in paths)
+            for at, paths in groupby(sorted(strays), itemgetter(0))
+        }
+        for at, (commit, changes) in enumerate(zip(batch, changed, strict=True)):
+            step = Step(commit, changes, added.get(at, ()))
             if segment is not None and STATE in changes and changes[STATE][1] is not None:
                 yield segment
                 segment = segment.next(step)

@@ -307,6 +307,22 @@ def test_a_drop_that_was_undone_later_is_still_found(repo):
     assert found[0].id == parsed(kept).id
 
 
+@pytest.mark.parametrize("path", ["README", "evil/data.bin", "ab/cd/README"])
+def test_a_file_beside_the_notes_is_found_once(repo, path):
+    opened(repo).append([run(repo.head(), "later").note("honest")])
+    git(repo.root, "read-tree", NOTES)
+    blob = git(repo.root, "hash-object", "-w", "--stdin", stdin=b"foreign")
+    git(repo.root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+    said = git(repo.root, "log", "-1", "--format=%B", NOTES).encode() + b"\n"
+    tree = git(repo.root, "write-tree")
+    forged = git(repo.root, "commit-tree", tree, "-p", f"{NOTES}^", stdin=said)
+    git(repo.root, "update-ref", NOTES, forged)
+    opened(repo).append([run(repo.head(), "latest").note("honest, too")])
+    (defect,) = opened(repo).verify().defects
+    at = path.removesuffix("/data.bin")
+    assert defect.problem == f"ledger commit {forged} adds '{at}', which is no part of a ledger"
+
+
 def test_a_merge_is_not_linear(repo):
     head = opened(repo).head or ""
     other = repo.commit_tree(repo.make_tree({}), parents=(), message="x", identity=FORGER, at=START)
