@@ -1,7 +1,7 @@
 """HTTP client of one tenant: runs a dialect's exchanges at the tenant's request rate, and maps every failure to an error.
 
 `pace` computes when a request leaves and how long to wait, `queue` makes calls wait for their turn, `lanes` sends them, `auth` gets tokens, `hosts` checks where it goes.
-This module decides what follows from an answer:
+This module decides what follows from an answer. Before every further attempt of a call, it makes that call's `again`, if there is one:
 
 | answer | repeatable call | write |
 |---|---|---|
@@ -235,11 +235,12 @@ class Client:
                     self._tokens.accept()
                 return answer
             await self._after(call, token, answer, tries)
+            if call.again and call.again.is_done(await self._call(call.again.call)):
+                return Reply(HTTPStatus.NO_CONTENT, {}, empty=True)
 
     async def _attempt(self, call: Call, token: Token | None, tries: _Tries) -> Reply | Lost:
         async with self._queue.turn(call):
-            allow = self._guarded(call)
-            if allow is not None:
+            if (allow := self._guarded(call)) is not None:
                 await allow()
             sent_at = self._world.monotonic()
             urgent = self._settings.options.urgent
@@ -357,9 +358,8 @@ class Client:
         wait_s = max(told_s, full_jitter(tries.lost, self._world.random.random()))
         tries.lost += 1
         if tries.lost >= MOST_TRIES or now + wait_s - self._down_since > DOWN_S:
-            many = (
-                "1 try" if tries.lost == 1 else f"{tries.lost} tries over {now - tries.began:.0f} s"
-            )
+            over = f"tries over {now - tries.began:.0f} s"
+            many = "1 try" if tries.lost == 1 else f"{tries.lost} {over}"
             raise Unavailable(
                 f"{safe(call.where)}: no usable answer in {many} (last: {reason}): {self._named} is down or out of reach, "
                 "run again later"

@@ -49,6 +49,7 @@ class Call:
         timeout_s: seconds that one attempt may take.
         origin: scheme and host to use instead of the tenant's. The client refuses a host that is neither the
             tenant's, nor below the dialect's `HOSTS`, nor named in the environment.
+        again: what the client reads before every further attempt; `None` if it may send the call again without.
     """
 
     method: str
@@ -63,6 +64,7 @@ class Call:
     optional: bool = False
     timeout_s: float = 30.0
     origin: str | None = None
+    again: Reread | None = field(default=None, repr=False, compare=False)
 
     @property
     def where(self) -> str:
@@ -73,6 +75,19 @@ class Call:
     def is_write(self) -> bool:
         """Whether it may change something on the platform."""
         return not self.anonymous and self.method != "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """What is read before a write is sent again, because the wait before it may last minutes.
+
+    Attributes:
+        call: reads what the write replaces.
+        is_done: whether its answer shows what was written, so that nothing is sent again. Raises when somebody else changed it.
+    """
+
+    call: Call
+    is_done: Callable[[Reply], bool]
 
 
 class NotJSON:

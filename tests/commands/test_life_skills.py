@@ -23,7 +23,7 @@ from reconciler.sandbox import platforms
 from tests.commands.test_import import Desk
 from tests.support import fasttime
 from tests.support.gitfakes import git, repository
-from tests.support.skills import held, wider
+from tests.support.skills import held, narrow_by_hand, wider
 
 API = "personal-connection"
 EDITS = {
@@ -193,6 +193,46 @@ def test_what_was_narrowed_by_hand_stays_narrow_and_what_was_widened_is_taken_ba
     assert not wider(after, by_hand)
     held_back = [each for each in plan(desk).operations if each.key == "4002"]
     assert [each.action.value for each in held_back] == ["held"]
+
+
+@pytest.mark.parametrize(
+    "fault", ["429:PUT *general-settings:after=40", "503:PUT *general-settings:"]
+)
+@pytest.mark.parametrize(
+    ("nth", "result", "said"),
+    [(1, "stale", "changed"), (2, "failed", "restored (calling_windows)")],
+)
+def test_what_a_hand_narrows_between_two_attempts_of_a_write_stays(
+    desk, monkeypatch, fault, nth, result, said
+):
+    kind, sent, before = platforms.PLATFORMS[API], [], held(desk.platform, "4001")
+
+    def app_over(world):
+        spec, _, option = fault.rpartition(":")
+        options = [option] * bool(option) + [f"skip={nth - 1}", "times=3"]
+        world.faults.add(f"{spec.replace('*', '*/4001/*')}:{','.join(options)}")
+        app = kind.app(world)
+
+        async def with_a_hand(scope, receive, send):
+            await app(scope, receive, send)
+            if scope["method"] == "PUT" and scope["path"].endswith(
+                "/4001/parameters/general-settings"
+            ):
+                sent.append(scope["path"])
+                if len(sent) == nth:
+                    narrow_by_hand(world, "4001", "general")
+
+        return with_a_hand
+
+    with monkeypatch.context() as patch:
+        patch.setitem(platforms.PLATFORMS, API, replace(kind, app=app_over))
+        apply(desk)
+    outcomes = [r.data for r in records_of(desk).records() if r.kind is RecordKind.OUTCOME]
+    (entry,) = [each for each in outcomes if each["target"] == "4001"]
+    assert (entry["result"], said in entry["message"], len(sent)) == (result, True, nth), entry
+    by_hand = held(desk.platform, "4001")
+    assert (by_hand["maximum_ratio"], by_hand["percentage_of_agents_before_overdial"]) == (1.0, 0.0)
+    assert by_hand["calling_windows"] == before["calling_windows"]
 
 
 def test_optimize_says_what_it_saw_and_that_there_is_no_rate_to_propose(desk):

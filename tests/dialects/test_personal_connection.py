@@ -31,9 +31,11 @@ from reconciler.models.skill import DAYS
 from reconciler.sandbox import skill_state as skills
 from tests.support.bodies import make_skill_body
 from tests.support.factories import NOW, converse, make_reply
-from tests.support.skills import APP, KIND, body_of, held, platform, wider
+from tests.support.skills import APP, KIND, body_of, held, narrow_by_hand, platform, wider
 
 PACKAGE = Path(pc.__file__).parent
+COLUMNS = dict(zip(("schedule", "zones", "general"), blocks.BLOCKS, strict=True))
+PACE_PATH = "/skills/4001/parameters/general-settings"
 KEY = Credentials("key", "s3cret-of-key")
 SITE = Site("https://na1.nice-incontact.com", 33)
 
@@ -300,6 +302,81 @@ def test_wherever_it_fails_nothing_is_wider_than_before_and_what_was_narrowed_st
         assert all(wider(each, before, body) == [] for each in box.seen)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    bodies,
+    st.integers(1, 6),
+    st.sampled_from(list(COLUMNS)),
+    st.sampled_from(
+        [
+            "429:PUT *:after=40",
+            "400:PUT *:",
+            "401:PUT *:",
+            "503:PUT *:",
+            "500-after:PUT *:",
+            "reset-before:PUT *:",
+            "reset-after:PUT *:",
+            "partial:PUT *:",
+        ]
+    ),
+    st.integers(1, 3),
+)
+def test_what_a_hand_sets_while_a_write_waits_or_fails_stays(body, nth, column, fault, times):
+    with platform() as box:
+        set_by_hand, writes = {}, 0
+
+        def hand(request):
+            nonlocal writes
+            writes += request.startswith("PUT")
+            if writes == nth and not set_by_hand:
+                narrow_by_hand(box.world, "4001", column)
+                now = held(box.world, "4001")
+                set_by_hand.update({name: now[name] for name in COLUMNS[column].fields})
+
+        spec, _, option = fault.rpartition(":")
+        options = [option] * bool(option) + [f"skip={nth - 1}", f"times={times}"]
+        box.world.faults.add(f"{spec}:{','.join(options)}")
+        box.after = hand
+        with contextlib.suppress(ApiError, AccessError):
+            box.write("4001", body)
+        after = held(box.world, "4001")
+        assert {name: after[name] for name in set_by_hand} == set_by_hand
+
+
+@pytest.mark.parametrize("fault", ["429:PUT *:after=40,times=3", "503:PUT *:times=3"])
+def test_a_block_that_a_hand_changed_before_the_write_was_repeated_is_stale(box, fault):
+    box.world.faults.add(fault)
+    box.after = lambda request: (
+        narrow_by_hand(box.world, "4001", "general") if request.startswith("PUT") else None
+    )
+    with pytest.raises(ApiError) as caught:
+        box.write("4001", body_of(box.ask(pc.read_one("4001"))) | {"maximum_ratio": 1.9})
+    assert (type(caught.value), caught.value.status) == (ApiError, 412)
+    assert [each for each in box.asked if each.startswith("PUT")] == [f"PUT {PACE_PATH}"]
+    assert held(box.world, "4001")["maximum_ratio"] == 1.0
+
+
+def test_a_write_whose_answer_was_lost_is_read_and_not_sent_again(box):
+    box.world.faults.add("reset-after:PUT *")
+    box.write("4001", body_of(box.ask(pc.read_one("4001"))) | {"maximum_ratio": 1.9})
+    assert box.asked[3:] == [f"PUT {PACE_PATH}", *[f"GET {PACE_PATH}"] * 2]
+    assert held(box.world, "4001")["maximum_ratio"] == 1.9
+
+
+def test_what_a_hand_changed_before_it_would_be_put_back_is_left_and_said(box):
+    def hand(request):
+        if request == f"PUT {PACE_PATH}":
+            narrow_by_hand(box.world, "4001", "zones")
+
+    box.world.faults.add("400:PUT *general-settings")
+    box.after = hand
+    wide = body_of(box.ask(pc.read_one("4001"))) | {"maximum_ratio": 2.0}
+    wide["calling_windows"] = [{**each, "end": "21:00"} for each in wide["calling_windows"]]
+    with pytest.raises(PartlyWritten, match="changed calling_windows meanwhile, which was left"):
+        box.write("4001", wide)
+    assert {each["end"] for each in held(box.world, "4001")["calling_windows"]} == {"03:01"}
+
+
 def test_fields_that_nobody_manages_are_kept(box):
     def unknown():
         return json.loads(box.world.skill("4001")["general"])["callerIdOverride"]
@@ -368,7 +445,7 @@ def test_what_cannot_be_put_back_is_for_whoever_reads_first(box):
 
 
 def test_a_platform_that_goes_away_leaves_the_fate_open(box):
-    box.world.faults.add("reset-after:PUT *")
+    box.world.faults.add("reset-before:PUT *")
     live = box.ask(pc.read_one("4001"))
     with pytest.raises(UncertainWrite):
         box.ask(pc.write("4001", make_skill_body(maximum_ratio=1.0), token="t", live=live))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from reconciler.dialects.personal_connection.blocks import BLOCKS
 from reconciler.kinds.live import Live
 from reconciler.kinds.skill import KIND
 from reconciler.models import Body
+from reconciler.models.skill import DAYS
 from reconciler.sandbox import connection_login
 from reconciler.settings import ClientOptions, Settings, Variables
 from reconciler.world import here
@@ -34,6 +35,7 @@ class Platform:
     Attributes:
         seen: every body that skill 4001 held after any request, in order.
         asked: method and path of every request below the API's root.
+        after: called after each of these requests with its method and path.
     """
 
     world: sandbox.SkillState
@@ -42,6 +44,7 @@ class Platform:
     asked: list[str] = field(default_factory=list)
     watched: str | None = None
     deadline_s: float = 1e6
+    after: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
         app = sandbox.create_connection_app(
@@ -57,6 +60,8 @@ class Platform:
                     self.asked.append(f"{scope['method']} {path}")
                 if path and self.watched is not None and scope["method"] != "GET":
                     self.seen.append(held(self.world, self.watched))
+                if path:
+                    self.after(f"{scope['method']} {path}")
 
         self.app = watching
 
@@ -116,6 +121,35 @@ def held(world: sandbox.SkillState, key: str) -> Body:
     groups = [str(g["id"]) for g in world.groups() if int(key) in world.scrubbed(str(g["id"]))]
     return KIND.canonical(
         {"skill_id": key, "timezone": "America/New_York", **parts, "dnc_groups": groups}
+    )
+
+
+def narrow_by_hand(world: sandbox.SkillState, key: str, column: str) -> None:
+    """Narrow one block of a skill as somebody would on the platform; all else stays."""
+    row = world.skill(key)
+    week, zones, pace = (json.loads(row[name]) for name in ("schedule", "zones", "general"))
+    hours = {
+        zone["standardName"]: (zone["startTime"], zone["endTime"])
+        for zone in zones
+        if zone["timeZoneActiveToCall"]
+    }
+    if column == "schedule":
+        week |= {
+            f"{day}{end}": time
+            for day in DAYS
+            for end, time in (("StartTime", "03:00"), ("EndTime", "03:01"))
+        }
+    elif column == "zones":
+        hours = dict.fromkeys(hours, ("03:00", "03:01"))
+    else:
+        pace |= {"maximumRatio": 1, "percentageOfAgentsBeforeOverdial": 0}
+    world.put_skill(
+        int(key),
+        row["name"],
+        running=bool(row["running"]),
+        schedule=week,
+        zones=hours,
+        general=pace,
     )
 
 

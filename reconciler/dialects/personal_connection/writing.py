@@ -7,20 +7,21 @@
 | 2 | write the rest, and remember every block that widens |
 | a step fails | set the fields that step 2 widened back to their values after step 1; narrowed fields stay |
 
-The API has no idempotency keys, and needs none: a write replaces a whole block, so repeating it has no further effect.
+The API has no idempotency keys and no conditions, and a write replaces a whole block. So a block is read again before its write is repeated,
+before a later block is written, and before it is set back. What somebody else changed meanwhile is left alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from reconciler import diff, effect
-from reconciler.dialects.base import JSON, Call, Exchange
+from reconciler.dialects.base import JSON, Call, Exchange, Reply, Reread
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import SkillAnswer
-from reconciler.dialects.personal_connection.blocks import BLOCKS, PACE, Block, is_odd_pace
+from reconciler.dialects.personal_connection.blocks import BLOCKS, PACE, Block, Part, is_odd_pace
 from reconciler.dialects.personal_connection.reading import group_path, read_members, skill_path
 from reconciler.errors import (
     AccessError,
@@ -109,9 +110,13 @@ def _put_back(writing: _Writing, narrow: Body, error: ReconcileError) -> Exchang
             f"and the widened settings could not be restored ({trouble}): check the skill on the platform"
         )
         raise UncertainWrite(status, where, said) from error
-    if writing.widened:
-        said.append(f"the widened settings were restored ({', '.join(writing.widened)})")
-    elif writing.open and not _is_refusal(error):
+    if writing.left:
+        said.append(
+            f"somebody else changed {', '.join(writing.left)} meanwhile, which was left as it is"
+        )
+    if restored := [name for name in writing.widened if name not in writing.left]:
+        said.append(f"the widened settings were restored ({', '.join(restored)})")
+    elif not writing.left and writing.open and not _is_refusal(error):
         raise UncertainWrite(
             status, where, [*said, "whether it was executed is unknown"]
         ) from error
@@ -131,6 +136,8 @@ class _Writing:
         widening: whether writes from now on may widen.
         widened: fields that were widened, or may have been.
         last: the widened fields of the last write.
+        left: widened fields that were not set back, because somebody else changed their block.
+        sent: the fields of each block as last sent, by path.
         raws: blocks as last read, by path.
         images: blocks as read before the first write, by path.
     """
@@ -143,6 +150,8 @@ class _Writing:
     widening: bool = False
     widened: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    sent: dict[str, Part] = field(default_factory=dict)
     raws: dict[str, JSON] = field(default_factory=dict)
     images: dict[str, JSON] = field(default_factory=dict)
 
@@ -154,8 +163,7 @@ class _Writing:
         """
         answers = yield from SkillAnswer.ask_all([self._call("GET", block) for block in BLOCKS])
         for block, answer in zip(BLOCKS, answers, strict=True):
-            raw = self.raws[block.path] = block.inner(answer.reply.json)
-            if _read(answer, block, raw) != {name: self.now.get(name) for name in block.fields}:
+            if self._take(block, answer) != _part(block, self.now):
                 raise _moved(answer.call)
         self.images = {**self.raws}
         had = set(self.now[GROUPS])
@@ -171,21 +179,36 @@ class _Writing:
         if self.now.get(GROUPS) != target[GROUPS]:
             yield from self._link(target)
 
+    def _read(self, block: Block) -> Exchange[Part]:
+        """Read a block and return its fields."""
+        answer = yield from SkillAnswer.ask(self._call("GET", block))
+        return self._take(block, answer)
+
+    def _take(self, block: Block, answer: SkillAnswer) -> Part:
+        raw = self.raws[block.path] = block.inner(answer.reply.json)
+        try:
+            return block.read(raw)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            said = f"the settings block {block.name} violates the contract"
+            raise answer.wrong(said) from None
+
     def _write(self, block: Block, target: Body) -> Exchange[None]:
+        if self.began and (yield from self._read(block)) != _part(block, self.now):
+            raise _moved(self._call("GET", block))
         self._mark(block.fields, target)
         yield from self._put(block, self.raws[block.path], target)
-        self.now |= {name: target[name] for name in block.fields}
+        self.now |= _part(block, target)
 
     def _put(self, block: Block, raw: JSON, target: Body) -> Exchange[None]:
         """Replace a block, read it back and compare. Odd values that were in the block can only be put back with the block as received."""
-        part = {name: target[name] for name in block.fields}
+        part = self.sent[block.path] = _part(block, target)
         body = raw if block.read(raw) == part else block.pack(raw, part)
-        call = self._call("PUT", block, json={block.name: body})
+        again = self._reread(block, part)
+        call = replace(self._call("PUT", block, json={block.name: body}), again=again)
         sent = yield from self._send(call)
         sent.require_taken()
         answer = yield from SkillAnswer.ask(self._call("GET", block))
-        back = self.raws[block.path] = block.inner(answer.reply.json)
-        held = _read(answer, block, back)
+        held = self._take(block, answer)
         wrong = sorted(name for name in part if held.get(name) != part[name])
         if wrong:
             said = [
@@ -193,6 +216,19 @@ class _Writing:
                 for each in wrong
             ]
             raise answer.wrong("; ".join(said))
+
+    def _reread(self, block: Block, part: Part) -> Reread:
+        """Return what is read before `part` is sent again: it is sent only while the block is as last read."""
+        call, before = self._call("GET", block), self.raws[block.path]
+
+        def is_done(reply: Reply) -> bool:
+            if self._take(block, SkillAnswer(call, reply)) == part:
+                return True
+            if self.raws[block.path] != before:
+                raise _moved(call)
+            return False
+
+        return Reread(call, is_done)
 
     def _link(self, target: Body) -> Exchange[None]:
         """Change memberships so that exactly the groups of `target` scrub the skill; read back and compare."""
@@ -232,13 +268,28 @@ class _Writing:
             self.widened = [name for name in self.widened if name not in self.last]
 
     def back(self, narrow: Body) -> Exchange[None]:
-        """Set widened fields back, whatever their value is now: write each block as first read, plus the narrowed fields."""
+        """Set widened fields back: write each block as first read, plus the narrowed fields, unless somebody else changed it meanwhile."""
         for block in BLOCKS:
-            if set(block.fields) & set(self.widened):
-                yield from self._put(block, self.images[block.path], narrow)
+            if names := [name for name in block.fields if name in self.widened]:
+                shown = block.read(self.raws[block.path])
+                held = yield from self._read(block)
+                if self._is_ours(block, held, shown, narrow):
+                    yield from self._put(block, self.images[block.path], narrow)
+                else:
+                    self.left += names
         if GROUPS in self.widened:
             self.now[GROUPS] = []
             yield from self._link_all(narrow)
+
+    def _is_ours(self, block: Block, held: Part, shown: Part, narrow: Body) -> bool:
+        """Return whether a block holds what was sent, or what it held before. If it was read back as something else, it must not become wider."""
+        before = _part(block, narrow)
+        if held in (self.sent[block.path], before):
+            return True
+        return held == shown and not any(
+            effect.of_field(name, {**narrow, **held}, narrow, KIND.rules).widens
+            for name in diff.moved(held, before)
+        )
 
     def _link_all(self, narrow: Body) -> Exchange[None]:
         """Restore the memberships that were removed. Adding an existing membership has no effect."""
@@ -268,8 +319,5 @@ def _moved(call: Call) -> ApiError:
     return ApiError(MOVED, call.where, ["the skill changed since it was planned: plan again"])
 
 
-def _read(answer: SkillAnswer, block: Block, raw: JSON) -> dict[str, Any]:
-    try:
-        return block.read(raw)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise answer.wrong(f"the settings block {block.name} violates the contract") from None
+def _part(block: Block, body: Body) -> Part:
+    return {name: body.get(name) for name in block.fields}
