@@ -65,13 +65,12 @@ def holds_to_repeat(
 
 
 def unsigned_of_stop(events: Iterable[Event]) -> Iterator[Event]:
-    """Yield the events of one stop that count without a signature.
+    """Yield the events of one stop that count without a signature, marked as unsigned: anybody may have made them up.
 
     Stored bodies and ids are dropped: later plans would compare with them, which could widen.
     """
     for event in events:
-        if event.kind is RecordKind.HOLD:
-            data = {name: value for name, value in event.data.items() if name not in _UNCHECKED}
+        dropped = _UNCHECKED if event.kind is RecordKind.HOLD else ()
+        data = {name: value for name, value in event.data.items() if name not in dropped}
+        if event.kind is not RecordKind.OUTCOME or data["schedule_id"] is None:
             yield replace(event, data={**data, "unsigned": True})
-        elif event.kind is not RecordKind.OUTCOME or event.data["schedule_id"] is None:
-            yield event

@@ -20,6 +20,7 @@ from reconciler.report.records import (
     log_row,
     summary,
     tone_of,
+    unsigned,
     who,
 )
 
@@ -189,7 +190,7 @@ def _write(write: Applied | None, why: Reasons) -> str:
         return f"the schedule of commit {commit}, which was found stored and was not written by reconcile"
     if data["verb"] == Action.HALT:  # no commit asked for that, and no plan
         reason = why.get((write.intent.event.run, data["target"]), UNKNOWN)
-        return f"halted by {who(data.get('actor'))}: {reason}"
+        return f"halted by {who(data.get('actor'))}{unsigned(write.intent)}: {reason}"
     did = "no schedule, removed by" if data.get("body") is None else "the schedule of"
     plan = str(data.get("digest") or UNKNOWN)[:12]
     return f"{did} commit {commit}, approver {who(data.get('approver'))}, plan {plan}"

@@ -97,7 +97,12 @@ def summary(record: Record) -> str:
             said = f"segment {data['segment']} begins, with {kept} that still matter"
         case RecordKind.NOTE:
             said = str(data["text"])
-    return said
+    return f"{said}{unsigned(record)}"
+
+
+def unsigned(record: Record) -> str:
+    """Return a mark for a record of a stop that was taken over without a signature: anybody may have made it up."""
+    return " (unsigned)" if record.data.get("unsigned") is True else ""
 
 
 def held_until(record: Record) -> str:

@@ -322,6 +322,8 @@ def test_without_a_signature_a_hold_counts_without_the_body_that_later_plans_wou
     hold = found.records()[0]
     assert kinds(found) == WHOLE
     assert ("body" in hold.data, hold.data.get("unsigned", False)) == (signed, not signed)
+    marks = [each.data.get("unsigned", False) for each in found.records()]
+    assert marks == [not signed] * len(WHOLE), "anybody may have made up an unsigned stop"
     assert ("an unsigned stop holds 1001" in " ".join(found.notes)) == (not signed)
     found.append(note(other, "apply"))
     again = ledger(one, signers=ours.file, required=True)

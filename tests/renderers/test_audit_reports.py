@@ -20,7 +20,7 @@ from reconciler.renderers import csv as spreadsheet
 from reconciler.renderers import html, markdown, text
 from reconciler.report import Report, Row, Table, Tone
 from reconciler.report.audit import keys_of, of_entries, of_instant, of_records
-from reconciler.report.records import details_of, log_row, tone_of
+from reconciler.report.records import details_of, log_row, summary, tone_of
 from reconciler.report.verify import of_verify
 from tests.renderers.reports import TEXTS
 from tests.support.gitfakes import START, WHO, Clock, operation
@@ -93,6 +93,12 @@ def test_the_values_of_a_schedule_that_was_removed_are_labelled() -> None:
     label = "of the schedule that was removed"
     assert any(label in line for line in details_of(dataclasses.replace(written, event=event)))
     assert not any(label in line for line in details_of(written))
+
+
+def test_a_record_that_was_taken_over_unsigned_is_marked() -> None:
+    for each in RECORDS:
+        event = dataclasses.replace(each.event, data={**each.data, "unsigned": True})
+        assert summary(dataclasses.replace(each, event=event)) == f"{summary(each)} (unsigned)"
 
 
 @pytest.mark.parametrize("name", REPORTS)
