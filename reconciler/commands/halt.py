@@ -19,7 +19,7 @@ from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session, require_reason
 from reconciler.commands.stop_journal import Kept, StopJournal, Where, end_of_holds
 from reconciler.commands.takeover import Takeover
-from reconciler.commands.targets import Known, Recorded, Target
+from reconciler.commands.targets import Known, Recorded, Shown, Target
 from reconciler.defaults import URGENT_CONCURRENCY
 from reconciler.dialects.base import Listed
 from reconciler.errors import (
@@ -119,6 +119,7 @@ class _Halt:
         """Notes on problems that need attention; they change the exit code."""
         self.unknown: Sequence[str] = ()
         self.targets: dict[str, Target] = {}
+        self.shown = Shown()
         self.known = Known(session.folder, session.dialect)
         self.until: datetime | None = None
         self.journal: StopJournal
@@ -298,38 +299,35 @@ class _Halt:
         listing = asyncio.create_task(self._list())
         try:
             await self._wait_for(listing, SEEN_S)
-            self._start(self.known.targets(self.known.wanted))
+            self._start(self.shown.rest(self.known))
             await self._learn(records)
             if not await self._wait_for(listing, self._left_s):
                 self._trouble(_UNLISTED.format("it was not read to its end"))
             elif listing.result():
                 return
-            self._start(self.known.targets(self.known.keys))
+            self._start([*self.shown.rest(self.known), *self.known.targets(self.known.keys)])
         finally:
             listing.cancel()
             await asyncio.wait([listing])
 
     async def _list(self) -> bool:
-        """Read the platform's list, and stop what each page shows; return whether the list is complete."""
+        """Read the platform's list, and stop what each page shows dialing, then the rest; return whether the list is complete."""
+        is_complete = False
         try:
             await self.session.client.run(self.session.dialect.read_pages(self._stop_page))
+            is_complete = True
         except IncompleteList as error:
             self._trouble(_UNLISTED.format(error))
         except ReconcileError as error:
             self._trouble(
                 f"the platform's list could not be read to its end ({error}): of what it did not show, only objects that a manifest, a record or the command names were stopped"
             )
-        else:
-            return True
-        return False
+        self._start(self.shown.rest(self.known))
+        return is_complete
 
     def _stop_page(self, page: Mapping[str, Listed]) -> None:
         self.silencer.listing.seen.update(page)
-        wanted = self.known.wanted
-        found = (self.known.target(key, listed) for key, listed in page.items())
-        self._start(
-            each for each in found if each.key in wanted or each.dials(self.session.dialect)
-        )
+        self._start(self.shown.take(page, self.known))
 
     def _start(self, targets: Iterable[Target]) -> None:
         """Hold targets, and begin to stop those that dial or were not read. Each target counts once."""
@@ -387,6 +385,7 @@ class _Halt:
             notes=(
                 *self.remarks,
                 *self.known.guesses(self.targets),
+                *self.shown.note(self.targets),
                 *troubles,
                 *self.kept.notes,
                 *(() if self.kept.where is Where.NOWHERE else ends),

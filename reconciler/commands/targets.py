@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
@@ -214,6 +214,44 @@ class Known:
             live=listed.live if listed else None,
             written=self.recorded.written.get(key),
         )
+
+
+@dataclass(slots=True)
+class Shown:
+    """What a stop with `--all` does not stop at once of what the platform's list shows.
+
+    Attributes:
+        quiet: objects that the list shows as silent, which may lag.
+        others: objects that run and that no halt stops.
+    """
+
+    quiet: dict[str, Listed] = field(default_factory=dict)
+    others: dict[str, Listed] = field(default_factory=dict)
+
+    def take(self, page: Mapping[str, Listed], known: Known) -> Iterator[Target]:
+        """Take a page of the list; yield what has to be stopped or held at once."""
+        for key, listed in page.items():
+            if listed.other:
+                self.others[key] = listed
+            elif listed.quiet:
+                self.quiet[key] = listed
+            elif (target := known.target(key, listed)).dials(known.dialect) or key in known.wanted:
+                yield target
+
+    def rest(self, known: Known) -> list[Target]:
+        """Return what is stopped after what dials: what the list shows as silent, and what a manifest could make dial."""
+        quiet = (known.target(key, listed) for key, listed in self.quiet.items())
+        return [*quiet, *known.targets(known.wanted)]
+
+    def note(self, keys: Collection[str]) -> tuple[str, ...]:
+        """Return a note on the objects that run and are not among the stopped ones."""
+        rest = [
+            f"{each.name} ({key}, {each.other})"
+            for key, each in self.others.items()
+            if key not in keys
+        ]
+        said = "running, but of a kind that --all does not stop: {}. Stop them by their id, or on the platform"
+        return (said.format(", ".join(rest)),) if rest else ()
 
 
 def unless_refused(reading: Exchange[Live]) -> Exchange[Live]:

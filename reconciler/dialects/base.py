@@ -6,9 +6,8 @@ Every exchange is a generator that yields a batch of calls, receives one reply f
         (reply,) = yield (Call("GET", f"/api/campaigns/{key}"),)
         return …
 
-Calls of one batch may be sent concurrently; the next batch waits for all of them. If a batch fails, its error is thrown into
-the generator, which may yield further calls (to undo what it did) before it raises. A dialect opens no socket, so it is
-tested from stored samples, and a second dialect changes no other package.
+Calls of one batch may be sent concurrently; the next batch waits for all of them. If one fails, its error is thrown into the
+generator, which may yield further calls (to undo what it did) before it raises. A dialect opens no socket.
 """
 
 from __future__ import annotations
@@ -68,7 +67,7 @@ class Call:
 
     @property
     def where(self) -> str:
-        """Method and path, for messages: never the query, never the host."""
+        """Method and path, for messages, without query and host."""
         return f"{self.method} {self.path}"
 
     @property
@@ -122,8 +121,7 @@ class Token:
     """An access token and how long it may be used, in seconds from its receipt.
 
     Attributes:
-        base: scheme, host and prefix for the paths of calls with this token, under the same rule as `Call.origin`;
-            `None` is the tenant's URL.
+        base: scheme, host and prefix for the paths of calls, under the rule of `Call.origin`; `None` is the tenant's URL.
         bases: other values of `base` for some endpoint groups, by the first part of their path.
         assumed: properties that the platform did not state and the dialect assumed; sentences for `doctor`.
     """
@@ -217,11 +215,15 @@ class Listed:
 
     Attributes:
         name: the platform's own name for it.
-        live: the object; `None` when the list does not show it in full.
+        live: the object; `None` when the list does not show it in full, or is `quiet` about it.
+        quiet: the list shows it as silent, and may lag, so that proves nothing.
+        other: what it clearly is, if it runs and is nothing that a halt stops; else empty.
     """
 
     name: str
     live: Live | None = None
+    quiet: bool = False
+    other: str = ""
 
 
 OnPage: TypeAlias = Callable[[Mapping[str, Listed]], None]

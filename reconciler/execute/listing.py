@@ -67,7 +67,7 @@ class Listing:
             found, error = self._reading.result()
             if (listed := found.get(key)) is not None:
                 is_silent = listed.live is not None and kind.is_silent(listed.live)
-                return None if is_silent else "the list shows it"
+                return None if is_silent or listed.quiet else "the list shows it"
             if error is None:
                 return None
             if isinstance(error, ApiError) and error.status == NOT_FOUND and not found:

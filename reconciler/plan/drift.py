@@ -189,7 +189,8 @@ def _of_stored(case: _Case, lists: _Lists) -> Iterable[Drifted]:
     base, stored = case.base, case.stored
     if case.is_unsettled:
         lists.unsettled.append(case.name)
-    elif base is None:
+    elif base is None or (base.body is None and case.kind.silenced(stored) is not None):
+        # A stop of a kind that keeps its settings tells nothing of them.
         yield from _never_applied(case, lists)
     elif stored is None:
         yield _missing(case)

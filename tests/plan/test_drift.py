@@ -293,6 +293,16 @@ def test_a_schedule_stored_after_its_removal_widens():
     assert rows(drifted) == [(Cause.RECREATED, Way.WIDENED)]
 
 
+def test_a_skill_that_was_stopped_unread_is_not_recreated():
+    """The stop of a skill removes nothing, so its settings are still there."""
+    live = make_live("4001", stored=SKILL_BASE)
+    stopped = Base(None, stopped=(None, None))
+    drifted = found([], [live], base={"4001": stopped}, kinds=SKILLS)
+    assert rows(drifted) == [(Cause.UNMANAGED, Way.WIDENED)], (
+        "it runs again, and no manifest names it"
+    )
+
+
 def test_a_schedule_stored_during_a_stop_widens():
     holds = {"1001": (Hold("ann", "2027-01-12T02:00:00+00:00", None, "calls at night"),)}
     stopped = Base(None, stopped=(BASE, BASE))

@@ -168,19 +168,23 @@ def read_pages(on_page: OnPage) -> Exchange[None]:
 
 
 def _listed(answer: Answer, row: Row) -> tuple[str, Listed] | None:
-    """Return a skill of a page by its id. A row without an id, and a skill that cannot be managed, is left out."""
+    """Return a skill of a page by its id. A row without an id is left out, and so is a skill that is silent and cannot be managed.
+
+    Fields that cannot be read, and those that contradict each other, keep no running skill from being stopped.
+    """
     skill = SkillAnswer(answer.call, answer.reply)
     try:
         key = skill.id(row, "skillId")
     except ApiError:
         return None
-    try:
-        if reading.unfit(skill, row) is not None:
-            return None
-        live = reading.bare(skill, row)
-    except ApiError:
-        return key, Listed(key)
-    return key, Listed(live.name or key, live)
+    called = tried(skill.text, row, "skillName")
+    name = called if isinstance(called, str) and called else key
+    running = tried(reading.is_running, skill, row)
+    if running is False:
+        is_unfit = isinstance(tried(reading.unfit, skill, row), str)
+        return None if is_unfit else (key, Listed(name, quiet=True))
+    live = Live(key, name, running=True) if running is True else None
+    return key, Listed(name, live, other=reading.other_strategy(skill, row))
 
 
 def read_stored(key: str) -> Exchange[Live | None]:  # noqa: ARG001 - a stop keeps all settings

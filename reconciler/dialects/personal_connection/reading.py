@@ -262,6 +262,20 @@ def unfit(answer: SkillAnswer, row: Part) -> str | None:
     return None
 
 
+def other_strategy(answer: SkillAnswer, row: Part) -> str:
+    """Return what a skill clearly is instead of one that dials by Personal Connection; empty if it may be one."""
+    strategy = row.get("outboundStrategy")
+    if isinstance(strategy, str) and strategy.strip():
+        return "" if _letters(strategy) == _letters(assumed.STRATEGY) else strategy
+    said = row.get("isOutbound")
+    is_inbound = said is not None and tried(answer.flag, row, "isOutbound") is False
+    return "inbound" if is_inbound else ""
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).casefold()
+
+
 def is_running(answer: SkillAnswer, row: Part) -> bool:
     """Return whether a skill dials now. The platform sends the field only for running skills: absent means no (contract, fact 7)."""
     return answer.flag(row, "isRunning")

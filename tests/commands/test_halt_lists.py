@@ -1,0 +1,115 @@
+"""With `--all` no skill counts as silent because the platform's list shows it so, and none that runs is left out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.dialects.base import Listed, Reply
+from reconciler.dialects.personal_connection import api as pc
+from tests.commands.test_halt_refused_reads import SKILLS, is_stop, skills, watched
+from tests.support.changed_answers import changed
+
+__all__ = ["watched"]
+
+PC = ("Personal Connection", "personal connection", "PersonalConnection", "PERSONAL_CONNECTION")
+UNCLEAR = ("", " ", None, 1, [])
+OTHER = ("Agentless", "Manual", "Proactive XS")
+ABSENT = object()
+
+
+def rows(monkeypatch, change):
+    """Change every row of the list of skills; other answers stay as they are."""
+
+    def changing(path, _, body):
+        if path.endswith("/skills"):
+            for row in body["skills"]:
+                change(row)
+        return body
+
+    changed(monkeypatch, SKILLS, changing)
+
+
+def page(row):
+    """Return what a page with one row shows of its skill."""
+    found: dict[str, Listed] = {}
+    exchange = pc.read_pages(found.update)
+    next(exchange)
+    with pytest.raises(StopIteration):
+        exchange.send((Reply(200, {}, {"skills": [row], "totalRecords": 1}),))
+    return found.get(str(row["skillId"]))
+
+
+@given(
+    st.sampled_from([*PC, *UNCLEAR, *OTHER, ABSENT]),
+    st.sampled_from([True, "True", "true", None, False, "maybe", ABSENT]),
+    st.sampled_from([True, "True", "maybe"]),
+    st.sampled_from([True, False, None, "maybe", ABSENT]),
+)
+def test_every_running_skill_is_shown_and_only_one_of_another_kind_is_left_alone(
+    strategy, outbound, running, active
+):
+    row = {"skillId": 1, "outboundStrategy": strategy, "isOutbound": outbound}
+    row |= {"isRunning": running, "isActive": active, "skillName": "one"}
+    shown = page({name: value for name, value in row.items() if value is not ABSENT})
+    assert shown is not None
+    assert not shown.quiet
+    is_inbound = outbound is False and (strategy is ABSENT or strategy in UNCLEAR)
+    assert bool(shown.other) == (is_inbound or strategy in OTHER)
+
+
+@given(st.sampled_from([False, "false", None, ABSENT]))
+def test_a_skill_that_the_list_shows_as_silent_is_not_proved_silent(running):
+    row = {"skillId": 1, "skillName": "one", "isOutbound": True, "isRunning": running}
+    row = {name: value for name, value in row.items() if value is not ABSENT}
+    assert page(row | {"outboundStrategy": PC[0]}) == Listed("one", quiet=True)
+    assert page(row | {"outboundStrategy": OTHER[0]}) is None
+
+
+@pytest.mark.parametrize("said", [False, None, ABSENT])
+def test_a_list_that_lags_keeps_no_skill_from_being_stopped(watched, monkeypatch, said):
+    lived = skills(watched)
+    rows(
+        monkeypatch,
+        lambda row: row.pop("isRunning") if said is ABSENT else row.update(isRunning=said),
+    )
+    report = lived.halt()
+    assert report.exit_code == 0
+    assert {"4001", "4003", "4005"} <= lived.stopped
+    assert not any(row["running"] for row in lived.platform.skills())
+    assert lived.held() == lived.stopped
+
+
+def test_a_list_that_lags_proves_no_silence_after_the_stop(watched, monkeypatch):
+    lived = skills(watched)
+    lived.wait_s = 30.0
+    lived.answer = lambda where, _: 409 if where.endswith("/4003/stop") else None
+    rows(monkeypatch, lambda row: row.update(isRunning=False))
+    report = lived.halt()
+    assert report.exit_code == 75
+    assert [each["key"] for each in report.data["objects"] if not each["silent"]] == ["4003"]
+
+
+def test_what_the_list_shows_dialing_is_stopped_first(watched):
+    lived = skills(watched)
+    assert lived.halt().exit_code == 0
+    stops = [each for each in lived.seen if is_stop(each)]
+    assert {each.split("/")[-2] for each in stops[:3]} == {"4001", "4003", "4005"}
+
+
+def test_a_running_skill_without_a_clear_strategy_is_stopped_and_one_of_another_kind_is_named(
+    watched, monkeypatch
+):
+    odd = {4003: {"outboundStrategy": None}, 4005: {"isOutbound": None}}
+    odd |= {4002: {"outboundStrategy": "Agentless", "isRunning": True}}
+    odd |= {4004: {"outboundStrategy": "Agentless"}}
+    lived = skills(watched)
+    rows(monkeypatch, lambda row: row.update(odd.get(row["skillId"], {})))
+    report = lived.halt()
+    assert report.exit_code == 0
+    assert {"4001", "4003", "4005"} <= lived.stopped
+    assert not {"4002", "4004"} & lived.stopped
+    (note,) = (each for each in report.notes if "--all does not stop" in each)
+    assert "(4002, Agentless)" in note
+    assert "4004" not in note
