@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from reconciler.audit import RecordKind
 from reconciler.commands import apply
 from reconciler.commands.recheck import FRESH_S
-from tests.commands.test_life_skills import desk, records_of
-from tests.support.skills import held
+from reconciler.sandbox import platforms
+from tests.commands.test_life_skills import API, desk, records_of, running
+from tests.support.skills import held, start, wider
 
 __all__ = ["desk"]
 
@@ -52,3 +54,25 @@ def test_a_widening_is_judged_again_before_it_is_written(desk, passed_s, happens
     if result == "refused":
         assert "judged again, dnc-list" in entry["message"]
         assert [each["status"] for each in entry["dnc_lists"]] == ["INACTIVE"]
+
+
+def test_a_skill_that_starts_while_the_tightenings_are_written_is_not_sped_up(desk, monkeypatch):
+    kind, before = platforms.PLATFORMS[API], held(desk.platform, str(SKILL))
+
+    def app_over(world):
+        app = kind.app(world)
+
+        async def starting(scope, receive, send):
+            await app(scope, receive, send)
+            if scope["method"] == "PUT" and "/4002/" in scope["path"]:
+                start(world, str(SKILL))
+
+        return starting
+
+    with monkeypatch.context() as patch:
+        patch.setitem(platforms.PLATFORMS, API, replace(kind, app=app_over))
+        asyncio.run(apply.apply(desk.world, apply.ApplyRequest(desk.folder), asyncio.Event()))
+    assert "4001" in running(desk)
+    after = held(desk.platform, str(SKILL))
+    assert after["maximum_ratio"] == before["maximum_ratio"]
+    assert wider(after, before) == []

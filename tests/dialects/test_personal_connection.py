@@ -31,7 +31,7 @@ from reconciler.models.skill import DAYS
 from reconciler.sandbox import skill_state as skills
 from tests.support.bodies import make_skill_body
 from tests.support.factories import NOW, converse, make_reply
-from tests.support.skills import APP, KIND, body_of, held, narrow_by_hand, platform, wider
+from tests.support.skills import APP, KIND, body_of, held, narrow_by_hand, platform, start, wider
 
 PACKAGE = Path(pc.__file__).parent
 COLUMNS = dict(zip(("schedule", "zones", "general"), blocks.BLOCKS, strict=True))
@@ -359,8 +359,28 @@ def test_a_block_that_a_hand_changed_before_the_write_was_repeated_is_stale(box,
 def test_a_write_whose_answer_was_lost_is_read_and_not_sent_again(box):
     box.world.faults.add("reset-after:PUT *")
     box.write("4001", body_of(box.ask(pc.read_one("4001"))) | {"maximum_ratio": 1.9})
-    assert box.asked[3:] == [f"PUT {PACE_PATH}", *[f"GET {PACE_PATH}"] * 2]
+    assert box.asked[4:] == [f"PUT {PACE_PATH}", *[f"GET {PACE_PATH}"] * 2]
     assert held(box.world, "4001")["maximum_ratio"] == 1.9
+
+
+@pytest.mark.parametrize(
+    ("pace", "stale"), [({"maximum_ratio": 1.9}, True), ({"maximum_ratio": 1.0}, False)]
+)
+def test_a_skill_that_was_started_since_it_was_planned_is_slowed_down_and_not_sped_up(
+    box, pace, stale
+):
+    live = box.ask(pc.read_one("4001"))
+    before = body_of(live)
+    start(box.world, "4001")
+    exchange = pc.write("4001", before | pace, token="t", live=live)
+    if not stale:
+        box.ask(exchange)
+        assert held(box.world, "4001") == before | pace
+        return
+    with pytest.raises(ApiError, match="was started since it was planned") as caught:
+        box.ask(exchange)
+    assert (type(caught.value), caught.value.status) == (ApiError, 412)
+    assert held(box.world, "4001") == before
 
 
 def test_what_a_hand_changed_before_it_would_be_put_back_is_left_and_said(box):

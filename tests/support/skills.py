@@ -126,31 +126,36 @@ def held(world: sandbox.SkillState, key: str) -> Body:
 
 def narrow_by_hand(world: sandbox.SkillState, key: str, column: str) -> None:
     """Narrow one block of a skill as somebody would on the platform; all else stays."""
-    row = world.skill(key)
-    week, zones, pace = (json.loads(row[name]) for name in ("schedule", "zones", "general"))
-    hours = {
-        zone["standardName"]: (zone["startTime"], zone["endTime"])
-        for zone in zones
-        if zone["timeZoneActiveToCall"]
-    }
+    parts = _parts(world, key)
     if column == "schedule":
-        week |= {
+        parts["schedule"] |= {
             f"{day}{end}": time
             for day in DAYS
             for end, time in (("StartTime", "03:00"), ("EndTime", "03:01"))
         }
     elif column == "zones":
-        hours = dict.fromkeys(hours, ("03:00", "03:01"))
+        parts["zones"] = dict.fromkeys(parts["zones"], ("03:00", "03:01"))
     else:
-        pace |= {"maximumRatio": 1, "percentageOfAgentsBeforeOverdial": 0}
-    world.put_skill(
-        int(key),
-        row["name"],
-        running=bool(row["running"]),
-        schedule=week,
-        zones=hours,
-        general=pace,
-    )
+        parts["general"] |= {"maximumRatio": 1, "percentageOfAgentsBeforeOverdial": 0}
+    world.put_skill(int(key), **parts)
+
+
+def start(world: sandbox.SkillState, key: str) -> None:
+    """Start a skill as somebody would on the platform."""
+    world.put_skill(int(key), **_parts(world, key) | {"running": True})
+
+
+def _parts(world: sandbox.SkillState, key: str) -> dict[str, Any]:
+    """Return a skill as the arguments of `put_skill`."""
+    row = world.skill(key)
+    zones = [zone for zone in json.loads(row["zones"]) if zone["timeZoneActiveToCall"]]
+    return {
+        "name": row["name"],
+        "running": bool(row["running"]),
+        "schedule": json.loads(row["schedule"]),
+        "zones": {zone["standardName"]: (zone["startTime"], zone["endTime"]) for zone in zones},
+        "general": json.loads(row["general"]),
+    }
 
 
 def wider(body: Body, *others: Body) -> list[str]:

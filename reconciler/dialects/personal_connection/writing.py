@@ -4,7 +4,7 @@
 |---|---|
 | 0 | read every block, and every group that will change; if the skill is not as planned against, stop without a write |
 | 1 | write every field that narrows, in all blocks: from here on the skill dials less or the same |
-| 2 | write the rest, and remember every block that widens |
+| 2 | stop if a wider pace would meet a skill that was started meanwhile; write the rest, and remember every block that widens |
 | a step fails | set the fields that step 2 widened back to their values after step 1; narrowed fields stay |
 
 The API has no idempotency keys and no conditions, and a write replaces a whole block. So a block is read again before its write is repeated,
@@ -18,11 +18,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from reconciler import diff, effect
+from reconciler.dialects.answers import object_call
 from reconciler.dialects.base import JSON, Call, Exchange, Reply, Reread
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import SkillAnswer
 from reconciler.dialects.personal_connection.blocks import BLOCKS, PACE, Block, Part, is_odd_pace
-from reconciler.dialects.personal_connection.reading import group_path, read_members, skill_path
+from reconciler.dialects.personal_connection.reading import (
+    group_path,
+    is_running,
+    read_members,
+    skill_of,
+    skill_path,
+)
 from reconciler.errors import (
     AccessError,
     ApiError,
@@ -71,6 +78,8 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
         yield from writing.look(body)
         yield from writing.to(narrow)
         writing.widening = True
+        if not live.running and any(narrow.get(name) != body.get(name) for name in KIND.immediate):
+            yield from writing.stands_still()
         yield from writing.to(body)
     except ReconcileError as error:
         if not writing.began and (not writing.open or _is_refusal(error)):
@@ -170,6 +179,17 @@ class _Writing:
         members = yield from read_members(sorted(had ^ set(target[GROUPS])))
         if any((self.key in keys) != (group in had) for group, keys in members.items()):
             raise _moved(answers[0].call)
+
+    def stands_still(self) -> Exchange[None]:
+        """Check that the skill was not started since it was planned: a wider pace would take effect at once, which the rules did not judge.
+
+        Raises:
+            ApiError: 412 when it runs.
+        """
+        answer = yield from SkillAnswer.ask(object_call(skill_path(self.key)))
+        if is_running(answer, skill_of(answer, self.key)):
+            said = "the skill was started since it was planned: plan again"
+            raise ApiError(MOVED, answer.call.where, [said])
 
     def to(self, target: Body) -> Exchange[None]:
         """Write every block in which a field differs from `target`."""
