@@ -185,6 +185,8 @@ class Silencer:
 
     async def _see(self, key: str) -> Live | None:
         try:
+            if key not in self._tasks:  # only a list showed it, which may lag
+                return await self.platform.run(self.dialect.look(key))
             return await self._poller.see(key)
         except UnknownObject:
             return Live(key, "")

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler import sandbox
 from reconciler.dialects.base import Listed, Reply
 from reconciler.dialects.personal_connection import api as pc
-from tests.commands.test_halt_refused_reads import SKILLS, is_stop, skills, watched
+from tests.commands.test_halt_refused_reads import CAMPAIGNS, SKILLS, is_stop, skills, watched
 from tests.support.changed_answers import changed
 
 __all__ = ["watched"]
@@ -89,6 +90,25 @@ def test_a_list_that_lags_proves_no_silence_after_the_stop(watched, monkeypatch)
     report = lived.halt()
     assert report.exit_code == 75
     assert [each["key"] for each in report.data["objects"] if not each["silent"]] == ["4003"]
+
+
+def test_a_campaign_that_only_the_list_shows_as_silent_is_read_by_itself(watched, monkeypatch):
+    keys = [str(1_000_000 + number) for number in range(5)]
+    lived = watched(CAMPAIGNS)
+    sandbox.seed_many(lived.platform, len(keys))
+    for key in keys:
+        lived.name(key, f"c-{key}")
+
+    def lagging(path, _, body):
+        if path == "/api/campaigns":
+            for row in body["campaigns"]:
+                row |= {"schedule": None, "dialer": None, "etag": None, "schedule_id": None}
+        return body
+
+    changed(monkeypatch, CAMPAIGNS, lagging)
+    assert lived.halt().exit_code == 0
+    assert lived.stopped == {*keys}
+    assert lived.halt().exit_code == 0
 
 
 def test_what_the_list_shows_dialing_is_stopped_first(watched):
