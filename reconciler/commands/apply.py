@@ -380,18 +380,16 @@ def exit_code(plan: Plan, cut: Cut, outcomes: Sequence[Outcome]) -> int:
     halt are reported, but do not change the exit code.
     """
     results = {outcome.result for outcome in outcomes}
-    failed = [
-        outcome
-        for outcome in outcomes
-        if outcome.result in FAILURES or outcome.code not in {0, ExitCode.NOT_FINISHED}
-    ]
+    passing = {0, ExitCode.NOT_FINISHED}
+    failed = [each for each in outcomes if each.result in FAILURES or each.code not in passing]
     if failed:
         return (
             ExitCode.PARTLY
             if any(outcome.wrote for outcome in outcomes)
             else max(outcome.code for outcome in failed) or 1
         )
-    if results & {Result.STORED_NOT_ACTIVE, Result.NOT_STARTED}:
+    waits = Result.NOT_STARTED in results and Result.STALE not in results
+    if waits or Result.STORED_NOT_ACTIVE in results:
         return ExitCode.NOT_FINISHED
     if Result.STALE in results or cut.is_stale:
         return ExitCode.STALE

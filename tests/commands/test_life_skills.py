@@ -235,6 +235,19 @@ def test_what_a_hand_narrows_between_two_attempts_of_a_write_stays(
     assert by_hand["calling_windows"] == before["calling_windows"]
 
 
+def test_a_widening_behind_a_stale_tightening_has_nothing_to_wait_for(desk, monkeypatch):
+    kind = platforms.PLATFORMS[API]
+
+    def app_over(world):
+        world.faults.add("412:PUT */4002/*")
+        return kind.app(world)
+
+    monkeypatch.setitem(platforms.PLATFORMS, API, replace(kind, app=app_over))
+    report = apply(desk)
+    assert sorted(row.cells[0] for row in report.tables[0].rows) == ["not started", "stale"]
+    assert report.exit_code == ExitCode.STALE
+
+
 def test_optimize_says_what_it_saw_and_that_there_is_no_rate_to_propose(desk):
     asked = optimize.OptimizeRequest(
         desk.folder, ("fiber-upgrade", "partner-overflow"), target_answer_rate=0.3
