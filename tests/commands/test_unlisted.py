@@ -84,7 +84,7 @@ def test_skills_behind_short_pages_without_a_total_are_stopped(desk, monkeypatch
     report = halt(desk)
     assert running(desk) == []
     assert report.exit_code == 0, report.notes
-    assert "3 of 3 objects silent" in report.verdict
+    assert "7 of 7 objects silent" in report.verdict, "also those that the list shows as silent"
 
 
 def test_an_incomplete_list_is_never_a_complete_stop(desk, monkeypatch):
