@@ -14,6 +14,7 @@ from reconciler.commands import audit as audit_command
 from reconciler.commands import session as sessions
 from reconciler.commands.journal import provenance
 from reconciler.commands.session import require_reason
+from reconciler.dialects import kinds_for
 from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.ledger import Ledger
 from reconciler.manifests import Folder, load_readable
@@ -77,7 +78,9 @@ def release(world: World, asked: HoldRequest) -> Report:
         folder.name, ended, asked.reason, path=str(folder.path), named=manifested, missing=missing
     )
     done = {text for pair in missing.items() for text in pair}
-    unseen = [names[key] for key in keys if key in last and last[key].is_unseen]
+    kinds = kinds_for(folder.tenant.spec.api).values()
+    removes = any(kind.silenced({}) is None for kind in kinds)  # else a stop keeps what is stored
+    unseen = [names[key] for key in keys if removes and key in last and last[key].is_unseen]
     return report._replace(
         notes=(
             *ledger.notes,  # as they are now: what waited has just been recorded

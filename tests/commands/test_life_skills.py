@@ -301,6 +301,14 @@ def test_what_is_stopped_is_not_written_to_before_it_is_released(desk):
     assert held(desk.platform, "4001") != before
 
 
+def test_a_released_skill_is_not_said_to_stay_held(desk):
+    """A stop of a skill removes nothing, so nothing that it removed is unknown."""
+    apply(desk)
+    halt(desk, "renewals")
+    asked = release.HoldRequest(desk.folder, ("renewals",), reason="hours corrected")
+    assert not any("stays held" in each for each in release.release(desk.world, asked).notes)
+
+
 def test_no_apply_starts_a_skill_that_a_stop_without_a_record_stopped(desk, monkeypatch):
     """No request of an apply starts a skill, so what a stop stopped stays stopped, held or not."""
 
