@@ -19,7 +19,7 @@ from reconciler.ledger.notes import NOTE_LIMIT, STATE, Notes
 STATE_LIMIT: Final = 512 * 1024 * 1024
 """Largest state file, in bytes."""
 
-SEGMENT_LEAST: Final = 750
+SEGMENT_LEAST: Final = 500
 """Fewest records after which an apply begins the next segment."""
 
 SEGMENT_NOTE: Final = 16 * 1024 * 1024
