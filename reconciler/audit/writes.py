@@ -163,13 +163,14 @@ class LastWrites:
             if is_stored_hold(record):
                 self.found[data["target"]] = record
         elif kind is WRITE or found_target(record) is not None:
-            self._take_over(record)
+            self._add_alone(record)
         elif (target := missing_target(record)) is not None:
             before = self.last.get(target)
             if before and before.outcome.id == data["missing"]:
                 self.last[target] = before._replace(missing=record)
 
-    def _take_over(self, record: Record) -> None:
+    def _add_alone(self, record: Record) -> None:
+        """Take in a record that alone says what was stored."""
         target = record.event.data["target"]
         before = self.last.get(target)
         if before is None or before.is_imported or not is_imported(record):

@@ -33,7 +33,8 @@ from reconciler.client.lanes import Lanes, Lost, Transport, embedded, tcp
 from reconciler.client.pace import equal_jitter, full_jitter, retry_after, timeout_s
 from reconciler.client.queue import CallQueue
 from reconciler.client.refusals import Refusals, is_server_error
-from reconciler.dialects.base import Call, Dialect, Exchange, Reply, Token
+from reconciler.dialects.base import Dialect, Token
+from reconciler.dialects.calls import Call, Exchange, Reply
 from reconciler.errors import (
     AccessError,
     ApiError,

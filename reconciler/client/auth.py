@@ -7,7 +7,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from reconciler.dialects.base import Credentials, Dialect, Exchange, Site, Token
+from reconciler.dialects.base import Credentials, Dialect, Site, Token
+from reconciler.dialects.calls import Exchange
 from reconciler.errors import AccessError, ApiError
 from reconciler.settings import Settings
 

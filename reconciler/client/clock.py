@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler.dialects.base import Reply
+from reconciler.dialects.calls import Reply
 
 DATE_RESOLUTION_S: Final = 1.0
 """Resolution of `Date`, in seconds."""

@@ -10,7 +10,8 @@ import re
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from reconciler.dialects.base import Call, Token
+from reconciler.dialects.base import Token
+from reconciler.dialects.calls import Call
 from reconciler.errors import AccessError, safe
 from reconciler.settings import Settings
 

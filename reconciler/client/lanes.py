@@ -19,7 +19,8 @@ import httpx
 
 from reconciler._version import __version__
 from reconciler.client.pace import http_date
-from reconciler.dialects.base import JSON, Call, Credentials, NotJSON, Reply, Token
+from reconciler.dialects.base import Credentials, Token
+from reconciler.dialects.calls import JSON, Call, NotJSON, Reply
 from reconciler.errors import ReconcileError, UsageError, safe
 from reconciler.settings import Settings
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, Protocol
 
-from reconciler.dialects.base import Call, Reply
+from reconciler.dialects.calls import Call, Reply
 
 PACE: Final = 0.9995
 """Share of the limit at which requests leave. The platform counts by its own clock, and a clock under adjustment may run 500

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from reconciler.client.pace import Pace, Pacer, StopPacer
-from reconciler.dialects.base import Call
+from reconciler.dialects.calls import Call
 from reconciler.settings import ClientOptions
 
 

@@ -7,7 +7,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from reconciler.client.lanes import Lost
-from reconciler.dialects.base import Call, Dialect, Reply, Token
+from reconciler.dialects.base import Dialect, Token
+from reconciler.dialects.calls import Call, Reply
 from reconciler.errors import AccessError, ApiError, ReconcileError, UncertainWrite, safe
 from reconciler.settings import Settings
 
@@ -47,7 +48,8 @@ class Refusals:
             return call.repeatable
         refused = reply.status == HTTPStatus.UNAUTHORIZED or self._dialect.explain(reply)
         is_early = tries < MOST_STRAY or self._settings.options.urgent
-        return call.anonymous and reply.status >= 300 and not refused and is_early  # noqa: PLR2004
+        is_error = reply.status >= HTTPStatus.MULTIPLE_CHOICES
+        return call.anonymous and is_error and not refused and is_early
 
     def _explain_lost(self, call: Call, lost: Lost) -> ReconcileError:
         if lost.untrusted:

@@ -14,7 +14,8 @@ from reconciler import audit
 from reconciler.audit import Record
 from reconciler.commands import ledgers
 from reconciler.commands.session import Session
-from reconciler.dialects.base import Dialect, Exchange, Listed
+from reconciler.dialects.base import Dialect, Listed
+from reconciler.dialects.calls import Exchange
 from reconciler.effect import Direction
 from reconciler.errors import ApiError, Place, UnknownObject
 from reconciler.execute.halt import Written

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Final, ParamSpec, Self, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from reconciler import scalars
-from reconciler.dialects.base import JSON, Bucket, Call, Exchange, Measured, NotJSON, Reply
+from reconciler.dialects.base import Bucket, Measured
+from reconciler.dialects.calls import JSON, Call, Exchange, NotJSON, Reply
 from reconciler.errors import ApiError, Malformed, UnknownObject
 from reconciler.kinds.base import DECIMAL, FLAG, IDENTITY, SECONDS, WHOLE, Form, Kind
 

@@ -1,119 +1,19 @@
-"""The interface of a dialect: one API's requests and answers, sans IO.
-
-Every exchange is a generator that yields a batch of calls, receives one reply for each call, and returns a value:
-
-    def read_one(key: str) -> Exchange[Live]:
-        (reply,) = yield (Call("GET", f"/api/campaigns/{key}"),)
-        return …
-
-Calls of one batch may be sent concurrently; the next batch waits for all of them. If one fails, its error is thrown into the
-generator, which may yield further calls (to undo what it did) before it raises. A dialect opens no socket.
-"""
+"""The interface of a dialect: what every API of a platform is reduced to. `calls` has its requests and answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias
 
 from reconciler import pacing
+from reconciler.dialects.calls import JSON, Exchange, Reply
 from reconciler.errors import ApiError, ExitCode, ReconcileError
 from reconciler.kinds import Kind
 from reconciler.kinds.live import Live, Snapshot, Stored
 from reconciler.models import Body
-
-JSON: TypeAlias = Any
-"""A decoded JSON value. Dialects use no other `Any`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request that a dialect wants sent.
-
-    Attributes:
-        method: HTTP method.
-        path: path below the tenant URL, already percent-encoded.
-        params: query, in order.
-        headers: beyond `Authorization` and `Accept`, which the client adds.
-        json: body to send as JSON; `None` sends no body.
-        form: body to send as a form (the token request alone).
-        expects: the statuses whose answers the dialect reads. The client handles every other status: it renews the
-            token, waits, retries, or raises.
-        repeatable: the call is idempotent, so the client may retry it after a reset or a server error. A write with an
-            idempotency key is *not* repeatable, because some servers ignore keys: its caller reads back first.
-        anonymous: sent without a token.
-        optional: the exchange has a fallback, so an emergency stop tries the call only once, and briefly.
-        timeout_s: seconds that one attempt may take.
-        origin: scheme and host to use instead of the tenant's. The client refuses a host that is neither the
-            tenant's, nor below the dialect's `HOSTS`, nor named in the environment.
-        again: what the client reads before every further attempt; `None` if it may send the call again without.
-    """
-
-    method: str
-    path: str
-    params: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    json: JSON = field(default=None, repr=False)
-    form: Mapping[str, str] | None = field(default=None, repr=False)
-    expects: frozenset[int] = frozenset({200})
-    repeatable: bool = True
-    anonymous: bool = False
-    optional: bool = False
-    timeout_s: float = 30.0
-    origin: str | None = None
-    again: Reread | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def where(self) -> str:
-        """Method and path, for messages, without query and host."""
-        return f"{self.method} {self.path}"
-
-    @property
-    def is_write(self) -> bool:
-        """Whether it may change something on the platform."""
-        return not self.anonymous and self.method != "GET"
-
-
-@dataclass(frozen=True, slots=True)
-class Reread:
-    """What is read before a write is sent again, because the wait before it may last minutes.
-
-    Attributes:
-        call: reads what the write replaces.
-        is_done: whether its answer shows what was written, so that nothing is sent again. Raises when somebody else changed it.
-    """
-
-    call: Call
-    is_done: Callable[[Reply], bool]
-
-
-class NotJSON:
-    """Marks a body that is not JSON. It is neither a mapping nor a list nor `None`, so no reader mistakes it for data."""
-
-    MESSAGE = "the answer is not valid JSON"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """One answer: status, headers with lower-case names, the decoded JSON body and the platform's clock.
-
-    Attributes:
-        json: `None` when the body is empty; a `NotJSON` when it cannot be decoded, which is an error only for a caller that reads the body.
-        at: the `Date` header; `None` when the platform sent none.
-        empty: there is no body, which is a valid answer; a body that is not JSON is not.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    json: JSON = None
-    at: datetime | None = None
-    empty: bool = False
-
-
-T = TypeVar("T")
-Exchange: TypeAlias = Generator[tuple[Call, ...], tuple[Reply, ...], T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +21,8 @@ class Token:
     """An access token and how long it may be used, in seconds from its receipt.
 
     Attributes:
-        base: scheme, host and prefix for the paths of calls, under the rule of `Call.origin`; `None` is the tenant's URL.
+        base: scheme, host and prefix for the paths of calls with this token, under the same rule as `Call.origin`;
+            `None` is the tenant's URL.
         bases: other values of `base` for some endpoint groups, by the first part of their path.
         assumed: properties that the platform did not state and the dialect assumed; sentences for `doctor`.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from reconciler.dialects.answers import LISTED, Answer, Row
-from reconciler.dialects.base import Call, Exchange
+from reconciler.dialects.calls import Call, Exchange
 from reconciler.errors import ApiError, IncompleteList
 
 OnRows: TypeAlias = Callable[[Answer, list[Row]], None]

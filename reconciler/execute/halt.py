@@ -15,7 +15,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from reconciler.dialects.base import Dialect, Exchange, Removal, Silenced
+from reconciler.dialects.base import Dialect, Removal, Silenced
+from reconciler.dialects.calls import Exchange
 from reconciler.errors import (
     AccessError,
     ApiError,

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from reconciler.dialects.answers import NOT_FOUND
-from reconciler.dialects.base import Dialect, Exchange, Listed
+from reconciler.dialects.base import Dialect, Listed
+from reconciler.dialects.calls import Exchange
 from reconciler.errors import AccessError, ApiError, ReconcileError
 from reconciler.execute.platform import Platform
 from reconciler.execute.polling import PATIENCE_S

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol, TypeVar
 
-from reconciler.dialects.base import Exchange
+from reconciler.dialects.calls import Exchange
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from reconciler.dialects.base import Exchange
+from reconciler.dialects.calls import Exchange
 from reconciler.errors import AccessError, ApiError, Unavailable
 from reconciler.execute.platform import Platform
 from reconciler.execute.waits import ends_in_time, pause, wait_for

@@ -106,6 +106,7 @@ class Words(NamedTuple):
         object, span: name of the scheduled object, and of the field or fields that limit when it runs at all.
         windows, scrubs: names of the fields with the calling windows, and with the do-not-call check.
         scrub, link, removal: how to turn on the do-not-call check, link a list to an object, and end a schedule without a manifest.
+        gone: how to say in git that an object is to have no schedule any more.
     """
 
     object: str
@@ -115,6 +116,7 @@ class Words(NamedTuple):
     scrub: str
     link: str
     removal: str
+    gone: str
 
 
 class Kind(ABC):

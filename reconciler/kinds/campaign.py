@@ -179,6 +179,7 @@ class CampaignKind(Kind):
         scrub="set dnc_verification: true",
         link="link one on the platform before it dials",
         removal="bring it back with metadata.retired: true to remove it",
+        gone="set `metadata.retired: true`",
     )
 
     def storable(self, body: Body) -> Body | None:

@@ -185,6 +185,7 @@ class SkillKind(Kind):
         scrub="name at least one group in dnc_groups",
         link="name one in dnc_groups",
         removal="bring it back; a skill always holds a schedule, so only another one can end it",
+        gone="delete the manifest",
     )
 
     def storable(self, body: Body) -> Body:

@@ -93,7 +93,7 @@ def _absent(
         return (operation,)
     if asked or base.missing:
         return (_whole(operation),)
-    rest = _held(operation, _why_absent(base), keep=_TOMBSTONE)
+    rest = _held(operation, _why_absent(base), keep=kind.words.gone)
     if live.active_id is None:
         return (rest,)
     silence = replace(
@@ -278,7 +278,6 @@ _PAUSED = (
     ". With a limit of 0 nothing dials, and the platform's API accepts no schedule with a 0, "
     "so no change to this schedule is written"
 )
-_TOMBSTONE = "set `metadata.retired: true`"
 
 
 def _keep(operation: Operation, seen: Body, names: Sequence[str]) -> str:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from reconciler.client import MOST_TOKENS, MOST_TOKENS_OF_A_CALL, MOST_TRIES
 from reconciler.client.auth import Tokens
 from reconciler.client.refusals import MOST_STRAY
-from reconciler.dialects.base import Call, Credentials, Token
+from reconciler.dialects.base import Credentials, Token
+from reconciler.dialects.calls import Call
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import AccessError, ApiError, Unavailable
 from reconciler.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from reconciler.dialects.base import Call, NotJSON
+from reconciler.dialects.calls import Call, NotJSON
 from tests.support.fake_platform import Platform, converse
 
 JSON = {"content-type": "application/json"}

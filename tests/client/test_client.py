@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from reconciler import scalars
 from reconciler.client import DOWN_S, MOST_TRIES, Client
 from reconciler.dialects import answers as campaigns_answers
-from reconciler.dialects.base import Call, NotJSON, Waiting
+from reconciler.dialects.base import Waiting
+from reconciler.dialects.calls import Call, NotJSON
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.personal_connection import answers as skills_answers
 from reconciler.errors import (

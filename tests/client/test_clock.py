@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reconciler.client.clock import DATE_RESOLUTION_S, PlatformClock, Skew
 from reconciler.client.pace import http_date
 from reconciler.commands.session import Session
-from reconciler.dialects.base import Call, Reply
+from reconciler.dialects.calls import Call, Reply
 from tests.support.fake_platform import client_of, now, play, send
 
 START = datetime(2027, 3, 1, 12, tzinfo=UTC)

@@ -9,7 +9,8 @@ import pytest
 
 from reconciler import sandbox
 from reconciler.client import Client, embedded
-from reconciler.dialects.base import Call, Credentials
+from reconciler.dialects.base import Credentials
+from reconciler.dialects.calls import Call
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import (
     AccessError,

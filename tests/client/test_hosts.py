@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from reconciler.client.hosts import target
-from reconciler.dialects.base import Call, Credentials, Token
+from reconciler.dialects.base import Credentials, Token
+from reconciler.dialects.calls import Call
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import AccessError
 from reconciler.settings import Settings

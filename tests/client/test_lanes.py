@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from reconciler.client.lanes import KEEP_ALIVE_S, Lanes, Lost, tcp
-from reconciler.dialects.base import Call, Credentials, Reply
+from reconciler.dialects.base import Credentials
+from reconciler.dialects.calls import Call, Reply
 from reconciler.errors import TenantLocked, UsageError
 from reconciler.settings import ClientOptions, Settings
 

@@ -22,7 +22,7 @@ from reconciler.client.pace import (
     http_date,
     retry_after,
 )
-from reconciler.dialects.base import Reply
+from reconciler.dialects.calls import Reply
 
 rates = st.floats(0.1, 1000)
 gaps = st.lists(st.floats(0, 30), min_size=1, max_size=60)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from reconciler.cli import run
 from reconciler.client.lanes import Lanes, tcp
-from reconciler.dialects.base import Call, Credentials
+from reconciler.dialects.base import Credentials
+from reconciler.dialects.calls import Call
 from reconciler.errors import AccessError, UsageError
 from reconciler.git import Git
 from reconciler.settings import PROXY_PASSWORD, ClientOptions, Settings

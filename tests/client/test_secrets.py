@@ -11,7 +11,8 @@ import pytest
 
 from reconciler.client import Client
 from reconciler.client.lanes import SHORTEST_SECRET, Lanes
-from reconciler.dialects.base import Call, Credentials, Token
+from reconciler.dialects.base import Credentials, Token
+from reconciler.dialects.calls import Call
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.errors import ReconcileError, TenantLocked, UncertainWrite
 from reconciler.world import here

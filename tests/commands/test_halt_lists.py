@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler import sandbox
-from reconciler.dialects.base import Listed, Reply
+from reconciler.dialects.base import Listed
+from reconciler.dialects.calls import Reply
 from reconciler.dialects.personal_connection import api as pc
 from tests.commands.test_halt_refused_reads import CAMPAIGNS, SKILLS, is_stop, skills, watched
 from tests.support.changed_answers import changed

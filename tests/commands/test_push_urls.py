@@ -120,7 +120,7 @@ def pushes(
     head = git(desk.folder, "rev-parse", "HEAD").strip()
 
     def push(shown: Iterator[dict[str, int]]) -> None:
-        monkeypatch.setattr(repo, "_listed", lambda *_, below: next(shown))  # noqa: ARG005
+        monkeypatch.setattr(repo, "_listed", lambda *_, **__: next(shown))
         repo.push("origin", Move("refs/heads/new", head, None))
 
     return push

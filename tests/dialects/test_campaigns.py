@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.dialects.base import Call, Credentials, Listed, Reply, Waiting
+from reconciler.dialects.base import Credentials, Listed, Waiting
+from reconciler.dialects.calls import Call, Reply
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.pages import MAX_PAGES
 from reconciler.errors import ApiError, IncompleteList, UncertainWrite

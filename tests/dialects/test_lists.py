@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.dialects.answers import Answer
-from reconciler.dialects.base import Call, Reply
+from reconciler.dialects.calls import Call, Reply
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.pages import by_number, by_skip
 from reconciler.dialects.personal_connection import api as pc

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.client.hosts import target
-from reconciler.dialects.base import Call, Credentials, NotJSON, Reply, Site, Token
+from reconciler.dialects.base import Credentials, Site, Token
+from reconciler.dialects.calls import Call, NotJSON, Reply
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection import login

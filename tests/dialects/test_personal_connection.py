@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import sandbox
-from reconciler.dialects.base import Call, Credentials, NotJSON, Reply, Site
+from reconciler.dialects.base import Credentials, Site
+from reconciler.dialects.calls import Call, NotJSON, Reply
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection import assumed, blocks, reading
 from reconciler.dialects.personal_connection.answers import SkillAnswer, failed_items

@@ -21,7 +21,7 @@ from reconciler.audit.records import FIRST
 from reconciler.audit.schema import RecordKind
 from reconciler.commands.approval import read_file
 from reconciler.commands.plan import _base, report_of
-from reconciler.dialects.base import Exchange, Reply
+from reconciler.dialects.calls import Exchange, Reply
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import ReconcileError

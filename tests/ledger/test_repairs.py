@@ -81,6 +81,15 @@ def go_on(repo: Git, name: str) -> None:
     ledger.lock.release()
 
 
+@pytest.fixture
+def segmented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Git:
+    """A repository with a ledger in which each apply begins a segment, after the first apply."""
+    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
+    repo = repository(tmp_path / "repo")
+    go_on(repo, "one")
+    return repo
+
+
 @pytest.mark.parametrize("tamper", TAMPERS)
 def test_after_a_repair_of_any_damage_the_ledger_is_verified_from_there_on(
     few_ledgers: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tamper: Tamper
@@ -121,12 +130,10 @@ def test_a_repair_that_is_not_there_is_a_defect(few_ledgers: list[Path], tmp_pat
 
 @pytest.mark.parametrize("lines", [b"not a record\n", b""])
 def test_a_state_that_was_changed_by_hand_gets_a_verdict_and_is_restored_by_a_repair(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: bytes
+    segmented: Git, lines: bytes
 ) -> None:
-    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
-    repo = repository(tmp_path / "repo")
-    for name in ("one", "two"):
-        go_on(repo, name)
+    repo = segmented
+    go_on(repo, "two")
     before = opened(repo).records()
     forge_state(repo, lines)
     with pytest.raises(LedgerError, match="state"):
@@ -139,14 +146,10 @@ def test_a_state_that_was_changed_by_hand_gets_a_verdict_and_is_restored_by_a_re
     assert ledger.verify(expect_cut=ledger.head).defects == ()
 
 
-def test_a_write_of_a_state_that_was_changed_by_hand_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_of_a_state_that_was_changed_by_hand_is_not_kept(segmented: Git) -> None:
     """It has no hash of its own, so a higher rate in it must not become the base of the next plan."""
-    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
-    repo = repository(tmp_path / "repo")
-    for name in ("one", "two"):
-        go_on(repo, name)
+    repo = segmented
+    go_on(repo, "two")
     state = opened(repo).snapshot.state
     assert state is not None
     writes = [each for each in state.records if each.kind is RecordKind.WRITE]
@@ -159,13 +162,9 @@ def test_a_write_of_a_state_that_was_changed_by_hand_is_not_kept(
 
 
 @pytest.mark.parametrize("lines", [b"not a record\n", b""])
-def test_a_repair_counts_each_record_of_a_state_that_is_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: bytes
-) -> None:
-    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
-    repo = repository(tmp_path / "repo")
-    for name in ("one", "two"):
-        go_on(repo, name)
+def test_a_repair_counts_each_record_of_a_state_that_is_lost(segmented: Git, lines: bytes) -> None:
+    repo = segmented
+    go_on(repo, "two")
     lost = opened(repo).snapshot.tail[0].data["records"]
     forge_state(repo, lines, parents=[])
     ledger = repaired(repo)
@@ -189,11 +188,9 @@ def test_a_rollback_to_before_a_repair_is_found_by_the_ref_of_the_segment_that_i
 
 
 def test_a_ledger_that_was_rolled_back_to_the_end_of_a_segment_goes_on_beside_the_ref_of_that_segment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    segmented: Git,
 ) -> None:
-    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
-    repo = repository(tmp_path / "repo")
-    go_on(repo, "one")
+    repo = segmented
     git(repo.root, "update-ref", NOTES, f"{NOTES}^")
     found = opened(repo, options=ANYHOW).verify()
     (stray,) = found.defects
@@ -290,11 +287,9 @@ def test_where_records_are_signed_only_a_trusted_key_repairs(
 
 
 def test_a_repair_above_signed_commits_is_verified_from_there_on(
-    tmp_path: Path, ours: Signer, monkeypatch: pytest.MonkeyPatch
+    ours: Signer, segmented: Git
 ) -> None:
-    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
-    repo = repository(tmp_path / "repo")
-    go_on(repo, "one")
+    repo = segmented
     forge_state(repo, b"")
     signing = LedgerOptions(unchecked=True, signing_key=ours.key, signers=ours.file)
     for key in (signing, ANYHOW):  # a trusted signer repairs, and then somebody without a key
@@ -308,12 +303,10 @@ def test_a_repair_above_signed_commits_is_verified_from_there_on(
 
 @pytest.mark.parametrize("more", [False, True])
 def test_a_hold_that_a_forged_state_leaves_out_holds_after_a_repair(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, more: bool
+    segmented: Git, *, more: bool
 ) -> None:
     """A forged state is no source of a repair: the records before it are."""
-    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
-    repo = repository(tmp_path / "repo")
-    go_on(repo, "one")
+    repo = segmented
     opened(repo).append([hold(repo, "stop")])
     before = opened(repo).records()
     push_checkpoint(repo, [each for each in before if each.data.get("target") != "1001"])
@@ -330,11 +323,9 @@ def test_a_hold_that_a_forged_state_leaves_out_holds_after_a_repair(
 
 
 def test_a_hold_of_a_state_counts_after_a_repair_though_the_history_was_rewritten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    segmented: Git,
 ) -> None:
-    monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 1)
-    repo = repository(tmp_path / "repo")
-    go_on(repo, "one")
+    repo = segmented
     first = git(repo.root, "rev-list", "--max-parents=0", NOTES)
     opened(repo).append([hold(repo, "stop")])
     push_checkpoint(repo, opened(repo).records())

@@ -357,3 +357,11 @@ def test_a_campaign_that_was_paused_before_an_emergency_stop_is_not_stored_again
     desired = {**desired, limit: base[limit]}
     found = _plan(KIND, make_desired(body=desired), silent, stopped)
     assert {each.action for each in found.operations} == {Action.HELD}
+
+
+def test_a_skill_that_is_gone_is_not_advised_to_become_a_tombstone():
+    """A manifest of a skill may not say `metadata.retired`."""
+    gone = make_live("4001", stored=None, stored_id=None, active_id=None)
+    desired = make_skill_desired()
+    (held,) = _plan(SKILL, desired, gone, Base(desired.body)).operations
+    assert "Keep it: delete the manifest." in held.blocked[0]

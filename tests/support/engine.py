@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from reconciler import policies, sandbox
 from reconciler.client import Client, embedded
-from reconciler.dialects.base import Credentials, Exchange
+from reconciler.dialects.base import Credentials
+from reconciler.dialects.calls import Exchange
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.execute import Execution, WriteOptions, carry_out
 from reconciler.kinds.live import Snapshot

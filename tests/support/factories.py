@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.dialects.base import Call, Exchange, Reply, T
+from reconciler.dialects.calls import Call, Exchange, Reply, T
 from reconciler.effect import Direction
 from reconciler.errors import Place
 from reconciler.kinds import campaign, skill

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias, TypeVar
 import httpx
 
 from reconciler.client import Client
-from reconciler.dialects.base import Call, Credentials, Exchange, Reply
+from reconciler.dialects.base import Credentials
+from reconciler.dialects.calls import Call, Exchange, Reply
 from reconciler.dialects.campaigns import api as campaigns
 from reconciler.settings import ClientOptions, Settings
 from reconciler.world import here

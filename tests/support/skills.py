@@ -14,7 +14,8 @@ import httpx
 
 from reconciler import effect, sandbox
 from reconciler.client import Client, embedded
-from reconciler.dialects.base import Credentials, Exchange
+from reconciler.dialects.base import Credentials
+from reconciler.dialects.calls import Exchange
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.dialects.personal_connection.blocks import BLOCKS
 from reconciler.kinds.live import Live

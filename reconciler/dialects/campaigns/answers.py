@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.dialects.base import Reply
+from reconciler.dialects.calls import Reply
 
 
 def explain(reply: Reply) -> tuple[str, ...]:

@@ -11,20 +11,17 @@ from typing import Final
 
 from reconciler.dialects.answers import LISTED, NOT_FOUND, Answer, Row, measured, spans
 from reconciler.dialects.base import (
-    JSON,
     Bucket,
-    Call,
     Capabilities,
     Credentials,
-    Exchange,
     Measured,
     Removal,
-    Reply,
     Silenced,
     Site,
     Token,
     Waiting,
 )
+from reconciler.dialects.calls import JSON, Call, Exchange, Reply
 from reconciler.dialects.campaigns.answers import explain
 from reconciler.dialects.campaigns.doctor import examine, roundtrip
 from reconciler.dialects.campaigns.reading import (

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Final
 
 from reconciler.dialects.answers import LISTED, Answer
-from reconciler.dialects.base import Call, Check, Exchange, probe
+from reconciler.dialects.base import Check, probe
+from reconciler.dialects.calls import Call, Exchange
 from reconciler.dialects.campaigns.reading import (
     LISTS_PAGE,
     campaigns_page,

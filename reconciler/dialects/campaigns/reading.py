@@ -21,7 +21,8 @@ from reconciler.dialects.answers import (
     tried,
     typed,
 )
-from reconciler.dialects.base import JSON, Call, Exchange, Listed, OnPage
+from reconciler.dialects.base import Listed, OnPage
+from reconciler.dialects.calls import JSON, Call, Exchange
 from reconciler.dialects.campaigns.answers import explain
 from reconciler.dialects.pages import by_number
 from reconciler.errors import ApiError, Malformed

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 from reconciler.dialects import answers
 from reconciler.dialects.answers import Part
-from reconciler.dialects.base import JSON, Reply
+from reconciler.dialects.calls import JSON, Reply
 from reconciler.dialects.personal_connection import assumed
 
 TOP: Final = 100

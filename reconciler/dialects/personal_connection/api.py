@@ -13,18 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from reconciler.dialects.answers import Answer, Row, clock, object_call, tried
-from reconciler.dialects.base import (
-    JSON,
-    Call,
-    Capabilities,
-    Exchange,
-    Listed,
-    OnPage,
-    Removal,
-    Reply,
-    Silenced,
-    Waiting,
-)
+from reconciler.dialects.base import Capabilities, Listed, OnPage, Removal, Silenced, Waiting
+from reconciler.dialects.calls import JSON, Call, Exchange, Reply
 from reconciler.dialects.pages import by_skip
 from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import TOP, SkillAnswer, explain

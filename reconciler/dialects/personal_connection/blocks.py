@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from reconciler import scalars
 from reconciler.dialects.answers import scalar_readers, typed
-from reconciler.dialects.base import JSON
+from reconciler.dialects.calls import JSON
 from reconciler.dialects.personal_connection import assumed
 from reconciler.effect import UNREADABLE
 from reconciler.kinds.base import FLAG

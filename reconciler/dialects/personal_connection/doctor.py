@@ -7,7 +7,8 @@ from typing import Final
 
 from reconciler import diff
 from reconciler.dialects.answers import clock, object_call
-from reconciler.dialects.base import Call, Check, Exchange, probe
+from reconciler.dialects.base import Check, probe
+from reconciler.dialects.calls import Call, Exchange
 from reconciler.dialects.personal_connection import assumed, reading
 from reconciler.dialects.personal_connection.answers import SkillAnswer
 from reconciler.dialects.personal_connection.blocks import PACE

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from reconciler.dialects.base import JSON, Call, Credentials, Exchange, Site, Token
+from reconciler.dialects.base import Credentials, Site, Token
+from reconciler.dialects.calls import JSON, Call, Exchange
 from reconciler.dialects.personal_connection.answers import SkillAnswer
 from reconciler.errors import ApiError, Unavailable
 

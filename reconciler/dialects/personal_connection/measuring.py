@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from reconciler.dialects import answers
-from reconciler.dialects.base import Bucket, Call, Exchange, Measured
+from reconciler.dialects.base import Bucket, Measured
+from reconciler.dialects.calls import Call, Exchange
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import SkillAnswer
 

@@ -18,7 +18,7 @@ from reconciler.dialects.answers import (
     shown,
     tried,
 )
-from reconciler.dialects.base import Call, Exchange
+from reconciler.dialects.calls import Call, Exchange
 from reconciler.dialects.pages import by_skip
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import TOP, SkillAnswer, explain

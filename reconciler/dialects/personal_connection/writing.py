@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from reconciler import diff, effect
 from reconciler.dialects.answers import object_call
-from reconciler.dialects.base import JSON, Call, Exchange, Reply, Reread
+from reconciler.dialects.calls import JSON, Call, Exchange, Reply, Reread
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import SkillAnswer
 from reconciler.dialects.personal_connection.blocks import BLOCKS, PACE, Block, Part, is_odd_pace
