@@ -166,11 +166,10 @@ def _record(world: World, session: Session, found: _Import, at: datetime) -> lis
                 for key, (name, body) in new.items()
             )
     except (AccessError, GitError, LedgerError, Unavailable) as error:
-        if not kept.trust.asked and not notes:
-            said = f"tenant.yaml declares no ledger yet ({error}): run `reconcile audit begin {shlex.quote(str(kept.folder))} --reason TEXT`"
-        else:
-            said = f"the ledger does not hold the imported schedules before the first apply ({error}): do not delay that apply"
-        notes.append(said)
+        notes.append(
+            f"the ledger does not hold the imported schedules ({error}). If one is stopped or narrowed before the first apply, that apply creates or"
+            " widens it again. Correct this first, then run the same import once more"
+        )
     return notes
 
 

@@ -6,6 +6,7 @@ Appends and the lock share it, because an append and a heartbeat move their refs
 from __future__ import annotations
 
 import contextlib
+import shlex
 import threading
 from dataclasses import replace
 from typing import Final
@@ -83,6 +84,8 @@ class Connection:
         self.view = replace(self.view, refs=refs)
         self.world.checkpoint("ledger:read")
         self.lease.observe(refs.lock)
+        if self.unshared is not None and not (self.options.stop or self.options.unchecked):
+            raise LedgerError(self.unshared)
         self.view = view.read(
             self.git, self.notes, refs, self.options, self.view, tenant=self.tenant
         )
@@ -105,6 +108,17 @@ class Connection:
                 delete = f"Delete the ref: git update-ref -d {ref}"
                 return LedgerError(f"{what}. {restore if ref in decides else delete}")
         return None
+
+    @property
+    def unshared(self) -> str | None:
+        """What is wrong if this clone has a ledger and the remote has none; `None` if that is not so."""
+        refs, ref = self.view.refs, self.names.ledger
+        if refs.ledger is not None or refs.copy is None:
+            return None
+        return (
+            f"this clone has a ledger in {ref}, and the remote has none, so its holds would be forgotten. If it is that of this tenant, for example"
+            f" because there was no remote before, push it: git push {shlex.quote(self.store.name)} {ref}. If not, delete it: git update-ref -d {ref}"
+        )
 
     def problem(self) -> str | None:
         """Return why the ledger that was read is not the tenant's, or not reconcile's, with what to do; `None` if it is."""

@@ -12,7 +12,7 @@ from reconciler import audit
 from reconciler.audit import Applied, Attribution, Defect, Event, Record, Verdict
 from reconciler.errors import LedgerError
 from reconciler.git import Git
-from reconciler.ledger import foreign, history, view
+from reconciler.ledger import foreign, history
 from reconciler.ledger.connection import Connection
 from reconciler.ledger.past import Past
 from reconciler.ledger.refs import LocalRefs, RefNames, RefStore
@@ -141,7 +141,7 @@ class Ledger:
     @property
     def unshared(self) -> str | None:
         """What is wrong if this clone has a ledger and the remote has none; `None` if that is not so."""
-        return view.unshared(self._connection.view.refs, self.tenant)
+        return self._connection.unshared
 
     def fetch_history(self) -> None:
         """Fetch the ledger's history into a shallow clone. Commands that read more than the newest segment need it.

@@ -187,25 +187,11 @@ def read(
     Raises:
         LedgerError: the ledger cannot be read, or too many stops wait.
     """
-    problem = unshared(refs, tenant)
-    if problem is not None and not (options.stop or options.unchecked):
-        raise LedgerError(problem)
     view = _read_counting(git, notes, refs.ledger, options, replace(known, refs=refs))
     counts = view.unsigned.anchor if view.unsigned else view.snapshot.head
     reader = waiting.Reader(git, notes, tenant, counts, view.snapshot.by_id, options.signers)
     runs = waiting.forget_taken_over(git, reader.read(refs))
     return replace(view, waiting=runs, strayed=_is_strayed(git, refs))
-
-
-def unshared(refs: RefState, tenant: str) -> str | None:
-    """Return what is wrong if this clone has a ledger and the remote has none; `None` if that is not so."""
-    if refs.ledger is not None or refs.copy is None:
-        return None
-    ref = RefNames.of(tenant).ledger
-    return (
-        f"this clone has a ledger in {ref}, and the remote has none, so its holds would be forgotten. If it is that of this tenant, for example"
-        f" because there was no remote before, push it: git push REMOTE {ref}. If not, delete it: git update-ref -d {ref}"
-    )
 
 
 def _is_strayed(git: Git, refs: RefState) -> bool:

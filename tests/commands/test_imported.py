@@ -197,3 +197,15 @@ def test_an_import_into_the_embedded_platform_records_nothing(desk: Desk) -> Non
     clear(desk)
     assert desk.run("import", PATH) == 0
     assert desk.records() == ""
+
+
+def test_an_import_before_the_first_commit_is_recorded_when_it_is_run_once_more(
+    desk: Desk, real: sandbox.CampaignState, shared: Path
+) -> None:
+    clear(desk)
+    git(desk.folder, "checkout", "-q", "--orphan", "fresh")
+    assert desk.run("import", PATH) == 0
+    assert "run the same import once more" in desk.out.replace("\n", " ")
+    commit(desk.folder, "begin")
+    assert desk.run("import", PATH) == 0
+    assert len(found(desk)) == COUNT

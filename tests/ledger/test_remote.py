@@ -253,7 +253,7 @@ def test_a_ledger_that_began_without_a_remote_is_pushed_by_hand_and_never_forgot
     _, (one, two, _) = three
     opened(one).append(story(run(one.head()), [operation()]))
     opened(one).append(told("two", one, 1))
-    with pytest.raises(LedgerError, match=f"git push REMOTE {NOTES}"):
+    with pytest.raises(LedgerError, match=f"git push origin {NOTES}"):
         ledger(one)
     git(one.root, "push", "-q", "origin", NOTES)
     ledger(one).append(told("three", one, 1))
