@@ -117,7 +117,7 @@ def _unknown() -> None:
     """Return `None`."""
 
 
-BOTH_CLOCKS: Final = "A hold, a waiver or a lock ends when both clocks have passed its end. Correct the one that is wrong"
+BOTH_CLOCKS: Final = "A hold, a waiver or a lock ends when both clocks have passed its end. Correct the clock that is wrong"
 """What follows if the platform's clock and this machine's contradict each other."""
 
 

@@ -133,7 +133,7 @@ async def apply(
         ledgers.require_key(world, kept.trust.spec)
         if confirm is not None and standing.newer is None:
             plan, _ = await plan_command.make(session, asked.names, asked.revert)
-            show(_shown(plan, standing))
+            show(_shown(plan, standing, plan_command.clock_notes(session, plan)))
             if not confirm():
                 return apply_report.of_declined(plan, exit_code=ExitCode.ERROR)
             approval, show = approval or plans.approved(plan), _ignore
@@ -267,7 +267,8 @@ class _Apply:
         cut = plans.hold_against(plan, approval, tighten_only=tighten_only)
         if over := plan_command.beyond(plan, cut.run):
             raise Refused("; ".join(over))
-        show(_shown(plan, standing, notes))
+        clocks = plan_command.clock_notes(self.session, plan)
+        show(_shown(plan, standing, (*clocks, *notes)))
         notes = (*notes, *unapplied.notes_on(cut, plan, tighten_only=tighten_only))
         if not baseline_commit.may_judge(plan, asked.names):
             run = replace(run, judges=False)

@@ -36,7 +36,7 @@ from reconciler.plan import (
     Strictness,
 )
 from reconciler.policies.base import Facts, Finding
-from reconciler.report import SKEW_SHOWN_S, Report, changes
+from reconciler.report import Report, changes
 from reconciler.report.halt import name_of, reason_of
 from reconciler.world import BOTH_CLOCKS, Network, World
 
@@ -98,10 +98,9 @@ async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Remarks, Folder
         )
         left = session.ledger.open_intents() if session.ledger else ()
         local = preconditions.local_notes(session)
-        clocks = session.clock.contradiction()
-    notes = [*session.notes, *local, *unapplied.not_reverted(plan, folder.desired, asked.revert)]
-    if clocks:  # the plan's own note may say how far the clocks are apart
-        notes.append(BOTH_CLOCKS if abs(plan.origin.skew_s) > SKEW_SHOWN_S else clocks)
+        clocks = clock_notes(session, plan)
+    undone = unapplied.not_reverted(plan, folder.desired, asked.revert)
+    notes = [*clocks, *session.notes, *local, *undone]
     if left:
         names = ", ".join(str(intent.data["name"]) for intent in left)
         notes.append(
@@ -109,6 +108,14 @@ async def _read(world: World, asked: PlanRequest) -> tuple[Plan, Remarks, Folder
         )
     code = exit_code(plan, detailed=asked.detailed, unsettled=bool(left))
     return plan, judged(plan, standing, notes, code), folder
+
+
+def clock_notes(session: Session, plan: Plan) -> tuple[str, ...]:
+    """Return one note for a report if the platform's clock differs from this machine's: by how much, and what follows."""
+    apart, contradiction = changes.clock_note(plan.origin.skew_s), session.clock.contradiction()
+    if apart and contradiction:
+        return (f"{apart} {BOTH_CLOCKS}.",)
+    return tuple(filter(None, [apart or contradiction]))
 
 
 def judged(plan: Plan, standing: Standing, notes: Sequence[str], code: int) -> Remarks:
@@ -196,9 +203,7 @@ async def observe(session: Session) -> tuple[Origin, Snapshot]:
         rules_version=policies.RULES_VERSION,
         tzdata_version=tzdata.IANA_VERSION,
         commit=session.git.checked_out if session.git else None,
-        skew_s=0.0
-        if session.settings.in_process
-        else skew_s,  # the embedded platform may have any date
+        skew_s=0.0 if session.clock.alone else skew_s,
     )
     return origin, snapshot
 

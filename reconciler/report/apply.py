@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from reconciler.errors import ExitCode
 from reconciler.plan import FAILURES, Action, Outcome, Plan, Result, serialised
 from reconciler.report import Report, Risk, Table, Tone, count, object_row
 from reconciler.report.change_rows import head, summary
-from reconciler.report.changes import dialing, plan_facts, plan_verdict, shown_names
+from reconciler.report.changes import (
+    dialing,
+    errors_to_correct,
+    plan_facts,
+    plan_verdict,
+    shown_names,
+)
 from reconciler.report.checks import weakened_table
 from reconciler.report.risk import Weighed, weighed
 
@@ -44,7 +51,9 @@ def of_apply(
     done = sum(outcome.done for outcome in outcomes)
     return Report(
         title=f"Apply to tenant {plan.origin.tenant} ({plan.origin.url})",
-        verdict=apply_verdict(plan, outcomes, recorded=not exit_code),
+        verdict=apply_verdict(
+            plan, outcomes, recorded=exit_code in {ExitCode.DONE, ExitCode.REFUSED}
+        ),
         tone=_apply_tone(plan, exit_code, failed=done < len(outcomes)),
         exit_code=exit_code,
         tables=tuple(
@@ -101,6 +110,7 @@ def apply_verdict(plan: Plan, outcomes: Sequence[Outcome], *, recorded: bool) ->
         f"{blocked} blocked" if blocked else "",
         f"{held} held",
         f"{not_run} not run" if not_run else "",
+        errors_to_correct(plan),
         dialing(plan),
     )
     return ", ".join(filter(None, parts))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from reconciler.errors import SHORTENED_TO, safe
 from reconciler.plan import Action, Plan, is_unseen, serialised
+from reconciler.policies.base import Level
 from reconciler.report import (
     NAMES_SHOWN,
     SKEW_SHOWN_S,
@@ -119,9 +120,10 @@ def plan_verdict(plan: Plan, *, recorded: bool = False) -> str:
     matching = len(plan.unchanged)
     same = f"{count(matching, 'schedule')} {'matches its manifest' if matching == 1 else 'match their manifests'}"
     if not plan.operations:
-        record = _to_record(plan)
+        record, wrong = _to_record(plan), errors_to_correct(plan)
         said = "Recorded:" if recorded else "apply will record"
-        return f"No changes{f'. {said} {record}' if record else ''}. {same}."
+        told = (wrong, "No changes", f"{said} {record}" if record else "", same)
+        return f"{'. '.join(filter(None, told))}."
     actions = Counter(operation.action for operation in plan.operations)
     held = actions.pop(Action.HELD, 0)
     widening = sum(operation.verdict.widens for operation in plan.executable)
@@ -131,6 +133,7 @@ def plan_verdict(plan: Plan, *, recorded: bool = False) -> str:
         f"{widening} may widen dialing" if widening else "",
         f"{blocked} blocked by findings" if blocked else "",
         f"{held} held" if held else "",
+        errors_to_correct(plan),
         dialing(plan),
         same if plan.unchanged else "",
     )
@@ -146,6 +149,15 @@ def _to_record(plan: Plan) -> str:
     )
     commit = "this commit as the base of the next change" if plan.strictness.pending else ""
     return " and ".join(filter(None, parts)) or commit
+
+
+def errors_to_correct(plan: Plan) -> str:
+    """Return the number of errors that block no operation of their own object: they decide the exit code all the same."""
+    blocked = {operation.key for operation in plan.operations if operation.refused}
+    number = sum(
+        finding.level is Level.ERROR and finding.key not in blocked for finding in plan.findings
+    )
+    return f"{count(number, 'error')} to correct" if number else ""
 
 
 def dialing(plan: Plan) -> str:
@@ -173,12 +185,15 @@ def _plan_notes(plan: Plan) -> tuple[str, ...]:
         )
     if unseen := [operation.name for operation in plan.operations if is_unseen(operation)]:
         notes.append(unseen_note(unseen))
-    if abs(plan.origin.skew_s) > SKEW_SHOWN_S:
-        side = "ahead of" if plan.origin.skew_s > 0 else "behind"
-        notes.append(
-            f"The platform's clock is {duration(plan.origin.skew_s)} {side} this machine's. The plan uses the platform's clock."
-        )
     return tuple(notes)
+
+
+def clock_note(skew_s: float) -> str:
+    """Return a sentence about a platform's clock that is `skew_s` seconds ahead of this machine's; empty for a small difference."""
+    if abs(skew_s) <= SKEW_SHOWN_S:
+        return ""
+    side = "ahead of" if skew_s > 0 else "behind"
+    return f"The platform's clock is {duration(skew_s)} {side} this machine's. The plan uses the platform's clock."
 
 
 def unseen_note(names: Sequence[str]) -> str:

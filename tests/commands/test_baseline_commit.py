@@ -1,5 +1,7 @@
 """Which commit judges a change: the last one that was applied, also by an apply that wrote nothing."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from reconciler import sandbox
@@ -88,3 +90,17 @@ def test_a_tightening_is_recorded_once(office: Office) -> None:
     recorded = office.records()
     assert office.apply() == 0
     assert office.records() == recorded
+
+
+def test_an_apply_that_is_refused_without_a_change_says_what_it_recorded(
+    office: Office, world: sandbox.CampaignState
+) -> None:
+    world.pin(datetime(2031, 1, 1, tzinfo=UTC))
+    office.set("  policies: {ended: error}\n")
+    office.commit()
+    assert office.plan() == 5
+    assert "10 errors to correct. No changes. apply will record this commit" in office.out
+    assert office.apply() == 5
+    assert "10 errors to correct. No changes. Recorded: this commit as the base" in office.out
+    assert office.plan() == 5
+    assert "10 errors to correct. No changes. 10 schedules match" in office.out

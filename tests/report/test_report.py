@@ -16,7 +16,7 @@ from reconciler.policies.base import Level
 from reconciler.report import Tone, count, duration, value
 from reconciler.report.apply import of_apply
 from reconciler.report.change_rows import BODIES_SHOWN, changes_table
-from reconciler.report.changes import of_plan, plan_verdict
+from reconciler.report.changes import clock_note, of_plan, plan_verdict
 from reconciler.report.checks import findings_table, of_validation
 from tests.support.bodies import make_body, make_window
 from tests.support.factories import (
@@ -304,25 +304,21 @@ def test_what_no_manifest_names_is_counted_and_named(unmanaged, expected):
 @pytest.mark.parametrize(
     ("skew_s", "expected"),
     [
-        (0.0, ()),
-        (60.0, ()),
-        (-60.0, ()),
+        (0.0, ""),
+        (60.0, ""),
+        (-60.0, ""),
         (
             61.0,
-            (
-                "The platform's clock is 1 min 1 s ahead of this machine's. The plan uses the platform's clock.",
-            ),
+            "The platform's clock is 1 min 1 s ahead of this machine's. The plan uses the platform's clock.",
         ),
         (
             -3600.0,
-            (
-                "The platform's clock is 1 h 0 min behind this machine's. The plan uses the platform's clock.",
-            ),
+            "The platform's clock is 1 h 0 min behind this machine's. The plan uses the platform's clock.",
         ),
     ],
 )
 def test_a_clock_that_differs_by_more_than_a_minute_is_worth_a_sentence(skew_s, expected):
-    assert of_plan(make_plan(origin=make_origin(skew_s=skew_s)), exit_code=0).notes == expected
+    assert clock_note(skew_s) == expected
 
 
 def test_a_plan_is_named_by_digest_commit_and_clock():
@@ -391,6 +387,26 @@ def test_what_findings_block_is_not_counted_as_held():
     plan = make_plan([update("1"), update("2", blocked=("dnc-list",)), hold("3")])
     said = of_apply(plan, [outcome(Result.UPDATED)], exit_code=3).verdict
     assert said == "3 planned, 1 applied, 1 active, 0 failed, 1 blocked, 1 held"
+
+
+@pytest.mark.parametrize(
+    ("operations", "errors", "planned", "applied"),
+    [
+        ((), ("1",), "1 error to correct. No changes. ", "1 error to correct. No changes. "),
+        ((), ("1", "2"), "2 errors to correct. No changes. ", "2 errors to correct. No changes. "),
+        ((update("1"),), ("9",), "1 to update; 1 error to correct", "0 held, 1 error to correct"),
+        ((hold("1"),), ("1",), "1 held; 1 error to correct", "1 held, 1 error to correct"),
+        ((update("1", blocked=("r",)),), ("1",), "1 blocked by findings", "1 blocked, 0 held"),
+    ],
+)
+def test_a_verdict_says_why_the_exit_code_is_that_of_a_refusal(
+    operations, errors, planned, applied
+):
+    plan = make_plan(operations, findings=tuple(map(make_finding, errors)))
+    assert plan.refused
+    assert planned in plan_verdict(plan)
+    done = [outcome(Result.UPDATED) for each in operations if each.executable]
+    assert applied in of_apply(plan, done, exit_code=5).verdict
 
 
 def test_a_reason_for_which_apply_refuses_stands_first():
@@ -533,8 +549,7 @@ def test_a_span_of_time_is_told_to_less_than_its_smaller_unit(seconds):
 
 
 def test_a_clock_that_is_a_day_ahead_is_told_in_days():
-    report = of_plan(make_plan(origin=make_origin(skew_s=86_400.0)), exit_code=0)
-    assert any("clock is 1 d 0 h ahead of this machine's" in note for note in report.notes)
+    assert "clock is 1 d 0 h ahead of this machine's" in clock_note(86_400.0)
 
 
 @pytest.mark.parametrize(
