@@ -13,6 +13,7 @@ from __future__ import annotations
 from functools import cache
 from io import BytesIO
 from pkgutil import get_data
+from typing import Final
 from zoneinfo import ZoneInfo
 
 
@@ -80,16 +81,41 @@ def _links() -> bytes:
 
 
 def _advice(name: str) -> str:
-    """Return what to write instead of an unknown zone.
-
-    Only suggests a zone that means the same: another spelling, or the IANA zone of a Windows name. A zone decides who may be
-    called when, so a name that only looks similar (`UTC` for `UTC+5`) is never suggested.
-    """
+    """Return what to write instead of an unknown zone: another spelling, the IANA zone of a Windows name, or a misspelled place."""
     if same := _spellings().get(name.lower().replace(" ", "_")):
         return f"IANA writes it {same}"
     if (iana := iana_name(name)) != name:
         return f"it is a Windows name, for which IANA has {iana}"
+    if near := _near(name):
+        return f"did you mean {near}?"
     return "write the zone of a city, such as America/New_York"
+
+
+_LIKE: Final = 0.8
+"""Least likeness of two names of cities, so that Boston is not taken for another city."""
+
+
+@cache
+def _near(name: str) -> str:
+    """Return the zone of the same city in another region, or of a similar city in the same region; empty if there is none.
+
+    A zone decides who may be called when, so only the name of a place is guessed: never `Etc/GMT+5`, nor `UTC` for `UTC+5`, nor
+    `Pacific/Easter` for `Eastern`.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415 - needed for mistakes only
+
+    region, _, city = name.replace(" ", "_").rpartition("/")
+    places = [each for each in sorted(zone_names()) if "/" in each and each[:4] != "Etc/"]
+    same = [each for each in places if each.lower().endswith(f"/{city.lower()}")]
+    if len(same) == 1:
+        return same[0]
+    here = {_city(each): each for each in places if each.startswith(f"{region}/")}
+    near = get_close_matches(city, here, n=1, cutoff=_LIKE) if region else []
+    return here[near[0]] if near else ""
+
+
+def _city(place: str) -> str:
+    return place.rpartition("/")[2]
 
 
 def _tzdata(path: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def test_a_clock_in_flow_style_says_put_it_in_quotes(tmp_path: Path, start: str)
     assert "start: nine" in message
 
 
-# --- values with legal effect: nothing is guessed ------------------------------------------------------------------------
+# --- values with legal effect: no value is guessed ------------------------------------------------------------------------
 
 LEGAL = (
     *("timezone", "start_time", "end_time", "dnc_verification", "compliance_windows"),
@@ -169,9 +170,10 @@ LEGAL = (
         "GMT+5",
         "EST5",
         "Etc/GMT+55",
-        "Europe/Londom",
-        "America/NewYork",
         "PST",
+        "Eastern",
+        "America/Boston",
+        "Etc/GMT+0O",
     ],
 )
 def test_no_zone_is_guessed(name: str) -> None:
@@ -181,19 +183,41 @@ def test_no_zone_is_guessed(name: str) -> None:
     assert advice == "write the zone of a city, such as America/New_York"
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("America/New_Yrok", "America/New_York"),
+        ("America/NewYork", "America/New_York"),
+        ("Europe/Londom", "Europe/London"),
+        ("US/Estern", "US/Eastern"),
+        ("America/Indiana/Indianpolis", "America/Indiana/Indianapolis"),
+        ("Amerca/New_York", "America/New_York"),
+        ("posix/America/New_York", "America/New_York"),
+        ("New York", "America/New_York"),
+    ],
+)
+def test_a_misspelled_place_leads_to_a_question(name: str, meant: str) -> None:
+    with pytest.raises(ValueError, match="is not an IANA time zone") as raised:
+        zone(name)
+    assert str(raised.value).endswith(f"; did you mean {meant}?")
+
+
 @given(st.sampled_from(sorted(zone_names())), st.integers(0, 30), st.sampled_from("aZ+-/1_ "))
-def test_a_name_that_merely_looks_like_a_zones_leads_to_none(name: str, at: int, char: str) -> None:
-    """One character more: only another way to write the very same name is named."""
+def test_only_a_place_is_suggested(name: str, at: int, char: str) -> None:
+    """One character more: the same name, or a place that has the same region or the same city."""
     odd = name[:at] + char + name[at:]
     if odd in zone_names() or iana_name(odd) != odd:
         return
     with pytest.raises(ValueError, match="is not an IANA time zone") as raised:
         zone(odd)
+    advice = str(raised.value).partition("; ")[2]
     same = [each for each in zone_names() if each.lower() == odd.lower().replace(" ", "_")]
-    assert (f"IANA writes it {same[0]}" if same else "write the zone of a city") in str(
-        raised.value
-    )
-    assert "did you mean" not in str(raised.value)
+    assert advice.startswith("IANA writes it") == bool(same)
+    if found := re.fullmatch(r"did you mean (\S+)\?", advice):
+        region, _, city = found[1].rpartition("/")
+        assert region not in {"", "Etc"}
+        written = odd.replace(" ", "_").rpartition("/")
+        assert region == written[0] or city.lower() == written[2].lower()
 
 
 @pytest.mark.parametrize(
@@ -216,10 +240,10 @@ def test_a_windows_name_gets_its_iana_zone(tmp_path: Path, windows: str, iana: s
 @pytest.mark.parametrize(
     "line",
     [
-        "timezone: America/New_Yrok",
+        "timezone: UTC+5",
         "start_time: 2027-3-8 9:00",
         "dnc_verification: ture",
-        "compliance_windows: [{timezone: America/Chicgo, start_hour: 9, end_hour: 20}]",
+        "compliance_windows: [{timezone: Central, start_hour: 9, end_hour: 20}]",
         "compliance_windows: [{timezone: America/Chicago, start_hour: 9am, end_hour: 20}]",
     ],
 )
