@@ -183,7 +183,7 @@ def vouch(world: World, path: Path, tenant: str | None, head: str, reason: str) 
     """
     if not _WHOLE_ID.fullmatch(head):
         raise UsageError(
-            f"--head {head} is not a full commit id: `reconcile audit verify` shows it"
+            f"--head {head} is not a full commit id: `reconcile audit verify {shlex.quote(str(path))}` shows it"
         )
     require_reason(reason)
     kept = read(world, path, tenant, anyhow=True)
@@ -227,7 +227,11 @@ class _Past:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for the report, once the records were read."""
-        cut = () if self._cut is None else remark_on_records((self._cut,))
+        cut = (
+            ()
+            if self._cut is None
+            else remark_on_records((self._cut,), shlex.quote(str(self.kept.folder)))
+        )
         return (*self.kept.ledger.notes, *cut)
 
 
@@ -238,7 +242,7 @@ def lock_status(world: World, path: Path, tenant: str | None) -> Report:
     if lock is None:
         said = "free: no apply is running"
     elif lock.problem:
-        said = f"held by {lock.holder}, but the lock cannot be read ({lock.problem}). If no apply is running: reconcile lock release"
+        said = f"held by {lock.holder}, but the lock cannot be read ({lock.problem}). If no apply is running: reconcile lock release {shlex.quote(str(kept.folder))}"
     else:
         said = f"held by {lock.holder} since {in_seconds(lock.since)}, expires on {in_seconds(lock.expires)}"
     return _of_lock(kept, said, lock)

@@ -21,6 +21,7 @@ the create is not sent again, unless it was certainly not sent before: a run rec
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -116,7 +117,7 @@ def _kind_of(session: Session, intent: Record) -> Kind:
             f"it concerns a {intent.data['object']}, a kind that the tenant's `api` does not have"
         )
         raise LedgerError(
-            f"{Defect(intent.event.commit, 0, problem, intent.id)}: unless `api` in tenant.yaml was changed, reconcile did not write this record. See: reconcile audit verify"
+            f"{Defect(intent.event.commit, 0, problem, intent.id)}: unless `api` in tenant.yaml was changed, reconcile did not write this record. See: reconcile audit verify {shlex.quote(str(session.folder.path))}"
         )
     return kind
 

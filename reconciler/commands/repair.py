@@ -48,7 +48,7 @@ def repair(world: World, path: Path, tenant: str | None, head: str, reason: str)
         raise UsageError(f"nothing to repair: the ledger of {kept.name} is consistent")
     if found.head != head:
         raise LedgerError(
-            f"the ledger's head is {found.head}, not {head}: look at what it holds now (reconcile audit verify)"
+            f"the ledger's head is {found.head}, not {head}: look at what it holds now (reconcile audit verify {shlex.quote(str(kept.folder))})"
         )
     try:
         ledger.lock.acquire(holder=f"audit repair by {by.actor}")

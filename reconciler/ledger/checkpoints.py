@@ -10,6 +10,7 @@ from reconciler import audit
 from reconciler.audit import Defect, Latest, Record, Selection
 from reconciler.errors import GitError
 from reconciler.git import Git, blob_id
+from reconciler.ledger.refs import move_command
 from reconciler.ledger.segments import Segment
 from reconciler.ledger.snapshot import STATE_LIMIT
 
@@ -134,23 +135,16 @@ def check_refs(
     for name, commit in due.items():
         if (there := refs.get(name)) != commit:
             wrong = f"is {there}, and not {commit}" if there else f"is missing: it must be {commit}"
-            back = _put_back(f"{below}/{name}", commit, there, remote)
+            back = move_command(f"{below}/{name}", there, commit, remote)
             yield Defect("", 0, f"the ref of closed segment {name} {wrong}. Put it back: {back}")
     for name, commit in refs.items():
         number = name.partition("-")[0]
         is_old = number.isdecimal() and 0 < int(number) <= unverified
         if name not in due and not is_old and commit not in rejected:
-            delete = "git update-ref -d" if remote is None else f"git push {remote} --delete"
+            delete = move_command(f"{below}/{name}", commit, None, remote)
             problem = (
                 f"the ref of closed segment {name} names {commit}, after which this ledger begins no segment: the ledger was"
                 " rolled back or rewritten, or somebody pushed that ref. The commit is the evidence: note it down. Once that is settled, delete the"
-                f" ref: {delete} {below}/{name}"
+                f" ref: {delete}"
             )
             yield Defect("", 0, problem)
-
-
-def _put_back(ref: str, commit: str, there: str | None, remote: str | None) -> str:
-    """Return the command that makes the ref of a closed segment name its commit. The ledger holds that commit."""
-    if remote is None:
-        return f"git update-ref {ref} {commit} {there or ''}".rstrip()
-    return f"git push --force-with-lease={ref}:{there or ''} {remote} {commit}:{ref}"

@@ -61,7 +61,7 @@ class Connection:
         self.names = RefNames.of(tenant)
         self.notes = Notes(git)
         self.guard = threading.RLock()
-        self.view = View(RefState(None, None))
+        self.view = View(RefState(None, None), folder=options.folder)
         self.lease = Lease(git, world, options.called or tenant)
         self._proved = False
 

@@ -14,7 +14,7 @@ from reconciler.errors import safe
 from reconciler.git import Git
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.notes import Notes
-from reconciler.ledger.refs import RefNames, RefState
+from reconciler.ledger.refs import RefNames, RefState, move_command
 from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.ledger.view import LedgerOptions
 
@@ -54,14 +54,7 @@ class LedgerPlace:
 
     def put_back(self, bad: str, good: str | None) -> str:
         """Return the command that moves the ledger's ref from a bad commit to a good one; `None` deletes the ref."""
-        if self.remote is not None:
-            lease = f"--force-with-lease={self.ref}:{bad}"
-            return f"git push {lease} {self.remote} {good or ''}:{self.ref}"
-        return (
-            f"git update-ref {self.ref} {good} {bad}"
-            if good
-            else f"git update-ref -d {self.ref} {bad}"
-        )
+        return move_command(self.ref, bad, good, self.remote)
 
 
 def problem(place: LedgerPlace, found: LedgerSnapshot, asked: LedgerOptions) -> str | None:
@@ -134,8 +127,7 @@ def commit(place: LedgerPlace) -> str:
     back = place.put_back(bad, good)
     mirror = ""
     if place.remote is not None and place.refs.mirror == bad:
-        lease = f"--force-with-lease={place.names.mirror}:{bad}"
-        mirror = f" && git push {lease} {place.remote} {good or ''}:{place.names.mirror}"
+        mirror = f" && {move_command(place.names.mirror, bad, good, place.remote)}"
     return (
         f"{place.ref} of {place.store} ends in commit {bad}, which reconcile did not make: `git notes`, `git commit --amend` with"
         f" notes.rewriteRef, or a push by hand moved it. Look at it: git show {bad}. Then take it out: {back}{mirror}"
@@ -164,7 +156,7 @@ def newest_of_ours(git: Git, notes: Notes, tip: str) -> str | None:
     for each in found:
         if not _MESSAGE.fullmatch(each.message):
             continue
-        read = snapshots.read(git, notes, each.id, lenient=True)
+        read = snapshots.read(git, notes, each.id)
         if not read.foreign and read.problem is None:
             return each.id
     return next(

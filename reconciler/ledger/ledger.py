@@ -197,9 +197,8 @@ class Ledger:
             self._connection.store.deepen()
             snapshot = self._connection.view.snapshot
             added = snapshot.new_records(self._connection.view.unrecorded)
-        found = Past(
-            self._connection.git, self._connection.notes, snapshot.tree, self._connection.tenant
-        )
+        at = self._connection
+        found = Past(at.git, at.notes, snapshot.tree, at.tenant, at.options.folder)
         yield from found.records(since)
         yield from added
 

@@ -14,6 +14,7 @@ from reconciler.git import Git
 from reconciler.ledger.notes import STATE, Notes
 from reconciler.ledger.segments import merged
 from reconciler.ledger.snapshot import STATE_LIMIT, read_notes
+from reconciler.ledger.view import with_advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,14 @@ class Past:
         notes: reads its trees.
         tree: the tree of the newest ledger commit that counts; `None`: there is none.
         tenant: the platform.
+        folder: see `LedgerOptions`.
     """
 
     git: Git
     notes: Notes
     tree: str | None
     tenant: str
+    folder: str
 
     def records(self, since: datetime | None = None) -> Iterator[Record]:
         """Yield the records in order, each once it has been checked (`audit.Checker`).
@@ -86,7 +89,7 @@ class Past:
             records, _ = audit.decode(note, data[: data.find(b"\n") + 1])
             if records and records[0].kind is RecordKind.CHECKPOINT:
                 return records[0]
-        raise _bad(Defect("", 0, f"tree {tree} has a state and no checkpoint"))
+        raise self._bad(Defect("", 0, f"tree {tree} has a state and no checkpoint"))
 
     def _read(self, tree: str) -> Iterator[tuple[str, bytes]]:
         wanted = {commit: note.blob for commit, note in self.notes.find(tree).items()}
@@ -95,13 +98,13 @@ class Past:
     def _state(self, tree: str, checkpoint: Record) -> Sequence[Record]:
         data = self.git.read_blob(str(self.notes.file(tree, STATE)), limit=STATE_LIMIT)
         if hashlib.sha256(data).hexdigest() != checkpoint.data["state"]:
-            raise _bad(
+            raise self._bad(
                 Defect(checkpoint.event.commit, 1, "its state is another one than the tree holds")
             )
         try:
             return audit.decode_state(data)
         except ValueError as error:
-            raise _bad(
+            raise self._bad(
                 Defect(checkpoint.event.commit, 1, f"its state cannot be read: {error}")
             ) from None
 
@@ -114,8 +117,7 @@ class Past:
                 break
             yield record
         if bad:
-            raise _bad(bad[0])
+            raise self._bad(bad[0])
 
-
-def _bad(defect: Defect) -> LedgerError:
-    return LedgerError(f"the ledger does not verify: {defect}. See: reconcile audit verify")
+    def _bad(self, defect: Defect) -> LedgerError:
+        return LedgerError(with_advice(f"the ledger does not verify: {defect}", self.folder))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from reconciler.errors import safe
 from reconciler.git import Git, Move
 
 
@@ -102,6 +104,24 @@ def waiting_refs(names: RefNames, found: Mapping[str, str]) -> dict[str, str]:
 def last_parts(found: Mapping[str, str]) -> dict[str, str]:
     """Return refs by the last part of their name."""
     return {ref.rpartition("/")[2]: value for ref, value in found.items()}
+
+
+def move_command(ref: str, old: str | None, new: str | None, remote: str | None) -> str:
+    """Return the shell command that moves a ref, unless somebody moved it meanwhile.
+
+    Anybody with push rights chooses the name of a ref, so it is quoted.
+
+    Args:
+        ref: its full name.
+        old: the commit that it names now; `None`: it is absent.
+        new: the commit that it is to name; `None` deletes it.
+        remote: the git remote that has the ref; `None`: this clone.
+    """
+    if remote is not None:
+        lease, spec = f"--force-with-lease={ref}:{old or ''}", f"{new or ''}:{ref}"
+        return safe(shlex.join(["git", "push", lease, remote, spec]))
+    words = [ref, new, old] if new else ["-d", ref, old]
+    return safe(shlex.join(["git", "update-ref", *filter(None, words)]))
 
 
 class RefStore(Protocol):

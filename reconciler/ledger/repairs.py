@@ -37,7 +37,9 @@ def newest_cut(git: Git, notes: Notes, head: str) -> LedgerSnapshot | None:
         found = snapshots.read(git, notes, commit)
     except LedgerError:
         return None
-    whole = not found.foreign and len(found.tail) == 1 and found.state is not None
+    whole = (
+        not (found.foreign or found.problem) and len(found.tail) == 1 and found.state is not None
+    )
     return found if whole and "cut" in found.tail[0].data else None
 
 
@@ -86,8 +88,8 @@ def when(found: LedgerSnapshot) -> str:
     return f"on {record.event.ts} by {record.data.get('actor') or 'somebody'}"
 
 
-def remark_on_records(records: Iterable[Record]) -> tuple[str, ...]:
-    """Return what a report of records must say if they begin at a repair; nothing if they do not."""
+def remark_on_records(records: Iterable[Record], folder: str) -> tuple[str, ...]:
+    """Return what a report of records must say if they begin at a repair; nothing if they do not. `folder`: the tenant's, as a word of the shell."""
     found = next((each for each in records if "cut" in each.data), None)
     if found is None:
         return ()
@@ -95,7 +97,7 @@ def remark_on_records(records: Iterable[Record]) -> tuple[str, ...]:
     told = (
         f"These records begin at a repair, on {found.event.ts} by {by}: {said['reason']}. Of the ledger before, which ends at"
         f" {said['head']}, only what the repair kept is shown. Without signatures, anybody who may push can claim a repair. To check the"
-        " whole ledger: reconcile audit verify"
+        f" whole ledger: reconcile audit verify {folder}"
     )
     return (told,)
 
@@ -120,7 +122,7 @@ def readable(
         LedgerError: there is no record that is whole, or this clone lacks a part of the history.
     """
     ids, start = _history(git, notes, str(snapshot.head), signers)
-    first = snapshots.read(git, notes, ids[start], lenient=True)
+    first = snapshots.read(git, notes, ids[start])
     selection, seen, last = Selection(), Ids(), -1
     before: tuple[Record, ...] = ()
     kept: list[Record] = []

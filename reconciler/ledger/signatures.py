@@ -33,7 +33,7 @@ _FIRST_LOOK: Final = 1
 _NOTHING_SIGNED: Final = (
     "no commit of this ledger has a good signature of a trusted signer ({commits} commits up to {tip}), so no record counts."
     " Either somebody replaced the ledger, or its signer's key is no longer in audit.signers of tenant.yaml. Compare the ledger"
-    " with another clone and read it (git log, reconcile audit verify). If the records are those of your runs, sign them:"
+    " with another clone and read it (git log, reconcile audit verify {folder}). If the records are those of your runs, sign them:"
     " reconcile audit vouch {folder} --head {tip} --reason TEXT"
 )
 
@@ -81,7 +81,6 @@ def read(
     *,
     known: LedgerSnapshot,
     demanded_in: str | None,
-    lenient: bool = False,
 ) -> tuple[LedgerSnapshot, Unsigned | None]:
     """Read the ledger at `tip`; return the records that count, and the unsigned commits above them (`None` if there are none).
 
@@ -92,7 +91,6 @@ def read(
         signers: content of an allowed signers file.
         known: an earlier snapshot.
         demanded_in: refuse a ledger without any good signature, with commands for this folder. `None`: all of such a ledger counts.
-        lenient: also read a ledger whose state cannot be trusted (`LedgerSnapshot.problem`).
 
     Raises:
         LedgerError: a required signature is missing, or the ledger cannot be read.
@@ -102,7 +100,7 @@ def read(
     above: list[str] = []
     for commit, signature in _signatures(git, tip, signers):
         if signature.good:
-            snapshot = snapshots.read(git, notes, commit, known=known, lenient=lenient)
+            snapshot = snapshots.read(git, notes, commit, known=known)
             _require_ledger_commit(snapshot, commit, signature.subject)
             if not above:
                 return snapshot, None
@@ -113,7 +111,7 @@ def read(
         above.append(commit)
     if demanded_in is not None:
         raise LedgerError(_NOTHING_SIGNED.format(commits=len(above), tip=tip, folder=demanded_in))
-    return snapshots.read(git, notes, tip, known=known, lenient=lenient), None
+    return snapshots.read(git, notes, tip, known=known), None
 
 
 def _signatures(git: Git, tip: str, signers: bytes) -> Iterator[tuple[str, Signature]]:

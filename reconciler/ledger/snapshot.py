@@ -222,15 +222,12 @@ def _is_ours(made: Commit, records: Sequence[Record]) -> bool:
 def _problem_of_state(snapshot: LedgerSnapshot) -> str | None:
     """Return why a state is not the one of the segment's checkpoint. If a note is unreadable, that is reported instead."""
     if snapshot.state is not None and snapshot.state.problem:
-        return f"the ledger's state (blob {snapshot.state.blob}) cannot be read: {snapshot.state.problem}. See: reconcile audit verify"
+        return f"the ledger's state (blob {snapshot.state.blob}) cannot be read: {snapshot.state.problem}"
     first = snapshot.tail[0] if snapshot.tail else None
     checkpoint = first if first is not None and first.kind is RecordKind.CHECKPOINT else None
     held = snapshot.state.digest if snapshot.state else None
     if not snapshot.unreadable and held != (checkpoint.data["state"] if checkpoint else None):
-        return (
-            f"the ledger's state at {snapshot.head} is not the one of its checkpoint: somebody changed or dropped one of them. See:"
-            " reconcile audit verify"
-        )
+        return f"the ledger's state at {snapshot.head} is not the one of its checkpoint: somebody changed or dropped one of them"
     return None
 
 
@@ -243,16 +240,14 @@ def read(
     head: str | None,
     *,
     known: LedgerSnapshot = EMPTY,
-    lenient: bool = False,
 ) -> LedgerSnapshot:
-    """Read the ledger at `head`.
+    """Read the ledger at `head`, also one whose state cannot be trusted (`LedgerSnapshot.problem`).
 
     Args:
         git: the repository.
         notes: reads its trees.
         head: ledger commit.
         known: an earlier snapshot; notes that did not change since are taken from it.
-        lenient: also return a ledger whose state cannot be trusted (`LedgerSnapshot.problem`).
 
     Raises:
         LedgerError: the ledger cannot be read, or is too large. A line that is not a record is a defect of its note instead.
@@ -274,10 +269,7 @@ def read(
     for commit, data in read_notes(git, wanted):
         decoded[commit] = NoteRecords(wanted[commit], len(data), *audit.decode(commit, data))
     state = _read_state(git, notes, made.tree, known.state)
-    snapshot = LedgerSnapshot(head, made.tree, decoded, made, state=state)
-    if snapshot.problem is not None and not lenient:
-        raise LedgerError(snapshot.problem)
-    return snapshot
+    return LedgerSnapshot(head, made.tree, decoded, made, state=state)
 
 
 def _read_state(git: Git, notes: Notes, tree: str, known: State | None) -> State | None:

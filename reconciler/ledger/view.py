@@ -69,6 +69,7 @@ class View:
         unsigned: commits without a trusted signature above those that count.
         waiting: stops whose records are not in the ledger yet.
         strayed: this clone's copy of the ledger holds commits that the remote lacks.
+        folder: see `LedgerOptions`.
     """
 
     refs: RefState
@@ -76,6 +77,7 @@ class View:
     unsigned: Unsigned | None = None
     waiting: tuple[WaitingRun, ...] = ()
     strayed: bool = False
+    folder: str = "PATH"
 
     @cached_property
     def records(self) -> tuple[Record, ...]:
@@ -85,9 +87,9 @@ class View:
             LedgerError: a line is not a record, or the state cannot be trusted.
         """
         if defects := self.snapshot.unreadable:
-            raise LedgerError(f"{defects[0]}. See: reconcile audit verify")
+            raise LedgerError(with_advice(str(defects[0]), self.folder))
         if self.snapshot.problem is not None:
-            raise LedgerError(self.snapshot.problem)
+            raise LedgerError(with_advice(self.snapshot.problem, self.folder))
         return (*self.snapshot.records, *self.snapshot.new_records(self.unrecorded))
 
     @cached_property
@@ -107,9 +109,8 @@ class View:
         """
         _ = self.records
         if defects := self.snapshot.verify(tenant):
-            raise LedgerError(
-                f"the ledger does not verify: {defects[0]}. See: reconcile audit verify"
-            )
+            problem = f"the ledger does not verify: {defects[0]}"
+            raise LedgerError(with_advice(problem, self.folder))
 
     def is_sound(self, tenant: str) -> bool:
         """Return whether `check` finds nothing."""
@@ -171,6 +172,11 @@ class View:
         return sorted({str(each.data["target"]) for each in held})
 
 
+def with_advice(problem: str, folder: str) -> str:
+    """Return a problem of the records, with the command that shows all of them; `folder`: see `LedgerOptions`."""
+    return f"{problem}. See: reconcile audit verify {folder}"
+
+
 def read(
     git: Git, notes: Notes, refs: RefState, options: LedgerOptions, known: View, *, tenant: str
 ) -> View:
@@ -204,8 +210,8 @@ def _read_counting(
 ) -> View:
     """Read the records that count at a ledger commit."""
     if options.signers is None:
-        found = snapshots.read(git, notes, head, known=known.snapshot, lenient=options.unchecked)
-        return replace(known, snapshot=found)
+        found = snapshots.read(git, notes, head, known=known.snapshot)
+        return _sound(replace(known, snapshot=found), options)
     if head is not None and head == known.snapshot.head:
         return known
     required = options.required and not options.stop
@@ -216,6 +222,16 @@ def _read_counting(
         options.signers,
         known=known.snapshot,
         demanded_in=options.folder if required else None,
-        lenient=options.unchecked,
     )
-    return replace(known, snapshot=snapshot, unsigned=unsigned)
+    return _sound(replace(known, snapshot=snapshot, unsigned=unsigned), options)
+
+
+def _sound(view: View, options: LedgerOptions) -> View:
+    """Return a view whose state can be trusted.
+
+    Raises:
+        LedgerError: it cannot, and the options require it.
+    """
+    if view.snapshot.problem is not None and not options.unchecked:
+        raise LedgerError(with_advice(view.snapshot.problem, options.folder))
+    return view

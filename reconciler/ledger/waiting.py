@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,7 +28,7 @@ from reconciler.audit.rules import RUN
 from reconciler.errors import GitError, LedgerError, safe
 from reconciler.git import FILE, Entry, Git, Move
 from reconciler.ledger.notes import NOTE_LIMIT, Notes, parse_tree
-from reconciler.ledger.refs import RefNames, RefState
+from reconciler.ledger.refs import RefNames, RefState, move_command
 from reconciler.ledger.signatures import IDENTITY
 
 REFS_LIMIT: Final = 1000
@@ -149,7 +150,7 @@ class Reader:
         if len(names) > REFS_LIMIT:
             raise LedgerError(
                 f"there are {len(names)} refs {RefNames.of(self.tenant).waiting}/*; at most {REFS_LIMIT} are allowed, because a stop in an unread"
-                " ref may hold an object. Inspect these refs, and delete those that are not from your runs: git push REMOTE --delete REF"
+                f" ref may hold an object. Inspect these refs, and delete those that are not from your runs: {move_command('REF', 'COMMIT', None, 'REMOTE')}"
             )
         return tuple(
             self._read_run(ref, refs.waiting.get(ref), refs.waiting_here.get(ref)) for ref in names
@@ -259,17 +260,12 @@ def remarks(runs: tuple[WaitingRun, ...], remote: str | None) -> Iterator[str]:
     """
     for each in runs:
         if each.problem:
-            delete = (
-                f"git push {safe(remote)} --delete {each.ref}"
-                if each.commit and remote
-                else f"git update-ref -d {each.ref}"
-            )
-            yield f"ignored: records in {each.ref} ({safe(each.problem)}). If they are not records of your runs, delete the ref: {delete}"
+            there = remote if each.commit else None
+            delete = move_command(each.ref, each.commit or each.here, None, there)
+            yield f"ignored: records in {safe(each.ref)} ({safe(each.problem)}). If they are not records of your runs, delete the ref: {delete}"
         if each.events and each.commit is None:
-            yield (
-                f"the records of a stop are only in this clone ({each.ref}), so an apply elsewhere does not know of its holds. Push them:"
-                f" git push {safe(remote or 'REMOTE')} {each.ref}"
-            )
+            push = shlex.join(["git", "push", remote or "REMOTE", each.ref])
+            yield f"the records of a stop are only in this clone ({each.ref}), so an apply elsewhere does not know of its holds. Push them: {safe(push)}"
 
 
 def forget_taken_over(git: Git, runs: Iterable[WaitingRun]) -> tuple[WaitingRun, ...]:

@@ -20,7 +20,6 @@ from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.connection import STUCK, Connection
 from reconciler.ledger.signatures import IDENTITY
 from reconciler.ledger.snapshot import LedgerSnapshot
-from reconciler.ledger.view import View
 from reconciler.ledger.waiting import WaitingRun
 
 _REFUSED_DELETIONS: Final = 2
@@ -261,9 +260,8 @@ class Writer:
             moves.append(Move(self._names.lock, beat.commit, held.commit, exact=True))
         if moves and (error := self._connection.move(*moves)):
             return error
-        self._connection.view = View(
-            self._connection.view.refs, snapshot, waiting=self._connection.view.waiting
-        )
+        view = self._connection.view
+        self._connection.view = replace(view, snapshot=snapshot, unsigned=None, strayed=False)
         self._lease.held = beat
         return None
 

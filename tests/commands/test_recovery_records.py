@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +28,10 @@ class Asked:
     """What of a session and a ledger settling asks for."""
 
     dialect: Any = campaigns
+
+    @property
+    def folder(self) -> Any:
+        return SimpleNamespace(path=Path("schedules/acme"))
 
     def records(self) -> tuple[Record, ...]:
         return ()
@@ -67,4 +73,4 @@ def test_an_intent_of_a_kind_that_the_platform_has_not_is_an_error_with_its_plac
     said = str(raised.value)
     assert f"note of {COMMIT[:12]}: it concerns a SkillSchedule" in said
     assert f"(record {left.intent.id[:12]})" in said
-    assert said.endswith("See: reconcile audit verify")
+    assert said.endswith("See: reconcile audit verify schedules/acme")

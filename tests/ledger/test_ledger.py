@@ -282,8 +282,10 @@ def test_an_edited_record_stops_whoever_locks_and_is_named(repo):
     forged = audit.encode(dataclasses.replace(record, prev="f" * 64))
     planted(repo, repo.make_tree({repo.head(): ("100644", repo.write_blob(forged))}))
     with (
-        pytest.raises(LedgerError, match=r"does not verify: note of \w+, line 1: .* edited"),
-        opened(repo, options=ANYHOW).locked(holder="me"),
+        pytest.raises(
+            LedgerError, match=r"does not verify: note of \w+, line 1: .* edited.*verify 'a b'$"
+        ),
+        opened(repo, options=dataclasses.replace(ANYHOW, folder="'a b'")).locked(holder="me"),
     ):
         pytest.fail("the ledger does not verify")
     assert opened(repo, options=ANYHOW).lock.standing() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,7 +12,7 @@ from reconciler.errors import GitError, LedgerError, Unavailable
 from reconciler.git import Move, Signature
 from reconciler.git.values import Stat, chosen_refs
 from reconciler.ledger import remote_refs
-from reconciler.ledger.refs import LocalRefs, RefNames, RefState
+from reconciler.ledger.refs import LocalRefs, RefNames, RefState, move_command
 from reconciler.ledger.remote_refs import RemoteRefs
 
 NAMES = RefNames.of("campaigns/acme.cxonecloud.com")
@@ -346,3 +347,25 @@ def test_another_process_that_moved_this_clones_refs_first_keeps_them():
     told.git.here |= {NAMES.ledger: "other", NAMES.seen: "other"}
     store.move(before, Move(NAMES.ledger, "two", "one"))
     assert told.git.here == {NAMES.ledger: "other", NAMES.seen: "other"}
+
+
+@pytest.mark.parametrize("ref", [NAMES.ledger, f"{NAMES.waiting}/$(id)", f"{NAMES.waiting}/a;id"])
+def test_a_printed_command_moves_one_ref_that_did_not_move_meanwhile_and_runs_no_name(
+    ref: str,
+) -> None:
+    """Anybody with push rights chooses the names of refs."""
+
+    def words(command: str) -> list[str]:
+        """Split a command as a shell does, with its operators as words of their own."""
+        shell = shlex.shlex(command, posix=True, punctuation_chars=True)
+        shell.whitespace_split = True
+        return list(shell)
+
+    lease = f"--force-with-lease={ref}:one"
+    pushed = words(move_command(ref, "one", "two", "origin"))
+    assert pushed == ["git", "push", lease, "origin", f"two:{ref}"]
+    gone = words(move_command(ref, "one", None, "origin"))
+    assert gone == ["git", "push", lease, "origin", f":{ref}"]
+    assert words(move_command(ref, "one", "two", None))[2:] == [ref, "two", "one"]
+    assert words(move_command(ref, "one", None, None))[2:] == ["-d", ref, "one"]
+    assert words(move_command(ref, None, "two", None))[2:] == [ref, "two"]

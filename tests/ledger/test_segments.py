@@ -325,8 +325,10 @@ def test_a_forged_state_is_one_error_that_names_it(tmp_path: Path, change: Any, 
     repo = repository(tmp_path)
     applied(opened(repo), "one", 25.0)
     forged(repo, change)
-    with pytest.raises(LedgerError, match=problem):
-        opened(repo)
+    with pytest.raises(
+        LedgerError, match=f"{problem}.*See: reconcile audit verify schedules/acme$"
+    ):
+        opened(repo, options=LedgerOptions(folder="schedules/acme"))
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n", b"\r"])

@@ -134,7 +134,9 @@ class Forged:
 
     @property
     def past(self) -> Past:
-        return Past(self.git, Notes(self.git), self.git.made[self.head][0], PLATFORM)
+        return Past(
+            self.git, Notes(self.git), self.git.made[self.head][0], PLATFORM, "schedules/acme"
+        )
 
     def verify(self) -> Verdict:
         subject = LedgerHistory(self.git, Notes(self.git), self.head, PLATFORM, self.closed)
@@ -319,7 +321,7 @@ def test_the_ref_of_a_segment_that_the_ledger_no_longer_closes_shows_a_rollback(
     (found,) = made.verify().defects
     assert f"the ref of closed segment {name} names {made.head}, after which" in str(found)
     ref = f"refs/notes/reconcile-closed/{PLATFORM}/{name}"
-    assert str(found).endswith(f"delete the ref: git update-ref -d {ref}")
+    assert str(found).endswith(f"delete the ref: git update-ref -d {ref} {made.head}")
 
 
 def test_all_records_are_read_back_and_no_segment_that_is_older_than_asked(commits):
@@ -338,7 +340,7 @@ def test_all_records_are_read_back_and_no_segment_that_is_older_than_asked(commi
 def test_a_bad_record_of_a_closed_segment_is_never_shown(commits):
     line = commits[0][next(iter(commits[0]))][1]
     replace(commits, line, [retold(line, actor="nobody")])
-    with pytest.raises(LedgerError, match="does not verify"):
+    with pytest.raises(LedgerError, match=r"does not verify.*audit verify schedules/acme$"):
         list(forge(commits).past.records())
 
 

@@ -265,7 +265,7 @@ def test_what_is_no_record_of_a_stop_is_told_and_ignored(two, what: str) -> None
     found = ledger(other)
     assert found.records() == ()
     assert f"ignored: records in {REF} (" in " ".join(found.notes)
-    assert f"git push origin --delete {REF}" in " ".join(found.notes)
+    assert f"git push --force-with-lease={REF}:{value} origin :{REF}" in " ".join(found.notes)
     found.append(note(other, "apply"))
     assert kinds(ledger(one)) == ["note"]
     assert ledger(one).verify().defects == ()
