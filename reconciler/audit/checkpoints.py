@@ -28,7 +28,6 @@ from reconciler.audit.records import (
 )
 from reconciler.audit.schema import CHECKPOINT, HALT, HOLD, INTENT, NOTE, OUTCOME, WRITE, RecordKind
 from reconciler.audit.writes import (
-    Applied,
     LastWrites,
     applied,
     found_target,
@@ -71,9 +70,9 @@ def write_of(intent: Record, outcome: Record) -> Record:
 def compact(records: Iterable[Record]) -> tuple[Record, ...]:
     """Return the records that later queries need, in order.
 
-    These are: the ledger's first record; for each object the last write, and what an emergency stop ended; open intents; holds
-    in force; the last record that creates may be sent; the records that name the last applied commit and the last commits that
-    judge; and of each run that may go on its opening and its last record.
+    These are: the ledger's first record; for each object the last write, what an emergency stop ended, and what imports found
+    since; open intents; holds in force; the last record that creates may be sent; the records that name the last applied commit
+    and the last commits that judge; and of each run that may go on its opening and its last record.
 
     Holds are kept for 30 days after they expired (`EXPIRED`), because clocks differ.
 
@@ -152,6 +151,7 @@ class Selection:
         for each in last.values():
             if each.stopped is not None:
                 extra += each.stopped.records
+            extra += each.imports
             if each.missing is not None:
                 extra.append(each.missing)
         extra += self._found_holds()
@@ -172,8 +172,8 @@ class Selection:
         """Make one record of each last write that nothing else refers to.
 
         An intent and its outcome stay two records if the write is a stop or unknown, if another rule keeps one of them, if two
-        runs recorded them, or if a later record depends on the place of the intent: an open intent on the object, or a hold
-        that found something stored.
+        runs recorded them, or if a later record depends on the place of the intent: an open intent on the object, a hold that
+        found something stored, or an import before the outcome.
 
         Args:
             chosen: numbers of the records that other rules keep.
@@ -190,12 +190,14 @@ class Selection:
                 continue
             if intent.event.data["verb"] == _HALT:
                 continue
+            if each.imports and each.imports[0].seq < outcome.seq:
+                continue
             if intent.seq in chosen or outcome.seq in chosen:
                 continue
             hold = found.get(target)
             if hold is None or hold.seq < intent.seq:
                 write = write_of(intent, outcome)
-                last[target] = Applied(write, write)
+                last[target] = each._replace(intent=write, outcome=write)
 
     def _forget(self, kept: Sequence[Record], chosen: Collection[int]) -> None:
         """Leave what the kept records alone would have left."""

@@ -157,7 +157,6 @@ MARKS: Final = Rule(
     "a mapping of lists of texts",
     is_mapping_of(Rule("", lambda v: isinstance(v, list) and all(map(is_text, v)))),
 )
-VALUES: Final = Rule("a mapping of lists", is_mapping_of(Rule("", lambda v: isinstance(v, list))))
 PAIR: Final = Rule(
     "two hashes",
     lambda value: isinstance(value, list) and len(value) == 2 and all(map(HASH.holds, value)),  # noqa: PLR2004

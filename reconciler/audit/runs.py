@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final, Unpack
 
 from reconciler.audit.keys import key, scope_of
@@ -275,11 +274,10 @@ class Run:
         name: str,
         body: Mapping[str, Any],
         at: datetime,
-        earlier: Mapping[str, Sequence[Any]] = MappingProxyType({}),
     ) -> Event:
-        """Record what an import found, so that an apply does not create the schedule again if it is missing later.
+        """Record what an import found, so that an apply neither creates the schedule again if it is missing later, nor widens it.
 
-        It is compared with what the platform holds until the first apply. A body that is too large for a record is left out.
+        It is compared with what the platform holds until the next apply. A body that is too large for a record is left out.
 
         Args:
             kind: kind of the object.
@@ -287,14 +285,12 @@ class Run:
             name: name of its manifest.
             body: what the platform stores, in canonical form.
             at: the platform's clock when the object was read.
-            earlier: by field, other values that imports have found (`Applied.found_before`).
         """
         data = {
             **self.provenance.fields(),
             "text": shortened(f"stored when it was imported: {name} ({key})"),
             "direction": str(Direction.NEUTRAL),
             "imported": True,
-            **({"earlier": dict(earlier)} if earlier else {}),
             "name": shortened(name),
             "object": kind,
             "target": key,

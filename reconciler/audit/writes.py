@@ -75,17 +75,21 @@ class Applied(NamedTuple):
     Attributes:
         stopped: what an emergency stop ended; `None` for other writes.
         missing: the note that lets an apply create the schedule again (`Run.missing`); `None` if there is none.
+        imports: the notes of later imports (`Run.imported`), in order; also of earlier ones, if this write is a stop, is unknown, or is an
+            import itself. Any of them may have written the manifest that is applied one day.
     """
 
     intent: Record
     outcome: Record
     stopped: BeforeStop | None = None
     missing: Record | None = None
+    imports: tuple[Record, ...] = ()
 
     @property
     def was_stored(self) -> bool:
-        """Whether a schedule was stored: by this write, or by the one before an emergency stop."""
-        return self.base is not None or bool(self.stopped and self.stopped.applied is not None)
+        """Whether a schedule was stored: by this write, by the one before an emergency stop, or when an import found it."""
+        stopped = self.stopped is not None and self.stopped.applied is not None
+        return self.base is not None or stopped or bool(self.imports)
 
     @property
     def is_imported(self) -> bool:
@@ -93,24 +97,14 @@ class Applied(NamedTuple):
         return is_imported(self.intent)
 
     @property
-    def earlier(self) -> Mapping[str, Sequence[Any]]:
-        """By field, the values that earlier imports found (`Run.imported`)."""
-        return self.intent.data.get("earlier") or {}
+    def every_import(self) -> tuple[Record, ...]:
+        """The `imports`, and this write if it is one."""
+        return (*self.imports, self.intent) if self.is_imported else self.imports
 
-    def found_before(self, body: Mapping[str, Any]) -> Mapping[str, Sequence[Any]]:
-        """Return, by field, the values that this import and those before it found, and that are not in `body`; at most `_EARLIER` of each.
-
-        Any of these imports may have written the manifest that is applied one day. The others were thrown away.
-        """
-        found = {
-            name: [*self.earlier.get(name, ()), value]
-            for name, value in self.intent.data["body"].items()
-        }
-        other = {
-            name: [each for each in values if each != body.get(name)]
-            for name, values in found.items()
-        }
-        return {name: values[-_EARLIER:] for name, values in other.items() if values}
+    @property
+    def is_found_since(self) -> bool:
+        """Whether a later import found a schedule: nothing that this write removed is missing since."""
+        return bool(self.imports) and self.imports[-1].seq > self.outcome.seq
 
     @property
     def is_unseen(self) -> bool:
@@ -124,16 +118,12 @@ class Applied(NamedTuple):
         return body if kept is None else {**(body or {}), **kept}
 
 
-_EARLIER: Final = 10
-"""Most values of a field that imports have found, and that are remembered."""
-
-
 class LastWrites:
     """The last write to each object, while records are read in order.
 
     A write of unknown outcome never replaces a known one that began later. This happens when an emergency stop overtakes a
-    run: the run's write is settled after the stop. What an import found replaces what an earlier import found and no write: another
-    run may have written meanwhile.
+    run: the run's write is settled after the stop. What an import found replaces what an earlier import found and no write, because
+    another run may have written meanwhile. It is kept beside the write until a later write is known.
 
     Attributes:
         last: the last write that was, or may have been, applied to each object, by key.
@@ -173,9 +163,14 @@ class LastWrites:
         """Take in a record that alone says what was stored."""
         target = record.event.data["target"]
         before = self.last.get(target)
-        if before is None or before.is_imported or not is_imported(record):
+        if before is None or not is_imported(record):
             self.last[target] = Applied(record, record)
             self.doubtful.discard(target)
+        elif before.is_imported:
+            self.last[target] = Applied(record, record, imports=before.every_import)
+        else:
+            imports = (*before.imports, record)
+            self.last[target] = before._replace(missing=None, imports=imports)
 
     def restrict(self, records: Sequence[Record]) -> None:
         """Leave what some of the records alone would have left. They show the same last writes as all of them.
@@ -194,17 +189,19 @@ class LastWrites:
         """Take in the outcome of a write, unless it is unknown and a later write is known."""
         said = intent.event.data
         target = said["target"]
+        before = self.last.get(target)
+        imports = before.every_import if before else ()
         if said["verb"] != _HALT and outcome.event.data["result"] != _UNKNOWN:
-            self.last[target] = Applied(intent, outcome)
+            later = tuple(each for each in imports if each.seq > intent.seq)
+            self.last[target] = Applied(intent, outcome, imports=later)
             self.doubtful.discard(target)
             return
-        before = self.last.get(target)
         is_unknown = outcome.data["result"] == Result.UNKNOWN
         if is_unknown and before and before.intent.seq > intent.seq:
             return
         is_stop = said["verb"] == Action.HALT
         stopped = _stopped(before, self.found.get(target)) if is_stop else None
-        self.last[target] = Applied(intent, outcome, stopped)
+        self.last[target] = Applied(intent, outcome, stopped, imports=imports)
         self.doubtful.add(target)
 
 

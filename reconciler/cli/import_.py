@@ -29,7 +29,7 @@ def import_(
     Imports the objects with these IDs, or all that have a schedule. An object without a manifest gets a new file. In an existing
     manifest single values are edited in place; comments and order are kept. Windows and lists are reported, not edited.
 
-    The ledger records the imported schedules, so that one which is stopped before the first apply is not created again.
+    The ledger records the imported schedules, so that no apply creates or widens again one that is stopped or narrowed later.
     Ends with a plan, which shows each field that could not be imported, and why (exit 2). Then commit, and apply once to
     record the starting point.
 

@@ -6,7 +6,7 @@ Objects without a manifest get a new file. Scalars are edited in place. Nothing 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -143,7 +143,7 @@ def _take(found: _Import, session: Session, live: Live) -> None:
 def _record(world: World, session: Session, found: _Import, at: datetime) -> list[str]:
     """Declare the ledger in `tenant.yaml`, and record what is stored; return notes for the report.
 
-    The records keep a schedule that is removed before the first apply from being created again. If that fails, the import is still done.
+    The records keep a schedule that is removed or narrowed before the next apply as it is. If that fails, the import is still done.
     """
     kept = session.kept
     if kept is None or kept.location.embedded:
@@ -162,24 +162,22 @@ def _record(world: World, session: Session, found: _Import, at: datetime) -> lis
             run = Run(kept.ledger.tenant, kept.git.head(), world.new_id(), world.now, who)
             kind = next(iter(session.dialect.KINDS))
             kept.ledger.append(
-                run.imported(kind, key, name, body, at, _found_before(known.get(key), body))
-                for key, (name, body) in new.items()
+                run.imported(kind, key, name, body, at) for key, (name, body) in new.items()
             )
     except (AccessError, GitError, LedgerError, Unavailable) as error:
         notes.append(
-            f"the ledger does not hold the imported schedules ({error}). If one is stopped or narrowed before the first apply, that apply creates or"
+            f"the ledger does not hold the imported schedules ({error}). If one is stopped or narrowed before the next apply, that apply creates or"
             " widens it again. Correct this first, then run the same import once more"
         )
     return notes
 
 
 def _is_new(last: Applied | None, body: Body) -> bool:
-    """Return whether an import must record what is stored: the ledger holds no write of the object, and no import that found the same."""
-    return last is None or (last.is_imported and last.base != body)
-
-
-def _found_before(last: Applied | None, body: Body) -> Mapping[str, Sequence[Any]]:
-    return {} if last is None else last.found_before(body)
+    """Return whether an import must record what is stored: the last import found something else, or without one the last write stored it."""
+    if last is None:
+        return True
+    imports = last.every_import
+    return (imports[-1].data["body"] if imports else last.base) != body
 
 
 def _reason(error: Exception) -> str:

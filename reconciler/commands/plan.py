@@ -276,9 +276,12 @@ class Past:
 
 
 def _base(last: audit.Applied) -> Base:
-    intent, stopped = last.intent.data, last.stopped
+    intent, body, stopped = last.intent.data, last.base, last.stopped
+    is_again = stopped is not None and last.is_found_since
+    if stopped and is_again:  # stored again since the stop: what is missing now was removed later
+        body, stopped = stopped.applied, None
     return Base(
-        last.base,
+        body,
         Direction(intent["direction"]),
         last.outcome.data.get("schedule_id"),
         (stopped.applied, stopped.found) if stopped else None,
@@ -287,8 +290,8 @@ def _base(last: audit.Applied) -> Base:
         and last.outcome.data.get("result") == Result.UNKNOWN,
         sent=intent["body"],
         missing=last.missing is not None,
-        imported=last.is_imported,
-        earlier=last.earlier,
+        imported=last.is_imported or is_again,
+        imports=tuple(each.data["body"] for each in last.every_import),
     )
 
 

@@ -6,9 +6,8 @@ equals base, nothing changed in git.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import NamedTuple
 
 from reconciler import diff, effect
@@ -39,8 +38,8 @@ class Base(NamedTuple):
         unsure: whether the write was the create of an interrupted apply, and its outcome is unknown.
         sent: the canonical body that was sent.
         missing: a release lets the missing schedule be created again.
-        imported: an import found the body, and nothing was applied since.
-        earlier: by field, the values that earlier imports found. The manifest may be that of any of them.
+        imported: an import found the schedule, and nothing was applied since.
+        imports: the bodies that imports found, in order. Any of them may have written the manifest.
     """
 
     body: Body | None
@@ -52,18 +51,22 @@ class Base(NamedTuple):
     sent: Body | None = None
     missing: bool = False
     imported: bool = False
-    earlier: Mapping[str, Sequence[object]] = MappingProxyType({})
+    imports: tuple[Body, ...] = ()
 
     def seen_for(self, desired: Body | None) -> Base:
         """Return the base that a manifest is compared with: a value that any import found was not changed in git since."""
-        if self.body is None or desired is None or not self.earlier:
+        if desired is None or not self.imports:
             return self
         same = {
-            name: desired[name]
-            for name, values in self.earlier.items()
-            if desired.get(name) in values
+            name: value
+            for name, value in desired.items()
+            if any(name in found and found[name] == value for found in self.imports)
         }
-        return self._replace(body={**self.body, **same})
+        applied = self.body if self.stopped is None else self.stopped[0]
+        seen = {**(applied or {}), **same}
+        if self.stopped is None:
+            return self._replace(body=seen)
+        return self._replace(stopped=(seen, self.stopped[1]))
 
 
 def moved_by(base: Base | None, live: Body | None, desired: Body | None) -> MovedBy:
@@ -98,6 +101,7 @@ def canonical_base(base: Base | None, kind: Kind) -> Base | None:
     """Return the base in today's canonical form: an older version may have recorded fewer fields, or other spellings of values."""
     if base is None:
         return None
+    base = base._replace(imports=tuple(map(kind.canonical, base.imports)))
     body = None if base.body is None else kind.canonical(base.body)
     sent = None if base.sent is None else kind.canonical(base.sent)
     if base.stopped is None:

@@ -39,7 +39,10 @@ def selected(records: Sequence[Record]) -> tuple[Record, ...]:
         kept.update(record.seq for record in _beside(each))
     kept.update(_found_holds(of, last))
     writes = {each.seq: each for each in _writes(of, last, kept)}
-    last |= {each.data["target"]: Applied(each, each) for each in writes.values()}
+    last |= {
+        (target := each.data["target"]): last[target]._replace(intent=each, outcome=each)
+        for each in writes.values()
+    }
     kept.update(
         record.seq
         for each in last.values()
@@ -142,6 +145,7 @@ def _writes(of: _ByKind, last: Mapping[str, Applied], kept: Collection[int]) -> 
             and not {intent.seq, outcome.seq} & {*kept, *opened}
             and each.missing is None
             and target not in unsettled
+            and not any(found.seq < outcome.seq for found in each.imports)
             and not any(hold.data["target"] == target and hold.seq > intent.seq for hold in later)
         ):
             yield write(intent, outcome)
@@ -167,6 +171,7 @@ def _beside(last: Applied) -> Iterator[Record]:
         yield from last.stopped.records
     if last.missing is not None:
         yield last.missing
+    yield from last.imports
 
 
 def _found_holds(of: _ByKind, last: dict[str, Applied]) -> Iterator[int]:

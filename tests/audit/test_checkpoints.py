@@ -93,9 +93,7 @@ class History:
         return makers[what]()
 
     def _imported(self, maker: audit.Run, target: str, body: dict[str, Any]) -> Event:
-        last = audit.applied(self.records).get(target)
-        earlier = last.found_before(body) if last is not None and last.is_imported else {}
-        return maker.imported("Campaign", target, "n", body, START, earlier)
+        return maker.imported("Campaign", target, "n", body, START)
 
     def _outcome(self, maker: audit.Run, choice: int) -> Event:
         intent = self.unsettled.pop(choice % len(self.unsettled))
@@ -144,7 +142,7 @@ def told(last: audit.Applied) -> Sequence[object]:
         *map(intent.data.get, before),
         *map(outcome.data.get, after),
         *(outcome.id, outcome.event.run, intent.event.commit, outcome.event.commit),
-        *(outcome.seq, outcome.event.ts, last.base, last.missing),
+        *(outcome.seq, outcome.event.ts, last.base, last.missing, last.imports),
         last.stopped and (last.stopped.applied, last.stopped.found),
     )
 
@@ -199,6 +197,29 @@ def test_a_state_holds_exactly_what_the_page_of_the_format_says(steps, cut):
     assert audit.compact((*state, *records[cut:])) == selected((*state, *records[cut:]))
 
 
+def chained(*events: Event) -> list[Record]:
+    tips: dict[str, Record] = {}
+    records: list[Record] = []
+    for event in events:
+        tips[event.run] = audit.chain(event, tips.get(event.run), len(records))
+        records.append(tips[event.run])
+    return records
+
+
+def test_a_write_and_an_import_before_its_outcome_are_kept_as_they_are():
+    """One line for the write would stand behind the import, and so end it."""
+    maker = run(COMMITS[0], "apply")
+    intent = maker.intent(operation("1001"), digest="d" * 64, generation=0)
+    records = chained(
+        *(maker.note("the ledger's first record"), intent),
+        run(COMMITS[0], "import").imported("Campaign", "1001", "n", make_body(), START),
+        *(maker.outcome(intent, Result.UPDATED, audit={}), maker.close({})),
+    )
+    state = audit.compact(records)
+    assert state == selected(records) == tuple(records)
+    assert answers(state) == answers(tuple(records))
+
+
 def test_all_writes_to_an_object_are_kept_if_the_last_one_alone_would_be_another_one():
     """The outcomes are out of order: the unknown one counts only after that of the oldest write, which no other rule keeps."""
     first, second, third, later = (run(COMMITS[0], name) for name in ("a", "b", "c", "d"))
@@ -206,18 +227,13 @@ def test_all_writes_to_an_object_are_kept_if_the_last_one_alone_would_be_another
         maker.intent(operation("1001", rate=rate), digest="d" * 64, generation=at)
         for at, (maker, rate) in enumerate(((first, 1.0), (second, 2.0), (third, 3.0)))
     )
-    events = [
+    records = chained(
         later.note("the ledger's first record"),
         *(oldest, unsure, newest, first.close({})),
         later.outcome(newest, Result.UPDATED, audit={}),
         later.outcome(oldest, Result.UPDATED, audit={}),
         later.outcome(unsure, Result.UNKNOWN, audit={}),
-    ]
-    tips: dict[str, Record] = {}
-    records = []
-    for event in events:
-        tips[event.run] = audit.chain(event, tips.get(event.run), len(records))
-        records.append(tips[event.run])
+    )
     assert audit.applied(records)["1001"].intent.id == unsure.id
     selection = audit.Selection()
     for record in records:

@@ -629,17 +629,44 @@ def test_what_an_import_found_replaces_no_write():
     assert audit.applied(chained([*wrote, found]))["1001"].intent.id == first.id
 
 
-def test_a_later_import_repeats_what_earlier_ones_found():
-    bodies = [make_body(dial_rate=rate) for rate in (1.0, 2.0, 3.0, 2.0)]
-    events: list[Event] = []
-    for number, body in enumerate(bodies):
-        last = audit.applied(chained(events)).get("1001")
-        earlier = last.found_before(body) if last else {}
-        maker = run(COMMIT, f"run-{number}")
-        events.append(maker.imported("Campaign", "1001", "a", body, START, earlier))
-    last = audit.applied(chained(events))["1001"]
-    assert last.base["dial_rate"] == 2.0
-    assert last.earlier == {"dial_rate": [1.0, 3.0]}
+def test_what_imports_found_is_remembered_until_a_later_write_is_known():
+    """Any of the imports may have written the manifest that is applied one day. A write that is settled later began earlier."""
+    *imports, late = (
+        run(COMMIT, f"import-{rate}").imported(
+            "Campaign", "1001", "a", make_body(dial_rate=rate), START
+        )
+        for rate in (1.0, 2.0, 3.0)
+    )
+    stop, unsure, known = (
+        run(COMMIT, f"{verb}-{generation}").intent(
+            operation(action=verb), digest="d" * 64, generation=generation
+        )
+        for generation, verb in enumerate([Action.HALT, Action.UPDATE, Action.UPDATE])
+    )
+    ends = zip(
+        (stop, unsure, known),
+        (Result.DELETED, Result.UNKNOWN, Result.UPDATED),
+        strict=True,
+    )
+    ended = [run(COMMIT, each.run).outcome(each, result, audit={}) for each, result in ends]
+    events = [*imports, stop, ended[0], unsure, ended[1], known, late, ended[2]]
+
+    def rates(count: int) -> list[float]:
+        last = audit.applied(chained(events[:count]))["1001"]
+        return [each.data["body"]["dial_rate"] for each in last.every_import]
+
+    assert [rates(count) for count in (2, 4, 6)] == [[1.0, 2.0]] * 3
+    assert (rates(8), rates(9)) == ([1.0, 2.0, 3.0], [3.0])
+
+
+def test_an_import_ends_the_permission_to_create_a_missing_schedule_again():
+    found = run(COMMIT).found(make_desired("1001"), START)
+    missing = run(COMMIT, "b").missing(chained([found])[0], name="a", reason="r")
+    again = run(COMMIT, "c").imported("Campaign", "1001", "a", make_body(), START)
+    before, after = (
+        audit.applied(chained(each))["1001"] for each in ([found, missing], [found, missing, again])
+    )
+    assert (before.missing is None, after.missing is None) == (False, True)
 
 
 def test_a_body_that_fits_no_record_is_not_found():

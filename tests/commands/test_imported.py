@@ -43,6 +43,10 @@ def log(desk: Desk) -> list[dict[str, Any]]:
     return found
 
 
+def shown(desk: Desk) -> str:
+    return " ".join(desk.out.split())
+
+
 def found(desk: Desk) -> list[str]:
     """Return the objects of which an import has recorded what was stored."""
     return [each["target"] for each in log(desk) if each.get("imported")]
@@ -122,21 +126,77 @@ def test_a_new_manifest_of_an_imported_name_may_name_another_object(
     assert "this manifest was" not in desk.out
 
 
-def test_a_second_import_and_a_managed_object_add_no_record(
+def test_an_import_that_finds_nothing_new_adds_no_record(
     desk: Desk, imported: sandbox.CampaignState
 ) -> None:
-    """An import that keeps a hand edit in git is not applied yet: until then the edit is one since the last apply."""
-    assert len(found(desk)) == COUNT
-    assert desk.run("import", PATH) == 0
-    assert len(found(desk)) == COUNT
+    for _ in range(2):
+        assert len(found(desk)) == COUNT
+        assert desk.run("import", PATH) == 0
+        assert desk.run("apply", "--yes", PATH) == 0
+
+
+def test_an_import_that_keeps_a_hand_edit_in_git_does_not_apply_it(
+    desk: Desk, imported: sandbox.CampaignState
+) -> None:
+    """Until a commit with it is applied, the edit is one since the last apply."""
     assert desk.run("apply", "--yes", PATH) == 0
     by_hand(imported, KEY, dial_rate=0.5)
-    git(desk.folder, "checkout", "-q", "-B", "later")
     desk.run("import", PATH, KEY)
     git(desk.folder, "checkout", "-q", "--", ".")
-    assert len(found(desk)) == COUNT
+    assert found(desk) == [*found(desk)[:COUNT], KEY]
     assert desk.run("apply", "--yes", PATH) == 0
     assert json.loads(str(imported.campaign(KEY)["schedule"]))["dial_rate"] == 0.5
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["manifest kept", "manifest deleted"])
+@pytest.mark.parametrize(("now", "later"), [(3.5, 3.2), (3.5, 3.0), (3.5, 0.5), (2.5, 2.0)])
+def test_a_narrowing_after_an_import_of_an_applied_object_is_kept(
+    desk: Desk, imported: sandbox.CampaignState, now: float, later: float, *, is_kept: bool
+) -> None:
+    """The rate was 3 at the apply, `now` at the import, and `later` when what was imported is applied."""
+    assert desk.run("apply", "--yes", PATH) == 0
+    by_hand(imported, KEY, dial_rate=now)
+    if not is_kept:
+        clear(desk)
+    assert desk.run("import", PATH, KEY) in {0, 2}
+    commit(desk.folder, "as the platform has it")
+    by_hand(imported, KEY, dial_rate=later)
+    for _ in range(2):
+        desk.run("apply", "--yes", PATH, NAME)
+        assert f"`dial_rate` ({now:g} → {later:g}) was narrowed outside git" in shown(desk)
+        assert json.loads(str(imported.campaign(KEY)["schedule"]))["dial_rate"] == later
+    assert desk.run("audit", "verify", PATH) == 0
+
+
+@pytest.mark.parametrize("ended", ["stop", "tombstone"])
+def test_a_schedule_that_is_removed_after_an_import_is_not_created_again(
+    desk: Desk, imported: sandbox.CampaignState, ended: str
+) -> None:
+    """Before the import it was stopped, or removed by git, and somebody stored it again."""
+    assert desk.run("apply", "--yes", PATH) == 0
+    body = json.loads(str(imported.campaign(KEY)["schedule"]))
+    if ended == "stop":
+        assert desk.run("halt", PATH, NAME, "--reason", "complaints") == 0
+        assert desk.run("release", PATH, NAME, "--reason", "solved") == 0
+    else:
+        desk.edit("metadata:\n", "metadata:\n  retired: true\n", f"{NAME}.yaml")
+        commit(desk.folder, "no longer")
+        assert desk.run("apply", "--yes", PATH) == 0, desk.out
+        clear(desk)
+    name = str(imported.campaign(KEY)["name"])
+    imported.put_campaign(KEY, name, schedule={**body, "campaign_id": KEY})
+    assert desk.run("import", PATH, KEY) in {0, 2}
+    if ended == "tombstone":
+        commit(desk.folder, "again")
+    remove_by_hand(imported)
+    for _ in range(2):
+        desk.run("apply", "--yes", PATH, NAME)
+        assert "will not be created again" in shown(desk)
+        assert imported.campaign(KEY)["schedule_id"] is None
+    assert desk.run("release", PATH, NAME, "--reason", "it was a mistake") == 0
+    assert desk.run("apply", "--yes", PATH, NAME) == 0
+    assert imported.campaign(KEY)["schedule_id"] is not None
+    assert desk.run("audit", "verify", PATH) == 0
 
 
 @pytest.mark.parametrize("applied", ["first", "second"])

@@ -275,6 +275,42 @@ def test_a_plan_after_an_apply_of_skills_has_nothing_but_what_is_held(triple):
     converges(SKILL, wanted, make_live("4001", stored=live), Base(base))
 
 
+def imports_only_hold(kind, calls, wanted, live, base, imports):
+    """What imports found since never makes an apply widen; what any of them found was not changed by git, so a narrowing of it is kept."""
+    seen = base.stopped[1] if base.stopped and live.stored is None else live.stored
+    alone = calls(converges(kind, wanted, live, base))
+    stored = calls(converges(kind, wanted, live, base._replace(imports=imports)))
+    assert stored <= alone
+    again = (*imports[:1], wanted.body, *imports[1:])
+    stored = calls(converges(kind, wanted, live, base._replace(imports=again)))
+    assert stored <= alone & calls(seen)
+
+
+def past(bodies):
+    """Return what was applied last: a schedule, its removal, or one that an emergency stop ended, having seen another one or none."""
+    some = st.none() | bodies
+    stops = st.tuples(some, some).map(lambda stopped: Base(None, stopped=stopped))
+    return some.map(Base) | stops
+
+
+@settings(max_examples=120)
+@given(campaign_triples, past(campaigns()), st.booleans(), st.lists(by_hand, max_size=2))
+def test_what_imports_found_of_a_campaign_never_widens_it(triple, other, is_missing, found):
+    base, live, desired = triple
+    wanted = make_desired(body=desired)
+    for before in (Base(base), other):
+        held = _holding(make_live(stored=live), None if is_missing else live)
+        imports_only_hold(KIND, campaign_calls, wanted, held, before, tuple(found))
+
+
+@settings(max_examples=60)
+@given(skill_triples, st.lists(skills(some_days), max_size=2))
+def test_what_imports_found_of_a_skill_never_widens_it(triple, found):
+    base, live, desired = triple
+    wanted, held = make_skill_desired(**desired), make_live("4001", stored=live)
+    imports_only_hold(SKILL, skill_calls, wanted, held, Base(base), tuple(found))
+
+
 def test_a_closed_day_becomes_a_minute_in_which_nobody_may_be_called():
     """The platform takes no closed day. A hand closed Sunday and opened Monday longer: Sunday stays silent, Monday is taken back."""
     base = make_skill_body()
