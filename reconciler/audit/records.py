@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from reconciler.audit import lines
-from reconciler.audit.rules import is_stamp
+from reconciler.audit.rules import STAMP_LENGTH
 from reconciler.audit.schema import (
     HOLD,
     INTENT,
@@ -177,15 +177,10 @@ class Record:
         """Return all fields, flat, as they are encoded."""
         event = self.event
         fields = dict_of(event.data)
-        fields |= event.header()
-        fields |= {
-            "h": self.h,
-            "id": self.id,
-            "n": self.n,
-            "prev": self.prev,
-            "seq": self.seq,
-            "v": self.v,
-        }
+        fields["commit"], fields["kind"], fields["run"] = event.commit, event.kind.value, event.run
+        fields["tenant"], fields["ts"] = event.tenant, event.ts
+        fields["h"], fields["id"], fields["n"] = self.h, self.id, self.n
+        fields["prev"], fields["seq"], fields["v"] = self.prev, self.seq, self.v
         return fields
 
 
@@ -256,7 +251,8 @@ def stamp(instant: datetime) -> str:
 
 def as_stamp(text: str) -> str:
     """Return an instant of a record in the format of `stamp`, in which instants compare as text."""
-    return text if is_stamp(text) else stamp(datetime.fromisoformat(text))
+    is_stamp = len(text) == STAMP_LENGTH and text[-1] == "Z"
+    return text if is_stamp else stamp(datetime.fromisoformat(text))
 
 
 def chain(event: Event, last: Record | None, seq: int) -> Record:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -29,6 +29,12 @@ _INSTANT: Final = re.compile(rf"{_SECOND}(?:\.\d+)?(?:Z|[+-]{_HOUR}:[0-5]\d)", r
 is_stamp: Final = _STAMP.fullmatch
 """Return a match if a text looks like an instant in the format of `stamp`."""
 
+_STAMP_FORM: Final = b"0000-00-00T00:00:00.000Z"
+STAMP_LENGTH: Final = len(_STAMP_FORM)
+"""No other form of an instant has this length and ends with `Z`."""
+
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+
 RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A run's id."""
 
@@ -53,6 +59,7 @@ class Rule:
 GROUPS: Final = {
     "hash": str,
     "count": int,
+    "instant": str,
     "name": str,
     "text": str,
     "repeated": str,
@@ -101,7 +108,8 @@ def is_text(value: object) -> bool:
     return True
 
 
-def _is_instant(value: object) -> bool:
+def is_instant(value: object) -> bool:
+    """Return whether a value is an instant of an accepted year, in the form of RFC 3339."""
     if not isinstance(value, str) or not _INSTANT.fullmatch(value):
         return False
     try:
@@ -109,6 +117,22 @@ def _is_instant(value: object) -> bool:
     except ValueError:
         return False
     return _FIRST_YEAR <= instant.year < _END_YEAR
+
+
+def are_stamps(texts: Collection[str]) -> bool:
+    """Return whether all texts are instants (`is_instant`) in the format of `stamp`. That takes less time than to check each."""
+    if set(map(len, texts)) != {STAMP_LENGTH}:
+        return not texts
+    joined = "".join(texts)
+    form = joined.encode(errors="replace").translate(_DIGITS)
+    if form != _STAMP_FORM * len(texts) or "T24" in joined:  # which some versions of Python read
+        return False
+    if min(texts) < f"{_FIRST_YEAR}" or max(texts) >= f"{_END_YEAR}":
+        return False
+    try:
+        return all(map(datetime.fromisoformat, texts))
+    except ValueError:
+        return False
 
 
 def is_end(value: object) -> bool:
@@ -146,7 +170,9 @@ FLAG: Final = Rule("true or false", lambda value: isinstance(value, bool))
 COUNT: Final = Rule("a count (0, 1, …)", is_count, group="count")
 HASH: Final = replace(matches(_HASH, "64 hexadecimal digits"), group="hash")
 COMMIT: Final = matches(_COMMIT, "a commit id (40 or 64 hexadecimal digits)")
-INSTANT: Final = Rule("an instant such as 2027-01-11T14:00:00.000Z (RFC 3339)", _is_instant)
+INSTANT: Final = Rule(
+    "an instant such as 2027-01-11T14:00:00.000Z (RFC 3339)", is_instant, group="instant"
+)
 BODY: Final = Rule("a mapping", lambda value: isinstance(value, dict), group="mapping")
 SECONDS: Final = Rule("a number of seconds", _is_seconds)
 LISTS: Final = Rule(

@@ -8,7 +8,15 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, Final
 
-from reconciler.audit.rules import COUNT_LIMIT, GROUPS, HASH_LENGTH, Rule, is_text
+from reconciler.audit.rules import (
+    COUNT_LIMIT,
+    GROUPS,
+    HASH_LENGTH,
+    Rule,
+    are_stamps,
+    is_instant,
+    is_text,
+)
 
 _REPEATED: Final = frozenset(
     {
@@ -81,6 +89,7 @@ class Shape:
                 singles.append(name)
         self.loose = _getter([name for name, kind in types.items() if kind in _LOOSE])
         self._hashes, self._counts = _getter(of["hash"]), _getter(of["count"])
+        self._instants = _getter(of["instant"])
         self._names, self._texts = _getter(of["name"]), _getter([*of["name"], *of["text"]])
         self._repeated = _getter(of["repeated"])
         self._repeated_names = of["repeated"]
@@ -102,12 +111,14 @@ class Shape:
         """Check all values but those of `_REPEATED`."""
         hashes = [*_flat(map(self._hashes, records))]
         counts = [*_flat(map(self._counts, records))]
+        instants = [*_flat(map(self._instants, records))]
         texts = [*_flat(map(self._texts, records))]
         return (
             set(map(len, hashes)) == _HASH_LENGTHS
             and _is_hex("".join(hashes))
             and min(counts, default=-1) >= 0
             and max(counts) < COUNT_LIMIT
+            and (are_stamps(instants) or all(map(is_instant, instants)))
             and ("".join(texts).isascii() or all(map(is_text, texts)))
             and "" not in _flat(map(self._names, records))
             and all(all(map(holds, map(value, records))) for value, holds in self._singles)
@@ -115,21 +126,26 @@ class Shape:
 
     def _share(self, records: Sequence[dict[str, Any]]) -> bool:
         """Check the values of `_REPEATED`, and give the records those of records before them."""
+        last: tuple[str, ...] | None = None
+        shared: Mapping[str, str] | None = None
         for fields, repeated in zip(records, map(self._repeated, records), strict=True):
-            shared = self._known.get(repeated)
-            if shared is not None:
-                fields.update(shared)
-            elif not self._learn(repeated):
+            if repeated != last:  # to compare texts takes less time than to hash them for a lookup
+                last, shared = repeated, self._known.get(repeated)
+                if shared is None:
+                    shared = self._learn(repeated)
+            if shared is None:
                 return False
+            fields.update(shared)
         return True
 
-    def _learn(self, repeated: tuple[str, ...]) -> bool:
+    def _learn(self, repeated: tuple[str, ...]) -> Mapping[str, str] | None:
+        """Remember a combination of values; return it by name, or `None` if one of the values does not pass."""
         if not all(holds(value) for holds, value in zip(self._holds, repeated, strict=True)):
-            return False
+            return None
         if len(self._known) >= _KNOWN_LIMIT:
             self._known.clear()
-        self._known[repeated] = dict(zip(self._repeated_names, repeated, strict=True))
-        return True
+        found = self._known[repeated] = dict(zip(self._repeated_names, repeated, strict=True))
+        return found
 
 
 def _is_hex(text: str) -> bool:

@@ -48,15 +48,11 @@ class Checkpoints:
 
     def _begin(self, kept: Sequence[Record]) -> None:
         """Begin with the records that a state holds. Most of them are those of the state before."""
-        before, lines = self._lines, dict[int, tuple[Record, bytes]]()
-        for record in kept:
-            seq = record.seq
-            known = before.get(seq)
-            if known is None or known[0] is not record:
-                known = record, audit.encode(record)
-            lines[seq] = known
-        self._lines = lines
-        self._state = b"".join([line for _, line in lines.values()])
+        known = self._lines  # by identity: an intent and its outcome may have become one record
+        self._lines = {
+            id(record): known.get(id(record)) or (record, audit.encode(record)) for record in kept
+        }
+        self._state = b"".join([line for _, line in self._lines.values()])
         self._records = len(kept)
 
     def resume(self, state: Sequence[Record], checkpoint: Record) -> None:
