@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -46,6 +47,7 @@ class ClientOptions:
         concurrency: most requests in flight at the same time.
         deadline_s: seconds that the whole run may take (`--deadline`).
         urgent: this is an emergency stop: there is no request rate, and only a 429 slows it.
+        wait_s: seconds after which the caller waits for no answer any more (`--wait` of a stop). Only messages name it.
         proxy: http or https URL of a proxy (`--proxy`). It may name a user, whose password is in the environment
             (`PROXY_PASSWORD`). Other proxy variables are ignored.
         ca_bundle: PEM file of authorities to trust instead of the public ones (`--ca-bundle`).
@@ -57,6 +59,7 @@ class ClientOptions:
     concurrency: int = defaults.CONCURRENCY
     deadline_s: float = defaults.DEADLINE_S
     urgent: bool = False
+    wait_s: float = inf
     proxy: str | None = field(default=None, repr=False)
     ca_bundle: str | None = None
     api_version: int | None = None

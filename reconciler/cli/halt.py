@@ -43,7 +43,9 @@ def _choose(
     help="End the hold at this time, e.g. 2027-03-01T18:00:00Z, or after a span: +30m, +6h, +2d. The platform's clock counts."
     " Without it `reconcile release` ends the hold.",
 )
-@options.wait("Retry a locked dialer for up to this long. The others are stopped meanwhile.")
+@options.wait(
+    "Retry a locked dialer for up to this long. The others are stopped meanwhile. It also limits the watch, and what --all reads one by one."
+)
 @options.tenant
 @options.remote
 @options.network
@@ -64,6 +66,9 @@ def halt(
 
     NAME is a manifest's name or the platform's id of a campaign. A running apply ends at its next write. Stopped objects
     stay stopped until `reconcile release`.
+
+    If the tenant's lock cannot be taken, a running apply may store schedules again. Then the command watches for up to 7.5
+    minutes and stops what comes back. Ctrl-C ends the watch, not the stop; it is safe if no apply is running.
 
     Example: reconcile halt schedules/acme spring-renewals --reason "calls at night"
     """

@@ -126,6 +126,7 @@ class Client:
         self._refusals = Refusals(dialect, settings)
         self._queue = CallQueue(options, world.monotonic, self._pause)
         self._until = world.monotonic() + options.deadline_s
+        self._ends = world.monotonic() + min(options.deadline_s, options.wait_s)
         self._told_at = self._waits_told_at = float("-inf")
         self._down_since: float | None = None
         self._clock = PlatformClock()
@@ -380,7 +381,7 @@ class Client:
         if now - self._told_at < DOWN_S:
             return
         self._told_at = now
-        wait_s = min(left_s, max(self.left_s, 0.0))
+        wait_s = min(left_s, max(self._ends - now, 0.0))
         self._world.progress(
             f"{safe(call.where)}: no usable answer ({safe(reason)}): retrying, for {wait_s:.0f} s at most"
         )

@@ -8,30 +8,25 @@ at its next write. Neither a failed read nor an unreachable git remote delays a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.commands import session as sessions
 from reconciler.commands import targets, tenant_fallback
+from reconciler.commands.platform_list import UNLISTED, PlatformList
 from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session, require_reason
 from reconciler.commands.stop_journal import Kept, StopJournal, Where, end_of_holds
 from reconciler.commands.takeover import Takeover
-from reconciler.commands.targets import Known, Recorded, Shown, Target
+from reconciler.commands.targets import Known, Recorded, Target
 from reconciler.defaults import URGENT_CONCURRENCY
 from reconciler.dialects.base import Listed
-from reconciler.errors import (
-    AccessError,
-    IncompleteList,
-    Place,
-    ReconcileError,
-    UnknownObject,
-    UsageError,
-)
+from reconciler.errors import AccessError, Place, ReconcileError, UnknownObject, UsageError
 from reconciler.execute import WriteOptions
-from reconciler.execute.halt import SEEN_S, Silencer
+from reconciler.execute.halt import Silencer
+from reconciler.execute.stop_sender import SEEN_S
 from reconciler.execute.waits import GRACE_S, wait_for
 from reconciler.git import Children
 from reconciler.ledger.locks import TTL_S
@@ -50,8 +45,6 @@ SIGN_IN_S: Final = 3.0
 
 CLOCK_S: Final = 10.0
 """Longest time in seconds that a stop with `--until` waits for the platform's clock before it goes by this machine's."""
-
-_UNLISTED: Final = "the platform's list is incomplete ({}): unlisted objects were stopped only if a manifest, a record or the command names them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +88,7 @@ async def halt(world: World, asked: HaltRequest, stop: asyncio.Event) -> Report:
                 folder,
                 asked.network,
                 concurrency=asked.writing.concurrency,
-                urgent=True,
+                urgent_s=asked.writing.wait_s,
                 recorded=False,
             ) as session:
                 return await _Halt(session, asked, stop, remarks).run()
@@ -119,11 +112,11 @@ class _Halt:
         """Notes on problems that need attention; they change the exit code."""
         self.unknown: Sequence[str] = ()
         self.targets: dict[str, Target] = {}
-        self.shown = Shown()
         self.known = Known(session.folder, session.dialect)
         self.until: datetime | None = None
         self.journal: StopJournal
         self.silencer: Silencer
+        self.listed: PlatformList
         self.began = session.world.monotonic()
         self.kept = Kept(Where.NOWHERE)
         self.takeover, self.reader = Takeover(session), Children()
@@ -182,18 +175,24 @@ class _Halt:
         self.silencer = Silencer(
             session.world, session.client, session.dialect, self.journal, asked.writing, self.stop
         )
+        self.listed = PlatformList(
+            session, self.silencer, lambda: self.known, self._start, self._trouble
+        )
 
     async def _run(self, records: asyncio.Future[Recorded]) -> Report:
         await self._wait_for(records, RECORDS_S)
         await (self._stop_everything if self.asked.everything else self._stop_named)(records)
         until = self.began + min(TTL_S / 2, self.asked.writing.wait_s)
         watch = asyncio.create_task(self.takeover.watch(until, self.stop, self._look_again))
+        check = asyncio.create_task(self.listed.check(self._stop_found, self._left_s, self.stop))
         try:
             await self.silencer.ended()
             await watch
+            await check
             await self.silencer.ended()
         finally:
             watch.cancel()
+            check.cancel()
         self.kept = await self.journal.finish(self._left_s, self.stop)
         return self._report()
 
@@ -275,7 +274,9 @@ class _Halt:
         """Return the object of the platform with an id; `None` if there is none. If nobody can tell, a name that means nothing else is an id."""
         dialect = self.session.dialect
         try:
-            live = await self.silencer.read_before(targets.unless_refused(dialect.read_one(name)))
+            live = await self.silencer.sender.read_before(
+                targets.unless_refused(dialect.read_one(name))
+            )
         except UnknownObject:
             return None
         if live is not None:
@@ -290,44 +291,25 @@ class _Halt:
         if not self.targets:
             raise UsageError(said)
         self.unknown = missing
-        self._trouble(f"{said}. Nothing was stopped by these names")
+        self._trouble(said)
 
     async def _stop_everything(self, records: asyncio.Future[Recorded]) -> None:
         """Stop every object of the platform's list, each page as it is read. Known objects wait for the list only for a moment."""
         if records.done():
             await self._learn(records)
-        listing = asyncio.create_task(self._list())
+        listing = asyncio.create_task(self.listed.read())
         try:
             await self._wait_for(listing, SEEN_S)
-            self._start(self.shown.rest(self.known))
+            self._start(self.listed.rest())
             await self._learn(records)
             if not await self._wait_for(listing, self._left_s):
-                self._trouble(_UNLISTED.format("it was not read to its end"))
+                self._trouble(UNLISTED.format("it was not read to its end"))
             elif listing.result():
                 return
-            self._start([*self.shown.rest(self.known), *self.known.targets(self.known.keys)])
+            self._start([*self.listed.rest(), *self.known.targets(self.known.keys)])
         finally:
             listing.cancel()
             await asyncio.wait([listing])
-
-    async def _list(self) -> bool:
-        """Read the platform's list, and stop what each page shows dialing, then the rest; return whether the list is complete."""
-        is_complete = False
-        try:
-            await self.session.client.run(self.session.dialect.read_pages(self._stop_page))
-            is_complete = True
-        except IncompleteList as error:
-            self._trouble(_UNLISTED.format(error))
-        except ReconcileError as error:
-            self._trouble(
-                f"the platform's list could not be read to its end ({error}): of what it did not show, only objects that a manifest, a record or the command names were stopped"
-            )
-        self._start(self.shown.rest(self.known))
-        return is_complete
-
-    def _stop_page(self, page: Mapping[str, Listed]) -> None:
-        self.silencer.listing.seen.update(page)
-        self._start(self.shown.take(page, self.known))
 
     def _start(self, targets: Iterable[Target]) -> None:
         """Hold targets, and begin to stop those that dial or were not read. Each target counts once."""
@@ -354,20 +336,34 @@ class _Halt:
         if self.stop.is_set():
             return
         if self.asked.everything:
-            await self._list()
+            await self.listed.read()
         found = await self.silencer.look(
-            [key for key in self.targets if self.silencer.is_quiet(key)]
+            [
+                key
+                for key in self.targets
+                if self.silencer.is_quiet(key) and key not in self.listed.unread
+            ]
         )
         self._send([replace(self.targets[key], live=live) for key, live in found.items()])
+
+    def _stop_found(self, target: Target) -> None:
+        """Stop an object that the list showed as silent and that dials."""
+        if self.silencer.is_quiet(target.key):
+            self.targets[target.key] = target
+            self.journal.begin([target])
+            self._send([target])
 
     # --- the end --------------------------------------------------------------------------------------------------------
 
     def _report(self) -> Report:
         takeover, folder, outcomes = self.takeover, self.session.folder, self.silencer.outcomes
+        unread = {key: each for key, each in self.listed.unread.items() if key not in outcomes}
+        unverified = self.silencer.unverified.union(unread)
         held = self.kept.where is Where.SHARED
         troubles = [*self.troubles, *filter(None, [self.kept.reason])]
         code = exit_code(
             outcomes.values(),
+            unread=bool(unread),
             troubled=bool(self.troubles or (self.kept.reason and not self.kept.away)),
             away=self.kept.away,
         )
@@ -376,8 +372,8 @@ class _Halt:
         return of_halt(
             f"Halt of tenant {folder.name} ({self.session.settings.url})",
             [
-                Stopped(key, each.name, outcomes.get(key), seen=key not in self.silencer.unverified)
-                for key, each in self.targets.items()
+                Stopped(key, each.name, outcomes.get(key), seen=key not in unverified)
+                for key, each in (self.targets | unread).items()
             ],
             code=code,
             unheld="" if held else self.kept.command or "the same command again",
@@ -385,7 +381,7 @@ class _Halt:
             notes=(
                 *self.remarks,
                 *self.known.guesses(self.targets),
-                *self.shown.note(self.targets),
+                *self.listed.note(self.targets),
                 *troubles,
                 *self.kept.notes,
                 *(() if self.kept.where is Where.NOWHERE else ends),

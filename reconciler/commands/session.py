@@ -8,6 +8,7 @@ from asyncio import Future
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -163,7 +164,7 @@ async def open_session(
     network: Network,
     *,
     concurrency: int = defaults.CONCURRENCY,
-    urgent: bool = False,
+    urgent_s: float | None = None,
     recorded: bool = True,
     early: EarlyLedger | None = None,
 ) -> AsyncIterator[Session]:
@@ -174,13 +175,13 @@ async def open_session(
         folder: the tenant's manifests.
         network: see `Network`.
         concurrency: operations that the command writes at the same time.
-        urgent: this is an emergency stop. It ignores the request rate of `tenant.yaml`.
+        urgent_s: this is an emergency stop, which waits for this long. It ignores the request rate of `tenant.yaml`.
         recorded: read the ledger. Without it the command waits for no git command, and also works if git fails.
         early: the ledger, if it was opened early. It is opened again if `tenant.yaml` was changed meanwhile.
     """
     from reconciler import client as clients  # noqa: PLC0415 - commands about the ledger alone need no HTTP
 
-    settings = _read_settings(world, folder, network, concurrency, urgent=urgent)
+    settings = _read_settings(world, folder, network, concurrency, urgent_s)
     git, kept = None, None
     if early is not None and early.spec == folder.tenant.spec:
         git, kept = await early.opened
@@ -206,7 +207,7 @@ async def open_session(
 
 
 def _read_settings(
-    world: World, folder: Folder, network: Network, concurrency: int, *, urgent: bool
+    world: World, folder: Folder, network: Network, concurrency: int, urgent_s: float | None
 ) -> Settings:
     spec = folder.tenant.spec
     options = ClientOptions(
@@ -215,7 +216,8 @@ def _read_settings(
         deadline_s=network.deadline_s,
         proxy=network.proxy,
         ca_bundle=str(network.ca_bundle) if network.ca_bundle else None,
-        urgent=urgent,
+        urgent=urgent_s is not None,
+        wait_s=inf if urgent_s is None else urgent_s,
         api_version=spec.version,
         api_versions={str(group): version for group, version in spec.versions.items()},
     )

@@ -29,8 +29,8 @@ WATCH_S: Final = 10.0
 """Seconds between two looks for what dials again, while the lock cannot be taken."""
 
 _WATCHING: Final = (
-    "the tenant's lock {}. A running apply may store schedules again: watching for {:.0f} s at most, and stopping what comes back"
-    " (Ctrl-C ends the watch; --wait SECONDS limits it)"
+    "the tenant's lock {}. An apply that is running may not notice this halt, and may store schedules again: watching for {:.0f} s at most,"
+    " and stopping what comes back. Ctrl-C ends the watch, not the stop, and is safe if no apply is running (--wait SECONDS limits the watch)"
 )
 
 

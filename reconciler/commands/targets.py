@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
@@ -18,7 +18,7 @@ from reconciler.dialects.base import Dialect, Listed
 from reconciler.dialects.calls import Exchange
 from reconciler.effect import Direction
 from reconciler.errors import ApiError, Place, UnknownObject
-from reconciler.execute.halt import Written
+from reconciler.execute.stop_sender import Written
 from reconciler.git import Children, Git
 from reconciler.kinds.live import Live
 from reconciler.manifests import Folder, claims_of
@@ -168,7 +168,7 @@ class Known:
         )
 
     def unknown(self, names: Sequence[str], path: Path) -> str:
-        """Return what to do about names that mean nothing.
+        """Return what to do about names that mean nothing, also to the platform.
 
         Args:
             names: the names.
@@ -181,8 +181,9 @@ class Known:
         broken = f". These files are invalid and may hold them: {files}" if files else ""
         halt = f"reconcile halt {shlex.quote(str(path))}"
         return (
-            f"unknown: {', '.join(names)}{hint}{broken}. Stop an object by its id on the platform: {halt} ID --reason TEXT."
-            f" Stop everything of the tenant: {halt} --all --reason TEXT"
+            f"unknown: {', '.join(names)}{hint}{broken}. No manifest and no record has such a name, and the platform has no object with"
+            f" such an id, so nothing was stopped by it. Look up the id on the platform, then: {halt} ID --reason TEXT."
+            f" Or stop everything of the tenant: {halt} --all --reason TEXT"
         )
 
     def named(self, name: str) -> tuple[Target, ...]:
@@ -215,44 +216,6 @@ class Known:
             live=listed.live if listed else None,
             written=self.recorded.written.get(key),
         )
-
-
-@dataclass(slots=True)
-class Shown:
-    """What a stop with `--all` does not stop at once of what the platform's list shows.
-
-    Attributes:
-        quiet: objects that the list shows as silent, which may lag.
-        others: objects that run and that no halt stops.
-    """
-
-    quiet: dict[str, Listed] = field(default_factory=dict)
-    others: dict[str, Listed] = field(default_factory=dict)
-
-    def take(self, page: Mapping[str, Listed], known: Known) -> Iterator[Target]:
-        """Take a page of the list; yield what has to be stopped or held at once."""
-        for key, listed in page.items():
-            if listed.other:
-                self.others[key] = listed
-            elif listed.quiet:
-                self.quiet[key] = listed
-            elif (target := known.target(key, listed)).dials(known.dialect) or key in known.wanted:
-                yield target
-
-    def rest(self, known: Known) -> list[Target]:
-        """Return what is stopped after what dials: what the list shows as silent, and what a manifest could make dial."""
-        quiet = (known.target(key, listed) for key, listed in self.quiet.items())
-        return [*quiet, *known.targets(known.wanted)]
-
-    def note(self, keys: Collection[str]) -> tuple[str, ...]:
-        """Return a note on the objects that run and are not among the stopped ones."""
-        rest = [
-            f"{each.name} ({key}, {each.other})"
-            for key, each in self.others.items()
-            if key not in keys
-        ]
-        said = "running, but of a kind that --all does not stop: {}. Stop them by their id, or on the platform"
-        return (said.format(", ".join(rest)),) if rest else ()
 
 
 def unless_refused(reading: Exchange[Live]) -> Exchange[Live]:

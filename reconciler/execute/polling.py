@@ -66,6 +66,11 @@ class Poller:
         if self._writing == 0:
             self._quiet.set()
 
+    async def rested(self) -> None:
+        """Wait until every operation has called `rest`."""
+        while self._writing > 0:
+            await self._quiet.wait()
+
     def rest_after(self, write: asyncio.Future[Any], stop: asyncio.Event) -> None:
         """Call `rest` in the background, once a write ends, takes longer than `ANSWER_S`, or `stop` is set."""
         self._keep(asyncio.create_task(self._rest_after(write, stop)))

@@ -19,6 +19,8 @@ DIALING = "still dialing"
 UNVERIFIED = "unverified"
 """Status of an object that could not be read since its stop was accepted."""
 
+_UNREAD = "the platform's list shows it as silent, but it could not be read by itself"
+
 ROWS_SHOWN = 40
 """Maximum number of rows for silent objects. If there are more, they share one row (JSON lists all)."""
 
@@ -34,7 +36,7 @@ class Stopped(NamedTuple):
     Attributes:
         key, name: the object.
         outcome: of the write that stopped it; `None` when it was silent before.
-        seen: whether the object could be read since its stop was accepted.
+        seen: whether the object could be read since its stop was accepted, or since the platform's list showed it as silent.
     """
 
     key: str
@@ -45,23 +47,27 @@ class Stopped(NamedTuple):
     @property
     def silent(self) -> bool:
         """Whether it does not dial."""
-        return self.outcome is None or self.outcome.done
+        return self.seen if self.outcome is None else self.outcome.done
 
 
-def exit_code(outcomes: Collection[Outcome], *, troubled: bool, away: bool) -> ExitCode:
+def exit_code(
+    outcomes: Collection[Outcome], *, unread: bool, troubled: bool, away: bool
+) -> ExitCode:
     """Return the exit code of a halt. What still dials counts most, then a failed record, then an unavailable git remote.
 
     Args:
         outcomes: of every object that had to be stopped.
+        unread: whether an object could not be read that only the platform's list shows as silent.
         troubled: whether something could not be recorded, or needs attention.
         away: whether the git remote was unavailable.
     """
-    failed = [outcome for outcome in outcomes if not outcome.done]
-    if not failed:
+    codes = [ExitCode(outcome.code) for outcome in outcomes if not outcome.done]
+    codes += [ExitCode.NOT_FINISHED] if unread else []
+    if not codes:
         if troubled:
             return ExitCode.PARTLY
         return ExitCode.UNAVAILABLE if away else ExitCode.DONE
-    code = ExitCode(max(outcome.code for outcome in failed))
+    code = max(codes)
     wrote = any(outcome.wrote for outcome in outcomes)
     return ExitCode.PARTLY if wrote and code is not ExitCode.NOT_FINISHED else code
 
@@ -135,14 +141,11 @@ def _shortened(quiet: Sequence[Row], *, held: bool) -> Sequence[Row]:
 
 def _row(each: Stopped, *, held: bool) -> Row:
     kept = HELD if held else NOT_HELD
-    if each.outcome is None:
-        return object_row(
-            kept, each.name, each.key, tone=Tone.DIM, details=("it was silent before",)
-        )
     if each.silent:
-        return object_row(kept, each.name, each.key, tone=Tone.GOOD)
+        tone, details = (Tone.GOOD, ()) if each.outcome else (Tone.DIM, ("it was silent before",))
+        return object_row(kept, each.name, each.key, tone=tone, details=details)
     status = DIALING if each.seen else UNVERIFIED
-    details = (each.outcome.message,)
+    details = (each.outcome.message if each.outcome else _UNREAD,)
     return object_row(status, each.name, each.key, tone=Tone.BAD, details=details)
 
 
@@ -152,7 +155,7 @@ def _serialised(each: Stopped) -> dict[str, object]:
         "name": each.name,
         "silent": each.silent,
         "result": each.outcome.result.value if each.outcome else None,
-        "message": each.outcome.message if each.outcome else "",
+        "message": each.outcome.message if each.outcome else "" if each.seen else _UNREAD,
     }
 
 

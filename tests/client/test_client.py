@@ -437,6 +437,12 @@ def test_a_platform_that_is_down_is_told_after_the_first_attempt_and_until_when(
     assert "acme.example" not in line
 
 
+@pytest.mark.parametrize("limits", [{"wait_s": 7.0}, {"deadline_s": 7.0}], ids=str)
+def test_a_platform_that_is_down_is_told_to_be_retried_no_longer_than_the_caller_waits(limits):
+    ((_, line),) = told_while(Platform([503] * 99), READ, urgent=True, **limits)
+    assert line.endswith("): retrying, for 7 s at most")
+
+
 def test_a_platform_that_is_down_at_the_token_is_told_as_well():
     ((_, line),) = told_while(Platform(tokens=[503] * 99), READ)
     assert line.startswith(f"POST {TOKEN_PATH}: no usable answer (503)")

@@ -303,7 +303,7 @@ def desk(
 ) -> Desk:
     """A clean clone of nothing but the samples."""
     monkeypatch.setattr(
-        "reconciler.execute.halt.SEEN_S", 100.0
+        "reconciler.execute.stop_sender.SEEN_S", 100.0
     )  # of the fast clock, on a busy machine
     monkeypatch.setattr("reconciler.commands.stop_journal.LEAST_S", 200.0)
     return samples_in(tmp_path, monkeypatch, capsys, ignored=".reconcile/\n")
@@ -693,6 +693,7 @@ def test_a_name_that_nobody_knows_stops_the_others_and_is_told(
     ("arguments", "said"),
     [
         (("nobody",), "unknown: nobody"),
+        (("99999",), "the platform has no object with such an id, so nothing was stopped by it"),
         ((), "say what to halt"),
         ((NAME, "--all"), "say what to halt: names, or --all, not both"),
         ((NAME, "--until", "2020-01-01T00:00:00Z"), "is in the past"),

@@ -69,6 +69,21 @@ def test_a_skill_that_the_list_shows_as_silent_is_not_proved_silent(running):
     assert page(row | {"outboundStrategy": OTHER[0]}) is None
 
 
+@given(
+    st.sampled_from([*PC, *UNCLEAR, ABSENT]),
+    st.sampled_from([True, "True", None, "maybe", ABSENT]),
+    st.sampled_from([False, "false", None, ABSENT]),
+    st.sampled_from([True, False, None, "maybe", ABSENT]),
+)
+def test_a_skill_that_is_shown_as_silent_is_left_alone_only_if_it_is_clearly_of_another_kind(
+    strategy, outbound, running, active
+):
+    row = {"skillId": 1, "outboundStrategy": strategy, "isOutbound": outbound}
+    row |= {"isRunning": running, "isActive": active, "skillName": "one"}
+    shown = page({name: value for name, value in row.items() if value is not ABSENT})
+    assert shown == Listed("one", quiet=True)
+
+
 @pytest.mark.parametrize("said", [False, None, ABSENT])
 def test_a_list_that_lags_keeps_no_skill_from_being_stopped(watched, monkeypatch, said):
     lived = skills(watched)
@@ -93,23 +108,80 @@ def test_a_list_that_lags_proves_no_silence_after_the_stop(watched, monkeypatch)
     assert [each["key"] for each in report.data["objects"] if not each["silent"]] == ["4003"]
 
 
-def test_a_campaign_that_only_the_list_shows_as_silent_is_read_by_itself(watched, monkeypatch):
-    keys = [str(1_000_000 + number) for number in range(5)]
+def lagging(watched, monkeypatch, count=5, *, shown=()):
+    """Serve campaigns that dial. The list shows none of them with a schedule but those `shown`, and the last campaign has none."""
     lived = watched(CAMPAIGNS)
-    sandbox.seed_many(lived.platform, len(keys))
-    for key in keys:
-        lived.name(key, f"c-{key}")
+    sandbox.seed_many(lived.platform, count)
+    lived.platform.put_campaign("2000000", "silent")
 
-    def lagging(path, _, body):
+    def without(path, _, body):
         if path == "/api/campaigns":
             for row in body["campaigns"]:
-                row |= {"schedule": None, "dialer": None, "etag": None, "schedule_id": None}
+                if row["id"] not in shown:
+                    row |= {"schedule": None, "dialer": None, "etag": None, "schedule_id": None}
         return body
 
-    changed(monkeypatch, CAMPAIGNS, lagging)
+    changed(monkeypatch, CAMPAIGNS, without)
+    return lived
+
+
+KEYS = [str(1_000_000 + number) for number in range(5)]
+
+
+@pytest.mark.parametrize("manifests", [KEYS, [], KEYS[:2]], ids=["all", "none", "some"])
+def test_a_campaign_that_only_the_list_shows_as_silent_is_read_by_itself(
+    watched, monkeypatch, manifests
+):
+    lived = lagging(watched, monkeypatch)
+    for key in manifests:
+        lived.name(key, f"c-{key}")
+    report = lived.halt()
+    assert report.exit_code == 0
+    assert lived.stopped == lived.held() == {*KEYS}
+    assert {each["key"] for each in report.data["objects"]} == {*KEYS}
     assert lived.halt().exit_code == 0
-    assert lived.stopped == {*keys}
+
+
+@pytest.mark.parametrize("manifests", [KEYS, []], ids=["all", "none"])
+def test_no_read_of_a_campaign_that_is_shown_as_silent_precedes_a_stop(
+    watched, monkeypatch, manifests
+):
+    lived = lagging(watched, monkeypatch, 40, shown={*map(str, range(1_000_002, 1_000_040))})
+    for key in manifests:
+        lived.name(key, f"c-{key}")
+    lived.faults = ["slow:DELETE *:ms=10000"]  # of the fast clock
     assert lived.halt().exit_code == 0
+    sent = [at for at, each in enumerate(lived.seen) if each.startswith(("DELETE", "PUT"))]
+    hidden = {f"GET /api/campaigns/{key}" for key in KEYS[:2]}
+    assert min(map(lived.seen.index, hidden)) > sent[2 * 38 - 1]
+
+
+def test_a_locked_dialer_delays_no_read_of_what_is_shown_as_silent(watched, monkeypatch):
+    lived = lagging(watched, monkeypatch, shown={KEYS[0]})
+    lived.answer = lambda where, _: 500 if where.startswith("PUT") and KEYS[0] in where else None
+    assert lived.halt().exit_code == 75
+    assert lived.stopped == {*KEYS}
+
+
+@pytest.mark.parametrize("manifests", [KEYS, []], ids=["all", "none"])
+@pytest.mark.parametrize("status", [403, 404, 500, "hang"])
+def test_what_is_shown_as_silent_and_cannot_be_read_is_not_verified(
+    watched, monkeypatch, status, manifests
+):
+    lived = lagging(watched, monkeypatch)
+    for key in manifests:
+        lived.name(key, f"c-{key}")
+    lived.wait_s = 120.0
+    lived.answer = lambda where, _: (
+        status if where.startswith(f"GET /api/campaigns/{KEYS[3]}") else None
+    )
+    report = lived.halt()
+    assert report.exit_code == 75
+    (row,) = (each for each in report.data["objects"] if not each["silent"])
+    assert (row["key"], row["result"]) == (KEYS[3], None)
+    assert "could not be read by itself" in row["message"]
+    assert lived.stopped == {*KEYS} - {KEYS[3]}
+    assert "4 of 5 objects silent and held, 1 unverified" in report.verdict
 
 
 def test_what_the_list_shows_dialing_is_stopped_first(watched):

@@ -40,7 +40,7 @@ KEY = "1000000"
 @pytest.fixture
 def watched(tmp_path, monkeypatch):
     made = []
-    for name in (f"{halt_command.__name__}.RECORDS_S", "reconciler.execute.halt.SEEN_S"):
+    for name in (f"{halt_command.__name__}.RECORDS_S", "reconciler.execute.stop_sender.SEEN_S"):
         monkeypatch.setattr(name, 40.0)  # of the fast clock, on a busy machine
 
     def start(api):
@@ -563,7 +563,7 @@ def test_a_stop_without_the_lock_watches_and_removes_what_comes_back(watched, mo
     lived.desk.world = lived.desk.world._replace(progress=progress)
     report = lived.halt("first")
     assert len(restored) == 1, "told once"
-    assert "Ctrl-C ends the watch; --wait SECONDS limits it" in restored[0]
+    assert "Ctrl-C ends the watch, not the stop, and is safe if no apply is running" in restored[0]
     assert lived.platform.campaign(KEY)["schedule_id"] is None
     assert lived.platform.campaign(KEY)["active_id"] is None
     assert report.facts["lock"] == "could not be taken: the git remote does not answer"

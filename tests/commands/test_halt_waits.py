@@ -78,6 +78,17 @@ def test_requests_that_hang_end_with_the_wait(watched, what):
     assert lived.held() == {"1000000"}
 
 
+def test_a_platform_that_is_down_is_told_to_be_retried_no_longer_than_the_wait(watched):
+    lived, told = many(watched), []
+    lived.wait_s = 40.0
+    lived.desk.world = lived.desk.world._replace(progress=told.append)
+    lived.answer = lambda where, _: 503 if "oken" in where else None
+    lived.halt("first")
+    said = [each.partition("retrying, for ")[2] for each in told if "no usable answer" in each]
+    assert said
+    assert all(int(each.split()[0]) <= 40 for each in said), said
+
+
 @pytest.mark.parametrize("what", ["oken", "GET", "DELETE", "PUT", "/api/"])
 def test_a_signal_ends_every_wait(watched, what):
     lived = many(watched)

@@ -158,9 +158,9 @@ def read_pages(on_page: OnPage) -> Exchange[None]:
 
 
 def _listed(answer: Answer, row: Row) -> tuple[str, Listed] | None:
-    """Return a skill of a page by its id. A row without an id is left out, and so is a skill that is silent and cannot be managed.
+    """Return a skill of a page by its id. A row without an id is left out, and so is a silent skill that is clearly of another kind.
 
-    Fields that cannot be read, and those that contradict each other, keep no running skill from being stopped.
+    Fields that cannot be read, and those that contradict each other, keep no skill from being stopped.
     """
     skill = SkillAnswer(answer.call, answer.reply)
     try:
@@ -169,12 +169,11 @@ def _listed(answer: Answer, row: Row) -> tuple[str, Listed] | None:
         return None
     called = tried(skill.text, row, "skillName")
     name = called if isinstance(called, str) and called else key
-    running = tried(reading.is_running, skill, row)
+    running, other = tried(reading.is_running, skill, row), reading.other_strategy(skill, row)
     if running is False:
-        is_unfit = isinstance(tried(reading.unfit, skill, row), str)
-        return None if is_unfit else (key, Listed(name, quiet=True))
+        return None if other else (key, Listed(name, quiet=True))
     live = Live(key, name, running=True) if running is True else None
-    return key, Listed(name, live, other=reading.other_strategy(skill, row))
+    return key, Listed(name, live, other=other)
 
 
 def read_stored(key: str) -> Exchange[Live | None]:  # noqa: ARG001 - a stop keeps all settings
