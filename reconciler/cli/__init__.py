@@ -128,10 +128,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return done.exit_code
     except click.UsageError as wrong:
         return _usage(wrong)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as abort:
         from reconciler.errors import ExitCode
 
-        return _say("interrupted; nothing more was started", ExitCode.INTERRUPTED)
+        said = str(abort) or "interrupted; nothing more was started"
+        return _say(said, ExitCode.INTERRUPTED)
     except SystemExit:  # click's reaction to a closed pipe, which is no error
         return 0
     except Exception as error:

@@ -155,8 +155,12 @@ def apply(
         options.show(report, "text", err=style != "text")
 
     def confirm() -> bool:
-        with signals.asking():
-            return click.confirm("Apply this plan?", err=True)
+        try:
+            with signals.asking():
+                return click.confirm("Apply this plan?", err=True)
+        except click.Abort:
+            click.echo(err=True)  # the cursor is behind the question
+            raise click.Abort("interrupted; nothing was written") from None
 
     world = options.world(remote)
     return signals.run_until_signal(

@@ -143,7 +143,20 @@ def at(world: World, path: Path, tenant: str | None, instant: datetime, what: st
     keys, ahead = keys_of(past.records(), what), audit.Offsets()
     records = [each for each in ahead.noting(past.records()) if each.data.get("target") in keys]
     report = of_instant(past.kept.name, what, instant, records, past.kept.facts, ahead)
-    return report._replace(notes=(*past.notes, *report.notes))
+    return report._replace(
+        notes=(*past.notes, *_in_future(world, past.kept, instant), *report.notes)
+    )
+
+
+def _in_future(world: World, kept: TenantLedger, instant: datetime) -> tuple[str, ...]:
+    """Return a note if an instant has not come yet, by the clock that decides holds and by the newest record."""
+    newest = max(map(audit.moment, kept.ledger.records()), default=None)
+    if instant <= max(filter(None, (kept.clock(world).now(), newest))):
+        return ()
+    ends = f"The ledger ends at {audit.stamp(newest)}" if newest else "The ledger is empty"
+    return (
+        f"{audit.stamp(instant)} is in the future. {ends}, and does not know what comes later.",
+    )
 
 
 def verify(

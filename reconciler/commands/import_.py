@@ -38,9 +38,11 @@ from reconciler.manifests import Folder, edits
 from reconciler.manifests.writer import SCHEMAS, new_manifest, new_name, schema_of
 from reconciler.models import API_VERSION, MANIFESTS, Body, Desired, Manifest
 from reconciler.plan import Plan
+from reconciler.policies.base import Level
 from reconciler.report import Report, Row, Table, Tone, count
 from reconciler.report.change_rows import changes_table
 from reconciler.report.changes import plan_verdict
+from reconciler.report.checks import findings_table
 from reconciler.world import Network, World
 
 
@@ -93,7 +95,7 @@ async def run(world: World, asked: ImportRequest) -> Report:
     folder = manifests.load(asked.path, asked.tenant, keep_places=True, may_be_empty=True)
     async with sessions.open_session(world, folder, asked.network) as session:
         snapshot, _ = await session.read()
-        objects = _select(snapshot.objects, asked.keys)
+        objects = _select(snapshot.objects, asked.keys, folder)
         files = {path.stem for path in folder.path.glob("*.yaml")}
         found = _Import(names={each.name for each in folder.desired} | files)
         for key in sorted(objects):
@@ -112,13 +114,15 @@ async def run(world: World, asked: ImportRequest) -> Report:
         return _report(folder, found, plans.only(plan, frozenset(objects)))
 
 
-def _select(objects: Any, keys: tuple[str, ...]) -> dict[str, Live]:
+def _select(objects: Mapping[str, Live], keys: tuple[str, ...], folder: Folder) -> dict[str, Live]:
     holding = {key: live for key, live in objects.items() if live.stored is not None}
     unknown = [key for key in keys if key not in holding]
     if unknown:
-        raise UsageError(
-            f"the platform has no schedule for {', '.join(unknown)}: nothing to import"
-        )
+        by_name = {live.name: key for key, live in objects.items()}
+        by_name |= {each.name: each.key for each in folder.desired}
+        named = [f"{name} is {by_name[name]}" for name in unknown if name in by_name]
+        hint = f"import takes ids, and {', '.join(named)}" if named else "nothing to import"
+        raise UsageError(f"the platform has no schedule for {', '.join(unknown)}: {hint}")
     return {key: holding[key] for key in keys} if keys else holding
 
 
@@ -300,6 +304,9 @@ def _report(folder: Folder, found: _Import, plan: Plan | None) -> Report:
             "Taken over",
             ("id", "name", "where"),
             tuple(Row(row) for row in found.done if row[0] in whole),
+        ),
+        findings_table(
+            each for each in (plan.findings if plan else ()) if each.level is Level.ERROR
         ),
         changes_table(remaining, noun),
     )

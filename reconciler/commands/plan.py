@@ -73,7 +73,13 @@ async def read(world: World, asked: PlanRequest) -> Plan:
 
 
 async def show(world: World, asked: PlanRequest) -> Report:
-    """Return the report of a plan; write it to a file when asked."""
+    """Return the report of a plan; write it to a file when asked.
+
+    Raises:
+        UsageError: that file is in the tenant's folder.
+    """
+    if asked.out is not None:
+        _require_outside(asked.out, manifests.choose_tenant(asked.path, asked.tenant).path)
     plan, remarks, folder = await _read(world, asked)
     if asked.out is not None:
         _write(asked.out, plan, remarks)
@@ -343,6 +349,14 @@ def _check(
         desired, session.dialect.KINDS, snapshot.at, snapshot, gone, by.names, by.repointed
     )
     return policies.check_all(facts, by.levels, by.waivers)
+
+
+def _require_outside(out: Path, folder: Path) -> None:
+    """Refuse to write a plan into a tenant's folder: the next command would read it as a manifest, or it would replace one."""
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"--out {out} is in the tenant's folder, whose files are read as manifests: write the plan outside {folder}"
+        )
 
 
 def _write(path: Path, plan: Plan, remarks: Remarks) -> None:

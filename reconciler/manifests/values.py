@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from reconciler.errors import UsageError
 from reconciler.manifests.sources import Source
@@ -15,6 +15,9 @@ from reconciler.models import Desired, Tenant, platform_of
 
 BlobIds: TypeAlias = tuple[str, str]
 """The ids that git gives to the bytes of a file: in a repository of SHA-1, and in one of SHA-256."""
+
+_NAMES_SHOWN: Final = 8
+"""Most names of manifests that an error lists."""
 
 
 def blob_ids(data: bytes) -> BlobIds:
@@ -77,8 +80,24 @@ class Folder:
         keys = {desired.name: desired.key for desired in self.desired}
         unknown = [name for name in names if name not in keys]
         if unknown:
-            meant = f" (did you mean {self.path}?)" if self.name in unknown else ""
             raise UsageError(
-                f"tenant {self.name} has no manifest named {', '.join(unknown)}, nor is that a file or folder{meant}; it has {', '.join(sorted(keys)) or 'none'}"
+                f"tenant {self.name} has no manifest named {', '.join(unknown)}, nor is that a file or folder; {self._meant(unknown)}"
             )
         return frozenset(keys[name] for name in names)
+
+    def _meant(self, unknown: Sequence[str]) -> str:
+        """Return what to write instead of unknown names: the names of manifests with these ids, else similar names, else all names."""
+        from difflib import get_close_matches  # noqa: PLC0415 - needed for mistakes only
+
+        by_key = {each.key: each.name for each in self.desired}
+        if ids := [name for name in unknown if name in by_key]:
+            said = ", ".join(f"{key} is the id of {by_key[key]}" for key in ids)
+            return f"{said}: write the manifest's name"
+        names = sorted(by_key.values())
+        slugs = [name.lower().replace(" ", "-") for name in unknown]
+        near = [each for slug in slugs for each in get_close_matches(slug, names, n=1)]
+        near += [str(self.path)] if self.name in unknown else []
+        if near:
+            return f"did you mean {', '.join(dict.fromkeys(near))}?"
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        return f"it has {', '.join(names[:_NAMES_SHOWN]) or 'none'}{more}"

@@ -117,8 +117,9 @@ def listen(port: int) -> socket.socket:
         listener.listen(128)
     except (OSError, OverflowError) as error:
         listener.close()
+        why = getattr(error, "strerror", None) or error
         raise SandboxError(
-            f"cannot listen on {HOST}:{port}: {error}; --port 0 takes a free one"
+            f"cannot listen on {HOST}:{port}: {why}; --port 0 takes a free one"
         ) from error
     return listener
 

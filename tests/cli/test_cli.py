@@ -514,6 +514,7 @@ def test_ctrl_c_at_the_question_ends_at_once(desk: Desk, monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("click.termui.visible_prompt_func", typed)
     assert desk.run("apply", "schedules/sandbox") == 130
+    assert desk.err.endswith("\nerror: interrupted; nothing was written\n")
     assert answers == []
     assert (desk.written(), desk.records()) == (0, "")
 

@@ -189,6 +189,7 @@ def test_at_tells_what_was_stored_by_which_commit_and_whose_leave(desk: Shared) 
             f"stored and active: the schedule of commit {head[:12]}, approver lead, plan {'d' * 12}"
         )
         assert "held" not in desk.out
+        assert "in the future" not in desk.out
     assert desk.run("audit", "at", "2027-01-11T15:00:00Z", "--campaign", KEY, PATH) == 0
     assert "held until released: complaints from Ohio" in desk.out
 
@@ -205,6 +206,11 @@ def test_at_says_clearly_that_nothing_was_ours(
 ) -> None:
     assert desk.run("audit", "at", instant, "--campaign", asked, PATH) == 0
     assert desk.out.splitlines()[-1] == f"not known: {says}"
+
+
+def test_at_says_where_the_ledger_ends_if_the_instant_has_not_come(desk: Shared) -> None:
+    assert desk.run("audit", "at", "2999-01-01T00:00:00Z", "--campaign", KEY, PATH) == 0
+    assert "2999-01-01T00:00:00.000Z is in the future. The ledger ends at 2027-01-11T" in desk.out
 
 
 def test_an_export_is_one_line_a_write_and_half_open(desk: Shared) -> None:

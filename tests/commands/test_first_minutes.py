@@ -69,6 +69,23 @@ def test_a_name_that_no_manifest_has_is_said_to_be_no_path_either(desk: Desk) ->
     assert desk.run("plan", NAME) == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("1003", "1003 is the id of warranty-reminders: write the manifest's name"),
+        ("warranty-reminder", "did you mean warranty-reminders?"),
+        ("Warranty Reminders", "did you mean warranty-reminders?"),
+        ("nobody", "it has appointment-reminders, home-broadband-upgrade, loyalty-survey, "),
+    ],
+)
+def test_an_id_or_a_slip_in_place_of_a_manifests_name_is_answered_with_the_name(
+    desk: Desk, name: str, meant: str
+) -> None:
+    for command in (("plan",), ("apply", "--yes"), ("drift",)):
+        assert f"no manifest named {name}" in desk.says(64, *command, PATH, name)
+        assert f"file or folder; {meant}" in desk.says(64, *command, PATH, name)
+
+
 # --- a prompt ---------------------------------------------------------------------------------------------------------------
 
 

@@ -84,7 +84,7 @@ def test_everything_that_holds_a_schedule_gets_a_manifest_and_the_plan_is_empty(
     for desk, count in ((skills, 5), (campaigns_too, 5)):
         report = desk.run()
         assert report.exit_code == 0, report.verdict
-        assert "; no changes. 5 schedules match" in report.verdict
+        assert "o changes. 5 schedules match" in report.verdict
         assert len(desk.files()) == count + 1
         assert desk.run().data["taken"] == []
 
@@ -111,11 +111,22 @@ def test_many_skills_end_in_an_empty_plan(tmp_path, skills):
     desk.platform.close()
 
 
+def test_an_error_that_a_plan_would_find_is_shown(skills):
+    report = skills.run("4005")
+    assert report.exit_code == 0
+    assert report.verdict.startswith("1 skill imported; 1 error to correct. No changes.")
+    (row,) = next(table for table in report.tables if table.title == "Findings").rows
+    assert (row.name, row.rule) == ("partner-overflow", "dnc-list")
+
+
 def test_only_what_was_asked_for_is_taken(skills):
     skills.run("4002")
     assert skills.files() == ["fiber-upgrade.yaml", "tenant.yaml"]
-    with pytest.raises(UsageError, match="no schedule for 9"):
+    with pytest.raises(UsageError, match="no schedule for 9: nothing to import"):
         skills.run("9")
+    for name in ("Fiber Upgrade", "fiber-upgrade"):
+        with pytest.raises(UsageError, match=f"import takes ids, and {name} is 4002$"):
+            skills.run(name)
 
 
 def test_a_scalar_is_edited_in_place_and_everything_around_it_stays(skills):

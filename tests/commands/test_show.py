@@ -15,7 +15,7 @@ from reconciler import sandbox
 from reconciler.plan import sha256_of
 from reconciler.renderers import RENDERERS
 from tests.commands.test_halt import KEY, NAME, PATH, by_hand
-from tests.support.desk import Desk, commit, samples_in, samples_served
+from tests.support.desk import Desk, commit, git, samples_in, samples_served
 
 FILE = "plan.json"
 
@@ -46,6 +46,15 @@ def edit(**changes: Any) -> None:
 
 def without(text: str, *words: str) -> list[str]:
     return [line for line in text.splitlines() if not any(word in line for word in words)]
+
+
+@pytest.mark.parametrize("out", ["plan.json", "warranty-reminders.yaml", "new/../plan.txt"])
+def test_no_plan_is_saved_among_the_manifests(desk: Desk, out: str) -> None:
+    """The next command would read it as a manifest, or it would replace one."""
+    said = desk.says(64, "plan", PATH, "--out", f"{PATH}/{out}")
+    assert f"--out {PATH}/{out} is in the tenant's folder" in said
+    assert f"write the plan outside {PATH}" in said
+    assert git(desk.folder, "status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize("style", ["text", "markdown", "github", "html"])
