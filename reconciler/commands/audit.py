@@ -150,8 +150,10 @@ def at(world: World, path: Path, tenant: str | None, instant: datetime, what: st
 
 def _in_future(world: World, kept: TenantLedger, instant: datetime) -> tuple[str, ...]:
     """Return a note if an instant has not come yet, by the clock that decides holds and by the newest record."""
+    if instant <= kept.clock(world).now():
+        return ()  # the records need not be read once more
     newest = max(map(audit.moment, kept.ledger.records()), default=None)
-    if instant <= max(filter(None, (kept.clock(world).now(), newest))):
+    if newest is not None and instant <= newest:
         return ()
     ends = f"The ledger ends at {audit.stamp(newest)}" if newest else "The ledger is empty"
     return (
