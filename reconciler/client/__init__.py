@@ -32,7 +32,7 @@ from reconciler.client.hosts import target
 from reconciler.client.lanes import Lanes, Lost, Transport, embedded, tcp
 from reconciler.client.pace import equal_jitter, full_jitter, retry_after, timeout_s
 from reconciler.client.queue import CallQueue
-from reconciler.client.refusals import Refusals, is_server_error
+from reconciler.client.refusals import Refusals, is_server_error, may_have_run
 from reconciler.dialects.base import Dialect, Token
 from reconciler.dialects.calls import Call, Exchange, Reply
 from reconciler.errors import (
@@ -78,12 +78,13 @@ DOWN_S: Final = 60.0
 
 @dataclass(slots=True)
 class _Tries:
-    """Failures of one call so far."""
+    """Failures of one call so far. `unsure`: one of the attempts may have been executed."""
 
     began: float
     lost: int = 0
     refused: int = 0
     unauthorized: int = 0
+    unsure: bool = False
 
 
 class Client:
@@ -237,7 +238,8 @@ class Client:
                     self._tokens.accept()
                 return answer
             await self._after(call, token, answer, tries)
-            if call.again and call.again.is_done(await self._call(call.again.call)):
+            tries.unsure |= may_have_run(answer)
+            if call.again is not None and await self.run(call.again(tries.unsure)):
                 return Reply(HTTPStatus.NO_CONTENT, {}, empty=True)
 
     async def _attempt(self, call: Call, token: Token | None, tries: _Tries) -> Reply | Lost:

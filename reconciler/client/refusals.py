@@ -85,6 +85,11 @@ def is_server_error(status: int) -> bool:
     return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
 
 
+def may_have_run(answer: Reply | Lost) -> bool:
+    """Return whether a call whose attempt is repeated may have been executed."""
+    return answer.sent if isinstance(answer, Lost) else is_server_error(answer.status)
+
+
 def _is_redirect(status: int) -> bool:
     return 300 <= status < 400 and status != HTTPStatus.NOT_MODIFIED  # noqa: PLR2004 - HTTP's class
 

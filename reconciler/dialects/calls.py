@@ -42,7 +42,9 @@ class Call:
         timeout_s: seconds that one attempt may take.
         origin: scheme and host to use instead of the tenant's. The client refuses a host that is neither the
             tenant's, nor below the dialect's `HOSTS`, nor named in the environment.
-        again: what the client reads before every further attempt; `None` if it may send the call again without.
+        again: an exchange that the client runs before every further attempt, because the wait before it may last minutes; `None` if
+            it may send the call again without. The argument says whether an earlier attempt may have been executed. The exchange returns
+            whether nothing is left to send, and raises if the call must not be sent again.
     """
 
     method: str
@@ -57,7 +59,7 @@ class Call:
     optional: bool = False
     timeout_s: float = 30.0
     origin: str | None = None
-    again: Reread | None = field(default=None, repr=False, compare=False)
+    again: Callable[[bool], Exchange[bool]] | None = field(default=None, repr=False, compare=False)
 
     @property
     def where(self) -> str:
@@ -68,19 +70,6 @@ class Call:
     def is_write(self) -> bool:
         """Whether it may change something on the platform."""
         return not self.anonymous and self.method != "GET"
-
-
-@dataclass(frozen=True, slots=True)
-class Reread:
-    """What is read before a write is sent again, because the wait before it may last minutes.
-
-    Attributes:
-        call: reads what the write replaces.
-        is_done: whether its answer shows what was written, so that nothing is sent again. Raises when somebody else changed it.
-    """
-
-    call: Call
-    is_done: Callable[[Reply], bool]
 
 
 class NotJSON:

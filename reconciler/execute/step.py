@@ -159,16 +159,18 @@ class Step:
     async def _before(self) -> Live:
         """Return the object that the write replaces.
 
-        The object is read again if no version guards the write, or if an earlier operation of this run wrote it.
+        The object is read again if no version guards the write, or if an earlier operation of this run wrote it. Whether it runs is
+        always as it was when the rules judged the plan.
         """
-        live = None if self.operation.after else self.execution.live.get(self.operation.key)
-        guarded = self.execution.dialect.CAPABILITIES.rereads or (live and live.version is not None)
-        if live is not None and guarded:
-            return live
+        planned = self.execution.live.get(self.operation.key)
+        rereads = self.execution.dialect.CAPABILITIES.rereads
+        guarded = planned is not None and (rereads or planned.version is not None)
+        if planned is not None and guarded and not self.operation.after:
+            return planned
         live = await self._read()
         if live_hash(live, self.kind) != self.operation.live_hash:
             raise _Moved("it changed since it was planned; plan again")
-        return live
+        return live._replace(running=planned is not None and planned.running)
 
     async def _write(self, live: Live, attempt: int, *, give_up: bool) -> bool:
         """Send the write once; return whether the platform stored it. With `give_up`, an uncertain write raises its error."""
@@ -188,7 +190,7 @@ class Step:
                 self.wrote = True
                 raise
             if error.status == PRECONDITION_FAILED:
-                return await self._precondition()
+                return await self._precondition(error)
             if not isinstance(error, UncertainWrite) and error.status != CONFLICT:
                 raise
             return await self._settle(error, give_up=give_up)
@@ -227,19 +229,22 @@ class Step:
             self._confirm(live)
             return True
         if live_hash(live, self.kind) != self.operation.live_hash:
-            raise _Moved(
-                "it changed while the outcome of our write was unknown; the next apply settles it"
-            )
+            said = "it changed while that was unknown; the next apply settles it"
+            raise _Moved(f"{error}; {said}")
         if give_up:
             raise error
         return False
 
-    async def _precondition(self) -> bool:
-        """Resolve a failed precondition (412): after a lost answer, our own write may have caused it; otherwise the operation is stale."""
+    async def _precondition(self, error: ApiError) -> bool:
+        """Resolve a failed precondition (412): after a lost answer, our own write may have caused it; otherwise the operation is stale.
+
+        A dialect that reads the object itself knows what changed. A platform that compares versions knows only that something did.
+        """
         if self.tries > 1 and self._holds(live := await self._read()):
             self._confirm(live)
             return True
-        raise _Moved("somebody else changed it since it was planned; plan again")
+        known = self.execution.dialect.CAPABILITIES.rereads and "; ".join(error.reasons)
+        raise _Moved(known or "somebody else changed it since it was planned; plan again")
 
     def _confirm(self, live: Live) -> None:
         self.wrote = self.confirmed = True

@@ -9,12 +9,12 @@ import pytest
 from reconciler import policies
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.execute import Execution, WriteOptions, carry_out
-from reconciler.plan import Action, Origin, Result, build
+from reconciler.plan import Action, Base, Origin, Result, build
 from reconciler.policies.base import Facts, Level
 from reconciler.world import here
 from tests.support.engine import Notebook
 from tests.support.factories import make_skill_desired
-from tests.support.skills import body_of, held, platform
+from tests.support.skills import body_of, held, narrow_by_hand, platform, start
 
 
 @pytest.fixture
@@ -102,6 +102,48 @@ def test_what_moved_since_it_was_planned_is_stale(box):
     box.world.put_skill(4001, "Renewals", general={"maximumRatio": 1.9})
     (outcome,) = carried_out(box, plan, snapshot)
     assert outcome.result is Result.STALE
+
+
+@pytest.mark.parametrize(
+    ("fault", "result"),
+    [("429:PUT *:after=40", Result.STALE), ("reset-after:PUT *", Result.UNKNOWN)],
+)
+def test_a_write_that_may_have_been_executed_before_a_hand_came_has_an_unknown_outcome(
+    box, fault, result
+):
+    plan, snapshot = planned(box, desired(box, maximum_ratio=2.0))
+    box.world.faults.add(fault)
+    box.after = lambda request: (
+        narrow_by_hand(box.world, "4001", "general") if request.startswith("PUT") else None
+    )
+    (outcome,) = carried_out(box, plan, snapshot)
+    assert (outcome.result, outcome.wrote) == (result, result is Result.UNKNOWN)
+    assert "hanged since" in outcome.message or "changed the settings since" in outcome.message
+    assert held(box.world, "4001")["maximum_ratio"] == 1.0
+
+
+def test_a_skill_that_was_started_since_it_was_planned_is_said_to_be(box):
+    plan, snapshot = planned(box, desired(box, maximum_ratio=2.0))
+    start(box.world, "4001")
+    (outcome,) = carried_out(box, plan, snapshot)
+    assert (outcome.result, outcome.wrote) == (Result.STALE, False)
+    assert outcome.message == "the skill was started since it was planned: plan again"
+
+
+def test_a_skill_that_starts_between_two_steps_is_slowed_down_and_not_sped_up(box):
+    """The rules judged both steps for a skill that does not run."""
+    base = body_of(box.ask(pc.read_one("4001")))
+    wanted = make_skill_desired(**base | {"maximum_ringing_duration_s": 40})
+    box.write("4001", base | {"maximum_ratio": 2.0})
+    snapshot = box.ask(pc.read())
+    origin, past = Origin("pc", "sandbox:"), {"4001": Base(base)}
+    plan = build(origin, [wanted], snapshot, pc.KINDS, base=past)
+    assert len(plan.executable) == 2
+    box.after = lambda request: start(box.world, "4001") if request.startswith("PUT") else None
+    first, second = carried_out(box, plan, snapshot)
+    assert (first.result, second.result) == (Result.UPDATED, Result.STALE)
+    assert "was started since it was planned" in second.message
+    assert held(box.world, "4001") == base
 
 
 def rules(plan):

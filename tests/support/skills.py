@@ -146,6 +146,12 @@ def start(world: sandbox.SkillState, key: str) -> None:
     world.put_skill(int(key), **_parts(world, key) | {"running": True})
 
 
+def set_pace(world: sandbox.SkillState, key: str, **fields: Any) -> None:
+    """Set fields of a skill's pacing as somebody would on the platform; all else stays."""
+    parts = _parts(world, key)
+    world.put_skill(int(key), **parts | {"general": {**parts["general"], **fields}})
+
+
 def _parts(world: sandbox.SkillState, key: str) -> dict[str, Any]:
     """Return a skill as the arguments of `put_skill`."""
     row = world.skill(key)

@@ -35,7 +35,8 @@ class Block:
         unpack: block as received → those fields.
         pack: block as received, those fields → block to send.
         of_bulk: form of `/skills/parameters` → block.
-        known: names of the fields that the contract gives it.
+        managed: names of the received fields that those fields become.
+        more: names of the other fields that the contract gives it.
     """
 
     path: str
@@ -44,13 +45,28 @@ class Block:
     unpack: Callable[[JSON], Part]
     pack: Callable[[JSON, Mapping[str, Any]], JSON]
     of_bulk: Callable[[JSON], JSON]
-    known: frozenset[str]
+    managed: frozenset[str]
+    more: frozenset[str] = frozenset()
 
     def unknown(self, raw: JSON) -> frozenset[str]:
         """Return the names of fields in a received block that are not in the contract. They are written back unchanged."""
         rows = raw if isinstance(raw, list) else [raw]
         names = {name for row in rows if isinstance(row, Mapping) for name in row}
-        return frozenset(names - self.known)
+        return frozenset(names - self.managed - self.more)
+
+    def restored(self, before: JSON, now: JSON) -> JSON:
+        """Return a block as it was `before`, with the fields that nobody manages as they are `now`; those of a zone that is off now are from before."""
+        if not isinstance(before, list):
+            return self._restored(before, now)
+        on = {
+            zone["standardName"]: zone
+            for zone in now or ()
+            if _flag(zone["timeZoneActiveToCall"]) is True
+        }
+        return [self._restored(row, on.get(row["standardName"], row)) for row in before]
+
+    def _restored(self, before: JSON, now: JSON) -> JSON:
+        return {**now, **{name: before[name] for name in self.managed if name in before}}
 
     def read(self, raw: JSON) -> Part:
         """Return the body's fields that a block holds, in canonical form.
@@ -229,7 +245,8 @@ ZONES: Final = Block(
     _unpack_zones,
     _pack_zones,
     _zones_of_bulk,
-    frozenset({"standardName", "startTime", "endTime", "timeZoneActiveToCall", "overrideTime"}),
+    frozenset({"standardName", "startTime", "endTime", "timeZoneActiveToCall"}),
+    frozenset({"overrideTime"}),
 )
 PACE: Final = Block(
     "general-settings",
@@ -238,7 +255,8 @@ PACE: Final = Block(
     _unpack_pace,
     _pack_pace,
     _pace_of_bulk,
-    frozenset(_WIRE.values()) | assumed.UNMANAGED,
+    frozenset(_WIRE.values()),
+    assumed.UNMANAGED,
 )
 BLOCKS: Final = (WEEK, ZONES, PACE)
 """Every block, in the order in which they are written."""

@@ -8,18 +8,19 @@
 | a step fails | set the fields that step 2 widened back to their values after step 1; narrowed fields stay |
 
 The API has no idempotency keys and no conditions, and a write replaces a whole block. So a block is read again before its write is repeated,
-before a later block is written, and before it is set back. What somebody else changed meanwhile is left alone.
+before a later block is written, and before it is set back. What somebody else changed meanwhile is left alone. A membership is read
+again before its change is repeated, and whether the skill runs before every attempt to set a wider pace.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from reconciler import diff, effect
 from reconciler.dialects.answers import object_call
-from reconciler.dialects.calls import JSON, Call, Exchange, Reply, Reread
+from reconciler.dialects.calls import JSON, Call, Exchange
 from reconciler.dialects.personal_connection import assumed
 from reconciler.dialects.personal_connection.answers import SkillAnswer
 from reconciler.dialects.personal_connection.blocks import BLOCKS, PACE, Block, Part, is_odd_pace
@@ -50,6 +51,9 @@ REFUSED: Final = range(400, 500)
 
 _TAKEN: Final = frozenset({200, 202, 204, 206})
 
+_UNKNOWN: Final = "whether it was executed is unknown"
+_LOST: Final = "there was no usable answer, and somebody else changed the settings since"
+
 
 def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[Stored]:
     """Store `body` as the schedule of a skill.
@@ -58,12 +62,13 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
         key: the skill.
         body: canonical body, whole.
         token: sent as `CorrelationId`, to match the platform's records with the audit records.
-        live: what was read just before.
+        live: what was read just before, and whether the skill was running when the write was judged.
 
     Raises:
-        ApiError: refused, and nothing was written; 412 when somebody else wrote meanwhile.
+        ApiError: refused, and nothing was written; 412 when somebody else wrote, or started the skill, meanwhile.
         PartlyWritten: the write failed between the blocks; widened fields were set back.
-        UncertainWrite: widened fields could not be set back, or it is unknown whether they were.
+        UncertainWrite: widened fields could not be set back, or were left because somebody else changed them, or it is unknown what was
+            executed.
     """
     if body is None or live.stored is None:
         raise ApiError(
@@ -72,14 +77,13 @@ def write(key: str, body: Body | None, *, token: str, live: Live) -> Exchange[St
             ["a skill always holds a schedule: none can be removed, or created"],
         )
     before = KIND.canonical(live.stored)
-    writing = _Writing(key, token, {**before})
+    writing = _Writing(key, token, {**before}, stood=not live.running)
     narrow = _narrowed(before, body)
     try:
         yield from writing.look(body)
         yield from writing.to(narrow)
         writing.widening = True
-        if not live.running and any(narrow.get(name) != body.get(name) for name in KIND.immediate):
-            yield from writing.stands_still()
+        yield from writing.stands_still(body)
         yield from writing.to(body)
     except ReconcileError as error:
         if not writing.began and (not writing.open or _is_refusal(error)):
@@ -123,13 +127,13 @@ def _put_back(writing: _Writing, narrow: Body, error: ReconcileError) -> Exchang
         said.append(
             f"somebody else changed {', '.join(writing.left)} meanwhile, which was left as it is"
         )
-    if restored := [name for name in writing.widened if name not in writing.left]:
+    restored = [name for name in writing.widened if name not in writing.left]
+    if restored:
         said.append(f"the widened settings were restored ({', '.join(restored)})")
-    elif not writing.left and writing.open and not _is_refusal(error):
-        raise UncertainWrite(
-            status, where, [*said, "whether it was executed is unknown"]
-        ) from error
-    raise PartlyWritten(status, where, said) from error
+    elif writing.open and not _is_refusal(error):
+        raise UncertainWrite(status, where, [*said, _UNKNOWN]) from error
+    # What was left may be a narrowing of what was written, so the write counts as executed.
+    raise (UncertainWrite if writing.left else PartlyWritten)(status, where, said) from error
 
 
 @dataclass(slots=True)
@@ -140,6 +144,7 @@ class _Writing:
         key: the skill.
         token: its `CorrelationId`.
         now: the body that the skill holds, as far as known.
+        stood: whether the write was judged for a skill that does not run.
         began: whether anything was written.
         open: whether a sent write is not answered yet.
         widening: whether writes from now on may widen.
@@ -149,11 +154,13 @@ class _Writing:
         sent: the fields of each block as last sent, by path.
         raws: blocks as last read, by path.
         images: blocks as read before the first write, by path.
+        unlinked: groups that were removed, or may have been.
     """
 
     key: str
     token: str
     now: dict[str, Any]
+    stood: bool
     began: bool = False
     open: bool = False
     widening: bool = False
@@ -163,6 +170,7 @@ class _Writing:
     sent: dict[str, Part] = field(default_factory=dict)
     raws: dict[str, JSON] = field(default_factory=dict)
     images: dict[str, JSON] = field(default_factory=dict)
+    unlinked: list[str] = field(default_factory=list)
 
     def look(self, target: Body) -> Exchange[None]:
         """Read the blocks and groups that will be replaced.
@@ -173,19 +181,22 @@ class _Writing:
         answers = yield from SkillAnswer.ask_all([self._call("GET", block) for block in BLOCKS])
         for block, answer in zip(BLOCKS, answers, strict=True):
             if self._take(block, answer) != _part(block, self.now):
-                raise _moved(answer.call)
+                raise _moved(answer.call, block.name)
         self.images = {**self.raws}
         had = set(self.now[GROUPS])
         members = yield from read_members(sorted(had ^ set(target[GROUPS])))
         if any((self.key in keys) != (group in had) for group, keys in members.items()):
-            raise _moved(answers[0].call)
+            raise _moved(answers[0].call, "the DNC groups")
 
-    def stands_still(self) -> Exchange[None]:
-        """Check that the skill was not started since it was planned: a wider pace would take effect at once, which the rules did not judge.
+    def stands_still(self, target: Body) -> Exchange[None]:
+        """Before a wider pace, check that the skill was not started since it was planned: it would take effect at once, which the rules did not judge.
 
         Raises:
             ApiError: 412 when it runs.
         """
+        same = all(self.now.get(name) == target.get(name) for name in KIND.immediate)
+        if same or not (self.stood and self.widening):
+            return
         answer = yield from SkillAnswer.ask(object_call(skill_path(self.key)))
         if is_running(answer, skill_of(answer, self.key)):
             said = "the skill was started since it was planned: plan again"
@@ -214,7 +225,9 @@ class _Writing:
 
     def _write(self, block: Block, target: Body) -> Exchange[None]:
         if self.began and (yield from self._read(block)) != _part(block, self.now):
-            raise _moved(self._call("GET", block))
+            raise _moved(self._call("GET", block), block.name)
+        if block is PACE and self.began:
+            yield from self.stands_still(target)
         self._mark(block.fields, target)
         yield from self._put(block, self.raws[block.path], target)
         self.now |= _part(block, target)
@@ -223,8 +236,8 @@ class _Writing:
         """Replace a block, read it back and compare. Odd values that were in the block can only be put back with the block as received."""
         part = self.sent[block.path] = _part(block, target)
         body = raw if block.read(raw) == part else block.pack(raw, part)
-        again = self._reread(block, part)
-        call = replace(self._call("PUT", block, json={block.name: body}), again=again)
+        call = self._call("PUT", block, json={block.name: body})
+        call = replace(call, again=self._again(call, block, target))
         sent = yield from self._send(call)
         sent.require_taken()
         answer = yield from SkillAnswer.ask(self._call("GET", block))
@@ -237,25 +250,34 @@ class _Writing:
             ]
             raise answer.wrong("; ".join(said))
 
-    def _reread(self, block: Block, part: Part) -> Reread:
-        """Return what is read before `part` is sent again: it is sent only while the block is as last read."""
-        call, before = self._call("GET", block), self.raws[block.path]
+    def _again(self, call: Call, block: Block, target: Body) -> Callable[[bool], Exchange[bool]]:
+        """Return what precedes another attempt to write a block: it is sent only while the block is as last read."""
+        before = self.raws[block.path]
 
-        def is_done(reply: Reply) -> bool:
-            if self._take(block, SkillAnswer(call, reply)) == part:
+        def again(is_unsure: bool) -> Exchange[bool]:  # noqa: FBT001 - see `Call.again`
+            part = yield from self._read(block)
+            if part == self.sent[block.path]:
                 return True
             if self.raws[block.path] != before:
-                raise _moved(call)
+                self.raws[block.path] = before
+                raise (
+                    UncertainWrite(0, call.where, [_LOST])
+                    if is_unsure
+                    else _moved(call, block.name)
+                )
+            if block is PACE:
+                yield from self.stands_still(target)
             return False
 
-        return Reread(call, is_done)
+        return again
 
     def _link(self, target: Body) -> Exchange[None]:
         """Change memberships so that exactly the groups of `target` scrub the skill; read back and compare."""
         had, wanted = set(self.now.get(GROUPS, ())), set(target[GROUPS])
         self._mark((GROUPS,), target)
+        self.unlinked = sorted(had - wanted)
         calls = [self._membership("POST", group) for group in sorted(wanted - had)]
-        calls += [self._membership("DELETE", group) for group in sorted(had - wanted)]
+        calls += [self._membership("DELETE", group) for group in self.unlinked]
         for call in calls:
             yield from self._send(call)
         touched = sorted(had ^ wanted)
@@ -288,18 +310,19 @@ class _Writing:
             self.widened = [name for name in self.widened if name not in self.last]
 
     def back(self, narrow: Body) -> Exchange[None]:
-        """Set widened fields back: write each block as first read, plus the narrowed fields, unless somebody else changed it meanwhile."""
+        """Set widened fields back, unless somebody else changed their block meanwhile. Fields that nobody manages stay as they are now."""
+        self.widening = False
         for block in BLOCKS:
             if names := [name for name in block.fields if name in self.widened]:
                 shown = block.read(self.raws[block.path])
                 held = yield from self._read(block)
                 if self._is_ours(block, held, shown, narrow):
-                    yield from self._put(block, self.images[block.path], narrow)
+                    image, now = self.images[block.path], self.raws[block.path]
+                    yield from self._put(block, block.restored(image, now), narrow)
                 else:
                     self.left += names
         if GROUPS in self.widened:
-            self.now[GROUPS] = []
-            yield from self._link_all(narrow)
+            yield from self._link_again()
 
     def _is_ours(self, block: Block, held: Part, shown: Part, narrow: Body) -> bool:
         """Return whether a block holds what was sent, or what it held before. If it was read back as something else, it must not become wider."""
@@ -311,11 +334,11 @@ class _Writing:
             for name in diff.moved(held, before)
         )
 
-    def _link_all(self, narrow: Body) -> Exchange[None]:
+    def _link_again(self) -> Exchange[None]:
         """Restore the memberships that were removed. Adding an existing membership has no effect."""
-        for group in narrow[GROUPS]:
+        for group in self.unlinked:
             yield from self._send(self._membership("POST", group))
-        members = yield from read_members(narrow[GROUPS])
+        members = yield from read_members(self.unlinked)
         lost = [group for group, keys in members.items() if self.key not in keys]
         if lost:
             raise ApiError(200, group_path(lost[0]), ["the group does not scrub the skill again"])
@@ -328,15 +351,21 @@ class _Writing:
     def _membership(self, method: str, group: str) -> Call:
         expects = assumed.MEMBERSHIP_DONE if method == "POST" else assumed.MEMBERSHIP_GONE
         path = group_path(group, self.key)
-        return Call(method, path, headers=self._headers, expects=expects)
+
+        def again(_: bool) -> Exchange[bool]:  # noqa: FBT001 - see `Call.again`
+            members = yield from read_members([group])
+            return (self.key in members[group]) == (method == "POST")
+
+        return Call(method, path, headers=self._headers, expects=expects, again=again)
 
     @property
     def _headers(self) -> Mapping[str, str]:
         return {"CorrelationId": self.token}
 
 
-def _moved(call: Call) -> ApiError:
-    return ApiError(MOVED, call.where, ["the skill changed since it was planned: plan again"])
+def _moved(call: Call, what: str) -> ApiError:
+    said = f"{what} of the skill changed since it was planned: plan again"
+    return ApiError(MOVED, call.where, [said])
 
 
 def _part(block: Block, body: Body) -> Part:
