@@ -94,8 +94,7 @@ class Folder:
             said = ", ".join(f"{key} is the id of {by_key[key]}" for key in ids)
             return f"{said}: write the manifest's name"
         names = sorted(by_key.values())
-        slugs = [name.lower().replace(" ", "-") for name in unknown]
-        near = [each for slug in slugs for each in get_close_matches(slug, names, n=1)]
+        near = [each for name in unknown for each in get_close_matches(name, names, n=1)]
         near += [str(self.path)] if self.name in unknown else []
         if near:
             return f"did you mean {', '.join(dict.fromkeys(near))}?"

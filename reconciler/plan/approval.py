@@ -298,7 +298,7 @@ SHARES_FROM = 10
 def beyond(
     operations: Sequence[Operation], total: int, shares: Mapping[str, float]
 ) -> tuple[str, ...]:
-    """Return a sentence for each limit that `operations` would exceed. Creates do not count.
+    """Return a sentence for each limit that `operations` would exceed. Creates do not count, nor does what finishes an earlier write.
 
     Args:
         operations: what would run.
@@ -306,7 +306,7 @@ def beyond(
         shares: largest share of `total` that may be `changed`, `retired`, `loosened`, 0 to 1; 0 allows none, however small the tenant. 1 is
             no limit: a change that takes over a live object may touch more objects than there were.
     """
-    moved = [operation for operation in operations if operation.action is not Action.CREATE]
+    moved = [each for each in operations if each.action is not Action.CREATE and not each.finishes]
     counts = {
         "changed": len({operation.key for operation in moved}),  # one object may take two steps
         "retired": sum(  # one with a base takes back what a hand did, and is held after it

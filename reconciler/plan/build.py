@@ -65,7 +65,8 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
         if base is not None and _is_unrecorded(wanted, live, applied, kind, steps):
             unrecorded.append(key)
         errors = blocking.get(key, ())
-        blocked = (_block_at_large(_block(step, errors), at_large) for step in steps)
+        marked = (replace(step, finishes=_finishes(step, live, applied)) for step in steps)
+        blocked = (_block_at_large(_block(step, errors), at_large) for step in marked)
         operations += (_with_effect(step, live, kind, snapshot.at) for step in blocked)
     unknown = {name for live in snapshot.objects.values() for name in live.unknown}
     return Plan(
@@ -317,6 +318,16 @@ def _finishing(operation: Operation, live: Live, base: Base | None) -> Operation
         if live.stored_id == base.stored_id
         else operation
     )
+
+
+def _finishes(operation: Operation, live: Live, base: Base | None) -> bool:
+    """Return whether an operation only makes the dialer take what our last write stored, or drop what it removed."""
+    if base is None or base.stopped is not None:
+        return False
+    if operation.action is Action.RETIRE:
+        return operation.live is None and (base.body is None or base.emptied)
+    ours = base.stored_id is not None and base.stored_id == live.stored_id
+    return operation.action is Action.REFRESH and ours
 
 
 def _attribute(operation: Operation, base: Base | None) -> Operation:

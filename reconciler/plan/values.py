@@ -56,6 +56,7 @@ class Operation:
         reverts: whether it widens what was narrowed outside git since it was last applied.
         blocked: why it does not run (rules of level error, or why it is held); empty when it runs.
         base: the body that counts as applied last afterwards, if not `desired`: a kept narrowing outside git stays a difference.
+        finishes: it only makes the dialer take what our last write stored, or drop what it removed. That write was counted by the limits.
         after: in the second of two steps, the hash of the object's state before the first step.
         notes: sentences for the reviewer about changes outside git.
         audit: fields of the audit record that the desired body decides.
@@ -81,6 +82,7 @@ class Operation:
     reverts: bool = False
     blocked: tuple[str, ...] = ()
     base: Body | None = None
+    finishes: bool = False
     after: str | None = None
     notes: tuple[str, ...] = ()
     audit: Mapping[str, Any] = field(default_factory=dict)

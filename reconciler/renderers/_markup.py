@@ -172,6 +172,10 @@ dd { margin: 0; }
   .week.compared tr > :last-child { width: 12.6rem; }
   .charts { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 }
+@media (min-width: 40rem) {
+  .rows th, .rows .words { overflow-wrap: normal; }
+  .rows .line { white-space: nowrap; }
+}
 @media (max-width: 40rem) {
   body { padding: 1.25rem 1rem 3rem; }
   .week tr > :first-child { width: 5.2rem; padding-right: .3rem; }

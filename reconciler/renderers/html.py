@@ -156,7 +156,10 @@ def _row(row: Row, columns: Sequence[str]) -> str:
 
     A row with fewer cells than columns ends in a sentence of its own: it takes the place of the rest.
     """
-    cells = [inline(cell) for cell in row.cells] or [""]
+    texts = row.cells or ("",)
+    cells = [inline(text) for text in texts]
+    below = (*row.details, str(row.place or ""))
+    words = [_whole(text) for text in (*texts[:-1], " ".join((texts[-1], *below)))]
     cells[-1] += _details(row.details)
     if row.place is not None:
         cells[-1] += f'<div class="place">at {escape(str(row.place))}</div>'
@@ -169,10 +172,22 @@ def _row(row: Row, columns: Sequence[str]) -> str:
     if len(columns) > len(cells):
         last = f' colspan="{len(columns) - len(cells) + 1}"'
     shown = "".join(
-        f'<td role="cell"{each}>{cell}</td>'
-        for each, cell in zip([*attributes, last], cells, strict=True)
+        f'<td role="cell"{whole}{each}>{cell}</td>'
+        for whole, each, cell in zip(words, [*attributes, last], cells, strict=True)
     )
     return f'<tr role="row"{style}>{mark}{shown}</tr>'
+
+
+_WORD: Final = 24
+"""Most characters of a word that is never broken: an instant in UTC has as many."""
+
+
+def _whole(text: str) -> str:
+    """Return the class of a cell whose words are short: long details of a row would else leave it the width of a letter."""
+    words = text.split()
+    if any(len(word) > _WORD for word in words):
+        return ""
+    return ' class="line"' if len(words) == 1 else ' class="words"'
 
 
 def _label(column: str) -> str:

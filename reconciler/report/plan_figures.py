@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from reconciler.effect import UNREADABLE
 from reconciler.kinds import Kind
 from reconciler.models import Body, Desired, zone
-from reconciler.plan import Operation, Plan
+from reconciler.plan import Action, Operation, Plan
 from reconciler.report import Report, Row
 from reconciler.report.figures import Chart, Figure
 from reconciler.report.loads import Frame, charts, steps
@@ -30,6 +31,12 @@ MOST_DRAWN: Final = 450
 
 WEEKS_OF_LOAD: Final = 4
 """Weeks for which the load is shown."""
+
+_Part: TypeAlias = tuple[str, bool]
+"""What has strips of its own: an object, and whether they show the part of its change that is held."""
+
+_HELD: Final = (Action.HELD, "dialing")
+"""Status of a row about what is held (`change_rows`)."""
 
 _UNREADABLE: Final = "The hours of one side cannot be read, so no week is drawn."
 _NEVER: Final = f"It does not dial in the next {HORIZON_DAYS} days, neither before nor after."
@@ -54,24 +61,24 @@ def with_figures(
         unchanged: manifests of the objects that the plan does not change.
         capacity: by unit, what the tenant declares; `None`: the load is not shown.
     """
-    subjects = _subjects(plan.operations, kinds)
+    subjects = _drawn_apart(plan.operations, kinds)
     names = {each.key: each.name for each in plan.operations}
-    drawn: dict[str, Figure] = {}
+    drawn: dict[_Part, Figure] = {}
     left = MOST_DRAWN
     tables = []
     for table in report.tables:
         rows = []
         for row in table.rows:
-            keys = [key for key in row.keys if key in subjects and key not in drawn]
-            for key in keys:
+            every = [(key, row.status in _HELD) for key in row.keys]
+            parts = [each for each in every if each in subjects and each not in drawn]
+            for part in parts:
                 if left > 0:
-                    drawn[key] = _figure(subjects[key], plan.at)
-                    left -= len(drawn[key].strips)
+                    drawn[part] = _figure(subjects[part], plan.at)
+                    left -= len(drawn[part].strips)
                 else:
-                    drawn[key] = Figure((), (), _TOO_MANY)
-            rows.append(
-                row._replace(figures=tuple(_grouped(row, {key: names[key] for key in keys}, drawn)))
-            )
+                    drawn[part] = Figure((), (), _TOO_MANY)
+            named = {names[part[0]]: drawn[part] for part in parts}
+            rows.append(row._replace(figures=tuple(_grouped(row, named))))
         tables.append(table._replace(rows=tuple(rows)))
     return report._replace(
         tables=tuple(tables),
@@ -79,13 +86,28 @@ def with_figures(
     )
 
 
-def _grouped(row: Row, named: Mapping[str, str], drawn: Mapping[str, Figure]) -> Iterator[Figure]:
+def _grouped(row: Row, named: Mapping[str, Figure]) -> Iterator[Figure]:
     """Yield the figures of a row; objects with the same strips share one, which names them if it is not that of the whole row."""
     alike: dict[Figure, list[str]] = {}
-    for key, name in named.items():
-        alike.setdefault(drawn[key], []).append(name)
+    for name, drawn in named.items():
+        alike.setdefault(drawn, []).append(name)
     for each, names in alike.items():
         yield each._replace(names=() if len(names) == len(row.keys) else tuple(names))
+
+
+def _drawn_apart(
+    operations: Sequence[Operation], kinds: Mapping[str, Kind]
+) -> dict[_Part, Subject | None]:
+    """Return the subjects of the strips below each row: a held part of a change is drawn from what will be stored without it."""
+    stored = {each.key: each.desired for each in operations if each.executable}
+    held = [
+        replace(each, live=stored.get(each.key, each.live))
+        for each in operations
+        if each.action is Action.HELD
+    ]
+    rest = (each for each in operations if each.action is not Action.HELD)
+    parts = {(key, False): each for key, each in _subjects(rest, kinds).items()}
+    return parts | {(key, True): each for key, each in _subjects(held, kinds).items()}
 
 
 def _subjects(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.renderers import html
+from reconciler.report import Report, Row, Table, Tone
 from tests.browser.pages import hostile, many, plan, timeline
 from tests.renderers.plotted import plotted
 
@@ -45,7 +46,7 @@ CONTRASTS = """() => {
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_a_page_loads_nothing_fits_and_can_be_read(opened: Any, name: str) -> None:
     found = opened(html.render(PAGES[name]()))
-    for width in (360, 1280):
+    for width in (360, 800, 1280):
         for theme in ("light", "dark"):
             found.page.set_viewport_size({"width": width, "height": 900})
             found.page.emulate_media(color_scheme=theme)
@@ -85,6 +86,25 @@ def test_the_policy_stops_what_an_escaping_error_would_let_in(opened: Any) -> No
     )
     assert len(found.said) == 3
     assert all("Content Security Policy" in each for each in found.said)
+
+
+@pytest.mark.parametrize("width", [360, 800, 1280])
+def test_long_details_of_a_row_break_no_short_word_of_its_other_cells(
+    opened: Any, width: int
+) -> None:
+    cells = ("2027-03-01T12:00:00.000Z", "unmanaged", "warranty-reminders", "10031", "console, Mon")
+    long = Row(cells, details=("last written by reconcile " * 12, "d" * 64))
+    columns = ("time", "drift", "manifest", "id", "stored by")
+    found = opened(
+        html.render(Report("t", "v", Tone.PLAIN, 0, (Table("T", columns, (long,)),))), width
+    )
+    lines = """[...document.querySelectorAll('.rows tbody td:not(.mark)')].map(cell => {
+      const range = document.createRange();
+      range.selectNodeContents(cell.firstChild);
+      return range.getClientRects().length;
+    })"""
+    assert found.ask(lines) == [1] * len(cells)
+    assert found.ask("document.documentElement.scrollWidth") <= width
 
 
 def test_on_a_phone_cells_stack_and_the_change_comes_first(opened: Any) -> None:

@@ -7,6 +7,7 @@ import pytest
 from reconciler import sandbox
 from tests.commands import test_baseline
 from tests.commands.test_baseline import PATH, Office
+from tests.support import fasttime
 from tests.support.desk import git
 
 world, office = test_baseline.world, test_baseline.office
@@ -24,6 +25,14 @@ def tombstones(office: Office, *numbers: int) -> None:
     for number in numbers:
         text = f'apiVersion: cxone.reconciler/v1\nkind: CampaignSchedule\nmetadata: {{name: t{number}, retired: true}}\nspec: {{campaign_id: "{number}"}}\n'
         (office.tenant / f"t{number}.yaml").write_text(text, encoding="utf-8")
+
+
+def retire(office: Office, *numbers: int) -> None:
+    """Make tombstones of manifests, and commit."""
+    for number in numbers:
+        text = f'apiVersion: cxone.reconciler/v1\nkind: CampaignSchedule\nmetadata: {{name: m{number:02}, retired: true}}\nspec: {{campaign_id: "10{number:02}"}}\n'
+        (office.tenant / f"m{number:02}.yaml").write_text(text, encoding="utf-8")
+    office.commit()
 
 
 def refused(office: Office, world: sandbox.CampaignState, before: int) -> None:
@@ -108,3 +117,37 @@ def test_a_small_tenant_widens_one_object_at_a_time(
     assert world.executed() == before + (wider if code == 0 else 0)
     if code:
         assert "2 of 3 objects would be loosened" in office.err
+
+
+def test_a_refresh_that_finishes_an_earlier_apply_was_counted_by_that_apply(
+    office: Office, world: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dialer had not taken three of ten schedules: the next commit may loosen as many as any other."""
+    fasttime.hurry(monkeypatch)
+    world.configure(activation_s=1e6)
+    for number in (1, 2, 3):
+        office.edit(*WIDER, f"m{number:02}.yaml")
+    office.commit()
+    assert office.apply("--wait", "1") == 75
+    office.edit(*WIDER, "m04.yaml")
+    office.commit()
+    world.configure(activation_s=0)
+    assert office.plan() == 2
+    assert "1 to update, 3 to refresh" in office.out
+    assert office.apply() == 0
+    assert office.plan() == 0
+
+
+def test_a_removal_that_finishes_an_earlier_apply_was_counted_by_that_apply(
+    office: Office, world: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fasttime.hurry(monkeypatch)
+    world.configure(activation_s=1e6)
+    retire(office, 1, 2, 3)
+    assert office.apply("--wait", "1") == 75
+    world.configure(activation_s=0)
+    retire(office, 4)
+    assert office.plan() == 2
+    assert "4 to retire" in office.out
+    assert office.apply() == 0
+    assert office.plan() == 0

@@ -985,6 +985,13 @@ def test_what_is_removed_because_of_a_hand_edit_is_no_retirement():
     assert beyond([emptied], 20, {**ALL, "retired": 0.0}) == ()
 
 
+def test_what_finishes_an_earlier_write_is_counted_by_the_apply_that_wrote():
+    none = dict.fromkeys(ALL, 0.0)
+    again = replace(WIDER, action=Action.REFRESH)
+    assert len(beyond([again], 20, none)) == 2
+    assert beyond([replace(again, finishes=True), replace(GONE, finishes=True)], 20, none) == ()
+
+
 def test_a_share_of_29_percent_of_100_is_29():
     assert beyond([TIGHTER] * 29, 100, {**ALL, "changed": 0.29}) == ()
 

@@ -102,6 +102,6 @@ def test_the_last_cell_of_a_short_row_takes_the_place_of_the_rest() -> None:
     table = Table("T", ("name", "since", "then", "now"), (Row(("a", "never applied")),))
     page = html.render(Report("t", "v", Tone.PLAIN, 0, (table,)))
     assert (
-        '<td role="cell" data-label="name">a</td><td role="cell" colspan="3">never applied</td>'
+        '<td role="cell" class="line" data-label="name">a</td><td role="cell" class="words" colspan="3">never applied</td>'
         in page
     )

@@ -113,3 +113,22 @@ def test_two_steps_of_one_object_are_drawn_once_from_live_to_desired() -> None:
     figures = [figure for row in rows(drawn(first, second)) for figure in row.figures]
     (figure,) = figures
     assert figure.strips[0].days[2].said == "09:00-20:00 → 09:00-22:00"
+
+
+def test_a_held_part_is_drawn_from_what_will_be_stored_and_not_with_what_runs() -> None:
+    """A hand moved 9-20 to 12-22: the plan takes 20-22 back, and holds what would open 9-12 again."""
+    moved, kept = (
+        make_body(campaign_id="1", compliance_windows=[make_window(start=12, end=end)])
+        for end in (22, 20)
+    )
+    takes_back = make_operation("1", live=moved, desired=kept, direction=Direction.TIGHTEN)
+    held = make_operation("1", live=moved, action=Action.HELD, would=Action.UPDATE)
+    said = {
+        row.status: row.figures[0].strips[0].days[2].said
+        for row in rows(drawn(takes_back, held))
+        if row.figures
+    }
+    assert said == {
+        "update": "12:00-22:00 → 12:00-20:00",
+        "held": "12:00-20:00 → 09:00-20:00",
+    }
