@@ -358,7 +358,7 @@ class _Halt:
     def _report(self) -> Report:
         takeover, folder, outcomes = self.takeover, self.session.folder, self.silencer.outcomes
         unread = {key: each for key, each in self.listed.unread.items() if key not in outcomes}
-        unverified = self.silencer.unverified.union(unread)
+        unverified, needless = self.silencer.unverified.union(unread), self.silencer.needless
         held = self.kept.where is Where.SHARED
         troubles = [*self.troubles, *filter(None, [self.kept.reason])]
         code = exit_code(
@@ -372,7 +372,7 @@ class _Halt:
         return of_halt(
             f"Halt of tenant {folder.name} ({self.session.settings.url})",
             [
-                Stopped(key, each.name, outcomes.get(key), seen=key not in unverified)
+                Stopped(key, each.name, outcomes.get(key), key not in unverified, key in needless)
                 for key, each in (self.targets | unread).items()
             ],
             code=code,

@@ -54,7 +54,8 @@ class Silencer:
         options: only `concurrency` and `wait_s` are used. All waits together take about `wait_s` seconds.
         stop: when set, waits end.
         outcomes: of the objects that were stopped, by key.
-        unverified: keys of the objects that could not be read since their stop was accepted.
+        unverified: keys of the objects that could not be read since their stop was accepted or refused.
+        needless: keys of the objects that do not dial, and whose stop was refused.
         sender: sends the stops.
         listing: the platform's list.
     """
@@ -67,6 +68,7 @@ class Silencer:
     stop: asyncio.Event
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     unverified: set[str] = field(default_factory=set)
+    needless: set[str] = field(default_factory=set)
     sender: StopSender = field(init=False)
     listing: Listing = field(init=False)
     _until: float = field(init=False)
@@ -110,7 +112,8 @@ class Silencer:
     def is_quiet(self, key: str) -> bool:
         """Return whether an object needs no stop, or its last stop is done."""
         task = self._tasks.get(key)
-        return task is None or (task.done() and self.outcomes[key].done)
+        done = key in self.needless or (key in self.outcomes and self.outcomes[key].done)
+        return task is None or (task.done() and done)
 
     async def ended(self) -> Mapping[str, Outcome]:
         """Wait until every object is silent or its stop has ended; return the outcomes by key."""
@@ -184,6 +187,7 @@ class Silencer:
             async with self._slots:
                 ended = await self._send_in_time(job, max(wait.left_s, job.least_s))
             if ended.code:
+                await self._check_refused(job.operation, ended, wait)
                 return ended
             live, pause_s = None, RELOCK_PAUSE_S
             if ended.result is Result.UNKNOWN:
@@ -208,6 +212,21 @@ class Silencer:
             if live is not None:
                 at = believed(since(begun, self.platform), live.activated_at)
                 return replace(ended, result=Result.DELETED, message="", activated_at=at)
+
+    async def _check_refused(self, operation: Operation, ended: Outcome, wait: Wait) -> None:
+        """After a refused stop, read whether the object needed one."""
+        key = operation.key
+        self.needless.discard(key)
+        if ended.result is not Result.FAILED:
+            return
+        try:
+            live = await self._poller.see_in_time(key, wait.left_s, self.stop)
+        except ReconcileError:
+            self.unverified.add(key)
+            return
+        self.unverified.discard(key)
+        if self.dialect.KINDS[operation.kind].is_silent(live):
+            self.needless.add(key)
 
     async def _send_in_time(self, job: Job, seconds: float) -> Outcome:
         """Send the stop. If it has no outcome in time, the outcome is unknown."""

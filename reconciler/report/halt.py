@@ -17,7 +17,7 @@ NOT_HELD = "silent, not yet held"
 DIALING = "still dialing"
 
 UNVERIFIED = "unverified"
-"""Status of an object that could not be read since its stop was accepted."""
+"""Status of an object that could not be read since its stop was accepted or refused."""
 
 _UNREAD = "the platform's list shows it as silent, but it could not be read by itself"
 
@@ -36,18 +36,20 @@ class Stopped(NamedTuple):
     Attributes:
         key, name: the object.
         outcome: of the write that stopped it; `None` when it was silent before.
-        seen: whether the object could be read since its stop was accepted, or since the platform's list showed it as silent.
+        seen: whether the object could be read since its stop was accepted or refused, or since the platform's list showed it as silent.
+        needless: whether the stop was refused, and the object did not dial.
     """
 
     key: str
     name: str
     outcome: Outcome | None
     seen: bool = True
+    needless: bool = False
 
     @property
     def silent(self) -> bool:
         """Whether it does not dial."""
-        return self.seen if self.outcome is None else self.outcome.done
+        return self.needless or (self.seen if self.outcome is None else self.outcome.done)
 
 
 def exit_code(
@@ -100,11 +102,13 @@ def of_halt(
     if loud:
         advice = "Some objects are still dialing or unverified: run the same command again, or stop them on the platform itself."
         notes = (advice, *notes)
+    refused = [each for each in objects if each.needless]
+    if refused:
+        notes = (*notes, _refusal(refused))
+    kept = HELD if held else f"{NOT_HELD}: run {unheld}"
     return Report(
         title=title,
-        verdict=_verdict(
-            rows, loud, kept=HELD if held else f"{NOT_HELD}: run {unheld}", unknown=unknown
-        ),
+        verdict=_verdict(rows, loud, kept=kept, refused=len(refused), unknown=unknown),
         tone=Tone.BAD if loud or unknown else Tone.WARN if code else Tone.GOOD,
         exit_code=code,
         tables=(Table("Stopped", _COLUMNS, (*loud, *_shortened(quiet, held=held))),),
@@ -114,14 +118,25 @@ def of_halt(
     )
 
 
-def _verdict(rows: Sequence[Row], loud: Sequence[Row], *, kept: str, unknown: Sequence[str]) -> str:
-    """Return a halt in one sentence. Unknown names are mentioned, so that the sentence does not sound complete."""
+def _refusal(refused: Sequence[Stopped]) -> str:
+    """Return a note on the stops that were refused and not needed, with the first reason."""
+    names = ", ".join(each.name for each in refused[:NAMES_SHOWN])
+    more = f" and {len(refused) - NAMES_SHOWN} more" if len(refused) > NAMES_SHOWN else ""
+    first = refused[0].outcome
+    return f"The stop was refused, and was not needed, because nothing dials: {names}{more}. {first.message if first else ''}"
+
+
+def _verdict(
+    rows: Sequence[Row], loud: Sequence[Row], *, kept: str, refused: int, unknown: Sequence[str]
+) -> str:
+    """Return a halt in one sentence. Refusals and unknown names are mentioned, so that the sentence does not sound complete."""
     unverified = sum(row.status == UNVERIFIED for row in loud)
     dial = len(loud) - unverified
     parts = (
         f"{len(rows) - len(loud)} of {count(len(rows), 'object')} {kept}",
         f"{dial} {DIALING}" if dial else "",
         f"{unverified} {UNVERIFIED}" if unverified else "",
+        f"{count(refused, 'needless stop')} refused" if refused else "",
         f"{count(len(unknown), 'name')} unknown: {', '.join(unknown)}" if unknown else "",
     )
     return ", ".join(filter(None, parts))
@@ -142,7 +157,13 @@ def _shortened(quiet: Sequence[Row], *, held: bool) -> Sequence[Row]:
 def _row(each: Stopped, *, held: bool) -> Row:
     kept = HELD if held else NOT_HELD
     if each.silent:
-        tone, details = (Tone.GOOD, ()) if each.outcome else (Tone.DIM, ("it was silent before",))
+        was = (
+            "its stop was refused, and it did not dial"
+            if each.needless
+            else "it was silent before",
+        )
+        ended = each.outcome is not None and not each.needless
+        tone, details = (Tone.GOOD, ()) if ended else (Tone.DIM, was)
         return object_row(kept, each.name, each.key, tone=tone, details=details)
     status = DIALING if each.seen else UNVERIFIED
     details = (each.outcome.message if each.outcome else _UNREAD,)

@@ -335,6 +335,46 @@ def test_only_the_refusal_of_the_stop_itself_counts_and_is_told_of_its_object(wa
     assert report.exit_code == 3
 
 
+@pytest.mark.parametrize(
+    ("refused", "read", "silent", "code"),
+    [
+        (["4002"], 200, True, 3),
+        (["4003"], 200, False, 3),
+        (["4002"], 403, False, 3),
+        (["4001", "4002", "4003", "4004", "4005", "4008", "4009"], 200, True, 77),
+    ],
+    ids=["idle", "running", "idle, and cannot be read", "all of them"],
+)
+def test_a_refused_stop_of_a_skill_that_does_not_run_is_told_as_needless(
+    watched, refused, read, silent, code
+):
+    """The client lacks the right to stop it all the same, so the exit code says so."""
+    lived = skills(watched)
+    stops = {f"/skills/{key}/stop" for key in refused}
+    reads = {f"/skills/{key}" for key in refused}
+
+    def answer(where, _):
+        path = where.partition(".0")[2]
+        return 403 if path in stops else read if path in reads and read != 200 else None
+
+    lived.answer = answer
+    if code == 77:
+        for row in lived.platform.skills():
+            lived.platform.put_skill(row["id"], row["name"], running=False)
+    report = lived.halt()
+    told = {each["key"]: each["silent"] for each in report.data["objects"]}
+    assert told == {key: silent or key not in refused for key in told}
+    assert report.exit_code == code
+    assert lived.held() >= {*refused}
+    others = "unverified" if read == 403 else "still dialing"
+    assert (f"{len(refused)} {others}" in report.verdict) is not silent
+    assert (f"{len(refused)} needless stop" in report.verdict) is silent
+    said = "The stop was refused, and was not needed, because nothing dials: "
+    assert any(said in note and "refused (403)" in note for note in report.notes) is silent
+    results = {each["key"]: each["result"] for each in report.data["objects"]}
+    assert {results[key] for key in refused} == {"failed"}
+
+
 def test_a_client_that_may_not_sign_in_stops_nothing_and_says_what_is_held(watched):
     lived = many(watched)
     lived.answer = lambda where, _: 401 if "token" in where else None
