@@ -145,7 +145,10 @@ class Run:
             "target": operation.key,
             "verb": operation.action.value,
         }
-        return self._event(RecordKind.INTENT, data | _optional(operation, atomic=atomic))
+        data |= _optional(operation, atomic=atomic)
+        # Without the body a plan takes the removal for one outside git, and no commit creates the schedule again.
+        removed = {"emptied": dict(operation.live or {})} if operation.empties else {}
+        return self._event(RecordKind.INTENT, _if_it_fits(data, removed))
 
     def key(self, operation: Operation, generation: int, attempt: int) -> str:
         """Return the idempotency key of a write of this run."""
@@ -364,8 +367,6 @@ def _optional(operation: Operation, *, atomic: bool) -> dict[str, Any]:
     data: dict[str, Any] = {} if atomic else {"parts": marks(operation.live or {})}
     if operation.base is not None:
         data["base"] = _beyond(operation.desired, operation.base)
-    if operation.empties:
-        data["emptied"] = True
     if operation.after is not None:
         data["first"] = [operation.after, sha256_of(operation.live)]
     return data

@@ -175,7 +175,7 @@ _RULES: Final[dict[RecordKind, Mapping[str, Rule]]] = {
         "key": matches(KEY, "52 letters and digits"),
         "parts": optional(MARKS),
         "base": optional(BODY),
-        "emptied": optional(FLAG),
+        "emptied": optional(BODY),
         "first": optional(PAIR),
     },
     RecordKind.OUTCOME: {

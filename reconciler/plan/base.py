@@ -34,7 +34,7 @@ class Base(NamedTuple):
         direction: direction of that write.
         stored_id: the platform's id of what it stored; `None` when nothing was stored, or the id is unknown.
         stopped: after an emergency stop: the canonical body applied before it, and the body that the stop found (`None`: it found none).
-        emptied: whether the schedule was removed because the times set outside git and the manifest's times did not overlap.
+        emptied: the canonical body that was removed, because the times set outside git and the manifest's times did not overlap; else `None`.
         unsure: whether the write was the create of an interrupted apply, and its outcome is unknown.
         sent: the canonical body that was sent.
         missing: a release lets the missing schedule be created again.
@@ -46,7 +46,7 @@ class Base(NamedTuple):
     direction: effect.Direction = effect.Direction.LOOSEN
     stored_id: str | None = None
     stopped: tuple[Body | None, Body | None] | None = None
-    emptied: bool = False
+    emptied: Body | None = None
     unsure: bool = False
     sent: Body | None = None
     missing: bool = False
@@ -104,6 +104,8 @@ def canonical_base(base: Base | None, kind: Kind) -> Base | None:
     base = base._replace(imports=tuple(map(kind.canonical, base.imports)))
     body = None if base.body is None else kind.canonical(base.body)
     sent = None if base.sent is None else kind.canonical(base.sent)
+    emptied = None if base.emptied is None else kind.canonical(base.emptied)
+    base = base._replace(emptied=emptied)
     if base.stopped is None:
         return base._replace(body=body, sent=sent)
     applied, found = (None if each is None else kind.canonical(each) for each in base.stopped)

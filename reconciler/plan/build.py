@@ -325,7 +325,7 @@ def _finishes(operation: Operation, live: Live, base: Base | None) -> bool:
     if base is None or base.stopped is not None:
         return False
     if operation.action is Action.RETIRE:
-        return operation.live is None and (base.body is None or base.emptied)
+        return operation.live is None and (base.body is None or base.emptied is not None)
     ours = base.stored_id is not None and base.stored_id == live.stored_id
     return operation.action is Action.REFRESH and ours
 

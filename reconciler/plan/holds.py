@@ -59,9 +59,10 @@ def split(
     applied, seen = (None, None) if base is None else _compared(base, operation.live)
     if base is None or applied is None:
         return (replace(operation, notes=_zone_notes(operation, kind)),)
-    if seen is None:
+    found = None if seen is None else merge(applied, seen, desired, kind)
+    emptied = operation.live is None and base.stopped is None and not asked
+    if seen is None or found is None or (emptied and found.store is None):
         return _absent(operation, live, base, kind, asked=asked)
-    found = merge(applied, seen, desired, kind)
     if (
         found.paused
     ):  # after an emergency stop, `seen` is what the stop found: it is not stored again
@@ -80,17 +81,13 @@ def split(
 def _why_absent(base: Base) -> str:
     if base.stopped is not None:
         return _UNSEEN
-    return _UNSURE if base.unsure else _EMPTIED if base.emptied else _REMOVED
+    return _UNSURE if base.unsure else _REMOVED if base.emptied is None else _EMPTIED
 
 
 def _absent(
     operation: Operation, live: Live, base: Base, kind: Kind, *, asked: bool
 ) -> tuple[Operation, ...]:
     """Return the operations on an object whose schedule was removed outside git: a hold, and a stop if an older schedule still dials."""
-    desired, applied = operation.desired, base.body
-    decided = base.emptied and applied and desired and kind.hours(applied) != kind.hours(desired)
-    if decided:  # the hours did not overlap, and a commit has changed the manifest's hours since
-        return (operation,)
     if asked or base.missing:
         return (_whole(operation),)
     rest = _held(operation, _why_absent(base), keep=kind.words.gone)
@@ -141,10 +138,10 @@ def _unlike(
 
 
 def _compared(base: Base, live: Body | None) -> tuple[Body | None, Body | None]:
-    """Return the body applied last and the body set outside git. After an emergency stop, the latter is what the stop found."""
-    if base.stopped is None:
-        return base.body, live
-    applied, found = base.stopped
+    """Return the body applied last and the body set outside git. Of a schedule that reconcile removed since, the latter is what it found."""
+    applied, found = (base.body, base.emptied) if base.stopped is None else base.stopped
+    if base.missing and base.stopped is None:
+        found = None
     return applied, found if live is None else live
 
 

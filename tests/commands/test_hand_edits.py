@@ -88,6 +88,25 @@ def test_hours_that_share_nothing_silence_the_campaign_until_somebody_decides(
     assert window in stored(server)[WINDOWS]
 
 
+def test_a_commit_to_the_hours_undoes_no_other_narrowing_of_a_schedule_that_was_removed(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    (window, *_) = stored(server)[WINDOWS]
+    night = {**window, "start_hour": window["end_hour"], "end_hour": 23}
+    by_hand(server, KEY, compliance_windows=[night], dial_rate=1.0)
+    assert apply(desk) == 0
+    assert silent(server, KEY)
+    file = desk.folder / PATH / FILE
+    file.write_text(file.read_text().replace("end_hour: 20", "end_hour: 19"))
+    commit(desk.folder)
+    assert apply(desk) == 0
+    assert stored(server)["dial_rate"] == 1.0
+    assert "`dial_rate` (2.4 → 1) was narrowed outside git" in desk.out
+    assert ledger(desk.folder).verify().defects == ()
+    assert apply(desk, "--revert", NAME) == 0
+    assert stored(server)["dial_rate"] == 2.4
+
+
 MARS = {"timezone": "Mars/Olympus", "start_hour": 9, "end_hour": 20}
 
 

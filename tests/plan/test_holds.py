@@ -500,15 +500,33 @@ def test_a_field_that_a_body_lacks_counts_as_a_value():
 
 
 def test_a_removal_for_want_of_common_hours_ends_with_a_commit_to_the_hours():
-    base = Base(BASE, emptied=True)
-    _, same = planned(make_desired(body=BASE), NOTHING, base=base)
-    assert (same.action, same.would) == (Action.HELD, Action.CREATE)
-    assert "did not overlap" in same.blocked[0]
+    night = [make_window(start=21, end=23)]
+    base = Base(BASE, emptied={**BASE, "compliance_windows": night})
+    for other in ({}, {"dial_rate": BASE["dial_rate"] / 2}):
+        _, same = planned(make_desired(body={**BASE, **other}), NOTHING, base=base)
+        assert (same.action, same.would) == (Action.HELD, Action.CREATE)
+        assert "did not overlap" in same.blocked[0]
     later = make_desired(body={**BASE, "compliance_windows": [make_window(start=10)]})
     _, moved = planned(later, NOTHING, base=base)
     assert (moved.action, moved.executable) == (Action.CREATE, True)
+    assert moved.desired == later.body
     _, removed = planned(later, NOTHING, base=Base(BASE))
     assert removed.action is Action.HELD
+    _, released = planned(make_desired(body=BASE), NOTHING, base=base._replace(missing=True))
+    assert released.executable
+
+
+def test_a_commit_to_the_hours_undoes_no_other_narrowing_of_a_schedule_that_was_removed():
+    night = {**BASE, "compliance_windows": [make_window(start=21, end=23)], "dial_rate": 0.5}
+    base = Base(BASE, emptied=night)
+    later = make_desired(body={**BASE, "compliance_windows": [make_window(start=10)]})
+    plan, _ = planned(later, NOTHING, base=base)
+    create, rest = plan.operations
+    assert (create.action, create.executable) == (Action.CREATE, True)
+    assert create.desired == {**later.body, "dial_rate": 0.5}
+    assert (rest.action, "dial_rate" in rest.blocked[0]) == (Action.HELD, True)
+    _, asked = planned(later, NOTHING, base=base, revert=[later.key])
+    assert asked.desired == later.body
 
 
 def test_what_is_gone_and_still_dials_is_silenced():
