@@ -4,6 +4,9 @@
 what they held at one. `discovery` decides which repository is used, and `configuration` which of its settings are
 accepted; git itself searches for nothing.
 
+Each command is a process of its own. Only requests about objects are answered by one `git cat-file` process, which ends with its
+`Git`: half of what a plan asks git are such requests.
+
 Git runs from an argument list, with a timeout, in its own session: Ctrl-C at the terminal reaches only this program, and
 git can ask no question. `GIT_*` and our secrets are taken out of its environment. Hooks, fsmonitor, signing settings,
 replace refs and grafts of the repository are off, and file, http(s) and ssh are the only transports. The way of running it

@@ -21,7 +21,7 @@ from reconciler.git.command import (
 )
 from reconciler.git.configuration import check, parse
 from reconciler.git.discovery import check_agreement, find_git_dir, find_top
-from reconciler.git.process import Ran, Runner, run_process
+from reconciler.git.process import Children, Ran, Runner
 from reconciler.git.values import first_line
 from reconciler.world import RemoteBudget
 
@@ -45,7 +45,7 @@ class Base:
     Args:
         root: top of the work tree, which holds `.git`.
         environ: the environment to start from (`PATH`, `HOME` and an ssh agent matter); `None` means this process's.
-        runner: starts the process.
+        runner: starts processes; `None`: one that ends them with this object.
         timeout_s, network_timeout_s: time limit of one command, in seconds.
         budget: what all commands of one run may wait for remotes; `None`: the time limit of each alone counts.
     """
@@ -55,13 +55,13 @@ class Base:
         root: Path,
         *,
         environ: Mapping[str, str] | None = None,
-        runner: Runner = run_process,
+        runner: Runner | None = None,
         timeout_s: float = TIMEOUT_S,
         network_timeout_s: float = NETWORK_TIMEOUT_S,
         budget: RemoteBudget | None = None,
     ) -> None:
         self.root = root
-        self._runner = runner
+        self._runner = Children().run if runner is None else runner
         self._timeout_s = timeout_s
         self._network_timeout_s = network_timeout_s
         self._budget = budget
@@ -75,7 +75,7 @@ class Base:
         path: Path,
         *,
         environ: Mapping[str, str] | None = None,
-        runner: Runner = run_process,
+        runner: Runner | None = None,
         timeout_s: float | None = None,
         budget: RemoteBudget | None = None,
     ) -> Self | None:

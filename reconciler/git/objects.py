@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +11,12 @@ from typing import Final
 from reconciler.errors import GitError, Unavailable, safe
 from reconciler.git.base import Base
 from reconciler.git.command import settings
+from reconciler.git.process import BATCH, Ran
 from reconciler.git.values import (
     Entry,
     Identity,
     Stat,
     TreeChange,
-    lines,
     object_id,
     split_batch,
     split_changes,
@@ -42,7 +42,7 @@ class Objects(Base):
             return {}
         extra = None if fetched else {"GIT_NO_LAZY_FETCH": "1"}
         try:
-            ran = self.run("cat-file", "--batch-check", stdin=lines(ids), extra=extra)
+            ran = self._ask("info", map(object_id, ids), extra)
         except Unavailable:
             if fetched:
                 raise
@@ -53,14 +53,15 @@ class Objects(Base):
     def look_up(self, name: str) -> tuple[str, Stat] | None:
         """Return the id, type and size of the object that a name such as `COMMIT:path` means; `None` if it does not exist.
 
+        Args:
+            name: of an object; not by a ref's ancestors (`HEAD^1`), which git remembers from the first request of a process.
+
         Raises:
             GitError: the name holds a line feed.
         """
         if "\n" in name:
             raise GitError(f"{safe(name)}: a line feed in a name")
-        out = self.text(
-            "cat-file", "--batch-check", stdin=f"{name}\n".encode(errors="surrogateescape")
-        )
+        out = self._ask("info", [name]).out.decode("utf-8", "surrogateescape").rstrip("\n")
         row = out.rsplit(" ", 2)
         known = len(row) == 3 and row[2].isdigit()  # noqa: PLR2004 - id, type, size; else "NAME missing"
         return (row[0], Stat(row[1], int(row[2]))) if known else None
@@ -73,8 +74,12 @@ class Objects(Base):
         """
         if not ids:
             return {}
-        ran = self.run(*_SMALL_CACHE, "cat-file", "--batch", stdin=lines(ids))
-        return dict(split_batch(ran.out))
+        return dict(split_batch(self._ask("contents", map(object_id, ids)).out))
+
+    def _ask(self, what: str, names: Iterable[str], extra: Mapping[str, str] | None = None) -> Ran:
+        """Request `info` (type and size) or `contents` of objects. A name must mean the same object for as long as the process may live."""
+        stdin = "".join(f"{what} {name}\n" for name in names).encode("utf-8", "surrogateescape")
+        return self.run(*_SMALL_CACHE, *BATCH, stdin=stdin, extra=extra)
 
     def read_blob(self, blob: str, *, limit: int) -> bytes:
         """Return the bytes of a blob.

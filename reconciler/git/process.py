@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import selectors
 import signal
 import subprocess
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +21,18 @@ from reconciler.world import QUIET_S, RemoteBudget
 _LOOK_S: Final = 0.2
 """Seconds between two looks at a budget, which may be shortened meanwhile."""
 
+_PIPE: Final = 1 << 16
+"""Bytes that a pipe holds."""
+
 _GRACE_S: Final = 2.0
 """Seconds between SIGTERM and SIGKILL: time for a process to clean up its files."""
+
+
+BATCH: Final = ("cat-file", "--buffer", "--batch-command")
+"""The git command that answers requests about objects until its stdin is closed."""
+
+_Idle = dict[tuple[object, ...], list["subprocess.Popen[bytes]"]]
+"""Processes of `BATCH` that wait for a request, by arguments, folder and environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +66,19 @@ class Runner(Protocol):
 
 
 class Children:
-    """The programs that run for one purpose, so that another thread can end them all."""
+    """The programs that run for one purpose, so that another thread can end them all.
+
+    A process of `BATCH` is kept for the next request, because starting one costs more than most answers. It ends with this object. If
+    this program is killed, the process ends as well: its stdin is closed.
+    """
 
     def __init__(self) -> None:
         """Begin without programs."""
         self._lock = threading.Lock()
         self._running: list[subprocess.Popen[bytes]] = []
         self._ended = False
+        self._idle: _Idle = {}
+        weakref.finalize(self, _close, self._idle)
 
     def run(
         self,
@@ -72,6 +91,10 @@ class Children:
         budget: RemoteBudget | None = None,
     ) -> Ran:
         """Run a program (`Runner`) until `end` is called. After that, each program is ended as soon as it starts."""
+        if tuple(argv[-len(BATCH) :]) == BATCH:
+            ran = self._ask(argv, cwd, env, stdin, timeout_s)
+            if ran is not None:
+                return ran
         return run_process(
             argv,
             cwd=cwd,
@@ -81,6 +104,35 @@ class Children:
             budget=budget,
             started=self._add,
         )
+
+    def _ask(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: bytes,
+        timeout_s: float,
+    ) -> Ran | None:
+        """Send requests to a process of `BATCH`. Return `None` if it ended: a process that is run for these requests alone tells why.
+
+        Threads do not wait for each other: each takes an idle process, or starts one.
+        """
+        idle = self._idle.setdefault((*argv, cwd, *env.items()), [])
+        try:
+            process = idle.pop()
+        except IndexError:
+            process = _start(argv, cwd, env)
+            self._add(process)
+        ran = None
+        try:
+            ran = _exchange(process, stdin, timeout_s)
+        finally:
+            if ran is None:
+                with process:
+                    _end(process)
+        if ran is not None:
+            idle.append(process)
+        return ran
 
     def _add(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
@@ -110,15 +162,7 @@ def run_process(
     started: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
 ) -> Ran:
     """Run a program in its own session; when its time is over, end it and its children (`Runner`)."""
-    process = subprocess.Popen(  # noqa: S603 - an argument list, built here; no shell
-        argv,
-        cwd=cwd,
-        env=env,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    process = _start(argv, cwd, env)
     with process:
         started(process)
         try:
@@ -129,6 +173,67 @@ def run_process(
                 raise TimeoutError from error
             raise
     return Ran(process.returncode, out, err)
+
+
+def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - an argument list, built here; no shell
+        argv,
+        bufsize=0,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _exchange(process: subprocess.Popen[bytes], stdin: bytes, timeout_s: float) -> Ran | None:
+    """Send requests to a process of `BATCH` and return the answers; `None` if the process ended.
+
+    One more request, for a name that no object can have, is sent last: its answer marks the end of the others.
+
+    Raises:
+        TimeoutError: the time is over.
+    """
+    absent = b"?" + secrets.token_hex(8).encode()
+    left, last = memoryview(stdin + b"info " + absent + b"\nflush\n"), absent + b" missing\n"
+    pipes = (process.stdin, process.stdout, process.stderr)
+    to, answers, messages = (pipe.fileno() for pipe in pipes if pipe)
+    for each in (to, messages):
+        os.set_blocking(each, False)
+    read = {answers: bytearray(), messages: bytearray()}
+    until = time.monotonic() + timeout_s
+    with selectors.PollSelector() as selector:
+        selector.register(to, selectors.EVENT_WRITE)
+        for each in read:
+            selector.register(each, selectors.EVENT_READ)
+        while not read[answers].endswith(last):
+            ready = selector.select(max(0.0, until - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            for key, _ in ready:
+                if key.fd == to:
+                    try:
+                        left = left[os.write(to, left) :]
+                    except BrokenPipeError:
+                        return None
+                    if not left:
+                        selector.unregister(to)
+                elif data := os.read(key.fd, _PIPE):
+                    read[key.fd] += data
+                else:
+                    return None
+    with contextlib.suppress(BlockingIOError):  # git wrote its messages before the answers
+        read[messages] += os.read(messages, _PIPE)
+    return Ran(0, bytes(read[answers][: -len(last)]), bytes(read[messages]))
+
+
+def _close(idle: _Idle) -> None:
+    """End processes that no request will reach."""
+    for process in (each for kept in idle.values() for each in kept):
+        with process:
+            process.kill()
 
 
 def _communicate(

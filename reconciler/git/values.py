@@ -174,7 +174,7 @@ def chosen_refs(
 
 
 def split_batch(out: bytes) -> Iterator[tuple[str, bytes]]:
-    """Split the output of `cat-file --batch`: `id type size`, the bytes, a line end."""
+    """Split the output of `contents` requests to `cat-file --batch-command`: `id type size`, the bytes, a line end."""
     at = 0
     while at < len(out):
         end = out.index(b"\n", at)
@@ -206,11 +206,6 @@ def split_changes(out: bytes, pairs: Sequence[tuple[str, str]]) -> list[list[Tre
 
 def _side(mode: str, value: str) -> Entry | None:
     return None if mode == "000000" else (mode.lstrip("0"), value)
-
-
-def lines(ids: Sequence[str]) -> bytes:
-    """Return object ids as lines for a command's standard input."""
-    return "".join(f"{object_id(each)}\n" for each in ids).encode()
 
 
 def _checked(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
