@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 LENGTHS: Final = {
-    "apply": (20, 90),
-    "halt": (12, 100),
-    "release": (0, 27),
-    "import": (10, 35),
+    "apply": (20, 78),
+    "halt": (12, 65),
+    "release": (0, 20),
+    "import": (10, 32),
 }
 """Requests and git children of a command, as measured with `python -m tests.crash.kills --measure`."""
 
