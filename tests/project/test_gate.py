@@ -15,7 +15,7 @@ from tests.support.gitfakes import commit, git
 GATE = readme.README.parent / ".ci" / "run"
 PYTHON = """#!/bin/sh
 case "$*" in
-*readme.py*) [ "$2" != "$FAILS" ] || echo "exit 3"; echo "echo $2; touch $2; ls run >/dev/null" ;;
+*readme.py*) [ "$2" != "$FAILS" ] || echo "exit 3"; echo "echo $2 \\${TMPDIR-on disk}; touch $2; ls run >/dev/null" ;;
 *"-m venv"*) mkdir -p .venv/bin; cp "$0" .venv/bin/python; for name in pip ruff mypy lint-imports zizmor reconcile; do printf '#!/bin/sh\\n[ "$1" != schema ] || mkdir -p "$3"\\n' >.venv/bin/$name; chmod +x .venv/bin/$name; done ;;
 *--version*) echo Python 3.11.0 ;;
 esac
@@ -45,16 +45,19 @@ def script(file: Path, text: str) -> Path:
 
 
 def gate(
-    root: Path, tmp_path: Path, fails: str = "", path: str | None = None
+    root: Path, tmp_path: Path, fails: str = "", path: str | None = None, *, place: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run the gate with a browser on the PATH, or with another PATH."""
+    """Run the gate with a browser on the PATH, or with another PATH; `place`: `TMPDIR` is set."""
     python = script(tmp_path / "fake-python", PYTHON)
     browser = script(tmp_path / "browser" / "chromium", "#!/bin/sh\n")
     there = path or f"{browser.parent}{os.pathsep}{os.environ['PATH']}"
     environment = {"PYTHON": str(python), "TMPDIR": str(tmp_path), "FAILS": fails, "PATH": there}
+    environment = {**os.environ, **environment}
+    if not place:
+        del environment["TMPDIR"]
     return subprocess.run(
         ["bash", str(root / ".ci" / "run")],
-        env={**os.environ, **environment},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
@@ -69,13 +72,35 @@ def test_the_gate_runs_both_commands_in_order_in_one_clone_that_is_not_the_check
     assert ran.returncode == 0, ran.stderr
     said = ran.stdout.splitlines()
     assert said[-4:] == [
-        "echo run; touch run; ls run >/dev/null",
-        "run",
-        "echo test; touch test; ls run >/dev/null",
-        "test",
+        "echo run ${TMPDIR-on disk}; touch run; ls run >/dev/null",
+        f"run {tmp_path}",
+        "echo test ${TMPDIR-on disk}; touch test; ls run >/dev/null",
+        f"test {tmp_path}",
     ]
     assert "note:" not in ran.stdout
     assert not (clone / "run").exists()
+
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - a file system, not a file
+
+
+@pytest.mark.skipif(
+    not os.access(MEMORY, os.W_OK) or bool(os.statvfs(MEMORY).f_flag & os.ST_NOEXEC),
+    reason="no program may be run in a folder in memory here",
+)
+@pytest.mark.parametrize(("room", "there"), [("4000", True), ("3999", False), ("", False)])
+def test_the_files_of_tests_are_kept_in_memory_that_has_room(
+    clone: Path, tmp_path: Path, room: str, *, there: bool
+) -> None:
+    script(tmp_path / "tools" / "df", f"#!/bin/sh\necho Avail; echo '{room}'\n")
+    script(tmp_path / "tools" / "chromium", "#!/bin/sh\n")
+    path = f"{tmp_path / 'tools'}{os.pathsep}{os.environ['PATH']}"
+    ran = gate(clone, tmp_path, path=path, place=False)
+    assert ran.returncode == 0, ran.stderr
+    _, _, kept = ran.stdout.splitlines()[-1].partition(" ")
+    assert Path(kept).is_relative_to(MEMORY) is there
+    assert kept == "on disk" or not Path(kept).exists()
+    assert "run on disk" in ran.stdout
 
 
 def test_the_gate_says_what_it_does_not_test(clone: Path, tmp_path: Path) -> None:
