@@ -34,7 +34,7 @@ def figures(row: Row, width: int | None) -> Iterator[str]:
         for place, strip in enumerate(figure.strips):
             if place:
                 yield ""
-            yield from _indented(f"{safe(strip.title)}: {safe(strip.said)}", width)
+            yield from _indented(safe(f"{strip.title}: {strip.said}"), width)
             yield _scale(_step(width))
             yield from _strip(strip, _step(width))
         if figure.note:

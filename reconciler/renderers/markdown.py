@@ -23,6 +23,9 @@ CAP = 60_000
 MOST = 1_000_000
 """Bytes of the whole output otherwise. A GitHub step summary holds 1,048,576 bytes, and no comment holds as much."""
 
+WIDTH = 106
+"""Characters of a line in a code block that a GitHub comment shows without scrolling."""
+
 SHORT, SHORTEST = 160, 40
 """Maximum length of the message in a shortened row."""
 
@@ -34,6 +37,9 @@ _LONGEST_CELL = 1000
 _LONGEST_NAME = 200
 _LONGEST_FACT = 256
 _MOST_FACTS = 20
+
+_WORDS = re.compile(r"(?:`[^`]+`|\S)+")
+"""Words of a detail; text in backticks is one."""
 
 _TICKS = re.compile(r"`+")
 _CODE = re.compile(r"(?<!`)(`[^`]+`)(?!`)")
@@ -289,7 +295,23 @@ def _pipes(cells: Sequence[str]) -> str:
 def _details(row: Row) -> Iterator[str]:
     """Yield a row's details, under its heading, as lines of a fenced block. Inside a fence only the fence itself needs escaping."""
     yield f"{row.tone.symbol} {safe(row.heading, limit=_LONGEST_CELL)}"
-    yield from (f"    {safe(detail, limit=_LONGEST_CELL)}".rstrip() for detail in row.details)
+    for detail in row.details:
+        yield from _lines(f"    {safe(detail, limit=_LONGEST_CELL)}".rstrip())
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield a detail in lines that a comment shows without scrolling. A command in backticks stays whole, and so does an aligned line."""
+    line = text
+    if len(text) > WIDTH and "  " not in text.strip():
+        line, *rest = _WORDS.findall(text)
+        line = f"    {line}"
+        for word in rest:
+            if len(line) + 1 + len(word) > WIDTH:
+                yield line
+                line = f"     {word}"
+            else:
+                line += f" {word}"
+    yield line
 
 
 def _folded(summary: str, body: str) -> str:

@@ -103,7 +103,7 @@ def _brief(row: Row, limit: int, width: int | None, most: int) -> list[str]:
     room = width and width - len(MARGIN) * 3
     lines = [""]
     for head, brief in screen.lengths(safe(row.head), safe(row.brief)):
-        said = f"{head}: {brief}"
+        said = safe(f"{head}: {brief}")  # a colon of the text may join ours
         lines = fold(said, room)
         if len(said) <= limit and len(lines) <= most:
             break

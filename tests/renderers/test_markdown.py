@@ -207,3 +207,20 @@ def test_no_report_is_longer_than_the_cap_and_all_keep_verdict_and_digest(
     assert output.startswith("## ")
     lost = len(re.findall(r"^\| ", output, re.MULTILINE)) - 2 < len(rows)
     assert lost == ("(cut: " in output.splitlines()[0])
+
+
+@given(
+    st.lists(
+        st.sampled_from(["held:", "`dial_rate`", f"`{'ab ' * 20}c`", "x" * 110, "→"]),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_a_long_detail_is_folded_between_words_and_within_no_command(words: list[str]) -> None:
+    """A comment scrolls long lines of a code block, and what is to be done would be out of sight."""
+    row = Row(("held",), details=(" ".join(words),))
+    output = markdown.render(Report("t", "v", Tone.PLAIN, 0, (Table("T", ("",), (row,)),)))
+    lines = output.partition("diff\n")[2].partition("\n```")[0].splitlines()[1:]
+    assert " ".join(line.strip() for line in lines) == " ".join(words)
+    assert all(len(line) <= markdown.WIDTH or " " not in line.strip() for line in lines)
+    assert all(line.count("`") % 2 == 0 for line in lines)

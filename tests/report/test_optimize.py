@@ -101,7 +101,7 @@ def test_unknown_agents_leave_the_predictions_out() -> None:
 
 def test_a_declined_proposal_is_shown_with_what_it_would_do() -> None:
     refused = Declined("1001", "spring-renewals", "passes the cap of 3 %", proposed().proposal)
-    shown = plain(markdown.render(report(declined=(refused,))))
+    shown = plain(markdown.render(report(declined=(refused,)))).replace("\n     ", " ")
     assert "| spring-renewals | passes the cap of 3 % |" in shown
     assert "not proposed: dial_rate 2.4 → 2.1, max_concurrent_calls 200 → 180; abandoned 5.1 % (3.2 to 7.3 %) → 2.0 % (1.2 to 2.9 %)" in shown  # fmt: skip
 
