@@ -31,6 +31,10 @@ _UNFETCHED: Final = re.compile(
 )
 """What git says if it cannot fetch an object that a partial clone (`--filter`) left out. Some commands exit 0 all the same."""
 
+_NEEDED: Final = "git 2.39 or later"
+
+_USAGE: Final = 129
+"""Exit code of a git that does not know a subcommand's option."""
 
 _CHECK: Final = "check its URL (`git remote -v`), the network and your access to it"
 
@@ -158,6 +162,10 @@ class Base:
             raise Unavailable(
                 f"{name_of(arguments)} needs an object that this partial clone lacks, and the git remote does not answer: {first_line(ran)}"
             )
+        if ran.code == _USAGE and _USAGE not in allowed:
+            raise GitError(
+                f"{name_of(arguments)}: {first_line(ran)}: this git is too old: install {_NEEDED}"
+            )
         if ran.code not in allowed:
             raise GitError(f"{name_of(arguments)}: {first_line(ran)}")
         return ran
@@ -179,9 +187,7 @@ class Base:
                 argv, cwd=self.root, env=environment, stdin=stdin, timeout_s=limit_s, **more
             )
         except FileNotFoundError:
-            raise GitMissing(
-                "git is not installed, or not on PATH: install git 2.39 or later"
-            ) from None
+            raise GitMissing(f"git is not installed, or not on PATH: install {_NEEDED}") from None
         except TimeoutError:
             if budget is not None:
                 limit_s = budget.limit_s(began, limit_s)

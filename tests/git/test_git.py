@@ -129,6 +129,12 @@ def test_settings_of_the_repository_that_could_run_or_change_something_are_off(s
     assert setting in spy.argv
 
 
+def test_a_git_that_lacks_an_option_is_too_old(repo):
+    old = Spy(Ran(129, b"", b"error: unknown option `batch-command'\nusage: git cat-file"))
+    with pytest.raises(GitError, match=r"batch-command'.*too old: install git 2\.39 or later"):
+        Git(repo.root, environ={}, runner=old).stat("0" * 40)
+
+
 def test_the_first_line_of_what_git_says_is_repeated_escaped_and_without_credentials():
     said = b"\n\x1b]0;x\x07fatal: no access to https://me:secret@host/x\nhint: try\n"
     with pytest.raises(GitError) as caught:
