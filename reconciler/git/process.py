@@ -226,7 +226,8 @@ def _exchange(process: subprocess.Popen[bytes], stdin: bytes, timeout_s: float) 
                     return None
     with contextlib.suppress(BlockingIOError):  # git wrote its messages before the answers
         read[messages] += os.read(messages, _PIPE)
-    return Ran(0, bytes(read[answers][: -len(last)]), bytes(read[messages]))
+    del read[answers][-len(last) :]
+    return Ran(0, bytes(read[answers]), bytes(read[messages]))
 
 
 def _close(idle: _Idle) -> None:
