@@ -177,11 +177,12 @@ def _record(world: World, session: Session, found: _Import, at: datetime) -> lis
 
 
 def _is_new(last: Applied | None, body: Body) -> bool:
-    """Return whether an import must record what is stored: the last import found something else, or without one the last write stored it."""
+    """Return whether an import must record what is stored: the last import, or without one the last write, left something else."""
     if last is None:
         return True
-    imports = last.every_import
-    return (imports[-1].data["body"] if imports else last.base) != body
+    if last.every_import:
+        return bool(last.every_import[-1].data["body"] != body)
+    return not (body == last.intent.data["body"] == last.base)
 
 
 def _reason(error: Exception) -> str:

@@ -291,7 +291,7 @@ def _base(last: audit.Applied) -> Base:
         Direction(intent["direction"]),
         last.outcome.data.get("schedule_id"),
         (stopped.applied, stopped.found) if stopped else None,
-        emptied=intent.get("emptied"),
+        emptied=None if last.is_found_since else intent.get("emptied"),
         unsure=intent.get("verb") == Action.CREATE
         and last.outcome.data.get("result") == Result.UNKNOWN,
         sent=intent["body"],

@@ -168,16 +168,21 @@ def test_a_narrowing_after_an_import_of_an_applied_object_is_kept(
     assert desk.run("audit", "verify", PATH) == 0
 
 
-@pytest.mark.parametrize("ended", ["stop", "tombstone"])
+@pytest.mark.parametrize("ended", ["stop", "tombstone", "no common hours"])
 def test_a_schedule_that_is_removed_after_an_import_is_not_created_again(
     desk: Desk, imported: sandbox.CampaignState, ended: str
 ) -> None:
-    """Before the import it was stopped, or removed by git, and somebody stored it again."""
+    """Before the import it was stopped, or removed by git or with a narrowing by hand, and somebody stored it again."""
     assert desk.run("apply", "--yes", PATH) == 0
     body = json.loads(str(imported.campaign(KEY)["schedule"]))
     if ended == "stop":
         assert desk.run("halt", PATH, NAME, "--reason", "complaints") == 0
         assert desk.run("release", PATH, NAME, "--reason", "solved") == 0
+    elif ended == "no common hours":
+        night = [{"timezone": "America/Chicago", "start_hour": 20, "end_hour": 21}]
+        by_hand(imported, KEY, compliance_windows=night)
+        assert desk.run("apply", "--yes", PATH, NAME) == 0
+        assert imported.campaign(KEY)["schedule_id"] is None, desk.out
     else:
         desk.edit("metadata:\n", "metadata:\n  retired: true\n", f"{NAME}.yaml")
         commit(desk.folder, "no longer")
@@ -186,7 +191,9 @@ def test_a_schedule_that_is_removed_after_an_import_is_not_created_again(
     name = str(imported.campaign(KEY)["name"])
     imported.put_campaign(KEY, name, schedule={**body, "campaign_id": KEY})
     assert desk.run("import", PATH, KEY) in {0, 2}
-    if ended == "tombstone":
+    if ended == "no common hours":
+        desk.edit("end_hour: 20", "end_hour: 19", f"{NAME}.yaml")
+    if ended != "stop":
         commit(desk.folder, "again")
     remove_by_hand(imported)
     for _ in range(2):
