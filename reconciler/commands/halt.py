@@ -254,24 +254,20 @@ class _Halt:
         if not all(map(self.known.named, names)):
             self._load()
             self._start(each for name in names for each in self.known.named(name))
-        # A manifest may be named like the id of an object that no manifest knows. The ids of both APIs are numbers.
+        # A manifest may be named like the id of an object that no manifest knows. Such ids are numbers.
         ids = [
             name
             for name in names
             if name not in self.known.keys and (name.isdecimal() or not self.known.named(name))
         ]
-        found = await asyncio.gather(*map(self._by_id, ids))
-        self._start(target for target in found if target is not None)
-        missing = [
-            name
-            for name, target in zip(ids, found, strict=True)
-            if target is None and not self.known.named(name)
-        ]
+        found = dict(zip(ids, await asyncio.gather(*map(self._by_id, ids)), strict=True))
+        self._start(target for target in found.values() if target is not None)
+        missing = [name for name in names if not (found.get(name) or self.known.named(name))]
         if missing:
             self._tell_unknown(missing)
 
     async def _by_id(self, name: str) -> Target | None:
-        """Return the object of the platform with an id; `None` if there is none. If nobody can tell, a name that means nothing else is an id."""
+        """Return the object of the platform with an id; `None` if there is none. If nobody can tell in time, it is stopped without a check."""
         dialect = self.session.dialect
         try:
             live = await self.silencer.sender.read_before(
@@ -288,9 +284,9 @@ class _Halt:
 
     def _tell_unknown(self, missing: Sequence[str]) -> None:
         said = self.known.unknown(missing, self.asked.path)
-        if not self.targets:
+        if self.targets.keys() <= set(missing):
             raise UsageError(said)
-        self.unknown = missing
+        self.unknown = [*self.unknown, *missing]
         self._trouble(said)
 
     async def _stop_everything(self, records: asyncio.Future[Recorded]) -> None:
@@ -356,6 +352,10 @@ class _Halt:
     # --- the end --------------------------------------------------------------------------------------------------------
 
     def _report(self) -> Report:
+        absent = self.silencer.absent.intersection(self.asked.names)
+        if unknown := sorted(each for each in absent if self.known.is_unmanaged(each)):
+            self._tell_unknown(unknown)
+            self.targets = {key: each for key, each in self.targets.items() if key not in unknown}
         takeover, folder, outcomes = self.takeover, self.session.folder, self.silencer.outcomes
         unread = {key: each for key, each in self.listed.unread.items() if key not in outcomes}
         unverified, needless = self.silencer.unverified.union(unread), self.silencer.needless

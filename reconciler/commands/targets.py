@@ -154,6 +154,10 @@ class Known:
         valid = {each.key for each in self.folder.desired if not each.retired}
         return valid.union(each.key for each in self._broken)
 
+    def is_unmanaged(self, key: str) -> bool:
+        """Return whether no manifest and no recorded write has this key. The hold of a stop may have it: of an id that was mistyped."""
+        return key not in self._manifests and key not in self.recorded.written
+
     def accepted(self, targets: Iterable[Target]) -> list[str]:
         """Return what every command accepts for each of some targets: the manifest's name, else the id. The platform's name may be unknown elsewhere."""
         return [each.name if each.key in self._manifests else each.key for each in targets]

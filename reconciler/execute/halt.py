@@ -56,6 +56,7 @@ class Silencer:
         outcomes: of the objects that were stopped, by key.
         unverified: keys of the objects that could not be read since their stop was accepted or refused.
         needless: keys of the objects that do not dial, and whose stop was refused.
+        absent: keys that the platform has no object with.
         sender: sends the stops.
         listing: the platform's list.
     """
@@ -69,6 +70,7 @@ class Silencer:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     unverified: set[str] = field(default_factory=set)
     needless: set[str] = field(default_factory=set)
+    absent: set[str] = field(default_factory=set)
     sender: StopSender = field(init=False)
     listing: Listing = field(init=False)
     _until: float = field(init=False)
@@ -257,6 +259,7 @@ class Silencer:
                 kind = self.dialect.KINDS[operation.kind]
                 why = await self.listing.doubt(operation.key, kind, self.stop)
                 if why is None:
+                    self.absent.add(operation.key)
                     return Live(operation.key, "")
                 self._unread[operation.key] = f"{why}, and every read fails now ({error})"
                 await pause(self.world, believe.left_s, self.stop)

@@ -13,7 +13,7 @@ from reconciler import sandbox
 from reconciler.audit import RecordKind
 from reconciler.commands import halt as halt_command
 from reconciler.commands import stop_writer
-from reconciler.errors import AccessError
+from reconciler.errors import AccessError, UsageError
 from reconciler.execute import WriteOptions
 from reconciler.git import Git
 from reconciler.ledger import Ledger
@@ -411,3 +411,18 @@ def test_holds_are_shared_while_the_sign_in_is_not_answered_yet(watched, monkeyp
     monkeypatch.setattr(stop_writer.StopWriter, "share", lambda self: [share(self), shared.set()])
     monkeypatch.setattr(halt_command._Halt, "_sign_in", slow)
     assert lived.halt("first").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["nobody", "99999"])
+def test_a_name_that_nobody_could_check_in_time_is_not_called_silent(watched, name):
+    lived, reads = many(watched), itertools.count()
+    lived.answer = lambda where, _: (
+        403 if where.startswith(f"GET /api/campaigns/{name}") and not next(reads) % 9 else None
+    )
+    with pytest.raises(UsageError, match=f"unknown: {name}.* nothing was stopped by it"):
+        lived.halt(name)
+    assert next(reads) > 1
+    reads = itertools.count()
+    report = lived.halt(name, "first")
+    assert report.exit_code == 3
+    assert report.verdict == f"1 of 1 object silent and held, 1 name unknown: {name}"
