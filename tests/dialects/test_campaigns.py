@@ -440,6 +440,17 @@ def test_a_server_without_etags_leaves_the_version_open():
     assert live.version is None
 
 
+def test_a_weak_etag_is_no_version_because_if_match_never_matches_it():
+    campaign, schedule = alone()
+    weak = make_reply(schedule.json, headers={"etag": 'W/"s-1001"'})
+    live, _ = converse(campaigns.read_one("1001"), (campaign, weak))
+    assert live.version is None
+    answer = make_reply({"id": "sch-8", **make_body()}, 201, {"etag": 'W/"sch-8"'})
+    exchange = campaigns.write("1001", make_body(), token="k", live=live)
+    stored, [[call]] = converse(exchange, (answer,))
+    assert (stored.version, "If-Match" in call.headers) == (None, False)
+
+
 def test_an_answer_about_another_campaign_is_refused():
     with pytest.raises(ApiError, match="not about campaign 1002"):
         converse(campaigns.read_one("1002"), alone("1001"))

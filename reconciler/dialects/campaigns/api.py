@@ -36,6 +36,7 @@ from reconciler.dialects.campaigns.reading import (
     read_some,
     read_stored,
     scrubs,
+    strong,
 )
 from reconciler.errors import ApiError, ReconcileError, UncertainWrite
 from reconciler.kinds.campaign import KINDS
@@ -135,7 +136,7 @@ def _stored(answer: Answer) -> Stored:
     except ApiError as error:
         raise UncertainWrite(error.status, error.where, error.reasons) from None
     body = plain(answer.body) if answer.body.keys() >= answer.call.json.keys() else None
-    return Stored(stored, answer.reply.headers.get("etag"), at, body)
+    return Stored(stored, strong(answer.reply.headers.get("etag")), at, body)
 
 
 def _condition(live: Live) -> dict[str, str]:

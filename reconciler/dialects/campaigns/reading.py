@@ -269,7 +269,7 @@ def _live(
         name=answer.text(campaign, "name") or "",
         running=answer.text(campaign, "status") == "RUNNING",
         stored=None if schedule is None else plain(schedule),
-        version=etag,
+        version=strong(etag),
         stored_id=None if schedule is None else answer.id(stored, "id"),
         active_id=None if active is None else answer.id(dialer, "active_schedule_id"),
         stored_at=answer.text(stored, "updated_at"),
@@ -281,6 +281,14 @@ def _live(
     for name in PLATFORM_FIELDS:
         stored.pop(name, None)
     return live
+
+
+def strong(etag: str | None) -> str | None:
+    """Return an ETag that a condition can name; `None` for a weak one, which `If-Match` never matches (RFC 9110 §13.1.1).
+
+    Proxies that compress answers make strong ETags weak.
+    """
+    return None if etag is None or etag.startswith("W/") else etag
 
 
 def ceilings(settings: Answer) -> dict[str, float]:
