@@ -44,7 +44,8 @@ class Call:
             tenant's, nor below the dialect's `HOSTS`, nor named in the environment.
         again: an exchange that the client runs before every further attempt, because the wait before it may last minutes; `None` if
             it may send the call again without. The argument says whether an earlier attempt may have been executed. The exchange returns
-            whether nothing is left to send, and raises if the call must not be sent again.
+            whether nothing is left to send, and raises if the call must not be sent again. A refused read of the exchange
+            raises `UncertainWrite` if an earlier attempt may have been executed, because its error would be taken for a refusal of the call.
     """
 
     method: str

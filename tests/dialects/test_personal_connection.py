@@ -388,6 +388,52 @@ def test_a_write_whose_answer_was_lost_is_read_and_not_sent_again(box):
     assert held(box.world, "4001")["maximum_ratio"] == 1.9
 
 
+@pytest.mark.parametrize("status", [400, 403, 404])
+@pytest.mark.parametrize(
+    ("lost", "refused", "change"),
+    [
+        ("reset-after:PUT *", "GET *general-settings", {"maximum_ratio": 1.9}),
+        ("reset-after:PUT *", "GET *general-settings", {"maximum_ratio": 1.1}),
+        ("500-after:DELETE *scrubbed*", "GET *scrubbed-skills", {"dnc_groups": []}),
+        ("reset-after:POST *scrubbed*", "GET *scrubbed-skills", {"dnc_groups": ["70", "71"]}),
+    ],
+    ids=["wider", "narrower", "out of a group", "into a group"],
+)
+def test_a_refused_read_after_a_lost_answer_is_no_refusal_of_the_write(
+    box, lost, refused, change, status
+):
+    """The write was executed. If it counted as refused, the ledger would not know whose values the platform holds.
+
+    A removed membership alone is restored, because a membership is added without a read.
+    """
+    before = held(box.world, "4001")
+    wanted = body_of(box.ask(pc.read_one("4001"))) | change
+
+    def refuse(request):
+        if request.startswith(("PUT", "POST", "DELETE")):
+            box.world.faults.add(f"{status}:{refused}")
+
+    box.world.faults.add(lost)
+    box.after = refuse
+    with pytest.raises(UncertainWrite):
+        box.write("4001", wanted)
+    assert held(box.world, "4001") == (wanted if wanted["dnc_groups"] else before)
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, AccessError), (404, ApiError)])
+def test_a_refused_read_after_a_write_that_was_not_executed_is_a_refusal(box, status, error):
+    wanted = body_of(box.ask(pc.read_one("4001"))) | {"maximum_ratio": 1.9}
+    box.world.faults.add("429:PUT *:after=1")
+    box.after = lambda request: (
+        box.world.faults.add(f"{status}:GET *general-settings")
+        if request.startswith("PUT")
+        else None
+    )
+    with pytest.raises(error) as caught:
+        box.write("4001", wanted)
+    assert not isinstance(caught.value, UncertainWrite)
+
+
 @pytest.mark.parametrize(
     ("pace", "stale"), [({"maximum_ratio": 1.9}, True), ({"maximum_ratio": 1.0}, False)]
 )

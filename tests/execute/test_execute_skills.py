@@ -122,6 +122,17 @@ def test_a_write_that_may_have_been_executed_before_a_hand_came_has_an_unknown_o
     assert held(box.world, "4001")["maximum_ratio"] == 1.0
 
 
+def test_a_write_whose_answer_is_lost_and_that_cannot_be_read_again_has_an_unknown_outcome(box):
+    plan, snapshot = planned(box, desired(box, maximum_ratio=1.9))
+    box.world.faults.add("reset-after:PUT *")
+    box.after = lambda request: (
+        box.world.faults.add("404:GET *general-settings") if request.startswith("PUT") else None
+    )
+    (outcome,) = carried_out(box, plan, snapshot)
+    assert (outcome.result, outcome.wrote) == (Result.UNKNOWN, True)
+    assert held(box.world, "4001")["maximum_ratio"] == 1.9
+
+
 def test_a_skill_that_was_started_since_it_was_planned_is_said_to_be(box):
     plan, snapshot = planned(box, desired(box, maximum_ratio=2.0))
     start(box.world, "4001")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from reconciler import diff, effect
 from reconciler.dialects.answers import object_call
@@ -41,6 +41,8 @@ from reconciler.errors import (
 from reconciler.kinds.live import Live, Stored
 from reconciler.kinds.skill import KIND
 from reconciler.models import Body
+
+T = TypeVar("T")
 
 GROUPS: Final = "dnc_groups"
 MOVED: Final = 412
@@ -255,7 +257,7 @@ class _Writing:
         before = self.raws[block.path]
 
         def again(is_unsure: bool) -> Exchange[bool]:  # noqa: FBT001 - see `Call.again`
-            part = yield from self._read(block)
+            part = yield from _reread(self._read(block), call, is_unsure=is_unsure)
             if part == self.sent[block.path]:
                 return True
             if self.raws[block.path] != before:
@@ -352,15 +354,32 @@ class _Writing:
         expects = assumed.MEMBERSHIP_DONE if method == "POST" else assumed.MEMBERSHIP_GONE
         path = group_path(group, self.key)
 
-        def again(_: bool) -> Exchange[bool]:  # noqa: FBT001 - see `Call.again`
-            members = yield from read_members([group])
+        call = Call(method, path, headers=self._headers, expects=expects)
+
+        def again(is_unsure: bool) -> Exchange[bool]:  # noqa: FBT001 - see `Call.again`
+            members = yield from _reread(read_members([group]), call, is_unsure=is_unsure)
             return (self.key in members[group]) == (method == "POST")
 
-        return Call(method, path, headers=self._headers, expects=expects, again=again)
+        return replace(call, again=again)
 
     @property
     def _headers(self) -> Mapping[str, str]:
         return {"CorrelationId": self.token}
+
+
+def _reread(reads: Exchange[T], call: Call, *, is_unsure: bool) -> Exchange[T]:
+    """Read what decides whether a write is sent again. A refusal of the reads is no refusal of an attempt that may have been executed.
+
+    Raises:
+        UncertainWrite: the reads were refused, and an earlier attempt may have been executed.
+        AccessError, ApiError: the reads were refused, and no attempt was executed.
+    """
+    try:
+        return (yield from reads)
+    except (AccessError, ApiError) as error:
+        if is_unsure:
+            raise UncertainWrite(0, call.where, [f"{_UNKNOWN}: {error}"]) from error
+        raise
 
 
 def _moved(call: Call, what: str) -> ApiError:
