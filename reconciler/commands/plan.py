@@ -26,6 +26,7 @@ from reconciler.kinds.live import Snapshot
 from reconciler.manifests import Folder
 from reconciler.models import Desired
 from reconciler.plan import (
+    STORED,
     Action,
     Base,
     Operation,
@@ -283,6 +284,7 @@ class Past:
 
 def _base(last: audit.Applied) -> Base:
     intent, body, stopped = last.intent.data, last.base, last.stopped
+    result = last.outcome.data.get("result")
     is_again = stopped is not None and last.is_found_since
     if stopped and is_again:  # stored again since the stop: what is missing now was removed later
         body, stopped = stopped.applied, None
@@ -292,8 +294,8 @@ def _base(last: audit.Applied) -> Base:
         last.outcome.data.get("schedule_id"),
         (stopped.applied, stopped.found) if stopped else None,
         emptied=None if last.is_found_since else intent.get("emptied"),
-        unsure=intent.get("verb") == Action.CREATE
-        and last.outcome.data.get("result") == Result.UNKNOWN,
+        unfinished=result in {*STORED, Result.UNKNOWN},
+        unsure=intent.get("verb") == Action.CREATE and result == Result.UNKNOWN,
         sent=intent["body"],
         missing=last.missing is not None,
         imported=last.is_imported or is_again,

@@ -35,6 +35,7 @@ class Base(NamedTuple):
         stored_id: the platform's id of what it stored; `None` when nothing was stored, or the id is unknown.
         stopped: after an emergency stop: the canonical body applied before it, and the body that the stop found (`None`: it found none).
         emptied: the canonical body that was removed, because the times set outside git and the manifest's times did not overlap; else `None`.
+        unfinished: whether no run saw the dialer take that write: its outcome is stored and not active, or unknown.
         unsure: whether the write was the create of an interrupted apply, and its outcome is unknown.
         sent: the canonical body that was sent.
         missing: a release lets the missing schedule be created again.
@@ -47,6 +48,7 @@ class Base(NamedTuple):
     stored_id: str | None = None
     stopped: tuple[Body | None, Body | None] | None = None
     emptied: Body | None = None
+    unfinished: bool = False
     unsure: bool = False
     sent: Body | None = None
     missing: bool = False

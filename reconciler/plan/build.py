@@ -307,27 +307,30 @@ def _block_at_large(operation: Operation, rules: Sequence[str]) -> Operation:
 
 
 def _finishing(operation: Operation, live: Live, base: Base | None) -> Operation:
-    """Return a refresh with the direction of our last write, if that write is what the platform stores; else return it unchanged.
+    """Return a refresh with the direction of our last write, if the refresh finishes that write; else return it unchanged.
 
     A tightening that is stored and not active must become active before anything is loosened, whichever run stored it.
     """
-    if operation.action is not Action.REFRESH or base is None or base.stored_id is None:
+    if operation.action is not Action.REFRESH or base is None or not _is_left(live, base):
         return operation
-    return (
-        replace(operation, direction=base.direction)
-        if live.stored_id == base.stored_id
-        else operation
-    )
+    return replace(operation, direction=base.direction)
 
 
 def _finishes(operation: Operation, live: Live, base: Base | None) -> bool:
-    """Return whether an operation only makes the dialer take what our last write stored, or drop what it removed."""
-    if base is None or base.stopped is not None:
+    """Return whether an operation only makes the dialer take what our last write stored, or drop what it removed.
+
+    If that write was confirmed, the dialer changed since, and no apply counted what the operation does.
+    """
+    if base is None or base.stopped is not None or not base.unfinished:
         return False
     if operation.action is Action.RETIRE:
         return operation.live is None and (base.body is None or base.emptied is not None)
-    ours = base.stored_id is not None and base.stored_id == live.stored_id
-    return operation.action is Action.REFRESH and ours
+    return operation.action is Action.REFRESH and _is_left(live, base)
+
+
+def _is_left(live: Live, base: Base) -> bool:
+    """Return whether the platform stores what our last write stored, and no run saw it active."""
+    return base.unfinished and base.stored_id is not None and live.stored_id == base.stored_id
 
 
 def _attribute(operation: Operation, base: Base | None) -> Operation:

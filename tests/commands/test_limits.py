@@ -151,3 +151,15 @@ def test_a_removal_that_finishes_an_earlier_apply_was_counted_by_that_apply(
     assert "4 to retire" in office.out
     assert office.apply() == 0
     assert office.plan() == 0
+
+
+@pytest.mark.parametrize("active", [None, "older"])
+def test_a_refresh_of_schedules_that_were_active_counts(
+    office: Office, world: sandbox.CampaignState, active: str | None
+) -> None:
+    """The dialer lost what was confirmed as active: no apply counted that all of it dials again."""
+    with world._writing() as (db, _):
+        db.execute("UPDATE campaigns SET active_id=?", (active,))
+    said = office.says(5, "apply", "--yes", PATH)
+    assert "10 of 10 objects would be loosened" in said
+    assert {world.campaign(f"10{number:02}")["active_id"] for number in range(1, 11)} == {active}

@@ -97,15 +97,33 @@ def test_a_held_row_names_the_way_that_keeps_its_fields(moved, keep):
 def test_a_refresh_goes_the_way_of_the_write_that_it_finishes(direction):
     """A narrowing that a dead run stored is a narrowing still: nothing may be widened before it is active."""
     stored = make_live(stored=BASE, stored_id="ours", active_id="older")
-    _, operation = planned(make_desired(body=BASE), stored, base=Base(BASE, direction, "ours"))
+    base = Base(BASE, direction, "ours", unfinished=True)
+    _, operation = planned(make_desired(body=BASE), stored, base=base)
     assert (operation.action, operation.direction) == (Action.REFRESH, direction)
+    assert operation.finishes
 
 
-def test_a_refresh_of_what_somebody_else_stored_counts_as_widening():
-    stored = make_live(stored=BASE, stored_id="theirs", active_id="older")
-    base = Base(BASE, Direction.TIGHTEN, "ours")
+@pytest.mark.parametrize("active_id", ["older", None])
+@pytest.mark.parametrize(
+    ("stored_id", "unfinished"), [("theirs", True), ("ours", False)], ids=["theirs", "was active"]
+)
+def test_a_refresh_of_what_somebody_else_stored_or_was_active_counts_as_widening(
+    stored_id, unfinished, active_id
+):
+    """A write that was active once is finished: what the dialer lost since, no apply counted."""
+    stored = make_live(stored=BASE, stored_id=stored_id, active_id=active_id)
+    base = Base(BASE, Direction.TIGHTEN, "ours", unfinished=unfinished)
     _, operation = planned(make_desired(body=BASE), stored, base=base)
     assert (operation.action, operation.direction) == (Action.REFRESH, Direction.LOOSEN)
+    assert not operation.finishes
+
+
+@pytest.mark.parametrize("unfinished", [True, False])
+def test_a_removal_finishes_only_one_that_was_not_confirmed(unfinished):
+    dialing = make_live(stored=None, version=None, stored_id=None, active_id="older")
+    base = Base(None, Direction.TIGHTEN, unfinished=unfinished)
+    _, operation = planned(make_retired(), dialing, base=base)
+    assert (operation.action, operation.finishes) == (Action.RETIRE, unfinished)
 
 
 def test_what_was_widened_by_hand_is_narrowed_again_like_any_change():
@@ -558,7 +576,7 @@ def test_the_second_step_is_planned_against_what_the_first_stores():
     ("stored_id", "direction"), [("s-1001", Direction.TIGHTEN), ("older", Direction.LOOSEN)]
 )
 def test_what_a_hand_narrowed_and_nobody_activated_is_refreshed(stored_id, direction):
-    base = Base(BASE, Direction.TIGHTEN, stored_id)
+    base = Base(BASE, Direction.TIGHTEN, stored_id, unfinished=True)
     now = make_live(stored={**BASE, "dial_rate": 5.0}, active_id="older still")
     _, (refresh, rest) = parts(make_desired(body=BASE), now, base=base)
     assert (refresh.action, refresh.direction) == (Action.REFRESH, direction)
@@ -566,7 +584,7 @@ def test_what_a_hand_narrowed_and_nobody_activated_is_refreshed(stored_id, direc
     assert rest.action is Action.HELD
     _, (rest,) = parts(make_desired(body=BASE), make_live(stored=now.stored), base=base)
     assert rest.action is Action.HELD
-    unknown = Base(BASE, Direction.TIGHTEN, None)
+    unknown = Base(BASE, Direction.TIGHTEN, None, unfinished=True)
     nameless = make_live(stored=now.stored, stored_id=None)
     _, (refresh, _) = parts(make_desired(body=BASE), nameless, base=unknown)
     assert refresh.direction is Direction.LOOSEN
