@@ -308,12 +308,18 @@ class _Halt:
             await asyncio.wait([listing])
 
     def _start(self, targets: Iterable[Target]) -> None:
-        """Hold targets, and begin to stop those that dial or were not read. Each target counts once."""
-        new = {each.key: each for each in targets if each.key not in self.targets}
+        """Hold targets, and begin to stop those that dial or were not read. Each target counts once, unless it was silent and dials now."""
+        new = {each.key: each for each in targets if self._is_new(each)}
         self.targets |= new
         self.journal.begin(new.values())
         self._send(new.values())
         self.takeover.sent.set()
+
+    def _is_new(self, target: Target) -> bool:
+        if target.key not in self.targets:
+            return True
+        is_shown = target.live is not None and target.dials(self.session.dialect)
+        return is_shown and not self.silencer.was_sent(target.key)
 
     def _send(self, targets: Collection[Target]) -> None:
         session = self.session
@@ -333,13 +339,9 @@ class _Halt:
             return
         if self.asked.everything:
             await self.listed.read()
-        found = await self.silencer.look(
-            [
-                key
-                for key in self.targets
-                if self.silencer.is_quiet(key) and key not in self.listed.unread
-            ]
-        )
+            await self.listed.check_again(self._stop_found)
+        quiet = filter(self.silencer.is_quiet, self.targets)
+        found = await self.silencer.look([key for key in quiet if key not in self.listed.unread])
         self._send([replace(self.targets[key], live=live) for key, live in found.items()])
 
     def _stop_found(self, target: Target) -> None:

@@ -56,6 +56,7 @@ class PlatformList:
     unread: dict[str, Target] = field(default_factory=dict)
     others: dict[str, Listed] = field(default_factory=dict)
     _is_checked: bool = False
+    _has_ended: bool = False
 
     async def read(self) -> bool:
         """Read the list, and stop what each page shows dialing, then the rest; return whether the list is complete."""
@@ -85,7 +86,9 @@ class PlatformList:
                 continue
             target = known.target(key, listed)
             dials = target.dials(known.dialect)
-            if not dials and not self._is_checked:
+            if dials:
+                self.unread.pop(key, None)
+            elif not self._is_checked:
                 self.unread[key] = target
             if dials or key in known.wanted:
                 yield target
@@ -107,12 +110,20 @@ class PlatformList:
             stop: ends the reads when it is set.
         """
         self._is_checked = True
+        if not self.unread:
+            return
         world, until = self.session.world, self.session.world.monotonic() + seconds
         task = asyncio.ensure_future(self._read_each(found))
         if not (await wait_for(world, task, min(TOLD_S, seconds), stop) or stop.is_set()):
             world.progress(_CHECKING.format(len(self.unread), max(until - world.monotonic(), 0.0)))
         if await ends_in_time(world, task, max(until - world.monotonic(), 0.0), stop):
             task.result()
+        self._has_ended = True
+
+    async def check_again(self, found: Callable[[Target], None]) -> None:
+        """Read once more what `check` could not read, once it has ended."""
+        if self._has_ended:
+            await self._read_each(found)
 
     async def _read_each(self, found: Callable[[Target], None]) -> None:
 

@@ -107,9 +107,15 @@ class Silencer:
             seen: it is known what is stored, or it is not worth a read.
         """
         self._poller.busy(1)
+        self.needless.discard(operation.key)
+        self.absent.discard(operation.key)
         if operation.live is not None:
             self.listing.seen.add(operation.key)
         self._tasks[operation.key] = asyncio.create_task(self._run(Job(operation, written, seen)))
+
+    def was_sent(self, key: str) -> bool:
+        """Return whether an object's stop was begun."""
+        return key in self._tasks
 
     def is_quiet(self, key: str) -> bool:
         """Return whether an object needs no stop, or its last stop is done."""
@@ -218,7 +224,6 @@ class Silencer:
     async def _check_refused(self, operation: Operation, ended: Outcome, wait: Wait) -> None:
         """After a refused stop, read whether the object needed one."""
         key = operation.key
-        self.needless.discard(key)
         if ended.result is not Result.FAILED:
             return
         try:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler import sandbox
+from reconciler.commands import takeover
 from reconciler.dialects.base import Listed
 from reconciler.dialects.calls import Reply
 from reconciler.dialects.personal_connection import api as pc
+from reconciler.errors import Unavailable
 from tests.commands.test_halt_refused_reads import CAMPAIGNS, SKILLS, is_stop, skills, watched
 from tests.support.changed_answers import changed
 
@@ -161,6 +165,38 @@ def test_a_locked_dialer_delays_no_read_of_what_is_shown_as_silent(watched, monk
     lived.answer = lambda where, _: 500 if where.startswith("PUT") and KEYS[0] in where else None
     assert lived.halt().exit_code == 75
     assert lived.stopped == {*KEYS}
+
+
+@pytest.mark.parametrize("manifests", [KEYS, []], ids=["all", "none"])
+@pytest.mark.parametrize("refused", [1, 1_000_000], ids=["once", "always"])
+def test_what_could_not_be_read_is_looked_at_again_while_the_lock_is_not_taken(
+    watched, monkeypatch, refused, manifests
+):
+    """A read that succeeds later, or a list that no longer lags, shows that it dials."""
+    shown, reads = set(), itertools.count()
+    lived = lagging(watched, monkeypatch, shown=shown)
+    for key in manifests:
+        lived.name(key, f"c-{key}")
+    lived.wait_s = 60.0
+
+    def away(_):
+        raise Unavailable("the git remote does not answer")
+
+    def progress(line):
+        if "watching" in line and refused > 1:
+            shown.add(KEYS[0])
+
+    monkeypatch.setattr(takeover.Takeover, "_open_ledger", away)
+    lived.desk.world = lived.desk.world._replace(progress=progress)
+    lived.answer = lambda where, _: (
+        403
+        if where == f"GET /api/campaigns/{KEYS[0]}"
+        and KEYS[0] not in lived.stopped
+        and next(reads) < refused
+        else None
+    )
+    lived.halt()
+    assert lived.stopped == lived.held() == {*KEYS}
 
 
 @pytest.mark.parametrize("manifests", [KEYS, []], ids=["all", "none"])

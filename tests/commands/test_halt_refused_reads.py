@@ -12,9 +12,10 @@ import pytest
 from reconciler import sandbox
 from reconciler.audit import RecordKind
 from reconciler.commands import halt as halt_command
-from reconciler.commands import stop_writer
-from reconciler.errors import AccessError, UsageError
+from reconciler.commands import stop_writer, takeover
+from reconciler.errors import AccessError, Unavailable, UsageError
 from reconciler.execute import WriteOptions
+from reconciler.execute.halt import Silencer
 from reconciler.git import Git
 from reconciler.ledger import Ledger
 from reconciler.sandbox import platforms
@@ -373,6 +374,32 @@ def test_a_refused_stop_of_a_skill_that_does_not_run_is_told_as_needless(
     assert any(said in note and "refused (403)" in note for note in report.notes) is silent
     results = {each["key"]: each["result"] for each in report.data["objects"]}
     assert {results[key] for key in refused} == {"failed"}
+
+
+def test_a_stop_that_was_not_needed_proves_nothing_about_the_next_one(watched, monkeypatch):
+    """The skill is started while the halt watches, and its second stop is not executed in time."""
+    lived, started = skills(watched), []
+
+    def away(_):
+        raise Unavailable("the git remote does not answer")
+
+    async def check(self, operation, *more):
+        await real(self, operation, *more)
+        if operation.key == "4002" and not started:
+            started.append(operation)
+            lived.platform.put_skill("4002", "started", running=True)
+
+    real = Silencer._check_refused
+    monkeypatch.setattr(Silencer, "_check_refused", check)
+    monkeypatch.setattr(takeover.Takeover, "_open_ledger", away)
+    lived.answer = lambda where, _: (
+        (500 if started else 403) if where.endswith("/skills/4002/stop") else None
+    )
+    report = lived.halt()
+    told = {each["key"]: each["silent"] for each in report.data["objects"]}
+    assert told == {key: key != "4002" for key in told}
+    assert "1 still dialing" in report.verdict
+    assert "needless" not in report.verdict
 
 
 def test_a_client_that_may_not_sign_in_stops_nothing_and_says_what_is_held(watched):
