@@ -79,7 +79,7 @@ class _Moved(Exception):
 
 
 class Step:
-    """One operation being carried out. Remembers what was sent, so that every outcome can report it."""
+    """One operation being carried out. Remembers what was sent or is refreshed, so that every outcome can report it."""
 
     def __init__(self, execution: Execution, operation: Operation) -> None:
         self.execution = execution
@@ -91,6 +91,7 @@ class Step:
         self.wrote = False
         self.confirmed = False
         self.stored: Stored | None = None
+        self.refreshed = Stored(None)
         self.dials: Body | None = None
         self.uncertain = False
         self._resting = False
@@ -146,6 +147,7 @@ class Step:
         if self.operation.action is Action.REFRESH or (
             self.operation.desired is None and live.stored is None
         ):
+            self.refreshed = Stored(live.stored_id, live.version)
             return
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -229,8 +231,7 @@ class Step:
             self._confirm(live)
             return True
         if live_hash(live, self.kind) != self.operation.live_hash:
-            said = "it changed while that was unknown; the next apply settles it"
-            raise _Moved(f"{error}; {said}")
+            raise _Moved(f"{error}; it changed while that was unknown; the next apply settles it")
         if give_up:
             raise error
         return False
@@ -384,7 +385,7 @@ class Step:
         )
 
     def _end(self, result: Result, message: str, *, code: int = 0) -> Outcome:
-        stored = self.stored or Stored(None)
+        stored = self.stored or self.refreshed
         span = instants.since(self.begun, self.execution.platform)
         return Outcome(
             self.operation,

@@ -119,8 +119,9 @@ def test_a_small_tenant_widens_one_object_at_a_time(
         assert "2 of 3 objects would be loosened" in office.err
 
 
+@pytest.mark.parametrize("applies", [1, 2])
 def test_a_refresh_that_finishes_an_earlier_apply_was_counted_by_that_apply(
-    office: Office, world: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
+    office: Office, world: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch, applies: int
 ) -> None:
     """The dialer had not taken three of ten schedules: the next commit may loosen as many as any other."""
     fasttime.hurry(monkeypatch)
@@ -128,7 +129,8 @@ def test_a_refresh_that_finishes_an_earlier_apply_was_counted_by_that_apply(
     for number in (1, 2, 3):
         office.edit(*WIDER, f"m{number:02}.yaml")
     office.commit()
-    assert office.apply("--wait", "1") == 75
+    for _ in range(applies):
+        assert office.apply("--wait", "1") == 75
     office.edit(*WIDER, "m04.yaml")
     office.commit()
     world.configure(activation_s=0)
