@@ -94,22 +94,30 @@ def _advice(name: str) -> str:
 _LIKE: Final = 0.8
 """Least likeness of two names of cities, so that Boston is not taken for another city."""
 
+_COUNTRIES: Final = ("Australia/", "Brazil/", "Canada/", "Chile/", "Mexico/", "US/")
+"""Regions whose links name parts of a country, such as `Brazil/East`, not cities."""
+
 
 @cache
 def _near(name: str) -> str:
     """Return the zone of the same city in another region, or of a similar city in the same region; empty if there is none.
 
     A zone decides who may be called when, so only the name of a place is guessed: never `Etc/GMT+5`, nor `UTC` for `UTC+5`, nor
-    `Pacific/Easter` for `Eastern`.
+    `Pacific/Easter` for `Eastern`, nor `Australia/South` for `South`.
     """
     from difflib import get_close_matches  # noqa: PLC0415 - needed for mistakes only
 
     region, _, city = name.replace(" ", "_").rpartition("/")
-    places = [each for each in sorted(zone_names()) if "/" in each and each[:4] != "Etc/"]
-    same = [each for each in places if each.lower().endswith(f"/{city.lower()}")]
+    names = [each for each in sorted(zone_names()) if "/" in each and not each.startswith("Etc/")]
+    same = [
+        each
+        for each in names
+        if each.lower().endswith(f"/{city.lower()}")
+        and (each in _places() or not each.startswith(_COUNTRIES))
+    ]
     if len(same) == 1:
         return same[0]
-    here = {_city(each): each for each in places if each.startswith(f"{region}/")}
+    here = {_city(each): each for each in names if each.startswith(f"{region}/")}
     near = get_close_matches(city, here, n=1, cutoff=_LIKE) if region else []
     return here[near[0]] if near else ""
 

@@ -172,6 +172,12 @@ LEGAL = (
         "Etc/GMT+55",
         "PST",
         "Eastern",
+        "East",
+        "South",
+        "General",
+        "ACT",
+        "Hawaii",
+        "America/East",
         "America/Boston",
         "Etc/GMT+0O",
     ],
@@ -194,6 +200,8 @@ def test_no_zone_is_guessed(name: str) -> None:
         ("Amerca/New_York", "America/New_York"),
         ("posix/America/New_York", "America/New_York"),
         ("New York", "America/New_York"),
+        ("Sydney", "Australia/Sydney"),
+        ("Montreal", "America/Montreal"),
     ],
 )
 def test_a_misspelled_place_leads_to_a_question(name: str, meant: str) -> None:
