@@ -103,6 +103,22 @@ def test_the_files_of_tests_are_kept_in_memory_that_has_room(
     assert "run on disk" in ran.stdout
 
 
+def test_the_files_of_tests_stay_on_disk_where_memory_cannot_be_written(
+    clone: Path, tmp_path: Path
+) -> None:
+    script(tmp_path / "tools" / "df", "#!/bin/sh\necho Avail; echo 4000\n")
+    script(tmp_path / "tools" / "chromium", "#!/bin/sh\n")
+    refuses = f'case "$*" in *{MEMORY}*) echo refused >&2; exit 1 ;; esac'
+    script(
+        tmp_path / "tools" / "mktemp",
+        f'#!/bin/sh\n{refuses}\nexec {shutil.which("mktemp")} "$@"\n',
+    )
+    path = f"{tmp_path / 'tools'}{os.pathsep}{os.environ['PATH']}"
+    ran = gate(clone, tmp_path, path=path, place=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines()[-1] == "test on disk"
+
+
 def test_the_gate_says_what_it_does_not_test(clone: Path, tmp_path: Path) -> None:
     (clone / "new").write_text("")
     ran = gate(clone, tmp_path)
