@@ -113,7 +113,7 @@ class Children:
         stdin: bytes,
         timeout_s: float,
     ) -> Ran | None:
-        """Send requests to a process of `BATCH`. Return `None` if it ended: a process that is run for these requests alone tells why.
+        """Send requests to a process of `BATCH`. Return `None` if it was killed or took no request: run one for these requests alone.
 
         Threads do not wait for each other: each takes an idle process, or starts one.
         """
@@ -123,14 +123,15 @@ class Children:
         except IndexError:
             process = _start(argv, cwd, env)
             self._add(process)
-        ran = None
+        answered = False
         try:
             ran = _exchange(process, stdin, timeout_s)
+            answered = ran is not None and ran.code == 0
         finally:
-            if ran is None:
+            if not answered:
                 with process:
                     _end(process)
-        if ran is not None:
+        if answered:
             idle.append(process)
         return ran
 
@@ -189,9 +190,10 @@ def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> subprocess
 
 
 def _exchange(process: subprocess.Popen[bytes], stdin: bytes, timeout_s: float) -> Ran | None:
-    """Send requests to a process of `BATCH` and return the answers; `None` if the process ended.
+    """Send requests to a process of `BATCH` and return the answers, or its exit code and messages if the requests made it fail.
 
-    One more request, for a name that no object can have, is sent last: its answer marks the end of the others.
+    One more request, for a name that no object can have, is sent last: its answer marks the end of the others. Return `None` if the
+    process ended for another reason: it was killed, or ended before all requests were sent.
 
     Raises:
         TimeoutError: the time is over.
@@ -223,11 +225,25 @@ def _exchange(process: subprocess.Popen[bytes], stdin: bytes, timeout_s: float) 
                 elif data := os.read(key.fd, _PIPE):
                     read[key.fd] += data
                 else:
-                    return None
+                    out, err = map(bytes, read.values())
+                    return None if left else _failure(process, out, err, until)
     with contextlib.suppress(BlockingIOError):  # git wrote its messages before the answers
         read[messages] += os.read(messages, _PIPE)
     del read[answers][-len(last) :]
     return Ran(0, bytes(read[answers]), bytes(read[messages]))
+
+
+def _failure(process: subprocess.Popen[bytes], out: bytes, err: bytes, until: float) -> Ran | None:
+    """Wait for a process that closed a pipe; return its exit code and whole output, or `None` if it was killed.
+
+    Raises:
+        TimeoutError: the time is over.
+    """
+    try:
+        more = process.communicate(timeout=max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError from error
+    return Ran(process.returncode, out + more[0], err + more[1]) if process.returncode > 0 else None
 
 
 def _close(idle: _Idle) -> None:
@@ -263,7 +279,12 @@ def _communicate(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its children: SIGTERM first, so that git can remove its lock files, then SIGKILL."""
+    """End a process and its children: SIGTERM first, so that git can remove its lock files, then SIGKILL.
+
+    The number of a process that was waited for may be another process's by now: that one gets no signal.
+    """
+    if process.returncode is not None:
+        return
     for signal_number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal_number)

@@ -126,11 +126,6 @@ def test_a_process_that_does_not_answer_in_time_is_ended(tmp_path, size):
     assert kept(children) == []
 
 
-def test_a_process_that_ends_is_run_again_to_tell_why(tmp_path):
-    ran = asked(Children(), tmp_path, "import sys; sys.stdin.readline(); sys.exit('broken')")
-    assert (ran.code, ran.out, ran.err) == (1, b"", b"broken\n")
-
-
 ANSWERS = """
 import sys
 for number in range(2):
@@ -141,9 +136,71 @@ for number in range(2):
 """
 
 
+def counted():
+    children, started = Children(), []
+    added = children._add
+    children._add = lambda process: [added(process), started.append(process)]
+    return children, started
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_process_that_fails_tells_why_and_is_not_run_again(tmp_path, before):
+    """A second run would wait once more for a remote that does not answer."""
+    children, started = counted()
+    script = f"{ANSWERS.replace('2', str(before))}sys.stdin.readline(); print('some', flush=True); sys.exit('broken')"
+    for _ in range(before):
+        asked(children, tmp_path, script)
+    ran = asked(children, tmp_path, script)
+    assert (ran.code, ran.out, ran.err) == (1, b"some\n", b"broken\n")
+    assert len(started) == 1
+    assert kept(children) == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "size"),
+    [
+        ("sys.stdin.readline(); os.kill(os.getpid(), 9)", 10),
+        ("sys.exit(1)", 300_000),
+    ],
+)
+def test_a_process_that_was_killed_or_took_no_request_is_run_again(tmp_path, ends, size):
+    children, started = counted()
+    asked(children, tmp_path, f"import os, sys; {ends}", stdin=b"x" * size)
+    assert len(started) == 2
+    assert kept(children) == []
+
+
+def test_a_process_that_answers_nothing_more_and_goes_on_is_ended(tmp_path):
+    children, started = counted()
+    script = f"{ANSWERS.replace('2', '1')}import os, time; os.close(1); time.sleep(600)"
+    assert asked(children, tmp_path, script).code == 0
+    with pytest.raises(TimeoutError):
+        asked(children, tmp_path, script, timeout_s=0.2)
+    assert [process.returncode < 0 for process in started] == [True]
+    assert kept(children) == []
+
+
+def test_an_ended_process_is_not_ended_again_when_its_number_may_be_another_process(repo):
+    children = Children()
+    repo = Git(repo.root, environ=ENVIRON, runner=children.run)
+    head = repo.head()
+    assert repo.read(head)
+    (process,) = kept(children)
+    children.end()
+    assert process.returncode is not None
+    with subprocess.Popen(HANGS, start_new_session=True, stdout=subprocess.PIPE) as other:
+        process.pid = other.pid
+        try:
+            with pytest.raises(GitError):
+                repo.read(head)
+            assert other.poll() is None
+        finally:
+            other.kill()
+
+
 def test_messages_belong_to_the_requests_that_they_are_about(tmp_path):
     children = Children()
-    ran = [asked(children, tmp_path, ANSWERS) for _ in range(2)]
+    ran = [asked(children, tmp_path, f"{ANSWERS}sys.stdin.read()") for _ in range(2)]
     assert [(each.code, each.out) for each in ran] == [(0, b"HEAD missing\n")] * 2
     assert [each.err for each in ran] == [b"warning 0\n", b"warning 1\n"]
 
