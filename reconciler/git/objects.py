@@ -23,8 +23,10 @@ from reconciler.git.values import (
     type_of,
 )
 
-_SMALL_CACHE: Final = settings("core.deltaBaseCacheLimit=16m")
-"""By default git fills 96 MiB with objects that others are stored against: that takes as long as to read the objects."""
+_SMALL_CACHE: Final = settings(
+    "core.deltaBaseCacheLimit=16m", "core.packedGitLimit=32m", "core.packedGitWindowSize=4m"
+)
+"""By default git fills 96 MiB with objects that others are stored against, which takes as long as to read the objects, and maps whole packs."""
 
 
 class Objects(Base):

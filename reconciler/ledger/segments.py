@@ -21,8 +21,8 @@ from reconciler.ledger.snapshot import check_notes, read_notes
 _BATCH: Final = 1024
 """Ledger commits that are read at once: to start git costs as much as it takes to check a hundred records."""
 
-_CHUNK: Final = 16 * 1024 * 1024
-"""Bytes of notes that are read at once, unless a segment has more."""
+_CHUNK: Final = 4 * 1024 * 1024
+"""Bytes of notes that are read at once, unless a segment has more. They are in memory three times while they are read."""
 
 __all__ = ["STATE", "Line", "Segment", "Step", "linked", "load", "merged", "walk"]
 
