@@ -52,15 +52,14 @@ _EPOCH: Final = "1970-01-01T00:00:00.000Z"
 CUT: Final = "cut"
 """The run of a repair's checkpoint is named this and the number of its segment, so that a ledger commit's message shows it."""
 
-_OPTIONAL: Final = ("base", "emptied")
+_OF_INTENT: Final = ("after", "base", "body", "emptied")
 
 
 def write_of(intent: Record, outcome: Record) -> Record:
     """Return an intent and its outcome as one record, for a state: the outcome, and what was to be stored."""
     event, wanted = outcome.event, intent.event.data
     data = dict_of(event.data)
-    data["after"], data["body"] = wanted["after"], wanted["body"]
-    for name in _OPTIONAL:
+    for name in _OF_INTENT:
         if name in wanted:
             data[name] = wanted[name]
     of = event_of(WRITE, event.tenant, event.commit, event.run, event.ts, MappingProxyType(data))

@@ -22,12 +22,11 @@ _FAILED: Final = (
     " names were stopped"
 )
 
-
 TOLD_S: Final = 5.0
 """Seconds after which progress says that objects are read one by one."""
 
 _CHECKING: Final = (
-    "reading {} objects one by one that the platform's list shows as silent, because a list may lag behind: for {:.0f} s at most"
+    "the platform's list shows {} objects as silent, but it may lag behind: reading each of them, for {:.0f} s at most"
     " (Ctrl-C ends that and leaves the rest unverified; --wait SECONDS limits it)"
 )
 
@@ -126,9 +125,11 @@ class PlatformList:
             await self._read_each(found)
 
     async def _read_each(self, found: Callable[[Target], None]) -> None:
-
         def take(live: Live) -> None:
-            target = replace(self.unread.pop(live.key), live=live)
+            target = self.unread.pop(live.key, None)
+            if target is None:  # meanwhile the list showed it dialing, and it was stopped
+                return
+            target = replace(target, live=live)
             if target.dials(self.session.dialect):
                 found(target)
 

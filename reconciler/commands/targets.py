@@ -155,7 +155,7 @@ class Known:
         return valid.union(each.key for each in self._broken)
 
     def is_unmanaged(self, key: str) -> bool:
-        """Return whether no manifest and no recorded write has this key. The hold of a stop may have it: of an id that was mistyped."""
+        """Return whether no manifest and no recorded write has this key. Holds do not count: a stop may have held a mistyped id."""
         return key not in self._manifests and key not in self.recorded.written
 
     def accepted(self, targets: Iterable[Target]) -> list[str]:

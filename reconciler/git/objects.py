@@ -26,7 +26,7 @@ from reconciler.git.values import (
 _SMALL_CACHE: Final = settings(
     "core.deltaBaseCacheLimit=16m", "core.packedGitLimit=32m", "core.packedGitWindowSize=4m"
 )
-"""By default git fills 96 MiB with objects that others are stored against, which takes as long as to read the objects, and maps whole packs."""
+"""Limits of git's memory. By default git caches 96 MiB of delta bases, and maps whole packs, which saves no time here."""
 
 
 class Objects(Base):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -10,10 +12,13 @@ from hypothesis import strategies as st
 
 from reconciler import sandbox
 from reconciler.commands import takeover
+from reconciler.commands.platform_list import PlatformList
+from reconciler.commands.targets import Known, Target
 from reconciler.dialects.base import Listed
 from reconciler.dialects.calls import Reply
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import Unavailable
+from reconciler.kinds.live import Live
 from tests.commands.test_halt_refused_reads import CAMPAIGNS, SKILLS, is_stop, skills, watched
 from tests.support.changed_answers import changed
 
@@ -242,3 +247,26 @@ def test_a_running_skill_without_a_clear_strategy_is_stopped_and_one_of_another_
     (note,) = (each for each in report.notes if "--all does not stop" in each)
     assert "(4002, Agentless)" in note
     assert "4004" not in note
+
+
+def test_an_object_that_the_list_shows_dialing_during_its_read_is_stopped_once():
+    """The watch reads the list while each object is still read by itself."""
+    found, started = [], []
+
+    class Reads:
+        listing = SimpleNamespace(seen=set())
+
+        async def read_each(self, keys, on_read):
+            listed._stop_page({key: Listed("first", None) for key in keys})
+            on_read(Live("1", "first"))
+
+    known = Known(
+        SimpleNamespace(desired=(), invalid={}, tenant=None), SimpleNamespace(KINDS={"C": None})
+    )
+    listed = PlatformList(None, Reads(), lambda: known, started.extend, found.append)
+    listed.unread["1"] = Target("C", "1", "first")
+    listed._has_ended = True
+    asyncio.run(listed.check_again(found.append))
+    assert [each.key for each in started] == ["1"]
+    assert found == []
+    assert listed.unread == {}
