@@ -131,6 +131,10 @@ class _Halt:
             await self._hold_early(signing_in)
             try:
                 return await self._run(records)
+            except Exception:  # what was begun is finished in any case
+                await self.silencer.ended()
+                await self.journal.finish(self._left_s, self.stop)
+                raise
             finally:
                 await self.silencer.cancel()
         finally:
@@ -322,8 +326,7 @@ class _Halt:
         return is_shown and not self.silencer.was_sent(target.key)
 
     def _send(self, targets: Collection[Target]) -> None:
-        session = self.session
-        place, dialect = Place(str(session.folder.path)), session.dialect
+        place, dialect = Place(str(self.session.folder.path)), self.session.dialect
         loud = [(each, each.operation(dialect, place)) for each in targets if each.dials(dialect)]
         self.journal.intents(operation for _, operation in loud)
         for each, operation in loud:

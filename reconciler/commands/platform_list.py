@@ -61,7 +61,7 @@ class PlatformList:
         """Read the list, and stop what each page shows dialing, then the rest; return whether the list is complete."""
         is_complete = False
         try:
-            await self.session.client.run(self.session.dialect.read_pages(self._stop_page))
+            await self.silencer.platform.run(self.session.dialect.read_pages(self._stop_page))
             is_complete = True
         except IncompleteList as error:
             self.trouble(UNLISTED.format(error))

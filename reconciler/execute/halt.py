@@ -18,7 +18,7 @@ from reconciler.errors import NotFinished, ReconcileError, UnknownObject
 from reconciler.execute.execution import StopJournal, WriteOptions
 from reconciler.execute.instants import believed, since
 from reconciler.execute.listing import Listing
-from reconciler.execute.platform import Platform
+from reconciler.execute.platform import FAULT, FaultTolerant, Platform
 from reconciler.execute.polling import PATIENCE_S, Poller
 from reconciler.execute.stop_sender import FIRST_S, Job, StopSender, Written
 from reconciler.execute.waits import GRACE_S, RELOCK_PAUSE_S, Wait, ends_in_time, pause
@@ -84,6 +84,7 @@ class Silencer:
 
     def __post_init__(self) -> None:
         self._until = self.world.monotonic() + self.options.wait_s
+        self.platform = FaultTolerant(self.platform)
         self.sender = StopSender(self.world, self.platform, self.dialect, self.journal, self.stop)
         self.listing = Listing(self.world, self.platform, self.dialect)
         self._poller = Poller(
@@ -125,12 +126,14 @@ class Silencer:
 
     async def ended(self) -> Mapping[str, Outcome]:
         """Wait until every object is silent or its stop has ended; return the outcomes by key."""
-        while running := [task for task in self._tasks.values() if not task.done()]:
+        while True:
+            tasks = set(self._tasks.values())
+            running = {task for task in tasks if not task.done()}
+            for task in tasks - running:
+                task.result()
+            if not running:
+                return self.outcomes
             await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
-            for task in running:
-                if task.done():
-                    task.result()
-        return self.outcomes
 
     async def cancel(self) -> None:
         """End everything that still runs."""
@@ -179,7 +182,15 @@ class Silencer:
                 workers.create_task(read())
 
     async def _run(self, job: Job) -> None:
-        outcome = await self._stop(job)
+        """Stop one object. A fault of this program in one stop must neither end the others nor make its object count as silent."""
+        try:
+            outcome = await self._stop(job)
+        except Exception as error:  # noqa: BLE001 - see above
+            said, code = FAULT.format(error), NotFinished.exit_code
+            self.unverified.add(job.operation.key)
+            outcome = Outcome(
+                job.operation, Result.UNKNOWN, said, tries=job.tries, wrote=True, code=code
+            )
         if outcome.done:  # reported at once, while others are still being stopped
             self.world.progress(f"{outcome.operation.called}: silent")
         self.outcomes[outcome.operation.key] = outcome

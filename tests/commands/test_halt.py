@@ -36,7 +36,7 @@ from reconciler.execute.halt import Silencer
 from reconciler.execute.waits import RELOCK_PAUSE_S, TELL_S
 from reconciler.git import Git
 from reconciler.ledger import Ledger
-from reconciler.plan import Outcome
+from reconciler.plan import Operation, Outcome
 from reconciler.report.halt import how_to_release
 from reconciler.sandbox.campaign_seed import bulk_body
 from reconciler.settings import ClientOptions, Settings, Variables
@@ -72,6 +72,8 @@ class Stop:
         self.told_at: list[float] = []
         self.outcomes: list[Outcome] = []
         self.stop_after = lambda _: False
+        self.journal = StopNotebook()
+        self.pause_s = 0.0
 
     def run(self) -> Stop:
         play(self._run())
@@ -115,7 +117,7 @@ class Stop:
             if self.stop_after(line):
                 stop.set()
 
-        journal = StopNotebook()
+        journal = self.journal
         self.outcomes = journal.outcomes
         world = here(progress)._replace(sleep=asyncio.sleep, monotonic=now)
         options = WriteOptions(concurrency=32, wait_s=self.wait_s)
@@ -127,6 +129,8 @@ class Stop:
                 silencer.start(target.operation(campaigns, place))
 
         await client.run(campaigns.read_pages(stop_page))
+        await asyncio.sleep(self.pause_s)
+        self.unverified = silencer.unverified
         await silencer.ended()
         await silencer.cancel()
         self.found = journal.found_bodies
@@ -292,6 +296,42 @@ def test_an_interrupted_stop_ends_its_waits() -> None:
     assert stop.took_s < 30
     assert [outcome.code for outcome in stop.outcomes if not outcome.done] == [75, 75]
     assert stop.removed == 2
+
+
+class Killed(BaseException):
+    """Not an error that anything may handle."""
+
+
+class BrokenNotebook(StopNotebook):
+    """A journal that fails for one object as only a fault of this program can."""
+
+    error: BaseException = KeyError("1000001")
+
+    def key(self, operation: Operation, attempt: int) -> str:
+        if operation.key == "1000001":
+            raise self.error
+        return super().key(operation, attempt)
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 100.0])
+def test_a_fault_in_one_stop_ends_no_other_and_its_object_is_not_silent(pause_s: float) -> None:
+    stop = Stop(3)
+    stop.journal, stop.pause_s = BrokenNotebook(), pause_s
+    stop.run()
+    ended = {outcome.operation.key: outcome for outcome in stop.outcomes}
+    assert [ended[key].done for key in sorted(ended)] == [True, False, True]
+    assert ended["1000001"].code == 75
+    assert "please report it: KeyError('1000001')" in ended["1000001"].message
+    assert stop.unverified == {"1000001"}
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 100.0])
+def test_a_stop_that_was_killed_ends_the_halt_however_early_it_was(pause_s: float) -> None:
+    stop = Stop(3)
+    stop.journal, stop.pause_s = BrokenNotebook(), pause_s
+    stop.journal.error = Killed()
+    with pytest.raises(Killed):
+        stop.run()
 
 
 # --- the command ----------------------------------------------------------------------------------------------------------

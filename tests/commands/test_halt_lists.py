@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler import sandbox
-from reconciler.commands import takeover
+from reconciler.commands import takeover, targets
 from reconciler.commands.platform_list import PlatformList
 from reconciler.commands.targets import Known, Target
 from reconciler.dialects.base import Listed
 from reconciler.dialects.calls import Reply
+from reconciler.dialects.campaigns import api as campaigns
 from reconciler.dialects.personal_connection import api as pc
 from reconciler.errors import Unavailable
 from reconciler.kinds.live import Live
@@ -270,3 +272,36 @@ def test_an_object_that_the_list_shows_dialing_during_its_read_is_stopped_once()
     assert [each.key for each in started] == ["1"]
     assert found == []
     assert listed.unread == {}
+
+
+def test_a_fault_of_this_program_in_the_list_ends_no_stop(watched, monkeypatch):
+    """An answer that nobody thought of is worth no more than an error: what manifests name is stopped all the same."""
+    lived = lagging(watched, monkeypatch)
+    lived.name(KEYS[0], "first")
+
+    def broken(_):
+        yield from ()
+        raise KeyError("campaigns")
+
+    monkeypatch.setattr(campaigns, "read_pages", broken)
+    report = lived.halt()
+    assert report.exit_code == 3
+    assert "please report it: KeyError('campaigns')" in " ".join(report.notes)
+    assert lived.stopped == lived.held() == {KEYS[0]}
+
+
+def test_a_fault_of_this_program_beside_the_stops_ends_none_and_loses_no_hold(watched, monkeypatch):
+    lived, sent = lagging(watched, monkeypatch), threading.Event()
+    lived.name(KEYS[0], "first")
+    lived.answer = lambda where, _: sent.set() if where.startswith("DELETE") else None
+    lived.faults = ["slow:DELETE *:ms=20000"]  # of the fast clock
+
+    def broken(*_):
+        assert sent.wait(60)
+        raise KeyError("records")
+
+    monkeypatch.setattr(targets, "recorded", broken)
+    with pytest.raises(KeyError):
+        lived.halt("first")
+    assert lived.held() == {KEYS[0]}
+    assert lived.platform.active_history(KEYS[0])[-1][1] is None, "the dialer was refreshed"
