@@ -65,7 +65,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
         if base is not None and _is_unrecorded(wanted, live, applied, kind, steps):
             unrecorded.append(key)
         errors = blocking.get(key, ())
-        marked = (replace(step, finishes=_finishes(step, live, applied)) for step in steps)
+        marked = (replace(step, finishes=_finishes(step, live, applied, kind)) for step in steps)
         blocked = (_block_at_large(_block(step, errors), at_large) for step in marked)
         operations += (_with_effect(step, live, kind, snapshot.at) for step in blocked)
     unknown = {name for live in snapshot.objects.values() for name in live.unknown}
@@ -102,14 +102,14 @@ def _plan_object(
     if hold is not None and (found or live.stored is not None):
         stopped = found or _describe(wanted, live, kind, Action.HELD, now)
         dialing = not kind.is_silent(live) and not live.idle
-        stopped = _finishing(_attribute(stopped, base), live, base)
+        stopped = _finishing(_attribute(stopped, base), live, base, kind)
         why = hold if kind.is_silent(live) else _why(hold, wanted, live)
         return (replace(stopped, action=Action.HELD, blocked=(why,), dialing=dialing),)
     if found is None:
         return ()
     if (base := canonical_base(base, kind)) is not None:
         base = base.seen_for(wanted.body)
-    found = _finishing(_attribute(found, base), live, base)
+    found = _finishing(_attribute(found, base), live, base, kind)
     return split(found, live, base, kind, now, asked=asked)
 
 
@@ -306,17 +306,17 @@ def _block_at_large(operation: Operation, rules: Sequence[str]) -> Operation:
     return replace(operation, blocked=(*operation.blocked, *rules))
 
 
-def _finishing(operation: Operation, live: Live, base: Base | None) -> Operation:
+def _finishing(operation: Operation, live: Live, base: Base | None, kind: Kind) -> Operation:
     """Return a refresh with the direction of our last write, if the refresh finishes that write; else return it unchanged.
 
     A tightening that is stored and not active must become active before anything is loosened, whichever run stored it.
     """
-    if operation.action is not Action.REFRESH or base is None or not _is_left(live, base):
-        return operation
-    return replace(operation, direction=base.direction)
+    if base is not None and _is_left(operation, live, base, kind):
+        return replace(operation, direction=base.direction)
+    return operation
 
 
-def _finishes(operation: Operation, live: Live, base: Base | None) -> bool:
+def _finishes(operation: Operation, live: Live, base: Base | None, kind: Kind) -> bool:
     """Return whether an operation only makes the dialer take what our last write stored, or drop what it removed.
 
     If that write was confirmed, the dialer changed since, and no apply counted what the operation does.
@@ -325,12 +325,18 @@ def _finishes(operation: Operation, live: Live, base: Base | None) -> bool:
         return False
     if operation.action is Action.RETIRE:
         return operation.live is None and (base.body is None or base.emptied is not None)
-    return operation.action is Action.REFRESH and _is_left(live, base)
+    return _is_left(operation, live, base, kind)
 
 
-def _is_left(live: Live, base: Base) -> bool:
-    """Return whether the platform stores what our last write stored, and no run saw it active."""
-    return base.unfinished and base.stored_id is not None and live.stored_id == base.stored_id
+def _is_left(operation: Operation, live: Live, base: Base, kind: Kind) -> bool:
+    """Return whether an operation refreshes what our last write sent, and no run saw that active.
+
+    The id alone does not tell: a platform may store another body than it was sent, and a commit may ask for that one since.
+    """
+    if operation.action is not Action.REFRESH or not base.unfinished or base.stored_id is None:
+        return False
+    is_ours = live.stored_id == base.stored_id
+    return is_ours and diff.same(base.sent, operation.desired, kind.canonical)
 
 
 def _attribute(operation: Operation, base: Base | None) -> Operation:

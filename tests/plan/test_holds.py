@@ -97,7 +97,7 @@ def test_a_held_row_names_the_way_that_keeps_its_fields(moved, keep):
 def test_a_refresh_goes_the_way_of_the_write_that_it_finishes(direction):
     """A narrowing that a dead run stored is a narrowing still: nothing may be widened before it is active."""
     stored = make_live(stored=BASE, stored_id="ours", active_id="older")
-    base = Base(BASE, direction, "ours", unfinished=True)
+    base = Base(BASE, direction, "ours", unfinished=True, sent=BASE)
     _, operation = planned(make_desired(body=BASE), stored, base=base)
     assert (operation.action, operation.direction) == (Action.REFRESH, direction)
     assert operation.finishes
@@ -105,14 +105,21 @@ def test_a_refresh_goes_the_way_of_the_write_that_it_finishes(direction):
 
 @pytest.mark.parametrize("active_id", ["older", None])
 @pytest.mark.parametrize(
-    ("stored_id", "unfinished"), [("theirs", True), ("ours", False)], ids=["theirs", "was active"]
+    ("stored_id", "unfinished", "sent"),
+    [
+        ("theirs", True, BASE),
+        ("ours", False, BASE),
+        ("ours", True, {**BASE, "dial_rate": 5.0}),
+        ("ours", True, None),
+    ],
+    ids=["theirs", "was active", "stored wider than sent", "removed"],
 )
-def test_a_refresh_of_what_somebody_else_stored_or_was_active_counts_as_widening(
-    stored_id, unfinished, active_id
+def test_a_refresh_of_what_no_write_of_ours_sent_or_was_active_counts_as_widening(
+    stored_id, unfinished, sent, active_id
 ):
     """A write that was active once is finished: what the dialer lost since, no apply counted."""
     stored = make_live(stored=BASE, stored_id=stored_id, active_id=active_id)
-    base = Base(BASE, Direction.TIGHTEN, "ours", unfinished=unfinished)
+    base = Base(BASE, Direction.TIGHTEN, "ours", unfinished=unfinished, sent=sent)
     _, operation = planned(make_desired(body=BASE), stored, base=base)
     assert (operation.action, operation.direction) == (Action.REFRESH, Direction.LOOSEN)
     assert not operation.finishes
