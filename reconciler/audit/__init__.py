@@ -45,7 +45,7 @@ from reconciler.audit.records import (
     stamp,
 )
 from reconciler.audit.runs import Attribution, Run
-from reconciler.audit.schema import APPLY, HALT, RecordKind
+from reconciler.audit.schema import APPLY, EVERYTHING, HALT, RecordKind
 from reconciler.audit.unsigned import holds_to_repeat, of_stops, unsigned_of_stop
 from reconciler.audit.values import marks
 from reconciler.audit.waiting import decode_events, encode_events
@@ -54,6 +54,7 @@ from reconciler.audit.writes import Applied, applied
 __all__ = [
     "APPLY",
     "COLUMNS",
+    "EVERYTHING",
     "HALT",
     "LINE_LIMIT",
     "Applied",

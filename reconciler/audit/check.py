@@ -22,7 +22,17 @@ from reconciler.audit.records import (
     id_of_checked,
 )
 from reconciler.audit.runs import action_of
-from reconciler.audit.schema import CHECKPOINT, CLOSE, HOLD, INTENT, OPEN, OUTCOME, RELEASE, WRITE
+from reconciler.audit.schema import (
+    CHECKPOINT,
+    CLOSE,
+    EVERYTHING,
+    HOLD,
+    INTENT,
+    OPEN,
+    OUTCOME,
+    RELEASE,
+    WRITE,
+)
 from reconciler.plan import Action, Result
 
 _REPEATED: Final = ("op", "generation", "attempt", "object", "target", "verb")
@@ -232,7 +242,9 @@ class Checker:
         elif kind is OUTCOME:
             if is_new:
                 _check_outcome(self.open_intents.get(data["intent"]), data, problems)
-        elif kind is RELEASE and self._whole and data["target"] not in self._held:
+        elif (
+            kind is RELEASE and self._whole and self._held.isdisjoint((data["target"], EVERYTHING))
+        ):
             problems.append("a release of an object that was never held")
 
     def _follow(self, record: Record, commit: str, run: _Run | None) -> None:

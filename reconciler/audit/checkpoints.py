@@ -26,7 +26,17 @@ from reconciler.audit.records import (
     record_of,
     stamp,
 )
-from reconciler.audit.schema import CHECKPOINT, HALT, HOLD, INTENT, NOTE, OUTCOME, WRITE, RecordKind
+from reconciler.audit.schema import (
+    CHECKPOINT,
+    EVERYTHING,
+    HALT,
+    HOLD,
+    INTENT,
+    NOTE,
+    OUTCOME,
+    WRITE,
+    RecordKind,
+)
 from reconciler.audit.writes import (
     LastWrites,
     applied,
@@ -268,7 +278,7 @@ class Selection:
         released: dict[str, Record] = {}
         for record in self._holds:
             target = record.data["target"]
-            if record.kind is RecordKind.RELEASE and target in held:
+            if record.kind is RecordKind.RELEASE and not held.isdisjoint((target, EVERYTHING)):
                 released[target] = record
             elif record.kind is HOLD and record.seq in chosen:
                 held.add(target)

@@ -8,7 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from reconciler.audit.records import Record, stamp
-from reconciler.audit.schema import APPLY, HOLD, INTENT, NOTE, OPEN, OUTCOME, RELEASE, WRITE
+from reconciler.audit.schema import (
+    APPLY,
+    EVERYTHING,
+    HOLD,
+    INTENT,
+    NOTE,
+    OPEN,
+    OUTCOME,
+    RELEASE,
+    WRITE,
+)
 from reconciler.audit.writes import (
     Applied,
     LastWrites,
@@ -103,15 +113,28 @@ def judges(record: Record) -> bool:
     return is_about_apply(record) and record.data.get("judges") is not False
 
 
-def holds(records: Iterable[Record], *, now: datetime) -> dict[str, Record]:
-    """Return the longest-lasting hold on each object, by key: a second stop does not end an earlier one."""
-    found = standing(records, now=now)
+def holds(
+    records: Iterable[Record], *, now: datetime, keys: Iterable[str] = ()
+) -> dict[str, Record]:
+    """Return the longest-lasting hold on each object, by key: a second stop does not end an earlier one. `keys`: see `standing`."""
+    found = standing(records, now=now, keys=keys)
     return {target: max(reversed(each), key=_lasts) for target, each in found.items()}
 
 
-def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Record, ...]]:
-    """Return all holds in force on each object, by key, in order. Each has its own reason; one release ends them all."""
+def standing(
+    records: Iterable[Record], *, now: datetime, keys: Iterable[str] = ()
+) -> dict[str, tuple[Record, ...]]:
+    """Return all holds in force on each object, by key, in order. Each has its own reason; one release ends them all.
+
+    A hold of `EVERYTHING` stands under that key, and holds each object that was not released since.
+
+    Args:
+        records: in order.
+        now: when.
+        keys: objects that are returned also if only a hold of `EVERYTHING` holds them.
+    """
     found: dict[str, list[Record]] = {}
+    released: dict[str, int] = {}
     for record in records:
         if record.kind is HOLD:
             held = found.get(record.data["target"], [])
@@ -119,11 +142,16 @@ def standing(records: Iterable[Record], *, now: datetime) -> dict[str, tuple[Rec
             found[record.data["target"]] = [*others, record]
         elif record.kind is RELEASE:
             found.pop(record.data["target"], None)
+            released[record.data["target"]] = record.seq
     moment = stamp(now)
     stands = {
         target: tuple(each for each in held if (until := _end(each)) is None or until > moment)
         for target, held in found.items()
     }
+    for key in keys if stands.get(EVERYTHING) else ():
+        if not stands.get(key):
+            since = released.get(key, -1)
+            stands[key] = tuple(each for each in stands[EVERYTHING] if each.seq > since)
     return {target: held for target, held in stands.items() if held}
 
 

@@ -76,6 +76,9 @@ WRITE: Final = RecordKind.WRITE
 """Kinds for loops over all records: in Python 3.11, to look one up in its enum takes longer than to compare it."""
 
 
+EVERYTHING: Final = "*"
+"""The target of a hold on every object of the tenant, also on one that nobody knows yet. No object has this key."""
+
 APPLY, HALT = "apply", "halt"
 """Purposes of a run (`open`)."""
 

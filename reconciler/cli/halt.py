@@ -31,7 +31,7 @@ def _choose(
     "--all",
     "everything",
     is_flag=True,
-    help="Stop every object of the tenant, also those without a manifest.",
+    help="Stop every object of the tenant, also those without a manifest, and hold everything, also what is added later.",
 )
 @click.option(
     "--reason", required=True, metavar="TEXT", help="Why. It is recorded, and shown by every plan."
@@ -112,6 +112,8 @@ def release(
     network: Network,
 ) -> int:
     """End the hold of a halt. Starts no dialing: the next apply plans the schedule again.
+
+    After a halt of everything, the release of one object leaves the others held.
 
     If an object has no hold, the command reads it. If its schedule is missing on the platform, the next apply creates it again.
 

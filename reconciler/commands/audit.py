@@ -141,7 +141,8 @@ def at(world: World, path: Path, tenant: str | None, instant: datetime, what: st
     """Return what was stored and active for an object at an instant."""
     past = _Past(read(world, path, tenant))
     keys, ahead = keys_of(past.records(), what), audit.Offsets()
-    records = [each for each in ahead.noting(past.records()) if each.data.get("target") in keys]
+    about = {*keys, audit.EVERYTHING}
+    records = [each for each in ahead.noting(past.records()) if each.data.get("target") in about]
     report = of_instant(past.kept.name, what, instant, records, past.kept.facts, ahead)
     return report._replace(
         notes=(*past.notes, *_in_future(world, past.kept, instant), *report.notes)

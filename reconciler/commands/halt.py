@@ -153,8 +153,7 @@ class _Halt:
         if asked.until is not None:  # the sign-in tells the clock by which the holds end
             await self._wait_for(signing_in, CLOCK_S)
         self._open()
-        if asked.until is None and not asked.everything:
-            self.journal.begin(each for name in asked.names for each in self.known.named(name))
+        self.journal.begin(each for name in asked.names for each in self.known.named(name))
         try:
             if await self._wait_for(signing_in, SIGN_IN_S):
                 signing_in.result()
@@ -162,7 +161,7 @@ class _Halt:
             kept = await self.journal.finish(0.0, self.stop)
             if self.journal.held and kept.where is not Where.NOWHERE:
                 path, shared = str(self.session.folder.path), kept.where is Where.SHARED
-                ends = how_to_release(path, asked.names, None, shared=shared)
+                ends = how_to_release(path, asked.names, self.until, shared=shared)
                 said = f"{error}. Nothing was stopped, but the holds are recorded. {ends}"
                 raise AccessError(said) from error
             raise
@@ -372,7 +371,7 @@ class _Halt:
             troubled=bool(self.troubles or (self.kept.reason and not self.kept.away)),
             away=self.kept.away,
         )
-        names = self.known.accepted(self.targets.values())
+        names = () if self.asked.everything else self.known.accepted(self.targets.values())
         ends = (how_to_release(str(folder.path), names, self.until, shared=held),)
         return of_halt(
             f"Halt of tenant {folder.name} ({self.session.settings.url})",

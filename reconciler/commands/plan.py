@@ -266,11 +266,14 @@ class Past:
         if session.ledger is None:
             return cls(None, {}, {})
         records, last = session.ledger.records(), session.ledger.applied()
+        names = {each.key: each.name for each in session.folder.desired}
+        holds = audit.standing(records, now=session.clock.passed(), keys=names)
         return cls(
             base={key: _base(each) for key, each in last.items()},
             held={
-                key: _hold(holds, session.folder.path)
-                for key, holds in audit.standing(records, now=session.clock.passed()).items()
+                key: _hold(each, names.get(key), session.folder.path)
+                for key, each in holds.items()
+                if key != audit.EVERYTHING
             },
             applied={
                 key: str(each.intent.data["name"])
@@ -303,18 +306,26 @@ def _base(last: audit.Applied) -> Base:
     )
 
 
-def _hold(holds: Sequence[Record], path: Path) -> str:
-    """Return why an object is held, naming every halt, and the command that ends the holds."""
+def _hold(holds: Sequence[Record], name: str | None, path: Path) -> str:
+    """Return why an object is held, naming every halt, and the command that ends the holds.
+
+    Args:
+        holds: on the object, or on everything.
+        name: the manifest's; `None` if there is no manifest.
+        path: the tenant's folder.
+    """
     said = dict.fromkeys(map(_stop, holds))
     last = holds[-1]
-    name = shlex.quote(name_of(last))  # a name on the platform may hold anything
+    held = name if name and last.data["target"] == audit.EVERYTHING else name_of(last)
+    name = shlex.quote(held)  # a name on the platform may hold anything
     ends = f"reconcile release {shlex.quote(str(path))} {name} --reason TEXT"
     return f"halted by {', and by '.join(said)}; end it with `{ends}`"
 
 
 def _stop(hold: Record) -> str:
     until = f" until {hold.data['until']}" if hold.data.get("until") else ""
-    return f"{hold.data.get('actor') or 'somebody'}{until}: {reason_of(hold)}"
+    what = " (halt --all)" if hold.data["target"] == audit.EVERYTHING else ""
+    return f"{hold.data.get('actor') or 'somebody'}{what}{until}: {reason_of(hold)}"
 
 
 def check(session: Session, snapshot: Snapshot, past: Past, by: Strictness) -> tuple[Finding, ...]:

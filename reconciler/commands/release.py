@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from reconciler.ledger import Ledger
 from reconciler.manifests import Folder, load_readable
 from reconciler.report import Report
 from reconciler.report.changes import unseen_note
-from reconciler.report.halt import name_of, of_release
+from reconciler.report.halt import Released, name_of, of_release, rest_note
 from reconciler.world import Network, World
 
 
@@ -34,6 +34,9 @@ class HoldRequest:
         everything: all objects of the tenant instead.
         reason: why; recorded and shown by every plan.
         network: see `Network`.
+
+    Raises:
+        UsageError: a name is `*`, which no object has: records use it for everything.
     """
 
     path: Path
@@ -43,6 +46,10 @@ class HoldRequest:
     everything: bool = False
     tenant: str | None = None
     network: Network = Network()
+
+    def __post_init__(self) -> None:
+        if audit.EVERYTHING in self.names:
+            raise UsageError(f"{audit.EVERYTHING} is no name: --all means everything")
 
 
 def release(world: World, asked: HoldRequest) -> Report:
@@ -58,13 +65,19 @@ def release(world: World, asked: HoldRequest) -> Report:
     require_reason(asked.reason)
     kept = audit_command.open_writable(world, asked.path, asked.tenant)
     ledger, clock = kept.ledger, kept.clock(world)
-    holds = audit.standing(ledger.records(), now=clock.passed())
-    names = {key: name_of(each[-1]) for key, each in holds.items()}
-    named = _by_name(holds)
     folder = load_readable(asked.path, asked.tenant)
+    manifested = {each.key: each.name for each in folder.desired}
+    own = audit.standing(ledger.records(), now=clock.passed())
+    # what only a stop of everything holds can be released by its name
+    every = audit.standing(ledger.records(), now=clock.passed(), keys=manifested)
+    holds = own if asked.everything else every
+    names = {
+        key: name_of(each[-1]) if key in own else manifested[key] for key, each in holds.items()
+    }
+    named = _by_name(names, own)
     free = [name for name in asked.names if name not in named]
     known = _known(folder, ledger.records())
-    _require_known([name for name in free if name not in known], held=names.values())
+    _require_known([name for name in free if name not in known], held=own)
     keys = sorted(
         holds if asked.everything else set().union(*(named.get(name, ()) for name in asked.names))
     )
@@ -72,8 +85,7 @@ def release(world: World, asked: HoldRequest) -> Report:
     free_of_holds = {key: each for key, each in last.items() if key not in holds}
     missing, unread = _missing(world, asked, folder, free, free_of_holds)
     _record(world, ledger, asked.reason, {key: names[key] for key in keys}, missing, last)
-    manifested = {each.key for each in folder.desired}
-    ended = [holds[key] for key in keys]
+    ended = [Released(key, names[key], holds[key]) for key in keys]
     report = of_release(
         folder.name, ended, asked.reason, path=str(folder.path), named=manifested, missing=missing
     )
@@ -87,23 +99,30 @@ def release(world: World, asked: HoldRequest) -> Report:
             *filter(None, [clock.contradiction()]),
             *(_not_held(asked.path, each, unread) for each in free if each not in done),
             *([unseen_note(unseen)] if unseen else ()),
+            *([rest_note(str(folder.path))] if audit.EVERYTHING in holds.keys() - {*keys} else ()),
             *report.notes,
         )
     )
 
 
-def _by_name(holds: Mapping[str, Sequence[Record]]) -> dict[str, set[str]]:
-    """Return the keys of held objects by each name and key. A name may have moved to another object between two stops."""
-    named = {key: {key} for key in holds}
-    for key, each in holds.items():
-        for hold in each:
-            named.setdefault(name_of(hold), set()).add(key)
+def _by_name(names: Mapping[str, str], own: Mapping[str, Sequence[Record]]) -> dict[str, set[str]]:
+    """Return the keys of held objects by each name and key. A name may have moved to another object between two stops.
+
+    Args:
+        names: names of all held objects, by key.
+        own: the holds on objects themselves, by key.
+    """
+    named = {key: {key} for key in names}
+    for key, name in names.items():
+        for each in (name, *map(name_of, own.get(key, ()))):
+            if key != audit.EVERYTHING:
+                named.setdefault(each, set()).add(key)
     return named
 
 
-def _require_known(unknown: Sequence[str], held: Iterable[str]) -> None:
+def _require_known(unknown: Sequence[str], held: Mapping[str, Sequence[Record]]) -> None:
     if unknown:
-        names = ", ".join(sorted(held))
+        names = ", ".join(sorted(name_of(each[-1]) for each in held.values()))
         rest = f"held: {names}" if names else "no object is held, so there is nothing to release"
         raise UsageError(f"no held object is named {', '.join(unknown)}; {rest}")
 
@@ -167,7 +186,8 @@ async def _read_missing(
 def _known(folder: Folder, records: Sequence[Record]) -> set[str]:
     """Return the names and keys of all objects that a manifest or a record names."""
     desired = {text for each in folder.desired for text in (each.name, each.key)}
-    recorded = (each.data for each in records if each.data.get("target"))
+    unnamed = {None, "", audit.EVERYTHING}
+    recorded = (each.data for each in records if each.data.get("target") not in unnamed)
     return desired.union(
         str(data[name]) for data in recorded for name in ("name", "target") if data.get(name)
     )

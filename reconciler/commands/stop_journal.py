@@ -81,6 +81,8 @@ class Kept:
     notes: tuple[str, ...] = ()
 
 
+_EVERYTHING: Final = Target("", audit.EVERYTHING, "everything")
+
 _WAITING: Final = "the records of this stop are not shared yet ({error}); retrying, for {seconds:.0f} s at most (Ctrl-C ends the wait; --wait SECONDS limits it)"
 _UNSETTLED: Final = (
     "not every outcome is recorded ({error}); the next apply reads back what is open"
@@ -151,8 +153,12 @@ class StopJournal:
         return audit.key(platform, self._id, operation.hash, generation, attempt)
 
     def begin(self, targets: Iterable[Target]) -> None:
-        """Record a hold for each target that this stop does not hold yet. Call it before anything is sent."""
-        new = [each for each in targets if each.key not in self._held]
+        """Record a hold for each target that this stop does not hold yet, and first of all one of everything, if everything is stopped.
+
+        Call it before anything is sent.
+        """
+        everything = [_EVERYTHING] if self._asked.everything else []
+        new = [each for each in (*everything, *targets) if each.key not in self._held]
         self._held |= {each.key: bool(each.live and each.live.stored) for each in new}
         if new and not self._entries:
             self._add(partial(self._opened, objects=len(new)))

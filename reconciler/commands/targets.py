@@ -50,7 +50,7 @@ class Recorded:
         keys: dict[str, set[str]] = {}
         for each in records:
             name, key = each.data.get("name"), each.data.get("target")
-            if isinstance(name, str) and isinstance(key, str):
+            if isinstance(name, str) and isinstance(key, str) and key != audit.EVERYTHING:
                 keys.setdefault(name, set()).add(key)
         written = {
             key: Written(body, _version(last.outcome))

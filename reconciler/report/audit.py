@@ -113,7 +113,7 @@ def of_instant(
     keys = keys_of(records, asked)
     states = {key: audit.at(records, instant, key) for key in keys}
     told = audit.until(records, instant, ahead)
-    holds = audit.holds(told, now=instant)
+    holds = audit.holds(told, now=instant, keys=keys)
     held = [held_until(holds[key]) for key in keys if key in holds]
     why = _reasons(records)
     rows = [each for key in keys for each in _state_rows(key, states[key], holds.get(key), why)]

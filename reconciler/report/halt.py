@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from reconciler import audit
 from reconciler.audit import Record
 from reconciler.errors import ExitCode
 from reconciler.plan import Outcome
@@ -183,7 +184,7 @@ def _serialised(each: Stopped) -> dict[str, object]:
 def how_to_release(path: str, names: Sequence[str], until: datetime | None, *, shared: bool) -> str:
     """Return a sentence on how to release the held objects, with a command to copy.
 
-    With many names the command is for the first one only: `--all` would also release the holds of other stops.
+    With many names the command is for the first one only: `--all` would also release the holds of other stops. Without names, everything is held.
 
     Args:
         path: the tenant's folder.
@@ -191,7 +192,7 @@ def how_to_release(path: str, names: Sequence[str], until: datetime | None, *, s
         until: when the holds end by themselves.
         shared: whether every apply knows of the holds.
     """
-    quoted = [shlex.quote(name) for name in names]
+    quoted = [shlex.quote(name) for name in names] or ["--all"]
     shown = quoted if len(quoted) <= NAMES_IN_COMMAND else quoted[:1]
     command = f"reconcile release {shlex.quote(path)} {' '.join(shown)} --reason TEXT"
     rest = (
@@ -200,9 +201,13 @@ def how_to_release(path: str, names: Sequence[str], until: datetime | None, *, s
         else " (then the other names; --all releases every hold of the tenant)"
     )
     ends = f"The hold ends on {until.astimezone(UTC):%Y-%m-%d at %H:%M UTC}. " if until else ""
-    before = "Release it before" if until else "Release it"
+    before = f"Release {'it' if names else 'everything'}{' before' if until else ''}"
     starts = "No apply" if shared else "Once the records are shared, no apply"
-    return f"{starts} starts a held object again. {ends}{before}: {command}{rest}"
+    what = (
+        "a held object again" if names else "anything of this tenant, not even what is added later"
+    )
+    rest = rest or ("" if names else " (or name objects: the others stay held)")
+    return f"{starts} starts {what}. {ends}{before}: {command}{rest}"
 
 
 # --- release ------------------------------------------------------------------------------------------------------------
@@ -218,9 +223,28 @@ def reason_of(hold: Record) -> str:
     return str(hold.data.get("reason") or "no reason recorded")
 
 
+class Released(NamedTuple):
+    """One object whose holds were released.
+
+    Attributes:
+        key, name: the object; `audit.EVERYTHING` for what a stop of everything held besides.
+        holds: the holds, oldest first.
+    """
+
+    key: str
+    name: str
+    holds: Sequence[Record]
+
+
+def rest_note(path: str) -> str:
+    """Return a note for a release that leaves a stop of everything in force; `path`: the tenant's folder."""
+    command = f"reconcile release {shlex.quote(path)} --all --reason TEXT"
+    return f"a halt of everything still holds what was not released: {command}"
+
+
 def of_release(
     tenant: str,
-    ended: Sequence[Sequence[Record]],
+    ended: Sequence[Released],
     reason: str,
     *,
     path: str,
@@ -231,7 +255,7 @@ def of_release(
 
     Args:
         tenant: name of the tenant.
-        ended: the holds that were released, grouped by object, oldest first.
+        ended: what was released.
         reason: why they were released.
         path: the tenant's folder.
         named: keys of the objects that a manifest names. An apply plans nothing for any other object.
@@ -239,18 +263,19 @@ def of_release(
     """
     again = "its schedule is missing on the platform, and the next apply creates it again"
     rows = (
-        *(_released(holds, path, named) for holds in ended),
+        *(_released(each, path, named) for each in ended),
         *(
             object_row("released", name, key, tone=Tone.GOOD, details=(again,))
             for key, name in missing.items()
         ),
     )
-    every = [hold for holds in ended for hold in holds]
-    left = sum(holds[-1].data["target"] not in named for holds in ended)
-    on = f" on {count(len(ended), 'object')}" if len(every) > len(ended) else ""
+    every = [hold for each in ended for hold in each.holds]
+    objects = [each for each in ended if each.key != audit.EVERYTHING]
+    left = sum(each.key not in named for each in objects)
+    on = f" on {count(len(objects), 'object')}" if len(every) > len(objects) else ""
     then = "the next apply plans it again"
     if left:
-        then = f"the next apply plans only objects with a manifest, and there is none for {left} of {count(len(ended), 'object')}"
+        then = f"the next apply plans only objects with a manifest, and there is none for {left} of {count(len(objects), 'object')}"
     return Report(
         title=f"Release of tenant {tenant}",
         verdict=f"{count(len(every), 'hold')}{on} released; this starts no dialing: {then}"
@@ -269,17 +294,17 @@ def of_release(
     )
 
 
-def _released(holds: Sequence[Record], path: str, named: Collection[str]) -> Row:
+def _released(each: Released, path: str, named: Collection[str]) -> Row:
     """Return the row of one object. If no manifest names the object, the row shows the command that prints the removed schedule."""
-    key = str(holds[-1].data["target"])
+    key, name, holds = each
     details = [
         f"held since {hold.event.ts} by {hold.data.get('actor')}: {reason_of(hold)}"
         for hold in holds
     ]
-    if key not in named:
+    if key not in named and key != audit.EVERYTHING:
         details.append("no readable manifest names this object, so no apply restores its schedule")
         if any(hold.data.get("body") for hold in holds):
             details[-1] += (
                 f". The removed schedule is recorded: reconcile audit show {shlex.quote(key)} {shlex.quote(path)}"
             )
-    return object_row("released", name_of(holds[-1]), key, tone=Tone.GOOD, details=tuple(details))
+    return object_row("released", name, key, tone=Tone.GOOD, details=tuple(details))

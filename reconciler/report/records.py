@@ -77,9 +77,10 @@ def summary(record: Record) -> str:
     data = record.data
     match record.kind:
         case RecordKind.OPEN:
-            purpose = data.get("purpose", audit.APPLY)
             told = count(data.get("operations", 0), "operation")
-            said = f"{purpose}: {told}, plan {str(data.get('digest') or UNKNOWN)[:12]}"
+            said = f"apply: {told}, plan {str(data.get('digest') or UNKNOWN)[:12]}"
+            if data.get("purpose") == audit.HALT:  # it carries out no plan
+                said = "halt"
         case RecordKind.INTENT:
             said = f"{data['verb']} {data['target']} ({data.get('direction') or UNKNOWN})"
         case RecordKind.OUTCOME | RecordKind.WRITE:

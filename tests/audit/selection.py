@@ -201,7 +201,7 @@ def _whole(of: _ByKind, kept: Collection[int]) -> set[int]:
     released: dict[str, int] = {}
     for record in _holds_and_releases(of):
         target = record.data["target"]
-        if record.kind is RecordKind.RELEASE and target in held:
+        if record.kind is RecordKind.RELEASE and held & {target, "*"}:
             released[target] = record.seq
         elif record.kind is RecordKind.HOLD and record.seq in whole:
             held.add(target)

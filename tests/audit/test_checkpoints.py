@@ -75,15 +75,16 @@ class History:
             return last and maker.missing(last.outcome, name="n", reason=f"r{choice}")
         one = operation(target, action=VERBS[choice % 5], rate=20.0 + choice)
         body = make_body(campaign_id=target, dial_rate=float(choice))
+        held = (*TARGETS, audit.EVERYTHING)[choice // 2 % 3]
         until = ENDS[choice % 5] if choice % 6 else None
-        stored = body if choice % 3 else None
+        stored = body if choice % 3 and held == target else None
         makers: dict[str, Callable[[], Event]] = {
             "open": lambda: _opening(maker, audit.APPLY),
             "stop": lambda: _opening(maker, audit.HALT),
             "close": lambda: maker.close({}),
             "intent": lambda: maker.intent(one, digest="d" * 64, generation=len(self.records)),
-            "hold": lambda: maker.hold(target, name="n", reason="r", until=until, body=stored),
-            "release": lambda: maker.release(target, name="n", reason="r"),
+            "hold": lambda: maker.hold(held, name="n", reason="r", until=until, body=stored),
+            "release": lambda: maker.release(held, name="n", reason="r"),
             "found": lambda: maker.found(make_desired(target, body=body), START),
             "imported": lambda: self._imported(maker, target, body),
             "creating": maker.creating,
@@ -123,8 +124,8 @@ def answers(records: Sequence[Record]) -> dict[str, Any]:
         "open intents": unsettled,
         "generations": audit.open_generations(records),
         "may be sent": [audit.may_be_sent(records, each) for each in unsettled],
-        "holds": [audit.holds(records, now=now) for now in TIMES],
-        "standing": [audit.standing(records, now=now) for now in TIMES],
+        "holds": [audit.holds(records, now=now, keys=TARGETS) for now in TIMES],
+        "standing": [audit.standing(records, now=now, keys=TARGETS) for now in TIMES],
         "applied last": audit.applied_commits(records)[-1:],
         "judges": (judging[-1:], [each for each in judging if each != judging[-1]][-1:]),
         "began": records[:1],

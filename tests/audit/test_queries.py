@@ -212,6 +212,40 @@ def test_a_release_ends_the_holds_of_its_object_alone():
     assert set(standing) == {"2"}
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["1", "2", audit.EVERYTHING]),
+            st.sampled_from(["hold", "release"]),
+            st.none() | st.integers(1, 4),
+        ),
+        max_size=9,
+    ),
+    st.integers(0, 5),
+)
+def test_a_hold_of_everything_holds_each_object_until_one_of_both_is_released(story, hours):
+    """The holds of an object itself go before. A release of one object leaves the others held."""
+    now = START + timedelta(hours=hours)
+    own, wide = {"1": [], "2": []}, {"1": [], "2": [], audit.EVERYTHING: []}
+    events = []
+    for at, (key, what, end) in enumerate(story):
+        maker, everything = run(ONE, f"r{at}"), key == audit.EVERYTHING
+        until = None if end is None else START + timedelta(hours=end)
+        if what == "hold":
+            events.append(maker.hold(key, name="n", reason=f"{at}", until=until))
+            if until is None or until > now:
+                for held in wide.values() if everything else [own[key]]:
+                    held.append(f"{at}")
+        else:
+            events.append(maker.release(key, name="n", reason="r"))
+            wide |= {each: [] for each in (wide if everything else [key])}
+            own |= {} if everything else {key: []}
+    found = audit.standing(chained(*events), now=now, keys="12")
+    told = {key: [each.data["reason"] for each in held] for key, held in found.items()}
+    expected = {key: own.get(key) or held for key, held in wide.items()}
+    assert told == {key: held for key, held in expected.items() if held}
+
+
 def test_a_stop_that_learns_later_what_was_stored_holds_once_and_remembers_it():
     stop = dataclasses.replace(operation(), action=Action.HALT, desired=None)
     maker, other = run(ONE, "stop"), run(ONE, "other")

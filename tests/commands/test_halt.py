@@ -546,11 +546,67 @@ def test_all_stops_what_no_manifest_names_too_and_its_body_is_kept(
     server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
     assert halt(desk, "--all") == 0
     assert "Collections Pilot (2001): silent" in desk.err, "`halt` takes the id of such an object"
-    assert f"release {PATH} spring-renewals " in desk.out
-    assert " 2001 2002 --reason" in desk.out
+    assert f"release {PATH} --all --reason TEXT (or name objects: the others stay held)" in desk.out
     assert all(silent(server, key) for key in ("1001", "1003", "1004", "2001", "2002"))
     pilot = holds_of(ledger(desk.folder))["2001"].data
     assert (pilot["name"], pilot["body"]["dial_rate"]) == ("Collections Pilot", 1.0)
+
+
+def test_a_stop_of_everything_holds_what_is_added_later_until_it_is_released(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    """A merge that waited when everything was stopped must not start a campaign that nobody knew here."""
+    server.put_list("dnc-partner", "Suppression", campaign_ids=["2002", "3001", "3002"])
+    assert halt(desk, "--all") == 0
+    assert f"release {PATH} --all --reason TEXT (or name objects: the others stay held)" in desk.out
+    for name, key in (("late", "3001"), ("later", "3002")):
+        text = manifest_text(name, campaign_id=key)
+        server.put_campaign(key, name)
+        (desk.tenant / f"{name}.yaml").write_text(text, encoding="utf-8")
+    commit(desk.folder, "more campaigns")
+    desk.run("apply", "--yes", PATH)
+    assert silent(server, "3001")
+    desk.run("plan", PATH)
+    said = re.search(
+        r"halted by .* \(halt --all\): calls at night; end it with `(.*late .*)`", desk.out
+    )
+    assert said is not None
+    assert said[1] == f"reconcile release {PATH} late --reason TEXT"
+    assert desk.run("release", PATH, "late", "--reason", "checked") == 0
+    assert f"still holds what was not released: reconcile release {PATH} --all" in desk.out
+    desk.run("apply", "--yes", PATH)
+    assert [silent(server, key) for key in ("3001", "3002", KEY)] == [False, True, True]
+    assert desk.run("release", PATH, "--all", "--reason", "checked") == 0
+    assert re.search(r"released +everything +\*", desk.out)
+    assert desk.run("release", PATH, "everything", "--reason", "x") == 64
+    desk.run("apply", "--yes", PATH)
+    assert not silent(server, "3002")
+    assert not silent(server, KEY)
+
+
+def test_a_star_is_no_name(desk: Desk, server: sandbox.CampaignState) -> None:
+    for command in ("halt", "release"):
+        assert desk.run(command, PATH, "*", "--reason", "x") == 64
+        assert "--all means everything" in desk.err
+
+
+def test_an_instant_shows_what_only_a_stop_of_everything_held(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
+    assert halt(desk, NAME) == 0
+    assert desk.run("release", PATH, NAME, "--reason", "x") == 0
+    (desk.tenant / f"{NAME}.yaml").unlink()
+    assert halt(desk, "--all") == 0
+    own, everything = (holds_of(ledger(desk.folder))[key] for key in (KEY, audit.EVERYTHING))
+    assert own.event.run != everything.event.run
+    ask = ("audit", "at", "2099-01-01T00:00:00Z", "--campaign", NAME, PATH)
+    assert desk.run(*ask) == 0
+    assert "held until released" in desk.out
+    assert desk.run("release", PATH, "--all", "--reason", "x") == 0
+    assert desk.run(*ask) == 0
+    assert "held until released" not in desk.out
 
 
 def test_a_release_says_of_what_no_manifest_names_that_no_apply_brings_it_back_and_where_it_stands(

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler import sandbox
-from reconciler.audit import RecordKind
+from reconciler.audit import EVERYTHING, RecordKind
 from reconciler.commands import halt as halt_command
 from reconciler.commands import stop_writer, takeover
 from reconciler.errors import AccessError, Unavailable, UsageError
@@ -123,7 +123,8 @@ class Watched:
     def held(self):
         there = Git(self.desk.folder.parent, environ={})
         ledger = Ledger.open(there, platform(self.desk.folder), here(print))
-        return {each.data["target"] for each in ledger.records() if each.kind is RecordKind.HOLD}
+        held = {each.data["target"] for each in ledger.records() if each.kind is RecordKind.HOLD}
+        return held - {EVERYTHING}
 
 
 def is_stop(where):

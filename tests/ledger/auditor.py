@@ -239,7 +239,7 @@ class Auditor:
                 yield "intent"
             if record["action"] != f"SCHEDULE_{action_of(record['verb'], record['result'])}":
                 yield "action"
-        if kind == "release" and record["target"] not in self.held:
+        if kind == "release" and not self.held & {record["target"], "*"}:
             yield "never held"
         if kind == "checkpoint":
             state = files.get("state", b"")
