@@ -271,7 +271,8 @@ def chain(event: Event, last: Record | None, seq: int) -> Record:
     text = _hashed(bare)
     h = hashlib.sha256(text).hexdigest()
     what = safe(str(event.data.get("name") or event.kind), limit=SHORTENED_TO)
-    if (problem := problem_of({**bare.fields(), "h": h})) is not None or is_deep(event.data):
+    fields = {**bare.fields(), "h": h}
+    if (problem := problem_of(fields)) is not None or is_deep(fields):
         raise LedgerError(
             f"the audit record of {what} cannot be written, because no command could read it: {problem or 'it is too deep'}"
         )

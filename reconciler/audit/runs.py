@@ -11,7 +11,7 @@ from reconciler.audit.keys import key, scope_of
 from reconciler.audit.observed import Observed, observed_fields
 from reconciler.audit.records import LINE_LIMIT, Event, Record, stamp
 from reconciler.audit.rules import RUN
-from reconciler.audit.schema import ACTIONS, APPLY, RecordKind
+from reconciler.audit.schema import ACTIONS, APPLY, RecordKind, is_deep
 from reconciler.audit.values import frozen, marks, shortened
 from reconciler.effect import Direction
 from reconciler.models import Desired
@@ -174,7 +174,7 @@ class Run:
         said = intent.data
         event = self._event(RecordKind.OUTCOME, {name: said.get(name) for name in _COPIED})
         entry = {
-            **audit,
+            **{name: value for name, value in audit.items() if not is_deep([value])},
             "name": shortened(said["name"]),
             **observed_fields(observed),
             "action": action_of(Action(said["verb"]), result),
@@ -357,9 +357,10 @@ _COPIED: Final = (*_WHO, *_WRITE, "direction")
 
 
 def _if_it_fits(data: Mapping[str, Any], extra: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return `data` with `extra`, or without it if the record would be too large."""
+    """Return `data` with `extra`, or without it if the record would be too large, or nest too deep to be read."""
     whole = {**data, **extra}
-    return whole if len(canonical_json(whole)) <= LINE_LIMIT - HEADER_BYTES else data
+    fits = not is_deep(extra) and len(canonical_json(whole)) <= LINE_LIMIT - HEADER_BYTES
+    return whole if fits else data
 
 
 def _optional(operation: Operation, *, atomic: bool) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from reconciler.audit.lines import DEPTH_LIMIT
 from reconciler.audit.records import DEFECTS_LIMIT
 from reconciler.audit.schema import HEADER, RecordKind, fields_of, problem_of
 from reconciler.audit.shapes import problems
+from reconciler.audit.values import frozen
 from reconciler.errors import LedgerError
 from reconciler.ledger.snapshot import LedgerSnapshot, NoteRecords
 from reconciler.plan import Action, Result, canonical_json, sha256_of
@@ -576,3 +577,27 @@ def test_a_record_that_claims_the_id_of_another_runs_event_is_an_error(kind: str
     claimed = dataclasses.replace(record, event=other)
     with pytest.raises(LedgerError, match="differs in run:"):
         book(claimed).new_records([record.event])
+
+
+def test_what_nests_too_deep_in_an_event_of_a_run_is_not_written_either():
+    """The data of such an event cannot be changed, and so is no plain mapping."""
+    note = run(COMMIT).note("x")
+    deep = frozen({**note.data, "x": nested(DEPTH_LIMIT + 1)})
+    with pytest.raises(LedgerError, match="too deep"):
+        audit.chain(dataclasses.replace(note, data=deep), None, 0)
+
+
+def test_what_nests_too_deep_is_left_out_of_a_record_of_what_the_platform_holds():
+    """One odd value on the platform would else keep an apply from recording anything, and so from starting."""
+    maker = run(COMMIT)
+    intent = maker.intent(operation("1"), digest="d" * 64, generation=0)
+    for kept, windows in ((False, nested(DEPTH_LIMIT)), (True, nested(DEPTH_LIMIT - 3))):
+        stored = {"compliance_windows": windows}
+        for event in (
+            maker.imported("Campaign", "1", "a", stored, START),
+            maker.hold("1", name="a", reason="complaints", body=stored),
+            maker.outcome(intent, Result.CONFIRMED, audit=stored),
+        ):
+            name = "compliance_windows" if event.kind is RecordKind.OUTCOME else "body"
+            assert (name in event.data) is kept
+            audit.chain(event, None, 0)

@@ -206,6 +206,18 @@ def test_a_schedule_that_is_removed_after_an_import_is_not_created_again(
     assert desk.run("audit", "verify", PATH) == 0
 
 
+def test_a_value_that_nests_too_deep_for_a_record_leaves_the_ledger_readable(
+    desk: Desk, imported: sandbox.CampaignState
+) -> None:
+    windows: Any = "x"
+    for _ in range(25):
+        windows = [windows]
+    by_hand(imported, KEY, compliance_windows=windows)
+    desk.run("import", PATH, KEY)
+    assert desk.run("audit", "verify", PATH) == 0, desk.out
+    assert desk.run("plan", PATH) == 0
+
+
 @pytest.mark.parametrize("applied", ["first", "second"])
 @pytest.mark.parametrize(("now", "later"), [(0.5, 0.4), (3.5, 3.0), (3.5, 0.4)])
 def test_a_narrowing_is_kept_whichever_import_made_the_manifest_that_is_applied(
