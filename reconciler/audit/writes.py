@@ -102,6 +102,13 @@ class Applied(NamedTuple):
         return (*self.imports, self.intent) if self.is_imported else self.imports
 
     @property
+    def found_since(self) -> tuple[Record, ...]:
+        """The notes that say what was stored after this write, in order; all imports if nothing was applied since."""
+        if self.is_imported:
+            return self.every_import
+        return tuple(each for each in self.imports if each.seq > self.outcome.seq)
+
+    @property
     def is_found_since(self) -> bool:
         """Whether a later import found a schedule: nothing that this write removed is missing since."""
         return bool(self.imports) and self.imports[-1].seq > self.outcome.seq

@@ -177,11 +177,11 @@ def _record(world: World, session: Session, found: _Import, at: datetime) -> lis
 
 
 def _is_new(last: Applied | None, body: Body) -> bool:
-    """Return whether an import must record what is stored: the last import, or without one the last write, left something else."""
+    """Return whether an import must record what is stored: the last import since the last write, or else that write, left something else."""
     if last is None:
         return True
-    if last.every_import:
-        return bool(last.every_import[-1].data["body"] != body)
+    if last.found_since:
+        return bool(last.found_since[-1].data["body"] != body)
     return not (body == last.intent.data["body"] == last.base)
 
 

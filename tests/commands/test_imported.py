@@ -218,6 +218,24 @@ def test_a_value_that_nests_too_deep_for_a_record_leaves_the_ledger_readable(
     assert desk.run("plan", PATH) == 0
 
 
+def test_an_import_after_a_stop_records_what_an_import_before_the_stop_found(
+    desk: Desk, imported: sandbox.CampaignState
+) -> None:
+    """What a stop ended is no longer known to be stored."""
+    body = json.loads(str(imported.campaign(KEY)["schedule"]))
+    assert desk.run("halt", PATH, NAME, "--reason", "complaints") == 0
+    assert desk.run("release", PATH, NAME, "--reason", "solved") == 0
+    name = str(imported.campaign(KEY)["name"])
+    imported.put_campaign(KEY, name, schedule={**body, "campaign_id": KEY})
+    for _ in range(2):
+        assert desk.run("import", PATH, KEY) == 0
+        assert found(desk).count(KEY) == 2
+    remove_by_hand(imported)
+    desk.run("apply", "--yes", PATH, NAME)
+    assert "will not be created again" in shown(desk)
+    assert imported.campaign(KEY)["schedule_id"] is None
+
+
 @pytest.mark.parametrize("applied", ["first", "second"])
 @pytest.mark.parametrize(("now", "later"), [(0.5, 0.4), (3.5, 3.0), (3.5, 0.4)])
 def test_a_narrowing_is_kept_whichever_import_made_the_manifest_that_is_applied(
