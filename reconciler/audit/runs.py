@@ -277,6 +277,8 @@ class Run:
         name: str,
         body: Mapping[str, Any],
         at: datetime,
+        *,
+        by_apply: bool = False,
     ) -> Event:
         """Record what an import found, so that an apply neither creates the schedule again if it is missing later, nor widens it.
 
@@ -288,10 +290,12 @@ class Run:
             name: name of its manifest.
             body: what the platform stores, in canonical form.
             at: the platform's clock when the object was read.
+            by_apply: an apply found it, for a manifest that was not imported.
         """
+        when = "an apply found its manifest" if by_apply else "it was imported"
         data = {
             **self.provenance.fields(),
-            "text": shortened(f"stored when it was imported: {name} ({key})"),
+            "text": shortened(f"stored when {when}: {name} ({key})"),
             "direction": str(Direction.NEUTRAL),
             "imported": True,
             "name": shortened(name),

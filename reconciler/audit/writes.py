@@ -36,7 +36,7 @@ def found_target(record: Record) -> str | None:
 
 
 def is_imported(record: Record) -> bool:
-    """Return whether a record says what an import found (`Run.imported`)."""
+    """Return whether a record says what an import found, or an apply that took the object over (`Run.imported`)."""
     return record.data.get("imported") is True and found_target(record) is not None
 
 

@@ -12,6 +12,7 @@ from reconciler import execute, manifests
 from reconciler import plan as plans
 from reconciler.audit import Event, Run
 from reconciler.commands import (
+    apply_records,
     baseline_commit,
     begin,
     ledgers,
@@ -35,7 +36,7 @@ from reconciler.errors import (
 from reconciler.execute import Execution, WriteOptions
 from reconciler.ledger import CHECKPOINTS as LEDGER_CHECKPOINTS
 from reconciler.ledger import Ledger
-from reconciler.plan import FAILURES, Action, Approval, Cut, Operation, Outcome, Plan, Result
+from reconciler.plan import FAILURES, Approval, Cut, Operation, Outcome, Plan, Result
 from reconciler.report import Report, changes
 from reconciler.report import apply as apply_report
 from reconciler.settings import CIContext, user
@@ -263,9 +264,10 @@ class _Apply:
             provenance(world, ledger.git, digest),
         )
         again, notes = await self._settle_and_plan(run)
-        plan, tighten_only = again.plan, asked.tighten_only
+        plan, desired, tighten_only = again.plan, self.session.folder.desired, asked.tighten_only
         cut = plans.hold_against(plan, approval, tighten_only=tighten_only)
         if over := plan_command.beyond(plan, cut.run):
+            ledger.append(apply_records.stored(plan, desired, ledger, run))
             raise Refused("; ".join(over))
         clocks = plan_command.clock_notes(self.session, plan)
         show(_shown(plan, standing, (*clocks, *notes)))
@@ -273,12 +275,17 @@ class _Apply:
         if not baseline_commit.may_judge(plan, asked.names):
             run = replace(run, judges=False)
             notes = (*notes, baseline_commit.NO_JUDGE)
-        found = [*_history(standing, asked.accept_history, run), *self._found(plan, run)]
-        found += unapplied.missing(plan, ledger, run)
+        found = [
+            *_history(standing, asked.accept_history, run),
+            *apply_records.found(plan, desired, ledger, run),
+        ]
         if not cut.run:
             code = exit_code(plan, cut, ())
-            if code != ExitCode.STALE:
-                ledger.append([*found, *baseline_commit.judged(plan, run)])
+            if code == ExitCode.STALE:
+                found = apply_records.stored(plan, desired, ledger, run)
+            else:
+                found += baseline_commit.judged(plan, run)
+            ledger.append(found)
             return apply_report.of_apply(
                 plan, (), exit_code=code, notes=(*notes, *self._declare(code))
             )
@@ -313,13 +320,6 @@ class _Apply:
         undone = unapplied.not_reverted(plan, session.folder.desired, self.asked.revert)
         notes = (*session.notes, *recovery.notes_on(left), *undone)
         return Recheck(session, ledger, plan, snapshot, judged_at), notes
-
-    def _found(self, plan: Plan, run: Run) -> list[Event]:
-        """Return a `found` record for each object that matches its manifest without an apply: it was imported, or changed by hand."""
-        desired = {each.key: each for each in self.session.folder.desired}
-        held = {each.key: each.live for each in plan.operations if each.action is Action.HELD}
-        events = (run.found(desired[key], plan.at, held.get(key)) for key in plan.unrecorded)
-        return [event for event in events if "body" in event.data]
 
     async def _execute(
         self,

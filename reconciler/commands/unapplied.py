@@ -1,14 +1,12 @@
-"""Notes on operations that an apply does not carry out: not approved, blocked, held, or left out by `--tighten-only`; and records of what it found missing."""
+"""Notes on operations that an apply does not carry out: not approved, blocked, held, or left out by `--tighten-only`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reconciler.audit import Applied, Event, RecordKind, Run
 from reconciler.effect import Direction
-from reconciler.ledger import Ledger
 from reconciler.models import Desired
-from reconciler.plan import Action, Cut, Plan, Result
+from reconciler.plan import Action, Cut, Plan
 
 
 def notes_on(cut: Cut, plan: Plan, *, tighten_only: bool) -> tuple[str, ...]:
@@ -37,39 +35,6 @@ def not_reverted(plan: Plan, desired: Iterable[Desired], names: Iterable[str]) -
         for name in dict.fromkeys(names)
         if keys[name] not in reverted
     )
-
-
-def missing(plan: Plan, ledger: Ledger, run: Run) -> list[Event]:
-    """Return a record for each schedule of ours that is missing on the platform and held, unless the ledger holds that record.
-
-    Whoever removed the schedule left no record: a person at the console, or a stop that was killed before it could record.
-    """
-    last = ledger.applied()
-    gone = [
-        each
-        for each in plan.operations
-        if each.action is Action.HELD and each.would is Action.CREATE and each.live is None
-    ]
-    ours = [(each, last[each.key]) for each in gone if _was_written(last.get(each.key))]
-    if not ours:
-        return []
-    known = {each.data.get("text") for each in ledger.records() if each.kind is RecordKind.NOTE}
-    found = (
-        run.note(
-            f"removed outside git since record {each.outcome.id[:16]}, and held: {gone.name} ({gone.key}) is missing on the platform",
-            name=gone.name,
-            target=gone.key,
-        )
-        for gone, each in ours
-    )
-    return [event for event in found if event.data["text"] not in known]
-
-
-def _was_written(last: Applied | None) -> bool:
-    """Return whether the last write to an object certainly stored a schedule."""
-    if last is None or last.intent.data["body"] is None:
-        return False
-    return last.outcome.data.get("result") != Result.UNKNOWN
 
 
 def not_as_approved(cut: Cut, plan: Plan) -> list[str]:

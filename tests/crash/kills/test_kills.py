@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.kills import site
-from tests.crash.kills.cast import rewrite
+from tests.crash.kills.cast import CampaignCast, manifests, rewrite
 from tests.crash.kills.figures import Figures
 from tests.crash.kills.site import Parent
 from tests.crash.kills.story import EXPIRY_S, Asked, play, told
@@ -62,6 +62,28 @@ def test_a_stop_that_dies_at_its_delete_in_a_clone_that_is_thrown_away_stays(
         site.pass_by(EXPIRY_S)
         story.run("apply", "--yes", site.path)
     assert set(story.laws.stops) == {name}
+    assert not story.laws.wrong, story.told()
+
+
+def test_a_stop_that_dies_at_its_delete_stays_although_no_apply_wrote_the_schedule(
+    tmp_path: Path, both: tuple[Parent, Parent]
+) -> None:
+    """A hand stored it, somebody wrote its manifest, and an apply found it there."""
+    with told(Asked(0), tmp_path, both) as story:
+        story.begin()
+        name, site = "1005", story.site
+        assert isinstance(story.cast, CampaignCast)
+        story.cast.platform.hand(name, story.cast.body(name, rate=1.5))
+        story._new(name, manifests(site.folder, "campaign_id"))
+        site.commit("a manifest by hand")
+        story.run("apply", "--yes", site.path, "--tighten-only")
+        kill = Kill("DELETE", 1, "did", "tree")
+        stop = story.run("halt", site.path, name, "--reason", "calls at night", kill=kill)
+        assert [line.what for who, line in site.front.lines() if who == stop.name] == ["DELETE"]
+        site.clone_again()
+        site.pass_by(EXPIRY_S)
+        story.run("apply", "--yes", site.path)
+    assert set(story.laws.stops) == {name}, story.told()
     assert not story.laws.wrong, story.told()
 
 
