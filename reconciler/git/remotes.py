@@ -206,7 +206,9 @@ class Remotes(Revisions):
         """
         leases = [f"--force-with-lease={ref_name(m.ref)}:{m.old or ''}" for m in moves if m.exact]
         specs = [f"{object_id(m.new) if m.new else ''}:{ref_name(m.ref)}" for m in moves]
-        options = ("--quiet", "--atomic", "--no-verify", "--no-signed")
+        # A server that offers no atomic pushes refuses `--atomic`. One ref needs none: such a server keeps the hold of a stop.
+        atomic = ("--atomic",) if len(moves) > 1 else ()
+        options = ("--quiet", *atomic, "--no-verify", "--no-signed")
         # With remote.NAME.mirror (`git remote add --mirror=push`), git refuses to push single refs. A URL has no such setting.
         whole = settings(f"remote.{remote_name(remote)}.mirror=false") if "=" not in remote else ()
         refs = [move.ref for move in moves]

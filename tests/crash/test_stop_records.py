@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.audit import RecordKind
 from reconciler.commands import halt, stop_writer, takeover
 from reconciler.commands.stop_writer import StopWriter
 from reconciler.commands.takeover import Takeover
@@ -197,3 +198,17 @@ def test_two_stops_at_once_in_two_clones_both_hold(bench: Bench) -> None:
     plan = bench.plan_here()
     assert {each.key for each in plan.operations if each.action == "held"} == {"1001", "1002"}
     assert (waits(bench.remote), bench.ledger().verify().defects) == (0, ())
+
+
+def test_a_server_without_atomic_pushes_keeps_the_hold_and_all_records_of_a_stop(
+    bench: Bench,
+) -> None:
+    bench.prepare(Campaigns())
+    assert bench.apply_here().exit_code == 0
+    git(bench.remote, "config", "receive.advertiseAtomic", "false")
+    report = bench.halt_here("1001")
+    assert "silent and held" in report.verdict
+    assert report.exit_code == 0
+    assert (waits(bench.remote), bench.ledger().lock.standing()) == (1, None)
+    assert bench.ledger().records()[-1].kind is RecordKind.CLOSE
+    assert held_elsewhere(bench) == {"1001"}
