@@ -196,7 +196,7 @@ class _Halt:
         finally:
             watch.cancel()
             check.cancel()
-        self.kept = await self.journal.finish(self._left_s, self.stop)
+        self.kept = await self.journal.finish(self._left_s, self.stop, self.takeover.ledger)
         return self._report()
 
     @property

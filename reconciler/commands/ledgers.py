@@ -114,7 +114,7 @@ class TenantLedger:
         location = LedgerLocation.of(world, git, trust.spec)
         if anyhow:
             trust = replace(trust, required=False)
-        ledger = open_ledger(world, git, name, folder, trust, anyhow=anyhow)
+        ledger = open_ledger(world, git, name, folder, trust, LedgerOptions(unchecked=anyhow))
         return cls(name, folder, git, trust, location, ledger)
 
     def clock(self, world: World) -> Clock:
@@ -141,9 +141,7 @@ def open_ledger(
     tenant: str,
     folder: Path,
     trust: Trust,
-    *,
-    stop: bool = False,
-    anyhow: bool = False,
+    asked: LedgerOptions | None = None,
 ) -> Ledger:
     """Open and read a tenant's ledger. Nothing is pushed.
 
@@ -153,8 +151,7 @@ def open_ledger(
         tenant: the tenant's name.
         folder: the tenant's folder.
         trust: see `Trust`.
-        stop: this is a halt, which takes the lock even if signatures or the mirror branch would forbid that.
-        anyhow: see `TenantLedger.open`.
+        asked: its `stop`, `unchecked` and `budget_s` count. Everything else follows from `trust`.
 
     Raises:
         UsageError: see `ledger_remote`.
@@ -162,22 +159,21 @@ def open_ledger(
         LedgerError: the ledger cannot be read, or lacks required signatures.
         AccessError: signatures are required, and no signer is configured.
     """
-    spec = trust.spec
+    spec, asked = trust.spec, asked or LedgerOptions()
     remote = LedgerLocation.of(world, git, spec).remote
     key = None
     if spec.audit.sign:
         with contextlib.suppress(AccessError):
             key = signing_key(world.environ, world.directory)
-    options = LedgerOptions(
+    options = replace(
+        asked,
         mirror=spec.audit.mirror,
         signing_key=key,
-        signers=_signers(world, trust, stop=stop),
+        signers=_signers(world, trust, stop=asked.stop),
         required=trust.required,
         demanded=trust.demanded and spec.url != EMBEDDED,
         began=spec.audit.began,
         asked=trust.asked,
-        unchecked=anyhow,
-        stop=stop,
         called=tenant,
         folder=shlex.quote(str(folder)),
     )
@@ -188,7 +184,8 @@ def open_ledger(
 def open_for_halt(world: World, git: Git, folder: Folder) -> Ledger:
     """Open and read the ledger for a halt; arguments and errors are those of `open_ledger`."""
     trust = trust_for_halt(world, git, folder)
-    return open_ledger(world, git, folder.name, folder.path, trust, stop=True)
+    asked = LedgerOptions(stop=True)
+    return open_ledger(world, git, folder.name, folder.path, trust, asked)
 
 
 def read_copy(world: World, git: Git, folder: Folder) -> tuple[Record, ...]:

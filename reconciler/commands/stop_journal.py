@@ -21,7 +21,7 @@ from reconciler._version import __version__
 from reconciler.audit import Event, Run
 from reconciler.commands.release import HoldRequest
 from reconciler.commands.session import Session
-from reconciler.commands.stop_writer import Entry, StopWriter
+from reconciler.commands.stop_writer import TAKE_OVER_S, Entry, StopWriter
 from reconciler.commands.targets import Target
 from reconciler.errors import (
     GitMissing,
@@ -30,17 +30,15 @@ from reconciler.errors import (
     Unavailable,
     UsageError,
 )
-from reconciler.execute.waits import wait_for
+from reconciler.execute.waits import pause, wait_for
 from reconciler.git import push_where_fetched
 from reconciler.kinds.live import Live
+from reconciler.ledger import Ledger
 from reconciler.models import Body
 from reconciler.plan import Operation, Origin, Outcome, Result, digest_of
 
 LEAST_S: Final = 5.0
 """Shortest time in seconds to try to record everything, even if the stop may not wait."""
-
-TAKE_OVER_S: Final = 20.0
-"""Longest time in seconds to move the records into the ledger at the end. They count without that."""
 
 BATCH_S: Final = 0.5
 """Seconds between two writes while there is more to record."""
@@ -135,10 +133,15 @@ class StopJournal:
         """Numbers of entries that are in this clone, and where every apply knows of them."""
         self._error: Exception | None = None
         self._changed = asyncio.Event()
+        self._locked: Ledger | None = None
+        self._tried_ledger = False
+        """Whether moving the records into the ledger was tried. That is tried once."""
         self._work = (asyncio.Event(), asyncio.Event())
+        self._last = (asyncio.Event(), asyncio.Event())
+        """Set when nothing more will be recorded, and when all of it is in this clone: then a task waits for no further events."""
         self._tasks = [
-            asyncio.create_task(self._repeat(self._work[0], self._store)),
-            asyncio.create_task(self._repeat(self._work[1], self._share)),
+            asyncio.create_task(self._repeat(number, step))
+            for number, step in enumerate((self._store, self._share))
         ]
 
     @property
@@ -193,23 +196,33 @@ class StopJournal:
         if outcome.result is not Result.UNKNOWN:
             self._add(partial(self._outcome, outcome=outcome, at=self._at()))
 
-    async def finish(self, wait_s: float, stop: asyncio.Event) -> Kept:
+    async def finish(
+        self, wait_s: float, stop: asyncio.Event, locked: Ledger | None = None
+    ) -> Kept:
         """Try to record and share everything until `wait_s` seconds are over; return what was recorded where. Call it once.
 
         Args:
             wait_s: longest time in seconds. Recording is retried for `LEAST_S` in any case.
             stop: when set, each wait ends after `LEAST_S`.
+            locked: the ledger whose lock this stop holds. The push that moves the records into the ledger releases it.
         """
+        self._locked = locked
         if self._entries:
             self._add(_closed)
+        self._last[0].set()
         if not await self._wait(LEAST_S) and wait_s > LEAST_S:
             self._session.world.progress(_WAITING.format(error=self._why, seconds=wait_s))
             await self._wait(wait_s - LEAST_S, stop)
+        if self._tried_ledger:
+            await self._wait(LEAST_S)
         for each in self._tasks:
             each.cancel()
         kept = self._kept()
-        if self._entries and self._shared == len(self._entries):
-            await self._take_over(min(TAKE_OVER_S, max(LEAST_S, wait_s)), stop)
+        if self._entries and self._shared == len(self._entries) and not self._tried_ledger:
+            task = asyncio.ensure_future(self._take_over())
+            await wait_for(self._session.world, task, LEAST_S, asyncio.Event())
+            more_s = min(TAKE_OVER_S, max(LEAST_S, wait_s)) - LEAST_S
+            await wait_for(self._session.world, task, more_s, stop)
         self._writer.children.end()  # a thread that waits for git would keep the process from ending
         return kept
 
@@ -270,12 +283,13 @@ class StopJournal:
             notes=notes,
         )
 
-    async def _take_over(self, seconds: float, stop: asyncio.Event) -> None:
-        """Move the records into the ledger. If that fails, the next command that appends to the ledger does it."""
-        task = asyncio.ensure_future(asyncio.to_thread(self._writer.take_over))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await wait_for(self._session.world, task, LEAST_S, asyncio.Event())
-        await wait_for(self._session.world, task, seconds - LEAST_S, stop)
+    async def _take_over(self) -> bool:
+        """Move the records into the ledger; return whether that was done. If not, the next command that appends to the ledger does it."""
+        self._tried_ledger = True
+        try:
+            return await asyncio.to_thread(self._writer.take_over, self._locked)
+        except Exception:  # noqa: BLE001 - whatever the ledger's refs hold, the records count where they are shared
+            return False
 
     # --- the background tasks -------------------------------------------------------------------------------------------
 
@@ -288,8 +302,9 @@ class StopJournal:
         self._entries.append(Entry(self._session.world.now(), make))
         self._work[0].set()
 
-    async def _repeat(self, work: asyncio.Event, step: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, number: int, step: Callable[[], Awaitable[None]]) -> None:
         """Take a step whenever there is work. Retry it for ever if it fails, whatever the error: recording never ends a stop."""
+        work, last = self._work[number], self._last[number]
         pause_s = RETRY_S
         while True:
             await work.wait()
@@ -305,17 +320,22 @@ class StopJournal:
             else:
                 pause_s = RETRY_S
                 self._changed.set()
-                await self._session.world.sleep(BATCH_S)
+                await pause(self._session.world, BATCH_S, last)
 
     async def _store(self) -> None:
         entries = tuple(self._entries)
         await asyncio.to_thread(self._writer.store, entries)
         self._stored = len(entries)
         self._work[1].set()
+        if self._last[0].is_set() and self._stored == len(self._entries):
+            self._last[1].set()
 
     async def _share(self) -> None:
+        """Push the records. The last ones go straight into the ledger, which saves a push, if every apply knows of the holds already."""
         number = self._stored
-        await asyncio.to_thread(self._writer.share)
+        is_last = self._last[1].is_set() and not self._tried_ledger and self._holds <= self._shared
+        if not (is_last and await self._take_over()):
+            await asyncio.to_thread(self._writer.share)
         self._shared, self._error = number, None
 
     # --- events -----------------------------------------------------------------------------------------------------------

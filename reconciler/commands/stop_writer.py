@@ -19,11 +19,14 @@ from reconciler.commands.session import Session
 from reconciler.commands.trust import Trust, trust_for_halt
 from reconciler.errors import AccessError, GitError, RemoteTimeout, Unavailable, safe
 from reconciler.git import Children, Git, Move
-from reconciler.ledger import waiting
+from reconciler.ledger import Ledger, LedgerOptions, waiting
 from reconciler.settings import signing_key
 
 GIT_S: Final = 10.0
 """Longest time in seconds for one git command, here or to the remote."""
+
+TAKE_OVER_S: Final = 20.0
+"""Longest time in seconds to move the records into the ledger at the end, while others append to it. Shared records count without that."""
 
 _KEYLESS: Final = (
     "{error}. So this halt is recorded without a signature: its holds count all the same, and its other records do as far as they cannot"
@@ -107,7 +110,7 @@ class StopWriter:
             raise
         except Unavailable:
             there = git.remote_refs(self.remote, self.ref).get(self.ref)
-            if there == self._there and self.take_over():
+            if there == self._there and self.take_over(None):
                 return
             # Somebody may have taken the records over, and deleted the ref. They are pushed again then: they count once.
             self._there = there
@@ -115,8 +118,11 @@ class StopWriter:
                 raise
         self._there = batch.commit
 
-    def take_over(self) -> bool:
+    def take_over(self, locked: Ledger | None) -> bool:
         """Move the records into the ledger, as any command does that appends to it; return whether that was done.
+
+        Args:
+            locked: the ledger whose lock this stop holds, to be released by the same push; `None`: this stop does not hold it.
 
         Raises:
             ReconcileError: that failed.
@@ -127,7 +133,9 @@ class StopWriter:
             return False  # a signed ledger takes only signed commits; until then the holds count by themselves
         folder = self._session.folder
         world = self._session.world
-        ledgers.open_ledger(world, git, folder.name, folder.path, trust).append(())
+        asked = LedgerOptions(budget_s=TAKE_OVER_S)
+        ledger = ledgers.open_ledger(world, git, folder.name, folder.path, trust, asked)
+        ledger.append((), releasing=None if locked is None else locked.lock)
         return True
 
     def _git(self) -> Git:

@@ -51,6 +51,7 @@ class Takeover:
         taken_at: when the lock was taken, in seconds on the monotonic clock; `None` if it is not taken.
         was_held: another run held the lock.
         said: how it went, for the report: "was free".
+        ledger: the ledger whose lock was taken; `None` if it is not taken.
     """
 
     def __init__(self, session: Session) -> None:
@@ -61,7 +62,7 @@ class Takeover:
         self.was_held = False
         self._session = session
         self._children = Children()
-        self._ledger: Ledger | None = None
+        self.ledger: Ledger | None = None
         self._standing: Lock | None = None
         """The lock of another run, as it was last seen."""
         self.retry()
@@ -82,7 +83,7 @@ class Takeover:
             if standing is not None and standing.holder != holder:
                 self._standing = standing  # the lock of an attempt of unknown outcome is ours
             ledger.lock.acquire(holder=holder, force=True)
-            self._ledger, after = ledger, ""
+            self.ledger, after = ledger, ""
         except TenantLocked:
             # It was ours, and another stop took it since. Whoever held it before has lost it all the same.
             after = ", then taken by another run"
@@ -162,8 +163,8 @@ class Takeover:
             name = self._session.folder.name
             command = f"reconcile lock status --tenant {name}"
             self._session.world.progress(_UNKNOWN.format(name=name, command=command))
-        if self._ledger is not None:
-            task = asyncio.ensure_future(asyncio.to_thread(self._ledger.lock.release))
+        if self.ledger is not None:
+            task = asyncio.ensure_future(asyncio.to_thread(self.ledger.lock.release))
             await self._limit(task, REMOTE_S)  # it answered before, so it may only be slow
             await task
 

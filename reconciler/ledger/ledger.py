@@ -268,9 +268,11 @@ class Ledger:
         at.refresh()
         return (at.view.refs.ledger, at.store.closed()) != (ledger, closed)
 
-    def append(self, events: Iterable[Event]) -> tuple[Record, ...]:
+    def append(
+        self, events: Iterable[Event], *, releasing: TenantLock | None = None
+    ) -> tuple[Record, ...]:
         """Record events; return their records once they are acknowledged (`Writer.append`)."""
-        return self._writer.append(events)
+        return self._writer.append(events, releasing=None if releasing is None else releasing.lease)
 
     def begin_segment(self) -> bool:
         """Begin the next segment if that is due (`Writer.begin_segment`)."""

@@ -16,19 +16,23 @@ _BEAT_RETRIES: Final = 2
 
 
 class TenantLock:
-    """The lock of a tenant. Safe to use from several threads."""
+    """The lock of a tenant. Safe to use from several threads.
+
+    Attributes:
+        lease: the lock as far as this run holds it.
+    """
 
     def __init__(self, connection: Connection) -> None:
         """Use the lock of the tenant that `connection` leads to."""
         self._connection = connection
         self._guard = connection.guard
-        self._lease = connection.lease
+        self.lease = connection.lease
         self._world = connection.world
         self._ref = connection.names.lock
 
     def go_by(self, clock: Clock) -> None:
         """Stamp locks by this clock from now on, and decide by it which have expired. Without it this machine's clock counts."""
-        self._lease.clock = clock
+        self.lease.clock = clock
 
     def acquire(self, *, holder: str, run_url: str | None = None, force: bool = False) -> None:
         """Take the tenant's lock, and read the ledger again.
@@ -46,7 +50,7 @@ class TenantLock:
         with self._guard:
             self._connection.require_allowed()
             self._connection.refresh()
-            mine = self._lease.make(holder, run_url)
+            mine = self.lease.make(holder, run_url)
             self._world.checkpoint("lock:made")
             for attempt in itertools.count():
                 if attempt:
@@ -54,9 +58,9 @@ class TenantLock:
                 if (current := self._connection.view.refs.lock) == mine.commit:
                     break  # the last try looked refused, but was not
                 standing = self._read(current)
-                if standing and not force and not standing.expired(self._lease.clock.passed()):
-                    clocks = self._lease.clock.contradiction()
-                    raise locks.refusal(self._lease.tenant, self._ref, standing, clocks)
+                if standing and not force and not standing.expired(self.lease.clock.passed()):
+                    clocks = self.lease.clock.contradiction()
+                    raise locks.refusal(self.lease.tenant, self._ref, standing, clocks)
                 error = self._connection.move(Move(self._ref, mine.commit, current, exact=True))
                 if error is None:
                     break
@@ -64,16 +68,16 @@ class TenantLock:
                     raise self._connection.explained(error)
                 self._connection.pause(attempt)
             self._world.checkpoint("lock:moved")
-            self._lease.held = mine
+            self.lease.held = mine
             self._connection.refresh()
 
     def release(self) -> None:
         """Release the lock, if it is ours. If that fails, the lock expires; progress says when."""
         with self._guard:
-            if held := self._lease.drop():
+            if held := self.lease.drop():
                 error = self._connection.move(Move(self._ref, None, held.commit, exact=True))
                 if error is not None:
-                    self._world.progress(locks.unreleased(self._lease.tenant, held.lock, error))
+                    self._world.progress(locks.unreleased(self.lease.tenant, held.lock, error))
                 self._world.checkpoint("release:refused" if error else "release:moved")
 
     def heartbeat(self) -> None:
@@ -84,8 +88,8 @@ class TenantLock:
             GitError, Unavailable: the result is unknown.
         """
         with self._guard:
-            self._lease.require_kept()
-            held, beat = self._lease.held, self._lease.beat()
+            self.lease.require_kept()
+            held, beat = self.lease.held, self.lease.beat()
             if held is None or beat is None:
                 raise ValueError("no lock is held")
             self._world.checkpoint("lock:beating")
@@ -94,18 +98,18 @@ class TenantLock:
                 error = self._connection.move(move)
                 self._world.checkpoint("lock:beaten")
                 if error is None:
-                    self._lease.held = beat
+                    self.lease.held = beat
                     return
                 self._connection.pause(attempt)
                 self._connection.refresh()
-                if self._lease.held is beat:
+                if self.lease.held is beat:
                     return
                 if attempt >= _BEAT_RETRIES:
                     raise error
 
     def may_write(self) -> bool:
         """Return whether the platform may be written to (`Lease.is_fresh`)."""
-        return self._lease.is_fresh()
+        return self.lease.is_fresh()
 
     def still_ours(self, limit_s: float | None = None) -> bool:
         """Return whether the lock is still ours, without extending it. Does not wait for another thread that uses this ledger.
@@ -116,7 +120,7 @@ class TenantLock:
         Raises:
             GitError, Unavailable: the lock cannot be read.
         """
-        return self._lease.made(self._connection.store.lock(limit_s))
+        return self.lease.made(self._connection.store.lock(limit_s))
 
     def standing(self) -> Lock | None:
         """Return the tenant's lock as it is now; `None` if nobody holds it."""
@@ -126,7 +130,7 @@ class TenantLock:
     def seen(self) -> Lock | None:
         """Return the tenant's lock as it was when the ledger was last read; `None` if nobody held it, or if it has expired."""
         lock = self._read(self._connection.view.refs.lock)
-        return None if lock is None or lock.expired(self._lease.clock.passed()) else lock
+        return None if lock is None or lock.expired(self.lease.clock.passed()) else lock
 
     def delete(self) -> Lock | None:
         """Delete the tenant's lock, whoever holds it; return the deleted lock, or `None` if there was none.

@@ -18,6 +18,7 @@ from reconciler.git import Move
 from reconciler.ledger import repairs, storage, waiting
 from reconciler.ledger import snapshot as snapshots
 from reconciler.ledger.connection import STUCK, Connection
+from reconciler.ledger.locks import Lease
 from reconciler.ledger.signatures import IDENTITY
 from reconciler.ledger.snapshot import LedgerSnapshot
 from reconciler.ledger.waiting import WaitingRun
@@ -45,10 +46,16 @@ class Writer:
         self._options = connection.options
         self._world = connection.world
 
-    def append(self, events: Iterable[Event]) -> tuple[Record, ...]:
+    def append(
+        self, events: Iterable[Event], *, releasing: Lease | None = None
+    ) -> tuple[Record, ...]:
         """Record events; return their records once they are acknowledged by the remote, or by this clone without a remote.
 
         An event that this run or another has recorded already is not added again; its record is returned.
+
+        Args:
+            events: to be recorded.
+            releasing: a lock that another ledger of this run holds. The push releases it, unless somebody took it or the host refuses that.
 
         Raises:
             Unavailable: the remote does not answer or refuses. The events may or may not be recorded.
@@ -60,7 +67,9 @@ class Writer:
         with self._guard:
             self._lease.require_kept()
             groups = tuple(storage.parts(wanted)) or ((),)
-            return tuple(record for part in groups for record in self._publish(part))
+            *first, last = groups
+            before = [record for part in first for record in self._publish(part)]
+            return (*before, *self._publish(last, releasing))
 
     def begin_segment(self) -> bool:
         """Begin the ledger's next segment if this one is long and we hold the lock; return whether that was done.
@@ -167,7 +176,9 @@ class Writer:
                 raise error
             return self._connection.view.snapshot.by_id[event.id]
 
-    def _publish(self, wanted: Sequence[Event]) -> tuple[Record, ...]:
+    def _publish(
+        self, wanted: Sequence[Event], releasing: Lease | None = None
+    ) -> tuple[Record, ...]:
         """Append the events, and before them the records of stops that wait; return the records of the events.
 
         When another writer was first, it retries until the budget is used up.
@@ -187,8 +198,8 @@ class Writer:
             groups.append((*self._rejection(), *view.unsigned_holds, *wanted))
             self._make_room([event for group in groups for event in group])
             # A host that refuses to delete refs must not keep anything from being recorded.
-            deleted = settled if stuck < _REFUSED_DELETIONS else []
-            tried, error = self._try_append(groups, deleted)
+            deleted, lock = (settled, releasing) if stuck < _REFUSED_DELETIONS else ([], None)
+            tried, error = self._try_append(groups, deleted, lock)
             if error is None:
                 return tried.of(wanted)
             self._world.checkpoint("ledger:refused")
@@ -221,13 +232,17 @@ class Writer:
         return (found.rejection(self._connection.view.snapshot, audit.stamp(self._world.now())),)
 
     def _try_append(
-        self, groups: Iterable[Sequence[Event]], settled: Sequence[WaitingRun]
+        self,
+        groups: Iterable[Sequence[Event]],
+        settled: Sequence[WaitingRun],
+        releasing: Lease | None = None,
     ) -> tuple[LedgerSnapshot, GitError | Unavailable | None]:
         """Make a ledger commit for each group of events, and move the refs to the last one, with a heartbeat.
 
         Args:
             groups: the events of each commit.
             settled: stops whose records the groups hold; their refs are deleted.
+            releasing: see `append`.
 
         Returns:
             The ledger at the last commit, and the error if the refs could not be moved.
@@ -237,12 +252,17 @@ class Writer:
             if records := snapshot.new_records(events):
                 snapshot = self._commit(snapshot, records)
         moves = [Move(each.ref, None, each.commit, exact=True) for each in settled if each.commit]
+        ours = None if releasing is None else releasing.held
+        if ours and ours.commit == self._connection.view.refs.lock:
+            moves.append(Move(self._names.lock, None, ours.commit, exact=True))
         if error := self._advance(snapshot, *moves):
             return snapshot, error
         self._world.checkpoint("ledger:moved")
         self._connection.view = replace(
             self._connection.view, waiting=_left(self._connection.view.waiting, settled)
         )
+        if releasing is not None:
+            releasing.drop()
         for each in settled:
             if each.here is not None:
                 waiting.forget(self._git, each.ref, each.here)

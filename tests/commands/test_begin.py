@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import sandbox
+from reconciler.commands.stop_writer import StopWriter
 from reconciler.errors import UsageError
 from tests.commands.test_renamed import KEY, NAME, PATH, real
 from tests.support.desk import Desk, commit, desk, git, server
@@ -144,7 +145,7 @@ def test_a_migration_of_main_alone_is_noticed(
     """The refs of closed segments move as well, and the records of a stop that no apply has taken over yet."""
     monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 3)
     if not taken_over:
-        monkeypatch.setattr("reconciler.commands.stop_journal.TAKE_OVER_S", 0.0)
+        monkeypatch.setattr(StopWriter, "take_over", lambda *_: False)
     ref = declared(desk)
     assert desk.run("apply", "--yes", PATH) == 0
     assert git(shared, "for-each-ref", "refs/notes/reconcile-closed") != ""

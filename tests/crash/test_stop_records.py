@@ -200,6 +200,49 @@ def test_two_stops_at_once_in_two_clones_both_hold(bench: Bench) -> None:
     assert (waits(bench.remote), bench.ledger().verify().defects) == (0, ())
 
 
+def noting_git(folder: Path) -> Path:
+    """Make a git command that notes the arguments of each command; return the file with a line for each."""
+    folder.mkdir()
+    log, script = folder / "log", folder / "git"
+    log.touch()
+    script.write_text(f'#!/bin/sh\necho "$*" >> "{log}"\nexec {GIT} "$@"\n')
+    script.chmod(0o755)
+    return log
+
+
+def pushed(log: Path) -> list[dict[str, str]]:
+    """Return what each push moved: the refs, without the name of the tenant's platform, and their new commits."""
+    lines = (line.split() for line in log.read_text().splitlines())
+    pushes = (line[line.index("origin") + 1 :] for line in lines if "push" in line)
+    parts = [[spec.partition(":") for spec in each] for each in pushes]
+    return [{ref.split("/campaigns/")[0]: new for new, _, ref in each} for each in parts]
+
+
+def test_the_last_push_of_a_stop_moves_its_records_into_the_ledger_and_releases_the_lock(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Each push costs the server a look at all refs. The first one shares the hold, and waits for nothing."""
+    bench.prepare(Campaigns())
+    assert bench.apply_here().exit_code == 0
+    log = noting_git(tmp_path / "tools")
+    report = halt_with(bench, log.parent)
+    assert "silent and held" in report.verdict
+    *before, last = pushed(log)
+    ledger, lock = "refs/notes/reconcile", "refs/reconcile/lock"
+    assert [*last] == [ledger, WAITING, lock, "refs/heads/reconcile-audit"]
+    assert not any(ledger in each for each in before)
+    assert [[*each] for each in before].count([lock]) == 1, (
+        "it is taken, and released by the last push"
+    )
+    early = [each[WAITING] for each in before if WAITING in each]
+    assert early
+    for commit in early:
+        assert '"close"' not in git(bench.clone, "log", "-p", "--format=", commit)
+    assert (waits(bench.remote), bench.ledger().lock.standing()) == (0, None)
+    assert bench.ledger().records()[-1].kind is RecordKind.CLOSE
+    assert held_elsewhere(bench) == {"1001"}
+
+
 def test_a_server_without_atomic_pushes_keeps_the_hold_and_all_records_of_a_stop(
     bench: Bench,
 ) -> None:

@@ -13,11 +13,12 @@ from reconciler import audit
 from reconciler.audit import Event, RecordKind
 from reconciler.errors import LedgerError
 from reconciler.git import FILE, Git, Move
+from reconciler.git.process import Ran, run_process
 from reconciler.ledger import Ledger, LedgerOptions, waiting
 from reconciler.ledger.refs import RefNames
 from reconciler.ledger.snapshot import SEGMENT_LEAST
 from reconciler.plan import Action, Result
-from tests.support.gitfakes import START, git, opened, operation, run, shared
+from tests.support.gitfakes import ENVIRON, START, git, opened, operation, run, shared
 from tests.support.signing import Signer, signer
 
 PLATFORM = "campaigns/acme.cxonecloud.com"
@@ -176,18 +177,79 @@ def test_two_stops_are_two_ledger_commits_and_one_push(two) -> None:
     assert (verdict.defects, verdict.commits, verdict.records) == ((), 2, 10)
 
 
-def test_a_host_that_refuses_to_delete_refs_keeps_nothing_from_being_recorded(two) -> None:
-    bare, one, other = two
+def refuse_deletions(bare: Path) -> None:
     hook = bare / "hooks" / "update"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text('#!/bin/sh\ncase "$1 $3" in refs/reconcile/waiting/*" 0000"*) exit 1;; esac\n')
+    hook.write_text('#!/bin/sh\ncase "$1 $3" in refs/reconcile/*" 0000"*) exit 1;; esac\n')
     hook.chmod(0o755)
+
+
+def test_a_host_that_refuses_to_delete_refs_keeps_nothing_from_being_recorded(two) -> None:
+    bare, one, other = two
+    refuse_deletions(bare)
     leave(one, stop_of(one, "1001"))
     found = ledger(other)
     found.append(note(other, "apply"))
     found.append(note(other, "again"))
     assert kinds(ledger(one)) == [*WHOLE, "note", "note"]
     assert refs(bare) == [REF]
+
+
+def noted(where: Git) -> tuple[Git, list[list[str]]]:
+    """Return another `Git` of a clone, and the commands to the remote that it will run: the subcommand, and what it pushes."""
+    made: list[list[str]] = []
+
+    def noting(argv, **rest) -> Ran:
+        if "push" in argv:
+            pushed = argv[argv.index("origin") + 1 :]
+            made.append(["push", *(each.rpartition(":")[2] for each in pushed)])
+        made.extend([each] for each in argv if each in {"ls-remote", "fetch"})
+        return run_process(argv, **rest)
+
+    return Git(where.root, environ=ENVIRON, runner=noting), made
+
+
+def test_the_push_that_takes_a_stop_over_releases_the_lock_of_the_stop(two) -> None:
+    """A push costs a dozen processes here and on the server."""
+    bare, one, other = two
+    leave(one, stop_of(one, "1001"))
+    lock = ledger(one, stop=True).lock
+    lock.acquire(holder="halt", force=True)
+    where, made = noted(one)
+    ledger(where).append([], releasing=lock)
+    assert made == [["ls-remote"], ["push", NAMES.ledger, REF, NAMES.lock, NAMES.mirror]]
+    assert (refs(bare), ledger(other).lock.standing()) == ([], None)
+    assert kinds(ledger(other)) == WHOLE
+    lock.release()  # there is nothing to release: `git push` would be refused
+    assert lock.lease.held is None
+
+
+def test_a_lock_that_another_stop_took_is_not_released_with_the_records(two) -> None:
+    _, one, other = two
+    leave(one, stop_of(one, "1001"))
+    lock = ledger(one, stop=True).lock
+    lock.acquire(holder="halt", force=True)
+    ledger(other).lock.acquire(holder="another halt", force=True)
+    where, made = noted(one)
+    ledger(where).append([], releasing=lock)
+    assert made[-1] == ["push", NAMES.ledger, REF, NAMES.mirror]
+    assert lock.lease.held is None
+    assert kinds(ledger(other)) == WHOLE
+    standing = ledger(other).lock.standing()
+    assert standing is not None
+    assert standing.holder == "another halt"
+
+
+def test_a_host_that_refuses_to_delete_refs_keeps_the_lock_and_the_records(two) -> None:
+    bare, one, other = two
+    refuse_deletions(bare)
+    leave(one, stop_of(one, "1001"))
+    lock = ledger(one, stop=True).lock
+    lock.acquire(holder="halt", force=True)
+    ledger(one).append([], releasing=lock)
+    assert kinds(ledger(other)) == WHOLE
+    assert refs(bare) == [REF]
+    assert lock.lease.held is not None, "the end of the stop tries again, and tells that"
 
 
 # --- refs that somebody else wrote ------------------------------------------------------------------------------------------
