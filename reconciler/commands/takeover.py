@@ -79,7 +79,7 @@ class Takeover:
         try:
             ledger = self._open_ledger()
             holder = f"halt by {provenance(self._session.world, ledger.git).actor}"
-            standing = ledger.lock.standing()
+            standing = ledger.lock.known()
             if standing is not None and standing.holder != holder:
                 self._standing = standing  # the lock of an attempt of unknown outcome is ours
             ledger.lock.acquire(holder=holder, force=True)

@@ -40,7 +40,8 @@ class TenantLock:
         Args:
             holder: shown to whoever has to wait.
             run_url: link to the run.
-            force: take the lock from whoever holds it (an emergency stop).
+            force: take the lock from whoever holds it (an emergency stop). The ledger is not read first: if the lock has moved since the
+                last reading, the remote refuses the first try.
 
         Raises:
             TenantLocked: somebody else holds the lock.
@@ -49,7 +50,8 @@ class TenantLock:
         """
         with self._guard:
             self._connection.require_allowed()
-            self._connection.refresh()
+            if not force:
+                self._connection.refresh()
             mine = self.lease.make(holder, run_url)
             self._world.checkpoint("lock:made")
             for attempt in itertools.count():
@@ -127,9 +129,13 @@ class TenantLock:
         with self._guard:
             return self._read(self._connection.store.read().lock)
 
+    def known(self) -> Lock | None:
+        """Return the tenant's lock as it was when the ledger was last read, even if it has expired; `None` if nobody held it."""
+        return self._read(self._connection.view.refs.lock)
+
     def seen(self) -> Lock | None:
         """Return the tenant's lock as it was when the ledger was last read; `None` if nobody held it, or if it has expired."""
-        lock = self._read(self._connection.view.refs.lock)
+        lock = self.known()
         return None if lock is None or lock.expired(self.lease.clock.passed()) else lock
 
     def delete(self) -> Lock | None:

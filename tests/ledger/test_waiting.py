@@ -252,6 +252,25 @@ def test_a_host_that_refuses_to_delete_refs_keeps_the_lock_and_the_records(two) 
     assert lock.lease.held is not None, "the end of the stop tries again, and tells that"
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_stop_reads_the_ledger_once_before_it_takes_the_lock_unless_the_lock_moved(
+    two, *, moved: bool
+) -> None:
+    """Each reading asks the remote."""
+    _, one, other = two
+    where, made = noted(one)
+    found = ledger(where, stop=True)
+    if moved:
+        ledger(other).lock.acquire(holder="an apply")
+    found.lock.acquire(holder="halt", force=True)
+    push = ["push", NAMES.lock]
+    again = [["ls-remote"], ["fetch"], push] if moved else []
+    assert made == [["ls-remote"], push, *again, ["ls-remote"]]
+    standing = ledger(other).lock.standing()
+    assert standing is not None
+    assert standing.holder == "halt"
+
+
 # --- refs that somebody else wrote ------------------------------------------------------------------------------------------
 
 
