@@ -104,8 +104,7 @@ class _Halt:
         self, session: Session, asked: HaltRequest, stop: asyncio.Event, remarks: Sequence[str]
     ) -> None:
         """Begin to take the lock. `remarks` are notes for the report that change no exit code."""
-        self.session = session
-        self.asked = asked
+        self.session, self.asked = session, asked
         self.stop = stop
         self.remarks = remarks
         self.troubles: list[str] = []
@@ -119,7 +118,8 @@ class _Halt:
         self.listed: PlatformList
         self.began = session.world.monotonic()
         self.kept = Kept(Where.NOWHERE)
-        self.takeover, self.reader = Takeover(session), Children()
+        self.takeover = Takeover(session, lambda: self.known.recorded.snapshot)
+        self.reader = Children()
 
     async def run(self) -> Report:
         """Stop, then release the lock in any case: a halt that fails must block no apply."""

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from reconciler import audit
-from reconciler.audit import Record
 from reconciler.commands.remotes import ledger_remote
 from reconciler.commands.trust import Trust, trust_for_halt
 from reconciler.errors import AccessError
 from reconciler.git import Git
-from reconciler.ledger import Ledger, LedgerOptions
+from reconciler.ledger import Ledger, LedgerOptions, LedgerSnapshot
 from reconciler.manifests import Folder
 from reconciler.models import EMBEDDED, TenantSpec, platform_of
 from reconciler.settings import signing_key
@@ -151,7 +150,7 @@ def open_ledger(
         tenant: the tenant's name.
         folder: the tenant's folder.
         trust: see `Trust`.
-        asked: its `stop`, `unchecked` and `budget_s` count. Everything else follows from `trust`.
+        asked: its `stop`, `unchecked`, `known` and `budget_s` count. Everything else follows from `trust`.
 
     Raises:
         UsageError: see `ledger_remote`.
@@ -181,21 +180,21 @@ def open_ledger(
     return Ledger.open(git, platform, world, remote=remote, options=options)
 
 
-def open_for_halt(world: World, git: Git, folder: Folder) -> Ledger:
+def open_for_halt(world: World, git: Git, folder: Folder, known: LedgerSnapshot) -> Ledger:
     """Open and read the ledger for a halt; arguments and errors are those of `open_ledger`."""
     trust = trust_for_halt(world, git, folder)
-    asked = LedgerOptions(stop=True)
+    asked = LedgerOptions(stop=True, known=known)
     return open_ledger(world, git, folder.name, folder.path, trust, asked)
 
 
-def read_copy(world: World, git: Git, folder: Folder) -> tuple[Record, ...]:
-    """Return the records of this clone's copy of the ledger, without a look at the remote.
+def open_copy(world: World, git: Git, folder: Folder) -> Ledger:
+    """Open and read this clone's copy of the ledger, without a look at the remote.
 
     Raises:
         GitError, LedgerError: the copy cannot be read.
     """
     options = LedgerOptions(stop=True, called=folder.name, folder=shlex.quote(str(folder.path)))
-    return Ledger.open(git, folder.platform, world, options=options).records()
+    return Ledger.open(git, folder.platform, world, options=options)
 
 
 def _signers(world: World, trust: Trust, *, stop: bool) -> bytes | None:

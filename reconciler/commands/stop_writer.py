@@ -134,6 +134,8 @@ class StopWriter:
         folder = self._session.folder
         world = self._session.world
         asked = LedgerOptions(budget_s=TAKE_OVER_S)
+        if locked is not None:
+            asked = replace(asked, known=locked.snapshot)
         ledger = ledgers.open_ledger(world, git, folder.name, folder.path, trust, asked)
         ledger.append((), releasing=None if locked is None else locked.lock)
         return True

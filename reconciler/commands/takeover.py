@@ -13,7 +13,7 @@ from reconciler.commands.session import Session
 from reconciler.errors import TenantLocked
 from reconciler.execute.waits import GRACE_S, ends_in_time, pause, wait_for
 from reconciler.git import Children, Git
-from reconciler.ledger import TTL_S, Ledger
+from reconciler.ledger import TTL_S, Ledger, LedgerSnapshot
 from reconciler.ledger.locks import Lock, in_seconds
 
 REMOTE_S: Final = 10.0
@@ -54,13 +54,13 @@ class Takeover:
         ledger: the ledger whose lock was taken; `None` if it is not taken.
     """
 
-    def __init__(self, session: Session) -> None:
-        """Start taking the lock in the background, once `sent` is set or `HEAD_START_S` are over."""
+    def __init__(self, session: Session, known: Callable[[], LedgerSnapshot]) -> None:
+        """Start taking the lock in the background, once `sent` is set or `HEAD_START_S` are over. `known`: see `LedgerOptions`."""
         self.sent = asyncio.Event()
         self.said = "is being taken"
         self.taken_at: float | None = None
         self.was_held = False
-        self._session = session
+        self._session, self._known = session, known
         self._children = Children()
         self.ledger: Ledger | None = None
         self._standing: Lock | None = None
@@ -108,7 +108,7 @@ class Takeover:
             runner=self._children.run,
             network_timeout_s=REMOTE_S,
         )
-        ledger = ledgers.open_for_halt(world, git, session.folder)
+        ledger = ledgers.open_for_halt(world, git, session.folder, self._known())
         ledger.lock.go_by(session.lock_clock)
         return ledger
 

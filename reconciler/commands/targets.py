@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from reconciler.errors import ApiError, Place, UnknownObject
 from reconciler.execute.stop_sender import Written
 from reconciler.git import Children, Git
 from reconciler.kinds.live import Live
+from reconciler.ledger import EMPTY, LedgerSnapshot
 from reconciler.manifests import Folder, claims_of
 from reconciler.models import Claim, Desired
 from reconciler.plan import Action, Operation, live_hash
@@ -39,10 +40,12 @@ class Recorded:
     Attributes:
         keys: keys of objects, by each name in the ledger. A name may have moved from one object to another.
         written: what reconcile stored last, by key.
+        snapshot: the ledger that they are in.
     """
 
     keys: Mapping[str, Collection[str]] = field(default_factory=dict)
     written: Mapping[str, Written] = field(default_factory=dict)
+    snapshot: LedgerSnapshot = EMPTY
 
     @classmethod
     def of(cls, records: Collection[Record]) -> Recorded:
@@ -249,6 +252,7 @@ def recorded(session: Session, children: Children) -> Recorded:
             environ=session.world.environ,
             runner=children.run,
         )
-        return Recorded.of(ledgers.read_copy(session.world, git, session.folder))
+        copy = ledgers.open_copy(session.world, git, session.folder)
+        return replace(Recorded.of(copy.records()), snapshot=copy.snapshot)
     except Exception:  # noqa: BLE001 - see above
         return Recorded()

@@ -16,7 +16,18 @@ git trees, `refs` and `remote_refs` move refs, and `history` verifies the ledger
 from reconciler.ledger.ledger import CHECKPOINTS, Ledger
 from reconciler.ledger.locks import TTL_S, Lock
 from reconciler.ledger.signatures import IDENTITY
+from reconciler.ledger.snapshot import EMPTY, LedgerSnapshot
 from reconciler.ledger.tenant_lock import TenantLock
 from reconciler.ledger.view import LedgerOptions
 
-__all__ = ["CHECKPOINTS", "IDENTITY", "TTL_S", "Ledger", "LedgerOptions", "Lock", "TenantLock"]
+__all__ = [
+    "CHECKPOINTS",
+    "EMPTY",
+    "IDENTITY",
+    "TTL_S",
+    "Ledger",
+    "LedgerOptions",
+    "LedgerSnapshot",
+    "Lock",
+    "TenantLock",
+]

@@ -40,6 +40,7 @@ class LedgerOptions:
         unchecked: also read a ledger that is absent, that begins with another record, that ends in a commit of somebody else, or whose
             state cannot be trusted.
         stop: this is an emergency stop, which records even if signatures or the mirror branch would forbid that.
+        known: an earlier reading of the same ledger, with the same signers or with none. What did not change since is not decoded again.
         budget_s: seconds for which one append retries when other writers are first.
         called: the tenant's name for people; the ledger's own name if empty.
         folder: the tenant's folder, as a word of the shell commands that messages print.
@@ -54,6 +55,7 @@ class LedgerOptions:
     asked: str | None = None
     unchecked: bool = False
     stop: bool = False
+    known: LedgerSnapshot = EMPTY
     budget_s: float = 120.0
     called: str = ""
     folder: str = "PATH"
@@ -210,8 +212,9 @@ def _read_counting(
     git: Git, notes: Notes, head: str | None, options: LedgerOptions, known: View
 ) -> View:
     """Read the records that count at a ledger commit."""
+    decoded = known.snapshot if known.snapshot.head else options.known
     if options.signers is None:
-        found = snapshots.read(git, notes, head, known=known.snapshot)
+        found = snapshots.read(git, notes, head, known=decoded)
         return _sound(replace(known, snapshot=found), options)
     if head is not None and head == known.snapshot.head:
         return known
@@ -221,7 +224,7 @@ def _read_counting(
         notes,
         head,
         options.signers,
-        known=known.snapshot,
+        known=decoded,
         demanded_in=options.folder if required else None,
     )
     return _sound(replace(known, snapshot=snapshot, unsigned=unsigned), options)

@@ -14,7 +14,7 @@ from reconciler.audit import Event, RecordKind
 from reconciler.errors import AccessError, LedgerError
 from reconciler.git import FILE, Git
 from reconciler.git.process import run_process
-from reconciler.ledger import IDENTITY, Ledger, LedgerOptions
+from reconciler.ledger import IDENTITY, Ledger, LedgerOptions, LedgerSnapshot
 from reconciler.plan import Result
 from tests.support.bodies import make_body
 from tests.support.factories import make_desired
@@ -97,6 +97,26 @@ FORGERIES: dict[str, Callable[[Git], list[Event]]] = {
     "1 note": note,
     "1 intent, 1 open": intent,
 }
+
+
+@pytest.mark.parametrize("signers", [True, False])
+@pytest.mark.parametrize("late", [True, False])
+def test_an_earlier_reading_saves_decoding_and_changes_nothing_that_counts(
+    repo, ours, *, signers, late
+):
+    """A stop reads this clone's copy of the ledger without its signers, and then the remote's with them."""
+
+    def known() -> LedgerSnapshot:
+        return reading(repo, ours.file).snapshot if signers else opened(repo).snapshot
+
+    early = known()
+    opened(repo).append(intent(repo))
+    plain = reading(repo, ours.file)
+    before = known() if late else early
+    options = LedgerOptions(signers=ours.file, required=True, known=before)
+    again = opened(repo, options=options)
+    assert again.records() == plain.records()
+    assert again.notes == plain.notes != ()
 
 
 @pytest.mark.parametrize("said", FORGERIES)
