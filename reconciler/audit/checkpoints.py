@@ -38,6 +38,7 @@ from reconciler.audit.schema import (
     RecordKind,
 )
 from reconciler.audit.writes import (
+    Applied,
     LastWrites,
     applied,
     found_target,
@@ -154,11 +155,12 @@ class Selection:
 
     def fold(self) -> tuple[Record, ...]:
         """Return the records that still matter, in order, and continue from these alone, as a state does."""
-        last = self._writes.last
+        last, settled = self._writes.last, self._writes.settled
+        unfolded = {target: each for target, each in last.items() if target not in settled}
         extra: list[Record] = [*self._records[:1], *self._open.values(), *self._singles()]
         extra += self._unreleased()
         extra += self._going()
-        for each in last.values():
+        for each in unfolded.values():
             if each.stopped is not None:
                 extra += each.stopped.records
             extra += each.imports
@@ -166,19 +168,20 @@ class Selection:
                 extra.append(each.missing)
         extra += self._found_holds()
         chosen = {each.seq: each for each in extra}
-        self._settle(chosen)
-        for each in last.values():
+        self._settle(unfolded, chosen)
+        for each in map(last.__getitem__, unfolded):
             intent, outcome = each.intent, each.outcome
             if intent is not outcome:
                 chosen[intent.seq] = intent
             chosen[outcome.seq] = outcome
         self._complete(chosen, extra)
         self._keep_odd(chosen)
-        kept = tuple(map(chosen.__getitem__, sorted(chosen)))
-        self._forget(kept, chosen)
-        return kept
+        self._forget(chosen)
+        chosen.update(settled.values())
+        self._records = [*_in_order(chosen)]
+        return tuple(self._records)
 
-    def _settle(self, chosen: Collection[int]) -> None:
+    def _settle(self, unfolded: Mapping[str, Applied], chosen: Collection[int]) -> None:
         """Make one record of each last write that nothing else refers to.
 
         An intent and its outcome stay two records if the write is a stop or unknown, if another rule keeps one of them, if two
@@ -186,11 +189,11 @@ class Selection:
         found something stored, or an import before the outcome.
 
         Args:
+            unfolded: the last writes that are not settled (`LastWrites`), by key of the object.
             chosen: numbers of the records that other rules keep.
         """
-        last, found = self._writes.last, self._writes.found
         unsettled = {each.event.data["target"] for each in self._open.values()}
-        for target, each in last.items():
+        for target, each in unfolded.items():
             intent, outcome = each.intent, each.outcome
             if intent is outcome or target in unsettled or not left_something(outcome):
                 continue
@@ -204,16 +207,15 @@ class Selection:
                 continue
             if intent.seq in chosen or outcome.seq in chosen:
                 continue
-            hold = found.get(target)
+            hold = self._writes.found.get(target)
             if hold is None or hold.seq < intent.seq:
-                write = write_of(intent, outcome)
-                last[target] = each._replace(intent=write, outcome=write)
+                self._writes.settle(target, write_of(intent, outcome), each.imports)
 
-    def _forget(self, kept: Sequence[Record], chosen: Collection[int]) -> None:
-        """Leave what the kept records alone would have left."""
-        self._records = [*kept]
+    def _forget(self, chosen: Mapping[int, Record]) -> None:
+        """Leave what the chosen records and the settled writes alone would have left."""
+        kept = _in_order(chosen)
         self._writes.restrict(kept)
-        others = [each for each in kept if each.event.kind is not WRITE]  # a few of many
+        others = [each for each in kept if each.event.kind is not WRITE]
         self._outcomes = {
             each.event.data["intent"]: each for each in others if each.event.kind is OUTCOME
         }
@@ -308,6 +310,11 @@ class Selection:
 
 
 _number: Final = attrgetter("seq")
+
+
+def _in_order(records: Mapping[int, Record]) -> tuple[Record, ...]:
+    return tuple(map(records.__getitem__, sorted(records)))
+
 
 _HALT: Final = Action.HALT.value
 

@@ -137,9 +137,11 @@ class LastWrites:
         intents: every intent, by id.
         found: the newest hold on each object that found something stored, by key.
         doubtful: keys of objects whose last write is a stop, or is unknown: it depends on the writes before it.
+        settled: the last writes that one record stands for (`write_of`), and about whose objects nothing was recorded since: number
+            and record, by key. A long ledger has many, so a checkpoint does not look at them again.
     """
 
-    __slots__ = ("doubtful", "found", "intents", "last")
+    __slots__ = ("doubtful", "found", "intents", "last", "settled")
 
     def __init__(self) -> None:
         """Begin without records."""
@@ -147,6 +149,7 @@ class LastWrites:
         self.intents: dict[str, Record] = {}
         self.found: dict[str, Record] = {}
         self.doubtful: set[str] = set()
+        self.settled: dict[str, tuple[int, Record]] = {}
 
     def add(self, record: Record) -> None:
         """Take in the next record."""
@@ -164,11 +167,13 @@ class LastWrites:
         elif (target := missing_target(record)) is not None:
             before = self.last.get(target)
             if before and before.outcome.id == data["missing"]:
+                self.settled.pop(target, None)
                 self.last[target] = before._replace(missing=record)
 
     def _add_alone(self, record: Record) -> None:
         """Take in a record that alone says what was stored."""
         target = record.event.data["target"]
+        self.settled.pop(target, None)
         before = self.last.get(target)
         if before is None or not is_imported(record):
             self.last[target] = Applied(record, record)
@@ -179,8 +184,20 @@ class LastWrites:
             imports = (*before.imports, record)
             self.last[target] = before._replace(missing=None, imports=imports)
 
+    def settle(self, target: str, write: Record, imports: tuple[Record, ...]) -> None:
+        """Let one record stand for the last write to an object (`write_of`).
+
+        Args:
+            target: key of the object.
+            write: the record.
+            imports: the notes of later imports.
+        """
+        self.last[target] = Applied(write, write, imports=imports)
+        if not imports:
+            self.settled[target] = write.seq, write
+
     def restrict(self, records: Sequence[Record]) -> None:
-        """Leave what some of the records alone would have left. They show the same last writes as all of them.
+        """Leave what some of the records, and the settled writes, alone would have left. They show the same last writes as all records.
 
         Args:
             records: in order.
@@ -196,6 +213,7 @@ class LastWrites:
         """Take in the outcome of a write, unless it is unknown and a later write is known."""
         said = intent.event.data
         target = said["target"]
+        self.settled.pop(target, None)
         before = self.last.get(target)
         imports = before.every_import if before else ()
         if said["verb"] != _HALT and outcome.event.data["result"] != _UNKNOWN:

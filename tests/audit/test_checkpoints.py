@@ -198,13 +198,60 @@ def test_a_state_holds_exactly_what_the_page_of_the_format_says(steps, cut):
     assert audit.compact((*state, *records[cut:])) == selected((*state, *records[cut:]))
 
 
-def chained(*events: Event) -> list[Record]:
-    tips: dict[str, Record] = {}
+def chained(*events: Event, before: Sequence[Record] = ()) -> list[Record]:
+    tips = {each.event.run: each for each in before}
     records: list[Record] = []
     for event in events:
-        tips[event.run] = audit.chain(event, tips.get(event.run), len(records))
+        seq = len(before) + len(records)
+        tips[event.run] = audit.chain(event, tips.get(event.run), seq)
         records.append(tips[event.run])
     return records
+
+
+def whole_run(what: str, target: str, before: Sequence[Record]) -> list[Event]:
+    """Return the events of a run that was closed, so that its write may become one record."""
+    maker = run(COMMITS[0], f"{what}-{len(before)}")
+    ended, body = maker.close({}), make_body(campaign_id=target)
+    if what == "missing":
+        last = audit.applied(before).get(target)
+        return [maker.missing(last.outcome, name="n", reason="r"), ended] if last else []
+    if what == "imported":
+        return [maker.imported("Campaign", target, "n", body, START), ended]
+    if what == "found":
+        return [maker.found(make_desired(target, body=body), START), ended]
+    verb, result = {
+        "apply": (Action.UPDATE, Result.UPDATED),
+        "unknown": (Action.UPDATE, Result.UNKNOWN),
+        "stop": (Action.HALT, Result.DELETED),
+    }[what]
+    one = operation(target, action=verb, rate=20.0 + len(before))
+    intent = maker.intent(one, digest="d" * 64, generation=len(before))
+    outcome = maker.outcome(intent, result, audit={})
+    return [_opening(maker, audit.APPLY), intent, outcome, ended]
+
+
+RUNS = st.lists(
+    st.tuples(
+        st.sampled_from(["apply", "apply", "unknown", "stop", "imported", "missing", "found"]),
+        st.sampled_from(TARGETS),
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(RUNS, min_size=2, max_size=4))
+def test_a_write_that_an_earlier_fold_settled_is_forgotten_once_another_one_follows(parts):
+    first = chained(run(COMMITS[0], "first").note("the ledger's first record"))
+    records, state, selection = first, tuple(first), audit.Selection()
+    selection.add(first[0])
+    for part in parts:
+        for what, target in part:
+            for each in chained(*whole_run(what, target, records), before=records):
+                records, state = [*records, each], (*state, each)
+                selection.add(each)
+        state = selected(state)
+        assert selection.fold() == state
 
 
 def test_a_write_and_an_import_before_its_outcome_are_kept_as_they_are():
