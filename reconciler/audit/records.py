@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -52,13 +51,14 @@ _FROM_HEADER: Final = frozenset({"commit", "run"})
 """Those of them that are in the header."""
 
 
-@dataclass(frozen=True)  # no slots: its id is asked for at each step of an append, and kept
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened in a run, not yet in the ledger.
 
     Attributes:
         ts: this machine's clock when the event was made, UTC, milliseconds.
         data: fields of this kind of record beyond the header; JSON values only.
+        known_id: `id`, once it was asked for; empty until then.
     """
 
     kind: RecordKind
@@ -67,11 +67,14 @@ class Event:
     run: str
     ts: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    known_id: str = field(default="", init=False, repr=False, compare=False)
 
-    @cached_property
+    @property
     def id(self) -> str:
         """SHA-256 of what identifies the event: the same event has the same id, whoever writes it and when."""
-        return id_of(self)
+        if not self.known_id:  # each step of an append asks for it
+            object.__setattr__(self, "known_id", id_of(self))
+        return self.known_id
 
     def header(self) -> dict[str, str]:
         """Return the header fields of the event."""
@@ -190,11 +193,16 @@ def dict_of(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Event:
-    """An `Event` while it is made: a frozen dataclass sets each field by a call of its own, which takes five times as long."""
+    """An `Event` while it is made: a frozen dataclass sets each field by a call of its own, which takes five times as long.
+
+    It has the same slots, so that it can become one.
+    """
+
+    __slots__ = Event.__slots__
 
 
 class _Record:
-    """A `Record` while it is made, for the same reason. It has the same slots, so that it can become one."""
+    """A `Record` while it is made, likewise."""
 
     __slots__ = Record.__slots__
 
@@ -205,7 +213,7 @@ def event_of(
     """Return `Event(…)`, faster."""
     made: Any = _Event()
     made.kind, made.tenant, made.commit = kind, tenant, commit
-    made.run, made.ts, made.data = run, ts, data
+    made.run, made.ts, made.data, made.known_id = run, ts, data, ""
     made.__class__ = Event
     event: Event = made
     return event

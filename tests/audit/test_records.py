@@ -345,6 +345,7 @@ def test_a_record_that_was_read_is_as_frozen_as_one_that_was_made() -> None:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(each, name, None)
     assert dataclasses.replace(found.event, run="other").id == found.id
+    assert dataclasses.replace(made.event, commit=OTHER).id != made.event.id
 
 
 @given(st.dictionaries(st.sampled_from(["other", "more", "ä", "\ud800"]), json_values, max_size=3))
