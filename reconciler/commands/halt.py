@@ -130,13 +130,15 @@ class _Halt:
             records = asyncio.create_task(reading)
             await self._hold_early(signing_in)
             try:
-                return await self._run(records)
+                await self._run(records)
             except Exception:  # what was begun is finished in any case
                 await self.silencer.ended()
                 await self.journal.finish(self._left_s, self.stop)
                 raise
             finally:
                 await self.silencer.cancel()
+            self.kept = await self.journal.finish(self._left_s, self.stop, self.takeover.ledger)
+            return self._report()
         finally:
             signing_in.cancel()
             self.reader.end()  # a thread that waits for git would keep the process from ending
@@ -182,7 +184,7 @@ class _Halt:
             session, self.silencer, lambda: self.known, self._start, self._trouble
         )
 
-    async def _run(self, records: asyncio.Future[Recorded]) -> Report:
+    async def _run(self, records: asyncio.Future[Recorded]) -> None:
         await self._wait_for(records, RECORDS_S)
         await (self._stop_everything if self.asked.everything else self._stop_named)(records)
         until = self.began + min(TTL_S / 2, self.asked.writing.wait_s)
@@ -196,8 +198,6 @@ class _Halt:
         finally:
             watch.cancel()
             check.cancel()
-        self.kept = await self.journal.finish(self._left_s, self.stop, self.takeover.ledger)
-        return self._report()
 
     @property
     def _left_s(self) -> float:

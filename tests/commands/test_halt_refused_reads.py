@@ -13,6 +13,7 @@ from reconciler import sandbox
 from reconciler.audit import EVERYTHING, RecordKind
 from reconciler.commands import halt as halt_command
 from reconciler.commands import stop_writer, takeover
+from reconciler.commands.stop_journal import StopJournal
 from reconciler.errors import AccessError, Unavailable, UsageError
 from reconciler.execute import WriteOptions
 from reconciler.execute.halt import Silencer
@@ -442,14 +443,17 @@ def test_holds_are_shared_while_the_sign_in_is_not_answered_yet(watched, monkeyp
 
 
 @pytest.mark.parametrize("name", ["nobody", "99999"])
-def test_a_name_that_nobody_could_check_in_time_is_not_called_silent(watched, name):
+def test_a_name_that_nobody_could_check_in_time_is_not_called_silent(watched, monkeypatch, name):
     lived, reads = many(watched), itertools.count()
+    finish, ended = StopJournal.finish, []
+    monkeypatch.setattr(StopJournal, "finish", lambda *a: (ended.append(1), finish(*a))[1])
     lived.answer = lambda where, _: (
         403 if where.startswith(f"GET /api/campaigns/{name}") and not next(reads) % 9 else None
     )
     with pytest.raises(UsageError, match=f"unknown: {name}.* nothing was stopped by it"):
         lived.halt(name)
     assert next(reads) > 1
+    assert len(ended) == 1, "the records are finished once"
     reads = itertools.count()
     report = lived.halt(name, "first")
     assert report.exit_code == 3
