@@ -126,12 +126,13 @@ def standing(
 ) -> dict[str, tuple[Record, ...]]:
     """Return all holds in force on each object, by key, in order. Each has its own reason; one release ends them all.
 
-    A hold of `EVERYTHING` stands under that key, and holds each object that was not released since.
+    A hold of `EVERYTHING` stands under that key, and holds each object that was not released since. A stop of everything holds what
+    it finds by itself, too; that counts as one hold.
 
     Args:
         records: in order.
         now: when.
-        keys: objects that are returned also if only a hold of `EVERYTHING` holds them.
+        keys: the objects whose holds include those of `EVERYTHING`.
     """
     found: dict[str, list[Record]] = {}
     released: dict[str, int] = {}
@@ -149,9 +150,11 @@ def standing(
         for target, held in found.items()
     }
     for key in keys if stands.get(EVERYTHING) else ():
-        if not stands.get(key):
-            since = released.get(key, -1)
-            stands[key] = tuple(each for each in stands[EVERYTHING] if each.seq > since)
+        own, since = stands.get(key, ()), released.get(key, -1)
+        runs = {each.event.run for each in own}
+        wide = (each for each in stands[EVERYTHING] if each.event.run not in runs)
+        every = (*own, *(each for each in wide if each.seq > since))
+        stands[key] = tuple(sorted(every, key=lambda each: each.seq))
     return {target: held for target, held in stands.items() if held}
 
 

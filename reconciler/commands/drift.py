@@ -78,6 +78,7 @@ async def drift(world: World, asked: DriftRequest) -> Report:
             snapshot,
             session.dialect.KINDS,
             held=past.held,
+            held_with_all=past.held_with_all,
             base=past.base,
         )
         desired = [each for each in folder.desired if keys is None or each.key in keys]
@@ -146,7 +147,7 @@ def _known(session: Session, past: Past) -> Known:
         past.base,
         past.applied,
         {key: _last(each) for key, each in session.ledger.applied().items()},
-        _holds(audit.standing(records, now=session.clock.passed())),
+        _holds(past.standing),
         opened,
     )
 
@@ -173,4 +174,5 @@ def _holds(standing: Mapping[str, Sequence[Record]]) -> Mapping[str, Sequence[Ho
             for each in holds
         ]
         for key, holds in standing.items()
+        if key != audit.EVERYTHING
     }

@@ -237,6 +237,7 @@ async def make(
         session.dialect.KINDS,
         findings=findings,
         held=past.held,
+        held_with_all=past.held_with_all,
         base=past.base,
         revert=session.folder.keys_of(revert) or (),
         strictness=by,
@@ -253,18 +254,29 @@ class Past:
     Attributes:
         base: the body applied last, by key.
         held: why an emergency stop holds an object, by key.
+        standing: the holds, by key.
         applied: manifest names of the objects that were applied and not removed since, by key.
     """
 
     base: Mapping[str, Base] | None
     held: Mapping[str, str]
+    standing: Mapping[str, Sequence[Record]]
     applied: Mapping[str, str]
+
+    @property
+    def held_with_all(self) -> set[str]:
+        """The keys of the objects that no stop of their own holds, but a stop of everything."""
+        return {
+            key
+            for key, holds in self.standing.items()
+            if all(each.data["target"] == audit.EVERYTHING for each in holds)
+        }
 
     @classmethod
     def of(cls, session: Session) -> Past:
         """Read the facts from the tenant's ledger; outside a repository they are empty."""
         if session.ledger is None:
-            return cls(None, {}, {})
+            return cls(None, {}, {}, {})
         records, last = session.ledger.records(), session.ledger.applied()
         names = {each.key: each.name for each in session.folder.desired}
         holds = audit.standing(records, now=session.clock.passed(), keys=names)
@@ -275,6 +287,7 @@ class Past:
                 for key, each in holds.items()
                 if key != audit.EVERYTHING
             },
+            standing=holds,
             applied={
                 key: str(each.intent.data["name"])
                 for key, each in last.items()
@@ -351,7 +364,7 @@ def check_objects(
     session: Session, desired: tuple[Desired, ...], snapshot: Snapshot, by: Strictness
 ) -> tuple[Finding, ...]:
     """Return the findings about the given objects, judged by newer facts."""
-    return _check(session, desired, snapshot, Past(None, {}, {}), by)
+    return _check(session, desired, snapshot, Past(None, {}, {}, {}), by)
 
 
 def _check(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
@@ -68,13 +68,12 @@ def release(world: World, asked: HoldRequest) -> Report:
     folder = load_readable(asked.path, asked.tenant)
     manifested = {each.key: each.name for each in folder.desired}
     own = audit.standing(ledger.records(), now=clock.passed())
+    called = _names(manifested, ledger.records(), own)
     # what only a stop of everything holds can be released by its name
-    every = audit.standing(ledger.records(), now=clock.passed(), keys=manifested)
+    every = audit.standing(ledger.records(), now=clock.passed(), keys=called)
     holds = own if asked.everything else every
-    names = {
-        key: name_of(each[-1]) if key in own else manifested[key] for key, each in holds.items()
-    }
-    named = _by_name(names, own)
+    names = {key: called[key][-1] for key in holds}
+    named = _by_name({key: called[key] for key in holds})
     free = [name for name in asked.names if name not in named]
     known = _known(folder, ledger.records())
     _require_known([name for name in free if name not in known], held=own)
@@ -105,25 +104,45 @@ def release(world: World, asked: HoldRequest) -> Report:
     )
 
 
-def _by_name(names: Mapping[str, str], own: Mapping[str, Sequence[Record]]) -> dict[str, set[str]]:
-    """Return the keys of held objects by each name and key. A name may have moved to another object between two stops.
+def _names(
+    manifested: Mapping[str, str],
+    records: Iterable[Record],
+    own: Mapping[str, Sequence[Record]],
+) -> dict[str, Sequence[str]]:
+    """Return the names of each known object, by key; the last one is for reports.
+
+    An object has the names of its manifest and of the holds on itself. Only if there are none, it has that of its last record: the
+    name may have moved to another object since.
 
     Args:
-        names: names of all held objects, by key.
+        manifested: names of manifests, by key.
+        records: all records, in order.
         own: the holds on objects themselves, by key.
     """
+    named = {str(each.data["target"]): name_of(each) for each in records if each.data.get("target")}
+    names: dict[str, Sequence[str]] = {key: (name,) for key, name in named.items()}
+    names |= {key: (name,) for key, name in manifested.items()}
+    for key, holds in own.items():
+        names[key] = [*([manifested[key]] if key in manifested else []), *map(name_of, holds)]
+    return names
+
+
+def _by_name(names: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    """Return the keys of held objects by each name and key. A name may have moved to another object between two stops."""
     named = {key: {key} for key in names}
-    for key, name in names.items():
-        for each in (name, *map(name_of, own.get(key, ()))):
-            if key != audit.EVERYTHING:
-                named.setdefault(each, set()).add(key)
+    for key, each in names.items():
+        for name in each if key != audit.EVERYTHING else ():
+            named.setdefault(name, set()).add(key)
     return named
 
 
 def _require_known(unknown: Sequence[str], held: Mapping[str, Sequence[Record]]) -> None:
     if unknown:
-        names = ", ".join(sorted(name_of(each[-1]) for each in held.values()))
+        objects = (name_of(each[-1]) for key, each in held.items() if key != audit.EVERYTHING)
+        names = ", ".join(sorted(objects))
         rest = f"held: {names}" if names else "no object is held, so there is nothing to release"
+        if audit.EVERYTHING in held:
+            rest = f"everything is held (--all), also what this clone does not know: fetch the commit that names it, or release --all. By itself, {rest}"
         raise UsageError(f"no held object is named {', '.join(unknown)}; {rest}")
 
 

@@ -171,8 +171,8 @@ class View:
         """Return the objects that only unsigned records hold, sorted."""
         events = [event for each in self.waiting if each.unsigned for event in each.events]
         held = (each for each in (*events, *self.unsigned_holds) if each.kind is RecordKind.HOLD)
-        targets = {str(each.data["target"]) for each in held}
-        return sorted("everything" if each == audit.EVERYTHING else each for each in targets)
+        targets = sorted({str(each.data["target"]) for each in held})  # `*` is first
+        return ["everything" if each == audit.EVERYTHING else each for each in targets]
 
 
 def with_advice(problem: str, folder: str) -> str:

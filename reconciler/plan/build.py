@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler import diff, effect
 from reconciler.effect import Direction
@@ -20,6 +20,13 @@ from reconciler.policies import running
 from reconciler.policies.base import Finding, Level
 
 
+class _Hold(NamedTuple):
+    """Why an object is held, and whether only a stop of everything holds it."""
+
+    why: str
+    with_all: bool
+
+
 def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else; its length is their list and that of the plan's parts
     origin: Origin,
     desired: Iterable[Desired],
@@ -30,6 +37,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
     held: Mapping[str, str] | None = None,
     base: Mapping[str, Base] | None = None,
     revert: Collection[str] = (),
+    held_with_all: Collection[str] = (),
     strictness: Strictness | None = None,
 ) -> Plan:
     """Return the plan that makes the platform match the manifests.
@@ -42,6 +50,7 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
         findings: every finding of every rule. An error blocks its object, unless the operation only tightens. An error about none of the
             desired objects blocks whatever widens.
         held: why an emergency stop holds an object, by key. No approval lifts that.
+        held_with_all: keys of held objects that only a stop of everything holds. What narrows such an object while it dials is not held.
         base: the body applied last, by key; `None` without a ledger, when the origin of a change is unknown.
         revert: keys of objects whose narrowing outside git is to be undone.
         strictness: levels and waivers that decided the findings, and limits for carrying the plan out.
@@ -56,7 +65,8 @@ def build(  # noqa: PLR0913 - a plan is made of these facts and of nothing else;
     for wanted in every:
         kind, key = kinds[wanted.kind], wanted.key
         live, applied = snapshot.objects.get(key) or Live(key, ""), base_by_key.get(key)
-        hold = (held or {}).get(key)
+        why = (held or {}).get(key)
+        hold = None if why is None else _Hold(why, key in held_with_all)
         steps = _plan_object(
             wanted, live, applied, kind, snapshot.at, hold=hold, asked=key in revert
         )
@@ -91,7 +101,7 @@ def _plan_object(
     kind: Kind,
     now: datetime,
     *,
-    hold: str | None,
+    hold: _Hold | None,
     asked: bool,
 ) -> tuple[Operation, ...]:
     """Return the operations on one object; none when it is as desired.
@@ -99,11 +109,13 @@ def _plan_object(
     An object that a stop holds is reported even when it is as desired: somebody stored its schedule again.
     """
     found = _operation(wanted, live, kind, now)
+    if hold and hold.with_all and found and found.direction is Direction.TIGHTEN:
+        hold = None if not kind.is_silent(live) else hold
     if hold is not None and (found or live.stored is not None):
         stopped = found or _describe(wanted, live, kind, Action.HELD, now)
         dialing = not kind.is_silent(live) and not live.idle
         stopped = _finishing(_attribute(stopped, base), live, base, kind)
-        why = hold if kind.is_silent(live) else _why(hold, wanted, live)
+        why = hold.why if kind.is_silent(live) else _why(hold.why, wanted, live)
         return (replace(stopped, action=Action.HELD, blocked=(why,), dialing=dialing),)
     if found is None:
         return ()

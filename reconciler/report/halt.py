@@ -273,12 +273,12 @@ def of_release(
     objects = [each for each in ended if each.key != audit.EVERYTHING]
     left = sum(each.key not in named for each in objects)
     on = f" on {count(len(objects), 'object')}" if len(every) > len(objects) else ""
-    then = "the next apply plans it again"
+    then = "the next apply plans it again" if objects else "the next apply plans everything again"
     if left:
         then = f"the next apply plans only objects with a manifest, and there is none for {left} of {count(len(objects), 'object')}"
     return Report(
         title=f"Release of tenant {tenant}",
-        verdict=f"{count(len(every), 'hold')}{on} released; this starts no dialing: {then}"
+        verdict=f"{count(len(every), 'hold')}{on if objects else ''} released; this starts no dialing: {then}"
         if every
         else f"{count(len(missing), 'missing schedule')} released; this starts no dialing: the next apply plans it again"
         if missing

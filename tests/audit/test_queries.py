@@ -224,7 +224,7 @@ def test_a_release_ends_the_holds_of_its_object_alone():
     st.integers(0, 5),
 )
 def test_a_hold_of_everything_holds_each_object_until_one_of_both_is_released(story, hours):
-    """The holds of an object itself go before. A release of one object leaves the others held."""
+    """They count beside the holds of the object itself. A release of one object leaves the others held."""
     now = START + timedelta(hours=hours)
     own, wide = {"1": [], "2": []}, {"1": [], "2": [], audit.EVERYTHING: []}
     events = []
@@ -242,8 +242,20 @@ def test_a_hold_of_everything_holds_each_object_until_one_of_both_is_released(st
             own |= {} if everything else {key: []}
     found = audit.standing(chained(*events), now=now, keys="12")
     told = {key: [each.data["reason"] for each in held] for key, held in found.items()}
-    expected = {key: own.get(key) or held for key, held in wide.items()}
+    expected = {key: sorted([*own.get(key, ()), *held], key=int) for key, held in wide.items()}
     assert told == {key: held for key, held in expected.items() if held}
+
+
+def test_a_stop_of_everything_counts_once_for_an_object_that_it_also_holds_by_itself():
+    stop, other = run(ONE, "stop"), run(ONE, "other")
+    events = (
+        other.hold("1", name="n", reason="r"),
+        stop.hold(audit.EVERYTHING, name="everything", reason="r"),
+        stop.hold("1", name="n", reason="r"),
+    )
+    found = audit.standing(chained(*events), now=START, keys="12")
+    assert [each.seq for each in found["1"]] == [0, 2]
+    assert [each.seq for each in found["2"]] == [1]
 
 
 def test_a_stop_that_learns_later_what_was_stored_holds_once_and_remembers_it():

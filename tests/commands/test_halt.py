@@ -584,6 +584,66 @@ def test_a_stop_of_everything_holds_what_is_added_later_until_it_is_released(
     assert not silent(server, KEY)
 
 
+def test_a_release_knows_what_only_a_stop_of_everything_holds_by_every_name(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    """Of a manifest, of a record where there is no manifest, and of a manifest that took over what a stop found."""
+    assert desk.run("apply", "--yes", PATH) == 0
+    server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
+    assert halt(desk, NAME) == 0
+    assert desk.run("release", PATH, NAME, "--reason", "x") == 0
+    text = (desk.tenant / f"{NAME}.yaml").read_text(encoding="utf-8")
+    (desk.tenant / f"{NAME}.yaml").unlink()
+    assert halt(desk, "--all") == 0
+    assert desk.run("release", PATH, "nobody", "--reason", "x") == 64
+    assert "everything is held (--all), also what this clone does not know" in desk.err
+    assert desk.run("release", PATH, NAME, "--reason", "x") == 0
+    assert "1 hold released" in desk.out
+    pilot = text.replace(NAME, "pilot").replace(KEY, "2001")
+    (desk.tenant / "pilot.yaml").write_text(pilot, encoding="utf-8")
+    commit(desk.folder, "pilot")
+    assert desk.run("release", PATH, "pilot", "--reason", "x") == 0
+    assert "1 hold released" in desk.out
+    assert desk.run("release", PATH, "2001", "--reason", "x") == 0
+    assert "2001 is not held" in desk.out
+
+
+def test_what_dials_on_after_a_refused_stop_of_everything_may_be_narrowed_and_retired(
+    desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    with monkeypatch.context() as patch:
+        patch.setenv("CXONE_CLIENT_SECRET", "wrong")
+        assert halt(desk, "--all") == 77
+    assert f"release {PATH} --all" in desk.err
+    desk.edit("dial_rate: 2.4", "dial_rate: 1.5", f"{NAME}.yaml")
+    desk.edit("dial_rate: 2.0", "dial_rate: 2.5", "spring-renewals.yaml")
+    commit(desk.folder, "slower, faster")
+    before = server.active_history("1001")[-1]
+    desk.run("apply", "--yes", PATH)
+    assert server.active_history(KEY)[-1][1]["dial_rate"] == 1.5
+    assert server.active_history("1001")[-1] == before, "what widens is held"
+    assert desk.run("release", PATH, "--all", "--reason", "x") == 0
+    assert "1 hold released; this starts no dialing: the next apply plans everything" in desk.out
+
+
+def test_drift_shows_no_row_for_everything_that_is_held(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    assert desk.run("apply", "--yes", PATH) == 0
+    server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
+    assert halt(desk, NAME) == 0
+    assert desk.run("release", PATH, NAME, "--reason", "x") == 0
+    text = (desk.tenant / f"{NAME}.yaml").read_text(encoding="utf-8")
+    (desk.tenant / f"{NAME}.yaml").unlink()
+    assert halt(desk, "--all") == 0
+    (desk.tenant / f"{NAME}.yaml").write_text(text, encoding="utf-8")
+    desk.run("drift", PATH)
+    assert not re.search(r"held .*\*", desk.out)
+    assert re.search(rf"held +{NAME}", desk.out)
+    assert "no hold is left" not in desk.out
+
+
 def test_a_star_is_no_name(desk: Desk, server: sandbox.CampaignState) -> None:
     for command in ("halt", "release"):
         assert desk.run(command, PATH, "*", "--reason", "x") == 64

@@ -130,15 +130,16 @@ def test_a_limit_that_is_lower_by_then_keeps_it_from_becoming_active(
     assert rate(applied) == 2.4
 
 
+@pytest.mark.parametrize("target", [KEY, audit.EVERYTHING])
 def test_a_hold_that_stands_by_then_keeps_it_from_becoming_active(
-    desk: Desk, applied: sandbox.CampaignState
+    desk: Desk, applied: sandbox.CampaignState, target: str
 ) -> None:
     def hold() -> None:
         head = git(desk.folder, "rev-parse", "HEAD").strip()
         run = Run(
             "sandbox/sandbox", head, "stop", lambda: datetime.now(UTC), Attribution("somebody")
         )
-        ledger(desk).append([run.hold(KEY, name=NAME, reason="complaints")])
+        ledger(desk).append([run.hold(target, name=NAME, reason="complaints")])
 
     assert apply(desk, at={4: unlocked(applied, hold)}).exit_code == 3
     assert "it was halted since it was planned (complaints)" in last(desk)["message"]
