@@ -11,7 +11,7 @@ no clock. Numbers are those of the body in canonical form; rates and durations a
 """
 
 from reconciler.audit.check import Checker, Ids, LineOrigin, Verdict, verify
-from reconciler.audit.checkpoints import Latest, Selection, checkpoint, compact, state_of, write_of
+from reconciler.audit.checkpoints import Latest, Selection, checkpoint, compact, state_of
 from reconciler.audit.decoding import decode, decode_state, lines_of
 from reconciler.audit.keys import key
 from reconciler.audit.queries import (
@@ -49,7 +49,7 @@ from reconciler.audit.schema import APPLY, EVERYTHING, HALT, RecordKind
 from reconciler.audit.unsigned import holds_to_repeat, of_stops, unsigned_of_stop
 from reconciler.audit.values import marks
 from reconciler.audit.waiting import decode_events, encode_events
-from reconciler.audit.writes import Applied, applied
+from reconciler.audit.writes import Applied, applied, write_of
 
 __all__ = [
     "APPLY",

@@ -12,20 +12,10 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
-from types import MappingProxyType
 from typing import Any, Final
 
 from reconciler.audit.queries import is_about_apply, judges, latest
-from reconciler.audit.records import (
-    Event,
-    Record,
-    as_stamp,
-    dict_of,
-    encode,
-    event_of,
-    record_of,
-    stamp,
-)
+from reconciler.audit.records import Event, Record, as_stamp, encode, stamp
 from reconciler.audit.schema import (
     CHECKPOINT,
     EVERYTHING,
@@ -46,6 +36,7 @@ from reconciler.audit.writes import (
     left_something,
     may_have_left,
     missing_target,
+    write_of,
 )
 from reconciler.plan import Action
 
@@ -62,20 +53,6 @@ _EPOCH: Final = "1970-01-01T00:00:00.000Z"
 
 CUT: Final = "cut"
 """The run of a repair's checkpoint is named this and the number of its segment, so that a ledger commit's message shows it."""
-
-_OF_INTENT: Final = ("after", "base", "body", "emptied")
-
-
-def write_of(intent: Record, outcome: Record) -> Record:
-    """Return an intent and its outcome as one record, for a state: the outcome, and what was to be stored."""
-    event, wanted = outcome.event, intent.event.data
-    data = dict_of(event.data)
-    for name in _OF_INTENT:
-        if name in wanted:
-            data[name] = wanted[name]
-    of = event_of(WRITE, event.tenant, event.commit, event.run, event.ts, MappingProxyType(data))
-    position = outcome.seq, outcome.n, outcome.prev, outcome.h, outcome.id
-    return record_of(of, *position, is_plain=intent.is_plain and outcome.is_plain)
 
 
 def compact(records: Iterable[Record]) -> tuple[Record, ...]:

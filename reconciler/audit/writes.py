@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from reconciler.audit.records import Record
+from reconciler.audit.records import Record, dict_of, event_of, record_of
 from reconciler.audit.schema import HOLD, INTENT, NOTE, OUTCOME, WRITE
 from reconciler.plan import DONE, STORED, Action, Result
 
@@ -50,6 +51,21 @@ def missing_target(record: Record) -> str | None:
 def is_stored_hold(record: Record) -> bool:
     """Return whether a record is a hold that found something stored."""
     return record.kind is HOLD and isinstance(record.data.get("body"), dict)
+
+
+_OF_INTENT: Final = ("after", "base", "body", "emptied")
+
+
+def write_of(intent: Record, outcome: Record) -> Record:
+    """Return an intent and its outcome as one record, for a state: the outcome, and what was to be stored."""
+    event, wanted = outcome.event, intent.event.data
+    data = dict_of(event.data)
+    for name in _OF_INTENT:
+        if name in wanted:
+            data[name] = wanted[name]
+    of = event_of(WRITE, event.tenant, event.commit, event.run, event.ts, MappingProxyType(data))
+    position = outcome.seq, outcome.n, outcome.prev, outcome.h, outcome.id
+    return record_of(of, *position, is_plain=intent.is_plain and outcome.is_plain)
 
 
 @dataclass(frozen=True, slots=True)

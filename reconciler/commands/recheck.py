@@ -15,7 +15,6 @@ from reconciler import audit
 from reconciler.audit import Record
 from reconciler.commands import plan as plan_command
 from reconciler.commands.session import Session
-from reconciler.effect import Direction
 from reconciler.execute import Objection
 from reconciler.kinds.live import Snapshot
 from reconciler.ledger import Ledger
@@ -75,9 +74,7 @@ class Recheck:
         self._holds, self.judged_at = holds, started
 
     def _check(self, operation: Operation, now: Snapshot) -> Objection | None:
-        holds = self._holds.get(operation.key, ())
-        if operation.direction is Direction.TIGHTEN:  # a stop of everything lets it through
-            holds = tuple(each for each in holds if each.data["target"] != audit.EVERYTHING)
+        holds = self._holds.get(operation.key)
         if holds:
             return Objection(f"it was halted since it was planned ({reason_of(holds[-1])})")
         desired = tuple(each for each in self.session.folder.desired if each.key == operation.key)

@@ -142,7 +142,7 @@ def _require_known(unknown: Sequence[str], held: Mapping[str, Sequence[Record]])
         names = ", ".join(sorted(objects))
         rest = f"held: {names}" if names else "no object is held, so there is nothing to release"
         if audit.EVERYTHING in held:
-            rest = f"everything is held (--all), also what this clone does not know: fetch the commit that names it, or release --all. By itself, {rest}"
+            rest = f"a halt of everything holds also what this clone does not know: fetch the commit with its manifest, or use --all{f'. Held by name: {names}' if names else ''}"
         raise UsageError(f"no held object is named {', '.join(unknown)}; {rest}")
 
 

@@ -109,8 +109,8 @@ def _plan_object(
     An object that a stop holds is reported even when it is as desired: somebody stored its schedule again.
     """
     found = _operation(wanted, live, kind, now)
-    if hold and hold.with_all and found and found.direction is Direction.TIGHTEN:
-        hold = None if not kind.is_silent(live) else hold
+    if hold is not None and hold.with_all and _narrows(found, live, kind):
+        hold = None
     if hold is not None and (found or live.stored is not None):
         stopped = found or _describe(wanted, live, kind, Action.HELD, now)
         dialing = not kind.is_silent(live) and not live.idle
@@ -123,6 +123,12 @@ def _plan_object(
         base = base.seen_for(wanted.body)
     found = _finishing(_attribute(found, base), live, base, kind)
     return split(found, live, base, kind, now, asked=asked)
+
+
+def _narrows(operation: Operation | None, live: Live, kind: Kind) -> bool:
+    """Return whether an operation only narrows what dials. A stop of everything need not keep that back."""
+    tightens = operation is not None and operation.direction is Direction.TIGHTEN
+    return tightens and not kind.is_silent(live)
 
 
 def _is_unrecorded(

@@ -184,11 +184,11 @@ def _serialised(each: Stopped) -> dict[str, object]:
 def how_to_release(path: str, names: Sequence[str], until: datetime | None, *, shared: bool) -> str:
     """Return a sentence on how to release the held objects, with a command to copy.
 
-    With many names the command is for the first one only: `--all` would also release the holds of other stops. Without names, everything is held.
+    With many names the command is for the first one only: `--all` would also release the holds of other stops.
 
     Args:
         path: the tenant's folder.
-        names: of the held objects. A name on the platform may hold any character.
+        names: of the held objects; none if everything is held. A name on the platform may hold any character.
         until: when the holds end by themselves.
         shared: whether every apply knows of the holds.
     """
@@ -272,13 +272,13 @@ def of_release(
     every = [hold for each in ended for hold in each.holds]
     objects = [each for each in ended if each.key != audit.EVERYTHING]
     left = sum(each.key not in named for each in objects)
-    on = f" on {count(len(objects), 'object')}" if len(every) > len(objects) else ""
-    then = "the next apply plans it again" if objects else "the next apply plans everything again"
+    on = f" on {count(len(objects), 'object')}" if 0 < len(objects) < len(every) else ""
+    then = f"the next apply plans {'it' if objects else 'everything'} again"
     if left:
         then = f"the next apply plans only objects with a manifest, and there is none for {left} of {count(len(objects), 'object')}"
     return Report(
         title=f"Release of tenant {tenant}",
-        verdict=f"{count(len(every), 'hold')}{on if objects else ''} released; this starts no dialing: {then}"
+        verdict=f"{count(len(every), 'hold')}{on} released; this starts no dialing: {then}"
         if every
         else f"{count(len(missing), 'missing schedule')} released; this starts no dialing: the next apply plans it again"
         if missing

@@ -584,10 +584,8 @@ def test_a_stop_of_everything_holds_what_is_added_later_until_it_is_released(
     assert not silent(server, KEY)
 
 
-def test_a_release_knows_what_only_a_stop_of_everything_holds_by_every_name(
-    desk: Desk, server: sandbox.CampaignState
-) -> None:
-    """Of a manifest, of a record where there is no manifest, and of a manifest that took over what a stop found."""
+def held_with_everything_alone(desk: Desk, server: sandbox.CampaignState) -> str:
+    """Stop everything while one object is silent and has no manifest, but records; return the text of its manifest."""
     assert desk.run("apply", "--yes", PATH) == 0
     server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
     assert halt(desk, NAME) == 0
@@ -595,8 +593,16 @@ def test_a_release_knows_what_only_a_stop_of_everything_holds_by_every_name(
     text = (desk.tenant / f"{NAME}.yaml").read_text(encoding="utf-8")
     (desk.tenant / f"{NAME}.yaml").unlink()
     assert halt(desk, "--all") == 0
+    return text
+
+
+def test_a_release_knows_what_only_a_stop_of_everything_holds_by_every_name(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    """Of a manifest, of a record where there is no manifest, and of a manifest that took over what a stop found."""
+    text = held_with_everything_alone(desk, server)
     assert desk.run("release", PATH, "nobody", "--reason", "x") == 64
-    assert "everything is held (--all), also what this clone does not know" in desk.err
+    assert "a halt of everything holds also what this clone does not know: fetch" in desk.err
     assert desk.run("release", PATH, NAME, "--reason", "x") == 0
     assert "1 hold released" in desk.out
     pilot = text.replace(NAME, "pilot").replace(KEY, "2001")
@@ -608,7 +614,7 @@ def test_a_release_knows_what_only_a_stop_of_everything_holds_by_every_name(
     assert "2001 is not held" in desk.out
 
 
-def test_what_dials_on_after_a_refused_stop_of_everything_may_be_narrowed_and_retired(
+def test_what_dials_on_after_a_refused_stop_of_everything_may_be_narrowed_or_retired(
     desk: Desk, server: sandbox.CampaignState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert desk.run("apply", "--yes", PATH) == 0
@@ -618,10 +624,12 @@ def test_what_dials_on_after_a_refused_stop_of_everything_may_be_narrowed_and_re
     assert f"release {PATH} --all" in desk.err
     desk.edit("dial_rate: 2.4", "dial_rate: 1.5", f"{NAME}.yaml")
     desk.edit("dial_rate: 2.0", "dial_rate: 2.5", "spring-renewals.yaml")
-    commit(desk.folder, "slower, faster")
+    desk.edit("metadata:\n", "metadata:\n  retired: true\n", "loyalty-survey.yaml")
+    commit(desk.folder, "slower, faster, not at all")
     before = server.active_history("1001")[-1]
     desk.run("apply", "--yes", PATH)
     assert server.active_history(KEY)[-1][1]["dial_rate"] == 1.5
+    assert silent(server, "1004")
     assert server.active_history("1001")[-1] == before, "what widens is held"
     assert desk.run("release", PATH, "--all", "--reason", "x") == 0
     assert "1 hold released; this starts no dialing: the next apply plans everything" in desk.out
@@ -630,13 +638,7 @@ def test_what_dials_on_after_a_refused_stop_of_everything_may_be_narrowed_and_re
 def test_drift_shows_no_row_for_everything_that_is_held(
     desk: Desk, server: sandbox.CampaignState
 ) -> None:
-    assert desk.run("apply", "--yes", PATH) == 0
-    server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
-    assert halt(desk, NAME) == 0
-    assert desk.run("release", PATH, NAME, "--reason", "x") == 0
-    text = (desk.tenant / f"{NAME}.yaml").read_text(encoding="utf-8")
-    (desk.tenant / f"{NAME}.yaml").unlink()
-    assert halt(desk, "--all") == 0
+    text = held_with_everything_alone(desk, server)
     (desk.tenant / f"{NAME}.yaml").write_text(text, encoding="utf-8")
     desk.run("drift", PATH)
     assert not re.search(r"held .*\*", desk.out)
@@ -653,12 +655,7 @@ def test_a_star_is_no_name(desk: Desk, server: sandbox.CampaignState) -> None:
 def test_an_instant_shows_what_only_a_stop_of_everything_held(
     desk: Desk, server: sandbox.CampaignState
 ) -> None:
-    assert desk.run("apply", "--yes", PATH) == 0
-    server.put_list("dnc-partner", "Partner suppression", campaign_ids=["2002"])
-    assert halt(desk, NAME) == 0
-    assert desk.run("release", PATH, NAME, "--reason", "x") == 0
-    (desk.tenant / f"{NAME}.yaml").unlink()
-    assert halt(desk, "--all") == 0
+    held_with_everything_alone(desk, server)
     own, everything = (holds_of(ledger(desk.folder))[key] for key in (KEY, audit.EVERYTHING))
     assert own.event.run != everything.event.run
     ask = ("audit", "at", "2099-01-01T00:00:00Z", "--campaign", NAME, PATH)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler import audit, manifests, sandbox
-from reconciler.audit import RecordKind
+from reconciler.audit import Attribution, RecordKind, Run
 from reconciler.commands import apply as apply_command
 from reconciler.commands import halt as halt_command
 from reconciler.commands import import_, optimize, release, stop_writer, takeover
@@ -299,6 +299,21 @@ def test_a_stop_stops_what_runs_and_keeps_its_settings(desk):
 
 def test_what_is_stopped_is_not_written_to_before_it_is_released(desk):
     halt(desk, "renewals")
+    before = held(desk.platform, "4001")
+    apply(desk)
+    assert held(desk.platform, "4001") == before
+    release.release(
+        desk.world, release.HoldRequest(desk.folder, ("renewals",), reason="hours corrected")
+    )
+    apply(desk)
+    assert held(desk.platform, "4001") != before
+
+
+def test_what_only_a_stop_of_everything_holds_is_not_widened_before_it_is_released(desk):
+    """Its list may lack a skill, or the stop may have died before it read that list."""
+    commit, actor = git(desk.folder, "rev-parse", "HEAD").strip(), Attribution("somebody")
+    maker = Run(records_of(desk).tenant, commit, "stop", desk.world.now, actor)
+    records_of(desk).append([maker.hold(audit.EVERYTHING, name="everything", reason="lists")])
     before = held(desk.platform, "4001")
     apply(desk)
     assert held(desk.platform, "4001") == before

@@ -127,6 +127,19 @@ def left_out(desk: Desk, server: sandbox.CampaignState, patch: pytest.MonkeyPatc
     assert apply(desk, NAME, "--tighten-only") == 0
 
 
+def assert_missed(desk: Desk, server: sandbox.CampaignState) -> None:
+    """Remove the schedule by hand: no apply creates it again before a release."""
+    remove_by_hand(server)
+    for _ in range(2):
+        assert apply(desk, NAME) == 0
+        assert "will not be created again" in shown(desk)
+        assert stored(server) is None
+    assert desk.run("release", PATH, NAME, "--reason", "it was a mistake") == 0
+    assert apply(desk, NAME) == 0
+    assert stored(server) is not None
+    assert desk.run("audit", "verify", PATH) == 0
+
+
 FIRST = [stale, killed, blocked, beyond_a_limit, not_as_approved, left_out]
 
 
@@ -142,15 +155,7 @@ def test_a_schedule_that_is_removed_after_a_first_apply_that_wrote_nothing_is_no
     monkeypatch.setattr("reconciler.ledger.snapshot.SEGMENT_LEAST", 3)
     first(desk, server, monkeypatch)
     assert server.executed(KEY) == 0
-    remove_by_hand(server)
-    for _ in range(2):
-        assert apply(desk, NAME) == 0
-        assert "will not be created again" in shown(desk)
-        assert stored(server) is None
-    assert desk.run("release", PATH, NAME, "--reason", "it was a mistake") == 0
-    assert apply(desk, NAME) == 0
-    assert stored(server) is not None
-    assert desk.run("audit", "verify", PATH) == 0
+    assert_missed(desk, server)
 
 
 def test_a_value_that_is_narrowed_by_hand_after_a_stale_apply_is_kept(
@@ -255,15 +260,7 @@ def test_a_schedule_that_is_stored_again_and_removed_after_a_stale_apply_is_not_
     desk.edit("dial_rate: 2.4", "dial_rate: 2.3", FILE)
     commit(desk.folder, "slower")
     stale(desk, server, monkeypatch)
-    remove_by_hand(server)
-    for _ in range(2):
-        assert apply(desk, NAME) == 0
-        assert "will not be created again" in shown(desk)
-        assert stored(server) is None
-    assert desk.run("release", PATH, NAME, "--reason", "it was a mistake") == 0
-    assert apply(desk, NAME) == 0
-    assert stored(server) is not None
-    assert desk.run("audit", "verify", PATH) == 0
+    assert_missed(desk, server)
 
 
 def test_a_schedule_that_is_stored_in_spite_of_a_stop_is_no_accepted_one(
