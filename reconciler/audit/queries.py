@@ -185,11 +185,15 @@ def about(records: Iterable[Record], what: str) -> tuple[Record, ...]:
     return tuple(record for record in records if _is_about(record, what))
 
 
+def is_of(record: Record, what: str) -> bool:
+    """Return whether a record is about the object with a name or key."""
+    return what in {record.data.get("target"), record.data.get("name")}
+
+
 def _is_about(record: Record, what: str) -> bool:
-    data = record.data
-    if what in {data.get("target"), data.get("name")}:
+    if is_of(record, what):
         return True
-    others = (str(data.get(name, "")) for name in ("superseded", "accepts"))
+    others = (str(record.data.get(name, "")) for name in ("superseded", "accepts"))
     commits = (record.event.commit, *others)
     return len(what) >= _SHORTEST_ID and any(each.startswith(what) for each in commits)
 

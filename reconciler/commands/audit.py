@@ -81,27 +81,36 @@ def log(world: World, path: Path, tenant: str | None, since: datetime | None = N
 
 
 def show(world: World, path: Path, tenant: str | None, what: str) -> Report:
-    """Return every record about a commit or an object, in full.
+    """Return every record about a commit or an object, in full. Those about everything are about each object.
 
     Raises:
         UsageError: no record, manifest or commit has that name.
     """
     past = _Past(read(world, path, tenant))
-    kept, asked, names = past.kept, what, set[str]()
-    found = audit.about(_noting(past.records(), names), what)
-    if not found and (commit := _commit(kept.git, what)) is not None:
+    kept, asked, names, wide = past.kept, what, set[str](), list[Record]()
+    found = audit.about(_noting(past.records(), names, wide), what)
+    if any(audit.is_of(each, what) for each in found):
+        by_number = {each.seq: each for each in (*found, *wide)}
+        found = tuple(by_number[number] for number in sorted(by_number))
+    elif not found and (commit := _commit(kept.git, what)) is not None:
         found = audit.about(past.records(), commit)
         asked = what if commit.startswith(what) else f"{what} ({commit[:12]})"
     elif not found:
-        _require_known(kept, names, what)
+        keys = {*_manifested(kept, names, what), audit.EVERYTHING}
+        found = tuple(each for each in past.records() if each.data.get("target") in keys)
     report = of_records(kept.name, asked, found, kept.facts)
     return report._replace(notes=(*past.notes, *report.notes))
 
 
-def _noting(records: Iterable[Record], names: set[str]) -> Iterator[Record]:
-    """Yield the records, and add the names of their objects to `names`."""
+def _noting(
+    records: Iterable[Record], names: set[str], wide: list[Record] | None = None
+) -> Iterator[Record]:
+    """Yield the records. Add the names of their objects to `names`, and those about everything to `wide`."""
     for record in records:
-        if name := record.data.get("name"):
+        if record.data.get("target") == audit.EVERYTHING:
+            if wide is not None:
+                wide.append(record)
+        elif name := record.data.get("name"):
             names.add(str(name))
         yield record
 
@@ -111,15 +120,15 @@ def _commit(git: Git, name: str) -> str | None:
     return None if name.startswith("-") else git.resolve(f"{name}^{{commit}}")
 
 
-def _require_known(kept: TenantLedger, recorded: Collection[str], what: str) -> None:
-    """Check that a name without records is at least a manifest or a commit. A mistyped name must not look like "nothing was recorded".
+def _manifested(kept: TenantLedger, recorded: Collection[str], what: str) -> tuple[str, ...]:
+    """Return the keys of the manifests with a name or key that no record has. A mistyped name must not look like "nothing was recorded".
 
     Raises:
         UsageError: the name is unknown.
     """
     desired = load_readable(kept.folder).desired
-    if any(what in {each.name, each.key} for each in desired):
-        return
+    if keys := tuple(each.key for each in desired if what in {each.name, each.key}):
+        return keys
     names = sorted({*recorded, *(each.name for each in desired)})
     near = get_close_matches(what, names, n=1)
     hint = f"did you mean {near[0]}?" if near else f"names are {', '.join(names[:NAMES_SHOWN])}"
@@ -138,12 +147,17 @@ def export(
 
 
 def at(world: World, path: Path, tenant: str | None, instant: datetime, what: str) -> Report:
-    """Return what was stored and active for an object at an instant."""
+    """Return what was stored and active for an object at an instant.
+
+    Raises:
+        UsageError: no record or manifest has that name.
+    """
     past = _Past(read(world, path, tenant))
-    keys, ahead = keys_of(past.records(), what), audit.Offsets()
+    names, ahead = set[str](), audit.Offsets()
+    keys = keys_of(_noting(past.records(), names), what) or _manifested(past.kept, names, what)
     about = {*keys, audit.EVERYTHING}
     records = [each for each in ahead.noting(past.records()) if each.data.get("target") in about]
-    report = of_instant(past.kept.name, what, instant, records, past.kept.facts, ahead)
+    report = of_instant(past.kept.name, what, keys, instant, records, past.kept.facts, ahead)
     return report._replace(
         notes=(*past.notes, *_in_future(world, past.kept, instant), *report.notes)
     )

@@ -82,11 +82,11 @@ def of_entries(tenant: str, entries: Sequence[Mapping[str, Any]]) -> Report:
 
 
 def keys_of(records: Iterable[Record], asked: str) -> tuple[str, ...]:
-    """Return the keys of all objects that ever had this name or have this key, in the ledger's order."""
+    """Return the keys of all objects that ever had this name or have this key, in the ledger's order. Everything is no object."""
     found: dict[str, None] = {}
     for record in records:
         target = record.data.get("target")
-        if target is not None and asked in {target, record.data.get("name")}:
+        if target not in {None, audit.EVERYTHING} and audit.is_of(record, asked):
             found[str(target)] = None
     return (asked,) if asked in found else tuple(found)
 
@@ -94,6 +94,7 @@ def keys_of(records: Iterable[Record], asked: str) -> tuple[str, ...]:
 def of_instant(
     tenant: str,
     asked: str,
+    keys: Sequence[str],
     instant: datetime,
     records: Sequence[Record],
     facts: Mapping[str, str],
@@ -104,13 +105,13 @@ def of_instant(
     Args:
         tenant: the tenant's name.
         asked: name or key of the object.
+        keys: the objects that have, or ever had, this name or key.
         instant: the instant.
-        records: those about the objects that ever had this name or key, in order, or more.
+        records: those about these objects and about everything, in order, or more.
         facts: shown in the report.
         ahead: the offsets between the two clocks, if the records lack some of a run.
     """
     moment = audit.stamp(instant)
-    keys = keys_of(records, asked)
     states = {key: audit.at(records, instant, key) for key in keys}
     told = audit.until(records, instant, ahead)
     holds = audit.holds(told, now=instant, keys=keys)
@@ -155,8 +156,6 @@ def _reasons(records: Iterable[Record]) -> Reasons:
 
 
 def _in_one_sentence(asked: str, states: Mapping[str, State], why: Reasons) -> str:
-    if not states:
-        return f"not known: no record is about {asked}"
     if not any(each.stored for each in states.values()):
         return f"not known: no write to {asked} is recorded up to then"
     return "; ".join(

@@ -159,9 +159,11 @@ def test_show_says_of_what_is_known_and_was_never_applied_that_there_is_no_recor
 def test_a_name_that_nobody_has_is_64_and_says_what_to_name(
     desk: Shared, asked: str, hint: str
 ) -> None:
-    said = desk.says(64, "audit", "show", asked, PATH)
-    assert f"is named {asked!r}: give a commit, a manifest's name or an id" in said
-    assert hint in said
+    questions = [["show", asked], ["at", "2027-01-11T14:30:00Z", "--campaign", asked]]
+    for question in questions if asked else questions[:1]:
+        said = desk.says(64, "audit", *question, PATH)
+        assert f"is named {asked!r}: give a commit, a manifest's name or an id" in said
+        assert hint in said
 
 
 @pytest.mark.parametrize("command", [["audit", "log"], ["audit", "show", "x"], ["lock", "status"]])
@@ -198,7 +200,7 @@ def test_at_tells_what_was_stored_by_which_commit_and_whose_leave(desk: Shared) 
     ("instant", "asked", "says"),
     [
         ("2027-01-11T13:59:59Z", KEY, "no write to 1003 is recorded up to then"),
-        ("2027-01-11T14:30:00Z", "1001", "no record is about 1001"),
+        ("2027-01-11T14:30:00Z", "1001", "no write to 1001 is recorded up to then"),
     ],
 )
 def test_at_says_clearly_that_nothing_was_ours(

@@ -666,6 +666,30 @@ def test_an_instant_shows_what_only_a_stop_of_everything_held(
     assert "held until released" not in desk.out
 
 
+def test_the_records_of_an_object_show_the_stops_of_everything(
+    desk: Desk, server: sandbox.CampaignState
+) -> None:
+    """Also of a manifest that has no record by its name, or none at all."""
+    text = held_with_everything_alone(desk, server)
+    for name, key in (("renamed", KEY), ("new", "424242")):
+        manifest = text.replace(NAME, name).replace(KEY, key)
+        (desk.tenant / f"{name}.yaml").write_text(manifest, encoding="utf-8")
+    held = r"everything +\* +held until released"
+    at = ("audit", "at", "2099-01-01T00:00:00Z", PATH, "--campaign")
+    for name in (NAME, KEY, "renamed", "new"):
+        assert desk.run("audit", "show", name, PATH) == 0
+        assert len(re.findall(held, desk.out)) == 1
+        assert (f" {KEY} " in desk.out) == (name != "new")
+        assert desk.run(*at, name) == 0
+        assert "held until released" in desk.out
+    for nothing in (audit.EVERYTHING, "everything"):
+        assert desk.run(*at, nothing) == 64
+    (desk.tenant / "new.yaml").unlink()
+    commit(desk.folder, "another")
+    assert desk.run("audit", "show", "HEAD", PATH) == 0
+    assert "no record is about HEAD" in desk.out
+
+
 def test_a_release_says_of_what_no_manifest_names_that_no_apply_brings_it_back_and_where_it_stands(
     desk: Desk, server: sandbox.CampaignState
 ) -> None:

@@ -168,7 +168,7 @@ def _records(data: bytes) -> object:
         if each.kind is RecordKind.INTENT:
             audit.may_be_sent(records, each)
     of_entries("acme", audit.entries(records, since=START, until=START + timedelta(1)))
-    of_instant("acme", "1001", START, records, {})
+    of_instant("acme", "1001", ("1001",), START, records, {})
     for key, each in last.items():
         _planned(key, each)
     return defects

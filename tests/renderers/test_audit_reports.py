@@ -74,7 +74,7 @@ DEFECT = audit.Defect(COMMIT, 3, "its content does not match its hash: it was ed
 REPORTS = {
     "audit-show": of_records("acme", "campaign-1001", RECORDS[1:], FACTS),
     "audit-at": of_instant(
-        "acme", "campaign-1001", START + timedelta(seconds=3602), RECORDS, FACTS
+        "acme", "campaign-1001", ("1001",), START + timedelta(seconds=3602), RECORDS, FACTS
     ),
     "audit-verify": of_verify(
         "acme",
@@ -155,7 +155,7 @@ def test_a_doubt_lasts_until_the_next_write_that_is_known():
 
     def doubts(seconds: float):
         instant = START + timedelta(seconds=seconds)
-        return of_instant("acme", "1001", instant, records, FACTS).notes
+        return of_instant("acme", "1001", ("1001",), instant, records, FACTS).notes
 
     assert len(doubts(30)) == 1
     assert "is not known, so the state may have been different" in doubts(30)[0]
