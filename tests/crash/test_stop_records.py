@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import shlex
 import shutil
@@ -183,18 +184,24 @@ def test_a_remote_that_hangs_delays_no_stop_and_is_told_at_the_end(
     assert held_elsewhere(bench) == {"1001"}
 
 
+def with_other_clone(bench: Bench) -> Bench:
+    """Return the bench with another clone. Two threads must not share one that changes."""
+    second = copy.copy(bench)
+    second.clone = bench.other_clone()
+    return second
+
+
 def test_two_stops_at_once_in_two_clones_both_hold(bench: Bench) -> None:
     bench.prepare(Campaigns())
     assert bench.apply_here().exit_code == 0
-    first, second = bench.clone, bench.other_clone()
+    bench.stopping = True
+    second = with_other_clone(bench)
     with ThreadPoolExecutor() as pool:
         one = pool.submit(bench.halt_here, "1001")
-        bench.clone = second
-        other = bench.halt_here("1002")
+        other = second.halt_here("1002")
         assert "silent and held" in one.result().verdict
     assert "silent and held" in other.verdict
-    shutil.rmtree(second)
-    bench.clone = first
+    shutil.rmtree(second.clone)
     plan = bench.plan_here()
     assert {each.key for each in plan.operations if each.action == "held"} == {"1001", "1002"}
     assert (waits(bench.remote), bench.ledger().verify().defects) == (0, ())
